@@ -1,0 +1,23 @@
+"""`remix completion`: the script that teaches a shell to complete `remix`."""
+
+from __future__ import annotations
+
+import click
+from click.shell_completion import get_completion_class
+
+SHELLS = ("bash", "zsh", "fish")
+
+
+@click.command("completion", short_help="Print the completion script of a shell.")
+@click.argument("shell", type=click.Choice(SHELLS))
+@click.pass_context
+def command(context: click.Context, shell: str) -> None:
+    """Prints the completion script for SHELL.
+
+    bash: add  eval "$(remix completion bash)"  to ~/.bashrc; zsh: the same in ~/.zshrc; fish:  remix completion
+    fish > ~/.config/fish/completions/remix.fish
+    """
+    complete = get_completion_class(shell)
+    root = context.find_root()
+    assert complete is not None
+    click.echo(complete(root.command, {}, "remix", "_REMIX_COMPLETE").source())

@@ -1,0 +1,34 @@
+"""`remix demo`: a real morph film with nothing to download."""
+
+from __future__ import annotations
+
+from importlib.resources import as_file, files
+from pathlib import Path
+
+import click
+
+from remix.client.cli.render import report, run
+from remix.plan import Recipe
+
+
+@click.command("demo", short_help="Render a looping film with the bundled model, now.")
+@click.option(
+    "-o", "--out", type=click.Path(path_type=Path), default=Path("remix-demo"), show_default=True, help="Job folder."
+)
+@click.option("--words", is_flag=True, help="Print the words that the playground model knows, and stop.")
+@click.option("-q", "--quiet", is_flag=True, help="No progress bar.")
+def command(out: Path, words: bool, quiet: bool) -> None:
+    """Renders a short looping film with the bundled playground model.
+
+    It is real diffusion, done by the engine that runs Stable Diffusion, on a model small enough for any
+    computer.
+    """
+    if words:
+        from remix.client.playground import words as vocabulary
+
+        for kind, known in vocabulary().items():
+            click.echo(f"{kind:12}{', '.join(known)}")
+        return
+    with as_file(files(__package__) / "demo.toml") as path:
+        recipe = Recipe.load(path)
+    report(run(recipe, out, "local", quiet, new=False, film="film.mp4"))

@@ -1,0 +1,74 @@
+"""`remix inspect`: what made a picture or a film."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+
+from remix.errors import BadInput
+from remix.job import Made, read_metadata
+from remix.plan import Recipe
+
+
+@click.command("inspect", short_help="Say what made a picture or a film.")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Everything that was found, as JSON.")
+@click.option("--recipe", "as_recipe", is_flag=True, help="The recipe alone, as TOML, ready to render again.")
+def command(file: Path, as_json: bool, as_recipe: bool) -> None:
+    """Says what made FILE: a recipe of this toolkit, A1111's parameters, or a ComfyUI graph."""
+    made = read_metadata(file)
+    if as_recipe:
+        click.echo(_recipe(file, made).to_toml(), nl=False)
+    elif as_json:
+        click.echo(json.dumps(asdict(made), indent=2, ensure_ascii=False))
+    else:
+        for label, text in _lines(made):
+            click.echo(f"{label:10}{text}")
+
+
+def _recipe(file: Path, made: Made) -> Recipe:
+    if made.remix is None or "recipe" not in made.remix:
+        raise BadInput(f"{file}: carries no recipe of this toolkit; leave --recipe out to see what it carries")
+    return Recipe.from_dict(made.remix["recipe"])
+
+
+def _lines(made: Made) -> Iterator[tuple[str, str]]:
+    yield "made by", {"remix": "Remix Toolkit", "a1111": "A1111", "comfyui": "ComfyUI"}.get(made.kind, "nobody says")
+    if made.remix is not None:
+        yield from _ours(made.remix)
+    if made.a1111 is not None:
+        yield "prompt", made.a1111.prompt
+        yield "negative", made.a1111.negative
+        yield from made.a1111.settings.items()
+    if made.comfyui is not None:
+        for kind, prompts in (("prompt", made.comfyui.prompts), ("negative", made.comfyui.negatives)):
+            yield from ((kind, prompt) for prompt in prompts)
+        yield from ((name, str(value)) for name, value in made.comfyui.settings.items())
+        yield "nodes", ", ".join(f"{count} {kind}" for kind, count in made.comfyui.nodes.items())
+    yield from (("note", note) for note in made.notes)
+
+
+def _ours(about: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for label in ("toolkit", "engine"):
+        value = about.get(label, "")
+        yield label, ", ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, Mapping) else str(value)
+    for name, value in dict(about.get("frame", {})).items():
+        yield name, _mix(value)
+    if "recipe" in about:
+        for number, line in enumerate(Recipe.from_dict(about["recipe"]).to_toml().splitlines()):
+            yield ("recipe" if number == 0 else ""), line
+    elif "recipe_sha256" in about:
+        yield "recipe", f"too long for metadata; its canonical JSON has the SHA-256 {about['recipe_sha256']}"
+
+
+def _mix(value: Any) -> str:
+    if not isinstance(value, list):
+        return str(value)
+    if len(value) == 1:
+        return str(value[0][0])
+    return " + ".join(f"{weight:g} {part}" for part, weight in value)

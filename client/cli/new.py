@@ -1,0 +1,25 @@
+"""`remix new`: a commented recipe to start from."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from pathlib import Path
+
+import click
+
+from remix.errors import BadInput
+
+
+@click.command("new", short_help="Write a commented recipe to start from.")
+@click.argument("file", type=click.Path(path_type=Path), default=Path("recipe.toml"))
+def command(file: Path) -> None:
+    """Writes a commented recipe to FILE (recipe.toml) to start from; an existing file is left alone."""
+    text = (files(__package__) / "new.toml").read_text(encoding="utf-8")
+    try:
+        with open(file, "x", encoding="utf-8") as target:
+            target.write(text)
+    except FileExistsError:
+        raise BadInput(f"{file}: is there already; give another name") from None
+    except OSError as error:
+        raise BadInput(f"{file}: cannot be written ({error.strerror}); give another place") from error
+    click.echo(f"{file}: edit it, then run: remix render {file} -o FOLDER")

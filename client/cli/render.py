@@ -1,0 +1,67 @@
+"""`remix render`: a recipe to frames and a film."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from remix.client import ENGINES, open_engine
+from remix.client.cli.screen import progress, stoppable
+from remix.job import Outcome, recipe_of, render
+from remix.plan import Recipe
+
+
+@click.command("render", short_help="Render a recipe: frames, film, contact sheet.")
+@click.argument("recipe", type=click.Path(path_type=Path))
+@click.option("-o", "--out", type=click.Path(path_type=Path), help="Job folder; made if it is not there.")
+@click.option("--engine", default="local", show_default=True, help=f"One of: {', '.join(ENGINES)}.")
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, mps.")
+@click.option("--batch", type=click.IntRange(min=1), help="Frames at once; chosen by size when left out.")
+@click.option("--film", default="film.mp4", show_default=True, help="Film file; its suffix is the format.")
+@click.option("--no-film", is_flag=True, help="Frames alone.")
+@click.option("--new", is_flag=True, help="Render over another recipe's job; shared frames are kept.")
+@click.option("-q", "--quiet", is_flag=True, help="No progress bar.")
+def command(
+    recipe: Path,
+    out: Path | None,
+    engine: str,
+    device: str,
+    batch: int | None,
+    film: str,
+    no_film: bool,
+    new: bool,
+    quiet: bool,
+) -> None:
+    """Renders RECIPE into a job folder: frames, film, contact sheet.
+
+    Run the same line again after any kind of end: only what is missing is rendered. RECIPE may be the job
+    folder itself.
+    """
+    if recipe.is_dir():
+        out = out or recipe
+        loaded = recipe_of(recipe)
+    else:
+        loaded = Recipe.load(recipe)
+    if out is None:
+        raise click.UsageError(f"say where to: remix render {recipe} -o FOLDER")
+    outcome = run(loaded, out, engine, quiet, new=new, film=None if no_film else film, device=device, batch=batch)
+    report(outcome)
+
+
+def run(recipe: Recipe, out: Path, engine: str, quiet: bool, *, new: bool, film: str | None, **options: Any) -> Outcome:
+    """Renders with a progress bar and a polite Ctrl-C; returns what the run left."""
+    opened = open_engine(engine, **options)
+    with stoppable(opened) as stop, progress(quiet) as listen:
+        return render(recipe, opened, out, new=new, film=film, listen=listen, stop=stop)
+
+
+def report(outcome: Outcome) -> None:
+    """Says what there is now and where."""
+    kept = outcome.frames - outcome.rendered
+    again = f" ({kept} were there already)" if kept else ""
+    click.echo(f"frames  {outcome.folder / 'frames'}  {outcome.frames}{again}")
+    if outcome.film:
+        click.echo(f"film    {outcome.film}")
+    click.echo(f"sheet   {outcome.sheet}")

@@ -1,0 +1,71 @@
+"""What every verb that renders shows: a progress bar with the time left, and a first Ctrl-C that is polite."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from types import FrameType
+from typing import Any
+
+import click
+
+from remix.job import Engine, Event, Listener
+
+LABELS = {"frames": "rendering", "film": "writing the film"}
+
+
+@contextmanager
+def progress(quiet: bool) -> Iterator[Listener]:
+    """Gives a listener that draws the events of a run on the terminal; with `quiet` nothing is drawn."""
+    if quiet:
+        yield lambda event: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("{task.description:>16}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(elapsed_when_finished=True),
+        TextColumn("{task.fields[step]}"),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        tasks: dict[str, Any] = {}
+
+        def listen(event: Event) -> None:
+            if event.stage == "steps":
+                if "frames" in tasks:
+                    bar.update(tasks["frames"], step=f"step {event.done}/{event.total}")
+                return
+            if event.stage not in tasks:
+                label = LABELS.get(event.stage, event.stage)
+                # A bar that starts in the middle (a job that goes on) must not count the past as speed.
+                tasks[event.stage] = bar.add_task(label, total=event.total, completed=event.done, step="")
+            bar.update(tasks[event.stage], completed=event.done, step="")
+
+        yield listen
+
+
+@contextmanager
+def stoppable(engine: Engine) -> Iterator[Callable[[], bool]]:
+    """Within it, the first Ctrl-C asks for an end after the frames at hand, a second stops at once.
+
+    Gives the question whether the first has come.
+    """
+    asked = False
+
+    def first(number: int, frame: FrameType | None) -> None:
+        nonlocal asked
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        asked = True
+        engine.cancel()
+        with suppress(RuntimeError):  # the signal came while that very stream was written to
+            click.echo("remix: finishing the frames at hand; press Ctrl-C again to stop at once", err=True)
+
+    before = signal.signal(signal.SIGINT, first)
+    try:
+        yield lambda: asked
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -1,0 +1,76 @@
+"""`remix video`: pictures to a film, with no engine at all."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+
+from remix.client.cli.screen import progress
+from remix.errors import PictureError
+from remix.job import Event
+from remix.motion import FORMATS, Picture, film_order, load_picture, write_video
+
+SUFFIXES = {".png", ".jpg", ".jpeg", ".webp"}
+
+
+@click.command("video", short_help="Make a film of pictures.")
+@click.argument("frames", type=click.Path(path_type=Path))
+@click.option("-o", "--out", type=click.Path(path_type=Path), required=True, help="Film; its suffix is the format.")
+@click.option("--format", "name", metavar="NAME", help=f"Where the suffix does not say: {', '.join(FORMATS)}.")
+@click.option("--fps", type=float, default=12, show_default=True)
+@click.option("--ping-pong", is_flag=True, help="Forth and back, no frame doubled at the ends.")
+@click.option("--repeat", type=click.IntRange(min=1), default=1, show_default=True, help="Play it so many times.")
+@click.option("--audio", type=click.Path(path_type=Path), metavar="FILE", help="Sound; cut where the film ends.")
+@click.option("-q", "--quiet", is_flag=True, help="No progress bar.")
+def command(
+    frames: Path,
+    out: Path,
+    name: str | None,
+    fps: float,
+    ping_pong: bool,
+    repeat: int,
+    audio: Path | None,
+    quiet: bool,
+) -> None:
+    """Makes a film of the pictures in the folder FRAMES (or of a job folder), in the order of their names.
+
+    Numbers in names count as numbers: 2.png comes before 10.png.
+    """
+    paths = pictures_in(frames)
+    order = film_order(len(paths), ping_pong=ping_pong, repeat=repeat)
+    with progress(quiet) as listen:
+        info = write_video(
+            _loaded(paths, order),
+            out,
+            fps,
+            format=name,
+            audio=audio,
+            on_frame=lambda done: listen(Event("film", done, len(order))),
+        )
+    heard = f", {info.sound.codec} {info.sound.duration:.2f} s" if info.sound else ""
+    click.echo(f"film    {out}  {info.frames} frames {info.width}x{info.height} {fps:g} fps{heard}")
+
+
+def pictures_in(folder: Path) -> list[Path]:
+    """Returns the pictures of a folder in the order of their names, numbers by value; of a job, its frames."""
+    if (folder / "job.json").is_file():
+        folder = folder / "frames"
+    if not folder.is_dir():
+        raise PictureError(f"{folder}: is not a folder; give a folder of pictures or a job folder")
+    found = [path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and path.is_file()]
+    if not found:
+        raise PictureError(f"{folder}: holds no pictures ({', '.join(sorted(SUFFIXES))}); give another folder")
+    return sorted(found, key=_natural)
+
+
+def _natural(path: Path) -> tuple[list[tuple[int, str]], str]:
+    parts = re.split(r"(\d+)", path.stem)
+    return [(int(part), "") if part.isdecimal() else (0, part) for part in parts], path.name
+
+
+def _loaded(paths: list[Path], order: list[int]) -> Iterator[Picture]:
+    for index in order:
+        yield load_picture(paths[index])

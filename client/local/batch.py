@@ -1,0 +1,211 @@
+"""One batch of frames from numbers to pictures: all of them in the same tensors, each row on its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from remix.client.local.models import LoadedModel
+from remix.client.local.sampling import SAMPLERS, sigmas_for, start
+from remix.errors import BlankFrame, MixError
+from remix.job.render import Event, Listener, Picture
+from remix.mix import LAYOUTS, Conditioning, StepNoise, mix_conditioning, mix_latents
+from remix.mix.conditioning import same
+from remix.mix.layouts import MASK, TOKEN_AXES
+from remix.mix.lengths import aligned
+from remix.plan import Frame, Mix, Schedule
+
+Encode = Callable[[str], Conditioning]
+V = TypeVar("V")
+
+PIXELS_AT_ONCE = 512 * 512
+"""How many pixels are decoded together."""
+
+
+def render_batch(
+    model: LoadedModel,
+    schedule: Schedule,
+    indices: Sequence[int],
+    encode: Encode,
+    inputs: Mapping[str, Picture],
+    listen: Listener,
+) -> list[Picture]:
+    """Returns the pictures of these frames, in this order.
+
+    `encode` gives the conditioning of a prompt, `inputs` the init pictures by name. Raises `BlankFrame`, naming the
+    frame, when a latent is not finite or a picture that was sampled has one colour only.
+    """
+    frames = [schedule[index] for index in indices]
+    latents = _clean_start(model, schedule, frames, inputs)
+    sampled: set[int] = set()
+    for rows in _alike(model, schedule, frames):
+        part = [frames[row] for row in rows]
+        latents[rows] = _sample(model, schedule, part, latents[rows], encode, listen)
+        sampled.update(rows)
+    for index, latent in zip(indices, latents, strict=True):
+        if not bool(torch.isfinite(latent).all()):
+            raise BlankFrame(f"frame {index}: the model gave numbers that are not finite")
+    pictures = _decoded(model, latents)
+    for row, picture in enumerate(pictures):
+        # A frame that is only decoded may show a given picture of one colour.
+        if row in sampled and picture.min() == picture.max():
+            raise BlankFrame(f"frame {indices[row]}: every value of the picture is {picture.max()}")
+    return pictures
+
+
+def _decoded(model: LoadedModel, latents: Tensor) -> list[Picture]:
+    """The pictures of latents, as many at once as their size alone says: more would need more memory, not less time."""
+    height, width = latents.shape[2] * model.factor, latents.shape[3] * model.factor
+    parts = latents.split(max(1, PIXELS_AT_ONCE // (height * width)))
+    return [_to_picture(picture) for part in parts for picture in model.to_pictures(part)]
+
+
+def _clean_start(
+    model: LoadedModel, schedule: Schedule, frames: Sequence[Frame], inputs: Mapping[str, Picture]
+) -> Tensor:
+    """The latents that noise is added to: mixed init pictures, zeros for frames that have none."""
+    recipe = schedule.recipe
+    shape = (model.channels, recipe.height // model.factor, recipe.width // model.factor)
+    latents = torch.zeros(len(frames), *shape)
+    rows = [row for row, frame in enumerate(frames) if frame.image is not None]
+    if rows:
+        names, weights = _table([frame.image for frame in frames if frame.image is not None])
+        latents[rows] = mix_latents([model.to_latents(_to_tensor(inputs[name])) for name in names], weights)
+    return latents
+
+
+def _alike(model: LoadedModel, schedule: Schedule, frames: Sequence[Frame]) -> Iterator[list[int]]:
+    """Groups the rows that take the same number of steps, guided or not; rows with no step are left as they are."""
+    groups: dict[tuple[int, bool], list[int]] = {}
+    for row, frame in enumerate(frames):
+        steps = len(_sigmas(model, schedule, frame)) - 1
+        groups.setdefault((steps, frame.cfg != 1), []).append(row)
+    return (rows for (steps, _), rows in groups.items() if steps > 0)
+
+
+def _sigmas(model: LoadedModel, schedule: Schedule, frame: Frame) -> Tensor:
+    recipe = schedule.recipe
+    denoise = frame.denoise if frame.image is not None else 1.0
+    return sigmas_for(model.levels, recipe.scheduler, recipe.steps, denoise, recipe.sampler)
+
+
+def _sample(
+    model: LoadedModel,
+    schedule: Schedule,
+    frames: Sequence[Frame],
+    latents: Tensor,
+    encode: Encode,
+    listen: Listener,
+) -> Tensor:
+    recipe, device = schedule.recipe, model.place.device
+    noise = StepNoise([frame.seed.items for frame in frames], tuple(latents.shape[1:]))
+    sigmas = torch.stack([_sigmas(model, schedule, frame) for frame in frames]).to(device)
+    denoise = _guided(model, schedule, frames, encode)
+    x = start(latents.to(device), noise.next().to(device), sigmas, model.levels)
+    walked = SAMPLERS[recipe.sampler](
+        denoise,
+        x,
+        sigmas,
+        lambda: noise.next().to(device),
+        lambda done, total: listen(Event("steps", done, total)),
+    )
+    return walked.cpu()
+
+
+def _guided(
+    model: LoadedModel, schedule: Schedule, frames: Sequence[Frame], encode: Encode
+) -> Callable[[Tensor, Tensor], Tensor]:
+    """The denoiser of these frames: one pass where cfg is 1, else classifier-free guidance (Ho & Salimans 2022)."""
+    positive = _conditioning(model, schedule, [frame.prompt for frame in frames], encode)
+    if all(frame.cfg == 1 for frame in frames):
+        return lambda x, sigma: model.estimate(x, sigma, positive)
+    negative = _conditioning(model, schedule, [frame.negative for frame in frames], encode)
+    lengths = schedule.recipe.lengths or LAYOUTS[model.family].lengths
+    both = stacked(positive, negative, lengths, encode("") if lengths == "empty" else None)
+    cfg = torch.tensor([frame.cfg for frame in frames], device=model.place.device).view(-1, 1, 1, 1)
+
+    def denoise(x: Tensor, sigma: Tensor) -> Tensor:
+        wanted, unwanted = model.estimate(x.repeat(2, 1, 1, 1), sigma.repeat(2), both).chunk(2)
+        return unwanted + cfg * (wanted - unwanted)
+
+    return denoise
+
+
+def stacked(first: Conditioning, second: Conditioning, lengths: str, empty: Conditioning | None = None) -> Conditioning:
+    """Returns one conditioning of both batches, the first one's frames before the second one's.
+
+    Unlike numbers of token rows meet by the policy `lengths`; "empty" needs `empty`, the conditioning of "". Values
+    of `extra` that are the same in both stay as they are, others become one value for each frame. Raises `MixError`
+    for a key that only one has, or that is neither a number nor a tensor.
+    """
+    sources = (first, second)
+    rows = [part.tokens for part in sources]
+    tokens = torch.cat(aligned(rows, 1, lengths, "prompt and negative", empty=empty.tokens if empty else None))
+    if (first.pooled is None) != (second.pooled is None) or first.extra.keys() != second.extra.keys():
+        raise MixError("prompt and negative: only one of them has a pooled vector or a key of extra; give it in both")
+    pooled = [part.pooled for part in sources if part.pooled is not None]
+    extra: dict[str, Any] = {}
+    for key, value in first.extra.items():
+        values = [value, second.extra[key]]
+        if same(*values) and not _of_frames(value, first):
+            extra[key] = value
+            continue
+        parts = [_for_each_frame(key, given, len(part)) for given, part in zip(values, sources, strict=True)]
+        axis = 1 if key == MASK else TOKEN_AXES.get(key)
+        if axis is not None:
+            parts = aligned(parts, axis, lengths, key, empty=empty.extra.get(key) if empty else None)
+        extra[key] = torch.cat(parts)
+    return Conditioning(tokens, torch.cat(pooled) if pooled else None, extra)
+
+
+def _of_frames(value: Any, conditioning: Conditioning) -> bool:
+    return isinstance(value, Tensor) and value.ndim > 0 and len(value) == len(conditioning)
+
+
+def _for_each_frame(key: str, value: Any, frames: int) -> Tensor:
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return torch.full((frames,), float(value))
+    if not isinstance(value, Tensor) or value.ndim == 0 or len(value) not in (1, frames):
+        raise MixError(f'extra["{key}"]: it differs between prompt and negative, and is no number or tensor of frames')
+    return value.expand(frames, *value.shape[1:])
+
+
+def _conditioning(model: LoadedModel, schedule: Schedule, mixes: Sequence[Mix[str]], encode: Encode) -> Conditioning:
+    prompts, weights = _table(mixes)
+    recipe = schedule.recipe
+    encoded = [encode(prompt) for prompt in prompts]
+    for prompt, conditioning in zip(prompts, encoded, strict=True):
+        if not all(
+            bool(part.isfinite().all()) for part in (conditioning.tokens, conditioning.pooled) if part is not None
+        ):
+            raise BlankFrame(f"prompt {prompt!r}: the text encoder gave numbers that are not finite")
+    return mix_conditioning(
+        encoded,
+        weights,
+        how=recipe.mix,
+        lengths=recipe.lengths,
+        family=model.family,
+        empty=encode(""),
+    )
+
+
+def _table(mixes: Sequence[Mix[V]]) -> tuple[list[V], Tensor]:
+    """The distinct values of these mixes, and the weight of each in each: float64 [mixes, values]."""
+    values = list(dict.fromkeys(value for mix in mixes for value, _ in mix.items))
+    table = torch.zeros(len(mixes), len(values), dtype=torch.float64)
+    for row, mix in enumerate(mixes):
+        for value, weight in mix.items:
+            table[row, values.index(value)] = weight
+    return values, table
+
+
+def _to_tensor(picture: Picture) -> Tensor:
+    return torch.from_numpy(picture.copy()).permute(2, 0, 1)[None].float() / 255
+
+
+def _to_picture(tensor: Tensor) -> Picture:
+    return np.ascontiguousarray((tensor.permute(1, 2, 0).numpy() * 255).round().astype(np.uint8))

@@ -1,0 +1,209 @@
+"""The local engine: frames to pictures in this process, with diffusers' models and the core's mixing."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+import torch
+
+from remix.client.local.batch import render_batch
+from remix.client.local.devices import Place, frames_at_once, is_out_of_memory
+from remix.client.local.models import LoadedModel, check_model, in_full, model_files, open_model
+from remix.client.local.sampling import SAMPLERS, SCHEDULERS
+from remix.errors import BlankFrame, OutOfMemory, Unsupported
+from remix.job import Listener, Picture
+from remix.mix import Conditioning
+from remix.plan import Model, Schedule
+
+log = logging.getLogger(__name__)
+
+EMPHASIS = re.compile(r"\([^()]*:\s*[\d.]+\s*\)")
+LORA_TAG = re.compile(r"<(?:lora|lyco|hypernet):[^>]*>")
+PROMPTS_KEPT = 256
+"""How many encoded prompts stay in memory."""
+Attempt = Callable[[range], list[Picture]]
+
+
+class Local:
+    """Renders in this process, on a GPU where there is one.
+
+    device: "auto", "cpu", "cuda", "cuda:1", "mps"; batch: frames at once, None chooses by picture size and memory;
+    precision: "auto" (half on CUDA) or "full" (float32). A frame's bytes do not depend on which frames are still
+    missing: batches always have the same rows, unless memory runs out and they have to be halved.
+    """
+
+    name = "local"
+
+    def __init__(self, device: str = "auto", batch: int | None = None, precision: str = "auto") -> None:
+        if batch is not None and batch < 1:
+            raise Unsupported(f"batch: {batch} is less than one frame; leave it out or give 1 or more")
+        self._device = device
+        self._batch = batch
+        self._precision = precision
+        self._cancelled = False
+        self._model: LoadedModel | None = None
+        self._loaded: Model | None = None
+        self._prompts: OrderedDict[str, Conditioning] = OrderedDict()
+
+    def check(self, schedule: Schedule) -> list[str]:
+        """Returns remarks; raises `Unsupported`, naming the field, for what this engine cannot do."""
+        recipe = schedule.recipe
+        if recipe.sampler not in SAMPLERS:
+            raise Unsupported(
+                f"sampler: the local engine does not have {recipe.sampler!r}; use one of {', '.join(SAMPLERS)}"
+            )
+        if recipe.scheduler not in SCHEDULERS:
+            raise Unsupported(
+                f"scheduler: the local engine does not have {recipe.scheduler!r}; use one of {', '.join(SCHEDULERS)}"
+            )
+        check_model(recipe.model)
+        Place.find(self._device, self._precision)
+        for keyframe in recipe.keyframes:
+            for mix in (keyframe.prompt, keyframe.negative):
+                for prompt, _ in mix.items if mix else ():
+                    _refuse_host_syntax(prompt)
+        return []
+
+    def identity(self, schedule: Schedule) -> dict[str, str]:
+        """Returns the engine's name, the checkpoint's name and the fingerprints of the model's files."""
+        model = schedule.recipe.model
+        return {"engine": self.name, "checkpoint": model.checkpoint, **model_files(model)}
+
+    def cancel(self) -> None:
+        """Asks a running `render` to end after the batch at hand."""
+        self._cancelled = True
+
+    def render(
+        self, schedule: Schedule, frames: Sequence[int], inputs: Mapping[str, Picture], listen: Listener
+    ) -> Iterator[Picture]:
+        """Yields the pictures of these frames in this order, batch by batch.
+
+        A batch that does not fit into memory is halved, and those after it too; the log tells it. Raises
+        `OutOfMemory` when not even one frame fits, `BlankFrame` when a latent is not finite or a picture has one
+        colour, in float32 too, `Unsupported` when the size does not fit the model.
+        """
+        self._cancelled = False
+        model = self._load(schedule)
+        wanted = set(frames)
+
+        def attempt(block: range) -> list[Picture]:
+            return self._pictures(model, schedule, block, inputs, listen)
+
+        for block, pictures in _halving(self._blocks(model, schedule), wanted, attempt, model.place):
+            yield from (pictures[index - block.start] for index in block if index in wanted)
+            if self._cancelled:
+                return
+
+    def _pictures(
+        self,
+        model: LoadedModel,
+        schedule: Schedule,
+        block: range,
+        inputs: Mapping[str, Picture],
+        listen: Listener,
+    ) -> list[Picture]:
+        """The pictures of a block; one that half precision cannot paint is painted once more in float32."""
+        if model.place.dtype is not torch.float32:
+            try:
+                return render_batch(model, schedule, block, self._encoded, inputs, listen)
+            except BlankFrame as error:
+                log.warning("%s in half precision; frames %s to %s again in float32", error, block[0], block[-1])
+        try:
+            # What half precision encoded is of no use here, so each prompt is encoded anew.
+            with in_full(model) as changed:
+                encode = model.encode if changed else self._encoded
+                return render_batch(model, schedule, block, encode, inputs, listen)
+        except BlankFrame as error:
+            raise BlankFrame(
+                f'{error}, in float32 too (precision "full"); lower cfg, or use another model.vae or model.checkpoint'
+            ) from error
+
+    def _load(self, schedule: Schedule) -> LoadedModel:
+        recipe = schedule.recipe
+        if self._model is None or self._loaded != recipe.model:
+            self._model = None
+            self._prompts.clear()
+            self._model = self._open(recipe.model)
+            self._loaded = recipe.model
+        factor = self._model.factor
+        if recipe.width % factor or recipe.height % factor:
+            raise Unsupported(f"size: {recipe.width}x{recipe.height} does not fit; use multiples of {factor}")
+        return self._model
+
+    def _open(self, model: Model) -> LoadedModel:
+        place = Place.find(self._device, self._precision)
+        try:
+            return open_model(model, place)
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            raise OutOfMemory(
+                f"model.checkpoint: {model.checkpoint!r} does not fit into the memory of {place.device}; "
+                "close what else uses it, or use a smaller model or device cpu"
+            ) from error
+
+    def _blocks(self, model: LoadedModel, schedule: Schedule) -> Iterator[range]:
+        """Yields the fixed blocks of frames that are rendered together.
+
+        A matrix product rounds differently for another number of rows, so a block is always computed whole:
+        a frame has the same bytes whether its neighbours are still missing or not.
+        """
+        recipe = schedule.recipe
+        size = self._batch or frames_at_once(model.place, recipe.width, recipe.height, model.parts().values())
+        for first in range(0, len(schedule), size):
+            yield range(first, min(first + size, len(schedule)))
+
+    def _encoded(self, prompt: str) -> Conditioning:
+        assert self._model is not None
+        if prompt in self._prompts:
+            self._prompts.move_to_end(prompt)
+        else:
+            self._prompts[prompt] = self._model.encode(prompt)
+            if len(self._prompts) > PROMPTS_KEPT:
+                self._prompts.popitem(last=False)
+        return self._prompts[prompt]
+
+
+def _halving(
+    blocks: Iterator[range], wanted: set[int], attempt: Attempt, place: Place
+) -> Iterator[tuple[range, list[Picture]]]:
+    """Yields the blocks that hold wanted frames, with their pictures; what does not fit into memory in two halves."""
+    waiting: deque[range] = deque()
+    most: int | None = None
+    while block := waiting.popleft() if waiting else next(blocks, None):
+        if wanted.isdisjoint(block):
+            continue
+        half = (len(block) + 1) // 2
+        if most is None or len(block) <= most:
+            try:
+                pictures = attempt(block)
+            except (RuntimeError, MemoryError) as error:
+                if not is_out_of_memory(error):
+                    raise
+                if len(block) == 1:
+                    raise OutOfMemory(
+                        f"frame {block.start}: not even one frame fits into the memory of {place.device}; "
+                        "close what else uses it, make the size smaller, or use device cpu"
+                    ) from error
+                most = half
+            else:
+                yield block, pictures
+                continue
+            # Only now, as the error held the tensors that did not fit.
+            place.free()
+            log.warning("%s: %s frames at once do not fit; going on with %s", place.device, len(block), half)
+        waiting.extendleft((block[half:], block[:half]))
+
+
+def _refuse_host_syntax(prompt: str) -> None:
+    """Raises `Unsupported` for what a host would read out of a prompt and this engine would read as letters."""
+    if found := EMPHASIS.search(prompt):
+        raise Unsupported(
+            f"prompt: emphasis {found[0]!r} is not read by the local engine, and differently by each host; "
+            "write the prompt without weights"
+        )
+    if found := LORA_TAG.search(prompt):
+        raise Unsupported(f"prompt: {found[0]!r} is read by A1111 alone; name it under model.loras")

@@ -1,0 +1,213 @@
+"""LoRAs: low-rank changes of a model's weights, merged into them when the model is loaded.
+
+Files name the changed layers in kohya's way (diffusers' names or Stability's, joined by "_") or in diffusers'
+(dotted, with or without peft). Hu et al. 2021: W' = W + strength * (alpha / rank) * up @ down.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from remix.client.local.checkpoints import refuse_pickle
+from remix.errors import Unsupported
+from remix.plan import Lora
+
+PARTS = {
+    "lora_unet_": "unet",
+    "lora_te_": "text_encoder",
+    "lora_te1_": "text_encoder",
+    "lora_te2_": "text_encoder_2",
+    "unet.": "unet",
+    "text_encoder.": "text_encoder",
+    "text_encoder_2.": "text_encoder_2",
+}
+"""How a layer's name starts, and the network it is in, by the name of diffusers' folder."""
+
+FACTORS = {
+    ".lora_down.weight": "down",
+    ".lora_up.weight": "up",
+    ".alpha": "alpha",
+    ".lora_A.weight": "down",
+    ".lora_B.weight": "up",
+    ".lora.down.weight": "down",
+    ".lora.up.weight": "up",
+    ".lora_linear_layer.down.weight": "down",
+    ".lora_linear_layer.up.weight": "up",
+    "_lora.down.weight": "down",
+    "_lora.up.weight": "up",
+}
+"""How a name ends: kohya's three, peft's two, and those of older diffusers."""
+
+
+@dataclass
+class Change:
+    """What a LoRA does to one layer: `down` [r, in, ...], `up` [out, r, ...], scaled by `alpha` / r."""
+
+    down: Tensor | None = None
+    up: Tensor | None = None
+    alpha: float | None = None
+
+    def delta(self) -> Tensor:
+        """Returns the change of the weight, float32, with the dimensions of up and down together."""
+        if self.down is None or self.up is None:
+            raise ValueError("half of it is missing")
+        down, up = self.down.float(), self.up.float()
+        rank = len(down)
+        scale = 1.0 if self.alpha is None else self.alpha / rank
+        return scale * (up.flatten(1) @ down.flatten(1)).reshape(len(up), *down.shape[1:])
+
+
+def lora_path(name: str) -> Path:
+    """Returns the file of a LoRA, given with or without ".safetensors"; `Unsupported` when it is not there."""
+    path = Path(name).expanduser()
+    refuse_pickle(path, "model.loras")
+    for candidate in (path, path.with_name(path.name + ".safetensors")):
+        if candidate.is_file() and candidate.suffix == ".safetensors":
+            return candidate
+    raise Unsupported(f"model.loras: there is no file {name!r}; give the path of a .safetensors file")
+
+
+def apply_loras(parts: Mapping[str, Any], loras: Sequence[Lora]) -> None:
+    """Merges LoRAs into the weights of `parts`, the networks by the names of diffusers' folders.
+
+    Raises `Unsupported`, naming the LoRA and the layer, for one that is of another family or another kind.
+    """
+    if not loras:
+        return
+    layers = {part: _layers(network) for part, network in parts.items()}
+    merged: dict[int, tuple[Tensor, Tensor]] = {}
+    for lora in loras:
+        for name, change in read_lora(lora_path(lora.name)).items():
+            part, inner = _place(name)
+            layer = layers.get(part, {}).get(inner)
+            if layer is None:
+                raise _misfit(lora, name, "this checkpoint has no such layer")
+            try:
+                delta = change.delta().reshape(layer.weight.shape)
+            except (ValueError, RuntimeError) as error:
+                raise _misfit(lora, name, str(error)) from error
+            weight, total = merged.get(id(layer), (layer.weight, layer.weight.float()))
+            merged[id(layer)] = weight, total + lora.strength * delta.to(total.device)
+    # Summed in float32 and rounded once, so that the order of LoRAs hardly counts.
+    for weight, total in merged.values():
+        with torch.no_grad():
+            weight.copy_(total)
+
+
+def read_lora(path: Path) -> dict[str, Change]:
+    """Returns the changes in a LoRA file by the names of their layers, as the file writes them."""
+    from safetensors import SafetensorError, safe_open
+
+    changes: dict[str, Change] = {}
+    try:
+        with safe_open(path, framework="pt") as file:
+            alphas = _alphas(file.metadata() or {})
+            for key in file.keys():  # noqa: SIM118 - it is no dict
+                name, factor = _split(path, key)
+                value = file.get_tensor(key)
+                change = changes.setdefault(name, Change(alpha=alphas.get(_place(name)[0])))
+                setattr(change, factor, float(value) if factor == "alpha" else value)
+    except SafetensorError as error:
+        raise Unsupported(f"model.loras: {str(path)!r} is no readable safetensors file ({error}); give one") from error
+    return changes
+
+
+def _split(path: Path, key: str) -> tuple[str, str]:
+    """A key as (layer, factor)."""
+    for ending, factor in FACTORS.items():
+        if key.endswith(ending) and key.startswith(tuple(PARTS)):
+            return key[: -len(ending)], factor
+    raise Unsupported(
+        f"model.loras: {str(path)!r} holds {key!r}, which is no part of a LoRA; "
+        "give a LoRA in kohya's or diffusers' names (LoHa, LoKr and DoRA are other kinds)"
+    )
+
+
+def _place(layer: str) -> tuple[str, str]:
+    """The network that a layer is in, and its name there with every dot a "_"."""
+    start = next(start for start in sorted(PARTS, key=len, reverse=True) if layer.startswith(start))
+    inner = layer[len(start) :].replace(".processor.", ".").replace(".", "_").removeprefix("text_model_")
+    # Older diffusers names the output projection without its place in its list.
+    return PARTS[start], re.sub(r"_to_out$", "_to_out_0", inner)
+
+
+def _alphas(metadata: Mapping[str, str]) -> dict[str, float]:
+    """The alpha of each network where diffusers wrote it into the file's header."""
+    try:
+        settings = json.loads(metadata.get("lora_adapter_metadata", "{}"))
+    except ValueError:
+        return {}
+    found = {part: settings.get(f"{part}.lora_alpha") for part in set(PARTS.values())}
+    return {part: float(alpha) for part, alpha in found.items() if isinstance(alpha, int | float)}
+
+
+def _misfit(lora: Lora, layer: str, why: str) -> Unsupported:
+    return Unsupported(
+        f"model.loras: {lora.name!r} does not fit the checkpoint at {layer!r} ({why}); "
+        "use a LoRA that was trained on a model of its family"
+    )
+
+
+# --- layers by the names that files give them -----------------------------------------------------------------
+
+
+def _layers(network: Any) -> dict[str, Any]:
+    """The layers that a LoRA can change by their names with every dot a "_", a U-Net's in Stability's names too."""
+    found: dict[str, Any] = {}
+    for name, module in network.named_modules():
+        if isinstance(module, torch.nn.Linear | torch.nn.Conv2d):
+            for known in (name.removeprefix("text_model."), *_stability_names(name, network)):
+                found[known.replace(".", "_")] = module
+    return found
+
+
+def _stability_names(name: str, network: Any) -> Iterator[str]:
+    """What Stability's own code, which kohya follows for SDXL, calls a layer of diffusers' U-Net."""
+    blocks = re.match(r"(down|up)_blocks\.(\d+)\.(resnets|attentions|downsamplers|upsamplers)\.(\d+)\.(.+)", name)
+    middle = re.match(r"mid_block\.(resnets|attentions)\.(\d+)\.(.+)", name)
+    if blocks:
+        side, kind, rest = blocks[1], blocks[3], _stability_inner(blocks[5])
+        level, place = int(blocks[2]), int(blocks[4])
+        width = network.config.layers_per_block + 1
+        if kind == "downsamplers":
+            yield f"input_blocks.{width * (level + 1)}.0.op"
+        elif kind == "upsamplers":
+            attended = bool(getattr(network.up_blocks[level], "attentions", None))
+            yield f"output_blocks.{width * level + width - 1}.{1 + attended}.conv"
+        else:
+            block = width * level + place + (1 if side == "down" else 0)
+            yield f"{'input' if side == 'down' else 'output'}_blocks.{block}.{int(kind == 'attentions')}.{rest}"
+    elif middle:
+        place = 1 if middle[1] == "attentions" else 2 * int(middle[2])
+        yield f"middle_block.{place}.{_stability_inner(middle[3])}"
+    elif name in OUTER:
+        yield OUTER[name]
+
+
+OUTER = {
+    "conv_in": "input_blocks.0.0",
+    "conv_out": "out.2",
+    "time_embedding.linear_1": "time_embed.0",
+    "time_embedding.linear_2": "time_embed.2",
+    "add_embedding.linear_1": "label_emb.0.0",
+    "add_embedding.linear_2": "label_emb.0.2",
+}
+
+INNER = {
+    "conv1": "in_layers.2",
+    "conv2": "out_layers.3",
+    "time_emb_proj": "emb_layers.1",
+    "conv_shortcut": "skip_connection",
+}
+
+
+def _stability_inner(name: str) -> str:
+    return INNER.get(name, name)

@@ -1,0 +1,64 @@
+"""Stable Diffusion XL: two text encoders side by side, a pooled vector, and sizes as numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from remix.client.local.checkpoints import Checkpoint
+from remix.client.local.clip import ClipText
+from remix.client.local.devices import Place
+from remix.client.local.latent_diffusion import LatentDiffusion
+from remix.mix import Conditioning
+from remix.plan import Model
+
+SIZES = ("height", "width", "crop_h", "crop_w", "target_height", "target_width")
+"""The numbers that the U-Net is told, in its order, under ComfyUI's names."""
+
+
+class StableDiffusionXL(LatentDiffusion):
+    """Both text encoders were trained with the layer before the last, without the final norm."""
+
+    family = "sdxl"
+
+    def __init__(self, model: Model, checkpoint: Checkpoint, place: Place) -> None:
+        from transformers import CLIPTextModel, CLIPTextModelWithProjection
+
+        super().__init__(model, checkpoint, place)
+        kinds = {"": CLIPTextModel, "_2": CLIPTextModelWithProjection}
+        self.texts = [
+            ClipText(
+                checkpoint.tokenizer(f"tokenizer{number}"),
+                checkpoint.component(f"text_encoder{number}", kind, place),
+                place,
+                clip_skip=model.clip_skip,
+                trained=2,
+                normed=False,
+            )
+            for number, kind in kinds.items()
+        ]
+
+    def text_encoders(self) -> Mapping[str, Any]:
+        """Returns the text encoders by the names of diffusers' folders."""
+        return {"text_encoder": self.texts[0].encoder, "text_encoder_2": self.texts[1].encoder}
+
+    def encode(self, prompt: str) -> Conditioning:
+        """Returns the conditioning of a prompt: tokens [1, n k, d1 + d2] and the second encoder's pooled [1, p]."""
+        (first, _), (second, pooled) = (text.encode(prompt) for text in self.texts)
+        rows = min(first.shape[1], second.shape[1])
+        tokens = torch.cat([first[:, :rows], second[:, :rows]], dim=-1)
+        return Conditioning(tokens.cpu(), None if pooled is None else pooled.cpu())
+
+    def added(self, x: Tensor, conditioning: Conditioning) -> dict[str, Tensor]:
+        """Returns the pooled text and the sizes [B, 6]: the picture's own, uncropped, where `extra` has no others."""
+        assert conditioning.pooled is not None
+        height, width = x.shape[2] * self.factor, x.shape[3] * self.factor
+        own = dict(zip(SIZES, (height, width, 0, 0, height, width), strict=True))
+        columns = [torch.as_tensor(conditioning.extra.get(key, own[key])).expand(len(x)) for key in SIZES]
+        return {
+            "text_embeds": conditioning.pooled.to(self.place.device, self.place.dtype),
+            "time_ids": torch.stack([column.float().to(self.place.device) for column in columns], dim=1),
+        }

@@ -1,0 +1,300 @@
+"""Single-file checkpoints: SD1, SD2 and SDXL as one safetensors file with the names of Stability's own code.
+
+Such a file has weights and nothing else. The settings are read off the shapes of the weights, diffusers renames the
+weights, and the tokenizer, which is CLIP's for all of them, comes from this machine. No hub is asked.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from remix.client.local.devices import Place
+from remix.errors import EngineError, Unsupported
+
+Weights = Mapping[str, Tensor]
+Shapes = Mapping[str, tuple[int, ...]]
+
+UNET = "model.diffusion_model."
+VAE = "first_stage_model."
+CLIP_L, OPENCLIP = "cond_stage_model.transformer.", "cond_stage_model.model."
+XL_CLIP_L, XL_OPENCLIP = "conditioner.embedders.0.transformer.", "conditioner.embedders.1.model."
+
+
+@dataclass(frozen=True)
+class Family:
+    """A family by the prefixes of its text encoders' weights, in the order of diffusers' folders."""
+
+    pipeline: str
+    encoders: tuple[str, ...]
+    vae_scale: float
+
+
+FAMILIES = (
+    Family("StableDiffusionXLPipeline", (XL_CLIP_L, XL_OPENCLIP), 0.13025),
+    Family("StableDiffusionPipeline", (OPENCLIP,), 0.18215),
+    Family("StableDiffusionPipeline", (CLIP_L,), 0.18215),
+)
+SD2 = FAMILIES[1]
+
+SD2_LAYERS = 23
+"""How many of its text encoder's 24 layers SD2 uses."""
+
+VELOCITY_SPREAD = 0.09
+"""SD2's two kinds differ in one norm's spread: above it the model predicts velocity (ComfyUI's measured rule)."""
+
+TOKENIZERS = (
+    "openai/clip-vit-large-patch14",
+    "stable-diffusion-v1-5/stable-diffusion-v1-5",
+    "stabilityai/stable-diffusion-xl-base-1.0",
+    "stabilityai/stable-diffusion-2-1",
+)
+"""The models of the hub whose local copies have CLIP's vocabulary, in their root or in the folder `tokenizer`."""
+
+
+class SingleFile:
+    """A checkpoint in a single safetensors file; opening it reads the names of its weights only."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.family = _family(path, _names(path))
+        self._vocabulary = _vocabulary(path)
+
+    def pipeline(self) -> str:
+        """Returns the name of the diffusers pipeline that it is for."""
+        return self.family.pipeline
+
+    def component(self, name: str, kind: Any, place: Place) -> Any:
+        """Returns one network in evaluation mode at its place; `EngineError` when its weights do not fit together."""
+        try:
+            return place.put(self._component(name, kind))
+        except (KeyError, ValueError, RuntimeError, NotImplementedError) as error:
+            raise EngineError(
+                f"{self.path}: its {name} could not be read ({error}); the file is damaged or of another family"
+            ) from error
+
+    def _component(self, name: str, kind: Any) -> Any:
+        if name == "vae":
+            return _converted(kind, self._weights, vae_config(_shapes(self._weights, VAE), self.vae_scale()))
+        if name == "unet":
+            return _converted(kind, self._weights, unet_config(_shapes(self._weights, UNET)))
+        prefix = self.family.encoders[1 if name.endswith("_2") else 0]
+        return _text_encoder(kind, self._weights, prefix)
+
+    def tokenizer(self, name: str) -> Any:
+        """Returns CLIP's tokenizer, with the padding that the text encoder was trained with."""
+        from transformers import CLIPTokenizer
+
+        pads_with_end = self.family is not SD2 and not name.endswith("_2")
+        return CLIPTokenizer.from_pretrained(
+            self._vocabulary, pad_token="<|endoftext|>" if pads_with_end else "!", local_files_only=True
+        )
+
+    def scheduler_config(self) -> dict[str, Any]:
+        """Returns the settings of the noise that the model was trained on, by diffusers' names."""
+        velocity = "v_pred" in self._weights or (self.family is SD2 and self._spread() > VELOCITY_SPREAD)
+        return {
+            "beta_schedule": "scaled_linear",
+            "beta_start": 0.00085,
+            "beta_end": 0.012,
+            "prediction_type": "v_prediction" if velocity else "epsilon",
+            "rescale_betas_zero_snr": "ztsnr" in self._weights,
+        }
+
+    def vae_scale(self) -> float:
+        """Returns what the VAE's latents are multiplied by."""
+        return self.family.vae_scale
+
+    def _spread(self) -> float:
+        norm = "1.transformer_blocks.0.norm1.bias"
+        last = max(_numbers(self._weights, f"{UNET}output_blocks.", f".{norm}"))
+        return float(self._weights[f"{UNET}output_blocks.{last}.{norm}"].float().std(unbiased=False))
+
+    @cached_property
+    def _weights(self) -> Weights:
+        return _read(self.path)
+
+
+def is_vae(path: Path) -> bool:
+    """Returns whether a safetensors file has a VAE's weights, by the names of Stability's own code."""
+    return any(name.removeprefix(VAE) == "decoder.conv_in.weight" for name in _names(path))
+
+
+def read_vae(path: Path, scale: float) -> Any:
+    """Returns the VAE in a safetensors file of its own; `scale` is what the checkpoint multiplies latents by."""
+    from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
+
+    weights = _read(path)
+    prefix = VAE if any(name.startswith(VAE) for name in weights) else ""
+    return _converted(AutoencoderKL, weights, vae_config(_shapes(weights, prefix), scale))
+
+
+# --- settings from shapes -----------------------------------------------------------------------------------
+
+
+def unet_config(shapes: Shapes) -> dict[str, Any]:
+    """Returns the settings of diffusers' U-Net that the shapes of its weights tell."""
+    levels: list[list[int]] = [[]]
+    for block in sorted(_numbers(shapes, "input_blocks."))[1:]:
+        if f"input_blocks.{block}.0.op.weight" in shapes:
+            levels.append([])
+        else:
+            levels[-1].append(block)
+    channels = [shapes[f"input_blocks.{blocks[-1]}.0.out_layers.3.weight"][0] for blocks in levels]
+    depths = [len(_numbers(shapes, f"input_blocks.{blocks[0]}.1.transformer_blocks.")) for blocks in levels]
+    attention = f"input_blocks.{next(blocks[0] for blocks, depth in zip(levels, depths, strict=True) if depth)}.1."
+    # SD1 has 8 heads everywhere; SD2 and SDXL, which project linearly, have heads of 64 channels.
+    linear = len(shapes[attention + "proj_in.weight"]) == 2
+    config = {
+        "in_channels": shapes["input_blocks.0.0.weight"][1],
+        "out_channels": shapes["out.2.weight"][0],
+        "block_out_channels": channels,
+        "layers_per_block": len(levels[0]),
+        "down_block_types": ["CrossAttnDownBlock2D" if depth else "DownBlock2D" for depth in depths],
+        "up_block_types": ["CrossAttnUpBlock2D" if depth else "UpBlock2D" for depth in reversed(depths)],
+        "transformer_layers_per_block": [max(depth, 1) for depth in depths],
+        "cross_attention_dim": shapes[attention + "transformer_blocks.0.attn2.to_k.weight"][1],
+        "use_linear_projection": linear,
+        "attention_head_dim": [count // 64 for count in channels] if linear else 8,
+    }
+    if "label_emb.0.0.weight" in shapes:
+        config |= {
+            "addition_embed_type": "text_time",
+            "addition_time_embed_dim": 256,
+            "projection_class_embeddings_input_dim": shapes["label_emb.0.0.weight"][1],
+        }
+    return config
+
+
+def vae_config(shapes: Shapes, scale: float) -> dict[str, Any]:
+    """Returns the settings of diffusers' VAE that the shapes of its weights tell; `scale` is not among them."""
+    levels = len(_numbers(shapes, "encoder.down."))
+    return {
+        "block_out_channels": [shapes[f"encoder.down.{level}.block.0.conv2.weight"][0] for level in range(levels)],
+        "layers_per_block": len(_numbers(shapes, "encoder.down.0.block.")),
+        "latent_channels": shapes["decoder.conv_in.weight"][1],
+        "down_block_types": ["DownEncoderBlock2D"] * levels,
+        "up_block_types": ["UpDecoderBlock2D"] * levels,
+        "scaling_factor": scale,
+    }
+
+
+def text_config(shapes: Shapes) -> dict[str, Any]:
+    """Returns the settings of transformers' CLIP text encoder that the shapes of its weights tell."""
+    open_clip = "positional_embedding" in shapes
+    embeddings, layer = "text_model.embeddings.", "text_model.encoder.layers."
+    tokens = shapes["token_embedding.weight" if open_clip else embeddings + "token_embedding.weight"]
+    positions = shapes["positional_embedding" if open_clip else embeddings + "position_embedding.weight"]
+    layers = len(_numbers(shapes, "transformer.resblocks." if open_clip else layer))
+    widest = shapes["transformer.resblocks.0.mlp.c_fc.weight" if open_clip else layer + "0.mlp.fc1.weight"]
+    return {
+        "vocab_size": tokens[0],
+        "hidden_size": tokens[1],
+        "intermediate_size": widest[0],
+        "num_hidden_layers": layers,
+        "num_attention_heads": tokens[1] // 64,
+        "max_position_embeddings": positions[0],
+        "projection_dim": shapes.get("text_projection", tokens)[1],
+        "hidden_act": "gelu" if open_clip else "quick_gelu",
+        # The two special tokens are the last of the vocabulary.
+        "bos_token_id": tokens[0] - 2,
+        "eos_token_id": tokens[0] - 1,
+    }
+
+
+# --- reading ------------------------------------------------------------------------------------------------
+
+
+def _converted(kind: Any, weights: Weights, config: Mapping[str, Any]) -> Any:
+    with tempfile.TemporaryDirectory() as folder:
+        _write_config(Path(folder), {"_class_name": kind.__name__, **config})
+        return _whole(kind.from_single_file(dict(weights), config=folder, local_files_only=True))
+
+
+def _text_encoder(kind: Any, weights: Weights, prefix: str) -> Any:
+    from diffusers.loaders.single_file_utils import create_diffusers_clip_model_from_ldm
+
+    config = text_config(_shapes(weights, prefix))
+    if prefix == OPENCLIP:
+        # SD2 was trained with the layer before the last, and diffusers leaves the last one out.
+        config["num_hidden_layers"] = min(config["num_hidden_layers"], SD2_LAYERS)
+    with tempfile.TemporaryDirectory() as folder:
+        _write_config(Path(folder), {"model_type": "clip_text_model", **config})
+        return _whole(create_diffusers_clip_model_from_ldm(kind, dict(weights), config=folder, local_files_only=True))
+
+
+def _write_config(folder: Path, config: Mapping[str, Any]) -> None:
+    (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
+
+
+def _whole(network: Any) -> Any:
+    """The network; ValueError names a weight that the file lacks: those stay without values."""
+    lacking = [name for name, weight in network.named_parameters() if weight.is_meta]
+    if lacking:
+        raise ValueError(f"{len(lacking)} weights are missing, such as {lacking[0]}")
+    return network
+
+
+def _family(path: Path, names: Collection[str]) -> Family:
+    if any(name.startswith(UNET) for name in names):
+        for family in FAMILIES:
+            if all(any(name.startswith(prefix) for name in names) for prefix in family.encoders):
+                return family
+    raise Unsupported(
+        f"model.checkpoint: {str(path)!r} holds no SD1, SD2 or SDXL checkpoint with its text encoders; "
+        "give one, or a diffusers folder"
+    )
+
+
+def _vocabulary(path: Path) -> Path:
+    """The folder with CLIP's vocabulary: beside the file, or what this machine has from the hub."""
+    from huggingface_hub import try_to_load_from_cache
+
+    folders = [path.parent / "tokenizer"]
+    for name in TOKENIZERS:
+        for file in ("merges.txt", "tokenizer/merges.txt"):
+            found = try_to_load_from_cache(name, file)
+            if isinstance(found, str):
+                folders.append(Path(found).parent)
+    for folder in folders:
+        if (folder / "vocab.json").is_file() and (folder / "merges.txt").is_file():
+            return folder
+    raise Unsupported(
+        f"model.checkpoint: {str(path)!r} has no tokenizer, as single files do, and CLIP's vocabulary is not on this "
+        f"machine; run once: hf download {TOKENIZERS[0]} vocab.json merges.txt tokenizer_config.json "
+        f'(or put these files into "{folders[0]}")'
+    )
+
+
+def _names(path: Path) -> list[str]:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="pt") as file:
+            return list(file.keys())
+    except (SafetensorError, OSError) as error:
+        raise Unsupported(f"{path}: is no readable safetensors file ({error}); give one") from error
+
+
+def _read(path: Path) -> Weights:
+    from safetensors.torch import load_file
+
+    weights: dict[str, Tensor] = load_file(path)
+    return weights
+
+
+def _shapes(weights: Weights, prefix: str) -> Shapes:
+    return {name[len(prefix) :]: tuple(value.shape) for name, value in weights.items() if name.startswith(prefix)}
+
+
+def _numbers(names: Collection[str], before: str, after: str = "") -> set[int]:
+    """The numbers that follow `before` in names that end in `after`."""
+    found = (name[len(before) :].split(".", 1) for name in names if name.startswith(before) and name.endswith(after))
+    return {int(parts[0]) for parts in found}

@@ -1,0 +1,43 @@
+"""Stable Diffusion 1.x and 2.x: one CLIP text encoder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from remix.client.local.checkpoints import Checkpoint
+from remix.client.local.clip import ClipText
+from remix.client.local.devices import Place
+from remix.client.local.latent_diffusion import LatentDiffusion
+from remix.mix import Conditioning
+from remix.plan import Model
+
+
+class StableDiffusion(LatentDiffusion):
+    """SD1 was trained with its text encoder's last layer, SD2 with the last but one, the last that files hold."""
+
+    def __init__(self, model: Model, checkpoint: Checkpoint, place: Place) -> None:
+        from transformers import CLIPTextModel
+
+        super().__init__(model, checkpoint, place)
+        tokenizer = checkpoint.tokenizer("tokenizer")
+        # SD2's tokenizer pads with "!", as OpenCLIP's does (by number 0); SD1's with the end token.
+        second = tokenizer.pad_token_id != tokenizer.eos_token_id
+        self.family = "sd2" if second else "sd1"
+        self.text = ClipText(
+            tokenizer,
+            checkpoint.component("text_encoder", CLIPTextModel, place),
+            place,
+            clip_skip=model.clip_skip,
+            trained=2 if second else 1,
+            cut=1 if second else 0,
+        )
+
+    def text_encoders(self) -> Mapping[str, Any]:
+        """Returns the text encoders by the names of diffusers' folders."""
+        return {"text_encoder": self.text.encoder}
+
+    def encode(self, prompt: str) -> Conditioning:
+        """Returns the conditioning of a prompt: tokens [1, n k, d] float32, on the CPU."""
+        tokens, _ = self.text.encode(prompt)
+        return Conditioning(tokens.cpu())

@@ -1,0 +1,114 @@
+"""What every training stage shares: settings, learning rates, random numbers, averages, checkpoints."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from remix.client.playground.parallel import average_gradients
+
+
+def learning_rate(step: int, steps: int, peak: float, *, warm_up: int = 60, hold: float = 0.4) -> float:
+    """Returns a step's rate: a linear warm-up, `peak` for a share `hold` of all steps, a cosine to 3 %."""
+    done = step / steps
+    left = 1.0 if done < hold else 0.5 + 0.5 * math.cos(math.pi * (done - hold) / (1 - hold))
+    return peak * min(1.0, (step + 1) / warm_up) * (0.03 + 0.97 * left)
+
+
+def numbers(*key: int) -> np.random.Generator:
+    """Returns the random numbers of a seed, stage, step and process: a resumed run draws the same."""
+    return np.random.default_rng((len(key), *key))  # numpy takes (1,) and (1, 0) for the same
+
+
+def noise_source(*key: int) -> torch.Generator:
+    """Returns a torch generator of such a key."""
+    return torch.Generator().manual_seed(int(numbers(*key).integers(1 << 62)))
+
+
+class Average:
+    """An exponential moving average of parameters, which start to count more slowly as they settle."""
+
+    def __init__(self, parameters: Iterable[torch.nn.Parameter], decay: float) -> None:
+        self.parameters: list[torch.Tensor] = list(parameters)
+        self.values = [value.detach().clone() for value in self.parameters]
+        self.decay = decay
+
+    @torch.no_grad()
+    def update(self, step: int) -> None:
+        """Takes in the parameters after `step` (counted from 0)."""
+        decay = min(self.decay, (2 + step) / (11 + step))
+        torch._foreach_lerp_(self.values, self.parameters, 1 - decay)
+
+    @torch.no_grad()
+    def write(self) -> None:
+        """Sets the parameters to their average, for good."""
+        for parameter, value in zip(self.parameters, self.values, strict=True):
+            parameter.copy_(value)
+
+
+class Run:
+    """One stage's training: models, optimiser, averaged parameters and the next step, kept in one file."""
+
+    def __init__(
+        self,
+        path: Path,
+        models: Mapping[str, torch.nn.Module],
+        *,
+        shares: Mapping[str, float] | None = None,
+        decay: float = 0.998,
+    ) -> None:
+        """Takes the models by name, and for some their share of the learning rate (1 for the others)."""
+        self.path = path
+        self.models = dict(models)
+        self.shares = [(shares or {}).get(name, 1.0) for name in models]
+        groups = [[p for p in model.parameters() if p.requires_grad] for model in models.values()]
+        self.parameters = [parameter for group in groups for parameter in group]
+        self.optimiser = torch.optim.AdamW(
+            [{"params": group} for group in groups], betas=(0.9, 0.98), weight_decay=1e-3
+        )
+        self.average = Average(self.parameters, decay)
+        self.step = 0
+        self.loss = math.nan
+
+    def descend(self, loss: torch.Tensor, rate: float, told: float) -> None:
+        """Makes one step down `loss`; `told` goes into the running loss that is logged."""
+        for group, share in zip(self.optimiser.param_groups, self.shares, strict=True):
+            group["lr"] = rate * share
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        told = average_gradients(self.parameters, told)
+        torch.nn.utils.clip_grad_norm_(self.parameters, 1.0)
+        self.optimiser.step()
+        self.average.update(self.step)
+        self.loss = told if math.isnan(self.loss) else 0.98 * self.loss + 0.02 * told
+        self.step += 1
+
+    def save(self) -> None:
+        """Writes the file, or leaves the old one untouched."""
+        state = {
+            "models": {name: model.state_dict() for name, model in self.models.items()},
+            "optimiser": self.optimiser.state_dict(),
+            "average": self.average.values,
+            "step": self.step,
+            "loss": self.loss,
+        }
+        part = self.path.with_suffix(".part")
+        torch.save(state, part)
+        os.replace(part, self.path)
+
+    def load(self) -> None:
+        """Takes up where the file was written; without a file, nothing changes."""
+        if not self.path.exists():
+            return
+        device = self.parameters[0].device
+        state = torch.load(self.path, map_location=device, weights_only=True)
+        for name, model in self.models.items():
+            model.load_state_dict(state["models"][name])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.average.values = state["average"]
+        self.step, self.loss = state["step"], state["loss"]

@@ -1,0 +1,175 @@
+"""The playground world: random scenes, and captions that tell what is in them. Pure Python."""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+from collections.abc import Iterator
+
+from remix.client.playground.words import (
+    BACKGROUNDS,
+    COLOURS,
+    NAMELESS,
+    PLACE_PHRASES,
+    PLACES,
+    SCENERY,
+    SCENERY_PHRASES,
+    SIZE_WORDS,
+    SIZES,
+    STYLE_WORDS,
+    STYLES,
+    THINGS,
+)
+
+ATTRIBUTES: dict[str, tuple[str, ...]] = {
+    "thing": THINGS,
+    "colour": tuple(COLOURS),
+    "background": BACKGROUNDS,
+    "style": STYLES,
+    "size": SIZES,
+    "place": PLACES,
+}
+"""What a scene is described by: the names of its fields, and the values that each can have."""
+
+_PLAIN_SHARE = 0.68
+_STYLE_SHARES = (0.52, 0.12, 0.12, 0.12, 0.12)
+_SIZE_SHARES = (0.22, 0.50, 0.28)
+_PLACE_SHARES = (0.6, 0.1, 0.1, 0.1, 0.1)
+_RADIUS = {"small": 0.25, "medium": 0.42, "big": 0.60}
+_SHIFT = {"small": 0.5, "medium": 0.42, "big": 0.30}
+_DIRECTION = {"middle": (0, 0), "left": (-1, 0), "right": (1, 0), "top": (0, -1), "bottom": (0, 1)}
+
+
+@dataclasses.dataclass(frozen=True)
+class Scene:
+    """One thing before a background.
+
+    The picture spans -1 to 1 both ways, y down. `radius`, `x`, `y` are in these units, `turn` is in
+    radians, `tint` shifts the thing's and the background's RGB (three numbers each, in 0..1 units),
+    and `seed` places what the scenery draws at random (stars, snowflakes, the horizon).
+    """
+
+    thing: str
+    colour: str
+    background: str
+    style: str
+    size: str
+    place: str
+    radius: float
+    x: float
+    y: float
+    turn: float
+    seed: int
+    tint: tuple[float, ...]
+
+    def labels(self) -> list[int]:
+        """Returns the index of each attribute's value, in the order of `ATTRIBUTES`."""
+        return [values.index(getattr(self, name)) for name, values in ATTRIBUTES.items()]
+
+
+@dataclasses.dataclass(frozen=True)
+class Caption:
+    """A text about a scene, and for each of `ATTRIBUTES` whether the text names it."""
+
+    text: str
+    named: tuple[bool, ...]
+
+
+def held_out(thing: str, colour: str) -> bool:
+    """Returns whether this pair is kept out of training: one colour for each thing, 18 of 216 pairs.
+
+    What a model draws for these pairs shows whether it composes or remembers.
+    """
+    return list(COLOURS).index(colour) == (5 * THINGS.index(thing) + 1) % len(COLOURS)
+
+
+def random_scenes(rng: random.Random) -> Iterator[Scene]:
+    """Returns training scenes without end; no `held_out` pair is among them."""
+    while True:
+        thing = rng.choice(THINGS)
+        background = rng.choice(tuple(COLOURS) if rng.random() < _PLAIN_SHARE else SCENERY)
+        colour = rng.choice([name for name in COLOURS if name != background])
+        style = rng.choices(STYLES, _STYLE_SHARES)[0]
+        size = rng.choices(SIZES, _SIZE_SHARES)[0]
+        place = rng.choices(PLACES, _PLACE_SHARES)[0]
+        if not held_out(thing, colour):
+            yield arrange(thing, colour, background, style, size, place, rng=rng)
+
+
+def arrange(
+    thing: str,
+    colour: str,
+    background: str,
+    style: str = "flat",
+    size: str = "medium",
+    place: str = "middle",
+    *,
+    rng: random.Random,
+) -> Scene:
+    """Returns a scene of these attributes; its exact size, position, turn and tints are drawn from `rng`."""
+    across, down = _DIRECTION[place]
+    return Scene(
+        thing=thing,
+        colour=colour,
+        background=background,
+        style=style,
+        size=size,
+        place=place,
+        radius=_RADIUS[size] * rng.uniform(0.92, 1.08),
+        x=rng.uniform(-0.08, 0.08) + across * _SHIFT[size],
+        y=rng.uniform(-0.08, 0.08) + down * _SHIFT[size],
+        turn=rng.gauss(0, 0.06),
+        seed=rng.randrange(1 << 30),
+        tint=tuple(rng.uniform(-0.03, 0.03) for _ in range(6)),
+    )
+
+
+def caption(scene: Scene, rng: random.Random) -> Caption:
+    """Returns one of many ways to say what `scene` shows; now and then something is left unsaid."""
+    size = _size_word(scene, rng)
+    style, style_behind = _style_word(scene, rng)
+    colour = "" if rng.random() < 0.05 else scene.colour
+    if colour == "gray" and rng.random() < 0.5:
+        colour = "grey"
+    thing = scene.thing if rng.random() < 0.97 else ""
+    noun = " ".join(word for word in (size, style, colour, thing or rng.choice(NAMELESS)) if word)
+    if rng.random() < 0.75:
+        noun = f"{_article(noun)} {noun}"
+    place = _place_phrase(scene, rng)
+    background = "" if rng.random() < 0.05 else _background_phrase(scene, rng)
+    around = background + place if place and rng.random() < 0.25 else place + background
+    named = (thing, colour, background, style or style_behind, size, place)
+    return Caption(noun + around + style_behind, tuple(bool(word) for word in named))
+
+
+def _size_word(scene: Scene, rng: random.Random) -> str:
+    said = rng.random() < (0.1 if scene.size == "medium" else 0.92)
+    return rng.choice(SIZE_WORDS[scene.size]) if said else ""
+
+
+def _style_word(scene: Scene, rng: random.Random) -> tuple[str, str]:
+    """Returns the style as an adjective before the noun, or as an afterthought at the very end."""
+    word = STYLE_WORDS[scene.style]
+    if scene.style == "flat":
+        return (word if rng.random() < 0.15 else ""), ""
+    if rng.random() > 0.95:
+        return "", ""
+    return ("", f", {scene.style}") if rng.random() < 0.2 else (word, "")
+
+
+def _place_phrase(scene: Scene, rng: random.Random) -> str:
+    said = rng.random() < (0.12 if scene.place == "middle" else 0.93)
+    return " " + rng.choice(PLACE_PHRASES[scene.place]) if said else ""
+
+
+def _background_phrase(scene: Scene, rng: random.Random) -> str:
+    name = scene.background
+    if name in SCENERY_PHRASES:
+        return " " + rng.choice(SCENERY_PHRASES[name])
+    a = _article(name)
+    usual = [f" on {a} {name} background"] * 6
+    return rng.choice([*usual, f" on {name}", f", {name} background", f" in front of {a} {name} wall"])
+
+
+def _article(noun: str) -> str:
+    return "an" if noun[0] in "aeiou" else "a"

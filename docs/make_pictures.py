@@ -1,0 +1,43 @@
+"""Makes every picture of the README and of examples/README.md with the product itself.
+
+    python docs/make_pictures.py
+
+Renders the demo and the examples with the bundled model (about two minutes on two cores) and writes
+docs/pictures/.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from remix.client import Local
+from remix.client.cli import main
+from remix.job import render
+from remix.motion import contact_sheet, load_picture, save_picture, write_video
+from remix.plan import Recipe
+
+ROOT = Path(__file__).parents[1]
+PICTURES = ROOT / "docs" / "pictures"
+
+
+def frames_of(recipe: Path, folder: Path, engine: Local) -> list[Path]:
+    """Renders a recipe into `folder` and returns the paths of its frames."""
+    return sorted((render(Recipe.load(recipe), engine, folder, film=None).folder / "frames").iterdir())
+
+
+def make() -> None:
+    """Writes demo.gif, one strip for each example, and the curves of one of them."""
+    engine = Local()
+    with tempfile.TemporaryDirectory() as work:
+        demo = ROOT / "client" / "cli" / "demo.toml"
+        frames = frames_of(demo, Path(work) / "demo", engine)
+        write_video((load_picture(path) for path in frames), PICTURES / "demo.gif", Recipe.load(demo).fps)
+        for recipe in sorted((ROOT / "examples").glob("*.toml")):
+            frames = frames_of(recipe, Path(work) / recipe.stem, engine)
+            save_picture(PICTURES / f"{recipe.stem}.png", contact_sheet(frames, 8, max_cell=96, max_pictures=16))
+    main(["plan", str(ROOT / "examples" / "mixed-map.toml"), "--plot", str(PICTURES / "curves.png")])
+
+
+if __name__ == "__main__":
+    make()

@@ -1,0 +1,119 @@
+"""Every error that the toolkit raises on purpose.
+
+    RemixError
+    ├── BadInput                    the caller can mend it (exit code 2)
+    │   ├── RecipeError             a recipe, keyframe, schedule or expression
+    │   ├── MixError                tensors, weights or policies that do not go together
+    │   ├── PictureError            a picture or film that cannot be read
+    │   ├── VideoFormatError        a film format or setting that does not exist or does not fit
+    │   ├── JobError                a job folder that cannot be used for this run
+    │   │   ├── JobLocked           another run is at work in it
+    │   │   └── OtherRecipe         it holds the job of another recipe
+    │   └── Unsupported             what an engine cannot do, told before the first frame
+    ├── MissingPackage              an optional part is not installed; names the command
+    ├── VideoError                  the encoder or decoder failed, with its last words
+    ├── DiskFull                    no room to go on, with the bytes needed and free; what is finished is kept
+    ├── EngineError                 a picture could not be made
+    │   ├── BlankFrame              every pixel equal, or a latent that is not finite
+    │   └── OutOfMemory             not even a batch of one frame fits
+    └── Interrupted                 stopped on request; what is finished is kept (exit code 130)
+
+A message has three parts: where, the value, what to do.
+"""
+
+from __future__ import annotations
+
+
+class RemixError(Exception):
+    """The root of all errors that the toolkit raises on purpose."""
+
+
+class BadInput(RemixError):
+    """Something that was given cannot be used; the message says where, what, and what to do."""
+
+
+class RecipeError(BadInput):
+    """A recipe, keyframe, schedule text or expression that cannot be used.
+
+    `path` is the field (``"keyframes[2].at"``), `source` the file or text it came from, `line`
+    and `column` are 1-based positions in it; each is None where it is not known.
+    """
+
+    def __init__(
+        self,
+        problem: str,
+        *,
+        path: str | None = None,
+        source: str | None = None,
+        line: int | None = None,
+        column: int | None = None,
+    ) -> None:
+        self.problem = problem
+        self.path = path
+        self.source = source
+        self.line = line
+        self.column = column
+        super().__init__(self._sentence())
+
+    def _sentence(self) -> str:
+        position = ":".join(str(n) for n in (self.line, self.column) if n is not None)
+        place = self.source or ""
+        if position:
+            place = f"{place}:{position}" if place else f"line {position}"
+        return ": ".join(part for part in (place, self.path, self.problem) if part)
+
+
+class MixError(BadInput, ValueError):
+    """Tensors, weights or policies that do not go together."""
+
+
+class PictureError(BadInput):
+    """A picture or film that cannot be read."""
+
+
+class VideoFormatError(BadInput):
+    """A film format or setting that does not exist, or does not fit the frames."""
+
+
+class JobError(BadInput):
+    """A job folder that cannot be used for this run."""
+
+
+class JobLocked(JobError):
+    """Another run is at work in the folder."""
+
+
+class OtherRecipe(JobError):
+    """The folder holds the job of another recipe."""
+
+
+class Unsupported(BadInput):
+    """What an engine cannot do, told by name before the first frame."""
+
+
+class MissingPackage(RemixError):
+    """An optional part is not installed; the message ends with the command that installs it."""
+
+
+class VideoError(RemixError):
+    """The encoder or decoder failed; the message ends with its last words."""
+
+
+class DiskFull(RemixError):
+    """There is no room to go on; the message says how many bytes are needed and how many are free."""
+
+
+class EngineError(RemixError):
+    """An engine could not make a picture."""
+
+
+class BlankFrame(EngineError):
+    """A picture whose pixels are all equal, or a latent that is not finite."""
+
+
+class OutOfMemory(EngineError):
+    """Not even a batch of one frame fits into the device's memory."""
+
+
+class Interrupted(RemixError):
+    """The run was stopped on request; finished frames are kept and the same command continues."""

@@ -1,0 +1,22 @@
+"""What must not be lost: the job folder, and the loop that fills it.
+
+`render(recipe, engine, folder)` is the only loop of the product; run again, it renders only what is missing.
+"""
+
+from remix.job.job import Job, open_job, recipe_of
+from remix.job.metadata import Made, read_metadata
+from remix.job.render import Engine, Event, Listener, Outcome, Picture, render
+
+__all__ = [
+    "Engine",
+    "Event",
+    "Job",
+    "Listener",
+    "Made",
+    "Outcome",
+    "Picture",
+    "open_job",
+    "read_metadata",
+    "recipe_of",
+    "render",
+]

@@ -1,0 +1,114 @@
+"""What a ComfyUI graph says of a picture: nodes, prompts and sampler settings, as far as they are simple."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+SETTINGS = (
+    *("seed", "noise_seed", "steps", "cfg", "guidance", "sampler_name", "scheduler", "denoise"),
+    *("ckpt_name", "unet_name", "vae_name", "width", "height", "batch_size"),
+)
+TEXT_INPUTS = ("text", "text_g", "text_l", "t5xxl", "clip_l", "clip_g", "prompt", "string", "value")
+_MOST_NODES = 10_000
+
+Graph = Mapping[str, Mapping[str, Any]]
+"""The inputs of each node."""
+
+
+@dataclass(frozen=True)
+class ComfyGraph:
+    """What a graph says: how many nodes of each class, its prompts and the settings of its samplers.
+
+    `prompts` and `negatives` are the texts that lead into a sampler's inputs of these names; a graph
+    without such a sampler, and a front end's workflow, give all their texts as prompts.
+    """
+
+    nodes: Mapping[str, int]
+    prompts: tuple[str, ...] = ()
+    negatives: tuple[str, ...] = ()
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+def read_prompt(prompt: Any) -> ComfyGraph | None:
+    """Returns what an API graph (``{"3": {"class_type": ..., "inputs": ...}}``) says; None if it is none."""
+    if not isinstance(prompt, dict):
+        return None
+    nodes: dict[str, dict[str, Any]] = {
+        key: node
+        for key, node in list(prompt.items())[:_MOST_NODES]
+        if isinstance(node, dict) and isinstance(node.get("class_type"), str)
+    }
+    if not nodes:
+        return None
+    graph = {key: node["inputs"] for key, node in nodes.items() if isinstance(node.get("inputs"), dict)}
+    counts = Counter(node["class_type"] for node in nodes.values())
+    positive: dict[str, None] = {}
+    negative: dict[str, None] = {}
+    settings: dict[str, Any] = {}
+    for key in [key for key, inputs in graph.items() if _is_sampler(inputs)]:
+        guider = graph[key].get("guider")
+        holders = [key, guider[0]] if _is_link(guider) and guider[0] in graph else [key]
+        for holder in holders:
+            positive.update(dict.fromkeys(_texts_before(graph, holder, "positive")))
+            positive.update(dict.fromkeys(_texts_before(graph, holder, "conditioning")))
+            negative.update(dict.fromkeys(_texts_before(graph, holder, "negative")))
+        for node in _upstream(graph, [key]):
+            for name in SETTINGS:
+                value = graph[node].get(name)
+                if isinstance(value, (str, int, float)):
+                    settings.setdefault(name, value)
+    if not positive and not negative:
+        positive = dict.fromkeys(text for inputs in graph.values() for text in _own_texts(inputs))
+    return ComfyGraph(dict(sorted(counts.items())), tuple(positive), tuple(negative), settings)
+
+
+def _is_sampler(inputs: Mapping[str, Any]) -> bool:
+    return _is_link(inputs.get("latent_image")) and any(_is_link(inputs.get(name)) for name in ("positive", "guider"))
+
+
+def _is_link(value: Any) -> bool:
+    # An output of another node: its number and the output's place.
+    return isinstance(value, list) and len(value) == 2 and isinstance(value[0], str)
+
+
+def _upstream(graph: Graph, first: list[str], leave_out: str | None = None) -> Iterator[str]:
+    """Returns the nodes of `first` and all that lead into them, nearest first, not by inputs of one name."""
+    waiting, seen = list(first), set(first)
+    for node in waiting:
+        yield node
+        for name, value in graph[node].items():
+            if name != leave_out and _is_link(value) and value[0] in graph and value[0] not in seen:
+                seen.add(value[0])
+                waiting.append(value[0])
+
+
+def _texts_before(graph: Graph, node: str, name: str) -> Iterator[str]:
+    link = graph[node].get(name)
+    first = [link[0]] if isinstance(link, list) and _is_link(link) and link[0] in graph else []
+    # A node such as a ControlNet's passes both prompts on: only the one that was asked for is followed.
+    for before in _upstream(graph, first, "positive" if name == "negative" else "negative"):
+        yield from _own_texts(graph[before])
+
+
+def _own_texts(inputs: Mapping[str, Any]) -> Iterator[str]:
+    for name in TEXT_INPUTS:
+        value = inputs.get(name)
+        if isinstance(value, str) and value.strip():
+            yield value
+
+
+def read_workflow(workflow: Any) -> ComfyGraph | None:
+    """Returns what a front end's workflow (``{"nodes": [...]}``) says; None if it is none."""
+    if not isinstance(workflow, dict) or not isinstance(workflow.get("nodes"), list):
+        return None
+    nodes = [node for node in workflow["nodes"][:_MOST_NODES] if isinstance(node, dict)]
+    counts = Counter(str(node["type"]) for node in nodes if isinstance(node.get("type"), str))
+    texts: dict[str, None] = {}
+    for node in nodes:
+        widgets = node.get("widgets_values")
+        if "TextEncode" in str(node.get("type")) and isinstance(widgets, list):
+            texts.update(dict.fromkeys(text for text in widgets if isinstance(text, str) and text.strip()))
+    return ComfyGraph(dict(sorted(counts.items())), tuple(texts)) if counts else None

@@ -1,0 +1,248 @@
+"""The job folder: one run that can be stopped anywhere and continued.
+
+    recipe.json     what was asked for
+    schedule.json   every number of every frame
+    job.json        the toolkit's version and what renders: engine and model
+    journal.jsonl   one line for each finished frame and film: what made it, and the file's own hash
+    inputs/         copies of the recipe's init pictures
+    frames/         000000.png, 000001.png, ...
+    film.mp4        the film
+    sheet.png       a contact sheet
+    job.lock        held by the run that is at work
+
+Every file but the journal is written aside and renamed; the journal only grows, line by line, after the file
+that it speaks of is in place. A frame counts when its file has the hash that the journal names, or, where the
+journal is silent, when it decodes and its own metadata names what should have made it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from remix import __version__
+from remix.errors import JobError, OtherRecipe, RecipeError, RemixError
+from remix.job.files import inside, write_bytes, write_text
+from remix.job.journal import Journal, canonical, fingerprint, sha256
+from remix.job.lock import LOCK, locked
+from remix.job.metadata import read_metadata, write_frame
+from remix.motion.formats import FORMATS
+from remix.motion.images import load_picture
+from remix.plan import Recipe, Schedule
+from remix.plan.read import read_json
+
+RECIPE, SCHEDULE, JOB, JOURNAL = "recipe.json", "schedule.json", "job.json", "journal.jsonl"
+INPUTS, FRAMES, SHEET = "inputs", "frames", "sheet.png"
+OWN = (RECIPE, SCHEDULE, JOB, JOURNAL, INPUTS, FRAMES, SHEET, LOCK)
+"""What lies in every job folder beside its films."""
+
+RECIPE_IN_METADATA = 48 * 1024
+"""The longest recipe, in bytes, that is repeated whole in every frame; a longer one is named by its hash."""
+
+_SUFFIXES = {suffix for row in FORMATS.values() for suffix in row.suffixes} | {".nut"}
+_FILM_PART = re.compile(rf".+\.part(\.\w+)?({'|'.join(map(re.escape, sorted(_SUFFIXES)))})", re.DOTALL)
+_FRAME = re.compile(r"\d{6,}\.png", re.ASCII)
+
+
+class Job:
+    """An open, locked job folder. Made by `open_job`."""
+
+    def __init__(self, folder: Path, schedule: Schedule, engine: Mapping[str, str], inputs: Mapping[str, str]):
+        self.folder = folder
+        self.schedule = schedule
+        self.engine = dict(engine)
+        self._inputs = dict(inputs)
+        self._about = _about(schedule.recipe, self.engine)
+        self._journal = Journal(folder / JOURNAL)
+
+    def frame_path(self, index: int) -> Path:
+        """Returns where frame `index` lies, or will lie."""
+        return self.folder / FRAMES / f"{index:06d}.png"
+
+    def frame_paths(self) -> list[Path]:
+        """Returns where all frames lie, in order."""
+        return [self.frame_path(index) for index in range(len(self.schedule))]
+
+    def frame_key(self, index: int) -> str:
+        """Returns the hash of everything that makes the picture: its numbers, the settings, its init pictures."""
+        images = self.schedule[index].image
+        used = sorted(self._inputs[name] for name, _ in images.items) if images else []
+        return sha256("\n".join([self.schedule.frame_hash(index), *used]).encode())
+
+    def input_path(self, name: str) -> Path:
+        """Returns the job's own copy of an init picture that the recipe calls `name`."""
+        return inside(self.folder / INPUTS, name)
+
+    def missing(self) -> list[int]:
+        """Returns the frames that are still to be rendered, in order; a damaged file is missing."""
+        return [index for index in range(len(self.schedule)) if not self._is_finished(index)]
+
+    def _is_finished(self, index: int) -> bool:
+        path, key = self.frame_path(index), self.frame_key(index)
+        if not path.is_file():
+            return False
+        if self._journal.holds(path, key):
+            return True
+        try:
+            load_picture(path)
+            made = read_metadata(path).remix
+        except RemixError:
+            return False
+        frame = made.get("frame") if made else None
+        if not made or made.get("key") != key or not isinstance(frame, dict) or frame.get("index") != index:
+            return False
+        self._journal.note(path, key)
+        return True
+
+    def keep(self, index: int, picture: np.ndarray) -> Path:
+        """Writes a finished frame for good and returns its path; `picture` is uint8 [height, width, 3]."""
+        recipe = self.schedule.recipe
+        if picture.shape != (recipe.height, recipe.width, 3) or picture.dtype != np.uint8:
+            raise JobError(
+                f"frame {index}: the engine gave {picture.dtype} {picture.shape}; "
+                f"the recipe asks for uint8 {(recipe.height, recipe.width, 3)}"
+            )
+        path, key = self.frame_path(index), self.frame_key(index)
+        write_frame(path, picture, self._frame_texts(index, key))
+        self._journal.note(path, key)
+        return path
+
+    def input_names(self) -> Sequence[str]:
+        """Returns the names of the recipe's init pictures."""
+        return tuple(self._inputs)
+
+    def film_texts(self) -> dict[str, str]:
+        """Returns the film's metadata."""
+        return {"remix": canonical(self._about)}
+
+    def _frame_texts(self, index: int, key: str) -> dict[str, str]:
+        frame = self.schedule[index].to_dict()
+        return {"remix": canonical({**self._about, "frame": frame, "key": key})}
+
+    def is_finished(self, path: Path, key: str) -> bool:
+        """Returns whether what is made of the frames, a film or the sheet, lies at `path` whole, made by `key`."""
+        return self._journal.holds(path, key)
+
+    def note(self, path: Path, key: str) -> None:
+        """Writes down that what lies at `path` is finished, made by `key`."""
+        self._journal.note(path, key)
+
+
+@contextmanager
+def open_job(folder: Path | str, schedule: Schedule, engine: Mapping[str, str], *, new: bool = False) -> Iterator[Job]:
+    """Opens the folder of a run, made if it is not there, and holds it locked.
+
+    `engine` says what renders: name, family, model, fingerprint. A folder with another recipe or another model
+    in it is refused with `OtherRecipe`; with `new` it is taken over: frames that both recipes share are kept,
+    the others are rendered over. A folder that holds something else is refused with `JobError`.
+    """
+    folder = Path(folder).resolve()
+    _refuse_links(folder)
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / JOB).is_file() and not _is_begun(folder):
+        raise JobError(f"{folder}: is not empty and holds no job; give a new or empty folder")
+    folder.mkdir(parents=True, exist_ok=True)
+    with locked(folder):
+        _remove_parts(folder)
+        inputs = _copy_inputs(folder, schedule.recipe)
+        about = {"engine": dict(engine), "inputs": inputs, "toolkit": __version__}
+        if not new:
+            _refuse_other(folder, schedule, about)
+        (folder / FRAMES).mkdir(exist_ok=True)
+        write_text(folder / RECIPE, schedule.recipe.to_json())
+        write_text(folder / SCHEDULE, schedule.to_json())
+        write_text(folder / JOB, canonical(about))
+        if new:
+            _remove_frames_past(folder, len(schedule))
+        yield Job(folder, schedule, engine, inputs)
+
+
+def recipe_of(folder: Path | str) -> Recipe:
+    """Returns the recipe of a job folder, its pictures resolved among the job's own copies."""
+    path = Path(folder) / RECIPE
+    if not path.is_file():
+        raise JobError(f"{folder}: holds no job (there is no {RECIPE}); give a job folder or a recipe file")
+    return Recipe.load(path).replace(folder=str(Path(folder) / INPUTS))
+
+
+def _about(recipe: Recipe, engine: Mapping[str, str]) -> dict[str, Any]:
+    """What made a job, for the metadata of its frames and film."""
+    plain = recipe.to_dict()
+    text = canonical(plain).encode()
+    named = {"recipe": plain} if len(text) <= RECIPE_IN_METADATA else {"recipe_sha256": sha256(text)}
+    return {**named, "engine": engine, "toolkit": __version__}
+
+
+def _is_begun(folder: Path) -> bool:
+    """A run killed before job.json was in place leaves a lock, and what it had written until then."""
+    entries = [entry.name for entry in folder.iterdir()]
+    return LOCK in entries and all(name in OWN or is_part(name) for name in entries)
+
+
+def _refuse_links(folder: Path) -> None:
+    """A job that came from somebody else could lead what is written to any place."""
+    for name in OWN:
+        if (folder / name).is_symlink():
+            raise JobError(f"{folder / name}: is a link; put what it leads to in its place, or give another folder")
+
+
+def _refuse_other(folder: Path, schedule: Schedule, about: Mapping[str, Any]) -> None:
+    path = folder / JOB
+    if not path.is_file() or not (folder / SCHEDULE).is_file():
+        return
+    if (folder / SCHEDULE).read_bytes() != schedule.to_json().encode():
+        raise OtherRecipe(
+            f"{folder}: holds the job of another recipe; give another folder, "
+            "or --new to render this recipe over it (frames that both share are kept)"
+        )
+    before = read_json(path.read_bytes(), source=str(path))
+    for part in ("engine", "inputs"):
+        was = before.get(part) if isinstance(before, dict) else None
+        if was != about[part]:
+            raise OtherRecipe(
+                f"{folder}: was begun with {part} {canonical(was)}, now it is {canonical(about[part])}; "
+                "give another folder, or --new to render over it"
+            )
+
+
+def _copy_inputs(folder: Path, recipe: Recipe) -> dict[str, str]:
+    """Copies the recipe's init pictures into the job; returns name -> sha256."""
+    names = dict.fromkeys(name for keyframe in recipe.keyframes if keyframe.image for name, _ in keyframe.image.items)
+    hashes: dict[str, str] = {}
+    for name in names:
+        source = inside(Path(recipe.folder or "."), name)
+        if not source.is_file():
+            raise RecipeError(f"{name!r} is not a file in {Path(recipe.folder or '.').resolve()}", path="image")
+        load_picture(source)
+        data = source.read_bytes()
+        hashes[name] = sha256(data)
+        copy = inside(folder / INPUTS, name)
+        if not copy.is_file() or fingerprint(copy) != hashes[name]:
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            write_bytes(copy, data)
+    return hashes
+
+
+def is_part(name: str) -> bool:
+    """Returns whether a job calls a file so while it is written: ``job.json.part``, ``film.part.mp4``."""
+    return name.removesuffix(".part") in OWN or _FILM_PART.fullmatch(name) is not None
+
+
+def _remove_parts(folder: Path) -> None:
+    """Removes what an interrupted write of this job left aside; the lock is held, so nobody is writing."""
+    parts = [path for path in folder.iterdir() if path.name not in OWN and is_part(path.name)]
+    parts += [path for path in (folder / FRAMES).glob("*.part") if _FRAME.fullmatch(path.stem)]
+    for path in parts:
+        if path.is_file():
+            path.unlink()
+
+
+def _remove_frames_past(folder: Path, count: int) -> None:
+    """Removes the frames of a longer job that was taken over: they would end up in films of the folder."""
+    for path in (folder / FRAMES).iterdir():
+        if _FRAME.fullmatch(path.name) and int(path.stem) >= count:
+            path.unlink()

@@ -1,0 +1,68 @@
+"""One run at a time in a job folder."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from remix.errors import JobLocked
+
+LOCK = "job.lock"
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Holds the folder for this process; another run meanwhile gets `JobLocked`, which names this one.
+
+    The operating system holds the lock and drops it when the process ends in whatever way, so a killed run
+    leaves nothing stale behind; the file's text only says who holds it.
+    """
+    path = folder / LOCK
+    with open(path, "a+b", buffering=0) as file:
+        if not _try_lock(file):
+            raise JobLocked(
+                f"{folder}: {_holder(path)} is at work in this folder; wait for it, stop it, or give another folder"
+            )
+        file.truncate(0)
+        file.write(json.dumps({"pid": os.getpid(), "host": socket.gethostname()}).encode())
+        try:
+            yield
+        finally:
+            file.truncate(0)
+
+
+def _holder(path: Path) -> str:
+    try:
+        holder = json.loads(path.read_bytes())
+        return f"process {holder['pid']} on {holder['host']}"
+    except (OSError, ValueError, KeyError, TypeError):
+        return "another process"
+
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def _try_lock(file: IO[bytes]) -> bool:
+        # Windows locks forbid reading too, so a byte far past the text is locked.
+        file.seek(1 << 30)
+        try:
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+        except OSError:
+            return False
+        return True
+
+else:
+    import fcntl
+
+    def _try_lock(file: IO[bytes]) -> bool:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True

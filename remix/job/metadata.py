@@ -1,0 +1,118 @@
+"""What made a picture or film: written into frames, and read from our own, A1111's and ComfyUI's files."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from remix.errors import PictureError
+from remix.job.comfy_graph import ComfyGraph, read_prompt, read_workflow
+from remix.job.infotext import LEAST_SETTINGS, Infotext, parse_infotext
+from remix.motion.images import Picture, save_picture
+from remix.motion.texts import read_texts
+
+KEY = "remix"
+"""The name of our own text: one JSON object."""
+
+TEXT_BYTES = 64 * 2**10
+"""The most that a frame carries: Pillow and the hosts open such pictures without complaint."""
+
+Kind = Literal["remix", "a1111", "comfyui", "unknown"]
+
+
+@dataclass(frozen=True)
+class Made:
+    """What made a picture or film, as far as its file tells.
+
+    `kind` is the first of remix, comfyui and a1111 that the file carries. `texts` are its texts as they
+    are, by lower-case name; `remix`, `a1111` and `comfyui` what was understood of them; `notes` say
+    what was skipped and why.
+    """
+
+    kind: Kind
+    texts: Mapping[str, str] = field(default_factory=dict)
+    remix: Mapping[str, Any] | None = None
+    a1111: Infotext | None = None
+    comfyui: ComfyGraph | None = None
+    notes: tuple[str, ...] = ()
+
+
+def write_frame(path: str | os.PathLike[str], picture: Picture, texts: Mapping[str, str]) -> Path:
+    """Returns `path` after `picture` is safely there as a PNG, whole, with `texts` uncompressed in it.
+
+    PictureError when the texts are more than 64 KiB, or not what PNG can hold; OSError (also a full
+    disk) leaves an older picture of that name as it was.
+    """
+    size = sum(len(text.encode("utf-8", "surrogatepass")) for text in texts.values())
+    if size > TEXT_BYTES:
+        raise PictureError(f"metadata: {size} bytes; a frame carries {TEXT_BYTES}, write a hash in their place")
+    return save_picture(path, picture, texts)
+
+
+def read_metadata(path: str | os.PathLike[str]) -> Made:
+    """Returns what made the picture, film or folder of PNGs at `path`.
+
+    Understands our own recipe, A1111's infotext and ComfyUI's graph in PNG chunks, EXIF of JPEG and
+    WebP, GIF comments and film containers. Odd, damaged or overlong texts are skipped with a note,
+    never an error; PictureError only where there is no file to read.
+    """
+    read = read_texts(path)
+    texts, notes = dict(read.found), list(read.notes)
+    if "comment" in texts and not {"prompt", "workflow"} & texts.keys():
+        # VideoHelperSuite keeps both graphs as one object in a film's comment.
+        held = _json_of(texts["comment"])
+        for name in ("prompt", "workflow"):
+            if isinstance(held, dict) and name in held:
+                graph = held[name]
+                texts[name] = graph if isinstance(graph, str) else json.dumps(graph)
+    ours = _ours(texts, notes)
+    graph = _graph(texts, notes)
+    infotext = _infotext(texts)
+    kind: Kind = "unknown"
+    for name, found in (("remix", ours), ("comfyui", graph), ("a1111", infotext)):
+        if found is not None:
+            kind = name  # type: ignore[assignment]
+            break
+    return Made(kind, texts, ours, infotext, graph, tuple(notes))
+
+
+def _ours(texts: Mapping[str, str], notes: list[str]) -> Mapping[str, Any] | None:
+    if KEY not in texts:
+        return None
+    value = _json_of(texts[KEY])
+    if isinstance(value, dict):
+        return value
+    notes.append(f"{KEY!r}: skipped, not a JSON object")
+    return None
+
+
+def _graph(texts: Mapping[str, str], notes: list[str]) -> ComfyGraph | None:
+    for name, read in (("prompt", read_prompt), ("workflow", read_workflow)):
+        if name in texts:
+            graph = read(_json_of(texts[name]))
+            if graph is not None:
+                return graph
+            notes.append(f"{name!r}: skipped, not a ComfyUI graph")
+    return None
+
+
+def _infotext(texts: Mapping[str, str]) -> Infotext | None:
+    if "parameters" not in texts:
+        return None
+    infotext = parse_infotext(texts["parameters"])
+    return infotext if len(infotext.settings) >= LEAST_SETTINGS else None
+
+
+def _json_of(text: str) -> Any:
+    """Returns the value of a stranger's JSON, None when it has none.
+
+    Not the strict reader of recipes: ComfyUI itself writes NaN (for nodes that always run).
+    """
+    try:
+        return json.loads(text, parse_constant=lambda _: None)
+    except (ValueError, RecursionError):
+        return None

@@ -1,0 +1,203 @@
+"""render(recipe, engine, folder): the only loop of the product."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PureWindowsPath
+from typing import Protocol
+
+import numpy as np
+
+from remix.errors import Interrupted, VideoFormatError
+from remix.job.job import OWN, SHEET, Job, is_part, open_job
+from remix.job.journal import sha256
+from remix.job.room import Room, told_when_full
+from remix.motion.ffmpeg import ffmpeg_exe, refuse_lacking
+from remix.motion.formats import format_of, rate_of
+from remix.motion.images import fit, load_picture, save_picture
+from remix.motion.report import contact_sheet
+from remix.motion.video import write_video
+from remix.plan import Recipe, Schedule, plan
+
+log = logging.getLogger(__name__)
+
+Picture = np.ndarray
+"""uint8 [height, width, 3], RGB."""
+
+
+@dataclass(frozen=True)
+class Event:
+    """Progress: `done` of `total` units of a stage ("frames", "steps" or "film") are finished."""
+
+    stage: str
+    done: int
+    total: int
+
+
+Listener = Callable[[Event], None]
+
+
+class Engine(Protocol):
+    """What turns frames into pictures."""
+
+    name: str
+
+    def check(self, schedule: Schedule) -> Sequence[str]:
+        """Returns remarks for the user; raises `Unsupported`, by name, for what this engine cannot do."""
+        ...
+
+    def identity(self, schedule: Schedule) -> Mapping[str, str]:
+        """Returns what renders: engine, family, model and the model's fingerprint."""
+        ...
+
+    def render(
+        self, schedule: Schedule, frames: Sequence[int], inputs: Mapping[str, Picture], listen: Listener
+    ) -> Iterator[Picture]:
+        """Yields the pictures of these frames in this order; `inputs` gives init pictures by name, fitted."""
+        ...
+
+    def cancel(self) -> None:
+        """Asks a running `render` to end after the frames at hand; may be called from a signal handler."""
+        ...
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run left: the job's folder, its film and contact sheet, and how many frames were rendered now."""
+
+    folder: Path
+    film: Path | None
+    sheet: Path
+    rendered: int
+    frames: int
+
+
+def render(
+    recipe: Recipe,
+    engine: Engine,
+    folder: Path | str,
+    *,
+    new: bool = False,
+    film: str | None = "film.mp4",
+    listen: Listener = lambda event: None,
+    stop: Callable[[], bool] = lambda: False,
+) -> Outcome:
+    """Renders what is missing of a recipe into a job folder, then the film and a contact sheet.
+
+    Run it again with the same arguments after any kind of end and it goes on where it stopped. `film` names the
+    film file in the folder (its suffix is the format), None for frames alone. `stop` is asked again and again; once
+    it says True the frames at hand are finished, nothing new is begun, and a film that is being written is given up.
+
+    Raises `Unsupported`, `VideoFormatError` or `MissingPackage` before the first frame, `OtherRecipe` or `JobLocked`
+    from `open_job`, `Interrupted` when it was stopped or the engine was cancelled, `DiskFull` when there is no room.
+    """
+    schedule, folder = plan(recipe), Path(folder)
+    if film is not None:
+        _check_film(film, recipe)
+    for remark in engine.check(schedule):
+        log.warning("%s", remark)
+    with (
+        told_when_full(folder, recipe) as room,
+        open_job(folder, schedule, engine.identity(schedule), new=new) as job,
+    ):
+        rendered = _render_missing(job, engine, room, listen, stop)
+        room.expect(len(schedule))
+        made = _write_film(job, film, listen, stop) if film is not None else None
+        return Outcome(job.folder, made, _write_sheet(job), rendered, len(schedule))
+
+
+def _check_film(name: str, recipe: Recipe) -> None:
+    """Refuses, before hours of rendering, a film that could not be written after them."""
+    if name in {"", ".."} or name != PureWindowsPath(name).name or name.casefold() in OWN or is_part(name):
+        raise VideoFormatError(f"film: {name!r}; give the name of a file in the job, such as film.mp4")
+    row = format_of(name)
+    if rate_of(recipe.fps) > row.max_fps:
+        raise VideoFormatError(f"fps: {recipe.fps:g} frames per second; {row.name} keeps time up to {row.max_fps}")
+    if row.needs:
+        refuse_lacking(row.name, row.needs, ffmpeg_exe())
+
+
+def _render_missing(job: Job, engine: Engine, room: Room, listen: Listener, stop: Callable[[], bool]) -> int:
+    missing, total = job.missing(), len(job.schedule)
+    listen(Event("frames", total - len(missing), total))
+    room.expect(len(missing))
+    room.warn()
+    rendered = 0
+    if missing and not stop():
+        for index, picture in zip(missing, engine.render(job.schedule, missing, Inputs(job), listen), strict=False):
+            job.keep(index, picture)
+            rendered += 1
+            room.expect(len(missing) - rendered)
+            listen(Event("frames", total - len(missing) + rendered, total))
+            if stop():  # it may have been asked before the engine began, and then the engine does not know
+                engine.cancel()
+    if rendered < len(missing):
+        left = len(missing) - rendered
+        raise Interrupted(f"{job.folder}: stopped with {left} of {total} frames left; run it again to go on")
+    return rendered
+
+
+def _write_film(job: Job, name: str, listen: Listener, stop: Callable[[], bool]) -> Path:
+    path, total = job.folder / name, len(job.schedule)
+    key = _key_of_all(job, f"{name} {job.schedule.recipe.fps}")
+    if job.is_finished(path, key):
+        return path
+
+    def pictures() -> Iterator[Picture]:
+        for frame in job.frame_paths():
+            if stop():
+                raise Interrupted(f"{job.folder}: stopped at the film; all frames are there, run it again to go on")
+            yield load_picture(frame)
+
+    write_video(
+        pictures(),
+        path,
+        job.schedule.recipe.fps,
+        metadata=job.film_texts(),
+        on_frame=lambda done: listen(Event("film", done, total)),
+    )
+    job.note(path, key)
+    return path
+
+
+def _write_sheet(job: Job) -> Path:
+    path, key = job.folder / SHEET, _key_of_all(job, SHEET)
+    if not job.is_finished(path, key):
+        save_picture(path, contact_sheet(job.frame_paths()))
+        job.note(path, key)
+    return path
+
+
+def _key_of_all(job: Job, about: str) -> str:
+    """The hash of everything that makes what is made of all frames."""
+    keys = "".join(job.frame_key(index) for index in range(len(job.schedule)))
+    return sha256(f"{about} {keys}".encode("utf-8", "surrogateescape"))
+
+
+class Inputs(Mapping[str, Picture]):
+    """A job's init pictures by the recipe's names, fitted to the recipe's size; the last few stay in memory."""
+
+    KEPT = 8
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        self._names = tuple(job.input_names())
+        self._loaded: dict[str, Picture] = {}
+
+    def __getitem__(self, name: str) -> Picture:
+        if name not in self._names:
+            raise KeyError(name)
+        if name not in self._loaded:
+            if len(self._loaded) >= self.KEPT:
+                del self._loaded[next(iter(self._loaded))]
+            recipe = self._job.schedule.recipe
+            self._loaded[name] = fit(load_picture(self._job.input_path(name)), recipe.width, recipe.height)
+        return self._loaded[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)

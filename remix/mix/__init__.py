@@ -1,0 +1,39 @@
+"""The remix operations on tensors: mixes of noise, latents and conditioning, masks, blend modes.
+
+Every function takes and returns plain tensors with the batch on axis 0, computes in float32, keeps
+dtype and device, and hits its ends bit for bit. docs/mixing.md tells the rules.
+"""
+
+from __future__ import annotations
+
+from remix.mix.channels import adain, matched_to_mix
+from remix.mix.conditioning import Conditioning, mix_conditioning
+from remix.mix.interpolate import lerp, mix, slerp
+from remix.mix.latents import mix_comfy_latents, mix_latents
+from remix.mix.layouts import LAYOUTS, Layout
+from remix.mix.lengths import POLICIES
+from remix.mix.masks import masked
+from remix.mix.modes import BLEND_MODES, blend
+from remix.mix.noise import StepNoise, noise_of_mixes, noise_of_seed, noise_on_circle
+
+__all__ = [
+    "BLEND_MODES",
+    "LAYOUTS",
+    "POLICIES",
+    "Conditioning",
+    "Layout",
+    "StepNoise",
+    "adain",
+    "blend",
+    "lerp",
+    "masked",
+    "matched_to_mix",
+    "mix",
+    "mix_comfy_latents",
+    "mix_conditioning",
+    "mix_latents",
+    "noise_of_mixes",
+    "noise_of_seed",
+    "noise_on_circle",
+    "slerp",
+]

@@ -1,0 +1,268 @@
+"""Conditioning of any model family, and its mix."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from remix.errors import MixError
+from remix.mix.interpolate import mix
+from remix.mix.layouts import LAYOUTS, MASK, NUMBERS, TOKEN_AXES, Layout
+from remix.mix.lengths import POLICIES, aligned
+from remix.mix.names import known, size
+from remix.mix.sources import weight_table
+
+POOLED = "pooled_output"
+
+
+@dataclass(frozen=True, eq=False)
+class Conditioning:
+    """What a text encoder tells a model, for a batch of B pictures.
+
+    `tokens` is [B, n, d], one row for each token; `pooled` is [B, p], or None where the family has
+    none; `extra` holds every other key under ComfyUI's name: tensors [B or 1, ...], numbers, or
+    what only Python understands.
+    """
+
+    tokens: Tensor
+    pooled: Tensor | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.tokens.ndim != 3:
+            raise MixError(f"tokens: {size(self.tokens.shape)}; give [batch, rows, width].")
+        if self.pooled is not None and (self.pooled.ndim != 2 or len(self.pooled) != len(self)):
+            raise MixError(
+                f"pooled: {size(self.pooled.shape)} does not match tokens, {size(self.tokens.shape)}; give"
+                " [batch, width]."
+            )
+        object.__setattr__(self, "extra", dict(self.extra))
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+    def at(self, frame: int) -> Conditioning:
+        """The conditioning of one frame, a batch of 1; numbers that differ between frames are plain again."""
+        if not -len(self) <= frame < len(self):
+            raise MixError(f"frame {frame}: there are {len(self)}; give 0 to {len(self) - 1}.")
+        frame %= len(self)
+        pooled = None if self.pooled is None else self.pooled[frame : frame + 1]
+        extra = {key: _of_frame(key, value, frame, len(self)) for key, value in self.extra.items()}
+        return Conditioning(self.tokens[frame : frame + 1], pooled, extra)
+
+    @classmethod
+    def from_comfy(cls, entry: Sequence[Any]) -> Conditioning:
+        """The conditioning in one entry `[cond, dict]` of a ComfyUI CONDITIONING."""
+        tokens, options = entry
+        extra = {key: value for key, value in options.items() if key != POOLED}
+        return cls(tokens, options.get(POOLED), extra)
+
+    def to_comfy(self) -> list[Any]:
+        """One entry `[cond, dict]` of a ComfyUI CONDITIONING, `pooled_output` always among its keys.
+
+        A ComfyUI entry holds one number for all its pictures: where `guidance` and its like differ
+        between the frames that is a MixError; make one entry for each frame then, by `at`.
+        """
+        for key, value in self.extra.items():
+            if key in NUMBERS and isinstance(value, Tensor) and value.ndim == 1 and len(value) > 1:
+                raise MixError(
+                    f"{key}: it differs between the frames, and a ComfyUI entry holds one number; make one"
+                    " entry for each frame by .at(frame)."
+                )
+        return [self.tokens, {POOLED: self.pooled, **self.extra}]
+
+
+def mix_conditioning(
+    sources: Sequence[Conditioning],
+    weights: Tensor | Sequence[Sequence[float]],
+    *,
+    how: str = "lerp",
+    lengths: str | None = None,
+    family: str = "sd1",
+    empty: Conditioning | Tensor | None = None,
+) -> Conditioning:
+    """The conditioning of F frames, a batch of F, from S `sources` (a batch of 1 each) and `weights` [F, S].
+
+    Every tensor is mixed in float32 and keeps its dtype; a frame with one source is that source, bit
+    for bit. Tokens, pooled and whatever else has rows of tokens go by `how` ("lerp" or "slerp", see
+    `mix`), other floating point tensors by lerp. Numbers on a scale (guidance, sizes...; NUMBERS) are
+    weighted sums, one number where all frames agree, else float32 [F]. A position is attended to in
+    a frame where any of its sources attends to it. Every other key has to be equal in all sources,
+    else MixError names it.
+
+    Unlike numbers of rows meet by the policy `lengths`, one of "tile", "empty", "zero", "equal",
+    "trim"; None takes that of `family` (LAYOUTS). "empty" needs `empty`, the
+    encoder's own conditioning of "".
+    """
+    layout = LAYOUTS[known(family, LAYOUTS, "family")]
+    policy = layout.lengths if lengths is None else known(lengths, POLICIES, "lengths")
+    known(how, ("lerp", "slerp"), "how")
+    _refuse_unlike(sources)
+    table = weight_table(weights, len(sources))
+    if isinstance(empty, Tensor):
+        empty = Conditioning(empty)
+    tokens = aligned(
+        [source.tokens for source in sources],
+        1,
+        policy,
+        "tokens",
+        empty=empty.tokens if empty else None,
+        fewest=layout.rows,
+    )
+    pooled = [source.pooled for source in sources if source.pooled is not None]
+    extra: dict[str, Any] = {}
+    for key in dict.fromkeys(key for source in sources for key in source.extra):
+        if key != MASK:
+            extra[key] = _mixed_key(key, [source.extra[key] for source in sources], table, how, policy, empty)
+    masks = _masks(sources, policy, layout, empty)
+    if masks is not None:
+        extra[MASK] = _union(masks, table)
+    return Conditioning(
+        mix(tokens, table, how=how),
+        _mix_named("pooled", pooled, table, how) if pooled else None,
+        extra,
+    )
+
+
+def _refuse_unlike(sources: Sequence[Conditioning]) -> None:
+    """Raise a MixError for sources that are no batch of 1, or lack what the first one has."""
+    if not len(sources):
+        raise MixError("sources: there are none; give at least one conditioning.")
+    first = sources[0]
+    for index, source in enumerate(sources):
+        where = f"sources[{index}]"
+        if len(source) != 1:
+            raise MixError(f"{where}: a batch of {len(source)}; give each prompt by itself, a batch of 1.")
+        if source.tokens.shape[2] != first.tokens.shape[2]:
+            raise MixError(
+                f"{where}: tokens are {size(source.tokens.shape)}, those of sources[0]"
+                f" {size(first.tokens.shape)}; prompts of two encoders cannot be mixed."
+            )
+        if (source.pooled is None) != (first.pooled is None):
+            raise MixError(f"{where}: pooled is given in some sources and None in others; give it in all or none.")
+        odd = sorted((source.extra.keys() ^ first.extra.keys()) - {MASK})
+        if odd:
+            raise MixError(f'{where}: extra["{odd[0]}"] is in one of this and sources[0] only; give it in all or none.')
+
+
+def _mixed_key(key: str, values: list[Any], table: Tensor, how: str, policy: str, empty: Conditioning | None) -> Any:
+    """The mix of one key of `extra` that all sources have."""
+    if all(same(values[0], value) for value in values[1:]):
+        return values[0]
+    what = f'extra["{key}"]'
+    if key in TOKEN_AXES and all(isinstance(value, Tensor) for value in values):
+        padding = empty.extra.get(key) if empty else None
+        return _mix_named(what, aligned(values, TOKEN_AXES[key], policy, what, empty=padding), table, how)
+    if key in NUMBERS and all(_is_number(value) for value in values):
+        return _numbers(values, table)
+    if all(_is_batch(value) for value in values):
+        return _mix_named(what, values, table, "lerp")
+    if all(isinstance(value, list | tuple) and all(map(_is_batch, value)) for value in values) and (
+        len({len(value) for value in values}) == 1
+    ):
+        return [_mix_named(what, list(parts), table, "lerp") for parts in zip(*values, strict=True)]
+    odd = next(at for at, value in enumerate(values) if not same(values[0], value))
+    raise MixError(
+        f"{what}: it differs between sources[0] and sources[{odd}], and this key cannot be mixed; give all"
+        " sources the same, or leave it out."
+    )
+
+
+def _mix_named(what: str, values: list[Tensor], table: Tensor, how: str) -> Tensor:
+    try:
+        return mix(values, table, how=how)
+    except MixError as error:
+        raise MixError(f"{what}: {error}") from error
+
+
+def _numbers(values: list[float], table: Tensor) -> float | Tensor:
+    """The weighted sums of `values`: one number where all frames agree, else float32 [F]."""
+    mixed = table @ torch.tensor(values, dtype=torch.float64)
+    # A frame with one source has exactly its number, even if its weight is only nearly 1.
+    alone = (table > 0).sum(dim=1) == 1
+    mixed = torch.where(alone, torch.tensor(values, dtype=torch.float64)[table.argmax(dim=1)], mixed)
+    if (mixed == mixed[0]).all():
+        return float(mixed[0])
+    return mixed.float()
+
+
+def _masks(
+    sources: Sequence[Conditioning], policy: str, layout: Layout, empty: Conditioning | None
+) -> list[Tensor] | None:
+    """The attention masks of all sources, as long as the tokens have become; None where none is needed.
+
+    A source without a mask attends to all of its tokens. Where no source has one, a mask is made
+    only when zeros were added that the family's model can be told to pass over.
+    """
+    counts = [source.tokens.shape[1] for source in sources]
+    given = [source.extra[MASK] for source in sources if source.extra.get(MASK) is not None]
+    added_zeros = policy == "zero" and len(set(counts)) > 1 and MASK in layout.keys
+    if not given and not added_zeros:
+        return None
+    device = sources[0].tokens.device
+    like = given[0] if given else torch.ones(1, 1, dtype=torch.long, device=device)
+    masks = []
+    for index, (source, count) in enumerate(zip(sources, counts, strict=True)):
+        mask = source.extra.get(MASK)
+        mask = like.new_ones(1, count) if mask is None else mask
+        if mask.shape != (1, count) or mask.dtype != like.dtype:
+            raise MixError(
+                f'sources[{index}]: extra["{MASK}"] is {mask.dtype} {size(mask.shape)}; give {like.dtype}'
+                f" {size((1, count))}, one value for each token."
+            )
+        masks.append(mask)
+    padding = None
+    if policy == "empty" and empty is not None:
+        padding = empty.extra.get(MASK)
+        padding = like.new_ones(1, empty.tokens.shape[1]) if padding is None else padding
+    return aligned(masks, 1, policy, f'extra["{MASK}"]', empty=padding)
+
+
+def _union(masks: list[Tensor], table: Tensor) -> Tensor:
+    """[F, n]: at each position the largest mask value among the sources that a frame uses.
+
+    Hosts read a mask as yes or no: a value in between would count as no, and hide a prompt.
+    """
+    stacked = torch.cat(masks)
+    used = (table > 0).to(stacked.device).unsqueeze(2)
+    return torch.where(used, stacked, stacked.amin()).amax(dim=1)
+
+
+def _of_frame(key: str, value: Any, frame: int, frames: int) -> Any:
+    if isinstance(value, list):
+        return [_of_frame("", part, frame, frames) for part in value]
+    if not isinstance(value, Tensor) or not value.ndim or len(value) != frames:
+        return value
+    if key in NUMBERS and value.ndim == 1:
+        return float(value[frame])
+    return value[frame : frame + 1]
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _is_batch(value: Any) -> bool:
+    return isinstance(value, Tensor) and value.is_floating_point() and value.ndim > 0 and len(value) == 1
+
+
+def same(a: Any, b: Any) -> bool:
+    """Whether two values of a key are one and the same, tensors and containers looked into."""
+    if a is b:
+        return True
+    if isinstance(a, Tensor) and isinstance(b, Tensor):
+        return a.shape == b.shape and a.dtype == b.dtype and a.device == b.device and torch.equal(a, b)
+    if type(a) is not type(b):
+        return _is_number(a) and _is_number(b) and bool(a == b)
+    if isinstance(a, list | tuple):
+        return len(a) == len(b) and all(map(same, a, b))
+    if isinstance(a, dict):
+        return a.keys() == b.keys() and all(same(a[key], b[key]) for key in a)
+    try:
+        return bool(a == b)
+    except (TypeError, ValueError, RuntimeError):  # arrays and their like have no single answer
+        return False

@@ -1,0 +1,180 @@
+"""Two tensors or many into one: lerp, slerp, and the mix of all frames by one matrix product."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from remix.errors import MixError
+from remix.mix.names import known, size
+from remix.mix.product import in_range, product
+from remix.mix.sources import largest_magnitude, stacked_sources, weight_table
+from remix.mix.spherical import HALF_TURN, angles_between, arc, half_turn, perpendicular, unit_rows
+from remix.mix.weights import lerp_factors, noise_factors, slerp_factors
+
+# No rule makes a mix longer than its longest source by more than this.
+MOST_GROWTH = 1e4
+
+HOWS = {"lerp": lerp_factors, "slerp": slerp_factors, "noise": noise_factors}
+
+
+def lerp(a: Tensor, b: Tensor, t: float | Tensor) -> Tensor:
+    """The point at `t` on the straight line from `a` to `b`: (1 - t) a + t b.
+
+    `a` and `b` are [B, ...] of one shape; a batch of one meets any other batch. `t` is a number or a
+    tensor [B]; 0 gives `a` and 1 gives `b` bit for bit, values beyond go on along the line.
+    Computes in float32 (float64 where one was given); the result has `a`'s dtype and device.
+
+    >>> lerp(torch.tensor([[0.0, 4.0]]), torch.tensor([[1.0, 0.0]]), 0.25)
+    tensor([[0.2500, 3.0000]])
+    """
+    along = _along(t)
+    rows_a, rows_b = _rows(a, b, along)
+    # Two products, not a + t (b - a): the difference of two large numbers of unlike sign overflows.
+    mixed = _column(1 - along, rows_a) * rows_a + _column(along, rows_b) * rows_b
+    return _with_ends(torch.where(rows_a == rows_b, rows_a, mixed), a, b, along)
+
+
+def slerp(a: Tensor, b: Tensor, t: float | Tensor) -> Tensor:
+    """The point at `t` on the arc from `a` to `b`, each sample being one vector of all its elements.
+
+    Shapes, `t`, ends and dtypes are those of `lerp`. Ends of one length keep that length on the way.
+    Source: Shoemake 1985, the factors sin((1-t)θ)/sin θ and sin(tθ)/sin θ applied to `a` and `b` as
+    they are. Every input has an answer: equal or nearly equal ends and an end of zeros are mixed
+    straight; opposite ends (within 1e-4 of a half turn) turn through a perpendicular chosen by the
+    ends alone while the length travels straight; a vector of one element has no perpendicular and
+    is mixed straight. An element that the arc takes beyond the largest number of `a`'s dtype is that
+    number.
+
+    >>> slerp(torch.tensor([[1.0, 0.0]]), torch.tensor([[0.0, 1.0]]), 0.5)
+    tensor([[0.7071, 0.7071]])
+    """
+    along = _along(t)
+    rows_a, rows_b = _rows(a, b, along)
+    if rows_a.shape[1] < 2:
+        return lerp(a, b, t)
+    units_a, length_a = unit_rows(rows_a)
+    units_b, length_b = unit_rows(rows_b)
+    angle = angles_between(units_a, units_b)
+    from_a, from_b = arc(angle, length_a, length_b, along, torch.finfo(rows_a.dtype).eps)
+    opposite = (angle > HALF_TURN) & (length_a > 0) & (length_b > 0)
+    if not opposite.any():
+        mixed = _column(from_a, rows_a) * rows_a + _column(from_b, rows_b) * rows_b
+        return _with_ends(in_range(mixed, a.dtype), a, b, along)
+    turn_a, turn_b, turn_axis = half_turn(length_a, length_b, along)
+    from_a, from_b = torch.where(opposite, turn_a, from_a), torch.where(opposite, turn_b, from_b)
+    axis, _ = unit_rows(units_a - units_b)
+    lift = _column(torch.where(opposite, turn_axis, 0), axis) * perpendicular(axis)
+    mixed = _column(from_a, rows_a) * rows_a + _column(from_b, rows_b) * rows_b + lift
+    return _with_ends(in_range(mixed, a.dtype), a, b, along)
+
+
+@torch.no_grad()
+def mix(
+    sources: Tensor | Sequence[Tensor],
+    weights: Tensor | Sequence[Sequence[float]],
+    *,
+    how: str = "lerp",
+    out: Tensor | None = None,
+) -> Tensor:
+    """All frames of a batch, [F, ...], from `sources` [S, ...] and `weights` [F, S], by a matrix product.
+
+    `sources` is a tensor [S, ...] or a sequence of S tensors, [1, ...] or [...] each. Every row of
+    `weights` is 0 or more and sums to 1 within 1e-6. A frame with one source is that source, bit for
+    bit. `how` decides the others:
+
+    - "lerp": the weighted sum.
+    - "slerp": two sources by `slerp`; more by the weighted sum, rescaled to the weighted mean length.
+    - "noise": two by `slerp`; more by the weighted sum over the root of the summed squares of the
+      weights, which keeps unit variance.
+
+    Computes in float32 (float64 for float64 sources); the result has the sources' dtype, or is
+    written into the first F items of `out`, a contiguous floating point buffer [at least F, ...].
+    Besides the result nothing of its size is allocated. Not differentiable. MixError for shapes,
+    weights and sources that do not go together, and for inf and NaN in a source that is used.
+
+    >>> mix(torch.tensor([[0.0, 8.0], [4.0, 0.0]]), [[1, 0], [0.25, 0.75]])
+    tensor([[0., 8.],
+            [3., 2.]])
+    """
+    factors_of = HOWS[known(how, HOWS, "how")]
+    stacked = stacked_sources(sources)
+    table = weight_table(weights, len(stacked))
+    result = _result(stacked, len(table), out)
+    used = (table > 0).any(dim=0).nonzero().squeeze(1)
+    if len(used) < len(stacked):
+        stacked, table = stacked[used.to(stacked.device)], table[:, used]
+    if not result.numel():
+        return result
+    narrow = stacked.reshape(len(stacked), -1)
+    flat = result.view(len(table), -1)
+    rows = narrow if narrow.dtype == torch.float64 else narrow.float()
+    largest = largest_magnitude(rows, used)
+    alone = (table > 0).sum(dim=1) == 1
+    if not alone.all():
+        product(*factors_of(table, rows), flat)
+        if largest > torch.finfo(rows.dtype).max / MOST_GROWTH:
+            in_range(flat, flat.dtype)
+    for source in table[alone].sum(dim=0).nonzero().squeeze(1).tolist():
+        frames = (alone & (table[:, source] > 0)).nonzero().squeeze(1)
+        flat[frames.to(flat.device)] = narrow[source].to(flat.dtype)
+    return result
+
+
+def _result(stacked: Tensor, frames: int, out: Tensor | None) -> Tensor:
+    shape = (frames, *stacked.shape[1:])
+    if out is None:
+        return torch.empty(shape, dtype=stacked.dtype, device=stacked.device)
+    if out.ndim != stacked.ndim or out.shape[1:] != stacked.shape[1:] or len(out) < frames:
+        raise MixError(f"out: {size(out.shape)} cannot hold {size(shape)}; give a buffer of at least that size.")
+    if not out.is_floating_point() or out.device != stacked.device or not out.is_contiguous():
+        raise MixError(
+            f"out: a {out.dtype} buffer on {out.device}; give a contiguous floating point one on {stacked.device}."
+        )
+    if out.untyped_storage().data_ptr() == stacked.untyped_storage().data_ptr():
+        raise MixError("out: it shares its memory with a source, which would be overwritten; give another buffer.")
+    return out[:frames]
+
+
+def _along(t: float | Tensor) -> Tensor:
+    """`t` as float64 [B or 1] on the CPU."""
+    along = torch.as_tensor(t, dtype=torch.float64, device="cpu").detach()
+    if along.ndim > 1:
+        raise MixError(f"t: {size(along.shape)}; give one number, or a tensor [batch].")
+    along = along.reshape(-1)
+    if not torch.isfinite(along).all():
+        raise MixError(f"t: {t} is not a number to mix by; give 0 to 1.")
+    return along
+
+
+def _rows(a: Tensor, b: Tensor, along: Tensor) -> tuple[Tensor, Tensor]:
+    """Both ends as rows [B or 1, D] of the dtype to compute in, once they are known to fit."""
+    if not (a.is_floating_point() and b.is_floating_point()):
+        raise MixError(f"a is {a.dtype} and b is {b.dtype}; convert both to floating point with .float().")
+    if a.device != b.device:
+        raise MixError(f"a is on {a.device} and b on {b.device}; move one of them with .to().")
+    fits = a.ndim > 0 and b.ndim > 0 and a.shape[1:] == b.shape[1:]
+    batches = {n for n in (*a.shape[:1], *b.shape[:1], len(along)) if n != 1}
+    if not fits or len(batches) > 1:
+        raise MixError(
+            f"a is {size(a.shape)}, b is {size(b.shape)} and t has {len(along)} value(s); give one shape"
+            " [batch, ...], where only a batch of 1 may meet another batch."
+        )
+    wide = torch.float64 if torch.float64 in (a.dtype, b.dtype) else torch.float32
+    width = a.shape[1:].numel()
+    return a.reshape(len(a), width).to(wide), b.reshape(len(b), width).to(wide)
+
+
+def _column(factors: Tensor, like: Tensor) -> Tensor:
+    """One factor for each sample, as a column that multiplies rows."""
+    return factors.to(device=like.device, dtype=like.dtype).unsqueeze(1)
+
+
+def _with_ends(mixed: Tensor, a: Tensor, b: Tensor, along: Tensor) -> Tensor:
+    """`mixed` rows in `a`'s shape and dtype; `a` itself where `along` is 0, `b` where it is 1."""
+    result = mixed.to(a.dtype).reshape(len(mixed), *a.shape[1:])
+    column = (-1, *(1,) * (a.ndim - 1))
+    first, last = ((along == end).to(a.device).reshape(column) for end in (0, 1))
+    return torch.where(first, a, torch.where(last, b.to(a.dtype), result))

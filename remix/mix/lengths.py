@@ -1,0 +1,103 @@
+"""Token rows of unlike number, brought to one length by a named policy."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from remix.errors import MixError
+
+POLICIES = ("tile", "empty", "zero", "equal", "trim")
+
+# Attention costs grow with every repeat: prompts of 77 and 85 rows would need 85 and 77 of them.
+MOST_TILES = 16
+
+
+def common_length(counts: Sequence[int], policy: str, what: str, fewest: int = 1) -> int:
+    """The number of rows at which parts of `counts` rows meet by `policy`.
+
+    `what` names the parts in errors, `fewest` is what the family's encoder gives: a part below it
+    is the likely reason of a mismatch, and is named in the error.
+    """
+    if policy == "tile":
+        length = math.lcm(*counts)
+        if length // min(counts) > MOST_TILES:
+            raise MixError(
+                f"{what}: to tile {_listed(counts)} rows to a common multiple takes {length} of them, over"
+                f' {MOST_TILES} times the shortest; use lengths="empty".'
+            )
+        return length
+    if policy == "equal" and len(set(counts)) > 1:
+        raise MixError(
+            f'{what}: {_listed(counts)} rows, and lengths="equal" refuses unlike lengths;'
+            f"{_below(counts, fewest)} choose one of"
+            f" {', '.join(name for name in POLICIES if name != 'equal')}."
+        )
+    return min(counts) if policy == "trim" else max(counts)
+
+
+def resized(part: Tensor, axis: int, length: int, padding: Tensor | None = None) -> Tensor:
+    """`part` with `length` rows on `axis`: whole, cut, followed by `padding`'s rows, or by zeros.
+
+    Row k of the padding is row k modulo its length of `padding`, so that blocks of an empty prompt
+    stand where the encoder would have put them.
+    """
+    count = part.shape[axis]
+    if length <= count:
+        return part.narrow(axis, 0, length)
+    if padding is None:
+        tail = part.new_zeros((*part.shape[:axis], length - count, *part.shape[axis + 1 :]))
+    else:
+        places = torch.arange(count, length, device=padding.device) % padding.shape[axis]
+        tail = padding.index_select(axis, places).to(part)
+        tail = tail.expand(*part.shape[:axis], length - count, *part.shape[axis + 1 :])
+    return torch.cat([part, tail], dim=axis)
+
+
+def tiled(part: Tensor, axis: int, length: int) -> Tensor:
+    """`part` repeated whole on `axis` until it has `length` rows, a multiple of its own."""
+    times = [1] * part.ndim
+    times[axis] = length // part.shape[axis]
+    return part.repeat(times)
+
+
+def aligned(
+    parts: Sequence[Tensor],
+    axis: int,
+    policy: str,
+    what: str,
+    *,
+    empty: Tensor | None = None,
+    fewest: int = 1,
+) -> list[Tensor]:
+    """`parts` with one number of rows on `axis`, by `policy` (docs/mixing.md tells what each does)."""
+    counts = [part.shape[axis] for part in parts]
+    if len(set(counts)) == 1:
+        return list(parts)
+    if not min(counts):
+        raise MixError(f"{what}: {_listed(counts)} rows; a prompt without any row cannot be mixed.")
+    length = common_length(counts, policy, what, fewest)
+    if policy == "tile":
+        return [tiled(part, axis, length) for part in parts]
+    if policy == "empty":
+        if empty is None:
+            raise MixError(
+                f"{what}: {_listed(counts)} rows;{_below(counts, fewest)} give empty=, the encoder's own"
+                ' conditioning of "", to pad the shorter ones with, or choose another policy by lengths=.'
+            )
+        if empty.ndim != parts[0].ndim or not empty.shape[axis]:
+            raise MixError(f"empty: {what} of shape {tuple(empty.shape)} has no rows to pad with.")
+    return [resized(part, axis, length, empty if policy == "empty" else None) for part in parts]
+
+
+def _listed(counts: Sequence[int]) -> str:
+    return " and ".join(str(count) for count in dict.fromkeys(counts))
+
+
+def _below(counts: Sequence[int], fewest: int) -> str:
+    if min(counts) >= fewest:
+        return ""
+    return f" {min(counts)} is fewer than this family's encoder gives ({fewest}), so check the family;"

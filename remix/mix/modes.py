@@ -1,0 +1,190 @@
+"""The blend modes that artists know from layers, on pictures of 0 to 1."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+import torch
+from torch import Tensor
+
+from remix.errors import MixError
+from remix.mix.names import known, size
+
+
+def _multiply(base: Tensor, top: Tensor) -> Tensor:
+    return base * top
+
+
+def _screen(base: Tensor, top: Tensor) -> Tensor:
+    return base + top - base * top
+
+
+def _hard_light(base: Tensor, top: Tensor) -> Tensor:
+    return torch.where(top <= 0.5, _multiply(base, 2 * top), _screen(base, 2 * top - 1))
+
+
+def _overlay(base: Tensor, top: Tensor) -> Tensor:
+    return _hard_light(top, base)
+
+
+def _soft_light(base: Tensor, top: Tensor) -> Tensor:
+    curve = torch.where(base <= 0.25, ((16 * base - 12) * base + 4) * base, base.sqrt())
+    darker = base - (1 - 2 * top) * base * (1 - base)
+    return torch.where(top <= 0.5, darker, base + (2 * top - 1) * (curve - base))
+
+
+def _color_dodge(base: Tensor, top: Tensor) -> Tensor:
+    lit = torch.where(top >= 1, 1, (base / (1 - top).masked_fill(top >= 1, 1)).clamp(max=1))
+    return torch.where(base == 0, 0, lit)
+
+
+def _color_burn(base: Tensor, top: Tensor) -> Tensor:
+    burnt = torch.where(top <= 0, 0, 1 - ((1 - base) / top.masked_fill(top <= 0, 1)).clamp(max=1))
+    return torch.where(base == 1, 1, burnt)
+
+
+def _vivid_light(base: Tensor, top: Tensor) -> Tensor:
+    return torch.where(top <= 0.5, _color_burn(base, 2 * top), _color_dodge(base, 2 * top - 1))
+
+
+def _pin_light(base: Tensor, top: Tensor) -> Tensor:
+    return torch.where(top <= 0.5, torch.minimum(base, 2 * top), torch.maximum(base, 2 * top - 1))
+
+
+def _luminosity_of(color: Tensor) -> Tensor:
+    red, green, blue = color.unbind(dim=-1)
+    return (0.3 * red + 0.59 * green + 0.11 * blue).unsqueeze(-1)
+
+
+def _saturation_of(color: Tensor) -> Tensor:
+    return color.amax(dim=-1, keepdim=True) - color.amin(dim=-1, keepdim=True)
+
+
+def _with_luminosity(color: Tensor, wanted: Tensor) -> Tensor:
+    """SetLum with ClipColor: shifted to the wanted luminosity, then drawn towards it into 0..1."""
+    color = color + (wanted - _luminosity_of(color))
+    grey = _luminosity_of(color)
+    low, high = color.amin(dim=-1, keepdim=True), color.amax(dim=-1, keepdim=True)
+    color = torch.where(low < 0, grey + (color - grey) * grey / _nonzero(grey - low), color)
+    return torch.where(high > 1, grey + (color - grey) * (1 - grey) / _nonzero(high - grey), color)
+
+
+def _with_saturation(color: Tensor, wanted: Tensor) -> Tensor:
+    """SetSat: the smallest channel to 0, the largest to the wanted saturation, the middle in between."""
+    low = color.amin(dim=-1, keepdim=True)
+    return (color - low) / _nonzero(_saturation_of(color)) * wanted
+
+
+def _nonzero(x: Tensor) -> Tensor:
+    return x.masked_fill(x == 0, 1)
+
+
+def _hue(base: Tensor, top: Tensor) -> Tensor:
+    return _with_luminosity(_with_saturation(top, _saturation_of(base)), _luminosity_of(base))
+
+
+def _saturation(base: Tensor, top: Tensor) -> Tensor:
+    return _with_luminosity(_with_saturation(base, _saturation_of(top)), _luminosity_of(base))
+
+
+def _color(base: Tensor, top: Tensor) -> Tensor:
+    return _with_luminosity(top, _luminosity_of(base))
+
+
+def _luminosity(base: Tensor, top: Tensor) -> Tensor:
+    return _with_luminosity(base, _luminosity_of(top))
+
+
+Mode = Callable[[Tensor, Tensor], Tensor]
+
+# Each works on every channel by itself.
+SEPARABLE: Mapping[str, Mode] = MappingProxyType(
+    {
+        "normal": lambda base, top: top,
+        "multiply": _multiply,
+        "screen": _screen,
+        "overlay": _overlay,
+        "soft_light": _soft_light,
+        "hard_light": _hard_light,
+        "darken": torch.minimum,
+        "lighten": torch.maximum,
+        "difference": lambda base, top: (base - top).abs(),
+        "exclusion": lambda base, top: base + top - 2 * base * top,
+        "color_dodge": _color_dodge,
+        "color_burn": _color_burn,
+        "add": lambda base, top: base + top,
+        "subtract": lambda base, top: base - top,
+        "divide": lambda base, top: torch.where(top == 0, (base > 0).to(base), base / _nonzero(top)),
+        "linear_burn": lambda base, top: base + top - 1,
+        "linear_light": lambda base, top: base + 2 * top - 1,
+        "vivid_light": _vivid_light,
+        "pin_light": _pin_light,
+    }
+)
+
+# Each works on the three channels of a colour together, on the last axis.
+NON_SEPARABLE: Mapping[str, Mode] = MappingProxyType(
+    {"hue": _hue, "saturation": _saturation, "color": _color, "luminosity": _luminosity}
+)
+
+BLEND_MODES: Mapping[str, Mode] = MappingProxyType({**SEPARABLE, **NON_SEPARABLE})
+
+
+def blend(
+    base: Tensor, top: Tensor, mode: str = "normal", opacity: float | Tensor = 1.0, *, channels: int = 1
+) -> Tensor:
+    """`top` laid over `base` by a blend mode: pictures of 0 to 1, in `base`'s dtype.
+
+    Both are [B, ...] of one shape (a batch of 1 meets any). `opacity` is a number or [B], 0 to 1; 0
+    gives `base` bit for bit. The modes are those of BLEND_MODES; "soft light" and "soft-light" are
+    soft_light. "hue", "saturation", "color" and "luminosity" look at a colour as a whole: `channels`
+    is the axis of its three channels, 1 for [B, 3, H, W], -1 for [B, H, W, 3].
+    Computes in float32; what a mode puts beyond 0 to 1 (add, subtract, linear_light...) is cut off
+    there, before the opacity.
+    Source: W3C Compositing and Blending Level 1, section 10; the modes that it lacks (add, subtract,
+    divide, linear_burn, linear_light, vivid_light, pin_light) as paint programs define them.
+
+    >>> blend(torch.tensor([[0.5]]), torch.tensor([[0.5]]), "multiply")
+    tensor([[0.2500]])
+    """
+    name = known("_".join(mode.lower().replace("-", " ").split()), BLEND_MODES, "mode")
+    _refuse_unlike(base, top, name, channels)
+    wide = torch.float64 if torch.float64 in (base.dtype, top.dtype) else torch.float32
+    under, over = torch.broadcast_tensors(base.to(wide), top.to(wide))
+    if name in NON_SEPARABLE:
+        blended = BLEND_MODES[name](under.movedim(channels, -1), over.movedim(channels, -1)).movedim(-1, channels)
+    else:
+        blended = BLEND_MODES[name](under, over)
+    blended, t = blended.clamp(0, 1), _opacity(opacity, under)
+    # Rounding may leave the range by its last bit, and a full opacity has to be the mode itself.
+    mixed = torch.where(t == 1, blended, ((1 - t) * under + t * blended).clamp(0, 1))
+    return torch.where(t == 0, base, mixed.to(base.dtype))
+
+
+def _refuse_unlike(base: Tensor, top: Tensor, mode: str, channels: int) -> None:
+    fits = base.ndim > 0 and base.ndim == top.ndim and base.shape[1:] == top.shape[1:]
+    if not fits or (len(base) != len(top) and 1 not in (len(base), len(top))):
+        raise MixError(f"base is {size(base.shape)} and top {size(top.shape)}; give pictures of one shape, [B, ...].")
+    if base.device != top.device:
+        raise MixError(f"base is on {base.device} and top on {top.device}; move one of them with .to().")
+    for name, picture in (("base", base), ("top", top)):
+        if not picture.is_floating_point():
+            raise MixError(f"{name}: {picture.dtype}; convert it by .float() / 255.")
+        if not bool(((picture >= 0) & (picture <= 1)).all()):
+            raise MixError(f"{name}: values outside 0 to 1; bring them there with .clamp(0, 1).")
+    axes = range(-base.ndim, base.ndim)
+    if mode in NON_SEPARABLE and (channels not in axes or base.shape[channels] != 3):
+        raise MixError(
+            f"{mode}: it needs three channels, and axis {channels} of {size(base.shape)} has not; give"
+            " their axis by channels=."
+        )
+
+
+def _opacity(opacity: float | Tensor, like: Tensor) -> Tensor:
+    t = torch.as_tensor(opacity, dtype=like.dtype, device=like.device).detach()
+    if t.ndim > 1 or (t.ndim == 1 and len(t) not in (1, len(like))):
+        raise MixError(f"opacity: {size(t.shape)}; give one number, or one for each of {len(like)} picture(s).")
+    if not bool(((t >= 0) & (t <= 1)).all()):
+        raise MixError(f"opacity: {opacity} is outside 0 to 1.")
+    return t.reshape(-1, *(1,) * (like.ndim - 1))

@@ -1,0 +1,156 @@
+"""The noise that every host shares: of a seed, of a mix of seeds, on a closed circle, and of each step."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from remix.errors import MixError
+from remix.mix.interpolate import mix
+from remix.mix.names import size
+from remix.mix.product import product
+
+LARGEST_SEED = 2**64 - 1
+
+# The Mersenne Twister behind torch's CPU generator takes the low 32 bits of a seed: seeds that share
+# them have one and the same noise, in every host, and mixing it with itself would not be a mix.
+STREAMS = 2**32
+
+
+def noise_of_seed(seed: int, shape: Sequence[int]) -> Tensor:
+    """The initial noise of `seed`: float32 [1, *shape] on the CPU, unit variance.
+
+    The first draw of a CPU generator seeded with it, which is bit for bit what ComfyUI gives for one
+    picture, and A1111 with the CPU source. `seed` is 0 to 2**64 - 1; `shape` is that of one latent,
+    without the batch: (4, height / 8, width / 8) for SD.
+    """
+    return torch.randn((1, *_shape(shape)), generator=_generator(seed))
+
+
+def noise_of_mixes(mixes: Iterable[Any], shape: Sequence[int], *, out: Tensor | None = None) -> Tensor:
+    """The initial noise of each frame: float32 [F, *shape], from a mix of seeds for each.
+
+    A mix is a sequence of (seed, weight), a mapping from seed to weight, or an object with such
+    pairs in `.items`; weights sum to 1. One seed gives `noise_of_seed` bit for bit, two are mixed by
+    slerp over the whole sample, more by the weighted sum over the root of the summed squares.
+    Each seed is drawn once; those that agree in their low 32 bits are one. `out` is a buffer as in `mix`.
+    """
+    return StepNoise(mixes, shape).next(out=out)
+
+
+def noise_on_circle(
+    seed_a: int,
+    seed_b: int,
+    turns: Tensor | Sequence[float],
+    shape: Sequence[int],
+    *,
+    out: Tensor | None = None,
+) -> Tensor:
+    """Noise that goes round and comes back: float32 [F, *shape], cos(2π turn) a + sin(2π turn) b.
+
+    `turns` [F]: 0 is the noise of `seed_a` bit for bit, and so is 1 and every whole turn; a quarter
+    turn is that of `seed_b`. Unit variance is kept on the way, since a and b are independent.
+    """
+    if _seed(seed_a, "seed_a") % STREAMS == _seed(seed_b, "seed_b") % STREAMS:
+        raise MixError(
+            f"seed_b: {seed_b} has the same noise as seed_a, {seed_a}, which makes a line and no circle; give"
+            " another seed."
+        )
+    at = torch.as_tensor(turns, dtype=torch.float64, device="cpu").detach()
+    if at.ndim != 1 or not torch.isfinite(at).all():
+        raise MixError(f"turns: {turns} is not a list of numbers; give one turn for each frame.")
+    # Whole quarters are counted apart, so that cos and sin are exact there and every turn closes.
+    quarters = torch.floor(at * 4)
+    rest = (at * 4 - quarters) * (math.pi / 2)
+    cosine, sine = torch.cos(rest), torch.sin(rest)
+    table = torch.empty(len(at), 2, dtype=torch.float64)
+    for quarter, pair in enumerate(((cosine, sine), (-sine, cosine), (-cosine, -sine), (sine, -cosine))):
+        here = quarters.remainder(4) == quarter
+        table[here] = torch.stack(pair, dim=1)[here]
+    ends = torch.cat([noise_of_seed(seed_a, shape), noise_of_seed(seed_b, shape)])
+    result = _buffer(out, len(at), ends.shape[1:])
+    product(table, ends.reshape(2, -1), result.view(len(at), -1))
+    return result
+
+
+class StepNoise:
+    """The noise of frames whose samplers draw noise at every step, the same whatever the batch.
+
+    Every seed has a generator of its own. The first draw is the initial noise, each later step is
+    the next draw (so A1111 does it for each picture with the CPU source), and the draws of a mix of
+    seeds are mixed by the rule of `noise_of_mixes` at every step.
+
+    >>> noise = StepNoise([[(7, 1.0)], [(7, 0.5), (8, 0.5)]], (4, 8, 8))
+    >>> initial, first_step = noise.next(), noise.next()
+    >>> torch.equal(initial[:1], noise_of_seed(7, (4, 8, 8)))
+    True
+    """
+
+    def __init__(self, mixes: Iterable[Any], shape: Sequence[int]) -> None:
+        merged = [_merged(index, one) for index, one in enumerate(mixes)]
+        if not merged:
+            raise MixError("mixes: there are none; give one mix of seeds for each frame.")
+        # Sorted, so that a frame's sources meet in the same order whoever else is in the batch.
+        seeds = sorted({seed for one in merged for seed in one})
+        column = {seed: at for at, seed in enumerate(seeds)}
+        self._table = torch.zeros(len(merged), len(seeds), dtype=torch.float64)
+        for row, one in enumerate(merged):
+            for seed, weight in one.items():
+                self._table[row, column[seed]] = weight
+        self._generators = [_generator(seed) for seed in seeds]
+        self._shape = _shape(shape)
+
+    def next(self, *, out: Tensor | None = None) -> Tensor:
+        """The next draw of every frame: float32 [F, *shape], in `out` if it is given."""
+        draws = torch.empty(len(self._generators), *self._shape)
+        for draw, generator in zip(draws.split(1), self._generators, strict=True):
+            draw.normal_(generator=generator)
+        return mix(draws, self._table, how="noise", out=out)
+
+
+def _merged(index: int, one: Any) -> dict[int, float]:
+    """One mix as {stream: weight}, whatever form it has; weights of seeds of one stream add up."""
+    pairs = getattr(one, "items", one)
+    if isinstance(one, Mapping):
+        pairs = one.items()
+    merged: dict[int, float] = {}
+    try:
+        for seed, weight in pairs:
+            stream = _seed(seed, f"mixes[{index}]") % STREAMS
+            merged[stream] = merged.get(stream, 0.0) + float(weight)
+    except (TypeError, ValueError) as error:
+        if isinstance(error, MixError):
+            raise
+        raise MixError(f"mixes[{index}]: {one!r} is not a list of (seed, weight).") from error
+    if not merged:
+        raise MixError(f"mixes[{index}]: it has no seed; give at least one (seed, weight).")
+    return merged
+
+
+def _seed(seed: Any, where: str) -> int:
+    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed <= LARGEST_SEED:
+        raise MixError(f"{where}: {seed!r} is not a seed; give a whole number from 0 to {LARGEST_SEED}.")
+    return seed
+
+
+def _generator(seed: int) -> torch.Generator:
+    return torch.Generator("cpu").manual_seed(_seed(seed, "seed"))
+
+
+def _shape(shape: Sequence[int]) -> tuple[int, ...]:
+    sizes = tuple(int(n) for n in shape)
+    if not sizes or min(sizes) < 1:
+        raise MixError(f"shape: {size(sizes)}; give the shape of one latent, such as (4, 64, 64).")
+    return sizes
+
+
+def _buffer(out: Tensor | None, frames: int, shape: torch.Size) -> Tensor:
+    if out is None:
+        return torch.empty(frames, *shape)
+    if out.shape[1:] != shape or len(out) < frames or not out.is_contiguous():
+        raise MixError(f"out: {size(out.shape)} cannot hold {size((frames, *shape))}; give a larger buffer.")
+    return out[:frames]

@@ -1,0 +1,41 @@
+"""Pictures to film and back: bounded opening, streamed encoding, verified results."""
+
+from remix.motion.ffmpeg import ffmpeg_exe, ffmpeg_version
+from remix.motion.formats import FORMATS, Format
+from remix.motion.images import (
+    Picture,
+    fit,
+    load_picture,
+    open_image,
+    pad_to_even,
+    png_bytes,
+    save_picture,
+)
+from remix.motion.order import film_order
+from remix.motion.reading import probe, probe_sound, read_tags, read_video
+from remix.motion.report import contact_sheet
+from remix.motion.streams import Sound, VideoInfo
+from remix.motion.video import write_video
+
+__all__ = [
+    "FORMATS",
+    "Format",
+    "Picture",
+    "Sound",
+    "VideoInfo",
+    "contact_sheet",
+    "ffmpeg_exe",
+    "ffmpeg_version",
+    "film_order",
+    "fit",
+    "load_picture",
+    "open_image",
+    "pad_to_even",
+    "png_bytes",
+    "probe",
+    "probe_sound",
+    "read_tags",
+    "read_video",
+    "save_picture",
+    "write_video",
+]

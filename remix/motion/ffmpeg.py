@@ -1,0 +1,223 @@
+"""The one file that starts another program: ffmpeg, which may not stall and whose last words are kept."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import io
+import os
+import re
+import shutil
+import subprocess
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, cast
+
+from remix.errors import MissingPackage
+
+STALL_SECONDS = 600.0
+"""An encoder or decoder that makes no progress for so long is stopped."""
+
+LAST_LINES = 20
+_LOG_BYTES = 64 * 2**10
+
+_FILMS = "mov,matroska,gif,apng,avi,mpegts,nut,flv,ogg"
+_FILES_ONLY = ("-protocol_whitelist", "file", "-format_whitelist")
+
+READ_STRICTLY = ("-xerror", *_FILES_ONLY, _FILMS)
+"""What every input gets. A playlist or concat script named film.mp4 would make ffmpeg open other files
+or networks, and without -xerror it passes over damage with status 0."""
+
+LISTEN_STRICTLY = ("-xerror", *_FILES_ONLY, f"{_FILMS},wav,w64,aiff,caf,au,flac,mp3,aac")
+"""The same for an input whose sound is wanted."""
+
+_DAMAGE = re.compile(r"ended prematurely|partial file|decode failed|truncated|corrupt", re.IGNORECASE)
+
+BITEXACT = ("-fflags", "+bitexact", "-flags:v", "+bitexact")
+"""No dates, versions or random identifiers in the file: equal frames make equal bytes."""
+
+
+def ffmpeg_exe() -> str:
+    """Returns the path of ffmpeg: imageio-ffmpeg's, else the one on PATH; MissingPackage without either."""
+    found: str | None = None
+    with contextlib.suppress(ImportError, RuntimeError):  # RuntimeError: the wheel carries no program
+        import imageio_ffmpeg
+
+        found = shutil.which(imageio_ffmpeg.get_ffmpeg_exe())
+    found = found or shutil.which("ffmpeg")
+    if not found:
+        raise MissingPackage("video: no ffmpeg found; install one with: pip install imageio-ffmpeg")
+    return os.path.abspath(found)
+
+
+@functools.lru_cache(maxsize=4)
+def ffmpeg_version(exe: str) -> str:
+    """Returns the version of the ffmpeg at `exe` as it prints it, such as "7.1"; "unknown" if it does not."""
+    with Ffmpeg(["-version"], exe=exe) as process:
+        said = process.read(4096)
+    found = re.match(rb"ffmpeg version (\S+)", said)
+    return found[1].decode(errors="replace") if found else "unknown"
+
+
+@functools.lru_cache(maxsize=4)
+def encoders(exe: str) -> frozenset[str]:
+    """Returns the names of what the ffmpeg at `exe` can encode to; none at all where it does not say."""
+    with Ffmpeg(["-encoders"], exe=exe) as process:
+        table = process.read(2**20).decode(errors="replace")
+    return frozenset(re.findall(r"^ [VA][A-Z.]{5} (\w\S*)", table, re.MULTILINE))
+
+
+def refuse_lacking(what: str, needed: Iterable[str], exe: str) -> None:
+    """Raises MissingPackage where the ffmpeg at `exe` says what it can encode to, and not all of `needed`."""
+    known = encoders(exe)
+    missing = [name for name in needed if name not in known]
+    if known and missing:
+        raise MissingPackage(
+            f"{what}: the ffmpeg at {exe} ({ffmpeg_version(exe)}) has no encoder {' and no '.join(missing)}; "
+            "choose another format, or install an ffmpeg that has it with: pip install -U imageio-ffmpeg"
+        )
+
+
+def every_frame(exe: str) -> tuple[str, str]:
+    """Returns the option that neither doubles nor drops frames to even out their times."""
+    number = re.match(r"[nv]?(\d+)", ffmpeg_version(exe))
+    # -fps_mode came with 5.1; -vsync was taken out after 7.
+    return ("-vsync" if number and int(number[1]) < 7 else "-fps_mode", "passthrough")
+
+
+def free_space(path: Path) -> str:
+    """Returns how much room there is beside `path`, as part of a sentence."""
+    return f"{shutil.disk_usage(path.parent).free} bytes are free on its disk"
+
+
+class Ffmpeg:
+    """One running ffmpeg: its words are collected, it may not stall, and it ends with its context."""
+
+    def __init__(
+        self,
+        arguments: Iterable[str],
+        *,
+        exe: str | None = None,
+        feed: bool = False,
+        level: str = "warning",
+    ) -> None:
+        command = [exe or ffmpeg_exe(), "-hide_banner", "-nostdin", "-nostats", "-loglevel", level]
+        try:
+            self._process = subprocess.Popen(
+                [*command, *arguments],
+                stdin=subprocess.PIPE if feed else subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                bufsize=0,
+                # Ctrl-C belongs to us: the encoder must be able to finish its file.
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise MissingPackage(
+                f"video: {command[0]} cannot be started ({error}); install another with: pip install imageio-ffmpeg"
+            ) from error
+        self._output = cast(io.FileIO, self._process.stdout)  # unbuffered, so it is the raw pipe
+        self._words = b""
+        self._busy_since: float | None = None
+        self.stalled = False
+        self._over = threading.Event()
+        self._threads = [threading.Thread(target=work, daemon=True) for work in (self._listen, self._watch)]
+        for thread in self._threads:
+            thread.start()
+
+    def _listen(self) -> None:
+        # Read all the time: a full pipe would stop ffmpeg.
+        assert self._process.stderr is not None
+        while words := self._process.stderr.read(65536):
+            self._words = (self._words + words)[-_LOG_BYTES:]
+
+    def _watch(self) -> None:
+        while not self._over.wait(min(1.0, STALL_SECONDS / 4)):
+            since = self._busy_since
+            if since is not None and time.monotonic() - since > STALL_SECONDS:
+                self.stalled = True
+                self._process.kill()
+                return
+
+    @contextlib.contextmanager
+    def _working(self) -> Iterator[None]:
+        self._busy_since = time.monotonic()
+        try:
+            yield
+        finally:
+            self._busy_since = None
+
+    def write(self, data: Any) -> bool:
+        """Gives `data`, any buffer of bytes, to ffmpeg; returns whether it took it, or has gone away."""
+        assert self._process.stdin is not None
+        rest = memoryview(data).cast("B")
+        with self._working():
+            try:
+                while rest:
+                    rest = rest[self._process.stdin.write(rest) :]
+            except OSError:  # EPIPE, on Windows EINVAL: its exit status and words say more
+                return False
+        return True
+
+    def read(self, count: int) -> bytes:
+        """Returns the next `count` bytes that ffmpeg gives, fewer at its end."""
+        parts = bytearray()
+        with self._working():
+            while len(parts) < count and (part := self._output.read(min(count - len(parts), 2**20))):
+                parts += part
+        return bytes(parts)
+
+    def read_into(self, buffer: Any) -> bool:
+        """Fills `buffer` with the next bytes that ffmpeg gives; returns whether there were enough."""
+        rest = memoryview(buffer).cast("B")
+        with self._working():
+            while rest and (count := self._output.readinto(rest)):
+                rest = rest[count:]
+        return not rest
+
+    def finish(self) -> int:
+        """Returns ffmpeg's exit status, after its input was closed and it has ended."""
+        if self._process.stdin is not None:
+            with contextlib.suppress(OSError):
+                self._process.stdin.close()
+        with self._working():
+            status = self._process.wait()
+        self._threads[0].join(timeout=5)
+        return status
+
+    def saw_damage(self) -> bool:
+        """Returns whether ffmpeg spoke of a damaged input, which it does not always count as a failure."""
+        return _DAMAGE.search(self._words.decode(errors="replace")) is not None
+
+    def words(self) -> str:
+        """Returns what ffmpeg has said."""
+        return self._words.decode(errors="replace")
+
+    def last_words(self) -> str:
+        """Returns the last lines that ffmpeg said, and whether it was stopped for stalling."""
+        lines = [line.rstrip() for line in self.words().replace("\r", "\n").split("\n") if line.strip()]
+        stalled = [f"stopped: it made no progress for {STALL_SECONDS:g} s"] if self.stalled else []
+        return "\n".join([*lines[-LAST_LINES:], *stalled]) or "it said nothing"
+
+    def failure(self, deed: str, path: Path, status: int) -> str:
+        """Returns the sentence for an error: what failed on which file, the disk if it is full, the last words."""
+        words = self.last_words()
+        full = f"; {free_space(path)}" if "No space left" in words else ""
+        return f"{path}: {deed} failed, ffmpeg ended with status {status}{full}; its last words:\n{words}"
+
+    def __enter__(self) -> Ffmpeg:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        if self._process.poll() is None:
+            self._process.kill()
+        self._process.wait()
+        for thread in self._threads:
+            thread.join(timeout=5)  # a program of ffmpeg's own could still hold its pipe
+        for pipe in (self._process.stdin, self._process.stdout, self._process.stderr):
+            if pipe is not None:
+                with contextlib.suppress(OSError):
+                    pipe.close()

@@ -1,0 +1,255 @@
+"""The table of film formats, and the settings that are shared by all of them.
+
+A new format that ffmpeg can write is one row here; one that it cannot is a row and a writer of our own,
+as in `remix.motion.stills` and `remix.motion.apng`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
+
+from remix.errors import VideoFormatError
+
+MAX_FPS = 240
+
+_ACCURATELY = "flags=bicubic+accurate_rnd+full_chroma_int"
+
+
+def _bt709(pixels: str) -> tuple[str, ...]:
+    """Returns the arguments that convert RGB with the BT.709 matrix, and say so in frames and container.
+
+    Tags without the conversion, or the other way round, change colours by up to 39 levels in players.
+    """
+    tagged = "setparams=range=tv:color_primaries=bt709:color_trc=bt709:colorspace=bt709"
+    return (
+        *("-vf", f"scale=out_color_matrix=bt709:out_range=tv:{_ACCURATELY},format={pixels},{tagged}"),
+        *("-color_range", "tv", "-colorspace", "bt709"),
+        *("-color_primaries", "bt709", "-color_trc", "bt709"),
+    )
+
+
+_RGB = (
+    *("-vf", "format=bgr0,setparams=range=pc:color_primaries=bt709:color_trc=iec61966-2-1:colorspace=gbr"),
+    *("-color_range", "pc", "-colorspace", "rgb"),
+    *("-color_primaries", "bt709", "-color_trc", "iec61966-2-1"),
+)
+"""Keeps the numbers as they are, and says that they are sRGB."""
+
+_PALETTE = "[0:v][1:v]paletteuse=dither=bayer:bayer_scale=2:diff_mode=rectangle"
+"""The second input is the palette of the whole film."""
+
+
+@dataclass(frozen=True)
+class Container:
+    """A kind of file: `muxer` are ffmpeg's arguments for it; `sound` is the codec of its sound, "" for none.
+
+    Sound of that codec may be copied into it; all other is encoded with `sound_encoder`.
+    """
+
+    muxer: tuple[str, ...]
+    sound: str = ""
+    sound_encoder: tuple[str, ...] = ()
+
+
+_AAC = ("-c:a", "aac", "-b:a", "192k")
+_MP4 = Container(("-movflags", "+faststart+use_metadata_tags", "-f", "mp4"), "aac", _AAC)
+_CONTAINERS: Mapping[str, Container] = {
+    ".mp4": _MP4,
+    ".m4v": _MP4,
+    ".mov": Container(("-movflags", "+faststart+use_metadata_tags", "-f", "mov"), "aac", _AAC),
+    ".webm": Container(("-f", "webm"), "opus", ("-c:a", "libopus", "-b:a", "160k")),
+    ".mkv": Container(("-f", "matroska"), "flac", ("-c:a", "flac")),
+    ".gif": Container(("-f", "gif")),
+}
+"""By suffix."""
+
+
+@dataclass(frozen=True)
+class Format:
+    """One way to keep a film.
+
+    `suffixes` are those it may have, its own first. `encoder` are ffmpeg's arguments after the input;
+    none where our own writer makes the file. `even` asks for even sides; `min_side` and `max_side` are
+    limits in pixels, `max_fps` the rate beyond which players no longer keep time. `two_pass` formats
+    need the whole film before their first frame; those that are `played` as a picture can say how often.
+    `texts` says where metadata goes: "tags" of the container, or written by us as "gif", "webp" or "png".
+    """
+
+    name: str
+    suffixes: tuple[str, ...]
+    about: str
+    encoder: tuple[str, ...] = ()
+    even: bool = False
+    min_side: int = 1
+    max_side: int = 16384
+    max_fps: int = MAX_FPS
+    two_pass: bool = False
+    played: bool = False
+    texts: str = "tags"
+
+    @property
+    def suffix(self) -> str:
+        """Returns the suffix that files of this format get, with its dot; a folder has none."""
+        return self.suffixes[0] if self.suffixes else ""
+
+    @property
+    def muxer(self) -> tuple[str, ...]:
+        """Returns ffmpeg's arguments for the container of this format's own suffix."""
+        return self.container("").muxer
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """Returns the encoders without which ffmpeg cannot write this format."""
+        named = tuple(name for option, name in pairwise(self.encoder) if option == "-c:v")
+        return (*named, "libx264rgb") if self.two_pass else named
+
+    def container(self, path: str | os.PathLike[str]) -> Container:
+        """Returns the kind of file at `path`: the one that its suffix means, if this format goes into it."""
+        suffix = Path(path).suffix.lower()
+        return _CONTAINERS.get(suffix if suffix in self.suffixes else self.suffix, Container(()))
+
+
+# Where two rows share a suffix, the first has it for its own: the others must be named.
+_ROWS = (
+    Format(
+        "mp4",
+        (".mp4", ".m4v"),
+        "H.264, 4:2:0, BT.709: plays everywhere",
+        encoder=(*_bt709("yuv420p"), "-c:v", "libx264", "-preset", "veryfast", "-crf", "18"),
+        even=True,
+    ),
+    Format(
+        "webm",
+        (".webm",),
+        "VP9, 4:2:0, BT.709: for the web",
+        encoder=(
+            *_bt709("yuv420p"),
+            *("-c:v", "libvpx-vp9", "-b:v", "0", "-crf", "30"),
+            *("-deadline", "realtime", "-cpu-used", "5", "-row-mt", "1"),
+        ),
+        even=True,
+    ),
+    Format(
+        "gif",
+        (".gif",),
+        "GIF with one palette of 256 colours for the whole film",
+        encoder=("-filter_complex", _PALETTE, "-c:v", "gif"),
+        max_side=65535,
+        max_fps=50,
+        two_pass=True,
+        played=True,
+        texts="gif",
+    ),
+    Format("webp", (".webp",), "animated WebP, quality 80", max_side=16383, played=True, texts="webp"),
+    Format("png", (), "a folder of numbered PNGs, lossless", max_side=2**31 - 1, texts="png"),
+    Format(
+        "apng",
+        (".apng", ".png"),
+        "animated PNG, lossless: a film as a picture",
+        max_side=2**31 - 1,
+        played=True,
+        texts="png",
+    ),
+    Format(
+        "prores",
+        (".mov",),
+        "ProRes 422 HQ, 10 bits, BT.709: for cutting programs",
+        encoder=(*_bt709("yuv422p10le"), "-c:v", "prores_ks", "-profile:v", "3", "-vendor", "apl0"),
+        even=True,
+    ),
+    Format(
+        "ffv1",
+        (".mkv",),
+        "FFV1, RGB, lossless: for keeping",
+        encoder=(*_RGB, "-c:v", "ffv1", "-level", "3", "-g", "1", "-slicecrc", "1"),
+    ),
+    Format(
+        "h264-lossless",
+        (".mkv", ".mp4", ".mov"),
+        "H.264, RGB, lossless: smaller than FFV1 where pictures repeat; for ffmpeg, mpv and VLC",
+        encoder=(*_RGB, "-c:v", "libx264rgb", "-preset", "veryfast", "-qp", "0"),
+    ),
+    Format(
+        "hevc",
+        (".mp4", ".mkv", ".mov"),
+        "H.265, 4:2:0, BT.709: smaller than H.264, plays on most devices",
+        encoder=(
+            *_bt709("yuv420p"),
+            *("-c:v", "libx265", "-crf", "20", "-tag:v", "hvc1"),  # Apple plays no other tag
+            *("-x265-params", "log-level=error:info=0"),  # its version and settings stay out of the film
+        ),
+        even=True,
+        min_side=16,
+    ),
+    Format(
+        "av1",
+        (".mp4", ".webm", ".mkv"),
+        "AV1, 4:2:0, BT.709: the smallest, for current browsers",
+        encoder=(*_bt709("yuv420p"), "-c:v", "libsvtav1", "-preset", "8", "-crf", "35"),
+        even=True,
+        min_side=16,  # SVT-AV1 overwrites its own memory below 10
+    ),
+)
+FORMATS: Mapping[str, Format] = {row.name: row for row in _ROWS}
+"""Film formats by name."""
+
+
+def format_of(path: str | os.PathLike[str], name: str | None = None) -> Format:
+    """Returns the row of `FORMATS` called `name`, or else the one that the suffix of `path` means.
+
+    A path without a suffix, or one that ends in ``.png``, is a folder of PNGs. VideoFormatError names
+    the nearest known format, and refuses a name for a file whose suffix means others.
+    """
+    suffix = Path(path).suffix.lower()
+    if name is None:
+        return _by_suffix(path, suffix)
+    known = name.lower().lstrip(".")
+    if known not in FORMATS:
+        raise VideoFormatError(f"format: {name!r} is not a film format; {_nearest(known)}")
+    row, owners = FORMATS[known], _with_suffix(suffix)
+    if owners and row not in owners:
+        right = Path(path).with_suffix(row.suffix)
+        raise VideoFormatError(f"{os.fspath(path)}: {row.name} does not go into a file {suffix}; call it {right}")
+    return row
+
+
+def _with_suffix(suffix: str) -> list[Format]:
+    folder = [FORMATS["png"]] if suffix == ".png" else []
+    return folder + [row for row in _ROWS if suffix in row.suffixes]
+
+
+def _by_suffix(path: str | os.PathLike[str], suffix: str) -> Format:
+    if not suffix:
+        return FORMATS["png"]
+    owners = _with_suffix(suffix)
+    if not owners:
+        raise VideoFormatError(f"{os.fspath(path)}: {suffix!r} is not a film's suffix; {_nearest(suffix[1:])}")
+    return owners[0]
+
+
+def _nearest(name: str) -> str:
+    near = difflib.get_close_matches(name, FORMATS, n=1) or [row.name for row in _with_suffix(f".{name}")]
+    start = f"did you mean {' or '.join(map(repr, near))}? Formats" if near else "formats"
+    return f"{start} are {', '.join(FORMATS)} (png is a folder)"
+
+
+def rate_of(fps: int | float | str | Fraction) -> Fraction:
+    """Returns frames per second as an exact fraction: 12, 23.976, "30000/1001".
+
+    A float means the shortest decimal that prints as it, or the fraction with a denominator up to a
+    million that is nearest to it (so 30000 / 1001 stays itself). VideoFormatError outside 0 to 240.
+    """
+    try:
+        rate = Fraction(str(fps)) if not isinstance(fps, Fraction) else fps
+    except (ValueError, ZeroDivisionError) as error:
+        raise VideoFormatError(f"fps: {fps!r} is not a number; give frames per second, such as 12") from error
+    rate = rate.limit_denominator(10**6)
+    if isinstance(fps, bool) or not 0 < rate <= MAX_FPS:
+        raise VideoFormatError(f"fps: {fps!r} frames per second; give more than 0, at most {MAX_FPS}")
+    return rate

@@ -1,0 +1,87 @@
+"""The chunks of a PNG file, read with bounds and without Pillow.
+
+Pillow refuses a whole picture over its text (more than 1 MiB compressed, more than 64 MiB in all), and
+big ComfyUI workflows reach that. Source: the PNG specification, third edition, 5.3 and 11.3.
+"""
+
+from __future__ import annotations
+
+import os
+import zlib
+from collections.abc import Iterator
+from typing import BinaryIO, NamedTuple
+
+SIGNATURE = b"\x89PNG\r\n\x1a\n"
+TEXT_CHUNKS = (b"tEXt", b"zTXt", b"iTXt")
+
+
+class Chunk(NamedTuple):
+    """Where a chunk lies: `kind`, `size` of its data, and the position `start` of its length field."""
+
+    kind: bytes
+    size: int
+    start: int
+
+
+def chunks(file: BinaryIO, start: int = 0) -> Iterator[Chunk]:
+    """Returns the chunks of the PNG at `start`, in order, up to IEND or the first that is cut off.
+
+    Only headers are read. Nothing for a file that is no PNG.
+    """
+    end = file.seek(0, os.SEEK_END)
+    file.seek(start)
+    if file.read(len(SIGNATURE)) != SIGNATURE:
+        return
+    position = start + len(SIGNATURE)
+    while position + 12 <= end:
+        file.seek(position)
+        header = file.read(8)
+        size, kind = int.from_bytes(header[:4], "big"), header[4:]
+        if position + 12 + size > end:
+            return
+        yield Chunk(kind, size, position)
+        if kind == b"IEND":
+            return
+        position += 12 + size
+
+
+def without_texts(file: BinaryIO, start: int = 0) -> bytes | None:
+    """Returns the PNG at `start` without its text chunks; None when it is no PNG or has none."""
+    found = list(chunks(file, start))
+    if not any(chunk.kind in TEXT_CHUNKS for chunk in found):
+        return None
+    kept = [SIGNATURE]
+    for chunk in found:
+        if chunk.kind not in TEXT_CHUNKS:
+            file.seek(chunk.start)
+            kept.append(file.read(chunk.size + 12))
+    return b"".join(kept)
+
+
+def text_of(kind: bytes, data: bytes, limit: int) -> tuple[str, str]:
+    """Returns key and text of a text chunk's data; ValueError when it is malformed or over `limit` bytes."""
+    key, separator, rest = data.partition(b"\0")
+    if not separator:
+        raise ValueError("a text chunk without a key")
+    if kind == b"tEXt":
+        return key.decode("latin-1"), rest.decode("latin-1")
+    if kind == b"zTXt":
+        return key.decode("latin-1"), _inflated(rest[1:], limit).decode("latin-1")
+    if len(rest) < 2:
+        raise ValueError("an iTXt chunk that is cut off")
+    packed, fields = rest[0], rest[2:].split(b"\0", 2)
+    if len(fields) != 3:
+        raise ValueError("an iTXt chunk without its three fields")
+    text = _inflated(fields[2], limit) if packed else fields[2]
+    return key.decode("latin-1"), text.decode("utf-8", "replace")
+
+
+def _inflated(data: bytes, limit: int) -> bytes:
+    inflater = zlib.decompressobj()
+    try:
+        text = inflater.decompress(data, limit)
+    except zlib.error as error:
+        raise ValueError(f"packed text that is damaged ({error})") from error
+    if inflater.unconsumed_tail:
+        raise ValueError(f"packed text of more than {limit} bytes")
+    return text

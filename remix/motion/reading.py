@@ -1,0 +1,145 @@
+"""Film in: frames counted and decoded one at a time from ordinary files, never from networks or playlists."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+from remix.errors import PictureError
+from remix.motion import apng, gif, pngs, stills
+from remix.motion.ffmpeg import LISTEN_STRICTLY, READ_STRICTLY, Ffmpeg, every_frame, ffmpeg_exe
+from remix.motion.images import MAX_PIXELS, Picture, load_picture, open_file
+from remix.motion.streams import Sound, VideoInfo, described, from_ffmetadata, heard, simplest_rate
+
+_TABLE_BYTES = 64 * 2**20
+_TAG_BYTES = 8 * 2**20
+_PACKETS = ("-c", "copy", "-f", "framecrc", "pipe:1")
+"""One line for each packet, which is not decoded."""
+
+
+def read_video(path: str | os.PathLike[str]) -> Iterator[Picture]:
+    """Returns the frames of a film one after another, uint8 [height, width, 3], every one that it holds.
+
+    A film file (MP4, MOV, WebM, MKV, AVI, GIF, animated WebP or PNG) or a folder of numbered PNGs, read as a stream;
+    colours follow the film's tags. PictureError for what cannot be read; a URL is a file that does not exist.
+    """
+    if os.path.isdir(path):
+        return stills.read_pngs(path)
+    with open_file(path) as file:
+        kind = _kind(file, os.fspath(path))
+        if kind == "apng":
+            apng.apng_film(file, os.fspath(path))  # a decoder shows one that is cut off shorter, without a word
+    return stills.read_webp(path) if kind == "webp" else _decoded(Path(os.path.abspath(path)))
+
+
+def _kind(file: BinaryIO, name: str) -> str:
+    head = file.read(12)
+    file.seek(0)
+    if head[:4] == b"RIFF" and head[8:] == b"WEBP":
+        return "webp"
+    if head[:4] == b"GIF8":
+        gif.refuse_cut(file, name)
+        return "gif"
+    return "apng" if head.startswith(pngs.SIGNATURE) else "film"
+
+
+def _decoded(path: Path) -> Iterator[Picture]:
+    exe = ffmpeg_exe()
+    colours = ("-sws_flags", "bicubic+accurate_rnd+full_chroma_int+full_chroma_inp")
+    # PPM frames bring their own size, so that nothing has to be known beforehand.
+    output = (*every_frame(exe), *colours, "-f", "image2pipe", "-c:v", "ppm", "-pix_fmt", "rgb24", "pipe:1")
+    with Ffmpeg([*READ_STRICTLY, "-i", str(path), "-map", "0:v:0", *output], exe=exe) as process:
+        frames = 0
+        while (picture := _ppm(process, path)) is not None:
+            frames += 1
+            yield picture
+        status = process.finish()
+        if status != 0 or not frames or process.saw_damage():
+            raise PictureError(process.failure("decoding", path, status))
+
+
+def _ppm(process: Ffmpeg, path: Path) -> Picture | None:
+    head = b""
+    while head.count(b"\n") < 3:
+        byte = process.read(1)
+        if not byte:
+            return None
+        head += byte
+    _, width, height, _ = head.split()
+    shape = (int(height), int(width), 3)
+    if shape[0] * shape[1] > MAX_PIXELS:
+        raise PictureError(f"{path}: frames of {shape[1]}x{shape[0]}; at most {MAX_PIXELS} pixels are read")
+    picture = np.empty(shape, dtype=np.uint8)
+    return picture if process.read_into(picture) else None
+
+
+def probe(path: str | os.PathLike[str]) -> VideoInfo:
+    """Returns what a film holds, its frames counted by reading all packets; PictureError if unreadable."""
+    if os.path.isdir(path):
+        found = stills.numbered_pngs(path)
+        height, width = load_picture(found[0]).shape[:2]
+        return VideoInfo(width, height, len(found), None, "png", "rgb24")
+    with open_file(path) as file:
+        kind = _kind(file, os.fspath(path))
+        if kind == "webp":
+            return _probed_webp(stills.webp_film(file, os.fspath(path)))
+        if kind == "apng":
+            film = apng.apng_film(file, os.fspath(path))
+            return VideoInfo(film.width, film.height, film.frames, film.fps, "apng", "rgb24")
+    target = Path(os.path.abspath(path))
+    with Ffmpeg(
+        [*READ_STRICTLY, "-i", str(target), "-map", "0:v:0", "-map", "0:a:0?", *_PACKETS], level="info"
+    ) as said:
+        table = _table(said)
+        status = said.finish()
+        info = described(said.words(), table)
+        if status != 0 or info is None or said.saw_damage():
+            raise PictureError(said.failure("reading", target, status))
+    return info
+
+
+def probe_sound(path: str | os.PathLike[str]) -> Sound:
+    """Returns the first sound in a film or sound file, measured by reading all packets; PictureError without one."""
+    open_file(path).close()
+    target = Path(os.path.abspath(path))
+    with Ffmpeg([*LISTEN_STRICTLY, "-i", str(target), "-map", "0:a:0", *_PACKETS], level="info") as said:
+        table = _table(said)
+        status = said.finish()
+        sound = heard(said.words(), table)
+        if status == 0 and sound is not None and not said.saw_damage():
+            return sound
+        if "matches no streams" in said.words():
+            raise PictureError(
+                f"{target}: holds no sound; give a WAV, FLAC, MP3, AAC, Ogg or AIFF, or a film with sound"
+            )
+        raise PictureError(said.failure("reading", target, status))
+
+
+def _table(process: Ffmpeg) -> list[str]:
+    return process.read(_TABLE_BYTES).decode("ascii", "replace").splitlines()
+
+
+def _probed_webp(film: stills.WebpFilm) -> VideoInfo:
+    # Each moment is rounded to a millisecond, the film's end too.
+    ends = (Fraction(2 * film.milliseconds + sign, 2000) for sign in (1, -1))
+    low, high = (film.frames / max(end, Fraction(1, 4000)) for end in ends)
+    return VideoInfo(film.width, film.height, film.frames, simplest_rate(low, high), "webp", "yuv420p")
+
+
+def read_tags(path: str | os.PathLike[str]) -> dict[str, str]:
+    """Returns a film's texts by name, as its container keeps them; PictureError if unreadable."""
+    open_file(path).close()
+    target = Path(os.path.abspath(path))
+    with Ffmpeg([*READ_STRICTLY, "-i", str(target), "-f", "ffmetadata", "pipe:1"]) as process:
+        text = process.read(_TAG_BYTES + 1)
+        if len(text) > _TAG_BYTES:
+            raise PictureError(f"{target}: more than {_TAG_BYTES} bytes of texts; they were not read")
+        status = process.finish()
+        if status != 0:
+            raise PictureError(process.failure("reading", target, status))
+    return from_ffmetadata(text.decode("utf-8", "replace"))

@@ -1,0 +1,90 @@
+"""Sound for a film: taken from an ordinary file, as long as the film, added to its finished pictures.
+
+The pictures are encoded first and copied as they are: only then is it known how long the film is.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+from remix.errors import VideoError, VideoFormatError
+from remix.motion.ffmpeg import BITEXACT, LISTEN_STRICTLY, Ffmpeg
+from remix.motion.formats import Container, Format
+from remix.motion.reading import probe_sound
+from remix.motion.streams import Sound, VideoInfo
+
+_KEPT_RATES = (44100, 48000)
+"""Samples per second that every codec here but Opus takes; Opus has 48,000 alone."""
+
+_SLACK = Fraction(1, 10)
+"""How far a film's sound may be from its length, in seconds: codecs count in packets of up to 93 ms."""
+
+
+@dataclass(frozen=True)
+class Track:
+    """The sound that a film will get: the file, what is in it, and the container that it goes into."""
+
+    path: Path
+    sound: Sound
+    container: Container
+
+    @property
+    def encoders(self) -> tuple[str, ...]:
+        """Returns what ffmpeg may have to encode it with."""
+        return self.container.sound_encoder[1:2]
+
+    def length(self, film: Fraction) -> Fraction:
+        """Returns how long the sound of a film of `film` seconds will be."""
+        return Fraction(self.sound.duration) if self._copied(film) else film
+
+    def _copied(self, film: Fraction) -> bool:
+        # Packets can be left out, not cut: what is too long is encoded anew.
+        return self.sound.codec == self.container.sound and self.sound.duration <= film
+
+    def arguments(self, film: Fraction) -> tuple[str, ...]:
+        """Returns ffmpeg's arguments that copy the sound, or encode it and make it exactly as long as the film."""
+        if self._copied(film):
+            return "-c:a", "copy"
+        keep = self.container.sound == "flac" or (self.sound.rate in _KEPT_RATES and self.container.sound != "opus")
+        rate = self.sound.rate if keep else 48000
+        samples = max(1, round(film * rate))
+        cut = f"aresample={rate},apad=whole_len={samples},atrim=end_sample={samples}"
+        return "-af", cut, *self.container.sound_encoder, "-flags:a", "+bitexact"
+
+
+def track_for(audio: str | os.PathLike[str], row: Format, target: Path) -> Track:
+    """Returns the sound in the file `audio` for a film of format `row` at `target`.
+
+    VideoFormatError for formats that hold no sound, PictureError for a file without sound, or none at all.
+    """
+    container = row.container(target)
+    if not container.sound:
+        raise VideoFormatError(
+            f"audio: {row.name} holds no sound; leave the sound away, or write an mp4, webm, mov or mkv"
+        )
+    return Track(Path(os.path.abspath(audio)), probe_sound(audio), container)
+
+
+def join(silent: Path, track: Track, tags: Path, part: Path, film: Fraction) -> None:
+    """Writes the film `silent`, `film` seconds long, with the sound of `track` and the texts in `tags` to `part`."""
+    inputs = ("-i", str(silent), *LISTEN_STRICTLY, "-i", str(track.path), "-f", "ffmetadata", "-i", str(tags))
+    # Texts of the sound's own, a song's title for one, are not the film's.
+    texts = ("-map_metadata", "2", "-map_metadata:s:a", "-1", "-map_chapters", "-1")
+    kept = ("-map", "0:v:0", "-map", "1:a:0", *texts, "-c:v", "copy")
+    output = (*track.arguments(film), *BITEXACT, *track.container.muxer, "-y", str(part))
+    with Ffmpeg([*inputs, *kept, *output]) as process:
+        status = process.finish()
+        if status != 0 or process.saw_damage():
+            raise VideoError(process.failure(f"adding the sound of {track.path}", part, status))
+
+
+def refuse_other_sound(info: VideoInfo, track: Track, target: Path) -> None:
+    """Raises VideoError when a film that was written holds no sound, or not as long as it must be."""
+    assert info.fps is not None
+    expected = track.length(info.frames / info.fps)
+    if info.sound is None or abs(Fraction(info.sound.duration) - expected) > _SLACK:
+        found = "none" if info.sound is None else f"{info.sound.duration:.3f} s"
+        raise VideoError(f"{target}: {float(expected):.3f} s of sound were written, {found} can be read; try again")

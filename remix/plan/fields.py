@@ -1,0 +1,190 @@
+"""Checks of single values: each returns the value in its one stored form, or raises RecipeError.
+
+`path` is where the value stands in the recipe; the message says what was found and what to do.
+"""
+
+from __future__ import annotations
+
+import re
+import reprlib
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import fields
+from numbers import Integral, Real
+from typing import Any, TypeVar
+
+from remix.errors import RecipeError
+from remix.plan.mix import Mix
+from remix.plan.names import nearest
+
+V = TypeVar("V")
+
+MAX_PARTS = 64
+MAX_NAME = 1000
+
+
+class _Show(reprlib.Repr):
+    """A repr of bounded size, also for integers too long for Python to print."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.maxstring = self.maxother = 60
+
+    def repr_int(self, x: int, level: int) -> str:
+        return repr(x) if x.bit_length() <= 128 else "an integer of more than 38 digits"
+
+
+show = _Show().repr
+"""`show(value)`: the value as it stands in a message, cut where it is long."""
+
+
+def settle(target: Any, **values: Any) -> None:
+    """Store checked values on a frozen dataclass that is being built."""
+    for field, value in values.items():
+        object.__setattr__(target, field, value)
+
+
+def changed(value: Any) -> dict[str, Any]:
+    """The fields of a dataclass that do not hold their default, in order."""
+    return {f.name: getattr(value, f.name) for f in fields(value) if getattr(value, f.name) != f.default}
+
+
+@contextmanager
+def under(prefix: str) -> Iterator[None]:
+    """Within it, the path of a RecipeError is put below `prefix`."""
+    try:
+        yield
+    except RecipeError as error:
+        inner = error.path or ""
+        joint = "." if inner and not inner.startswith("[") else ""
+        raise RecipeError(error.problem, path=f"{prefix}{joint}{inner}") from error.__cause__
+
+
+def number(value: Any, path: str, low: float, high: float) -> float:
+    """`value` as a finite float from `low` to `high`, both included."""
+    kind: type = type(value)
+    if kind is bool or not issubclass(kind, Real):
+        raise RecipeError(f"{show(value)} is not a number; write one from {low:g} to {high:g}", path=path)
+    # Compared before it is converted: a huge integer has no float.
+    if not low <= value <= high:
+        raise RecipeError(f"{show(value)} is outside {low:g} to {high:g}; choose one inside", path=path)
+    return float(value) + 0.0  # -0.0 and 0.0 are one number, with one spelling
+
+
+def integer(value: Any, path: str, low: int, high: int) -> int:
+    """`value` as an int from `low` to `high`, both included."""
+    kind: type = type(value)
+    if kind is bool or not issubclass(kind, Integral):
+        raise RecipeError(f"{show(value)} is not a whole number; write one from {low} to {high}", path=path)
+    if not low <= value <= high:
+        raise RecipeError(f"{show(value)} is outside {low} to {high}; choose one inside", path=path)
+    return int(value)
+
+
+def flag(value: Any, path: str) -> bool:
+    """`value`, which must be true or false."""
+    if not isinstance(value, bool):
+        raise RecipeError(f"{show(value)} is neither true nor false; write one of them", path=path)
+    return value
+
+
+def text(value: Any, path: str, limit: int) -> str:
+    """`value` as text of at most `limit` characters, each of which can be written as UTF-8."""
+    if not isinstance(value, str):
+        raise RecipeError(f"{show(value)} is not text; put it in quotes", path=path)
+    if len(value) > limit:
+        raise RecipeError(f"{len(value)} characters are too many; keep to {limit}", path=path)
+    half = re.search("[\ud800-\udfff]", value)
+    if half:
+        raise RecipeError(
+            f"character {half.start() + 1} is half of a surrogate pair, which no file can hold; remove it",
+            path=path,
+        )
+    return str(value)
+
+
+def name(value: Any, path: str) -> str:
+    """`value` as a name: text that is not blank and has no control characters."""
+    checked = text(value, path, MAX_NAME)
+    if not checked.strip():
+        raise RecipeError(f"{show(value)} is blank; write a name", path=path)
+    if re.search(r"[\x00-\x1f\x7f]", checked):
+        raise RecipeError(f"{show(value)} has a control character in it; remove it", path=path)
+    return checked
+
+
+def choice(value: Any, path: str, known: Collection[str]) -> str:
+    """`value`, which must be one of the `known` names."""
+    if not isinstance(value, str):
+        raise RecipeError(f"{show(value)} is not a name; known: {', '.join(known)}", path=path)
+    if value not in known:
+        raise RecipeError(f"{show(value)} is not known; {nearest(value, known)}", path=path)
+    return str(value)
+
+
+def picture(value: Any, path: str) -> str:
+    """`value` as the path of a picture below the recipe's own folder, with ``/`` between folders.
+
+    Whether it leads outside through a link is for the job to find out; here is refused what
+    could do so on any system.
+    """
+    checked = name(value, path)
+    if ".." in checked or checked.startswith(("/", "\\", "~")) or re.search(r"[\\:]", checked):
+        raise RecipeError(
+            f"{show(value)} may lead out of the recipe's folder; put the picture beside the recipe and "
+            'write its relative path with "/", without "..", "\\" or ":"',
+            path=path,
+        )
+    return checked
+
+
+def mixed(value: Any, path: str, check: Callable[[Any, str], V], *, keys: type = str) -> Mix[V]:
+    """`value` as a Mix: one value, ``{value: weight}``, pairs ``[[value, weight], ...]`` or a Mix.
+
+    `check` settles each value. Weights are parts of the whole: 2 and 1 are two thirds and one third.
+    `keys=int` also reads the keys of a mapping from decimal text, since files have no other keys.
+    """
+    if isinstance(value, Mix):
+        pairs: Sequence[Any] = value.items
+    elif isinstance(value, Mapping):
+        pairs = list(value.items())
+        if keys is int:
+            pairs = [(_whole(key), weight) for key, weight in pairs]
+    elif isinstance(value, (list, tuple)):
+        pairs = value
+    else:
+        return Mix.one(check(value, path))
+    if len(pairs) > MAX_PARTS:
+        raise RecipeError(f"a mix of {len(pairs)} parts is too large; keep to {MAX_PARTS}", path=path)
+    checked = []
+    for i, pair in enumerate(pairs):
+        if not isinstance(pair, (list, tuple)) or len(pair) != 2:
+            raise RecipeError(f"{show(pair)} is not a pair; write [value, weight]", path=f"{path}[{i}]")
+        where = path if isinstance(value, (Mix, Mapping)) else f"{path}[{i}]"
+        checked.append((check(pair[0], where), number(pair[1], where, 0, 1e6)))
+    with under(path):
+        return Mix(tuple(checked))
+
+
+def _whole(key: Any) -> Any:
+    """The integer that a key of a file spells, or the key as it is."""
+    return int(key) if isinstance(key, str) and re.fullmatch(r"-?[0-9]{1,20}", key) else key
+
+
+def only(data: Any, known: Collection[str], astray: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """A copy of the table `data`, which must have none but `known` fields.
+
+    `astray` has a sentence for each field that is likely to be written here by mistake.
+    """
+    if not isinstance(data, Mapping):
+        raise RecipeError(f"{show(data)} is not a table of fields; known: {', '.join(known)}")
+    for key in data:
+        if not isinstance(key, str) or key not in known:
+            advice = (astray or {}).get(key) or f"there is no such field; {nearest(str(key), known)}"
+            raise RecipeError(advice, path=_step(str(key)))
+    return dict(data)
+
+
+def _step(key: str) -> str:
+    """`key` as a step of a path: bare where it can be, else quoted in brackets."""
+    return key if re.fullmatch(r"[A-Za-z0-9_-]{1,60}", key) else f"[{show(key)}]"

@@ -1,0 +1,79 @@
+"""What paints: a checkpoint, and what is put on top of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+from remix.errors import RecipeError
+from remix.plan import fields as check
+
+
+@dataclass(frozen=True)
+class Lora:
+    """A LoRA by name, and how strongly it is applied (-10 to 10)."""
+
+    name: str
+    strength: float = 1.0
+
+    def __post_init__(self) -> None:
+        check.settle(
+            self,
+            name=check.name(self.name, "name"),
+            strength=check.number(self.strength, "strength", -10, 10),
+        )
+
+
+@dataclass(frozen=True)
+class Model:
+    """A checkpoint, and perhaps a VAE of its own and LoRAs.
+
+    `clip_skip` counts as AUTOMATIC1111 does, from 1 (the text encoder's last layer) to 12.
+    """
+
+    checkpoint: str = "playground"
+    vae: str | None = None
+    loras: tuple[Lora, ...] = ()
+    clip_skip: int = 1
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.loras, (list, tuple)) or not all(isinstance(x, Lora) for x in self.loras):
+            raise RecipeError(f"{check.show(self.loras)} is not a list of Lora; write one", path="loras")
+        check.settle(
+            self,
+            checkpoint=check.name(self.checkpoint, "checkpoint"),
+            vae=None if self.vae is None else check.name(self.vae, "vae"),
+            loras=tuple(self.loras),
+            clip_skip=check.integer(self.clip_skip, "clip_skip", 1, 12),
+        )
+
+
+def read_model(value: Any) -> Model:
+    """The model that plain values say: the checkpoint's name alone, or a table."""
+    if isinstance(value, str):
+        return Model(value)
+    found = check.only(value, MODEL_FIELDS)
+    loras = found.get("loras", ())
+    if not isinstance(loras, (list, tuple)):
+        example = '[{name = "film grain", strength = 0.8}]'
+        raise RecipeError(f"{check.show(loras)} is not a list; write {example}", path="loras")
+    found["loras"] = []
+    for i, item in enumerate(loras):
+        with check.under(f"loras[{i}]"):
+            lora = check.only(item, LORA_FIELDS)
+            if "name" not in lora:
+                raise RecipeError("is missing; write the LoRA's name", path="name")
+            found["loras"].append(Lora(**lora))
+    return Model(**found)
+
+
+def plain_model(model: Model) -> dict[str, Any]:
+    """The model as plain values, without the fields that hold their default."""
+    plain = check.changed(model)
+    if model.loras:
+        plain["loras"] = [check.changed(lora) for lora in model.loras]
+    return plain
+
+
+LORA_FIELDS = tuple(f.name for f in fields(Lora))
+MODEL_FIELDS = tuple(f.name for f in fields(Model))

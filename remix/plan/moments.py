@@ -1,0 +1,133 @@
+"""Where a keyframe sits: at a frame, a time (``"2s"``, ``"500ms"``) or a share of the film (``"50%"``).
+
+All in exact fractions, so that every machine finds the same frame.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from fractions import Fraction
+from itertools import pairwise
+from numbers import Integral
+from typing import Any
+
+from remix.errors import RecipeError
+from remix.plan.fields import show
+
+MAX_FRAMES = 100_000
+
+_MOMENT = re.compile(r"\s*([0-9]{1,12}(?:\.[0-9]{0,12})?|\.[0-9]{1,12})\s*(ms|s|%)\s*", re.ASCII)
+_FORMS = 'a frame (24), a time ("2s", "500ms") or a share ("50%")'
+
+
+def moment(at: Any, path: str = "at") -> int | str | None:
+    """`at` as it is held: a frame as int, a time or share as text without blanks, or None.
+
+    RecipeError when it is none of these. Whether it lies in the film is told by `place`.
+    """
+    if at is None:
+        return None
+    if isinstance(at, str):
+        found = _MOMENT.fullmatch(at)
+        if not found:
+            raise RecipeError(f"{show(at)} is not a moment; write {_FORMS}", path=path)
+        return "".join(found.groups())
+    if isinstance(at, bool) or not isinstance(at, (int, float, Integral)):
+        raise RecipeError(f"{show(at)} is not a moment; write {_FORMS}", path=path)
+    if isinstance(at, float) and not at.is_integer():
+        raise RecipeError(f"{show(at)} is between two frames; write {_FORMS}", path=path)
+    if at < 0:
+        raise RecipeError(f"{show(at)} is before the first frame (0); {_FORMS} count from the start", path=path)
+    return int(at)
+
+
+def frame_count(frames: Any, fps: float, path: str = "frames") -> int:
+    """How many frames a film has whose length is `frames`: a count, or a time at `fps`."""
+    if isinstance(frames, str):
+        found = _MOMENT.fullmatch(frames)
+        if not found or found[2] == "%":
+            raise RecipeError(f'{show(frames)} is not a length; write frames (48) or a time ("4s")', path=path)
+        count = _nearest(_seconds(found[1], found[2]) * _exact(fps))
+    elif isinstance(frames, bool) or not isinstance(frames, Integral):
+        raise RecipeError(f'{show(frames)} is not a length; write frames (48) or a time ("4s")', path=path)
+    else:
+        count = int(frames)
+    if not 1 <= count <= MAX_FRAMES:
+        meant = f"{show(frames)} is {count} frames, which" if isinstance(frames, str) else show(frames)
+        raise RecipeError(f"{meant} is outside 1 to {MAX_FRAMES}; choose a length inside", path=path)
+    return count
+
+
+def place(at: int | str, frames: int, fps: float, loop: bool, path: str) -> int:
+    """The frame on which the moment `at` falls in a film of `frames` frames.
+
+    A time falls on the nearest frame, halves up. A share goes from the first frame to the last; in a
+    loop it goes once round, so that 100% would be frame 0 again.
+    """
+    if isinstance(at, int):
+        frame, meant = at, f"{show(at)}"
+    else:
+        number, unit = _MOMENT.fullmatch(at).groups()  # type: ignore[union-attr]
+        if unit == "%":
+            frame = _nearest(Fraction(number) / 100 * (frames if loop else frames - 1))
+        else:
+            frame = _nearest(_seconds(number, unit) * _exact(fps))
+        meant = f'"{at}" is frame {frame}, which'
+    if loop and frame == frames and not isinstance(at, int):
+        raise RecipeError(
+            f'"{at}" of a loop is frame 0 again; leave this keyframe out, the loop closes by itself',
+            path=path,
+        )
+    if frame >= frames:
+        raise RecipeError(
+            f'{meant} is past the last frame ({frames - 1}); raise "frames" or move the keyframe', path=path
+        )
+    return frame
+
+
+def places(moments: Sequence[int | str | None], frames: int, fps: float, loop: bool) -> tuple[int, ...]:
+    """The frame of each keyframe, in the order given.
+
+    One without a moment is spaced evenly between the placed ones before and after it; the first
+    without is at frame 0 and the last at the last frame, or, in a loop, as far from the first as its
+    neighbours are from each other. RecipeError when two fall on one frame, or one is past the end.
+    """
+    placed = {i: place(at, frames, fps, loop, f"keyframes[{i}].at") for i, at in enumerate(moments) if at is not None}
+    placed.setdefault(0, 0)
+    if not loop:
+        placed.setdefault(len(moments) - 1, frames - 1)
+    ends = sorted(placed.items())
+    if loop:
+        ends.append((len(moments), placed[0] + frames))  # the first keyframe again, one round on
+    found = dict(placed)
+    for (first, start), (last, end) in pairwise(ends):
+        for i in range(first + 1, last):
+            found[i] = _nearest(start + Fraction((end - start) * (i - first), last - first)) % frames
+    result = tuple(found[i] for i in range(len(moments)))
+    _refuse_twins(result)
+    return result
+
+
+def _refuse_twins(placed: Sequence[int]) -> None:
+    first: dict[int, int] = {}
+    for i, frame in enumerate(placed):
+        if frame in first:
+            raise RecipeError(
+                f'frame {frame} already belongs to keyframes[{first[frame]}]; move one of the two, or raise "frames"',
+                path=f"keyframes[{i}].at",
+            )
+        first[frame] = i
+
+
+def _seconds(number: str, unit: str) -> Fraction:
+    return Fraction(number) / (1000 if unit == "ms" else 1)
+
+
+def _exact(fps: float) -> Fraction:
+    """The decimal number that `fps` was written as: 23.976 and not the binary number beside it."""
+    return Fraction(repr(fps))
+
+
+def _nearest(value: Fraction) -> int:
+    return (value + Fraction(1, 2)).__floor__()

@@ -1,0 +1,136 @@
+"""Strict readers of text that strangers wrote: JSON and TOML, bounded, with positions in every error."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import sys
+from pathlib import Path
+from typing import Any, NoReturn
+
+from remix.errors import MissingPackage, RecipeError
+from remix.plan.locate import deepest_key, find_bare, line_and_column, repeated_key
+
+LIMIT = 4 * 1024 * 1024
+"""The most characters, or bytes, that are read."""
+
+MAX_DIGITS = 40
+MAX_KEY_PARTS = 32
+
+
+def read_file(path: Path, *, limit: int = LIMIT) -> bytes:
+    """The bytes of the file at `path`; RecipeError when it cannot be read or is longer than `limit`."""
+    try:
+        with path.open("rb") as file:
+            raw = file.read(limit + 1)
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise RecipeError(f"cannot be read ({reason}); check the name", source=str(path)) from error
+    _refuse_long(len(raw), limit, str(path))
+    return raw
+
+
+def read_json(text: str | bytes, *, limit: int = LIMIT, source: str | None = None) -> Any:
+    """The value of a JSON text.
+
+    RecipeError, with line and column where they are known, for text that is not JSON or not UTF-8, for
+    more than `limit` characters or bytes, for repeated keys, for NaN, Infinity and numbers too large for
+    a float, for integers of more than 40 digits, and for nesting too deep for Python.
+    """
+    plain = decoded(text, limit=limit, source=source)
+
+    def refuse_bare(token: str) -> NoReturn:
+        _refuse(f"{token[:40]} is not a finite number; write one", plain, find_bare(plain, token), source)
+
+    def whole(digits: str) -> int:
+        if len(digits) > MAX_DIGITS:
+            problem = f"an integer of {len(digits)} digits is too long; keep to {MAX_DIGITS}"
+            _refuse(problem, plain, find_bare(plain, digits), source)
+        return int(digits)
+
+    def real(digits: str) -> float:
+        value = float(digits)
+        return value if math.isfinite(value) else refuse_bare(digits)
+
+    def table(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(pairs)
+        if len(found) < len(pairs):
+            key, offset = repeated_key(plain)
+            _refuse(f"the field {key[:60]!r} is given twice; keep one", plain, offset, source)
+        return found
+
+    try:
+        return json.loads(plain, parse_constant=refuse_bare, parse_int=whole, parse_float=real, object_pairs_hook=table)
+    except json.JSONDecodeError as error:
+        _refuse(f"this is not JSON: {error.msg}; mend it here", plain, error.pos, source, error)
+    except RecursionError:
+        _refuse("this is nested too deeply; a recipe has a few levels", plain, None, source)
+
+
+def read_toml(text: str | bytes, *, limit: int = LIMIT, source: str | None = None) -> dict[str, Any]:
+    """The table of a TOML text.
+
+    RecipeError as by `read_json`; MissingPackage on Python 3.10 without tomli.
+    """
+    plain = decoded(text, limit=limit, source=source)
+    toml = _toml_library()
+    # Parsers take time that grows with the square of the length of a dotted key.
+    if deepest_key(plain) > MAX_KEY_PARTS:
+        _refuse(f"a key has more than {MAX_KEY_PARTS} parts; a recipe has a few levels", plain, None, source)
+
+    def real(digits: str) -> float:
+        value = float(digits)
+        if not math.isfinite(value):
+            _refuse(f"{digits[:40]} is not a finite number; write one", plain, find_bare(plain, digits), source)
+        return value
+
+    try:
+        return dict(toml.loads(plain, parse_float=real))
+    except toml.TOMLDecodeError as error:
+        found = re.fullmatch(r"(.*) \(at (?:line (\d+), column (\d+)|end of document)\)", str(error), re.DOTALL)
+        message = found[1] if found else str(error)
+        line, column = (int(found[2]), int(found[3])) if found and found[2] else (plain.count("\n") + 1, None)
+        raise RecipeError(
+            f"this is not TOML: {message}; mend it here", source=source, line=line, column=column
+        ) from error
+    except RecursionError:
+        _refuse("this is nested too deeply; a recipe has a few levels", plain, None, source)
+    except ValueError as error:  # an integer of more digits than Python reads, a date that does not exist
+        _refuse(f"this is not TOML: {error}; mend it", plain, None, source, error)
+
+
+def decoded(text: str | bytes, *, limit: int = LIMIT, source: str | None = None) -> str:
+    """`text` as str: UTF-8 with or without a byte order mark; RecipeError when it is not, or too long."""
+    _refuse_long(len(text), limit, source)
+    if isinstance(text, str):
+        return text.removeprefix("\ufeff")
+    try:
+        return text.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        before = text[: error.start].decode("utf-8-sig", errors="replace")
+        _refuse("this is not UTF-8 text; save the file as UTF-8", before, len(before), source, error)
+
+
+def _toml_library() -> Any:
+    if sys.version_info >= (3, 11):
+        import tomllib
+
+        return tomllib
+    try:
+        import tomli
+    except ImportError as error:
+        raise MissingPackage("reading TOML on Python 3.10 needs tomli; install it: pip install tomli") from error
+    return tomli
+
+
+def _refuse_long(length: int, limit: int, source: str | None) -> None:
+    if length > limit:
+        raise RecipeError(f"this is longer than {limit} characters; a recipe is a few pages", source=source)
+
+
+def _refuse(
+    problem: str, text: str, offset: int | None, source: str | None, cause: Exception | None = None
+) -> NoReturn:
+    line, column = (None, None) if offset is None else line_and_column(text, offset)
+    raise RecipeError(problem, source=source, line=line, column=column) from cause

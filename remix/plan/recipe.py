@@ -1,0 +1,244 @@
+"""What is asked for: a recipe, from Python, TOML or JSON, validated as it is built."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+from remix.errors import RecipeError
+from remix.plan import fields as check
+from remix.plan.keyframe import KEYFRAME_FIELDS, MAX_CFG, Keyframe, easing, plain_keyframe, read_keyframes
+from remix.plan.locate import locate
+from remix.plan.model import Model, plain_model, read_model
+from remix.plan.moments import frame_count, places
+from remix.plan.names import CURVES, LENGTHS, MIXINGS, SAMPLERS, SCHEDULERS
+from remix.plan.read import read_file, read_json, read_toml
+from remix.plan.write import write_toml
+
+MAX_KEYFRAMES = 10_000
+MAX_PIXELS = 64_000_000
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A film that is asked for.
+
+    `frames` may be given as a time at `fps` (``"4s"``). `width` and `height` are multiples of 8. `cfg` and
+    `ease` hold where no keyframe says otherwise. `loop`: the last keyframe travels on to the first, and
+    the frame that would repeat frame 0 is left out. `curve`: numbers travel straight ("linear") or along
+    a smooth curve that never overshoots ("cubic"). `mix`: how conditionings are mixed. `lengths`: how
+    those of unequal length meet (None: the model family's own way). `folder`: where relative picture
+    paths start; no part of what the recipe is. RecipeError, with the path of the field, for anything
+    that cannot be.
+    """
+
+    frames: int
+    keyframes: tuple[Keyframe, ...]
+    fps: float = 12.0
+    width: int = 512
+    height: int = 512
+    model: Model = field(default=Model())
+    sampler: str = "euler"
+    scheduler: str = "normal"
+    steps: int = 20
+    cfg: float = 7.0
+    loop: bool = False
+    ease: str = "linear"
+    curve: str = "linear"
+    mix: str = "lerp"
+    lengths: str | None = None
+    folder: str = field(default="", compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        fps = check.number(self.fps, "fps", 0.001, 240)
+        if not isinstance(self.model, Model):
+            raise RecipeError(f"{check.show(self.model)} is not a Model; write one", path="model")
+        check.settle(
+            self,
+            fps=fps,
+            frames=frame_count(self.frames, fps),
+            keyframes=_keyframes(self.keyframes),
+            width=_side(self.width, "width"),
+            height=_side(self.height, "height"),
+            sampler=check.choice(self.sampler, "sampler", SAMPLERS),
+            scheduler=check.choice(self.scheduler, "scheduler", SCHEDULERS),
+            steps=check.integer(self.steps, "steps", 1, 1000),
+            cfg=check.number(self.cfg, "cfg", 0, MAX_CFG),
+            loop=check.flag(self.loop, "loop"),
+            ease=easing(self.ease),
+            curve=check.choice(self.curve, "curve", CURVES),
+            mix=check.choice(self.mix, "mix", MIXINGS),
+            lengths=None if self.lengths is None else check.choice(self.lengths, "lengths", LENGTHS),
+            folder=str(self.folder),
+        )
+        self._check_whole()
+
+    def _check_whole(self) -> None:
+        """Refuse what is wrong only in company: too many pixels, twin keyframes, denoise of nothing."""
+        if self.width * self.height > MAX_PIXELS:
+            raise RecipeError(
+                f"{self.width}x{self.height} is {self.width * self.height} pixels; keep to {MAX_PIXELS}",
+                path="size",
+            )
+        self.positions()
+        if any(keyframe.image for keyframe in self.keyframes):
+            return
+        for i, keyframe in enumerate(self.keyframes):
+            if keyframe.denoise is not None and keyframe.denoise < 1:
+                raise RecipeError(
+                    f"{keyframe.denoise:g} keeps part of a picture, but no keyframe sets one; "
+                    'set "image", or leave "denoise" out',
+                    path=f"keyframes[{i}].denoise",
+                )
+
+    def positions(self) -> tuple[int, ...]:
+        """The frame on which each keyframe falls, in the order in which they are given."""
+        return places([keyframe.at for keyframe in self.keyframes], self.frames, self.fps, self.loop)
+
+    def replace(self, **changes: Any) -> Recipe:
+        """This recipe with some fields changed, validated anew."""
+        return replace(self, **changes)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The recipe as plain JSON values, in a fixed order, without the fields that hold their default.
+
+        ``Recipe.from_dict(recipe.to_dict()) == recipe``.
+        """
+        plain: dict[str, Any] = {}
+        for name, value in check.changed(self).items():
+            if name in ("width", "height"):
+                plain["size"] = [self.width, self.height]
+            elif name == "model":
+                plain["model"] = plain_model(self.model)
+            elif name not in ("keyframes", "folder"):
+                plain[name] = value
+        plain["keyframes"] = [plain_keyframe(keyframe) for keyframe in self.keyframes]
+        return plain
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any], *, folder: str = "") -> Recipe:
+        """The recipe that a table of plain values holds, as read from TOML or JSON.
+
+        Besides the fields of Recipe it may say ``size = [width, height]`` or ``"768x512"``, and `model` may
+        be the checkpoint's name alone. RecipeError with the path of the field, such as ``keyframes[2].at``.
+        """
+        found = check.only(data, RECIPE_FIELDS, _IN_KEYFRAMES)
+        for name, example in (("frames", '48 or "4s"'), ("keyframes", "at least one keyframe")):
+            if name not in found:
+                raise RecipeError(f"is missing; write {example}", path=name)
+        if "size" in found:
+            if "width" in found or "height" in found:
+                raise RecipeError('says again what "width" and "height" say; keep one of them', path="size")
+            found["width"], found["height"] = _size(found.pop("size"))
+        if "model" in found:
+            with check.under("model"):
+                found["model"] = read_model(found["model"])
+        with check.under("keyframes"):
+            found["keyframes"] = read_keyframes(found["keyframes"], _IN_RECIPE)
+        return cls(**found, folder=folder)
+
+    def to_json(self) -> str:
+        """The recipe as JSON text; `from_json` gives it back."""
+        return json.dumps(self.to_dict(), ensure_ascii=False, indent=2) + "\n"
+
+    def to_toml(self) -> str:
+        """The recipe as TOML text; `from_toml` gives it back."""
+        return write_toml(self.to_dict())
+
+    @classmethod
+    def from_json(cls, text: str | bytes, *, source: str | None = None, folder: str = "") -> Recipe:
+        """The recipe in a JSON text; RecipeError with line and column. `source` names the text in errors."""
+        return _located(read_json(text, source=source), text, source, folder)
+
+    @classmethod
+    def from_toml(cls, text: str | bytes, *, source: str | None = None, folder: str = "") -> Recipe:
+        """The recipe in a TOML text; RecipeError with line and column. `source` names the text in errors."""
+        return _located(read_toml(text, source=source), text, source, folder)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Recipe:
+        """The recipe in the file at `path`: TOML or JSON, as its suffix says, in UTF-8."""
+        return read_recipe(path)
+
+    def save(self, path: str | Path) -> None:
+        """Write the recipe to `path` as TOML or JSON, as its suffix says, in UTF-8."""
+        path = Path(path)
+        text = self.to_json() if _format(path) == "json" else self.to_toml()
+        path.write_text(text, encoding="utf-8", newline="\n")
+
+
+def read_recipe(path: str | Path) -> Recipe:
+    """The recipe in the file at `path`: TOML or JSON, as its suffix says, in UTF-8.
+
+    Its relative picture paths start at the file's folder. RecipeError, with the position, when it cannot
+    be read.
+    """
+    path = Path(path)
+    kind = _format(path)
+    raw = read_file(path)
+    read = Recipe.from_json if kind == "json" else Recipe.from_toml
+    return read(raw, source=str(path), folder=str(path.parent))
+
+
+def _format(path: Path) -> str:
+    suffix = path.suffix.lower()
+    if suffix not in (".toml", ".json"):
+        raise RecipeError(f"{suffix!r} is not a suffix of recipes; name it .toml or .json", source=str(path))
+    return suffix[1:]
+
+
+def _located(data: Any, text: str | bytes, source: str | None, folder: str) -> Recipe:
+    """The recipe of `data`, with the position in `text` added to its errors."""
+    try:
+        return Recipe.from_dict(data, folder=folder)
+    except RecipeError as error:
+        line, column = locate(text, error.path or "")
+        raise RecipeError(error.problem, path=error.path, source=source, line=line, column=column) from error.__cause__
+
+
+def _side(value: Any, path: str) -> int:
+    side = check.integer(value, path, 8, 8192)
+    if side % 8:
+        raise RecipeError(f"{side} is not a multiple of 8; use {side - side % 8} or {side + 8 - side % 8}", path=path)
+    return side
+
+
+def _size(value: Any) -> tuple[int, int]:
+    """Width and height from ``[768, 512]`` or ``"768x512"``."""
+    sides = value
+    if isinstance(value, str):
+        found = re.fullmatch(r"\s*([0-9]{1,9})\s*[xX]\s*([0-9]{1,9})\s*", value)
+        sides = found and (int(found[1]), int(found[2]))
+    if not isinstance(sides, (list, tuple)) or len(sides) != 2:
+        raise RecipeError(f'{check.show(value)} is not a size; write [768, 512] or "768x512"', path="size")
+    return _side(sides[0], "size[0]"), _side(sides[1], "size[1]")
+
+
+def _keyframes(value: Any) -> tuple[Keyframe, ...]:
+    if not isinstance(value, (list, tuple)):
+        raise RecipeError(f"{check.show(value)} is not a list of keyframes; write one", path="keyframes")
+    if not 1 <= len(value) <= MAX_KEYFRAMES:
+        raise RecipeError(f"there are {len(value)}; give 1 to {MAX_KEYFRAMES}", path="keyframes")
+    for i, keyframe in enumerate(value):
+        if not isinstance(keyframe, Keyframe):
+            raise RecipeError(
+                f"{check.show(keyframe)} is not a Keyframe; write Keyframe(...), or use Recipe.from_dict",
+                path=f"keyframes[{i}]",
+            )
+    return tuple(value)
+
+
+RECIPE_FIELDS = (*(f.name for f in fields(Recipe) if f.name != "folder"), "size")
+
+_IN_KEYFRAMES = {
+    name: "belongs to a keyframe; write it below [[keyframes]]" for name in KEYFRAME_FIELDS if name not in RECIPE_FIELDS
+}
+_IN_RECIPE = {
+    name: "belongs to the whole recipe; write it above the first [[keyframes]]"
+    for name in RECIPE_FIELDS
+    if name not in KEYFRAME_FIELDS
+}

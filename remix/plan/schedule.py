@@ -1,0 +1,135 @@
+"""The recipe worked out: every number of every frame, the same to the byte on every machine."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any, overload
+
+from remix.plan.keyframe import MAX_CFG
+from remix.plan.mix import Mix
+from remix.plan.recipe import Recipe
+from remix.plan.travel import Travel
+
+SCHEDULE_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """What one picture is made of.
+
+    `denoise` is the share of the noise that a picture starts with (1: from noise alone); `image` is None
+    where there is no init picture.
+    """
+
+    index: int
+    prompt: Mix[str]
+    negative: Mix[str]
+    seed: Mix[int]
+    cfg: float
+    denoise: float
+    image: Mix[str] | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The frame as plain JSON values; a mix is a list of ``[value, weight]``."""
+        return {
+            "cfg": self.cfg,
+            "denoise": self.denoise,
+            "image": None if self.image is None else _pairs(self.image),
+            "index": self.index,
+            "negative": _pairs(self.negative),
+            "prompt": _pairs(self.prompt),
+            "seed": _pairs(self.seed),
+        }
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """The frames of a recipe, in order."""
+
+    recipe: Recipe
+    frames: tuple[Frame, ...]
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+    def __iter__(self) -> Iterator[Frame]:
+        return iter(self.frames)
+
+    @overload
+    def __getitem__(self, index: int) -> Frame: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Frame, ...]: ...
+    def __getitem__(self, index: int | slice) -> Frame | tuple[Frame, ...]:
+        return self.frames[index]
+
+    def settings(self) -> dict[str, Any]:
+        """What all frames share and every picture depends on, as plain JSON values."""
+        recipe = self.recipe
+        model = {**asdict(recipe.model), "loras": [asdict(lora) for lora in recipe.model.loras]}
+        return {
+            "height": recipe.height,
+            "lengths": recipe.lengths,
+            "mix": recipe.mix,
+            "model": model,
+            "sampler": recipe.sampler,
+            "scheduler": recipe.scheduler,
+            "steps": recipe.steps,
+            "width": recipe.width,
+        }
+
+    def to_dict(self) -> dict[str, Any]:
+        """The schedule as plain JSON values: settings, pace and frames."""
+        return {
+            "fps": self.recipe.fps,
+            "frames": [frame.to_dict() for frame in self.frames],
+            "loop": self.recipe.loop,
+            "settings": self.settings(),
+            "version": SCHEDULE_VERSION,
+        }
+
+    def to_json(self) -> str:
+        """The schedule as canonical JSON: the same bytes for the same recipe on every machine."""
+        return _canonical(self.to_dict())
+
+    def frame_hash(self, index: int) -> str:
+        """The SHA-256 (hex) of all that makes the picture of a frame.
+
+        That is the settings and the frame's own numbers, not its index, so that equal frames of a film
+        have equal hashes. Pictures and models count by name; their content is the caller's to add.
+        """
+        made_of = {name: value for name, value in self.frames[index].to_dict().items() if name != "index"}
+        text = _canonical({"frame": made_of, "settings": self.settings()})
+        return hashlib.sha256(text.encode("ascii")).hexdigest()
+
+
+def plan(recipe: Recipe) -> Schedule:
+    """The schedule of a recipe: one Frame after another.
+
+    Each field travels on its own between the keyframes that set it. At those it is exactly what they say;
+    before the first and after the last it holds, unless the recipe loops: then the last travels on to the
+    first. The ease of a travel is that of the keyframe where it starts. A field that no keyframe sets has
+    its default: empty prompts, seed 0, the recipe's cfg, denoise 1, no picture.
+    """
+    travel = Travel(recipe)
+    columns = zip(
+        range(recipe.frames),
+        travel.mixes("prompt", Mix.one("")),
+        travel.mixes("negative", Mix.one("")),
+        travel.mixes("seed", Mix.one(0)),
+        travel.numbers("cfg", recipe.cfg, 0.0, MAX_CFG),
+        travel.numbers("denoise", 1.0, 0.0, 1.0),
+        travel.mixes("image", None),
+        strict=True,
+    )
+    return Schedule(recipe, tuple([Frame(*column) for column in columns]))
+
+
+def _pairs(mix: Mix[Any]) -> list[list[Any]]:
+    return [[value, weight] for value, weight in mix.items]
+
+
+def _canonical(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, ensure_ascii=True, allow_nan=False, separators=(",", ":"))

@@ -1,0 +1,100 @@
+"""How one field travels through the frames, from keyframe to keyframe that sets it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import Any, NamedTuple, TypeVar
+
+from remix.plan.curves import ease, hermite, slopes
+from remix.plan.mix import STEPS, Mix, between
+from remix.plan.recipe import Recipe
+
+T = TypeVar("T")
+
+DECIMALS = 9
+
+
+class Stop(NamedTuple):
+    """A keyframe as one field sees it: the frame, the value, and the ease of the travel that starts there."""
+
+    frame: int
+    value: Any
+    ease: str
+
+
+class Travel:
+    """The fields of a recipe's keyframes, each worked out for every frame."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        self._recipe = recipe
+        self._keyframes = sorted(zip(recipe.positions(), recipe.keyframes, strict=True), key=lambda pair: pair[0])
+        self._shares = cache(_shares)  # fields that travel together are eased once
+
+    def mixes(self, field: str, default: Mix[T] | None) -> list[Any]:
+        """The mix of each frame; `default` in all of them where no keyframe sets the field."""
+        stops = self._stops(field)
+        if not stops:
+            return [default] * self._recipe.frames
+
+        def way(start: int, end: int, steps: Sequence[int]) -> list[Mix[Any]]:
+            return between(stops[start].value, stops[end].value, steps)
+
+        return self._fill(stops, way)
+
+    def numbers(self, field: str, default: float, low: float, high: float) -> list[float]:
+        """The number of each frame, within `low` to `high`, to nine decimals between keyframes."""
+        stops = self._stops(field)
+        if not stops:
+            return [default] * self._recipe.frames
+        bend = self._bends(stops) if self._recipe.curve == "cubic" else None
+
+        def way(start: int, end: int, steps: Sequence[int]) -> list[float]:
+            a, b = stops[start].value, stops[end].value
+            shares = [step / STEPS for step in steps]
+            if bend is None:
+                found = [a + (b - a) * t for t in shares]
+            else:
+                span = self._span(stops, start, end)
+                found = [hermite(a, b, bend[start] * span, bend[end] * span, min(max(t, 0.0), 1.0)) for t in shares]
+            return [min(max(round(number, DECIMALS), low), high) for number in found]
+
+        return self._fill(stops, way)
+
+    def _stops(self, field: str) -> list[Stop]:
+        return [
+            Stop(frame, getattr(keyframe, field), keyframe.ease or self._recipe.ease)
+            for frame, keyframe in self._keyframes
+            if getattr(keyframe, field) is not None
+        ]
+
+    def _bends(self, stops: Sequence[Stop]) -> list[float]:
+        period = float(self._recipe.frames) if self._recipe.loop else None
+        return slopes([float(stop.frame) for stop in stops], [stop.value for stop in stops], period)
+
+    def _span(self, stops: Sequence[Stop], start: int, end: int) -> int:
+        """How many frames one stop lies after another, over the wrap where it has to."""
+        return stops[end].frame - stops[start].frame + (self._recipe.frames if end <= start else 0)
+
+    def _fill(self, stops: Sequence[Stop], way: Callable[[int, int, Sequence[int]], list[Any]]) -> list[Any]:
+        """The value of each frame: `way` gives those between two stops, by their numbers in `stops`."""
+        frames = self._recipe.frames
+        last = len(stops) - 1
+        values = [stops[0].value] * (stops[0].frame + 1)
+        for start in range(last):
+            steps = self._shares(stops[start].ease, self._span(stops, start, start + 1))
+            values += way(start, start + 1, steps)
+            values.append(stops[start + 1].value)
+        if not self._recipe.loop or last == 0:
+            return values + [stops[last].value] * (frames - len(values))
+        home = way(last, 0, self._shares(stops[last].ease, self._span(stops, last, 0)))
+        after = frames - len(values)
+        return [*home[after:], *values[stops[0].frame :], *home[:after]]
+
+
+def _shares(easing: str, span: int) -> tuple[int, ...]:
+    """How far a travel of `span` frames is at each frame inside it, in STEPS.
+
+    Rounded here, before anything is worked out from it: the last bit of a sine differs between machines.
+    """
+    return tuple([round(ease(easing, j / span) * STEPS) for j in range(1, span)])

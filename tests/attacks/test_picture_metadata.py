@@ -1,0 +1,106 @@
+"""Pictures whose texts come from strangers: none is executed, none is too much, and the picture itself is read."""
+
+from __future__ import annotations
+
+import io
+import json
+import struct
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageFile
+
+from remix.client import cli
+from remix.job import read_metadata
+from remix.motion import load_picture
+
+PICTURE = np.random.default_rng(0).integers(0, 256, (8, 8, 3), dtype=np.uint8)
+MIB = 2**20
+
+
+def chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">L", len(data)) + kind + data + struct.pack(">L", zlib.crc32(kind + data))
+
+
+def png(*texts: bytes) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(PICTURE).save(buffer, "PNG")
+    return buffer.getvalue()[:33] + b"".join(texts) + buffer.getvalue()[33:]
+
+
+def text(key: str, value: str) -> bytes:
+    return png(chunk(b"iTXt", key.encode() + b"\0\0\0\0\0" + value.encode()))
+
+
+def packed(size: int) -> bytes:
+    return chunk(b"zTXt", b"prompt\0\0" + zlib.compress(b" " * size, 9))
+
+
+def jpeg(exif: bytes) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(PICTURE).save(buffer, "JPEG", exif=b"Exif\0\0" + exif)
+    return buffer.getvalue()
+
+
+def corpus() -> Iterator[tuple[str, bytes]]:
+    yield "packed, 2 MiB", png(packed(2 * MIB))
+    yield "packed, 1 GiB", png(packed(1024 * MIB))
+    yield "packed in packed", png(chunk(b"zTXt", b"prompt\0\0" + zlib.compress(zlib.compress(b" " * 100 * MIB))))
+    yield "many packed", png(*[packed(MIB)] * 200)
+    yield "unpacked, 3 MiB", png(chunk(b"tEXt", b"workflow\0" + b"x" * 3 * MIB))
+    yield "unpacked, 80 MiB", png(chunk(b"tEXt", b"workflow\0" + b"x" * 80 * MIB))
+    yield "many", png(*(chunk(b"tEXt", b"k%d\0x" % n) for n in range(10_000)))
+    yield "code in a prompt", text("prompt", "__import__('os').system('touch owned')")
+    yield "code in our text", text("remix", "{'recipe': __import__('os').system('touch owned')}")
+    yield (
+        "code in settings",
+        text("parameters", "a\nSteps: 1, Sampler: __import__('os').system('touch owned'), Seed: 1"),
+    )
+    yield "deep settings", text("parameters", "a\nSteps: 1, Sampler: x, Hashes: " + '{"a":' * 50_000)
+    yield "quotes without end", text("parameters", "a\nSteps: 1, Sampler: x, " + 'A: "' * 50_000)
+    yield "commas", text("parameters", "a\nSteps: 1, Sampler: x, Seed: 1" + "," * MIB)
+    yield "colons", text("parameters", "a\n" + "a: " * 300_000)
+    yield "spaces", text("parameters", "a\nSteps: 1, Sampler: x, Seed: 1," + " " * MIB + "x")
+    yield "letters", text("parameters", "a\n" + "a " * 300_000 + "!")
+    yield "deep graph", text("prompt", '{"1":' * 100_000)
+    yield "a graph that is a circle", text("prompt", json.dumps({"1": {"class_type": "A", "inputs": {"a": ["1", 0]}}}))
+    links = {str(n): {"class_type": "A", "inputs": {f"i{m}": [str(m), 0] for m in range(300)}} for n in range(300)}
+    yield "a graph of all with all", text("prompt", json.dumps(links))
+    yield "escapes for a terminal", text("parameters", "\x1b]0;owned\x07\x1b[2J\nSteps: 1, Sampler: \x1b[31m, Seed: 1")
+    yield "half characters", png(chunk(b"iTXt", b"prompt\0\0\0\0\0\xed\xa0\x80\xff"))
+    ours = {"recipe": {"frames": 10**9}, "engine": {"a": "\ud800"}, "frame": {"prompt": [["x"]], "seed": [[1, "x"]]}}
+    yield "our text with odd values", text("remix", json.dumps(ours))
+    yield "our text with other types", text("remix", json.dumps({"recipe": 3, "engine": [], "frame": 3}))
+    yield (
+        "a directory of EXIF that is itself",
+        jpeg(b"MM\0\x2a\0\0\0\x08\0\x01\x87\x69\0\x04\0\0\0\x01\0\0\0\x08\0\0\0\x08"),
+    )
+    yield "EXIF past its end", jpeg(b"MM\0\x2a\0\0\0\x08\0\x01\x92\x86\0\x07\xff\xff\xff\xff\0\0\xff\xff")
+    yield "EXIF with 65535 entries", jpeg(b"II\x2a\0\x08\0\0\0\xff\xff" + b"\x0e\x01\x02\0\x01\0\0\0a\0\0\0" * 1000)
+
+
+CORPUS = dict(corpus())
+
+
+@pytest.mark.parametrize("data", CORPUS.values(), ids=CORPUS.keys())
+def test_texts_from_strangers_do_no_harm(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], data: bytes
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / ("a.jpg" if data.startswith(b"\xff\xd8") else "a.png")
+    path.write_bytes(data)
+    globals_before = (Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES)
+    made = read_metadata(path)
+    assert sum(map(len, made.texts.values())) <= 64 * 8 * MIB
+    assert load_picture(path).shape == PICTURE.shape
+    for options in ([], ["--json"]):
+        assert cli.main(["inspect", str(path), *options]) == 0
+        said = capsys.readouterr().out
+        assert "\x1b" not in said
+        assert "\x07" not in said
+    assert cli.main(["inspect", str(path), "--recipe"]) == 2
+    assert globals_before == (Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES)
+    assert [file.name for file in tmp_path.iterdir()] == [path.name]

@@ -1,0 +1,269 @@
+"""The `remix` command as a user types it: what it prints, what it leaves, and its exit codes."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from remix.client import cli
+from remix.job import Engine
+from remix.motion import load_picture, probe, save_picture
+from remix.plan import Recipe, plan
+from tests.fakes.renderer import Painter
+
+RECIPE = """\
+frames = 6
+size = [32, 16]
+[[keyframes]]
+at = 0
+prompt = "a"
+[[keyframes]]
+at = 5
+prompt = "b"
+"""
+
+Run = Callable[..., int]
+
+
+@pytest.fixture
+def recipe(tmp_path: Path) -> Path:
+    path = tmp_path / "recipe.toml"
+    path.write_text(RECIPE, encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def painter(monkeypatch: pytest.MonkeyPatch) -> Painter:
+    """The engine that `render` opens, whatever its name."""
+    engine = Painter()
+
+    def opened(name: str, **options: object) -> Engine:
+        return engine
+
+    monkeypatch.setattr("remix.client.cli.render.open_engine", opened)
+    return engine
+
+
+def run(*words: object) -> int:
+    return cli.main([str(word) for word in words])
+
+
+def test_render_makes_a_job_and_says_where(
+    recipe: Path, painter: Painter, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("render", recipe, "-o", tmp_path / "job", "--quiet") == 0
+    out = capsys.readouterr().out
+    assert str(tmp_path / "job" / "film.mp4") in out
+    assert probe(tmp_path / "job" / "film.mp4").frames == 6
+    assert run("render", recipe, "-o", tmp_path / "job", "--quiet") == 0
+    assert "6 (6 were there already)" in capsys.readouterr().out
+    assert painter.rendered == list(range(6))
+
+
+def test_a_job_folder_is_a_recipe_that_goes_on(recipe: Path, painter: Painter, tmp_path: Path) -> None:
+    run("render", recipe, "-o", tmp_path / "job", "--quiet")
+    (tmp_path / "job" / "frames" / "000001.png").unlink()
+    assert run("render", tmp_path / "job", "--quiet") == 0
+    assert painter.rendered == [0, 1, 2, 3, 4, 5, 1]
+
+
+def test_a_recipe_of_another_kind_is_2_and_new_takes_over(recipe: Path, painter: Painter, tmp_path: Path) -> None:
+    run("render", recipe, "-o", tmp_path / "job", "--quiet")
+    recipe.write_text(RECIPE.replace('"b"', '"c"'), encoding="utf-8")
+    assert run("render", recipe, "-o", tmp_path / "job", "--quiet") == 2
+    assert run("render", recipe, "-o", tmp_path / "job", "--quiet", "--new") == 0
+
+
+def test_film_formats_go_by_suffix(recipe: Path, painter: Painter, tmp_path: Path) -> None:
+    assert run("render", recipe, "-o", tmp_path / "job", "-q", "--film", "loop.gif") == 0
+    assert probe(tmp_path / "job" / "loop.gif").frames == 6
+    assert run("render", recipe, "-o", tmp_path / "other", "-q", "--no-film") == 0
+    assert not (tmp_path / "other" / "film.mp4").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["render", "no.toml", "-o", "x"], "no.toml"),
+        (["render", "bad.toml", "-o", "x"], 'bad.toml:1:1: frame: there is no such field; did you mean "frames"?'),
+        (["render", "recipe.toml"], "say where to: remix render recipe.toml -o FOLDER"),
+        (["render", "recipe.toml", "-o", "x", "--engine", "locl"], "engine: there is no 'locl'; did you mean 'local'?"),
+        (["render", "recipe.toml", "-o", "x", "--batch", "0"], "--batch"),
+        (["render", "."], "holds no job"),
+        (["plan", "bad.toml"], 'did you mean "frames"?'),
+        (["video", "nowhere", "-o", "film.mp4"], "nowhere: is not a folder"),
+        (["video", "empty", "-o", "film.mp4"], "empty: holds no pictures"),
+        (["new", "recipe.toml"], "recipe.toml: is there already"),
+        (["inspect", "nowhere.png"], "nowhere.png"),
+        (["dance"], "No such command 'dance'"),
+        (["render", "recipe.toml", "--ou"], "No such option"),
+    ],
+)
+def test_bad_input_is_one_sentence_and_exit_code_2(
+    words: list[str], sentence: str, recipe: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(recipe.parent)
+    Path("bad.toml").write_text(RECIPE.replace("frames", "frame"), encoding="utf-8")
+    Path("empty").mkdir()
+    assert run(*words) == 2
+    error = capsys.readouterr().err
+    assert sentence in error
+    assert "Traceback" not in error
+
+
+def test_interrupted_is_130_and_resumable(
+    recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    engines = [Painter(stop_after=2), Painter()]
+    monkeypatch.setattr("remix.client.cli.render.open_engine", lambda name, **options: engines[0])
+    assert run("render", recipe, "-o", tmp_path / "job", "-q") == 130
+    assert "4 of 6 frames left; run it again" in capsys.readouterr().err
+    engines.pop(0)
+    assert run("render", recipe, "-o", tmp_path / "job", "-q") == 0
+    assert engines[0].rendered == [2, 3, 4, 5]
+
+
+def test_plan_prints_a_table_of_the_frames(recipe: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("plan", recipe) == 0
+    rows = capsys.readouterr().out.splitlines()
+    assert rows[0].split() == ["frame", "time", "prompt", "seed", "cfg"]
+    assert rows[1].split()[:3] == ["0", "0.00s", "a"]
+    assert "0.600 a + 0.400 b" in rows[3]
+    assert len(rows) == 7
+
+
+def test_plan_shows_every_keyframe_of_a_long_film(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "long.toml"
+    path.write_text(RECIPE.replace("frames = 6", "frames = 500"), encoding="utf-8")
+    assert run("plan", path) == 0
+    shown = capsys.readouterr()
+    assert {"0", "5", "499"} <= {row.split()[0] for row in shown.out.splitlines()}
+    assert "of 500 frames (--all shows every one)" in shown.err
+    assert run("plan", path, "--all") == 0
+    assert len(capsys.readouterr().out.splitlines()) == 501
+
+
+def test_plan_json_is_the_schedule(recipe: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("plan", recipe, "--json") == 0
+    assert capsys.readouterr().out == plan(Recipe.load(recipe)).to_json() + "\n"
+
+
+def test_plan_plot_draws_the_curves(recipe: Path, tmp_path: Path) -> None:
+    assert run("plan", recipe, "--plot", tmp_path / "curves.png") == 0
+    drawn = load_picture(tmp_path / "curves.png")
+    assert len(np.unique(drawn.reshape(-1, 3), axis=0)) > 3
+
+
+def test_plan_plot_of_a_thousand_prompts_is_still_a_picture(tmp_path: Path) -> None:
+    keyframes = "".join(f'[[keyframes]]\nprompt = "prompt {k} \u65e5"\n' for k in range(1000))
+    (tmp_path / "many.toml").write_text(f"frames = 1000\n{keyframes}", encoding="utf-8")
+    assert run("plan", tmp_path / "many.toml", "--plot", tmp_path / "curves.png") == 0
+    assert load_picture(tmp_path / "curves.png").shape[0] < 1000
+
+
+def test_new_writes_a_recipe_that_plans(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("new", tmp_path / "mine.toml") == 0
+    assert run("plan", tmp_path / "mine.toml") == 0
+    assert len(plan(Recipe.load(tmp_path / "mine.toml"))) == 48
+
+
+def test_video_makes_a_film_of_a_folder_in_natural_order(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for number in (10, 9, 1, 2):
+        save_picture(tmp_path / f"{number}.png", np.full((16, 16, 3), number * 20, np.uint8))
+    assert run("video", tmp_path, "-o", tmp_path / "film.gif", "--fps", 5, "-q") == 0
+    assert "4 frames 16x16 5 fps" in capsys.readouterr().out
+    assert run("video", tmp_path, "-o", tmp_path / "film.mp4", "--ping-pong", "--repeat", 2, "-q") == 0
+    assert probe(tmp_path / "film.mp4").frames == 12
+
+
+def test_video_takes_a_job(recipe: Path, painter: Painter, tmp_path: Path) -> None:
+    run("render", recipe, "-o", tmp_path / "job", "-q")
+    assert run("video", tmp_path / "job", "-o", tmp_path / "film.webm", "-q") == 0
+    assert probe(tmp_path / "film.webm").frames == 6
+
+
+def test_inspect_gives_the_recipe_back(
+    recipe: Path, painter: Painter, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run("render", recipe, "-o", tmp_path / "job", "-q")
+    for file in ("frames/000003.png", "film.mp4"):
+        capsys.readouterr()
+        assert run("inspect", tmp_path / "job" / file, "--recipe") == 0
+        assert Recipe.from_toml(capsys.readouterr().out) == Recipe.load(recipe)
+        assert run("inspect", tmp_path / "job" / file) == 0
+        assert "painter" in capsys.readouterr().out
+        assert run("inspect", tmp_path / "job" / file, "--json") == 0
+        assert json.loads(capsys.readouterr().out)["kind"] == "remix"
+
+
+def test_inspect_of_a_plain_picture_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    save_picture(tmp_path / "plain.png", np.zeros((8, 8, 3), np.uint8))
+    assert run("inspect", tmp_path / "plain.png") == 0
+    assert run("inspect", tmp_path / "plain.png", "--recipe") == 2
+    assert "carries no recipe" in capsys.readouterr().err
+
+
+def test_doctor_names_versions_encoders_and_the_model(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("doctor") == 0
+    out = capsys.readouterr().out
+    for word in ("python", "torch", "diffusers", "ffmpeg", "playground", "threads"):
+        assert word in out
+
+
+def test_doctor_says_how_to_install_what_is_missing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from importlib.metadata import PackageNotFoundError, version
+
+    def without_diffusers(name: str) -> str:
+        if name == "diffusers":
+            raise PackageNotFoundError(name)
+        return version(name)
+
+    monkeypatch.setattr("remix.client.cli.doctor.version", without_diffusers)
+    assert run("doctor") == 1
+    assert 'to mend: pip install -c constraints.txt -e ".[local]"' in capsys.readouterr().out
+
+
+def test_a_missing_package_names_the_install_command(
+    recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    for name in [name for name in sys.modules if name.startswith(("remix.client.local", "remix.mix"))]:
+        monkeypatch.delitem(sys.modules, name)
+    assert run("render", recipe, "-o", tmp_path / "job", "-q") == 1
+    assert "the local engine needs torch, which is not installed; run: pip install" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_prints_a_script(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("completion", shell) == 0
+    assert "_REMIX_COMPLETE" in capsys.readouterr().out
+
+
+def test_completion_completes() -> None:
+    environment = {**os.environ, "_REMIX_COMPLETE": "bash_complete", "COMP_WORDS": "remix re", "COMP_CWORD": "1"}
+    code = "import sys; from remix.client.cli import main; sys.exit(main())"
+    found = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+    assert "render" in found.stdout
+
+
+def test_help_lists_every_verb(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("--help") == 0
+    out = capsys.readouterr().out
+    assert all(verb in out for verb in cli.VERBS)
+    for verb in cli.VERBS:
+        assert run(verb, "--help") == 0
+
+
+def test_python_m_is_the_same_command() -> None:
+    found = subprocess.run([sys.executable, "-m", "remix.client", "--version"], capture_output=True, text=True)
+    assert found.returncode == 0
+    assert found.stdout.startswith("remix, version")

@@ -1,0 +1,188 @@
+"""LoRAs: what every way of naming layers comes to, and what does not fit is refused by name."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from remix.client.local import Local
+from remix.errors import Unsupported
+from remix.plan import Lora, Model, plan
+from tests.client.local import tiny
+from tests.client.local.stability import unet_name
+from tests.client.local.test_local import largest_difference, pictures, travel
+
+RANK = 2
+LAYERS = {
+    "unet": (
+        "down_blocks.0.attentions.0.transformer_blocks.0.attn1.to_q",
+        "mid_block.attentions.0.transformer_blocks.0.attn2.to_out.0",
+        "up_blocks.1.attentions.1.proj_in",
+        "down_blocks.0.resnets.0.conv1",
+        "up_blocks.0.upsamplers.0.conv",
+        "down_blocks.0.downsamplers.0.conv",
+        "mid_block.resnets.1.time_emb_proj",
+        "time_embedding.linear_1",
+        "conv_out",
+    ),
+    "text_encoder": ("encoder.layers.1.self_attn.q_proj", "encoder.layers.0.mlp.fc1"),
+}
+
+
+@pytest.fixture(scope="module")
+def sd1(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return str(tiny.stable_diffusion(tmp_path_factory.mktemp("sd1")))
+
+
+@pytest.fixture(scope="module")
+def sdxl(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return str(tiny.stable_diffusion_xl(tmp_path_factory.mktemp("sdxl")))
+
+
+def load(folder: str, *loras: Lora) -> Mapping[str, Any]:
+    return Local(device="cpu")._open(Model(folder, loras=loras)).parts()
+
+
+def weight(parts: Mapping[str, Any], part: str, layer: str) -> Tensor:
+    network = parts[part]
+    inner = getattr(network, "text_model", network) if part != "unet" else network
+    return inner.get_submodule(layer).weight
+
+
+def factors(parts: Mapping[str, Any], part: str, layer: str) -> tuple[Tensor, Tensor, Tensor]:
+    """A random down and up for a layer, and what they come to."""
+    shape = weight(parts, part, layer).shape
+    torch.manual_seed(len(layer))
+    down, up = torch.randn(RANK, *shape[1:]), torch.randn(shape[0], RANK, *[1] * (len(shape) - 2))
+    return down, up, torch.einsum("or,r...->o...", up.flatten(1), down)
+
+
+def kohya(part: str, layer: str) -> tuple[str, str, str]:
+    start = {"unet": "lora_unet_", "text_encoder": "lora_te_text_model_", "text_encoder_2": "lora_te2_text_model_"}
+    name = start[part] + layer.replace(".", "_")
+    return f"{name}.lora_down.weight", f"{name}.lora_up.weight", f"{name}.alpha"
+
+
+def kohya_xl(part: str, layer: str) -> tuple[str, str, str]:
+    if part != "unet":
+        return tuple(name.replace("lora_te_", "lora_te1_") for name in kohya(part, layer))  # type: ignore[return-value]
+    return kohya("unet", unet_name(f"{layer}.weight").removesuffix(".weight"))
+
+
+def peft(part: str, layer: str) -> tuple[str, str, None]:
+    name = f"{part}.{'' if part == 'unet' else 'text_model.'}{layer}"
+    return f"{name}.lora_A.weight", f"{name}.lora_B.weight", None
+
+
+def older(part: str, layer: str) -> tuple[str, str, None]:
+    name = f"{part}.{'' if part == 'unet' else 'text_model.'}{layer}"
+    if ".attn" in name and part == "unet":
+        before, _, last = name.replace(".to_out.0", ".to_out").rpartition(".")
+        return f"{before}.processor.{last}_lora.down.weight", f"{before}.processor.{last}_lora.up.weight", None
+    return f"{name}.lora_linear_layer.down.weight", f"{name}.lora_linear_layer.up.weight", None
+
+
+def write(path: Path, parts: Mapping[str, Any], naming: Any, alpha: float | None = None, **metadata: str) -> Lora:
+    tensors = {}
+    for part, layers in LAYERS.items():
+        for layer in layers:
+            names = naming(part, layer)
+            tensors[names[0]], tensors[names[1]], _ = factors(parts, part, layer)
+            if names[2] and alpha is not None:
+                tensors[names[2]] = torch.tensor(alpha)
+    save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, path, metadata=metadata or None)
+    return Lora(str(path), 0.5)
+
+
+@pytest.mark.parametrize(
+    ("family", "naming", "alpha"),
+    [
+        ("sd1", kohya, None),
+        ("sd1", kohya, 1.0),
+        ("sd1", peft, None),
+        ("sd1", older, None),
+        ("sdxl", kohya, 4.0),
+        ("sdxl", kohya_xl, 1.0),
+        ("sdxl", peft, None),
+    ],
+)
+def test_every_way_of_naming_changes_the_same_layers(
+    family: str, naming: Any, alpha: float | None, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    folder = request.getfixturevalue(family)
+    before = load(folder)
+    lora = write(tmp_path / "style.safetensors", before, naming, alpha)
+    after = load(folder, lora)
+    scale = 0.5 * (1.0 if alpha is None else alpha / RANK)
+    for part, network in before.items():
+        for layer in LAYERS.get(part, ()):
+            wanted = weight(before, part, layer) + scale * factors(before, part, layer)[2]
+            assert torch.allclose(weight(after, part, layer), wanted, atol=1e-5)
+        same = sum(torch.equal(v, after[part].state_dict()[k]) for k, v in network.state_dict().items())
+        assert same == len(network.state_dict()) - len(LAYERS.get(part, ()))
+
+
+def test_alpha_is_read_from_the_header_that_diffusers_writes(sd1: str, tmp_path: Path) -> None:
+    before, layer = load(sd1), LAYERS["unet"][0]
+    settings = json.dumps({"unet.lora_alpha": 6, "unet.r": RANK})
+    after = load(sd1, write(tmp_path / "a.safetensors", before, peft, lora_adapter_metadata=settings))
+    wanted = weight(before, "unet", layer) + 0.5 * 3 * factors(before, "unet", layer)[2]
+    assert torch.allclose(weight(after, "unet", layer), wanted, atol=1e-5)
+
+
+def test_several_loras_add_up_in_any_order_and_opposite_ones_cancel(sd1: str, tmp_path: Path) -> None:
+    before, layer = load(sd1), LAYERS["unet"][0]
+    one = write(tmp_path / "one.safetensors", before, kohya, 1.0)
+    two = write(tmp_path / "two.safetensors", before, peft)
+    there, back = (weight(load(sd1, *loras), "unet", layer) for loras in ((one, two), (two, one)))
+    assert torch.allclose(there, back)
+    gone = weight(load(sd1, two, Lora(two.name, -two.strength)), "unet", layer)
+    assert torch.allclose(gone, weight(before, "unet", layer), atol=1e-6)
+
+
+def test_a_lora_changes_the_picture_and_the_identity_and_strength_0_does_not(sd1: str, tmp_path: Path) -> None:
+    lora = write(tmp_path / "style.safetensors", load(sd1), kohya)
+    recipe = travel(sd1, frames=1, keyframes=travel(sd1).keyframes[:1])
+    # Given without its suffix too.
+    changed, same = (
+        recipe.replace(model=Model(sd1, loras=(Lora(str(tmp_path / "style"), s),))) for s in (lora.strength, 0)
+    )
+    assert largest_difference(pictures(recipe), pictures(changed)) > 8
+    assert largest_difference(pictures(recipe), pictures(same)) == 0
+    found = Local().identity(plan(changed))
+    assert found.keys() - Local().identity(plan(recipe)).keys() == {"lora 1"}
+
+
+@pytest.mark.parametrize(
+    ("tensors", "message"),
+    [
+        ({"lora_unet_nowhere.lora_down.weight": (2, 4)}, "'lora_unet_nowhere' .*no such layer.*trained on a model of"),
+        (
+            {"unet.conv_out.lora_A.weight": (2, 5, 3, 3), "unet.conv_out.lora_B.weight": (4, 2, 1, 1)},
+            "'unet.conv_out'",
+        ),
+        ({"unet.conv_out.lora_A.weight": (2, 32, 3, 3)}, "'unet.conv_out' .*half of it is missing"),
+        ({"lora_te2_text_model_final.lora_up.weight": (2, 4)}, "no such layer"),
+        ({"lora_unet_conv_out.hada_w1_a": (2, 4)}, "'lora_unet_conv_out.hada_w1_a', which is no part of a LoRA"),
+        ({"lora_unet_conv_out.dora_scale": (2, 4)}, "no part of a LoRA"),
+        ({"model.weight": (2, 4)}, "no part of a LoRA"),
+    ],
+)
+def test_what_does_not_fit_is_refused_by_name(
+    tensors: dict[str, tuple[int, ...]], message: str, sd1: str, tmp_path: Path
+) -> None:
+    save_file({name: torch.ones(shape) for name, shape in tensors.items()}, tmp_path / "odd.safetensors")
+    with pytest.raises(Unsupported, match=f"model.loras: .*odd.*{message}"):
+        load(sd1, Lora(str(tmp_path / "odd.safetensors")))
+
+
+def test_a_lora_that_is_not_there_is_refused_before_the_first_frame(sd1: str) -> None:
+    with pytest.raises(Unsupported, match=r"model.loras: there is no file 'styles/none'; give the path of"):
+        Local(device="cpu").check(plan(travel(sd1, model=Model(sd1, loras=(Lora("styles/none"),)))))

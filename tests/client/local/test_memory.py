@@ -1,0 +1,229 @@
+"""Memory that runs out and pictures that come out blank, both injected."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from remix.client.local import Local, batch, engine
+from remix.client.local.devices import Place, frames_at_once, is_out_of_memory
+from remix.errors import BlankFrame, EngineError, OutOfMemory
+from remix.mix import Conditioning
+from remix.plan import Keyframe, plan
+from tests.client.local import tiny
+from tests.client.local.test_local import TOLERANCE, largest_difference, pictures, travel
+
+FULL = (
+    torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."),
+    RuntimeError("[enforce fail at alloc_cpu.cpp:75] DefaultCPUAllocator: can't allocate memory"),
+    RuntimeError("MPS backend out of memory (MPS allocated: 9.0 GB)"),
+    MemoryError(),
+)
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return str(tiny.stable_diffusion(tmp_path_factory.mktemp("sd1")))
+
+
+@pytest.fixture
+def tried(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many frames each attempt had."""
+    attempts: list[int] = []
+    real = batch.render_batch
+
+    def counted(model: Any, schedule: Any, indices: Sequence[int], *rest: Any) -> Any:
+        attempts.append(len(indices))
+        return real(model, schedule, indices, *rest)
+
+    monkeypatch.setattr(engine, "render_batch", counted)
+    return attempts
+
+
+def memory_for(frames: int, error: BaseException, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lets the U-Net raise `error` for more than this many frames (guided, so twice as many rows)."""
+    from remix.client.local.stable_diffusion import StableDiffusion
+
+    real = StableDiffusion.estimate
+
+    def limited(self: Any, x: torch.Tensor, *rest: Any) -> torch.Tensor:
+        if len(x) > 2 * frames:
+            raise error
+        return real(self, x, *rest)
+
+    monkeypatch.setattr(StableDiffusion, "estimate", limited)
+
+
+@pytest.mark.parametrize("error", FULL, ids=lambda error: type(error).__name__)
+def test_a_batch_that_does_not_fit_is_halved_for_the_rest_of_the_run_and_told(
+    error: BaseException,
+    checkpoint: str,
+    tried: list[int],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    recipe = travel(checkpoint)
+    whole = pictures(recipe, batch=4)
+    tried.clear()
+    memory_for(1, error, monkeypatch)
+    with caplog.at_level(logging.WARNING, "remix.client.local.engine"):
+        halved = pictures(recipe, batch=4)
+    assert tried == [4, 2, 1, 1, 1, 1, 1, 1]
+    assert [record.getMessage() for record in caplog.records] == [
+        "cpu: 4 frames at once do not fit; going on with 2",
+        "cpu: 2 frames at once do not fit; going on with 1",
+    ]
+    assert largest_difference(whole, halved) <= TOLERANCE
+
+
+def test_a_resumed_run_with_halved_batches_gives_the_same_bytes(
+    checkpoint: str, tried: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = travel(checkpoint, frames=8)
+    memory_for(2, FULL[0], monkeypatch)
+    whole = pictures(recipe, batch=4)
+    tried.clear()
+    assert np.array_equal(pictures(recipe, [3, 6], batch=4), whole[[3, 6]])
+    assert tried == [4, 2, 2]
+
+
+def test_when_not_even_one_frame_fits_it_is_said(checkpoint: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    memory_for(0, FULL[0], monkeypatch)
+    with pytest.raises(OutOfMemory, match=r"frame 0: not even one frame fits into the memory of cpu; .* smaller"):
+        pictures(travel(checkpoint), batch=4)
+
+
+def test_a_model_that_does_not_fit_is_said(checkpoint: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*args: Any) -> None:
+        raise FULL[0]
+
+    monkeypatch.setattr(engine, "open_model", full)
+    with pytest.raises(OutOfMemory, match=r"model.checkpoint: .* does not fit into the memory of cpu"):
+        pictures(travel(checkpoint))
+
+
+def test_other_errors_are_no_lack_of_memory(checkpoint: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert all(map(is_out_of_memory, FULL))
+    memory_for(0, RuntimeError("mat1 and mat2 shapes cannot be multiplied"), monkeypatch)
+    with pytest.raises(RuntimeError, match="shapes cannot be multiplied"):
+        pictures(travel(checkpoint))
+
+
+@pytest.mark.parametrize(
+    ("device", "gigabytes", "size", "frames"),
+    [
+        ("cpu", 64, (64, 64), 16),
+        ("cpu", 64, (256, 256), 8),
+        ("cpu", 64, (512, 512), 2),
+        ("cpu", 64, (1024, 1024), 1),
+        ("cuda", 64, (512, 512), 8),
+        ("cuda", 4, (512, 512), 4),
+        ("cuda", 2, (512, 512), 1),
+        ("cuda", 1, (512, 512), 1),
+    ],
+)
+def test_how_many_frames_go_together_follows_from_size_and_memory(
+    device: str, gigabytes: float, size: tuple[int, int], frames: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = Place(torch.device(device), torch.float16 if device == "cuda" else torch.float32)
+    monkeypatch.setattr(Place, "memory", lambda self: int(gigabytes * 2**30))
+    weights = torch.nn.Linear(2**15, 2**15, bias=False, device="meta", dtype=torch.bfloat16)
+    assert frames_at_once(place, *size, [weights]) == frames
+
+
+def test_the_memory_of_this_machine_is_known() -> None:
+    assert Place.find("cpu").memory() > 1 << 28
+
+
+SPOIL = {"nan": float("nan"), "black": 0.0}
+
+
+class TestBlankFrames:
+    """A latent that is not finite, a picture of one colour."""
+
+    @pytest.fixture
+    def half(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Half precision on the CPU, as CUDA has it."""
+        monkeypatch.setattr(Place, "find", lambda *given: Place(torch.device("cpu"), torch.float16))
+
+    def spoil(self, monkeypatch: pytest.MonkeyPatch, how: str, only: torch.dtype | None = None) -> None:
+        from remix.client.local.stable_diffusion import StableDiffusion
+
+        name = {"nan": "estimate", "text": "encode", "black": "to_pictures"}[how]
+        real = getattr(StableDiffusion, name)
+
+        def spoiled(self: Any, *given: Any) -> Any:
+            made = real(self, *given)
+            if only is not None and self.place.dtype is not only:
+                return made
+            return Conditioning(made.tokens * float("nan")) if how == "text" else made * SPOIL[how]
+
+        monkeypatch.setattr(StableDiffusion, name, spoiled)
+
+    @pytest.mark.parametrize("how", ["nan", "black", "text"])
+    def test_in_half_precision_the_frames_are_made_once_more_in_float32(
+        self,
+        how: str,
+        checkpoint: str,
+        half: None,
+        tried: list[int],
+        monkeypatch: pytest.MonkeyPatch,
+        caplog: pytest.LogCaptureFixture,
+    ) -> None:
+        recipe = travel(checkpoint, frames=4, keyframes=travel(checkpoint).keyframes[:1])
+        with monkeypatch.context() as full:
+            full.setattr(Place, "find", lambda *given: Place(torch.device("cpu"), torch.float32))
+            wanted = pictures(recipe, batch=2)
+        tried.clear()
+        self.spoil(monkeypatch, how, only=torch.float16)
+        with caplog.at_level(logging.WARNING, "remix.client.local.engine"):
+            made = pictures(recipe, batch=2)
+        assert tried == [2, 2, 2, 2]
+        assert "in half precision; frames 0 to 1 again in float32" in caplog.records[0].getMessage()
+        # The weights went through half precision once, hence the tolerance.
+        assert largest_difference(wanted, made) <= 3
+
+    @pytest.mark.parametrize("how", ["nan", "black"])
+    def test_after_one_retry_it_is_an_error_that_names_the_switch(
+        self, how: str, checkpoint: str, half: None, tried: list[int], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        self.spoil(monkeypatch, how)
+        with pytest.raises(BlankFrame, match=r'frame 0: .*, in float32 too \(precision "full"\); lower cfg'):
+            pictures(travel(checkpoint), batch=2)
+        assert tried == [2, 2]
+
+    def test_in_float32_there_is_nothing_to_retry(
+        self, checkpoint: str, tried: list[int], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        self.spoil(monkeypatch, "nan")
+        with pytest.raises(EngineError, match="not finite"):
+            pictures(travel(checkpoint), batch=2)
+        assert tried == [2]
+
+    def test_a_given_picture_of_one_colour_is_shown(self, checkpoint: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.spoil(monkeypatch, "black")
+        keyframe = Keyframe(at=0, image="black.png", denoise=0)
+        black = np.zeros((64, 64, 3), np.uint8)
+        recipe = travel(checkpoint, frames=1, keyframes=(keyframe,))
+        assert np.array_equal(pictures(recipe, inputs={"black.png": black})[0], black)
+
+
+def test_an_unknown_precision_is_refused(checkpoint: str) -> None:
+    from remix.errors import Unsupported
+
+    with pytest.raises(Unsupported, match="precision: 'double' is not known; use one of auto, full"):
+        Local(device="cpu", precision="double").check(plan(travel(checkpoint)))
+
+
+def test_auto_prefers_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    from remix.client.local.devices import _best
+
+    for cuda, mps, best in ((True, True, "cuda"), (False, True, "mps"), (False, False, "cpu")):
+        monkeypatch.setattr(torch.cuda, "is_available", lambda cuda=cuda: cuda)
+        monkeypatch.setattr(torch.backends.mps, "is_available", lambda mps=mps: mps)
+        assert _best() == best

@@ -1,0 +1,1 @@
+"""Stand-ins for what renders or serves, with faults as data."""

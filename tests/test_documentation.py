@@ -1,0 +1,82 @@
+"""What the documentation shows works: its recipes plan, its commands and links exist, its Python runs."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import click
+import pytest
+
+from remix.client import cli
+from remix.plan import Recipe, plan
+from tests.fakes.renderer import Painter
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", ROOT / "examples" / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "examples").glob("*.toml")), ids=lambda path: path.stem)
+def test_an_example_plans_within_a_few_seconds_of_film(path: Path) -> None:
+    schedule = plan(Recipe.load(path))
+    assert 24 <= len(schedule) <= 60
+    assert schedule.recipe.model.checkpoint == "playground"
+    assert path.read_text(encoding="utf-8").startswith("# ")
+
+
+def test_there_are_five_examples_and_all_are_told() -> None:
+    names = {path.stem for path in (ROOT / "examples").glob("*.toml")}
+    assert len(names) == 5
+    told = (ROOT / "examples" / "README.md").read_text(encoding="utf-8")
+    assert all(f"({name}.toml)" in told for name in names)
+
+
+@pytest.mark.parametrize("name", ["demo.toml", "new.toml"])
+def test_the_recipes_in_the_package_plan(name: str) -> None:
+    schedule = plan(Recipe.load(ROOT / "client" / "cli" / name))
+    assert len(schedule) >= 48
+    prompts = {value for frame in schedule for value, _ in frame.prompt.items}
+    assert len(prompts) >= 3
+    assert any(len(frame.seed.items) > 1 for frame in schedule)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_toml_recipe_of_a_page_plans(page: Path) -> None:
+    for text in blocks(page, "toml"):
+        plan(Recipe.from_toml(text))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_python_example_of_a_page_runs(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a painted engine in the place of the model, so that it takes no time."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("remix.client.local.Local", Painter)
+    for code in blocks(page, "python"):
+        exec(compile(code, page.name, "exec"), {})  # noqa: S102
+
+
+@pytest.mark.parametrize(
+    "page", [*PAGES, ROOT / "client" / "playground" / "README.md"], ids=lambda page: str(page.name)
+)
+def test_every_link_and_picture_of_a_page_is_there(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8")):
+        if "://" not in target:
+            assert (page.parent / target).exists(), target
+
+
+def test_every_command_that_the_readme_names_exists() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    for verb in re.findall(r"(?:^|[`&] ?)remix (\w+)", text, re.MULTILINE):
+        assert verb in cli.VERBS
+    context = click.Context(cli.remix)
+    for verb in cli.VERBS:
+        assert f"`remix {verb}" in text
+        command = cli.remix.get_command(context, verb)
+        assert command is not None
+        row = next(line for line in text.splitlines() if line.startswith(f"| `remix {verb}"))
+        options = {name for parameter in command.params for name in parameter.opts}
+        assert set(re.findall(r"--[\w-]+", row)) <= options

@@ -1,0 +1,104 @@
+"""Who may import whom, read from the syntax trees; and what must not be in the product at all."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+STANDARD = sys.stdlib_module_names
+
+ROOMS = {
+    "remix/errors.py": set(),
+    "remix/plan": {"remix.errors", "remix.plan", "tomli", "numpy"},  # numpy only where columns are evaluated
+    "remix/mix": {"remix.errors", "remix.mix", "torch"},
+    "remix/motion": {"remix.errors", "remix.motion", "numpy", "PIL", "imageio_ffmpeg"},
+    "remix/job": {"remix", "remix.errors", "remix.job", "remix.motion", "remix.plan", "numpy", "PIL"},
+    "client": {
+        "remix",
+        "numpy",
+        "PIL",
+        "click",
+        "rich",
+        "torch",
+        "diffusers",
+        "transformers",
+        "huggingface_hub",
+        "safetensors",
+    },
+}
+"""room -> what its files may import beside the standard library; a name covers everything below it."""
+
+FORBIDDEN_CALLS = {"eval", "exec", "compile", "__import__"}
+FORBIDDEN_MODULES = {"pickle", "marshal", "shelve", "dill"}
+
+
+def files() -> Iterator[tuple[str, Path]]:
+    for room in ROOMS:
+        place = ROOT / room
+        for path in sorted(place.rglob("*.py")) if place.is_dir() else [place]:
+            yield room, path
+
+
+def imported(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            if node.level:
+                package = path.relative_to(ROOT).parts[: -node.level]
+                yield ".".join([*package, *filter(None, [node.module])])
+            else:
+                yield node.module or ""
+
+
+def covered(name: str, allowed: set[str]) -> bool:
+    # "remix" alone is the version; below it only what is named, but a client may use the whole core.
+    return any(name == known or name.startswith(known + ".") for known in allowed)
+
+
+@pytest.mark.parametrize(("room", "path"), list(files()), ids=lambda value: str(value).removeprefix(f"{ROOT}/"))
+def test_a_room_imports_only_what_it_may(room: str, path: Path) -> None:
+    allowed = ROOMS[room]
+    if room == "remix/job":
+        allowed = allowed - {"remix"}
+    strangers = [
+        name
+        for name in imported(path)
+        if name.split(".")[0] not in STANDARD
+        and not covered(name, allowed)
+        and not (name == "remix" and "remix" in ROOMS[room])
+    ]
+    assert strangers == []
+
+
+@pytest.mark.parametrize("path", [path for _, path in files()], ids=lambda path: path.name)
+def test_nothing_of_strangers_is_executed(path: Path) -> None:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    called = {node.func.id for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}
+    assert not called & FORBIDDEN_CALLS
+    assert not {name.split(".")[0] for name in imported(path)} & FORBIDDEN_MODULES
+    if "subprocess" in set(imported(path)):
+        assert path.relative_to(ROOT).as_posix() in {"remix/motion/ffmpeg.py"}
+
+
+@pytest.mark.parametrize(
+    ("statement", "absent"),
+    [
+        ("import remix", ("torch", "numpy", "PIL", "diffusers", "requests", "click")),
+        ("import remix.plan", ("torch", "numpy", "PIL")),
+        ("import remix.motion, remix.job", ("torch", "diffusers", "requests")),
+        ("import remix.client, remix.client.cli", ("torch", "diffusers", "requests", "rich", "numpy")),
+        ("import remix.client.playground", ("torch", "diffusers")),
+        ("import remix.mix", ("diffusers", "transformers")),
+    ],
+)
+def test_an_import_loads_no_more_than_it_says(statement: str, absent: tuple[str, ...]) -> None:
+    code = f"import sys; {statement}; print([name for name in {absent!r} if name in sys.modules])"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert found.stdout.strip() == "[]"
