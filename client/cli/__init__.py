@@ -16,14 +16,23 @@ import click
 from remix import __version__
 from remix.errors import BadInput, Interrupted, RemixError
 
-VERBS = ("demo", "new", "plan", "render", "video", "inspect", "doctor", "completion")
-"""Each lies in the file of its name as `command`."""
+VERBS = {
+    "demo": "Render a looping film with the bundled model, now.",
+    "new": "Write a commented recipe to start from.",
+    "plan": "Show what every frame of a recipe is made of.",
+    "render": "Render a recipe: frames, film, contact sheet.",
+    "video": "Make a film of pictures.",
+    "inspect": "Say what made a picture, film or job.",
+    "doctor": "Say what is here and what is missing.",
+    "completion": "Print the completion script of a shell.",
+}
+"""What each verb does, in a line; it lies in the file of its name as `command`."""
 
 DONE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 
 
 class Verbs(click.Group):
-    """A group that imports a verb when it is asked for."""
+    """A group that imports a verb when it is run, and not to list it."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(VERBS)
@@ -33,8 +42,21 @@ class Verbs(click.Group):
             return None
         return importlib.import_module(f"remix.client.cli.{name}").command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if not args[0].startswith("-") and args[0] not in VERBS:
+            from remix.plan.names import nearest
 
-@click.command(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})
+            ctx.fail(f"there is no verb {args[0]!r}; {nearest(args[0], VERBS)}")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Verbs"):
+            formatter.write_dl(list(VERBS.items()))
+
+
+@click.command(cls=Verbs, subcommand_metavar="VERB [ARGS]...", context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="remix")
 def remix() -> None:
     """Travel between prompts, seeds and pictures, and get a film."""

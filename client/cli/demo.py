@@ -11,7 +11,7 @@ from remix.client.cli.render import report, run
 from remix.plan import Recipe
 
 
-@click.command("demo", short_help="Render a looping film with the bundled model, now.")
+@click.command("demo")
 @click.option(
     "-o", "--out", type=click.Path(path_type=Path), default=Path("remix-demo"), show_default=True, help="Job folder."
 )

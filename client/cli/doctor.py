@@ -29,7 +29,7 @@ class Finding:
     mend: str = ""
 
 
-@click.command("doctor", short_help="Say what is here and what is missing.")
+@click.command("doctor")
 def command() -> None:
     """Reports versions, encoders, devices and models, and says how to install what is missing.
 

@@ -1,4 +1,4 @@
-"""`remix inspect`: what made a picture or a film."""
+"""`remix inspect`: what made a picture, a film or a job."""
 
 from __future__ import annotations
 
@@ -10,25 +10,36 @@ from typing import Any
 
 import click
 
-from remix.errors import BadInput
-from remix.job import Made, read_metadata
+from remix.errors import BadInput, RecipeError
+from remix.job import Made, read_job, read_metadata
 from remix.plan import Recipe
 
+TOOLS = {"remix": "Remix Toolkit", "a1111": "A1111", "comfyui": "ComfyUI", "unknown": "nobody says"}
 
-@click.command("inspect", short_help="Say what made a picture or a film.")
+
+@click.command("inspect")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Everything that was found, as JSON.")
 @click.option("--recipe", "as_recipe", is_flag=True, help="The recipe alone, as TOML, ready to render again.")
 def command(file: Path, as_json: bool, as_recipe: bool) -> None:
-    """Says what made FILE: a recipe of this toolkit, A1111's parameters, or a ComfyUI graph."""
-    made = read_metadata(file)
+    """Says what made FILE: a recipe of this toolkit, A1111's parameters, or a ComfyUI graph.
+
+    FILE is a picture, a film, or a job folder.
+    """
+    made = read_job(file) if (file / "job.json").is_file() else read_metadata(file)
     if as_recipe:
         click.echo(_recipe(file, made).to_toml(), nl=False)
     elif as_json:
-        click.echo(json.dumps(asdict(made), indent=2, ensure_ascii=False))
+        text = json.dumps(asdict(made), indent=2, ensure_ascii=False)
+        click.echo(_printable(text, lambda character: json.dumps(character)[1:-1]))
     else:
         for label, text in _lines(made):
-            click.echo(f"{label:10}{text}")
+            click.echo(f"{_printable(label):10}{_printable(text)}")
+
+
+def _printable(text: str, escaped: Any = lambda character: character.encode("unicode_escape").decode("ascii")) -> str:
+    """`text`, which a stranger may have written, without what a terminal would obey."""
+    return "".join(c if c.isprintable() or c == "\n" else escaped(c) for c in text)
 
 
 def _recipe(file: Path, made: Made) -> Recipe:
@@ -38,7 +49,7 @@ def _recipe(file: Path, made: Made) -> Recipe:
 
 
 def _lines(made: Made) -> Iterator[tuple[str, str]]:
-    yield "made by", {"remix": "Remix Toolkit", "a1111": "A1111", "comfyui": "ComfyUI"}.get(made.kind, "nobody says")
+    yield "made by", TOOLS[made.kind]
     if made.remix is not None:
         yield from _ours(made.remix)
     if made.a1111 is not None:
@@ -54,21 +65,30 @@ def _lines(made: Made) -> Iterator[tuple[str, str]]:
 
 
 def _ours(about: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """What our own text says; it may come from a stranger, and then hold anything."""
     for label in ("toolkit", "engine"):
         value = about.get(label, "")
         yield label, ", ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, Mapping) else str(value)
-    for name, value in dict(about.get("frame", {})).items():
-        yield name, _mix(value)
+    frame = about.get("frame")
+    for name, value in frame.items() if isinstance(frame, Mapping) else ():
+        yield str(name), _mix(value)
     if "recipe" in about:
-        for number, line in enumerate(Recipe.from_dict(about["recipe"]).to_toml().splitlines()):
+        for number, line in enumerate(_toml(about["recipe"]).splitlines()):
             yield ("recipe" if number == 0 else ""), line
     elif "recipe_sha256" in about:
         yield "recipe", f"too long for metadata; its canonical JSON has the SHA-256 {about['recipe_sha256']}"
 
 
+def _toml(recipe: Any) -> str:
+    try:
+        return Recipe.from_dict(recipe).to_toml()
+    except RecipeError as error:
+        return f"cannot be read: {error}"
+
+
 def _mix(value: Any) -> str:
-    if not isinstance(value, list):
+    if not isinstance(value, list) or not all(isinstance(pair, list) and len(pair) == 2 for pair in value):
         return str(value)
     if len(value) == 1:
         return str(value[0][0])
-    return " + ".join(f"{weight:g} {part}" for part, weight in value)
+    return " + ".join(f"{weight} {part}" for part, weight in value)

@@ -10,10 +10,12 @@ import click
 from remix.errors import BadInput
 
 
-@click.command("new", short_help="Write a commented recipe to start from.")
+@click.command("new")
 @click.argument("file", type=click.Path(path_type=Path), default=Path("recipe.toml"))
 def command(file: Path) -> None:
     """Writes a commented recipe to FILE (recipe.toml) to start from; an existing file is left alone."""
+    if file.suffix.lower() != ".toml":
+        raise BadInput(f"{file}: is not the name of a TOML file, and only TOML has comments; call it {_named(file)}")
     text = (files(__package__) / "new.toml").read_text(encoding="utf-8")
     try:
         with open(file, "x", encoding="utf-8") as target:
@@ -23,3 +25,7 @@ def command(file: Path) -> None:
     except OSError as error:
         raise BadInput(f"{file}: cannot be written ({error.strerror}); give another place") from error
     click.echo(f"{file}: edit it, then run: remix render {file} -o FOLDER")
+
+
+def _named(file: Path) -> Path:
+    return file / "recipe.toml" if file.is_dir() else file.with_suffix(".toml")

@@ -7,13 +7,15 @@ from pathlib import Path
 
 import click
 
+from remix.errors import BadInput
 from remix.plan import Frame, Mix, Recipe, Schedule, plan
+from remix.plan.mix import UNITS, share_out
 
 ROWS = 25
 """How many frames the table shows unless all are asked for; keyframes are always among them."""
 
 
-@click.command("plan", short_help="Show what every frame of a recipe is made of.")
+@click.command("plan")
 @click.argument("recipe", type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="The whole schedule as one JSON text.")
 @click.option("--all", "everything", is_flag=True, help="A row for every frame.")
@@ -22,6 +24,8 @@ def command(recipe: Path, as_json: bool, everything: bool, plot: Path | None) ->
     """Prints what every frame of RECIPE is made of."""
     schedule = plan(Recipe.load(recipe))
     if plot is not None:
+        if plot.suffix.lower() != ".png":
+            raise BadInput(f"--plot: {plot} is not a PNG file; call it {plot.with_suffix('.png')}")
         from remix.client.cli.plot import draw
         from remix.motion.images import save_picture
 
@@ -81,5 +85,7 @@ def _cell(value: object) -> str:
     if isinstance(value, Mix):
         if len(value.items) == 1:
             return str(value.items[0][0])
-        return " + ".join(f"{weight:.3f} {part}" for part, weight in value.items)
+        # In thousandths that sum to 1, as the weights do.
+        thousandths = share_out([round(weight * UNITS) * 1000 for weight in value.weights], UNITS)
+        return " + ".join(f"{n / 1000:.3f} {part}" for n, part in zip(thousandths, value.values, strict=True))
     return "-" if value is None else f"{value:g}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -50,16 +51,16 @@ def _travels(schedule: Schedule, name: str) -> bool:
     return any(getattr(frame, name) != first for frame in schedule)
 
 
-def _legend(values: Sequence[Mix | float]) -> list[str]:
+def _legend(values: Sequence[Any]) -> list[str]:
     """The text of each line below a band: the values of a mix, or the range of a number."""
     if isinstance(values[0], Mix):
         texts = [str(value) for value in _parts(values)]
         more = len(texts) - LONGEST_LEGEND
         return texts if more <= 0 else [*texts[:LONGEST_LEGEND], f"and {more} more"]
-    return [f"{min(values):g} to {max(values):g}"]  # type: ignore[type-var]
+    return [f"{min(values):g} to {max(values):g}"]
 
 
-def _parts(mixes: Sequence[Mix]) -> list[object]:
+def _parts(mixes: Sequence[Mix[Any]]) -> list[object]:
     return list(dict.fromkeys(value for mix in mixes for value, _ in mix.items))
 
 

@@ -13,12 +13,19 @@ from remix.job import Outcome, recipe_of, render
 from remix.plan import Recipe
 
 
-@click.command("render", short_help="Render a recipe: frames, film, contact sheet.")
+@click.command("render")
 @click.argument("recipe", type=click.Path(path_type=Path))
 @click.option("-o", "--out", type=click.Path(path_type=Path), help="Job folder; made if it is not there.")
 @click.option("--engine", default="local", show_default=True, help=f"One of: {', '.join(ENGINES)}.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, mps.")
 @click.option("--batch", type=click.IntRange(min=1), help="Frames at once; chosen by size when left out.")
+@click.option(
+    "--precision",
+    type=click.Choice(("auto", "full")),
+    default="auto",
+    show_default=True,
+    help="auto: half where it is fast and safe; full: float32 everywhere.",
+)
 @click.option("--film", default="film.mp4", show_default=True, help="Film file; its suffix is the format.")
 @click.option("--no-film", is_flag=True, help="Frames alone.")
 @click.option("--new", is_flag=True, help="Render over another recipe's job; shared frames are kept.")
@@ -29,6 +36,7 @@ def command(
     engine: str,
     device: str,
     batch: int | None,
+    precision: str,
     film: str,
     no_film: bool,
     new: bool,
@@ -46,8 +54,8 @@ def command(
         loaded = Recipe.load(recipe)
     if out is None:
         raise click.UsageError(f"say where to: remix render {recipe} -o FOLDER")
-    outcome = run(loaded, out, engine, quiet, new=new, film=None if no_film else film, device=device, batch=batch)
-    report(outcome)
+    options = {"device": device, "batch": batch, "precision": precision}
+    report(run(loaded, out, engine, quiet, new=new, film=None if no_film else film, **options))
 
 
 def run(recipe: Recipe, out: Path, engine: str, quiet: bool, *, new: bool, film: str | None, **options: Any) -> Outcome:

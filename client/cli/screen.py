@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from types import FrameType
 from typing import Any
 
@@ -31,10 +31,12 @@ def progress(quiet: bool) -> Iterator[Listener]:
         TimeRemainingColumn(elapsed_when_finished=True),
         TextColumn("{task.fields[step]}"),
     )
-    with Progress(*columns, console=Console(stderr=True)) as bar:
-        tasks: dict[str, Any] = {}
+    bar, tasks = Progress(*columns, console=Console(stderr=True)), dict[str, Any]()
+    with ExitStack() as shown:
 
         def listen(event: Event) -> None:
+            if not bar.live.is_started:  # a bar that never began would leave an empty line
+                shown.enter_context(bar)
             if event.stage == "steps":
                 if "frames" in tasks:
                     bar.update(tasks["frames"], step=f"step {event.done}/{event.total}")

@@ -10,17 +10,17 @@ import click
 
 from remix.client.cli.screen import progress
 from remix.errors import PictureError
-from remix.job import Event
+from remix.job import Event, film_texts
 from remix.motion import FORMATS, Picture, film_order, load_picture, write_video
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".webp"}
 
 
-@click.command("video", short_help="Make a film of pictures.")
+@click.command("video")
 @click.argument("frames", type=click.Path(path_type=Path))
 @click.option("-o", "--out", type=click.Path(path_type=Path), required=True, help="Film; its suffix is the format.")
 @click.option("--format", "name", metavar="NAME", help=f"Where the suffix does not say: {', '.join(FORMATS)}.")
-@click.option("--fps", type=float, default=12, show_default=True)
+@click.option("--fps", default="12", show_default=True, help="Frames per second: 12, 23.976, 24000/1001.")
 @click.option("--ping-pong", is_flag=True, help="Forth and back, no frame doubled at the ends.")
 @click.option("--repeat", type=click.IntRange(min=1), default=1, show_default=True, help="Play it so many times.")
 @click.option("--audio", type=click.Path(path_type=Path), metavar="FILE", help="Sound; cut where the film ends.")
@@ -29,7 +29,7 @@ def command(
     frames: Path,
     out: Path,
     name: str | None,
-    fps: float,
+    fps: str,
     ping_pong: bool,
     repeat: int,
     audio: Path | None,
@@ -37,7 +37,8 @@ def command(
 ) -> None:
     """Makes a film of the pictures in the folder FRAMES (or of a job folder), in the order of their names.
 
-    Numbers in names count as numbers: 2.png comes before 10.png.
+    Numbers in names count as numbers: 2.png comes before 10.png. What the first picture says of how it was made, the
+    film says too.
     """
     paths = pictures_in(frames)
     order = film_order(len(paths), ping_pong=ping_pong, repeat=repeat)
@@ -47,11 +48,12 @@ def command(
             out,
             fps,
             format=name,
+            metadata=film_texts(paths[0]),
             audio=audio,
             on_frame=lambda done: listen(Event("film", done, len(order))),
         )
     heard = f", {info.sound.codec} {info.sound.duration:.2f} s" if info.sound else ""
-    click.echo(f"film    {out}  {info.frames} frames {info.width}x{info.height} {fps:g} fps{heard}")
+    click.echo(f"film    {out}  {info.frames} frames {info.width}x{info.height} {fps} fps{heard}")
 
 
 def pictures_in(folder: Path) -> list[Path]:

@@ -3,8 +3,8 @@
 `render(recipe, engine, folder)` is the only loop of the product; run again, it renders only what is missing.
 """
 
-from remix.job.job import Job, open_job, recipe_of
-from remix.job.metadata import Made, read_metadata
+from remix.job.job import Job, open_job, read_job, recipe_of
+from remix.job.metadata import Made, film_texts, read_metadata
 from remix.job.render import Engine, Event, Listener, Outcome, Picture, render
 
 __all__ = [
@@ -15,7 +15,9 @@ __all__ = [
     "Made",
     "Outcome",
     "Picture",
+    "film_texts",
     "open_job",
+    "read_job",
     "read_metadata",
     "recipe_of",
     "render",

@@ -30,11 +30,11 @@ from remix.errors import JobError, OtherRecipe, RecipeError, RemixError
 from remix.job.files import inside, write_bytes, write_text
 from remix.job.journal import Journal, canonical, fingerprint, sha256
 from remix.job.lock import LOCK, locked
-from remix.job.metadata import read_metadata, write_frame
+from remix.job.metadata import Made, read_metadata, write_frame
 from remix.motion.formats import FORMATS
 from remix.motion.images import load_picture
 from remix.plan import Recipe, Schedule
-from remix.plan.read import read_json
+from remix.plan.read import read_file, read_json
 
 RECIPE, SCHEDULE, JOB, JOURNAL = "recipe.json", "schedule.json", "job.json", "journal.jsonl"
 INPUTS, FRAMES, SHEET = "inputs", "frames", "sheet.png"
@@ -142,6 +142,8 @@ def open_job(folder: Path | str, schedule: Schedule, engine: Mapping[str, str], 
     the others are rendered over. A folder that holds something else is refused with `JobError`.
     """
     folder = Path(folder).resolve()
+    if folder.exists() and not folder.is_dir():
+        raise JobError(f"{folder}: is a file; give a new or empty folder")
     _refuse_links(folder)
     if folder.is_dir() and any(folder.iterdir()) and not (folder / JOB).is_file() and not _is_begun(folder):
         raise JobError(f"{folder}: is not empty and holds no job; give a new or empty folder")
@@ -163,10 +165,23 @@ def open_job(folder: Path | str, schedule: Schedule, engine: Mapping[str, str], 
 
 def recipe_of(folder: Path | str) -> Recipe:
     """Returns the recipe of a job folder, its pictures resolved among the job's own copies."""
-    path = Path(folder) / RECIPE
+    text = _read(Path(folder), RECIPE)
+    return Recipe.from_json(text, source=str(Path(folder) / RECIPE), folder=str(Path(folder) / INPUTS))
+
+
+def read_job(folder: Path | str) -> Made:
+    """Returns what made, or is to make, the pictures of a job folder; JobError where there is no job."""
+    about = read_json(_read(Path(folder), JOB), source=str(Path(folder) / JOB))
+    recipe = recipe_of(folder).to_dict()
+    engine, toolkit = (about.get(name, "") if isinstance(about, dict) else "" for name in ("engine", "toolkit"))
+    return Made("remix", remix={"recipe": recipe, "engine": engine, "toolkit": toolkit})
+
+
+def _read(folder: Path, name: str) -> bytes:
+    path = folder / name
     if not path.is_file():
-        raise JobError(f"{folder}: holds no job (there is no {RECIPE}); give a job folder or a recipe file")
-    return Recipe.load(path).replace(folder=str(Path(folder) / INPUTS))
+        raise JobError(f"{folder}: holds no job (there is no {name}); give a job folder or a recipe file")
+    return read_file(path)
 
 
 def _about(recipe: Recipe, engine: Mapping[str, str]) -> dict[str, Any]:

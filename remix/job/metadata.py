@@ -21,6 +21,9 @@ KEY = "remix"
 TEXT_BYTES = 64 * 2**10
 """The most that a frame carries: Pillow and the hosts open such pictures without complaint."""
 
+FILM_BYTES = 2**20
+"""The most that a film carries of what other tools wrote into its pictures."""
+
 Kind = Literal["remix", "a1111", "comfyui", "unknown"]
 
 
@@ -78,6 +81,20 @@ def read_metadata(path: str | os.PathLike[str]) -> Made:
             kind = name  # type: ignore[assignment]
             break
     return Made(kind, texts, ours, infotext, graph, tuple(notes))
+
+
+def film_texts(frame: str | os.PathLike[str]) -> dict[str, str]:
+    """Returns what a film made of pictures says of how it was made: what its first picture `frame` says.
+
+    Our own recipe, engine and version without what is said of that one frame; else A1111's infotext and ComfyUI's
+    graphs as they are. Empty where the picture says nothing, or more than a film should carry.
+    """
+    made = read_metadata(frame)
+    if made.remix is not None:
+        about = {name: value for name, value in made.remix.items() if name not in ("frame", "key")}
+        return {KEY: json.dumps(about, sort_keys=True, ensure_ascii=True, separators=(",", ":"))}
+    texts = {name: made.texts[name] for name in ("parameters", "prompt", "workflow") if name in made.texts}
+    return texts if sum(map(len, texts.values())) <= FILM_BYTES else {}
 
 
 def _ours(texts: Mapping[str, str], notes: list[str]) -> Mapping[str, Any] | None:

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from remix.errors import RecipeError
 from remix.plan.mix import Mix
-from remix.plan.names import nearest
+from remix.plan.names import close, nearest
 
 V = TypeVar("V")
 
@@ -113,12 +113,14 @@ def name(value: Any, path: str) -> str:
     return checked
 
 
-def choice(value: Any, path: str, known: Collection[str]) -> str:
-    """`value`, which must be one of the `known` names."""
+def choice(value: Any, path: str, known: Collection[str], other: Mapping[str, str] | None = None) -> str:
+    """`value`, which must be one of the `known` names; `other` says which of them goes by another name elsewhere."""
     if not isinstance(value, str):
         raise RecipeError(f"{show(value)} is not a name; known: {', '.join(known)}", path=path)
     if value not in known:
-        raise RecipeError(f"{show(value)} is not known; {nearest(value, known)}", path=path)
+        meant = (other or {}).get(value.lower())
+        advice = f'write "{meant}"' if meant else nearest(value, known)
+        raise RecipeError(f"{show(value)} is not known; {advice}", path=path)
     return str(value)
 
 
@@ -174,15 +176,61 @@ def _whole(key: Any) -> Any:
 def only(data: Any, known: Collection[str], astray: Mapping[str, str] | None = None) -> dict[str, Any]:
     """A copy of the table `data`, which must have none but `known` fields.
 
-    `astray` has a sentence for each field that is likely to be written here by mistake.
+    `astray` has a sentence for each field that belongs elsewhere.
     """
     if not isinstance(data, Mapping):
         raise RecipeError(f"{show(data)} is not a table of fields; known: {', '.join(known)}")
     for key in data:
         if not isinstance(key, str) or key not in known:
-            advice = (astray or {}).get(key) or f"there is no such field; {nearest(str(key), known)}"
-            raise RecipeError(advice, path=_step(str(key)))
+            raise RecipeError(_advice(str(key), known, astray or {}), path=_step(str(key)))
     return dict(data)
+
+
+OTHER_WORDS = {
+    "time": "at",
+    "frame": "at",
+    "position": "at",
+    "resolution": "size",
+    "length": "frames",
+    "duration": "frames",
+    "total_frames": "frames",
+    "max_frames": "frames",
+    "num_frames": "frames",
+    "framerate": "fps",
+    "frame_rate": "fps",
+    "cfg_scale": "cfg",
+    "guidance": "cfg",
+    "guidance_scale": "cfg",
+    "strength": "denoise",
+    "denoising_strength": "denoise",
+    "negative_prompt": "negative",
+    "n_prompt": "negative",
+    "text": "prompt",
+    "init": "image",
+    "init_image": "image",
+    "picture": "image",
+    "easing": "ease",
+    "interpolation": "mix",
+    "closed_loop": "loop",
+    "num_inference_steps": "steps",
+    "sampler_name": "sampler",
+    "ckpt": "checkpoint",
+    "ckpt_name": "checkpoint",
+    "lora": "loras",
+}
+"""What other tools call the fields of a recipe."""
+
+
+def _advice(key: str, known: Collection[str], astray: Mapping[str, str]) -> str:
+    """What to do about a field that is not `known` here."""
+    if key in astray:
+        return astray[key]
+    meant = OTHER_WORDS.get(key.lower(), key.lower())
+    if meant in known:
+        return f'there is no such field; it is called "{meant}" here'
+    if meant in astray and not close(key, known, 0.8):
+        return f'there is no such field; it is called "{meant}" here, and {astray[meant]}'
+    return f"there is no such field; {nearest(key, known)}"
 
 
 def _step(key: str) -> str:

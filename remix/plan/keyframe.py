@@ -12,6 +12,9 @@ from remix.plan.curves import easing_name
 from remix.plan.mix import Mix
 from remix.plan.moments import moment
 
+LIST = "[[keyframes]] above each (in JSON a list)"
+"""How keyframes are written, for whoever writes them as something else."""
+
 MAX_PROMPT = 20_000
 MAX_SEED = 2**64 - 1
 MAX_CFG = 100.0
@@ -60,9 +63,9 @@ class Keyframe:
 
 
 def read_keyframes(value: Any, astray: Mapping[str, str]) -> list[Keyframe]:
-    """The keyframes that a list of tables says; `astray` has a sentence for each field of the recipe."""
+    """The keyframes that a list of tables says; `astray` has a sentence for each field that belongs elsewhere."""
     if not isinstance(value, (list, tuple)):
-        raise RecipeError(f"{check.show(value)} is not a list of keyframes; write one")
+        raise RecipeError(f"{check.show(value)} is not a list of keyframes; write {LIST}")
     keyframes = []
     for i, item in enumerate(value):
         with check.under(f"[{i}]"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -48,11 +49,14 @@ class Model:
         )
 
 
-def read_model(value: Any) -> Model:
-    """The model that plain values say: the checkpoint's name alone, or a table."""
+def read_model(value: Any, astray: Mapping[str, str]) -> Model:
+    """The model that plain values say: the checkpoint's name alone, or a table.
+
+    `astray` has a sentence for each field of a recipe that belongs elsewhere.
+    """
     if isinstance(value, str):
         return Model(value)
-    found = check.only(value, MODEL_FIELDS)
+    found = check.only(value, MODEL_FIELDS, astray)
     loras = found.get("loras", ())
     if not isinstance(loras, (list, tuple)):
         example = '[{name = "film grain", strength = 0.8}]'

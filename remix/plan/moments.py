@@ -65,21 +65,21 @@ def place(at: int | str, frames: int, fps: float, loop: bool, path: str) -> int:
     A time falls on the nearest frame, halves up. A share goes from the first frame to the last; in a
     loop it goes once round, so that 100% would be frame 0 again.
     """
+    written = show(at) if isinstance(at, int) else f'"{at}"'
     if isinstance(at, int):
-        frame, meant = at, f"{show(at)}"
+        frame = at
     else:
         number, unit = _MOMENT.fullmatch(at).groups()  # type: ignore[union-attr]
         if unit == "%":
             frame = _nearest(Fraction(number) / 100 * (frames if loop else frames - 1))
         else:
             frame = _nearest(_seconds(number, unit) * _exact(fps))
-        meant = f'"{at}" is frame {frame}, which'
-    if loop and frame == frames and not isinstance(at, int):
+    if loop and frame == frames:
         raise RecipeError(
-            f'"{at}" of a loop is frame 0 again; leave this keyframe out, the loop closes by itself',
-            path=path,
+            f"{written} of a loop is frame 0 again; leave this keyframe out, the loop closes by itself", path=path
         )
     if frame >= frames:
+        meant = written if isinstance(at, int) else f"{written} is frame {frame}, which"
         raise RecipeError(
             f'{meant} is past the last frame ({frames - 1}); raise "frames" or move the keyframe', path=path
         )

@@ -18,6 +18,19 @@ SAMPLERS = (
 )
 """Samplers by ComfyUI's names; whether an engine has one is told by the engine's check."""
 
+SAMPLER_LABELS = {
+    "euler a": "euler_ancestral",
+    "k_euler": "euler",
+    "k_euler_a": "euler_ancestral",
+    "dpm++ 2m": "dpmpp_2m",
+    "dpm++ 2m sde": "dpmpp_2m_sde",
+    "unipc": "uni_pc",
+}
+"""What A1111 and older tools call samplers, in small letters, where that is not the name in `SAMPLERS`."""
+
+SCHEDULER_LABELS = {"automatic": "normal", "sgm uniform": "sgm_uniform", "uniform": "normal", "ddim": "ddim_uniform"}
+"""What A1111 calls schedulers, in small letters, where that is not the name in `SCHEDULERS`."""
+
 SCHEDULERS = ("normal", "karras", "exponential", "simple", "sgm_uniform", "ddim_uniform")
 """Noise schedules by ComfyUI's names."""
 
@@ -31,13 +44,33 @@ LENGTHS = ("tile", "empty", "zero", "equal", "trim")
 """Policies that bring conditionings of unequal token counts together."""
 
 
+def sampler_of(label: str) -> tuple[str, str] | None:
+    """The sampler and the scheduler that A1111's label of a sampler means; the scheduler is "" where it says none.
+
+    >>> sampler_of("DPM++ 2M Karras"), sampler_of("Euler a")
+    (('dpmpp_2m', 'karras'), ('euler_ancestral', ''))
+    """
+    words = " ".join(label[:60].lower().split())
+    name = SAMPLER_LABELS.get(words, words)
+    if name in SAMPLERS:
+        return name, ""
+    start, _, last = words.rpartition(" ")
+    before = sampler_of(start) if start else None
+    return (before[0], last) if before and last in SCHEDULERS else None
+
+
 def nearest(name: str, known: Collection[str]) -> str:
     """A sentence that names the nearest known name, if one is near, and then all of them.
 
     >>> nearest("eulr", ("ddim", "euler"))
-    'did you mean "euler"? Known: ddim, euler'
+    'did you mean "euler"? (known: ddim, euler)'
     """
-    plain = name[:60].strip().lower().replace(" ", "_")
-    close = difflib.get_close_matches(plain, known, n=1, cutoff=0.6)
+    near = close(name, known)
     every = "known: " + ", ".join(known)
-    return f'did you mean "{close[0]}"? K{every[1:]}' if close else every
+    return f'did you mean "{near}"? ({every})' if near else every
+
+
+def close(name: str, known: Collection[str], cutoff: float = 0.6) -> str | None:
+    """The known name that is nearest, if one is as like as `cutoff` (0 to 1)."""
+    plain = name[:60].strip().lower().replace(" ", "_")
+    return next(iter(difflib.get_close_matches(plain, known, n=1, cutoff=cutoff)), None)

@@ -91,13 +91,29 @@ def read_toml(text: str | bytes, *, limit: int = LIMIT, source: str | None = Non
         found = re.fullmatch(r"(.*) \(at (?:line (\d+), column (\d+)|end of document)\)", str(error), re.DOTALL)
         message = found[1] if found else str(error)
         line, column = (int(found[2]), int(found[3])) if found and found[2] else (plain.count("\n") + 1, None)
-        raise RecipeError(
-            f"this is not TOML: {message}; mend it here", source=source, line=line, column=column
-        ) from error
+        advice = toml_advice(message, plain, line, column)
+        raise RecipeError(f"this is not TOML: {advice}", source=source, line=line, column=column) from error
     except RecursionError:
         _refuse("this is nested too deeply; a recipe has a few levels", plain, None, source)
     except ValueError as error:  # an integer of more digits than Python reads, a date that does not exist
         _refuse(f"this is not TOML: {error}; mend it", plain, None, source, error)
+
+
+def toml_advice(message: str, text: str, line: int, column: int | None) -> str:
+    """What a parser's `message` about a place in a TOML text means, and what to do, in one sentence."""
+    here = text.splitlines()[line - 1] if line <= text.count("\n") + 1 and text else ""
+    rest = here[column - 1 :].split("#")[0].strip() if column else ""
+    if message == "Cannot overwrite a value":
+        return f"the field {here.partition('=')[0].strip()[:60]!r} is given twice; keep one"
+    if message != "Invalid value" or not rest:
+        return f"{message}; mend it here"
+    if rest.lower() in ("true", "false"):
+        return f"{rest} begins with a small letter; write {rest.lower()}"
+    if re.fullmatch(r"[+-]?\.[0-9]+", rest):
+        return f"{rest} needs a digit before its point; write {rest.replace('.', '0.')}"
+    if re.fullmatch(r"[^\W\d][^\"'=\[\]{}]*", rest):
+        return f"{rest[:60]} is text without quotes; write {json.dumps(rest[:60], ensure_ascii=False)}"
+    return f"{message}; mend it here"
 
 
 def decoded(text: str | bytes, *, limit: int = LIMIT, source: str | None = None) -> str:

@@ -11,11 +11,11 @@ from typing import Any
 
 from remix.errors import RecipeError
 from remix.plan import fields as check
-from remix.plan.keyframe import KEYFRAME_FIELDS, MAX_CFG, Keyframe, easing, plain_keyframe, read_keyframes
+from remix.plan.keyframe import KEYFRAME_FIELDS, LIST, MAX_CFG, Keyframe, easing, plain_keyframe, read_keyframes
 from remix.plan.locate import locate
-from remix.plan.model import Model, plain_model, read_model
+from remix.plan.model import MODEL_FIELDS, Model, plain_model, read_model
 from remix.plan.moments import frame_count, places
-from remix.plan.names import CURVES, LENGTHS, MIXINGS, SAMPLERS, SCHEDULERS
+from remix.plan.names import CURVES, LENGTHS, MIXINGS, SAMPLERS, SCHEDULER_LABELS, SCHEDULERS, sampler_of
 from remix.plan.read import read_file, read_json, read_toml
 from remix.plan.write import write_toml
 
@@ -64,8 +64,8 @@ class Recipe:
             keyframes=_keyframes(self.keyframes),
             width=_side(self.width, "width"),
             height=_side(self.height, "height"),
-            sampler=check.choice(self.sampler, "sampler", SAMPLERS),
-            scheduler=check.choice(self.scheduler, "scheduler", SCHEDULERS),
+            sampler=_sampler(self.sampler),
+            scheduler=check.choice(self.scheduler, "scheduler", SCHEDULERS, SCHEDULER_LABELS),
             steps=check.integer(self.steps, "steps", 1, 1000),
             cfg=check.number(self.cfg, "cfg", 0, MAX_CFG),
             loop=check.flag(self.loop, "loop"),
@@ -126,7 +126,7 @@ class Recipe:
         Besides the fields of Recipe it may say ``size = [width, height]`` or ``"768x512"``, and `model` may
         be the checkpoint's name alone. RecipeError with the path of the field, such as ``keyframes[2].at``.
         """
-        found = check.only(data, RECIPE_FIELDS, _IN_KEYFRAMES)
+        found = check.only(data, RECIPE_FIELDS, _ASTRAY)
         for name, example in (("frames", '48 or "4s"'), ("keyframes", "at least one keyframe")):
             if name not in found:
                 raise RecipeError(f"is missing; write {example}", path=name)
@@ -136,9 +136,9 @@ class Recipe:
             found["width"], found["height"] = _size(found.pop("size"))
         if "model" in found:
             with check.under("model"):
-                found["model"] = read_model(found["model"])
+                found["model"] = read_model(found["model"], _ASTRAY)
         with check.under("keyframes"):
-            found["keyframes"] = read_keyframes(found["keyframes"], _IN_RECIPE)
+            found["keyframes"] = read_keyframes(found["keyframes"], _ASTRAY)
         return cls(**found, folder=folder)
 
     def to_json(self) -> str:
@@ -207,6 +207,15 @@ def _side(value: Any, path: str) -> int:
     return side
 
 
+def _sampler(value: Any) -> str:
+    """A sampler's name; one that is written as A1111 shows it is told in the words of a recipe."""
+    meant = sampler_of(value) if isinstance(value, str) and value not in SAMPLERS else None
+    if meant is None:
+        return check.choice(value, "sampler", SAMPLERS)
+    scheduler = f' and scheduler = "{meant[1]}"' if meant[1] else ""
+    raise RecipeError(f'{check.show(value)} is a label of A1111; write "{meant[0]}"{scheduler}', path="sampler")
+
+
 def _size(value: Any) -> tuple[int, int]:
     """Width and height from ``[768, 512]`` or ``"768x512"``."""
     sides = value
@@ -220,7 +229,7 @@ def _size(value: Any) -> tuple[int, int]:
 
 def _keyframes(value: Any) -> tuple[Keyframe, ...]:
     if not isinstance(value, (list, tuple)):
-        raise RecipeError(f"{check.show(value)} is not a list of keyframes; write one", path="keyframes")
+        raise RecipeError(f"{check.show(value)} is not a list of keyframes; write {LIST}", path="keyframes")
     if not 1 <= len(value) <= MAX_KEYFRAMES:
         raise RecipeError(f"there are {len(value)}; give 1 to {MAX_KEYFRAMES}", path="keyframes")
     for i, keyframe in enumerate(value):
@@ -234,11 +243,9 @@ def _keyframes(value: Any) -> tuple[Keyframe, ...]:
 
 RECIPE_FIELDS = (*(f.name for f in fields(Recipe) if f.name != "folder"), "size")
 
-_IN_KEYFRAMES = {
-    name: "belongs to a keyframe; write it below [[keyframes]]" for name in KEYFRAME_FIELDS if name not in RECIPE_FIELDS
+_ASTRAY = {
+    **{name: f'belongs to a keyframe; write "{name}" below [[keyframes]]' for name in KEYFRAME_FIELDS},
+    **{name: f'belongs to the model; write "{name}" below [model]' for name in MODEL_FIELDS},
+    **{name: f'belongs to the whole recipe; write "{name}" above all [[keyframes]]' for name in RECIPE_FIELDS},
 }
-_IN_RECIPE = {
-    name: "belongs to the whole recipe; write it above the first [[keyframes]]"
-    for name in RECIPE_FIELDS
-    if name not in KEYFRAME_FIELDS
-}
+"""Where each field belongs, for whoever writes it in another place."""

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from remix.client import cli
-from remix.job import Engine
+from remix.job import Engine, read_metadata
 from remix.motion import load_picture, probe, save_picture
 from remix.plan import Recipe, plan
 from tests.fakes.renderer import Painter
@@ -102,7 +102,15 @@ def test_film_formats_go_by_suffix(recipe: Path, painter: Painter, tmp_path: Pat
         (["video", "empty", "-o", "film.mp4"], "empty: holds no pictures"),
         (["new", "recipe.toml"], "recipe.toml: is there already"),
         (["inspect", "nowhere.png"], "nowhere.png"),
-        (["dance"], "No such command 'dance'"),
+        (["dance"], "there is no verb 'dance'; known: demo, new"),
+        (["paln", "recipe.toml"], "there is no verb 'paln'; did you mean \"plan\"?"),
+        (["new", "mine.json"], "mine.json: is not the name of a TOML file, and only TOML has comments; call it mine.t"),
+        (["new", "empty"], "call it empty/recipe.toml"),
+        (["plan", "recipe.toml", "--plot", "curves.jpg"], "curves.jpg is not a PNG file; call it curves.png"),
+        (["render", "recipe.toml", "-o", "bad.toml"], "bad.toml: is a file; give a new or empty folder"),
+        (["render", "recipe.toml", "-o", "x", "--precision", "half"], "--precision"),
+        (["render", "recipe.toml", "-o", "x", "--film", "../x.mp4"], "film: '../x.mp4'; give the name of a file in"),
+        (["render", "recipe.toml", "-o", "x", "--film", "x.avi"], "x.avi: '.avi' is not a film's suffix"),
         (["render", "recipe.toml", "--ou"], "No such option"),
     ],
 )
@@ -201,6 +209,49 @@ def test_inspect_gives_the_recipe_back(
         assert "painter" in capsys.readouterr().out
         assert run("inspect", tmp_path / "job" / file, "--json") == 0
         assert json.loads(capsys.readouterr().out)["kind"] == "remix"
+
+
+def test_inspect_of_a_job_shows_its_recipe(
+    recipe: Path, painter: Painter, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run("render", recipe, "-o", tmp_path / "job", "-q", "--no-film")
+    capsys.readouterr()
+    assert run("inspect", tmp_path / "job", "--recipe") == 0
+    assert Recipe.from_toml(capsys.readouterr().out) == Recipe.load(recipe)
+    assert run("inspect", tmp_path / "job") == 0
+    assert "engine painter" in capsys.readouterr().out
+    (tmp_path / "job" / "recipe.json").unlink()
+    assert run("inspect", tmp_path / "job") == 2
+
+
+def test_a_film_of_a_job_still_says_what_made_it(
+    recipe: Path, painter: Painter, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run("render", recipe, "-o", tmp_path / "job", "-q")
+    assert run("video", tmp_path / "job", "-o", tmp_path / "film.webm", "-q", "--fps", "24000/1001") == 0
+    assert "6 frames 32x16 24000/1001 fps" in capsys.readouterr().out
+    assert read_metadata(tmp_path / "film.webm").remix == read_metadata(tmp_path / "job" / "film.mp4").remix
+
+
+def test_a_film_of_another_tools_pictures_says_what_made_them(tmp_path: Path) -> None:
+    texts = {"parameters": "a cat\nSteps: 4, Sampler: Euler, Seed: 1", "prompt": '{"1": {"class_type": "A"}}', "x": "y"}
+    save_picture(tmp_path / "1.png", np.zeros((16, 16, 3), np.uint8), texts)
+    assert run("video", tmp_path, "-o", tmp_path / "film.mp4", "-q") == 0
+    assert dict(read_metadata(tmp_path / "film.mp4").texts) == {k: v for k, v in texts.items() if k != "x"}
+
+
+def test_shown_weights_sum_to_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "thirds.toml"
+    path.write_text("frames = 1\n[[keyframes]]\nprompt = {a = 1, b = 1, c = 1, d = 4}\n", encoding="utf-8")
+    assert run("plan", path) == 0
+    assert "0.143 a + 0.143 b + 0.143 c + 0.571 d" in capsys.readouterr().out
+
+
+def test_an_error_before_the_first_frame_leaves_no_empty_bar(
+    recipe: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("render", recipe, "-o", recipe, "--device", "cpu") == 2
+    assert capsys.readouterr().err.splitlines() == [f"remix: {recipe}: is a file; give a new or empty folder"]
 
 
 def test_inspect_of_a_plain_picture_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from remix.errors import RecipeError
 from remix.plan import Recipe, read_recipe
+from remix.plan.keyframe import KEYFRAME_FIELDS
 from remix.plan.locate import locate
 from remix.plan.write import write_toml
 
@@ -136,7 +137,7 @@ def test_what_is_not_there_has_no_place(text: str) -> None:
         (
             'frames = 8\nkeyframes = [{ prompt = "a" },\n  { promt = "b" }]\n',
             'film.toml:3:5: keyframes[1].promt: there is no such field; did you mean "prompt"? '
-            "Known: at, prompt, negative, seed, cfg, denoise, image, ease",
+            f"(known: {', '.join(KEYFRAME_FIELDS)})",
         ),
         (
             "frames = 8\n[[keyframes]]\n[[keyframes]]\nat = 0\n",

@@ -84,7 +84,7 @@ def test_keyframes_without_a_moment_are_spaced_evenly(
     ("moments", "frames", "loop", "path", "part"),
     [
         ([0, 48], 48, False, "keyframes[1].at", '48 is past the last frame (47); raise "frames"'),
-        ([48], 48, True, "keyframes[0].at", "48 is past the last frame (47)"),
+        ([48], 48, True, "keyframes[0].at", "48 of a loop is frame 0 again; leave"),
         ([0, "4s"], 48, False, "keyframes[1].at", '"4s" is frame 48, which is past the last frame (47)'),
         (["101%"], 101, False, "keyframes[0].at", '"101%" is frame 101, which is past the last frame (100)'),
         ([0, "100%"], 48, True, "keyframes[1].at", '"100%" of a loop is frame 0 again; leave this keyframe out'),

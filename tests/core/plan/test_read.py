@@ -130,7 +130,11 @@ def test_bad_json_is_refused_with_its_place(text: str, line: int | None, column:
     ("text", "line", "column", "part"),
     [
         ("a = 1\nb = = 2", 2, 5, "this is not TOML"),
-        ("a = 1\na = 2\n", 2, 6, "this is not TOML"),
+        ("a = 1\na = 2\n", 2, 6, "this is not TOML: the field 'a' is given twice; keep one"),
+        ("a = True # yes", 1, 5, "this is not TOML: True begins with a small letter; write true"),
+        ("a = .5", 1, 5, "this is not TOML: .5 needs a digit before its point; write 0.5"),
+        ("a = a red \u2764", 1, 5, 'a red \u2764 is text without quotes; write "a red \u2764"'),
+        ("a = [1, True]", 1, 9, "this is not TOML: Invalid value; mend it here"),
         ('a = "x', 1, None, "this is not TOML"),
         ("just a long sentence of many words and more, " * 9, 1, 6, "this is not TOML"),
         ("# nan\nb = [1.0,\n nan]", 3, 2, "nan is not a finite number"),
