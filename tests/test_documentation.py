@@ -68,6 +68,13 @@ def test_every_link_and_picture_of_a_page_is_there(page: Path) -> None:
             assert (page.parent / target).exists(), target
 
 
+def test_every_test_that_a_page_names_is_there() -> None:
+    named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", (ROOT / "docs" / "reliability.md").read_text(encoding="utf-8"))
+    assert len(named) > 20
+    for path, test in named:
+        assert f"def {test}(" in (ROOT / path).read_text(encoding="utf-8"), test
+
+
 def test_every_command_that_the_readme_names_exists() -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     for verb in re.findall(r"(?:^|[`&] ?)remix (\w+)", text, re.MULTILINE):

@@ -35,6 +35,7 @@ ROOMS = {
 """room -> what its files may import beside the standard library; a name covers everything below it."""
 
 FORBIDDEN_CALLS = {"eval", "exec", "compile", "__import__"}
+FORBIDDEN_ATTRIBUTES = {("torch", "load"), ("os", "system"), ("os", "popen")}
 FORBIDDEN_MODULES = {"pickle", "marshal", "shelve", "dill"}
 
 
@@ -82,6 +83,12 @@ def test_nothing_of_strangers_is_executed(path: Path) -> None:
     tree = ast.parse(path.read_text(encoding="utf-8"))
     called = {node.func.id for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}
     assert not called & FORBIDDEN_CALLS
+    attributes = {
+        (node.value.id, node.attr)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name)
+    }
+    assert not attributes & FORBIDDEN_ATTRIBUTES
     assert not {name.split(".")[0] for name in imported(path)} & FORBIDDEN_MODULES
     if "subprocess" in set(imported(path)):
         assert path.relative_to(ROOT).as_posix() in {"remix/motion/ffmpeg.py"}

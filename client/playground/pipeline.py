@@ -22,7 +22,7 @@ def assemble(folder: Path, settings: Settings) -> Path:
     from diffusers import StableDiffusionPipeline
 
     autoencoder = vae.new_autoencoder(settings.seed)
-    decoder = Run(folder / "decoder.pt", {"decoder": autoencoder.decoder})
+    decoder = Run(folder / "decoder.safetensors", {"decoder": autoencoder.decoder})
     decoder.load()
     decoder.average.write()
     run = unet.load_run(folder, settings)

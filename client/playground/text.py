@@ -175,7 +175,7 @@ def load_run(folder: Path, settings: Settings, tokenizer: Any) -> Run:
     """Returns the text encoder's training in `folder`: models ``text_encoder`` and ``heads``."""
     encoder = new_text_encoder(tokenizer, settings.seed)
     models = {"text_encoder": encoder.to(settings.device), "heads": AttributeHeads().to(settings.device)}
-    run = Run(folder / "text.pt", models, decay=0.98)
+    run = Run(folder / "text.safetensors", models, decay=0.98)
     run.load()
     return run
 
@@ -183,7 +183,7 @@ def load_run(folder: Path, settings: Settings, tokenizer: Any) -> Run:
 def train_text(folder: Path, settings: Settings) -> None:
     """Trains the text encoder in `folder` up to ``settings.text_steps``, continuing where it was stopped.
 
-    Writes ``tokenizer/`` and, every ``save_every`` steps, ``text.pt`` with the encoder and the heads.
+    Writes ``tokenizer/`` and, every ``save_every`` steps, ``text.safetensors`` with the encoder and the heads.
     """
     write_tokenizer(folder / "tokenizer")
     tokenizer = load_tokenizer(folder / "tokenizer")

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
 
 from remix.client.playground.parallel import average_gradients
 
@@ -90,25 +92,32 @@ class Run:
 
     def save(self) -> None:
         """Writes the file, or leaves the old one untouched."""
-        state = {
-            "models": {name: model.state_dict() for name, model in self.models.items()},
-            "optimiser": self.optimiser.state_dict(),
-            "average": self.average.values,
-            "step": self.step,
-            "loss": self.loss,
+        states = {f"model {name}": model.state_dict() for name, model in self.models.items()}
+        moments = self.optimiser.state_dict()["state"]
+        states |= {f"optimiser {index}": state for index, state in moments.items()}
+        states["average"] = {str(index): value for index, value in enumerate(self.average.values)}
+        tensors = {
+            f"{part}/{key}": value.contiguous() for part, state in states.items() for key, value in state.items()
         }
         part = self.path.with_suffix(".part")
-        torch.save(state, part)
+        save_file(tensors, part, {"step": str(self.step), "loss": repr(self.loss)})
         os.replace(part, self.path)
 
     def load(self) -> None:
         """Takes up where the file was written; without a file, nothing changes."""
         if not self.path.exists():
             return
-        device = self.parameters[0].device
-        state = torch.load(self.path, map_location=device, weights_only=True)
+        states: dict[str, dict[str, torch.Tensor]] = {}
+        with safe_open(self.path, framework="pt", device=str(self.parameters[0].device)) as file:
+            about = file.metadata()
+            for name in file.keys():  # noqa: SIM118 - it is no dict
+                owner, _, key = name.partition("/")
+                states.setdefault(owner, {})[key] = file.get_tensor(name)
         for name, model in self.models.items():
-            model.load_state_dict(state["models"][name])
-        self.optimiser.load_state_dict(state["optimiser"])
-        self.average.values = state["average"]
-        self.step, self.loss = state["step"], state["loss"]
+            model.load_state_dict(states[f"model {name}"])
+        groups = self.optimiser.state_dict()["param_groups"]
+        count = sum(len(group["params"]) for group in groups)
+        moments = {index: states[f"optimiser {index}"] for index in range(count) if f"optimiser {index}" in states}
+        self.optimiser.load_state_dict({"state": moments, "param_groups": groups})
+        self.average.values = [states["average"][str(index)] for index in range(count)]
+        self.step, self.loss = int(about["step"]), float(about["loss"])

@@ -96,7 +96,7 @@ def train_unet(folder: Path, settings: Settings) -> None:
     """Trains the UNet in `folder` up to ``settings.steps``, continuing where it was stopped.
 
     Starts from the text encoder of `text.train_text` and trains it on, more slowly, so that it does
-    not forget what it was taught. Writes ``unet.pt`` every ``save_every`` steps.
+    not forget what it was taught. Writes ``unet.safetensors`` every ``save_every`` steps.
     """
     together(_train, settings.processes, folder, settings)
 
@@ -108,7 +108,7 @@ def load_run(folder: Path, settings: Settings) -> Run:
     learnt.average.write()
     unet = new_unet(settings.seed).to(settings.device, memory_format=torch.channels_last)
     models = {"unet": unet, **learnt.models}
-    run = Run(folder / "unet.pt", models, shares={"text_encoder": _TEXT_SHARE, "heads": _TEXT_SHARE})
+    run = Run(folder / "unet.safetensors", models, shares={"text_encoder": _TEXT_SHARE, "heads": _TEXT_SHARE})
     run.load()
     return run
 

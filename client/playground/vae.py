@@ -177,10 +177,10 @@ def _start_decoder(decoder: Any) -> None:
 def train_decoder(folder: Path, settings: Settings) -> None:
     """Trains the decoder in `folder` up to ``settings.decoder_steps``, continuing where it was stopped.
 
-    Each step draws its own pictures. Writes ``decoder.pt`` every ``save_every`` steps.
+    Each step draws its own pictures. Writes ``decoder.safetensors`` every ``save_every`` steps.
     """
     autoencoder = new_autoencoder(settings.seed).to(settings.device, memory_format=torch.channels_last)
-    run = Run(folder / "decoder.pt", {"decoder": autoencoder.decoder}, decay=0.995)
+    run = Run(folder / "decoder.safetensors", {"decoder": autoencoder.decoder}, decay=0.995)
     run.load()
     while run.step < settings.decoder_steps:
         key = (settings.seed, STAGE, run.step)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from click.testing import CliRunner
+from safetensors.torch import load_file
 
 from remix.client.playground import WEIGHTS, unet
 from remix.client.playground.measure import generate, load
@@ -24,8 +25,6 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _tensors(weights: Path) -> dict[str, torch.Tensor]:
-    from safetensors.torch import load_file
-
     files = sorted(weights.glob("*/*.safetensors"))
     return {f"{file.parent.name}.{name}": value for file in files for name, value in load_file(file).items()}
 
@@ -42,10 +41,10 @@ def test_every_stage_leaves_a_stock_pipeline_like_the_shipped_one(finished: Path
 def test_the_model_holds_the_averaged_parameters(finished: Path) -> None:
     kept = _tensors(finished)
     for stage, name in (("unet", "unet.conv_in.weight"), ("decoder", "vae.decoder.conv_in.weight")):
-        state = torch.load(finished.parent / f"{stage}.pt", weights_only=True)
-        model = next(iter(state["models"].values()))
-        assert torch.equal(kept[name], state["average"][0].half())
-        assert not torch.equal(kept[name], model["conv_in.weight"].half())
+        state = load_file(finished.parent / f"{stage}.safetensors")
+        learning = next(value for key, value in state.items() if key.endswith("/conv_in.weight"))
+        assert torch.equal(kept[name], state["average/0"].half())
+        assert not torch.equal(kept[name], learning.half())
 
 
 def test_no_file_of_the_model_tells_where_it_was_made(finished: Path) -> None:
@@ -61,7 +60,7 @@ def test_a_stopped_training_resumes_to_the_same_model(
 
     def save_and_stop(run: unet.Run) -> None:
         save(run)
-        if run.path.name == "unet.pt" and run.step == 2:
+        if run.path.name == "unet.safetensors" and run.step == 2:
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:

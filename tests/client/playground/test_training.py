@@ -85,12 +85,12 @@ def _steps(run: Run, count: int) -> None:
 
 
 def test_a_loaded_run_continues_bit_for_bit(tmp_path: Path) -> None:
-    whole = _run(tmp_path / "whole.pt")
+    whole = _run(tmp_path / "whole.safetensors")
     _steps(whole, 9)
-    half = _run(tmp_path / "run.pt")
+    half = _run(tmp_path / "run.safetensors")
     _steps(half, 4)
     half.save()
-    rest = _run(tmp_path / "run.pt")
+    rest = _run(tmp_path / "run.safetensors")
     rest.load()
     assert rest.step == 4
     _steps(rest, 5)
@@ -99,17 +99,17 @@ def test_a_loaded_run_continues_bit_for_bit(tmp_path: Path) -> None:
         ours = getattr(rest, name, None) or rest.average.values
         theirs = getattr(whole, name, None) or whole.average.values
         assert all(torch.equal(a, b) for a, b in zip(ours, theirs, strict=True))
-    assert [path.name for path in tmp_path.iterdir()] == ["run.pt"]
+    assert [path.name for path in tmp_path.iterdir()] == ["run.safetensors"]
 
 
 def test_shares_slow_a_model_down(tmp_path: Path) -> None:
-    run = _run(tmp_path / "run.pt")
+    run = _run(tmp_path / "run.safetensors")
     _steps(run, 1)
     assert [group["lr"] for group in run.optimiser.param_groups] == [0.01, 0.005]
 
 
 def test_a_run_without_a_file_starts_at_the_beginning(tmp_path: Path) -> None:
-    run = _run(tmp_path / "none.pt")
+    run = _run(tmp_path / "none.safetensors")
     run.load()
     assert run.step == 0
 
