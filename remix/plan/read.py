@@ -101,7 +101,7 @@ def read_toml(text: str | bytes, *, limit: int = LIMIT, source: str | None = Non
 
 def toml_advice(message: str, text: str, line: int, column: int | None) -> str:
     """What a parser's `message` about a place in a TOML text means, and what to do, in one sentence."""
-    here = text.splitlines()[line - 1] if line <= text.count("\n") + 1 and text else ""
+    here = text.split("\n")[line - 1]
     rest = here[column - 1 :].split("#")[0].strip() if column else ""
     if message == "Cannot overwrite a value":
         return f"the field {here.partition('=')[0].strip()[:60]!r} is given twice; keep one"
