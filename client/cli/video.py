@@ -10,7 +10,7 @@ import click
 
 from remix.client.cli.screen import progress
 from remix.errors import PictureError
-from remix.job import Event, film_texts
+from remix.job import Event, film_texts, recipe_of
 from remix.motion import FORMATS, Picture, film_order, load_picture, write_video
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".webp"}
@@ -20,7 +20,7 @@ SUFFIXES = {".png", ".jpg", ".jpeg", ".webp"}
 @click.argument("frames", type=click.Path(path_type=Path))
 @click.option("-o", "--out", type=click.Path(path_type=Path), required=True, help="Film; its suffix is the format.")
 @click.option("--format", "name", metavar="NAME", help=f"Where the suffix does not say: {', '.join(FORMATS)}.")
-@click.option("--fps", default="12", show_default=True, help="Frames per second: 12, 23.976, 24000/1001.")
+@click.option("--fps", help="Frames per second: 12, 23.976, 24000/1001.  [default: a job's own, else 12]")
 @click.option("--ping-pong", is_flag=True, help="Forth and back, no frame doubled at the ends.")
 @click.option("--repeat", type=click.IntRange(min=1), default=1, show_default=True, help="Play it so many times.")
 @click.option("--audio", type=click.Path(path_type=Path), metavar="FILE", help="Sound; cut where the film ends.")
@@ -29,7 +29,7 @@ def command(
     frames: Path,
     out: Path,
     name: str | None,
-    fps: str,
+    fps: str | None,
     ping_pong: bool,
     repeat: int,
     audio: Path | None,
@@ -40,26 +40,26 @@ def command(
     Numbers in names count as numbers: 2.png comes before 10.png. What the first picture says of how it was made, the
     film says too.
     """
-    paths = pictures_in(frames)
+    is_job = (frames / "job.json").is_file()
+    paths = pictures_in(frames / "frames" if is_job else frames)
+    rate = fps or (recipe_of(frames).fps if is_job else 12)
     order = film_order(len(paths), ping_pong=ping_pong, repeat=repeat)
     with progress(quiet) as listen:
         info = write_video(
             _loaded(paths, order),
             out,
-            fps,
+            rate,
             format=name,
             metadata=film_texts(paths[0]),
             audio=audio,
             on_frame=lambda done: listen(Event("film", done, len(order))),
         )
     heard = f", {info.sound.codec} {info.sound.duration:.2f} s" if info.sound else ""
-    click.echo(f"film    {out}  {info.frames} frames {info.width}x{info.height} {fps} fps{heard}")
+    click.echo(f"film    {out}  {info.frames} frames {info.width}x{info.height} {fps or f'{rate:g}'} fps{heard}")
 
 
 def pictures_in(folder: Path) -> list[Path]:
-    """Returns the pictures of a folder in the order of their names, numbers by value; of a job, its frames."""
-    if (folder / "job.json").is_file():
-        folder = folder / "frames"
+    """Returns the pictures of a folder in the order of their names, numbers by value."""
     if not folder.is_dir():
         raise PictureError(f"{folder}: is not a folder; give a folder of pictures or a job folder")
     found = [path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and path.is_file()]

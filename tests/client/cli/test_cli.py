@@ -195,6 +195,10 @@ def test_video_takes_a_job(recipe: Path, painter: Painter, tmp_path: Path) -> No
     run("render", recipe, "-o", tmp_path / "job", "-q")
     assert run("video", tmp_path / "job", "-o", tmp_path / "film.webm", "-q") == 0
     assert probe(tmp_path / "film.webm").frames == 6
+    recipe.write_text(RECIPE.replace("frames = 6", "frames = 6\nfps = 7.5"), encoding="utf-8")
+    run("render", recipe, "-o", tmp_path / "slow", "-q", "--no-film")
+    assert run("video", tmp_path / "slow", "-o", tmp_path / "slow.mp4", "-q") == 0
+    assert probe(tmp_path / "slow.mp4").fps == 7.5
 
 
 def test_inspect_gives_the_recipe_back(
