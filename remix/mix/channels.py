@@ -8,11 +8,13 @@ import torch
 from torch import Tensor
 
 from remix.errors import MixError
+from remix.mix.kinds import floating
 from remix.mix.names import size
-from remix.mix.sources import stacked_sources, weight_table
+from remix.mix.product import in_range
+from remix.mix.sources import merged, sources_of, weight_table
 
-# Frames that are moved at once.
-BLOCK = 8
+# Numbers that are moved at once, widened where they are narrow: few enough for the cache.
+BLOCK = 2**18
 
 
 def adain(x: Tensor, style: Tensor) -> Tensor:
@@ -20,19 +22,30 @@ def adain(x: Tensor, style: Tensor) -> Tensor:
 
     `x` is [B, C, ...] with one or more further axes, `style` [B or 1, C, ...] of any size there.
     Each sample and channel has its own statistics over all further axes (population standard
-    deviation). A channel of `x` without any variation becomes the style's mean. Computes in float32;
-    the result has `x`'s dtype. Source: Huang and Belongie 2017, equation 8, without its epsilon.
+    deviation). A channel of `x` without any variation becomes the style's mean. Computes in float32,
+    numbers whose squares are beyond it included; the result has `x`'s dtype, and what is beyond that
+    one's largest number is that number. Source: Huang and Belongie 2017, equation 8, without its
+    epsilon.
     """
+    floating("x", x)
+    floating("style", style)
     if x.ndim < 3 or style.ndim < 3 or x.shape[1] != style.shape[1] or len(style) not in (1, len(x)):
         raise MixError(
             f"x is {size(x.shape)} and style {size(style.shape)}; give [batch, channels, ...] with as many"
             " channels, and a style for each sample or one for all."
         )
-    flat = _flat(x)
+    for name, channels in (("x", x), ("style", style)):
+        if channels.numel() and not bool(torch.isfinite(channels).all()):
+            raise MixError(f"{name}: it holds inf or NaN, which would spread over its channel; make it again.")
+        if len(channels) and not channels[0, 0].numel():
+            raise MixError(f"{name}: {size(channels.shape)} has channels without numbers; give at least one in each.")
+    flat, wanted = _flat(x), _flat(style)
+    scale, wanted_scale = _scale(flat), _scale(wanted)
+    flat = flat / scale  # which widens it
     mean, deviation = _statistics(flat)
-    style_mean, style_deviation = (part.to(flat) for part in _statistics(_flat(style)))
-    moved = (flat - mean) * _ratio(style_deviation, mean, deviation) + style_mean
-    return moved.to(x.dtype).reshape(x.shape)
+    wanted_mean, wanted_deviation = (part.to(flat) for part in _statistics(wanted / wanted_scale))
+    moved = (flat - mean) * _ratio(wanted_deviation, mean, deviation) + wanted_mean
+    return in_range(moved * wanted_scale.to(flat), x.dtype).to(x.dtype).reshape(x.shape)
 
 
 @torch.no_grad()
@@ -50,35 +63,61 @@ def matched_to_mix(
     applies AdaIN with interpolated statistics against that. A frame with one source is left as it
     is, bit for bit. `out` may be `mixed` itself, which is then changed in place.
     """
-    stacked = stacked_sources(sources)
-    table = weight_table(weights, len(stacked))
-    if mixed.shape != (len(table), *stacked.shape[1:]) or mixed.ndim < 3:
+    given = sources_of(sources)
+    table = weight_table(weights, len(given))
+    if floating("mixed", mixed).shape != (len(table), *given.shape) or mixed.ndim < 3:
         raise MixError(
-            f"mixed: {size(mixed.shape)} is not a mix of {size(stacked.shape)} for {len(table)} frame(s);"
+            f"mixed: {size(mixed.shape)} is not a mix of {size((len(given), *given.shape))} for {len(table)} frame(s);"
             " give what `mix` returned."
         )
+    if mixed.device != given.device:
+        raise MixError(f"mixed is on {mixed.device} and its sources on {given.device}; move one of them with .to().")
+    if out is not None and floating("out", out).shape != mixed.shape:
+        raise MixError(f"out: {size(out.shape)} cannot hold {size(mixed.shape)}; give a buffer of that size.")
+    given, table = merged(given, table)
     result = mixed.clone() if out is None else out.copy_(mixed)
-    means, deviations = _statistics(_flat(stacked))
-    factors = table.to(means)
-    wanted_mean, wanted = ((factors @ part.squeeze(2)).unsqueeze(2) for part in (means, deviations))
-    single = ((table > 0).sum(dim=1) == 1).to(means.device).reshape(-1, 1, 1)
-    # A few frames at a time, in place: half precision is widened, which must not double the whole.
-    for start in range(0, len(result), BLOCK):
-        frames = slice(start, start + BLOCK)
-        flat = _flat(result[frames])
-        mean, deviation = _statistics(flat)
-        # x - 0.0 and x + -0.0 are x for every x, minus zero included.
-        flat.sub_(mean.masked_fill(single[frames], 0.0))
-        flat.mul_(_ratio(wanted[frames], mean, deviation).masked_fill(single[frames], 1.0))
-        flat.add_(wanted_mean[frames].masked_fill(single[frames], -0.0))
-        result[frames] = flat.reshape(result[frames].shape).to(result.dtype)
+    if not result.numel():
+        return result
+    parts = [row.reshape(1, *given.shape) for row in given.rows]
+    scale = torch.cat([_scale(_flat(part)) for part in parts]).amax(dim=0, keepdim=True)
+    measured = [torch.cat(each) for each in zip(*(_statistics(_flat(part) / scale) for part in parts), strict=True)]
+    factors = table.to(scale)
+    wanted_mean, wanted = ((factors @ part.squeeze(2)).unsqueeze(2) for part in measured)
+    step = max(BLOCK // given.width, 1)
+    for start in range(0, len(result), step):
+        frames = slice(start, start + step)
+        single = ((table[frames] > 0).sum(dim=1) == 1).to(scale.device)
+        _move(result[frames], scale, wanted_mean[frames], wanted[frames], single.reshape(-1, 1, 1))
     return result
 
 
+def _move(frames: Tensor, scale: Tensor, wanted_mean: Tensor, wanted: Tensor, single: Tensor) -> None:
+    """Give the statistics to `frames` in place, those that are `single` left as they are."""
+    scale = torch.where(single, 1, scale)
+    flat = _flat(frames) / scale
+    mean, deviation = _statistics(flat)
+    # x - 0.0 and x + -0.0 are x for every x, minus zero included.
+    flat.sub_(mean.masked_fill(single, 0.0))
+    flat.mul_(_ratio(wanted, mean, deviation).masked_fill(single, 1.0))
+    flat.add_(wanted_mean.masked_fill(single, -0.0))
+    frames.copy_(in_range(flat.mul_(scale), frames.dtype).reshape(frames.shape))
+
+
 def _flat(x: Tensor) -> Tensor:
-    """`x` as [B, C, everything else], widened to float32 where it is narrower."""
-    wide = x if x.dtype == torch.float64 else x.float()
-    return wide.reshape(len(x), x.shape[1], x.shape[2:].numel())
+    """`x` as [B, C, everything else]."""
+    return x.reshape(len(x), x.shape[1], x.shape[2:].numel())
+
+
+def _scale(flat: Tensor) -> Tensor:
+    """The power of two next to the largest magnitude of each channel, [B, C, 1], in the dtype to compute in.
+
+    Numbers divided by it are at most 2, so that their squares are numbers too, and lose no digits.
+    """
+    wide = torch.float64 if flat.dtype == torch.float64 else torch.float32
+    low, high = torch.aminmax(flat.to(wide), dim=2, keepdim=True)
+    limits = torch.finfo(wide)
+    largest = torch.maximum(-low, high).clamp(limits.tiny, limits.max / 2)
+    return torch.exp2(torch.floor(torch.log2(largest)))
 
 
 def _statistics(flat: Tensor) -> tuple[Tensor, Tensor]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +11,7 @@ from torch import Tensor
 
 from remix.errors import MixError
 from remix.mix.interpolate import mix
+from remix.mix.kinds import floating, sequence, shown
 from remix.mix.layouts import LAYOUTS, MASK, NUMBERS, TOKEN_AXES, Layout
 from remix.mix.lengths import POLICIES, aligned
 from remix.mix.names import known, size
@@ -25,14 +26,24 @@ class Conditioning:
 
     `tokens` is [B, n, d], one row for each token; `pooled` is [B, p], or None where the family has
     none; `extra` holds every other key under ComfyUI's name: tensors [B or 1, ...], numbers, or
-    what only Python understands.
+    what only Python understands. `shared` names those keys of `extra` that are one value for all
+    pictures, so that a tensor of theirs whose first axis happens to be B long is not taken for one
+    item for each picture.
     """
 
     tokens: Tensor
     pooled: Tensor | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
+    shared: Collection[str] = ()
 
     def __post_init__(self) -> None:
+        floating("tokens", self.tokens)
+        if self.pooled is not None:
+            floating("pooled", self.pooled)
+        if not isinstance(self.extra, Mapping):
+            raise MixError(f"extra: {shown(self.extra)}; give a mapping from keys to values.")
+        if isinstance(self.shared, str) or not isinstance(self.shared, Collection):
+            raise MixError(f"shared: {shown(self.shared)}; give a set of keys.")
         if self.tokens.ndim != 3:
             raise MixError(f"tokens: {size(self.tokens.shape)}; give [batch, rows, width].")
         if self.pooled is not None and (self.pooled.ndim != 2 or len(self.pooled) != len(self)):
@@ -41,22 +52,30 @@ class Conditioning:
                 " [batch, width]."
             )
         object.__setattr__(self, "extra", dict(self.extra))
+        object.__setattr__(self, "shared", frozenset(self.shared))
 
     def __len__(self) -> int:
         return len(self.tokens)
 
     def at(self, frame: int) -> Conditioning:
         """The conditioning of one frame, a batch of 1; numbers that differ between frames are plain again."""
+        if isinstance(frame, bool) or not isinstance(frame, int):
+            raise MixError(f"frame: {shown(frame)} is not a frame; give a whole number.")
         if not -len(self) <= frame < len(self):
             raise MixError(f"frame {frame}: there are {len(self)}; give 0 to {len(self) - 1}.")
         frame %= len(self)
         pooled = None if self.pooled is None else self.pooled[frame : frame + 1]
-        extra = {key: _of_frame(key, value, frame, len(self)) for key, value in self.extra.items()}
-        return Conditioning(self.tokens[frame : frame + 1], pooled, extra)
+        extra = {
+            key: value if key in self.shared else _of_frame(key, value, frame, len(self))
+            for key, value in self.extra.items()
+        }
+        return Conditioning(self.tokens[frame : frame + 1], pooled, extra, self.shared)
 
     @classmethod
     def from_comfy(cls, entry: Sequence[Any]) -> Conditioning:
         """The conditioning in one entry `[cond, dict]` of a ComfyUI CONDITIONING."""
+        if not (isinstance(entry, list | tuple) and len(entry) == 2 and isinstance(entry[1], Mapping)):
+            raise MixError(f"entry: {shown(entry)}; give one entry of a CONDITIONING, [tensor, dictionary].")
         tokens, options = entry
         extra = {key: value for key, value in options.items() if key != POOLED}
         return cls(tokens, options.get(POOLED), extra)
@@ -68,7 +87,8 @@ class Conditioning:
         between the frames that is a MixError; make one entry for each frame then, by `at`.
         """
         for key, value in self.extra.items():
-            if key in NUMBERS and isinstance(value, Tensor) and value.ndim == 1 and len(value) > 1:
+            differs = isinstance(value, Tensor) and value.ndim == 1 and len(value) > 1
+            if key in NUMBERS and key not in self.shared and differs:
                 raise MixError(
                     f"{key}: it differs between the frames, and a ComfyUI entry holds one number; make one"
                     " entry for each frame by .at(frame)."
@@ -101,37 +121,46 @@ def mix_conditioning(
     layout = LAYOUTS[known(family, LAYOUTS, "family")]
     policy = layout.lengths if lengths is None else known(lengths, POLICIES, "lengths")
     known(how, ("lerp", "slerp"), "how")
-    _refuse_unlike(sources)
+    sources = _alike(sources)
     table = weight_table(weights, len(sources))
-    if isinstance(empty, Tensor):
-        empty = Conditioning(empty)
+    padding = _padding(empty)
     tokens = aligned(
         [source.tokens for source in sources],
         1,
         policy,
         "tokens",
-        empty=empty.tokens if empty else None,
+        empty=None if padding is None else padding.tokens,
         fewest=layout.rows,
     )
     pooled = [source.pooled for source in sources if source.pooled is not None]
-    extra: dict[str, Any] = {}
-    for key in dict.fromkeys(key for source in sources for key in source.extra):
-        if key != MASK:
-            extra[key] = _mixed_key(key, [source.extra[key] for source in sources], table, how, policy, empty)
-    masks = _masks(sources, policy, layout, empty)
+    extra, shared = _mixed_extra(sources, table, how, policy, padding)
+    masks = _masks(sources, policy, layout, padding)
     if masks is not None:
         extra[MASK] = _union(masks, table)
     return Conditioning(
         mix(tokens, table, how=how),
         _mix_named("pooled", pooled, table, how) if pooled else None,
         extra,
+        shared,
     )
 
 
-def _refuse_unlike(sources: Sequence[Conditioning]) -> None:
-    """Raise a MixError for sources that are no batch of 1, or lack what the first one has."""
-    if not len(sources):
-        raise MixError("sources: there are none; give at least one conditioning.")
+def _padding(empty: Any) -> Conditioning | None:
+    if isinstance(empty, Tensor):
+        empty = Conditioning(empty)
+    if empty is not None and not isinstance(empty, Conditioning):
+        raise MixError(f'empty: {shown(empty)}; give the conditioning of "", or its tokens.')
+    if empty is not None and len(empty) != 1:
+        raise MixError(f'empty: a batch of {len(empty)}; give the conditioning of one "", a batch of 1.')
+    return empty
+
+
+def _alike(given: Any) -> list[Conditioning]:
+    """`given` as a list; a MixError for sources that are no batch of 1, or lack what the first one has."""
+    sources = sequence("sources", given, "a sequence of Conditioning")
+    for index, source in enumerate(sources):
+        if not isinstance(source, Conditioning):
+            raise MixError(f"sources[{index}]: {shown(source)}; give a Conditioning.")
     first = sources[0]
     for index, source in enumerate(sources):
         where = f"sources[{index}]"
@@ -147,12 +176,27 @@ def _refuse_unlike(sources: Sequence[Conditioning]) -> None:
         odd = sorted((source.extra.keys() ^ first.extra.keys()) - {MASK})
         if odd:
             raise MixError(f'{where}: extra["{odd[0]}"] is in one of this and sources[0] only; give it in all or none.')
+    return sources
+
+
+def _mixed_extra(
+    sources: list[Conditioning], table: Tensor, how: str, policy: str, empty: Conditioning | None
+) -> tuple[dict[str, Any], set[str]]:
+    """The mix of every key but the mask, and the keys of those values that all sources share."""
+    extra: dict[str, Any] = {}
+    shared = set()
+    for key in (key for key in sources[0].extra if key != MASK):
+        values = [source.extra[key] for source in sources]
+        if all(same(values[0], value) for value in values[1:]):
+            shared.add(key)
+            extra[key] = values[0]
+        else:
+            extra[key] = _mixed_key(key, values, table, how, policy, empty)
+    return extra, shared
 
 
 def _mixed_key(key: str, values: list[Any], table: Tensor, how: str, policy: str, empty: Conditioning | None) -> Any:
-    """The mix of one key of `extra` that all sources have."""
-    if all(same(values[0], value) for value in values[1:]):
-        return values[0]
+    """The mix of one key of `extra` that all sources have, each with a value of its own."""
     what = f'extra["{key}"]'
     if key in TOKEN_AXES and all(isinstance(value, Tensor) for value in values):
         padding = empty.extra.get(key) if empty else None
@@ -204,15 +248,16 @@ def _masks(
     if not given and not added_zeros:
         return None
     device = sources[0].tokens.device
-    like = given[0] if given else torch.ones(1, 1, dtype=torch.long, device=device)
+    like = next((mask for mask in given if isinstance(mask, Tensor)), torch.ones(1, 1, dtype=torch.long, device=device))
     masks = []
     for index, (source, count) in enumerate(zip(sources, counts, strict=True)):
         mask = source.extra.get(MASK)
         mask = like.new_ones(1, count) if mask is None else mask
-        if mask.shape != (1, count) or mask.dtype != like.dtype:
+        if not isinstance(mask, Tensor) or mask.shape != (1, count) or mask.dtype != like.dtype:
+            found = f"{mask.dtype} {size(mask.shape)}" if isinstance(mask, Tensor) else shown(mask)
             raise MixError(
-                f'sources[{index}]: extra["{MASK}"] is {mask.dtype} {size(mask.shape)}; give {like.dtype}'
-                f" {size((1, count))}, one value for each token."
+                f'sources[{index}]: extra["{MASK}"] is {found}; give {like.dtype} {size((1, count))}, one value'
+                " for each token."
             )
         masks.append(mask)
     padding = None

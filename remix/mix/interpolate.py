@@ -8,14 +8,15 @@ import torch
 from torch import Tensor
 
 from remix.errors import MixError
+from remix.mix.kinds import floating, numbers
 from remix.mix.names import known, size
 from remix.mix.product import in_range, product
-from remix.mix.sources import largest_magnitude, stacked_sources, weight_table
+from remix.mix.sources import Sources, largest_magnitude, merged, sources_of, weight_table
 from remix.mix.spherical import HALF_TURN, angles_between, arc, half_turn, perpendicular, unit_rows
 from remix.mix.weights import lerp_factors, noise_factors, slerp_factors
 
-# No rule makes a mix longer than its longest source by more than this.
-MOST_GROWTH = 1e4
+# No rule makes an element of a mix larger than the largest of its sources by more than this.
+MOST_GROWTH = 1e6
 
 HOWS = {"lerp": lerp_factors, "slerp": slerp_factors, "noise": noise_factors}
 
@@ -42,11 +43,13 @@ def slerp(a: Tensor, b: Tensor, t: float | Tensor) -> Tensor:
 
     Shapes, `t`, ends and dtypes are those of `lerp`. Ends of one length keep that length on the way.
     Source: Shoemake 1985, the factors sin((1-t)θ)/sin θ and sin(tθ)/sin θ applied to `a` and `b` as
-    they are. Every input has an answer: equal or nearly equal ends and an end of zeros are mixed
-    straight; opposite ends (within 1e-4 of a half turn) turn through a perpendicular chosen by the
-    ends alone while the length travels straight; a vector of one element has no perpendicular and
-    is mixed straight. An element that the arc takes beyond the largest number of `a`'s dtype is that
-    number.
+    they are. Every finite input has an answer: equal ends stay what they are, bit for bit; nearly
+    equal ends and an end of zeros are mixed straight; opposite ends (within 1e-4 of a half turn) turn
+    through a perpendicular chosen by the ends alone while the length travels straight; a vector of
+    one element has no perpendicular and is mixed straight. Of ends of unlike length within 0.02 of a
+    half turn the formula goes wild, where float32 has lost it, and is bounded (see `arc`). An element
+    that the arc takes beyond the largest number of `a`'s dtype is that number.
+    MixError for an end with inf or NaN, at any `t` but 0 and 1.
 
     >>> slerp(torch.tensor([[1.0, 0.0]]), torch.tensor([[0.0, 1.0]]), 0.5)
     tensor([[0.7071, 0.7071]])
@@ -57,8 +60,12 @@ def slerp(a: Tensor, b: Tensor, t: float | Tensor) -> Tensor:
         return lerp(a, b, t)
     units_a, length_a = unit_rows(rows_a)
     units_b, length_b = unit_rows(rows_b)
+    _refuse_infinite(length_a, length_b, along)
     angle = angles_between(units_a, units_b)
     from_a, from_b = arc(angle, length_a, length_b, along, torch.finfo(rows_a.dtype).eps)
+    if not angle.all():
+        equal = (angle == 0) & (rows_a == rows_b).all(dim=1).cpu()
+        from_a, from_b = torch.where(equal, 1, from_a), torch.where(equal, 0, from_b)
     opposite = (angle > HALF_TURN) & (length_a > 0) & (length_b > 0)
     if not opposite.any():
         mixed = _column(from_a, rows_a) * rows_a + _column(from_b, rows_b) * rows_b
@@ -82,8 +89,8 @@ def mix(
     """All frames of a batch, [F, ...], from `sources` [S, ...] and `weights` [F, S], by a matrix product.
 
     `sources` is a tensor [S, ...] or a sequence of S tensors, [1, ...] or [...] each. Every row of
-    `weights` is 0 or more and sums to 1 within 1e-6. A frame with one source is that source, bit for
-    bit. `how` decides the others:
+    `weights` is 0 or more and sums to 1 within 1e-6. Sources that are equal bit for bit count as one,
+    and a frame with one source is that source, bit for bit. `how` decides the others:
 
     - "lerp": the weighted sum.
     - "slerp": two sources by `slerp`; more by the weighted sum, rescaled to the weighted mean length.
@@ -100,47 +107,49 @@ def mix(
             [3., 2.]])
     """
     factors_of = HOWS[known(how, HOWS, "how")]
-    stacked = stacked_sources(sources)
-    table = weight_table(weights, len(stacked))
-    result = _result(stacked, len(table), out)
-    used = (table > 0).any(dim=0).nonzero().squeeze(1)
-    if len(used) < len(stacked):
-        stacked, table = stacked[used.to(stacked.device)], table[:, used]
+    given = sources_of(sources)
+    table = weight_table(weights, len(given))
+    result = result_of(given, len(table), out)
     if not result.numel():
         return result
-    narrow = stacked.reshape(len(stacked), -1)
+    used = (table > 0).any(dim=0).nonzero().squeeze(1).tolist()
+    if len(used) < len(given):
+        given, table = given.only(used), table[:, used]
+    largest = largest_magnitude(given, used)
+    given, table = merged(given, table)
     flat = result.view(len(table), -1)
-    rows = narrow if narrow.dtype == torch.float64 else narrow.float()
-    largest = largest_magnitude(rows, used)
     alone = (table > 0).sum(dim=1) == 1
     if not alone.all():
-        product(*factors_of(table, rows), flat)
-        if largest > torch.finfo(rows.dtype).max / MOST_GROWTH:
+        product(*factors_of(table, given), flat)
+        if flat.dtype == given.wide and largest > torch.finfo(given.wide).max / MOST_GROWTH:
             in_range(flat, flat.dtype)
     for source in table[alone].sum(dim=0).nonzero().squeeze(1).tolist():
         frames = (alone & (table[:, source] > 0)).nonzero().squeeze(1)
-        flat[frames.to(flat.device)] = narrow[source].to(flat.dtype)
+        row = given.rows[source]
+        if row.dtype != flat.dtype:
+            row = in_range(row.to(given.wide, copy=True), flat.dtype).to(flat.dtype)
+        flat[frames.to(flat.device)] = row
     return result
 
 
-def _result(stacked: Tensor, frames: int, out: Tensor | None) -> Tensor:
-    shape = (frames, *stacked.shape[1:])
+def result_of(sources: Sources, frames: int, out: Tensor | None) -> Tensor:
+    """Where `frames` mixes of `sources` go: the front of `out`, checked, or a new tensor."""
+    shape = (frames, *sources.shape)
     if out is None:
-        return torch.empty(shape, dtype=stacked.dtype, device=stacked.device)
-    if out.ndim != stacked.ndim or out.shape[1:] != stacked.shape[1:] or len(out) < frames:
+        return torch.empty(shape, dtype=sources.dtype, device=sources.device)
+    floating("out", out)
+    if out.ndim != len(shape) or out.shape[1:] != shape[1:] or len(out) < frames:
         raise MixError(f"out: {size(out.shape)} cannot hold {size(shape)}; give a buffer of at least that size.")
-    if not out.is_floating_point() or out.device != stacked.device or not out.is_contiguous():
-        raise MixError(
-            f"out: a {out.dtype} buffer on {out.device}; give a contiguous floating point one on {stacked.device}."
-        )
-    if out.untyped_storage().data_ptr() == stacked.untyped_storage().data_ptr():
+    if out.device != sources.device or not out.is_contiguous():
+        raise MixError(f"out: a buffer on {out.device}; give a contiguous one on {sources.device}.")
+    if any(out.untyped_storage().data_ptr() == row.untyped_storage().data_ptr() for row in sources.rows):
         raise MixError("out: it shares its memory with a source, which would be overwritten; give another buffer.")
     return out[:frames]
 
 
 def _along(t: float | Tensor) -> Tensor:
     """`t` as float64 [B or 1] on the CPU."""
-    along = torch.as_tensor(t, dtype=torch.float64, device="cpu").detach()
+    along = numbers("t", t, "one number, or a tensor [batch]")
     if along.ndim > 1:
         raise MixError(f"t: {size(along.shape)}; give one number, or a tensor [batch].")
     along = along.reshape(-1)
@@ -151,8 +160,8 @@ def _along(t: float | Tensor) -> Tensor:
 
 def _rows(a: Tensor, b: Tensor, along: Tensor) -> tuple[Tensor, Tensor]:
     """Both ends as rows [B or 1, D] of the dtype to compute in, once they are known to fit."""
-    if not (a.is_floating_point() and b.is_floating_point()):
-        raise MixError(f"a is {a.dtype} and b is {b.dtype}; convert both to floating point with .float().")
+    floating("a", a)
+    floating("b", b)
     if a.device != b.device:
         raise MixError(f"a is on {a.device} and b on {b.device}; move one of them with .to().")
     fits = a.ndim > 0 and b.ndim > 0 and a.shape[1:] == b.shape[1:]
@@ -165,6 +174,14 @@ def _rows(a: Tensor, b: Tensor, along: Tensor) -> tuple[Tensor, Tensor]:
     wide = torch.float64 if torch.float64 in (a.dtype, b.dtype) else torch.float32
     width = a.shape[1:].numel()
     return a.reshape(len(a), width).to(wide), b.reshape(len(b), width).to(wide)
+
+
+def _refuse_infinite(length_a: Tensor, length_b: Tensor, along: Tensor) -> None:
+    """Raise a MixError for ends without a length, save where one of the ends is all that is asked for."""
+    between = (along != 0) & (along != 1)
+    for name, length in (("a", length_a), ("b", length_b)):
+        if (between & ~torch.isfinite(length)).any():
+            raise MixError(f"{name}: it holds inf or NaN, which would spread over the whole sample; make it again.")
 
 
 def _column(factors: Tensor, like: Tensor) -> Tensor:

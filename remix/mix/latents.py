@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import zip_longest
 from typing import Any
 
 import torch
@@ -12,7 +13,9 @@ from remix.errors import MixError
 from remix.mix.channels import matched_to_mix
 from remix.mix.conditioning import same
 from remix.mix.interpolate import mix
+from remix.mix.kinds import floating, sequence, shown
 from remix.mix.names import size
+from remix.mix.sources import weight_table
 
 # Ranks of a latent batch: audio [B, C, L], picture [B, C, H, W], video [B, C, T, H, W].
 RANKS = (3, 4, 5)
@@ -37,10 +40,14 @@ def mix_latents(
     sources (see `matched_to_mix`), which keeps colours from fading half-way.
     MixError names both shapes where sizes differ: latents are never resized here.
     """
-    if not isinstance(sources, Tensor) and any(_is_nested(source) for source in sources):
-        if out is not None:
-            raise MixError("out: nested latents have no single buffer; leave it out.")
-        return _mix_nested(list(sources), weights, how, adain)
+    if not isinstance(adain, bool):
+        raise MixError(f"adain: {shown(adain)}; give True or False.")
+    if not isinstance(sources, Tensor):
+        sources = sequence("sources", sources, "a batch of latents, or a sequence of them")
+        if any(_is_nested(source) for source in sources):
+            if out is not None:
+                raise MixError("out: nested latents have no single buffer; leave it out.")
+            return _mix_nested(sources, weights, how, adain)
     _refuse_shapes(sources)
     mixed = mix(sources, weights, how=how, out=out)
     return matched_to_mix(mixed, sources, weights, out=mixed) if adain else mixed
@@ -56,36 +63,47 @@ def mix_comfy_latents(
     """A ComfyUI LATENT of F frames from S of them with a batch of 1 each, and `weights` [F, S].
 
     `samples` goes through `mix_latents`. `noise_mask` is mixed by lerp, a source without one being
-    noised everywhere (ones). `batch_index`, which says what noise an item gets, is kept and repeated
-    for each frame if it is the same in all sources; that and every other key are refused by name
-    (MixError) where they differ.
+    noised everywhere (ones); masks are [H, W] or [1, ...], several of them the times of a video.
+    Nested latents have nested masks, part by part; a mask that is not nested, or has fewer parts,
+    leaves the other parts noised everywhere, as ComfyUI reads it. `batch_index`, which says what
+    noise an item gets, is kept and repeated for each frame if it is the same in all sources; that
+    and every other key are refused by name (MixError) where they differ.
     """
-    if not len(sources):
-        raise MixError("sources: there are none; give at least one latent.")
+    sources = _with_samples(sources)
+    table = weight_table(weights, len(sources))
     mixed: dict[str, Any] = {}
     for key in dict.fromkeys(key for source in sources for key in source):
         values = [source.get(key) for source in sources]
         if key == "samples":
-            mixed[key] = mix_latents(values, weights, how=how, adain=adain)
+            mixed[key] = mix_latents(values, table, how=how, adain=adain)
         elif key == "noise_mask":
-            mixed[key] = _mixed_masks(values, weights)
+            mixed[key] = _mixed_masks(values, table, sources[0]["samples"])
         elif all(same(values[0], value) for value in values):
             mixed[key] = values[0]
         else:
             raise MixError(
                 f'"{key}" differs between the latents and cannot be mixed; give all of them the same, or remove it.'
             )
-    if "samples" not in mixed:
-        raise MixError('"samples" is missing; give ComfyUI latents, {"samples": tensor}.')
     if mixed.get("batch_index") is not None:
-        mixed["batch_index"] = list(mixed["batch_index"]) * len(weights)
+        indices = sequence('"batch_index"', mixed["batch_index"], "the list of whole numbers that ComfyUI made")
+        mixed["batch_index"] = indices * len(table)
     return mixed
+
+
+def _with_samples(given: Any) -> list[Mapping[str, Any]]:
+    sources = sequence("sources", given, 'a sequence of ComfyUI latents, {"samples": tensor}')
+    for index, source in enumerate(sources):
+        if not isinstance(source, Mapping):
+            raise MixError(f'sources[{index}]: {shown(source)}; give a ComfyUI latent, {{"samples": tensor}}.')
+        if source.get("samples") is None:
+            raise MixError(f'sources[{index}]: "samples" is missing; give a ComfyUI latent, {{"samples": tensor}}.')
+    return sources
 
 
 def _refuse_shapes(sources: Tensor | Sequence[Tensor]) -> None:
     parts = [sources] if isinstance(sources, Tensor) else sources
     for index, part in enumerate(parts):
-        if part.ndim not in RANKS:
+        if floating(f"sources[{index}]", part).ndim not in RANKS:
             raise MixError(
                 f"sources[{index}]: {size(part.shape)} is no latent; give [B, C, L], [B, C, H, W] or [B, C, T, H, W]."
             )
@@ -116,11 +134,35 @@ def _mix_part(index: int, sources: Sequence[Tensor], weights: Any, how: str, ada
         raise MixError(f"part {index}: {error}") from error
 
 
-def _mixed_masks(masks: list[Tensor | None], weights: Any) -> Tensor | None:
-    like = next((mask for mask in masks if mask is not None), None)
+def _mixed_masks(masks: list[Any], table: Tensor, samples: Any) -> Any:
+    """The mix of the masks of all sources, nested where one of them is; None where there is none."""
+    nested = next((mask for mask in masks if _is_nested(mask)), None)
+    ranks = [part.ndim for part in (samples.unbind() if _is_nested(samples) else [samples])]
+    columns = zip_longest(*(list(mask.unbind()) if _is_nested(mask) else [mask] for mask in masks))
+    # Beyond the parts of the samples there is nothing to mask.
+    mixed = [_mixed_mask(column, table, rank) for column, rank in zip(columns, ranks, strict=False)]
+    return mixed[0] if nested is None else type(nested)(mixed)
+
+
+def _mixed_mask(masks: Sequence[Any], table: Tensor, rank: int) -> Tensor | None:
+    given = [None if mask is None else _batched(mask, rank) for mask in masks]
+    like = next((mask for mask in given if mask is not None), None)
     if like is None:
         return None
     try:
-        return mix([torch.ones_like(like) if mask is None else mask for mask in masks], weights)
+        return mix([torch.ones_like(like) if mask is None else mask for mask in given], table)
     except MixError as error:
         raise MixError(f'"noise_mask": {error}') from error
+
+
+def _batched(mask: Any, rank: int) -> Tensor:
+    """The mask of one latent as a batch of 1, of the latent's rank for pictures and video.
+
+    ComfyUI takes several masks of a picture for a batch, and several of a video for its times.
+    """
+    floating('"noise_mask"', mask)
+    if rank in (4, 5) and 2 <= mask.ndim < rank:
+        mask = mask.reshape(*((1, 1, -1) if rank == 5 else (-1, 1)), *mask.shape[-2:])
+    if mask.ndim < 2 or len(mask) != 1:
+        raise MixError(f'"noise_mask": {size(mask.shape)}; give each latent a mask of its own, [H, W] or [1, ...].')
+    return mask

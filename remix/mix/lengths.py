@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from remix.errors import MixError
+from remix.mix.names import size
 
 POLICIES = ("tile", "empty", "zero", "equal", "trim")
 
@@ -74,6 +76,11 @@ def aligned(
     fewest: int = 1,
 ) -> list[Tensor]:
     """`parts` with one number of rows on `axis`, by `policy` (docs/mixing.md tells what each does)."""
+    for index, part in enumerate(parts):
+        if part.ndim != parts[0].ndim or part.ndim <= axis:
+            raise MixError(
+                f"{what}: {size(part.shape)} in sources[{index}] has no rows on axis {axis}; give it as encoded."
+            )
     counts = [part.shape[axis] for part in parts]
     if len(set(counts)) == 1:
         return list(parts)
@@ -88,9 +95,21 @@ def aligned(
                 f"{what}: {_listed(counts)} rows;{_below(counts, fewest)} give empty=, the encoder's own"
                 ' conditioning of "", to pad the shorter ones with, or choose another policy by lengths=.'
             )
-        if empty.ndim != parts[0].ndim or not empty.shape[axis]:
-            raise MixError(f"empty: {what} of shape {tuple(empty.shape)} has no rows to pad with.")
+        if not _can_pad(empty, parts[0], axis):
+            shape = size(empty.shape) if isinstance(empty, Tensor) else type(empty).__name__
+            raise MixError(
+                f"empty: {what} of {shape} has no rows to pad with that fit {size(parts[0].shape)}; give the same"
+                ' encoder\'s conditioning of "".'
+            )
     return [resized(part, axis, length, empty if policy == "empty" else None) for part in parts]
+
+
+def _can_pad(empty: Any, part: Tensor, axis: int) -> bool:
+    """Whether `empty` has rows, and they are as wide as those of `part`."""
+    if not isinstance(empty, Tensor) or empty.ndim != part.ndim or not empty.shape[axis]:
+        return False
+    leading = zip(empty.shape[:axis], part.shape[:axis], strict=True)
+    return all(own in (1, other) for own, other in leading) and empty.shape[axis + 1 :] == part.shape[axis + 1 :]
 
 
 def _listed(counts: Sequence[int]) -> str:

@@ -7,25 +7,35 @@ from torch import Tensor
 from torch.nn import functional
 
 from remix.errors import MixError
+from remix.mix.kinds import floating
 from remix.mix.names import size
+
+# Masks that were sharpened, added up or resized by a cubic leave 0 to 1 by less than this; those of
+# 8 bits go on to 255, and cutting them off would make a hard mask of a soft one.
+OVERSHOOT = 1.0
 
 
 def masked(a: Tensor, b: Tensor, mask: Tensor) -> Tensor:
     """`a` where `mask` is 0, `b` where it is 1 (bit for bit), and their lerp in between.
 
     `a` and `b` are [B, C, H, W] or [B, C, T, H, W] of one shape (a batch of 1 meets any). `mask` is
-    [B or 1, 1, h, w] for both, or [B or 1, 1, T, h, w] with a mask for each time; values are 0 to 1.
+    [h, w] or [B or 1, 1, h, w], for video also [B or 1, 1, T, h, w]. Three axes are those of
+    ComfyUI's MASK: [B or 1, h, w] for pictures, [T or 1, h, w] for video, whose masks are its times.
     A mask of another height and width is resized bilinearly (half-pixel centres), as the hosts
-    resize their noise masks. Computes in float32; the result has `a`'s dtype.
+    resize their noise masks; values are cut off at 0 and 1, and MixError refuses those beyond -1 and
+    2. Computes in float32; the result has `a`'s dtype.
     """
-    _refuse_unlike(a, b, mask)
+    for name, given in (("a", a), ("b", b), ("mask", mask)):
+        floating(name, given)
+    _refuse_unlike(a, b)
+    mask = _with_axes(mask, a)
     batches = {n for n in (len(a), len(b), len(mask)) if n != 1}
     if len(batches) > 1:
         raise MixError(
             f"mask: batches of {len(a)}, {len(b)} and {len(mask)}; only a batch of 1 may meet another batch."
         )
     wide = torch.float64 if torch.float64 in (a.dtype, b.dtype) else torch.float32
-    t = resized_mask(mask.to(device=a.device, dtype=wide), a.shape)
+    t = resized_mask(mask.to(device=a.device, dtype=wide), a.shape).clamp(0, 1)
     mixed = ((1 - t) * a.to(wide) + t * b.to(wide)).to(a.dtype)
     return torch.where(t == 0, a, torch.where(t == 1, b.to(a.dtype), mixed))
 
@@ -40,14 +50,24 @@ def resized_mask(mask: Tensor, latent: torch.Size) -> Tensor:
     return mask.unsqueeze(2) if mask.ndim < len(latent) else mask
 
 
-def _refuse_unlike(a: Tensor, b: Tensor, mask: Tensor) -> None:
+def _refuse_unlike(a: Tensor, b: Tensor) -> None:
     if a.ndim not in (4, 5) or a.shape[1:] != b.shape[1:] or a.ndim != b.ndim:
         raise MixError(f"a is {size(a.shape)} and b {size(b.shape)}; give one shape, [B, C, H, W] or [B, C, T, H, W].")
-    if not (a.is_floating_point() and b.is_floating_point() and mask.is_floating_point()):
-        raise MixError(f"a is {a.dtype}, b {b.dtype} and mask {mask.dtype}; convert them with .float().")
-    if mask.ndim not in (4, a.ndim) or mask.shape[1] != 1:
-        raise MixError(f"mask: {size(mask.shape)} does not fit {size(a.shape)}; give [B or 1, 1, h, w].")
-    if mask.ndim == 5 and mask.shape[2] not in (1, a.shape[2]):
-        raise MixError(f"mask: {mask.shape[2]} times, and the latent has {a.shape[2]}; give one mask, or one for each.")
-    if not bool(((mask >= 0) & (mask <= 1)).all()):
-        raise MixError("mask: values outside 0 to 1; divide by 255 if it came from 8-bit grey.")
+    if a.device != b.device:
+        raise MixError(f"a is on {a.device} and b on {b.device}; move one of them with .to().")
+
+
+def _with_axes(mask: Tensor, latent: Tensor) -> Tensor:
+    """`mask` as [B or 1, 1, h, w] or [B or 1, 1, T, h, w], once it is known to fit `latent`."""
+    given = size(mask.shape)
+    if mask.ndim in (2, 3) and mask.numel():
+        mask = mask.reshape(*((1, 1, -1) if latent.ndim == 5 else (-1, 1)), *mask.shape[-2:])
+    if mask.ndim not in (4, latent.ndim) or mask.shape[1] != 1 or not mask.numel():
+        raise MixError(f"mask: {given} does not fit {size(latent.shape)}; give [h, w] or [B or 1, 1, h, w].")
+    if mask.ndim == 5 and mask.shape[2] not in (1, latent.shape[2]):
+        raise MixError(
+            f"mask: {mask.shape[2]} times, and the latent has {latent.shape[2]}; give one mask, or one for each."
+        )
+    if not bool(((mask >= -OVERSHOOT) & (mask <= 1 + OVERSHOOT)).all()):
+        raise MixError("mask: values far outside 0 to 1, or NaN; divide by 255 if it came from 8-bit grey.")
+    return mask

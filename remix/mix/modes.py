@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from remix.errors import MixError
+from remix.mix.kinds import floating, numbers, shown
 from remix.mix.names import known, size
 
 
@@ -148,7 +149,8 @@ def blend(
     >>> blend(torch.tensor([[0.5]]), torch.tensor([[0.5]]), "multiply")
     tensor([[0.2500]])
     """
-    name = known("_".join(mode.lower().replace("-", " ").split()), BLEND_MODES, "mode")
+    wanted = "_".join(mode.lower().replace("-", " ").split()) if isinstance(mode, str) else mode
+    name = known(wanted, BLEND_MODES, "mode")
     _refuse_unlike(base, top, name, channels)
     wide = torch.float64 if torch.float64 in (base.dtype, top.dtype) else torch.float32
     under, over = torch.broadcast_tensors(base.to(wide), top.to(wide))
@@ -163,16 +165,18 @@ def blend(
 
 
 def _refuse_unlike(base: Tensor, top: Tensor, mode: str, channels: int) -> None:
+    for name, picture in (("base", base), ("top", top)):
+        floating(name, picture, ".float() / 255")
     fits = base.ndim > 0 and base.ndim == top.ndim and base.shape[1:] == top.shape[1:]
     if not fits or (len(base) != len(top) and 1 not in (len(base), len(top))):
         raise MixError(f"base is {size(base.shape)} and top {size(top.shape)}; give pictures of one shape, [B, ...].")
     if base.device != top.device:
         raise MixError(f"base is on {base.device} and top on {top.device}; move one of them with .to().")
     for name, picture in (("base", base), ("top", top)):
-        if not picture.is_floating_point():
-            raise MixError(f"{name}: {picture.dtype}; convert it by .float() / 255.")
         if not bool(((picture >= 0) & (picture <= 1)).all()):
             raise MixError(f"{name}: values outside 0 to 1; bring them there with .clamp(0, 1).")
+    if isinstance(channels, bool) or not isinstance(channels, int):
+        raise MixError(f"channels: {shown(channels)} is not an axis; give a whole number.")
     axes = range(-base.ndim, base.ndim)
     if mode in NON_SEPARABLE and (channels not in axes or base.shape[channels] != 3):
         raise MixError(
@@ -182,9 +186,9 @@ def _refuse_unlike(base: Tensor, top: Tensor, mode: str, channels: int) -> None:
 
 
 def _opacity(opacity: float | Tensor, like: Tensor) -> Tensor:
-    t = torch.as_tensor(opacity, dtype=like.dtype, device=like.device).detach()
+    t = numbers("opacity", opacity, "a number from 0 to 1, or one for each picture")
     if t.ndim > 1 or (t.ndim == 1 and len(t) not in (1, len(like))):
         raise MixError(f"opacity: {size(t.shape)}; give one number, or one for each of {len(like)} picture(s).")
     if not bool(((t >= 0) & (t <= 1)).all()):
-        raise MixError(f"opacity: {opacity} is outside 0 to 1.")
-    return t.reshape(-1, *(1,) * (like.ndim - 1))
+        raise MixError(f"opacity: {opacity} is outside 0 to 1; give a number from 0 to 1.")
+    return t.to(like).reshape(-1, *(1,) * (like.ndim - 1))

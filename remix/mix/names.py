@@ -6,6 +6,7 @@ import difflib
 from collections.abc import Iterable
 
 from remix.errors import MixError
+from remix.mix.kinds import shown
 
 
 def known(name: str, names: Iterable[str], what: str) -> str:
@@ -16,11 +17,11 @@ def known(name: str, names: Iterable[str], what: str) -> str:
     remix.errors.MixError: how: 'slrep' is not known; did you mean 'slerp'? Known: lerp, slerp.
     """
     choices = tuple(names)
-    if name in choices:
+    if isinstance(name, str) and name in choices:
         return name
-    near = difflib.get_close_matches(str(name), choices, n=1)
+    near = difflib.get_close_matches(name, choices, n=1) if isinstance(name, str) else []
     hint = f"did you mean {near[0]!r}? " if near else ""
-    raise MixError(f"{what}: {name!r} is not known; {hint}Known: {', '.join(choices)}.")
+    raise MixError(f"{what}: {shown(name)} is not known; {hint}Known: {', '.join(choices)}.")
 
 
 def size(shape: Iterable[int]) -> str:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from operator import index as whole
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from remix.errors import MixError
-from remix.mix.interpolate import mix
+from remix.mix.interpolate import mix, result_of
+from remix.mix.kinds import numbers, sequence, shown
 from remix.mix.names import size
 from remix.mix.product import product
+from remix.mix.sources import sources_of
 
 LARGEST_SEED = 2**64 - 1
 
@@ -60,9 +63,9 @@ def noise_on_circle(
             f"seed_b: {seed_b} has the same noise as seed_a, {seed_a}, which makes a line and no circle; give"
             " another seed."
         )
-    at = torch.as_tensor(turns, dtype=torch.float64, device="cpu").detach()
+    at = numbers("turns", turns, "one turn for each frame")
     if at.ndim != 1 or not torch.isfinite(at).all():
-        raise MixError(f"turns: {turns} is not a list of numbers; give one turn for each frame.")
+        raise MixError(f"turns: {size(at.shape)}, or not finite; give a list with one turn for each frame.")
     # Whole quarters are counted apart, so that cos and sin are exact there and every turn closes.
     quarters = torch.floor(at * 4)
     rest = (at * 4 - quarters) * (math.pi / 2)
@@ -71,9 +74,10 @@ def noise_on_circle(
     for quarter, pair in enumerate(((cosine, sine), (-sine, cosine), (-cosine, -sine), (sine, -cosine))):
         here = quarters.remainder(4) == quarter
         table[here] = torch.stack(pair, dim=1)[here]
-    ends = torch.cat([noise_of_seed(seed_a, shape), noise_of_seed(seed_b, shape)])
-    result = _buffer(out, len(at), ends.shape[1:])
-    product(table, ends.reshape(2, -1), result.view(len(at), -1))
+    ends = sources_of([noise_of_seed(seed_a, shape), noise_of_seed(seed_b, shape)])
+    result = result_of(ends, len(at), out)
+    if len(at):
+        product(table, ends, result.view(len(at), -1))
     return result
 
 
@@ -91,9 +95,8 @@ class StepNoise:
     """
 
     def __init__(self, mixes: Iterable[Any], shape: Sequence[int]) -> None:
-        merged = [_merged(index, one) for index, one in enumerate(mixes)]
-        if not merged:
-            raise MixError("mixes: there are none; give one mix of seeds for each frame.")
+        given = sequence("mixes", mixes, "a mix of seeds for each frame")
+        merged = [_merged(index, one) for index, one in enumerate(given)]
         # Sorted, so that a frame's sources meet in the same order whoever else is in the batch.
         seeds = sorted({seed for one in merged for seed in one})
         column = {seed: at for at, seed in enumerate(seeds)}
@@ -125,7 +128,9 @@ def _merged(index: int, one: Any) -> dict[int, float]:
     except (TypeError, ValueError) as error:
         if isinstance(error, MixError):
             raise
-        raise MixError(f"mixes[{index}]: {one!r} is not a list of (seed, weight).") from error
+        raise MixError(
+            f"mixes[{index}]: {shown(one)} is not a list of (seed, weight); give one such as [(7, 0.5), (8, 0.5)]."
+        ) from error
     if not merged:
         raise MixError(f"mixes[{index}]: it has no seed; give at least one (seed, weight).")
     return merged
@@ -133,7 +138,7 @@ def _merged(index: int, one: Any) -> dict[int, float]:
 
 def _seed(seed: Any, where: str) -> int:
     if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed <= LARGEST_SEED:
-        raise MixError(f"{where}: {seed!r} is not a seed; give a whole number from 0 to {LARGEST_SEED}.")
+        raise MixError(f"{where}: {shown(seed)} is not a seed; give a whole number from 0 to {LARGEST_SEED}.")
     return seed
 
 
@@ -142,15 +147,12 @@ def _generator(seed: int) -> torch.Generator:
 
 
 def _shape(shape: Sequence[int]) -> tuple[int, ...]:
-    sizes = tuple(int(n) for n in shape)
+    try:
+        sizes = tuple(map(whole, shape))
+    except TypeError as error:
+        raise MixError(
+            f"shape: {shown(shape)} is not a list of whole numbers; give one such as (4, 64, 64)."
+        ) from error
     if not sizes or min(sizes) < 1:
         raise MixError(f"shape: {size(sizes)}; give the shape of one latent, such as (4, 64, 64).")
     return sizes
-
-
-def _buffer(out: Tensor | None, frames: int, shape: torch.Size) -> Tensor:
-    if out is None:
-        return torch.empty(frames, *shape)
-    if out.shape[1:] != shape or len(out) < frames or not out.is_contiguous():
-        raise MixError(f"out: {size(out.shape)} cannot hold {size((frames, *shape))}; give a larger buffer.")
-    return out[:frames]

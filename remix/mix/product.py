@@ -5,71 +5,81 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from remix.mix.sources import Sources
+
 # On a CPU a product of many frames is limited by writing them, and eight rows at a time stay in the
 # cache until they are whole: 1.5 to 3 times as fast as one call for 240 frames. Library kernels for
 # fewer rows round differently, so blocks are never smaller and a frame is the same in any batch.
 BLOCK = 8
 
-# Half precision results are cast from a float32 strip of this many numbers, not from a whole copy.
-STRIP = 2**21
+# Numbers of rows and results at once. Where rows have to be gathered or widened, or results narrowed,
+# this is the size of the copies; else it is what a CPU's cache holds. Devices want few and large steps.
+STRIP, STRIP_OF_VIEWS, STRIP_OF_DEVICE, ALL = 2**17, 2**20, 2**21, 2**62
 
-# Columns that are widened to float64 at once, few enough for the cache.
-WIDENED = 2**14
+# Numbers that are widened to float64 at once, few enough for the cache.
+WIDENED = 2**15
 
 
-def product(weights: Tensor, rows: Tensor, out: Tensor) -> Tensor:
-    """`weights` [F, S] @ `rows` [S, D], written into `out` [F, D] and returned.
+def product(weights: Tensor, sources: Sources, out: Tensor) -> Tensor:
+    """`weights` [F, S] @ the rows of `sources` [S, D], written into `out` [F, D] and returned.
 
-    `weights` are float64 on the CPU, `rows` float32 or float64. Where `out` has another dtype, its
-    columns are computed strip by strip in that of `rows` and rounded once.
+    `weights` are float64 on the CPU. The columns are computed strip by strip: nothing as large as the
+    rows or the result is allocated, and what `out` cannot hold exactly is rounded once.
     """
-    weights = weights.to(device=rows.device, dtype=rows.dtype)
-    if out.dtype == rows.dtype:
-        return _fill(weights, rows, out)
+    weights = weights.to(device=sources.device, dtype=sources.wide)
+    cpu = sources.device.type == "cpu"
+    block = BLOCK if cpu and len(weights) >= BLOCK else len(weights)
+    as_it_is = sources.whole is not None and sources.dtype == sources.wide == out.dtype
+    most = (STRIP_OF_VIEWS if as_it_is else STRIP) if cpu else (ALL if as_it_is else STRIP_OF_DEVICE)
     # Whole vectors of 64 columns, so that no kernel sees the end of a row where there is none.
-    width = max(STRIP // max(len(weights), 1) // 64 * 64, 64)
-    for start in range(0, rows.shape[1], width):
-        strip = rows[:, start : start + width]
-        scratch = torch.empty(len(weights), strip.shape[1], dtype=rows.dtype, device=rows.device)
-        out[:, start : start + width] = in_range(_fill(weights, strip, scratch), out.dtype)
+    width = max(most // (block + len(sources)) // 64 * 64, 64)
+    for start in range(0, sources.width, width):
+        _fill(weights, sources.strip(start, start + width), out[:, start : start + width], block)
     return out
 
 
 def in_range(x: Tensor, dtype: torch.dtype) -> Tensor:
     """`x` within the numbers of `dtype`: an arc bulges, and half precision would make that infinite."""
-    largest = torch.finfo(dtype).max
+    largest = min(torch.finfo(dtype).max, torch.finfo(x.dtype).max)
     return x.clamp_(-largest, largest)
 
 
-def gram(rows: Tensor) -> Tensor:
-    """The dot products of all `rows` [S, D] with each other: [S, S] in float64 on the CPU.
+def gram(sources: Sources) -> Tensor:
+    """The dot products of all rows with each other: [S, S] in float64 on the CPU.
 
     Summed in float64: angles near a half turn need these digits, and whatever rounding depends on
     the number of rows stays far below float32, so that a frame is the same in any batch.
     """
     # The one kind of device without float64.
-    place = torch.device("cpu") if rows.device.type == "mps" else rows.device
-    total = torch.zeros(len(rows), len(rows), dtype=torch.float64, device=place)
-    for strip in rows.split(WIDENED, dim=1):
-        wide = strip.to(device=place, dtype=torch.float64)
+    place = torch.device("cpu") if sources.device.type == "mps" else sources.device
+    total = torch.zeros(len(sources), len(sources), dtype=torch.float64, device=place)
+    width = max(WIDENED // len(sources), 1)
+    for start in range(0, sources.width, width):
+        wide = sources.strip(start, start + width).to(device=place, dtype=torch.float64)
         total.addmm_(wide, wide.T)
     return total.cpu()
 
 
-def _fill(weights: Tensor, rows: Tensor, out: Tensor) -> Tensor:
-    frames = len(weights)
-    cpu = rows.device.type == "cpu"
-    if not _library_is_exact(rows) or (cpu and frames < BLOCK):
-        torch.mul(weights[:, :1], rows[:1], out=out)
-        for source in range(1, len(rows)):
-            out.addcmul_(weights[:, source : source + 1], rows[source : source + 1])
-        return out
-    # With `out` given, autocast leaves torch.mm alone; without, hosts would get half precision.
-    if not cpu:
+def _fill(weights: Tensor, rows: Tensor, out: Tensor, block: int) -> Tensor:
+    """`weights` @ `rows` into `out`, `block` frames at a time."""
+    by_library = _library_is_exact(rows) and (rows.device.type != "cpu" or block >= BLOCK)
+    scratch = None if out.dtype == rows.dtype else rows.new_empty(block, rows.shape[1])
+    for start in range(0, len(weights), block):
+        start = min(start, len(weights) - block)
+        part = out[start : start + block]
+        found = _multiply(weights[start : start + block], rows, part if scratch is None else scratch, by_library)
+        if scratch is not None:
+            part.copy_(in_range(found, out.dtype))
+    return out
+
+
+def _multiply(weights: Tensor, rows: Tensor, out: Tensor, by_library: bool) -> Tensor:
+    if by_library:
+        # With `out` given, autocast leaves torch.mm alone; without, hosts would get half precision.
         return torch.mm(weights, rows, out=out)
-    for start in range(0, frames, BLOCK):
-        start = min(start, frames - BLOCK)
-        torch.mm(weights[start : start + BLOCK], rows, out=out[start : start + BLOCK])
+    torch.mul(weights[:, :1], rows[:1], out=out)
+    for source in range(1, len(rows)):
+        out.addcmul_(weights[:, source : source + 1], rows[source : source + 1])
     return out
 
 

@@ -1,44 +1,102 @@
-"""What goes into a mix, checked: the sources as one tensor, the weights as one table."""
+"""What goes into a mix, checked: the sources as rows of one width, the weights as one table."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from remix.errors import MixError
+from remix.mix.kinds import floating, numbers, sequence
 from remix.mix.names import size
 
 # Weights that were once float32 sum to 1 within this.
 TOLERANCE = 1e-6
 
+# Numbers of each row that are compared before two rows are compared whole.
+SAMPLES = 64
 
-def stacked_sources(sources: Tensor | Sequence[Tensor]) -> Tensor:
-    """All `sources` as one tensor [S, ...].
+BITS = {2: torch.int16, 4: torch.int32, 8: torch.int64}
 
-    A tensor is taken as it is. In a sequence each source is [1, ...] (a batch of one, joined along
-    it) or [...] (stacked). Sources of unlike shape, dtype or device are a MixError.
+
+@dataclass(frozen=True)
+class Sources:
+    """S sources of one shape as rows [D], which are not copied: whoever works on them takes a strip at a time.
+
+    `whole` is the same rows as one tensor [S, D], where there is one already.
+    """
+
+    shape: torch.Size
+    rows: tuple[Tensor, ...]
+    whole: Tensor | None = None
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def width(self) -> int:
+        return self.shape.numel()
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return self.rows[0].dtype
+
+    @property
+    def device(self) -> torch.device:
+        return self.rows[0].device
+
+    @property
+    def wide(self) -> torch.dtype:
+        """The dtype to compute in."""
+        return torch.float64 if self.dtype == torch.float64 else torch.float32
+
+    def strip(self, start: int, stop: int) -> Tensor:
+        """The columns from `start` to `stop` of all rows, [S, stop - start], in the dtype to compute in."""
+        if self.whole is not None:
+            return self.whole[:, start:stop].to(self.wide)
+        return torch.stack([row[start:stop].to(self.wide) for row in self.rows])
+
+    def only(self, indices: Sequence[int]) -> Sources:
+        """The sources of these indices, themselves if that is all of them."""
+        if list(indices) == list(range(len(self))):
+            return self
+        return Sources(self.shape, tuple(self.rows[index] for index in indices))
+
+    def also(self, row: Tensor) -> Sources:
+        """These sources and one more row [D]."""
+        return Sources(self.shape, (*self.rows, row))
+
+
+def sources_of(sources: Any) -> Sources:
+    """All `sources` as rows.
+
+    A tensor is [S, ...]. In a sequence each source is [1, ...] (a batch of one) or [...]. Sources of
+    unlike shape, dtype or device are a MixError.
     """
     if isinstance(sources, Tensor):
-        stacked = sources
-        if not stacked.ndim or not len(stacked):
-            raise MixError(f"sources: a tensor of {size(stacked.shape)}; give [sources, ...], at least one.")
-    else:
-        stacked = _joined(list(sources))
-    if not stacked.is_floating_point():
-        raise MixError(f"sources: {stacked.dtype} cannot hold a mix; convert with .float().")
-    return stacked.detach()
-
-
-def _joined(parts: list[Tensor]) -> Tensor:
-    if not parts:
-        raise MixError("sources: there are none; give at least one.")
+        floating("sources", sources)
+        if not sources.ndim or not len(sources):
+            raise MixError(f"sources: a tensor of {size(sources.shape)}; give [sources, ...], at least one.")
+        return sources_of_rows(sources.detach().reshape(len(sources), sources.shape[1:].numel()), sources.shape[1:])
+    parts = _fitting(sequence("sources", sources, "a tensor [sources, ...] or a sequence of tensors"))
     first = parts[0]
+    shape = first.shape[1:] if first.ndim and first.shape[0] == 1 else first.shape
+    return Sources(shape, tuple(part.detach().reshape(-1) for part in parts))
+
+
+def sources_of_rows(rows: Tensor, shape: torch.Size | None = None) -> Sources:
+    """The rows of one tensor [S, D]."""
+    return Sources(rows.shape[1:] if shape is None else shape, tuple(rows.unbind()), rows)
+
+
+def _fitting(parts: list[Any]) -> list[Tensor]:
+    first = floating("sources[0]", parts[0])
     for index, part in enumerate(parts):
-        if not isinstance(part, Tensor):
-            raise MixError(f"sources[{index}]: {type(part).__name__} is not a tensor.")
+        floating(f"sources[{index}]", part)
         if part.shape != first.shape:
             raise MixError(
                 f"sources[{index}]: {size(part.shape)} does not match sources[0], {size(first.shape)};"
@@ -49,16 +107,12 @@ def _joined(parts: list[Tensor]) -> Tensor:
                 f"sources[{index}]: {part.dtype} on {part.device} does not match sources[0], {first.dtype} on"
                 f" {first.device}; convert one of them with .to()."
             )
-    batched = first.ndim > 0 and first.shape[0] == 1
-    return torch.cat(parts) if batched else torch.stack(parts)
+    return parts
 
 
-def weight_table(weights: Tensor | Sequence[Sequence[float]], sources: int) -> Tensor:
+def weight_table(weights: Any, sources: int) -> Tensor:
     """`weights` [F, S] as float64 on the CPU; every row is 0 or more and sums to 1."""
-    try:
-        table = torch.as_tensor(weights, dtype=torch.float64, device="cpu").detach()
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise MixError(f"weights: not a table of numbers ({error}); give [frames, sources].") from error
+    table = numbers("weights", weights, "a table of numbers, [frames, sources]")
     if table.ndim != 2 or table.shape[1] != sources:
         raise MixError(f"weights: {size(table.shape)}; give [frames, sources] with {sources} weight(s) for each frame.")
     wrong = (~torch.isfinite(table) | (table < 0)).nonzero()
@@ -75,15 +129,36 @@ def weight_table(weights: Tensor | Sequence[Sequence[float]], sources: int) -> T
     return table
 
 
-def largest_magnitude(rows: Tensor, used: Tensor) -> float:
-    """The largest magnitude in `rows`, whose sources' numbers are `used`; a MixError for inf and NaN."""
-    # One pass without a copy; the slow look for the source is for the error alone.
-    low, high = torch.aminmax(rows)
-    largest = max(-low.item(), high.item())
-    if not (math.isfinite(low.item()) and math.isfinite(high.item())):
-        row = (~torch.isfinite(rows)).any(dim=1).nonzero()[0]
+def largest_magnitude(sources: Sources, names: Sequence[int]) -> float:
+    """The largest magnitude in `sources`, whose numbers are `names`; a MixError for inf and NaN."""
+    # One pass, widened row by row, since torch 2.1 has no aminmax of float16 on the CPU; the slow look for
+    # the source is for the error alone.
+    parts = (sources.whole,) if sources.whole is not None and sources.dtype == sources.wide else sources.rows
+    ends = torch.stack([end for part in parts for end in torch.aminmax(part.to(sources.wide))]).abs().tolist()
+    if not all(map(math.isfinite, ends)):
+        odd = next(name for name, row in zip(names, sources.rows, strict=True) if not torch.isfinite(row).all())
         raise MixError(
-            f"sources[{int(used[row])}]: it holds inf or NaN, which would spread into every frame of the mix;"
+            f"sources[{odd}]: it holds inf or NaN, which would spread into every frame of the mix;"
             " make this source again, in float32 if it overflowed."
         )
-    return largest
+    return float(max(ends))
+
+
+def merged(sources: Sources, table: Tensor) -> tuple[Sources, Tensor]:
+    """`sources` without those that are an earlier one bit for bit, which takes over their weights [F, S]."""
+    # As whole numbers, since 0.0 == -0.0.
+    bits = [row.view(BITS[row.itemsize]) for row in sources.rows]
+    # Hardly ever are two equal in these and not in all: nothing long is read for nothing.
+    heads = torch.stack([row[:: max(sources.width // SAMPLES, 1)] for row in bits]).tolist()
+    keep: list[int] = []
+    place: list[int] = []
+    for index, row in enumerate(bits):
+        equal = (at for at, k in enumerate(keep) if heads[k] == heads[index] and torch.equal(bits[k], row))
+        at = next(equal, len(keep))
+        place.append(at)
+        if at == len(keep):
+            keep.append(index)
+    if len(keep) == len(sources):
+        return sources, table
+    columns = torch.zeros(len(table), len(keep), dtype=table.dtype)
+    return sources.only(keep), columns.index_add_(1, torch.tensor(place), table)

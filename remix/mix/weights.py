@@ -1,8 +1,8 @@
 """From the weights of a schedule to the factors of the matrix product.
 
-Each function takes a table of weights [F, S] (float64, rows sum to 1) and the sources as rows
-[S, D], and returns the factors [F, S + P] with the rows [S + P, D] that they belong to; P
-perpendicular rows are added where opposite sources are mixed.
+Each function takes a table of weights [F, S] (float64, rows sum to 1) and S sources, and returns the
+factors [F, S + P] with the S + P sources that they belong to; P perpendiculars are added where
+opposite sources are mixed.
 """
 
 from __future__ import annotations
@@ -11,77 +11,83 @@ import torch
 from torch import Tensor
 
 from remix.mix.product import gram
+from remix.mix.sources import Sources, sources_of_rows
 from remix.mix.spherical import HALF_TURN, arc, half_turn, perpendicular, unit_rows
 
 # A mix of many that cancels itself out is not enlarged beyond this factor.
 LARGEST_RESCALE = 1e3
 
 
-def lerp_factors(table: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
+def lerp_factors(table: Tensor, sources: Sources) -> tuple[Tensor, Sources]:
     """The weights themselves: a weighted sum."""
-    return table, rows
+    return table, sources
 
 
-def slerp_factors(table: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
+def slerp_factors(table: Tensor, sources: Sources) -> tuple[Tensor, Sources]:
     """Factors of the arc where a frame has two sources, else of a weighted sum of the weighted length.
 
     Three and more sources have no common arc: their weighted sum is rescaled to the weighted mean
     of their lengths, at most by LARGEST_RESCALE.
     """
-    if not _mixes(table).any():
-        return table, rows
-    cosines, lengths = _measured(rows)
+    cosines, lengths = _measured(sources)
+    return _with_arcs(_rescaled(table, cosines, lengths), table, sources, cosines, lengths)
+
+
+def _rescaled(table: Tensor, cosines: Tensor, lengths: Tensor) -> Tensor:
+    """The weights of a weighted sum of the weighted length; frames of two sources alone need none."""
+    if not ((table > 0).sum(dim=1) > 2).any():
+        return table
     shares = table * (lengths / lengths.max().clamp(min=torch.finfo(torch.float64).tiny))
     wanted = shares.sum(dim=1)
     reached = ((shares @ cosines) * shares).sum(dim=1).clamp(min=0).sqrt()
     reached = torch.maximum(reached, wanted / LARGEST_RESCALE)
     rescale = torch.where(wanted > 0, wanted / reached.masked_fill(wanted == 0, 1), 1)
-    return _with_arcs(table * rescale.unsqueeze(1), table, rows, cosines, lengths)
+    return table * rescale.unsqueeze(1)
 
 
-def noise_factors(table: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
+def noise_factors(table: Tensor, sources: Sources) -> tuple[Tensor, Sources]:
     """Factors of the arc where a frame has two sources, else the weights over the root of their squares.
 
     The variance of a sum of independent noises is the sum of the squared weights: divided by its
     root, unit variance is kept.
     """
-    if not _mixes(table).any():
-        return table, rows
-    cosines, lengths = _measured(rows)
+    cosines, lengths = _measured(sources)
     root = (table**2).sum(dim=1, keepdim=True).sqrt()
-    return _with_arcs(table / root, table, rows, cosines, lengths)
+    return _with_arcs(table / root, table, sources, cosines, lengths)
 
 
-def _mixes(table: Tensor) -> Tensor:
-    return (table > 0).sum(dim=1) > 1
-
-
-def _measured(rows: Tensor) -> tuple[Tensor, Tensor]:
-    """The cosines [S, S] and lengths [S] of `rows`, in float64 and safe for any finite rows."""
-    dots = gram(rows)
+def _measured(sources: Sources) -> tuple[Tensor, Tensor]:
+    """The cosines [S, S] and lengths [S] of `sources`, in float64 and safe for any finite numbers."""
+    dots = gram(sources)
     squares = dots.diagonal()
     # Squares that left the range of float64, and rows of zeros, are measured again with care.
     if bool((torch.isfinite(squares) & (squares > 1e-290)).all()):
         lengths = squares.sqrt()
         return (dots / lengths.unsqueeze(0) / lengths.unsqueeze(1)).clamp(-1, 1), lengths
-    units, lengths = unit_rows(rows)
-    return gram(units).clamp(-1, 1), lengths
+    units, lengths = unit_rows(sources.strip(0, sources.width))
+    return gram(sources_of_rows(units)).clamp(-1, 1), lengths
 
 
-def _with_arcs(factors: Tensor, table: Tensor, rows: Tensor, cosines: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+def _with_arcs(
+    factors: Tensor, table: Tensor, sources: Sources, cosines: Tensor, lengths: Tensor
+) -> tuple[Tensor, Sources]:
     """`factors` with those frames that have two sources replaced by the factors of the arc."""
-    frames = ((table > 0).sum(dim=1) == 2).nonzero().squeeze(1)
+    used = table > 0
+    frames = (used.sum(dim=1) == 2).nonzero().squeeze(1)
     if not len(frames):
-        return factors, rows
-    first, second = (table[frames] > 0).nonzero()[:, 1].reshape(-1, 2).T
-    t = table[frames, second] / (table[frames, first] + table[frames, second])
+        return factors, sources
+    first, second = used[frames].nonzero()[:, 1].reshape(-1, 2).T
+    weight_a, weight_b = table[frames, first], table[frames, second]
+    t = weight_b / (weight_a + weight_b)
     length_a, length_b = lengths[first], lengths[second]
     angle = torch.arccos(cosines[first, second])
-    if rows.shape[1] == 1:  # a single element has no perpendicular
+    if sources.width == 1:  # a single element has no perpendicular
         angle = torch.zeros_like(angle)
-    eps = torch.finfo(rows.dtype).eps
     factors = factors.clone()
-    factors[frames, first], factors[frames, second] = arc(angle, length_a, length_b, t, eps)
+    from_a, from_b = arc(angle, length_a, length_b, t, torch.finfo(sources.wide).eps)
+    factors[frames, first], factors[frames, second] = from_a, from_b
+    if not (angle > HALF_TURN).any():
+        return factors, sources
     opposite = (angle > HALF_TURN) & (length_a > 0) & (length_b > 0)
     for a, b in sorted(set(zip(first[opposite].tolist(), second[opposite].tolist(), strict=True))):
         here = (first == a) & (second == b)
@@ -89,12 +95,12 @@ def _with_arcs(factors: Tensor, table: Tensor, rows: Tensor, cosines: Tensor, le
         factors[frames[here], a], factors[frames[here], b] = turn_a, turn_b
         lift = torch.zeros(len(factors), 1, dtype=factors.dtype)
         lift[frames[here], 0] = turn_axis
-        factors, rows = torch.cat([factors, lift], dim=1), torch.cat([rows, _axis(rows[[a, b]])])
-    return factors, rows
+        factors, sources = torch.cat([factors, lift], dim=1), sources.also(_axis(sources.only([a, b])))
+    return factors, sources
 
 
-def _axis(ends: Tensor) -> Tensor:
-    """The perpendicular [1, D] through which two opposite `ends` [2, D] turn, the one that `slerp` takes."""
-    units, _ = unit_rows(ends)
+def _axis(ends: Sources) -> Tensor:
+    """The perpendicular [D] through which two opposite `ends` turn, the one that `slerp` takes."""
+    units, _ = unit_rows(ends.strip(0, ends.width))
     axis, _ = unit_rows(units[:1] - units[1:])
-    return perpendicular(axis)
+    return perpendicular(axis).squeeze(0)

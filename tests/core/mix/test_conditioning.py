@@ -12,6 +12,7 @@ from torch import Tensor
 
 from remix.errors import MixError
 from remix.mix import LAYOUTS, POLICIES, Conditioning, mix_conditioning, slerp
+from tests.core.mix.memory import Peak
 
 WALK = [[1.0, 0.0], [0.75, 0.25], [0.0, 1.0]]
 
@@ -64,6 +65,16 @@ def test_a_frame_is_the_same_in_any_batch(shares, how):
 def test_families_without_pooled_have_none():
     bare = [Conditioning(rows(seed, 1, 4, 8)) for seed in (1, 2)]
     assert mix_conditioning(bare, WALK, family="qwen_image").pooled is None
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
+def test_a_batch_of_frames_needs_its_result_and_one_source_at_most(dtype):
+    sources = [Conditioning(rows(k, 1, 77, 2048, dtype=dtype), rows(k, 1, 1280, dtype=dtype)) for k in range(6)]
+    weights = torch.full((8, 6), 1 / 6, dtype=torch.float64)
+    with Peak([x for source in sources for x in (source.tokens, source.pooled)]) as seen:
+        mixed = mix_conditioning(sources, weights, how="slerp", family="sdxl")
+    result = sum(x.untyped_storage().nbytes() for x in (mixed.tokens, mixed.pooled))
+    assert result < seen.most <= result + 1.1 * 77 * 2048 * 4
 
 
 # --- lengths
@@ -210,6 +221,30 @@ def test_what_only_python_understands_is_carried_over_if_equal():
     assert mixed.extra["control"]["steps"] == box["steps"]
 
 
+@pytest.mark.parametrize("frames", [1, 2, 3])
+def test_what_all_frames_share_is_not_cut_by_its_length(frames):
+    table, own = rows(1, 3, 5), [rows(seed, 1, 4, 2, 2) for seed in (2, 3)]
+    sources = [
+        prompt(seed, control_table=table, tables=[table], concat_latent_image=image, guidance=torch.tensor([3.5]))
+        for seed, image in enumerate(own)
+    ]
+    mixed = mix_conditioning(sources, WALK[:frames], family="wan")
+    for frame in range(frames):
+        one = mixed.at(frame)
+        assert one.extra["control_table"] is table
+        assert one.extra["tables"][0] is table
+        assert torch.equal(one.extra["guidance"], torch.tensor([3.5]))
+        assert torch.equal(one.extra["concat_latent_image"], mixed.extra["concat_latent_image"][frame : frame + 1])
+        assert torch.equal(one.at(0).extra["control_table"], table)
+
+
+def test_a_conditioning_says_itself_what_its_pictures_share():
+    guidance = torch.tensor([1.0, 2.0])
+    both = Conditioning(rows(1, 2, 4, 8), None, {"guidance": guidance, "ids": guidance}, shared={"ids"})
+    assert both.at(1).extra["guidance"] == 2.0
+    assert both.at(1).extra["ids"] is guidance
+
+
 # --- ComfyUI's form
 
 
@@ -235,6 +270,18 @@ def test_a_comfyui_entry_cannot_hold_numbers_that_differ():
     ("sources", "options", "words"),
     [
         ([], {}, "none"),
+        (prompt(1), {}, "sources: a Conditioning is no sequence"),
+        ([prompt(1), None], {}, r"sources\[1\]: None; give a Conditioning"),
+        ([prompt(1), prompt(2)], {"empty": "x"}, "empty: 'x'"),
+        ([prompt(1), prompt(2)], {"empty": Conditioning(rows(2, 2, 4, 8))}, "empty: a batch of 2"),
+        ([prompt(1), prompt(2)], {"family": None}, "family: None is not known"),
+        ([prompt(1), prompt(2, 5)], {"lengths": "empty", "empty": rows(3, 1, 4, 9)}, "empty: tokens of 1x4x9.*1x4x8"),
+        ([prompt(1, attention_mask=[1] * 4), prompt(2)], {}, r'sources\[0\]: extra\["attention_mask"\] is \[1'),
+        (
+            [prompt(seed, conditioning_llama3=rows(seed, 1, 4)) for seed in (1, 2)],
+            {},
+            r'extra\["conditioning_llama3"\]: 1x4 in sources\[0\] has no rows on axis 2',
+        ),
         ([prompt(1), prompt(2)], {"family": "sdlx"}, "'sdlx'.*'sdxl'"),
         ([prompt(1), prompt(2)], {"lengths": "tiel"}, "'tiel'.*'tile'"),
         ([prompt(1), prompt(2)], {"how": "noise"}, "'noise'.*lerp, slerp"),
@@ -268,6 +315,20 @@ def test_tensors_of_other_ranks_are_no_conditioning(tokens, pooled):
         Conditioning(torch.zeros(tokens), None if pooled is None else torch.zeros(pooled))
 
 
-def test_a_frame_that_is_not_there_is_refused():
-    with pytest.raises(MixError, match="frame 1: there are 1"):
-        prompt(1).at(1)
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: prompt(1).at(1), "frame 1: there are 1"),
+        (lambda: prompt(1).at("x"), "frame: 'x'"),
+        (lambda: Conditioning("x"), "tokens: 'x' is not a tensor"),
+        (lambda: Conditioning(torch.zeros(1, 4, 8).int()), r"tokens: torch.int32.*\.float\(\)"),
+        (lambda: Conditioning(torch.zeros(1, 4, 8), 5), "pooled: 5 is not a tensor"),
+        (lambda: Conditioning(torch.zeros(1, 4, 8), None, 5), "extra: 5; give a mapping"),
+        (lambda: Conditioning(torch.zeros(1, 4, 8), None, {}, "ids"), "shared: 'ids'; give a set"),
+        (lambda: Conditioning.from_comfy(5), r"entry: 5; give one entry"),
+        (lambda: Conditioning.from_comfy([torch.zeros(1, 4, 8)]), r"entry: a list; give one entry"),
+    ],
+)
+def test_what_is_no_conditioning_is_refused_by_name(call, words):
+    with pytest.raises(MixError, match=words):
+        call()

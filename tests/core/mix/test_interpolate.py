@@ -13,6 +13,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from remix.errors import MixError
 from remix.mix import lerp, mix, slerp
+from tests.core.mix.memory import Peak
 
 DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 TOLERANCE = {torch.float16: 2e-3, torch.bfloat16: 2e-2, torch.float32: 2e-5, torch.float64: 1e-12}
@@ -135,11 +136,72 @@ def test_ends_are_hit_bit_for_bit(seed, shape, dtype, scale, function):
     assert bits(function(a, b, torch.tensor([0, 1]))) == bits(torch.stack([a[0], b[1]]))
 
 
-@given(seeds, shapes, shares, st.sampled_from([lerp, slerp]))
-def test_equal_ends_stay_where_they_are(seed, shape, t, function):
-    a = normal(seed, 2, *shape)
-    torch.testing.assert_close(function(a, a.clone(), t), a, rtol=1e-6, atol=1e-6)
-    assert torch.equal(lerp(a, a.clone(), t), a)
+@given(seeds, shapes, dtypes, shares, st.sampled_from([lerp, slerp]))
+def test_equal_ends_stay_where_they_are_bit_for_bit(seed, shape, dtype, t, function):
+    a, b = normal(seed, 2, *shape, dtype=dtype), normal(seed + 1, 2, *shape, dtype=dtype)
+    a.view(-1)[0] = -0.0
+    assert bits(function(a, a.clone(), t)) == bits(a)
+    # The first sample alone has equal ends.
+    assert bits(function(a, torch.cat([a[:1], b[1:]]), t)[:1]) == bits(a[:1])
+
+
+@settings(deadline=None)
+@given(seeds, st.integers(1, 12), dtypes, st.sampled_from(HOWS), st.booleans())
+def test_equal_sources_are_one_source(seed, frames, dtype, how, apart):
+    a, b = normal(seed, 2, 40, 5, dtype=dtype)
+    a.view(-1)[0] = -0.0
+    weights = (simplex(seed, frames, 4) + 0.25) / 2
+    sources = [a, b, a.clone(), b.clone()]
+    found = mix(sources if apart else torch.stack(sources), weights, how=how)
+    assert bits(found) == bits(mix(torch.stack([a, b]), weights[:, :2] + weights[:, 2:], how=how))
+    same = mix([a, a.clone(), a], simplex(seed, frames, 3), how=how)
+    assert bits(same) == bits(a.expand(frames, 40, 5))
+
+
+def test_two_zeros_of_unlike_sign_are_two_sources():
+    sources = torch.tensor([[0.0, 1.0], [-0.0, 1.0]])
+    assert bits(mix(sources, [[1, 0], [0, 1], [0.5, 0.5]])[:2]) == bits(sources)
+
+
+def test_sources_that_differ_in_one_place_are_two():
+    a = normal(1, 1, 1000)
+    for place in (0, 500, 501, 999):
+        b = a.clone()
+        b[0, place] += 1
+        assert mix([a, b], [[0.5, 0.5]])[0, place] == pytest.approx(a[0, place].item() + 0.5)
+
+
+@given(seeds, st.integers(2, 4), st.floats(0.025, 2), st.floats(0.05, 20), shares)
+def test_wide_angles_between_unlike_ends_follow_the_textbook_up_to_a_half_turn(seed, width, short_of, ratio, t):
+    first, second = normal(seed, 2, 1, width).double()
+    across = second - (second * first).sum() / (first * first).sum() * first
+    a, b = first / first.norm(), across / across.norm()
+    b = ratio * (-math.cos(short_of) * a + math.sin(short_of) * b)
+    wanted = shoemake(a, b, t)
+    for found in (slerp(a.float(), b.float(), t), mix(torch.cat([a, b]).float(), [[1 - t, t]], how="slerp")):
+        assert (found - wanted).norm() <= 4e-4 * max(1, ratio)
+
+
+@given(st.floats(0, 0.03), st.floats(1e-3, 1), shares)
+def test_the_bound_near_a_half_turn_falls_from_fifty_times_the_longer_end_to_it(short_of, ratio, t):
+    # In float64, where the formula itself is good for the comparison.
+    a = torch.tensor([[1.0, 0.0]], dtype=torch.float64)
+    b = ratio * torch.tensor([[-math.cos(short_of), math.sin(short_of)]], dtype=torch.float64)
+    length = slerp(a, b, t).norm().item()
+    bound = 1 + 49.01 * min(max((short_of - 0.004) / 0.016, 0), 1)
+    # Within 1e-4 of a half turn the ends are taken for opposite ones, which they are nearly.
+    assert length <= bound * (1 + 1e-4)
+    if short_of > 0.02:
+        assert length == pytest.approx(shoemake(a, b, t).norm().item(), rel=1e-9)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_opposite_ends_that_were_rounded_are_never_blown_up(dtype):
+    a = normal(1, 200, 3, dtype=dtype)
+    b = (-0.37 * a.double()).to(dtype)
+    t = torch.linspace(0, 1, 200)
+    longest = a.double().norm(dim=1)
+    assert (slerp(a, b, t).double().norm(dim=1) <= 1.01 * longest).all()
 
 
 @given(seeds, st.sampled_from(SHAPES), shares, st.floats(0.1, 10))
@@ -325,6 +387,17 @@ def test_a_buffer_is_filled_from_its_front(how, dtype):
     torch.testing.assert_close(found.to(dtype), mix(sources, weights, how=how))
 
 
+@pytest.mark.parametrize("how", HOWS)
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("into", DTYPES)
+def test_a_buffer_may_have_any_floating_point_dtype(how, dtype, into):
+    sources, weights = normal(1, 3, 40, dtype=dtype), torch.cat([simplex(1, 9, 3), torch.eye(3, dtype=torch.float64)])
+    found = mix(sources, weights, how=how, out=torch.empty(12, 40, dtype=into))
+    tolerance = max(TOLERANCE[dtype], TOLERANCE[into])
+    torch.testing.assert_close(found.double(), mix(sources.double(), weights, how=how), rtol=tolerance, atol=tolerance)
+    assert torch.equal(found[9:], sources.to(into))
+
+
 class Allocations(TorchDispatchMode):
     """Records the element count of every tensor that an operation makes, views and `out=` left aside."""
 
@@ -340,6 +413,23 @@ class Allocations(TorchDispatchMode):
             self.sizes.append(result.untyped_storage().nbytes() // result.element_size())
         self.products += func is torch.ops.aten.mm.out
         return result
+
+
+@pytest.mark.parametrize("apart", [True, False])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
+@pytest.mark.parametrize("how", HOWS)
+def test_a_mix_of_many_needs_its_result_and_one_source_at_most(how, dtype, apart):
+    frames, count, shape = 8, 6, (77, 2048)
+    sources, weights = normal(1, count, *shape, dtype=dtype), simplex(2, frames, count)
+    given = [source.clone() for source in sources] if apart else sources
+    source, result = 77 * 2048 * 4, frames * 77 * 2048 * sources.itemsize
+    with Peak([sources, *given]) as seen:
+        mix(given, weights, how=how)
+    assert result < seen.most <= result + 1.1 * source
+    buffer = torch.empty(frames, *shape, dtype=dtype)
+    with Peak([sources, *given, buffer]) as seen:
+        mix(given, weights, how=how, out=buffer)
+    assert 0 < seen.most <= 1.1 * source
 
 
 @pytest.mark.parametrize("how", HOWS)
@@ -398,11 +488,28 @@ def test_hosts_that_lower_the_precision_of_products_change_nothing(frames):
         (lambda: lerp(torch.zeros(2, 4), torch.zeros(2, 4), torch.zeros(2, 2)), "t: 2x2"),
         (lambda: lerp(torch.zeros(2, 4), torch.zeros(2, 4), math.nan), "nan"),
         (lambda: lerp(torch.zeros(2, 4).int(), torch.zeros(2, 4), 0.5), "int32.*float"),
+        (lambda: lerp(1, 2, 0.5), "a: 1 is not a tensor; give a tensor"),
+        (lambda: slerp(torch.zeros(2, 4), None, 0.5), "b: None is not a tensor"),
+        (lambda: lerp(torch.zeros(2, 4), torch.zeros(2, 4), "x"), "t: 'x' is not made of numbers; give one number"),
+        (lambda: lerp(torch.zeros(2, 4), torch.zeros(2, 4), None), "t: None"),
+        (lambda: lerp(torch.zeros(2, 4), torch.zeros(2, 4), torch.zeros(2).cfloat()), "t: a Tensor is not made of"),
+        (lambda: lerp(torch.zeros(2, 4).cfloat(), torch.zeros(2, 4), 0.5), "a: torch.complex64"),
+        (lambda: lerp(torch.zeros(2, 4), torch.zeros(2, 4).to_sparse(), 0.5), "b: .*sparse.*give a dense"),
+        (lambda: lerp(torch.zeros(2, 4), torch.zeros(2, 4, device="meta"), 0.5), "b: .*without numbers"),
+        (lambda: slerp(torch.tensor([[1.0, math.inf]]), torch.ones(1, 2), 0.5), "a: it holds inf or NaN"),
+        (lambda: slerp(torch.ones(2, 2), torch.tensor([[1.0, 2], [1, math.nan]]), 0.5), "b: it holds inf or NaN"),
+        (lambda: mix(5, [[1]]), "sources: 5 is no sequence; give a tensor"),
+        (lambda: mix("ab", [[1]]), "sources: 'ab' is no sequence"),
+        (lambda: mix(torch.zeros(2, 4), None), "weights: None is not made of numbers; give a table"),
+        (lambda: mix(torch.zeros(2, 4), [[10**400, 0]]), "weights: .*is not made of numbers"),
+        (lambda: mix(torch.zeros(2, 4), [[1, 0], [1]]), "weights: .*is not made of numbers"),
+        (lambda: mix(torch.zeros(2, 4), [[1, 0]], how=None), "how: None is not known"),
+        (lambda: mix(torch.zeros(2, 4), [[1, 0]], out=3), "out: 3 is not a tensor"),
         (lambda: mix([], [[1]]), "none"),
         (lambda: mix(torch.zeros(0, 4), [[1]]), "at least one"),
         (lambda: mix([torch.zeros(1, 4), torch.zeros(1, 5)], [[1, 0]]), r"sources\[1\].*1x5.*1x4.*resize"),
         (lambda: mix([torch.zeros(1, 4), torch.zeros(1, 4).half()], [[1, 0]]), "float16.*float32"),
-        (lambda: mix([torch.zeros(1, 4), None], [[1, 0]]), "NoneType"),
+        (lambda: mix([torch.zeros(1, 4), None], [[1, 0]]), r"sources\[1\]: None is not a tensor"),
         (lambda: mix(torch.zeros(2, 4, dtype=torch.uint8), [[1, 0]]), "uint8"),
         (lambda: mix(torch.zeros(2, 4), [[1, 0]], how="slurp"), "'slurp'.*'slerp'"),
         (lambda: mix(torch.zeros(2, 4), [1, 0]), r"weights: 2; give \[frames, sources\]"),
@@ -417,7 +524,7 @@ def test_hosts_that_lower_the_precision_of_products_change_nothing(frames):
         (lambda: mix(torch.zeros(2, 4), [[1, 0]], out=torch.zeros(1, 5)), "out: 1x5.*1x4"),
         (lambda: mix(torch.zeros(2, 4), [[1, 0]] * 3, out=torch.zeros(2, 4)), "out: 2x4.*3x4"),
         (lambda: mix(torch.zeros(2, 4), [[1, 0]], out=torch.zeros(4, 8)[:, ::2]), "contiguous"),
-        (lambda: mix(torch.zeros(2, 4), [[1, 0]], out=torch.zeros(1, 4).int()), "floating point"),
+        (lambda: mix(torch.zeros(2, 4), [[1, 0]], out=torch.zeros(1, 4).int()), "out: torch.int32"),
     ],
 )
 def test_what_does_not_fit_is_refused_with_both_sides(call, words):

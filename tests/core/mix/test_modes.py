@@ -119,7 +119,8 @@ def test_opacity_is_a_lerp_from_the_base(seed, mode):
 @settings(deadline=None)
 @given(seeds)
 def test_modes_are_related_as_painters_know(seed):
-    base, top = uniform(seed, 1, 3, 4, 4), uniform(seed + 1, 1, 3, 4, 4)
+    # In float64: near a top of 0 the last digit of 1 - (1 - top) is enlarged without limit.
+    base, top = (uniform(one, 1, 3, 4, 4, dtype=torch.float64) for one in (seed, seed + 1))
 
     def inverse(x: Tensor) -> Tensor:
         return 1 - x
@@ -169,6 +170,10 @@ def test_a_batch_of_one_meets_any_batch():
         (torch.zeros(1, 4, 2), torch.zeros(1, 4, 2), {"mode": "hue"}, "hue.*three channels.*1x4x2"),
         (torch.zeros(1, 3, 2), torch.zeros(1, 3, 2), {"mode": "hue", "channels": 5}, "three channels"),
         (torch.zeros(1, 3), torch.zeros(1, 3), {"opacity": 1.5}, "opacity: 1.5"),
+        (torch.zeros(1, 3), torch.zeros(1, 3), {"opacity": "x"}, "opacity: 'x' is not made of numbers"),
+        (torch.zeros(1, 3), torch.zeros(1, 3), {"mode": None}, "mode: None is not known"),
+        (torch.zeros(1, 3), torch.zeros(1, 3), {"mode": "hue", "channels": "x"}, "channels: 'x' is not an axis"),
+        (torch.zeros(1, 3), [0.5], {}, r"top: \[0.5\] is not a tensor"),
         (torch.zeros(2, 3), torch.zeros(2, 3), {"opacity": torch.ones(3)}, "opacity: 3"),
     ],
 )

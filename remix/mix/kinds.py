@@ -1,0 +1,69 @@
+"""What a function was given, checked before any arithmetic: tensors of floating point, and plain numbers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from remix.errors import MixError
+
+# The formats below half precision store weights; torch can hardly calculate with them.
+SMALLEST = 2
+
+# Letters of a value that an error repeats.
+LONGEST = 80
+
+
+def floating(where: str, value: Any, convert: str = ".float()") -> Tensor:
+    """`value` itself if it is a dense tensor of floating point numbers, else a MixError.
+
+    `convert` is what makes floating point of it, for the error.
+    """
+    if not isinstance(value, Tensor):
+        raise MixError(f"{where}: {shown(value)} is not a tensor; give a tensor of floating point numbers.")
+    if not value.is_floating_point() or value.dtype.itemsize < SMALLEST:
+        raise MixError(f"{where}: {value.dtype} cannot hold a mix; convert it with {convert}.")
+    if value.layout != torch.strided or value.is_nested or value.is_meta:
+        raise MixError(f"{where}: a tensor without numbers of its own, or a sparse one; give a dense one.")
+    return value
+
+
+def numbers(where: str, value: Any, wanted: str) -> Tensor:
+    """`value`, a number or any table of them, as float64 on the CPU; `wanted` ends the error's sentence."""
+    try:
+        if isinstance(value, Tensor) and (value.is_complex() or value.is_nested):
+            raise TypeError(value.type())
+        return torch.as_tensor(value, dtype=torch.float64, device="cpu").detach()
+    except (TypeError, ValueError, RuntimeError, OverflowError) as error:
+        raise MixError(f"{where}: {shown(value)} is not made of numbers; give {wanted}.") from error
+
+
+def sequence(where: str, given: Any, wanted: str) -> list[Any]:
+    """What `given` holds, at least one thing, as a list; a MixError for what is no sequence."""
+    try:
+        parts = None if isinstance(given, str | bytes | dict) else list(given)
+    except (TypeError, RuntimeError):  # nothing to iterate over; torch has its own errors for that
+        parts = None
+    if parts is None:
+        raise MixError(f"{where}: {shown(given)} is no sequence; give {wanted}.")
+    if not parts:
+        raise MixError(f"{where}: there are none; give at least one.")
+    return parts
+
+
+def shown(value: Any) -> str:
+    """`value` as an error shows it: short plain ones as they are written, the kind of all others.
+
+    >>> shown("x"), shown([1, 2]), shown(torch.zeros(2))
+    ("'x'", '[1, 2]', 'a Tensor')
+    """
+    if value is None or isinstance(value, bool | int | float | str | list | tuple | dict):
+        try:
+            text = repr(value)
+        except ValueError:  # Python writes no number of more than 4300 digits
+            text = ""
+        if 0 < len(text) <= LONGEST and "\n" not in text:
+            return text
+    return f"a {type(value).__name__}"
