@@ -36,7 +36,8 @@ class RecipeError(BadInput):
     """A recipe, keyframe, schedule text or expression that cannot be used.
 
     `path` is the field (``"keyframes[2].at"``), `source` the file or text it came from, `line`
-    and `column` are 1-based positions in it; each is None where it is not known.
+    and `column` are 1-based positions in it; each is None where it is not known. `excerpt` is that line
+    with a caret below the column: two lines that follow the sentence.
     """
 
     def __init__(
@@ -47,12 +48,14 @@ class RecipeError(BadInput):
         source: str | None = None,
         line: int | None = None,
         column: int | None = None,
+        excerpt: str = "",
     ) -> None:
         self.problem = problem
         self.path = path
         self.source = source
         self.line = line
         self.column = column
+        self.excerpt = excerpt
         super().__init__(self._sentence())
 
     def _sentence(self) -> str:
@@ -60,7 +63,8 @@ class RecipeError(BadInput):
         place = self.source or ""
         if position:
             place = f"{place}:{position}" if place else f"line {position}"
-        return ": ".join(part for part in (place, self.path, self.problem) if part)
+        sentence = ": ".join(part for part in (place, self.path, self.problem) if part)
+        return f"{sentence}\n{self.excerpt}" if self.excerpt else sentence
 
 
 class MixError(BadInput, ValueError):

@@ -6,6 +6,7 @@ Exit codes: 0 done, 1 failed, 2 bad input, 130 interrupted.
 from __future__ import annotations
 
 import importlib
+import keyword
 import logging
 import os
 import sys
@@ -21,12 +22,14 @@ VERBS = {
     "new": "Write a commented recipe to start from.",
     "plan": "Show what every frame of a recipe is made of.",
     "render": "Render a recipe: frames, film, contact sheet.",
+    "import": "Make a recipe of another tool's schedule.",
+    "export": "Write a recipe as a schedule for another tool.",
     "video": "Make a film of pictures.",
     "inspect": "Say what made a picture, film or job.",
     "doctor": "Say what is here and what is missing.",
     "completion": "Print the completion script of a shell.",
 }
-"""What each verb does, in a line; it lies in the file of its name as `command`."""
+"""What each verb does, in a line; it lies in the file of its name as `command`, with a _ after a keyword of Python."""
 
 DONE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 
@@ -40,7 +43,8 @@ class Verbs(click.Group):
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         if name not in VERBS:
             return None
-        return importlib.import_module(f"remix.client.cli.{name}").command
+        file = f"{name}_" if keyword.iskeyword(name) else name
+        return importlib.import_module(f"remix.client.cli.{file}").command
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import click
 
+from remix.client.cli.schedules import Reading, schedule_options
 from remix.errors import BadInput
-from remix.plan import Frame, Mix, Recipe, Schedule, plan
+from remix.plan import Frame, Mix, Schedule, plan
 from remix.plan.mix import UNITS, share_out
 
 ROWS = 25
@@ -20,9 +21,13 @@ ROWS = 25
 @click.option("--json", "as_json", is_flag=True, help="The whole schedule as one JSON text.")
 @click.option("--all", "everything", is_flag=True, help="A row for every frame.")
 @click.option("--plot", type=click.Path(path_type=Path), help="Draw the curves into this PNG file.")
-def command(recipe: Path, as_json: bool, everything: bool, plot: Path | None) -> None:
-    """Prints what every frame of RECIPE is made of."""
-    schedule = plan(Recipe.load(recipe))
+@schedule_options
+def command(recipe: Path, as_json: bool, everything: bool, plot: Path | None, reading: Reading) -> None:
+    """Prints what every frame of RECIPE is made of.
+
+    RECIPE may also be a schedule of another tool.
+    """
+    schedule = plan(reading.recipe(recipe))
     if plot is not None:
         if plot.suffix.lower() != ".png":
             raise BadInput(f"--plot: {plot} is not a PNG file; call it {plot.with_suffix('.png')}")

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from remix.client import ENGINES, open_engine
+from remix.client.cli.schedules import Reading, schedule_options
 from remix.client.cli.screen import progress, stoppable
 from remix.job import Outcome, recipe_of, render
 from remix.plan import Recipe
@@ -30,6 +31,7 @@ from remix.plan import Recipe
 @click.option("--no-film", is_flag=True, help="Frames alone.")
 @click.option("--new", is_flag=True, help="Render over another recipe's job; shared frames are kept.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress bar.")
+@schedule_options
 def command(
     recipe: Path,
     out: Path | None,
@@ -41,17 +43,18 @@ def command(
     no_film: bool,
     new: bool,
     quiet: bool,
+    reading: Reading,
 ) -> None:
     """Renders RECIPE into a job folder: frames, film, contact sheet.
 
     Run the same line again after any kind of end: only what is missing is rendered. RECIPE may be the job
-    folder itself.
+    folder itself, or a schedule of another tool.
     """
     if recipe.is_dir():
         out = out or recipe
         loaded = recipe_of(recipe)
     else:
-        loaded = Recipe.load(recipe)
+        loaded = reading.recipe(recipe)
     if out is None:
         raise click.UsageError(f"say where to: remix render {recipe} -o FOLDER")
     options = {"device": device, "batch": batch, "precision": precision}

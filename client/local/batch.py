@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from remix.client.local.models import LoadedModel
-from remix.client.local.sampling import SAMPLERS, sigmas_for, start
+from remix.client.local.pictures import Kept, changing, table, to_tensor
+from remix.client.local.sampling import SAMPLERS, sigmas_for
+from remix.client.local.travelling import Strengths
 from remix.errors import BlankFrame, MixError
 from remix.job.render import Event, Listener, Picture
 from remix.mix import LAYOUTS, Conditioning, StepNoise, mix_conditioning, mix_latents
@@ -19,8 +21,9 @@ from remix.mix.layouts import MASK, TOKEN_AXES
 from remix.mix.lengths import aligned
 from remix.plan import Frame, Mix, Schedule
 
-Encode = Callable[[str], Conditioning]
-V = TypeVar("V")
+Encode = Callable[[str, Strengths], Conditioning]
+
+Lengths = tuple[frozenset[int], ...]
 
 PIXELS_AT_ONCE = 512 * 512
 """How many pixels are decoded together."""
@@ -36,15 +39,18 @@ def render_batch(
 ) -> list[Picture]:
     """Returns the pictures of these frames, in this order.
 
-    `encode` gives the conditioning of a prompt, `inputs` the init pictures by name. Raises `BlankFrame`, naming the
-    frame, when a latent is not finite or a picture that was sampled has one colour only.
+    `encode` gives the conditioning of a prompt at some strengths of travelling LoRAs, `inputs` the init pictures and
+    masks by name. Raises `BlankFrame`, naming the frame, when a latent is not finite or a picture that was sampled
+    has one colour only.
     """
     frames = [schedule[index] for index in indices]
     latents = _clean_start(model, schedule, frames, inputs)
+    masks = changing(frames, inputs, latents.shape)
     sampled: set[int] = set()
-    for rows in _alike(model, schedule, frames):
+    for rows in _alike(model, schedule, frames, encode):
         part = [frames[row] for row in rows]
-        latents[rows] = _sample(model, schedule, part, latents[rows], encode, listen)
+        mask = None if masks is None else masks[rows]
+        latents[rows] = _sample(model, schedule, part, latents[rows], mask, encode, listen)
         sampled.update(rows)
     for index, latent in zip(indices, latents, strict=True):
         if not bool(torch.isfinite(latent).all()):
@@ -73,24 +79,44 @@ def _clean_start(
     latents = torch.zeros(len(frames), *shape)
     rows = [row for row, frame in enumerate(frames) if frame.image is not None]
     if rows:
-        names, weights = _table([frame.image for frame in frames if frame.image is not None])
-        latents[rows] = mix_latents([model.to_latents(_to_tensor(inputs[name])) for name in names], weights)
+        names, weights = table([frame.image.items for frame in frames if frame.image is not None])
+        latents[rows] = mix_latents([model.to_latents(to_tensor(inputs[name])) for name in names], weights)
     return latents
 
 
-def _alike(model: LoadedModel, schedule: Schedule, frames: Sequence[Frame]) -> Iterator[list[int]]:
-    """Groups the rows that take the same number of steps, guided or not; rows with no step are left as they are."""
-    groups: dict[tuple[int, bool], list[int]] = {}
+def _alike(model: LoadedModel, schedule: Schedule, frames: Sequence[Frame], encode: Encode) -> Iterator[list[int]]:
+    """Groups the rows that take the same number of steps, guided or not, with prompts of the same lengths.
+
+    Rows with no step are left as they are.
+    """
+    groups: dict[tuple[int, bool, Lengths], list[int]] = {}
     for row, frame in enumerate(frames):
-        steps = len(_sigmas(model, schedule, frame)) - 1
-        groups.setdefault((steps, frame.cfg != 1), []).append(row)
-    return (rows for (steps, _), rows in groups.items() if steps > 0)
+        if steps := len(_sigmas(model, schedule, frame)) - 1:
+            groups.setdefault((steps, _twice(model, frame), _lengths(model, frame, encode)), []).append(row)
+    return iter(groups.values())
+
+
+def _lengths(model: LoadedModel, frame: Frame, encode: Encode) -> Lengths:
+    """How many rows of tokens a frame's prompts have, and those of its negative.
+
+    Frames where these differ cannot share a batch: one would be padded or cut to meet the other's prompts.
+    """
+    own = model.loras.in_text(frame)
+    mixes = (frame.prompt, frame.negative) if _twice(model, frame) else (frame.prompt,)
+    return tuple(frozenset(encode(prompt, own).tokens.shape[1] for prompt in mix.values) for mix in mixes)
+
+
+def _twice(model: LoadedModel, frame: Frame) -> bool:
+    """Whether a frame is guided by a second pass with its negative."""
+    return frame.cfg != 1 and not model.distilled
 
 
 def _sigmas(model: LoadedModel, schedule: Schedule, frame: Frame) -> Tensor:
     recipe = schedule.recipe
     denoise = frame.denoise if frame.image is not None else 1.0
-    return sigmas_for(model.levels, recipe.scheduler, recipe.steps, denoise, recipe.sampler)
+    return sigmas_for(
+        model.levels_at(recipe.width, recipe.height), recipe.scheduler, recipe.steps, denoise, recipe.sampler
+    )
 
 
 def _sample(
@@ -98,6 +124,7 @@ def _sample(
     schedule: Schedule,
     frames: Sequence[Frame],
     latents: Tensor,
+    mask: Tensor | None,
     encode: Encode,
     listen: Listener,
 ) -> Tensor:
@@ -105,28 +132,35 @@ def _sample(
     noise = StepNoise([frame.seed.items for frame in frames], tuple(latents.shape[1:]))
     sigmas = torch.stack([_sigmas(model, schedule, frame) for frame in frames]).to(device)
     denoise = _guided(model, schedule, frames, encode)
-    x = start(latents.to(device), noise.next().to(device), sigmas, model.levels)
-    walked = SAMPLERS[recipe.sampler](
-        denoise,
-        x,
-        sigmas,
-        lambda: noise.next().to(device),
-        lambda done, total: listen(Event("steps", done, total)),
-    )
-    return walked.cpu()
+    clean, first = latents.to(device), noise.next().to(device)
+    levels = model.levels_at(recipe.width, recipe.height)
+    kept = None if mask is None else Kept(clean, first, mask.to(device), levels)
+    with model.loras.at([model.loras.strengths(frame) for frame in frames], device):
+        walked = SAMPLERS[recipe.sampler](
+            kept.denoiser(denoise) if kept else denoise,
+            levels.begun(clean, first, sigmas[:, 0]),
+            sigmas,
+            lambda: noise.next().to(device),
+            lambda done, total: listen(Event("steps", done, total)),
+        )
+    return (kept.put_back(walked) if kept else walked).cpu()
 
 
 def _guided(
     model: LoadedModel, schedule: Schedule, frames: Sequence[Frame], encode: Encode
 ) -> Callable[[Tensor, Tensor], Tensor]:
-    """The denoiser of these frames: one pass where cfg is 1, else classifier-free guidance (Ho & Salimans 2022)."""
-    positive = _conditioning(model, schedule, [frame.prompt for frame in frames], encode)
-    if all(frame.cfg == 1 for frame in frames):
+    """The denoiser of these frames: one pass, or two for classifier-free guidance (Ho & Salimans 2022)."""
+    own = [model.loras.in_text(frame) for frame in frames]
+    positive = _conditioning(model, schedule, [frame.prompt for frame in frames], own, encode)
+    guidance = torch.tensor([frame.cfg for frame in frames])
+    if model.distilled:
+        positive = Conditioning(positive.tokens, positive.pooled, {**positive.extra, "guidance": guidance})
+    if not _twice(model, frames[0]):
         return lambda x, sigma: model.estimate(x, sigma, positive)
-    negative = _conditioning(model, schedule, [frame.negative for frame in frames], encode)
+    negative = _conditioning(model, schedule, [frame.negative for frame in frames], own, encode)
     lengths = schedule.recipe.lengths or LAYOUTS[model.family].lengths
-    both = stacked(positive, negative, lengths, encode("") if lengths == "empty" else None)
-    cfg = torch.tensor([frame.cfg for frame in frames], device=model.place.device).view(-1, 1, 1, 1)
+    both = stacked(positive, negative, lengths, encode("", ()) if lengths == "empty" else None)
+    cfg = guidance.to(model.place.device).view(-1, 1, 1, 1)
 
     def denoise(x: Tensor, sigma: Tensor) -> Tensor:
         wanted, unwanted = model.estimate(x.repeat(2, 1, 1, 1), sigma.repeat(2), both).chunk(2)
@@ -174,11 +208,15 @@ def _for_each_frame(key: str, value: Any, frames: int) -> Tensor:
     return value.expand(frames, *value.shape[1:])
 
 
-def _conditioning(model: LoadedModel, schedule: Schedule, mixes: Sequence[Mix[str]], encode: Encode) -> Conditioning:
-    prompts, weights = _table(mixes)
+def _conditioning(
+    model: LoadedModel, schedule: Schedule, mixes: Sequence[Mix[str]], own: Sequence[Strengths], encode: Encode
+) -> Conditioning:
+    """The conditioning of each mix of prompts, each of these encoded once for all frames of the same strengths."""
+    rows = zip(mixes, own, strict=True)
+    sources, weights = table([[((prompt, ours), weight) for prompt, weight in mix.items] for mix, ours in rows])
     recipe = schedule.recipe
-    encoded = [encode(prompt) for prompt in prompts]
-    for prompt, conditioning in zip(prompts, encoded, strict=True):
+    encoded = [encode(*source) for source in sources]
+    for (prompt, _), conditioning in zip(sources, encoded, strict=True):
         if not all(
             bool(part.isfinite().all()) for part in (conditioning.tokens, conditioning.pooled) if part is not None
         ):
@@ -189,22 +227,9 @@ def _conditioning(model: LoadedModel, schedule: Schedule, mixes: Sequence[Mix[st
         how=recipe.mix,
         lengths=recipe.lengths,
         family=model.family,
-        empty=encode(""),
+        # Without the travelling LoRAs: what pads a frame must not depend on the frames beside it.
+        empty=encode("", ()),
     )
-
-
-def _table(mixes: Sequence[Mix[V]]) -> tuple[list[V], Tensor]:
-    """The distinct values of these mixes, and the weight of each in each: float64 [mixes, values]."""
-    values = list(dict.fromkeys(value for mix in mixes for value, _ in mix.items))
-    table = torch.zeros(len(mixes), len(values), dtype=torch.float64)
-    for row, mix in enumerate(mixes):
-        for value, weight in mix.items:
-            table[row, values.index(value)] = weight
-    return values, table
-
-
-def _to_tensor(picture: Picture) -> Tensor:
-    return torch.from_numpy(picture.copy()).permute(2, 0, 1)[None].float() / 255
 
 
 def _to_picture(tensor: Tensor) -> Picture:

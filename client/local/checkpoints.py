@@ -28,8 +28,8 @@ class Checkpoint(Protocol):
         """Returns one network in evaluation mode at its place."""
         ...
 
-    def tokenizer(self, name: str) -> Any:
-        """Returns one tokenizer."""
+    def tokenizer(self, name: str, kind: Any = None) -> Any:
+        """Returns one tokenizer, CLIP's where no other kind is asked for."""
         ...
 
     def scheduler_config(self) -> dict[str, Any]:
@@ -38,6 +38,10 @@ class Checkpoint(Protocol):
 
     def vae_scale(self) -> float:
         """Returns what the VAE's latents are multiplied by."""
+        ...
+
+    def is_distilled(self) -> bool:
+        """Returns whether guidance is a number that the network reads."""
         ...
 
 
@@ -56,11 +60,16 @@ class Folder:
         """Returns one network in evaluation mode at its place; `EngineError` when it cannot be read."""
         return place.put(_from_folder(self.path / name, kind))
 
-    def tokenizer(self, name: str) -> Any:
-        """Returns one tokenizer."""
+    def tokenizer(self, name: str, kind: Any = None) -> Any:
+        """Returns one tokenizer, CLIP's where no other kind is asked for."""
         from transformers import CLIPTokenizer
 
-        return CLIPTokenizer.from_pretrained(self.path / name)
+        return (kind or CLIPTokenizer).from_pretrained(self.path / name, local_files_only=True)
+
+    def is_distilled(self) -> bool:
+        """Returns whether guidance is a number that the network reads."""
+        config = self.path / "transformer" / "config.json"
+        return config.is_file() and bool(_json(config).get("guidance_embeds", False))
 
     def scheduler_config(self) -> dict[str, Any]:
         """Returns the settings of the noise that the model was trained on, by diffusers' names."""

@@ -41,7 +41,7 @@ class ClipText:
 
     @torch.inference_mode()
     def encode(self, prompt: str) -> tuple[Tensor, Tensor | None]:
-        """Returns the tokens of a prompt [1, n k, d], and its pooled vector [1, p] if the encoder has one; float32.
+        """Returns the tokens of a prompt [1, n k, d], and its pooled vector [1, p]; float32.
 
         A prompt longer than the encoder's n positions is cut every n - 2 tokens and each of the k chunks encoded by
         itself between its start and end tokens; the pooled vector is the first chunk's. Both are ComfyUI's ways.
@@ -49,7 +49,7 @@ class ClipText:
         rows = torch.tensor(self._chunks(prompt), device=self.device)
         out = self.encoder(rows, output_hidden_states=True)
         tokens = self._layer(out).float()
-        pooled = getattr(out, "text_embeds", None)
+        pooled = getattr(out, "text_embeds", getattr(out, "pooler_output", None))
         return tokens.reshape(1, -1, tokens.shape[-1]), None if pooled is None else pooled[:1].float()
 
     def _chunks(self, prompt: str) -> list[list[int]]:

@@ -34,9 +34,15 @@ class Place:
             device = _best()
         try:
             found = torch.device(device)
-            torch.empty(1, device=found)
+        except RuntimeError as error:
+            raise Unsupported(f"device: {device!r} is not known; use auto, cpu, cuda, cuda:1 or mps") from error
+        try:
+            torch.zeros(1, device=found).cpu()
         except (RuntimeError, AssertionError) as error:
-            raise Unsupported(f'device: {device!r} cannot be used here ({error}); try "cpu"') from error
+            raise Unsupported(
+                f"device: {device!r} is not in this machine, not built into this torch, or full; "
+                f"use one of {', '.join(_here())}"
+            ) from error
         half = found.type == "cuda" and precision == "auto"
         return cls(found, torch.float16 if half else torch.float32)
 
@@ -44,11 +50,15 @@ class Place:
         """Returns the same device with float32."""
         return replace(self, dtype=torch.float32)
 
+    def in_wide_half(self) -> Place:
+        """Returns the same with bfloat16 for half: as wide as float32, for networks whose values leave float16."""
+        return self if self.dtype is torch.float32 else replace(self, dtype=torch.bfloat16)
+
     def put(self, network: Any) -> Any:
         """Returns a network moved here, in this precision, in evaluation mode and without gradients."""
         # Not .to(dtype): diffusers answers that with a warning that means nothing here.
-        network = network.half() if self.dtype is torch.float16 else network.float()
-        return network.to(self.device).eval().requires_grad_(False)
+        cast = {torch.float16: network.half, torch.bfloat16: network.bfloat16}.get(self.dtype, network.float)
+        return cast().to(self.device).eval().requires_grad_(False)
 
     def memory(self) -> int:
         """Returns how many bytes the device has in all: what is free at the moment would differ from run to run."""
@@ -76,10 +86,15 @@ def _best() -> str:
     return "mps" if torch.backends.mps.is_available() else "cpu"
 
 
+def _here() -> list[str]:
+    gpus = [f"cuda:{number}" for number in range(torch.cuda.device_count())]
+    return ["auto", "cpu", *gpus, *(["mps"] if torch.backends.mps.is_available() else [])]
+
+
 LATENT_CELLS = {"cpu": 8 * 32 * 32}
 """How many latent positions a batch has at most, by device: 8 frames of 256x256; more were no faster when measured."""
 CELLS_ELSEWHERE = 8 * 64 * 64
-LARGEST_BATCH = 16
+LARGEST_BATCH = 32
 """Beyond this a larger batch is no faster (measured at 8x8 and 16x16 latents)."""
 VALUES_PER_CELL = 2 * 16384
 """How many values a U-Net of SD's width holds at once for each latent position, prompt and negative together."""

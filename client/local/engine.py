@@ -6,6 +6,7 @@ import logging
 import re
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 
 import torch
 
@@ -13,10 +14,13 @@ from remix.client.local.batch import render_batch
 from remix.client.local.devices import Place, frames_at_once, is_out_of_memory
 from remix.client.local.models import LoadedModel, check_model, in_full, model_files, open_model
 from remix.client.local.sampling import SAMPLERS, SCHEDULERS
+from remix.client.local.travelling import Strengths, divided
+from remix.client.playground import unknown_words
 from remix.errors import BlankFrame, OutOfMemory, Unsupported
 from remix.job import Listener, Picture
 from remix.mix import Conditioning
-from remix.plan import Model, Schedule
+from remix.plan import Model, Recipe, Schedule
+from remix.plan.syntax.over_steps import over_steps
 
 log = logging.getLogger(__name__)
 
@@ -45,8 +49,8 @@ class Local:
         self._precision = precision
         self._cancelled = False
         self._model: LoadedModel | None = None
-        self._loaded: Model | None = None
-        self._prompts: OrderedDict[str, Conditioning] = OrderedDict()
+        self._loaded: tuple[Model, tuple[str, ...]] | None = None
+        self._prompts: OrderedDict[tuple[str, Strengths], Conditioning] = OrderedDict()
 
     def check(self, schedule: Schedule) -> list[str]:
         """Returns remarks; raises `Unsupported`, naming the field, for what this engine cannot do."""
@@ -59,18 +63,16 @@ class Local:
             raise Unsupported(
                 f"scheduler: the local engine does not have {recipe.scheduler!r}; use one of {', '.join(SCHEDULERS)}"
             )
-        check_model(recipe.model)
+        check_model(schedule)
         Place.find(self._device, self._precision)
-        for keyframe in recipe.keyframes:
-            for mix in (keyframe.prompt, keyframe.negative):
-                for prompt, _ in mix.items if mix else ():
-                    _refuse_host_syntax(prompt)
-        return []
+        prompts = _prompts(recipe)
+        for prompt in prompts:
+            _refuse_host_syntax(prompt)
+        return list(_strange_words(prompts)) if recipe.model.checkpoint == "playground" else []
 
     def identity(self, schedule: Schedule) -> dict[str, str]:
         """Returns the engine's name, the checkpoint's name and the fingerprints of the model's files."""
-        model = schedule.recipe.model
-        return {"engine": self.name, "checkpoint": model.checkpoint, **model_files(model)}
+        return {"engine": self.name, "checkpoint": schedule.recipe.model.checkpoint, **model_files(schedule)}
 
     def cancel(self) -> None:
         """Asks a running `render` to end after the batch at hand."""
@@ -114,7 +116,7 @@ class Local:
         try:
             # What half precision encoded is of no use here, so each prompt is encoded anew.
             with in_full(model) as changed:
-                encode = model.encode if changed else self._encoded
+                encode = partial(_encode, model) if changed else self._encoded
                 return render_batch(model, schedule, block, encode, inputs, listen)
         except BlankFrame as error:
             raise BlankFrame(
@@ -123,20 +125,21 @@ class Local:
 
     def _load(self, schedule: Schedule) -> LoadedModel:
         recipe = schedule.recipe
-        if self._model is None or self._loaded != recipe.model:
+        wanted = divided(schedule)
+        if self._model is None or self._loaded != wanted:
             self._model = None
             self._prompts.clear()
-            self._model = self._open(recipe.model)
-            self._loaded = recipe.model
-        factor = self._model.factor
-        if recipe.width % factor or recipe.height % factor:
-            raise Unsupported(f"size: {recipe.width}x{recipe.height} does not fit; use multiples of {factor}")
+            self._model = self._open(*wanted)
+            self._loaded = wanted
+        multiple = self._model.multiple
+        if recipe.width % multiple or recipe.height % multiple:
+            raise Unsupported(f"size: {recipe.width}x{recipe.height} does not fit; use multiples of {multiple}")
         return self._model
 
-    def _open(self, model: Model) -> LoadedModel:
+    def _open(self, model: Model, travelling: Sequence[str]) -> LoadedModel:
         place = Place.find(self._device, self._precision)
         try:
-            return open_model(model, place)
+            return open_model(model, travelling, place)
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
@@ -156,15 +159,22 @@ class Local:
         for first in range(0, len(schedule), size):
             yield range(first, min(first + size, len(schedule)))
 
-    def _encoded(self, prompt: str) -> Conditioning:
+    def _encoded(self, prompt: str, strengths: Strengths) -> Conditioning:
         assert self._model is not None
-        if prompt in self._prompts:
-            self._prompts.move_to_end(prompt)
+        key = prompt, strengths
+        if key in self._prompts:
+            self._prompts.move_to_end(key)
         else:
-            self._prompts[prompt] = self._model.encode(prompt)
+            self._prompts[key] = _encode(self._model, prompt, strengths)
             if len(self._prompts) > PROMPTS_KEPT:
                 self._prompts.popitem(last=False)
-        return self._prompts[prompt]
+        return self._prompts[key]
+
+
+def _encode(model: LoadedModel, prompt: str, strengths: Strengths) -> Conditioning:
+    """The conditioning of a prompt at these strengths of the travelling LoRAs."""
+    with model.loras.at([strengths], model.place.device):
+        return model.encode(prompt)
 
 
 def _halving(
@@ -198,6 +208,23 @@ def _halving(
         waiting.extendleft((block[half:], block[:half]))
 
 
+def _prompts(recipe: Recipe) -> list[str]:
+    """The distinct prompts and negatives of a recipe."""
+    mixes = [mix for keyframe in recipe.keyframes for mix in (keyframe.prompt, keyframe.negative) if mix]
+    return list(dict.fromkeys(prompt for mix in mixes for prompt in mix.values))
+
+
+def _strange_words(prompts: Sequence[str]) -> Iterator[str]:
+    """A remark on the words that the playground model was never taught, if there are any."""
+    unknown = dict(pair for prompt in prompts for pair in unknown_words(prompt))
+    if unknown:
+        words = [f"{word} (nearest: {nearest})" if nearest else word for word, nearest in unknown.items()]
+        yield (
+            f"prompt: the playground model does not know {', '.join(words)}; "
+            "`remix demo --words` lists the words that it knows"
+        )
+
+
 def _refuse_host_syntax(prompt: str) -> None:
     """Raises `Unsupported` for what a host would read out of a prompt and this engine would read as letters."""
     if found := EMPHASIS.search(prompt):
@@ -207,3 +234,8 @@ def _refuse_host_syntax(prompt: str) -> None:
         )
     if found := LORA_TAG.search(prompt):
         raise Unsupported(f"prompt: {found[0]!r} is read by A1111 alone; name it under model.loras")
+    if turns := over_steps(prompt):
+        raise Unsupported(
+            f"prompt: {turns[0].kind} {turns[0].text!r} changes over the steps of one picture, which the local engine "
+            "does not read; give each prompt a keyframe of its own"
+        )

@@ -1,4 +1,4 @@
-"""LoRAs: low-rank changes of a model's weights, merged into them when the model is loaded.
+"""LoRAs: low-rank changes of a model's weights, merged into them when the model is loaded unless they travel.
 
 Files name the changed layers in kohya's way (diffusers' names or Stability's, joined by "_") or in diffusers'
 (dotted, with or without peft). Hu et al. 2021: W' = W + strength * (alpha / rank) * up @ down.
@@ -26,6 +26,7 @@ PARTS = {
     "lora_te1_": "text_encoder",
     "lora_te2_": "text_encoder_2",
     "unet.": "unet",
+    "transformer.": "transformer",
     "text_encoder.": "text_encoder",
     "text_encoder_2.": "text_encoder_2",
 }
@@ -55,24 +56,32 @@ class Change:
     up: Tensor | None = None
     alpha: float | None = None
 
-    def delta(self) -> Tensor:
-        """Returns the change of the weight, float32, with the dimensions of up and down together."""
+    def factors(self, shape: Sequence[int]) -> tuple[Tensor, Tensor]:
+        """Returns down and up as weights of two layers that take the place of one of `shape`; float32, up scaled.
+
+        Raises ValueError or RuntimeError where they cannot.
+        """
         if self.down is None or self.up is None:
             raise ValueError("half of it is missing")
-        down, up = self.down.float(), self.up.float()
-        rank = len(down)
+        rank = len(self.down)
         scale = 1.0 if self.alpha is None else self.alpha / rank
-        return scale * (up.flatten(1) @ down.flatten(1)).reshape(len(up), *down.shape[1:])
+        down = self.down.float().reshape(rank, *shape[1:])
+        return down, scale * self.up.float().reshape(shape[0], rank, *[1] * (len(shape) - 2))
+
+    def delta(self, shape: Sequence[int]) -> Tensor:
+        """Returns the change of a weight of this shape, float32; raises what `factors` raises."""
+        down, up = self.factors(shape)
+        return (up.flatten(1) @ down.flatten(1)).reshape(shape)
 
 
 def lora_path(name: str) -> Path:
     """Returns the file of a LoRA, given with or without ".safetensors"; `Unsupported` when it is not there."""
     path = Path(name).expanduser()
-    refuse_pickle(path, "model.loras")
+    refuse_pickle(path, "loras")
     for candidate in (path, path.with_name(path.name + ".safetensors")):
         if candidate.is_file() and candidate.suffix == ".safetensors":
             return candidate
-    raise Unsupported(f"model.loras: there is no file {name!r}; give the path of a .safetensors file")
+    raise Unsupported(f"loras: there is no file {name!r}; give the path of a .safetensors file")
 
 
 def apply_loras(parts: Mapping[str, Any], loras: Sequence[Lora]) -> None:
@@ -80,26 +89,35 @@ def apply_loras(parts: Mapping[str, Any], loras: Sequence[Lora]) -> None:
 
     Raises `Unsupported`, naming the LoRA and the layer, for one that is of another family or another kind.
     """
-    if not loras:
-        return
-    layers = {part: _layers(network) for part, network in parts.items()}
     merged: dict[int, tuple[Tensor, Tensor]] = {}
     for lora in loras:
-        for name, change in read_lora(lora_path(lora.name)).items():
-            part, inner = _place(name)
-            layer = layers.get(part, {}).get(inner)
-            if layer is None:
-                raise _misfit(lora, name, "this checkpoint has no such layer")
-            try:
-                delta = change.delta().reshape(layer.weight.shape)
-            except (ValueError, RuntimeError) as error:
-                raise _misfit(lora, name, str(error)) from error
+        for _, layer, change in changed_layers(parts, lora.name):
             weight, total = merged.get(id(layer), (layer.weight, layer.weight.float()))
-            merged[id(layer)] = weight, total + lora.strength * delta.to(total.device)
+            merged[id(layer)] = weight, total + lora.strength * change.delta(weight.shape).to(total.device)
     # Summed in float32 and rounded once, so that the order of LoRAs hardly counts.
     for weight, total in merged.values():
         with torch.no_grad():
             weight.copy_(total)
+
+
+def changed_layers(parts: Mapping[str, Any], lora: str) -> list[tuple[str, Any, Change]]:
+    """Returns each layer that a LoRA changes: the name of its network, the layer, and the change, which fits it.
+
+    Raises `Unsupported`, naming the LoRA and the layer, for one that is of another family or another kind.
+    """
+    layers = {part: _layers(network) for part, network in parts.items()}
+    found = []
+    for name, change in read_lora(lora_path(lora)).items():
+        part, inner = _place(name)
+        layer = layers.get(part, {}).get(inner)
+        if layer is None:
+            raise _misfit(lora, name, "this checkpoint has no such layer")
+        try:
+            change.factors(layer.weight.shape)
+        except (ValueError, RuntimeError) as error:
+            raise _misfit(lora, name, str(error)) from error
+        found.append((part, layer, change))
+    return found
 
 
 def read_lora(path: Path) -> dict[str, Change]:
@@ -116,7 +134,7 @@ def read_lora(path: Path) -> dict[str, Change]:
                 change = changes.setdefault(name, Change(alpha=alphas.get(_place(name)[0])))
                 setattr(change, factor, float(value) if factor == "alpha" else value)
     except SafetensorError as error:
-        raise Unsupported(f"model.loras: {str(path)!r} is no readable safetensors file ({error}); give one") from error
+        raise Unsupported(f"loras: {str(path)!r} is no readable safetensors file ({error}); give one") from error
     return changes
 
 
@@ -126,7 +144,7 @@ def _split(path: Path, key: str) -> tuple[str, str]:
         if key.endswith(ending) and key.startswith(tuple(PARTS)):
             return key[: -len(ending)], factor
     raise Unsupported(
-        f"model.loras: {str(path)!r} holds {key!r}, which is no part of a LoRA; "
+        f"loras: {str(path)!r} holds {key!r}, which is no part of a LoRA; "
         "give a LoRA in kohya's or diffusers' names (LoHa, LoKr and DoRA are other kinds)"
     )
 
@@ -149,9 +167,9 @@ def _alphas(metadata: Mapping[str, str]) -> dict[str, float]:
     return {part: float(alpha) for part, alpha in found.items() if isinstance(alpha, int | float)}
 
 
-def _misfit(lora: Lora, layer: str, why: str) -> Unsupported:
+def _misfit(lora: str, layer: str, why: str) -> Unsupported:
     return Unsupported(
-        f"model.loras: {lora.name!r} does not fit the checkpoint at {layer!r} ({why}); "
+        f"loras: {lora!r} does not fit the checkpoint at {layer!r} ({why}); "
         "use a LoRA that was trained on a model of its family"
     )
 

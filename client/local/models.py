@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
@@ -13,26 +13,41 @@ from torch import Tensor
 from remix.client.local.checkpoints import checkpoint_path, fingerprint, open_checkpoint, vae_path
 from remix.client.local.devices import Place
 from remix.client.local.loras import apply_loras, lora_path
-from remix.client.local.sampling import NoiseLevels
+from remix.client.local.sampling import FOR_FLOWS, Levels
+from remix.client.local.travelling import TravellingLoras
 from remix.errors import Unsupported
 from remix.mix import Conditioning
-from remix.plan import Model
+from remix.plan import Model, Recipe, Schedule
 
 FAMILIES = {
     "StableDiffusionPipeline": ("remix.client.local.stable_diffusion", "StableDiffusion"),
     "StableDiffusionXLPipeline": ("remix.client.local.sdxl", "StableDiffusionXL"),
+    "StableDiffusion3Pipeline": ("remix.client.local.sd3", "StableDiffusion3"),
+    "FluxPipeline": ("remix.client.local.flux", "Flux"),
 }
 """Which class runs a checkpoint, by the pipeline that it was saved from. A new family is one file."""
 
 
+FLOWS = frozenset({"StableDiffusion3Pipeline", "FluxPipeline"})
+"""Those of them that were trained on flows, which have fewer samplers."""
+
+
 class LoadedModel(Protocol):
-    """What the engine asks of a family. Latents are float32 [B, channels, h, w]; conditionings are on the CPU."""
+    """What the engine asks of a family. Latents are float32 [B, channels, h, w]; conditionings are on the CPU.
+
+    Latents are `factor` times smaller than pictures, whose sides are multiples of `multiple`. A `distilled` model is
+    told its guidance as a number, in place of a second pass with the negative.
+    """
 
     family: str
     channels: int
     factor: int
-    levels: NoiseLevels
+    multiple: int
+    distilled: bool
     place: Place
+    loras: TravellingLoras
+
+    def levels_at(self, width: int, height: int) -> Levels: ...
 
     def encode(self, prompt: str) -> Conditioning: ...
 
@@ -47,23 +62,49 @@ class LoadedModel(Protocol):
     def move(self, place: Place) -> None: ...
 
 
-def open_model(model: Model, place: Place) -> LoadedModel:
-    """Returns the checkpoint that a recipe names with its LoRAs, loaded; raises what `check_model` raises."""
+def open_model(model: Model, travelling: Sequence[str], place: Place) -> LoadedModel:
+    """Returns the checkpoint that a recipe names, loaded, with its LoRAs merged and the `travelling` ones beside them.
+
+    Raises what `check_model` raises, and `Unsupported` for a LoRA that does not fit.
+    """
     checkpoint = open_checkpoint(model.checkpoint)
     module, name = FAMILIES[check_family(checkpoint.pipeline(), model)]
     with quiet():
         loaded: LoadedModel = getattr(importlib.import_module(module), name)(model, checkpoint, place)
     apply_loras(loaded.parts(), model.loras)
+    loaded.loras = TravellingLoras(loaded.parts(), travelling)
     return loaded
 
 
-def check_model(model: Model) -> None:
-    """Raises `Unsupported` for files that are not there, are not safetensors, or are of an unknown family."""
-    check_family(open_checkpoint(model.checkpoint).pipeline(), model)
+def check_model(schedule: Schedule) -> None:
+    """Raises `Unsupported` for files that are not there, not safetensors, or of a family that cannot do the recipe."""
+    model = schedule.recipe.model
+    checkpoint = open_checkpoint(model.checkpoint)
+    if check_family(checkpoint.pipeline(), model) in FLOWS:
+        _check_flow(schedule.recipe)
+    if checkpoint.is_distilled() and any(frame.negative.values != ("",) for frame in schedule):
+        raise Unsupported(
+            f"negative: {model.checkpoint!r} is told its guidance (cfg) and reads no negative prompt; leave it out"
+        )
     if model.vae:
         vae_path(model.vae)
-    for lora in model.loras:
-        lora_path(lora.name)
+    for name in _lora_names(schedule):
+        lora_path(name)
+
+
+def _check_flow(recipe: Recipe) -> None:
+    """Raises `Unsupported` for what only models that are no flows can do."""
+    model = recipe.model
+    if recipe.sampler not in FOR_FLOWS:
+        raise Unsupported(
+            f"sampler: {recipe.sampler!r} is not for flow models such as {model.checkpoint!r}; "
+            f"use one of {', '.join(sorted(FOR_FLOWS))}"
+        )
+    if model.vae and vae_path(model.vae).is_file():
+        raise Unsupported(
+            f"model.vae: {model.vae!r} is a single file, which does not say how far the latents of flow models are "
+            "shifted; give a folder saved by diffusers"
+        )
 
 
 def check_family(pipeline: str, model: Model) -> str:
@@ -75,14 +116,20 @@ def check_family(pipeline: str, model: Model) -> str:
     return pipeline
 
 
-def model_files(model: Model) -> dict[str, str]:
-    """Returns the fingerprints of a model's files: its checkpoint's, and those of its VAE and LoRAs if it names any."""
+def model_files(schedule: Schedule) -> dict[str, str]:
+    """Returns the fingerprints of a model's files: its checkpoint's, and those of its VAE and LoRAs if it has any."""
+    model = schedule.recipe.model
     found: dict[str, Path] = {"fingerprint": checkpoint_path(model.checkpoint)}
     if model.vae:
         found["vae"] = vae_path(model.vae)
-    for index, lora in enumerate(model.loras):
-        found[f"lora {index + 1}"] = lora_path(lora.name)
+    for index, lora in enumerate(_lora_names(schedule)):
+        found[f"lora {index + 1}"] = lora_path(lora)
     return {name: fingerprint(path) for name, path in found.items()}
+
+
+def _lora_names(schedule: Schedule) -> list[str]:
+    """The LoRAs that the model lists, and then those that only keyframes name."""
+    return list(dict.fromkeys(lora.name for lora in (*schedule.recipe.model.loras, *schedule[0].loras)))
 
 
 @contextmanager
@@ -101,13 +148,15 @@ def in_full(model: LoadedModel) -> Iterator[bool]:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Keeps transformers' progress bars off the terminal while a model loads, and restores them after."""
-    from transformers.utils import logging
+    """Keeps the progress bars of both libraries off the terminal while a model loads, and restores them after."""
+    from diffusers.utils import logging as diffusers
+    from transformers.utils import logging as transformers
 
-    was_on = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()
+    shown = [library for library in (diffusers, transformers) if library.is_progress_bar_enabled()]
+    for library in shown:
+        library.disable_progress_bar()
     try:
         yield
     finally:
-        if was_on:
-            logging.enable_progress_bar()
+        for library in shown:
+            library.enable_progress_bar()

@@ -13,7 +13,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from numpy.polynomial.legendre import leggauss
@@ -29,6 +29,24 @@ Noise = Callable[[], Tensor]
 
 Report = Callable[[int, int], None]
 """(steps done, steps in all)."""
+
+
+class Levels(Protocol):
+    """The noise levels of a model family; `table` [T] rises to its greatest, `ends` are the t of both its ends."""
+
+    @property
+    def table(self) -> Tensor: ...
+
+    @property
+    def ends(self) -> tuple[float, float]: ...
+
+    def __len__(self) -> int: ...
+
+    def sigma(self, t: Tensor) -> Tensor: ...
+
+    def noised(self, latent: Tensor, noise: Tensor, sigma: Tensor) -> Tensor: ...
+
+    def begun(self, latent: Tensor, noise: Tensor, sigma: Tensor) -> Tensor: ...
 
 
 TERMINAL_ALPHA = 4.8973451890853435e-08
@@ -65,6 +83,24 @@ class NoiseLevels:
         """
         a = alphas_cumprod.double().clamp(min=TERMINAL_ALPHA)
         return cls(((1 - a) / a).sqrt())
+
+    def noised(self, latent: Tensor, noise: Tensor, sigma: Tensor) -> Tensor:
+        """Returns the clean `latent` [B, c, h, w] with noise of level sigma [B]."""
+        return latent + noise * _rows(sigma)
+
+    def begun(self, latent: Tensor, noise: Tensor, sigma: Tensor) -> Tensor:
+        """Returns what sampling starts from at level sigma [B].
+
+        At the greatest level that has sqrt(1 + sigma^2) of noise in place of sigma, as in ComfyUI: there the
+        training's noisy latent, which has unit variance, is all noise.
+        """
+        full = sigma >= self.table[-1].to(sigma) * (1 - 1e-5)
+        return self.noised(latent, noise, torch.where(full, (1 + sigma**2).sqrt(), sigma))
+
+    @property
+    def ends(self) -> tuple[float, float]:
+        """The greatest and the least timestep."""
+        return len(self) - 1, 0
 
     @cached_property
     def logs(self) -> Tensor:
@@ -104,37 +140,37 @@ def _betas(config: Mapping[str, Any]) -> Tensor:
 # --- schedulers: (levels, steps) -> falling sigmas [steps + 1] that end in 0 --------------------------------
 
 
-def normal(levels: NoiseLevels, steps: int) -> Tensor:
+def normal(levels: Levels, steps: int) -> Tensor:
     """Timesteps evenly spaced, both ends included."""
-    return _and_zero(levels.sigma(torch.linspace(len(levels) - 1, 0, steps)))
+    return _and_zero(levels.sigma(torch.linspace(*levels.ends, steps)))
 
 
-def sgm_uniform(levels: NoiseLevels, steps: int) -> Tensor:
+def sgm_uniform(levels: Levels, steps: int) -> Tensor:
     """Timesteps evenly spaced, the last left out (the spacing of Stability's generative-models)."""
-    return _and_zero(levels.sigma(torch.linspace(len(levels) - 1, 0, steps + 1)[:-1]))
+    return _and_zero(levels.sigma(torch.linspace(*levels.ends, steps + 1)[:-1]))
 
 
-def simple(levels: NoiseLevels, steps: int) -> Tensor:
+def simple(levels: Levels, steps: int) -> Tensor:
     """Every (T / steps)-th level of the table, counted from its greatest; repeats some where steps > T."""
     stride = len(levels) / steps
     behind = (torch.arange(steps, dtype=torch.float64) * stride).long()
     return _and_zero(levels.table[len(levels) - 1 - behind])
 
 
-def ddim_uniform(levels: NoiseLevels, steps: int) -> Tensor:
+def ddim_uniform(levels: Levels, steps: int) -> Tensor:
     """Every (T // steps)-th level counted from the second least: there may be more than `steps` of them."""
     stride = max(len(levels) // steps, 1)
     return _and_zero(levels.table[1::stride].flip(0))
 
 
-def karras(levels: NoiseLevels, steps: int, rho: float = 7.0) -> Tensor:
+def karras(levels: Levels, steps: int, rho: float = 7.0) -> Tensor:
     """Evenly spaced in sigma^(1/rho): Karras et al. 2022, equation 5."""
     least, greatest = float(levels.table[0]) ** (1 / rho), float(levels.table[-1]) ** (1 / rho)
     ramp = torch.linspace(0, 1, steps, dtype=torch.float64)
     return _and_zero((greatest + ramp * (least - greatest)) ** rho)
 
 
-def exponential(levels: NoiseLevels, steps: int) -> Tensor:
+def exponential(levels: Levels, steps: int) -> Tensor:
     """Evenly spaced in log sigma."""
     least, greatest = math.log(levels.table[0]), math.log(levels.table[-1])
     return _and_zero(torch.linspace(greatest, least, steps, dtype=torch.float64).exp())
@@ -144,7 +180,7 @@ def _and_zero(sigmas: Tensor) -> Tensor:
     return torch.cat([sigmas, sigmas.new_zeros(1)])
 
 
-SCHEDULERS: dict[str, Callable[[NoiseLevels, int], Tensor]] = {
+SCHEDULERS: dict[str, Callable[[Levels, int], Tensor]] = {
     "normal": normal,
     "karras": karras,
     "exponential": exponential,
@@ -161,7 +197,7 @@ LEAST_DENOISE = 1e-4
 """Less counts as this: the walk then starts within 4 % of the least level, and schedules stay in memory."""
 
 
-def sigmas_for(levels: NoiseLevels, scheduler: str, steps: int, denoise: float = 1.0, sampler: str = "euler") -> Tensor:
+def sigmas_for(levels: Levels, scheduler: str, steps: int, denoise: float = 1.0, sampler: str = "euler") -> Tensor:
     """Returns the noise levels that a frame walks down, float32 [n + 1], the last of them 0.
 
     `denoise` d below 1 keeps the last `steps` steps of a schedule of int(steps / d) steps, as ComfyUI's
@@ -184,18 +220,6 @@ def sigmas_for(levels: NoiseLevels, scheduler: str, steps: int, denoise: float =
     if denoise <= 0.9999:
         sigmas = sigmas[-(steps + 1) :]
     return torch.unique_consecutive(sigmas.float())
-
-
-def start(latent: Tensor, noise: Tensor, sigmas: Tensor, levels: NoiseLevels) -> Tensor:
-    """Returns the noisy latent that sampling starts from, [B, c, h, w].
-
-    `latent` is the clean start (zeros for text to image), `sigmas` [B, n + 1]. A row that starts at the
-    model's greatest level gets sqrt(1 + sigma^2) of noise in place of sigma, as in ComfyUI: there the
-    training's noisy latent, which has unit variance, is all noise.
-    """
-    first, greatest = sigmas[:, 0], levels.table[-1].to(sigmas)
-    full = first >= greatest * (1 - 1e-5)
-    return latent + noise * _rows(torch.where(full, (1 + first**2).sqrt(), first))
 
 
 # --- samplers: (denoise, x, sigmas [B, n + 1], noise, report) -> x0; every row falls and ends in 0 ----------
@@ -336,6 +360,9 @@ SAMPLERS: dict[str, Sampler] = {
     "uni_pc": uni_pc,
     "lcm": lcm,
 }
+
+FOR_FLOWS = frozenset({"euler", "heun", "dpmpp_2m", "ddim"})
+"""The samplers that are the same for flows; ComfyUI has others there by the names of the rest, or none."""
 
 DRAWS_NOISE = frozenset({"euler_ancestral", "dpmpp_2m_sde", "lcm"})
 """The samplers that draw fresh noise on the way: once in each step but the last."""

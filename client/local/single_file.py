@@ -88,7 +88,7 @@ class SingleFile:
         prefix = self.family.encoders[1 if name.endswith("_2") else 0]
         return _text_encoder(kind, self._weights, prefix)
 
-    def tokenizer(self, name: str) -> Any:
+    def tokenizer(self, name: str, kind: Any = None) -> Any:
         """Returns CLIP's tokenizer, with the padding that the text encoder was trained with."""
         from transformers import CLIPTokenizer
 
@@ -111,6 +111,10 @@ class SingleFile:
     def vae_scale(self) -> float:
         """Returns what the VAE's latents are multiplied by."""
         return self.family.vae_scale
+
+    def is_distilled(self) -> bool:
+        """Returns whether guidance is a number that the network reads: none of these families."""
+        return False
 
     def _spread(self) -> float:
         norm = "1.transformer_blocks.0.norm1.bias"

@@ -4,7 +4,7 @@
     schedule.json   every number of every frame
     job.json        the toolkit's version and what renders: engine and model
     journal.jsonl   one line for each finished frame and film: what made it, and the file's own hash
-    inputs/         copies of the recipe's init pictures
+    inputs/         copies of the recipe's init pictures and masks
     frames/         000000.png, 000001.png, ...
     film.mp4        the film
     sheet.png       a contact sheet
@@ -18,6 +18,7 @@ journal is silent, when it decodes and its own metadata names what should have m
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,8 +32,8 @@ from remix.job.files import inside, write_bytes, write_text
 from remix.job.journal import Journal, canonical, fingerprint, sha256
 from remix.job.lock import LOCK, locked
 from remix.job.metadata import Made, read_metadata, write_frame
-from remix.motion.formats import FORMATS
 from remix.motion.images import load_picture
+from remix.motion.landing import is_part
 from remix.plan import Recipe, Schedule
 from remix.plan.read import read_file, read_json
 
@@ -44,8 +45,6 @@ OWN = (RECIPE, SCHEDULE, JOB, JOURNAL, INPUTS, FRAMES, SHEET, LOCK)
 RECIPE_IN_METADATA = 48 * 1024
 """The longest recipe, in bytes, that is repeated whole in every frame; a longer one is named by its hash."""
 
-_SUFFIXES = {suffix for row in FORMATS.values() for suffix in row.suffixes} | {".nut"}
-_FILM_PART = re.compile(rf".+\.part(\.\w+)?({'|'.join(map(re.escape, sorted(_SUFFIXES)))})", re.DOTALL)
 _FRAME = re.compile(r"\d{6,}\.png", re.ASCII)
 
 
@@ -69,9 +68,10 @@ class Job:
         return [self.frame_path(index) for index in range(len(self.schedule))]
 
     def frame_key(self, index: int) -> str:
-        """Returns the hash of everything that makes the picture: its numbers, the settings, its init pictures."""
-        images = self.schedule[index].image
+        """Returns the hash of everything that makes the picture: numbers, settings, init pictures and masks."""
+        images, masks = self.schedule[index].image, self.schedule[index].mask
         used = sorted(self._inputs[name] for name, _ in images.items) if images else []
+        used += ["mask", *(self._inputs[name] for name in sorted(masks.values))] if masks else []
         return sha256("\n".join([self.schedule.frame_hash(index), *used]).encode())
 
     def input_path(self, name: str) -> Path:
@@ -113,7 +113,7 @@ class Job:
         return path
 
     def input_names(self) -> Sequence[str]:
-        """Returns the names of the recipe's init pictures."""
+        """Returns the names of the recipe's init pictures and masks."""
         return tuple(self._inputs)
 
     def film_texts(self) -> dict[str, str]:
@@ -225,13 +225,14 @@ def _refuse_other(folder: Path, schedule: Schedule, about: Mapping[str, Any]) ->
 
 
 def _copy_inputs(folder: Path, recipe: Recipe) -> dict[str, str]:
-    """Copies the recipe's init pictures into the job; returns name -> sha256."""
-    names = dict.fromkeys(name for keyframe in recipe.keyframes if keyframe.image for name, _ in keyframe.image.items)
+    """Copies the recipe's init pictures and masks into the job; returns name -> sha256."""
+    mixes = [(field, getattr(keyframe, field)) for keyframe in recipe.keyframes for field in ("image", "mask")]
+    names = {name: field for field, mix in reversed(mixes) if mix for name in mix.values}
     hashes: dict[str, str] = {}
-    for name in names:
+    for name, field in names.items():
         source = inside(Path(recipe.folder or "."), name)
         if not source.is_file():
-            raise RecipeError(f"{name!r} is not a file in {Path(recipe.folder or '.').resolve()}", path="image")
+            raise RecipeError(f"{name!r} is not a file in {Path(recipe.folder or '.').resolve()}", path=field)
         load_picture(source)
         data = source.read_bytes()
         hashes[name] = sha256(data)
@@ -242,18 +243,12 @@ def _copy_inputs(folder: Path, recipe: Recipe) -> dict[str, str]:
     return hashes
 
 
-def is_part(name: str) -> bool:
-    """Returns whether a job calls a file so while it is written: ``job.json.part``, ``film.part.mp4``."""
-    return name.removesuffix(".part") in OWN or _FILM_PART.fullmatch(name) is not None
-
-
 def _remove_parts(folder: Path) -> None:
-    """Removes what an interrupted write of this job left aside; the lock is held, so nobody is writing."""
-    parts = [path for path in folder.iterdir() if path.name not in OWN and is_part(path.name)]
-    parts += [path for path in (folder / FRAMES).glob("*.part") if _FRAME.fullmatch(path.stem)]
-    for path in parts:
-        if path.is_file():
-            path.unlink()
+    """Removes what an interrupted run of this job left aside; the lock is held, so nobody is writing."""
+    parts = [part for place in ("", f"{FRAMES}/", f"{INPUTS}/**/") for part in folder.glob(f"{place}*.part")]
+    for part in parts:
+        if is_part(part.name):
+            shutil.rmtree(part, ignore_errors=True)  # which leaves links and files alone
 
 
 def _remove_frames_past(folder: Path, count: int) -> None:

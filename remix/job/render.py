@@ -11,11 +11,11 @@ from typing import Protocol
 import numpy as np
 
 from remix.errors import Interrupted, VideoFormatError
-from remix.job.job import OWN, SHEET, Job, is_part, open_job
+from remix.job.job import OWN, SHEET, Job, open_job
 from remix.job.journal import sha256
 from remix.job.room import Room, told_when_full
 from remix.motion.ffmpeg import ffmpeg_exe, refuse_lacking
-from remix.motion.formats import format_of, rate_of
+from remix.motion.formats import format_of, rate_for
 from remix.motion.images import fit, load_picture, save_picture
 from remix.motion.report import contact_sheet
 from remix.motion.video import write_video
@@ -55,7 +55,7 @@ class Engine(Protocol):
     def render(
         self, schedule: Schedule, frames: Sequence[int], inputs: Mapping[str, Picture], listen: Listener
     ) -> Iterator[Picture]:
-        """Yields the pictures of these frames in this order; `inputs` gives init pictures by name, fitted."""
+        """Yields the pictures of these frames in this order; `inputs` gives init pictures and masks by name, fitted."""
         ...
 
     def cancel(self) -> None:
@@ -110,11 +110,10 @@ def render(
 
 def _check_film(name: str, recipe: Recipe) -> None:
     """Refuses, before hours of rendering, a film that could not be written after them."""
-    if name in {"", ".."} or name != PureWindowsPath(name).name or name.casefold() in OWN or is_part(name):
+    if name in {"", ".."} or name != PureWindowsPath(name).name or name.casefold() in OWN:
         raise VideoFormatError(f"film: {name!r}; give the name of a file in the job, such as film.mp4")
     row = format_of(name)
-    if rate_of(recipe.fps) > row.max_fps:
-        raise VideoFormatError(f"fps: {recipe.fps:g} frames per second; {row.name} keeps time up to {row.max_fps}")
+    rate_for(row, recipe.fps)
     if row.needs:
         refuse_lacking(row.name, row.needs, ffmpeg_exe())
 
@@ -177,7 +176,7 @@ def _key_of_all(job: Job, about: str) -> str:
 
 
 class Inputs(Mapping[str, Picture]):
-    """A job's init pictures by the recipe's names, fitted to the recipe's size; the last few stay in memory."""
+    """A job's init pictures and masks by the recipe's names, fitted to its size; the last few stay in memory."""
 
     KEPT = 8
 

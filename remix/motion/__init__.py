@@ -12,9 +12,10 @@ from remix.motion.images import (
     save_picture,
 )
 from remix.motion.order import film_order
-from remix.motion.reading import probe, probe_sound, read_tags, read_video
+from remix.motion.reading import probe, probe_sound, read_video
 from remix.motion.report import contact_sheet
 from remix.motion.streams import Sound, VideoInfo
+from remix.motion.texts import read_tags
 from remix.motion.video import write_video
 
 __all__ = [

@@ -19,7 +19,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from remix.errors import PictureError, VideoFormatError
+from remix.errors import PictureError
 from remix.motion import pngs
 from remix.motion.images import Picture, png_bytes
 
@@ -29,11 +29,9 @@ _LARGEST = 65535
 def delay_of(rate: Fraction) -> tuple[int, int]:
     """Returns how long a frame is shown, in seconds, as a fraction of two numbers of 16 bits.
 
-    Exact where both fit, else the nearest; VideoFormatError for what is shown longer than they can say.
+    Exact where both fit, else the nearest.
     """
     delay = 1 / rate
-    if delay > _LARGEST:
-        raise VideoFormatError(f"fps: {rate} frames per second; apng shows a frame for {_LARGEST} s at most")
     nearest = delay.limit_denominator(min(_LARGEST, int(_LARGEST / delay)))
     return nearest.numerator, nearest.denominator
 

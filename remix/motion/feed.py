@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
@@ -19,12 +20,14 @@ class Feed:
     """The frames of a film on their way to a writer: checked, padded, counted."""
 
     def __init__(self, pictures: Iterable[Picture], row: Format, on_frame: Callable[[int], object] | None) -> None:
-        self._pictures = iter(pictures)
-        self._first = next(self._pictures, None)
-        if self._first is None:
-            raise VideoFormatError("film: no frames; give at least one picture")
+        rest = iter(pictures)
+        try:
+            first = next(rest)
+        except StopIteration:
+            raise VideoFormatError("film: no frames; give at least one picture") from None
+        self._pictures = itertools.chain((first,), rest)
         self._row, self._on_frame = row, on_frame
-        self.given = self._shape(self._first, 0)
+        self.given = self._shape(first, 0)
         height, width = (side + side % 2 if row.even else side for side in self.given)
         if max(width, height) > row.max_side or width * height > MAX_PIXELS:
             raise VideoFormatError(
@@ -49,10 +52,9 @@ class Feed:
         return shape[0], shape[1]
 
     def __iter__(self) -> Iterator[Picture]:
-        picture, self._first = self._first, None
-        while picture is not None:
-            if self._shape(picture, self.count) != self.given:
-                height, width = self._shape(picture, self.count)
+        for picture in self._pictures:
+            height, width = self._shape(picture, self.count)
+            if (height, width) != self.given:
                 raise VideoFormatError(
                     f"frame {self.count}: {width}x{height}, but the film began with "
                     f"{self.given[1]}x{self.given[0]}; give all frames one size"
@@ -61,4 +63,3 @@ class Feed:
             self.count += 1
             if self._on_frame is not None:
                 self._on_frame(self.count)
-            picture = next(self._pictures, None)

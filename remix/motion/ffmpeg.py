@@ -9,11 +9,12 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, cast
+from typing import IO, Any, cast
 
 from remix.errors import MissingPackage
 
@@ -22,6 +23,8 @@ STALL_SECONDS = 600.0
 
 LAST_LINES = 20
 _LOG_BYTES = 64 * 2**10
+_PIPE_BYTES = 2**20
+"""What Linux allows anybody; it gives 64 KiB unasked."""
 
 _FILMS = "mov,matroska,gif,apng,avi,mpegts,nut,flv,ogg"
 _FILES_ONLY = ("-protocol_whitelist", "file", "-format_whitelist")
@@ -92,6 +95,21 @@ def free_space(path: Path) -> str:
     return f"{shutil.disk_usage(path.parent).free} bytes are free on its disk"
 
 
+if sys.platform == "linux":
+    import fcntl
+
+    def _widen(pipe: IO[bytes] | None) -> None:
+        # Frames are larger than pipes: with a wider one the two programs wake each other less often.
+        if pipe is not None:
+            with contextlib.suppress(OSError):  # the system, or this user's other pipes, may not allow it
+                fcntl.fcntl(pipe.fileno(), fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
+
+else:
+
+    def _widen(pipe: IO[bytes] | None) -> None:
+        """Other systems choose the size of a pipe themselves."""
+
+
 class Ffmpeg:
     """One running ffmpeg: its words are collected, it may not stall, and it ends with its context."""
 
@@ -119,6 +137,8 @@ class Ffmpeg:
                 f"video: {command[0]} cannot be started ({error}); install another with: pip install imageio-ffmpeg"
             ) from error
         self._output = cast(io.FileIO, self._process.stdout)  # unbuffered, so it is the raw pipe
+        for pipe in (self._process.stdin, self._process.stdout):
+            _widen(pipe)
         self._words = b""
         self._busy_since: float | None = None
         self.stalled = False

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
+from numbers import Rational, Real
 from pathlib import Path
 
 from remix.errors import VideoFormatError
@@ -76,8 +78,9 @@ class Format:
 
     `suffixes` are those it may have, its own first. `encoder` are ffmpeg's arguments after the input;
     none where our own writer makes the file. `even` asks for even sides; `min_side` and `max_side` are
-    limits in pixels, `max_fps` the rate beyond which players no longer keep time. `two_pass` formats
-    need the whole film before their first frame; those that are `played` as a picture can say how often.
+    limits in pixels, `max_fps` the rate beyond which players no longer keep time, `max_delay` how many seconds
+    a frame can be shown. `two_pass` formats need the whole film before their first frame. `max_loops` is how
+    often a film that is shown as a picture can ask to be played, 0 where that is left to the player.
     `texts` says where metadata goes: "tags" of the container, or written by us as "gif", "webp" or "png".
     """
 
@@ -89,8 +92,9 @@ class Format:
     min_side: int = 1
     max_side: int = 16384
     max_fps: int = MAX_FPS
+    max_delay: int = 16777
     two_pass: bool = False
-    played: bool = False
+    max_loops: int = 0
     texts: str = "tags"
 
     @property
@@ -142,18 +146,20 @@ _ROWS = (
         encoder=("-filter_complex", _PALETTE, "-c:v", "gif"),
         max_side=65535,
         max_fps=50,
+        max_delay=655,
         two_pass=True,
-        played=True,
+        max_loops=65536,
         texts="gif",
     ),
-    Format("webp", (".webp",), "animated WebP, quality 80", max_side=16383, played=True, texts="webp"),
+    Format("webp", (".webp",), "animated WebP, quality 80", max_side=16383, max_loops=65535, texts="webp"),
     Format("png", (), "a folder of numbered PNGs, lossless", max_side=2**31 - 1, texts="png"),
     Format(
         "apng",
         (".apng", ".png"),
         "animated PNG, lossless: a film as a picture",
         max_side=2**31 - 1,
-        played=True,
+        max_delay=65535,
+        max_loops=2**31 - 1,
         texts="png",
     ),
     Format(
@@ -229,27 +235,76 @@ def _by_suffix(path: str | os.PathLike[str], suffix: str) -> Format:
         return FORMATS["png"]
     owners = _with_suffix(suffix)
     if not owners:
-        raise VideoFormatError(f"{os.fspath(path)}: {suffix!r} is not a film's suffix; {_nearest(suffix[1:])}")
+        near = difflib.get_close_matches(suffix[1:], _SUFFIXES, n=1, cutoff=_NEAR) or ["mp4"]
+        right = Path(path).with_suffix(f".{near[0]}")
+        raise VideoFormatError(
+            f"{os.fspath(path)}: {suffix!r} is not a film's suffix; call it {right}, "
+            f"or choose from {', '.join(_SUFFIXES)} (without a suffix it is a folder of PNGs)"
+        )
     return owners[0]
 
 
+_SUFFIXES = tuple(dict.fromkeys(suffix[1:] for row in _ROWS for suffix in row.suffixes if suffix != ".png"))
+_NEAR = 0.7
+"""As alike as "webm" and "web"; not as "avi" and "av1"."""
+
+
 def _nearest(name: str) -> str:
-    near = difflib.get_close_matches(name, FORMATS, n=1) or [row.name for row in _with_suffix(f".{name}")]
-    start = f"did you mean {' or '.join(map(repr, near))}? Formats" if near else "formats"
-    return f"{start} are {', '.join(FORMATS)} (png is a folder)"
+    near = difflib.get_close_matches(name, FORMATS, n=1, cutoff=_NEAR) or [row.name for row in _with_suffix(f".{name}")]
+    hint = f"did you mean {' or '.join(map(repr, near))}?" if near else "'mp4' plays everywhere."
+    return f"{hint} Formats are {', '.join(FORMATS)} (png is a folder)"
 
 
 def rate_of(fps: int | float | str | Fraction) -> Fraction:
     """Returns frames per second as an exact fraction: 12, 23.976, "30000/1001".
 
     A float means the shortest decimal that prints as it, or the fraction with a denominator up to a
-    million that is nearest to it (so 30000 / 1001 stays itself). VideoFormatError outside 0 to 240.
+    million that is nearest to it (so 30000 / 1001 stays itself). VideoFormatError for what is no number,
+    and outside 0 to 240.
     """
-    try:
-        rate = Fraction(str(fps)) if not isinstance(fps, Fraction) else fps
-    except (ValueError, ZeroDivisionError) as error:
-        raise VideoFormatError(f"fps: {fps!r} is not a number; give frames per second, such as 12") from error
+    rate = _number(fps)
+    if rate is None:
+        raise VideoFormatError(
+            f"fps: {_said(fps)} is not a number; give frames per second, such as 12, 23.976 or 24000/1001"
+        )
     rate = rate.limit_denominator(10**6)
-    if isinstance(fps, bool) or not 0 < rate <= MAX_FPS:
-        raise VideoFormatError(f"fps: {fps!r} frames per second; give more than 0, at most {MAX_FPS}")
+    if not 0 < rate <= MAX_FPS:
+        raise VideoFormatError(f"fps: {_said(fps)} frames per second; give more than 0, at most {MAX_FPS}")
     return rate
+
+
+def rate_for(row: Format, fps: int | float | str | Fraction) -> Fraction:
+    """Returns `rate_of(fps)`; VideoFormatError also where a film of format `row` cannot keep that rate."""
+    rate = rate_of(fps)
+    if rate > row.max_fps:
+        raise VideoFormatError(f"fps: {_said(fps)} frames per second; {row.name} keeps time up to {row.max_fps}")
+    if rate * row.max_delay < 1:
+        raise VideoFormatError(
+            f"fps: {_said(fps)} frames per second; {row.name} shows a frame for {row.max_delay} s at most"
+        )
+    return rate
+
+
+_DIGITS = re.compile(r"\s*[-+]?([0-9]{1,20}(\.[0-9]{0,40})?|[0-9]{1,20}/[0-9]{1,20})\s*", re.ASCII)
+"""No exponents: 1e999999999 would take hours to be written out."""
+
+
+def _number(fps: object) -> Fraction | None:
+    if isinstance(fps, bool):
+        return None
+    if isinstance(fps, Rational):
+        return Fraction(int(fps.numerator), int(fps.denominator))
+    if isinstance(fps, Real) or (isinstance(fps, str) and _DIGITS.fullmatch(fps)):
+        try:
+            return Fraction(str(fps))
+        except (ValueError, ZeroDivisionError):  # nan, inf, 1/0
+            return None
+    return None
+
+
+def _said(value: object) -> str:
+    try:
+        text = str(value) if isinstance(value, Fraction) else repr(value).removesuffix(".0")
+    except ValueError:  # an integer of thousands of digits
+        return "that"
+    return text if len(text) <= 50 else f"{text[:47]}..."

@@ -8,6 +8,9 @@ from typing import BinaryIO
 
 from remix.errors import PictureError
 
+_COMMENT = b"\xfe"
+"""The label of a comment extension."""
+
 
 def with_comment(film: bytes, texts: Mapping[str, str]) -> bytes:
     """Returns the beginning of a GIF with `texts` put behind its header, as one JSON object in a comment.
@@ -29,37 +32,44 @@ def _palette_size(head: bytes) -> int:
 def _comment(texts: Mapping[str, str]) -> bytes:
     data = json.dumps(dict(texts)).encode("ascii")
     blocks = (data[start : start + 255] for start in range(0, len(data), 255))
-    return b"\x21\xfe" + b"".join(bytes([len(block)]) + block for block in blocks) + b"\0"
+    return b"\x21" + _COMMENT + b"".join(bytes([len(block)]) + block for block in blocks) + b"\0"
 
 
-def comments(file: BinaryIO, limit: int) -> list[bytes]:
-    """Returns the comments before a GIF's first frame; PictureError if cut off or over `limit` bytes."""
-    _exactly(file, _palette_size(file.read(13)))
-    found: list[bytes] = []
-    read = 0
-    while file.read(1) == b"\x21":
-        label = _exactly(file, 1)
-        text = b"".join(_sub_blocks(file, limit - read))
-        read += len(text)
-        if label == b"\xfe":
-            found.append(text)
-    return found
+def comments(file: BinaryIO, limit: int) -> Iterator[bytes]:
+    """Returns the comments of a GIF one after another; PictureError if it is cut off, or over `limit` bytes in all."""
+    for label in _blocks(file):
+        if label != _COMMENT:
+            _pass_over(file)
+            continue
+        text = b"".join(_sub_blocks(file, limit))
+        limit -= len(text)
+        yield text
 
 
 def refuse_cut(file: BinaryIO, name: str) -> None:
     """Raises PictureError when a GIF ends within a frame; decoders show such a film, shorter and without a word."""
     try:
-        _exactly(file, _palette_size(file.read(13)))
-        while (kind := file.read(1)) in (b"\x21", b"\x2c"):
-            if kind == b"\x21":
-                _exactly(file, 1)
-            else:
-                flags = _exactly(file, 9)[8]
-                _exactly(file, (3 << ((flags & 7) + 1) if flags & 0x80 else 0) + 1)
-            for _ in _sub_blocks(file, 2**40):
-                pass
+        for _ in _blocks(file):
+            _pass_over(file)
     except PictureError as error:
         raise PictureError(f"{name}: {error}") from error
+
+
+def _blocks(file: BinaryIO) -> Iterator[bytes]:
+    """Returns the label of each extension, b"" for a frame; the caller reads the sub-blocks that follow it."""
+    _exactly(file, _palette_size(file.read(13)))
+    while (kind := file.read(1)) in (b"\x21", b"\x2c"):
+        if kind == b"\x21":
+            yield _exactly(file, 1)
+        else:
+            flags = _exactly(file, 9)[8]
+            _exactly(file, (3 << ((flags & 7) + 1) if flags & 0x80 else 0) + 1)
+            yield b""
+
+
+def _pass_over(file: BinaryIO) -> None:
+    for _ in _sub_blocks(file, 2**40):
+        pass
 
 
 def _sub_blocks(file: BinaryIO, limit: int) -> Iterator[bytes]:

@@ -14,18 +14,18 @@ import struct
 import threading
 import warnings
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, PngImagePlugin, UnidentifiedImageError
+from PIL import Image, ImageFile, JpegImagePlugin, PngImagePlugin, UnidentifiedImageError, WebPImagePlugin
 
 from remix.errors import BadInput, PictureError
+from remix.motion import pngs
 from remix.motion.landing import landing
-from remix.motion.pngs import without_texts
 
 log = logging.getLogger(__name__)
 _warnings_lock = threading.RLock()
@@ -117,7 +117,7 @@ def _decoded(file: BinaryIO, name: str) -> Image.Image:
     except BROKEN as error:
         problem = error
     # Pillow refuses a whole picture over large text chunks, such as a big workflow; the picture is good.
-    stripped = without_texts(file, start)
+    stripped = pngs.without_texts(file, start)
     if stripped is not None:
         try:
             image = _opened(io.BytesIO(stripped), name)
@@ -136,16 +136,39 @@ def _opened(file: BinaryIO, name: str) -> Image.Image:
     if size > MAX_BYTES:
         raise PictureError(f"{name}: {size} bytes; at most {MAX_BYTES} are read, make the picture smaller")
     with quiet_pillow(name):
-        image = Image.open(file, formats=FORMATS)
+        image = _of_bearable_size(file, name)
+        # Decoded first: asked for its EXIF, Pillow may decode too, and would pass damage off as EXIF's.
+        image.load()
         turn = _TURNS.get(_orientation(image, name))
+    if image.format == "PNG" and pngs.is_damaged(file, start):
+        raise PictureError(f"{name}: its pixels do not match their checksum; give a whole PNG, or write it again")
+    flat = _flattened(image)
+    return flat.transpose(turn) if turn is not None else flat
+
+
+def _of_bearable_size(file: BinaryIO, name: str) -> Image.Image:
+    """Returns the picture in `file`, not yet decoded; PictureError when its header says that it is too large."""
+    start = file.tell()
+    try:
+        image = Image.open(file, formats=FORMATS)
+    except Image.DecompressionBombError:  # it does not say how large
+        file.seek(start)
+        image = _reader(file)(file)
     width, height = image.size
     if width * height > MAX_PIXELS:
         raise PictureError(
             f"{name}: {width}x{height}; at most {MAX_PIXELS // 10**6} million pixels are read, shrink it"
         )
-    image.load()
-    flat = _flattened(image)
-    return flat.transpose(turn) if turn is not None else flat
+    return image
+
+
+def _reader(file: BinaryIO) -> Callable[[BinaryIO], ImageFile.ImageFile]:
+    """Returns Pillow's own reader for the kind of picture in `file`, which reads headers without a limit."""
+    head = file.read(4)
+    file.seek(-len(head), os.SEEK_CUR)
+    if head == pngs.SIGNATURE[:4]:
+        return PngImagePlugin.PngImageFile
+    return WebPImagePlugin.WebPImageFile if head == b"RIFF" else JpegImagePlugin.JpegImageFile
 
 
 def _reason(error: BaseException) -> str:

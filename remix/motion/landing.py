@@ -6,30 +6,82 @@ Lies in this room because films land this way too; `remix.job.files` builds on i
 from __future__ import annotations
 
 import os
+import re
+import shutil
+import stat
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from remix.errors import BadInput
+
+WHOLE = "whole"
+"""What is to land is called so in its workplace; it may have other files and folders beside it."""
+
+_PART = re.compile(r"\..{0,40}\.[a-z0-9_]{8}\.part", re.DOTALL)
+_NAME_KEPT = 40
+"""How many characters of a target's name its workplace repeats: file systems allow 255 bytes for all of it."""
+
 
 @contextmanager
-def landing(path: str | os.PathLike[str], part: str | os.PathLike[str] | None = None) -> Iterator[Path]:
+def landing(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Returns, as a context, the path to write to; afterwards that file is flushed and gets the name `path`.
 
-    The part lies beside its target (same file system, so that the rename is one step) and is called
-    ``NAME.part`` unless `part` says otherwise. When the body raises, the part is removed and whatever
-    was at `path` before is untouched. A part that a killed run left behind is removed first.
+    It lies in a `workplace`. When the body raises, whatever was at `path` before is untouched. BadInput where
+    no file can land, see `refuse_place`.
     """
     target = Path(path)
-    aside = Path(part) if part is not None else target.with_name(target.name + ".part")
-    aside.unlink(missing_ok=True)
+    refuse_place(target)
+    with workplace(target) as place:
+        part = place / WHOLE
+        yield part
+        flush_to_disk(part)
+        os.replace(part, target)
+        flush_folder(target.parent)
+
+
+@contextmanager
+def workplace(target: Path) -> Iterator[Path]:
+    """Returns, as a context, a new folder beside `target`, which is removed afterwards with all that is in it.
+
+    The same file system, so that a rename to `target` is one step; and a name that nothing else bears, so that
+    neither a user's files nor another run's are ever in the way. A run that is killed leaves it behind, by a
+    name that `is_part` knows: ``.NAME.XXXXXXXX.part``.
+    """
+    place = Path(tempfile.mkdtemp(prefix=f".{target.name[:_NAME_KEPT]}.", suffix=".part", dir=target.parent))
     try:
-        yield aside
-        flush_to_disk(aside)
-        os.replace(aside, target)
-    except BaseException:
-        aside.unlink(missing_ok=True)
-        raise
-    flush_folder(target.parent)
+        yield place
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+
+
+def is_part(name: str) -> bool:
+    """Returns whether a `workplace` may be called `name`: ``.film.mp4.k3x_90ab.part``."""
+    return _PART.fullmatch(name) is not None
+
+
+def refuse_place(target: Path) -> None:
+    """Raises BadInput where no file can land at `target`: no folder for it, or something else by its name."""
+    mode = mode_at(target)
+    if mode is not None and not stat.S_ISREG(mode):
+        kind = "a folder" if stat.S_ISDIR(mode) else "a device or pipe"
+        raise BadInput(f"{target}: is {kind}; give the name of a file")
+
+
+def mode_at(target: Path) -> int | None:
+    """Returns the mode of what lies at `target`, None for nothing; BadInput where nothing could lie there."""
+    try:
+        if not target.parent.is_dir():
+            raise BadInput(f"{target}: there is no folder {target.parent}; make it, or choose another")
+        if not os.access(target.parent, os.W_OK):
+            raise BadInput(f"{target}: the folder {target.parent} may not be written to; choose another")
+        return target.stat().st_mode
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:  # too long a name; a NUL in it
+        reason = getattr(error, "strerror", None) or error
+        raise BadInput(f"{str(target)!r}: cannot be written ({reason}); choose another name") from error
 
 
 def flush_to_disk(path: Path) -> None:

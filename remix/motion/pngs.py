@@ -7,12 +7,17 @@ big ComfyUI workflows reach that. Source: the PNG specification, third edition, 
 from __future__ import annotations
 
 import os
+import struct
 import zlib
 from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple
 
+from remix.errors import PictureError
+
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 TEXT_CHUNKS = (b"tEXt", b"zTXt", b"iTXt")
+_PIXEL_CHUNKS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT")
+_PIECE = 2**20
 
 
 class Chunk(NamedTuple):
@@ -43,6 +48,35 @@ def chunks(file: BinaryIO, start: int = 0) -> Iterator[Chunk]:
         if kind == b"IEND":
             return
         position += 12 + size
+
+
+def size_of(file: BinaryIO, name: str) -> tuple[int, int]:
+    """Returns width and height of a PNG that is there whole, its pixels not looked at; PictureError if it is not."""
+    kind, size = b"", (0, 0)
+    for kind, length, start in chunks(file):
+        if kind == b"IHDR" and length == 13:
+            file.seek(start + 8)
+            size = struct.unpack(">2L", file.read(8))
+    if kind != b"IEND" or 0 in size:
+        raise PictureError(f"{name}: not a PNG, or cut off; write it again")
+    return size
+
+
+def is_damaged(file: BinaryIO, start: int = 0) -> bool:
+    """Returns whether something that the pixels are made of is not what its checksum says.
+
+    Pillow passes over that wherever what is damaged can still be unpacked, and gives other pixels.
+    """
+    return any(chunk.kind in _PIXEL_CHUNKS and not _is_sound(file, chunk) for chunk in chunks(file, start))
+
+
+def _is_sound(file: BinaryIO, chunk: Chunk) -> bool:
+    file.seek(chunk.start + 4)
+    left, sum_ = chunk.size + 4, 0  # its kind is summed too
+    while left > 0:
+        piece = file.read(min(left, _PIECE))
+        sum_, left = zlib.crc32(piece, sum_), left - len(piece)
+    return int.from_bytes(file.read(4), "big") == sum_
 
 
 def without_texts(file: BinaryIO, start: int = 0) -> bytes | None:

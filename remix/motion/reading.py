@@ -13,7 +13,7 @@ import numpy as np
 from remix.errors import PictureError
 from remix.motion import apng, gif, pngs, stills
 from remix.motion.ffmpeg import LISTEN_STRICTLY, READ_STRICTLY, Ffmpeg, every_frame, ffmpeg_exe
-from remix.motion.images import MAX_PIXELS, Picture, load_picture, open_file
+from remix.motion.images import MAX_PIXELS, Picture, open_file
 from remix.motion.streams import Sound, VideoInfo, described, from_ffmetadata, heard, simplest_rate
 
 _TABLE_BYTES = 64 * 2**20
@@ -81,9 +81,8 @@ def _ppm(process: Ffmpeg, path: Path) -> Picture | None:
 def probe(path: str | os.PathLike[str]) -> VideoInfo:
     """Returns what a film holds, its frames counted by reading all packets; PictureError if unreadable."""
     if os.path.isdir(path):
-        found = stills.numbered_pngs(path)
-        height, width = load_picture(found[0]).shape[:2]
-        return VideoInfo(width, height, len(found), None, "png", "rgb24")
+        folder = stills.png_film(path)
+        return VideoInfo(folder.width, folder.height, folder.frames, None, "png", "rgb24")
     with open_file(path) as file:
         kind = _kind(file, os.fspath(path))
         if kind == "webp":
@@ -131,8 +130,8 @@ def _probed_webp(film: stills.WebpFilm) -> VideoInfo:
     return VideoInfo(film.width, film.height, film.frames, simplest_rate(low, high), "webp", "yuv420p")
 
 
-def read_tags(path: str | os.PathLike[str]) -> dict[str, str]:
-    """Returns a film's texts by name, as its container keeps them; PictureError if unreadable."""
+def container_tags(path: str | os.PathLike[str]) -> dict[str, str]:
+    """Returns the texts of a film by name, as ffmpeg finds them in its container; PictureError if unreadable."""
     open_file(path).close()
     target = Path(os.path.abspath(path))
     with Ffmpeg([*READ_STRICTLY, "-i", str(target), "-f", "ffmetadata", "pipe:1"]) as process:

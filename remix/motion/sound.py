@@ -68,8 +68,11 @@ def track_for(audio: str | os.PathLike[str], row: Format, target: Path) -> Track
     return Track(Path(os.path.abspath(audio)), probe_sound(audio), container)
 
 
-def join(silent: Path, track: Track, tags: Path, part: Path, film: Fraction) -> None:
-    """Writes the film `silent`, `film` seconds long, with the sound of `track` and the texts in `tags` to `part`."""
+def join(silent: Path, track: Track, tags: Path, part: Path, film: Fraction, target: Path) -> None:
+    """Writes the film `silent`, `film` seconds long, with the sound of `track` and the texts in `tags` to `part`.
+
+    VideoError, which speaks of `target`, when ffmpeg fails.
+    """
     inputs = ("-i", str(silent), *LISTEN_STRICTLY, "-i", str(track.path), "-f", "ffmetadata", "-i", str(tags))
     # Texts of the sound's own, a song's title for one, are not the film's.
     texts = ("-map_metadata", "2", "-map_metadata:s:a", "-1", "-map_chapters", "-1")
@@ -78,7 +81,7 @@ def join(silent: Path, track: Track, tags: Path, part: Path, film: Fraction) -> 
     with Ffmpeg([*inputs, *kept, *output]) as process:
         status = process.finish()
         if status != 0 or process.saw_damage():
-            raise VideoError(process.failure(f"adding the sound of {track.path}", part, status))
+            raise VideoError(process.failure(f"adding the sound of {track.path}", target, status))
 
 
 def refuse_other_sound(info: VideoInfo, track: Track, target: Path) -> None:

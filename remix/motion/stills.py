@@ -22,6 +22,7 @@ import numpy as np
 from PIL import Image, ImageSequence
 
 from remix.errors import PictureError, VideoError
+from remix.motion import pngs
 from remix.motion.images import MAX_BYTES, MAX_PIXELS, Picture, load_picture, open_file, png_bytes
 from remix.motion.landing import flush_to_disk
 
@@ -31,7 +32,7 @@ METHOD = 2
 
 USER_COMMENT = 0x9286
 EXIF_IFD = 0x8769
-NUMBERED = re.compile(r"\d{6,}\.png")
+NUMBERED = re.compile(r"\d{6,}\.png", re.ASCII)
 
 
 def exif_with(texts: Mapping[str, str]) -> bytes:
@@ -54,7 +55,7 @@ def write_webp(pictures: Iterable[Picture], path: Path, rate: Fraction, loops: i
             canvas = _uint24(width - 1) + _uint24(height - 1)
             if index == 0:
                 file.write(_chunk(b"VP8X", bytes([0x02 | (0x08 if exif else 0), 0, 0, 0]) + canvas))
-                file.write(_chunk(b"ANIM", struct.pack("<4BH", 0, 0, 0, 255, min(loops, 65535))))
+                file.write(_chunk(b"ANIM", struct.pack("<4BH", 0, 0, 0, 255, loops)))
             shown = _milliseconds(index + 1, rate) - _milliseconds(index, rate)
             no_blend = b"\x02"
             head = _uint24(0) * 2 + canvas + _uint24(shown) + no_blend
@@ -63,7 +64,7 @@ def write_webp(pictures: Iterable[Picture], path: Path, rate: Fraction, loops: i
             file.write(_chunk(b"EXIF", exif))
         size = file.tell() - 8
         if size > 2**32 - 10:
-            raise VideoError(f"{path.name}: {size} bytes; a WebP holds 4 GiB, write an mp4 instead")
+            raise VideoError(f"webp: {size} bytes; a WebP holds 4 GiB, write an mp4 instead")
         file.seek(4)
         file.write(struct.pack("<L", size))
 
@@ -78,7 +79,7 @@ def _still(picture: Picture) -> bytes:
     Image.fromarray(picture).save(buffer, "WEBP", quality=QUALITY, method=METHOD)
     data = buffer.getvalue()
     buffer.seek(0)
-    for kind, start, size in _chunks(buffer):
+    for kind, start, size in webp_chunks(buffer):
         if kind in (b"VP8 ", b"VP8L"):
             return data[start - 8 : start + size + size % 2]
     raise VideoError("WebP: Pillow wrote a still without a picture; install another Pillow")
@@ -92,8 +93,8 @@ def _chunk(kind: bytes, data: bytes) -> bytes:
     return kind + struct.pack("<L", len(data)) + data + b"\0" * (len(data) % 2)
 
 
-def _chunks(file: BinaryIO) -> Iterator[tuple[bytes, int, int]]:
-    """Returns kind, start of the data and size of each chunk that is there whole."""
+def webp_chunks(file: BinaryIO) -> Iterator[tuple[bytes, int, int]]:
+    """Returns kind, start of the data and size of each chunk of a WebP that is there whole; only headers are read."""
     end = file.seek(0, os.SEEK_END)
     position = 12
     while position + 8 <= end:
@@ -118,11 +119,8 @@ class WebpFilm:
 def webp_film(file: BinaryIO, name: str) -> WebpFilm:
     """Returns what an animated WebP holds, its frames counted one by one; PictureError if it is none."""
     size, frames, milliseconds = (0, 0), 0, 0
-    file.seek(4)
-    promised = int.from_bytes(file.read(4), "little") + 8
-    if promised > file.seek(0, os.SEEK_END):
-        raise PictureError(f"{name}: a WebP that is cut off; write it again")
-    for kind, start, length in _chunks(file):
+    refuse_cut(file, name)
+    for kind, start, length in webp_chunks(file):
         file.seek(start)
         if kind == b"VP8X" and length >= 10:
             head = file.read(10)
@@ -133,6 +131,14 @@ def webp_film(file: BinaryIO, name: str) -> WebpFilm:
     if not frames or 0 in size:
         raise PictureError(f"{name}: a WebP without an animation, or cut off; open it as a picture")
     return WebpFilm(*size, frames, milliseconds)
+
+
+def refuse_cut(file: BinaryIO, name: str) -> None:
+    """Raises PictureError when a WebP is shorter than it says."""
+    file.seek(4)
+    promised = int.from_bytes(file.read(4), "little") + 8
+    if promised > file.seek(0, os.SEEK_END):
+        raise PictureError(f"{name}: a WebP that is cut off; write it again")
 
 
 def read_webp(path: str | os.PathLike[str]) -> Iterator[Picture]:
@@ -159,15 +165,63 @@ def write_pngs(pictures: Iterable[Picture], folder: Path, texts: Mapping[str, st
         flush_to_disk(path)
 
 
+def is_numbered(path: Path) -> bool:
+    """Returns whether `path` is a file with a name that a film's picture has, such as ``000000.png``."""
+    return NUMBERED.fullmatch(path.name) is not None and path.is_file()
+
+
 def numbered_pngs(folder: str | os.PathLike[str]) -> list[Path]:
     """Returns the numbered PNGs of a folder in order; PictureError where there are none."""
-    found = [path for path in Path(folder).iterdir() if NUMBERED.fullmatch(path.name)]
+    found = [path for path in Path(folder).iterdir() if is_numbered(path)]
     if not found:
         raise PictureError(f"{os.fspath(folder)}: a folder without numbered PNGs (000000.png); give a film's folder")
     return sorted(found, key=lambda path: int(path.stem))
 
 
+def _unbroken(folder: str | os.PathLike[str]) -> list[Path]:
+    found = numbered_pngs(folder)
+    for number, path in enumerate(found, int(found[0].stem)):
+        if int(path.stem) != number:
+            odd = f"{number:06d}.png is missing" if int(path.stem) > number else f"{path.name} is there twice"
+            raise PictureError(f"{os.fspath(folder)}: {odd}; give a film's whole folder, or number its pictures anew")
+    return found
+
+
+@dataclass(frozen=True)
+class PngFilm:
+    """The size of the pictures of a folder, and how many there are."""
+
+    width: int
+    height: int
+    frames: int
+
+
+def png_film(folder: str | os.PathLike[str]) -> PngFilm:
+    """Returns what a folder of numbered PNGs holds; PictureError where one is missing, cut off or of another size."""
+    found = _unbroken(folder)
+    sizes = []
+    for path in found:
+        with open_file(path) as file:
+            sizes.append(pngs.size_of(file, os.fspath(path)))
+        _refuse_unlike(path, sizes[-1], found[0], sizes[0])
+    return PngFilm(*sizes[0], len(found))
+
+
+def _refuse_unlike(path: Path, size: tuple[int, int], first: Path, usual: tuple[int, int]) -> None:
+    if size != usual:
+        raise PictureError(
+            f"{path}: {size[0]}x{size[1]}, but {first.name} is {usual[0]}x{usual[1]}; "
+            "all frames of a film have one size"
+        )
+
+
 def read_pngs(folder: str | os.PathLike[str]) -> Iterator[Picture]:
-    """Returns the pictures of a folder of numbered PNGs, one after another."""
-    for path in numbered_pngs(folder):
-        yield load_picture(path)
+    """Returns the pictures of a folder of numbered PNGs, one after another; PictureError as for `png_film`."""
+    found = _unbroken(folder)
+    usual: tuple[int, int] | None = None
+    for path in found:
+        picture = load_picture(path)
+        size = (picture.shape[1], picture.shape[0])
+        usual = usual or size
+        _refuse_unlike(path, size, found[0], usual)
+        yield picture

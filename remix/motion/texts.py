@@ -11,10 +11,9 @@ from typing import BinaryIO
 from PIL import Image
 
 from remix.errors import MissingPackage, PictureError
-from remix.motion import gif, pngs
-from remix.motion.images import BROKEN, FORMATS, open_file, quiet_pillow
-from remix.motion.reading import read_tags
-from remix.motion.stills import EXIF_IFD, USER_COMMENT, numbered_pngs
+from remix.motion import gif, pngs, stills
+from remix.motion.images import BROKEN, open_file, quiet_pillow
+from remix.motion.reading import container_tags
 
 LIMIT = 8 * 2**20
 """The longest text that is read, in bytes."""
@@ -55,37 +54,78 @@ def read_texts(path: str | os.PathLike[str]) -> Texts:
     Nothing is decoded. What is malformed or too long is left out and noted. PictureError only where
     there is no file to read.
     """
-    if os.path.isdir(path):
-        path = numbered_pngs(path)[0]
-    texts = Texts()
+    texts, path = Texts(), _file_of(path)
     with open_file(path) as file:
-        head = file.read(12)
-        file.seek(0)
         try:
-            if head.startswith(pngs.SIGNATURE):
-                _from_png(file, texts)
-            elif head.startswith(b"\xff\xd8") or (head[:4] == b"RIFF" and head[8:] == b"WEBP"):
-                _from_exif(file, texts)
-            elif head.startswith(b"GIF8"):
-                _from_gif(file, texts)
-            else:
-                tags = read_tags(path)
-                texts.add_all({key: text for key, text in tags.items() if key.lower() not in _CAMERA})
+            _gather(file, path, texts)
         except (PictureError, MissingPackage) as error:
             texts.notes.append(f"metadata: skipped, {error}")
     return texts
 
 
+def read_tags(path: str | os.PathLike[str]) -> dict[str, str]:
+    """Returns the texts of a film or picture by lower-case name; PictureError if it cannot be read."""
+    texts, path = Texts(), _file_of(path)
+    with open_file(path) as file:
+        _gather(file, path, texts)
+    return texts.found
+
+
+def _file_of(path: str | os.PathLike[str]) -> str | os.PathLike[str]:
+    return stills.numbered_pngs(path)[0] if os.path.isdir(path) else path
+
+
+def _gather(file: BinaryIO, path: str | os.PathLike[str], texts: Texts) -> None:
+    head = file.read(12)
+    file.seek(0)
+    if head.startswith(pngs.SIGNATURE):
+        _from_png(file, texts)
+    elif head.startswith(b"\xff\xd8"):
+        _from_jpeg(file, texts)
+    elif head[:4] == b"RIFF" and head[8:] == b"WEBP":
+        _from_webp(file, os.fspath(path), texts)
+    elif head.startswith(b"GIF8"):
+        _from_gif(file, os.fspath(path), texts)
+    else:
+        tags = container_tags(path)
+        texts.add_all({key: text for key, text in tags.items() if key.lower() not in _CAMERA})
+
+
 def _from_png(file: BinaryIO, texts: Texts) -> None:
     for chunk in pngs.chunks(file):
-        if chunk.kind in pngs.TEXT_CHUNKS:
-            if chunk.size > LIMIT:
-                texts.notes.append(f"a text of {chunk.size} bytes: skipped, longer than {LIMIT}")
-                continue
-            file.seek(chunk.start + 8)
-            _add_chunk(chunk.kind, file.read(chunk.size), texts)
-        elif chunk.kind == b"eXIf":
-            _from_exif(file, texts)
+        if chunk.kind not in (*pngs.TEXT_CHUNKS, b"eXIf"):
+            continue
+        data = _within_limit(file, chunk.start + 8, chunk.size, texts)
+        if data is not None and chunk.kind == b"eXIf":
+            _add_exif(data, texts)
+        elif data is not None:
+            _add_chunk(chunk.kind, data, texts)
+
+
+def _from_jpeg(file: BinaryIO, texts: Texts) -> None:
+    try:
+        with quiet_pillow("EXIF"), Image.open(file, formats=("JPEG",)) as image:
+            data = image.info.get("exif", b"")
+    except BROKEN as error:
+        texts.notes.append(f"EXIF: skipped, {error or type(error).__name__}")
+    else:
+        _add_exif(data, texts)
+
+
+def _from_webp(file: BinaryIO, name: str, texts: Texts) -> None:
+    # Not by Pillow, which reads an animation whole.
+    for kind, start, size in stills.webp_chunks(file):
+        if kind == b"EXIF" and (data := _within_limit(file, start, size, texts)) is not None:
+            _add_exif(data, texts)
+    stills.refuse_cut(file, name)
+
+
+def _within_limit(file: BinaryIO, start: int, size: int, texts: Texts) -> bytes | None:
+    if size > LIMIT:
+        texts.notes.append(f"a text of {size} bytes: skipped, longer than {LIMIT}")
+        return None
+    file.seek(start)
+    return file.read(size)
 
 
 def _add_chunk(kind: bytes, data: bytes, texts: Texts) -> None:
@@ -95,13 +135,18 @@ def _add_chunk(kind: bytes, data: bytes, texts: Texts) -> None:
         texts.notes.append(f"a text chunk: skipped, {error}")
 
 
-def _from_gif(file: BinaryIO, texts: Texts) -> None:
-    for comment in gif.comments(file, LIMIT):
-        _add_comment(comment.decode("utf-8", "replace"), texts)
+def _from_gif(file: BinaryIO, name: str, texts: Texts) -> None:
+    try:
+        for comment in gif.comments(file, LIMIT):
+            _add_comment(comment.decode("utf-8", "replace"), texts)
+    except PictureError as error:
+        raise PictureError(f"{name}: {error}") from error
 
 
 def _add_comment(text: str, texts: Texts) -> None:
-    """A comment is our JSON object of texts, or it is A1111's text."""
+    """A comment is our JSON object of texts, A1111's text, or anybody's; cameras leave it blank."""
+    if not text.strip():
+        return
     if text.startswith("{"):
         try:
             held = json.loads(text)
@@ -110,20 +155,20 @@ def _add_comment(text: str, texts: Texts) -> None:
         if isinstance(held, dict) and held and all(isinstance(value, str) for value in held.values()):
             texts.add_all(held)
             return
-    texts.add("parameters", text)
+    texts.add("parameters" if "Steps: " in text else "comment", text)
 
 
-def _from_exif(file: BinaryIO, texts: Texts) -> None:
-    file.seek(0)
+def _add_exif(data: bytes, texts: Texts) -> None:
+    exif = Image.Exif()
     try:
-        with quiet_pillow("EXIF"), Image.open(file, formats=FORMATS) as image:
-            exif = image.getexif()
-            entries = {**exif, **exif.get_ifd(EXIF_IFD)}
+        with quiet_pillow("EXIF"):
+            exif.load(data)
+            entries = {**exif, **exif.get_ifd(stills.EXIF_IFD)}
     except BROKEN as error:
         texts.notes.append(f"EXIF: skipped, {error or type(error).__name__}")
         return
     for tag, value in entries.items():
-        if tag == USER_COMMENT and isinstance(value, (bytes, str)):
+        if tag == stills.USER_COMMENT and isinstance(value, (bytes, str)):
             _add_comment(_user_comment(value) if isinstance(value, bytes) else value, texts)
         elif isinstance(value, str):
             # ComfyUI's WebP nodes put "prompt:{...}" and "workflow:{...}" into camera fields.

@@ -9,21 +9,20 @@ from __future__ import annotations
 import math
 import os
 import re
-import shutil
-import tempfile
+import stat
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from fractions import Fraction
+from numbers import Integral
 from pathlib import Path
 
 from remix.errors import PictureError, VideoError, VideoFormatError
 from remix.motion import apng, gif, stills
 from remix.motion.feed import Feed
 from remix.motion.ffmpeg import BITEXACT, Ffmpeg, ffmpeg_exe, free_space, refuse_lacking
-from remix.motion.formats import Format, format_of, rate_of
+from remix.motion.formats import Format, format_of, rate_for
 from remix.motion.images import Picture
-from remix.motion.landing import flush_folder, landing
+from remix.motion.landing import WHOLE, flush_folder, landing, mode_at, refuse_place, workplace
 from remix.motion.reading import probe
 from remix.motion.sound import Track, join, refuse_other_sound, track_for
 from remix.motion.streams import VideoInfo, ffmetadata
@@ -54,24 +53,38 @@ def write_video(
 
     The film appears under its name whole or not at all, over what was there before; equal frames and
     settings give equal bytes with the same ffmpeg. VideoFormatError for frames or settings that do not
-    fit, MissingPackage where ffmpeg lacks an encoder, PictureError for `audio` that cannot be read,
-    VideoError (with the encoder's last words) when encoding fails or the film cannot be read back, OSError
-    when the disk refuses a picture format. What `pictures` itself raises passes through.
+    fit, BadInput where no film can land at `path`, MissingPackage where ffmpeg lacks an encoder, PictureError
+    for `audio` that cannot be read, VideoError (with the encoder's last words) when encoding fails or the film
+    cannot be read back, OSError when the disk refuses a picture format. What `pictures` itself raises passes
+    through.
 
     >>> write_video(frames, "film.mp4", 12).fps  # doctest: +SKIP
     Fraction(12, 1)
     """
-    row, rate = format_of(path, format), rate_of(fps)
-    _refuse_misfits(row, rate, fps, loops)
+    row = format_of(path, format)
+    rate = rate_for(row, fps)
+    loops = _checked_loops(row, loops)
     target = Path(os.path.abspath(path))
+    _refuse_target(row, target)
     texts = _checked_texts(metadata or {})
     track = None if audio is None else track_for(audio, row, target)
     if row.needs:
         refuse_lacking(row.name, (*row.needs, *(track.encoders if track else ())), ffmpeg_exe())
-    feed = Feed(pictures, row, on_frame)
-    if row.name == "png":
-        return _write_folder(feed, target, rate, texts)
-    return _write_file(feed, target, row, rate, loops, texts, track)
+    film = _Film(Feed(pictures, row, on_frame), target, row, rate, loops, texts, track)
+    return _write_folder(film) if row.name == "png" else _write_file(film)
+
+
+@dataclass(frozen=True)
+class _Film:
+    """A film that is to be written: its frames, where it goes, and how."""
+
+    feed: Feed
+    target: Path
+    row: Format
+    rate: Fraction
+    loops: int
+    texts: Mapping[str, str]
+    track: Track | None
 
 
 _OWN_WRITERS: Mapping[str, Callable[[Feed, Path, Fraction, int, Mapping[str, str]], None]] = {
@@ -80,11 +93,26 @@ _OWN_WRITERS: Mapping[str, Callable[[Feed, Path, Fraction, int, Mapping[str, str
 }
 
 
-def _refuse_misfits(row: Format, rate: Fraction, fps: object, loops: int) -> None:
-    if rate > row.max_fps:
-        raise VideoFormatError(f"fps: {fps} frames per second; {row.name} keeps time up to {row.max_fps}")
-    if loops < 0 or (loops and not row.played):
-        raise VideoFormatError(f"loops: {loops}; give 0, or for {row.name} repeat the frames by film_order")
+def _checked_loops(row: Format, loops: object) -> int:
+    if isinstance(loops, bool) or not isinstance(loops, Integral):
+        raise VideoFormatError(f"loops: {loops!r}; give a whole number, 0 for ever")
+    loops = int(loops)
+    if loops and not row.max_loops:
+        raise VideoFormatError(f"loops: {loops}; {row.name} cannot say so, give 0 or repeat the frames by film_order")
+    if not 0 <= loops <= row.max_loops:
+        raise VideoFormatError(f"loops: {loops}; {row.name} plays 1 to {row.max_loops} times, or for ever with 0")
+    return loops
+
+
+def _refuse_target(row: Format, target: Path) -> None:
+    if row.name != "png":
+        refuse_place(target)
+        return
+    mode = mode_at(target)
+    if mode is not None and not stat.S_ISDIR(mode):
+        raise VideoFormatError(f"{target}: is no folder, and png is a folder of pictures; give the name of a folder")
+    if mode is not None and not all(stills.is_numbered(path) for path in target.iterdir()):
+        raise VideoFormatError(f"{target}: holds other files than numbered PNGs; choose a new folder")
 
 
 def _checked_texts(texts: Mapping[str, str]) -> dict[str, str]:
@@ -96,96 +124,72 @@ def _checked_texts(texts: Mapping[str, str]) -> dict[str, str]:
     return dict(texts)
 
 
-def _verified(part: Path, target: Path, feed: Feed, rate: Fraction) -> VideoInfo:
+def _verified(film: _Film, part: Path) -> VideoInfo:
+    feed, target = film.feed, film.target
     try:
         info = probe(part)
     except PictureError as error:
-        raise VideoError(f"{target}: the film cannot be opened again ({error}); {free_space(part)}") from error
+        raise VideoError(f"{target}: the film cannot be opened again ({error}); {free_space(target)}") from error
     if (info.frames, info.width, info.height) != (feed.count, feed.width, feed.height):
         raise VideoError(
             f"{target}: {feed.count} frames of {feed.width}x{feed.height} were written, "
-            f"{info.frames} of {info.width}x{info.height} can be read; {free_space(part)}"
+            f"{info.frames} of {info.width}x{info.height} can be read; {free_space(target)}"
         )
-    return replace(info, fps=rate)
+    return replace(info, fps=film.rate)
 
 
-def _write_file(
-    feed: Feed, target: Path, row: Format, rate: Fraction, loops: int, texts: Mapping[str, str], track: Track | None
-) -> VideoInfo:
-    with landing(target, target.with_name(f"{target.stem}.part{target.suffix}")) as part:
-        if row.name in _OWN_WRITERS:
-            _OWN_WRITERS[row.name](feed, part, rate, loops, texts)
-        elif row.two_pass:
-            _encode_gif(feed, part, row, rate, loops, texts)
+def _write_file(film: _Film) -> VideoInfo:
+    with landing(film.target) as part:
+        if film.row.name in _OWN_WRITERS:
+            _OWN_WRITERS[film.row.name](film.feed, part, film.rate, film.loops, film.texts)
+        elif film.row.two_pass:
+            _encode_gif(film, part)
         else:
-            _encode(feed, part, row, rate, texts, track)
-        info = _verified(part, target, feed, rate)
-        if track is not None:
-            refuse_other_sound(info, track, target)
+            _encode(film, part)
+        info = _verified(film, part)
+        if film.track is not None:
+            refuse_other_sound(info, film.track, film.target)
         return info
 
 
-def _encode(feed: Feed, part: Path, row: Format, rate: Fraction, texts: Mapping[str, str], track: Track | None) -> None:
-    with ExitStack() as leave:
-        tags = Path(leave.enter_context(tempfile.TemporaryDirectory()), "texts")
-        tags.write_text(ffmetadata(texts), encoding="utf-8", newline="\n")
-        # Beside the target, where there is room for films.
-        silent = part if track is None else part.with_name(f"{part.stem}.silent{part.suffix}")
-        if track is not None:
-            leave.callback(silent.unlink, missing_ok=True)
-        arguments = [
-            *("-f", "ffmetadata", "-i", str(tags), "-map", "0:v:0", "-map_metadata", "1"),
-            *row.encoder,
-            *BITEXACT,
-            *row.container(part).muxer,
-        ]
-        _pour(feed, silent, rate, arguments)
-        if track is not None:
-            join(silent, track, tags, part, feed.count / rate)
+def _encode(film: _Film, part: Path) -> None:
+    # Beside the film, where there is room for films.
+    tags, silent = part.with_name("texts"), part if film.track is None else part.with_name("silent")
+    tags.write_text(ffmetadata(film.texts), encoding="utf-8", newline="\n")
+    texts = ("-f", "ffmetadata", "-i", str(tags), "-map", "0:v:0", "-map_metadata", "1")
+    _pour(film, silent, (*texts, *film.row.encoder, *BITEXACT, *film.row.container(film.target).muxer))
+    if film.track is not None:
+        join(silent, film.track, tags, part, film.feed.count / film.rate, film.target)
 
 
-def _pour(feed: Feed, part: Path, rate: Fraction, arguments: Iterable[str]) -> None:
+def _pour(film: _Film, part: Path, arguments: Iterable[str]) -> None:
     """Feeds raw frames to an ffmpeg that writes `part`."""
-    raw = ("-f", "rawvideo", "-pixel_format", "rgb24", "-video_size", f"{feed.width}x{feed.height}")
-    clock = ("-framerate", f"{rate.numerator}/{rate.denominator}", "-i", "pipe:0")
-    # "-n": the encoder of a run that was killed just now may still be starting, and must not empty our file.
-    part.unlink(missing_ok=True)
-    with Ffmpeg([*raw, *clock, *arguments, "-n", str(part)], feed=True) as process:
-        taken = all(process.write(picture) for picture in feed)
-        _ended_well(process, part)
+    size = f"{film.feed.width}x{film.feed.height}"
+    raw = ("-f", "rawvideo", "-pixel_format", "rgb24", "-video_size", size)
+    clock = ("-framerate", f"{film.rate.numerator}/{film.rate.denominator}", "-i", "pipe:0")
+    with Ffmpeg([*raw, *clock, *arguments, "-y", str(part)], feed=True) as process:
+        taken = all(process.write(picture) for picture in film.feed)
+        _ended_well(process, film)
         if not taken:
-            raise VideoError(process.failure("encoding", part, 0))
+            raise VideoError(process.failure("encoding", film.target, 0))
 
 
-def _encode_gif(feed: Feed, part: Path, row: Format, rate: Fraction, loops: int, texts: Mapping[str, str]) -> None:
+def _encode_gif(film: _Film, part: Path) -> None:
     # One palette for the whole film must be known before its first frame, and ffmpeg's one-pass way
     # keeps all frames in memory. So they wait on disk without loss and are read twice.
-    whole, palette = part.with_suffix(".nut"), part.with_suffix(".palette.nut")
-    with ExitStack() as leave:
-        for file in (whole, palette):
-            leave.callback(file.unlink, missing_ok=True)
-        _pour(feed, whole, rate, ("-c:v", "libx264rgb", "-preset", "ultrafast", "-qp", "0", "-f", "nut"))
-        made = ("-vf", _palette_filter(feed), "-c:v", "rawvideo", "-f", "nut", "-y", str(palette))
-        with Ffmpeg(["-i", str(whole), *made]) as process:
-            _ended_well(process, part)
-        plays = {0: "0", 1: "-1"}.get(loops, str(loops - 1))
-        shown = [
-            "-i",
-            str(whole),
-            "-i",
-            str(palette),
-            *row.encoder,
-            *BITEXACT,
-            "-loop",
-            plays,
-            *row.container(part).muxer,
-        ]
-        with Ffmpeg([*shown, "pipe:1"]) as process, open(part, "wb") as film:
-            head = process.read(2**16)
-            film.write(gif.with_comment(head, texts) if head else b"")
-            while data := process.read(2**20):
-                film.write(data)
-            _ended_well(process, part)
+    frames, palette = part.with_name("frames"), part.with_name("palette")
+    _pour(film, frames, ("-c:v", "libx264rgb", "-preset", "ultrafast", "-qp", "0", "-f", "nut"))
+    made = ("-vf", _palette_filter(film.feed), "-c:v", "rawvideo", "-f", "nut", "-y", str(palette))
+    with Ffmpeg(["-i", str(frames), *made]) as process:
+        _ended_well(process, film)
+    plays = ("-loop", {0: "0", 1: "-1"}.get(film.loops, str(film.loops - 1)))
+    shown = ("-i", str(frames), "-i", str(palette), *film.row.encoder, *BITEXACT, *plays, *film.row.muxer)
+    with Ffmpeg([*shown, "pipe:1"]) as process, open(part, "wb") as file:
+        head = process.read(2**16)
+        file.write(gif.with_comment(head, film.texts) if head else b"")
+        while data := process.read(2**16):
+            file.write(data)
+        _ended_well(process, film)
 
 
 def _palette_filter(feed: Feed) -> str:
@@ -196,31 +200,26 @@ def _palette_filter(feed: Feed) -> str:
     return f"{sample}palettegen=stats_mode=full"
 
 
-def _ended_well(process: Ffmpeg, path: Path) -> None:
+def _ended_well(process: Ffmpeg, film: _Film) -> None:
     status = process.finish()
     if status != 0:
-        raise VideoError(process.failure("encoding", path, status))
+        raise VideoError(process.failure("encoding", film.target, status))
 
 
-def _write_folder(feed: Feed, target: Path, rate: Fraction, texts: Mapping[str, str]) -> VideoInfo:
-    if target.exists() and not (
-        target.is_dir() and all(stills.NUMBERED.fullmatch(path.name) for path in target.iterdir())
-    ):
-        raise VideoFormatError(f"{target}: holds other files than numbered PNGs; choose a new folder")
-    part, old = target.with_name(f"{target.name}.part"), target.with_name(f"{target.name}.old")
-    for left in (part, old):
-        if left.is_dir():
-            shutil.rmtree(left)
-    try:
-        stills.write_pngs(feed, part, texts)
-        info = _verified(part, target, feed, rate)
+def _write_folder(film: _Film) -> VideoInfo:
+    with workplace(film.target) as place:
+        part, old = place / WHOLE, place / "old"
+        stills.write_pngs(film.feed, part, film.texts)
+        info = _verified(film, part)
         flush_folder(part)
-        if target.exists():
-            os.replace(target, old)
-        os.replace(part, target)
-    except BaseException:
-        shutil.rmtree(part, ignore_errors=True)
-        raise
-    shutil.rmtree(old, ignore_errors=True)
-    flush_folder(target.parent)
+        _refuse_target(film.row, film.target)  # it may have got other files meanwhile
+        try:
+            if os.path.lexists(film.target):
+                os.replace(film.target, old)
+            os.replace(part, film.target)
+        except BaseException:
+            if os.path.lexists(old) and not os.path.lexists(film.target):
+                os.replace(old, film.target)
+            raise
+        flush_folder(film.target.parent)
     return info

@@ -182,7 +182,7 @@ def only(data: Any, known: Collection[str], astray: Mapping[str, str] | None = N
         raise RecipeError(f"{show(data)} is not a table of fields; known: {', '.join(known)}")
     for key in data:
         if not isinstance(key, str) or key not in known:
-            raise RecipeError(_advice(str(key), known, astray or {}), path=_step(str(key)))
+            raise RecipeError(_advice(str(key), known, astray or {}), path=step(str(key)))
     return dict(data)
 
 
@@ -209,6 +209,8 @@ OTHER_WORDS = {
     "init": "image",
     "init_image": "image",
     "picture": "image",
+    "mask_image": "mask",
+    "noise_mask": "mask",
     "easing": "ease",
     "interpolation": "mix",
     "closed_loop": "loop",
@@ -233,6 +235,6 @@ def _advice(key: str, known: Collection[str], astray: Mapping[str, str]) -> str:
     return f"there is no such field; {nearest(key, known)}"
 
 
-def _step(key: str) -> str:
+def step(key: str) -> str:
     """`key` as a step of a path: bare where it can be, else quoted in brackets."""
     return key if re.fullmatch(r"[A-Za-z0-9_-]{1,60}", key) else f"[{show(key)}]"

@@ -10,6 +10,7 @@ from remix.errors import RecipeError
 from remix.plan import fields as check
 from remix.plan.curves import easing_name
 from remix.plan.mix import Mix
+from remix.plan.model import Lora, strengths
 from remix.plan.moments import moment
 
 LIST = "[[keyframes]] above each (in JSON a list)"
@@ -25,8 +26,10 @@ class Keyframe:
     """What is set at a moment; None means that the field travels on past this keyframe.
 
     `at`: a frame (24), a time (``"2s"``, ``"500ms"``), a share (``"50%"``), or None for evenly spaced.
-    `prompt`, `negative`, `seed` and `image` take one value, ``{value: weight}``, pairs of value and weight,
-    or a Mix, and are held as Mix. `ease` shapes the travel that starts here. RecipeError for any other value.
+    `prompt`, `negative`, `seed`, `image` and `mask` take one value, ``{value: weight}``, pairs of value and weight,
+    or a Mix, and are held as Mix. `mask` is a picture: white is drawn anew, black keeps the image. `loras` takes
+    ``{name: strength}`` and is held in order of the names. `ease` shapes the travel that starts here. RecipeError
+    for any other value.
     """
 
     at: int | str | None
@@ -36,6 +39,8 @@ class Keyframe:
     cfg: float | None
     denoise: float | None
     image: Mix[str] | None
+    mask: Mix[str] | None
+    loras: tuple[Lora, ...] | None
     ease: str | None
 
     def __init__(
@@ -47,6 +52,8 @@ class Keyframe:
         cfg: float | None = None,
         denoise: float | None = None,
         image: str | Mapping[str, float] | Sequence[Any] | Mix[str] | None = None,
+        mask: str | Mapping[str, float] | Sequence[Any] | Mix[str] | None = None,
+        loras: Mapping[str, float] | Sequence[Lora] | None = None,
         ease: str | None = None,
     ) -> None:
         check.settle(
@@ -58,6 +65,8 @@ class Keyframe:
             cfg=None if cfg is None else check.number(cfg, "cfg", 0, MAX_CFG),
             denoise=None if denoise is None else check.number(denoise, "denoise", 0, 1),
             image=None if image is None else check.mixed(image, "image", check.picture),
+            mask=None if mask is None else check.mixed(mask, "mask", check.picture),
+            loras=None if loras is None else strengths(loras),
             ease=None if ease is None else easing(ease),
         )
 
@@ -80,6 +89,8 @@ def plain_keyframe(keyframe: Keyframe) -> dict[str, Any]:
         value = getattr(keyframe, name)
         if isinstance(value, Mix):
             value = value.items[0][0] if len(value.items) == 1 else [list(item) for item in value.items]
+        elif name == "loras" and value is not None:
+            value = {lora.name: lora.strength for lora in value}
         if value is not None:
             plain[name] = value
     return plain

@@ -9,6 +9,9 @@ from typing import Any
 from remix.errors import RecipeError
 from remix.plan import fields as check
 
+MAX_STRENGTH = 10.0
+MAX_LORAS = 64
+
 
 @dataclass(frozen=True)
 class Lora:
@@ -21,7 +24,7 @@ class Lora:
         check.settle(
             self,
             name=check.name(self.name, "name"),
-            strength=check.number(self.strength, "strength", -10, 10),
+            strength=check.number(self.strength, "strength", -MAX_STRENGTH, MAX_STRENGTH),
         )
 
 
@@ -69,6 +72,25 @@ def read_model(value: Any, astray: Mapping[str, str]) -> Model:
                 raise RecipeError("is missing; write the LoRA's name", path="name")
             found["loras"].append(Lora(**lora))
     return Model(**found)
+
+
+def strengths(value: Any) -> tuple[Lora, ...]:
+    """The LoRAs that a keyframe's `value` sets, ``{name: strength}`` or several Lora, in order of their names."""
+    if isinstance(value, Mapping):
+        pairs = list(value.items())
+    elif isinstance(value, (list, tuple)) and all(isinstance(item, Lora) for item in value):
+        pairs = [(lora.name, lora.strength) for lora in value]
+    else:
+        example = '{ "film grain" = 0.8 }'
+        raise RecipeError(f"{check.show(value)} is not a table of strengths; write {example}", path="loras")
+    if not 1 <= len(pairs) <= MAX_LORAS or len(dict(pairs)) < len(pairs):
+        raise RecipeError(f"names {len(dict(pairs))} LoRAs; give 1 to {MAX_LORAS}, each once", path="loras")
+    found = []
+    with check.under("loras"):
+        for name, strength in pairs:
+            checked = check.name(name, "")
+            found.append(Lora(checked, check.number(strength, check.step(checked), -MAX_STRENGTH, MAX_STRENGTH)))
+    return tuple(sorted(found, key=lambda lora: lora.name))
 
 
 def plain_model(model: Model) -> dict[str, Any]:

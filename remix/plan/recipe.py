@@ -78,7 +78,7 @@ class Recipe:
         self._check_whole()
 
     def _check_whole(self) -> None:
-        """Refuse what is wrong only in company: too many pixels, twin keyframes, denoise of nothing."""
+        """Refuse what is wrong only in company: too many pixels, twin keyframes, denoise or mask of nothing."""
         if self.width * self.height > MAX_PIXELS:
             raise RecipeError(
                 f"{self.width}x{self.height} is {self.width * self.height} pixels; keep to {MAX_PIXELS}",
@@ -88,6 +88,11 @@ class Recipe:
         if any(keyframe.image for keyframe in self.keyframes):
             return
         for i, keyframe in enumerate(self.keyframes):
+            if keyframe.mask is not None:
+                raise RecipeError(
+                    'says where a picture is drawn anew, but no keyframe sets one; set "image", or leave "mask" out',
+                    path=f"keyframes[{i}].mask",
+                )
             if keyframe.denoise is not None and keyframe.denoise < 1:
                 raise RecipeError(
                     f"{keyframe.denoise:g} keeps part of a picture, but no keyframe sets one; "

@@ -10,6 +10,7 @@ from typing import Any, overload
 
 from remix.plan.keyframe import MAX_CFG
 from remix.plan.mix import Mix
+from remix.plan.model import Lora
 from remix.plan.recipe import Recipe
 from remix.plan.travel import Travel
 
@@ -21,7 +22,8 @@ class Frame:
     """What one picture is made of.
 
     `denoise` is the share of the noise that a picture starts with (1: from noise alone); `image` is None
-    where there is no init picture.
+    where there is no init picture, `mask` where all of it may change. `loras` are those that keyframes name, in
+    order of their names; the model's others have the strength that they have there.
     """
 
     index: int
@@ -31,10 +33,15 @@ class Frame:
     cfg: float
     denoise: float
     image: Mix[str] | None
+    mask: Mix[str] | None = None
+    loras: tuple[Lora, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
-        """The frame as plain JSON values; a mix is a list of ``[value, weight]``."""
-        return {
+        """The frame as plain JSON values; a mix is a list of ``[value, weight]``.
+
+        `mask` and `loras` are only there where a keyframe sets them.
+        """
+        plain: dict[str, Any] = {
             "cfg": self.cfg,
             "denoise": self.denoise,
             "image": None if self.image is None else _pairs(self.image),
@@ -43,6 +50,11 @@ class Frame:
             "prompt": _pairs(self.prompt),
             "seed": _pairs(self.seed),
         }
+        if self.mask is not None:
+            plain["mask"] = _pairs(self.mask)
+        if self.loras:
+            plain["loras"] = {lora.name: lora.strength for lora in self.loras}
+        return plain
 
 
 @dataclass(frozen=True)
@@ -111,7 +123,8 @@ def plan(recipe: Recipe) -> Schedule:
     Each field travels on its own between the keyframes that set it. At those it is exactly what they say;
     before the first and after the last it holds, unless the recipe loops: then the last travels on to the
     first. The ease of a travel is that of the keyframe where it starts. A field that no keyframe sets has
-    its default: empty prompts, seed 0, the recipe's cfg, denoise 1, no picture.
+    its default: empty prompts, seed 0, the recipe's cfg, denoise 1, no picture, no mask. The strength of each LoRA
+    is a field of its own.
     """
     travel = Travel(recipe)
     columns = zip(
@@ -122,6 +135,8 @@ def plan(recipe: Recipe) -> Schedule:
         travel.numbers("cfg", recipe.cfg, 0.0, MAX_CFG),
         travel.numbers("denoise", 1.0, 0.0, 1.0),
         travel.mixes("image", None),
+        travel.mixes("mask", None),
+        travel.strengths(),
         strict=True,
     )
     return Schedule(recipe, tuple([Frame(*column) for column in columns]))

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from remix.plan.curves import ease, hermite, slopes
 from remix.plan.mix import STEPS, Mix, between
+from remix.plan.model import MAX_STRENGTH, Lora
 from remix.plan.recipe import Recipe
 
 T = TypeVar("T")
@@ -45,8 +46,16 @@ class Travel:
     def numbers(self, field: str, default: float, low: float, high: float) -> list[float]:
         """The number of each frame, within `low` to `high`, to nine decimals between keyframes."""
         stops = self._stops(field)
-        if not stops:
-            return [default] * self._recipe.frames
+        return self._along(stops, low, high) if stops else [default] * self._recipe.frames
+
+    def strengths(self) -> list[tuple[Lora, ...]]:
+        """The LoRAs of each frame that keyframes name, in order of their names: each strength travels on its own."""
+        names = sorted({lora.name for _, keyframe in self._keyframes for lora in keyframe.loras or ()})
+        columns = [self._along(self._stops_of(name), -MAX_STRENGTH, MAX_STRENGTH) for name in names]
+        rows = zip(*columns, strict=True) if columns else [()] * self._recipe.frames
+        return [tuple(Lora(name, strength) for name, strength in zip(names, row, strict=True)) for row in rows]
+
+    def _along(self, stops: Sequence[Stop], low: float, high: float) -> list[float]:
         bend = self._bends(stops) if self._recipe.curve == "cubic" else None
 
         def way(start: int, end: int, steps: Sequence[int]) -> list[float]:
@@ -62,10 +71,18 @@ class Travel:
         return self._fill(stops, way)
 
     def _stops(self, field: str) -> list[Stop]:
+        return self._set([getattr(keyframe, field) for _, keyframe in self._keyframes])
+
+    def _stops_of(self, lora: str) -> list[Stop]:
+        tables = [{x.name: x.strength for x in keyframe.loras or ()} for _, keyframe in self._keyframes]
+        return self._set([table.get(lora) for table in tables])
+
+    def _set(self, values: Sequence[Any]) -> list[Stop]:
+        """The stops of one value for each keyframe, None where it does not set any."""
         return [
-            Stop(frame, getattr(keyframe, field), keyframe.ease or self._recipe.ease)
-            for frame, keyframe in self._keyframes
-            if getattr(keyframe, field) is not None
+            Stop(frame, value, keyframe.ease or self._recipe.ease)
+            for (frame, keyframe), value in zip(self._keyframes, values, strict=True)
+            if value is not None
         ]
 
     def _bends(self, stops: Sequence[Stop]) -> list[float]:

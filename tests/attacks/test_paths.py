@@ -95,7 +95,7 @@ def test_a_job_that_leads_elsewhere_is_refused_and_nothing_there_is_touched(
 
 
 @links
-@pytest.mark.parametrize("name", ["frames/000001.png", "frames/000001.png.part", "film.mp4", "film.part.mp4"])
+@pytest.mark.parametrize("name", ["frames/000001.png", "film.mp4"])
 def test_frames_and_films_that_are_links_are_replaced_not_followed(tmp_path: Path, name: str) -> None:
     job, outside = tmp_path / "job", tmp_path / "outside"
     render(RECIPE, Painter(), job)
@@ -108,6 +108,18 @@ def test_frames_and_films_that_are_links_are_replaced_not_followed(tmp_path: Pat
     render(RECIPE, Painter(), job)
     assert outside.read_bytes() == b"precious"
     assert not [path for path in job.rglob("*") if path.is_symlink()]
+
+
+@links
+@pytest.mark.parametrize("name", [".film.mp4.abcdefgh.part", "frames/.000001.png.abcdefgh.part"])
+def test_what_looks_like_a_part_and_is_a_link_is_not_followed(tmp_path: Path, name: str) -> None:
+    job, outside = tmp_path / "job", tmp_path / "outside"
+    render(RECIPE, Painter(), job)
+    outside.mkdir()
+    (outside / "whole").write_bytes(b"precious")
+    (job / name).symlink_to(outside)
+    render(RECIPE, Painter(), job)
+    assert (outside / "whole").read_bytes() == b"precious"
 
 
 def test_the_pictures_of_a_job_come_from_its_own_copies(tmp_path: Path, secret: Path) -> None:

@@ -1,14 +1,16 @@
 """The benches, measured and printed as Markdown. Run: python -m tests.bench [PART ...]
 
-Parts are the files `bench_PART.py` of this folder, run through pytest with pytest-benchmark, and `errors`, what the
-formulas of other packs get wrong. Without a part, all run. The tables go to standard output, pytest's report to
-standard error. The exit code is pytest's: 1 where a figure is below the floor that its bench asserts.
+Parts are the files `bench_PART.py` of this folder, run through pytest with pytest-benchmark, and two tables: `errors`,
+what the formulas of other packs get wrong, and `formats`, what each film format costs. Without a part, all run. The
+tables go to standard output, pytest's report to standard error. The exit code is pytest's: 1 where a figure is below
+the floor that its bench asserts.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import importlib
 import json
 import os
 import platform
@@ -19,14 +21,15 @@ from importlib.metadata import version
 from pathlib import Path
 
 HERE = Path(__file__).parent
-ERRORS = "errors"
+TABLES = {"errors": ("What others get wrong", "mixing_errors"), "formats": ("Film formats", "film_formats")}
+"""Parts that are no race but a table: its heading, and the module that makes it."""
 SHORT = "In short"
 PACKAGES = ("torch", "diffusers", "numpy")
 
 
 def parts() -> list[str]:
     """The names of the parts, in the order in which they run."""
-    return [*sorted(path.stem.removeprefix("bench_") for path in HERE.glob("bench_*.py")), ERRORS]
+    return [*sorted(path.stem.removeprefix("bench_") for path in HERE.glob("bench_*.py")), *TABLES]
 
 
 def measured(names: Iterable[str]) -> tuple[int, list[list[str]]]:
@@ -81,13 +84,12 @@ def main() -> int:
     # cost CPU time that is no part of the work.
     os.environ.update(OMP_NUM_THREADS="1", OMP_WAIT_POLICY="passive")
     code = 0
-    if timed := [name for name in chosen if name != ERRORS]:
+    if timed := [name for name in chosen if name not in TABLES]:
         code, cells = measured(timed)
         print(f"{markdown(cells)}\n\n{machine()}")  # noqa: T201
-    if ERRORS in chosen:
-        from tests.bench import mixing_errors
-
-        print(f"\n### What others get wrong\n\n{mixing_errors.table()}")  # noqa: T201
+    for name in (name for name in TABLES if name in chosen):
+        heading, module = TABLES[name]
+        print(f"\n### {heading}\n\n{importlib.import_module(f'tests.bench.{module}').table()}")  # noqa: T201
     return code
 
 

@@ -1,6 +1,4 @@
-"""Prints size, CPU time and loss of every film format on one and the same film.
-
-    python -m tests.bench.film_formats [FRAMES]
+"""Size, CPU time and loss of every film format on one and the same film. Run: python -m tests.bench formats
 
 The film is drawn here: 512x512, clouds of several sizes that turn into one another under fine grain. The
 figures depend on machine, ffmpeg and film; their order hardly does. The table in docs/film.md is this output.
@@ -8,8 +6,6 @@ figures depend on machine, ffmpeg and film; their order hardly does. The table i
 
 from __future__ import annotations
 
-import resource
-import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from remix.motion import FORMATS, Picture, ffmpeg_exe, ffmpeg_version, fit, read_video, write_video
+from tests.bench.race import now
 
 SIDE = 512
 FPS = 24
@@ -43,18 +40,12 @@ def film(frames: int) -> Iterator[Picture]:
         yield np.clip(np.rint(mixed + grain.normal(0, 1.5, mixed.shape)), 0, 255).astype(np.uint8)
 
 
-def cpu_seconds() -> float:
-    """Returns the CPU time that this process and the programs it has started took so far."""
-    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    return sum(part.ru_utime + part.ru_stime for part in used)
-
-
 def row(name: str, pictures: list[Picture], folder: Path) -> str:
     """Returns one line of the table."""
     path = folder / f"{name}{FORMATS[name].suffix}"
-    start = cpu_seconds()
+    start = now()
     write_video(pictures, path, FPS, format=name)
-    seconds = cpu_seconds() - start
+    seconds = (now() - start).cpu
     files = list(path.iterdir()) if path.is_dir() else [path]
     megabytes = sum(file.stat().st_size for file in files) / 10**6
     errors = [
@@ -66,16 +57,11 @@ def row(name: str, pictures: list[Picture], folder: Path) -> str:
     return f"| `{name}` | {megabytes:.2f} | {len(pictures) / seconds:.0f} | {loss} |"
 
 
-def main() -> None:
-    """Prints the table."""
-    frames = int(sys.argv[1]) if len(sys.argv) > 1 else 120
+def table(frames: int = 120) -> str:
+    """Returns the table, in Markdown."""
     pictures = list(film(frames))
-    print(f"{frames} frames, ffmpeg {ffmpeg_version(ffmpeg_exe())}\n")  # noqa: T201
-    print("| format | MB | frames per CPU second | PSNR |\n|---|---|---|---|")  # noqa: T201
+    lines = [f"{frames} frames of {SIDE}x{SIDE}, ffmpeg {ffmpeg_version(ffmpeg_exe())}\n"]
+    lines += ["| format | MB | frames per CPU second | PSNR |", "|---|---|---|---|"]
     with tempfile.TemporaryDirectory() as folder:
-        for name in FORMATS:
-            print(row(name, pictures, Path(folder)), flush=True)  # noqa: T201
-
-
-if __name__ == "__main__":
-    main()
+        lines += [row(name, pictures, Path(folder)) for name in FORMATS]
+    return "\n".join(lines)

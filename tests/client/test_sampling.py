@@ -21,7 +21,6 @@ from remix.client.local.sampling import (
     UNI_PC_END,
     NoiseLevels,
     sigmas_for,
-    start,
 )
 from remix.errors import Unsupported
 from remix.plan import names
@@ -280,7 +279,7 @@ def test_start_scales_the_noise_by_the_first_level_of_each_row():
     latent, noise = draws(2, (3, 4, 2, 2))
     greatest = POWERS_OF_TWO.table[-1].item()
     sigmas = torch.tensor([[greatest, 1.0, 0.0], [8.0, 1.0, 0.0], [greatest * (1 - 1e-4), 1.0, 0.0]]).double()
-    started = start(latent, noise, sigmas, POWERS_OF_TWO)
+    started = POWERS_OF_TWO.begun(latent, noise, sigmas[:, 0])
     for row, scale in enumerate((math.sqrt(1 + greatest**2), 8.0, greatest * (1 - 1e-4))):
         torch.testing.assert_close(started[row], latent[row] + scale * noise[row])
 
@@ -290,7 +289,7 @@ def test_start_scales_the_noise_by_the_first_level_of_each_row():
 def test_whole_schedules_start_at_unit_variance_but_ddim_uniform(scheduler, config):
     levels = levels_of(config)
     sigmas = sigmas_for(levels, scheduler, 20)[None]
-    started = start(torch.zeros(1, 1, 1, 1), torch.ones(1, 1, 1, 1), sigmas, levels).item()
+    started = levels.begun(torch.zeros(1, 1, 1, 1), torch.ones(1, 1, 1, 1), sigmas[:, 0]).item()
     first = sigmas[0, 0].item()
     assert started == pytest.approx(first if scheduler == "ddim_uniform" else math.sqrt(1 + first**2), rel=1e-6)
 
@@ -607,7 +606,7 @@ def test_every_walk_that_a_recipe_can_ask_for_ends_in_finite_numbers(name, sched
     for steps, denoise in ((1, 1.0), (2, 1.0), (3, 0.9), (12, 1.0), (15, 0.004), (4, 1e-9)):
         sigmas = sigmas_for(levels, scheduler, steps, denoise, name)[None]
         x, *noises = draws(sigmas.shape[1], (1, 1, 4, 4), dtype=torch.float32)
-        x = start(torch.zeros_like(x), x, sigmas, levels)
+        x = levels.begun(torch.zeros_like(x), x, sigmas[:, 0])
         out = sample(name, best_denoiser, x, sigmas, noises)
         assert bool(out.isfinite().all()), (steps, denoise)
 

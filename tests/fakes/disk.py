@@ -50,8 +50,8 @@ class Disk:
 
         with ExitStack() as stack:
             for holder, names in (
-                (os, ("replace", "fsync")),
-                (Path, ("unlink", "mkdir", "write_text")),
+                (os, ("replace", "fsync", "mkdir", "rmdir")),
+                (Path, ("unlink", "write_text")),
                 (Ffmpeg, ("__init__", "write", "finish")),
             ):
                 for name in names:

@@ -145,7 +145,7 @@ class TestStacked:
     """Two conditionings as one batch."""
 
     def conditioning(self, value: float, rows: int, frames: int = 2, **extra: Any) -> Conditioning:
-        return Conditioning(torch.full((frames, rows, 3), value), torch.full((frames, 5), value), extra)
+        return Conditioning(torch.full((frames, rows, 3), float(value)), torch.full((frames, 5), float(value)), extra)
 
     @pytest.mark.parametrize(("lengths", "rows"), [("tile", 6), ("zero", 3), ("trim", 2), ("empty", 3)])
     def test_unlike_lengths_meet_by_the_policy(self, lengths: str, rows: int) -> None:

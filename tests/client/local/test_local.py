@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import re
 import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 import torch
 
 from remix.client.local import Local
+from remix.client.local.devices import Place
 from remix.errors import EngineError, Unsupported
 from remix.job import Event
 from remix.plan import Keyframe, Lora, Model, Recipe, plan
@@ -131,6 +133,15 @@ def test_prompts_of_unequal_length_travel(checkpoint: str) -> None:
     assert pictures(travel(checkpoint, frames=4, keyframes=keyframes)).shape == (4, 64, 64, 3)
 
 
+@pytest.mark.parametrize("lengths", ["tile", "empty", "zero", "trim"])
+def test_a_frame_is_not_padded_for_its_neighbours(checkpoint: str, lengths: str) -> None:
+    prompts = ("a fish", "a fish and " * 20, "a fish and a dog and " * 25)
+    keyframes = tuple(Keyframe(at=2 * k, prompt=prompt, negative="a cat", cfg=3) for k, prompt in enumerate(prompts))
+    recipe = travel(checkpoint, frames=5, keyframes=keyframes, lengths=lengths)
+    alone = pictures(recipe, batch=1)
+    assert largest_difference(alone, pictures(recipe, batch=5)) <= TOLERANCE
+
+
 def test_clip_skip_takes_an_earlier_layer(checkpoint: str) -> None:
     recipe = travel(checkpoint, frames=1, keyframes=travel(checkpoint).keyframes[:1])
     skipped = recipe.replace(model=Model(checkpoint, clip_skip=2))
@@ -206,7 +217,7 @@ def test_identity_changes_with_the_weights(checkpoint: str, v_checkpoint: str) -
     [
         ({"sampler": "lms"}, "sampler: the local engine does not have 'lms'; use one of euler"),
         ({"model": Model("nowhere/at-all-xyz")}, "model.checkpoint: 'nowhere/at-all-xyz' is neither a folder here"),
-        ({"model": Model("playground", loras=(Lora("style"),))}, "model.loras: .*'style'"),
+        ({"model": Model("playground", loras=(Lora("style"),))}, "loras: .*'style'"),
         ({"keyframes": (Keyframe(at=0, prompt="a (red:1.4) fish"),)}, "prompt: emphasis '\\(red:1.4\\)'"),
         ({"keyframes": (Keyframe(at=0, prompt="a fish <lora:x:1>"),)}, "prompt: '<lora:x:1>'"),
     ],
@@ -218,9 +229,21 @@ def test_what_it_cannot_do_is_refused_by_name_before_the_first_frame(
         Local(device="cpu").check(plan(travel(checkpoint, **changes)))
 
 
-def test_an_unknown_device_is_refused(checkpoint: str) -> None:
-    with pytest.raises(Unsupported, match="device: 'toaster' cannot be used here"):
-        Local(device="toaster").check(plan(travel(checkpoint)))
+@pytest.mark.parametrize(
+    ("device", "message"),
+    [
+        ("toaster", r"device: 'toaster' is not known; use auto, cpu, cuda, cuda:1 or mps"),
+        ("tpu", r"device: 'tpu' is not known; use auto, cpu, cuda, cuda:1 or mps"),
+        ("", r"device: '' is not known; use auto, cpu, cuda, cuda:1 or mps"),
+        ("cuda:99", r"device: 'cuda:99' is not in this machine, not built .*; use one of auto, cpu.*"),
+        ("meta", r"device: 'meta' is not in this machine, .*"),
+    ],
+)
+def test_a_device_that_is_not_there_is_refused_in_one_sentence(checkpoint: str, device: str, message: str) -> None:
+    with pytest.raises(Unsupported) as caught:
+        Local(device=device).check(plan(travel(checkpoint)))
+    assert re.fullmatch(message, str(caught.value))
+    assert len(str(caught.value)) < 200
 
 
 def test_a_folder_that_is_no_checkpoint_or_of_another_family_is_refused(tmp_path: Path) -> None:
@@ -229,6 +252,40 @@ def test_a_folder_that_is_no_checkpoint_or_of_another_family_is_refused(tmp_path
     (tmp_path / "model_index.json").write_text(json.dumps({"_class_name": "WarpDrivePipeline"}), encoding="utf-8")
     with pytest.raises(Unsupported, match="is a WarpDrivePipeline; the local engine runs StableDiffusionPipeline"):
         Local(device="cpu").check(plan(travel(str(tmp_path))))
+
+
+def test_nothing_is_printed_while_a_model_loads(
+    checkpoint: str, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Large models lie in several files, for which both libraries would draw a bar."""
+    from diffusers import UNet2DConditionModel
+
+    folder = tmp_path / "large"
+    shutil.copytree(checkpoint, folder)
+    network = UNet2DConditionModel.from_pretrained(folder / "unet")
+    (folder / "unet" / "diffusion_pytorch_model.safetensors").unlink()
+    network.save_pretrained(folder / "unet", max_shard_size="1MB")
+    assert len(list((folder / "unet").glob("*.safetensors"))) > 1
+    capfd.readouterr()
+    for half in (False, True):
+        if half:
+            monkeypatch.setattr(Place, "find", lambda *given: Place(torch.device("cpu"), torch.float16))
+        Local(device="cpu")._load(plan(travel(str(folder))))
+    assert capfd.readouterr() == ("", "")
+
+
+def test_words_that_the_playground_does_not_know_are_remarked(checkpoint: str) -> None:
+    keyframes = (
+        Keyframe(at=0, prompt={"a crimson strar": 1, "a red fish": 1}),
+        Keyframe(at=3, prompt="a zeppelin at night", negative="a crimson moon"),
+    )
+    [remark] = Local(device="cpu").check(plan(travel("playground", keyframes=keyframes)))
+    assert remark == (
+        "prompt: the playground model does not know crimson (nearest: red), strar (nearest: star), zeppelin; "
+        "`remix demo --words` lists the words that it knows"
+    )
+    assert Local(device="cpu").check(plan(travel(checkpoint, keyframes=keyframes))) == []
+    assert Local(device="cpu").check(plan(travel("playground"))) == []
 
 
 class Trap:

@@ -47,7 +47,7 @@ def sdxl(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def load(folder: str, *loras: Lora) -> Mapping[str, Any]:
-    return Local(device="cpu")._open(Model(folder, loras=loras)).parts()
+    return Local(device="cpu")._open(Model(folder, loras=loras), ()).parts()
 
 
 def weight(parts: Mapping[str, Any], part: str, layer: str) -> Tensor:
@@ -179,10 +179,10 @@ def test_what_does_not_fit_is_refused_by_name(
     tensors: dict[str, tuple[int, ...]], message: str, sd1: str, tmp_path: Path
 ) -> None:
     save_file({name: torch.ones(shape) for name, shape in tensors.items()}, tmp_path / "odd.safetensors")
-    with pytest.raises(Unsupported, match=f"model.loras: .*odd.*{message}"):
+    with pytest.raises(Unsupported, match=f"loras: .*odd.*{message}"):
         load(sd1, Lora(str(tmp_path / "odd.safetensors")))
 
 
 def test_a_lora_that_is_not_there_is_refused_before_the_first_frame(sd1: str) -> None:
-    with pytest.raises(Unsupported, match=r"model.loras: there is no file 'styles/none'; give the path of"):
+    with pytest.raises(Unsupported, match=r"loras: there is no file 'styles/none'; give the path of"):
         Local(device="cpu").check(plan(travel(sd1, model=Model(sd1, loras=(Lora("styles/none"),)))))

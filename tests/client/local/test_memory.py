@@ -117,7 +117,8 @@ def test_other_errors_are_no_lack_of_memory(checkpoint: str, monkeypatch: pytest
 @pytest.mark.parametrize(
     ("device", "gigabytes", "size", "frames"),
     [
-        ("cpu", 64, (64, 64), 16),
+        ("cpu", 64, (64, 64), 32),
+        ("cpu", 64, (128, 128), 32),
         ("cpu", 64, (256, 256), 8),
         ("cpu", 64, (512, 512), 2),
         ("cpu", 64, (1024, 1024), 1),

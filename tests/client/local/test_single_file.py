@@ -73,7 +73,7 @@ def test_the_settings_of_the_folder_are_read_off_the_shapes(family: str, written
             for key in ("hidden_act", "num_attention_heads", "num_hidden_layers", "eos_token_id"):
                 assert getattr(network.config, key) == getattr(other.config, key)
     for key in ("attention_head_dim", "use_linear_projection", "cross_attention_dim"):
-        assert np.array_equal(theirs.unet.config[key], ours.unet.config[key])
+        assert np.array_equal(theirs.network.config[key], ours.network.config[key])
     assert theirs.vae.config.scaling_factor == ours.vae.config.scaling_factor
 
 
@@ -144,7 +144,7 @@ def test_pickled_files_are_refused_unread(suffix: str, field: str, tmp_path: Pat
     file.write_bytes(pickle.dumps(Trap(tmp_path / "ran")))
     given: Any = (Lora(str(file)),) if field == "loras" else str(file)
     recipe = two_frames("playground").replace(model=Model(**{"checkpoint": "playground", field: given}))
-    with pytest.raises(Unsupported, match=f"model.{field}: .* is a pickled file, .* as .safetensors"):
+    with pytest.raises(Unsupported, match=f"{field}: .* is a pickled file, .* as .safetensors"):
         Local(device="cpu").check(plan(recipe))
     assert not (tmp_path / "ran").exists()
 

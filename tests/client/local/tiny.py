@@ -9,13 +9,27 @@ import torch
 from diffusers import (
     AutoencoderKL,
     DDIMScheduler,
+    FlowMatchEulerDiscreteScheduler,
+    FluxPipeline,
+    FluxTransformer2DModel,
+    SD3Transformer2DModel,
+    StableDiffusion3Pipeline,
     StableDiffusionPipeline,
     StableDiffusionXLPipeline,
     UNet2DConditionModel,
 )
-from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
+from transformers import (
+    CLIPTextConfig,
+    CLIPTextModel,
+    CLIPTextModelWithProjection,
+    CLIPTokenizer,
+    T5Config,
+    T5EncoderModel,
+    T5TokenizerFast,
+)
 
 from remix.client.playground import WEIGHTS
+from remix.client.playground import words as vocabulary
 
 WIDTH = 64
 """Of the first text encoder; heads of 64 channels, as in the real ones, so that shapes tell their number."""
@@ -64,6 +78,86 @@ def stable_diffusion_xl(folder: Path, *, seed: int = 0) -> Path:
     return folder
 
 
+def stable_diffusion_3(folder: Path, *, seed: int = 0) -> Path:
+    """Saves a random SD3 pipeline into `folder` and returns it."""
+    torch.manual_seed(seed)
+    first, second, pieces = tokenizer(), tokenizer("!"), t5_tokenizer()
+    widest = 4 * WIDTH
+    pipeline = StableDiffusion3Pipeline(
+        vae=vae(1.5305, channels=16, shift=0.0609),
+        text_encoder=CLIPTextModelWithProjection(text(first, WIDTH, "quick_gelu")),
+        tokenizer=first,
+        text_encoder_2=CLIPTextModelWithProjection(text(second, 2 * WIDTH, "gelu")),
+        tokenizer_2=second,
+        text_encoder_3=t5(pieces, widest),
+        tokenizer_3=pieces,
+        transformer=SD3Transformer2DModel(
+            sample_size=8,
+            patch_size=2,
+            in_channels=16,
+            out_channels=16,
+            num_layers=2,
+            attention_head_dim=16,
+            num_attention_heads=2,
+            joint_attention_dim=widest,
+            caption_projection_dim=32,
+            pooled_projection_dim=3 * WIDTH,
+            pos_embed_max_size=16,
+        ),
+        scheduler=FlowMatchEulerDiscreteScheduler(shift=3.0),
+    )
+    pipeline.save_pretrained(folder, safe_serialization=True)
+    return folder
+
+
+def flux(folder: Path, *, seed: int = 0, distilled: bool = True) -> Path:
+    """Saves a random Flux pipeline into `folder` and returns it; `distilled` as dev is, else as schnell."""
+    torch.manual_seed(seed)
+    first, pieces = tokenizer(), t5_tokenizer()
+    shift = {"use_dynamic_shifting": True, "shift": 3.0, "base_shift": 0.5, "max_shift": 1.15}
+    pipeline = FluxPipeline(
+        vae=vae(0.3611, channels=16, shift=0.1159),
+        text_encoder=CLIPTextModel(text(first, WIDTH, "quick_gelu")),
+        tokenizer=first,
+        text_encoder_2=t5(pieces, 2 * WIDTH),
+        tokenizer_2=pieces,
+        transformer=FluxTransformer2DModel(
+            in_channels=64,
+            num_layers=1,
+            num_single_layers=1,
+            attention_head_dim=16,
+            num_attention_heads=2,
+            joint_attention_dim=2 * WIDTH,
+            pooled_projection_dim=WIDTH,
+            guidance_embeds=distilled,
+            axes_dims_rope=(4, 6, 6),
+        ),
+        scheduler=FlowMatchEulerDiscreteScheduler(**shift if distilled else {"shift": 1.0}),
+    )
+    with torch.no_grad():
+        # So that T5's tokens, most of them padding, show in the picture.
+        pipeline.transformer.transformer_blocks[0].attn.add_v_proj.weight *= 50
+    pipeline.save_pretrained(folder, safe_serialization=True)
+    return folder
+
+
+def t5_tokenizer() -> T5TokenizerFast:
+    """Returns a tokenizer of T5's kind: the playground's words, and letters for what they do not cover."""
+    whole = sorted({word for known in vocabulary().values() for word in known})
+    letters = "▁abcdefghijklmnopqrstuvwxyz"
+    pieces = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", -10.0)]
+    pieces += [(f"▁{word}", -2.0) for word in whole if len(word) > 1] + [(letter, -5.0) for letter in letters]
+    return T5TokenizerFast(vocab=pieces, extra_ids=0)
+
+
+def t5(pieces: T5TokenizerFast, width: int) -> T5EncoderModel:
+    """Returns a T5 encoder of 2 layers."""
+    config = T5Config(
+        vocab_size=len(pieces), d_model=width, d_kv=16, d_ff=2 * width, num_layers=2, num_heads=2, pad_token_id=0
+    )
+    return T5EncoderModel(config)
+
+
 def tokenizer(pad: str | None = None) -> CLIPTokenizer:
     """Returns the playground's tokenizer, padding with `pad` or with its end token."""
     return CLIPTokenizer.from_pretrained(WEIGHTS / "tokenizer", **({"pad_token": pad} if pad else {}))
@@ -103,15 +197,16 @@ def unet(cross: int, *, linear: bool, **more: Any) -> UNet2DConditionModel:
     )
 
 
-def vae(scale: float) -> AutoencoderKL:
+def vae(scale: float, channels: int = 4, shift: float | None = None) -> AutoencoderKL:
     """Returns a VAE that makes latents 8 times smaller."""
     return AutoencoderKL(
         down_block_types=("DownEncoderBlock2D",) * 4,
         up_block_types=("UpDecoderBlock2D",) * 4,
         block_out_channels=(32, 32, 32, 32),
         layers_per_block=1,
-        latent_channels=4,
+        latent_channels=channels,
         scaling_factor=scale,
+        shift_factor=shift,
     )
 
 

@@ -48,7 +48,7 @@ def ended(child: int) -> int:
 
 def is_encoding(job: Path) -> bool:
     """Returns whether the encoder of a run that was killed is still about to notice it."""
-    part = str(job / "film.part").encode()
+    part = str(job / ".film.").encode()
     for process in Path("/proc").glob("[0-9]*/cmdline"):
         with contextlib.suppress(OSError):
             if part in process.read_bytes():
@@ -100,6 +100,7 @@ class Runs:
         code = ended(forked(lambda: self.run(job)))
         here = contents(job)
         odd = sorted(name for name in here.keys() | self.whole.keys() if here.get(name) != self.whole.get(name))
+        odd += sorted(str(path) for path in job.rglob("*.part"))
         return {"finished": before, "code": code, "rendered": self.rendered(), "odd": odd}
 
 

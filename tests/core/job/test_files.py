@@ -71,10 +71,12 @@ def test_a_disk_that_refuses_leaves_the_old_file(tmp_path: Path, monkeypatch: py
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_the_part_of_a_killed_run_does_not_matter(tmp_path: Path) -> None:
-    (tmp_path / "a.part").write_bytes(b"left behind, and longer than what comes")
+def test_files_that_look_like_parts_are_somebody_elses(tmp_path: Path) -> None:
+    theirs = {"a.part": b"mine", ".a.00000000.part": b"another run's"}
+    for name, data in theirs.items():
+        (tmp_path / name).write_bytes(data)
     assert write_bytes(tmp_path / "a", b"x").read_bytes() == b"x"
-    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"a": b"x", **theirs}
 
 
 WRITES_FOR_EVER = """

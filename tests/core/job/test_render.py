@@ -22,6 +22,7 @@ from remix.errors import (
     VideoFormatError,
 )
 from remix.job import Event, open_job, read_metadata, recipe_of, render
+from remix.job.render import Inputs
 from remix.motion import load_picture, probe, save_picture
 from remix.plan import Keyframe, Recipe, plan
 from tests.fakes.renderer import Painter
@@ -232,6 +233,31 @@ def test_a_changed_init_picture_is_another_job(tmp_path: Path) -> None:
         render(asked, Painter(), tmp_path / "job")
 
 
+def test_masks_are_copied_and_counted_as_init_pictures_are(tmp_path: Path) -> None:
+    for name, level in {"in.png": 10, "m.png": 90, "n.png": 200}.items():
+        save_picture(tmp_path / name, np.full((16, 32, 3), level, np.uint8))
+    asked = recipe(keyframes=(Keyframe(at=0, image="in.png", mask={"m.png": 1, "n.png": 2}),), folder=str(tmp_path))
+    keys = []
+    for number in range(2):
+        with open_job(tmp_path / f"job {number}", plan(asked), {}) as job:
+            keys.append(job.frame_key(0))
+            inputs = Inputs(job)
+            assert {name: inputs[name].max() for name in inputs} == {
+                name: load_picture(tmp_path / name).max() for name in ("in.png", "m.png", "n.png")
+            }
+        # The same pictures as before, in each other's place.
+        (tmp_path / "m.png").rename(tmp_path / "x.png")
+        (tmp_path / "n.png").rename(tmp_path / "m.png")
+        (tmp_path / "x.png").rename(tmp_path / "n.png")
+    assert keys[0] != keys[1]
+    with pytest.raises(RecipeError, match=r"mask: 'no\.png' is not a file"):
+        render(
+            recipe(keyframes=(Keyframe(image="in.png", mask="no.png"),), folder=str(tmp_path)),
+            Painter(),
+            tmp_path / "no",
+        )
+
+
 def test_an_init_picture_that_is_not_there_is_named_before_anything_is_made(tmp_path: Path) -> None:
     asked = recipe(keyframes=(Keyframe(at=0, image="no.png"),), folder=str(tmp_path))
     with pytest.raises(RecipeError, match=r"'no\.png' is not a file"):
@@ -295,7 +321,7 @@ def test_a_film_that_is_stopped_leaves_no_part(tmp_path: Path) -> None:
     events: list[Event] = []
     with pytest.raises(Interrupted, match="stopped at the film; all frames are there"):
         render(recipe(), Painter(), tmp_path, listen=events.append, stop=lambda: events[-1] == Event("film", 3, FRAMES))
-    assert not list(tmp_path.glob("film*"))
+    assert not list(tmp_path.glob("*film*"))
     again = Painter()
     assert render(recipe(), again, tmp_path).rendered == 0
 
@@ -303,7 +329,7 @@ def test_a_film_that_is_stopped_leaves_no_part(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "film",
     ["", ".", "..", "../film.mp4", "a/film.mp4", "a\\film.mp4", "/film.mp4", "C:film.mp4", "frames", "Frames", "inputs",
-     "sheet.png", "film.part.mp4", "film.mp5", "film.txt"],
+     "sheet.png", ".film.abcdefgh.part", "film.mp5", "film.txt"],
 )  # fmt: skip
 def test_a_film_that_could_not_be_written_is_refused_before_the_first_frame(tmp_path: Path, film: str) -> None:
     engine = Painter()
@@ -387,14 +413,21 @@ def test_less_room_than_the_frames_may_need_is_told_before_the_first(
 def test_parts_of_a_killed_run_go_and_what_users_keep_there_stays(tmp_path: Path) -> None:
     render(recipe(), Painter(), tmp_path)
     before = contents(tmp_path)
-    ours = ["job.json.part", "film.part.mp4", "loop.part.palette.nut", "sheet.png.part", "frames/000002.png.part"]
-    theirs = ["notes.part", "thesis.part.pdf", "frames/mine.part", "part.mp4"]
+    ours = [
+        *(".job.json.abcdefgh.part/whole", ".film.mp4.0_1_2_3_.part/palette", ".film.k3x_90ab.part/whole/000000.png"),
+        *(".film.k3x_90ab.part/old/000000.png", "frames/.000002.png.01234567.part/whole"),
+        *("inputs/.a.png.01234567.part/whole", "inputs/b/.c.png.01234567.part/whole"),
+    ]
+    theirs = [
+        *("notes.part", "film.part.mp4", "film.part/000000.png", "frames/000002.png.part", ".film.abcdefgh.part"),
+        *(".film.abc.part/whole", "film.abcdefgh.part/whole", ".film.abcdefgh.part.mp4", "film.old/000000.png"),
+    ]
     for name in (*ours, *theirs):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(b"x")
-    (tmp_path / "cut.part.mp4").mkdir()
     render(recipe(), Painter(), tmp_path)
     assert contents(tmp_path) == {**before, **dict.fromkeys(theirs, b"x")}
-    assert (tmp_path / "cut.part.mp4").is_dir()
+    assert sorted(path.name for path in tmp_path.rglob(".*.part") if path.is_dir()) == [".film.abc.part"]
 
 
 def test_a_recipe_of_that_name_in_a_folder_that_is_no_job_is_not_overwritten(tmp_path: Path) -> None:

@@ -58,7 +58,7 @@ def test_every_frame_is_asked_for_in_the_words_of_each_version(
 
 
 FAILS_AFTER_THREE = """
-for _ in range(3): os.read(0, 32 * 24 * 3)
+for _ in range(3): os.read(0, 64 * 48 * 3)
 sys.stderr.write("line one\\nthe disk drive is on fire\\n"); sys.exit(1)
 """
 FLOODS = """
@@ -73,7 +73,7 @@ while os.read(0, 65536): pass
 """
 WRITES_JUNK = """
 while os.read(0, 65536): pass
-open(sys.argv[-1], "wb").write(b"junk")
+if os.path.isabs(sys.argv[-1]): open(sys.argv[-1], "wb").write(b"junk")
 """
 
 
@@ -95,7 +95,7 @@ def test_the_encoders_last_words_are_in_the_error(
     old.write_bytes(b"older film")
     put_in_place_of_ffmpeg(tmp_path, monkeypatch, body)
     with pytest.raises(VideoError, match=message) as raised:
-        write_video(smooth(200), old, 12)
+        write_video(smooth(200, 64, 48), old, 12)
     assert len(str(raised.value).splitlines()) <= ffmpeg.LAST_LINES + 2
     assert old.read_bytes() == b"older film"
     assert list((tmp_path / "out").iterdir()) == [old]
@@ -143,6 +143,7 @@ def test_ctrl_c_does_not_reach_the_encoder(tmp_path: Path) -> None:
 @pytest.mark.parametrize("body", [WRITES_NOTHING, WRITES_JUNK])
 def test_success_is_not_believed_without_a_film(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, body: str) -> None:
     put_in_place_of_ffmpeg(tmp_path, monkeypatch, body)
+    monkeypatch.chdir(tmp_path)
     with pytest.raises((VideoError, OSError)):
         write_video(smooth(3), tmp_path / "film.mp4", 12)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["ffmpeg"]
@@ -165,7 +166,7 @@ def test_an_encoder_that_never_reads_is_stopped(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(ffmpeg, "STALL_SECONDS", 0.2)
     put_in_place_of_ffmpeg(tmp_path, monkeypatch, "time.sleep(60)")
     with pytest.raises(VideoError, match=r"no progress for 0\.2 s"):
-        write_video(smooth(200), tmp_path / "film.mp4", 12)
+        write_video(smooth(200, 64, 48), tmp_path / "film.mp4", 12)
 
 
 def test_an_encoder_that_never_ends_is_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

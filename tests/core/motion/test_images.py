@@ -37,6 +37,12 @@ def saved(image: Image.Image, name: str, **options: object) -> io.BytesIO:
     return buffer
 
 
+def named(data: bytes) -> io.BytesIO:
+    file = io.BytesIO(data)
+    file.name = "a"
+    return file
+
+
 def png_chunk(kind: bytes, data: bytes) -> bytes:
     return struct.pack(">L", len(data)) + kind + data + struct.pack(">L", zlib.crc32(kind + data))
 
@@ -117,12 +123,37 @@ def test_transparent_colour_of_a_palette_is_white() -> None:
     assert found[:, 0].tolist() == [[255, 255, 255], [80, 90, 100]]
 
 
+def jpeg_that_claims(width: int, height: int) -> bytes:
+    frame = struct.pack(">HBHHB", 17, 8, height, width, 3) + b"\1\x22\0\2\x11\1\3\x11\1"
+    return b"\xff\xd8\xff\xc0" + frame + b"\xff\xda\0\x0c\3\1\0\2\x11\3\x11\0\x3f\0\xff\xd9"
+
+
 @pytest.mark.parametrize(
-    ("width", "height"), [(8001, 8000), (10_000, 10_000), (20_000, 20_000), (2**31 - 1, 2**31 - 1)]
+    ("claims", "width", "height"),
+    [
+        (png_that_claims, 8001, 8000),
+        (png_that_claims, 10_000, 10_000),
+        (png_that_claims, 20_000, 20_000),
+        (png_that_claims, 2**31 - 1, 2**31 - 1),
+        (jpeg_that_claims, 8001, 8000),
+        (jpeg_that_claims, 65_500, 65_500),
+    ],
 )
-def test_size_is_checked_before_anything_is_decoded(width: int, height: int) -> None:
-    with pytest.raises(PictureError, match=r"million pixels|decompression bomb"):
-        open_image(io.BytesIO(png_that_claims(width, height)))
+def test_size_is_checked_before_anything_is_decoded(
+    claims: Callable[[int, int], bytes], width: int, height: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def load(_: object) -> None:
+        raise AssertionError("decoded")
+
+    monkeypatch.setattr("PIL.ImageFile.ImageFile.load", load)
+    with pytest.raises(PictureError, match=f"a: {width}x{height}; at most 64 million pixels are read, shrink it"):
+        open_image(named(claims(width, height)))
+
+
+def test_a_lower_limit_of_pillow_does_not_refuse_what_is_read_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)
+    for name in ("PNG", "JPEG", "WEBP"):
+        assert load_picture(saved(Image.fromarray(picture_of(8, 8)), name)).shape == (8, 8, 3)
 
 
 def test_long_files_are_refused_before_they_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -182,10 +213,56 @@ def test_damaged_files_raise_picture_error_or_open(name: str, cut: int, at: int,
         assert open_image(io.BytesIO(data)).mode == "RGB"
 
 
-def test_truncated_picture_is_an_error_not_grey() -> None:
-    data = png_bytes(picture_of(64, 64))
+@pytest.mark.parametrize("orientation", [None, 6])
+@pytest.mark.parametrize("name", ["PNG", "JPEG", "WEBP"])
+def test_truncated_picture_is_an_error_not_grey(name: str, orientation: int | None) -> None:
+    exif = Image.Exif()
+    if orientation:
+        exif[0x0112] = orientation
+    data = saved(Image.fromarray(picture_of(64, 64)), name, exif=exif.tobytes()).getvalue()
+    for kept in (0.5, 0.9):
+        with pytest.raises(PictureError, match="cannot be decoded"):
+            open_image(io.BytesIO(data[: int(len(data) * kept)]))
+
+
+def soft(height: int, width: int) -> np.ndarray:
+    """A picture that packs well, so that one bit of the file is many of its pixels."""
+    return np.add.outer(np.arange(height) * 3, np.arange(width) * 2)[..., None].repeat(3, 2).astype(np.uint8)
+
+
+@settings(deadline=None, max_examples=300)
+@given(
+    picture=st.sampled_from([soft(40, 40), picture_of(40, 40), soft(300, 400)]),
+    place=st.floats(0, 1),
+    bit=st.integers(0, 7),
+    exif=st.booleans(),
+)
+@example(picture=soft(40, 40), place=0.36, bit=0, exif=False)
+@example(picture=picture_of(40, 40), place=0.5, bit=7, exif=False)
+def test_a_png_with_a_wrong_bit_in_its_pixels_is_an_error_not_another_picture(
+    picture: np.ndarray, place: float, bit: int, exif: bool
+) -> None:
+    data = bytearray(saved(Image.fromarray(picture), "PNG", exif=Image.Exif().tobytes() if exif else b"").getvalue())
+    first, last = data.index(b"IDAT") + 4, data.rindex(b"IEND") - 9
+    data[first + round(place * (last - first))] ^= 1 << bit
+    with pytest.raises(PictureError, match=r"cannot be decoded|do not match their checksum"):
+        open_image(io.BytesIO(bytes(data)))
+
+
+def test_exif_that_cannot_be_read_does_not_cost_the_picture(caplog: pytest.LogCaptureFixture) -> None:
+    picture = picture_of(4, 4)
+    whole = png_bytes(picture)
+    data = whole[:33] + png_chunk(b"eXIf", b"no TIFF at all") + whole[33:]
+    assert np.array_equal(load_picture(io.BytesIO(data)), picture)
+    assert "EXIF data cannot be read" in caplog.text
+
+
+def test_damage_is_not_taken_for_that_of_exif(caplog: pytest.LogCaptureFixture) -> None:
+    data = bytearray(png_bytes(picture_of(40, 40)))
+    data[2000:2008] = b"\xff" * 8
     with pytest.raises(PictureError, match="cannot be decoded"):
-        open_image(io.BytesIO(data[: len(data) // 2]))
+        open_image(io.BytesIO(bytes(data)))
+    assert "EXIF" not in caplog.text
 
 
 @pytest.mark.parametrize("size", [2 * 2**20, 70 * 2**20])

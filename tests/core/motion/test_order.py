@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -44,7 +45,25 @@ def test_ping_pong_moves_by_one_frame_at_a_time_around_the_whole_loop(count: int
     assert all(abs(order[n] - order[n - 1]) == 1 for n in range(len(order)))
 
 
-@pytest.mark.parametrize(("count", "repeat"), [(-1, 1), (3, 0), (3, -2)])
-def test_impossible_orders_are_refused(count: int, repeat: int) -> None:
-    with pytest.raises(BadInput, match=r"give [01] or more"):
-        film_order(count, repeat=repeat)
+@pytest.mark.parametrize(
+    ("count", "repeat", "sentence"),
+    [
+        (-1, 1, "count: -1 frames; give 0 or more"),
+        (3, 0, "repeat: 0 cycles; give 1 or more"),
+        (3, -2, "repeat: -2 cycles; give 1 or more"),
+        (3, 1.5, "repeat: 1.5; give a whole number of cycles"),
+        (3, 2.0, "repeat: 2.0; give a whole number of cycles"),
+        (3, None, "repeat: None; give a whole number of cycles"),
+        (3, True, "repeat: True; give a whole number of cycles"),
+        (1.5, 1, "count: 1.5; give a whole number of frames"),
+        ("3", 1, "count: '3'; give a whole number of frames"),
+        (3, 10**12, "film: 1000000000000 cycles of 3 frames; give at most 1000000 frames"),
+    ],
+)
+def test_impossible_orders_are_refused(count: object, repeat: object, sentence: str) -> None:
+    with pytest.raises(BadInput, match=f"^{sentence}"):
+        film_order(count, repeat=repeat)  # type: ignore[arg-type]
+
+
+def test_numbers_of_numpy_are_numbers() -> None:
+    assert film_order(np.int64(2), repeat=np.int32(2)) == [0, 1, 0, 1]  # type: ignore[arg-type]

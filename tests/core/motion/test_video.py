@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import logging
 import re
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from remix.motion import (
     probe,
     read_tags,
     read_video,
+    save_picture,
     write_video,
 )
 from remix.motion.formats import rate_of
@@ -136,6 +138,13 @@ def test_every_format_takes_small_sizes(tmp_path: Path, name: str, width: int, h
         (1 / 3, Fraction(1, 3)),
         (240, Fraction(240)),
         (np.float64(12.0), Fraction(12)),
+        (np.int64(12), Fraction(12)),
+        (np.float32(23.976), Fraction(2997, 125)),
+        ("24000/1001", Fraction(24000, 1001)),
+        (" 23.976 ", Fraction(2997, 125)),
+        ("12", Fraction(12)),
+        ("12.", Fraction(12)),
+        (1.0e-4, Fraction(1, 10**4)),
     ],
 )
 def test_rates_are_exact(tmp_path: Path, given: object, rate: Fraction) -> None:
@@ -154,10 +163,34 @@ def test_rates_survive_clocks_that_round(tmp_path: Path, name: str, fps: int) ->
     assert probe(path).fps == fps
 
 
-@pytest.mark.parametrize("fps", [0, -1, 241, float("nan"), float("inf"), "fast", "1/0", True, None])
-def test_impossible_rates_are_refused(fps: object) -> None:
-    with pytest.raises(VideoFormatError, match="fps"):
+@pytest.mark.parametrize(
+    "fps",
+    [
+        *(float("nan"), float("inf"), np.float32("nan"), "fast", "", "nan", "inf", "1/0", "1/2/3", "1.5/2", "24 / 1"),
+        *("1e1", "1e999999999", "1e-999999999", "0x10", "1_2", "١٢", "1" * 5000, "1\n2", b"12", True, None, [12]),
+    ],
+)
+def test_what_is_no_rate_is_refused_in_one_sentence(fps: object) -> None:
+    with pytest.raises(
+        VideoFormatError, match=r"^fps: .* is not a number; give frames per second, such as 12"
+    ) as raised:
         rate_of(fps)  # type: ignore[arg-type]
+    assert len(str(raised.value)) < 200
+
+
+@pytest.mark.parametrize(
+    "fps", [0, -1, 241, "0", "-12", "0/5", "-24000/1001", 1e-300, 1e300, Fraction(-1), 10**400, "1" * 20]
+)
+def test_impossible_rates_are_refused_in_one_sentence(fps: object) -> None:
+    with pytest.raises(VideoFormatError, match=r"^fps: .* frames per second; give more than 0, at most 240") as raised:
+        rate_of(fps)  # type: ignore[arg-type]
+    assert len(str(raised.value)) < 200
+
+
+def test_rates_of_more_digits_than_python_writes_are_refused_too() -> None:
+    for fps in (10**5000, -(10**5000), Fraction(10**5000, 3)):
+        with pytest.raises(VideoFormatError, match="give more than 0, at most 240"):
+            rate_of(fps)
 
 
 @pytest.mark.parametrize(
@@ -170,7 +203,20 @@ def test_impossible_rates_are_refused(fps: object) -> None:
         ([Image.new("RGB", (4, 4))], 12, "mp4", 0, "frame 0: Image"),
         (smooth(1), 60, "gif", 0, "gif keeps time up to 50"),
         (smooth(1), 12, "mp4", 3, "film_order"),
-        (smooth(1), 12, "gif", -1, "loops: -1"),
+        (smooth(1), 12, "gif", -1, "loops: -1; gif plays 1 to 65536 times, or for ever with 0"),
+        (smooth(1), 12, "mp4", -1, "loops: -1"),
+        (smooth(1), 12, "gif", 65537, "loops: 65537; gif plays 1 to 65536 times"),
+        (smooth(1), 12, "webp", 65536, "loops: 65536; webp plays 1 to 65535 times"),
+        (smooth(1), 12, "apng", 2**31, "loops: 2147483648; apng plays 1 to 2147483647 times"),
+        (smooth(1), 12, "webp", 1.5, "loops: 1.5; give a whole number"),
+        (smooth(1), 12, "gif", 1.0, "loops: 1.0; give a whole number"),
+        (smooth(1), 12, "gif", True, "loops: True; give a whole number"),
+        (smooth(1), 12, "apng", "x", "loops: 'x'; give a whole number"),
+        (smooth(1), 12, "mp4", None, "loops: None; give a whole number"),
+        ([None, *smooth(2)], 12, "mp4", 0, "frame 0: NoneType"),
+        ([*smooth(1), None, *smooth(2)], 12, "mp4", 0, "frame 1: NoneType"),
+        ([*smooth(2), None], 12, "gif", 0, "frame 2: NoneType"),
+        ([*smooth(2), None], 12, "apng", 0, "frame 2: NoneType"),
         (flat((1, 2, 3), 1, 20_000, 2), 12, "webp", 0, "20000x2"),
     ],
 )
@@ -252,7 +298,7 @@ def test_any_folder_name_will_do(tmp_path: Path, folder: str, name: str, monkeyp
     assert [found.name for found in Path(folder).iterdir()] == [path.name]
 
 
-@pytest.mark.parametrize(("loops", "written"), [(0, 0), (1, None), (3, 2)])
+@pytest.mark.parametrize(("loops", "written"), [(0, 0), (1, None), (3, 2), (65536, 65535)])
 def test_gif_plays_as_often_as_asked(tmp_path: Path, loops: int, written: int | None) -> None:
     path = tmp_path / "film.gif"
     write_video(smooth(3), path, 12, loops=loops)
@@ -261,7 +307,7 @@ def test_gif_plays_as_often_as_asked(tmp_path: Path, loops: int, written: int | 
         assert film.n_frames == 3  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize("loops", [0, 1, 3])
+@pytest.mark.parametrize("loops", [0, 1, 3, 65535])
 def test_webp_plays_as_often_as_asked_and_keeps_time(tmp_path: Path, loops: int) -> None:
     path = tmp_path / "film.webp"
     write_video(smooth(24), path, 12, loops=loops)
@@ -347,6 +393,59 @@ def test_an_empty_folder_is_no_film(tmp_path: Path) -> None:
         probe(tmp_path)
     with pytest.raises(PictureError, match="without numbered PNGs"):
         list(read_video(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("numbers", "sentence"),
+    [
+        ((0, 1, 3), r"000002\.png is missing"),
+        ((0, 5), r"000001\.png is missing"),
+        ((7, 9), r"000008\.png is missing"),
+        ((999_999, 1_000_001), r"1000000\.png is missing"),
+    ],
+)
+def test_a_folder_that_lost_a_picture_is_no_shorter_film(
+    tmp_path: Path, numbers: tuple[int, ...], sentence: str
+) -> None:
+    for number in numbers:
+        save_picture(tmp_path / f"{number:06d}.png", smooth(1)[0])
+    for read in (probe, lambda path: list(read_video(path))):
+        with pytest.raises(PictureError, match=f"{tmp_path.name}: {sentence}; give a film's whole folder"):
+            read(tmp_path)
+
+
+def test_a_folder_with_two_pictures_of_one_number_is_no_film(tmp_path: Path) -> None:
+    for name in ("000000.png", "000001.png", "0000001.png"):
+        save_picture(tmp_path / name, smooth(1)[0])
+    for read in (probe, lambda path: list(read_video(path))):
+        with pytest.raises(PictureError, match=r"000001\.png is there twice"):
+            read(tmp_path)
+
+
+def test_a_folder_of_unlike_pictures_is_no_film(tmp_path: Path) -> None:
+    save_picture(tmp_path / "000000.png", smooth(1)[0])
+    save_picture(tmp_path / "000001.png", smooth(1, 16, 24)[0])
+    for read in (probe, lambda path: list(read_video(path))):
+        with pytest.raises(PictureError, match=r"000001\.png: 16x24, but 000000\.png is 32x24; all frames .* one size"):
+            read(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda data: data[: len(data) // 2], lambda data: b"", lambda data: b"GIF89a" + data]
+)
+def test_a_folder_with_a_picture_that_is_not_whole_is_no_film(tmp_path: Path, damage: Callable[[bytes], bytes]) -> None:
+    write_video(smooth(3), tmp_path / "film", 12)
+    last = tmp_path / "film" / "000002.png"
+    last.write_bytes(damage(last.read_bytes()))
+    for read in (probe, lambda path: list(read_video(path))):
+        with pytest.raises(PictureError, match=r"000002\.png: "):
+            read(tmp_path / "film")
+
+
+def test_a_folder_may_begin_at_any_number(tmp_path: Path) -> None:
+    for number in (8, 9, 10):
+        save_picture(tmp_path / f"{number:06d}.png", smooth(1)[0])
+    assert probe(tmp_path).frames == len(list(read_video(tmp_path))) == 3
 
 
 def test_a_folder_has_no_clock(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ names = st.text(st.characters(exclude_categories=("Cs", "Cc")), min_size=1, max_
 seeds = st.integers(0, 2**64 - 1)
 pictures = st.from_regex(r"[a-z]{1,8}(/[a-z]{1,8})?\.png", fullmatch=True)
 shares = st.floats(0, 1)
+strengths = st.floats(-10, 10)
 beziers = st.tuples(shares, st.floats(-10, 10), shares, st.floats(-10, 10)).map(lambda p: f"cubic-bezier{p}")
 eases = st.sampled_from(EASINGS) | beziers
 
@@ -45,6 +46,8 @@ def recipes(draw: st.DrawFn, max_frames: int = 60) -> Recipe:
             cfg=perhaps(st.floats(0, 100)),
             denoise=perhaps(st.floats(0, 1)) if has_picture else None,
             image=draw(mixes(pictures)) if has_picture else None,
+            mask=perhaps(mixes(pictures)) if has_picture else None,
+            loras=perhaps(st.dictionaries(st.sampled_from(("a", "styles/b", "ü")), strengths, min_size=1)),
             ease=perhaps(eases),
         )
         for frame in at
@@ -58,7 +61,7 @@ def recipes(draw: st.DrawFn, max_frames: int = 60) -> Recipe:
         model=Model(
             checkpoint=draw(names),
             vae=perhaps(names),
-            loras=tuple(Lora(draw(names), draw(st.floats(-10, 10))) for _ in range(draw(st.integers(0, 2)))),
+            loras=tuple(Lora(draw(names), draw(strengths)) for _ in range(draw(st.integers(0, 2)))),
             clip_skip=draw(st.integers(1, 12)),
         ),
         sampler=draw(st.sampled_from(SAMPLERS)),

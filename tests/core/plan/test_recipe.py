@@ -179,6 +179,16 @@ def test_a_wrong_field_is_refused_with_its_place(field: str, value: Any, path: s
         ({"denoise": 1.1}, ".denoise", "1.1 is outside 0 to 1"),
         ({"ease": "bounze-in"}, ".ease", 'did you mean "bounce-in"?'),
         ({"image": ""}, ".image", "is blank"),
+        ({"mask": 3}, ".mask", "3 is not text"),
+        ({"mask_image": "a.png"}, ".mask_image", 'it is called "mask" here'),
+        ({"loras": "film grain"}, ".loras", 'is not a table of strengths; write { "film grain" = 0.8 }'),
+        ({"loras": [{"name": "x"}]}, ".loras", "is not a table of strengths"),
+        ({"loras": {}}, ".loras", "names 0 LoRAs; give 1 to 64"),
+        ({"loras": {f"{i}": 1 for i in range(65)}}, ".loras", "names 65 LoRAs"),
+        ({"loras": {"x": 1, "y": 11}}, ".loras.y", "11 is outside -10 to 10"),
+        ({"loras": {"a/b.c": "1"}}, ".loras['a/b.c']", "'1' is not a number"),
+        ({"loras": {" ": 1}}, ".loras", "' ' is blank"),
+        ({"lora": {"x": 1}}, ".lora", 'it is called "loras" here'),
     ],
 )
 def test_a_wrong_keyframe_is_refused_with_its_place(fields: Any, path: str, part: str) -> None:
@@ -206,10 +216,10 @@ def test_a_wrong_keyframe_is_refused_with_its_place(fields: Any, path: str, part
     ],
 )
 def test_a_picture_outside_the_recipes_folder_is_refused(path: str) -> None:
-    error = refusal(keyframe(image=path))
-    assert error.path == "keyframes[1].image"
-    with pytest.raises(RecipeError):
-        Keyframe(image={path: 1})
+    for field in ("image", "mask"):
+        assert refusal(keyframe(**{field: path})).path == f"keyframes[1].{field}"
+        with pytest.raises(RecipeError):
+            Keyframe(**{field: {path: 1}})
 
 
 @pytest.mark.parametrize("path", ["a.png", "pictures/a.png", "日本/é.png", ".hidden/a b.png"])
@@ -225,6 +235,24 @@ def test_denoise_below_one_needs_a_picture() -> None:
     )
     assert Recipe.from_dict({"frames": 8, "keyframes": [{}, {"denoise": 1}]}).keyframes[1].denoise == 1.0
     assert Recipe.from_dict({"frames": 8, "keyframes": [{"image": "a.png"}, {"denoise": 0}]})
+
+
+def test_a_mask_needs_a_picture() -> None:
+    error = refusal({"frames": 8, "keyframes": [{}, {"mask": "m.png"}]})
+    assert str(error) == (
+        'keyframes[1].mask: says where a picture is drawn anew, but no keyframe sets one; set "image", '
+        'or leave "mask" out'
+    )
+    assert Recipe.from_dict({"frames": 8, "keyframes": [{"image": "a.png"}, {"mask": "m.png"}]})
+
+
+def test_strengths_are_a_table_in_order_of_the_names() -> None:
+    keyframe = Keyframe(loras={"b": 1, "a": -0.5})
+    assert keyframe.loras == (Lora("a", -0.5), Lora("b", 1))
+    assert keyframe == Keyframe(loras=[Lora("b"), Lora("a", -0.5)])
+    assert Recipe(8, (keyframe,)).to_dict()["keyframes"] == [{"loras": {"a": -0.5, "b": 1.0}}]
+    with pytest.raises(RecipeError, match="names 1 LoRAs; give 1 to 64, each once"):
+        Keyframe(loras=[Lora("b"), Lora("b", 0.5)])
 
 
 @pytest.mark.parametrize("missing", ["frames", "keyframes"])
@@ -297,7 +325,7 @@ plain_values = st.recursive(
     max_leaves=8,
 )
 FIELDS = ["frames", "fps", "size", "width", "model", "sampler", "steps", "cfg", "loop", "ease", "keyframes"]
-KEYFRAME_FIELDS = ["at", "prompt", "negative", "seed", "cfg", "denoise", "image", "ease"]
+KEYFRAME_FIELDS = ["at", "prompt", "negative", "seed", "cfg", "denoise", "image", "mask", "loras", "ease"]
 
 
 @given(

@@ -20,8 +20,8 @@ from remix.plan import EASINGS, Frame, Keyframe, Lora, Mix, Model, Recipe, Sched
 from remix.plan.curves import ease
 from tests.core.plan.recipes import recipes
 
-FIELDS = ("prompt", "negative", "seed", "cfg", "denoise", "image")
-MIXES = ("prompt", "negative", "seed", "image")
+FIELDS = ("prompt", "negative", "seed", "cfg", "denoise", "image", "mask")
+MIXES = ("prompt", "negative", "seed", "image", "mask")
 
 
 def film(frames: int, *keyframes: Keyframe, **fields: Any) -> Schedule:
@@ -124,6 +124,46 @@ def test_the_cubic_curve_of_a_loop_has_no_seam() -> None:
     assert [turned[(i + 17) % 40].cfg for i in range(40)] == pytest.approx([frame.cfg for frame in first], abs=2e-9)
 
 
+def strengths(schedule: Schedule, name: str) -> list[float]:
+    return [{lora.name: lora.strength for lora in frame.loras}[name] for frame in schedule]
+
+
+def test_the_strength_of_each_lora_travels_on_its_own() -> None:
+    schedule = film(
+        9,
+        Keyframe(0, loras={"grain": 0, "ink": 1}),
+        Keyframe(4, loras={"grain": 0.8}, ease="in"),
+        Keyframe(8, loras={"ink": -1, "grain": 0}),
+    )
+    assert strengths(schedule, "ink") == [1, 0.75, 0.5, 0.25, 0, -0.25, -0.5, -0.75, -1]
+    assert strengths(schedule, "grain") == pytest.approx([0, 0.2, 0.4, 0.6, 0.8, 0.75, 0.6, 0.35, 0], abs=1e-9)
+    assert schedule[4].to_dict()["loras"] == {"grain": 0.8, "ink": 0.0}
+
+
+def test_a_strength_holds_outside_of_its_keyframes_bends_and_closes_as_numbers_do() -> None:
+    held = film(5, Keyframe(1, loras={"ink": 2}), Keyframe(3, loras={"ink": 4}), model=Model(loras=(Lora("ink", 9),)))
+    assert strengths(held, "ink") == [2, 2, 3, 4, 4]
+    round_trip = film(4, Keyframe(loras={"ink": 1}), Keyframe(loras={"ink": 3}), loop=True)
+    assert strengths(round_trip, "ink") == [1, 2, 3, 2]
+    at = {0: 1.0, 10: 2.0, 20: 10.0}
+    bent = [Keyframe(i, cfg=n, loras={"ink": n}) for i, n in at.items()]
+    schedule = film(21, *bent, curve="cubic")
+    assert strengths(schedule, "ink") == [frame.cfg for frame in schedule] != [frame.cfg for frame in film(21, *bent)]
+    wild = film(50, Keyframe(loras={"ink": -9}), Keyframe(loras={"ink": 9}), ease="elastic-out")
+    assert max(strengths(wild, "ink")) == 10.0
+
+
+def test_masks_and_strengths_are_written_only_where_keyframes_set_them() -> None:
+    """What has neither keeps its bytes, and so its job folders."""
+    plain = film(2, Keyframe(image="a.png"))[0].to_dict()
+    assert not {"mask", "loras"} & plain.keys()
+    assert film(2, Keyframe(image="a.png", mask="m.png"))[1].to_dict() == {
+        **plain,
+        "index": 1,
+        "mask": [["m.png", 1.0]],
+    }
+
+
 def _track(recipe: Recipe, field: str) -> list[tuple[int, Any, str]]:
     placed = sorted(zip(recipe.positions(), recipe.keyframes, strict=True), key=lambda pair: pair[0])
     return [
@@ -174,6 +214,7 @@ def test_keyframes_are_hit_exactly(recipe: Recipe) -> None:
         for field in FIELDS:
             if getattr(keyframe, field) is not None:
                 assert getattr(schedule[at], field) == getattr(keyframe, field)
+        assert set(keyframe.loras or ()) <= set(schedule[at].loras)
 
 
 @given(recipes())
@@ -197,12 +238,12 @@ def test_a_loop_has_no_beginning(recipe: Recipe, turn: int) -> None:
     )
     one, other = plan(recipe), plan(moved)
     for i in range(frames):
-        for field in FIELDS:
+        for field in (*FIELDS, "loras"):
             assert getattr(other[(i + turn) % frames], field) == getattr(one[i], field)
 
 
 def _moved(keyframe: Keyframe, at: int) -> Keyframe:
-    return Keyframe(at, **{field: getattr(keyframe, field) for field in (*FIELDS, "ease")})
+    return Keyframe(at, **{field: getattr(keyframe, field) for field in (*FIELDS, "loras", "ease")})
 
 
 @given(recipes(), st.randoms())
@@ -262,6 +303,14 @@ def test_the_bytes_of_a_schedule_do_not_change() -> None:
     assert plan(GOLDEN).frame_hash(5) == GOLDEN_FRAME
 
 
+def test_the_bytes_of_masks_and_strengths_do_not_change() -> None:
+    first, *others = GOLDEN.keyframes
+    added = Keyframe("30%", mask={"m.png": 1, "n.png": 2}, loras={"styles/ink.safetensors": -0.1, "l": 0.7})
+    schedule = plan(GOLDEN.replace(keyframes=(first, *others, added, Keyframe(21, loras={"l": 0.2}))))
+    assert hashlib.sha256(schedule.to_json().encode()).hexdigest() == MASKED_DIGEST
+
+
+MASKED_DIGEST = "37120132432f74c2d3d40ace94bebe57859c87768d368ff2964658f7072524ff"
 GOLDEN_DIGEST = "bf1878aad58afbcac4ebcbbefb5b06cca83d7b01e840fddf5b73a18e0e6c68e5"
 GOLDEN_FRAME = "c45441445b9e5c7c8acead6ffe7ce85866f595079cbaf6fa98620a865df27405"
 
@@ -321,6 +370,7 @@ def test_frames_of_the_same_settings_have_the_same_hash() -> None:
         {"keyframes": (Keyframe(prompt="a", seed=1),)},
         {"keyframes": (Keyframe(prompt="a", image="a.png"),)},
         {"keyframes": (Keyframe(prompt="a", image="a.png", denoise=0.5),)},
+        {"keyframes": (Keyframe(prompt="a", loras={"l": 0}),)},
     ],
 )
 def test_whatever_makes_the_picture_changes_its_hash(change: dict[str, Any]) -> None:

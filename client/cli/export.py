@@ -1,0 +1,35 @@
+"""`remix export`: a recipe as a schedule for another tool."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from remix.client.cli.schedules import Reading, schedule_options
+from remix.errors import BadInput
+from remix.plan.syntax import SYNTAXES, write
+
+WRITTEN = [name for name, syntax in SYNTAXES.items() if syntax.write]
+
+
+@click.command("export")
+@click.argument("recipe", type=click.Path(path_type=Path))
+@click.option("--to", "name", required=True, metavar="NAME", help=f"One of: {', '.join(WRITTEN)}.")
+@click.option("-o", "--out", type=click.Path(path_type=Path), help="File to write; else the text is printed.")
+@click.option("--field", help="What values are of (cfg, denoise, strength, seed, sampler), or prompt or negative.")
+@schedule_options
+def command(recipe: Path, name: str, out: Path | None, field: str | None, reading: Reading) -> None:
+    """Writes RECIPE as a schedule for another tool, and says what that tool's text cannot express."""
+    made = write(reading.recipe(recipe), name, field=field)
+    if out is None:
+        click.echo(made.text, nl=False)
+    else:
+        try:
+            with open(out, "x", encoding="utf-8", newline="\n") as target:
+                target.write(made.text)
+        except FileExistsError:
+            raise BadInput(f"{out}: is there already; give another name") from None
+        click.echo(f"{name}  {out}")
+    for sentence in made.lost:
+        click.echo(f"lost    {sentence}", err=True)

@@ -1,0 +1,88 @@
+"""`remix import`: a schedule of another tool to a recipe."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from remix.client.cli.schedules import Reading, schedule_options
+from remix.errors import BadInput
+from remix.plan import Recipe
+from remix.plan.read import MAX_DIGITS
+from remix.plan.schedule import plan
+from remix.plan.syntax import SYNTAXES, read
+
+
+@click.command("import", epilog=f"Syntaxes: {', '.join(SYNTAXES)}.")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option(
+    "-o", "--out", type=click.Path(path_type=Path), help="Recipe to write, .toml or .json; else it is printed."
+)
+@schedule_options
+@click.option("--seed", type=int, help="Main seed, where the schedule has none (s in expressions).")
+@click.option("--before", default="", help="Text before every prompt.")
+@click.option("--after", default="", help="Text after every prompt.")
+@click.option(
+    "--number", "numbers", multiple=True, metavar="NAME=VALUES", help="A number from outside: pw_a=0:(0), 24:(1)"
+)
+@click.option(
+    "--field", default="cfg", show_default=True, help="What values set: cfg, denoise, strength, seed, sampler."
+)
+@click.option("--spacing", metavar="N,N,...", help="Frames from each stage to the next.")
+@click.option("--loop", is_flag=True, help="Close the film, where the schedule cannot say it.")
+def command(
+    file: Path,
+    out: Path | None,
+    reading: Reading,
+    seed: int | None,
+    before: str,
+    after: str,
+    numbers: tuple[str, ...],
+    field: str,
+    spacing: str | None,
+    loop: bool,
+) -> None:
+    """Writes FILE, a schedule of another tool, as a recipe.
+
+    The syntax is told by how the file looks. What it says that is understood differently here, or has no place in a
+    recipe, is told in notes.
+    """
+    if out is not None and out.exists():
+        raise BadInput(f"{out}: is there already; give another name")
+    recipe = reading.recipe(
+        file,
+        seed=seed,
+        before=before,
+        after=after,
+        numbers=dict(_numbers(text, reading) for text in numbers),
+        field=field,
+        spacing=_spacing(spacing),
+        loop=loop,
+    )
+    if out is None:
+        click.echo(recipe.to_toml(), nl=False)
+        return
+    recipe.save(out)
+    click.echo(f"recipe  {out}  {recipe.frames} frames, {len(recipe.keyframes)} keyframes")
+
+
+def _spacing(text: str | None) -> list[int]:
+    parts = [part.strip() for part in text.split(",")] if text else []
+    for part in parts:
+        if not part.isdecimal() or len(part) > MAX_DIGITS:
+            raise BadInput(f"--spacing: {part[:40]!r} is not a number of frames; write 12, or 12,24,36")
+    return [int(part) for part in parts]
+
+
+def _numbers(text: str, reading: Reading) -> tuple[str, Any]:
+    """The name and the number of each frame that ``pw_a=0:(0), 24:(1)`` or ``pw_a=0.5`` says."""
+    name, sign, values = (part.strip() for part in text.partition("="))
+    if not sign or not name.isidentifier():
+        raise BadInput(f"--number: {text[:40]!r} has no name and value; write pw_a=0.5, or pw_a=0:(0), 24:(1)")
+    schedule = values if ":" in values else f"0:({values})"
+    frames = int(reading.frames) if reading.frames and reading.frames.isdigit() else reading.frames
+    parts = read(schedule, "deforum-values", source=f"--number {name}", frames=frames, fps=reading.fps)
+    recipe: Recipe = parts.recipe()
+    return name, [frame.cfg for frame in plan(recipe)]

@@ -1,0 +1,88 @@
+"""What a verb is given for a recipe: a recipe, or a schedule of another tool with what that leaves open."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from remix.errors import RecipeError
+from remix.plan import Recipe
+from remix.plan.read import decoded, read_file
+from remix.plan.syntax import detect, read
+
+OWN = (".toml", ".json")
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How a file is read: its syntax (None: as it looks), and what holds before what it says itself."""
+
+    syntax: str | None = None
+    frames: str | None = None
+    fps: float | None = None
+    size: str | None = None
+
+    def recipe(self, path: Path, **given: Any) -> Recipe:
+        """The recipe in the file at `path`; what was understood differently goes to the terminal.
+
+        RecipeError, with the position, for what cannot be read; it asks for the frames where they are not known.
+        """
+        frames = int(self.frames) if self.frames and self.frames.isdigit() else self.frames
+        text = None if path.suffix.lower() == ".toml" and not self.syntax else self._foreign(path)
+        if text is None:
+            recipe = Recipe.load(path)
+            changes: dict[str, Any] = {"frames": frames, "fps": self.fps}
+        else:
+            parts = read(text, self.syntax, source=str(path), frames=frames, fps=self.fps, **given)
+            for note in parts.notes:
+                click.echo(f"note    {note}", err=True)
+            recipe = self._whole(path, parts)
+            changes = {}
+        said = {name: value for name, value in changes.items() if value is not None}
+        return _sized(recipe, self.size, said)
+
+    def _foreign(self, path: Path) -> bytes | None:
+        """The text of a schedule in another tool's syntax; None when the file is a recipe."""
+        raw = read_file(path)
+        if path.suffix.lower() == ".json" and self.syntax is None:
+            try:
+                if detect(decoded(raw)) == "json":
+                    return None
+            except RecipeError:
+                return None  # the reader of recipes says what is wrong with it
+        return raw
+
+    def _whole(self, path: Path, parts: Any) -> Recipe:
+        try:
+            whole: Recipe = parts.recipe(folder=str(path.parent))
+        except RecipeError as error:
+            raise RecipeError(error.problem, path=error.path, source=str(path)) from error
+        return whole
+
+
+def _sized(recipe: Recipe, size: str | None, changes: dict[str, Any]) -> Recipe:
+    if size is None and not changes:
+        return recipe
+    plain = {**recipe.to_dict(), **changes, **({"size": size} if size else {})}
+    return Recipe.from_dict(plain, folder=recipe.folder)
+
+
+def schedule_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Adds the options for a schedule of another tool to a verb, which is given them as one `reading`."""
+
+    @click.option("--from", "syntax", metavar="NAME", help="Syntax of a schedule; told by how it looks if left out.")
+    @click.option("--frames", metavar="N", help="How many frames, or a time such as 4s, where the file leaves it open.")
+    @click.option("--fps", type=float, help="Frames per second.")
+    @click.option("--size", metavar="WxH", help="Size of the pictures, such as 512x768.")
+    @functools.wraps(command)
+    def packed(
+        *args: Any, syntax: str | None, frames: str | None, fps: float | None, size: str | None, **rest: Any
+    ) -> None:
+        command(*args, reading=Reading(syntax, frames, fps, size), **rest)
+
+    return packed

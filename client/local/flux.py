@@ -1,0 +1,85 @@
+"""Flux.1: T5's tokens, CLIP's pooled vector, and guidance as a number that the transformer reads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from remix.client.local.checkpoints import Checkpoint
+from remix.client.local.clip import ClipText
+from remix.client.local.devices import Place
+from remix.client.local.flow import PATCH, FlowModel
+from remix.client.local.t5 import T5Text
+from remix.mix import Conditioning
+from remix.plan import Model
+
+T5_ROWS = 256
+
+
+class Flux(FlowModel):
+    """Flux dev is distilled: `cfg` is told to it. Flux schnell reads none, and is guided as other models are."""
+
+    family = "flux"
+
+    def __init__(self, model: Model, checkpoint: Checkpoint, place: Place) -> None:
+        from diffusers.models.transformers.transformer_flux import FluxTransformer2DModel
+        from transformers import CLIPTextModel, T5EncoderModel, T5TokenizerFast
+
+        place = place.in_wide_half()
+        super().__init__(model, checkpoint, place, FluxTransformer2DModel, packed=PATCH**2)
+        self.distilled = bool(self.network.config.guidance_embeds)
+        self.clip = ClipText(
+            checkpoint.tokenizer("tokenizer"),
+            checkpoint.component("text_encoder", CLIPTextModel, place),
+            place,
+            clip_skip=model.clip_skip,
+        )
+        self.t5 = T5Text(
+            checkpoint.tokenizer("tokenizer_2", T5TokenizerFast),
+            checkpoint.component("text_encoder_2", T5EncoderModel, place),
+            place,
+            T5_ROWS,
+        )
+
+    def text_encoders(self) -> Mapping[str, Any]:
+        """Returns the text encoders by the names of diffusers' folders."""
+        return {"text_encoder": self.clip.encoder, "text_encoder_2": self.t5.encoder}
+
+    def encode(self, prompt: str) -> Conditioning:
+        """Returns the conditioning of a prompt: T5's tokens [1, n, d] and CLIP's pooled vector [1, p]."""
+        _, pooled = self.clip.encode(prompt)
+        return Conditioning(self.t5.encode(prompt).cpu(), None if pooled is None else pooled.cpu())
+
+    def velocity(self, x: Tensor, sigma: Tensor, conditioning: Conditioning) -> Tensor:
+        """Returns what the transformer gives, [B, c, h, w], for x in its precision."""
+        assert conditioning.pooled is not None
+        height, width = x.shape[2] // PATCH, x.shape[3] // PATCH
+        out = self.network(
+            hidden_states=_packed(x),
+            timestep=sigma,
+            guidance=conditioning.extra["guidance"].to(x.device) if self.distilled else None,
+            encoder_hidden_states=self.placed(conditioning.tokens),
+            pooled_projections=self.placed(conditioning.pooled),
+            txt_ids=torch.zeros(conditioning.tokens.shape[1], 3, device=x.device),
+            img_ids=_positions(height, width, x.device),
+        ).sample
+        return _unpacked(out, height, width)
+
+
+def _packed(x: Tensor) -> Tensor:
+    """Latents [B, c, 2 h, 2 w] as rows of squares [B, h w, 4 c]."""
+    return torch.nn.functional.pixel_unshuffle(x, PATCH).flatten(2).transpose(1, 2)
+
+
+def _unpacked(rows: Tensor, height: int, width: int) -> Tensor:
+    """Rows of squares [B, h w, 4 c] as latents [B, c, 2 h, 2 w]."""
+    return torch.nn.functional.pixel_shuffle(rows.transpose(1, 2).unflatten(2, (height, width)), PATCH)
+
+
+def _positions(height: int, width: int, device: torch.device) -> Tensor:
+    """Where each row of squares lies: [h w, 3], the first of the three unused."""
+    down, across = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
+    return torch.stack([torch.zeros_like(down), down, across], dim=-1).flatten(0, 1).to(device)

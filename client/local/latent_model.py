@@ -1,0 +1,96 @@
+"""What every family shares: a network that takes noise away from latents, between two ends of a VAE."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from remix.client.local.checkpoints import Checkpoint, open_vae
+from remix.client.local.devices import Place
+from remix.client.local.sampling import Levels
+from remix.client.local.travelling import TravellingLoras
+from remix.errors import Unsupported
+from remix.mix import Conditioning
+from remix.plan import Model
+
+
+class LatentModel(ABC):
+    """A loaded checkpoint: text to conditioning, noisy latent to estimate, pictures to latents and back.
+
+    `part` is what diffusers calls the network's folder, `packed` how many latent channels make one channel of its.
+    """
+
+    family: str
+    part: str
+    loras: TravellingLoras
+    distilled = False
+
+    def __init__(
+        self, model: Model, checkpoint: Checkpoint, place: Place, kind: Any, *, packed: int = 1, patch: int = 1
+    ) -> None:
+        self.place = place
+        self.network = checkpoint.component(self.part, kind, place)
+        # The decoder overflows in half precision on some checkpoints; it runs once per frame, so float32.
+        self.vae = open_vae(model, checkpoint, place.in_full())
+        if place.device.type == "cpu":
+            # Convolutions of whole pictures are faster there with the channels last; a U-Net's small ones are not.
+            self.vae.to(memory_format=torch.channels_last)
+        self.channels: int = self.vae.config.latent_channels
+        self.factor = 2 ** (len(self.vae.config.block_out_channels) - 1)
+        self.multiple = self.factor * patch
+        taken = self.network.config.in_channels // packed
+        if taken != self.channels:
+            raise Unsupported(
+                f"model.checkpoint: {model.checkpoint!r} takes {taken} channels, not {self.channels}; "
+                "inpainting and editing models are not for this, use a text to image model"
+            )
+
+    @abstractmethod
+    def levels_at(self, width: int, height: int) -> Levels:
+        """Returns the noise levels for pictures of this size."""
+
+    @abstractmethod
+    def encode(self, prompt: str) -> Conditioning:
+        """Returns the conditioning of a prompt, a batch of 1, in float32 on the CPU."""
+
+    @abstractmethod
+    def text_encoders(self) -> Mapping[str, Any]:
+        """Returns the text encoders by the names of diffusers' folders."""
+
+    @abstractmethod
+    def estimate(self, x: Tensor, sigma: Tensor, conditioning: Conditioning) -> Tensor:
+        """Returns the model's estimate of the clean latent, float32 [B, c, h, w].
+
+        x [B, c, h, w] at noise level sigma [B]; `conditioning` has batch B.
+        """
+
+    def parts(self) -> dict[str, Any]:
+        """Returns the networks that LoRAs may change, by the names of diffusers' folders."""
+        return {self.part: self.network, **self.text_encoders()}
+
+    def move(self, place: Place) -> None:
+        """Puts the networks at `place`, in its precision; the VAE stays in float32."""
+        self.place = place
+        for part in self.parts().values():
+            place.put(part)
+        place.in_full().put(self.vae)
+
+    @torch.inference_mode()
+    def to_latents(self, pictures: Tensor) -> Tensor:
+        """Returns the latents of pictures [B, 3, H, W] in 0..1: [B, c, H / factor, W / factor] float32, on the CPU."""
+        mean = self.vae.encode((pictures * 2 - 1).to(self.place.device)).latent_dist.mode()
+        return ((mean.float() - self._shift) * self.vae.config.scaling_factor).cpu()
+
+    @torch.inference_mode()
+    def to_pictures(self, latents: Tensor) -> Tensor:
+        """Returns the pictures of latents [B, c, h, w]: [B, 3, h * factor, w * factor] in 0..1, on the CPU."""
+        scaled = latents.to(self.place.device) / self.vae.config.scaling_factor + self._shift
+        return (self.vae.decode(scaled).sample.float() / 2 + 0.5).clamp(0, 1).cpu()
+
+    @property
+    def _shift(self) -> float:
+        return self.vae.config.get("shift_factor") or 0.0

@@ -1,0 +1,80 @@
+"""What given pictures say: weights of sources, and masks of where they are drawn anew."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import torch
+from torch import Tensor
+
+from remix.client.local.sampling import Denoiser, Levels
+from remix.job import Picture
+from remix.mix import masked, mix
+from remix.mix.masks import resized_mask
+from remix.plan import Frame
+
+V = TypeVar("V")
+
+LUMA = (299, 587, 114)
+"""Thousandths of red, green and blue in grey (BT.601), as Pillow and so AUTOMATIC1111 weigh them."""
+
+
+def to_tensor(picture: Picture) -> Tensor:
+    """Returns a picture as float32 [1, 3, H, W] in 0..1."""
+    return torch.from_numpy(picture.copy()).permute(2, 0, 1)[None].float() / 255
+
+
+def table(rows: Sequence[Sequence[tuple[V, float]]]) -> tuple[list[V], Tensor]:
+    """Returns the distinct values of these rows of (value, weight), and the weights, float64 [rows, values]."""
+    values = list(dict.fromkeys(value for row in rows for value, _ in row))
+    weights = torch.zeros(len(rows), len(values), dtype=torch.float64)
+    for place, row in zip(weights, rows, strict=True):
+        for value, weight in row:
+            place[values.index(value)] = weight
+    return values, weights
+
+
+def changing(frames: Sequence[Frame], inputs: Mapping[str, Picture], latents: torch.Size) -> Tensor | None:
+    """Returns how much of each place of `latents` [B, c, h, w] is drawn anew: [B, 1, h, w], 0 to 1; None for all.
+
+    Each mask is turned grey, then resized bilinearly as both hosts do, then mixed.
+    """
+    if frames[0].mask is None:  # a keyframe that sets one sets it for the whole film
+        return None
+    names, weights = table([frame.mask.items for frame in frames if frame.mask is not None])
+    return mix([resized_mask(_grey(inputs[name]), latents) for name in names], weights).clamp(0, 1)
+
+
+def _grey(picture: Picture) -> Tensor:
+    """A picture as one plane [1, 1, H, W]: in whole numbers, so that white is 1 and not nearly 1."""
+    planes = torch.from_numpy(picture.copy()).int() * torch.tensor(LUMA)
+    return planes.sum(-1)[None, None].float() / (255 * sum(LUMA))
+
+
+@dataclass(frozen=True)
+class Kept:
+    """The part of clean latents that a mask keeps, by ComfyUI's way of sampling with a noise mask.
+
+    Where `mask` [B, 1, h, w] is 0 the model sees the clean latents with the noise of the step's level, and what it
+    makes of them is put aside for the clean ones; between 0 and 1 both are mixed.
+    """
+
+    clean: Tensor
+    noise: Tensor
+    mask: Tensor
+    levels: Levels
+
+    def denoiser(self, denoise: Denoiser) -> Denoiser:
+        """Returns `denoise` with the kept part held in what it is given and in what it gives."""
+
+        def partly(x: Tensor, sigma: Tensor) -> Tensor:
+            seen = masked(self.levels.noised(self.clean, self.noise, sigma), x, self.mask)
+            return masked(self.clean, denoise(seen, sigma), self.mask)
+
+        return partly
+
+    def put_back(self, x: Tensor) -> Tensor:
+        """Returns x with the clean latents where all of them is kept: not every sampler ends on its last estimate."""
+        return torch.where(self.mask > 0, x, self.clean)

@@ -1,0 +1,77 @@
+"""Stable Diffusion 3 and 3.5: two CLIP text encoders side by side, T5 after them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from remix.client.local.checkpoints import Checkpoint
+from remix.client.local.clip import ClipText
+from remix.client.local.devices import Place
+from remix.client.local.flow import FlowModel
+from remix.client.local.t5 import T5Text
+from remix.mix import Conditioning
+from remix.plan import Model
+
+T5_ROWS = 77
+TIMESTEPS = 1000
+
+
+class StableDiffusion3(FlowModel):
+    """CLIP's layers before the last, without the final norm, are widened by zeros to meet T5's."""
+
+    family = "sd3"
+
+    def __init__(self, model: Model, checkpoint: Checkpoint, place: Place) -> None:
+        from diffusers.models.transformers.transformer_sd3 import SD3Transformer2DModel
+        from transformers import CLIPTextModelWithProjection, T5EncoderModel, T5TokenizerFast
+
+        place = place.in_wide_half()
+        super().__init__(model, checkpoint, place, SD3Transformer2DModel)
+        self.texts = [
+            ClipText(
+                checkpoint.tokenizer(f"tokenizer{number}"),
+                checkpoint.component(f"text_encoder{number}", CLIPTextModelWithProjection, place),
+                place,
+                clip_skip=model.clip_skip,
+                trained=2,
+                normed=False,
+            )
+            for number in ("", "_2")
+        ]
+        self.t5 = T5Text(
+            checkpoint.tokenizer("tokenizer_3", T5TokenizerFast),
+            checkpoint.component("text_encoder_3", T5EncoderModel, place),
+            place,
+            T5_ROWS,
+        )
+
+    def text_encoders(self) -> Mapping[str, Any]:
+        """Returns the text encoders by the names of diffusers' folders."""
+        first, second = (text.encoder for text in self.texts)
+        return {"text_encoder": first, "text_encoder_2": second, "text_encoder_3": self.t5.encoder}
+
+    def encode(self, prompt: str) -> Conditioning:
+        """Returns the conditioning of a prompt: tokens [1, 77 k + n, d] and the pooled vectors of both [1, p1 + p2]."""
+        (first, one), (second, two) = (text.encode(prompt) for text in self.texts)
+        assert one is not None
+        assert two is not None
+        rows = min(first.shape[1], second.shape[1])
+        clip, t5 = torch.cat([first[:, :rows], second[:, :rows]], dim=-1), self.t5.encode(prompt)
+        tokens = torch.cat([functional.pad(clip, (0, t5.shape[-1] - clip.shape[-1])), t5], dim=1)
+        return Conditioning(tokens.cpu(), torch.cat([one, two], dim=-1).cpu())
+
+    def velocity(self, x: Tensor, sigma: Tensor, conditioning: Conditioning) -> Tensor:
+        """Returns what the transformer gives, [B, c, h, w], for x in its precision."""
+        assert conditioning.pooled is not None
+        out: Tensor = self.network(
+            x,
+            timestep=sigma * TIMESTEPS,
+            encoder_hidden_states=self.placed(conditioning.tokens),
+            pooled_projections=self.placed(conditioning.pooled),
+        ).sample
+        return out

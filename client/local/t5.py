@@ -1,0 +1,24 @@
+"""The T5 text encoder of SD3 and Flux: a prompt of any length to rows of tokens, as ComfyUI encodes it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from remix.client.local.devices import Place
+
+
+class T5Text:
+    """A T5 encoder and its tokenizer; a prompt has at least `rows` rows, the last of them padding."""
+
+    def __init__(self, tokenizer: Any, encoder: Any, place: Place, rows: int) -> None:
+        self.tokenizer, self.encoder, self.device, self.rows = tokenizer, encoder, place.device, rows
+
+    @torch.inference_mode()
+    def encode(self, prompt: str) -> Tensor:
+        """Returns the tokens of a prompt: [1, n, d] float32. Padding is attended to, as both families were trained."""
+        ids = self.tokenizer(prompt, verbose=False).input_ids
+        padding = [self.tokenizer.pad_token_id] * (self.rows - len(ids))
+        return self.encoder(torch.tensor([[*ids, *padding]], device=self.device)).last_hidden_state.float()

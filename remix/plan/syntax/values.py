@@ -1,0 +1,170 @@
+"""Numbers that change over the film, ``0:(7), 24:(9*sin(t/8)), 47:(7)``, and the fields of a recipe they can set."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+from remix.errors import RecipeError
+from remix.plan import fields as check
+from remix.plan.expression import parse
+from remix.plan.keyframe import MAX_CFG, MAX_SEED
+from remix.plan.mix import Mix
+from remix.plan.names import sampler_of
+from remix.plan.recipe import MAX_KEYFRAMES
+from remix.plan.syntax.pairs import Pair
+from remix.plan.syntax.parts import Given
+from remix.plan.syntax.scan import Source, Written
+from remix.plan.syntax.seeds import random_seed
+from remix.plan.syntax.tracks import Stop, cut, numbers, steps_of
+
+_NUMBER = re.compile(r"\(?\s*([+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)\s*\)?", re.ASCII)
+
+Ordered = Sequence[tuple[int, Pair]]
+
+
+@dataclass(frozen=True)
+class Target:
+    """A field of a recipe that a value schedule sets: what the values become, and where they must lie."""
+
+    track: str
+    low: float
+    high: float
+    turned: Callable[[float], float] = float
+
+
+TARGETS = {
+    "cfg": Target("cfg", 0, MAX_CFG),
+    "denoise": Target("denoise", 0, 1),
+    "strength": Target("denoise", 0, 1, lambda value: 1 - value),
+    "seed": Target("seed", -1, MAX_SEED),
+    "sampler": Target("sampler", 0, 0),
+}
+"""By name, as it is given for a value schedule. `strength` is Deforum's: how much of the picture is kept."""
+
+
+def is_text(pair: Pair) -> bool:
+    """Whether a value is text in quotes, ``("Euler a")``, which is no number in quotes, ``"7"``."""
+    plain = _bare(pair)
+    return (pair.quoted or plain.text[:1] in ("'", '"')) and not _NUMBER.fullmatch(plain.text.strip("'\""))
+
+
+def _bare(pair: Pair) -> Written:
+    """The value without brackets around quotes."""
+    value = pair.value.strip()
+    if not pair.quoted and re.fullmatch(r"\(\s*(\"[^\"]*\"|'[^']*')\s*\)", value.text):
+        return value[1:-1].strip()
+    return value
+
+
+def number_track(source: Source, ordered: Ordered, given: Given, target: Target) -> list[Stop]:
+    """The stops that values in order of their frames set on a number.
+
+    A plain number is a key, and what lies between it and the next is on a straight way. Anything else is an
+    expression, worked out on every frame until the next key.
+    """
+    last = given.frames
+    stops: list[Stop] = []
+    for i, (frame, pair) in enumerate(ordered):
+        value = _unquoted(pair)
+        found = _NUMBER.fullmatch(value.text)
+        if found and value.text.startswith("(") == value.text.endswith(")"):
+            stops.append(Stop(frame, _inside(source, value, float(found[1]), target)))
+            continue
+        if last is None:
+            raise source.refuse(value.start, "an expression needs the number of frames; give frames (--frames 48)")
+        end = ordered[i + 1][0] if i + 1 < len(ordered) else last
+        start = 0 if i == 0 else frame
+        span = range(start, max(min(end, last), start + 1))
+        stops += numbers(start, _over(source, value, span, given, target))
+    if len(stops) > MAX_KEYFRAMES:
+        raise source.refuse(
+            ordered[0][1].key.start,
+            f"this changes on {len(stops)} frames; a recipe has up to {MAX_KEYFRAMES} keyframes",
+        )
+    return cut(source, stops, last)
+
+
+def _unquoted(pair: Pair) -> Written:
+    value = _bare(pair)
+    return value[1:-1].strip() if not pair.quoted and value.text[:1] in ("'", '"') else value
+
+
+def _over(source: Source, value: Written, span: range, given: Given, target: Target) -> list[float]:
+    """The values of an expression on the frames of `span`."""
+    names = given.names()
+    with source.within(value):
+        expression = parse(value.text, ("t", *names))
+        now: dict[str, Any] = {
+            name: names[name] if isinstance(names[name], (int, float)) else [names[name][f] for f in span]  # type: ignore[index]
+            for name in expression.names - {"t"}
+        }
+        found = expression.over(span, **now)
+    return [_inside(source, value, number, target, frame) for frame, number in zip(span, found, strict=True)]
+
+
+def _inside(source: Source, written: Written, value: float, target: Target, frame: int | None = None) -> float:
+    turned = target.turned(value)
+    if not target.low <= turned <= target.high:
+        when = "" if frame is None else f" at frame {frame}"
+        raise source.refuse(
+            written.start,
+            f"{turned:g}{when} is no {target.track} from {target.low:g} to {target.high:g}; change the value",
+        )
+    return turned
+
+
+def seed_track(source: Source, ordered: Ordered, given: Given) -> list[Stop]:
+    """The stops of seeds: whole numbers, cut from the values of every frame; below 0 stands for a random one."""
+    if given.frames is None:
+        raise source.refuse(ordered[0][1].key.start, "seeds need the number of frames; give frames (--frames 48)")
+    stops = number_track(source, ordered, given, TARGETS["seed"])
+    seeds = [int(value) for value in _every(stops, given.frames)]
+    if min(seeds) < 0:
+        source.note("the seed -1 stands for a random one: here it is drawn from the main seed and the frame")
+    seeds = [random_seed(given.seed or 0, frame) if seed < 0 else seed for frame, seed in enumerate(seeds)]
+    return steps_of([Mix.one(seed) for seed in seeds])
+
+
+def _every(stops: Sequence[Stop], frames: int) -> list[float]:
+    """The number of each frame, on straight ways between the stops."""
+    values = [stops[0].value] * frames
+    for start, end in pairwise(stops):
+        for frame in range(start.frame, end.frame):
+            values[frame] = start.value + (end.value - start.value) * (frame - start.frame) / (end.frame - start.frame)
+    values[stops[-1].frame :] = [stops[-1].value] * (frames - stops[-1].frame)
+    return values
+
+
+def sampler_said(source: Source, pairs: Sequence[Pair]) -> dict[str, Any]:
+    """The sampler, and perhaps the scheduler, of a text schedule; RecipeError when there is more than one."""
+    meant: dict[str, Any] = {}
+    for pair in pairs:
+        label = _bare(pair)
+        text = label.text.strip("'\"")
+        found = sampler_of(text)
+        if found is None:
+            raise source.refuse(label.start, f"{check.show(text)} is neither a number nor a sampler; mend it")
+        said = {"sampler": found[0], **({"scheduler": found[1]} if found[1] else {})}
+        if meant and said != meant:
+            raise source.refuse(label.start, "a second sampler; a recipe has one for all frames, so keep one of them")
+        meant = said
+    return meant
+
+
+def target_of(name: str) -> Target:
+    """The target called `name`."""
+    if name not in TARGETS:
+        raise RecipeError(f"{check.show(name)} is no field that values can set; use one of {', '.join(TARGETS)}")
+    return TARGETS[name]
+
+
+def tracks_of(source: Source, ordered: Ordered, given: Given) -> Mapping[str, list[Stop]]:
+    """The track that a value schedule sets, by its name."""
+    target = target_of(given.field)
+    if target.track == "seed":
+        return {"seed": seed_track(source, ordered, given)}
+    return {target.track: number_track(source, ordered, given, target)}

@@ -1,0 +1,126 @@
+"""What a recipe has that another tool's text can say, and sentences about the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from remix.plan.fields import show
+from remix.plan.keyframe import Keyframe
+from remix.plan.mix import Mix
+from remix.plan.recipe import Recipe
+from remix.plan.schedule import plan
+
+WORDS = {"width": "size", "height": "size"}
+
+
+@dataclass(frozen=True)
+class Export:
+    """A text for another tool, and a sentence for each thing of the recipe that it cannot express."""
+
+    text: str
+    lost: tuple[str, ...]
+
+
+class Line(NamedTuple):
+    """A prompt with its negative at a frame; `holds` says that nothing moves until the next."""
+
+    frame: int
+    prompt: Mix[str]
+    negative: Mix[str]
+    holds: bool
+
+
+class Sheet:
+    """The prompts of a recipe in order of their frames, and what is lost on the way to a text."""
+
+    def __init__(self, recipe: Recipe, carried: Sequence[str] = ()) -> None:
+        self.recipe = recipe
+        self.lost: list[str] = []
+        self._mixed: set[int] = set()
+        self.lines = self._lines()
+        self._lose_fields(carried)
+
+    def lose(self, sentence: str) -> None:
+        """Keep a sentence about what the text cannot say, once."""
+        if sentence not in self.lost:
+            self.lost.append(sentence)
+
+    def export(self, text: str) -> Export:
+        """The text with what it has lost."""
+        mixed = f"{_runs(self._mixed)}: a mix of prompts; the heaviest is written" if self._mixed else ""
+        return Export(text, (*self.lost, mixed) if mixed else tuple(self.lost))
+
+    def one(self, mix: Mix[str], frame: int) -> str:
+        """The text of a mix: that of its heaviest part, where a sentence is due about the others."""
+        if len(mix.items) > 1:
+            self._mixed.add(frame)
+        return max(mix.items, key=lambda item: item[1])[0]
+
+    def _lines(self) -> list[Line]:
+        """A line for each frame where a prompt or a negative is set, with what both are there."""
+        recipe = self.recipe
+        at = sorted(zip(recipe.positions(), recipe.keyframes, strict=True), key=lambda pair: pair[0])
+        stops = [(frame, key) for frame, key in at if key.prompt is not None or key.negative is not None]
+        frames = plan(recipe).frames
+        if not stops:
+            return [Line(0, frames[0].prompt, frames[0].negative, True)]
+        if recipe.loop and stops[0][0] > 0:
+            self.lose(f"the loop comes home at frame {stops[0][0]}; the text begins with what frame 0 is on the way")
+            stops.insert(0, (0, Keyframe(at=0, ease=stops[-1][1].ease)))
+        lines = []
+        for i, (frame, key) in enumerate(stops):
+            ease = key.ease or recipe.ease
+            if ease not in ("linear", "hold") and (i + 1 < len(stops) or recipe.loop) and len(stops) > 1:
+                self.lose(f"the ease {ease} at frame {frame}; the way from there is straight")
+            lines.append(Line(frame, frames[frame].prompt, frames[frame].negative, ease == "hold"))
+        return lines
+
+    def travelling(self) -> list[Line]:
+        """The lines for a text that knows straight ways alone: holds written out, a loop led home past its end."""
+        lines = list(self.lines)
+        if self.recipe.loop and len(lines) > 1:
+            lines.append(lines[0]._replace(frame=self.recipe.frames, holds=True))
+        found: list[Line] = []
+        for i, line in enumerate(lines):
+            found.append(line)
+            if line.holds and i + 1 < len(lines) and lines[i + 1].frame > line.frame + 1:
+                found.append(line._replace(frame=lines[i + 1].frame - 1))
+        return found
+
+    def _lose_fields(self, carried: Sequence[str]) -> None:
+        """Name the fields of the recipe and its keyframes that are set and not `carried` by the text."""
+        recipe = self.recipe
+        keys = [f for f in ("seed", "cfg", "denoise", "image", "mask", "loras") if f not in carried]
+        set_ = [f for f in keys if any(getattr(key, f, None) is not None for key in recipe.keyframes)]
+        default = Recipe(frames=1, keyframes=(Keyframe(),))
+        for name in ("model", "width", "sampler", "scheduler", "steps", "cfg", "curve", "mix", "lengths", "fps"):
+            if name not in carried and name not in set_ and getattr(recipe, name) != getattr(default, name):
+                set_.append(WORDS.get(name, name))
+            elif name == "width" and recipe.height != default.height:
+                set_.append("size")
+        if set_:
+            self.lose(f"the text has no place for: {', '.join(dict.fromkeys(set_))}")
+
+
+def _runs(frames: Iterable[int]) -> str:
+    """The frames in words: "frames 3 to 9, 12"."""
+    runs: list[tuple[int, int]] = []
+    for frame in sorted(frames):
+        first = runs.pop()[0] if runs and runs[-1][1] == frame - 1 else frame
+        runs.append((first, frame))
+    many = "s" if len(runs) > 1 or runs[0][0] < runs[0][1] else ""
+    return f"frame{many} " + ", ".join(f"{first}" if first == last else f"{first} to {last}" for first, last in runs)
+
+
+def refused_in(sheet: Sheet, text: str, signs: Mapping[str, str]) -> None:
+    """Lose a sentence for each of the `signs` in a prompt that would be read as something else."""
+    for sign, meaning in signs.items():
+        if sign in text:
+            sheet.lose(f"{show(text)} has {sign!r} in it, which is read as {meaning}")
+
+
+def said(value: float) -> str:
+    """A number as schedules write it."""
+    return repr(round(value, 9)).removesuffix(".0")

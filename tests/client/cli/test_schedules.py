@@ -1,0 +1,152 @@
+"""Schedules of other tools on the command line: `import`, `export`, and where a recipe is asked for."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from remix.client import cli
+from remix.job import Engine
+from remix.plan import Recipe, plan
+from tests.fakes.renderer import Painter
+
+FIZZ = '"0": "a --neg x",\n"max_f-1": "b"\n'
+
+
+@pytest.fixture
+def schedule(tmp_path: Path) -> Path:
+    path = tmp_path / "travel.txt"
+    path.write_text(FIZZ, encoding="utf-8")
+    return path
+
+
+def run(*words: object) -> int:
+    return cli.main([str(word) for word in words])
+
+
+def test_import_writes_a_recipe(schedule: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "recipe.toml"
+    assert run("import", schedule, "-o", out, "--frames", "2s", "--fps", 4, "--size", "64x32") == 0
+    recipe = Recipe.load(out)
+    assert (recipe.frames, recipe.fps, recipe.width, recipe.height) == (8, 4, 64, 32)
+    assert recipe.positions() == (0, 7)
+    assert "8 frames, 2 keyframes" in capsys.readouterr().out
+    assert run("import", schedule, "-o", out, "--frames", 8) == 2
+    assert "is there already; give another name" in capsys.readouterr().err
+
+
+def test_import_prints_a_recipe_and_says_what_it_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "settings.txt"
+    path.write_text('{"prompts": {"0": "a"}, "max_frames": 9, "zoom": "0:(1)"}', encoding="utf-8")
+    assert run("import", path) == 0
+    shown = capsys.readouterr()
+    assert Recipe.from_toml(shown.out).frames == 9
+    assert "note    every frame is made on its own here, so these are left out: zoom" in shown.err
+
+
+def test_import_takes_what_a_text_leaves_open(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "stages.txt"
+    path.write_text("a `pw_a`\nb\n", encoding="utf-8")
+    options = ("--spacing", "2,3", "--loop", "--before", "big", "--from", "prompt-travel")
+    assert run("import", path, *options[:3], *options[3:]) == 2
+    assert "2 numbers for 1 ways between stages" in capsys.readouterr().err
+    assert run("import", path, "--spacing", "4", "--loop", "--before", "big") == 0
+    recipe = Recipe.from_toml(capsys.readouterr().out)
+    assert (recipe.loop, recipe.frames, recipe.keyframes[1].prompt) == (True, 8, plan(recipe)[4].prompt)
+    path.write_text('{"0": "a `pw_a`"}', encoding="utf-8")
+    assert run("import", path, "--frames", 3, "--number", "pw_a=0:(0), 2:(1)") == 0
+    assert [frame.prompt.values for frame in plan(Recipe.from_toml(capsys.readouterr().out))] == [
+        ("a 0",),
+        ("a 0.5",),
+        ("a 1",),
+    ]
+    path.write_text("0:(s)", encoding="utf-8")
+    assert run("import", path, "--frames", 3, "--field", "seed", "--seed", 7) == 0
+    assert plan(Recipe.from_toml(capsys.readouterr().out))[2].seed.values == (7,)
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["import", "travel.txt"], "travel.txt:2:2: max_f is known only when the number of frames is; give frames"),
+        (["import", "open.txt"], "open.txt: frames: the schedule does not say how many frames there are; give frames"),
+        (["import", "no.txt"], "no.txt: cannot be read"),
+        (["import", "travel.txt", "--frames", "many"], "'many' is not a length"),
+        (["import", "travel.txt", "--frames", "8", "--from", "fizz"], "there is no syntax 'fizz'"),
+        (["import", "travel.txt", "--frames", "8", "--spacing", "x"], "--spacing: 'x' is not a number of frames"),
+        (["import", "travel.txt", "--frames", "8", "--number", "x"], "--number: 'x' has no name and value"),
+        (["import", "travel.txt", "--frames", "8", "--number", "x=("], "--number x:1:"),
+        (["import", "travel.txt", "--frames", "8", "-o", "out.yaml"], "'.yaml' is not a suffix of recipes"),
+        (["export", "own.toml", "--to", "fizz"], "there is no syntax 'fizz'; did you mean \"fizznodes\"?"),
+        (["export", "own.toml", "--to", "parseq"], "parseq is read and not written"),
+        (["export", "own.toml", "--to", "fizznodes", "-o", "open.txt"], "open.txt: is there already"),
+        (["plan", "own.toml", "--size", "7x7"], "7 is outside 8 to 8192"),
+        (["plan", "plain.txt"], "plain.txt:1:1: this is one line of plain text"),
+    ],
+)
+def test_bad_input_is_told_and_is_exit_code_2(
+    words: list[str], sentence: str, schedule: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(schedule.parent)
+    Path("open.txt").write_text('"0": "a", "9": "b"', encoding="utf-8")
+    Path("plain.txt").write_text("a cat", encoding="utf-8")
+    Path("own.toml").write_text('frames = 4\n[[keyframes]]\nprompt = "a"', encoding="utf-8")
+    assert run(*words) == 2
+    error = capsys.readouterr().err
+    assert sentence in error
+    assert "Traceback" not in error
+
+
+def test_an_error_shows_its_line_with_a_caret(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "bad.txt"
+    path.write_text('"0": "a",\n"2": "b `sqrt(q)`"\n', encoding="utf-8")
+    assert run("plan", path, "--frames", 4) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0].endswith("bad.txt:2:15: there is no number named 'q'; known: t, max_f, s, pi, tau, e")
+    assert lines[1:] == ['"2": "b `sqrt(q)`"', "              ^"]
+
+
+def test_export_writes_the_text_and_says_what_is_lost(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    own = tmp_path / "own.toml"
+    own.write_text('frames = 4\nsteps = 9\n[[keyframes]]\nprompt = "a"\n[[keyframes]]\nprompt = "b"', encoding="utf-8")
+    assert run("export", own, "--to", "fizznodes") == 0
+    shown = capsys.readouterr()
+    assert shown.out == '"0": "a",\n"3": "b"\n'
+    assert shown.err == "lost    the text has no place for: steps\n"
+    assert run("export", own, "--to", "deforum-values", "--field", "cfg", "-o", tmp_path / "cfg.txt") == 0
+    assert (tmp_path / "cfg.txt").read_text("utf-8") == "0:(7)\n"
+
+
+def test_plan_and_render_take_a_schedule(
+    schedule: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    engine = Painter()
+
+    def opened(name: str, **options: object) -> Engine:
+        return engine
+
+    monkeypatch.setattr("remix.client.cli.render.open_engine", opened)
+    assert run("plan", schedule, "--frames", 5, "--json") == 0
+    planned = json.loads(capsys.readouterr().out)
+    assert [len(frame["prompt"]) for frame in planned["frames"]] == [1, 2, 2, 2, 1]
+    assert run("render", schedule, "--frames", 5, "--size", "32x16", "-o", tmp_path / "job", "-q", "--no-film") == 0
+    assert engine.rendered == list(range(5))
+    assert run("render", tmp_path / "job", "-q", "--no-film") == 0
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "manifest.txt"])
+def test_a_json_file_is_a_recipe_or_what_it_looks_like(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / name
+    path.write_text('{"rendered_frames": [{"seed": 1}, {"seed": 2}], "options": {"output_fps": 24}}', encoding="utf-8")
+    assert run("plan", path, "--json") == 0
+    assert len(json.loads(capsys.readouterr().out)["frames"]) == 2
+    path.write_text('{"frames": 3}', encoding="utf-8")
+    assert run("plan", path) == 2
+    assert "keyframes: is missing" in capsys.readouterr().err
+    path.write_text('{"frames": 3, "keyframes": [{"prompt": "a"}]}', encoding="utf-8")
+    assert run("plan", path, "--json", "--frames", 7, "--size", "16x8") == 0
+    assert len(json.loads(capsys.readouterr().out)["frames"]) == 7

@@ -1,0 +1,29 @@
+"""What a host would read out of a prompt is refused by name, and not rendered as letters."""
+
+from __future__ import annotations
+
+import pytest
+
+from remix.client import Local
+from remix.errors import Unsupported
+from remix.plan import plan
+from remix.plan.syntax import read
+
+
+@pytest.mark.parametrize(
+    ("prompt", "sentence"),
+    [
+        ("a [cat:dog:0.5]", r"prompt: prompt editing '\[cat:dog:0.5\]' changes over the steps of one picture"),
+        ("a [cat|dog]", r"prompt: alternation '\[cat\|dog\]' changes over the steps"),
+        ("[SEQ:a:0.3:b:0.6]", r"prompt: prompt editing '\[SEQ:a:0.3:b:0.6\]'"),
+        ("a (red:1.4) fish AND b", "prompt: emphasis"),
+    ],
+)
+def test_the_local_engine_refuses_what_changes_over_steps(prompt: str, sentence: str) -> None:
+    with pytest.raises(Unsupported, match=sentence):
+        Local().check(plan(read(prompt, "a1111").recipe()))
+
+
+@pytest.mark.parametrize("prompt", ["a [grey] cat at 10:30", "a road [1980s]"])
+def test_other_square_brackets_are_letters(prompt: str) -> None:
+    Local().check(plan(read(prompt, "a1111").recipe()))
