@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from remix.client.cli.screen import progress
-from remix.errors import PictureError
+from remix.errors import BadInput, PictureError
 from remix.job import Event, film_texts, recipe_of
 from remix.motion import FORMATS, Picture, film_order, load_picture, write_video
 
@@ -42,6 +42,8 @@ def command(
     """
     is_job = (frames / "job.json").is_file()
     paths = pictures_in(frames / "frames" if is_job else frames)
+    if out.resolve() == paths[0].parent.resolve():
+        raise BadInput(f"{out}: is where the pictures come from, and would be replaced; give another name")
     rate = fps or (recipe_of(frames).fps if is_job else 12)
     order = film_order(len(paths), ping_pong=ping_pong, repeat=repeat)
     with progress(quiet) as listen:

@@ -99,6 +99,7 @@ def test_film_formats_go_by_suffix(recipe: Path, painter: Painter, tmp_path: Pat
         (["render", "."], "holds no job"),
         (["plan", "bad.toml"], 'did you mean "frames"?'),
         (["video", "nowhere", "-o", "film.mp4"], "nowhere: is not a folder"),
+        (["video", "pictures", "-o", "pictures", "--format", "png"], "pictures: is where the pictures come from"),
         (["video", "empty", "-o", "film.mp4"], "empty: holds no pictures"),
         (["new", "recipe.toml"], "recipe.toml: is there already"),
         (["inspect", "nowhere.png"], "nowhere.png"),
@@ -120,6 +121,8 @@ def test_bad_input_is_one_sentence_and_exit_code_2(
     monkeypatch.chdir(recipe.parent)
     Path("bad.toml").write_text(RECIPE.replace("frames", "frame"), encoding="utf-8")
     Path("empty").mkdir()
+    Path("pictures").mkdir()
+    save_picture("pictures/a.png", np.zeros((16, 16, 3), np.uint8))
     assert run(*words) == 2
     error = capsys.readouterr().err
     assert sentence in error
