@@ -87,6 +87,8 @@ def _toml(recipe: Any) -> str:
 
 
 def _mix(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{strength} {name}" for name, strength in value.items())
     if not isinstance(value, list) or not all(isinstance(pair, list) and len(pair) == 2 for pair in value):
         return str(value)
     if len(value) == 1:

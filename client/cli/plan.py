@@ -57,7 +57,7 @@ def _table(schedule: Schedule, rows: Sequence[int]) -> None:
     from rich.text import Text
 
     keyframes = set(schedule.recipe.positions())
-    columns = [name for name in ("negative", "image", "cfg", "denoise") if _travels(schedule, name)]
+    columns = [name for name in ("negative", "image", "mask", "loras", "cfg", "denoise") if _travels(schedule, name)]
     table = Table("frame", "time", "prompt", "seed", *columns, box=None, header_style="bold")
     for index in rows:
         frame = schedule[index]
@@ -83,7 +83,7 @@ def _travels(schedule: Schedule, name: str) -> bool:
 def name_is_set(frame: Frame, name: str) -> bool:
     """Whether a field of a frame says more than nothing."""
     value = getattr(frame, name)
-    return bool(value.items != (("", 1.0),)) if isinstance(value, Mix) else value not in (None, 1.0)
+    return bool(value.items != (("", 1.0),)) if isinstance(value, Mix) else value not in (None, 1.0, ())
 
 
 def _cell(value: object) -> str:
@@ -93,4 +93,6 @@ def _cell(value: object) -> str:
         # In thousandths that sum to 1, as the weights do.
         thousandths = share_out([round(weight * UNITS) * 1000 for weight in value.weights], UNITS)
         return " + ".join(f"{n / 1000:.3f} {part}" for n, part in zip(thousandths, value.values, strict=True))
+    if isinstance(value, tuple):
+        return ", ".join(f"{lora.strength:.3g} {lora.name}" for lora in value)
     return "-" if value is None else f"{value:g}"

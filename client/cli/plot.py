@@ -26,10 +26,15 @@ def draw(schedule: Schedule) -> np.ndarray:
     """Returns a picture of the schedule, uint8 [height, 960, 3].
 
     A band for each field that travels: mixes (prompt, seed, ...) as stacked shares with a legend, numbers (cfg,
-    denoise) as lines. Upright lines mark the keyframes.
+    denoise, strengths of LoRAs) as lines. Upright lines mark the keyframes.
     """
-    fields = [name for name in ("prompt", "negative", "seed", "image", "cfg", "denoise") if _travels(schedule, name)]
-    columns = {name: [getattr(frame, name) for frame in schedule] for name in fields or ["prompt"]}
+    fields = ("prompt", "negative", "seed", "image", "mask", "cfg", "denoise")
+    travelling = [name for name in fields if _travels(schedule, name)]
+    columns = {name: [getattr(frame, name) for frame in schedule] for name in travelling or ["prompt"]}
+    for k, lora in enumerate(schedule[0].loras):
+        strengths = [frame.loras[k].strength for frame in schedule]
+        if len(set(strengths)) > 1:
+            columns[f"LoRA {lora.name}"] = strengths
     legends = {name: _legend(values) for name, values in columns.items()}
     height = MARGIN + sum(TITLE + BAND + LEGEND * len(legend) + GAP for legend in legends.values())
     canvas = Image.new("RGB", (WIDTH * FINE, height * FINE), PAPER)

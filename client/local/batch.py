@@ -154,7 +154,8 @@ def _guided(
     positive = _conditioning(model, schedule, [frame.prompt for frame in frames], own, encode)
     guidance = torch.tensor([frame.cfg for frame in frames])
     if model.distilled:
-        positive = Conditioning(positive.tokens, positive.pooled, {**positive.extra, "guidance": guidance})
+        extra = {**positive.extra, "guidance": guidance}
+        positive = Conditioning(positive.tokens, positive.pooled, extra, positive.shared - {"guidance"})
     if not _twice(model, frames[0]):
         return lambda x, sigma: model.estimate(x, sigma, positive)
     negative = _conditioning(model, schedule, [frame.negative for frame in frames], own, encode)
@@ -178,22 +179,22 @@ def stacked(first: Conditioning, second: Conditioning, lengths: str, empty: Cond
     """
     sources = (first, second)
     rows = [part.tokens for part in sources]
-    tokens = torch.cat(aligned(rows, 1, lengths, "prompt and negative", empty=empty.tokens if empty else None))
+    tokens = torch.cat(aligned(rows, 1, lengths, "prompt and negative", empty=None if empty is None else empty.tokens))
     if (first.pooled is None) != (second.pooled is None) or first.extra.keys() != second.extra.keys():
         raise MixError("prompt and negative: only one of them has a pooled vector or a key of extra; give it in both")
     pooled = [part.pooled for part in sources if part.pooled is not None]
     extra: dict[str, Any] = {}
     for key, value in first.extra.items():
         values = [value, second.extra[key]]
-        if same(*values) and not _of_frames(value, first):
+        if same(*values) and (key in first.shared or not _of_frames(value, first)):
             extra[key] = value
             continue
         parts = [_for_each_frame(key, given, len(part)) for given, part in zip(values, sources, strict=True)]
         axis = 1 if key == MASK else TOKEN_AXES.get(key)
         if axis is not None:
-            parts = aligned(parts, axis, lengths, key, empty=empty.extra.get(key) if empty else None)
+            parts = aligned(parts, axis, lengths, key, empty=None if empty is None else empty.extra.get(key))
         extra[key] = torch.cat(parts)
-    return Conditioning(tokens, torch.cat(pooled) if pooled else None, extra)
+    return Conditioning(tokens, torch.cat(pooled) if pooled else None, extra, first.shared & second.shared)
 
 
 def _of_frames(value: Any, conditioning: Conditioning) -> bool:

@@ -27,8 +27,11 @@ def to_tensor(picture: Picture) -> Tensor:
 
 
 def table(rows: Sequence[Sequence[tuple[V, float]]]) -> tuple[list[V], Tensor]:
-    """Returns the distinct values of these rows of (value, weight), and the weights, float64 [rows, values]."""
-    values = list(dict.fromkeys(value for row in rows for value, _ in row))
+    """Returns the distinct values of these rows of (value, weight), and the weights, float64 [rows, values].
+
+    The values are in an order of their own: sums must not depend on which frames are rendered together.
+    """
+    values = sorted({value for row in rows for value, _ in row}, key=repr)
     weights = torch.zeros(len(rows), len(values), dtype=torch.float64)
     for place, row in zip(weights, rows, strict=True):
         for value, weight in row:

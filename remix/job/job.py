@@ -69,9 +69,9 @@ class Job:
 
     def frame_key(self, index: int) -> str:
         """Returns the hash of everything that makes the picture: numbers, settings, init pictures and masks."""
-        images, masks = self.schedule[index].image, self.schedule[index].mask
-        used = sorted(self._inputs[name] for name, _ in images.items) if images else []
-        used += ["mask", *(self._inputs[name] for name in sorted(masks.values))] if masks else []
+        frame = self.schedule[index]
+        names = sorted({name for mix in (frame.image, frame.mask) if mix for name in mix.values})
+        used = [self._inputs[name] for name in names]
         return sha256("\n".join([self.schedule.frame_hash(index), *used]).encode())
 
     def input_path(self, name: str) -> Path:

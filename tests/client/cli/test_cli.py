@@ -179,6 +179,18 @@ def test_plan_plot_of_a_thousand_prompts_is_still_a_picture(tmp_path: Path) -> N
     assert load_picture(tmp_path / "curves.png").shape[0] < 1000
 
 
+def test_plan_shows_masks_and_loras_that_travel(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "all.toml"
+    lines = ['prompt = "a"\nimage = "a.png"\nmask = "m.png"\nloras = {x = 0}', 'mask = "n.png"\nloras = {x = 1}']
+    path.write_text("frames = 3\n" + "".join(f"[[keyframes]]\n{line}\n" for line in lines), encoding="utf-8")
+    assert run("plan", path, "--plot", tmp_path / "curves.png", "--all") == 0
+    rows = capsys.readouterr().out.splitlines()
+    assert {"image", "mask", "loras"} <= set(rows[0].split())
+    assert "0.500 m.png + 0.500 n.png" in rows[2]
+    assert "0.5 x" in rows[2]
+    assert load_picture(tmp_path / "curves.png").shape[0] > 250
+
+
 def test_new_writes_a_recipe_that_plans(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("new", tmp_path / "mine.toml") == 0
     assert run("plan", tmp_path / "mine.toml") == 0
