@@ -1,10 +1,15 @@
-"""How hypothesis works here: without deadlines, as the machine may be busy, and in CI the same examples each time."""
+"""How tests run here: one thread, and hypothesis without deadlines, in CI with the same examples each time."""
 
 from __future__ import annotations
 
 import os
 
 from hypothesis import settings
+
+# Read once by OpenMP's runtime, so before anything imports torch: on a busy machine waiting threads that spin cost a
+# factor of ten, and tiny models gain nothing from a second one.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 settings.register_profile("here", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True)

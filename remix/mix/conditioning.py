@@ -34,7 +34,7 @@ class Conditioning:
     tokens: Tensor
     pooled: Tensor | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
-    shared: Collection[str] = ()
+    shared: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         floating("tokens", self.tokens)
@@ -181,7 +181,7 @@ def _alike(given: Any) -> list[Conditioning]:
 
 def _mixed_extra(
     sources: list[Conditioning], table: Tensor, how: str, policy: str, empty: Conditioning | None
-) -> tuple[dict[str, Any], set[str]]:
+) -> tuple[dict[str, Any], frozenset[str]]:
     """The mix of every key but the mask, and the keys of those values that all sources share."""
     extra: dict[str, Any] = {}
     shared = set()
@@ -192,7 +192,7 @@ def _mixed_extra(
             extra[key] = values[0]
         else:
             extra[key] = _mixed_key(key, values, table, how, policy, empty)
-    return extra, shared
+    return extra, frozenset(shared)
 
 
 def _mixed_key(key: str, values: list[Any], table: Tensor, how: str, policy: str, empty: Conditioning | None) -> Any:
