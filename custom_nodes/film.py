@@ -12,6 +12,7 @@ from comfy_api.latest import Input, InputImpl, Types, io
 
 from remix.errors import BadInput
 from remix.motion import film_order, load_picture
+from remix.motion.floats import to_floats
 from remix.motion.formats import rate_of
 
 from .inputs import FILM, JobType, rendered_of, schedule_input, schedule_of, schema
@@ -34,7 +35,7 @@ class Frames:
 
     def __getitem__(self, index: int) -> torch.Tensor:
         picture = self._pictures[self._order[index]]
-        return picture if isinstance(picture, torch.Tensor) else torch.from_numpy(load_picture(picture)).float() / 255
+        return picture if isinstance(picture, torch.Tensor) else torch.from_numpy(to_floats(load_picture(picture)))
 
     def __iter__(self) -> Iterator[torch.Tensor]:
         return (self[index] for index in range(len(self)))

@@ -38,8 +38,8 @@ class RemixLatentBlend(io.ComfyNode):
                     "how",
                     options=["lerp", "slerp", "noise", *LATENT_MODES],
                     default="slerp",
-                    tooltip="lerp in a straight line; slerp along an arc that keeps the length; noise for noises, to "
-                    "keep their variance. The others lay each latent over those before it, its weight being its opacity.",
+                    tooltip="lerp in a straight line; slerp along an arc that keeps the length; noise for noises, "
+                    "to keep their variance. The others lay each latent over those before it by its weight.",
                 ),
                 io.Boolean.Input(
                     "adain",
@@ -50,8 +50,8 @@ class RemixLatentBlend(io.ComfyNode):
                 io.Mask.Input(
                     "mask",
                     optional=True,
-                    tooltip="Where it is black the first latent stays; where it is white the blend is. One mask, or one "
-                    "for each frame.",
+                    tooltip="Where it is black the first latent stays; where it is white the blend is. One mask, or "
+                    "one for each frame.",
                 ),
             ],
             outputs=[
