@@ -21,7 +21,8 @@ def _load_core() -> None:
             )
         return
     spec = importlib.util.spec_from_file_location("remix", here, submodule_search_locations=[str(here.parent)])
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     sys.modules["remix"] = core = importlib.util.module_from_spec(spec)
     try:
         spec.loader.exec_module(core)

@@ -14,7 +14,7 @@ from comfyui_version import __version__ as host
 OLDEST = "0.8"
 """The oldest ComfyUI that these nodes run on."""
 
-FILES = ("recipe", "conditioning", "noise", "render", "job")
+FILES = ("recipe", "values", "conditioning", "mix", "noise", "latents", "render", "job", "film")
 
 
 def refuse_older(version: str) -> None:
