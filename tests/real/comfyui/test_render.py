@@ -97,7 +97,7 @@ def test_a_cfg_that_travels_is_each_frames_own(host: Host) -> None:
 
 
 def test_a_killed_render_goes_on_where_it_stopped(host: Host) -> None:
-    recipe, prefix = text(8, steps=12, size=128), name("killed")
+    recipe, prefix = text(8, steps=16), name("killed")
     graph = rendering(recipe, prefix).graph
     host.queue(graph)
     _until(lambda: len(_frames(host, prefix)) >= 2)
@@ -113,7 +113,7 @@ def test_a_killed_render_goes_on_where_it_stopped(host: Host) -> None:
 
 
 def test_an_interrupt_takes_effect_at_once_and_loses_nothing(host: Host) -> None:
-    recipe, prefix = text(8, steps=12, size=128), name("stopped")
+    recipe, prefix = text(8, steps=16), name("stopped")
     graph = rendering(recipe, prefix).graph
     prompt = host.queue(graph)
     _until(lambda: len(_frames(host, prefix)) >= 2)
