@@ -106,6 +106,27 @@ class Model:
         self.wrappers.append(wrapper)
 
 
+class Video:
+    """`Input.Video`: the class of films."""
+
+    def get_stream_source(self) -> str:
+        """Returns what a film is read from."""
+        return "film"
+
+
+class VideoFromComponents(Video):
+    """A film of tensors, whose encoder takes the frames one at a time, as the host's does."""
+
+    def __init__(self, components: Any) -> None:
+        self.components = components
+
+    def save_to(self, written: list[Any], **settings: Any) -> None:
+        """Adds to `written` what an encoder is told, and then each frame."""
+        height, width = self.components.images.shape[1:3]
+        written.append((width, height, self.components.frame_rate, settings))
+        written.extend(frame.clone() for frame in self.components.images)
+
+
 def modules(base: Path, version: str, schema: tuple[str, ...]) -> dict[str, ModuleType]:
     """Returns the modules by name; `base` is ComfyUI's folder, `schema` the fields that its Schema has."""
     io = _Io("comfy_api.latest.io")
@@ -121,14 +142,13 @@ def modules(base: Path, version: str, schema: tuple[str, ...]) -> dict[str, Modu
     ui = SimpleNamespace(
         PreviewImage=shown("images"), PreviewText=shown("text"), SavedImages=shown("images"), SavedResult=dict
     )
-    video = type("VideoInput", (), {})
     latest = _module(
         "comfy_api.latest",
         io=io,
         ui=ui,
         ComfyExtension=type("ComfyExtension", (), {}),
-        Input=SimpleNamespace(Video=video),
-        InputImpl=SimpleNamespace(VideoFromComponents=video, VideoFromFile=video),
+        Input=SimpleNamespace(Video=Video),
+        InputImpl=SimpleNamespace(VideoFromComponents=VideoFromComponents, VideoFromFile=Slot),
         Types=SimpleNamespace(
             VideoComponents=SimpleNamespace, VideoContainer=SimpleNamespace, VideoCodec=SimpleNamespace
         ),
