@@ -102,6 +102,12 @@ class Host:
             self._server.wait()
             self._server = None
 
+    def cpu(self) -> float:
+        """Returns the seconds of processor time that the server has taken so far (on Linux)."""
+        assert self._server is not None
+        told = Path(f"/proc/{self._server.pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+        return (int(told[11]) + int(told[12])) / os.sysconf("SC_CLK_TCK")
+
     def get(self, path: str) -> Any:
         """Returns the JSON of a GET."""
         answer = requests.get(f"http://127.0.0.1:{self._port}{path}", timeout=PATIENCE)
@@ -111,6 +117,10 @@ class Host:
     def post(self, path: str, body: Mapping[str, Any]) -> requests.Response:
         """Returns the answer to a POST."""
         return requests.post(f"http://127.0.0.1:{self._port}{path}", json=body, timeout=PATIENCE)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._port}"
 
     @property
     def websocket(self) -> str:
