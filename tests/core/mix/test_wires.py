@@ -177,6 +177,45 @@ def test_conditionings_that_do_not_go_together_are_refused(sources, words):
         mix_conditionings(sources, HALF)
 
 
+# What the encoders of ComfyUI give for one prompt: rows and width of the tokens, width of pooled, further keys.
+ONE = torch.ones(1, 8, 8)
+LAYOUTS_OF_HOSTS = {
+    "SD 1.5": (77, 768, 768, {}),
+    "SD 2.1": (77, 1024, 1024, {}),
+    "SDXL": (77, 2048, 1280, {"width": 1024, "height": 1024, "crop_w": 0, "target_width": 1024}),
+    "SD 3.5": (154, 4096, 2048, {"attention_mask": torch.ones(1, 154, dtype=torch.long)}),
+    "Flux": (256, 4096, 768, {"guidance": 3.5, "reference_latents": [torch.ones(1, 16, 8, 8)]}),
+    "Chroma": (256, 4096, None, {"guidance": 0.0}),
+    "Wan": (512, 4096, None, {"concat_latent_image": torch.ones(1, 16, 1, 8, 8), "concat_mask": ONE}),
+    "HunyuanVideo": (90, 4096, 768, {"attention_mask": torch.ones(1, 90, dtype=torch.long), "guidance": 6.0}),
+    "HiDream": (128, 4096, 2048, {"conditioning_llama3": torch.ones(1, 3, 128, 16)}),
+    "Qwen-Image": (40, 3584, None, {}),
+    "Lumina 2": (60, 2304, None, {"attention_mask": torch.ones(1, 60, dtype=torch.long)}),
+    "ACE-Step": (50, 768, None, {"conditioning_lyrics": torch.ones(1, 20, 32), "lyrics_strength": 1.0}),
+}
+
+
+@pytest.mark.parametrize("name", LAYOUTS_OF_HOSTS)
+@pytest.mark.parametrize("how", ["lerp", "slerp"])
+def test_a_travel_keeps_the_layout_of_every_family(name: str, how: str):
+    rows, width, pooled, keys = LAYOUTS_OF_HOSTS[name]
+    sources = [
+        [[normal(seed, 1, rows, width), {"pooled_output": None if pooled is None else normal(seed, 1, pooled), **keys}]]
+        for seed in (1, 2)
+    ]
+    (found,) = mix_conditionings(sources, WALK, how=how)
+    tokens, mixed = found[0]
+    assert tokens.shape == (3, rows, width)
+    assert torch.equal(tokens[[0, 2]], torch.cat([source[0][0] for source in sources]))
+    assert mixed.keys() == sources[0][0][1].keys()
+    assert mixed["pooled_output"] is None if pooled is None else mixed["pooled_output"].shape == (3, pooled)
+    for key, value in keys.items():
+        if isinstance(value, Tensor):
+            assert mixed[key].shape in (value.shape, (3, *value.shape[1:]))
+        elif not isinstance(value, list):
+            assert mixed[key] == value
+
+
 # --- latents
 
 
