@@ -105,7 +105,7 @@ class ComfyEngine:
         for index in block:
             frame = schedule[index]
             groups.setdefault((frame.cfg, frame.denoise, frame.image is None), []).append(index)
-        latents = {}
+        latents: dict[int, torch.Tensor] = {}
         for indices in groups.values():
             sampled = self._sampled(schedule, indices, prompts, given)
             latents.update(zip(indices, sampled, strict=True))

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import folder_paths
+import numpy as np
 import torch
 from comfy_api.latest import io, ui
 
 from remix.errors import RemixError
-from remix.job.plot import draw
+from remix.job.plot import draw, draw_table
 from remix.plan import Recipe, Schedule, plan
 from remix.plan.table import text_table
 from remix.plan.text import recipe_of_text
@@ -129,8 +130,8 @@ def _read(text: str, frames: int, fps: float, width: int, height: int) -> Recipe
 
 
 def _shown(cls: type[io.ComfyNode], schedule: Schedule) -> dict[str, Any]:
-    """The curves as a picture and the table as a text, under the node."""
-    curves = torch.from_numpy(draw(schedule).copy()).unsqueeze(0) / 255
+    """The curves and the table as one picture under the node, and the table as a text for whoever asks over the API."""
+    curves = torch.from_numpy(np.concatenate([draw(schedule), draw_table(schedule)])).unsqueeze(0) / 255
     return {
         **ui.PreviewImage(curves, cls=cls).as_dict(),
         **ui.PreviewText(text_table(schedule)).as_dict(),
