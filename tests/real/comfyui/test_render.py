@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import time
+import uuid
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import websocket
 
-from remix.motion import load_picture
+from remix.motion import load_picture, save_picture
 from tests.real.comfyui.graphs import Builder
 from tests.real.comfyui.host import Failed, Host
 
@@ -197,3 +200,53 @@ def _until(condition: Any) -> None:
     while not condition():
         assert time.monotonic() < end
         time.sleep(0.01)
+
+
+def test_init_pictures_are_those_of_wired_parts(host: Host) -> None:
+    for picture, value in (("dark", 40), ("light", 200)):
+        save_picture(host.base / "input" / f"{picture}.png", np.full((64, 64, 3), value, dtype=np.uint8))
+    recipe = text(2, cfg=7, steps=4).replace('prompt = "a red apple"', 'prompt = "a red apple"\nimage = "dark.png"')
+    recipe = recipe.replace('prompt = "the sea"', 'prompt = "the sea"\nimage = "light.png"\ndenoise = 0.5')
+    recipe = recipe.replace('image = "dark.png"', 'image = "dark.png"\ndenoise = 0.5')
+    found = rendered(host, recipe)
+    builder = Builder()
+    model, clip, vae = builder.checkpoint()
+    schedule = builder.recipe(recipe)
+    loaded = [builder.add("LoadImage", image=f"{picture}.png")[0] for picture in ("dark", "light")]
+    both = builder.add("ImageBatch", image1=loaded[0], image2=loaded[1])[0]
+    latent = builder.add("VAEEncode", pixels=both, vae=vae)[0]
+    widgets = {"batch_size": 2, "how": "recipe", "lengths": "recipe"}
+    prompts = builder.add("RemixPromptTravel", 2, clip=clip, schedule=schedule, **widgets)
+    _, start, told = builder.add("RemixNoiseTravel", 3, schedule=schedule, model=model, latent=latent, batch_size=2)
+    sampled = builder.sampled(told, *prompts, start, steps=4, denoise=0.5)
+    images = builder.add("VAEDecode", samples=sampled, vae=vae)[0]
+    prefix = name("pictures")
+    builder.add("SaveImage", images=images, filename_prefix=prefix)
+    host.run(builder.graph)
+    parts = np.stack([load_picture(path) for path in sorted((host.output / prefix).parent.iterdir())])
+    assert np.abs(found.astype(int) - parts).max() <= 1  # an encoder's batch of two rounds otherwise than two of one
+    assert found[0].mean() < found[1].mean()
+
+
+def test_progress_and_previews_are_told_as_it_goes(host: Host) -> None:
+    client = str(uuid.uuid4())
+    socket = websocket.create_connection(f"{host.websocket}?clientId={client}", timeout=60)
+    host.queue(rendering(text(4, steps=5), name("watched")).graph, client)
+    bars: list[tuple[int, int]] = []
+    previews = 0
+    while True:
+        message = socket.recv()
+        if isinstance(message, bytes):
+            previews += int.from_bytes(message[:4], "big") in (1, 4)
+            continue
+        told = json.loads(message)
+        if told["type"] == "progress" and told["data"]["node"] == "3":
+            bars.append((told["data"]["value"], told["data"]["max"]))
+        if told["type"] == "executing" and told["data"]["node"] is None:
+            break
+    socket.close()
+    values = [value for value, _ in bars]
+    assert values == sorted(values)
+    assert {most for _, most in bars} == {20}
+    assert {2, 10, 12, 20} <= set(values)
+    assert previews >= 8

@@ -209,3 +209,47 @@ def test_a_recipe_shows_its_curves_and_its_table(host: Host) -> None:
     (curves,) = shown["images"]
     assert curves["type"] == "temp"
     assert (host.base / "temp" / curves["filename"]).is_file()
+
+
+def test_what_is_put_on_a_conditioning_afterwards_holds_for_every_frame(host: Host) -> None:
+    """A regional mask, a range of steps and a second prompt on top: each frame of a batch as in a run of its own."""
+    builder = Builder()
+    model, _, (positive, negative), _ = travel(builder, recipe())
+    widgets = {"batch_size": 1, "how": "recipe", "lengths": "recipe"}
+    alone, alone_negative = builder.add("RemixPromptTravel", 2, clip=["1", 1], schedule=["2", 0], **widgets)
+    mask = builder.add("SolidMask", value=0.7, width=64, height=64)[0]
+    second = builder.add("CLIPTextEncode", clip=["1", 1], text="snow")[0]
+
+    def dressed(prompt: Link) -> Link:
+        area = builder.add(
+            "ConditioningSetMask", conditioning=prompt, mask=mask, strength=0.9, set_cond_area="default"
+        )[0]
+        ranged = builder.add("ConditioningSetTimestepRange", conditioning=area, start=0.0, end=0.6)[0]
+        return builder.add("ConditioningCombine", conditioning_1=ranged, conditioning_2=second)[0]
+
+    latent = _same_noise(builder, FRAMES)
+    found = saved(
+        host,
+        builder,
+        {
+            "batch": builder.sampled(model, dressed(positive), negative, latent, seed=5),
+            "each": builder.sampled(model, dressed(alone), alone_negative, latent, seed=5),
+            "plain": builder.sampled(model, positive, negative, latent, seed=5),
+        },
+    )
+    frames = torch.stack([found["each"][frame * FRAMES + frame] for frame in range(FRAMES)])
+    assert torch.equal(found["batch"], frames)
+    assert (found["batch"] - found["plain"]).abs().max() > 0.1
+
+
+def test_a_noise_mask_keeps_what_it_covers(host: Host) -> None:
+    builder = Builder()
+    _, _, conditionings, _ = travel(builder, recipe())
+    start = builder.add("EmptyLatentImage", width=64, height=64, batch_size=1)[0]
+    given = builder.add("LatentAdd", samples1=start, samples2=start)[0]
+    mask = builder.add("SolidMask", value=0.0, width=64, height=64)[0]
+    masked = builder.add("SetLatentNoiseMask", samples=given, mask=mask)[0]
+    _, latent, told = builder.add("RemixNoiseTravel", 3, schedule=["2", 0], model=["1", 0], latent=masked, batch_size=0)
+    found = saved(host, builder, {"kept": builder.sampled(told, *conditionings, latent)})
+    assert found["kept"].shape == (FRAMES, 4, 8, 8)
+    assert found["kept"].abs().max() < 1e-4
