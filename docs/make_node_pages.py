@@ -2,7 +2,7 @@
 
     python -m docs.make_node_pages
 
-The tables in web/docs/NODE.md (what stands around them is written by hand) and locales/en/nodeDefs.json.
+The lists in web/docs/NODE.md (what stands around them is written by hand) and locales/en/nodeDefs.json.
 """
 
 from __future__ import annotations
@@ -40,12 +40,11 @@ def inputs_of(schema: Any) -> Iterator[tuple[str, Any]]:
                 yield from ((f"{slot.id}.{inner.id}", inner) for inner in option.args[1])
 
 
-def tables(schema: Any) -> str:
-    """The inputs and outputs of a node as tables."""
-    rows = [f"| `{name}` | {_kind(slot)} | {slot.tooltip} |" for name, slot in inputs_of(schema)]
-    outputs = [f"| `{_shown(output)}` | {_kind(output)} | {output.tooltip} |" for output in schema.outputs]
-    head = "|---|---|---|"
-    return "\n".join(["| Input | Kind | |", head, *rows, "", "| Output | Kind | |", head, *outputs])
+def lists(schema: Any) -> str:
+    """The inputs and outputs of a node as lists: ComfyUI shows a page in a column too narrow for tables."""
+    inputs = [f"- `{name}` ({_kind(slot)}): {slot.tooltip}" for name, slot in inputs_of(schema)]
+    outputs = [f"- `{_shown(output)}` ({_kind(output)}): {output.tooltip}" for output in schema.outputs]
+    return "\n".join(["## Inputs", "", *inputs, "", "## Outputs", "", *outputs])
 
 
 def _kind(slot: Any) -> str:
@@ -61,13 +60,11 @@ def _shown(output: Any) -> str:
 
 
 def page(text: str, schema: Any) -> str:
-    """A page with its tables made anew: what is from the first table row to the last."""
-    found = re.search(r"^\| Input \|.*^\|[^\n]*$", text, re.MULTILINE | re.DOTALL)
+    """A page with its lists made anew: what is from the heading "Inputs" to the end of the list below "Outputs"."""
+    found = re.search(r"^## Inputs\n.*?^## Outputs\n\n(- [^\n]*\n?)*(?=\n|\Z)", text, re.MULTILINE | re.DOTALL)
     if found is None:
-        raise ValueError(
-            f'{schema.node_id}: its page has no table; write a line "| Input |" and a line "|" where it goes'
-        )
-    return text[: found.start()] + tables(schema) + text[found.end() :]
+        raise ValueError(f'{schema.node_id}: write the headings "## Inputs" and "## Outputs" where the lists go')
+    return text[: found.start()] + lists(schema) + "\n" + text[found.end() :]
 
 
 def definitions(found: list[Any]) -> dict[str, Any]:
@@ -96,7 +93,7 @@ def as_text(texts: dict[str, Any]) -> str:
 
 
 def make() -> None:
-    """Writes the tables and the English locale."""
+    """Writes the lists and the English locale."""
     with tempfile.TemporaryDirectory() as base, comfyui(Path(base)):
         found = schemas(load())
     for schema in found:

@@ -84,10 +84,20 @@ def test_the_front_end_knows_every_node_and_complains_of_none(host: Host, browse
     assert browser.wrong == []
 
 
-def test_names_are_translated(host: Host) -> None:
+def test_names_are_translated(host: Host, browser: Browser) -> None:
     texts = host.get("/i18n")
     assert texts["de"]["nodeDefs"]["RemixFilm"]["inputs"]["ping_pong"]["name"] == "hin und her"
     assert texts["en"]["nodeDefs"]["RemixFilm"]["display_name"] == "Remix Film"
+    host.post("/settings/Comfy.Locale", "fr")
+    page = browser.page.context.browser.new_page()
+    try:
+        french = Browser(page, host.url)
+        added = "const node = LiteGraph.createNode('RemixFilm'); app.graph.add(node)"
+        labels = french.page.evaluate(f"() => {{ {added}; return node.widgets.map(widget => widget.label) }}")
+        assert labels == ["images/s", "aller-retour", "répétitions"]
+    finally:
+        page.close()
+        host.post("/settings/Comfy.Locale", "en")
 
 
 def test_the_template_browser_finds_the_workflows_and_their_pictures(host: Host, browser: Browser) -> None:
