@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import folder_paths
@@ -11,11 +12,13 @@ from comfy_api.latest import io, ui
 
 from remix.errors import RemixError
 from remix.job.plot import draw, draw_table
-from remix.plan import Recipe, Schedule, plan
+from remix.plan import Model, Recipe, Schedule, plan
 from remix.plan.table import text_table
 from remix.plan.text import recipe_of_text
 
 from .inputs import PLAN, ScheduleType, schema
+
+log = logging.getLogger(__name__)
 
 EXAMPLE = """\
 frames = 16
@@ -105,6 +108,8 @@ class RemixRecipe(io.ComfyNode):
     def execute(cls, recipe: str, frames: int, fps: float, width: int, height: int) -> io.NodeOutput:
         schedule = plan(_read(recipe, frames, fps, width, height))
         made = schedule.recipe
+        for remark in _remarks(made):
+            log.warning("Remix Recipe: %s", remark)
         return io.NodeOutput(
             schedule,
             made.frames,
@@ -134,8 +139,18 @@ def _shown(cls: type[io.ComfyNode], schedule: Schedule) -> dict[str, Any]:
     curves = torch.from_numpy(np.concatenate([draw(schedule), draw_table(schedule)])).unsqueeze(0) / 255
     return {
         **ui.PreviewImage(curves, cls=cls).as_dict(),
-        **ui.PreviewText(text_table(schedule)).as_dict(),
+        **ui.PreviewText("\n".join([text_table(schedule), *_remarks(schedule.recipe)])).as_dict(),
     }
+
+
+def _remarks(recipe: Recipe) -> list[str]:
+    """What the recipe names and the wires decide."""
+    model, remarks = recipe.model, []
+    if model.checkpoint != Model().checkpoint:
+        remarks.append(f"model.checkpoint: {model.checkpoint!r} is not loaded here; connect a checkpoint loader")
+    if model.loras:
+        remarks.append(f"model.loras: {model.loras[0].name!r} is not loaded here; connect a LoRA loader")
+    return remarks
 
 
 NODES = [RemixRecipe]

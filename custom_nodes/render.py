@@ -79,21 +79,25 @@ class Progress:
         self._bar = comfy.utils.ProgressBar(1)
         self._previewer = latent_preview.get_previewer(model.load_device, model.model.latent_format)
         self._steps = steps
-        self._frames = self._total = 0
+        self._frames = self._total = self._at = 0
 
     def listen(self, event: Event) -> None:
         """Takes how many frames are finished."""
         if event.stage == "frames":
             self._frames, self._total = event.done, event.total
-            self._bar.update_absolute(event.done * self._steps, event.total * self._steps)
+            self._show(event.done * self._steps)
 
     def step(self, frames: int, done: int, total: int, estimate: Any) -> None:
         """Takes a step of frames that are sampled together."""
         preview = None
         if self._previewer is not None:
             preview = self._previewer.decode_latent_to_preview_image("JPEG", estimate)
-        at = self._frames * self._steps + frames * self._steps * done // total
-        self._bar.update_absolute(at, self._total * self._steps, preview)
+        self._show(self._frames * self._steps + frames * self._steps * done // total, preview)
+
+    def _show(self, at: int, preview: Any = None) -> None:
+        # Frames that were sampled together are stored one by one: the bar waits for them, and does not go back.
+        self._at = max(self._at, at)
+        self._bar.update_absolute(self._at, self._total * self._steps, preview)
 
 
 def _shown(sheet: Path) -> dict[str, Any]:

@@ -234,6 +234,18 @@ def test_a_recipe_node_gives_the_schedule_and_its_numbers(pack: ModuleType) -> N
     assert 0 <= float(output.ui["images"].min()) < float(output.ui["images"].max()) <= 1
 
 
+def test_a_recipe_that_names_models_is_told_that_wires_decide(
+    pack: ModuleType, caplog: pytest.LogCaptureFixture
+) -> None:
+    text = 'frames = 2\nmodel = {checkpoint = "x", loras = [{name = "grain"}]}\n[[keyframes]]\n'
+    shown = room(pack, "recipe").RemixRecipe.execute(text, 0, 0.0, 0, 0).ui["text"].splitlines()
+    assert shown[-2:] == [
+        "model.checkpoint: 'x' is not loaded here; connect a checkpoint loader",
+        "model.loras: 'grain' is not loaded here; connect a LoRA loader",
+    ]
+    assert [record.args for record in caplog.records] == [(line,) for line in shown[-2:]]
+
+
 def test_a_recipe_is_checked_before_anything_runs(pack: ModuleType) -> None:
     node = room(pack, "recipe").RemixRecipe
     assert node.validate_inputs('frames = 3\n[[keyframes]]\nprompt = "a"\n') is True
