@@ -53,8 +53,7 @@ class RemixConditioningMix(io.ComfyNode):
                 io.Conditioning.Output(
                     "mixed",
                     display_name="conditioning",
-                    tooltip="One conditioning with a row for each frame; several where batch_size cuts them, or where "
-                    "a number such as guidance differs between frames.",
+                    tooltip="One conditioning with a row for each frame; a list of them where batch_size cuts them.",
                     is_output_list=True,
                 )
             ],

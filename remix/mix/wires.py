@@ -37,8 +37,8 @@ def mix_conditionings(
 
     Sources with several entries (combined prompts) are mixed entry by entry, and sources with a batch frame by
     frame (see `spread`); keys, `how` and `lengths` go as in `mix_conditioning`, the family being told by the
-    tensors, and `empty` is the CONDITIONING of "". Each CONDITIONING of the result holds `batch` frames (0: all), or
-    one where a number such as guidance differs between frames: ComfyUI holds one number for a batch.
+    tensors, and `empty` is the CONDITIONING of "". Each CONDITIONING of the result holds `batch` frames (0: all).
+    MixError where a number such as guidance differs within a batch: ComfyUI holds one number for it.
     """
     entries = _entries(sources)
     table = _table([[len(source) for source in entry] for entry in entries], weights)
@@ -53,7 +53,7 @@ def mix_conditionings(
                 for part in rows.split(batch or len(rows))
             ]
         )
-    return [conditioning for parts in zip(*columns, strict=True) for conditioning in _comfy(parts)]
+    return [[_comfy(entry) for entry in entries] for entries in zip(*columns, strict=True)]
 
 
 def _entries(sources: Sequence[Sequence[Any]]) -> list[list[Conditioning]]:
@@ -92,15 +92,15 @@ def _table(counts: Sequence[Sequence[int]], weights: Tensor | Sequence[Sequence[
     return table.expand(frames, -1) if len(table) == 1 else table
 
 
-def _comfy(entries: Sequence[Conditioning]) -> list[list[Any]]:
-    """One CONDITIONING of these entries, or one for each frame where their numbers differ."""
-    if not any(_differs(key, value) for entry in entries for key, value in entry.extra.items()):
-        return [[entry.to_comfy() for entry in entries]]
-    return [[entry.at(frame).to_comfy() for entry in entries] for frame in range(len(entries[0]))]
-
-
-def _differs(key: str, value: Any) -> bool:
-    return key in NUMBERS and isinstance(value, Tensor) and value.ndim == 1 and len(value) > 1
+def _comfy(entry: Conditioning) -> list[Any]:
+    """One entry of a CONDITIONING; a MixError where its frames differ in a number."""
+    for key, value in entry.extra.items():
+        if key in NUMBERS and isinstance(value, Tensor) and value.ndim == 1 and len(value) > 1:
+            raise MixError(
+                f"{key}: it differs between frames, and ComfyUI holds one number for a batch; make batches of 1"
+                " (batch_size 1 in every Remix node)."
+            )
+    return entry.to_comfy()
 
 
 def blend_latents(

@@ -111,12 +111,14 @@ def test_combined_prompts_are_mixed_entry_by_entry_with_their_regions():
     torch.testing.assert_close(found[1][0], (a[1][0] + b[1][0]) / 2)
 
 
-def test_a_number_that_differs_between_frames_gives_one_conditioning_for_each():
+def test_a_number_that_differs_between_frames_needs_batches_of_one():
     flux = {"rows": 256, "width": 4096}
     sources = [[entry(1, guidance=2.0, **flux)], [entry(2, guidance=6.0, **flux)]]
     for _, keys in (source[0] for source in sources):
         keys["pooled_output"] = keys["pooled_output"][:, :768]
-    found = mix_conditionings(sources, WALK)
+    with pytest.raises(MixError, match=r"guidance: it differs between frames.*batch_size 1 in every Remix node"):
+        mix_conditionings(sources, WALK)
+    found = mix_conditionings(sources, WALK, batch=1)
     assert [part[0][1]["guidance"] for part in found] == [2.0, 3.0, 6.0]
     assert [len(part[0][0]) for part in found] == [1, 1, 1]
     assert torch.equal(found[2][0][0], sources[1][0][0])
