@@ -153,6 +153,25 @@ def test_batches_of_latents_are_blended_frame_by_frame(host: Host, how: str) -> 
     assert torch.equal(found["half"], expected["samples"])
 
 
+def test_noise_masks_of_blended_latents_limit_what_is_sampled(host: Host) -> None:
+    builder = Builder()
+    model, _, empty, prompts = start(builder)
+    black, white = (
+        builder.add("SolidMask", value=value, width=width, height=64)[0] for value, width in ((0.0, 64), (1.0, 32))
+    )
+    right = builder.add("MaskComposite", destination=black, source=white, x=32, y=0, operation="add")[0]
+    sources = [
+        builder.add("SetLatentNoiseMask", samples=noises(builder, model, empty, 1, seed), mask=right)[0]
+        for seed in (1, 2)
+    ]
+    travel = blended(builder, sources, **travelling(3))
+    sampled = builder.sampled(model, prompts[0], empty, travel, denoise=0.6)
+    before, after = saved(host, builder, {"masked-before": travel, "masked-after": sampled}).values()
+    assert before.shape == after.shape == (3, 4, 8, 8)
+    torch.testing.assert_close(after[..., :4], before[..., :4], atol=1e-3, rtol=1e-3)
+    assert (after[..., 4:] - before[..., 4:]).abs().max() > 0.1
+
+
 def test_a_value_drives_a_widget_frame_by_frame(host: Host) -> None:
     builder = Builder()
     model, _, empty, prompts = start(builder)
