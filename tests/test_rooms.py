@@ -13,12 +13,20 @@ import pytest
 ROOT = Path(__file__).parents[1]
 STANDARD = sys.stdlib_module_names
 
+COMFYUI = {"comfy", "comfy_api", "comfyui_version", "folder_paths", "latent_preview"}
+"""The host's own modules that the nodes touch."""
+
 ROOMS = {
     "remix/errors.py": set(),
     "remix/plan": {"remix.errors", "remix.plan", "tomli", "numpy"},  # numpy only where columns are evaluated
     "remix/mix": {"remix.errors", "remix.mix", "torch"},
     "remix/motion": {"remix.errors", "remix.motion", "numpy", "PIL", "imageio_ffmpeg"},
     "remix/job": {"remix", "remix.errors", "remix.job", "remix.motion", "remix.plan", "numpy", "PIL"},
+    "__init__.py": {"custom_nodes"},
+    "custom_nodes": {
+        *("remix.errors", "remix.job", "remix.mix", "remix.motion", "remix.plan"),
+        *("custom_nodes", "torch", "numpy", *COMFYUI),
+    },
     "client": {
         "remix",
         "numpy",

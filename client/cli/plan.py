@@ -9,11 +9,8 @@ import click
 
 from remix.client.cli.schedules import Reading, schedule_options
 from remix.errors import BadInput
-from remix.plan import Frame, Mix, Schedule, plan
-from remix.plan.mix import UNITS, share_out
-
-ROWS = 25
-"""How many frames the table shows unless all are asked for; keyframes are always among them."""
+from remix.plan import Schedule, plan
+from remix.plan.table import chosen_rows, columns_of, row_of
 
 
 @click.command("plan")
@@ -31,7 +28,7 @@ def command(recipe: Path, as_json: bool, everything: bool, plot: Path | None, re
     if plot is not None:
         if plot.suffix.lower() != ".png":
             raise BadInput(f"--plot: {plot} is not a PNG file; call it {plot.with_suffix('.png')}")
-        from remix.client.cli.plot import draw
+        from remix.job.plot import draw
         from remix.motion.images import save_picture
 
         save_picture(plot, draw(schedule))
@@ -39,16 +36,7 @@ def command(recipe: Path, as_json: bool, everything: bool, plot: Path | None, re
     if as_json:
         click.echo(schedule.to_json())
     elif plot is None or everything:
-        _table(schedule, range(len(schedule)) if everything else _chosen(schedule))
-
-
-def _chosen(schedule: Schedule) -> Sequence[int]:
-    """The keyframes, and frames evenly between them up to `ROWS`."""
-    total = len(schedule)
-    if total <= ROWS:
-        return range(total)
-    spread = {k * (total - 1) // (ROWS - 1) for k in range(ROWS)}
-    return sorted(spread | set(schedule.recipe.positions()[:ROWS]))
+        _table(schedule, range(len(schedule)) if everything else chosen_rows(schedule))
 
 
 def _table(schedule: Schedule, rows: Sequence[int]) -> None:
@@ -57,14 +45,9 @@ def _table(schedule: Schedule, rows: Sequence[int]) -> None:
     from rich.text import Text
 
     keyframes = set(schedule.recipe.positions())
-    columns = [name for name in ("negative", "image", "mask", "loras", "cfg", "denoise") if _travels(schedule, name)]
-    table = Table("frame", "time", "prompt", "seed", *columns, box=None, header_style="bold")
+    table = Table(*columns_of(schedule), box=None, header_style="bold")
     for index in rows:
-        frame = schedule[index]
-        cells = [_cell(getattr(frame, name)) for name in ("prompt", "seed", *columns)]
-        time = f"{index / schedule.recipe.fps:.2f}s"
-        style = "bold" if index in keyframes else ""
-        table.add_row(*(Text(cell) for cell in (str(index), time, *cells)), style=style)
+        table.add_row(*map(Text, row_of(schedule, index)), style="bold" if index in keyframes else "")
     # Piped into a file there is no terminal width to fit, and a cut-off prompt would be a loss.
     console = Console()
     if not console.is_terminal:
@@ -72,27 +55,3 @@ def _table(schedule: Schedule, rows: Sequence[int]) -> None:
     console.print(table)
     if len(rows) < len(schedule):
         click.echo(f"{len(rows)} of {len(schedule)} frames (--all shows every one)", err=True)
-
-
-def _travels(schedule: Schedule, name: str) -> bool:
-    first = getattr(schedule[0], name)
-    shown_anyway = name in ("cfg",)
-    return shown_anyway or any(getattr(frame, name) != first for frame in schedule) or name_is_set(schedule[0], name)
-
-
-def name_is_set(frame: Frame, name: str) -> bool:
-    """Whether a field of a frame says more than nothing."""
-    value = getattr(frame, name)
-    return bool(value.items != (("", 1.0),)) if isinstance(value, Mix) else value not in (None, 1.0, ())
-
-
-def _cell(value: object) -> str:
-    if isinstance(value, Mix):
-        if len(value.items) == 1:
-            return str(value.items[0][0])
-        # In thousandths that sum to 1, as the weights do.
-        thousandths = share_out([round(weight * UNITS) * 1000 for weight in value.weights], UNITS)
-        return " + ".join(f"{n / 1000:.3f} {part}" for n, part in zip(thousandths, value.values, strict=True))
-    if isinstance(value, tuple):
-        return ", ".join(f"{lora.strength:.3g} {lora.name}" for lora in value)
-    return "-" if value is None else f"{value:g}"

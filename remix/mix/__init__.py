@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from remix.mix.channels import adain, matched_to_mix
 from remix.mix.conditioning import Conditioning, mix_conditioning
+from remix.mix.families import family_of
 from remix.mix.interpolate import lerp, mix, slerp
 from remix.mix.latents import mix_comfy_latents, mix_latents
 from remix.mix.layouts import LAYOUTS, Layout
@@ -15,6 +16,7 @@ from remix.mix.lengths import POLICIES
 from remix.mix.masks import masked
 from remix.mix.modes import BLEND_MODES, blend
 from remix.mix.noise import StepNoise, noise_of_mixes, noise_of_seed, noise_on_circle
+from remix.mix.tables import weights_of
 
 __all__ = [
     "BLEND_MODES",
@@ -25,6 +27,7 @@ __all__ = [
     "StepNoise",
     "adain",
     "blend",
+    "family_of",
     "lerp",
     "masked",
     "matched_to_mix",
@@ -36,4 +39,5 @@ __all__ = [
     "noise_of_seed",
     "noise_on_circle",
     "slerp",
+    "weights_of",
 ]

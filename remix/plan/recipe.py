@@ -157,12 +157,12 @@ class Recipe:
     @classmethod
     def from_json(cls, text: str | bytes, *, source: str | None = None, folder: str = "") -> Recipe:
         """The recipe in a JSON text; RecipeError with line and column. `source` names the text in errors."""
-        return _located(read_json(text, source=source), text, source, folder)
+        return located(read_json(text, source=source), text, source, folder)
 
     @classmethod
     def from_toml(cls, text: str | bytes, *, source: str | None = None, folder: str = "") -> Recipe:
         """The recipe in a TOML text; RecipeError with line and column. `source` names the text in errors."""
-        return _located(read_toml(text, source=source), text, source, folder)
+        return located(read_toml(text, source=source), text, source, folder)
 
     @classmethod
     def load(cls, path: str | Path) -> Recipe:
@@ -196,8 +196,8 @@ def _format(path: Path) -> str:
     return suffix[1:]
 
 
-def _located(data: Any, text: str | bytes, source: str | None, folder: str) -> Recipe:
-    """The recipe of `data`, with the position in `text` added to its errors."""
+def located(data: Any, text: str | bytes, source: str | None, folder: str) -> Recipe:
+    """The recipe of `data`, with the position in `text`, from which it was read, added to errors."""
     try:
         return Recipe.from_dict(data, folder=folder)
     except RecipeError as error:

@@ -1,4 +1,4 @@
-"""The curves of a schedule as a picture: who takes part in each frame, and how the numbers go."""
+"""A schedule as pictures: its curves, who takes part in each frame and how the numbers go, and its table."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from remix.plan import Mix, Schedule
+from remix.plan.table import chosen_rows, columns_of, row_of
 
 WIDTH, BAND, MARGIN = 960, 110, 16
 TITLE, LEGEND, GAP = 18, 16, 14
@@ -49,6 +50,48 @@ def draw(schedule: Schedule) -> np.ndarray:
     for name, legend in legends.items():
         _write(ImageDraw.Draw(picture), name, legend, tops[name])
     return np.asarray(picture)
+
+
+def draw_table(schedule: Schedule) -> np.ndarray:
+    """Returns the table of a schedule as a picture, uint8 [height, 960, 3]: a line for each of `chosen_rows`.
+
+    Keyframes stand on grey; what is longer than its column is cut.
+    """
+    names, rows, font = columns_of(schedule), chosen_rows(schedule), ImageFont.load_default()
+    keyframes = set(schedule.recipe.positions())
+    lines = [names, *([_latin(cell) for cell in row_of(schedule, index)] for index in rows)]
+    picture = Image.new("RGB", (WIDTH, 2 * MARGIN + LEGEND * len(lines)), PAPER)
+    pen = ImageDraw.Draw(picture)
+    edges = _edges([max(font.getlength(cell) for cell in column) for column in zip(*lines, strict=True)])
+    for at, cells in enumerate(lines):
+        top = MARGIN + LEGEND * at
+        if at and rows[at - 1] in keyframes:
+            pen.rectangle([MARGIN - 4, top, WIDTH - MARGIN + 4, top + LEGEND - 1], fill=FAINT)
+        for cell, left, right in zip(cells, edges, edges[1:], strict=False):
+            pen.text((left, top), _cut(cell, right - left - GAP, font), fill=INK, font=font)
+    return np.asarray(picture)
+
+
+def _edges(widths: Sequence[float]) -> list[float]:
+    """Where columns of these widths begin, and the last ends: the widest give way until all fit side by side."""
+    room = WIDTH - 2 * MARGIN - GAP * len(widths)
+    most = max(widths)
+    while sum(min(width, most) for width in widths) > room:
+        most -= 1
+    edges = [float(MARGIN)]
+    for width in widths:
+        edges.append(edges[-1] + min(width, most) + GAP)
+    return edges
+
+
+def _cut(text: str, room: float, font: Any) -> str:
+    """`text` where it fits into so many pixels, else its beginning."""
+    if font.getlength(text) <= room:
+        return text
+    kept = len(text)
+    while kept and font.getlength(text[:kept] + "...") > room:
+        kept -= 1
+    return text[:kept] + "..."
 
 
 def _travels(schedule: Schedule, name: str) -> bool:
@@ -112,5 +155,9 @@ def _write(pen: ImageDraw.ImageDraw, name: str, legend: Sequence[str], top: int)
         y = top + TITLE + BAND + 4 + LEGEND * k
         pen.rectangle([MARGIN, y + 1, MARGIN + 9, y + 10], fill=COLOURS[k % len(COLOURS)])
         shown = label if len(label) <= LONGEST_LABEL else label[: LONGEST_LABEL - 3] + "..."
-        # The built-in font may know Latin-1 only; other letters must not end the drawing.
-        pen.text((MARGIN + 16, y), shown.encode("latin-1", "replace").decode("latin-1"), fill=INK, font=font)
+        pen.text((MARGIN + 16, y), _latin(shown), fill=INK, font=font)
+
+
+def _latin(text: str) -> str:
+    """`text` as the built-in font can write it: it may know Latin-1 only; other letters must not end the drawing."""
+    return text.encode("latin-1", "replace").decode("latin-1")

@@ -1,0 +1,44 @@
+"""The ComfyUI nodes: translation between the host's wires and the core, and nothing else.
+
+Files are named as the rooms of the core; each ends with `NODES`, the list of its nodes.
+"""
+
+from __future__ import annotations
+
+import importlib
+import re
+
+from comfy_api.latest import ComfyExtension, io
+from comfyui_version import __version__ as host
+
+OLDEST = "0.8"
+"""The oldest ComfyUI that these nodes run on."""
+
+FILES = ("recipe", "values", "conditioning", "mix", "noise", "latents", "render", "job", "film")
+
+
+def refuse_older(version: str) -> None:
+    """Raises ImportError, in one sentence, where ComfyUI is older than `OLDEST`."""
+    if _numbers(version) < _numbers(OLDEST):
+        raise ImportError(f"Remix Toolkit: this is ComfyUI {version}; update it to {OLDEST} or newer")
+
+
+def _numbers(version: str) -> list[int]:
+    return [int(digits) for digits in re.findall(r"\d+", version)]
+
+
+refuse_older(host)
+
+
+class RemixExtension(ComfyExtension):
+    """All nodes of the toolkit."""
+
+    async def get_node_list(self) -> list[type[io.ComfyNode]]:
+        """Returns the nodes, file by file."""
+        files = [importlib.import_module(f"{__name__}.{name}") for name in FILES]
+        return [node for file in files for node in file.NODES]
+
+
+async def comfy_entrypoint() -> ComfyExtension:
+    """Returns the extension; ComfyUI asks for it once, at its start."""
+    return RemixExtension()

@@ -1,0 +1,129 @@
+"""Remix Prompt Travel: from a schedule to the conditioning of every frame."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import torch
+from comfy_api.latest import io
+
+from remix.errors import BadInput
+from remix.mix import Conditioning, weights_of
+from remix.mix.families import needs_empty
+from remix.mix.wires import mix_conditionings
+from remix.plan import Schedule
+
+from .inputs import MIX, batch_input, how_input, lengths_input, schedule_input, schedule_of, schema, unlike
+
+Entries = list[list[Any]]
+"""A CONDITIONING."""
+
+KEPT = 256
+"""How many encoded prompts of one CLIP stay in memory between runs, beside those of the schedule at hand."""
+
+_encoded: WeakKeyDictionary[Any, OrderedDict[tuple[Any, ...], Entries]] = WeakKeyDictionary()
+
+
+class RemixPromptTravel(io.ComfyNode):
+    """The prompts of a schedule, encoded once each and mixed for every frame."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return schema(
+            node_id="RemixPromptTravel",
+            display_name="Remix Prompt Travel",
+            category=MIX,
+            description="Encodes each prompt of a schedule once and mixes them for every frame: frame by frame the "
+            "same as single runs with deterministic samplers. Give the sampler a batch of as many latents.",
+            search_aliases=["prompt travel", "prompt schedule", "interpolate prompts", "batch prompt schedule"],
+            inputs=[
+                io.Clip.Input("clip", tooltip="The text encoder, as the checkpoint loader or a LoRA loader gives it."),
+                schedule_input(),
+                batch_input(),
+                how_input(),
+                lengths_input(),
+            ],
+            outputs=[
+                io.Conditioning.Output(
+                    "positive", is_output_list=True, tooltip="The prompts of all frames, a list with one batch each."
+                ),
+                io.Conditioning.Output(
+                    "negative",
+                    is_output_list=True,
+                    tooltip="The negative prompts of all frames, a list with one batch each.",
+                ),
+            ],
+        )
+
+    @classmethod
+    def execute(
+        cls, clip: Any, schedule: Any, batch_size: int = 0, how: str = "recipe", lengths: str = "recipe"
+    ) -> io.NodeOutput:
+        schedule = schedule_of(schedule)
+        travel = PromptTravel(schedule, encoder(clip), how=unlike(how), lengths=unlike(lengths))
+        every = range(len(schedule))
+        return io.NodeOutput(*(travel.conditionings(field, every, batch_size) for field in ("prompt", "negative")))
+
+
+class PromptTravel:
+    """The prompts of a schedule: each encoded when it is first needed, once."""
+
+    def __init__(
+        self,
+        schedule: Schedule,
+        encode: Callable[[str], Entries],
+        *,
+        how: str | None = None,
+        lengths: str | None = None,
+    ) -> None:
+        self._schedule = schedule
+        self._encode = encode
+        self._how = how or schedule.recipe.mix
+        self._lengths = lengths or schedule.recipe.lengths
+        self._sources: dict[str, tuple[list[str], list[Entries]]] = {}
+
+    def conditionings(self, field: str, frames: Sequence[int], batch: int = 0) -> list[Entries]:
+        """Returns the conditionings of these frames, `batch` in each (0: all); `field` is prompt or negative.
+
+        Prompts of unequal length meet at what all frames of the schedule need, so that no frame depends on its batch.
+        """
+        prompts, sources = self._encoded(field)
+        _, weights = weights_of([getattr(self._schedule[index], field) for index in frames], prompts)
+        first = [Conditioning.from_comfy(source[0]) for source in sources]
+        empty = self._encode("") if needs_empty(first, self._lengths) else None
+        return mix_conditionings(sources, weights, how=self._how, lengths=self._lengths, empty=empty, batch=batch)
+
+    def _encoded(self, field: str) -> tuple[list[str], list[Entries]]:
+        if field not in self._sources:
+            prompts, _ = weights_of(getattr(frame, field) for frame in self._schedule)
+            self._sources[field] = prompts, [self._encode(prompt) for prompt in prompts]
+        return self._sources[field]
+
+
+def encoder(clip: Any) -> Callable[[str], Entries]:
+    """Returns a function from a prompt to its CONDITIONING; what it has encoded stays in memory as long as `clip`."""
+    if clip is None:
+        raise BadInput("clip: is None; this checkpoint holds no text encoder, connect a CLIP loader")
+    kept = _encoded.setdefault(clip, OrderedDict())
+    # Nodes that change a CLIP clone it; these say what could still change it in place.
+    state = (getattr(clip, "layer_idx", None), str(getattr(getattr(clip, "patcher", None), "patches_uuid", "")))
+
+    def encode(prompt: str) -> Entries:
+        key = (prompt, *state)
+        if key in kept:
+            kept.move_to_end(key)
+            return kept[key]
+        with torch.inference_mode():
+            entries = clip.encode_from_tokens_scheduled(clip.tokenize(prompt))
+        kept[key] = entries
+        while len(kept) > KEPT:
+            kept.popitem(last=False)
+        return entries
+
+    return encode
+
+
+NODES = [RemixPromptTravel]

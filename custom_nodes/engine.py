@@ -1,0 +1,163 @@
+"""The engine that renders a schedule with the model, CLIP and VAE on the wires of a workflow."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import comfy.sample
+import comfy.samplers
+import torch
+
+from remix.errors import BlankFrame, Unsupported
+from remix.job import Listener, Picture
+from remix.mix import mix_latents, weights_of
+from remix.motion.floats import to_bytes, to_floats
+from remix.plan import Frame, Schedule
+
+from .conditioning import PromptTravel, encoder
+from .inputs import batches
+from .noise import with_noise
+
+OnStep = Callable[[int, int, int, Any], None]
+"""(frames that are sampled together, steps done, steps in all, the model's estimate of them so far)."""
+
+
+class ComfyEngine:
+    """Renders in this ComfyUI, through its own sampler and VAE.
+
+    `made_by` says what the model, CLIP and VAE came from. Frames are rendered in fixed blocks of `batch_size`: a
+    matrix product rounds differently for another number of rows, so a block is always worked out whole.
+    """
+
+    name = "comfyui"
+
+    def __init__(
+        self, model: Any, clip: Any, vae: Any, *, made_by: Mapping[str, str], batch_size: int, on_step: OnStep
+    ) -> None:
+        self._model, self._clip, self._vae = model, clip, vae
+        self._made_by = dict(made_by)
+        self._batch_size = batch_size
+        self._on_step = on_step
+        self._cancelled = False
+
+    def check(self, schedule: Schedule) -> list[str]:
+        """Returns remarks; raises `Unsupported`, by name, for what cannot be rendered with what is connected."""
+        recipe = schedule.recipe
+        for field, known in (
+            ("sampler", comfy.samplers.KSampler.SAMPLERS),
+            ("scheduler", comfy.samplers.KSampler.SCHEDULERS),
+        ):
+            if getattr(recipe, field) not in known:
+                raise Unsupported(f"{field}: this ComfyUI does not have {getattr(recipe, field)!r}; use another one")
+        if recipe.model.loras or any(getattr(frame, "loras", ()) for frame in schedule):
+            raise Unsupported(
+                "loras: they are not loaded here; connect a LoRA loader, and leave them out of the recipe"
+            )
+        if any(getattr(frame, "mask", None) is not None for frame in schedule):
+            raise Unsupported("mask: Remix Render has none; use Set Latent Noise Mask with Remix Noise Travel")
+        if self._format.latent_dimensions != 2:
+            raise Unsupported(
+                f"model: {type(self._model.model).__name__} makes whole films at once, whose frames cannot have "
+                "prompts of their own; connect a model of pictures"
+            )
+        if self._vae is None:
+            raise Unsupported("vae: is None; this checkpoint holds none, connect a VAE loader")
+        return []
+
+    def identity(self, schedule: Schedule) -> dict[str, str]:
+        """Returns the engine's name, and what the model, CLIP and VAE came from."""
+        return {"engine": self.name, **self._made_by}
+
+    def cancel(self) -> None:
+        """Asks a running `render` to end after the block at hand."""
+        self._cancelled = True
+
+    def render(
+        self, schedule: Schedule, frames: Sequence[int], inputs: Mapping[str, Picture], listen: Listener
+    ) -> Iterator[Picture]:
+        """Yields the pictures of these frames in this order, block by block.
+
+        Raises `BlankFrame` for a latent that is not finite, or a picture of one colour.
+        """
+        self._cancelled = False
+        wanted, prompts = set(frames), PromptTravel(schedule, encoder(self._clip))
+        given = {name: self._encoded(picture) for name, picture in inputs.items()}
+        for block in batches(schedule, self._batch_size):
+            if wanted.isdisjoint(block) or self._cancelled:
+                continue
+            pictures = self._block(schedule, block, prompts, given)
+            yield from (pictures[index] for index in block if index in wanted)
+
+    @property
+    def _format(self) -> Any:
+        return self._model.get_model_object("latent_format")
+
+    def _encoded(self, picture: Picture) -> torch.Tensor:
+        """The latent of an init picture."""
+        latent: torch.Tensor = self._vae.encode(torch.from_numpy(to_floats(picture))[None])
+        return latent
+
+    def _block(
+        self, schedule: Schedule, block: range, prompts: PromptTravel, given: Mapping[str, torch.Tensor]
+    ) -> dict[int, Picture]:
+        groups: dict[tuple[Any, ...], list[int]] = {}
+        for index in block:
+            frame = schedule[index]
+            groups.setdefault((frame.cfg, frame.denoise, frame.image is None), []).append(index)
+        latents: dict[int, torch.Tensor] = {}
+        for indices in groups.values():
+            sampled = self._sampled(schedule, indices, prompts, given)
+            latents.update(zip(indices, sampled, strict=True))
+        decoded = self._vae.decode(torch.stack([latents[index] for index in block]))
+        pictures = dict(zip(block, to_bytes(decoded.cpu().numpy()), strict=True))
+        for index, picture in pictures.items():
+            # A frame that is only decoded may show a given picture of one colour.
+            if schedule[index].denoise > 0 and picture.min() == picture.max():
+                raise BlankFrame(f"frame {index}: every value of the picture is {picture.max()}")
+        return pictures
+
+    def _sampled(
+        self,
+        schedule: Schedule,
+        indices: Sequence[int],
+        prompts: PromptTravel,
+        given: Mapping[str, torch.Tensor],
+    ) -> torch.Tensor:
+        """The latents of frames with one cfg and one denoise, which the host takes as one number each."""
+        recipe, frames = schedule.recipe, [schedule[index] for index in indices]
+        (positive,) = prompts.conditionings("prompt", indices)
+        (negative,) = prompts.conditionings("negative", indices)
+        start = self._start(schedule, frames, given)
+        samples = comfy.sample.sample(
+            with_noise(self._model, [frame.seed for frame in frames]),
+            torch.ones_like(start),  # in whose place the model puts the frames' own
+            recipe.steps,
+            frames[0].cfg,
+            recipe.sampler,
+            recipe.scheduler,
+            positive,
+            negative,
+            start,
+            denoise=frames[0].denoise,
+            callback=lambda step, x0, x, total: self._on_step(len(indices), step + 1, total, x0),
+            disable_pbar=True,
+            seed=frames[0].seed.values[0],
+        )
+        for index, latent in zip(indices, samples, strict=True):
+            if not bool(torch.isfinite(latent).all()):
+                raise BlankFrame(f"frame {index}: the model gave numbers that are not finite")
+        return samples
+
+    def _start(self, schedule: Schedule, frames: Sequence[Frame], given: Mapping[str, torch.Tensor]) -> torch.Tensor:
+        """What the noise is laid over: the mixed init pictures, or nothing."""
+        if frames[0].image is not None:
+            names, weights = weights_of([frame.image for frame in frames])
+            mixed: torch.Tensor = mix_latents([given[name] for name in names], weights)
+            return mixed
+        recipe = schedule.recipe
+        shrink = getattr(self._format, "spacial_downscale_ratio", 8)
+        if recipe.width % shrink or recipe.height % shrink:
+            raise Unsupported(f"size: {recipe.width}x{recipe.height} does not fit the model; use multiples of {shrink}")
+        empty = torch.zeros(len(frames), 4, recipe.height // shrink, recipe.width // shrink)
+        return comfy.sample.fix_empty_latent_channels(self._model, empty)

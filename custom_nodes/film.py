@@ -1,0 +1,174 @@
+"""Pictures to film: a VIDEO for the host's own nodes, whose frames are taken one at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import torch
+from comfy_api.latest import Input, InputImpl, Types, io
+
+from remix.errors import BadInput
+from remix.motion import film_order, load_picture
+from remix.motion.floats import to_floats
+from remix.motion.formats import rate_of
+
+from .inputs import FILM, JobType, rendered_of, schedule_input, schedule_of, schema
+
+PLAIN_FPS = 12
+"""The pace where nothing says one; a recipe's default."""
+
+MOST_REPEATS = 1000
+
+
+class Frames:
+    """The frames of a film, in the order in which it shows them: as the host's encoder wants them, one at a time."""
+
+    def __init__(self, pictures: torch.Tensor | Sequence[Path], order: Sequence[int]) -> None:
+        self._pictures, self._order = pictures, order
+        self.shape = (len(order), *self[0].shape)
+
+    def __len__(self) -> int:
+        return len(self._order)
+
+    def __getitem__(self, index: int) -> torch.Tensor:
+        picture = self._pictures[self._order[index]]
+        return picture if isinstance(picture, torch.Tensor) else torch.from_numpy(to_floats(load_picture(picture)))
+
+    def __iter__(self) -> Iterator[torch.Tensor]:
+        return (self[index] for index in range(len(self)))
+
+    def whole(self) -> torch.Tensor:
+        """Returns all frames as one IMAGE."""
+        plain = self._order == list(range(len(self._pictures)))
+        if isinstance(self._pictures, torch.Tensor):
+            return self._pictures if plain else self._pictures[list(self._order)]
+        return torch.stack(list(self))
+
+
+class Film(Input.Video):
+    """A VIDEO of `Frames`; only who asks for its components gets all of them into memory."""
+
+    def __init__(self, frames: Frames, rate: Fraction, audio: Any = None) -> None:
+        self._frames, self._rate, self._audio = frames, rate, audio
+
+    def get_components(self) -> Types.VideoComponents:
+        """Returns all frames as one tensor, with pace and sound."""
+        return Types.VideoComponents(images=self._frames.whole(), audio=self._audio, frame_rate=self._rate)
+
+    def save_to(self, path: Any, *settings: Any, **named: Any) -> None:
+        """Writes the film by the host's own encoder, frame after frame."""
+        streamed = Types.VideoComponents(images=self._frames, audio=self._audio, frame_rate=self._rate)
+        InputImpl.VideoFromComponents(streamed).save_to(path, *settings, **named)
+
+    def as_trimmed(
+        self, start_time: float | None = None, duration: float | None = None, strict_duration: bool = False
+    ) -> Input.Video | None:
+        """Returns a part of the film, cut by the host's own means."""
+        start, length = start_time or 0.0, duration or 0.0
+        if strict_duration and self.get_duration() < start + length:
+            return None
+        return InputImpl.VideoFromFile(self.get_stream_source(), start_time=start, duration=length)
+
+    def get_dimensions(self) -> tuple[int, int]:
+        """Returns width and height."""
+        return self._frames.shape[2], self._frames.shape[1]
+
+    def get_frame_count(self) -> int:
+        """Returns the number of frames."""
+        return len(self._frames)
+
+    def get_frame_rate(self) -> Fraction:
+        """Returns frames per second."""
+        return self._rate
+
+    def get_duration(self) -> float:
+        """Returns the length in seconds."""
+        return float(len(self._frames) / self._rate)
+
+    def get_color_space(self) -> str:
+        """Returns what pictures are in."""
+        return "sRGB"
+
+
+class RemixFilm(io.ComfyNode):
+    """Pictures, or a finished job, as a VIDEO."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        """Returns the inputs, outputs and texts of the node."""
+        return schema(
+            node_id="RemixFilm",
+            display_name="Remix Film",
+            category=FILM,
+            description="Makes a VIDEO of pictures, or of a job from Remix Render, whose frames are read from disk one "
+            "at a time. Connect Save Video. Batches that came as a list are joined.",
+            search_aliases=["create video", "video combine", "images to video", "ping pong", "loop video"],
+            inputs=[
+                io.Image.Input("images", optional=True, tooltip="The frames, in order; a list of batches is joined."),
+                JobType.Input("job", optional=True, tooltip="A finished job, from Remix Render, in place of images."),
+                schedule_input("Says how many frames a second, when images are given.", optional=True),
+                io.Audio.Input("audio", optional=True, tooltip="The film's sound; cut at the last frame's end."),
+                io.Float.Input(
+                    "fps",
+                    default=0.0,
+                    min=0.0,
+                    max=240.0,
+                    step=0.01,
+                    tooltip=f"Frames a second. 0: as the job's or schedule's recipe says, {PLAIN_FPS} without one.",
+                ),
+                io.Boolean.Input(
+                    "ping_pong", default=False, tooltip="There and back again; neither end is shown twice in a row."
+                ),
+                io.Int.Input(
+                    "repeat",
+                    default=1,
+                    min=1,
+                    max=MOST_REPEATS,
+                    tooltip="How often the film plays, one time after another.",
+                ),
+            ],
+            outputs=[
+                io.Video.Output("video", display_name="video", tooltip="For Save Video and other nodes of films.")
+            ],
+            is_input_list=True,
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        fps: list[float],
+        ping_pong: list[bool],
+        repeat: list[int],
+        images: list[torch.Tensor] | None = None,
+        job: list[Any] | None = None,
+        schedule: list[Any] | None = None,
+        audio: list[Any] | None = None,
+    ) -> io.NodeOutput:
+        """Returns the film."""
+        rendered = rendered_of(job[0]) if job else None
+        pictures = _pictures(images, rendered.frames if rendered else None)
+        order = film_order(len(pictures), ping_pong=ping_pong[0], repeat=repeat[0])
+        spoken = rendered.schedule if rendered else schedule_of(schedule[0]) if schedule else None
+        rate = rate_of(fps[0] or (spoken.recipe.fps if spoken else PLAIN_FPS))
+        return io.NodeOutput(Film(Frames(pictures, order), rate, audio[0] if audio else None))
+
+
+def _pictures(images: list[torch.Tensor] | None, frames: Sequence[Path] | None) -> torch.Tensor | Sequence[Path]:
+    if (images is None) == (frames is None):
+        given = "neither is" if images is None else "both are"
+        raise BadInput(f"images, job: {given} connected; connect one of them")
+    if images is None:
+        return frames or ()
+    sizes = {tuple(batch.shape[1:3]) for batch in images}
+    if len(sizes) > 1:
+        listed = " and ".join(f"{width}x{height}" for height, width in sorted(sizes))
+        raise BadInput(f"images: sizes {listed}; give frames of one size")
+    if not any(len(batch) for batch in images):
+        raise BadInput("images: there are none; give at least one")
+    return images[0] if len(images) == 1 else torch.cat([batch[..., :3] for batch in images])
+
+
+NODES = [RemixFilm]

@@ -1,0 +1,106 @@
+"""What the nodes share: types on the wires, inputs that several nodes have, and where they are in the menu."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from comfy_api.latest import io
+
+from remix.errors import BadInput
+from remix.mix import POLICIES
+from remix.plan import Schedule
+
+PLAN, MIX, FILM = "Remix/plan", "Remix/mix", "Remix/film"
+"""Where the nodes are in the menu: what is asked for, tensors, pictures and film."""
+
+ScheduleType = io.Custom("REMIX_SCHEDULE")
+"""A `remix.plan.Schedule`: every number of every frame."""
+
+JobType = io.Custom("REMIX_JOB")
+"""A `Rendered`: a job folder whose frames are all there."""
+
+LARGEST_BATCH = 4096
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """A finished job: its folder, which lies in ComfyUI's output folder, its schedule, and its frames in order."""
+
+    folder: Path
+    schedule: Schedule
+    frames: tuple[Path, ...]
+
+
+def schema(**said: Any) -> io.Schema:
+    """Returns a node's schema; what this ComfyUI does not know yet (`search_aliases` before 0.10) is left out."""
+    known = {field.name for field in fields(io.Schema)}
+    return io.Schema(**{name: value for name, value in said.items() if name in known})
+
+
+def schedule_input(tooltip: str = "What every frame is made of, from Remix Recipe.", **options: Any) -> io.Input:
+    """Returns the input `schedule`."""
+    return ScheduleType.Input("schedule", tooltip=tooltip, **options)
+
+
+def batch_input() -> io.Input:
+    """Returns the input `batch_size`; 0 leaves all frames in one batch."""
+    return io.Int.Input(
+        "batch_size",
+        default=0,
+        min=0,
+        max=LARGEST_BATCH,
+        tooltip="Frames that are sampled together. A longer travel becomes a list of batches, which the nodes behind "
+        "walk through one after another, so that memory is bounded. 0: all frames in one batch. Give every Remix node "
+        "of a workflow the same.",
+    )
+
+
+def how_input(name: str = "how", *, recipe: bool = True) -> io.Input:
+    """Returns the choice of lerp or slerp; with `recipe` also "as the recipe says", the default."""
+    return io.Combo.Input(
+        name,
+        options=[*(["recipe"] if recipe else []), "lerp", "slerp"],
+        default="recipe" if recipe else "lerp",
+        tooltip="How values are mixed: lerp in a straight line, slerp along an arc that keeps their length."
+        + (" recipe: as the recipe says." if recipe else ""),
+    )
+
+
+def lengths_input(*, recipe: bool = True) -> io.Input:
+    """Returns the choice of a length policy; with `recipe` also "as the recipe says", the default."""
+    return io.Combo.Input(
+        "lengths",
+        options=["recipe" if recipe else "auto", *POLICIES],
+        default="recipe" if recipe else "auto",
+        tooltip="How prompts of unequal length meet: tile repeats each whole, empty pads with the empty prompt, zero "
+        "with zeros, trim cuts to the shortest, equal refuses. "
+        + ("recipe: as the recipe says, else" if recipe else "auto:")
+        + " the way that fits the model family.",
+    )
+
+
+def schedule_of(value: Any) -> Schedule:
+    """Returns the schedule on a wire; BadInput for anything else, such as a text that came over the API."""
+    if not isinstance(value, Schedule):
+        raise BadInput(f"schedule: {type(value).__name__} is not a schedule; connect Remix Recipe")
+    return value
+
+
+def rendered_of(value: Any) -> Rendered:
+    """Returns the job on a wire; BadInput for anything else, such as a path that came over the API."""
+    if not isinstance(value, Rendered):
+        raise BadInput(f"job: {type(value).__name__} is not a job; connect Remix Render")
+    return value
+
+
+def batches(schedule: Schedule, batch_size: int) -> list[range]:
+    """Returns the frames of each batch, in order."""
+    size = batch_size or len(schedule)
+    return [range(first, min(first + size, len(schedule))) for first in range(0, len(schedule), size)]
+
+
+def unlike(value: str, word: str = "recipe") -> str | None:
+    """Returns a widget's choice, None where it leaves the choice to the recipe."""
+    return None if value == word else value

@@ -1,0 +1,121 @@
+"""Job folders in ComfyUI's output folder: where they lie, what made them, and their frames as IMAGE."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import folder_paths
+import torch
+from comfy_api.latest import io
+
+from remix.errors import BadInput
+from remix.job.ends import ends
+from remix.job.files import inside, safe_name
+from remix.job.journal import sha256
+from remix.motion import load_picture
+from remix.motion.floats import to_floats
+from remix.plan import Schedule
+
+from .inputs import FILM, JobType, rendered_of, schema
+
+SHORT = 10
+"""How many digits of its key a folder's name has."""
+
+
+class RemixFrames(io.ComfyNode):
+    """The pictures of a job, all or some of them."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return schema(
+            node_id="RemixFrames",
+            display_name="Remix Frames",
+            category=FILM,
+            description="Loads the frames of a job as images: all of them, or as many as fit into memory. "
+            "Remix Film takes the job itself and needs no more memory for a longer film.",
+            search_aliases=["load frames", "job to images"],
+            inputs=[
+                JobType.Input("job", tooltip="A finished job, from Remix Render."),
+                io.Int.Input("first", default=0, min=0, max=99_999, tooltip="The first frame to load, counted from 0."),
+                io.Int.Input("count", default=0, min=0, max=100_000, tooltip="How many frames. 0: all from the first."),
+            ],
+            outputs=[io.Image.Output("images", tooltip="The frames, in order.")],
+        )
+
+    @classmethod
+    def execute(cls, job: Any, first: int = 0, count: int = 0) -> io.NodeOutput:
+        frames = rendered_of(job).frames
+        if first >= len(frames):
+            raise BadInput(f"first: {first} is past the last frame ({len(frames) - 1}); give a smaller one")
+        chosen = frames[first : first + count if count else None]
+        return io.NodeOutput(torch.stack([torch.from_numpy(to_floats(load_picture(path))) for path in chosen]))
+
+
+def job_folder(prefix: str, schedule: Schedule, made_by: dict[str, str]) -> Path:
+    """Returns the folder of a job, below ComfyUI's output folder: the same for the same schedule and model.
+
+    BadInput for a prefix that leads anywhere else, also by a link.
+    """
+    root = Path(folder_paths.get_output_directory()).resolve()
+    parts = [part for part in prefix.replace("\\", "/").split("/") if part]
+    if any(safe_name(part) != part for part in parts) or not parts or prefix.startswith(("/", "\\")):
+        raise BadInput(
+            f"filename_prefix: {prefix!r} is not a name below the output folder; write one such as remix/film"
+        )
+    key = sha256(json.dumps([schedule.to_json(), made_by], sort_keys=True).encode())
+    return inside(root, "/".join([*parts[:-1], f"{parts[-1]}_{key[:SHORT]}"]))
+
+
+def made_by(graph: Any, node: str, inputs: tuple[str, ...]) -> dict[str, str]:
+    """Returns what the `inputs` of a node came from: a hash of the nodes behind each, and the files that those name.
+
+    `graph` is the workflow at hand (`hidden.dynprompt`). Model files and pictures are told by name and content, so
+    that another file of the same name is another job.
+    """
+    found: dict[str, str] = {}
+    for name in inputs:
+        behind = _behind(graph, graph.get_node(node)["inputs"].get(name), {})
+        found[name] = sha256(json.dumps(behind, sort_keys=True, default=repr).encode())[:16]
+        for value in sorted(set(_texts(behind))):
+            for path in _files(value):
+                found[f"file {value}"] = ends(path)
+    return found
+
+
+def _behind(graph: Any, value: Any, seen: dict[str, Any]) -> Any:
+    """What an input is, written out: a widget's value, or the node that it comes from with all that is behind it."""
+    if not (isinstance(value, list) and len(value) == 2 and isinstance(value[0], str) and isinstance(value[1], int)):
+        return value
+    number, output = value
+    if number not in seen:
+        seen[number] = None
+        node = graph.get_node(number)
+        inputs = {name: _behind(graph, given, seen) for name, given in sorted(node["inputs"].items())}
+        seen[number] = [node["class_type"], inputs]
+    return [output, seen[number]]
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict | list):
+        for part in value.values() if isinstance(value, dict) else value:
+            yield from _texts(part)
+
+
+def _files(name: str) -> Iterator[Path]:
+    """The files that a widget's value may name: of models, or of pictures in the input folder."""
+    if "." not in name or "\n" in name or len(name) > 255:
+        return
+    folders = [folder for kind in folder_paths.folder_names_and_paths for folder in folder_paths.get_folder_paths(kind)]
+    for folder in dict.fromkeys([*folders, folder_paths.get_input_directory()]):
+        path = Path(folder) / name
+        if path.is_file():
+            yield path
+            return
+
+
+NODES = [RemixFrames]

@@ -1,0 +1,83 @@
+"""Latents of any kind, several to one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from comfy_api.latest import io
+
+from remix.mix.layers import LATENT_MODES
+from remix.mix.wires import blend_latents
+
+from .inputs import MIX, batch_input, schema
+from .weights import in_order, several, weight_rows, weights_input
+
+
+class RemixLatentBlend(io.ComfyNode):
+    """Two or more latents into one, or into one for each frame."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        """Returns the inputs, outputs and texts of the node."""
+        return schema(
+            node_id="RemixLatentBlend",
+            display_name="Remix Latent Blend",
+            category=MIX,
+            description="Blends two or more latents by weights: in a straight line, along an arc, or laid over each "
+            "other by a blend mode. Pictures, video, audio and nested latents; batches frame by frame; one latent or "
+            "a travel.",
+            search_aliases=["latent interpolate", "latent lerp", "latent slerp", "morph", "adain", "blend mode"],
+            inputs=[
+                several(
+                    "latent",
+                    io.Latent.Input("latent", tooltip="What to blend; a batch is taken frame by frame."),
+                    "The latents to blend, two or more of one size; a free socket appears as you connect.",
+                ),
+                weights_input(),
+                io.Combo.Input(
+                    "how",
+                    options=["lerp", "slerp", "noise", *LATENT_MODES],
+                    default="slerp",
+                    tooltip="lerp in a straight line; slerp along an arc that keeps the length; noise for noises, "
+                    "to keep their variance. The others lay each latent over those before it by its weight.",
+                ),
+                io.Boolean.Input(
+                    "adain",
+                    default=False,
+                    tooltip="Gives each channel the mean and spread of its sources: colours do not fade half-way.",
+                ),
+                batch_input(),
+                io.Mask.Input(
+                    "mask",
+                    optional=True,
+                    tooltip="Where it is black the first latent stays; where it is white the blend is. One mask, or "
+                    "one for each frame.",
+                ),
+            ],
+            outputs=[
+                io.Latent.Output(
+                    "blended",
+                    display_name="latent",
+                    tooltip="One latent for each frame, in one batch; several batches where batch_size cuts them.",
+                    is_output_list=True,
+                )
+            ],
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        latents: dict[str, Any],
+        weights: dict[str, Any],
+        how: str,
+        adain: bool,
+        batch_size: int,
+        mask: Any = None,
+    ) -> io.NodeOutput:
+        """Returns the blended latents, in as many batches as it takes."""
+        sources = in_order(latents, "latent")
+        rows = weight_rows(weights, len(sources))
+        return io.NodeOutput(blend_latents(sources, rows, how=how, adain=adain, mask=mask, batch=batch_size))
+
+
+NODES = [RemixLatentBlend]

@@ -1,0 +1,80 @@
+"""Conditionings of any model family, several to one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from comfy_api.latest import io
+
+from remix.mix.wires import mix_conditionings
+
+from .inputs import MIX, batch_input, how_input, lengths_input, schema, unlike
+from .weights import in_order, several, weight_rows, weights_input
+
+
+class RemixConditioningMix(io.ComfyNode):
+    """Two or more conditionings into one, or into one for each frame."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        """Returns the inputs, outputs and texts of the node."""
+        return schema(
+            node_id="RemixConditioningMix",
+            display_name="Remix Conditioning Mix",
+            category=MIX,
+            description="Mixes two or more conditionings by weights: tokens, pooled, masks, guidance and every other "
+            "key, for any model family. One picture, or a travel with one conditioning for each frame.",
+            search_aliases=[
+                "conditioning average",
+                "prompt interpolation",
+                "blend prompts",
+                "mix prompts",
+                "lerp",
+                "slerp",
+            ],
+            inputs=[
+                several(
+                    "conditioning",
+                    io.Conditioning.Input("conditioning", tooltip="What to mix; a batch is taken frame by frame."),
+                    "The conditionings to mix, two or more; a free socket appears as you connect.",
+                ),
+                weights_input(),
+                how_input(recipe=False),
+                lengths_input(recipe=False),
+                batch_input(),
+                io.Conditioning.Input(
+                    "empty",
+                    optional=True,
+                    tooltip="The encoded empty prompt, which pads shorter prompts where a model needs that (SD3, Flux, "
+                    "Qwen and their like, when prompts differ in length).",
+                ),
+            ],
+            outputs=[
+                io.Conditioning.Output(
+                    "mixed",
+                    display_name="conditioning",
+                    tooltip="One conditioning with a row for each frame; a list of them where batch_size cuts them.",
+                    is_output_list=True,
+                )
+            ],
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        conditionings: dict[str, Any],
+        weights: dict[str, Any],
+        how: str,
+        lengths: str,
+        batch_size: int,
+        empty: Any = None,
+    ) -> io.NodeOutput:
+        """Returns the mixed conditioning, in as many parts as it takes."""
+        sources = in_order(conditionings, "conditioning")
+        rows = weight_rows(weights, len(sources))
+        return io.NodeOutput(
+            mix_conditionings(sources, rows, how=how, lengths=unlike(lengths, "auto"), empty=empty, batch=batch_size)
+        )
+
+
+NODES = [RemixConditioningMix]

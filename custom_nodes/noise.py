@@ -1,0 +1,200 @@
+"""Remix Noise Travel: from a schedule to the noise of every frame, also that of every step."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import comfy.patcher_extension
+import comfy.samplers
+import torch
+from comfy_api.latest import io
+
+from remix.errors import BadInput, Unsupported
+from remix.mix import StepNoise, noise_of_mixes
+from remix.plan import Mix, Schedule
+
+from .inputs import MIX, batch_input, batches, schedule_input, schedule_of, schema
+
+OVERLAPPING = ("sample_dpmpp_sde", "sample_dpmpp_sde_gpu")
+"""Samplers that ask for noise of overlapping stretches of one step, which independent draws cannot give."""
+
+
+class RemixNoiseTravel(io.ComfyNode):
+    """The seeds of a schedule as noise, as latents, and as a model that takes the noise by itself."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return schema(
+            node_id="RemixNoiseTravel",
+            display_name="Remix Noise Travel",
+            category=MIX,
+            description="The noise of every frame from its own seed or mix of seeds, the same in every tool. With the "
+            "model that comes out here KSampler takes this noise, whatever its own seed says, and ancestral and SDE "
+            "samplers draw the noise of their steps frame by frame.",
+            search_aliases=["seed travel", "slerp noise", "noise interpolation", "variation seed", "seed walk"],
+            inputs=[
+                schedule_input(),
+                batch_input(),
+                io.Model.Input(
+                    "model",
+                    optional=True,
+                    tooltip="The model for KSampler; what comes out takes the noise of the schedule.",
+                ),
+                io.Latent.Input(
+                    "latent",
+                    optional=True,
+                    tooltip="What the noise is laid over: one latent for all frames, or one for each. "
+                    "Without it an empty one of the recipe's size.",
+                ),
+            ],
+            outputs=[
+                io.Noise.Output("noise", is_output_list=True, tooltip="For SamplerCustomAdvanced, a list of batches."),
+                io.Latent.Output("latent", is_output_list=True, tooltip="A latent for each frame, a list of batches."),
+                io.Model.Output(
+                    "model",
+                    is_output_list=True,
+                    tooltip="The model that takes this noise in KSampler and others, a list with one for each batch.",
+                ),
+            ],
+        )
+
+    @classmethod
+    def execute(
+        cls, schedule: Any, batch_size: int = 0, model: Any = None, latent: dict[str, Any] | None = None
+    ) -> io.NodeOutput:
+        schedule = schedule_of(schedule)
+        if latent is None and any(frame.image is not None for frame in schedule):
+            raise BadInput('image: the recipe sets pictures; connect their latent, or use "Remix Render"')
+        parts = batches(schedule, batch_size)
+        mixes = [[schedule[index].seed for index in frames] for frames in parts]
+        return io.NodeOutput(
+            [FrameNoise(part) for part in mixes],
+            [latent_of(schedule, frames, latent) for frames in parts],
+            [None if model is None else with_noise(model, part) for part in mixes],
+        )
+
+
+class FrameNoise:
+    """A NOISE: that of each frame's seeds, for a batch of as many latents."""
+
+    def __init__(self, mixes: Sequence[Mix[int]]) -> None:
+        self._mixes = mixes
+        self.seed = mixes[0].values[0]
+
+    def generate_noise(self, input_latent: dict[str, Any]) -> torch.Tensor:
+        """Returns the noise, float32 on the CPU, in the shape of the latent's samples."""
+        samples = input_latent["samples"]
+        _refuse_latents(samples, len(self._mixes))
+        return noise_of_mixes(self._mixes, samples.shape[1:])
+
+
+def latent_of(schedule: Schedule, frames: range, latent: dict[str, Any] | None) -> dict[str, Any]:
+    """Returns the LATENT of these frames: empty ones, or their part of `latent`.
+
+    Their `batch_index` is 0 for all, so that a sampler that draws the noise itself gives every frame the same.
+    """
+    alike = {"batch_index": [0] * len(frames)}
+    if latent is None:
+        recipe = schedule.recipe
+        empty = torch.zeros(len(frames), 4, recipe.height // 8, recipe.width // 8)
+        return {"samples": empty, "downscale_ratio_spacial": 8, **alike}
+    samples, mask = latent["samples"], latent.get("noise_mask")
+    if samples.is_nested or len(samples) not in (1, len(schedule)):
+        count = "nested" if samples.is_nested else len(samples)
+        raise BadInput(f"latent: {count} for {len(schedule)} frames; give one for all, or one for each frame")
+    part = {**latent, "samples": _part(samples, frames), **alike}
+    if mask is not None:
+        part["noise_mask"] = _part(mask, frames)
+    return part
+
+
+def _part(tensor: torch.Tensor, frames: range) -> torch.Tensor:
+    return tensor.expand(len(frames), *tensor.shape[1:]) if len(tensor) == 1 else tensor[frames.start : frames.stop]
+
+
+def with_noise(model: Any, mixes: Sequence[Mix[int]]) -> Any:
+    """Returns `model` told to sample batches of these frames with their own noise, that of the steps included.
+
+    Through the host's own means (an OUTER_SAMPLE wrapper): the noise that the sampler node drew is replaced, and a
+    sampler that draws noise at its steps is given the next draws of each frame's own seeds. Refused by name: samplers
+    that this cannot be told to.
+    """
+    told = model.clone()
+
+    def sample(executor: Callable[..., Any], noise: Any, latent: Any, sampler: Any, *args: Any, **kwargs: Any) -> Any:
+        _refuse_latents(latent, len(mixes))
+        _refuse_conditionings(executor, len(mixes))
+        steps = StepNoise(mixes, noise.shape[1:])
+        first = steps.next()
+        drawing = _draws_noise(sampler)
+        if not torch.count_nonzero(noise):  # KSampler (Advanced) that adds none: a later part of a walk
+            if drawing:
+                raise Unsupported(
+                    f"{_name(sampler)}: draws noise at its steps, and a walk that begins in the middle would draw "
+                    "that of the first part again; sample all steps in one node, or use a sampler such as euler"
+                )
+            first = noise
+        return executor(first, latent, _drawing(sampler, steps) if drawing else sampler, *args, **kwargs)
+
+    told.add_wrapper_with_key(comfy.patcher_extension.WrappersMP.OUTER_SAMPLE, "remix_noise", sample)
+    return told
+
+
+def _draws_noise(sampler: Any) -> bool:
+    """Whether a sampler asks for noise at its steps; `Unsupported` for one that cannot be given any."""
+    if not isinstance(sampler, comfy.samplers.KSAMPLER):
+        raise Unsupported(
+            f"{type(sampler).__name__}: a sampler of its own kind, whose noise cannot be given frame by frame; "
+            "use one of KSampler's"
+        )
+    if _name(sampler) in OVERLAPPING:
+        raise Unsupported(
+            f"{_name(sampler)}: takes noise of overlapping stretches, which cannot be given frame by frame; "
+            "use dpmpp_2m_sde"
+        )
+    return "noise_sampler" in inspect.signature(sampler.sampler_function).parameters
+
+
+def _drawing(sampler: Any, steps: StepNoise) -> Any:
+    """The same sampler, which takes the noise of each step from `steps`."""
+
+    def draw(sigma: torch.Tensor, sigma_next: torch.Tensor) -> torch.Tensor:
+        return steps.next().to(sigma.device)
+
+    options = {**sampler.extra_options, "noise_sampler": draw}
+    return comfy.samplers.KSAMPLER(sampler.sampler_function, options, sampler.inpaint_options)
+
+
+def _name(sampler: Any) -> str:
+    return getattr(getattr(sampler, "sampler_function", sampler), "__name__", type(sampler).__name__)
+
+
+def _refuse_latents(samples: Any, frames: int) -> None:
+    if samples.is_nested:
+        raise Unsupported(
+            "latent: several nested in one (picture and sound), which have no frames here; use a plain one"
+        )
+    if len(samples) != frames:
+        raise BadInput(
+            f"latent: {len(samples)} for {frames} frames of the noise; connect the latent of Remix Noise Travel, "
+            "and give every Remix node the same batch_size"
+        )
+    if not bool(torch.isfinite(samples).all()):
+        raise BadInput("latent: it holds NaN or inf; make it again, with a VAE in float32 if it overflowed")
+
+
+def _refuse_conditionings(executor: Any, frames: int) -> None:
+    """Raises BadInput for prompts of another number of frames, which the host would cut or repeat without a word."""
+    conds = getattr(getattr(executor, "class_obj", None), "conds", None) or {}
+    for name, entries in conds.items():
+        for entry in entries:
+            rows = entry.get("cross_attn")
+            if isinstance(rows, torch.Tensor) and len(rows) not in (1, frames):
+                raise BadInput(
+                    f"{name}: {len(rows)} conditionings for {frames} latents; give every Remix node the same batch_size"
+                )
+
+
+NODES = [RemixNoiseTravel]

@@ -1,0 +1,111 @@
+"""Numbers of a schedule, for any widget that takes one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from comfy_api.latest import io
+
+from remix.errors import BadInput
+from remix.plan import EASINGS, Schedule
+from remix.plan.shares import MIXED
+from remix.plan.values import expression_values, ramp_values, setting_values, share_values, whole
+
+from .inputs import PLAN, schedule_input, schedule_of, schema
+
+FARTHEST = 1e9
+
+
+class RemixValueTravel(io.ComfyNode):
+    """One number for each frame."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        """Returns the inputs, outputs and texts of the node."""
+        return schema(
+            node_id="RemixValueTravel",
+            display_name="Remix Value Travel",
+            category=PLAN,
+            description="One number for each frame of a schedule, for any widget: the cfg or denoise of the recipe, a "
+            "ramp, the share of a prompt, or an expression. The nodes behind run once for each frame, so give the "
+            "other Remix nodes a batch_size of 1.",
+            search_aliases=["value schedule", "float schedule", "keyframe values", "animate widget", "cfg schedule"],
+            inputs=[
+                schedule_input("How many frames there are, and what they hold; from Remix Recipe."),
+                _value_input(),
+            ],
+            outputs=[
+                io.Float.Output("float", display_name="FLOAT", tooltip="A number for each frame.", is_output_list=True),
+                io.Int.Output(
+                    "int", display_name="INT", tooltip="The nearest whole number for each frame.", is_output_list=True
+                ),
+            ],
+        )
+
+    @classmethod
+    def execute(cls, schedule: Any, value: dict[str, Any]) -> io.NodeOutput:
+        """Returns the numbers of all frames, as they are and as whole numbers."""
+        values = _values(schedule_of(schedule), value)
+        return io.NodeOutput(values, whole(values))
+
+
+def _value_input() -> io.Input:
+    return io.DynamicCombo.Input(
+        "value",
+        options=[
+            io.DynamicCombo.Option("cfg", []),
+            io.DynamicCombo.Option("denoise", []),
+            io.DynamicCombo.Option(
+                "ramp",
+                [
+                    _number("start", 0.0, "The number of the first frame."),
+                    _number("end", 1.0, "The number of the last frame; in a loop, of the middle."),
+                    io.Combo.Input("ease", options=list(EASINGS), default="linear", tooltip="How the way is walked."),
+                ],
+            ),
+            io.DynamicCombo.Option(
+                "share",
+                [
+                    io.Combo.Input(
+                        "of", options=list(MIXED), default="prompt", tooltip="Which of the schedule's mixes."
+                    ),
+                    io.Int.Input("number", default=0, min=0, max=9999, tooltip="Which of its values, counted from 0."),
+                    _number("low", 0.0, "The number where a frame has nothing of that value."),
+                    _number("high", 1.0, "The number where a frame has that value alone."),
+                ],
+            ),
+            io.DynamicCombo.Option(
+                "expression",
+                [
+                    io.String.Input(
+                        "expression",
+                        default="1 + 0.5*sin(tau*t/max_f)",
+                        tooltip="Worked out for each frame; t is the frame, max_f the last one; fps, cfg and denoise "
+                        "are the schedule's.",
+                    )
+                ],
+            ),
+        ],
+        tooltip="Where the numbers come from.",
+    )
+
+
+def _number(name: str, default: float, tooltip: str) -> io.Input:
+    return io.Float.Input(name, default=default, min=-FARTHEST, max=FARTHEST, step=0.01, tooltip=tooltip)
+
+
+def _values(schedule: Schedule, value: Mapping[str, Any]) -> list[float]:
+    choice = value.get("value")
+    if choice in ("cfg", "denoise"):
+        return setting_values(schedule, choice)
+    if choice == "ramp":
+        return ramp_values(schedule, value["start"], value["end"], value["ease"])
+    if choice == "share":
+        return share_values(schedule, value["of"], value["number"], value["low"], value["high"])
+    if choice == "expression":
+        return expression_values(schedule, value["expression"])
+    raise BadInput(f"value: {choice!r} is not known; choose cfg, denoise, ramp, share or expression")
+
+
+NODES = [RemixValueTravel]

@@ -1,0 +1,101 @@
+"""How several inputs share the frames of a mix: the choice that the mixing nodes have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from comfy_api.latest import io
+
+from remix.errors import BadInput
+from remix.plan import EASINGS
+from remix.plan.shares import MIXED, scheduled_shares, travelled_shares, written_shares
+
+from .inputs import schedule_input, schedule_of
+
+MOST_INPUTS = 50
+MOST_FRAMES = 4096
+
+
+def several(name: str, item: io.Input, tooltip: str) -> io.Input:
+    """Returns an input that grows: two or more of `item`, called ``name0``, ``name1`` and so on."""
+    template = io.Autogrow.TemplatePrefix(item, prefix=name, min=2, max=MOST_INPUTS)
+    return io.Autogrow.Input(f"{name}s", template=template, tooltip=tooltip)
+
+
+def in_order(given: Mapping[str, Any], name: str) -> list[Any]:
+    """Returns what is connected to an input that grows, in the order of its sockets."""
+    return [value for _, value in sorted(given.items(), key=lambda item: int(item[0].removeprefix(name)))]
+
+
+def weights_input() -> io.Input:
+    """Returns the choice of weights: equal, written, a travel, or those of a schedule."""
+    return io.DynamicCombo.Input(
+        "weights",
+        options=[
+            io.DynamicCombo.Option("equal", []),
+            io.DynamicCombo.Option("numbers", [_numbers()]),
+            io.DynamicCombo.Option("travel", _travel()),
+            io.DynamicCombo.Option("schedule", _schedule()),
+        ],
+        tooltip="How much of each input: equal parts; numbers that you write; a travel from input to input, frame by "
+        "frame; or the shares of a schedule.",
+    )
+
+
+def _numbers() -> io.Input:
+    return io.String.Input(
+        "numbers",
+        default="1, 1",
+        multiline=True,
+        tooltip="A part for each input, such as 0.7, 0.3; parts are relative. Several lines are several frames.",
+    )
+
+
+def _travel() -> list[io.Input]:
+    return [
+        io.Int.Input(
+            "frames",
+            default=16,
+            min=1,
+            max=MOST_FRAMES,
+            tooltip="Frames from the first input to the last, both counted.",
+        ),
+        io.Combo.Input(
+            "ease",
+            options=list(EASINGS),
+            default="linear",
+            tooltip="How the way from each input to the next is walked.",
+        ),
+        io.Boolean.Input(
+            "loop",
+            default=False,
+            tooltip="The last input travels on to the first, and the frame that would repeat the first is left out.",
+        ),
+    ]
+
+
+def _schedule() -> list[io.Input]:
+    return [
+        schedule_input("Its shares are taken, frame by frame; from Remix Recipe."),
+        io.Combo.Input(
+            "of",
+            options=list(MIXED),
+            default="prompt",
+            tooltip="Which of the schedule's mixes: its first value stands for the first input, and so on.",
+        ),
+    ]
+
+
+def weight_rows(weights: Mapping[str, Any], count: int) -> list[list[float]]:
+    """Returns the weights of each frame for `count` inputs, by the choice made in `weights_input`."""
+    choice = weights.get("weights")
+    if choice == "equal":
+        return written_shares(" ".join(["1"] * count), count)
+    if choice == "numbers":
+        return written_shares(weights["numbers"], count)
+    if choice == "travel":
+        return travelled_shares(count, weights["frames"], ease=weights["ease"], loop=weights["loop"])
+    if choice == "schedule":
+        return scheduled_shares(schedule_of(weights["schedule"]), weights["of"], count)
+    raise BadInput(f"weights: {choice!r} is not known; choose equal, numbers, travel or schedule")

@@ -1,0 +1,107 @@
+"""Writes what is told of the ComfyUI nodes in other places than their own declaration.
+
+    python -m docs.make_node_pages
+
+The lists in web/docs/NODE.md (what stands around them is written by hand) and locales/en/nodeDefs.json.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from tests.fakes.comfyui import Slot, comfyui
+from tests.hosts.comfyui.conftest import load
+
+ROOT = Path(__file__).parents[1]
+PAGES = ROOT / "web" / "docs"
+ENGLISH = ROOT / "locales" / "en" / "nodeDefs.json"
+
+KINDS = {"AUTOGROW": "two or more", "DYNAMICCOMBO": "choice", "COMBO": "choice", "BOOLEAN": "yes or no"}
+
+
+def schemas(pack: Any) -> list[Any]:
+    """The schemas of all nodes of the loaded pack."""
+    extension = asyncio.run(pack.comfy_entrypoint())
+    return [node.define_schema() for node in asyncio.run(extension.get_node_list())]
+
+
+def inputs_of(schema: Any) -> Iterator[tuple[str, Any]]:
+    """Every input with its name on the wire; those that a choice brings follow it."""
+    for slot in schema.inputs:
+        yield slot.id, slot
+        for option in slot.options.get("options", ()):
+            if isinstance(option, Slot):
+                yield from ((f"{slot.id}.{inner.id}", inner) for inner in option.args[1])
+
+
+def lists(schema: Any) -> str:
+    """The inputs and outputs of a node as lists: ComfyUI shows a page in a column too narrow for tables."""
+    inputs = [f"- `{name}` ({_kind(slot)}): {slot.tooltip}" for name, slot in inputs_of(schema)]
+    outputs = [f"- `{_shown(output)}` ({_kind(output)}): {output.tooltip}" for output in schema.outputs]
+    return "\n".join(["## Inputs", "", *inputs, "", "## Outputs", "", *outputs])
+
+
+def _kind(slot: Any) -> str:
+    kind = KINDS.get(slot.kind, slot.kind)
+    if slot.kind == "AUTOGROW":
+        kind = f"{kind} {slot.options['template'].args[0].kind}"
+    kind += " (a list)" if slot.options.get("is_output_list") else ""
+    return f"{kind}, optional" if slot.options.get("optional") else kind
+
+
+def _shown(output: Any) -> str:
+    return str(output.options.get("display_name") or output.id)
+
+
+def page(text: str, schema: Any) -> str:
+    """A page with its lists made anew: what is from the heading "Inputs" to the end of the list below "Outputs"."""
+    found = re.search(r"^## Inputs\n.*?^## Outputs\n\n(- [^\n]*\n?)*(?=\n|\Z)", text, re.MULTILINE | re.DOTALL)
+    if found is None:
+        raise ValueError(f'{schema.node_id}: write the headings "## Inputs" and "## Outputs" where the lists go')
+    return text[: found.start()] + lists(schema) + "\n" + text[found.end() :]
+
+
+def definitions(found: list[Any]) -> dict[str, Any]:
+    """The names and texts of all nodes, as ComfyUI's front end looks for translations of them."""
+    return {
+        schema.node_id: {
+            "display_name": schema.display_name,
+            "description": schema.description,
+            "inputs": {
+                # The front end writes a dot in a name so.
+                name.replace(".", "_"): {"name": name.rpartition(".")[2], "tooltip": slot.tooltip}
+                for name, slot in inputs_of(schema)
+            },
+            "outputs": {
+                str(index): {"name": _shown(output), "tooltip": output.tooltip}
+                for index, output in enumerate(schema.outputs)
+            },
+        }
+        for schema in found
+    }
+
+
+def as_text(texts: dict[str, Any]) -> str:
+    """A locale file."""
+    return json.dumps(texts, ensure_ascii=False, indent=2) + "\n"
+
+
+def make() -> None:
+    """Writes the lists and the English locale."""
+    with tempfile.TemporaryDirectory() as base, comfyui(Path(base)):
+        found = schemas(load())
+    for schema in found:
+        path = PAGES / f"{schema.node_id}.md"
+        path.write_text(page(path.read_text(encoding="utf-8"), schema), encoding="utf-8")
+    ENGLISH.parent.mkdir(parents=True, exist_ok=True)
+    ENGLISH.write_text(as_text(definitions(found)), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    make()

@@ -1,0 +1,83 @@
+"""One number for each frame of a schedule, for whatever a host lets a number drive."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from remix.errors import RecipeError
+from remix.plan.expression import parse
+from remix.plan.keyframe import Keyframe
+from remix.plan.recipe import Recipe
+from remix.plan.schedule import Schedule
+from remix.plan.shares import table
+from remix.plan.travel import Travel
+
+LARGEST_WHOLE = 2**63 - 1
+
+
+def setting_values(schedule: Schedule, field: str) -> list[float]:
+    """The `cfg` or the `denoise` of each frame."""
+    if field not in ("cfg", "denoise"):
+        raise RecipeError(f"{field!r} is not a number of a frame; choose cfg or denoise", path="field")
+    return [getattr(frame, field) for frame in schedule]
+
+
+def ramp_values(schedule: Schedule, start: float, end: float, ease: str = "linear") -> list[float]:
+    """Numbers that travel from `start` at the first frame to `end` at the last, along `ease`.
+
+    An ease that overshoots does so here too. In a schedule that loops they come back to `start`.
+
+    >>> ramp_values(plan(Recipe(frames=3, keyframes=(Keyframe(),))), 2, 4)
+    [2.0, 3.0, 4.0]
+    """
+    ends = (Keyframe(cfg=0.0), Keyframe(cfg=1.0)) if len(schedule) > 1 else (Keyframe(cfg=0.0),)
+    ways = Travel(Recipe(frames=len(schedule), keyframes=ends, ease=ease, loop=schedule.recipe.loop))
+    return [_between(start, end, way) for way in ways.numbers("cfg", 0.0, -math.inf, math.inf)]
+
+
+def share_values(schedule: Schedule, field: str, number: int, low: float = 0.0, high: float = 1.0) -> list[float]:
+    """How much of one value of a mixed field each frame has: `low` for none of it, `high` for it alone.
+
+    `number` counts the field's values from 0 in the order in which the film comes upon them. RecipeError where
+    there are not so many.
+    """
+    mixes = [getattr(frame, field) for frame in schedule]
+    if any(mix is None for mix in mixes):
+        raise RecipeError("no keyframe sets it; set it in the recipe, or choose another field", path=field)
+    values, rows = table(mixes)
+    if not 0 <= number < len(values):
+        raise RecipeError(f"{number} is not one of its {len(values)} values; give 0 to {len(values) - 1}", path=field)
+    return [_between(low, high, row[number]) for row in rows]
+
+
+def expression_values(schedule: Schedule, text: str) -> list[float]:
+    """The value of an expression at each frame (see remix.plan.expression).
+
+    Its names: `t` the frame, `max_f` the last frame, `fps`, and the frame's own `cfg` and `denoise`.
+    """
+    frames = range(len(schedule))
+    return parse(text, ("t", "max_f", "fps", "cfg", "denoise")).over(
+        frames,
+        max_f=float(len(schedule) - 1),
+        fps=schedule.recipe.fps,
+        cfg=setting_values(schedule, "cfg"),
+        denoise=setting_values(schedule, "denoise"),
+    )
+
+
+def whole(values: Sequence[float]) -> list[int]:
+    """The nearest whole number of each value, halves up; RecipeError beyond what 64 bits hold.
+
+    >>> whole([0.5, 1.49, -0.5])
+    [1, 1, 0]
+    """
+    found = [math.floor(value + 0.5) for value in values]
+    for frame, number in enumerate(found):
+        if abs(number) > LARGEST_WHOLE:
+            raise RecipeError(f"{values[frame]:g} is beyond what a whole number here can be; keep it below 9e18")
+    return found
+
+
+def _between(low: float, high: float, share: float) -> float:
+    return float(low if share == 0 else high if share == 1 else low + (high - low) * share)

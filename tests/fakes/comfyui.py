@@ -1,0 +1,197 @@
+"""As much of ComfyUI's modules as the nodes touch, without ComfyUI: schemas are kept as they were written."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, make_dataclass
+from enum import Enum
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+PACK = "/home/user/ComfyUI/custom_nodes/remix-toolkit"
+"""What ComfyUI calls the module of a pack: its path, no name that could be imported."""
+
+SCHEMA = ("node_id", "display_name", "category", "inputs", "outputs", "hidden", "description", "is_input_list")
+SCHEMA_SINCE = (*SCHEMA, "is_output_node", "search_aliases")
+
+
+class Slot:
+    """An input, an output, or a part of one: what it was called with."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        self.args = args
+        self.options = options
+        self.id = args[0] if args else options.get("id")
+
+    @property
+    def tooltip(self) -> str:
+        return str(self.options.get("tooltip") or "")
+
+    def slots(self) -> Iterator[Slot]:
+        """Yields this and the inputs within: of a template, of the options of a choice."""
+        yield self
+        for value in (*self.args, *self.options.values()):
+            for part in value if isinstance(value, list) else [value]:
+                if isinstance(part, Slot):
+                    yield from part.slots()
+
+
+class _Kind:
+    """A type of ComfyUI, with whatever classes are asked of it."""
+
+    def __init__(self, name: str) -> None:
+        self.io_type = name
+
+    def __getattr__(self, name: str) -> type[Slot]:
+        made: type[Slot] = type(name, (Slot,), {"kind": self.io_type})
+        setattr(self, name, made)
+        return made
+
+
+class _Io(ModuleType):
+    """`comfy_api.latest.io`."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        kind = _Kind(name.upper())
+        setattr(self, name, kind)
+        return kind
+
+
+class FolderType(str, Enum):
+    """Where a file lies."""
+
+    output = "output"
+    temp = "temp"
+
+
+@dataclass
+class NodeOutput:
+    """What a node gives."""
+
+    result: tuple[Any, ...]
+    ui: Any = None
+
+    def __init__(self, *result: Any, ui: Any = None) -> None:
+        self.result, self.ui = result, ui
+
+
+@dataclass
+class Sampler:
+    """`comfy.samplers.KSAMPLER`."""
+
+    sampler_function: Callable[..., Any]
+    extra_options: Mapping[str, Any] = field(default_factory=dict)
+    inpaint_options: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Model:
+    """A model that remembers the wrappers it was given."""
+
+    def __init__(self) -> None:
+        self.wrappers: list[Callable[..., Any]] = []
+
+    def clone(self) -> Model:
+        """Returns another one with the same wrappers."""
+        made = Model()
+        made.wrappers = list(self.wrappers)
+        return made
+
+    def add_wrapper_with_key(self, kind: str, key: str, wrapper: Callable[..., Any]) -> None:
+        """Adds a wrapper."""
+        self.wrappers.append(wrapper)
+
+
+class Video:
+    """`Input.Video`: the class of films."""
+
+    def get_stream_source(self) -> str:
+        """Returns what a film is read from."""
+        return "film"
+
+
+class VideoFromComponents(Video):
+    """A film of tensors, whose encoder takes the frames one at a time, as the host's does."""
+
+    def __init__(self, components: Any) -> None:
+        self.components = components
+
+    def save_to(self, written: list[Any], **settings: Any) -> None:
+        """Adds to `written` what an encoder is told, and then each frame."""
+        height, width = self.components.images.shape[1:3]
+        written.append((width, height, self.components.frame_rate, settings))
+        written.extend(frame.clone() for frame in self.components.images)
+
+
+def modules(base: Path, version: str, schema: tuple[str, ...]) -> dict[str, ModuleType]:
+    """Returns the modules by name; `base` is ComfyUI's folder, `schema` the fields that its Schema has."""
+    io = _Io("comfy_api.latest.io")
+    io.Schema = make_dataclass("Schema", [(name, Any, field(default=None)) for name in schema])  # type: ignore[attr-defined]
+    io.ComfyNode = type("ComfyNode", (), {"hidden": SimpleNamespace()})  # type: ignore[attr-defined]
+    io.Custom = _Kind  # type: ignore[attr-defined]
+    io.Hidden = SimpleNamespace(dynprompt="DYNPROMPT", unique_id="UNIQUE_ID", prompt="PROMPT")  # type: ignore[attr-defined]
+    io.NodeOutput, io.FolderType, io.Input = NodeOutput, FolderType, Slot  # type: ignore[attr-defined]
+
+    def shown(key: str) -> Callable[..., Any]:
+        return lambda value, **options: SimpleNamespace(as_dict=lambda: {key: value})
+
+    ui = SimpleNamespace(
+        PreviewImage=shown("images"), PreviewText=shown("text"), SavedImages=shown("images"), SavedResult=dict
+    )
+    latest = _module(
+        "comfy_api.latest",
+        io=io,
+        ui=ui,
+        ComfyExtension=type("ComfyExtension", (), {}),
+        Input=SimpleNamespace(Video=Video),
+        InputImpl=SimpleNamespace(VideoFromComponents=VideoFromComponents, VideoFromFile=Slot),
+        Types=SimpleNamespace(
+            VideoComponents=SimpleNamespace, VideoContainer=SimpleNamespace, VideoCodec=SimpleNamespace
+        ),
+    )
+    samplers = _module(
+        "comfy.samplers",
+        KSAMPLER=Sampler,
+        KSampler=SimpleNamespace(SAMPLERS=["euler", "euler_ancestral"], SCHEDULERS=["normal", "karras"]),
+    )
+    wrappers = _module("comfy.patcher_extension", WrappersMP=SimpleNamespace(OUTER_SAMPLE="outer_sample"))
+    parts = {"samplers": samplers, "patcher_extension": wrappers, "sample": _module("comfy.sample")}
+    parts["utils"] = _module("comfy.utils", ProgressBar=object)
+    folders = _module(
+        "folder_paths",
+        get_input_directory=lambda: str(base / "input"),
+        get_output_directory=lambda: str(base / "output"),
+        get_folder_paths=lambda kind: [str(base / "models" / kind)],
+        folder_names_and_paths={"checkpoints": ()},
+    )
+    return {
+        "comfy_api": _module("comfy_api", latest=latest),
+        "comfy_api.latest": latest,
+        "comfyui_version": _module("comfyui_version", __version__=version),
+        "comfy": _module("comfy", **parts),
+        **{f"comfy.{name}": module for name, module in parts.items()},
+        "folder_paths": folders,
+        "latent_preview": _module("latent_preview", get_previewer=lambda device, latents: None),
+    }
+
+
+@contextmanager
+def comfyui(base: Path, version: str = "0.33.0", schema: tuple[str, ...] = SCHEMA_SINCE) -> Iterator[None]:
+    """Gives a process in which ComfyUI's modules are there, and takes them, and the pack that used them, away again."""
+    fakes = modules(base, version, schema)
+    sys.modules.update(fakes)
+    try:
+        yield
+    finally:
+        for name in [name for name in sys.modules if name in fakes or name.startswith(PACK)]:
+            del sys.modules[name]
+
+
+def _module(name: str, **names: Any) -> ModuleType:
+    made = ModuleType(name)
+    vars(made).update(names)
+    return made

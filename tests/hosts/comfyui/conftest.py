@@ -1,0 +1,43 @@
+"""The pack as ComfyUI loads it, among fakes of ComfyUI's modules."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from tests.fakes.comfyui import PACK, comfyui
+
+ROOT = Path(__file__).parents[3]
+
+
+def load() -> ModuleType:
+    """Returns the root module, loaded as ComfyUI does it."""
+    spec = importlib.util.spec_from_file_location(PACK, ROOT / "__init__.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[PACK] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def pack(tmp_path: Path) -> Iterator[ModuleType]:
+    """The loaded pack; its rooms are attributes of `pack.custom_nodes`."""
+    base = tmp_path
+    for name in ("input", "output", "models/checkpoints"):
+        (base / name).mkdir(parents=True)
+    with comfyui(base):
+        loaded = load()
+        loaded.base = base  # type: ignore[attr-defined]
+        yield loaded
+
+
+def room(pack: ModuleType, name: str) -> ModuleType:
+    """Returns a file of the pack's nodes."""
+    return importlib.import_module(f"{pack.__name__}.custom_nodes.{name}")

@@ -1,0 +1,134 @@
+"""Remix Prompt Travel: each prompt is encoded once, and its frames are the core's."""
+
+from __future__ import annotations
+
+from types import ModuleType
+from typing import Any
+
+import pytest
+import torch
+
+from remix.errors import BadInput
+from remix.mix import Conditioning, mix_conditioning, weights_of
+from remix.plan import Schedule, plan
+from remix.plan.text import recipe_of_text
+from tests.hosts.comfyui.conftest import room
+
+
+class Clip:
+    """A text encoder that counts, with a row of tokens for each word but never fewer than `least`."""
+
+    layer_idx = -1
+
+    def __init__(self, width: int = 768, least: int = 1) -> None:
+        self.encoded: list[str] = []
+        self._width, self._least = width, least
+
+    def tokenize(self, prompt: str) -> str:
+        return prompt
+
+    def encode_from_tokens_scheduled(self, prompt: str) -> list[list[Any]]:
+        self.encoded.append(prompt)
+        generator = torch.Generator().manual_seed(len(prompt))
+        rows = max(len(prompt.split()), self._least)
+        tokens = torch.randn(1, rows, self._width, generator=generator)
+        return [[tokens, {"pooled_output": torch.randn(1, self._width, generator=generator)}]]
+
+
+def schedule(ease: str = "linear", second: str = "the sea", frames: int = 5) -> Schedule:
+    return plan(
+        recipe_of_text(
+            f'frames = {frames}\nease = "{ease}"\n[[keyframes]]\nprompt = "a cat"\n[[keyframes]]\nprompt = "{second}"\n'
+        )
+    )
+
+
+def travel(pack: ModuleType, clip: Clip, *arguments: Any) -> Any:
+    return room(pack, "conditioning").RemixPromptTravel.execute(clip, *arguments).result
+
+
+def test_each_prompt_is_encoded_once(pack: ModuleType) -> None:
+    clip = Clip()
+    travel(pack, clip, schedule(), 2)
+    assert sorted(clip.encoded) == ["", "a cat", "the sea"]
+
+
+def test_another_easing_encodes_nothing(pack: ModuleType) -> None:
+    clip = Clip()
+    travel(pack, clip, schedule(), 0)
+    clip.encoded.clear()
+    travel(pack, clip, schedule("sine-in-out"), 3)
+    travel(pack, clip, schedule(frames=50), 0, "slerp", "zero")
+    assert clip.encoded == []
+    travel(pack, clip, schedule(second="a dog"), 0)
+    assert clip.encoded == ["a dog"]
+
+
+def test_another_encoder_is_asked_anew(pack: ModuleType) -> None:
+    first, second = Clip(), Clip()
+    travel(pack, first, schedule(), 0)
+    travel(pack, second, schedule(), 0)
+    assert first.encoded == second.encoded
+    second.layer_idx = -2
+    travel(pack, second, schedule(), 0)
+    assert len(second.encoded) == 2 * len(first.encoded)
+
+
+@pytest.mark.parametrize(("kept", "encoded"), [(3, 3), (2, 6)])
+def test_what_is_kept_has_an_end(pack: ModuleType, monkeypatch: pytest.MonkeyPatch, kept: int, encoded: int) -> None:
+    clip = Clip()
+    monkeypatch.setattr(room(pack, "conditioning"), "KEPT", kept)
+    travel(pack, clip, schedule(), 0)
+    travel(pack, clip, schedule(), 2)
+    assert len(clip.encoded) == encoded
+
+
+def test_frames_are_the_cores(pack: ModuleType) -> None:
+    clip = Clip()
+    (positive,), (negative,) = travel(pack, clip, schedule(), 0)
+    prompts, weights = weights_of(frame.prompt for frame in schedule())
+    sources = [Conditioning.from_comfy(clip.encode_from_tokens_scheduled(prompt)[0]) for prompt in prompts]
+    tokens, options = mix_conditioning(sources, weights).to_comfy()
+    assert torch.equal(positive[0][0], tokens)
+    assert torch.equal(positive[0][1]["pooled_output"], options["pooled_output"])
+    assert torch.equal(positive[0][0][:1], sources[0].tokens)
+    assert negative[0][0].shape[0] == 5
+
+
+@pytest.mark.parametrize(("size", "rows"), [(0, [5]), (1, [1] * 5), (2, [2, 2, 1]), (9, [5])])
+def test_a_long_travel_is_cut_into_batches(pack: ModuleType, size: int, rows: list[int]) -> None:
+    whole, _ = travel(pack, Clip(), schedule(second="the sea and the wind"), 0)
+    positive, negative = travel(pack, Clip(), schedule(second="the sea and the wind"), size)
+    assert [len(entries[0][0]) for entries in positive] == rows == [len(entries[0][0]) for entries in negative]
+    assert torch.equal(torch.cat([entries[0][0] for entries in positive]), whole[0][0][0])
+
+
+def test_every_batch_has_the_length_that_the_whole_travel_needs(pack: ModuleType) -> None:
+    """Padding is attended to in newer families: a frame must not depend on who is in its batch."""
+    clip = Clip(width=4096)
+    positive, _ = travel(pack, clip, schedule(second="the sea and the wind"), 1)
+    assert {entries[0][0].shape[1] for entries in positive} == {5}
+
+
+def test_the_empty_prompt_is_encoded_for_padding_alone(pack: ModuleType) -> None:
+    alike = plan(recipe_of_text('frames = 2\n[[keyframes]]\nprompt = "a cat"\nnegative = "grey"\n'))
+    clip = Clip(width=4096, least=2)
+    travel(pack, clip, alike, 0)
+    assert "" not in clip.encoded
+
+
+def test_a_length_policy_of_the_node_goes_before_the_recipes(pack: ModuleType) -> None:
+    (entries,), _ = travel(pack, Clip(), schedule(second="the sea and the wind"), 0, "recipe", "trim")
+    assert entries[0][0].shape[1] == 2
+    with pytest.raises(BadInput, match='lengths="equal" refuses'):
+        travel(pack, Clip(), schedule(second="the sea and the wind"), 0, "recipe", "equal")
+
+
+def test_a_checkpoint_without_an_encoder_is_told(pack: ModuleType) -> None:
+    with pytest.raises(BadInput, match="clip: is None"):
+        room(pack, "conditioning").RemixPromptTravel.execute(None, schedule())
+
+
+def test_what_is_no_schedule_is_refused(pack: ModuleType) -> None:
+    with pytest.raises(BadInput, match="schedule: str is not a schedule; connect Remix Recipe"):
+        travel(pack, Clip(), "frames = 4")

@@ -1,0 +1,275 @@
+"""The engine behind Remix Render, among fakes of the host's sampler and VAE; and the node Remix Recipe."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from remix.errors import BlankFrame, Unsupported
+from remix.job import Event
+from remix.mix import noise_of_mixes
+from remix.plan import Schedule, plan
+from remix.plan.text import recipe_of_text
+from tests.fakes.comfyui import Model
+from tests.hosts.comfyui.conftest import room
+from tests.hosts.comfyui.test_conditioning import Clip
+
+
+class Pictures(Model):
+    """A model of pictures whose sampler gives the noise itself, and remembers what it was asked for."""
+
+    def __init__(self, dimensions: int = 2) -> None:
+        super().__init__()
+        self.model = SimpleNamespace()
+        self.format = SimpleNamespace(latent_dimensions=dimensions, spacial_downscale_ratio=8)
+        self.calls: list[dict[str, Any]] = []
+
+    def clone(self) -> Pictures:
+        made = Pictures()
+        made.wrappers, made.calls, made.format = list(self.wrappers), self.calls, self.format
+        return made
+
+    def get_model_object(self, name: str) -> Any:
+        assert name == "latent_format"
+        return self.format
+
+
+class Vae:
+    """Blocks of 8x8 pixels that show the first three channels."""
+
+    def decode(self, latents: torch.Tensor) -> torch.Tensor:
+        shown = torch.sigmoid(latents[:, :3])
+        return torch.nn.functional.interpolate(shown, scale_factor=8).movedim(1, -1)
+
+    def encode(self, pictures: torch.Tensor) -> torch.Tensor:
+        small = torch.nn.functional.avg_pool2d(pictures.movedim(-1, 1), 8)
+        return torch.cat([small, small[:, :1]], dim=1)
+
+
+def sample(model: Pictures, noise: torch.Tensor, steps: int, cfg: float, *names: Any, **named: Any) -> torch.Tensor:
+    """`comfy.sample.sample`: through the model's wrappers, a callback for each step, then start plus noise."""
+    _, _, positive, _, start = names
+    model.calls.append({"cfg": cfg, "rows": len(start), "positive": positive, **named})
+    kind = sys.modules["comfy.samplers"].KSAMPLER(lambda model, x, sigmas: x)  # type: ignore[attr-defined]
+
+    class Executor:
+        class_obj = SimpleNamespace(conds={"positive": [{"cross_attn": positive[0][0]}]})
+
+        def __call__(self, noise: torch.Tensor, latent: torch.Tensor, *rest: Any, **more: Any) -> torch.Tensor:
+            return latent + noise * named["denoise"]
+
+    (wrapper,) = model.wrappers
+    for step in range(steps):
+        named["callback"](step, start, start, steps)
+    return wrapper(Executor(), noise, start, kind, "sigmas")
+
+
+@pytest.fixture(autouse=True)
+def sampler(pack: ModuleType) -> None:
+    host = sys.modules["comfy.sample"]
+    host.sample = sample  # type: ignore[attr-defined]
+    host.fix_empty_latent_channels = lambda model, latent: latent  # type: ignore[attr-defined]
+
+
+def schedule(frames: int = 5, *, second: str = "", settings: str = "") -> Schedule:
+    text = f"""
+frames = {frames}
+size = [64, 64]
+steps = 2
+{settings}
+[[keyframes]]
+prompt = "a cat"
+seed = 1
+cfg = 7
+[[keyframes]]
+prompt = "the sea"
+seed = 2
+cfg = 7
+{second}
+"""
+    return plan(recipe_of_text(text))
+
+
+def engine(pack: ModuleType, model: Any, *, batch_size: int = 2, vae: Any = None, on_step: Any = None) -> Any:
+    return room(pack, "engine").ComfyEngine(
+        model,
+        Clip(),
+        vae or Vae(),
+        made_by={"model": "m"},
+        batch_size=batch_size,
+        on_step=on_step or (lambda *step: None),
+    )
+
+
+def rendered(
+    pack: ModuleType, asked: Schedule, frames: Sequence[int] | None = None, **options: Any
+) -> tuple[list[Any], Pictures]:
+    model = Pictures()
+    wanted = range(len(asked)) if frames is None else frames
+    inputs = options.pop("inputs", {})
+    return list(engine(pack, model, **options).render(asked, wanted, inputs, lambda event: None)), model
+
+
+def test_pictures_are_the_frames_own_whatever_the_batch(pack: ModuleType) -> None:
+    asked = schedule()
+    noise = noise_of_mixes([frame.seed for frame in asked], (4, 8, 8))
+    expected = (Vae().decode(noise).numpy() * 255).astype(np.uint8)
+    for batch_size in (1, 2, 5, 8):
+        found, _ = rendered(pack, asked, batch_size=batch_size)
+        assert np.array_equal(np.stack(found), expected)
+
+
+def test_a_missing_frame_is_worked_out_in_its_whole_block(pack: ModuleType) -> None:
+    found, model = rendered(pack, schedule(), [3], batch_size=2)
+    assert len(found) == 1
+    assert [call["rows"] for call in model.calls] == [2]
+    assert np.array_equal(found[0], rendered(pack, schedule())[0][3])
+
+
+def test_frames_of_one_cfg_are_sampled_together(pack: ModuleType) -> None:
+    asked = schedule(6, second="[[keyframes]]\nat = 2\ncfg = 7\n[[keyframes]]\nat = 4\ncfg = 3")
+    assert [frame.cfg for frame in asked] == [7, 7, 7, 5, 3, 3]
+    found, model = rendered(pack, asked, batch_size=6)
+    assert [(call["cfg"], call["rows"]) for call in model.calls] == [(7, 3), (5, 1), (3, 2)]
+    assert np.array_equal(np.stack(found), np.stack(rendered(pack, asked, batch_size=1)[0]))
+
+
+def test_each_step_is_told_with_its_frames(pack: ModuleType) -> None:
+    steps: list[tuple[int, int, int]] = []
+    rendered(pack, schedule(3), on_step=lambda *step: steps.append(step[:3]))
+    assert steps == [(2, 1, 2), (2, 2, 2), (1, 1, 2), (1, 2, 2)]
+
+
+def test_init_pictures_are_mixed_and_kept_as_far_as_denoise_says(pack: ModuleType) -> None:
+    asked = plan(
+        recipe_of_text(
+            'frames = 3\nsize = [64, 64]\nsteps = 2\n[[keyframes]]\nimage = "a.png"\ndenoise = 0.5\n'
+            '[[keyframes]]\nimage = "b.png"\n'
+        )
+    )
+    given = {name: np.full((64, 64, 3), value, dtype=np.uint8) for name, value in (("a.png", 51), ("b.png", 255))}
+    found, model = rendered(pack, asked, inputs=given, batch_size=3)
+    assert [call["denoise"] for call in model.calls] == [0.5]
+    noise = noise_of_mixes([frame.seed for frame in asked], (4, 8, 8)) * 0.5
+    start = torch.tensor([0.2, 0.6, 1.0]).reshape(3, 1, 1, 1)
+    expected = Vae().decode(noise + start).numpy() * 255
+    assert np.abs(np.stack(found) - expected).max() < 1.01
+
+
+def test_it_ends_after_the_block_at_hand_when_it_is_cancelled(pack: ModuleType) -> None:
+    model = Pictures()
+    running = engine(pack, model)
+    pictures = running.render(schedule(), range(5), {}, lambda event: None)
+    next(pictures)
+    running.cancel()
+    assert len(list(pictures)) == 1
+    assert len(model.calls) == 1
+
+
+@pytest.mark.parametrize(
+    ("decode", "sentence"),
+    [
+        (lambda latents: torch.zeros(len(latents), 64, 64, 3), "frame 0: every value of the picture is 0"),
+        (None, "frame 0: the model gave numbers that are not finite"),
+    ],
+)
+def test_a_blank_frame_is_told_by_its_number(
+    pack: ModuleType, decode: Callable[..., Any] | None, sentence: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vae = Vae()
+    if decode is None:
+        broken = lambda *given, **named: sample(*given, **named) * float("nan")  # noqa: E731
+        monkeypatch.setattr(sys.modules["comfy.sample"], "sample", broken, raising=False)
+    else:
+        vae.decode = decode  # type: ignore[method-assign]
+    with pytest.raises(BlankFrame, match=sentence):
+        rendered(pack, schedule(), vae=vae)
+
+
+@pytest.mark.parametrize(
+    ("asked", "sentence"),
+    [
+        ({"settings": 'sampler = "lms"'}, "sampler: this ComfyUI does not have 'lms'"),
+        ({"settings": 'scheduler = "simple"'}, "scheduler: this ComfyUI does not have 'simple'"),
+        (
+            {"settings": 'model = {loras = [{name = "grain"}]}'},
+            "loras: they are not loaded here; connect a LoRA loader",
+        ),
+    ],
+)
+def test_what_cannot_be_rendered_is_told_by_name(pack: ModuleType, asked: dict, sentence: str) -> None:
+    with pytest.raises(Unsupported, match=sentence):
+        engine(pack, Pictures()).check(schedule(**asked))
+
+
+def test_a_model_of_films_and_a_missing_vae_are_told(pack: ModuleType) -> None:
+    with pytest.raises(Unsupported, match="model: SimpleNamespace makes whole films at once"):
+        engine(pack, Pictures(dimensions=3)).check(schedule())
+    lacking = engine(pack, Pictures())
+    lacking._vae = None
+    with pytest.raises(Unsupported, match="vae: is None; this checkpoint holds none"):
+        lacking.check(schedule())
+
+
+def test_a_recipe_that_can_be_rendered_gives_no_remarks(pack: ModuleType) -> None:
+    able = engine(pack, Pictures())
+    assert able.check(schedule()) == []
+    assert able.identity(schedule()) == {"engine": "comfyui", "model": "m"}
+
+
+def test_a_recipe_node_gives_the_schedule_and_its_numbers(pack: ModuleType) -> None:
+    node = room(pack, "recipe").RemixRecipe
+    text = 'frames = 3\nfps = 6\nsteps = 4\ncfg = 5\n[[keyframes]]\nprompt = "a"\nseed = 9\n'
+    output = node.execute(text, 0, 0.0, 128, 0)
+    made, *numbers = output.result
+    assert made.recipe == recipe_of_text(text, width=128)
+    assert numbers == [3, 6.0, 128, 512, 4, 5.0, 9]
+    assert output.ui["text"].splitlines()[1].startswith("* 0      0.00s  a")
+    assert output.ui["images"].shape[0] == 1
+    assert 0 <= float(output.ui["images"].min()) < float(output.ui["images"].max()) <= 1
+
+
+def test_a_recipe_that_names_models_is_told_that_wires_decide(
+    pack: ModuleType, caplog: pytest.LogCaptureFixture
+) -> None:
+    text = 'frames = 2\nmodel = {checkpoint = "x", loras = [{name = "grain"}]}\n[[keyframes]]\n'
+    shown = room(pack, "recipe").RemixRecipe.execute(text, 0, 0.0, 0, 0).ui["text"].splitlines()
+    assert shown[-2:] == [
+        "model.checkpoint: 'x' is not loaded here; connect a checkpoint loader",
+        "model.loras: 'grain' is not loaded here; connect a LoRA loader",
+    ]
+    assert [record.args for record in caplog.records] == [(line,) for line in shown[-2:]]
+
+
+def test_a_recipe_is_checked_before_anything_runs(pack: ModuleType) -> None:
+    node = room(pack, "recipe").RemixRecipe
+    assert node.validate_inputs('frames = 3\n[[keyframes]]\nprompt = "a"\n') is True
+    assert node.validate_inputs(None) is True
+    assert node.validate_inputs("frames = 3\n[[keyframes]]\nat = 7\n").startswith("line 3:1: keyframes[0].at: ")
+    assert node.validate_inputs(room(pack, "recipe").EXAMPLE) is True
+
+
+def test_the_bar_does_not_go_back_and_every_step_asks_for_an_interrupt(
+    pack: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown: list[tuple[int, int]] = []
+    asked: list[int] = []
+    bar = SimpleNamespace(update_absolute=lambda at, total, preview=None: shown.append((at, total)))
+    monkeypatch.setattr(sys.modules["comfy.utils"], "ProgressBar", lambda total: bar)
+    management = sys.modules["comfy.model_management"]
+    monkeypatch.setattr(management, "throw_exception_if_processing_interrupted", lambda: asked.append(1))
+    model = SimpleNamespace(load_device="cpu", model=SimpleNamespace(latent_format=None))
+    progress = room(pack, "render").Progress(model, 10)
+    progress.listen(Event("frames", 2, 6))
+    for step in (1, 2):
+        progress.step(2, step, 2, None)
+    progress.listen(Event("frames", 3, 6))
+    progress.listen(Event("frames", 4, 6))
+    assert shown == [(20, 60), (30, 60), (40, 60), (40, 60), (40, 60)]
+    assert len(asked) == 5

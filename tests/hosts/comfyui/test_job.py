@@ -1,0 +1,139 @@
+"""Job folders: where they lie, and what tells one from another."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from remix.errors import BadInput
+from remix.motion import save_picture
+from remix.plan import Schedule, plan
+from remix.plan.text import recipe_of_text
+from tests.hosts.comfyui.conftest import room
+
+
+class Graph:
+    """A workflow, as `hidden.dynprompt` gives it."""
+
+    def __init__(self, **nodes: tuple[str, dict[str, Any]]) -> None:
+        self._nodes = nodes
+
+    def get_node(self, number: str) -> dict[str, Any]:
+        kind, inputs = self._nodes[number]
+        return {"class_type": kind, "inputs": inputs}
+
+
+def graph(**changes: Any) -> Graph:
+    settings = {"ckpt": "a.safetensors", "lora": "b.safetensors", "strength": 1.0, "seed": 1, **changes}
+    return Graph(
+        load=("CheckpointLoaderSimple", {"ckpt_name": settings["ckpt"]}),
+        lora=(
+            "LoraLoader",
+            {
+                "model": ["load", 0],
+                "clip": ["load", 1],
+                "lora_name": settings["lora"],
+                "strength": settings["strength"],
+            },
+        ),
+        other=("KSampler", {"seed": settings["seed"]}),
+        render=("RemixRender", {"model": ["lora", 0], "clip": ["lora", 1], "vae": ["load", 2], "batch_size": 8}),
+    )
+
+
+def made_by(pack: ModuleType, workflow: Graph) -> dict[str, str]:
+    found: dict[str, str] = room(pack, "job").made_by(workflow, "render", ("model", "clip", "vae"))
+    return found
+
+
+def schedule(frames: int = 3) -> Schedule:
+    return plan(recipe_of_text(f'frames = {frames}\n[[keyframes]]\nprompt = "a"\n'))
+
+
+def test_what_is_behind_the_wires_tells_a_job(pack: ModuleType) -> None:
+    first = made_by(pack, graph())
+    assert first == made_by(pack, graph(seed=2))  # of a node that is not behind it
+    changed = made_by(pack, graph(strength=0.5))
+    assert {name for name in first if first[name] != changed[name]} == {"model", "clip"}
+    assert made_by(pack, graph(ckpt="c.safetensors"))["vae"] != first["vae"]
+
+
+def test_another_file_of_the_same_name_is_another_job(pack: ModuleType) -> None:
+    checkpoint = Path(pack.base) / "models" / "checkpoints" / "a.safetensors"
+    checkpoint.write_bytes(b"x" * (3 << 20))
+    first = made_by(pack, graph())
+    assert set(first) == {"model", "clip", "vae", "file a.safetensors"}
+    checkpoint.write_bytes(b"x" * ((3 << 20) - 1) + b"y")
+    assert made_by(pack, graph()) != first
+
+
+def test_outputs_of_one_node_are_told_apart(pack: ModuleType) -> None:
+    found = made_by(pack, graph())
+    assert len({found["model"], found["clip"], found["vae"]}) == 3
+
+
+def test_a_circle_in_a_workflow_has_an_end(pack: ModuleType) -> None:
+    workflow = Graph(a=("A", {"x": ["b", 0]}), b=("B", {"x": ["a", 0]}), render=("RemixRender", {"model": ["a", 0]}))
+    assert set(room(pack, "job").made_by(workflow, "render", ("model",))) == {"model"}
+
+
+def test_the_same_schedule_and_model_is_the_same_folder(pack: ModuleType) -> None:
+    job_folder, output = room(pack, "job").job_folder, Path(pack.base).resolve() / "output"
+    first = job_folder("remix/film", schedule(), {"model": "1"})
+    assert first == job_folder("remix\\film", schedule(), {"model": "1"})
+    assert first.parent == output / "remix"
+    assert first.name.startswith("film_")
+    assert (
+        len({first, job_folder("remix/film", schedule(4), {"model": "1"}), job_folder("remix/film", schedule(), {})})
+        == 3
+    )
+
+
+@pytest.mark.parametrize(
+    "prefix", ["../x", "/etc/x", "C:\\x", "a/../../x", "\\\\host\\x", "", " ", "a/b/..", "CON", "x\0y"]
+)
+def test_a_prefix_that_leads_elsewhere_is_refused(pack: ModuleType, prefix: str) -> None:
+    with pytest.raises(BadInput, match=r"filename_prefix: .* is not a name below the output folder"):
+        room(pack, "job").job_folder(prefix, schedule(), {})
+
+
+def test_a_link_that_leads_out_is_refused(pack: ModuleType, tmp_path: Path) -> None:
+    (Path(pack.base) / "output" / "link").symlink_to("/")
+    with pytest.raises(BadInput, match="a link leads out"):
+        room(pack, "job").job_folder("link/x", schedule(), {})
+
+
+def frames(pack: ModuleType, tmp_path: Path, *arguments: int) -> torch.Tensor:
+    paths = tuple(
+        save_picture(tmp_path / f"{index}.png", np.full((2, 2, 3), index, dtype=np.uint8)) for index in range(4)
+    )
+    job = room(pack, "inputs").Rendered(tmp_path, schedule(4), paths)
+    found: torch.Tensor = room(pack, "job").RemixFrames.execute(job, *arguments).result[0]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("arguments", "numbers"), [((), [0, 1, 2, 3]), ((1,), [1, 2, 3]), ((1, 2), [1, 2]), ((3, 9), [3])]
+)
+def test_frames_are_loaded_all_or_some(
+    pack: ModuleType, tmp_path: Path, arguments: tuple[int, ...], numbers: list[int]
+) -> None:
+    found = frames(pack, tmp_path, *arguments)
+    assert found.shape == (len(numbers), 2, 2, 3)
+    assert found.dtype == torch.float32
+    assert (found[:, 0, 0, 0] * 255).round().tolist() == numbers
+
+
+def test_frames_past_the_end_are_refused(pack: ModuleType, tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match=r"first: 4 is past the last frame \(3\)"):
+        frames(pack, tmp_path, 4)
+
+
+def test_a_job_from_the_network_is_refused(pack: ModuleType) -> None:
+    with pytest.raises(BadInput, match="job: str is not a job; connect Remix Render"):
+        room(pack, "job").RemixFrames.execute("/etc")

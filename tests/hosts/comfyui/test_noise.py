@@ -1,0 +1,163 @@
+"""Remix Noise Travel: the noise of frames, in batches of any size, for samplers of any kind."""
+
+from __future__ import annotations
+
+import sys
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+
+from remix.errors import BadInput, Unsupported
+from remix.mix import StepNoise, noise_of_mixes
+from remix.plan import Schedule, plan
+from remix.plan.text import recipe_of_text
+from tests.fakes.comfyui import Model
+from tests.hosts.comfyui.conftest import room
+
+SHAPE = (4, 8, 8)
+
+
+def schedule(frames: int = 5) -> Schedule:
+    return plan(
+        recipe_of_text(
+            f"frames = {frames}\nsize = [64, 64]\n[[keyframes]]\nseed = 1\n[[keyframes]]\nseed = {2**64 - 1}\n"
+        )
+    )
+
+
+def mixes() -> list[Any]:
+    return [frame.seed for frame in schedule()]
+
+
+def travel(pack: ModuleType, *arguments: Any) -> Any:
+    return room(pack, "noise").RemixNoiseTravel.execute(*arguments).result
+
+
+def drawing(model: Any, x: Any, sigmas: Any, noise_sampler: Any = None) -> None:
+    """A sampler that draws noise at its steps."""
+
+
+def still(model: Any, x: Any, sigmas: Any) -> None:
+    """A sampler that draws none."""
+
+
+def sampled(pack: ModuleType, function: Any, noise: torch.Tensor | None = None, **options: Any) -> tuple[Any, Any]:
+    """The noise and the sampler that the host is given in place of its own."""
+    told = room(pack, "noise").with_noise(Model(), mixes())
+    sampler = sys.modules["comfy.samplers"].KSAMPLER(function, {"eta": 0.5}, {"random": True})  # type: ignore[attr-defined]
+    latent = options.get("latent", torch.zeros(5, *SHAPE))
+
+    class Executor:
+        class_obj = SimpleNamespace(conds=options.get("conds", {}))
+
+        def __call__(self, *given: Any, **named: Any) -> Any:
+            return given
+
+    (wrapper,) = told.wrappers
+    drawn = torch.ones(latent.shape) if noise is None else noise
+    given = wrapper(Executor(), drawn, latent, options.get("sampler", sampler), "sigmas", seed=3)
+    assert given[1] is latent
+    assert given[3] == "sigmas"
+    return given[0], given[2]
+
+
+@pytest.mark.parametrize("size", [0, 1, 2, 5, 9])
+def test_the_noise_of_a_frame_does_not_depend_on_its_batch(pack: ModuleType, size: int) -> None:
+    noises, latents, models = travel(pack, schedule(), size, Model())
+    parts = [noise.generate_noise(latent) for noise, latent in zip(noises, latents, strict=True)]
+    assert torch.equal(torch.cat(parts), noise_of_mixes(mixes(), SHAPE))
+    assert len(models) == len(parts)
+
+
+def test_without_a_model_none_comes_out(pack: ModuleType) -> None:
+    assert travel(pack, schedule(), 2)[2] == [None] * 3
+
+
+def test_the_seed_of_a_noise_is_that_of_its_first_frame(pack: ModuleType) -> None:
+    assert [noise.seed for noise in travel(pack, schedule(), 4)[0]] == [1, 2**64 - 1]
+
+
+def test_a_model_takes_the_frames_noise_whatever_the_sampler_drew(pack: ModuleType) -> None:
+    noise, sampler = sampled(pack, still)
+    assert torch.equal(noise, noise_of_mixes(mixes(), SHAPE))
+    assert sampler.extra_options == {"eta": 0.5}
+
+
+def test_a_sampler_that_draws_noise_gets_each_frames_next_draws(pack: ModuleType) -> None:
+    noise, sampler = sampled(pack, drawing)
+    expected = StepNoise(mixes(), SHAPE)
+    assert torch.equal(noise, expected.next())
+    draw = sampler.extra_options["noise_sampler"]
+    for _ in range(3):
+        assert torch.equal(draw(torch.tensor(2.0), torch.tensor(1.0)), expected.next())
+    assert sampler.extra_options["eta"] == 0.5
+    assert sampler.inpaint_options == {"random": True}
+    assert sampler.sampler_function is drawing
+
+
+def test_a_walk_without_noise_of_its_own_stays_without(pack: ModuleType) -> None:
+    nothing = torch.zeros(5, *SHAPE)
+    assert sampled(pack, still, nothing)[0] is nothing
+    with pytest.raises(Unsupported, match="drawing: draws noise at its steps, and a walk that begins in the middle"):
+        sampled(pack, drawing, nothing)
+
+
+def test_samplers_that_cannot_be_told_are_refused_by_name(pack: ModuleType) -> None:
+    def sample_dpmpp_sde(model: Any, x: Any, sigmas: Any, noise_sampler: Any = None) -> None: ...
+
+    with pytest.raises(Unsupported, match="sample_dpmpp_sde: takes noise of overlapping stretches"):
+        sampled(pack, sample_dpmpp_sde)
+    with pytest.raises(Unsupported, match="SimpleNamespace: a sampler of its own kind"):
+        sampled(pack, still, sampler=SimpleNamespace())
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"latent": torch.zeros(4, *SHAPE)}, "latent: 4 for 5 frames of the noise"),
+        ({"latent": torch.full((5, *SHAPE), float("nan"))}, "latent: it holds NaN or inf"),
+        ({"conds": {"negative": [{"cross_attn": torch.zeros(3, 77, 768)}]}}, "negative: 3 conditionings for 5 latents"),
+    ],
+)
+def test_what_does_not_fit_is_one_sentence(pack: ModuleType, options: dict, sentence: str) -> None:
+    with pytest.raises(BadInput, match=sentence):
+        sampled(pack, still, **options)
+
+
+def test_conditionings_of_one_for_all_are_good(pack: ModuleType) -> None:
+    sampled(pack, still, conds={"positive": [{"cross_attn": torch.zeros(1, 77, 768)}, {}]})
+
+
+def test_nested_latents_are_refused_politely(pack: ModuleType) -> None:
+    (noise,), _, _ = travel(pack, schedule())
+    with pytest.raises(Unsupported, match="latent: several nested in one"):
+        noise.generate_noise({"samples": SimpleNamespace(is_nested=True)})
+
+
+def test_empty_latents_are_of_the_recipes_size(pack: ModuleType) -> None:
+    _, latents, _ = travel(pack, schedule(), 3)
+    assert [latent["samples"].shape for latent in latents] == [(3, *SHAPE), (2, *SHAPE)]
+    assert [latent["batch_index"] for latent in latents] == [[0] * 3, [0] * 2]
+
+
+@pytest.mark.parametrize("count", [1, 5])
+def test_a_given_latent_is_cut_as_the_noise_is(pack: ModuleType, count: int) -> None:
+    given = {"samples": torch.arange(count).float().reshape(-1, 1, 1, 1).expand(-1, *SHAPE), "type": "x"}
+    given["noise_mask"] = given["samples"][:, :1]
+    _, latents, _ = travel(pack, schedule(), 3, None, given)
+    firsts = [latent[key][:, 0, 0, 0].tolist() for latent in latents for key in ("samples", "noise_mask")]
+    assert firsts == ([[0, 1, 2]] * 2 + [[3, 4]] * 2 if count == 5 else [[0, 0, 0]] * 2 + [[0, 0]] * 2)
+    assert all(latent["type"] == "x" for latent in latents)
+
+
+def test_latents_of_another_number_are_refused(pack: ModuleType) -> None:
+    with pytest.raises(BadInput, match="latent: 3 for 5 frames; give one for all, or one for each frame"):
+        travel(pack, schedule(), 0, None, {"samples": torch.zeros(3, *SHAPE)})
+
+
+def test_a_recipe_with_pictures_wants_their_latents(pack: ModuleType) -> None:
+    pictured = plan(recipe_of_text('frames = 2\n[[keyframes]]\nimage = "a.png"\n'))
+    with pytest.raises(BadInput, match="image: the recipe sets pictures; connect their latent"):
+        travel(pack, pictured)

@@ -1,0 +1,132 @@
+"""The pack as a whole: how it is loaded, and what its nodes say of themselves."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from tests.fakes.comfyui import PACK, SCHEMA, Slot, comfyui
+from tests.hosts.comfyui.conftest import ROOT, load
+
+FILES = {"recipe", "values", "conditioning", "mix", "noise", "latents", "render", "job", "film"}
+
+
+def nodes(pack: ModuleType) -> list[Any]:
+    extension = asyncio.run(pack.comfy_entrypoint())
+    return asyncio.run(extension.get_node_list())
+
+
+def schemas(pack: ModuleType) -> list[Any]:
+    return [node.define_schema() for node in nodes(pack)]
+
+
+def test_every_node_is_found_by_its_name(pack: ModuleType) -> None:
+    found = [schema.node_id for schema in schemas(pack)]
+    assert len(set(found)) == len(found)
+    assert {
+        "RemixRecipe",
+        "RemixPromptTravel",
+        "RemixNoiseTravel",
+        "RemixConditioningMix",
+        "RemixLatentBlend",
+        "RemixValueTravel",
+        "RemixRender",
+        "RemixFrames",
+        "RemixFilm",
+    } == set(found)
+
+
+def test_every_node_says_what_it_does(pack: ModuleType) -> None:
+    for schema in schemas(pack):
+        assert schema.display_name.startswith("Remix ")
+        assert schema.category.startswith("Remix/")
+        assert schema.description.endswith(".")
+        assert len(schema.search_aliases) >= 2
+
+
+def test_every_input_and_output_has_a_tooltip(pack: ModuleType) -> None:
+    bare = [
+        (schema.node_id, slot.id)
+        for schema in schemas(pack)
+        for top in [*schema.inputs, *schema.outputs]
+        for slot in top.slots()
+        if type(slot).__name__ in ("Input", "Output") and not slot.tooltip.endswith(".")
+    ]
+    assert bare == []
+
+
+def test_no_widget_takes_a_path_an_address_or_a_key(pack: ModuleType) -> None:
+    texts = {
+        (schema.node_id, slot.id)
+        for schema in schemas(pack)
+        for top in schema.inputs
+        for slot in top.slots()
+        if type(slot).__name__ == "Input" and getattr(slot, "kind", "") == "STRING"
+    }
+    assert texts <= {
+        ("RemixRecipe", "recipe"),
+        ("RemixRender", "filename_prefix"),
+        ("RemixValueTravel", "expression"),
+        ("RemixConditioningMix", "numbers"),
+        ("RemixLatentBlend", "numbers"),
+    }
+
+
+def test_loading_leaves_the_path_as_it_is(tmp_path: Path) -> None:
+    before = list(sys.path)
+    with comfyui(tmp_path):
+        nodes(load())
+        assert sys.path == before
+
+
+def test_a_comfyui_without_newer_fields_of_schemas_will_do(tmp_path: Path) -> None:
+    with comfyui(tmp_path, "0.8.0", (*SCHEMA, "is_output_node")):
+        for schema in schemas(load()):
+            assert not hasattr(schema, "search_aliases")
+
+
+@pytest.mark.parametrize("version", ["0.3.64", "0.7.9", "0.7.10rc1"])
+def test_an_older_comfyui_is_refused_in_one_sentence(tmp_path: Path, version: str) -> None:
+    sentence = rf"Remix Toolkit: this is ComfyUI {version}; update it to 0.8 or newer"
+    with comfyui(tmp_path, version), pytest.raises(ImportError, match=f"^{sentence}$"):
+        load()
+
+
+def test_the_core_is_loaded_from_the_clone_where_no_other_is_installed(
+    tmp_path: Path,
+) -> None:
+    installed = {name: sys.modules.pop(name) for name in list(sys.modules) if name.split(".")[0] == "remix"}
+    try:
+        with comfyui(tmp_path):
+            load()
+            assert Path(sys.modules["remix"].__file__ or "") == ROOT / "remix" / "__init__.py"
+            assert sys.modules["remix"] is not installed["remix"]
+    finally:
+        for name in [name for name in sys.modules if name.split(".")[0] == "remix"]:
+            del sys.modules[name]
+        sys.modules.update(installed)
+
+
+def test_another_package_of_that_name_is_told_plainly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    other = ModuleType("remix")
+    other.__file__ = "/site-packages/remix/__init__.py"
+    monkeypatch.setitem(sys.modules, "remix", other)
+    sentence = "another package called 'remix' is loaded already, from '/site-packages/remix/__init__.py'; remove that"
+    with comfyui(tmp_path), pytest.raises(ImportError, match=sentence):
+        load()
+
+
+def test_without_a_host_the_root_does_nothing() -> None:
+    assert "folder_paths" not in sys.modules
+    assert not hasattr(load(), "comfy_entrypoint")
+    del sys.modules[PACK]
+
+
+def test_slots_within_slots_are_seen() -> None:
+    inner = Slot("w")
+    assert list(Slot("x", options=[Slot("key", [inner])]).slots())[-1] is inner

@@ -1,0 +1,146 @@
+"""The real front end of a real ComfyUI, in a headless browser: the nodes appear, and every example workflow runs."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from remix.motion import probe, read_video
+from tests.real.comfyui.host import CHECKPOINT, ROOT, Graph, Host
+
+sync_api = pytest.importorskip("playwright.sync_api", reason="no browser driver: pip install playwright")
+
+BROWSER = os.environ.get("CHROMIUM", shutil.which("chromium") or "")
+QUIET = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",
+)
+READY = "!!(window.app && window.LiteGraph && window.LiteGraph.registered_node_types.RemixFilm)"
+
+WORKFLOWS = sorted((ROOT / "example_workflows").glob("*.json"))
+FRAMES = {"1": 4, "2": 4, "3": 4, "4": 4, "5": 3}
+"""How many frames of each workflow are tried, by the number in its name."""
+
+
+class Browser:
+    """A page with the front end, and what went wrong in it."""
+
+    def __init__(self, page: Any, url: str) -> None:
+        self.page = page
+        self.wrong: list[str] = []
+        page.on("pageerror", lambda error: self.wrong.append(str(error)))
+        page.on("console", self._heard)
+        page.goto(url)
+        page.wait_for_function(READY, timeout=60_000)
+        page.wait_for_load_state("networkidle")
+
+    def _heard(self, message: Any) -> None:
+        # Without any pack the front end says of itself: a graph that it asked for too early; what a new user's
+        # folder lacks; and models on the internet, which it may not look for.
+        own = ("graph accessed before initialization", "huggingface.co")
+        absent = "Failed to load resource" in message.text and "/extensions/" not in message.location.get("url", "")
+        if message.type == "error" and not absent and not any(words in message.text for words in own):
+            self.wrong.append(message.text)
+
+    def prompt_of(self, workflow: Path) -> Graph:
+        """Returns what the front end would queue for a workflow."""
+        self.page.evaluate("data => app.loadGraphData(data)", json.loads(workflow.read_text(encoding="utf-8")))
+        return dict(self.page.evaluate("async () => (await app.graphToPrompt()).output"))
+
+
+@pytest.fixture(scope="module")
+def browser(host: Host) -> Iterator[Browser]:
+    if not BROWSER:
+        pytest.skip("no browser to test with: install chromium, or set CHROMIUM")
+    host.post("/settings/Comfy.TutorialCompleted", True)
+    with sync_api.sync_playwright() as driver:
+        started = driver.chromium.launch(executable_path=BROWSER, headless=True, args=QUIET)
+        yield Browser(started.new_page(), host.url)
+        started.close()
+
+
+def test_the_front_end_knows_every_node_and_complains_of_none(host: Host, browser: Browser) -> None:
+    names = [name for name in host.get("/object_info") if name.startswith("Remix")]
+    assert len(names) >= 8
+    for name in names:
+        titled = browser.page.evaluate(
+            "name => { const node = LiteGraph.createNode(name); app.graph.add(node); return node.title }", name
+        )
+        assert titled.startswith("Remix ")
+        pages = f"/extensions/remix-toolkit/docs/{name}.md"
+        assert browser.page.evaluate("path => fetch(path).then(answer => answer.text())", pages).startswith("# Remix ")
+    assert browser.wrong == []
+
+
+def test_names_are_translated(host: Host, browser: Browser) -> None:
+    texts = host.get("/i18n")
+    assert texts["de"]["nodeDefs"]["RemixFilm"]["inputs"]["ping_pong"]["name"] == "hin und her"
+    assert texts["en"]["nodeDefs"]["RemixFilm"]["display_name"] == "Remix Film"
+    host.post("/settings/Comfy.Locale", "fr")
+    page = browser.page.context.browser.new_page()
+    try:
+        french = Browser(page, host.url)
+        added = "const node = LiteGraph.createNode('RemixFilm'); app.graph.add(node)"
+        labels = french.page.evaluate(f"() => {{ {added}; return node.widgets.map(widget => widget.label) }}")
+        assert labels == ["images/s", "aller-retour", "répétitions"]
+    finally:
+        page.close()
+        host.post("/settings/Comfy.Locale", "en")
+
+
+def test_the_template_browser_finds_the_workflows_and_their_pictures(host: Host, browser: Browser) -> None:
+    names = host.get("/workflow_templates")["remix-toolkit"]
+    assert sorted(names) == [path.stem for path in WORKFLOWS]
+    assert len(names) == 5
+    for name in names:
+        kind = browser.page.evaluate(
+            "path => fetch(path).then(answer => answer.headers.get('content-type'))",
+            f"/api/workflow_templates/remix-toolkit/{name}.jpg",
+        )
+        assert kind == "image/jpeg"
+
+
+def small(prompt: Graph, frames: int) -> Graph:
+    """The same prompt with few small frames, and the checkpoint that is there."""
+    for node in prompt.values():
+        inputs, kind = node["inputs"], node["class_type"]
+        if kind == "CheckpointLoaderSimple":
+            inputs["ckpt_name"] = CHECKPOINT
+        elif kind == "RemixRecipe":
+            inputs.update(frames=frames, width=64, height=64)
+        elif kind == "EmptyLatentImage" and not isinstance(inputs["width"], list):
+            inputs.update(width=64, height=64)
+        for name in ("weights.frames", "steps"):
+            if name in inputs and not isinstance(inputs[name], list):
+                inputs[name] = frames
+    return prompt
+
+
+@pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda path: path.stem)
+def test_an_example_workflow_makes_its_film(host: Host, browser: Browser, workflow: Path) -> None:
+    prompt = small(browser.prompt_of(workflow), FRAMES[workflow.stem[0]])
+    assert browser.wrong == []
+    outputs = host.run(prompt)
+    (saver,) = (number for number, node in prompt.items() if node["class_type"] == "SaveVideo")
+    (saved,) = outputs[saver]["images"]
+    film = host.output / saved["subfolder"] / saved["filename"]
+    made = next(node["inputs"] for node in prompt.values() if node["class_type"] == "RemixFilm")
+    count = FRAMES[workflow.stem[0]]
+    cycle = 2 * count - 2 if made["ping_pong"] else count
+    found = probe(film)
+    assert (found.frames, found.width, found.height, found.fps) == (cycle * made["repeat"], 64, 64, 12)
+    pictures = list(read_video(film))
+    assert all(picture.std() > 1 for picture in pictures)
+    assert abs(pictures[0].astype(int) - pictures[count // 2].astype(int)).mean() > 1

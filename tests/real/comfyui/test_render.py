@@ -1,0 +1,264 @@
+"""On a real ComfyUI: Remix Render gives the frames of wired parts, and loses none to a kill or an interrupt."""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import websocket
+
+from remix.motion import load_picture, save_picture
+from tests.real.comfyui.graphs import Builder
+from tests.real.comfyui.host import Failed, Host
+
+_names = count()
+
+
+def text(frames: int = 6, *, cfg: float = 7, sampler: str = "euler", steps: int = 3, size: int = 64) -> str:
+    return f"""
+frames = {frames}
+size = [{size}, {size}]
+steps = {steps}
+sampler = "{sampler}"
+[[keyframes]]
+prompt = "a red apple"
+negative = "grey"
+seed = 5
+cfg = 7
+[[keyframes]]
+prompt = "the sea"
+seed = 6
+cfg = {cfg}
+"""
+
+
+def name(what: str) -> str:
+    return f"{what}{next(_names)}/job"
+
+
+def rendering(recipe: str, prefix: str, batch_size: int = 2) -> Builder:
+    """A prompt that renders a recipe, and loads its frames; nodes 3 and 4."""
+    builder = Builder()
+    model, clip, vae = builder.checkpoint()
+    schedule = builder.recipe(recipe)
+    wires = {"model": model, "clip": clip, "vae": vae, "schedule": schedule}
+    builder.add("RemixRender", **wires, filename_prefix=prefix, batch_size=batch_size)
+    return builder
+
+
+def folder(host: Host, prefix: str) -> Path:
+    """The one job folder of a prefix."""
+    (found,) = (host.output / prefix).parent.iterdir()
+    return found
+
+
+def pictures(job: Path) -> np.ndarray:
+    return np.stack([load_picture(path) for path in sorted((job / "frames").iterdir())])
+
+
+def rendered(host: Host, recipe: str, batch_size: int = 2) -> np.ndarray:
+    prefix = name("whole")
+    host.run(rendering(recipe, prefix, batch_size).graph)
+    return pictures(folder(host, prefix))
+
+
+def of_parts(host: Host, recipe: str, batch_size: int, **settings: Any) -> np.ndarray:
+    builder = Builder()
+    model, clip, vae = builder.checkpoint()
+    schedule = builder.recipe(recipe)
+    prompts = builder.add(
+        "RemixPromptTravel", 2, clip=clip, schedule=schedule, batch_size=batch_size, how="recipe", lengths="recipe"
+    )
+    _, latent, told = builder.add("RemixNoiseTravel", 3, schedule=schedule, model=model, batch_size=batch_size)
+    images = builder.add("VAEDecode", samples=builder.sampled(told, *prompts, latent, **settings), vae=vae)[0]
+    prefix = name("parts")
+    builder.add("SaveImage", images=images, filename_prefix=prefix)
+    host.run(builder.graph)
+    return np.stack([load_picture(path) for path in sorted((host.output / prefix).parent.iterdir())])
+
+
+@pytest.mark.parametrize("sampler", ["euler", "dpmpp_2m", "euler_ancestral", "dpmpp_2m_sde"])
+def test_rendered_frames_are_those_of_wired_parts(host: Host, sampler: str) -> None:
+    recipe = text(5, sampler=sampler)
+    found = rendered(host, recipe, batch_size=2)
+    assert found.shape == (5, 64, 64, 3)
+    assert found.std() > 1
+    assert np.array_equal(found, of_parts(host, recipe, 2, sampler_name=sampler))
+
+
+def test_a_cfg_that_travels_is_each_frames_own(host: Host) -> None:
+    found = rendered(host, text(3, cfg=3), batch_size=3)
+    for frame, cfg in enumerate((7, 5, 3)):
+        alone = of_parts(host, text(3, cfg=3), 1, cfg=cfg)
+        assert np.array_equal(found[frame], alone[frame])
+
+
+def test_a_killed_render_goes_on_where_it_stopped(host: Host) -> None:
+    recipe, prefix = text(8, steps=16), name("killed")
+    graph = rendering(recipe, prefix).graph
+    host.queue(graph)
+    _until(lambda: len(_frames(host, prefix)) >= 2)
+    host.stop()
+    before = {path.name: path.stat().st_mtime_ns for path in _frames(host, prefix)}
+    assert 2 <= len(before) < 8
+    host.start()
+    host.run(graph)
+    after = {path.name: path.stat().st_mtime_ns for path in _frames(host, prefix)}
+    assert len(after) == 8
+    assert before.items() <= after.items()
+    assert np.array_equal(pictures(folder(host, prefix)), rendered(host, recipe))
+
+
+def test_an_interrupt_takes_effect_at_once_and_loses_nothing(host: Host) -> None:
+    recipe, prefix = text(8, steps=16), name("stopped")
+    graph = rendering(recipe, prefix).graph
+    prompt = host.queue(graph)
+    _until(lambda: len(_frames(host, prefix)) >= 2)
+    asked = time.monotonic()
+    host.post("/interrupt", {})
+    with pytest.raises(Failed, match="execution_interrupted"):
+        host.wait(prompt)
+    assert time.monotonic() - asked < 1
+    before = {path.name: path.stat().st_mtime_ns for path in _frames(host, prefix)}
+    assert 2 <= len(before) < 8
+    # Another batch size finds the same job: that is what is changed when memory ran out.
+    host.run(rendering(recipe, prefix, batch_size=1).graph)
+    after = {path.name: path.stat().st_mtime_ns for path in _frames(host, prefix)}
+    assert before.items() <= after.items()
+    assert len(after) == 8
+
+
+def test_a_long_film_without_previews_is_interrupted_as_soon(host: Host) -> None:
+    """A step is then so small a share of the bar that the host is not told of it, nor of what the user has asked."""
+    recipe, prefix = text(2000, steps=16), name("long")
+    prompt = host.queue(rendering(recipe, prefix).graph, preview_method="none")
+    _until(lambda: len(_frames(host, prefix)) >= 2)
+    asked = time.monotonic()
+    host.post("/interrupt", {})
+    with pytest.raises(Failed, match="execution_interrupted"):
+        host.wait(prompt)
+    assert time.monotonic() - asked < 1
+
+
+def test_another_model_or_recipe_is_another_job(host: Host) -> None:
+    prefix = name("other")
+    host.run(rendering(text(2), prefix).graph)
+    host.run(rendering(text(2, steps=2), prefix).graph)
+    changed = rendering(text(2), prefix)
+    skipped = changed.add("CLIPSetLastLayer", clip=["1", 1], stop_at_clip_layer=-2)[0]
+    changed.graph["3"]["inputs"]["clip"] = skipped
+    host.run(changed.graph)
+    assert len(list((host.output / prefix).parent.iterdir())) == 3
+
+
+def test_the_sheet_is_shown_and_frames_are_loaded(host: Host) -> None:
+    prefix = name("shown")
+    builder = rendering(text(4), prefix)
+    some = builder.add("RemixFrames", job=["3", 0], first=1, count=2)[0]
+    builder.add("SaveImage", images=some, filename_prefix=f"{prefix}_some")
+    outputs = host.run(builder.graph)
+    (sheet,) = outputs["3"]["images"]
+    assert (host.output / sheet["subfolder"] / sheet["filename"]).name == "sheet.png"
+    assert (host.output / sheet["subfolder"] / sheet["filename"]).is_file()
+    job = host.output / sheet["subfolder"]
+    saved = [load_picture(host.output / one["subfolder"] / one["filename"]) for one in outputs["5"]["images"]]
+    assert np.array_equal(np.stack(saved), pictures(job)[1:3])
+
+
+@pytest.mark.parametrize("prefix", ["../x", "/etc/x", "C:\\x", "a/../../x", "", "a/b/.."])
+def test_a_prefix_that_leads_out_is_refused(host: Host, prefix: str) -> None:
+    with pytest.raises(Failed, match=r"filename_prefix: .* is not a name below the output folder"):
+        host.run(rendering(text(2), prefix).graph)
+
+
+def test_a_link_out_of_the_output_folder_is_refused(host: Host, tmp_path: Path) -> None:
+    (host.output / "link").symlink_to(tmp_path)
+    with pytest.raises(Failed, match="a link leads out"):
+        host.run(rendering(text(2), "link/x").graph)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_schedule_from_the_network_is_refused(host: Host) -> None:
+    graph = rendering(text(2), name("fake")).graph
+    graph["3"]["inputs"]["schedule"] = "/etc/passwd"
+    with pytest.raises(Failed, match="schedule: str is not a schedule; connect Remix Recipe"):
+        host.run(graph)
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ('[model]\nloras = [{name = "grain"}]\n[[keyframes]]', "loras: they are not loaded here"),
+        ('[[keyframes]]\nimage = "nothing.png"', "'nothing.png' is not a file"),
+    ],
+)
+def test_what_cannot_be_rendered_is_told_before_sampling(host: Host, change: str, sentence: str) -> None:
+    with pytest.raises(Failed, match=sentence):
+        host.run(rendering(text(4).replace("[[keyframes]]", change, 1), name("refused")).graph)
+
+
+def _frames(host: Host, prefix: str) -> list[Path]:
+    return list((host.output / prefix).parent.glob("*/frames/*.png"))
+
+
+def _until(condition: Any) -> None:
+    end = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def test_init_pictures_are_those_of_wired_parts(host: Host) -> None:
+    for picture, value in (("dark", 40), ("light", 200)):
+        save_picture(host.base / "input" / f"{picture}.png", np.full((64, 64, 3), value, dtype=np.uint8))
+    recipe = text(2, cfg=7, steps=4).replace('prompt = "a red apple"', 'prompt = "a red apple"\nimage = "dark.png"')
+    recipe = recipe.replace('prompt = "the sea"', 'prompt = "the sea"\nimage = "light.png"\ndenoise = 0.5')
+    recipe = recipe.replace('image = "dark.png"', 'image = "dark.png"\ndenoise = 0.5')
+    found = rendered(host, recipe)
+    builder = Builder()
+    model, clip, vae = builder.checkpoint()
+    schedule = builder.recipe(recipe)
+    loaded = [builder.add("LoadImage", image=f"{picture}.png")[0] for picture in ("dark", "light")]
+    both = builder.add("ImageBatch", image1=loaded[0], image2=loaded[1])[0]
+    latent = builder.add("VAEEncode", pixels=both, vae=vae)[0]
+    widgets = {"batch_size": 2, "how": "recipe", "lengths": "recipe"}
+    prompts = builder.add("RemixPromptTravel", 2, clip=clip, schedule=schedule, **widgets)
+    _, start, told = builder.add("RemixNoiseTravel", 3, schedule=schedule, model=model, latent=latent, batch_size=2)
+    sampled = builder.sampled(told, *prompts, start, steps=4, denoise=0.5)
+    images = builder.add("VAEDecode", samples=sampled, vae=vae)[0]
+    prefix = name("pictures")
+    builder.add("SaveImage", images=images, filename_prefix=prefix)
+    host.run(builder.graph)
+    parts = np.stack([load_picture(path) for path in sorted((host.output / prefix).parent.iterdir())])
+    assert np.abs(found.astype(int) - parts).max() <= 1  # an encoder's batch of two rounds otherwise than two of one
+    assert found[0].mean() < found[1].mean()
+
+
+def test_progress_and_previews_are_told_as_it_goes(host: Host) -> None:
+    client = str(uuid.uuid4())
+    socket = websocket.create_connection(f"{host.websocket}?clientId={client}", timeout=60)
+    host.queue(rendering(text(4, steps=5), name("watched")).graph, client)
+    bars: list[tuple[int, int]] = []
+    previews = 0
+    while True:
+        message = socket.recv()
+        if isinstance(message, bytes):
+            previews += int.from_bytes(message[:4], "big") in (1, 4)
+            continue
+        told = json.loads(message)
+        if told["type"] == "progress" and told["data"]["node"] == "3":
+            bars.append((told["data"]["value"], told["data"]["max"]))
+        if told["type"] == "executing" and told["data"]["node"] is None:
+            break
+    socket.close()
+    values = [value for value, _ in bars]
+    assert values == sorted(values)
+    assert {most for _, most in bars} == {20}
+    assert {2, 10, 12, 20} <= set(values)
+    assert previews >= 8
