@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from remix.errors import BlankFrame, Unsupported
+from remix.job import Event
 from remix.mix import noise_of_mixes
 from remix.plan import Schedule, plan
 from remix.plan.text import recipe_of_text
@@ -252,3 +253,23 @@ def test_a_recipe_is_checked_before_anything_runs(pack: ModuleType) -> None:
     assert node.validate_inputs(None) is True
     assert node.validate_inputs("frames = 3\n[[keyframes]]\nat = 7\n").startswith("line 3:1: keyframes[0].at: ")
     assert node.validate_inputs(room(pack, "recipe").EXAMPLE) is True
+
+
+def test_the_bar_does_not_go_back_and_every_step_asks_for_an_interrupt(
+    pack: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown: list[tuple[int, int]] = []
+    asked: list[int] = []
+    bar = SimpleNamespace(update_absolute=lambda at, total, preview=None: shown.append((at, total)))
+    monkeypatch.setattr(sys.modules["comfy.utils"], "ProgressBar", lambda total: bar)
+    management = sys.modules["comfy.model_management"]
+    monkeypatch.setattr(management, "throw_exception_if_processing_interrupted", lambda: asked.append(1))
+    model = SimpleNamespace(load_device="cpu", model=SimpleNamespace(latent_format=None))
+    progress = room(pack, "render").Progress(model, 10)
+    progress.listen(Event("frames", 2, 6))
+    for step in (1, 2):
+        progress.step(2, step, 2, None)
+    progress.listen(Event("frames", 3, 6))
+    progress.listen(Event("frames", 4, 6))
+    assert shown == [(20, 60), (30, 60), (40, 60), (40, 60), (40, 60)]
+    assert len(asked) == 5

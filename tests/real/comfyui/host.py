@@ -126,9 +126,10 @@ class Host:
     def websocket(self) -> str:
         return f"ws://127.0.0.1:{self._port}/ws"
 
-    def queue(self, graph: Graph, client: str = "test") -> str:
+    def queue(self, graph: Graph, client: str = "test", **extra: Any) -> str:
         """Returns the number of a prompt that now waits or runs; `Failed` where it is refused."""
-        answer = self.post("/prompt", {"prompt": graph, "client_id": client, "prompt_id": str(uuid.uuid4())})
+        about = {"prompt": graph, "client_id": client, "prompt_id": str(uuid.uuid4())}
+        answer = self.post("/prompt", {**about, "extra_data": extra})
         told = answer.json()
         for node, errors in (told.get("node_errors") or {}).items():
             raise Failed(node, errors["errors"][0]["details"] or errors["errors"][0]["message"])

@@ -134,6 +134,18 @@ def test_an_interrupt_takes_effect_at_once_and_loses_nothing(host: Host) -> None
     assert len(after) == 8
 
 
+def test_a_long_film_without_previews_is_interrupted_as_soon(host: Host) -> None:
+    """A step is then so small a share of the bar that the host is not told of it, nor of what the user has asked."""
+    recipe, prefix = text(2000, steps=16), name("long")
+    prompt = host.queue(rendering(recipe, prefix).graph, preview_method="none")
+    _until(lambda: len(_frames(host, prefix)) >= 2)
+    asked = time.monotonic()
+    host.post("/interrupt", {})
+    with pytest.raises(Failed, match="execution_interrupted"):
+        host.wait(prompt)
+    assert time.monotonic() - asked < 1
+
+
 def test_another_model_or_recipe_is_another_job(host: Host) -> None:
     prefix = name("other")
     host.run(rendering(text(2), prefix).graph)
