@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import comfy.model_management
 import comfy.utils
 import folder_paths
 import latent_preview
@@ -97,6 +98,8 @@ class Progress:
     def _show(self, at: int, preview: Any = None) -> None:
         # Frames that were sampled together are stored one by one: the bar waits for them, and does not go back.
         self._at = max(self._at, at)
+        # The bar looks too, but not at every call: it is slow to tell small steps.
+        comfy.model_management.throw_exception_if_processing_interrupted()
         self._bar.update_absolute(self._at, self._total * self._steps, preview)
 
 

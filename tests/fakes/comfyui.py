@@ -160,6 +160,9 @@ def modules(base: Path, version: str, schema: tuple[str, ...]) -> dict[str, Modu
     )
     wrappers = _module("comfy.patcher_extension", WrappersMP=SimpleNamespace(OUTER_SAMPLE="outer_sample"))
     parts = {"samplers": samplers, "patcher_extension": wrappers, "sample": _module("comfy.sample")}
+    parts["model_management"] = _module(
+        "comfy.model_management", throw_exception_if_processing_interrupted=lambda: None
+    )
     parts["utils"] = _module("comfy.utils", ProgressBar=object)
     folders = _module(
         "folder_paths",
