@@ -10,6 +10,7 @@ from remix.client.local.devices import Place
 from remix.client.local.single_file import SingleFile, is_vae, read_vae
 from remix.client.playground import WEIGHTS
 from remix.errors import EngineError, Unsupported
+from remix.job.ends import take_ends
 from remix.plan import Model
 from remix.plan.read import read_json
 
@@ -155,19 +156,10 @@ def fingerprint(path: Path) -> str:
     for file in files:
         if file.suffix not in {".json", ".txt", ".safetensors"} or not file.is_file():
             continue
-        size = file.stat().st_size
         # A folder may be moved and a file renamed: what is in them counts.
-        digest.update(f"{file.relative_to(path).as_posix()}\0{size}\0".encode())
-        with file.open("rb") as stream:
-            digest.update(stream.read(_END))
-            if size > _END:
-                stream.seek(max(size - _END, _END))
-                digest.update(stream.read(_END))
+        digest.update(f"{file.relative_to(path).as_posix()}\0".encode())
+        take_ends(digest, file)
     return digest.hexdigest()[:16]
-
-
-_END = 4 << 20
-"""How much of each end of a file is hashed: hashing gigabytes would delay the first frame by seconds."""
 
 
 def _json(path: Path) -> dict[str, Any]:
