@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import time
 import uuid
+from collections.abc import Callable
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 import websocket
+from safetensors.torch import save_file
 
 from remix.motion import load_picture, save_picture
 from tests.real.comfyui.graphs import Builder
@@ -68,7 +71,14 @@ def rendered(host: Host, recipe: str, batch_size: int = 2) -> np.ndarray:
     return pictures(folder(host, prefix))
 
 
-def of_parts(host: Host, recipe: str, batch_size: int, **settings: Any) -> np.ndarray:
+def of_parts(
+    host: Host,
+    recipe: str,
+    batch_size: int,
+    *,
+    dressed: Callable[[Builder], Builder] = lambda builder: builder,
+    **settings: Any,
+) -> np.ndarray:
     builder = Builder()
     model, clip, vae = builder.checkpoint()
     schedule = builder.recipe(recipe)
@@ -79,7 +89,7 @@ def of_parts(host: Host, recipe: str, batch_size: int, **settings: Any) -> np.nd
     images = builder.add("VAEDecode", samples=builder.sampled(told, *prompts, latent, **settings), vae=vae)[0]
     prefix = name("parts")
     builder.add("SaveImage", images=images, filename_prefix=prefix)
-    host.run(builder.graph)
+    host.run(dressed(builder).graph)
     return np.stack([load_picture(path) for path in sorted((host.output / prefix).parent.iterdir())])
 
 
@@ -262,3 +272,36 @@ def test_progress_and_previews_are_told_as_it_goes(host: Host) -> None:
     assert {most for _, most in bars} == {20}
     assert {2, 10, 12, 20} <= set(values)
     assert previews >= 8
+
+
+def test_a_lora_in_front_changes_frames_as_it_does_in_wired_parts(host: Host) -> None:
+    layer = "lora_unet_down_blocks_0_attentions_0_transformer_blocks_0_attn2_to_out_0"
+    noise = torch.Generator().manual_seed(1)
+    lora = {f"{layer}.alpha": torch.tensor(4.0)}
+    for part, shape in (("lora_up", (320, 4)), ("lora_down", (4, 320))):
+        lora[f"{layer}.{part}.weight"] = torch.randn(shape, generator=noise)
+    folder_of_loras = host.base / "models" / "loras"
+    folder_of_loras.mkdir(exist_ok=True)
+    save_file(lora, folder_of_loras / "grain.safetensors")
+
+    def with_lora(builder: Builder) -> Builder:
+        changed = builder.add(
+            "LoraLoader",
+            2,
+            model=["1", 0],
+            clip=["1", 1],
+            lora_name="grain.safetensors",
+            strength_model=1.0,
+            strength_clip=1.0,
+        )
+        for node in builder.graph.values():
+            for name, link in node["inputs"].items():
+                if link in (["1", 0], ["1", 1]) and node["class_type"] != "LoraLoader":
+                    node["inputs"][name] = changed[link[1]]
+        return builder
+
+    prefix = name("lora")
+    host.run(with_lora(rendering(text(2), prefix)).graph)
+    found = pictures(folder(host, prefix))
+    assert np.array_equal(found, of_parts(host, text(2), 2, dressed=with_lora))
+    assert not np.array_equal(found, rendered(host, text(2)))
