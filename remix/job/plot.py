@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from typing import Any
 
@@ -59,7 +60,7 @@ def draw_table(schedule: Schedule) -> np.ndarray:
     """
     names, rows, font = columns_of(schedule), chosen_rows(schedule), ImageFont.load_default()
     keyframes = set(schedule.recipe.positions())
-    lines = [names, *([_latin(cell) for cell in row_of(schedule, index)] for index in rows)]
+    lines = [names, *([_latin(cell[:WIDTH]) for cell in row_of(schedule, index)] for index in rows)]
     picture = Image.new("RGB", (WIDTH, 2 * MARGIN + LEGEND * len(lines)), PAPER)
     pen = ImageDraw.Draw(picture)
     edges = _edges([max(font.getlength(cell) for cell in column) for column in zip(*lines, strict=True)])
@@ -88,10 +89,8 @@ def _cut(text: str, room: float, font: Any) -> str:
     """`text` where it fits into so many pixels, else its beginning."""
     if font.getlength(text) <= room:
         return text
-    kept = len(text)
-    while kept and font.getlength(text[:kept] + "...") > room:
-        kept -= 1
-    return text[:kept] + "..."
+    kept = bisect_right(range(len(text)), room, key=lambda count: font.getlength(text[:count] + "...")) - 1
+    return text[: max(kept, 0)] + "..."
 
 
 def _travels(schedule: Schedule, name: str) -> bool:
