@@ -16,7 +16,17 @@ from remix.mix.families import needs_empty
 from remix.mix.wires import mix_conditionings
 from remix.plan import Schedule
 
-from .inputs import MIX, batch_input, how_input, lengths_input, schedule_input, schedule_of, schema, unlike
+from .inputs import (
+    MIX,
+    batch_input,
+    how_input,
+    lengths_input,
+    refuse_unwired,
+    schedule_input,
+    schedule_of,
+    schema,
+    unlike,
+)
 
 Entries = list[list[Any]]
 """A CONDITIONING."""
@@ -63,6 +73,7 @@ class RemixPromptTravel(io.ComfyNode):
         cls, clip: Any, schedule: Any, batch_size: int = 0, how: str = "recipe", lengths: str = "recipe"
     ) -> io.NodeOutput:
         schedule = schedule_of(schedule)
+        refuse_unwired(schedule)
         travel = PromptTravel(schedule, encoder(clip), how=unlike(how), lengths=unlike(lengths))
         every = range(len(schedule))
         return io.NodeOutput(*(travel.conditionings(field, every, batch_size) for field in ("prompt", "negative")))

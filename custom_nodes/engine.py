@@ -16,7 +16,7 @@ from remix.motion.floats import to_bytes, to_floats
 from remix.plan import Frame, Schedule
 
 from .conditioning import PromptTravel, encoder
-from .inputs import batches
+from .inputs import NO_LORAS, batches, refuse_unwired
 from .noise import with_noise
 
 OnStep = Callable[[int, int, int, Any], None]
@@ -50,12 +50,9 @@ class ComfyEngine:
         ):
             if getattr(recipe, field) not in known:
                 raise Unsupported(f"{field}: this ComfyUI does not have {getattr(recipe, field)!r}; use another one")
-        if recipe.model.loras or any(getattr(frame, "loras", ()) for frame in schedule):
-            raise Unsupported(
-                "loras: they are not loaded here; connect a LoRA loader, and leave them out of the recipe"
-            )
-        if any(getattr(frame, "mask", None) is not None for frame in schedule):
-            raise Unsupported("mask: Remix Render has none; use Set Latent Noise Mask with Remix Noise Travel")
+        if recipe.model.loras:
+            raise Unsupported(NO_LORAS)
+        refuse_unwired(schedule)
         if self._format.latent_dimensions != 2:
             raise Unsupported(
                 f"model: {type(self._model.model).__name__} makes whole films at once, whose frames cannot have "

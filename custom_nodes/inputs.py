@@ -8,7 +8,7 @@ from typing import Any
 
 from comfy_api.latest import io
 
-from remix.errors import BadInput
+from remix.errors import BadInput, Unsupported
 from remix.mix import POLICIES
 from remix.plan import Schedule
 
@@ -86,6 +86,19 @@ def schedule_of(value: Any) -> Schedule:
     if not isinstance(value, Schedule):
         raise BadInput(f"schedule: {type(value).__name__} is not a schedule; connect Remix Recipe")
     return value
+
+
+NO_LORAS = "loras: they are not loaded here; connect a LoRA loader, and leave them out of the recipe"
+
+
+def refuse_unwired(schedule: Schedule) -> None:
+    """Raises Unsupported for what keyframes may set and the wires of a workflow decide."""
+    if any(frame.loras for frame in schedule):
+        raise Unsupported(NO_LORAS)
+    if any(frame.mask is not None for frame in schedule):
+        raise Unsupported(
+            "mask: it is not read here; use Set Latent Noise Mask with Remix Noise Travel, and leave it out of the recipe"
+        )
 
 
 def rendered_of(value: Any) -> Rendered:

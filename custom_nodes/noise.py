@@ -15,7 +15,7 @@ from remix.errors import BadInput, Unsupported
 from remix.mix import StepNoise, noise_of_mixes
 from remix.plan import Mix, Schedule
 
-from .inputs import MIX, batch_input, batches, schedule_input, schedule_of, schema
+from .inputs import MIX, batch_input, batches, refuse_unwired, schedule_input, schedule_of, schema
 
 OVERLAPPING = ("sample_dpmpp_sde", "sample_dpmpp_sde_gpu")
 """Samplers that ask for noise of overlapping stretches of one step, which independent draws cannot give."""
@@ -65,6 +65,7 @@ class RemixNoiseTravel(io.ComfyNode):
         cls, schedule: Any, batch_size: int = 0, model: Any = None, latent: dict[str, Any] | None = None
     ) -> io.NodeOutput:
         schedule = schedule_of(schedule)
+        refuse_unwired(schedule)
         if latent is None and any(frame.image is not None for frame in schedule):
             raise BadInput('image: the recipe sets pictures; connect their latent, or use "Remix Render"')
         parts = batches(schedule, batch_size)

@@ -10,12 +10,12 @@ import torch
 from torch import Tensor
 
 from remix.client.local.models import LoadedModel
-from remix.client.local.pictures import Kept, changing, table, to_tensor
+from remix.client.local.pictures import Kept, changing, to_tensor
 from remix.client.local.sampling import SAMPLERS, sigmas_for
 from remix.client.local.travelling import Strengths
 from remix.errors import BlankFrame, MixError
 from remix.job.render import Event, Listener, Picture
-from remix.mix import LAYOUTS, Conditioning, StepNoise, mix_conditioning, mix_latents
+from remix.mix import LAYOUTS, Conditioning, StepNoise, mix_conditioning, mix_latents, weights_of
 from remix.mix.conditioning import same
 from remix.mix.layouts import MASK, TOKEN_AXES
 from remix.mix.lengths import aligned
@@ -79,7 +79,7 @@ def _clean_start(
     latents = torch.zeros(len(frames), *shape)
     rows = [row for row, frame in enumerate(frames) if frame.image is not None]
     if rows:
-        names, weights = table([frame.image.items for frame in frames if frame.image is not None])
+        names, weights = weights_of([frame.image for frame in frames if frame.image is not None])
         latents[rows] = mix_latents([model.to_latents(to_tensor(inputs[name])) for name in names], weights)
     return latents
 
@@ -214,7 +214,7 @@ def _conditioning(
 ) -> Conditioning:
     """The conditioning of each mix of prompts, each of these encoded once for all frames of the same strengths."""
     rows = zip(mixes, own, strict=True)
-    sources, weights = table([[((prompt, ours), weight) for prompt, weight in mix.items] for mix, ours in rows])
+    sources, weights = weights_of([[((prompt, ours), weight) for prompt, weight in mix.items] for mix, ours in rows])
     recipe = schedule.recipe
     encoded = [encode(*source) for source in sources]
     for (prompt, _), conditioning in zip(sources, encoded, strict=True):

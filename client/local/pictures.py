@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
 
 import torch
 from torch import Tensor
 
 from remix.client.local.sampling import Denoiser, Levels
 from remix.job import Picture
-from remix.mix import masked, mix
+from remix.mix import masked, mix, weights_of
 from remix.mix.masks import resized_mask
 from remix.plan import Frame
-
-V = TypeVar("V")
 
 LUMA = (299, 587, 114)
 """Thousandths of red, green and blue in grey (BT.601), as Pillow and so AUTOMATIC1111 weigh them."""
@@ -26,19 +23,6 @@ def to_tensor(picture: Picture) -> Tensor:
     return torch.from_numpy(picture.copy()).permute(2, 0, 1)[None].float() / 255
 
 
-def table(rows: Sequence[Sequence[tuple[V, float]]]) -> tuple[list[V], Tensor]:
-    """Returns the distinct values of these rows of (value, weight), and the weights, float64 [rows, values].
-
-    The values are in an order of their own: sums must not depend on which frames are rendered together.
-    """
-    values = sorted({value for row in rows for value, _ in row}, key=repr)
-    weights = torch.zeros(len(rows), len(values), dtype=torch.float64)
-    for place, row in zip(weights, rows, strict=True):
-        for value, weight in row:
-            place[values.index(value)] = weight
-    return values, weights
-
-
 def changing(frames: Sequence[Frame], inputs: Mapping[str, Picture], latents: torch.Size) -> Tensor | None:
     """Returns how much of each place of `latents` [B, c, h, w] is drawn anew: [B, 1, h, w], 0 to 1; None for all.
 
@@ -46,7 +30,7 @@ def changing(frames: Sequence[Frame], inputs: Mapping[str, Picture], latents: to
     """
     if frames[0].mask is None:  # a keyframe that sets one sets it for the whole film
         return None
-    names, weights = table([frame.mask.items for frame in frames if frame.mask is not None])
+    names, weights = weights_of([frame.mask for frame in frames])
     return mix([resized_mask(_grey(inputs[name]), latents) for name in names], weights).clamp(0, 1)
 
 

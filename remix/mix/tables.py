@@ -15,13 +15,14 @@ def weights_of(mixes: Iterable[Any], values: Sequence[Any] | None = None) -> tup
     """The values of these mixes, and the weight of each value in each mix: float64 [mixes, values].
 
     A mix is a sequence of (value, weight), or an object with such pairs in `.items`. The values are the distinct
-    ones in order of first appearance, or `values` where they are given: MixError for one that is not among them.
+    ones in an order of their own, so that sums do not depend on which frames are mixed together; or `values` where
+    they are given: MixError for one that is not among them.
 
     >>> weights_of([[("a", 1.0)], [("b", 0.75), ("a", 0.25)]])[1].tolist()
     [[1.0, 0.0], [0.25, 0.75]]
     """
     rows = [list(getattr(mix, "items", mix)) for mix in mixes]
-    known = list(dict.fromkeys(value for row in rows for value, _ in row) if values is None else values)
+    known = sorted({value for row in rows for value, _ in row}, key=repr) if values is None else list(values)
     column = {value: at for at, value in enumerate(known)}
     table = torch.zeros(len(rows), len(known), dtype=torch.float64)
     for at, row in enumerate(rows):

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from remix.errors import BadInput
+from remix.errors import BadInput, Unsupported
 from remix.mix import Conditioning, mix_conditioning, weights_of
 from remix.plan import Schedule, plan
 from remix.plan.text import recipe_of_text
@@ -132,3 +132,10 @@ def test_a_checkpoint_without_an_encoder_is_told(pack: ModuleType) -> None:
 def test_what_is_no_schedule_is_refused(pack: ModuleType) -> None:
     with pytest.raises(BadInput, match="schedule: str is not a schedule; connect Remix Recipe"):
         travel(pack, Clip(), "frames = 4")
+
+
+@pytest.mark.parametrize("set_by_wires", ["loras = {ink = 0.5}", 'image = "a.png"\nmask = "m.png"'])
+def test_what_keyframes_set_and_wires_decide_is_refused(pack: ModuleType, set_by_wires: str) -> None:
+    asked = plan(recipe_of_text(f"frames = 2\n[[keyframes]]\n{set_by_wires}\n"))
+    with pytest.raises(Unsupported, match="leave (them|it) out of the recipe"):
+        travel(pack, Clip(), asked)
