@@ -97,7 +97,7 @@ def refuse_unwired(schedule: Schedule) -> None:
         raise Unsupported(NO_LORAS)
     if any(frame.mask is not None for frame in schedule):
         raise Unsupported(
-            "mask: it is not read here; use Set Latent Noise Mask with Remix Noise Travel, and leave it out of the recipe"
+            "mask: it is not read here; use Set Latent Noise Mask, and leave it out of the recipe"
         )
 
 

@@ -137,5 +137,5 @@ def test_what_is_no_schedule_is_refused(pack: ModuleType) -> None:
 @pytest.mark.parametrize("set_by_wires", ["loras = {ink = 0.5}", 'image = "a.png"\nmask = "m.png"'])
 def test_what_keyframes_set_and_wires_decide_is_refused(pack: ModuleType, set_by_wires: str) -> None:
     asked = plan(recipe_of_text(f"frames = 2\n[[keyframes]]\n{set_by_wires}\n"))
-    with pytest.raises(Unsupported, match="leave (them|it) out of the recipe"):
+    with pytest.raises(Unsupported, match=r"leave (them|it) out of the recipe"):
         travel(pack, Clip(), asked)
