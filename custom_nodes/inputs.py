@@ -96,9 +96,7 @@ def refuse_unwired(schedule: Schedule) -> None:
     if any(frame.loras for frame in schedule):
         raise Unsupported(NO_LORAS)
     if any(frame.mask is not None for frame in schedule):
-        raise Unsupported(
-            "mask: it is not read here; use Set Latent Noise Mask, and leave it out of the recipe"
-        )
+        raise Unsupported("mask: it is not read here; use Set Latent Noise Mask, and leave it out of the recipe")
 
 
 def rendered_of(value: Any) -> Rendered:
