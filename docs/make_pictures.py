@@ -36,7 +36,7 @@ def make() -> None:
         for recipe in sorted((ROOT / "examples").glob("*.toml")):
             frames = frames_of(recipe, Path(work) / recipe.stem, engine)
             save_picture(PICTURES / f"{recipe.stem}.png", contact_sheet(frames, 8, max_cell=96, max_pictures=16))
-    main(["plan", str(ROOT / "examples" / "mixed-map.toml"), "--plot", str(PICTURES / "curves.png")])
+    main(["plan", str(ROOT / "examples" / "mixed-map.toml"), "--plot", str(PICTURES / "curves.png"), "--overwrite"])
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
+from errno import EACCES, EISDIR, ENAMETOOLONG, ENOENT, ENOTDIR, EPERM, EROFS
 
 import click
 
@@ -32,6 +33,9 @@ VERBS = {
 """What each verb does, in a line; it lies in the file of its name as `command`, with a _ after a keyword of Python."""
 
 DONE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
+
+PLACES = (ENOENT, ENOTDIR, EISDIR, EACCES, EPERM, EROFS, ENAMETOOLONG)
+"""What the system says of a path that was given and cannot be used."""
 
 
 class Verbs(click.Group):
@@ -86,8 +90,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except RemixError as error:
         click.echo(f"remix: {error}", err=True)
         return BAD_INPUT if isinstance(error, BadInput) else FAILED
-    except OSError as error:  # a folder that may not be written to, a disk that is full or gone
-        click.echo(f"remix: {error}", err=True)
-        return FAILED
+    except OSError as error:  # a place that is not there or not ours, or a disk that is full or gone
+        at = f"{error.filename}: " if error.filename else ""
+        mend = "; give another place" if error.errno in PLACES else ""
+        click.echo(f"remix: {at}{error.strerror or error}{mend}", err=True)
+        return BAD_INPUT if error.errno in PLACES else FAILED
     # A verb returns nothing; `Exit(code)` raised within it comes back as its code.
     return code if isinstance(code, int) else DONE

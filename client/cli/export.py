@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
+from remix.client.cli.outputs import overwrite_option, refuse_present
 from remix.client.cli.schedules import Reading, schedule_options
-from remix.errors import BadInput
 from remix.plan.syntax import SYNTAXES, write
 
 WRITTEN = [name for name, syntax in SYNTAXES.items() if syntax.write]
@@ -18,18 +18,16 @@ WRITTEN = [name for name, syntax in SYNTAXES.items() if syntax.write]
 @click.option("--to", "name", required=True, metavar="NAME", help=f"One of: {', '.join(WRITTEN)}.")
 @click.option("-o", "--out", type=click.Path(path_type=Path), help="File to write; else the text is printed.")
 @click.option("--field", help="What values are of (cfg, denoise, strength, seed, sampler), or prompt or negative.")
+@overwrite_option
 @schedule_options
-def command(recipe: Path, name: str, out: Path | None, field: str | None, reading: Reading) -> None:
+def command(recipe: Path, name: str, out: Path | None, field: str | None, overwrite: bool, reading: Reading) -> None:
     """Writes RECIPE as a schedule for another tool, and says what that tool's text cannot express."""
     made = write(reading.recipe(recipe), name, field=field)
     if out is None:
         click.echo(made.text, nl=False)
     else:
-        try:
-            with open(out, "x", encoding="utf-8", newline="\n") as target:
-                target.write(made.text)
-        except FileExistsError:
-            raise BadInput(f"{out}: is there already; give another name") from None
+        refuse_present(out, overwrite)
+        out.write_text(made.text, encoding="utf-8", newline="\n")
         click.echo(f"{name}  {out}")
     for sentence in made.lost:
         click.echo(f"lost    {sentence}", err=True)

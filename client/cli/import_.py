@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from remix.client.cli.outputs import overwrite_option, refuse_present
 from remix.client.cli.schedules import Reading, schedule_options
 from remix.errors import BadInput
 from remix.plan import Recipe
@@ -32,6 +33,7 @@ from remix.plan.syntax import SYNTAXES, read
 )
 @click.option("--spacing", metavar="N,N,...", help="Frames from each stage to the next.")
 @click.option("--loop", is_flag=True, help="Close the film, where the schedule cannot say it.")
+@overwrite_option
 def command(
     file: Path,
     out: Path | None,
@@ -43,14 +45,15 @@ def command(
     field: str,
     spacing: str | None,
     loop: bool,
+    overwrite: bool,
 ) -> None:
     """Writes FILE, a schedule of another tool, as a recipe.
 
     The syntax is told by how the file looks. What it says that is understood differently here, or has no place in a
     recipe, is told in notes.
     """
-    if out is not None and out.exists():
-        raise BadInput(f"{out}: is there already; give another name")
+    if out is not None:
+        refuse_present(out, overwrite)
     recipe = reading.recipe(
         file,
         seed=seed,

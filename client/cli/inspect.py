@@ -27,14 +27,18 @@ def command(file: Path, as_json: bool, as_recipe: bool) -> None:
     FILE is a picture, a film, or a job folder.
     """
     made = read_job(file) if (file / "job.json").is_file() else read_metadata(file)
+    if not made.texts and made.remix is None and any(note.startswith("metadata: skipped") for note in made.notes):
+        raise BadInput(f"{file}: is no picture or film that can be read; give a PNG, JPEG, WebP, GIF, film or job")
     if as_recipe:
         click.echo(_recipe(file, made).to_toml(), nl=False)
     elif as_json:
         text = json.dumps(asdict(made), indent=2, ensure_ascii=False)
         click.echo(_printable(text, lambda character: json.dumps(character)[1:-1]))
     else:
-        for label, text in _lines(made):
-            click.echo(f"{_printable(label):10}{_printable(text)}")
+        lines = [(_printable(label), _printable(text)) for label, text in _lines(made)]
+        width = max(9, *(len(label) for label, _ in lines)) + 1
+        for label, text in lines:
+            click.echo(f"{label:{width}}" + text.replace("\n", "\n" + " " * width))
 
 
 def _printable(text: str, escaped: Any = lambda character: character.encode("unicode_escape").decode("ascii")) -> str:

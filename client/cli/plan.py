@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from remix.client.cli.outputs import overwrite_option, refuse_present
 from remix.client.cli.schedules import Reading, schedule_options
 from remix.errors import BadInput
 from remix.plan import Schedule, plan
@@ -18,8 +19,11 @@ from remix.plan.table import chosen_rows, columns_of, row_of
 @click.option("--json", "as_json", is_flag=True, help="The whole schedule as one JSON text.")
 @click.option("--all", "everything", is_flag=True, help="A row for every frame.")
 @click.option("--plot", type=click.Path(path_type=Path), help="Draw the curves into this PNG file.")
+@overwrite_option
 @schedule_options
-def command(recipe: Path, as_json: bool, everything: bool, plot: Path | None, reading: Reading) -> None:
+def command(
+    recipe: Path, as_json: bool, everything: bool, plot: Path | None, overwrite: bool, reading: Reading
+) -> None:
     """Prints what every frame of RECIPE is made of.
 
     RECIPE may also be a schedule of another tool.
@@ -28,6 +32,7 @@ def command(recipe: Path, as_json: bool, everything: bool, plot: Path | None, re
     if plot is not None:
         if plot.suffix.lower() != ".png":
             raise BadInput(f"--plot: {plot} is not a PNG file; call it {plot.with_suffix('.png')}")
+        refuse_present(plot, overwrite)
         from remix.job.plot import draw
         from remix.motion.images import save_picture
 

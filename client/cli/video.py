@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from remix.client.cli.outputs import overwrite_option, refuse_present
 from remix.client.cli.screen import progress
 from remix.errors import BadInput, PictureError
 from remix.job import Event, film_texts, recipe_of
@@ -24,6 +25,7 @@ SUFFIXES = {".png", ".jpg", ".jpeg", ".webp"}
 @click.option("--ping-pong", is_flag=True, help="Forth and back, no frame doubled at the ends.")
 @click.option("--repeat", type=click.IntRange(min=1), default=1, show_default=True, help="Play it so many times.")
 @click.option("--audio", type=click.Path(path_type=Path), metavar="FILE", help="Sound; cut where the film ends.")
+@overwrite_option
 @click.option("-q", "--quiet", is_flag=True, help="No progress bar.")
 def command(
     frames: Path,
@@ -33,6 +35,7 @@ def command(
     ping_pong: bool,
     repeat: int,
     audio: Path | None,
+    overwrite: bool,
     quiet: bool,
 ) -> None:
     """Makes a film of the pictures in the folder FRAMES (or of a job folder), in the order of their names.
@@ -42,8 +45,9 @@ def command(
     """
     is_job = (frames / "job.json").is_file()
     paths = pictures_in(frames / "frames" if is_job else frames)
-    if out.resolve() == paths[0].parent.resolve():
-        raise BadInput(f"{out}: is where the pictures come from, and would be replaced; give another name")
+    if out.resolve() in {path.resolve() for path in (paths[0].parent, *paths, *([audio] if audio else []))}:
+        raise BadInput(f"{out}: is what the film is made of, and would be replaced; give another name")
+    refuse_present(out, overwrite)
     rate = fps or (recipe_of(frames).fps if is_job else 12)
     order = film_order(len(paths), ping_pong=ping_pong, repeat=repeat)
     with progress(quiet) as listen:

@@ -99,7 +99,16 @@ def test_film_formats_go_by_suffix(recipe: Path, painter: Painter, tmp_path: Pat
         (["render", "."], "holds no job"),
         (["plan", "bad.toml"], 'did you mean "frames"?'),
         (["video", "nowhere", "-o", "film.mp4"], "nowhere: is not a folder"),
-        (["video", "pictures", "-o", "pictures", "--format", "png"], "pictures: is where the pictures come from"),
+        (["video", "pictures", "-o", "pictures", "--format", "png"], "pictures: is what the film is made of, and"),
+        (["video", "pictures", "-o", "pictures/a.png", "--overwrite"], "a.png: is what the film is made of, and would"),
+        (["video", "pictures", "-o", "bad.mp4", "--audio", "bad.mp4"], "bad.mp4: is what the film is made of"),
+        (["video", "pictures", "-o", "bad.toml", "--format", "mp4"], "bad.toml: is there already; give another name"),
+        (["plan", "recipe.toml", "--plot", "pictures/a.png"], "a.png: is there already; give another name, or --ov"),
+        (["plan", "recipe.toml", "--plot", "no/a.png"], "no"),
+        (["import", "recipe.toml", "-o", "no/a.toml"], "no/a.toml: No such file or directory; give another place"),
+        (["export", "recipe.toml", "--to", "toml", "-o", "no/a.toml"], "no/a.toml: No such file or directory; give"),
+        (["export", "recipe.toml", "--to", "toml", "-o", "bad.toml"], "bad.toml: is there already; give another"),
+        (["inspect", "recipe.toml"], "recipe.toml: is no picture or film that can be read; give a PNG"),
         (["video", "empty", "-o", "film.mp4"], "empty: holds no pictures"),
         (["new", "recipe.toml"], "recipe.toml: is there already"),
         (["inspect", "nowhere.png"], "nowhere.png"),
@@ -170,6 +179,14 @@ def test_plan_plot_draws_the_curves(recipe: Path, tmp_path: Path) -> None:
     assert run("plan", recipe, "--plot", tmp_path / "curves.png") == 0
     drawn = load_picture(tmp_path / "curves.png")
     assert len(np.unique(drawn.reshape(-1, 3), axis=0)) > 3
+
+
+def test_what_is_there_is_written_over_when_asked(recipe: Path, tmp_path: Path) -> None:
+    save_picture(tmp_path / "curves.png", np.zeros((8, 8, 3), np.uint8))
+    assert run("plan", recipe, "--plot", tmp_path / "curves.png") == 2
+    assert load_picture(tmp_path / "curves.png").shape == (8, 8, 3)
+    assert run("plan", recipe, "--plot", tmp_path / "curves.png", "--overwrite") == 0
+    assert load_picture(tmp_path / "curves.png").shape != (8, 8, 3)
 
 
 def test_plan_plot_of_a_thousand_prompts_is_still_a_picture(tmp_path: Path) -> None:
@@ -271,6 +288,15 @@ def test_an_error_before_the_first_frame_leaves_no_empty_bar(
 ) -> None:
     assert run("render", recipe, "-o", recipe, "--device", "cpu") == 2
     assert capsys.readouterr().err.splitlines() == [f"remix: {recipe}: is a file; give a new or empty folder"]
+
+
+def test_labels_and_lines_of_what_made_a_picture_stay_apart(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = "a cat,\na dog\nSteps: 4, Sampler: Euler, Schedule type: Karras, Seed: 1"
+    save_picture(tmp_path / "a.png", np.zeros((8, 8, 3), np.uint8), {"parameters": text})
+    assert run("inspect", tmp_path / "a.png") == 0
+    out = capsys.readouterr().out
+    assert "Schedule type Karras" in out
+    assert "prompt        a cat,\n              a dog\n" in out
 
 
 def test_inspect_of_a_plain_picture_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
