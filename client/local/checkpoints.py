@@ -103,7 +103,10 @@ def checkpoint_path(name: str) -> Path:
         return WEIGHTS
     path = Path(name).expanduser()
     refuse_pickle(path, "model.checkpoint")
-    if (path / "model_index.json").is_file() or (path.is_file() and path.suffix == ".safetensors"):
+    if (path / "model_index.json").is_file():
+        _refuse_partial(path)
+        return path
+    if path.is_file() and path.suffix == ".safetensors":
         return path
     if path.exists():
         raise Unsupported(
@@ -111,6 +114,19 @@ def checkpoint_path(name: str) -> Path:
             "file; give a folder saved by diffusers, a .safetensors file, or a hub id"
         )
     return _from_hub(name)
+
+
+LOADED = ("unet", "transformer", "vae", "text_encoder", "tokenizer", "scheduler")
+"""How the names of those folders begin that are loaded; a safety checker and its like are not."""
+
+
+def _refuse_partial(path: Path) -> None:
+    for name, kind in _json(path / "model_index.json").items():
+        if name.startswith(LOADED) and isinstance(kind, list) and all(kind) and not (path / name).is_dir():
+            raise Unsupported(
+                f"model.checkpoint: {str(path)!r} has no folder {name!r}, which its model_index.json names; "
+                "copy the checkpoint whole"
+            )
 
 
 def vae_path(name: str) -> Path:

@@ -305,3 +305,11 @@ def test_a_pickled_checkpoint_is_refused_and_not_executed(checkpoint: str, tmp_p
     with pytest.raises(EngineError, match="UNet2DConditionModel could not be loaded"):
         list(Local(device="cpu").render(schedule, [0], {}, lambda event: None))
     assert not (tmp_path / "ran").exists()
+
+
+def test_a_folder_that_lacks_a_part_is_refused_before_the_first_frame(checkpoint: str, tmp_path: Path) -> None:
+    shutil.copytree(checkpoint, tmp_path / "partial")
+    shutil.rmtree(tmp_path / "partial" / "text_encoder")
+    recipe = Recipe(frames=1, keyframes=(Keyframe(prompt="a"),), model=Model(str(tmp_path / "partial")))
+    with pytest.raises(Unsupported, match="has no folder 'text_encoder', which its model_index.json names; copy"):
+        Local(device="cpu").check(plan(recipe))
