@@ -10,6 +10,7 @@ import gc
 import random
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -119,6 +120,17 @@ def test_the_corpus_has_texts_of_every_syntax_that_are_read(text: str, name: str
     assert len(plan(read(CORPUS[text], frames=48).recipe())) == 48
 
 
+@pytest.mark.parametrize("text", TEXTS, ids=CORPUS.keys())
+def test_every_text_of_the_corpus_with_all_that_can_be_given(text: str) -> None:
+    for name in NAMES:
+        for field in ("cfg", "seed", "sampler"):
+            with suppress(RecipeError):
+                parts = read(
+                    text, name, frames=48, seed=2**64 - 1, loop=True, before="a --neg b", after="c AND d:1", field=field
+                )
+                assert any(key.seed is not None for key in parts.keyframes)
+
+
 @pytest.mark.parametrize("shard", range(10))
 def test_a_hundred_thousand_random_and_mutated_texts(shard: int) -> None:
     chance = random.Random(shard)
@@ -188,6 +200,11 @@ UNITS = [
         "x(",
         ". ",
         "\t",
+        ", 24: ",
+        "# x\n0: ",
+        "0: (a",
+        "a:1 AND ",
+        "prompts = {",
     ),
 ]
 """What is repeated without end is where a reader's time could grow with the square of the length."""

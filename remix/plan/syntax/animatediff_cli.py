@@ -68,12 +68,15 @@ def _travel(source: Source, data: Mapping[str, Node], given: Given) -> list[Stop
 
 
 def _resting(prompts: list[tuple[int, Mix[str]]], ratio: float, frames: int) -> list[Stop]:
-    """The stops of prompts that each hold for the share `ratio` of the way to the next, once round."""
+    """The stops of prompts that each hold for the share `ratio` of the way to the next, once round.
+
+    The last holds for that share of the way to the film's end, wherever the first is.
+    """
     stops = []
     for i, (frame, mix) in enumerate(prompts):
         after = prompts[i + 1][0] if i + 1 < len(prompts) else prompts[0][0] + frames
         stops.append(Stop(frame, mix))
-        rest = min(round((after - frame) * ratio), after - frame - 1)
+        rest = min(round((min(after, frames) - frame) * ratio), after - frame - 1)
         if rest > 0 and len(prompts) > 1:
             stops.append(Stop((frame + rest) % frames, mix))
     return sorted(stops, key=lambda stop: stop.frame)
@@ -103,11 +106,14 @@ def _fields(source: Source, data: Mapping[str, Node], given: Given) -> dict[str,
         fields["fps"] = number_of(source, output.value["fps"], "fps", 0.001, 240)
     if "scheduler" in data:
         label = text_of(source, data["scheduler"], "scheduler")
-        meant = sampler_of(label.text.replace("k_dpmpp", "dpmpp"))
+        name = label.text.strip().removeprefix("k_")
+        meant = sampler_of({"euler_a": "euler_ancestral"}.get(name, name))
         if meant is None:
             source.note(f"the scheduler {show(label.text)} has no name here; the sampler is left as it is")
         else:
             fields["sampler"] = meant[0]
+            if label.text.strip().startswith("k_"):  # as diffusers calls Karras' noise levels
+                fields["scheduler"] = "karras"
     model = _model(source, data)
     return {**fields, "model": model} if model != Model() else fields
 

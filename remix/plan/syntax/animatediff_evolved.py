@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from remix.plan.fields import show
 from remix.plan.recipe import Recipe
+from remix.plan.syntax.literal import gap
 from remix.plan.syntax.pairs import MAX_FRAME, Pair, read_pairs
 from remix.plan.syntax.parts import Given, Parts
 from remix.plan.syntax.prompts import Spoken, tracks
@@ -36,7 +37,11 @@ class Stretch(NamedTuple):
 
 def read(source: Source, given: Given) -> Parts:
     """The parts that a prompt schedule or a value schedule says."""
-    pairs = read_pairs(source, "=" if PYTHONIC.match(source.text) else ":")
+    pairs = read_pairs(source, "=" if PYTHONIC.match(source.text, gap(source, 0)) else ":")
+    if given.field == "sampler":
+        raise source.refuse(
+            pairs[0].value.start, 'samplers do not travel here; name one for the film, as deforum-values: 0:("Euler a")'
+        )
     stretches = _in_order(source, [_stretch(source, pair, given.frames) for pair in pairs])
     words = [pair for pair in pairs if pair.quoted]
     if words and len(words) < len(pairs):
@@ -134,6 +139,8 @@ def write(recipe: Recipe, field: str) -> Export:
     for i, line in enumerate(lines):
         text = sheet.one(line.negative if negatives else line.prompt, line.frame)
         refused_in(sheet, text, {"`": "the beginning of a name", '"': "the end of the prompt; it is written as '"})
+        if text.endswith("\\"):
+            sheet.lose(f"{show(text)} ends in a backslash, which is read as a part of the quote after it")
         key = f"{line.frame}:" if line.holds and i + 1 < len(lines) else str(line.frame)
         entries.append(f'"{key}": "{text.replace(chr(34), chr(39))}"')
     return sheet.export(",\n".join(entries) + "\n")

@@ -7,11 +7,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from remix.plan.names import sampler_of
+from remix.plan.model import Model
+from remix.plan.names import SCHEDULER_LABELS, SCHEDULERS, sampler_of
 from remix.plan.syntax.literal import number
 from remix.plan.syntax.scan import Source, Written
 
 NEGATIVE = "Negative prompt:"
+
+AUTOMATIC = {"dpmpp_2m": "karras", "dpmpp_2m_sde": "exponential"}
+"""What A1111 takes for the schedule type Automatic, by sampler; for all others its plain one."""
+
 _SETTINGS = re.compile(r"Steps: [0-9]+(?:,|$)")
 _PAIR = re.compile(r'\s*(\w[\w \-/]*):\s*("(?:\\.|[^"\\])*"|[^,]*)(?:,|$)')
 _SIZE = re.compile(r"([0-9]{1,5})\s*x\s*([0-9]{1,5})")
@@ -59,10 +64,22 @@ def said(source: Source, settings: Mapping[str, Written]) -> dict[str, Any]:
     if meant := sampler_of(label):
         fields["sampler"] = meant[0]
         fields.update({"scheduler": meant[1]} if meant[1] else {})
+    kind = settings["Schedule type"].text.lower() if "Schedule type" in settings else ""
+    if kind == "automatic":
+        kind = AUTOMATIC.get(fields.get("sampler", ""), "normal")
+    kind = SCHEDULER_LABELS.get(kind, kind.replace(" ", "_"))
+    if kind in SCHEDULERS:
+        fields["scheduler"] = kind
+    skip = settings["Clip skip"].text if "Clip skip" in settings else ""
+    if re.fullmatch(r"[1-9]|1[0-2]", skip, re.ASCII):
+        fields["model"] = Model(clip_skip=int(skip))
     size = _SIZE.fullmatch(settings["Size"].text) if "Size" in settings else None
     if size and all(8 <= int(side) <= 8192 and int(side) % 8 == 0 for side in size.groups()):
         fields.update(width=int(size[1]), height=int(size[2]))
-    used = {"Steps", "CFG scale", "Seed", *(["Sampler"] if meant else []), *(["Size"] if size else [])}
+    known = {"Sampler": "sampler", "Schedule type": "scheduler", "Clip skip": "model", "Size": "width"}
+    used = {"Steps", "CFG scale", "Seed", *(name for name, field in known.items() if field in fields)}
+    if kind not in SCHEDULERS:
+        used.discard("Schedule type")  # the scheduler is that of the sampler's label
     if left := [name for name in settings if name not in used]:
         source.note(f"not taken over from the settings: {', '.join(left[:20])}")
     return fields

@@ -7,10 +7,12 @@ is a mix.
 from __future__ import annotations
 
 import json
+import re
 
 from remix.plan.mix import Mix
 from remix.plan.recipe import Recipe
 from remix.plan.syntax.fizznodes import surrounded
+from remix.plan.syntax.literal import gap
 from remix.plan.syntax.pairs import Pair, frame_of, in_order, read_pairs
 from remix.plan.syntax.parts import Given, Parts
 from remix.plan.syntax.prompts import Spoken, composed, tracks
@@ -18,10 +20,14 @@ from remix.plan.syntax.scan import Source
 from remix.plan.syntax.tracks import Stop, lay
 from remix.plan.syntax.writing import Export, Sheet, refused_in, said
 
+NAMED = re.compile(r"(?:animation_)?prompts\s*=\s*\{")
+"""How Deforum's notebook begins them."""
+
 
 def read(source: Source, given: Given) -> Parts:
     """The parts that a set of prompts says."""
-    pairs = read_pairs(source)
+    name = NAMED.match(source.text, gap(source, 0))
+    pairs = read_pairs(source, start=name.end() - 1 if name else 0)
     keyframes, ease = lay(source, prompt_tracks(source, pairs, given, "hold"))
     if len(pairs) > 1:
         source.note('each prompt holds until the next; for Deforum\'s mode "Interpolation", read it as fizznodes')
@@ -44,12 +50,12 @@ def write(recipe: Recipe, field: str) -> Export:
     """The recipe as Deforum's prompts; mixes are written as ``a :0.7 AND b :0.3``."""
     sheet = Sheet(recipe)
     moves = [line for line in sheet.lines if not line.holds]
-    lines = sheet.travelling() if moves or recipe.loop else sheet.lines
+    lines = sheet.travelling() if moves else sheet.lines
     if moves and len(sheet.lines) > 1:
         sheet.lose('the ways between prompts, unless Deforum\'s animation mode is "Interpolation": others hold')
     if recipe.loop:
-        sheet.lose("whether the film loops: the last prompts travel home, and the player has to repeat it")
-        lines = [line for line in lines if line.frame < recipe.frames]
+        home = "the text travels home, and " if moves and len(sheet.lines) > 1 else ""
+        sheet.lose(f"whether the film loops: {home}the player has to repeat it")
     entries = {}
     for line in lines:
         negative = _composed(sheet, line.negative)

@@ -26,7 +26,17 @@ MOTION = (
     *("angle", "zoom", "translation_x", "translation_y", "translation_z", "transform_center_x", "transform_center_y"),
     *("rotation_3d_x", "rotation_3d_y", "rotation_3d_z", "strength_schedule", "noise_schedule", "steps_schedule"),
     *("checkpoint_schedule", "clipskip_schedule", "subseed_schedule", "subseed_strength_schedule", "init_images"),
+    "fov_schedule",
 )
+SET = (
+    *("use_init", "init_image", "parseq_manifest", "negative_prompts", "subseed", "subseed_strength"),
+    *("enable_subseed_scheduling", "hybrid_composite", "hybrid_motion", "hybrid_generate_inputframes"),
+    *("hybrid_use_init_image", "use_mask", "use_mask_video", "use_noise_mask", "mask_file"),
+)
+"""What is named where it is set: a settings file has a value for everything, and most of them mean nothing."""
+SWITCHES = {"init_image": "use_init", "mask_file": "use_mask", "subseed": "subseed_strength"}
+"""What has to be on, where it is there, for another to count."""
+UNSET = {"", "0", "-1", "none", "false", "null", "{}"}
 
 
 def read(source: Source, given: Given) -> Parts:
@@ -152,3 +162,21 @@ def _note_rest(source: Source, data: Mapping[str, Node]) -> None:
     left = [name for name in MOTION if name in data and data[name].value is not None]
     if left:
         source.note(f"every frame is made on its own here, so these are left out: {', '.join(left)}")
+    rest = [name for name in SET if _is_set(data, name) and (name not in SWITCHES or _is_on(data, SWITCHES[name]))]
+    if "sampler_schedule" in data and _is_set(data, "enable_sampler_scheduling"):
+        rest.append("sampler_schedule")
+    cadence = data["diffusion_cadence"].plain() if "diffusion_cadence" in data else 1
+    if str(cadence)[:20].strip() not in ("0", "1", "1.0", "None"):
+        rest.append("diffusion_cadence")
+    if rest:
+        source.note(f"set, and without a place in a recipe, so these are left out: {', '.join(rest)}")
+
+
+def _is_set(data: Mapping[str, Node], name: str) -> bool:
+    """Whether a setting is there and says more than that it is off."""
+    value = data[name].plain() if name in data else None
+    return bool(value) and str(value)[:20].strip().lower() not in UNSET
+
+
+def _is_on(data: Mapping[str, Node], name: str) -> bool:
+    return name not in data or _is_set(data, name)

@@ -6,10 +6,13 @@ import re
 
 from remix.errors import RecipeError
 from remix.plan.expression import parse
+from remix.plan.names import sampler_of
 from remix.plan.recipe import RECIPE_FIELDS
 from remix.plan.syntax import seed_travel, shift_attention
 from remix.plan.syntax.animatediff_evolved import PYTHONIC
 from remix.plan.syntax.boxes import read_boxes
+from remix.plan.syntax.deforum_prompts import NAMED
+from remix.plan.syntax.literal import gap
 from remix.plan.syntax.over_steps import constructs
 from remix.plan.syntax.pairs import Pair, read_pairs
 from remix.plan.syntax.prompt_travel import STEPS
@@ -25,6 +28,11 @@ _NUMERIC_OBJECT = re.compile(r"\{\s*[0-9]+\s*:")
 _INDEX = re.compile(r"[-\d:.]+", re.ASCII)
 _COUNTED = re.compile(r"-?[0-9]+:[-0-9.]*|-[0-9]+|[0-9]*\.[0-9]*:?", re.ASCII)
 _VARIED = re.compile(r"\s*[0-9]+\s*(?:,\s*[0-9]+\s*:\s*[0-9.]+\s*)+", re.ASCII)
+_WORD = re.compile(r"(\w+)(\s{0,9}\()?")
+_KNOWN = re.compile(r"\d+(?:e\d*)?|t|s|max_f|fps|pi|tau|e|pw_[abcd]", re.ASCII)
+_QUOTED_KEY = re.compile(r"[\"'][^\"'\n]*[\"']\s*:")
+_QUOTED = re.compile(r"""[0-9]{1,12}\s*:\s*("[^"\n]*"|'[^'\n]*')[^\S\n]*(?:,|\n|$)""")
+_FIRST = re.compile(r"[0-9]+\s*:\s*(\(\s*[-+.\d(\"'][^,\n]*)")
 _TOKEN = re.compile(r"""["']|[\[\]{}]""")
 
 OBJECTS = (
@@ -60,14 +68,17 @@ def detect(text: str, source: str | None = None) -> str:
     raise held.refuse(
         start,
         "this is one line of plain text, with no frame and no sign of a syntax; name the syntax (--from), "
-        "or write the frames: 0: first, 24: second",
+        "or give each prompt a line of its own after its frame: 0: first",
     )
 
 
 def _settings(source: Source) -> str | None:
     """Texts of the form name = value."""
-    if source.text.lstrip().startswith("{"):
+    start = gap(source, 0)
+    if source.text.startswith("{", start):
         return None
+    if NAMED.match(source.text, start):
+        return "deforum-prompts"
     if _TABLE.search(source.text):
         return "toml"
     if _WALK.search(source.text):
@@ -79,8 +90,8 @@ def _settings(source: Source) -> str | None:
 
 def _object(source: Source) -> str | None:
     """Texts in braces."""
-    start = source.blank(0)
-    if source.text[start] != "{":
+    start = gap(source, 0)
+    if not source.text.startswith("{", start):
         return None
     keys = _top_keys(source, start)
     for needed, name in OBJECTS:
@@ -88,7 +99,7 @@ def _object(source: Source) -> str | None:
             return name
     if _NUMERIC_OBJECT.match(source.text, start):
         return "freenoise"
-    if PYTHONIC.match(source.text) or _are_counted(keys):
+    if PYTHONIC.match(source.text, start) or _are_counted(keys):
         return "animatediff-evolved"
     if keys and all(_is_frame(key) for key in keys):
         return "deforum-prompts"
@@ -135,25 +146,36 @@ def _is_frame(key: str) -> bool:
 
 def _pairs(source: Source) -> str | None:
     """Texts of pairs, without braces around them."""
-    if PYTHONIC.match(source.text):
+    start = gap(source, 0)
+    if PYTHONIC.match(source.text, start):
         return "animatediff-evolved"
-    start = source.blank(0)
-    if source.text[start] not in "\"'(0123456789m":
+    if source.text[start : start + 1] not in set("\"'(0123456789m"):
         return None
-    if KEY.match(source.text, start) and not _values(source):
-        return "sd-webui-animatediff"
     if source.text[start] in "\"'":
-        return _quoted_pairs(source)
-    return "deforum-values" if _values(source) else None
+        return _quoted_pairs(source, start)
+    if _QUOTED.match(source.text, start) and not _samplers(source):
+        return "fizznodes"
+    if _values(source, start):
+        return "deforum-values"
+    return "sd-webui-animatediff" if KEY.match(source.text, start) else None
 
 
-def _values(source: Source) -> bool:
+def _samplers(source: Source) -> bool:
+    """Whether the values of a text, which begin in quotes, are numbers, or names of samplers."""
+    try:
+        pairs = read_pairs(Source(source.text, plain=True))
+    except RecipeError:
+        return False
+    return all(not is_text(pair) or sampler_of(pair.value.text.strip("()'\" ")) for pair in pairs)
+
+
+def _values(source: Source, start: int) -> bool:
     """Whether the text is pairs whose values are numbers, expressions or text in brackets."""
     try:
         pairs = read_pairs(Source(source.text, plain=True))
     except RecipeError:
-        first = re.match(r"\s*[0-9]+\s*:\s*\(\s*[-+.\d(\"']", source.text)
-        return first is not None
+        first = _FIRST.match(source.text, start)
+        return first is not None and not (KEY.match(source.text, start) and _is_emphasis(first[1]))
     return all(is_text(pair) or _is_value(pair) for pair in pairs)
 
 
@@ -161,16 +183,25 @@ def _is_value(pair: Pair) -> bool:
     try:
         parse(pair.value.text, ("t", "max_f", "s", "fps", "pw_a", "pw_b", "pw_c", "pw_d"))
     except RecipeError as error:
-        return "(" in pair.value.text[:1] and "there is no number named" not in str(error)
+        text = pair.value.text
+        return text[:1] == "(" and not _is_emphasis(text) and "there is no number named" not in str(error)
     return True
 
 
-def _quoted_pairs(source: Source) -> str | None:
+def _is_emphasis(value: str) -> bool:
+    """Whether a value in brackets is a prompt, as (a cat:1.2) and ((a cat)) are: words that are nothing to work out."""
+    if re.match(r"\(\s*[\"']", value):
+        return False
+    words = (found[1] for found in _WORD.finditer(value) if not found[2])
+    return ":" in value or any(not _KNOWN.fullmatch(word) for word in words)
+
+
+def _quoted_pairs(source: Source, start: int) -> str | None:
     """Texts of pairs whose keys are in quotes: prompts of FizzNodes or AnimateDiff-Evolved, or values."""
     try:
         pairs = read_pairs(Source(source.text, plain=True))
     except RecipeError:
-        return "fizznodes" if re.match(r"\s*[\"'][^\"'\n]*[\"']\s*:", source.text) else None
+        return "fizznodes" if _QUOTED_KEY.match(source.text, start) else None
     if _are_counted([pair.key.text for pair in pairs]):
         return "animatediff-evolved"
     return "fizznodes" if any(pair.quoted for pair in pairs) else "deforum-values"
@@ -209,6 +240,8 @@ def _lines(source: Source) -> str | None:
     lines = [line for line in boxes.prompt if line.text]
     if any(STEPS.match(line.text) for line in lines):
         return "prompt-travel"
+    if "Sampler" in boxes.settings:
+        return "a1111"  # what A1111 writes below a picture
     found = constructs("\n".join(line.text for line in lines))
     if any(construct.control for construct in found):
         return "prompt-control"

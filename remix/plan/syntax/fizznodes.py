@@ -10,7 +10,7 @@ import json
 from remix.plan.recipe import Recipe
 from remix.plan.syntax.pairs import frame_of, in_order, read_pairs
 from remix.plan.syntax.parts import Given, Parts
-from remix.plan.syntax.prompts import Spoken, sides, tracks
+from remix.plan.syntax.prompts import Spoken, around, sides, tracks
 from remix.plan.syntax.scan import Source, Written, joined
 from remix.plan.syntax.tracks import lay
 from remix.plan.syntax.writing import Export, Line, Sheet, refused_in
@@ -33,10 +33,12 @@ def surrounded(source: Source, prompt: Written, given: Given, between: str) -> W
     """The prompt with what is given to stand before and after it, on both sides of ``--neg``."""
     if not given.before and not given.after:
         return prompt
-    around = [sides(source, Written(text, [prompt.start] * (len(text) + 1))) for text in (given.before, given.after)]
+    given_sides = [
+        sides(source, Written(text, [prompt.start] * (len(text) + 1))) for text in (given.before, given.after)
+    ]
     positive, negative = (
-        joined([before.strip(), side.strip(), after.strip()], between)
-        for before, side, after in zip(around[0], sides(source, prompt), around[1], strict=True)
+        around(side, before.text, after.text, between)
+        for before, side, after in zip(given_sides[0], sides(source, prompt), given_sides[1], strict=True)
     )
     return joined([positive, "--neg", negative], " ") if negative.text else positive
 

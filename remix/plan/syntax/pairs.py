@@ -9,7 +9,7 @@ from typing import NamedTuple, TypeVar
 
 from remix.plan.expression import parse
 from remix.plan.fields import show
-from remix.plan.syntax.literal import after_value
+from remix.plan.syntax.literal import after_value, gap
 from remix.plan.syntax.scan import Source, Written, quoted
 
 MAX_FRAME = 10**9
@@ -45,25 +45,26 @@ class Clock:
         return {name: float(value) for name, value in known.items() if value is not None}
 
 
-def read_pairs(source: Source, mark: str = ":") -> list[Pair]:
-    """The pairs of a text, in order; `mark` stands between key and value, commas between pairs.
+def read_pairs(source: Source, mark: str = ":", start: int = 0) -> list[Pair]:
+    """The pairs of a text from `start`, in order; `mark` stands between key and value, commas between pairs.
 
-    Braces around them all and a comma at the end are allowed. A key or value without quotes ends at the
-    mark or comma that is in no bracket. RecipeError with the place of anything else.
+    Remarks (``#``, to the end of the line) may stand before keys, and after the last pair in braces. Braces around
+    them all and a comma at the end are allowed. A key or value without quotes ends at the mark or comma that is in
+    no bracket. RecipeError with the place of anything else.
     """
-    text, here = source.text, source.blank(0)
+    text, here = source.text, gap(source, start)
     opening = here if text[here : here + 1] == "{" else None
-    here = source.blank(here + 1) if opening is not None else here
+    here = gap(source, here + 1) if opening is not None else here
     pairs: list[Pair] = []
     while here < len(text) and not (opening is not None and text[here] == "}"):
         pair, here = _pair(source, here, mark, opening is not None)
         pairs.append(pair)
         if text[here : here + 1] == ",":
-            here = source.blank(here + 1)
+            here = gap(source, here + 1)
     if opening is not None:
         if here >= len(text):
             raise source.refuse(opening, "this brace is not closed; put a } after the last pair")
-        here = source.blank(here + 1)
+        here = gap(source, here + 1)
         if here < len(text):
             raise source.refuse(here, f"{show(text[here : here + 20])} follows the closing brace; remove it")
     if not pairs:

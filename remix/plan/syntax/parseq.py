@@ -100,14 +100,21 @@ def _prompts(source: Source, rendered: list[Any]) -> dict[str, list[Stop]]:
 
 def _seed(source: Source, i: int, frame: Mapping[str, Any]) -> Mix[int]:
     """The seed of a frame: with its subseed, or between two where it is fractional; below 0 is a random one."""
-    seed = _number(source, i, frame, "seed", -1, MAX_SEED - 1)
+    seed = _whole(source, i, frame, "seed", -1)
     if seed < 0:
         source.note("the seed -1 stands for a random one: here it is drawn from the frame's number")
         return Mix.one(random_seed(0, i))
     if frame.get("subseed") is None or not frame.get("subseed_strength"):
         return seed_mix(seed, None, None)
-    subseed = _number(source, i, frame, "subseed", 0, MAX_SEED - 1)
+    subseed = _whole(source, i, frame, "subseed", 0)
     return seed_mix(seed, subseed, _number(source, i, frame, "subseed_strength", 0, 1))
+
+
+def _whole(source: Source, i: int, frame: Mapping[str, Any], name: str, low: int) -> float:
+    """A seed of a frame: exactly where it is an integer, whose float may be another."""
+    exact = type(frame.get(name)) is int
+    found = _number(source, i, frame, name, low, MAX_SEED if exact else MAX_SEED - 1)
+    return int(frame[name]) if exact else found
 
 
 def _note_rest(source: Source, rendered: list[Any]) -> None:

@@ -13,12 +13,13 @@ from remix.plan.expression import fill_prompt
 from remix.plan.keyframe import MAX_PROMPT
 from remix.plan.mix import STEPS, Mix, between
 from remix.plan.recipe import MAX_KEYFRAMES
-from remix.plan.syntax.scan import Source, Written
+from remix.plan.syntax.scan import Source, Written, joined
 from remix.plan.syntax.tracks import Stop, cut
 
 Fill = Callable[[Written, int], Mix[str]]
 
 _AND = re.compile(r"\bAND\b")
+_SHARE = re.compile(r":\s*(?:[-+.~0-9]+|`[^`]*`)\s*", re.ASCII)
 _WEIGHT = re.compile(r"\s*[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)\s*", re.ASCII)
 
 
@@ -86,6 +87,25 @@ def sides(source: Source, written: Written) -> tuple[Written, Written]:
     if second >= 0:
         raise source.refuse(written.places[second], "--neg is there twice; a prompt has one negative side")
     return written[:first], written[first + 5 :]
+
+
+def around(prompt: Written, before: str, after: str, between: str) -> Written:
+    """The prompt with text before and after it; around each part, and before its weight, where AND composes parts."""
+    found, start = [], 0
+    for mark in [*_AND.finditer(prompt.text), None]:
+        found.append(prompt[start : mark.start() if mark else len(prompt.text)])
+        start = mark.end() if mark else start
+    heads = [part.text.rpartition(":")[0] for part in found]
+    if len(found) < 2 or not all(_SHARE.fullmatch(p.text[len(h) :]) for p, h in zip(found, heads, strict=True)):
+        return joined([before.strip(), prompt.strip(), after.strip()], between)
+    parts: list[Written | str] = []
+    for part, head in zip(found, heads, strict=True):
+        text = part[: len(head)].strip()
+        if text.text.startswith("(") and text.text.endswith(")") and _is_one_bracket(text.text):
+            text = text[1:-1].strip()
+        whole = joined([before.strip(), text, after.strip()], between)
+        parts.append(joined([whole, part[len(head) :].strip()], " "))
+    return joined(parts, " AND ")
 
 
 def tracks(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from remix.plan.fields import show
 from remix.plan.mix import Mix
 from remix.plan.recipe import Recipe
 from remix.plan.syntax.boxes import read_boxes, said, seed_said
@@ -16,6 +17,9 @@ from remix.plan.syntax.tracks import Stop, cut, lay
 from remix.plan.syntax.writing import Export, Sheet, refused_in
 
 KEY = re.compile(r"([0-9]{1,12})\s*:(?=\s|$|[^\d\s(\"'])\s*", re.ASCII)
+
+SECOND = re.compile(r"[,|;]\s{0,9}([0-9]{1,12}\s{0,9}:)(?=\s|$|[^\d\s(\"'])", re.ASCII)
+"""A key after the first on one line."""
 
 
 def read(source: Source, given: Given) -> Parts:
@@ -29,6 +33,13 @@ def read(source: Source, given: Given) -> Parts:
         match = KEY.match(line.text)
         assert match is not None
         frame, prompt = int(match[1]), line[match.end() :]
+        if second := SECOND.search(prompt.text):
+            raise source.refuse(
+                prompt.places[second.start(1)],
+                f"{show(second[1])} is a second key on this line; give it a line of its own",
+            )
+        if prompt.text[:1] == '"' and prompt.text[-1:] == '"':
+            source.note("the quote marks around a prompt are part of it here; remove them if they are not meant")
         if (given.loop and given.frames is not None and frame >= given.frames) or frame > MAX_FRAME:
             raise source.refuse(line.start, f"frame {frame} is past the last frame of the loop; give more frames")
         whole = joined([*first, prompt, *last], ", ")
@@ -86,4 +97,6 @@ def write(recipe: Recipe, field: str) -> Export:
 
 def _one_line(sheet: Sheet, text: str) -> str:
     refused_in(sheet, text, {"\n": "the end of the prompt; it is written as a blank"})
+    if second := SECOND.search(text):
+        sheet.lose(f"{show(text)} has {second[1]!r} in it, which is read as another key")
     return text.replace("\n", " ")

@@ -14,7 +14,7 @@ from remix.plan.mix import Mix
 from remix.plan.recipe import MAX_KEYFRAMES
 from remix.plan.syntax.boxes import read_boxes, said, seed_said
 from remix.plan.syntax.parts import Given, Parts
-from remix.plan.syntax.prompts import composed
+from remix.plan.syntax.prompts import around, composed
 from remix.plan.syntax.scan import Source, Written, joined
 from remix.plan.syntax.tracks import Stop, cut, lay
 
@@ -79,11 +79,11 @@ def read(source: Source, given: Given) -> Parts:
 def _segments(source: Source, box: Written, given: Given) -> list[Segment]:
     segments, start = [], 0
     for found in THEN.finditer(box.text):
-        prompt = joined([given.before.strip(), box[start : found.start()].strip(), given.after.strip()], ", ")
+        prompt = around(box[start : found.start()], given.before, given.after, ", ")
         segments.append(Segment(prompt, **_walked(source, box, found)))
         start = found.end()
     rest = box[start:].strip()
-    return [*segments, Segment(joined([given.before.strip(), rest, given.after.strip()], ", ") if rest.text else rest)]
+    return [*segments, Segment(around(rest, given.before, given.after, ", ") if rest.text else rest)]
 
 
 def _walked(source: Source, box: Written, found: re.Match[str]) -> dict[str, Any]:

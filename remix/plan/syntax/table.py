@@ -32,6 +32,7 @@ from remix.plan.syntax import (
     shift_attention,
     stable_diffusion_videos,
 )
+from remix.plan.syntax.completed import completed
 from remix.plan.syntax.detect import detect
 from remix.plan.syntax.parts import Given, Parts
 from remix.plan.syntax.scan import Source
@@ -75,6 +76,12 @@ SYNTAXES: Mapping[str, Syntax] = {
 }
 """Every syntax by its name."""
 
+AROUND = frozenset(SYNTAXES) - {
+    *("toml", "json", "parseq", "freenoise", "stable-diffusion-videos"),
+    *("deforum-values", "seed-travel", "seed-explorer"),
+}
+"""The syntaxes whose readers put text before and after prompts themselves."""
+
 
 def read(
     text: str | bytes,
@@ -104,7 +111,8 @@ def read(
     given = _given(frames, fps, seed, before, after, numbers or {}, field, spacing, loop)
     held = Source(plain, source)
     try:
-        parts = named(name or detect(plain, source)).read(held, given)
+        name = name or detect(plain, source)
+        parts = completed(held, named(name).read(held, given), given, surrounded=name in AROUND)
     except RecipeError as error:
         raise _placed(held, error) from error
     return replace(parts, notes=tuple(held.notes))

@@ -48,6 +48,8 @@ def cut(source: Source, stops: Track, frames: int | None) -> list[Stop]:
 
 def _part_way(start: Stop, end: Stop, frame: int) -> Any:
     """What a straight way from `start` to `end` has come to at `frame`, as a schedule rounds it."""
+    if start.value == end.value:
+        return start.value
     step = round((frame - start.frame) / (end.frame - start.frame) * STEPS)
     if isinstance(start.value, Mix):
         return between(start.value, end.value, [step])[0]

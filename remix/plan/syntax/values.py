@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from itertools import pairwise
 from typing import Any
 
@@ -39,8 +40,8 @@ class Target:
 TARGETS = {
     "cfg": Target("cfg", 0, MAX_CFG),
     "denoise": Target("denoise", 0, 1),
-    "strength": Target("denoise", 0, 1, lambda value: 1 - value),
-    "seed": Target("seed", -1, MAX_SEED),
+    "strength": Target("denoise", 0, 1, lambda value: 1.0 - value),
+    "seed": Target("seed", -1, MAX_SEED, lambda value: value),  # an integer stays one: 2^64 - 1 has no float
     "sampler": Target("sampler", 0, 0),
 }
 """By name, as it is given for a value schedule. `strength` is Deforum's: how much of the picture is kept."""
@@ -72,7 +73,7 @@ def number_track(source: Source, ordered: Ordered, given: Given, target: Target)
         value = _unquoted(pair)
         found = _NUMBER.fullmatch(value.text)
         if found and value.text.startswith("(") == value.text.endswith(")"):
-            stops.append(Stop(frame, _inside(source, value, float(found[1]), target)))
+            stops.append(Stop(frame, _inside(source, value, _said(found[1]), target)))
             continue
         if last is None:
             raise source.refuse(value.start, "an expression needs the number of frames; give frames (--frames 48)")
@@ -86,6 +87,11 @@ def number_track(source: Source, ordered: Ordered, given: Given, target: Target)
             f"this changes on {len(stops)} frames; a recipe has up to {MAX_KEYFRAMES} keyframes",
         )
     return cut(source, stops, last)
+
+
+def _said(digits: str) -> float:
+    """The number that `digits` spell, exactly where it is an integer."""
+    return int(digits) if re.fullmatch(r"[+-]?[0-9]{1,40}", digits) else float(digits)
 
 
 def _unquoted(pair: Pair) -> Written:
@@ -129,12 +135,15 @@ def seed_track(source: Source, ordered: Ordered, given: Given) -> list[Stop]:
     return steps_of([Mix.one(seed) for seed in seeds])
 
 
-def _every(stops: Sequence[Stop], frames: int) -> list[float]:
-    """The number of each frame, on straight ways between the stops."""
+def _every(stops: Sequence[Stop], frames: int) -> list[float | Fraction]:
+    """The number of each frame, on straight ways between the stops; exactly between integers."""
     values = [stops[0].value] * frames
     for start, end in pairwise(stops):
+        way, gap = end.value - start.value, end.frame - start.frame
+        exact = isinstance(way, int)
         for frame in range(start.frame, end.frame):
-            values[frame] = start.value + (end.value - start.value) * (frame - start.frame) / (end.frame - start.frame)
+            gone = way * (frame - start.frame)
+            values[frame] = start.value + (Fraction(gone, gap) if exact else gone / gap)
     values[stops[-1].frame :] = [stops[-1].value] * (frames - stops[-1].frame)
     return values
 

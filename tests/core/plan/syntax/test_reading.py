@@ -70,6 +70,7 @@ def test_deforums_settings_file() -> None:
         cfg_scale_schedule="0:(7), 5:(9.5)",
         translation_z="0:(1.75)",
         strength_schedule="0:(0.65)",
+        fov_schedule="0:(70)",
     )
     parts = read(text)
     assert detect(text) == "deforum-settings"
@@ -77,7 +78,7 @@ def test_deforums_settings_file() -> None:
     assert (parts.sampler, parts.scheduler, parts.model) == ("dpmpp_2m", "karras", Model("dream.safetensors"))
     assert [frame.cfg for frame in plan(parts.recipe())] == [7, 7.5, 8, 8.5, 9, 9.5]
     assert parts.notes == (
-        "every frame is made on its own here, so these are left out: translation_z, strength_schedule",
+        "every frame is made on its own here, so these are left out: translation_z, strength_schedule, fov_schedule",
     )
 
 
@@ -192,6 +193,135 @@ def test_the_settings_line_of_a_picture_is_read() -> None:
         "prompt editing ([cat:dog:0.5]) is carried through as text; AUTOMATIC1111 reads it"
     )
     assert parts.notes[1] == "not taken over from the settings: Model hash"
+
+
+INFOTEXT = (
+    "1girl, solo\nbest quality{}\nNegative prompt: blurry\n"
+    "Steps: 28, Sampler: DPM++ 2M, Schedule type: {}, CFG scale: 6.5, Seed: 3, Size: {}x1216, Clip skip: 2"
+)
+
+
+def test_a_prompt_of_several_lines_above_its_settings_is_one_picture() -> None:
+    for lora in ("", "\n<lora:film:0.5>"):
+        text = INFOTEXT.format(lora, "Karras", 832)
+        assert detect(text) == "a1111"
+        assert read(text).keyframes[0].prompt == Mix.one("1girl, solo\nbest quality" + lora)
+
+
+def test_the_settings_of_a_picture_name_its_scheduler_and_clip_skip() -> None:
+    parts = read(INFOTEXT.format("", "SGM Uniform", 832))
+    assert (parts.sampler, parts.scheduler, parts.model) == ("dpmpp_2m", "sgm_uniform", Model(clip_skip=2))
+    assert (parts.width, parts.height, parts.notes) == (832, 1216, ())
+    automatic = INFOTEXT.format("", "Automatic", 832)
+    assert read(automatic).scheduler == "karras"
+    assert read(automatic.replace("DPM++ 2M", "Euler")).scheduler == "normal"
+    odd = read(INFOTEXT.format("", "Polyexponential", 830))
+    assert (odd.width, odd.scheduler) == (None, None)
+    assert odd.notes == ("not taken over from the settings: Schedule type, Size",)
+
+
+@pytest.mark.parametrize(
+    ("label", "meant"),
+    [
+        ("k_dpmpp_2m", ("dpmpp_2m", "karras")),
+        ("dpmpp_2m", ("dpmpp_2m", None)),
+        ("euler_a", ("euler_ancestral", None)),
+        ("k_lms", ("lms", "karras")),
+        ("unipc", ("uni_pc", None)),
+    ],
+)
+def test_animatediff_cli_calls_samplers_as_diffusers_does(label: str, meant: tuple[str, str | None]) -> None:
+    parts = read(json.dumps({"prompt_map": {"0": "a"}, "scheduler": label}), frames=8)
+    assert (parts.sampler, parts.scheduler) == meant
+
+
+def test_animatediff_clis_last_prompt_rests_on_its_way_to_the_end() -> None:
+    parts = read('{"prompt_fixed_ratio": 0.5, "prompt_map": {"10": "a", "50": "b"}}', frames=64)
+    assert [key.at for key in parts.keyframes] == [10, 30, 50, 57]
+
+
+@pytest.mark.parametrize(
+    ("text", "column"),
+    [("0:4 = 0, 4: = 0", 7), ('0:4 = "0", 4: = "0"', 8), ('"0:4": "Euler a", "4:": "DDIM"', 9)],
+)
+def test_samplers_do_not_travel_in_evolved(text: str, column: int) -> None:
+    with pytest.raises(RecipeError, match="samplers do not travel here") as caught:
+        read(text, "animatediff-evolved", field="sampler")
+    assert (caught.value.line, caught.value.column) == (1, column)
+
+
+BIG, BIGGEST = 2**53 + 1, 2**64 - 1
+
+
+def test_seeds_that_no_float_can_hold_stay_what_they_are() -> None:
+    assert seeds(read(f"0:({BIG}), 2:({BIG + 2})", field="seed", frames=3)) == [BIG, BIG + 1, BIG + 2]
+    assert seeds(read(f"0:({BIGGEST}), 9:({BIGGEST})", field="seed", frames=3)) == [BIGGEST] * 3
+    assert seeds(read(manifest({"seed": BIG}, {"seed": BIGGEST}))) == [BIG, BIGGEST]
+    mixed = manifest({"seed": BIG, "subseed": BIG + 1, "subseed_strength": 0.25})
+    assert seeds(read(mixed)) == [{BIG: 0.75, BIG + 1: 0.25}]
+
+
+GIVEN = [
+    ("fizznodes", '"0": "a", "24": "b"', "big {} best"),
+    ("deforum-prompts", '{"0": "a", "24": "b"}', "big {} best"),
+    ("animatediff-evolved", '0 = "a", 0.5 = "b"', "big, {}, best"),
+    ("animatediff-cli", '{"prompt_fixed_ratio": 0, "prompt_map": {"0": "a", "24": "b"}}', "big,{},best"),
+    ("sd-webui-animatediff", "0: a\n24: b", "big, {}, best"),
+    ("prompt-travel", "a\nb", "big, {}, best"),
+    ("freenoise", 'prompt={0: "a", 24: "b"}', "big, {}, best"),
+    ("stable-diffusion-videos", 'prompts=["a", "b"]', "big, {}, best"),
+    ("toml", 'frames = 9\n[[keyframes]]\nprompt = "a"\n[[keyframes]]\nprompt = "b"', "big, {}, best"),
+]
+
+
+@pytest.mark.parametrize(("name", "text", "whole"), GIVEN)
+def test_seed_loop_and_text_around_hold_in_every_syntax(name: str, text: str, whole: str) -> None:
+    parts = read(text, name, frames=48, seed=9, loop=True, before="big", after="best")
+    recipe = parts.recipe()
+    assert (recipe.loop, {frame.seed for frame in plan(recipe)}) == (True, {Mix.one(9)})
+    assert [plan(recipe)[at].prompt.values for at in (0, 24)] == [(whole.format("a"),), (whole.format("b"),)]
+
+
+def test_what_is_given_gives_way_to_the_text_or_is_told() -> None:
+    parts = read("0:(7)", frames=48, seed=9, loop=True, before="big")
+    assert (parts.loop, parts.keyframes) == (True, (Keyframe(0, cfg=7, seed=9),))
+    assert parts.notes == ("there are no prompts here, so the text before and after them is not used",)
+    assert seeds(read("frames = 1\n[[keyframes]]\nseed = 4", seed=9)) == [4]
+    past = read('frames = 9\n[[keyframes]]\nat = 0\nprompt = "a"\n[[keyframes]]\nat = "100%"\nprompt = "b"', loop=True)
+    assert past.loop is None
+    assert past.notes[0].startswith("the film is not closed to a loop: ")
+
+
+def test_text_goes_around_each_part_of_a_mix() -> None:
+    ranged = read("cat :1~0 AND dog :0~1", frames=3, before="big", after="best")
+    assert prompts(ranged) == ["big, cat, best", {"big, cat, best": 0.5, "big, dog, best": 0.5}, "big, dog, best"]
+    weighed = read('{"0": "(a):0.75 AND b :0.25"}', frames=1, after="best --neg bad")
+    assert prompts(weighed) == [{"a best": 0.75, "b best": 0.25}]
+    assert plan(weighed.recipe())[0].negative == Mix.one("bad")
+
+
+@pytest.mark.parametrize(
+    ("said", "names"),
+    [
+        ({"use_init": True, "init_image": "x.png"}, "use_init, init_image"),
+        ({"use_init": False, "init_image": "x.png"}, None),
+        ({"sampler_schedule": '0:("Euler a")', "enable_sampler_scheduling": True}, "sampler_schedule"),
+        ({"sampler_schedule": '0:("Euler a")', "enable_sampler_scheduling": False}, None),
+        ({"parseq_manifest": "https://example.org"}, "parseq_manifest"),
+        ({"diffusion_cadence": "3"}, "diffusion_cadence"),
+        ({"diffusion_cadence": 1}, None),
+        ({"negative_prompts": {"0": "bad"}}, "negative_prompts"),
+        ({"subseed": 5, "subseed_strength": 0.5}, "subseed, subseed_strength"),
+        ({"subseed": 5, "subseed_strength": 0}, None),
+        ({"hybrid_motion": "Optical Flow", "hybrid_composite": "None"}, "hybrid_motion"),
+        ({"use_mask": True, "mask_file": "m.png"}, "use_mask, mask_file"),
+    ],
+)
+def test_deforums_settings_without_a_place_are_named_where_they_are_set(
+    said: dict[str, Any], names: str | None
+) -> None:
+    wanted = (f"set, and without a place in a recipe, so these are left out: {names}",) if names else ()
+    assert read(settings(**said)).notes == wanted
 
 
 @pytest.mark.parametrize(

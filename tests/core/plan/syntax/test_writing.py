@@ -146,6 +146,12 @@ def test_any_recipe_is_written_and_what_is_written_is_read(recipe: Recipe, name:
         (TRAVEL, "deforum-values", "the prompts; write them with --to"),
         (TRAVEL.replace(keyframes=(Keyframe(prompt='a "b"'),)), "animatediff-evolved", "it is written as '"),
         (TRAVEL.replace(keyframes=(Keyframe(prompt="a", negative="b"),)), "animatediff-evolved", "the negatives"),
+        (
+            TRAVEL.replace(keyframes=(Keyframe(prompt="a\\"),)),
+            "animatediff-evolved",
+            "ends in a backslash, which is read",
+        ),
+        (TRAVEL.replace(keyframes=(Keyframe(prompt="a, 8: b"),)), "sd-webui-animatediff", "is read as another key"),
         (TRAVEL, "sd-webui-animatediff", "mixing by lerp: this tool travels by slerp"),
         (TRAVEL.replace(loop=True), "sd-webui-animatediff", 'the loop, unless its setting "Closed loop" is A or R+P'),
         (TRAVEL.replace(keyframes=(Keyframe(prompt="a\nb"),)), "sd-webui-animatediff", "it is written as a blank"),
@@ -162,10 +168,27 @@ def test_an_empty_prompt_is_a_line_too() -> None:
 
 def test_a_loop_is_led_home() -> None:
     loop = Recipe(frames=8, loop=True, keyframes=(Keyframe(0, prompt="a"), Keyframe(4, prompt="b")))
-    for name in ("fizznodes", "animatediff-evolved"):
-        back = plan(read(write(loop, name).text, name, frames=8).recipe())
+    for name in ("fizznodes", "animatediff-evolved", "deforum-prompts"):
+        made = write(loop, name)
+        assert "whether the film loops: the text travels home, and the player has to repeat it" in made.lost
+        back = plan(read(made.text, name.replace("deforum-prompts", "fizznodes"), frames=8).recipe())
         for frame, wanted in zip(back, plan(loop), strict=True):
             assert dict(frame.prompt.items) == pytest.approx(dict(wanted.prompt.items), abs=2e-9)
+
+
+def test_a_held_loop_has_no_way_home() -> None:
+    loop = Recipe(frames=8, loop=True, ease="hold", keyframes=(Keyframe(0, prompt="a"), Keyframe(4, prompt="b")))
+    made = write(loop, "deforum-prompts")
+    assert made.text == '{\n  "0": "a",\n  "4": "b"\n}\n'
+    assert made.lost == ("whether the film loops: the player has to repeat it",)
+
+
+def test_seeds_are_written_whole() -> None:
+    keys = [Keyframe(at, seed=seed) for at, seed in enumerate((1031938277349811301, 2**64 - 1, 2**64 - 1, 5))]
+    text = write(Recipe(frames=4, keyframes=tuple(keys)), "deforum-values", field="seed").text
+    assert text == "0:(1031938277349811301), 1:(18446744073709551615), 2:(18446744073709551615), 3:(5)\n"
+    back = plan(read(text, frames=4, field="seed").recipe())
+    assert [frame.seed for frame in back] == [key.seed for key in keys]
 
 
 def test_mixes_are_written_for_deforum() -> None:
