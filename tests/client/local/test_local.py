@@ -311,5 +311,5 @@ def test_a_folder_that_lacks_a_part_is_refused_before_the_first_frame(checkpoint
     shutil.copytree(checkpoint, tmp_path / "partial")
     shutil.rmtree(tmp_path / "partial" / "text_encoder")
     recipe = Recipe(frames=1, keyframes=(Keyframe(prompt="a"),), model=Model(str(tmp_path / "partial")))
-    with pytest.raises(Unsupported, match="has no folder 'text_encoder', which its model_index.json names; copy"):
+    with pytest.raises(Unsupported, match=r"has no folder 'text_encoder', which its model_index\.json names; copy"):
         Local(device="cpu").check(plan(recipe))
