@@ -195,7 +195,7 @@ def test_ctrl_c_finishes_the_frame_a_second_one_stops_at_once_and_both_go_on(
     recipe: Path, whole: dict[str, bytes], tmp_path: Path, times: int
 ) -> None:
     job, record = tmp_path / "job", tmp_path / "record"
-    with started(recipe, job, record, seconds=1) as child:
+    with started(recipe, job, record, seconds=1 if times == 1 else 3) as child:
         assert child.stderr is not None
         child.send_signal(signal.SIGINT)
         assert "finishing the frames at hand; press Ctrl-C again to stop at once" in child.stderr.readline()
@@ -206,7 +206,7 @@ def test_ctrl_c_finishes_the_frame_a_second_one_stops_at_once_and_both_go_on(
         assert child.wait() == 130
     assert "Traceback" not in said
     if times == 2:
-        assert time.monotonic() - began < 0.9
+        assert time.monotonic() - began < 2.5
     else:
         assert "1 of 3 frames left; run it again" in said
     finished = 3 - times
