@@ -50,9 +50,10 @@ def _table(schedule: Schedule, rows: Sequence[int]) -> None:
     from rich.text import Text
 
     keyframes = set(schedule.recipe.positions())
-    table = Table(*columns_of(schedule), box=None, header_style="bold")
+    columns = columns_of(schedule)
+    table = Table(*columns, box=None, header_style="bold")
     for index in rows:
-        table.add_row(*map(Text, row_of(schedule, index)), style="bold" if index in keyframes else "")
+        table.add_row(*map(Text, row_of(schedule, index, columns)), style="bold" if index in keyframes else "")
     # Piped into a file there is no terminal width to fit, and a cut-off prompt would be a loss.
     console = Console()
     if not console.is_terminal:

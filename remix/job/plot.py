@@ -60,7 +60,7 @@ def draw_table(schedule: Schedule) -> np.ndarray:
     """
     names, rows, font = columns_of(schedule), chosen_rows(schedule), ImageFont.load_default()
     keyframes = set(schedule.recipe.positions())
-    lines = [names, *([_latin(cell[:WIDTH]) for cell in row_of(schedule, index)] for index in rows)]
+    lines = [names, *([_latin(cell[:WIDTH]) for cell in row_of(schedule, index, names)] for index in rows)]
     picture = Image.new("RGB", (WIDTH, 2 * MARGIN + LEGEND * len(lines)), PAPER)
     pen = ImageDraw.Draw(picture)
     edges = _edges([max(font.getlength(cell) for cell in column) for column in zip(*lines, strict=True)])

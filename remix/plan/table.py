@@ -27,9 +27,9 @@ def columns_of(schedule: Schedule) -> list[str]:
     return ["frame", "time", "prompt", "seed", *more, "cfg", *last]
 
 
-def row_of(schedule: Schedule, index: int) -> list[str]:
-    """The cells of a frame, one for each of `columns_of`."""
-    frame, columns = schedule[index], columns_of(schedule)
+def row_of(schedule: Schedule, index: int, columns: Sequence[str]) -> list[str]:
+    """The cells of a frame, one for each of the `columns`, which are those of `columns_of`."""
+    frame = schedule[index]
     return [str(index), f"{index / schedule.recipe.fps:.2f}s", *(_cell(getattr(frame, name)) for name in columns[2:])]
 
 
@@ -40,7 +40,8 @@ def text_table(schedule: Schedule, rows: Sequence[int] | None = None, *, widest:
     """
     rows = chosen_rows(schedule) if rows is None else rows
     keyframes = set(schedule.recipe.positions())
-    lines = [columns_of(schedule), *(row_of(schedule, index) for index in rows)]
+    columns = columns_of(schedule)
+    lines = [columns, *(row_of(schedule, index, columns) for index in rows)]
     cut = [[cell if len(cell) <= widest else cell[: widest - 3] + "..." for cell in line] for line in lines]
     widths = [max(map(len, column)) for column in zip(*cut, strict=True)]
     marks = [" ", *("*" if index in keyframes else " " for index in rows)]
