@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from remix.errors import BadInput, RecipeError
-from remix.job import Made, read_job, read_metadata
+from remix.job import Made, is_job, read_job, read_metadata
 from remix.plan import Recipe
 
 TOOLS = {"remix": "Remix Toolkit", "a1111": "A1111", "comfyui": "ComfyUI", "unknown": "nobody says"}
@@ -26,7 +26,7 @@ def command(file: Path, as_json: bool, as_recipe: bool) -> None:
 
     FILE is a picture, a film, or a job folder.
     """
-    made = read_job(file) if (file / "job.json").is_file() else read_metadata(file)
+    made = read_job(file) if is_job(file) else read_metadata(file)
     if not made.texts and made.remix is None and any(note.startswith("metadata: skipped") for note in made.notes):
         raise BadInput(f"{file}: is no picture or film that can be read; give a PNG, JPEG, WebP, GIF, film or job")
     if as_recipe:

@@ -11,7 +11,7 @@ import click
 from remix.client.cli.outputs import overwrite_option, refuse_present
 from remix.client.cli.screen import progress
 from remix.errors import BadInput, PictureError
-from remix.job import Event, film_texts, recipe_of
+from remix.job import FRAMES, Event, film_texts, is_job, recipe_of
 from remix.motion import FORMATS, Picture, film_order, load_picture, write_video
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".webp"}
@@ -43,12 +43,12 @@ def command(
     Numbers in names count as numbers: 2.png comes before 10.png. What the first picture says of how it was made, the
     film says too.
     """
-    is_job = (frames / "job.json").is_file()
-    paths = pictures_in(frames / "frames" if is_job else frames)
+    of_job = is_job(frames)
+    paths = pictures_in(frames / FRAMES if of_job else frames)
     if out.resolve() in {path.resolve() for path in (paths[0].parent, *paths, *([audio] if audio else []))}:
         raise BadInput(f"{out}: is what the film is made of, and would be replaced; give another name")
     refuse_present(out, overwrite)
-    rate = fps or (recipe_of(frames).fps if is_job else 12)
+    rate = fps or (recipe_of(frames).fps if of_job else 12)
     order = film_order(len(paths), ping_pong=ping_pong, repeat=repeat)
     with progress(quiet) as listen:
         info = write_video(

@@ -17,9 +17,6 @@ _RESERVED = {"con", "prn", "aux", "nul", "conin$", "conout$", "clock$"} | {
     f"{device}{digit}" for device in ("com", "lpt") for digit in "0123456789¹²³"
 }
 
-atomic = landing
-"""Returns a context that gives a part path and lands it as one step; see `remix.motion.landing`."""
-
 
 def write_bytes(path: str | os.PathLike[str], data: bytes) -> Path:
     """Returns `path` after `data` is safely on the disk under that name, whole.

@@ -145,7 +145,7 @@ def open_job(folder: Path | str, schedule: Schedule, engine: Mapping[str, str], 
     if folder.exists() and not folder.is_dir():
         raise JobError(f"{folder}: is a file; give a new or empty folder")
     _refuse_links(folder)
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / JOB).is_file() and not _is_begun(folder):
+    if folder.is_dir() and any(folder.iterdir()) and not is_job(folder) and not _is_begun(folder):
         raise JobError(f"{folder}: is not empty and holds no job; give a new or empty folder")
     folder.mkdir(parents=True, exist_ok=True)
     with locked(folder):
@@ -167,6 +167,11 @@ def recipe_of(folder: Path | str) -> Recipe:
     """Returns the recipe of a job folder, its pictures resolved among the job's own copies."""
     text = _read(Path(folder), RECIPE)
     return Recipe.from_json(text, source=str(Path(folder) / RECIPE), folder=str(Path(folder) / INPUTS))
+
+
+def is_job(folder: Path | str) -> bool:
+    """Returns whether there is a job in a folder."""
+    return (Path(folder) / JOB).is_file()
 
 
 def read_job(folder: Path | str) -> Made:

@@ -15,7 +15,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from remix.errors import BadInput
-from remix.job.files import NAME_BYTES, atomic, inside, safe_name, write_bytes, write_text
+from remix.job.files import NAME_BYTES, inside, safe_name, write_bytes, write_text
 from remix.motion import landing
 
 
@@ -36,7 +36,7 @@ def test_an_error_leaves_the_old_file_and_no_part(tmp_path: Path) -> None:
     path = write_bytes(tmp_path / "a", b"old")
 
     def fail_halfway() -> None:
-        with atomic(path) as part:
+        with landing.landing(path) as part:
             part.write_bytes(b"half")
             raise KeyError
 
