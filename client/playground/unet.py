@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 
 from remix.client.playground import text
 from remix.client.playground.dataset import load_dataset
 from remix.client.playground.parallel import together
 from remix.client.playground.settings import Settings
-from remix.client.playground.training import Run, learning_rate, noise_source, numbers
+from remix.client.playground.training import Run, begin, learning_rate, noise_source, numbers
 from remix.client.playground.vae import SHAPE
 from remix.client.playground.world import ATTRIBUTES, Caption, Scene, caption
 
@@ -106,7 +107,9 @@ def load_run(folder: Path, settings: Settings) -> Run:
     tokenizer = text.load_tokenizer(folder / "tokenizer")
     learnt = text.load_run(folder, settings, tokenizer)
     learnt.average.write()
-    unet = new_unet(settings.seed).to(settings.device, memory_format=torch.channels_last)
+    unet = new_unet(settings.seed)
+    begin(unet, settings, "unet")
+    unet.to(settings.device, memory_format=torch.channels_last)
     models = {"unet": unet, **learnt.models}
     run = Run(folder / "unet.safetensors", models, shares={"text_encoder": _TEXT_SHARE, "heads": _TEXT_SHARE})
     run.load()
@@ -114,10 +117,14 @@ def load_run(folder: Path, settings: Settings) -> Run:
 
 
 def _train(rank: int, folder: Path, settings: Settings) -> None:
+    from diffusers.models.attention_processor import AttnProcessor
+
     scenes, clean = load_dataset(folder, settings)
     tokenizer = text.load_tokenizer(folder / "tokenizer")
     keep = new_scheduler().alphas_cumprod.view(-1, 1, 1, 1)
     run = load_run(folder, settings)
+    if settings.bf16:  # torch's own attention is slow in it
+        run.models["unet"].set_attn_processor(AttnProcessor())
     while run.step < settings.steps:
         key = (settings.seed, STAGE, run.step, rank)
         rows = _rows(len(scenes), run.step, rank, settings)
@@ -127,8 +134,9 @@ def _train(rank: int, folder: Path, settings: Settings) -> None:
         ids = text.token_ids(tokenizer, [said.text for said in captions]).to(settings.device)
         hidden = run.models["text_encoder"](ids).last_hidden_state
         noisy = noisy.to(settings.device).contiguous(memory_format=torch.channels_last)
-        guess = run.models["unet"](noisy, times.to(settings.device), hidden).sample
-        errors = (guess - goal.to(settings.device)).square().mean((1, 2, 3))
+        with torch.autocast(settings.device, torch.bfloat16, enabled=settings.bf16):
+            guess = run.models["unet"](noisy, times.to(settings.device), hidden).sample.float()
+        errors = ((guess - goal.to(settings.device)).square() * outline_weights(clean[rows])).mean((1, 2, 3))
         naming = text.naming_loss(run.models["heads"](hidden), shown, captions)
         rate = learning_rate(run.step, settings.steps, settings.rate)
         run.descend(errors.mean() + _NAMING * naming, rate, errors[: len(errors) // 2].mean().item())
@@ -155,6 +163,17 @@ def _captions(scenes: list[Scene], rng: random.Random) -> list[Caption]:
     """Returns a caption for each scene, or none for one in ten, which guidance needs."""
     silence = Caption("", (False,) * len(ATTRIBUTES))
     return [silence if rng.random() < _UNTOLD else caption(scene, rng) for scene in scenes]
+
+
+def outline_weights(clean: torch.Tensor) -> torch.Tensor:
+    """Returns how much each place of latents [B, 4, H, W] counts in the loss: [B, 1, H, W], of mean 1.
+
+    Half of it is shared evenly, half goes where the latents differ from the mean of their surroundings:
+    outlines are what is hard to learn, and most of a picture is its background.
+    """
+    contrast = (clean - F.avg_pool2d(clean, 3, 1, 1, count_include_pad=False)).abs().mean(1, keepdim=True)
+    contrast = F.avg_pool2d(contrast, 3, 1, 1, count_include_pad=False)
+    return 0.5 + 0.5 * contrast / contrast.mean((2, 3), keepdim=True).clamp(min=1e-3)
 
 
 def _noised(

@@ -70,7 +70,7 @@ _KINDS: dict[str, tuple[str, ...]] = {
     "style": (*STYLE_WORDS.values(), "outline"),
     "size": tuple(word for words in SIZE_WORDS.values() for word in words),
     "place": ("middle", "center", "left", "right", "top", "bottom"),
-    "other": ("a", "an", "the", "on", "in", "at", "by", "of", "front", "background", "wall", *NAMELESS),
+    "other": ("a", "an", "the", "and", "on", "in", "at", "by", "of", "front", "background", "wall", *NAMELESS),
 }
 
 _MEANT: dict[str, str] = {
