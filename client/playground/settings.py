@@ -9,6 +9,12 @@ from pathlib import Path
 
 from remix.errors import BadInput, MissingPackage
 
+LOG_LINES = "%(asctime)s %(message)s"
+"""How the training's progress is told."""
+
+STEPS_AND_CFG = (16, 2.5)
+"""The sampler's steps and the guidance with which the model is measured and shown."""
+
 
 def require_packages() -> None:
     """Raises MissingPackage where torch, diffusers or transformers is not installed."""
@@ -18,6 +24,12 @@ def require_packages() -> None:
                 f"the playground model needs {name}, which is not installed; "
                 'run: pip install -c constraints.txt -e ".[local]" in the repository'
             )
+
+
+def require_model(folder: Path) -> None:
+    """Raises BadInput where `folder` holds no diffusers pipeline."""
+    if not (folder / "model_index.json").is_file():
+        raise BadInput(f"{folder}: holds no model_index.json; give the folder of a diffusers pipeline")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import click
 
-from remix.client.playground.settings import Settings, claim, require_packages
+from remix.client.playground.settings import LOG_LINES, Settings, claim, require_model, require_packages
 from remix.errors import RemixError
 
 
@@ -20,7 +20,8 @@ def train(folder: Path, settings: Settings, *, resume: bool = False) -> Path:
     """Returns the folder of the finished model, ``folder/weights``, after every stage has run.
 
     Stages that `folder` already holds are skipped with `resume`; without it the folder must not hold
-    a run. Raises BadInput where the folder or the settings do not fit, MissingPackage without torch.
+    a run. Raises BadInput where the folder, the settings or the model to start from do not fit,
+    MissingPackage without torch.
     """
     require_packages()
     from remix.client.playground.dataset import draw_dataset
@@ -29,6 +30,8 @@ def train(folder: Path, settings: Settings, *, resume: bool = False) -> Path:
     from remix.client.playground.unet import train_unet
     from remix.client.playground.vae import train_decoder
 
+    if settings.start:
+        require_model(Path(settings.start))
     claim(folder, settings, resume=resume)
     for stage in (train_text, draw_dataset, train_unet, train_decoder):
         stage(folder, settings)
@@ -55,7 +58,7 @@ _USUAL = Settings()
 @click.option("--seed", default=_USUAL.seed, help="Of everything that is drawn at random.")
 def main(out: Path, resume: bool, **settings: int | float | str) -> None:
     """Train the playground model, from nothing or from --start."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    logging.basicConfig(level=logging.INFO, format=LOG_LINES)
     try:
         require_packages()
         import torch

@@ -151,9 +151,7 @@ def arrange(
     )
 
 
-def arrange_pair(
-    left: tuple[str, str], right: tuple[str, str], background: str, *, rng: random.Random
-) -> Scene:
+def arrange_pair(left: tuple[str, str], right: tuple[str, str], background: str, *, rng: random.Random) -> Scene:
     """Returns a scene of two things side by side, flat and of one size, each given with its colour."""
     first, second = (
         dataclasses.replace(

@@ -13,7 +13,15 @@ from remix.client.playground.dataset import draw_dataset, load_dataset
 from remix.client.playground.drawing import draw
 from remix.client.playground.settings import Settings
 from remix.client.playground.training import noise_source
-from remix.client.playground.unet import _captions, _noised, _rows, new_scheduler, new_unet, noise_times
+from remix.client.playground.unet import (
+    _captions,
+    _noised,
+    _rows,
+    new_scheduler,
+    new_unet,
+    noise_times,
+    outline_weights,
+)
 from remix.client.playground.vae import SCALE, latents
 from remix.client.playground.world import random_scenes
 
@@ -46,6 +54,17 @@ def test_what_is_predicted_gives_back_the_clean_latents() -> None:
     scheduler = new_scheduler()
     noise = (noisy - keep[times].sqrt() * clean) / (1 - keep[times]).sqrt()
     torch.testing.assert_close(goal, scheduler.get_velocity(clean, noise, times), atol=1e-3, rtol=0)
+
+
+def test_outlines_count_more_than_flat_places_in_the_loss() -> None:
+    clean = torch.zeros(2, 4, 16, 16)
+    clean[0, :, 4:9, 4:9] = 1
+    weights = outline_weights(clean)
+    assert weights.shape == (2, 1, 16, 16)
+    assert weights[0].mean().item() == pytest.approx(1)
+    assert weights[0, 0, 4, 4] > 2
+    assert weights[0, 0, 0, 12] == 0.5
+    assert torch.equal(weights[1], torch.full((1, 16, 16), 0.5))  # nothing to see, nothing but half
 
 
 def test_an_epoch_shows_each_picture_once_over_all_processes() -> None:
