@@ -35,6 +35,9 @@ SHOWN = (
     *("a dotted red mushroom on a green hill", "a shaded orange drop on a black background"),
     *("a white cloud at the top on a blue background", "a teal ring on the right on a gray background"),
     *("a huge yellow star at night", "a white boat on the sea"),
+    *("a red circle and a blue star on a white background", "a yellow moon and a green tree at night"),
+    *("a pink fish and an orange boat by the sea", "a purple house and a brown mushroom on a green hill"),
+    *("a black heart and a white cross on a teal background", "a green diamond and a red sun in the snow"),
 )
 """The prompts of the sample sheet."""
 
