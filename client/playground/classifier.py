@@ -35,11 +35,12 @@ TOLD = ("thing", "second", "background")
 
 _CHANNELS = (24, 48, 96, 128)
 _WIDTH = 128
-_PICTURES = 24_000
+_PICTURES = 30_000
 _STEPS = 2_000
 _BATCH = 128
 _RATE = 2e-3
 _CHUNK = 100
+_SHIFT = 4
 _HELD_OUT_SEED = "never trained on"
 
 
@@ -131,7 +132,14 @@ def _chunks(scenes: Sequence[Scene]) -> list[Sequence[Scene]]:
 
 
 def _worn(pictures: torch.Tensor, source: torch.Generator) -> torch.Tensor:
-    """Returns pictures of which half are a little blurred, all with some noise: no model's edges are perfect."""
+    """Returns pictures moved by up to _SHIFT pixels, half of them a little blurred, all with some noise.
+
+    What is told must not hang on single pixels: there are more places than training pictures, and no
+    model's edges are perfect.
+    """
+    left, top = torch.randint(2 * _SHIFT + 1, (2,), generator=source).tolist()
+    wide = F.pad(pictures, (_SHIFT,) * 4, mode="replicate")
+    pictures = wide[:, :, top : top + SIDE // 2, left : left + SIDE // 2]
     half = len(pictures) // 2
     blurred = F.avg_pool2d(pictures[:half], 3, 1, 1, count_include_pad=False)
     strength = torch.rand(len(pictures), 1, 1, 1, generator=source) * 0.06

@@ -6,6 +6,7 @@ import functools
 import logging
 import math
 import random
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -121,13 +122,14 @@ def _train(rank: int, folder: Path, settings: Settings) -> None:
 
     scenes, clean = load_dataset(folder, settings)
     tokenizer = text.load_tokenizer(folder / "tokenizer")
+    deck = deal(scenes)
     keep = new_scheduler().alphas_cumprod.view(-1, 1, 1, 1)
     run = load_run(folder, settings)
     if settings.bf16:  # torch's own attention is slow in it
         run.models["unet"].set_attn_processor(AttnProcessor())
     while run.step < settings.steps:
         key = (settings.seed, STAGE, run.step, rank)
-        rows = _rows(len(scenes), run.step, rank, settings)
+        rows = deck[_rows(len(deck), run.step, rank, settings)]
         shown = [scenes[i] for i in rows]
         captions = _captions(shown, random.Random(int(numbers(*key).integers(1 << 62))))
         noisy, times, goal = _noised(clean[rows], keep, noise_source(*key, 1))
@@ -145,8 +147,14 @@ def _train(rank: int, folder: Path, settings: Settings) -> None:
             log.info("unet: step %d of %d, loss %.4f", run.step, settings.steps, run.loss)
 
 
+def deal(scenes: Sequence[Scene]) -> torch.Tensor:
+    """Returns the numbers of all scenes, those of pairs three times: which colour goes where is learnt last."""
+    pairs = [i for i, scene in enumerate(scenes) if scene.beside]
+    return torch.tensor([*range(len(scenes)), *pairs, *pairs])
+
+
 def _rows(count: int, step: int, rank: int, settings: Settings) -> torch.Tensor:
-    """Returns which of `count` pictures a process sees in a step: each once in an epoch, shuffled."""
+    """Returns which of `count` places in the deck a process sees in a step: each once in an epoch, shuffled."""
     together_seen = settings.batch * settings.processes
     epoch, place = divmod(step, max(1, count // together_seen))
     first = place * together_seen + rank * settings.batch

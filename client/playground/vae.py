@@ -41,6 +41,7 @@ _SLOPE = 2.0
 _CONSTANT = 40.0
 _BATCH = 16
 _RATE = 2e-3
+_GENTLY = 0.5
 _CROP = 64
 
 
@@ -182,7 +183,8 @@ def train_decoder(folder: Path, settings: Settings) -> None:
     autoencoder = new_autoencoder(settings.seed)
     begin(autoencoder, settings, "vae")
     autoencoder.to(settings.device, memory_format=torch.channels_last)
-    run = Run(folder / "decoder.safetensors", {"decoder": autoencoder.decoder}, decay=0.995)
+    shares = {"decoder": _GENTLY if settings.start else 1.0}
+    run = Run(folder / "decoder.safetensors", {"decoder": autoencoder.decoder}, shares=shares, decay=0.995)
     run.load()
     while run.step < settings.decoder_steps:
         key = (settings.seed, STAGE, run.step)

@@ -17,6 +17,7 @@ from remix.client.playground.unet import (
     _captions,
     _noised,
     _rows,
+    deal,
     new_scheduler,
     new_unet,
     noise_times,
@@ -74,6 +75,12 @@ def test_an_epoch_shows_each_picture_once_over_all_processes() -> None:
     second = torch.cat([_rows(24, step, rank, settings) for step in range(3, 6) for rank in range(2)])
     assert sorted(second.tolist()) == list(range(24))
     assert first.tolist() != second.tolist()
+
+
+def test_pairs_are_dealt_three_times() -> None:
+    scenes = list(islice(random_scenes(random.Random(0)), 40))
+    dealt = deal(scenes).tolist()
+    assert {i: dealt.count(i) for i in range(40)} == {i: 3 if scene.beside else 1 for i, scene in enumerate(scenes)}
 
 
 def test_fewer_pictures_than_a_batch_are_shown_again() -> None:
