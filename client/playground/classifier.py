@@ -1,7 +1,7 @@
 """A small network that tells what a picture of the playground world shows, for the check.
 
 ``python -m remix.client.playground.classifier`` trains it anew on drawn pictures, from one seed, and
-writes ``classifier.safetensors`` beside this file. It has seen nothing that the model made.
+writes ``classifier.safetensors`` beside this file; ``--on`` continues it. It has seen nothing that the model made.
 """
 
 from __future__ import annotations
@@ -35,8 +35,6 @@ TOLD = ("thing", "second", "background")
 
 _CHANNELS = (24, 48, 96, 128)
 _WIDTH = 128
-_PICTURES = 30_000
-_STEPS = 2_000
 _BATCH = 128
 _RATE = 2e-3
 _CHUNK = 100
@@ -89,11 +87,15 @@ def tell(pictures: torch.Tensor) -> list[Told]:
     return found
 
 
+def _kept(path: Path) -> Classifier:
+    classifier = Classifier()
+    classifier.load_state_dict({name: value.float() for name, value in load_file(path).items()})
+    return classifier
+
+
 @functools.lru_cache(maxsize=1)
 def _trained() -> Classifier:
-    classifier = Classifier()
-    classifier.load_state_dict({name: value.float() for name, value in load_file(KEPT).items()})
-    return classifier.eval()
+    return _kept(KEPT)
 
 
 def accuracy(count: int = 2000) -> dict[str, float]:
@@ -106,23 +108,23 @@ def accuracy(count: int = 2000) -> dict[str, float]:
     }
 
 
-def train(path: Path, seed: int = 0) -> None:
-    """Trains a classifier on drawn pictures, about three minutes of one core, and writes it to `path` in fp16."""
-    scenes = list(itertools.islice(random_scenes(random.Random(f"classifier {seed}")), _PICTURES))
+def train(path: Path, *, pictures: int, steps: int, seed: int = 0, start: Path | None = None) -> None:
+    """Trains a classifier on drawn pictures, from nothing or from that in `start`; writes it to `path` in fp16."""
+    scenes = list(itertools.islice(random_scenes(random.Random(f"classifier {seed}")), pictures))
     small = torch.cat([(F.avg_pool2d(draw(part), 2) * 255).round().byte() for part in _chunks(scenes)])
     columns = [list(ATTRIBUTES).index(name) for name in TOLD]
     labels = torch.tensor([scene.labels() for scene in scenes])[:, columns]
     torch.manual_seed(seed)
-    classifier = Classifier()
+    classifier = _kept(start) if start else Classifier()
     run = Run(path, {"classifier": classifier}, decay=0.99)
-    while run.step < _STEPS:
+    while run.step < steps:
         source = noise_source(seed, run.step)
-        rows = torch.randint(_PICTURES, (_BATCH,), generator=source)
+        rows = torch.randint(pictures, (_BATCH,), generator=source)
         logits = classifier(_worn(small[rows].float() / 255, source))
         loss = torch.stack([F.cross_entropy(one, labels[rows, i]) for i, one in enumerate(logits)]).sum()
-        run.descend(loss, learning_rate(run.step, _STEPS, _RATE), loss.item())
+        run.descend(loss, learning_rate(run.step, steps, _RATE / 2 if start else _RATE), loss.item())
         if run.step % 200 == 0:
-            log.info("classifier: step %d of %d, loss %.4f", run.step, _STEPS, run.loss)
+            log.info("classifier: step %d of %d, loss %.4f", run.step, steps, run.loss)
     run.average.write()
     save_file({name: value.half().contiguous() for name, value in classifier.state_dict().items()}, path)
 
@@ -146,12 +148,17 @@ def _worn(pictures: torch.Tensor, source: torch.Generator) -> torch.Tensor:
     return torch.cat([blurred, pictures[half:]]) + strength * torch.randn(pictures.shape, generator=source)
 
 
-@click.command()
-def main() -> None:
-    """Train the check's classifier anew and tell its accuracy on drawn pictures that it has not seen."""
+@click.command(context_settings={"show_default": True})
+@click.option("--pictures", default=30_000, help="Pictures to draw.")
+@click.option("--steps", default=2_000, help="Steps of 128 pictures.")
+@click.option("--seed", default=0, help="Of everything that is drawn at random.")
+@click.option("--on", is_flag=True, help="Train the kept classifier on, at half the rate, instead of from nothing.")
+def main(pictures: int, steps: int, seed: int, on: bool) -> None:
+    """Train the check's classifier and tell its accuracy on drawn pictures that it has not seen."""
     logging.basicConfig(level=logging.INFO, format=LOG_LINES)
     torch.set_num_threads(1)
-    train(KEPT)
+    train(KEPT, pictures=pictures, steps=steps, seed=seed, start=KEPT if on else None)
+    _trained.cache_clear()
     click.echo(", ".join(f"{name} {share:.4f}" for name, share in accuracy().items()))
 
 

@@ -33,13 +33,16 @@ def test_what_it_tells_does_not_depend_on_the_batch() -> None:
         assert ours.sure == pytest.approx(theirs.sure, abs=1e-4)
 
 
-def test_its_training_depends_on_its_seed_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in (("_PICTURES", 12), ("_STEPS", 2), ("_BATCH", 4)):
-        monkeypatch.setattr(classifier, name, value)
-    made = []
-    for name, seed in (("first", 1), ("again", 1), ("other", 2)):
-        train(tmp_path / name, seed)
-        made.append(load_file(tmp_path / name))
-    assert all(torch.equal(made[0][name], made[1][name]) for name in made[0])
-    assert not all(torch.equal(made[0][name], made[2][name]) for name in made[0])
-    assert {name: value.shape for name, value in made[0].items()} == {n: v.shape for n, v in load_file(KEPT).items()}
+def test_its_training_depends_on_its_seed_alone_and_can_be_continued(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(classifier, "_BATCH", 4)
+    made = {}
+    for name, seed, start in (("first", 1, None), ("again", 1, None), ("other", 2, None), ("on", 1, KEPT)):
+        train(tmp_path / name, pictures=12, steps=2, seed=seed, start=start)
+        made[name] = load_file(tmp_path / name)
+    kept = load_file(KEPT)
+    assert {name: value.shape for name, value in made["first"].items()} == {n: v.shape for n, v in kept.items()}
+    assert all(torch.equal(made["first"][name], made["again"][name]) for name in kept)
+    assert not all(torch.equal(made["first"][name], made["other"][name]) for name in kept)
+    assert all((made["on"][name] - kept[name]).abs().max() < 0.01 for name in kept)
