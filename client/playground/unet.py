@@ -28,6 +28,7 @@ _TIMES = 1000
 _UNTOLD = 0.1
 _TEXT_SHARE = 0.3
 _NAMING = 0.02
+_AVERAGED = 20
 
 
 def new_unet(seed: int) -> Any:
@@ -112,7 +113,9 @@ def load_run(folder: Path, settings: Settings) -> Run:
     begin(unet, settings, "unet")
     unet.to(settings.device, memory_format=torch.channels_last)
     models = {"unet": unet, **learnt.models}
-    run = Run(folder / "unet.safetensors", models, shares={"text_encoder": _TEXT_SHARE, "heads": _TEXT_SHARE})
+    shares = {"text_encoder": _TEXT_SHARE, "heads": _TEXT_SHARE}
+    decay = 1 - _AVERAGED / max(settings.steps, 2 * _AVERAGED)  # long runs are averaged over more steps
+    run = Run(folder / "unet.safetensors", models, shares=shares, decay=decay)
     run.load()
     return run
 
