@@ -1,4 +1,4 @@
-"""A real ComfyUI in a folder of its own, on a free port of 127.0.0.1, with this repository as its only pack."""
+"""A real ComfyUI in a folder of its own, on a free port of 127.0.0.1, with this repository and a pack of the tests."""
 
 from __future__ import annotations
 
@@ -52,10 +52,11 @@ class Host:
         self.base = base
         self._server: subprocess.Popen[bytes] | None = None
         self._port = 0
-        for name in ("models/checkpoints", "custom_nodes", "input", "output", "temp", "user"):
+        for name in ("models/checkpoints", "models/controlnet", "custom_nodes", "input", "output", "temp", "user"):
             (base / name).mkdir(parents=True, exist_ok=True)
         (base / "models" / "checkpoints" / CHECKPOINT).symlink_to(comfyui / "models" / "checkpoints" / CHECKPOINT)
         (base / "custom_nodes" / "remix-toolkit").symlink_to(ROOT)
+        (base / "custom_nodes" / "pack-of-tests").symlink_to(Path(__file__).parent / "pack")
 
     @property
     def output(self) -> Path:
