@@ -60,7 +60,7 @@ class ImagePrompt:
             rows = rows.repeat(frames // len(rows) + 1, 1, 1)[:frames] if len(rows) < frames else rows[:frames]
             key = torch.cat([rows * (half == 0) for half in halves])
             plain = optimized_attention(q, k, v, options["n_heads"])
-            return plain + 2 * optimized_attention(q, key, key, options["n_heads"])
+            return plain + 0.2 * optimized_attention(q, key, key, options["n_heads"])
 
         patched = model.clone()
         patched.set_model_attn2_replace(attend, "input", 1)
