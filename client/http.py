@@ -172,6 +172,8 @@ class Http:
                 )
                 with answer:
                     body = _whole(answer, limit, self._at(path))
+            if over.is_set():  # cut in its headers an answer looks like a whole one
+                raise requests.exceptions.Timeout
         except requests.exceptions.RequestException as error:
             raise self._lost(path, error, within, over.is_set()) from error
         if answer.status_code >= 500:
@@ -296,6 +298,8 @@ def _whole(answer: requests.Response, limit: int, where: str) -> bytes:
     """The body of an answer; BadReply where it is longer than `limit`, or not as long as it said."""
     announced = answer.headers.get("Content-Length", "")
     expected = int(announced) if announced.isascii() and announced.isdigit() else None
+    if expected is None and answer.headers.get("Transfer-Encoding") != "chunked":
+        raise BadReply(f"{where}: the answer does not say how long it is, or was cut in its headers")
     if expected is not None and expected > limit:
         raise BadReply(f"{where}: {expected} bytes were announced; at most {limit} are read")
     body = bytearray()

@@ -47,14 +47,18 @@ def test_json_goes_out_and_comes_back_below_a_prefix() -> None:
         assert np.array_equal(http.picture("/view", {"filename": "a.png"}), PICTURE)
 
 
-@pytest.mark.parametrize("do", ["cut", "reset", "refuse", "status", "garbage", "lie_length"])
+@pytest.mark.parametrize("do", ["cut", "cut_head", "reset", "refuse", "status", "garbage", "lie_length"])
 def test_a_get_is_tried_again_after_any_fault(do: str) -> None:
-    with Echo([Fault("/view", 1, do, at=503 if do == "status" else 20), Fault("/view", 2, do)]).started() as server:
+    with Echo(
+        [Fault("/view", 1, do, at={"status": 503, "cut_head": 0}.get(do, 20)), Fault("/view", 2, do)]
+    ).started() as server:
         assert np.array_equal(client(server).picture("/view", {}), PICTURE)
         assert server.asked == ["GET /view"] * 3
 
 
-@pytest.mark.parametrize(("do", "error"), [("reset", HostSilent), ("cut", HostError), ("status", HostRefused)])
+@pytest.mark.parametrize(
+    ("do", "error"), [("reset", HostSilent), ("cut", HostError), ("cut_head", BadReply), ("status", HostRefused)]
+)
 def test_a_post_that_may_have_been_done_is_not_sent_again(do: str, error: type[HostError]) -> None:
     with Echo([Fault("/work", 1, do)]).started() as server, pytest.raises(error):
         client(server).post("/work", {})

@@ -17,7 +17,7 @@ DRIP = 0.05
 """Seconds between the bytes of an answer that drips."""
 
 STATUS = 503
-KINDS = ("cut", "drip", "stall", "reset", "refuse", "status", "garbage", "forget", "lie_length")
+KINDS = ("cut", "cut_head", "drip", "stall", "reset", "refuse", "status", "garbage", "forget", "lie_length")
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,7 @@ class Fault:
     """What goes wrong with the `nth` request (from 1) whose path begins with `path`; 0: with each of them.
 
     cut         the connection ends after `at` bytes of the body, though more were announced
+    cut_head    the connection ends after `at` bytes of the answer, in its headers
     drip        the body comes one byte after another, `DRIP` seconds apart
     stall       it is done, and no answer comes
     reset       it is done, and the connection is reset in place of an answer
@@ -231,6 +232,10 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(Answer(bytes(7 * position % 251 for position in range(len(data))), answer.status, answer.kind))
         elif fault.do == "lie_length":
             self._send(answer, announced=len(data) + (fault.at or 1))
+            self._reset(politely=True)
+        elif fault.do == "cut_head":
+            self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"[: fault.at or None])
+            self.wfile.flush()
             self._reset(politely=True)
         elif fault.do == "cut":
             self._send(Answer(data[: fault.at], answer.status, answer.kind), announced=len(data))
