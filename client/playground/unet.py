@@ -129,7 +129,8 @@ def _train(rank: int, folder: Path, settings: Settings) -> None:
     keep = new_scheduler().alphas_cumprod.view(-1, 1, 1, 1)
     run = load_run(folder, settings)
     if settings.bf16:  # torch's own attention is slow in it
-        run.models["unet"].set_attn_processor(AttnProcessor())
+        network: Any = run.models["unet"]
+        network.set_attn_processor(AttnProcessor())
     while run.step < settings.steps:
         key = (settings.seed, STAGE, run.step, rank)
         rows = deck[_rows(len(deck), run.step, rank, settings)]

@@ -28,9 +28,7 @@ def test_it_is_small_enough_to_ship() -> None:
 def test_what_it_tells_does_not_depend_on_the_batch() -> None:
     pictures = draw(list(islice(random_scenes(random.Random(0)), 5)))
     alone = [tell(picture[None])[0] for picture in pictures]
-    for ours, theirs in zip(tell(pictures), alone, strict=True):
-        assert (ours.thing, ours.second, ours.background) == (theirs.thing, theirs.second, theirs.background)
-        assert ours.sure == pytest.approx(theirs.sure, abs=1e-4)
+    assert tell(pictures) == alone
 
 
 def test_its_training_depends_on_its_seed_alone_and_can_be_continued(
