@@ -80,7 +80,7 @@ class Run:
         groups = [[p for p in model.parameters() if p.requires_grad] for model in models.values()]
         self.parameters = [parameter for group in groups for parameter in group]
         self.optimiser = torch.optim.AdamW(
-            [{"params": group} for group in groups], betas=(0.9, 0.98), weight_decay=1e-3, fused=True
+            [{"params": group} for group in groups], betas=(0.9, 0.98), weight_decay=1e-3
         )
         self.average = Average(self.parameters, decay)
         self.step = 0

@@ -15,13 +15,13 @@ from remix.mix import mix
 FRAMES = 9
 """Frames of a measured travel, both ends included."""
 
-GRAIN = 0.02
-"""The most grain of a frame. Pure noise has about 0.2; a drawn picture has less than 0.005."""
+GRAIN = 0.005
+"""The most grain of a frame. Pure noise has about 0.2; a drawn picture has less than 0.0025."""
 
-SHARPNESS = 0.12
+SHARPNESS = 0.1
 """The least sharpness of a frame, as a share of full contrast between neighbouring pixels."""
 
-SLACK = 0.1
+SLACK = 0.02
 """How far a distance may go back between two frames, as a share of the distance between the ends."""
 
 

@@ -31,7 +31,7 @@ from remix.client.playground.world import arrange, arrange_pair, held_out
 
 
 def test_the_eyes_are_right_about_real_drawings() -> None:
-    for group in (grammar_tasks(200), held_out_tasks()):
+    for group in (grammar_tasks(120), held_out_tasks()):
         assert min(shares(marks(group, drawn(group)))) >= 0.97
 
 
