@@ -153,10 +153,11 @@ class HostEngine:
             return None
         start = done.index_of_first_image
         images = done.images[start : start + len(group)]
-        if len(done.images) - start != len(group):
+        count = len(done.images) - start
+        if count != len(group):
             raise EngineError(
-                f"frame {group[0]}: the host gave {len(done.images) - start} pictures for {len(group)} frames; turn off "
-                "the extension that adds or removes some"
+                f"frame {group[0]}: the host gave {count} pictures for {len(group)} frames; turn off the extension that "
+                "adds or removes some"
             )
         found = {index: np.asarray(image.convert("RGB")) for index, image in zip(group, images, strict=True)}
         self._infotexts |= dict(zip(group, done.infotexts[start:], strict=False))
