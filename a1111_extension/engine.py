@@ -127,7 +127,7 @@ class HostEngine:
 
     def _groups(self, schedule: Schedule) -> list[list[int]]:
         """The frames of each call: those of a block that agree in what the host takes as one number."""
-        recipe, groups = schedule.recipe, []
+        recipe, groups = schedule.recipe, list[list[int]]()
         for first in range(0, len(schedule), self._batch):
             block: dict[tuple[Any, ...], list[int]] = {}
             for index in range(first, min(first + self._batch, len(schedule))):
