@@ -172,9 +172,18 @@ def chosen_checkpoint(p: Any) -> Any:
     return sd_models.select_checkpoint() if FORGE else shared.sd_model.sd_checkpoint_info
 
 
-def made_by(p: Any, checkpoint: Any) -> dict[str, str]:
+def vae_of(name: str) -> Path:
+    """Returns the file of a VAE, by the host's own name; Unsupported where it has none."""
+    known = {} if FORGE else getattr(sd_vae, "vae_dict", {})
+    if name not in known:
+        there = f"use one of {', '.join(known)}" if known else "choose it in the host's settings"
+        raise Unsupported(f"model.vae: there is no {name!r} here; {there}")
+    return Path(known[name])
+
+
+def made_by(p: Any, checkpoint: Any, vae: Path | None = None) -> dict[str, str]:
     """Returns what the pictures of a processing object depend on beside the recipe, each as a short text."""
-    vae = sd_vae.loaded_vae_file if hasattr(sd_vae, "loaded_vae_file") else None
+    vae = vae or getattr(sd_vae, "loaded_vae_file", None)
     asked = {field.name for field in fields(p) if field.init} - {*NOT_OF_PICTURES} | {"image_mask"}
     own = {name: getattr(p, name, None) for name in sorted(asked)}
     options = {name: option(name) for name in OPTIONS if name in shared.opts.data_labels}

@@ -316,7 +316,7 @@ def fake_modules(base: Path) -> dict[str, Any]:
         ),
         "sd_samplers": SimpleNamespace(find_sampler_config=lambda name: name if name in labels else None),
         "sd_schedulers": SimpleNamespace(schedulers_map=dict.fromkeys(["Automatic", "Uniform", "Karras"])),
-        "sd_vae": SimpleNamespace(loaded_vae_file=None),
+        "sd_vae": SimpleNamespace(loaded_vae_file=None, vae_dict={"fine.pt": str(base / "model.safetensors")}),
         "images": SimpleNamespace(
             flatten=lambda image, color: image.convert("RGB"),
             resize_image=lambda mode, image, w, h: image.resize((w, h)),

@@ -165,7 +165,11 @@ def test_the_fields_are_shown_by_their_names(host: Host) -> None:
         ({"recipe": TEXT, "name": "../out"}, {}, "name: '../out' is not a name of a folder"),
         ({"recipe": TEXT, "film": "mp5"}, {}, "mp5"),
         ({"recipe": TEXT, "bach": 2}, {}, 'did you mean "batch"?'),
-        (TEXT.replace("[[keyframes]]", 'sampler = "ddim"\n[[keyframes]]', 1), {}, "is not read by A1111's DDIM"),
+        (
+            TEXT.replace("[[keyframes]]", 'sampler = "uni_pc"\nscheduler = "karras"\n[[keyframes]]', 1),
+            {},
+            "by A1111's UniPC",
+        ),
         (TEXT + 'image = "a.png"\n', {}, "image: keyframes set pictures; run the script in img2img"),
         ('model = "nothing"\n' + TEXT, {}, "model.checkpoint: there is no 'nothing' here; use one of"),
         (TEXT, {"subseed_strength": 0.5}, "variation seed: its strength is above 0"),
