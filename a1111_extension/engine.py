@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -13,7 +14,7 @@ from remix.errors import BlankFrame, EngineError, Unsupported
 from remix.job import Listener, Picture
 from remix.job.journal import canonical, sha256
 from remix.plan import Frame, Model, Recipe, Schedule
-from remix.plan.labels import AUTOMATIC, SAMPLERS, a1111_labels, names_of_labels
+from remix.plan.labels import AUTOMATIC, a1111_labels, names_of_labels
 
 from . import host
 from .conditioning import Way
@@ -149,8 +150,10 @@ class HostEngine:
         """The host's labels of sampler and schedule: its own choice as it is, where that is what the recipe says."""
         own = self._p.sampler_name, self._p.scheduler or AUTOMATIC
         names = recipe.sampler, recipe.scheduler
-        if not self._portable and own[0] in SAMPLERS.values() and names_of_labels(*own) == names:
-            return own
+        if not self._portable:
+            with contextlib.suppress(Unsupported):  # a choice that no recipe has a name for
+                if names_of_labels(*own) == names:
+                    return own
         return a1111_labels(*names)
 
     @staticmethod

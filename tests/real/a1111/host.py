@@ -23,7 +23,7 @@ CHECKPOINT = "both-sd15.safetensors"
 """A small checkpoint in SD 1.5's layout with its yaml, in WEBUI_DIR/models/Stable-diffusion."""
 
 OPTIONS = {"show_progress_type": "Approx cheap", "randn_source": "CPU", "samples_save": False}
-PATIENCE = 180.0
+PATIENCE = 600.0
 FLAGS = (
     *("--skip-prepare-environment", "--skip-torch-cuda-test", "--no-download-sd-model", "--do-not-download-clip"),
     *("--no-hashing", "--server-name", "127.0.0.1", "--api", "--nowebui"),

@@ -42,7 +42,7 @@ def frames_of(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in sorted((folder / "frames").glob("*.png"))}
 
 
-def until(condition: Callable[[], Any], patience: float = 60) -> None:
+def until(condition: Callable[[], Any], patience: float = 300) -> None:
     end = time.monotonic() + patience
     while not condition():
         assert time.monotonic() < end
