@@ -1,32 +1,276 @@
-"""The fields of the script, and what they say."""
+"""The panel of the script: its fields, what they say, and what is shown beside them while they are filled in."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import gradio as gr
 
-from .settings import Settings
+from remix.errors import RemixError
+from remix.motion.formats import FORMATS
+from remix.plan import EASINGS, plan
+from remix.plan.names import MIXINGS
+from remix.plan.syntax import SYNTAXES
 
-NAMES = ("text", "frames", "fps", "batch", "film", "new", "portable")
-"""The fields of Settings in the order of the panel's components."""
+from . import preview, results
+from .pasting import LABELS, WORDS, Label
+from .presets import presets
+from .settings import AUTO, LARGEST_BATCH, Fields, Settings
 
+NAMES = (
+    *("text", "syntax", "frames", "fps", "ease", "loop", "mix", "seeds", "cfg", "denoise"),
+    *("batch", "film", "new", "portable", "name"),
+)
+"""The fields of Settings in the order of the components, which is also their order over the API."""
 
-def build(is_img2img: bool, elem_id: Callable[[str], str]) -> list[Any]:
-    """Returns the components, the recipe first."""
-    return [
-        gr.Textbox(label="Recipe", lines=12, value="", elem_id=elem_id("recipe")),
-        gr.Textbox(label="Frames", value="", elem_id=elem_id("frames")),
-        gr.Number(label="Frames per second", value=0, elem_id=elem_id("fps")),
-        gr.Slider(label="Frames at once", minimum=1, maximum=64, step=1, value=8, elem_id=elem_id("batch")),
-        gr.Dropdown(label="Film", choices=["mp4", "webm", "gif", ""], value="mp4", elem_id=elem_id("film")),
-        gr.Checkbox(label="Begin anew", value=False, elem_id=elem_id("new")),
-        gr.Checkbox(label="The same noise in every tool", value=True, elem_id=elem_id("portable")),
-    ]
+FILMS = tuple(dict.fromkeys(row.suffix[1:] for row in FORMATS.values() if row.suffix))
+"""One ending for each kind of film: its format is the one that the ending means by itself."""
+
+INVITATION = "Write keyframes, or choose an example: here you see what every frame is then made of."
+EXAMPLE = "0: a red house on a green hill\n24: a white house in the snow\n47: a yellow boat at sunset"
+
+OF_HOST = {
+    **{"prompt": "prompt", "negative": "neg_prompt", "seed": "seed", "steps": "steps", "cfg": "cfg_scale"},
+    **{"width": "width", "height": "height", "sampler": "sampling", "scheduler": "scheduler"},
+    "denoise": "denoising_strength",
+}
+"""The host's own fields, by the fields of `Fields`: each is `txt2img_...` or `img2img_...`."""
+
+Component = Any
+Named = Mapping[str, Component]
 
 
 def settings(args: Sequence[Any]) -> Settings:
-    """Returns what the values of the components say; those that are missing at the end hold their default."""
-    said = dict(zip(NAMES, args, strict=False))
-    return Settings(**{**said, "batch": int(said.get("batch", 8))})
+    """Returns what the values of the components say; those that are missing at the end hold their default.
+
+    BadInput for a number that is out of range.
+    """
+    said = {name: value for name, value in zip(NAMES, args, strict=False) if value is not None}
+    for name, words in WORDS.items():
+        meant = {word: value for value, word in words.items()}
+        if name in said:
+            said[name] = meant.get(said[name], said[name])
+    return Settings.of_request({"recipe": said.pop("text", ""), **said})
+
+
+class Panel:
+    """The components of one tab of the host, and what happens when they change."""
+
+    def __init__(self) -> None:
+        self._host: dict[str, Component] = {}
+        self._own: Named = {}
+        self._tab = ""
+
+    def build(self, is_img2img: bool, elem_id: Callable[[str], str]) -> list[Component]:
+        """Returns the components whose values `settings` reads, after they and all around them are made."""
+        self._tab = "img2img" if is_img2img else "txt2img"
+        texts = presets()
+        with gr.Row():
+            preset = _kept_out(
+                gr.Dropdown(list(texts), label="Example", elem_id=elem_id("preset"), scale=4, min_width=200)
+            )
+            use = _kept_out(gr.Button("Use it", elem_id=elem_id("use"), scale=1, min_width=90))
+        named = {"text": _text(elem_id)}
+        self._said = gr.HTML(preview.asked(INVITATION), elem_id=elem_id("said"))
+        named |= {**_time(elem_id), **_travels(elem_id), **_job(elem_id)}
+        self._look = _kept_out(gr.Button("Look", visible=False, elem_id=elem_id("look")))
+        use.click(lambda name: texts.get(name, gr.update()), [preset], [named["text"]], show_progress=False)
+        self._own = named
+        return [named[name] for name in NAMES]
+
+    @property
+    def infotext_fields(self) -> list[tuple[Component, Label]]:
+        """Which component a pasted infotext fills by which label."""
+        return [(self._own[label.field], label) for label in LABELS]
+
+    def seen(self, component: Component, elem_id: str | None) -> None:
+        """Is told of every component that the host makes in this tab: takes note of its fields, and joins its results.
+
+        The film is shown below the host's gallery. A host that lacks one of them goes without what belongs to it.
+        """
+        tab, _, name = (elem_id or "").partition("_")
+        if tab in ("txt2img", "img2img"):
+            self._host |= {field: component for field, ending in OF_HOST.items() if name == ending}
+        if elem_id and elem_id == f"{self._tab}_gallery_container":
+            self._film = gr.HTML("", elem_id=f"{self._tab}_remix_film")
+        elif elem_id and elem_id == f"generation_info_{self._tab}":
+            self._watch()
+            component.change(results.film_page, [component], [self._film], show_progress=False)
+
+    def _watch(self) -> None:
+        """Lets every change of a field ask, a moment later, for what is then understood; see javascript/."""
+        button, host = self._look.elem_id, dict(self._host)
+        if self._tab == "txt2img":
+            host.pop("denoise", None)  # it is that of hires fix there
+        inputs = [*(self._own[name] for name in NAMES), *host.values()]
+        for component in inputs:
+            component.change(None, [], [], _js=f"() => {{ remixLook('{button}'); return [] }}", show_progress=False)
+
+        def look(*values: Any) -> str:
+            return said(values[: len(NAMES)], dict(zip(host, values[len(NAMES) :], strict=True)), self._tab)
+
+        asked = f"(...all) => remixAsked('{button}', all.slice(0, {len(inputs)}))"
+        answered = f"() => {{ remixAnswered('{button}'); return [] }}"
+        told = self._look.click(look, inputs, [self._said], _js=asked, show_progress=False)
+        told.then(None, [], [], _js=answered, show_progress=False)
+
+
+def said(args: Sequence[Any], host: Mapping[str, Any], tab: str) -> str:
+    """Returns, as HTML, what the values of the panel and of the host's own fields come to, or what is wrong there."""
+    text = str(args[0] or "")
+    if not any(str(value or "").strip() for name, value in zip(NAMES, args, strict=False) if name in WRITTEN):
+        return preview.asked(INVITATION)
+    try:
+        wanted = settings(args)
+        fields, drawn = fields_of(host, tab)
+        read = wanted.read(fields)
+        schedule = plan(read.recipe)
+    except RemixError as error:
+        return preview.refused(error, text)
+    notes = list(read.notes)
+    random = drawn and "seed" in read.of_host
+    if random:
+        notes.append("The seed is drawn when the film is made, one for all frames (the host's seed is -1).")
+    return preview.shown(schedule, read.syntax, notes, without=("seed",) if random else ())
+
+
+WRITTEN = ("text", "seeds", "cfg", "denoise")
+"""Without one of them there is nothing to show yet."""
+
+
+def fields_of(host: Mapping[str, Any], tab: str) -> tuple[Fields, bool]:
+    """Returns what the host's own fields say, and whether its seed is still to be drawn."""
+    given = {name: value for name, value in host.items() if value is not None}
+    try:
+        seed = int(given.pop("seed", -1) or -1)
+    except ValueError:
+        seed = -1
+    for name in ("steps", "width", "height"):
+        given.update({name: int(given[name])} if name in given else {})
+    images = ("init.png",) if tab == "img2img" else ()
+    return Fields(**given, seed=max(seed, 0), images=images), seed < 0
+
+
+def _kept_out(component: Component) -> Component:
+    """A component whose value is no part of the host's file of defaults."""
+    component.do_not_save_to_config = True
+    return component
+
+
+def _text(elem_id: Callable[[str], str]) -> Component:
+    return gr.Textbox(
+        label="Keyframes",
+        info="A moment and its prompt on each line; or any schedule of Deforum, FizzNodes, AnimateDiff or Parseq, "
+        "lines of prompts, or a recipe in TOML. It is told by how it looks.",
+        placeholder=EXAMPLE,
+        lines=7,
+        max_lines=22,
+        elem_id=elem_id("keyframes"),
+    )
+
+
+def _time(elem_id: Callable[[str], str]) -> dict[str, Component]:
+    """How long the film is, how its ways go, and how they are mixed."""
+    with gr.Row():
+        frames = gr.Textbox(
+            label="Frames",
+            info="A number, or a time such as 4s. Empty: as the text says.",
+            max_lines=1,
+            min_width=100,
+            elem_id=elem_id("frames"),
+        )
+        fps = gr.Number(
+            value=0, label="Frames per second", info="0: as the text says, else 12.", min_width=100, elem_id=elem_id("fps")
+        )
+        loop = gr.Checkbox(
+            label="Loop", info="The last keyframe travels on to the first.", min_width=100, elem_id=elem_id("loop")
+        )
+    with gr.Row():
+        ease = gr.Dropdown(
+            [WORDS["ease"][""], *EASINGS],
+            value=WORDS["ease"][""],
+            label="Easing",
+            info="How each way starts and ends.",
+            min_width=100,
+            elem_id=elem_id("ease"),
+        )
+        mix = gr.Dropdown(
+            [WORDS["mix"][""], *MIXINGS],
+            value=WORDS["mix"][""],
+            label="Mix",
+            info="Prompts in a straight line, or along an arc.",
+            min_width=100,
+            elem_id=elem_id("mix"),
+        )
+        syntax = gr.Dropdown(
+            [AUTO, *SYNTAXES],
+            value=AUTO,
+            label="Syntax",
+            info="Where the text could be two.",
+            min_width=100,
+            elem_id=elem_id("syntax"),
+        )
+    return {"frames": frames, "fps": fps, "loop": loop, "ease": ease, "mix": mix, "syntax": syntax}
+
+
+def _travels(elem_id: Callable[[str], str]) -> dict[str, Component]:
+    """What else travels, where the text does not say it."""
+    rows = (
+        ("seeds", "Seeds", "From seed to seed.", "1, 2, 3"),
+        ("cfg", "CFG scale", "0:(7), 24:(9), or an expression of t.", "0:(7), 24:(9)"),
+        ("denoise", "Denoising strength", "How much of the init picture goes.", "0:(0.4), 24:(0.7)"),
+    )
+    with gr.Row():
+        return {
+            name: gr.Textbox(
+                label=label, info=info, placeholder=example, max_lines=1, min_width=100, elem_id=elem_id(name)
+            )
+            for name, label, info, example in rows
+        }
+
+
+def _job(elem_id: Callable[[str], str]) -> dict[str, Component]:
+    """How it is rendered, and where it is kept."""
+    with gr.Row():
+        film = gr.Dropdown(
+            [*FILMS, WORDS["film"][""]],
+            value="mp4",
+            label="Film",
+            info="Its kind of file.",
+            min_width=100,
+            elem_id=elem_id("film"),
+        )
+        name = gr.Textbox(
+            value="film",
+            label="Job",
+            info="How its folder's name begins.",
+            max_lines=1,
+            min_width=100,
+            elem_id=elem_id("name"),
+        )
+        new = gr.Radio(
+            list(WORDS["new"].values()),
+            value=WORDS["new"][False],
+            label="Where it was stopped",
+            info="Go on there, or begin anew.",
+            min_width=100,
+            elem_id=elem_id("new"),
+        )
+    with gr.Row():
+        batch = gr.Slider(
+            1,
+            LARGEST_BATCH,
+            value=8,
+            step=1,
+            label="Frames at once",
+            info="More are faster, as long as they fit into memory.",
+            elem_id=elem_id("batch"),
+        )
+        portable = gr.Checkbox(
+            value=True,
+            label="Portable noise",
+            info="The same pictures as in ComfyUI and on the command line. Off: this host's own noise.",
+            elem_id=elem_id("portable"),
+        )
+    return {"film": film, "name": name, "new": new, "batch": batch, "portable": portable}

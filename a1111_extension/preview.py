@@ -39,10 +39,11 @@ STYLE = """<style>
 """In the colours and the fonts of the host's theme, light or dark."""
 
 
-def shown(schedule: Schedule, syntax: str = "", notes: Sequence[str] = ()) -> str:
+def shown(schedule: Schedule, syntax: str = "", notes: Sequence[str] = (), without: Sequence[str] = ()) -> str:
     """Returns HTML with what was understood: one line about the film, its curves, and a table of its frames.
 
-    `syntax` is the name of the one that was read, `notes` what was understood differently.
+    `syntax` is the name of the one that was read, `notes` what there is to say about it; the columns `without` are
+    left out.
     """
     recipe = schedule.recipe
     seconds = f"{len(schedule) / recipe.fps:.1f} s at {recipe.fps:g} fps"
@@ -51,7 +52,7 @@ def shown(schedule: Schedule, syntax: str = "", notes: Sequence[str] = ()) -> st
     frames = f"{len(schedule)} frame{'s' if len(schedule) > 1 else ''}"
     remarks = "".join(f'<p class="note">{escape(note)}</p>' for note in notes)
     curves = "".join(map(_curve, bands(schedule)))
-    return _box(f"<p><b>{frames}</b>, {seconds}{loop}{read}</p>{remarks}{curves}{_table(schedule)}")
+    return _box(f"<p><b>{frames}</b>, {seconds}{loop}{read}</p>{remarks}{curves}{_table(schedule, without)}")
 
 
 def refused(error: RemixError, text: str = "") -> str:
@@ -90,8 +91,9 @@ def _curve(band: Band) -> str:
     return f'<div class="band">{escape(band.name)}<img alt="{escape(band.name)}" src="{source}">{legend}</div>'
 
 
-def _table(schedule: Schedule) -> str:
-    columns, keyframes = columns_of(schedule), set(schedule.recipe.positions())
+def _table(schedule: Schedule, without: Sequence[str]) -> str:
+    columns = [name for name in columns_of(schedule) if name not in without]
+    keyframes = set(schedule.recipe.positions())
     head = "".join(f"<th>{escape(name)}</th>" for name in columns)
     body = "".join(
         f'<tr class="key">{cells}</tr>' if index in keyframes else f"<tr>{cells}</tr>"
