@@ -9,13 +9,16 @@ from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import modules.scripts as scripts  # the module: a Script that is imported by name would be registered again
-from modules import devices, extra_networks, images, processing, rng, sd_models, sd_samplers, sd_vae, shared
+from modules import devices, extra_networks, images, processing, rng, sd_models, sd_samplers, sd_vae, shared, ui_tempdir
 from PIL import Image
 
 from remix.errors import BadInput, Unsupported
+from remix.job import is_job
 from remix.job.ends import ends
+from remix.job.files import safe_name
 from remix.job.journal import sha256
 
 Script = scripts.Script
@@ -221,6 +224,19 @@ def _told(value: Any, depth: int = 8) -> Any:
 def output_folder(p: Any) -> Path:
     """Returns the host's folder of pictures of this kind, in which jobs lie in `remix`."""
     return Path(p.outpath_samples).resolve() / "remix"
+
+
+def job_of(tab: str, name: str) -> Path | None:
+    """Returns the folder of a job that a request from "txt2img" or "img2img" made; None where there is none."""
+    root = option("outdir_samples") or option(f"outdir_{tab}_samples")
+    folder = Path(root).resolve() / "remix" / name
+    return folder if safe_name(name) == name and is_job(folder) else None
+
+
+def address(path: Path) -> str:
+    """Returns the address at which the host's page finds a file, which it is told to serve."""
+    ui_tempdir.register_tmp_file(shared.demo, str(path))
+    return f"file={quote(path.as_posix())}"
 
 
 def is_img2img(p: Any) -> bool:

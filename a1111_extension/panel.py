@@ -16,7 +16,7 @@ from remix.plan.syntax import SYNTAXES
 from . import preview, results
 from .pasting import LABELS, WORDS, Label
 from .presets import presets
-from .settings import AUTO, LARGEST_BATCH, Fields, Settings
+from .settings import AUTO, LARGEST_BATCH, Fields, Reading, Settings
 
 NAMES = (
     *("text", "syntax", "frames", "fps", "ease", "loop", "mix", "seeds", "cfg", "denoise"),
@@ -36,6 +36,9 @@ OF_HOST = {
     "denoise": "denoising_strength",
 }
 """The host's own fields, by the fields of `Fields`: each is `txt2img_...` or `img2img_...`."""
+
+UNDRAWN = 2**32 - 1
+"""Stands for a seed that the host draws when it renders; it is not shown."""
 
 Component = Any
 Named = Mapping[str, Component]
@@ -96,7 +99,8 @@ class Panel:
             self._film = gr.HTML("", elem_id=f"{self._tab}_remix_film")
         elif elem_id and elem_id == f"generation_info_{self._tab}":
             self._watch()
-            component.change(results.film_page, [component], [self._film], show_progress=False)
+            tab = self._tab
+            component.change(lambda told: results.film_page(told, tab), [component], [self._film], show_progress=False)
 
     def _watch(self) -> None:
         """Lets every change of a field ask, a moment later, for what is then understood; see javascript/."""
@@ -128,11 +132,21 @@ def said(args: Sequence[Any], host: Mapping[str, Any], tab: str) -> str:
         schedule = plan(read.recipe)
     except RemixError as error:
         return preview.refused(error, text)
-    notes = list(read.notes)
     random = drawn and "seed" in read.of_host
+    notes = [*read.notes, *_set_aside(read, fields)]
     if random:
-        notes.append("The seed is drawn when the film is made, one for all frames (the host's seed is -1).")
+        notes.append("The seed is drawn when the film is made, one for all frames: the host's seed is -1.")
     return preview.shown(schedule, read.syntax, notes, without=("seed",) if random else ())
+
+
+def _set_aside(read: Reading, fields: Fields) -> list[str]:
+    """What is written in the host's own fields, and not used."""
+    boxes = (("prompt", "prompt", fields.prompt), ("negative", "negative prompt", fields.negative))
+    return [
+        f"The host's {title} is not used: keyframes have their own."
+        for name, title, text in boxes
+        if text.strip() and name not in read.of_host
+    ]
 
 
 WRITTEN = ("text", "seeds", "cfg", "denoise")
@@ -149,7 +163,7 @@ def fields_of(host: Mapping[str, Any], tab: str) -> tuple[Fields, bool]:
     for name in ("steps", "width", "height"):
         given.update({name: int(given[name])} if name in given else {})
     images = ("init.png",) if tab == "img2img" else ()
-    return Fields(**given, seed=max(seed, 0), images=images), seed < 0
+    return Fields(**given, seed=UNDRAWN if seed < 0 else seed, images=images), seed < 0
 
 
 def _kept_out(component: Component) -> Component:
@@ -181,7 +195,11 @@ def _time(elem_id: Callable[[str], str]) -> dict[str, Component]:
             elem_id=elem_id("frames"),
         )
         fps = gr.Number(
-            value=0, label="Frames per second", info="0: as the text says, else 12.", min_width=100, elem_id=elem_id("fps")
+            value=0,
+            label="Frames per second",
+            info="0: as the text says, else 12.",
+            min_width=100,
+            elem_id=elem_id("fps"),
         )
         loop = gr.Checkbox(
             label="Loop", info="The last keyframe travels on to the first.", min_width=100, elem_id=elem_id("loop")

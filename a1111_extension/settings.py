@@ -165,6 +165,10 @@ class Settings:
             raise RecipeError(
                 f"the text does not say how many there are; {last + 1} end on its last key", path="frames"
             )
+        start, *rest = parts.keyframes
+        if start.seed == Mix.one(host.seed) and all(key.seed is None for key in rest):
+            # The reader has put the main seed there: what is laid over it, or left to the host, is told later.
+            parts = replace(parts, keyframes=(replace(start, seed=None), *rest))
         recipe = parts.recipe(folder=host.folder, **_defaults(dict.fromkeys(said), host)).replace(**given)
         return Reading(recipe, name, parts.notes)
 
