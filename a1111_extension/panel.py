@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import functools
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import gradio as gr
@@ -64,20 +65,23 @@ class Panel:
         self._host: dict[str, Component] = {}
         self._own: Named = {}
         self._tab = ""
+        self._film: Component = None
 
     def build(self, is_img2img: bool, elem_id: Callable[[str], str]) -> list[Component]:
         """Returns the components whose values `settings` reads, after they and all around them are made."""
         self._tab = "img2img" if is_img2img else "txt2img"
         texts = presets()
-        with gr.Row():
-            preset = _kept_out(
-                gr.Dropdown(list(texts), label="Example", elem_id=elem_id("preset"), scale=4, min_width=200)
-            )
-            use = _kept_out(gr.Button("Use it", elem_id=elem_id("use"), scale=1, min_width=90))
-        named = {"text": _text(elem_id)}
-        self._said = gr.HTML(preview.asked(INVITATION), elem_id=elem_id("said"))
-        named |= {**_time(elem_id), **_travels(elem_id), **_job(elem_id)}
-        self._look = _kept_out(gr.Button("Look", visible=False, elem_id=elem_id("look")))
+        line = _line(elem_id)
+        with gr.Column(elem_id=elem_id("panel")):
+            with gr.Row():
+                preset = gr.Dropdown(list(texts), label="Example", elem_id=elem_id("preset"), scale=4, min_width=200)
+                use = gr.Button("Use it", elem_id=elem_id("use"), elem_classes=["remix-use"], scale=0, min_width=90)
+            named = {"text": _text(elem_id)}
+            self._said = gr.HTML(preview.asked(INVITATION), elem_id=elem_id("said"))
+            named |= {**_time(line, elem_id), **_travels(line), **_job(elem_id), **_rarely(line, elem_id)}
+            self._look = gr.Button("Look", visible=False, elem_id=elem_id("look"))
+        for aside in (preset, use, self._look):
+            aside.do_not_save_to_config = True  # the host's file of defaults is for what is rendered
         use.click(lambda name: texts.get(name, gr.update()), [preset], [named["text"]], show_progress=False)
         self._own = named
         return [named[name] for name in NAMES]
@@ -99,8 +103,9 @@ class Panel:
             self._film = gr.HTML("", elem_id=f"{self._tab}_remix_film")
         elif elem_id and elem_id == f"generation_info_{self._tab}":
             self._watch()
-            tab = self._tab
-            component.change(lambda told: results.film_page(told, tab), [component], [self._film], show_progress=False)
+            if self._film is not None:
+                show = functools.partial(results.film_page, tab=self._tab)
+                component.change(show, [component], [self._film], show_progress=False)
 
     def _watch(self) -> None:
         """Lets every change of a field ask, a moment later, for what is then understood; see javascript/."""
@@ -166,129 +171,125 @@ def fields_of(host: Mapping[str, Any], tab: str) -> tuple[Fields, bool]:
     return Fields(**given, seed=UNDRAWN if seed < 0 else seed, images=images), seed < 0
 
 
-def _kept_out(component: Component) -> Component:
-    """A component whose value is no part of the host's file of defaults."""
-    component.do_not_save_to_config = True
-    return component
-
-
 def _text(elem_id: Callable[[str], str]) -> Component:
     return gr.Textbox(
         label="Keyframes",
-        info="A moment and its prompt on each line; or any schedule of Deforum, FizzNodes, AnimateDiff or Parseq, "
-        "lines of prompts, or a recipe in TOML. It is told by how it looks.",
+        info="A moment and its prompt on each line. Schedules of Deforum, FizzNodes, AnimateDiff and others, lines of "
+        "prompts, and recipes in TOML are read too.",
+        tooltip="Which syntax it is, is told by how it looks. What it leaves open is taken from the fields around it.",
         placeholder=EXAMPLE,
-        lines=7,
+        lines=6,
         max_lines=22,
         elem_id=elem_id("keyframes"),
     )
 
 
-def _time(elem_id: Callable[[str], str]) -> dict[str, Component]:
-    """How long the film is, how its ways go, and how they are mixed."""
-    with gr.Row():
-        frames = gr.Textbox(
-            label="Frames",
-            info="A number, or a time such as 4s. Empty: as the text says.",
-            max_lines=1,
-            min_width=100,
-            elem_id=elem_id("frames"),
-        )
-        fps = gr.Number(
-            value=0,
-            label="Frames per second",
-            info="0: as the text says, else 12.",
-            min_width=100,
-            elem_id=elem_id("fps"),
-        )
-        loop = gr.Checkbox(
-            label="Loop", info="The last keyframe travels on to the first.", min_width=100, elem_id=elem_id("loop")
-        )
-    with gr.Row():
-        ease = gr.Dropdown(
-            [WORDS["ease"][""], *EASINGS],
-            value=WORDS["ease"][""],
-            label="Easing",
-            info="How each way starts and ends.",
-            min_width=100,
-            elem_id=elem_id("ease"),
-        )
-        mix = gr.Dropdown(
-            [WORDS["mix"][""], *MIXINGS],
-            value=WORDS["mix"][""],
-            label="Mix",
-            info="Prompts in a straight line, or along an arc.",
-            min_width=100,
-            elem_id=elem_id("mix"),
-        )
-        syntax = gr.Dropdown(
-            [AUTO, *SYNTAXES],
-            value=AUTO,
-            label="Syntax",
-            info="Where the text could be two.",
-            min_width=100,
-            elem_id=elem_id("syntax"),
-        )
-    return {"frames": frames, "fps": fps, "loop": loop, "ease": ease, "mix": mix, "syntax": syntax}
-
-
-def _travels(elem_id: Callable[[str], str]) -> dict[str, Component]:
-    """What else travels, where the text does not say it."""
-    rows = (
-        ("seeds", "Seeds", "From seed to seed.", "1, 2, 3"),
-        ("cfg", "CFG scale", "0:(7), 24:(9), or an expression of t.", "0:(7), 24:(9)"),
-        ("denoise", "Denoising strength", "How much of the init picture goes.", "0:(0.4), 24:(0.7)"),
-    )
+def _time(line: Callable[..., Component], elem_id: Callable[[str], str]) -> dict[str, Component]:
+    """How long the film is, and how its ways go."""
     with gr.Row():
         return {
-            name: gr.Textbox(
-                label=label, info=info, placeholder=example, max_lines=1, min_width=100, elem_id=elem_id(name)
-            )
-            for name, label, info, example in rows
+            "frames": line("frames", "Frames", "48 or 4s", "How many, or a time. Empty: as the text says."),
+            "fps": gr.Number(
+                value=0,
+                label="FPS",
+                tooltip="Frames per second. 0: as the text says, else 12.",
+                min_width=80,
+                elem_id=elem_id("fps"),
+            ),
+            "ease": _choice(elem_id("ease"), "Easing", WORDS["ease"][""], EASINGS, "How each way starts and ends."),
+            "loop": gr.Checkbox(
+                label="Loop",
+                tooltip="The last keyframe travels on to the first, and the film has no end.",
+                min_width=80,
+                elem_id=elem_id("loop"),
+            ),
+        }
+
+
+def _travels(line: Callable[..., Component]) -> dict[str, Component]:
+    """What else travels, where the text does not say it."""
+    ways = "Values to go through evenly, or at frames: 0:(7), 24:(9). Empty: as the text says, else "
+    with gr.Row():
+        return {
+            "seeds": line("seeds", "Seeds", "1, 2, 3", f"{ways}the host's seed for all frames."),
+            "cfg": line("cfg", "CFG scale", "0:(7), 24:(9)", f"{ways}the host's. An expression of t is fine too."),
+            "denoise": line(
+                "denoise",
+                "Denoising strength",
+                "0.4, 0.7, 0.4",
+                f"{ways}the host's. How much of the init picture is drawn anew; in img2img.",
+            ),
         }
 
 
 def _job(elem_id: Callable[[str], str]) -> dict[str, Component]:
-    """How it is rendered, and where it is kept."""
+    """What is made, and what is done about a film that was stopped."""
     with gr.Row():
-        film = gr.Dropdown(
-            [*FILMS, WORDS["film"][""]],
-            value="mp4",
-            label="Film",
-            info="Its kind of file.",
-            min_width=100,
-            elem_id=elem_id("film"),
-        )
-        name = gr.Textbox(
-            value="film",
-            label="Job",
-            info="How its folder's name begins.",
+        return {
+            "film": _choice(elem_id("film"), "Film", "mp4", (*FILMS[1:], WORDS["film"][""]), "Its kind of file."),
+            "new": gr.Radio(
+                list(WORDS["new"].values()),
+                value=WORDS["new"][False],
+                label="A film that was stopped",
+                tooltip="resume: the same settings go on with it, and render only what is missing. new: begin another.",
+                min_width=160,
+                elem_id=elem_id("new"),
+            ),
+        }
+
+
+def _rarely(line: Callable[..., Component], elem_id: Callable[[str], str]) -> dict[str, Component]:
+    """What most films leave as it is."""
+    with gr.Accordion("More", open=False, elem_id=elem_id("more")):
+        with gr.Row():
+            named = {
+                "mix": _choice(
+                    elem_id("mix"),
+                    "Mix",
+                    WORDS["mix"][""],
+                    MIXINGS,
+                    "How prompts are mixed: in a straight line, or along an arc that keeps their length.",
+                ),
+                "syntax": _choice(
+                    elem_id("syntax"), "Syntax", AUTO, SYNTAXES, "What the text is written in, where it could be two."
+                ),
+                "name": line("name", "Job name", "film", "How the name of the job's folder begins.", "film"),
+            }
+        with gr.Row():
+            batch = gr.Slider(
+                1,
+                LARGEST_BATCH,
+                value=8,
+                step=1,
+                label="Frames at once",
+                tooltip="More are faster, as long as they fit into memory. In the place of the host's batch size.",
+                elem_id=elem_id("batch"),
+            )
+            portable = gr.Checkbox(
+                value=True,
+                label="Portable noise",
+                tooltip="The same pictures as in ComfyUI and on the command line. Off: this host's own noise.",
+                elem_id=elem_id("portable"),
+            )
+        return {**named, "batch": batch, "portable": portable}
+
+
+def _choice(elem_id: str, label: str, first: str, others: Iterable[str], tooltip: str) -> Component:
+    return gr.Dropdown([first, *others], value=first, label=label, tooltip=tooltip, min_width=110, elem_id=elem_id)
+
+
+def _line(elem_id: Callable[[str], str]) -> Callable[..., Component]:
+    """Returns what makes a text field of one line."""
+
+    def line(name: str, label: str, example: str, tooltip: str, value: str = "") -> Component:
+        return gr.Textbox(
+            value=value,
+            label=label,
+            placeholder=example,
+            tooltip=tooltip,
             max_lines=1,
-            min_width=100,
-            elem_id=elem_id("name"),
+            min_width=80,
+            elem_id=elem_id(name),
         )
-        new = gr.Radio(
-            list(WORDS["new"].values()),
-            value=WORDS["new"][False],
-            label="Where it was stopped",
-            info="Go on there, or begin anew.",
-            min_width=100,
-            elem_id=elem_id("new"),
-        )
-    with gr.Row():
-        batch = gr.Slider(
-            1,
-            LARGEST_BATCH,
-            value=8,
-            step=1,
-            label="Frames at once",
-            info="More are faster, as long as they fit into memory.",
-            elem_id=elem_id("batch"),
-        )
-        portable = gr.Checkbox(
-            value=True,
-            label="Portable noise",
-            info="The same pictures as in ComfyUI and on the command line. Off: this host's own noise.",
-            elem_id=elem_id("portable"),
-        )
-    return {"film": film, "name": name, "new": new, "batch": batch, "portable": portable}
+
+    return line

@@ -15,10 +15,12 @@ _HOSTS = re.compile(r"^(?:size|sampler|scheduler|steps|cfg) = .*\n", re.MULTILIN
 def presets() -> Mapping[str, str]:
     """Returns the keyframes of each example by its name, in order of the names; none where a clone has no examples.
 
-    Comments stay. Size, sampler, steps and cfg of the whole film are left to the host.
+    Comments stay. Size, sampler, steps and cfg of the whole film are left to the host. Examples that begin with
+    pictures of their own are left out: here those come from the host.
     """
     texts = {}
     for path in sorted(EXAMPLES.glob("*.toml")):
         head, table, keyframes = path.read_text(encoding="utf-8").partition("[[keyframes]]")
-        texts[path.stem.replace("-", " ")] = _HOSTS.sub("", head) + table + keyframes
+        if "\nimage = " not in keyframes:
+            texts[path.stem.replace("-", " ")] = _HOSTS.sub("", head) + table + keyframes
     return texts

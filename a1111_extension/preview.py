@@ -17,20 +17,22 @@ from remix.plan.syntax import SYNTAXES
 from remix.plan.table import chosen_rows, columns_of, row_of
 
 STYLE = """<style>
-.remix-said { color: var(--body-text-color); line-height: 1.45; padding: .4em 0 }
-.remix-said p { margin: 0 0 .4em }
-.remix-said .note { color: var(--body-text-color-subdued) }
-.remix-said .band { margin: .5em 0 .7em }
-.remix-said .band img { display: block; width: 100%; height: 5em; border-radius: 4px; margin: .1em 0 .2em }
-.remix-said .band span { margin-right: 1.2em }
-.remix-said .band i { display: inline-block; width: .75em; height: .75em; border-radius: 2px; margin-right: .4em }
-.remix-said .rows { max-height: 15em; overflow: auto; border: 1px solid var(--border-color-primary);
+.remix-use { align-self: end; height: 2.7em }
+.remix-said { color: var(--body-text-color); line-height: 1.4; padding: .5em 0 .2em }
+.remix-said p { margin: 0 0 .3em }
+.remix-said .note, .remix-said .band b { color: var(--body-text-color-subdued); font-weight: 400 }
+.remix-said .band { margin: .3em 0 .6em }
+.remix-said .band b { display: inline-block; min-width: 4em }
+.remix-said .band img { display: block; width: 100%; height: 3.6em; border-radius: 4px; margin: .15em 0 0 }
+.remix-said .band span { margin-right: 1em }
+.remix-said .band i { display: inline-block; width: .75em; height: .75em; border-radius: 2px; margin-right: .35em }
+.remix-said .rows { max-height: 12.5em; overflow: auto; border: 1px solid var(--border-color-primary);
   border-radius: 4px }
 .remix-said .rows table { width: 100%; border-collapse: collapse; margin: 0 }
-.remix-said .rows table :is(th, td) { padding: .15em .7em; text-align: left; white-space: nowrap; border: 0;
+.remix-said .rows table :is(th, td) { padding: .12em .7em !important; text-align: left; white-space: nowrap; border: 0;
   background: var(--background-fill-primary); font-weight: 400 }
 .remix-said .rows table th { position: sticky; top: 0; color: var(--body-text-color-subdued) }
-.remix-said .rows table td { max-width: 28em; overflow: hidden; text-overflow: ellipsis }
+.remix-said .rows table td { max-width: 22em; overflow: hidden; text-overflow: ellipsis }
 .remix-said .rows table .key td { background: var(--background-fill-secondary); font-weight: 600 }
 .remix-said .wrong { border-left: 4px solid #d33; padding: .3em .8em }
 .remix-said .wrong pre { margin: .4em 0 0; padding: 0; overflow: auto; white-space: pre; background: none;
@@ -81,14 +83,15 @@ def _excerpt(text: str, error: RecipeError) -> str:
 
 
 def _curve(band: Band) -> str:
-    """A band with its name above and its legend below; the picture lies within the page, nothing is on disk."""
+    """A band below its name and its legend; the picture lies within the page, nothing is on disk."""
     held = BytesIO()
     Image.fromarray(band.picture).save(held, "PNG")
     source = f"data:image/png;base64,{base64.b64encode(held.getvalue()).decode('ascii')}"
     legend = "".join(
         f'<span><i style="background: rgb{colour}"></i>{escape(text)}</span>' for colour, text in band.legend
     )
-    return f'<div class="band">{escape(band.name)}<img alt="{escape(band.name)}" src="{source}">{legend}</div>'
+    name = escape(band.name)
+    return f'<div class="band"><b>{name}</b>{legend}<img alt="{name}" src="{source}"></div>'
 
 
 def _table(schedule: Schedule, without: Sequence[str]) -> str:

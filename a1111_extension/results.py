@@ -49,11 +49,12 @@ def _film(film: Path, name: str) -> str:
     """The film in a player or as a picture, where a browser can show it, and a link that downloads it as `name`."""
     # A film that was made anew has the same path: its time keeps the browser from showing the old one.
     address = escape(f"{host.address(film)}?{film.stat().st_mtime_ns}")
-    style = "display: block; max-width: 100%; max-height: 60vh; margin: 0 auto .5em; border-radius: 4px"
+    style = "display: block; min-width: 50%; max-width: 100%; max-height: 60vh; margin: 0 auto .5em; border-radius: 4px"
     player = ""
     if film.suffix in PLAYED:
         player = f'<video src="{address}" style="{style}" controls loop autoplay muted></video>'
     elif film.suffix in SHOWN:
         player = f'<img src="{address}" alt="The film" style="{style}">'
-    size = film.stat().st_size / 2**20
-    return f'{player}<p><a href="{address}" download="{escape(name)}"><b>{escape(name)}</b></a> ({size:.1f} MiB)</p>'
+    size = film.stat().st_size
+    said = f"{size / 2**20:.1f} MiB" if size >= 2**20 else f"{size / 2**10:.0f} KiB"
+    return f'{player}<p><a href="{address}" download="{escape(name)}"><b>{escape(name)}</b></a> ({said})</p>'
