@@ -123,7 +123,7 @@ class Settings:
     def read(self, host: Fields) -> Reading:
         """Returns the recipe and what there is to say about it; RecipeError as `recipe`."""
         read = self._read(host)
-        recipe = _with_image(read.recipe, host)
+        recipe = read.recipe
         for name, text in (("seed", self.seeds), ("cfg", self.cfg), ("denoise", self.denoise)):
             if text.strip():
                 recipe = lay_over(recipe, name, travel_of(text, name, recipe, host.seed))
@@ -149,6 +149,7 @@ class Settings:
             data = (read_json if name == "json" else read_toml)(self.text)
             if isinstance(data, dict):
                 data = {**_defaults(data, host), **data, **self._given({})}
+                data |= {"keyframes": _with_image(data["keyframes"], host)} if "keyframes" in data else {}
             return Reading(located(data, self.text, None, host.folder), name)
         given = self._given({})
         parts = read(
@@ -169,6 +170,7 @@ class Settings:
         if start.seed == Mix.one(host.seed) and all(key.seed is None for key in rest):
             # The reader has put the main seed there: what is laid over it, or left to the host, is told later.
             parts = replace(parts, keyframes=(replace(start, seed=None), *rest))
+        parts = replace(parts, keyframes=_with_image(parts.keyframes, host))
         recipe = parts.recipe(folder=host.folder, **_defaults(dict.fromkeys(said), host)).replace(**given)
         return Reading(recipe, name, parts.notes)
 
@@ -222,9 +224,19 @@ def _completed(recipe: Recipe, host: Fields) -> tuple[Recipe, frozenset[str]]:
     return recipe.replace(keyframes=(replace(start, **first), *rest)), frozenset(first)
 
 
-def _with_image(recipe: Recipe, host: Fields) -> Recipe:
-    """The recipe with the host's init picture where no keyframe sets one."""
-    if not host.images or any(keyframe.image is not None for keyframe in recipe.keyframes):
-        return recipe
-    start, *rest = recipe.keyframes
-    return recipe.replace(keyframes=(replace(start, image=Mix.one(host.images[0])), *rest))
+def _with_image(keyframes: Any, host: Fields) -> Any:
+    """Keyframes, also as plain tables, with the host's init picture in the first where none sets a picture.
+
+    What is no list of keyframes comes back as it is: it is refused, with its place, when the recipe is made.
+    """
+    if not host.images or not keyframes or not isinstance(keyframes, list | tuple):
+        return keyframes
+    start, *rest = keyframes
+    if isinstance(start, Keyframe):
+        set_already = any(keyframe.image is not None for keyframe in keyframes)
+        return keyframes if set_already else (replace(start, image=host.images[0]), *rest)
+    if not all(isinstance(keyframe, dict) for keyframe in keyframes) or any(
+        "image" in keyframe for keyframe in keyframes
+    ):
+        return keyframes
+    return [{**start, "image": host.images[0]}, *rest]
