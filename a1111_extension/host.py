@@ -69,8 +69,17 @@ def option(name: str, otherwise: Any = None) -> Any:
 
 
 def process(p: Any) -> Any:
-    """Returns what the host makes of a processing object."""
-    return processing.process_images(p)
+    """Returns what the host makes of a processing object.
+
+    The host takes back the settings that a request overrides only where they were ever saved; the others here.
+    """
+    held = shared.opts.data
+    unsaved = [name for name in p.override_settings if name not in held]
+    try:
+        return processing.process_images(p)
+    finally:
+        for name in unsaved:
+            held.pop(name, None)
 
 
 def is_random(seed: Any) -> bool:
@@ -175,6 +184,8 @@ def made_by(p: Any, checkpoint: Any) -> dict[str, str]:
     """Returns what the pictures of a processing object depend on beside the recipe, each as a short text."""
     vae = sd_vae.loaded_vae_file if hasattr(sd_vae, "loaded_vae_file") else None
     asked = {field.name for field in fields(p) if field.init} - {*NOT_OF_PICTURES} | {"image_mask"}
+    if not getattr(p, "enable_hr", False):
+        asked = {name for name in asked if not name.startswith("hr_")}
     own = {name: getattr(p, name, None) for name in sorted(asked)}
     options = {name: option(name) for name in OPTIONS if name in shared.opts.data_labels}
     return {
@@ -189,11 +200,13 @@ def made_by(p: Any, checkpoint: Any) -> dict[str, str]:
 
 
 def _always_on(p: Any) -> dict[str, Any]:
-    """The arguments of the scripts that are always on, by their titles."""
+    """The arguments of the scripts that are always on, by their titles, but for those that fill in fields of `p`."""
     if p.scripts is None:
         return {}
     return {
-        script.title(): list(p.script_args[script.args_from : script.args_to]) for script in p.scripts.alwayson_scripts
+        script.title(): list(p.script_args[script.args_from : script.args_to])
+        for script in p.scripts.alwayson_scripts
+        if not getattr(script, "setup_for_ui_only", False)
     }
 
 

@@ -138,6 +138,7 @@ def test_bad_input_is_refused_before_anything_is_rendered(page: Page, host: Host
 
 
 def test_frames_are_in_the_gallery_and_the_film_is_below_it(page: Page, host: Host) -> None:
+    options = host.get("/sdapi/v1/options")
     page.clear()
     page.fill("keyframes", THREE)
     page.fill("frames", "6")
@@ -160,6 +161,7 @@ def test_frames_are_in_the_gallery_and_the_film_is_below_it(page: Page, host: Ho
     pictures = list(read_video(job / "film.mp4"))
     assert all(picture.std() > 1 for picture in pictures)
     assert abs(pictures[0].astype(int) - pictures[3].astype(int)).mean() > 1
+    assert host.get("/sdapi/v1/options") == options
     assert page.ours() == []
 
 
