@@ -70,11 +70,12 @@ class Component:
         return self._on("click", *given, **said)
 
 
-def gradio() -> tuple[ModuleType, Page]:
-    """Returns a module in the place of gradio, and the page that is made with it."""
+def gradio() -> ModuleType:
+    """Returns a module in the place of gradio; `page` is what is made with it."""
     module, page = ModuleType("gradio"), Page()
     base = type("Made", (Component,), {"page": page})
     for name in (*COMPONENTS, *LAYOUTS):
         setattr(module, name, type(name, (base,), {}))
     module.update = lambda **said: {"__type__": "update", **said}  # type: ignore[attr-defined]
-    return module, page
+    module.page = page  # type: ignore[attr-defined]
+    return module

@@ -20,34 +20,21 @@ from a1111_extension.presets import EXAMPLES, presets
 from a1111_extension.settings import Fields, Settings
 from remix.errors import BadInput, RecipeError
 from remix.job.infotext import parse_infotext
+from remix.job.job import JOB
 from remix.plan import EASINGS, Keyframe, Recipe, plan
-from tests.fakes.gradio import Page, gradio
+from tests.fakes.gradio import Page
+from tests.fakes.webui import webui
 
 THREE = "0: a red house\n6: a white house\n11: a boat"
 
 
 @pytest.fixture
-def panel(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
-    """The file panel.py, among fakes of gradio and of the host; `panel.page` is what is made with them."""
-    module, page = gradio()
-    host = ModuleType("a1111_extension.host")
-    host.job_of = lambda tab, name: None  # type: ignore[attr-defined]
-    host.address = lambda path: f"file={path.as_posix()}"  # type: ignore[attr-defined]
-    package = importlib.import_module("a1111_extension")
-    monkeypatch.setitem(sys.modules, "gradio", module)
-    monkeypatch.setitem(sys.modules, "a1111_extension.host", host)
-    monkeypatch.setattr(package, "host", host, raising=False)
-    loaded = {}
-    for name in ("results", "panel"):  # anew, each above the fakes of this test
-        monkeypatch.delitem(sys.modules, f"a1111_extension.{name}", raising=False)
-        monkeypatch.delattr(package, name, raising=False)
-    for name in ("results", "panel"):
-        loaded[name] = importlib.import_module(f"a1111_extension.{name}")
-    loaded["panel"].page, loaded["panel"].host = page, host  # type: ignore[attr-defined]
-    yield loaded["panel"]
-    for name in ("results", "panel"):
-        del sys.modules[f"a1111_extension.{name}"]
-        delattr(package, name)
+def panel(tmp_path: Path) -> Iterator[ModuleType]:
+    """The file panel.py, among fakes of A1111 and of gradio; `panel.page` is what is made with them."""
+    with webui(tmp_path):
+        loaded = importlib.import_module("a1111_extension.panel")
+        loaded.page = sys.modules["gradio"].page  # type: ignore[attr-defined]
+        yield loaded
 
 
 def values_of(panel: ModuleType, **said: Any) -> list[Any]:
@@ -59,10 +46,11 @@ def values_of(panel: ModuleType, **said: Any) -> list[Any]:
 
 
 def test_fields_that_nobody_touched_say_what_settings_say(panel: ModuleType) -> None:
-    assert panel.settings(values_of(panel)) == Settings()
-    assert panel.settings([]) == Settings()
-    assert panel.settings([None] * len(panel.NAMES)) == Settings()
-    assert panel.settings([THREE]) == Settings(text=THREE)
+    plain = panel.Settings()
+    assert panel.settings(values_of(panel)) == plain
+    assert panel.settings([]) == plain
+    assert panel.settings([None] * len(panel.NAMES)) == plain
+    assert panel.settings([THREE]) == panel.Settings(text=THREE)
 
 
 @pytest.mark.parametrize(
@@ -352,13 +340,13 @@ def test_examples_leave_to_the_host_what_is_the_hosts() -> None:
 
 @pytest.fixture
 def job(tmp_path: Path, panel: ModuleType) -> Path:
-    """A job with a film, which the host finds by its name."""
-    folder = tmp_path / "film_0a"
-    folder.mkdir()
+    """A job with films, which the host finds by its name."""
+    folder = tmp_path / "out" / "remix" / "film_0a"
+    folder.mkdir(parents=True)
+    (folder / JOB).write_text("{}", encoding="utf-8")
     for name in ("film.mp4", "film.gif", "film.mkv"):
         (folder / name).write_bytes(b"x" * 3000)
-    (tmp_path / "secret.mp4").write_bytes(b"x")
-    panel.host.job_of = lambda tab, name: folder if (tab, name) == ("txt2img", "film_0a") else None  # type: ignore[attr-defined]
+    (folder.parent / "secret.mp4").write_bytes(b"x")
     return folder
 
 
