@@ -12,7 +12,6 @@ from PIL import Image
 
 from remix.errors import BlankFrame, EngineError, Unsupported
 from remix.job import Listener, Picture
-from remix.job.journal import canonical, sha256
 from remix.plan import Frame, Model, Recipe, Schedule
 from remix.plan.labels import AUTOMATIC, a1111_labels, names_of_labels
 
@@ -28,9 +27,6 @@ ALONE = ("dpm_adaptive",)
 OVERLAPPING = ("dpmpp_sde",)
 """Samplers that ask for noise of overlapping stretches of one step, which independent draws cannot give."""
 
-LONGEST_RECIPE = 4096
-"""The longest recipe, in characters, that is written into a picture's infotext; a longer one by its hash."""
-
 LONGEST_INFOTEXT = 12 * 2**10
 """The longest infotext, in bytes, that stands in a frame, which carries the recipe whole beside it."""
 
@@ -42,7 +38,7 @@ class HostEngine:
     as one number for all pictures: cfg, denoise, the strengths of LoRAs.
     """
 
-    def __init__(self, p: Any, recipe: Recipe, *, batch: int, portable: bool) -> None:
+    def __init__(self, p: Any, recipe: Recipe, *, batch: int, portable: bool, said: Mapping[str, str]) -> None:
         self.name = host.NAME
         self._p = p
         self._batch = batch
@@ -51,7 +47,7 @@ class HostEngine:
         asked = recipe.model.checkpoint
         self._named = asked != Model().checkpoint
         self._checkpoint = host.checkpoint_of(asked) if self._named else host.chosen_checkpoint(p)
-        self._recipe_text = _shown(recipe)
+        self._said = dict(said)
         self._infotexts: dict[int, str] = {}
 
     def check(self, schedule: Schedule) -> list[str]:
@@ -223,7 +219,7 @@ class HostEngine:
             told.override_settings |= {"return_mask": False, "return_mask_composite": False}
 
     def _infotext(self, frame: Frame) -> dict[str, str]:
-        return {"Remix frame": str(frame.index), "Remix recipe": self._recipe_text}
+        return {**self._said, "Remix frame": str(frame.index)}
 
 
 def _size(told: Any, width: int, height: int) -> None:
@@ -244,8 +240,3 @@ def _size(told: Any, width: int, height: int) -> None:
 
 def _distinct(frames: Sequence[Frame], field: str) -> tuple[str, ...]:
     return tuple(sorted({text for frame in frames for text in plain(getattr(frame, field)).values}))
-
-
-def _shown(recipe: Recipe) -> str:
-    text = canonical(recipe.to_dict())
-    return text if len(text) <= LONGEST_RECIPE else sha256(text.encode())
