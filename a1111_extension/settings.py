@@ -134,16 +134,9 @@ class Settings:
         if not self.text.strip("﻿ \t\r\n"):
             if not (self.seeds.strip() or self.cfg.strip() or self.denoise.strip()):
                 raise RecipeError("is empty; write at least one keyframe", path="recipe")
-            return Reading(
-                Recipe(
-                    **{
-                        **_defaults({}, host),
-                        "folder": host.folder,
-                        "keyframes": (Keyframe(at=0),),
-                        **self._given({"frames": "2s"}),
-                    }
-                )
-            )
+            keyframes = _with_image((Keyframe(at=0),), host)
+            said = {**_defaults({}, host), **self._given({"frames": "2s"})}
+            return Reading(Recipe(keyframes=keyframes, folder=host.folder, **said))
         name = detect(self.text) if self.syntax == AUTO else self.syntax
         if name in OWN:
             data = (read_json if name == "json" else read_toml)(self.text)
