@@ -22,7 +22,7 @@ PICTURES = Path(__file__).parents[1] / "docs" / "pictures"
 KEYFRAMES = "0: a red house on a green hill\n5: a white house in the snow\n11: a yellow boat at sunset"
 FIELDS = {"keyframes": KEYFRAMES, "frames": "16", "seeds": "5, 6, 5"}
 NUMBERS = {"txt2img_width": 96, "txt2img_height": 96, "txt2img_steps": 6, "txt2img_cfg_scale": 2}
-SIZE = {"width": 1240, "height": 1330}
+SIZE = {"width": 1240, "height": 1560}
 COLOURS = 128
 PATIENCE = 900_000
 """Milliseconds: machines are busy at times."""
