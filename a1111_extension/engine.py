@@ -95,8 +95,9 @@ class HostEngine:
     def identity(self, schedule: Schedule) -> dict[str, str]:
         """Returns the host's name, the checkpoint's file, and what else of the host makes the pictures."""
         noise = "portable" if self._portable else f"host {host.option('randn_source')}"
-        vae = schedule.recipe.model.vae
-        return {**host.made_by(self._p, self._checkpoint, vae and host.vae_of(vae)), "noise": noise}
+        named = schedule.recipe.model.vae
+        vae = None if named is None else host.vae_of(named)
+        return {**host.made_by(self._p, self._checkpoint, vae), "noise": noise}
 
     def cancel(self) -> None:
         """Asks a running `render` to end after the frames at hand."""
