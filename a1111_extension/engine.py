@@ -21,6 +21,8 @@ from .frames import Batch, travelling
 from .tags import networks_of_frame, plain, written
 
 AND = re.compile(r"\bAND\b")
+"""Forge takes the weights of a batch's last picture for all of it, and what the host pads depends on the others."""
+
 ALONE = ("dpm_adaptive",)
 """Samplers whose steps depend on all pictures of a batch."""
 

@@ -23,7 +23,7 @@ from remix.job.journal import sha256
 
 Script = scripts.Script
 FORGE = hasattr(processing, "main_entry")
-"""Forge and what descends from it: the weights of AND are one for a whole batch, and cfg 1 has no negative prompt."""
+"""Forge and what descends from it: a checkpoint is loaded with the first picture, and a VAE is one of its modules."""
 
 NAME = "forge" if FORGE else "a1111"
 
