@@ -193,6 +193,11 @@ def vae_of(name: str) -> Path:
     return Path(known[name])
 
 
+def has_plain_attention() -> bool:
+    """Returns whether the model's attention to a prompt is plain, so that repeating the prompt changes nothing."""
+    return any(getattr(shared.sd_model, f"is_{family}", False) for family in ("sd1", "sd2", "sdxl"))
+
+
 def made_by(p: Any, checkpoint: Any, vae: Path | None = None) -> dict[str, str]:
     """Returns what the pictures of a processing object depend on beside the recipe, each as a short text."""
     vae = vae or getattr(sd_vae, "loaded_vae_file", None)
