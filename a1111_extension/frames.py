@@ -7,6 +7,7 @@ The host works out one conditioning for a batch's prompts, one noise for its see
 from __future__ import annotations
 
 import copy
+import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -62,7 +63,7 @@ def travelling(p: Any, batch: Batch) -> Any:
     told.cfg_scale = first.cfg
     count = max(len(batch.frames), len(batch.prompts), len(batch.negatives))
     # Extensions that fill in wildcards draw by these: the same for the same prompt in every call.
-    told.seed = [batch.seed + at for at in range(count)]
+    told.seed = [(batch.seed + zlib.crc32(text.encode())) % 2**32 for text in _padded(batch.prompts, count)]
     told.subseed, told.subseed_strength = list(told.seed), 0.0
     told.do_not_save_samples = told.do_not_save_grid = True
     if batch.images:
@@ -154,10 +155,12 @@ class Travelling:
         """The conditionings of all frames, from those of the prompts and negatives that travel; others are constant."""
         batch = self.remix_batch
         constant = torch.ones(len(batch.frames), 1, dtype=torch.float64)
-        parts = mix_prompts(c, batch.weights("prompts") if prompts else constant, batch.way)
+        empty = c.batch[batch.prompts.index("")][0].schedules if prompts and "" in batch.prompts else None
+        parts = mix_prompts(c, batch.weights("prompts") if prompts else constant, batch.way, empty)
         groups = [[part.schedules for frame in parts for part in frame]]
         if uc is not None:
-            groups.append(mix_steps(uc, batch.weights("negatives") if negatives else constant, batch.way))
+            empty = uc[batch.negatives.index("")] if negatives and "" in batch.negatives else None
+            groups.append(mix_steps(uc, batch.weights("negatives") if negatives else constant, batch.way, empty))
         positive, *rest = evened(groups)
         schedules = iter(positive)
         whole = [[type(part)(next(schedules), part.weight) for part in frame] for frame in parts]

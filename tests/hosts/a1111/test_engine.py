@@ -70,6 +70,14 @@ def test_prompts_of_unequal_length_meet_and_the_ends_are_exact(ui: Runner) -> No
     assert {len(steps[-1].cond) for steps in webui.calls[0].uc} == rows  # else the host takes a slower way
 
 
+def test_shorter_prompts_are_padded_with_the_empty_prompt_where_the_recipe_says_so(ui: Runner) -> None:
+    told = recipe({"prompt": A}, {"prompt": " ".join(["word"] * 80)}, lengths="empty")
+    ui.run({"recipe": told, "film": ""})
+    first = webui.calls[0].c.batch[0][0].schedules[0].cond
+    assert bool((first[: webui.CHUNK] == webui.table(A)).all())
+    assert bool((first[webui.CHUNK :] == webui.table("")).all())
+
+
 def test_what_the_host_cached_is_not_changed(ui: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
     given = webui.table(A)
     monkeypatch.setattr(webui, "table", lambda prompt: given)
@@ -124,8 +132,10 @@ def test_loras_of_the_recipe_become_tags(ui: Runner) -> None:
     assert webui.calls[0].override_settings["sd_model_checkpoint"] == "model"
 
 
-def test_styles_and_what_extensions_fill_in_reach_every_prompt(ui: Runner) -> None:
-    p = ui.processing({"recipe": recipe({"prompt": "a __thing__"}, {"prompt": B}), "film": ""}, styles=["painted"])
+@pytest.mark.parametrize("tag", ["", " <lora:warm:1>"])
+def test_styles_and_what_extensions_fill_in_reach_every_prompt_alike_in_all_calls(ui: Runner, tag: str) -> None:
+    told = recipe({"prompt": f"a __thing__{tag}"}, {"prompt": B}, frames=4)
+    p = ui.processing({"recipe": told, "film": "", "batch": 2}, styles=["painted"])
 
     def fill_in(p: Any) -> None:
         p.all_prompts = [
@@ -134,9 +144,10 @@ def test_styles_and_what_extensions_fill_in_reach_every_prompt(ui: Runner) -> No
 
     p.scripts.process = fill_in
     ui.script.run(p)
-    assert "a lamp1 painted" in webui.encoded
+    (filled,) = {prompt for prompt in webui.encoded if prompt.startswith("a lamp")}
+    assert filled.endswith(" painted")
     assert f"{B} painted" in webui.encoded
-    assert webui.calls[0].all_prompts[0] == "a lamp1 painted"
+    assert webui.calls[0].all_prompts[0] == filled
 
 
 def test_an_extension_that_drops_prompts_or_adds_unlike_tags_is_told_of(ui: Runner) -> None:
