@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,11 @@ def schema(**said: Any) -> io.Schema:
     """Returns a node's schema; what this ComfyUI does not know yet (`search_aliases` before 0.10) is left out."""
     known = {field.name for field in fields(io.Schema)}
     return io.Schema(**{name: value for name, value in said.items() if name in known})
+
+
+def seldom() -> dict[str, Any]:
+    """Returns how an input is told that few need it, where this ComfyUI can hide such."""
+    return {"advanced": True} if "advanced" in inspect.signature(io.Int.Input).parameters else {}
 
 
 def schedule_input(tooltip: str = "What every frame is made of, from Remix Recipe.", **options: Any) -> io.Input:
@@ -91,12 +97,20 @@ def schedule_of(value: Any) -> Schedule:
 NO_LORAS = "loras: they are not loaded here; connect a LoRA loader, and leave them out of the recipe"
 
 
+def refuse_loras(schedule: Schedule) -> None:
+    """Raises Unsupported for LoRAs, of the recipe or of keyframes."""
+    if schedule.recipe.model.loras or any(frame.loras for frame in schedule):
+        raise Unsupported(NO_LORAS)
+
+
 def refuse_unwired(schedule: Schedule) -> None:
     """Raises Unsupported for what keyframes may set and the wires of a workflow decide."""
     if any(frame.loras for frame in schedule):
         raise Unsupported(NO_LORAS)
     if any(frame.mask is not None for frame in schedule):
-        raise Unsupported("mask: it is not read here; use Set Latent Noise Mask, and leave it out of the recipe")
+        raise Unsupported(
+            "mask: only Remix Render reads a recipe's; use Set Latent Noise Mask, and leave it out of the recipe"
+        )
 
 
 def rendered_of(value: Any) -> Rendered:
