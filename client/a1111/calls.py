@@ -11,15 +11,26 @@ import threading
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from remix.client.a1111.server import Server, State
 from remix.client.http import GATEWAYS
-from remix.errors import BlankFrame, EngineError, HostError, HostRefused, HostSilent, OutOfMemory, RemixError
+from remix.errors import (
+    BadReply,
+    BlankFrame,
+    HostError,
+    HostRefused,
+    HostSilent,
+    HostUnreachable,
+    OutOfMemory,
+    RemixError,
+)
 
 log = logging.getLogger(__name__)
 
-TIRED = 500
+X = TypeVar("X")
+
+FAILED = 500
 """What the server says when its own code failed."""
 
 
@@ -84,28 +95,38 @@ class Calls:
     def __init__(self, server: Server, pace: Pace) -> None:
         self._server = server
         self._pace = pace
+        self._under_way: Call | None = None
 
     def start(self, request: Request) -> Call:
         """Sends a request and does not wait."""
-        return Call(request).start(self._server)
+        self._under_way = Call(request)
+        return self._under_way.start(self._server)
 
-    def answer(self, call: Call, watch: Callable[[State], None], *, image: bool = False) -> Any:
-        """Returns the answer to a request; where it gets lost, the request is sent again, `Pace.sends` times at most.
+    def answer(
+        self, call: Call, read: Callable[[Any, Request], X], watch: Callable[[State], None], *, image: bool = False
+    ) -> X:
+        """Returns what `read` makes of the answer; where that gets lost, the request is sent again.
 
-        `watch` is told now and then how things stand, with a preview where `image` asks for it. Raises what the
-        server refused, `OutOfMemory` and `BlankFrame` where it says so, and else what went wrong the last time.
+        It is sent `Pace.sends` times at most, and twice where a frame is blank. `watch` is told now and then how
+        things stand, with a preview where `image` asks for it. Raises what the server refused, `OutOfMemory` where it
+        says so, what `read` raises, and else what went wrong the last time.
         """
-        sent = 1
-        while True:
+        for sent in range(1, self._pace.sends + 1):
             try:
-                return self._awaited(call, watch, image)
+                return read(self._awaited(call, watch, image), call.request)
+            except BlankFrame as error:
+                if sent > 1:
+                    raise
+                log.warning("%s; it is rendered once more", error)
+                call = self.start(call.request)
+                continue
             except HostError as error:
                 _raise_lasting(error, call.request)
-                if sent == self._pace.sends:
-                    raise _named(error, f"{call.request.where}, sent {sent} times") from error
-                log.warning("%s: %s; it is sent again when the server is idle", call.request.where, error)
-            self._until_idle(call)
-            call, sent = self.start(call.request), sent + 1
+                lost = _named(error, f"{call.request.where}, sent {sent} times" if sent > 1 else call.request.where)
+                log.warning("%s; it is sent again when the server is idle", lost)
+                self._until_idle(call)
+                call = self.start(call.request) if sent < self._pace.sends else call
+        raise lost
 
     def _awaited(self, call: Call, watch: Callable[[State], None], image: bool) -> Any:
         idle, silent = 0.0, 0.0
@@ -117,13 +138,18 @@ class Calls:
                 raise HostSilent(f"{self._server.address}: it has not said how things stand for {silent:g} s")
             if idle >= self._pace.lost:
                 raise HostSilent(f"{self._server.address}: it has nothing to do, and has not answered for {idle:g} s")
-            if state and state.busy and self._server.runs(call.task) is not False:
+            if state and state.busy and self._is_own(call) is not False:
                 watch(state)
         if call.error is not None:
             raise call.error
-        if call.answer is None:
-            raise EngineError(f"{call.request.where}: the server answered nothing at all")
         return call.answer
+
+    def _is_own(self, call: Call) -> bool | None:
+        try:
+            return self._server.runs(call.task)
+        except HostError as error:
+            log.debug("%s", error)
+            return None
 
     def _state(self, image: bool = False) -> State | None:
         """How things stand; None where the server does not say."""
@@ -163,8 +189,11 @@ class Calls:
             log.debug("%s", error)
             return False
 
-    def withdraw(self, call: Call) -> None:
-        """Ends what a call began, where the server says that it is this that runs; another's work is left alone."""
+    def withdraw(self) -> None:
+        """Ends what is under way, where the server says that it is this that runs; others' work is left alone."""
+        call = self._under_way
+        if call is None or call.over.is_set():
+            return
         try:
             if self._server.runs(call.task):
                 self._server.interrupt()
@@ -174,20 +203,22 @@ class Calls:
 
 def _raise_lasting(error: HostError, request: Request) -> None:
     """Raises what would come again however often a request is sent, in the words of what it means."""
-    if not isinstance(error, HostRefused):
+    if isinstance(error, (HostSilent, HostUnreachable, BadReply)):
         return
+    if not isinstance(error, HostRefused):
+        raise error
     said = str(error)
     if "out of memory" in said.lower() or "OutOfMemoryError" in said:
         raise OutOfMemory(
-            f"{request.where}: the server ran out of memory; make the size smaller, or start the server with "
-            f"--medvram ({said})"
+            f"{request.where}: the server ran out of memory; make the size or the batch smaller, or start the server "
+            f"with --medvram ({said})"
         ) from error
     if "NansException" in said:
         raise BlankFrame(
             f"{request.where}: the model gave numbers that are not finite; start the server with --no-half-vae or "
             f"--no-half ({said})"
         ) from error
-    if error.status != TIRED and error.status not in GATEWAYS:
+    if error.status != FAILED and error.status not in GATEWAYS:
         raise _named(error, request.where) from error
 
 

@@ -1,0 +1,146 @@
+"""The A1111 engine: a recipe's frames to requests, and answers to pictures, one request ahead of what is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from remix.client.a1111 import plain
+from remix.client.a1111.calls import Call, Calls, Pace, Request
+from remix.client.a1111.replies import check_answer, pictures_in, read_answer
+from remix.client.a1111.server import Server, State
+from remix.client.a1111.settings import check_lossless, overrides
+from remix.client.a1111.stock import Choice, Stock, choose
+from remix.client.auth import Auth
+from remix.errors import Interrupted, Unsupported
+from remix.job import Event, Listener, Picture
+from remix.plan import Schedule
+
+URL = "http://127.0.0.1:7860"
+"""Where A1111 and Forge are when nobody says otherwise."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What a schedule means on the server: its stock, what of it is chosen, and the settings of each request."""
+
+    schedule: Schedule
+    stock: Stock
+    choice: Choice
+    settings: Mapping[str, Any]
+
+
+class A1111:
+    """Renders on a running A1111 or Forge, whose API is on (``--api``).
+
+    url: the server's address, a path prefix included; auth: who asks, as `read_auth` reads it, or an `Auth`
+    (``--api-auth``); insecure: send that over plain http; batch: frames at once where the server has the Remix
+    script, None chooses by picture size. Without the script frames are rendered one by one, and what the server's
+    own API cannot do as a recipe means it is refused. The server's settings are left as they are.
+    """
+
+    name = "a1111"
+
+    def __init__(
+        self,
+        url: str = URL,
+        auth: Auth | str | None = None,
+        insecure: bool = False,
+        batch: int | None = None,
+        *,
+        previews: bool = False,
+        pace: Pace = Pace(),  # noqa: B008  (frozen)
+    ) -> None:
+        if batch is not None and batch < 1:
+            raise Unsupported(f"batch: {batch} is less than one frame; leave it out or give 1 or more")
+        self._server = Server(url, auth, insecure=insecure)
+        self._batch = batch
+        self._previews = previews
+        self._pace = pace
+        self._cancelled = False
+        self._prepared: Prepared | None = None
+
+    def check(self, schedule: Schedule) -> list[str]:
+        """Returns remarks; raises `Unsupported`, naming the field, for what this server does not have or cannot do.
+
+        HostError where the server cannot be asked.
+        """
+        stock = self._server.stock()
+        check_lossless(stock)
+        choice = choose(stock, schedule)
+        settings = overrides(stock, choice, schedule.recipe.model.clip_skip)
+        self._prepared = Prepared(schedule, stock, choice, settings)
+        return plain.check(schedule)
+
+    def identity(self, schedule: Schedule) -> dict[str, str]:
+        """Returns the engine's name and the server's names of the checkpoint, the VAE and the LoRAs."""
+        choice = self._prepare(schedule).choice
+        loras = {f"lora {number + 1}": name for number, name in enumerate(choice.loras.values())}
+        vae = {"vae": choice.vae} if choice.vae else {}
+        return {"engine": self.name, "checkpoint": choice.checkpoint.name, **vae, **loras}
+
+    def cancel(self) -> None:
+        """Asks a running `render` to end after the request at hand."""
+        self._cancelled = True
+
+    def render(
+        self, schedule: Schedule, frames: Sequence[int], inputs: Mapping[str, Picture], listen: Listener
+    ) -> Iterator[Picture]:
+        """Yields the pictures of these frames in this order; the next request is sent before they are taken.
+
+        An answer that is lost is waited for and asked again; see `Calls.answer` for what is raised when that does
+        not help. `WrongModel` when another model rendered, `BlankFrame` for a frame of one colour, twice.
+        """
+        self._cancelled = False
+        prepared, calls = self._prepare(schedule), Calls(self._server, self._pace)
+        requests = iter(self._requests(prepared, frames, inputs))
+        call = self._start(calls, requests)
+        try:
+            while call is not None:
+                pictures = calls.answer(
+                    call, partial(self._read, prepared), self._watch(call.request, listen), image=self._previews
+                )
+                call = None if self._cancelled else self._start(calls, requests)
+                yield from pictures
+        finally:
+            calls.withdraw()
+
+    def _prepare(self, schedule: Schedule) -> Prepared:
+        if self._prepared is None or self._prepared.schedule != schedule:
+            self.check(schedule)
+        assert self._prepared is not None
+        return self._prepared
+
+    def _requests(
+        self, prepared: Prepared, frames: Sequence[int], inputs: Mapping[str, Picture]
+    ) -> Iterator[Request]:
+        schedule, choice, settings = prepared.schedule, prepared.choice, prepared.settings
+        for index in frames:
+            yield plain.request(schedule, index, choice, settings, inputs)
+
+    @staticmethod
+    def _start(calls: Calls, requests: Iterator[Request]) -> Call | None:
+        request = next(requests, None)
+        return None if request is None else calls.start(request)
+
+    def _read(self, prepared: Prepared, reply: Any, request: Request) -> list[Picture]:
+        """The pictures of an answer, each verified."""
+        answer = read_answer(reply, request.where, len(request.frames))
+        check_answer(answer, prepared.schedule, prepared.choice)
+        # Only the state tells that somebody ended it in the middle, and only until the next request.
+        state = self._server.state()
+        if state.interrupted or state.skipped:
+            raise Interrupted(
+                f"{request.where}: somebody at the server interrupted it; what is finished is kept, run the same again"
+            )
+        return pictures_in(answer, request.frames, prepared.schedule)
+
+    def _watch(self, request: Request, listen: Listener) -> Callable[[State], None]:
+        def watch(state: State) -> None:
+            index = request.frames[min(state.number, len(request.frames) - 1)]
+            if state.steps:
+                listen(Event("steps", state.step, state.steps, frame=index, preview=state.preview()))
+
+        return watch
