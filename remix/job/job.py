@@ -78,9 +78,14 @@ class Job:
         """Returns the job's own copy of an init picture that the recipe calls `name`."""
         return inside(self.folder / INPUTS, name)
 
-    def missing(self) -> list[int]:
-        """Returns the frames that are still to be rendered, in order; a damaged file is missing."""
-        return [index for index in range(len(self.schedule)) if not self._is_finished(index)]
+    def missing(self, wanted: Sequence[int] | None = None) -> list[int]:
+        """Returns which of the `wanted` frames (None: of all) are still to be rendered; a damaged file is missing."""
+        every = range(len(self.schedule))
+        return [index for index in (every if wanted is None else wanted) if not self._is_finished(index)]
+
+    def is_whole(self) -> bool:
+        """Returns whether all frames are there; nothing is read where a file is not there at all."""
+        return all(path.is_file() for path in self.frame_paths()) and not self.missing()
 
     def _is_finished(self, index: int) -> bool:
         path, key = self.frame_path(index), self.frame_key(index)

@@ -1,0 +1,1 @@
+"""The engine that renders on a ComfyUI server, over its API."""
