@@ -50,7 +50,10 @@ class Pace:
 
 @dataclass(frozen=True)
 class Request:
-    """What renders some frames: where it goes, what it says, and the seconds after which it has failed."""
+    """What renders some frames: where it goes, what it says, and the seconds after which it has failed.
+
+    One without frames is a trial.
+    """
 
     path: str
     body: Mapping[str, Any]
@@ -60,6 +63,8 @@ class Request:
     @property
     def where(self) -> str:
         """The frames, for errors."""
+        if not self.frames:
+            return "a trial"
         first, last = self.frames[0], self.frames[-1]
         return f"frame {first}" if first == last else f"frames {first} to {last}"
 

@@ -9,9 +9,9 @@ from typing import Any
 
 from remix.client.a1111 import plain
 from remix.client.a1111.calls import Call, Calls, Pace, Request
-from remix.client.a1111.replies import check_answer, pictures_in, read_answer
+from remix.client.a1111.replies import check_answer, check_model, pictures_in, read_answer
 from remix.client.a1111.server import Server, State
-from remix.client.a1111.settings import check_lossless, overrides
+from remix.client.a1111.settings import as_they_are, check_lossless, overrides
 from remix.client.a1111.stock import Choice, Stock, choose
 from remix.client.auth import Auth
 from remix.errors import Interrupted, Unsupported
@@ -96,8 +96,9 @@ class A1111:
         self._cancelled = False
         prepared, calls = self._prepare(schedule), Calls(self._server, self._pace)
         requests = iter(self._requests(prepared, frames, inputs))
-        call = self._start(calls, requests)
         try:
+            self._try(prepared, calls)
+            call = self._start(calls, requests)
             while call is not None:
                 pictures = calls.answer(
                     call, partial(self._read, prepared), self._watch(call.request, listen), image=self._previews
@@ -119,6 +120,16 @@ class A1111:
         schedule, choice, settings = prepared.schedule, prepared.choice, prepared.settings
         for index in frames:
             yield plain.request(schedule, index, choice, settings, inputs)
+
+    def _try(self, prepared: Prepared, calls: Calls) -> None:
+        """Loads the model before the first frame, and makes sure that settings will be put back."""
+        settings = as_they_are(prepared.stock, prepared.settings)
+        request = plain.trial(prepared.choice, settings, plain.seconds(prepared.schedule, 1))
+
+        def read(reply: Any, request: Request) -> None:
+            check_model(read_answer(reply, request.where, 0), prepared.choice)
+
+        calls.answer(calls.start(request), read, lambda state: None)
 
     @staticmethod
     def _start(calls: Calls, requests: Iterator[Request]) -> Call | None:

@@ -25,6 +25,8 @@ OWN_NOISE = frozenset({"dpmpp_sde", "dpmpp_2m_sde", "dpmpp_2m_sde_heun", "dpmpp_
 SECONDS, SECONDS_PER_STEP, PIXELS = 600.0, 30.0, 512 * 512
 """What a request may take: a base, and for each step of so many pixels; a slow processor needs about that."""
 
+TRIAL_SIDE = 64
+
 
 def check(schedule: Schedule) -> list[str]:
     """Returns remarks; raises `Unsupported`, with the first frame, for what needs the Remix script."""
@@ -96,6 +98,23 @@ def request(
         picture = base64.b64encode(png_bytes(inputs[frame.image.values[0]])).decode("ascii")
         body |= {"init_images": [picture], "denoising_strength": frame.denoise, "include_init_images": False}
     return Request(f"{API}/{where}", body, (index,), seconds(schedule, 1))
+
+
+def trial(choice: Choice, settings: Mapping[str, Any], within: float) -> Request:
+    """Returns the request for a picture that nobody keeps: it loads the model, and shows which one that is."""
+    body = {
+        "prompt": "",
+        "steps": 1,
+        "width": TRIAL_SIDE,
+        "height": TRIAL_SIDE,
+        "sampler_name": choice.sampler,
+        "scheduler": choice.scheduler,
+        "send_images": False,
+        "save_images": False,
+        "override_settings": dict(settings),
+        "override_settings_restore_afterwards": True,
+    }
+    return Request(f"{API}/txt2img", body, (), within)
 
 
 def lora_tags(frame: Frame, schedule: Schedule, choice: Choice) -> str:

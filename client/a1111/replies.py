@@ -49,19 +49,25 @@ def read_answer(reply: Any, where: str, count: int) -> Answer:
     return Answer(where, info, tuple(texts[first : first + count]), tuple(images))
 
 
-def check_answer(answer: Answer, schedule: Schedule, choice: Choice) -> None:
-    """Raises `WrongModel`, or `HostError`, where another model, sampler or setting rendered than was asked for."""
-    info, checkpoint = answer.info, choice.checkpoint
-    named, hashed = info.get("sd_model_name"), info.get("sd_model_hash")
+def check_model(answer: Answer, choice: Choice) -> None:
+    """Raises `WrongModel` where another model rendered than was asked for."""
+    checkpoint = choice.checkpoint
+    named, hashed = answer.info.get("sd_model_name"), answer.info.get("sd_model_hash")
     if named != checkpoint.name or (hashed and checkpoint.hash and hashed != checkpoint.hash):
         raise WrongModel(
             f"{answer.where}: {_shown(named, hashed)} rendered in place of "
             f"{_shown(checkpoint.name, checkpoint.hash)}; the server could not load that, its console says why"
         )
+
+
+def check_answer(answer: Answer, schedule: Schedule, choice: Choice) -> None:
+    """Raises `WrongModel`, or `HostError`, where another model, sampler or setting rendered than was asked for."""
+    check_model(answer, choice)
     wanted = {"sampler_name": choice.sampler, "clip_skip": schedule.recipe.model.clip_skip}
     for name, value in wanted.items():
-        if info.get(name, value) != value:
-            raise HostError(f"{answer.where}: {name} was {info[name]!r} in place of {value!r}; the picture was not kept")
+        if answer.info.get(name, value) != value:
+            found = answer.info[name]
+            raise HostError(f"{answer.where}: {name} was {found!r} in place of {value!r}; the picture was not kept")
     for text in answer.texts:
         _check_text(answer.where, text, choice)
 

@@ -33,6 +33,7 @@ PORTABLE: Mapping[str, Any] = {
     "use_old_karras_scheduler_sigmas": False,
     "always_discard_next_to_last_sigma": False,
     "sd_noise_schedule": "Default",
+    "sgm_noise_multiplier": True,
     "uni_pc_variant": "bh1",
     "uni_pc_skip_type": "time_uniform",
     "uni_pc_order": 3,
@@ -62,11 +63,19 @@ def overrides(stock: Stock, choice: Choice, clip_skip: int) -> dict[str, Any]:
         "CLIP_stop_at_last_layers": clip_skip,
         "sd_vae": choice.vae or OWN_VAE,
     }
-    # What is so already need not be set: each setting that is sent is set and put back for every request.
-    changed = {
-        name: value for name, value in wanted.items() if name in stock.options and stock.options[name] != value
-    }
+    changed = {name: value for name, value in wanted.items() if stock.options.get(name, value) != value}
     return {"sd_model_checkpoint": choice.checkpoint.title, **changed}
+
+
+def as_they_are(stock: Stock, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the same settings with the values that the server has, the model aside.
+
+    A1111 and Forge put back after a request what their config file knows; a setting that nobody ever saved would
+    stay as a request set it. Set once to what it is, it is known from then on, and put back.
+    """
+    return {name: stock.options.get(name, value) for name, value in settings.items()} | {
+        "sd_model_checkpoint": settings["sd_model_checkpoint"]
+    }
 
 
 def check_lossless(stock: Stock) -> None:
