@@ -172,8 +172,10 @@ class Http:
                 )
                 with answer:
                     body = _whole(answer, limit, self._at(path))
-            if over.is_set():  # cut in its headers an answer looks like a whole one
-                raise requests.exceptions.Timeout
+        except BadReply as error:
+            if not over.is_set():
+                raise
+            raise self._lost(path, error, within, True) from error
         except requests.exceptions.RequestException as error:
             raise self._lost(path, error, within, over.is_set()) from error
         if answer.status_code >= 500:
