@@ -24,6 +24,7 @@ from remix.errors import (
     HostUnreachable,
     OutOfMemory,
     RemixError,
+    Unsupported,
 )
 
 log = logging.getLogger(__name__)
@@ -32,6 +33,12 @@ X = TypeVar("X")
 
 FAILED = 500
 """What the server says when its own code failed."""
+
+UNFIT = 422
+"""What the server says of a request that it cannot do; the Remix script says so in a sentence."""
+
+BLANK = ("NansException", "BlankFrame")
+"""What the server, and the Remix script there, call numbers that are no picture."""
 
 
 @dataclass(frozen=True)
@@ -212,17 +219,19 @@ def _raise_lasting(error: HostError, request: Request) -> None:
         return
     if not isinstance(error, HostRefused):
         raise error
-    said = str(error)
-    if "out of memory" in said.lower() or "OutOfMemoryError" in said:
+    kind = str(error.body.get("error", "")) if isinstance(error.body, Mapping) else ""
+    if kind.startswith("OutOfMemory"):
         raise OutOfMemory(
             f"{request.where}: the server ran out of memory; make the size or the batch smaller, or start the server "
-            f"with --medvram ({said})"
+            f"with --medvram ({error})"
         ) from error
-    if "NansException" in said:
+    if kind in BLANK:
         raise BlankFrame(
-            f"{request.where}: the model gave numbers that are not finite; start the server with --no-half-vae or "
-            f"--no-half ({said})"
+            f"{request.where}: the model gave numbers that are not finite, or one colour; start the server with "
+            f"--no-half-vae or --no-half ({error})"
         ) from error
+    if kind == "HTTPException" and error.status == UNFIT:
+        raise Unsupported(f"{request.where}: {error.body['detail']}") from error
     if error.status != FAILED and error.status not in GATEWAYS:
         raise _named(error, request.where) from error
 

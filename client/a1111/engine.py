@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from remix.client.a1111 import plain
+from remix.client.a1111 import plain, scripted
 from remix.client.a1111.calls import Call, Calls, Pace, Request
 from remix.client.a1111.replies import check_answer, check_model, pictures_in, read_answer
 from remix.client.a1111.server import Server, State
@@ -30,6 +30,11 @@ class Prepared:
     stock: Stock
     choice: Choice
     settings: Mapping[str, Any]
+
+    @property
+    def scripted(self) -> bool:
+        """Whether the server has the Remix script."""
+        return scripted.NAME in self.stock.scripts
 
 
 class A1111:
@@ -72,7 +77,7 @@ class A1111:
         choice = choose(stock, schedule)
         settings = overrides(stock, choice, schedule.recipe.model.clip_skip)
         self._prepared = Prepared(schedule, stock, choice, settings)
-        return plain.check(schedule)
+        return scripted.check(schedule) if self._prepared.scripted else plain.check(schedule)
 
     def identity(self, schedule: Schedule) -> dict[str, str]:
         """Returns the engine's name and the server's names of the checkpoint, the VAE and the LoRAs."""
@@ -117,7 +122,10 @@ class A1111:
     def _requests(
         self, prepared: Prepared, frames: Sequence[int], inputs: Mapping[str, Picture]
     ) -> Iterator[Request]:
-        schedule, choice, settings = prepared.schedule, prepared.choice, prepared.settings
+        schedule, stock, choice, settings = prepared.schedule, prepared.stock, prepared.choice, prepared.settings
+        if prepared.scripted:
+            yield from scripted.requests(schedule, frames, stock, choice, settings, inputs, self._batch)
+            return
         for index in frames:
             yield plain.request(schedule, index, choice, settings, inputs)
 
@@ -127,7 +135,7 @@ class A1111:
         request = plain.trial(prepared.choice, settings, plain.seconds(prepared.schedule, 1))
 
         def read(reply: Any, request: Request) -> None:
-            check_model(read_answer(reply, request.where, 0), prepared.choice)
+            check_model(read_answer(reply, request.where), prepared.choice)
 
         calls.answer(calls.start(request), read, lambda state: None)
 
@@ -138,7 +146,7 @@ class A1111:
 
     def _read(self, prepared: Prepared, reply: Any, request: Request) -> list[Picture]:
         """The pictures of an answer, each verified."""
-        answer = read_answer(reply, request.where, len(request.frames))
+        answer = read_answer(reply, request.where)
         check_answer(answer, prepared.schedule, prepared.choice)
         # Only the state tells that somebody ended it in the middle, and only until the next request.
         state = self._server.state()
@@ -150,8 +158,7 @@ class A1111:
 
     def _watch(self, request: Request, listen: Listener) -> Callable[[State], None]:
         def watch(state: State) -> None:
-            index = request.frames[min(state.number, len(request.frames) - 1)]
             if state.steps:
-                listen(Event("steps", state.step, state.steps, frame=index, preview=state.preview()))
+                listen(Event("steps", state.step, state.steps, frame=request.frames[0], preview=state.preview()))
 
         return watch

@@ -29,8 +29,8 @@ class Answer:
     images: tuple[str, ...]
 
 
-def read_answer(reply: Any, where: str, count: int) -> Answer:
-    """Returns an answer with `count` pictures, taken apart and not yet decoded; BadReply where it is none."""
+def read_answer(reply: Any, where: str) -> Answer:
+    """Returns an answer taken apart, its pictures not yet decoded; BadReply where it is none."""
     if not isinstance(reply, Mapping) or not isinstance(reply.get("images"), list):
         raise BadReply(f"{where}: the answer has no pictures; is this the address of A1111 or Forge?")
     try:
@@ -42,49 +42,45 @@ def read_answer(reply: Any, where: str, count: int) -> Answer:
     first = info.get("index_of_first_image", 0)
     first = first if isinstance(first, int) and 0 <= first <= len(reply["images"]) else 0
     images = reply["images"][first:]
-    if len(images) != count:
-        raise BadReply(f"{where}: {len(images)} pictures came where {count} are due")
     told = info.get("infotexts")
     texts = [parse_infotext(str(text)).settings for text in told] if isinstance(told, list) else []
-    return Answer(where, info, tuple(texts[first : first + count]), tuple(images))
+    return Answer(where, info, tuple(texts[first:]), tuple(images))
 
 
 def check_model(answer: Answer, choice: Choice) -> None:
     """Raises `WrongModel` where another model rendered than was asked for."""
-    checkpoint = choice.checkpoint
-    named, hashed = answer.info.get("sd_model_name"), answer.info.get("sd_model_hash")
-    if named != checkpoint.name or (hashed and checkpoint.hash and hashed != checkpoint.hash):
-        raise WrongModel(
-            f"{answer.where}: {_shown(named, hashed)} rendered in place of "
-            f"{_shown(checkpoint.name, checkpoint.hash)}; the server could not load that, its console says why"
-        )
+    checkpoint, info = choice.checkpoint, answer.info
+    # A script's answer says it in the texts of its pictures alone.
+    claims = [(info.get("sd_model_name"), info.get("sd_model_hash"))]
+    claims += [(text.get("Model"), text.get("Model hash")) for text in answer.texts]
+    for named, hashed in claims:
+        if (named and named != checkpoint.name) or (hashed and checkpoint.hash and hashed != checkpoint.hash):
+            raise WrongModel(
+                f"{answer.where}: {_shown(named, hashed)} rendered in place of "
+                f"{_shown(checkpoint.name, checkpoint.hash)}; the server could not load that, its console says why"
+            )
 
 
 def check_answer(answer: Answer, schedule: Schedule, choice: Choice) -> None:
     """Raises `WrongModel`, or `HostError`, where another model, sampler or setting rendered than was asked for."""
     check_model(answer, choice)
-    wanted = {"sampler_name": choice.sampler, "clip_skip": schedule.recipe.model.clip_skip}
-    for name, value in wanted.items():
-        if answer.info.get(name, value) != value:
-            found = answer.info[name]
-            raise HostError(f"{answer.where}: {name} was {found!r} in place of {value!r}; the picture was not kept")
     for text in answer.texts:
-        _check_text(answer.where, text, choice)
+        if not all(name in text for name in LEAST_SETTINGS):
+            continue
+        if text.get("RNG", "GPU") != "CPU":
+            raise HostError(
+                f"{answer.where}: its noise was drawn by {text.get('RNG', 'GPU')}, though CPU was asked for; the "
+                "server passes over override_settings, so set Random number generator source to CPU in its settings"
+            )
+        _compare(answer.where, "sampler", text["Sampler"], choice.sampler)
+        if choice.scheduler != AUTOMATIC:
+            _compare(answer.where, "schedule type", text.get("Schedule type", choice.scheduler), choice.scheduler)
+        _compare(answer.where, "clip skip", text.get("Clip skip", "1"), str(schedule.recipe.model.clip_skip))
 
 
-def _check_text(where: str, text: Mapping[str, str], choice: Choice) -> None:
-    """What only the text of a picture says: which noise it began with, and along which levels it went."""
-    if not all(name in text for name in LEAST_SETTINGS):
-        return
-    noise = text.get("RNG", "GPU")
-    if noise != "CPU":
-        raise HostError(
-            f"{where}: its noise was drawn by {noise}, though CPU was asked for; the server passes over "
-            "override_settings, so set Random number generator source to CPU in its settings"
-        )
-    schedule = text.get("Schedule type", choice.scheduler)
-    if choice.scheduler != AUTOMATIC and schedule != choice.scheduler:
-        raise HostError(f"{where}: the schedule was {schedule!r} in place of {choice.scheduler!r}")
+def _compare(where: str, what: str, found: str, wanted: str) -> None:
+    if found != wanted:
+        raise HostError(f"{where}: its {what} was {found!r} in place of {wanted!r}; the picture was not kept")
 
 
 def picture_in(image: str, index: int, schedule: Schedule) -> Picture:
@@ -109,7 +105,9 @@ def picture_in(image: str, index: int, schedule: Schedule) -> Picture:
 
 
 def pictures_in(answer: Answer, frames: Sequence[int], schedule: Schedule) -> list[Picture]:
-    """Returns the pictures of these frames, each checked."""
+    """Returns the pictures of these frames, each checked; BadReply where there are not as many."""
+    if len(answer.images) != len(frames):
+        raise BadReply(f"{answer.where}: {len(answer.images)} pictures came where {len(frames)} are due")
     return [picture_in(image, index, schedule) for image, index in zip(answer.images, frames, strict=True)]
 
 

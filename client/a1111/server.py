@@ -33,14 +33,13 @@ BESIDE = 10.0
 class State:
     """How things stand on a server: whether it renders, at which step, and what was asked of it meanwhile.
 
-    `number` counts the pictures of the request. A request that was `interrupted` or `skipped` ends as if all were
+    A request that was `interrupted` or `skipped` ends as if all were
     well, with a picture that is not finished.
     """
 
     busy: bool
     step: int = 0
     steps: int = 0
-    number: int = 0
     interrupted: bool = False
     skipped: bool = False
     image: str | None = None
@@ -114,7 +113,6 @@ class Server:
                 busy=bool(state["job_count"]) or bool(state["job"]),
                 step=int(state["sampling_step"]),
                 steps=int(state["sampling_steps"]),
-                number=int(state["job_no"]),
                 interrupted=bool(state["interrupted"]),
                 skipped=bool(state["skipped"]),
                 image=answer.get("current_image"),

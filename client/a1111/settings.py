@@ -64,7 +64,7 @@ def overrides(stock: Stock, choice: Choice, clip_skip: int) -> dict[str, Any]:
         "sd_vae": choice.vae or OWN_VAE,
     }
     changed = {name: value for name, value in wanted.items() if stock.options.get(name, value) != value}
-    return {"sd_model_checkpoint": choice.checkpoint.title, **changed}
+    return {"sd_model_checkpoint": choice.checkpoint.bare, **changed}
 
 
 def as_they_are(stock: Stock, settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -26,10 +26,15 @@ class Checkpoint:
     sha256: str | None = None
     file: str = ""
 
+    @property
+    def bare(self) -> str:
+        """The title without the hash, which is only there once the server has worked it out."""
+        return _HASH.sub("", self.title)
+
     def names(self) -> set[str]:
-        """Returns what a recipe may call it: title with or without its hash, file, name, hashes."""
-        bare = _HASH.sub("", self.title)
-        known = {self.title, bare, self.name, _stem(bare), PurePosixPath(bare.replace("\\", "/")).name}
+        """Returns what a recipe may call it: title, file with or without folder and suffix, name, hashes."""
+        file = PurePosixPath(self.bare.replace("\\", "/"))
+        known = {self.title, self.bare, self.name, file.name, file.stem, str(file.with_suffix(""))}
         return known | {text for text in (self.hash, self.sha256) if text}
 
 
@@ -102,7 +107,7 @@ def _checkpoint_of(recipe: Recipe, stock: Stock) -> Checkpoint:
         titles = ", ".join(each.title for each in found)
         raise Unsupported(f"model.checkpoint: {wanted!r} may be any of {titles}; write one of these whole")
     if not found:
-        titles = [_HASH.sub("", each.title) for each in stock.checkpoints]
+        titles = [each.bare for each in stock.checkpoints]
         raise Unsupported(f"model.checkpoint: {stock.address} does not have {wanted!r}; {_nearest(wanted, titles)}")
     return found[0]
 
@@ -133,7 +138,9 @@ def _present(field: str, label: str, known: Mapping[str, str], stock: Stock) -> 
 
 
 def _nearest(name: str, known: Collection[str]) -> str:
-    return nearest(name, sorted(known)) if known else "it has none at all"
+    """What to write in place of `name`; without suffixes where it has none itself."""
+    alike = known if _stem(name) != name else {_stem(each) for each in known}
+    return nearest(name, sorted(alike)) if known else "it has none at all"
 
 
 def _checkpoint(listed: Mapping[str, Any]) -> Checkpoint:

@@ -20,7 +20,7 @@ PATIENCE = 120.0
 
 ASKED = {"prompt": "a red apple", "seed": 5, "steps": 2, "width": 64, "height": 64}
 SCHEDULED = {"sampler_name": "Euler", "scheduler": "Uniform", "override_settings": {"randn_source": "CPU"}}
-LISTS = ("options", "samplers", "schedulers", "sd-models", "sd-vae", "loras", "scripts", "script-info", "memory", "progress")
+LISTS = ("options", "samplers", "schedulers", "sd-models", "sd-vae", "loras", "scripts", "script-info", "progress")
 WRONG: Mapping[str, Mapping[str, Any]] = {
     "steps": {"steps": 0},
     "script": {"script_name": "nothing of that name"},
