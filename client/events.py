@@ -89,7 +89,7 @@ class Events:
         socket = self._socket
         if socket is not None:
             with contextlib.suppress(OSError, websocket.WebSocketException):
-                socket.shutdown()
+                socket.abort()
 
     def wake(self) -> None:
         """Ends a `wait` at once; may be called from a signal handler."""
@@ -133,7 +133,7 @@ class Events:
         )
         socket.settimeout(None)
         if self._closing.is_set():
-            socket.shutdown()
+            socket.abort()
         return socket
 
     def _take(self, binary: bool, data: bytes) -> None:
@@ -146,7 +146,7 @@ class Events:
             self._said.put(message)
 
 
-class _Buffer(websocket._abnf.frame_buffer):
+class _Buffer(websocket.frame_buffer):
     """Refuses a frame by its announced length, before it is read."""
 
     def recv_length(self) -> None:
@@ -154,7 +154,7 @@ class _Buffer(websocket._abnf.frame_buffer):
         _refuse_long(self.length or 0)
 
 
-class _Parts(websocket._abnf.continuous_frame):
+class _Parts(websocket.continuous_frame):
     """Refuses a message whose parts together are too long."""
 
     def add(self, frame: Any) -> None:

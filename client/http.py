@@ -41,7 +41,7 @@ CONNECT = 5.0
 """Seconds in which a server has to take a connection."""
 
 WITHIN = 60.0
-"""Seconds in which a whole call has to be over, where the caller does not say."""
+"""Seconds in which a whole call has to be over, where nobody says otherwise."""
 
 TEXT_LIMIT = 64 * 2**20
 PICTURE_LIMIT = 256 * 2**20
@@ -56,7 +56,8 @@ GATEWAYS = {502, 503, 504, 520, 521, 522, 523, 524}
 class Http:
     """One server, by its base address; a path prefix in it is kept, user and password in it are moved out.
 
-    `auth` is an `Auth`, or where `read_auth` finds one. Raises `BadInput` where a secret would be sent readable over
+    `auth` is an `Auth`, or where `read_auth` finds one; `within` is how many seconds a whole call may take where it
+    does not say itself. Raises `BadInput` where a secret would be sent readable over
     a network, unless `insecure`. Errors that calls raise: `HostUnreachable`, `HostSilent`, `BadReply`, `HostRefused`.
     Proxies and ~/.netrc of the environment are not used. One thread at a time.
     """
@@ -67,6 +68,7 @@ class Http:
         auth: Auth | str | None = None,
         *,
         insecure: bool = False,
+        within: float = WITHIN,
         pause: Callable[[float], None] = time.sleep,
     ) -> None:
         self.address, own = take_apart(url)
@@ -79,6 +81,7 @@ class Http:
                 f"url: {self.address} would be sent a secret that anybody on the way can read; use https, a tunnel to "
                 "127.0.0.1, or --insecure"
             )
+        self._within = within
         self._pause = pause
         self._session = _session(self.auth)
 
@@ -89,22 +92,24 @@ class Http:
         """Closes all connections."""
         self._session.close()
 
-    def get(self, path: str, query: Mapping[str, str] | None = None, *, within: float = WITHIN) -> Any:
+    def get(self, path: str, query: Mapping[str, str] | None = None, *, within: float | None = None) -> Any:
         """Returns the JSON of a GET, tried three times."""
         return self._again(lambda: _json(self._call("GET", path, within, TEXT_LIMIT, query=query), self._at(path)))
 
-    def post(self, path: str, body: Any, *, within: float = WITHIN, limit: int = TEXT_LIMIT) -> Any:
+    def post(self, path: str, body: Any, *, within: float | None = None, limit: int = TEXT_LIMIT) -> Any:
         """Returns the JSON that a POST of JSON is answered with, None for an empty answer; sent once at most."""
         data = json.dumps(body, allow_nan=False).encode()
         headers = {"Content-Type": "application/json"}
         return _json(self._once("POST", path, within, limit, data=data, headers=headers), self._at(path))
 
-    def upload(self, path: str, fields: Mapping[str, str], name: str, data: bytes, *, within: float = WITHIN) -> Any:
+    def upload(
+        self, path: str, fields: Mapping[str, str], name: str, data: bytes, *, within: float | None = None
+    ) -> Any:
         """Returns the JSON that is answered to a form with `fields` and the file `data`, its field called `image`."""
         form = {"image": (name, data, "application/octet-stream")}
         return _json(self._once("POST", path, within, TEXT_LIMIT, fields=fields, files=form), self._at(path))
 
-    def picture(self, path: str, query: Mapping[str, str], *, within: float = WITHIN) -> Picture:
+    def picture(self, path: str, query: Mapping[str, str], *, within: float | None = None) -> Picture:
         """Returns the picture of a GET, whole and decoded, uint8 [height, width, 3]; tried three times."""
 
         def once() -> Picture:
@@ -137,7 +142,7 @@ class Http:
             self._pause(pause)
         return call()
 
-    def _once(self, method: str, path: str, within: float, limit: int, **asked: Any) -> bytes:
+    def _once(self, method: str, path: str, within: float | None, limit: int, **asked: Any) -> bytes:
         """What a call with consequences gives: tried again only while it was never sent."""
         for pause in PAUSES:
             try:
@@ -151,7 +156,7 @@ class Http:
         self,
         method: str,
         path: str,
-        within: float,
+        within: float | None,
         limit: int,
         *,
         query: Mapping[str, str] | None = None,
@@ -159,6 +164,7 @@ class Http:
     ) -> bytes:
         """The body of one answer, whole."""
         fields = asked.pop("fields", None)
+        within = self._within if within is None else within
         try:
             with _deadline(within) as over:
                 answer = self._session.request(
