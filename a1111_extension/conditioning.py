@@ -49,9 +49,7 @@ def mix_steps(sources: Sequence[Steps], weights: Tensor, way: Way, empty: Steps 
     for end in ends:
         at_step = [_conditioning(_at(source, end).cond) for source in sources]
         family = family_of(at_step[0])
-        mixed = mix_conditioning(
-            at_step, weights, how=way.how, lengths=way.lengths, family=family, empty=padding
-        )
+        mixed = mix_conditioning(at_step, weights, how=way.how, lengths=way.lengths, family=family, empty=padding)
         for frame, cond in zip(frames, _conds(mixed, sources[0][0].cond), strict=True):
             frame.append(entry(end, cond))
     return frames
@@ -105,7 +103,10 @@ def evened(groups: Sequence[Sequence[Steps]]) -> list[list[Steps]]:
     if len(counts) == 1 or width not in FAMILIES:
         return [list(group) for group in groups]
     length = math.lcm(*counts)
-    return [[[type(step)(step.end_at_step, _tiled(step.cond, length)) for step in steps] for steps in group] for group in groups]
+    return [
+        [[type(step)(step.end_at_step, _tiled(step.cond, length)) for step in steps] for steps in group]
+        for group in groups
+    ]
 
 
 def family_of(conditioning: Conditioning) -> str:
@@ -153,5 +154,3 @@ def _conds(mixed: Conditioning, like: Any) -> list[Any]:
             cond["vector"] = torch.cat([frame.pooled[0], cond["vector"]])
         found.append({name: frame.tokens[0] if name == "crossattn" else cond[name] for name in like})
     return found
-
-

@@ -30,6 +30,9 @@ OVERLAPPING = ("dpmpp_sde",)
 LONGEST_RECIPE = 4096
 """The longest recipe, in characters, that is written into a picture's infotext; a longer one by its hash."""
 
+LONGEST_INFOTEXT = 12 * 2**10
+"""The longest infotext, in bytes, that stands in a frame, which carries the recipe whole beside it."""
+
 
 class HostEngine:
     """Renders in this A1111 or Forge, by its own processing of `p`, which holds what no recipe says.
@@ -47,6 +50,7 @@ class HostEngine:
         asked = recipe.model.checkpoint
         self._checkpoint = host.loaded_checkpoint() if asked == Model().checkpoint else host.checkpoint_of(asked)
         self._recipe_text = _shown(recipe)
+        self._infotexts: dict[int, str] = {}
 
     def check(self, schedule: Schedule) -> list[str]:
         """Returns remarks; raises `Unsupported`, by name, for what this host cannot do."""
@@ -62,7 +66,9 @@ class HostEngine:
                 "tool; use dpmpp_2m_sde, or the host's own noise"
             )
         if any(frame.mask is not None for frame in schedule):
-            raise Unsupported('mask: keyframes cannot set it here; use the tab "Inpaint", and leave it out of the recipe')
+            raise Unsupported(
+                'mask: keyframes cannot set it here; use the tab "Inpaint", and leave it out of the recipe'
+            )
         if any(frame.image is not None for frame in schedule) and not host.is_img2img(p):
             raise Unsupported("image: keyframes set pictures; run the script in img2img")
         if float(p.subseed_strength or 0) > 0:
@@ -88,6 +94,11 @@ class HostEngine:
     def cancel(self) -> None:
         """Asks a running `render` to end after the frames at hand."""
         self._cancelled = True
+
+    def texts(self, index: int) -> dict[str, str]:
+        """Returns the host's infotext of a frame, where the host writes it into pictures and it is not overlong."""
+        text = self._infotexts.pop(index, "")
+        return {"parameters": text} if text and len(text.encode()) <= LONGEST_INFOTEXT else {}
 
     def render(
         self, schedule: Schedule, frames: Sequence[int], inputs: Mapping[str, Picture], listen: Listener
@@ -148,6 +159,7 @@ class HostEngine:
                 "the extension that adds or removes some"
             )
         found = {index: np.asarray(image.convert("RGB")) for index, image in zip(group, images, strict=True)}
+        self._infotexts |= dict(zip(group, done.infotexts[start:], strict=False))
         for index, picture in found.items():
             # A frame that is only decoded may show a given picture of one colour.
             if schedule[index].denoise > 0 and picture.min() == picture.max():

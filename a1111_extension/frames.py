@@ -60,7 +60,9 @@ def travelling(p: Any, batch: Batch) -> Any:
     told.batch_size, told.n_iter = len(batch.frames), 1
     told.cfg_scale = first.cfg
     # Extensions that fill in wildcards draw by these: the same for the same prompt in every call.
-    told.seed = [first.seed.values[0] + at for at in range(max(len(batch.frames), len(batch.prompts), len(batch.negatives)))]
+    told.seed = [
+        first.seed.values[0] + at for at in range(max(len(batch.frames), len(batch.prompts), len(batch.negatives)))
+    ]
     told.subseed, told.subseed_strength = list(told.seed), 0.0
     told.do_not_save_samples = told.do_not_save_grid = True
     if batch.images:
@@ -102,7 +104,10 @@ class Travelling:
         # Tags that styles and extensions put into all prompts are in these still.
         everywhere = written(networks_of(self.all_prompts[0]))
         self.extra_network_data = host.parsed(batch.tags + everywhere)
-        shown = {"all_prompts": ("prompts", self.remix_prompts), "all_negative_prompts": ("negatives", self.remix_negatives)}
+        shown = {
+            "all_prompts": ("prompts", self.remix_prompts),
+            "all_negative_prompts": ("negatives", self.remix_negatives),
+        }
         for name, (field, texts) in shown.items():
             setattr(self, name, [texts[int(row.argmax())] for row in batch.weights(field)])
         self.prompts, self.negative_prompts = list(self.all_prompts), list(self.all_negative_prompts)
@@ -117,7 +122,9 @@ class Travelling:
         batch = self.remix_batch
         prompts, negatives = self.remix_hires
         self.all_hr_prompts = list(self.all_prompts) if prompts else self.all_hr_prompts[: len(batch.frames)]
-        self.all_hr_negative_prompts = list(self.all_negative_prompts) if negatives else self.all_hr_negative_prompts[: len(batch.frames)]
+        self.all_hr_negative_prompts = (
+            list(self.all_negative_prompts) if negatives else self.all_hr_negative_prompts[: len(batch.frames)]
+        )
         self.remix_hr_prompts = self.remix_prompts if prompts else [without_tags(self.all_hr_prompts[0])]
         self.remix_hr_negatives = self.remix_negatives if negatives else [without_tags(self.all_hr_negative_prompts[0])]
         own = "" if prompts else self.all_hr_prompts[0]
@@ -195,7 +202,9 @@ class Travelling:
     def sampler(self: Any, given: Any) -> None:
         if hasattr(given, "create_noise_sampler"):
             make = given.create_noise_sampler
-            given.create_noise_sampler = lambda x, sigmas, p: step_noise(make, self.rng, self.remix_batch.portable)(x, sigmas, p)
+            given.create_noise_sampler = lambda x, sigmas, p: step_noise(make, self.rng, self.remix_batch.portable)(
+                x, sigmas, p
+            )
         self.__dict__["sampler"] = given
 
 

@@ -38,8 +38,18 @@ OPTIONS = (
 )
 """Settings of the host that change pictures; those that a host does not have do not count."""
 
-NOT_OF_PICTURES = {
-    *("outpath_samples", "outpath_grids", "prompt", "negative_prompt", "seed", "n_iter", "batch_size", "sampler_name"),
+NOT_OF_PICTURES = (
+    *(
+        "sd_model",
+        "outpath_samples",
+        "outpath_grids",
+        "prompt",
+        "negative_prompt",
+        "seed",
+        "n_iter",
+        "batch_size",
+        "sampler_name",
+    ),
     *("scheduler", "steps", "cfg_scale", "width", "height", "do_not_save_samples", "do_not_save_grid", "comments"),
     *("extra_generation_params", "scripts_value", "script_args_value", "scripts_setup_complete", "user", "is_api"),
     *("prompt_for_display", "force_task_id", "do_not_reload_embeddings", "sampler_index", "init_images", "paste_to"),
@@ -60,10 +70,52 @@ def process(p: Any) -> Any:
     return processing.process_images(p)
 
 
+def is_random(seed: Any) -> bool:
+    """Returns whether the host's field of seeds asks for one that is drawn."""
+    return seed in (None, "") or int(seed) < 0
+
+
 def drawn_seed(seed: Any) -> int:
-    """Returns a seed; where the host's field says that it is random (-1), one that is drawn now."""
-    number = int(seed) if seed not in (None, "") else -1
-    return random.randrange(2**32) if number < 0 else number
+    """Returns the seed of the host's field, one that is drawn now where it asks for that."""
+    return random.randrange(2**32) if is_random(seed) else int(seed)
+
+
+def own_args(p: Any, script: Any) -> list[Any]:
+    """Returns the arguments of a script that were given, and makes up for those that were not.
+
+    The API puts `script_args` where the script's arguments are, however many they are; too few, and those of all
+    scripts that come after are taken for others. They are moved to where they belong.
+    """
+    given = list(p.script_args)
+    lacking = max((other.args_to or 0 for other in p.scripts.scripts), default=len(given)) - len(given)
+    own = given[script.args_from : script.args_to - max(lacking, 0)]
+    if lacking < 0:
+        most = script.args_to - script.args_from
+        raise BadInput(f"script_args: {most - lacking} values are too many; give 1 to {most}")
+    if lacking:
+        place = script.args_from + len(own)
+        p.script_args = [*given[:place], *[None] * lacking, *given[place:]]
+    return own
+
+
+def finished_size(p: Any) -> tuple[int, int]:
+    """Returns width and height of the finished pictures, those after hires fix."""
+    if not getattr(p, "enable_hr", False):
+        return p.width, p.height
+    if p.hr_resize_x and p.hr_resize_y:
+        return p.hr_resize_x, p.hr_resize_y
+    scale = p.hr_resize_x / p.width if p.hr_resize_x else p.hr_resize_y / p.height if p.hr_resize_y else p.hr_scale
+    return int(p.width * scale), int(p.height * scale)
+
+
+def picture_at(path: Path, p: Any) -> Image.Image:
+    """Returns a frame for the host's result: with its pixels over the API, by its file alone in the gallery."""
+    with Image.open(path) as picture:
+        if getattr(p, "is_api", False):
+            picture.load()
+        else:
+            picture.already_saved_as = str(path)  # type: ignore[attr-defined]
+    return picture
 
 
 def noise_source(shape: Sequence[int], seeds: Sequence[int]) -> Any:
@@ -119,7 +171,8 @@ def loaded_checkpoint() -> Any:
 def made_by(p: Any, checkpoint: Any) -> dict[str, str]:
     """Returns what the pictures of a processing object depend on beside the recipe, each as a short text."""
     vae = sd_vae.loaded_vae_file if hasattr(sd_vae, "loaded_vae_file") else None
-    own = {field.name: getattr(p, field.name, None) for field in fields(p) if field.name not in NOT_OF_PICTURES}
+    asked = {field.name for field in fields(p) if field.init} - {*NOT_OF_PICTURES} | {"image_mask"}
+    own = {name: getattr(p, name, None) for name in sorted(asked)}
     options = {name: option(name) for name in OPTIONS if name in shared.opts.data_labels}
     return {
         "engine": NAME,
@@ -136,25 +189,32 @@ def _always_on(p: Any) -> dict[str, Any]:
     """The arguments of the scripts that are always on, by their titles."""
     if p.scripts is None:
         return {}
-    return {script.title(): list(p.script_args[script.args_from : script.args_to]) for script in p.scripts.alwayson_scripts}
+    return {
+        script.title(): list(p.script_args[script.args_from : script.args_to]) for script in p.scripts.alwayson_scripts
+    }
 
 
 def _short(value: Any) -> str:
     return sha256(json.dumps(_told(value), sort_keys=True).encode())[:16]
 
 
-def _told(value: Any) -> Any:
+def _told(value: Any, depth: int = 8) -> Any:
     """A value as JSON, the same in every run: pictures and arrays by their content, objects by what they hold."""
+    if depth == 0:
+        return type(value).__name__
     if value is None or isinstance(value, str | int | float | bool):
         return value
     if isinstance(value, Mapping):
-        return {str(key): _told(part) for key, part in value.items()}
+        return {str(key): _told(part, depth - 1) for key, part in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
-        return [_told(part) for part in value]
+        return [_told(part, depth - 1) for part in value]
     if hasattr(value, "tobytes"):
         return sha256(value.tobytes())
     if is_dataclass(value) or hasattr(value, "__dict__"):
-        return [type(value).__name__, {name: _told(part) for name, part in vars(value).items() if name[0] != "_"}]
+        return [
+            type(value).__name__,
+            {name: _told(part, depth - 1) for name, part in vars(value).items() if name[0] != "_"},
+        ]
     return type(value).__name__
 
 

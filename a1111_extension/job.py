@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from remix.errors import BadInput, RemixError
@@ -15,15 +16,20 @@ SHORT = 10
 """How many digits of its key a folder's name has."""
 
 
-def job_folder(root: Path, name: str, recipe: Recipe, made_by: Mapping[str, str]) -> Path:
-    """Returns the folder of a job below `root`: the same for the same recipe and host.
+def job_folder(root: Path, name: str, recipe: Recipe, made_by: Mapping[str, str], *, new: bool = False) -> Path:
+    """Returns the folder of a job below `root`: the same for the same recipe and host, with `new` one that is not there.
 
     BadInput for a name that leads anywhere else.
     """
     if safe_name(name) != name or not name:
         raise BadInput(f"name: {name!r} is not a name of a folder; write one such as film")
     key = sha256(canonical([plan(recipe).to_dict(), dict(made_by)]).encode())
-    return inside(root, f"{name}_{key[:SHORT]}")
+    folder = inside(root, f"{name}_{key[:SHORT]}")
+    count = 1
+    while new and folder.exists():
+        count += 1
+        folder = inside(root, f"{name}_{key[:SHORT]}_{count}")
+    return folder
 
 
 def unfinished(root: Path, name: str, recipe: Recipe, made_by: Mapping[str, str]) -> Recipe | None:
@@ -44,7 +50,5 @@ def unfinished(root: Path, name: str, recipe: Recipe, made_by: Mapping[str, str]
 
 def with_seed(recipe: Recipe, seed: Mix[int]) -> Recipe:
     """Returns the recipe with another seed at its beginning."""
-    from dataclasses import replace
-
     start, *rest = recipe.keyframes
     return recipe.replace(keyframes=(replace(start, seed=seed), *rest))

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from types import SimpleNamespace
 from typing import Any
 
-
 from torch import Tensor
 
 from remix.mix import StepNoise, mix, weights_of
@@ -50,6 +49,7 @@ def step_noise(make: Callable[..., Any], noise: FrameNoise, portable: bool) -> C
 
     Portable: the next draws of each frame's seeds. Else the host's own, a Brownian tree for each seed, mixed.
     """
+
     def create(x: Tensor, sigmas: Tensor, p: Any) -> Callable[..., Tensor] | None:
         if portable:
             return lambda sigma, sigma_next: noise.next().to(x)
@@ -61,5 +61,3 @@ def step_noise(make: Callable[..., Any], noise: FrameNoise, portable: bool) -> C
         return lambda sigma, sigma_next: noise.mixed(trees(sigma, sigma_next))
 
     return create
-
-

@@ -116,7 +116,14 @@ class Settings:
         if not self.text.strip("﻿ \t\r\n"):
             if not (self.seeds.strip() or self.cfg.strip() or self.denoise.strip()):
                 raise RecipeError("is empty; write at least one keyframe", path="recipe")
-            return Recipe(**{**_defaults({}, host), "keyframes": (Keyframe(at=0),), **self._given({"frames": "2s"})})
+            return Recipe(
+                **{
+                    **_defaults({}, host),
+                    "folder": host.folder,
+                    "keyframes": (Keyframe(at=0),),
+                    **self._given({"frames": "2s"}),
+                }
+            )
         name = detect(self.text) if self.syntax == AUTO else self.syntax
         if name in OWN:
             data = (read_json if name == "json" else read_toml)(self.text)
@@ -135,8 +142,10 @@ class Settings:
         said = {field.name for field in fields(parts) if getattr(parts, field.name) is not None}
         if "frames" not in said:
             last = max((key.at for key in parts.keyframes if isinstance(key.at, int)), default=0)
-            raise RecipeError(f"the text does not say how many there are; {last + 1} end on its last key", path="frames")
-        return parts.recipe(**_defaults(dict.fromkeys(said), host)).replace(**given)
+            raise RecipeError(
+                f"the text does not say how many there are; {last + 1} end on its last key", path="frames"
+            )
+        return parts.recipe(folder=host.folder, **_defaults(dict.fromkeys(said), host)).replace(**given)
 
     def _given(self, otherwise: dict[str, Any]) -> dict[str, Any]:
         """The fields of a recipe that the panel sets."""
@@ -173,8 +182,6 @@ def _defaults(said: Mapping[str, Any], host: Fields) -> dict[str, Any]:
     if "sampler" not in said:
         sampler, scheduler = names_of_labels(host.sampler, host.scheduler)
         found |= {"sampler": sampler, "scheduler": scheduler}
-    if host.folder:
-        found["folder"] = host.folder
     return {name: value for name, value in found.items() if name not in said}
 
 
