@@ -45,11 +45,12 @@ BLANK = ("NansException", "BlankFrame")
 class Pace:
     """How long what takes, in seconds, and how often a request is sent at most.
 
-    poll: between two questions how things stand; lost: idle for so long, the server will not answer any more; back:
+    poll: between two questions how things stand; beside: for the answer to one; lost: idle for so long, the server will not answer any more; back:
     how long a server that does not answer at all is waited for.
     """
 
     poll: float = 1.0
+    beside: float = 10.0
     lost: float = 30.0
     back: float = 120.0
     sends: int = 3
@@ -136,6 +137,7 @@ class Calls:
                 _raise_lasting(error, call.request)
                 lost = _named(error, f"{call.request.where}, sent {sent} times" if sent > 1 else call.request.where)
                 log.warning("%s; it is sent again when the server is idle", lost)
+                self._server.renew()
                 self._until_idle(call)
                 call = self.start(call.request) if sent < self._pace.sends else call
         raise lost

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -60,7 +61,10 @@ class A1111:
     ) -> None:
         if batch is not None and batch < 1:
             raise Unsupported(f"batch: {batch} is less than one frame; leave it out or give 1 or more")
-        self._server = Server(url, auth, insecure=insecure)
+        # What is tried again waits longer where things take longer.
+        self._server = Server(
+            url, auth, insecure=insecure, pause=lambda seconds: time.sleep(seconds * pace.poll), beside=pace.beside
+        )
         self._batch = batch
         self._previews = previews
         self._pace = pace

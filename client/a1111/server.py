@@ -9,12 +9,13 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from remix.client.a1111.stock import Stock
 from remix.client.auth import Auth
 from remix.client.http import PICTURE_LIMIT, Http
-from remix.errors import BadReply, HostError, HostRefused, PictureError, Unsupported
+from remix.errors import BadReply, HostRefused, PictureError, Unsupported
 from remix.job import Picture
 from remix.motion import load_picture
 
@@ -24,9 +25,6 @@ API = "/sdapi/v1"
 LISTS = ("sd-models", "sd-vae", "loras", "samplers", "schedulers", "options", "script-info")
 OPTIONAL = {"loras": [], "sd-vae": []}
 """What is answered with 404 where the part of the server that has them is turned off, or Forge keeps them elsewhere."""
-
-BESIDE = 10.0
-"""Seconds for a call that says how things stand."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +54,10 @@ class State:
 
 
 class Server:
-    """One A1111 or Forge. `post` may run in a thread of its own while the others are called."""
+    """One A1111 or Forge. `post` may run in a thread of its own while the others are called.
+
+    `beside` is how many seconds a call may take that says how things stand.
+    """
 
     def __init__(
         self,
@@ -65,13 +66,16 @@ class Server:
         *,
         insecure: bool = False,
         pause: Callable[[float], None] = time.sleep,
+        beside: float = 10.0,
     ) -> None:
         def connect(wait: Callable[[float], None]) -> Http:
             return Http(url, auth, insecure=insecure, pause=wait)
 
-        self._work = connect(pause)
+        self._connect = partial(connect, pause)
+        self._work = self._connect()
         # Asked again and again as it is, so that trying again at once is enough.
         self._beside = connect(lambda seconds: None)
+        self._within = beside
         self._knows_tasks = True
 
     @property
@@ -96,17 +100,19 @@ class Server:
 
     def post(self, path: str, body: Mapping[str, Any], within: float) -> Any:
         """Returns the answer to a request that renders; sent once."""
-        try:
-            return self._work.post(path, body, within=within, limit=PICTURE_LIMIT)
-        except HostError:
-            # Forge resets a connection some time after an error on it: what follows gets a new one.
-            self._work.close()
-            raise
+        return self._work.post(path, body, within=within, limit=PICTURE_LIMIT)
+
+    def renew(self) -> None:
+        """Takes a new connection for what renders: the old one may be lost, or about to be.
+
+        Forge resets a connection some time after an error on it; and a call that was given up still holds its own.
+        """
+        self._work = self._connect()
 
     def state(self, *, image: bool = False) -> State:
         """Returns how things stand; with `image` there is a preview, which the server has to make first."""
         asked = {} if image else {"skip_current_image": "true"}
-        answer = self._beside.get(f"{API}/progress", asked, within=BESIDE)
+        answer = self._beside.get(f"{API}/progress", asked, within=self._within)
         try:
             state = answer["state"]
             return State(
@@ -137,7 +143,7 @@ class Server:
         if not self._knows_tasks:
             return None
         try:
-            answer = self._beside.post("/internal/progress", {"id_task": task, "live_preview": False}, within=BESIDE)
+            answer = self._beside.post("/internal/progress", {"id_task": task, "live_preview": False}, within=self._within)
         except HostRefused as error:
             log.debug("tasks are not told apart here: %s", error)
             self._knows_tasks = False
@@ -146,12 +152,7 @@ class Server:
 
     def interrupt(self) -> None:
         """Asks the server to end what it renders, whosoever that is."""
-        self._beside.post(f"{API}/interrupt", {}, within=BESIDE)
-
-    def close(self) -> None:
-        """Closes all connections."""
-        self._work.close()
-        self._beside.close()
+        self._beside.post(f"{API}/interrupt", {}, within=self._within)
 
 
 def picture_of(text: str) -> Picture:

@@ -13,7 +13,7 @@ from remix.client.a1111.calls import Pace
 from remix.plan import Recipe
 from tests.fakes.a1111_server import A1111Server
 
-QUICK = Pace(poll=0.01, lost=0.1, back=0.3, sends=3)
+QUICK = Pace(poll=0.01, beside=0.2, lost=0.1, back=0.3, sends=3)
 
 PLAIN = {
     "frames": 5,
