@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 API = "/sdapi/v1"
 LISTS = ("sd-models", "sd-vae", "loras", "samplers", "schedulers", "options", "script-info")
-OPTIONAL = {"loras": [], "sd-vae": []}
+OPTIONAL: Mapping[str, list[Any]] = {"loras": [], "sd-vae": []}
 """What is answered with 404 where the part of the server that has them is turned off, or Forge keeps them elsewhere."""
 
 
@@ -143,7 +143,9 @@ class Server:
         if not self._knows_tasks:
             return None
         try:
-            answer = self._beside.post("/internal/progress", {"id_task": task, "live_preview": False}, within=self._within)
+            answer = self._beside.post(
+                "/internal/progress", {"id_task": task, "live_preview": False}, within=self._within
+            )
         except HostRefused as error:
             log.debug("tasks are not told apart here: %s", error)
             self._knows_tasks = False
