@@ -52,7 +52,7 @@ def test_labels_as_users_have_them_are_understood(labels: tuple[str, str | None]
     [
         (("heunpp2", "normal"), "sampler: A1111 does not have 'heunpp2'; use one of euler"),
         (("euler", "linear_quadratic"), "scheduler: A1111 does not have 'linear_quadratic'; use one of normal"),
-        (("ddim", "normal"), "scheduler: 'normal' is not read by A1111's DDIM"),
+        (("uni_pc", "karras"), "scheduler: 'karras' is not read by A1111's UniPC"),
     ],
 )
 def test_what_it_cannot_do_is_refused_by_name(names: tuple[str, str], said: str) -> None:

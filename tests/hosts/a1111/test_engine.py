@@ -124,8 +124,10 @@ def test_loras_of_the_recipe_become_tags(ui: Runner) -> None:
     assert webui.calls[0].override_settings["sd_model_checkpoint"] == "model"
 
 
-def test_styles_and_what_extensions_fill_in_reach_every_prompt(ui: Runner) -> None:
-    p = ui.processing({"recipe": recipe({"prompt": "a __thing__"}, {"prompt": B}), "film": ""}, styles=["painted"])
+@pytest.mark.parametrize("tag", ["", " <lora:warm:1>"])
+def test_styles_and_what_extensions_fill_in_reach_every_prompt_alike_in_all_calls(ui: Runner, tag: str) -> None:
+    told = recipe({"prompt": f"a __thing__{tag}"}, {"prompt": B}, frames=4)
+    p = ui.processing({"recipe": told, "film": "", "batch": 2}, styles=["painted"])
 
     def fill_in(p: Any) -> None:
         p.all_prompts = [
@@ -134,9 +136,10 @@ def test_styles_and_what_extensions_fill_in_reach_every_prompt(ui: Runner) -> No
 
     p.scripts.process = fill_in
     ui.script.run(p)
-    assert "a lamp1 painted" in webui.encoded
+    (filled,) = {prompt for prompt in webui.encoded if prompt.startswith("a lamp")}
+    assert filled.endswith(" painted")
     assert f"{B} painted" in webui.encoded
-    assert webui.calls[0].all_prompts[0] == "a lamp1 painted"
+    assert webui.calls[0].all_prompts[0] == filled
 
 
 def test_an_extension_that_drops_prompts_or_adds_unlike_tags_is_told_of(ui: Runner) -> None:
@@ -216,6 +219,7 @@ def test_what_this_host_cannot_do_is_refused_by_name(ui: Runner) -> None:
         (recipe({"prompt": A}, {}), {"seed_resize_from_h": 64, "seed_resize_from_w": 64}, "resize seed"),
         (recipe({"prompt": "a <lora:x:strong>"}, {}), {}, "has a strength that is no number"),
         (recipe({"prompt": A}, {}, model="other"), {}, "model.checkpoint: there is no 'other' here"),
+        (recipe({"prompt": A}, {}, model={"vae": "x"}), {}, "model.vae: there is no 'x' here; use one of fine.pt"),
     ):
         with pytest.raises(webui.HTTPException, match=said) as refused:
             ui.run({"recipe": told, "film": ""}, **fields)
@@ -235,3 +239,12 @@ def test_a_picture_of_one_colour_stops_the_run(ui: Runner, monkeypatch: pytest.M
     monkeypatch.setattr(webui.Processing, "sample", lambda self, *args, **kwargs: webui.torch.full((3, 4, 8, 8), 0.5))
     with pytest.raises(BlankFrame, match="frame 0: every value"):
         ui.run({"recipe": recipe({"prompt": A}, {"prompt": B}), "film": ""})
+
+
+def test_the_vae_and_clip_skip_of_the_recipe_are_the_hosts_settings_for_the_run(ui: Runner) -> None:
+    told = recipe({"prompt": A}, {"prompt": B}, model={"vae": "fine.pt", "clip_skip": 2})
+    ui.run({"recipe": told, "film": ""})
+    asked = webui.calls[0].override_settings
+    assert (asked["sd_vae"], asked["CLIP_stop_at_last_layers"]) == ("fine.pt", 2)
+    ui.run({"recipe": recipe({"prompt": A}, {"prompt": B}), "film": ""}, override_settings={"sd_vae": "own"})
+    assert webui.calls[1].override_settings == {"sd_vae": "own", "img2img_fix_steps": True}
