@@ -123,6 +123,7 @@ def test_nothing_of_strangers_is_executed(path: Path) -> None:
         ("import remix.plan", ("torch", "numpy", "PIL")),
         ("import remix.motion, remix.job", ("torch", "diffusers", "requests")),
         ("import remix.client, remix.client.cli", ("torch", "diffusers", "requests", "rich", "numpy")),
+        ("import remix.client.a1111", ("torch", "diffusers", "rich", "click")),
         ("import remix.client.comfyui", ("torch", "diffusers", "rich", "click")),
         ("import remix.client.playground", ("torch", "diffusers")),
         ("import remix.mix", ("diffusers", "transformers")),
