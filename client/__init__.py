@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from remix.errors import BadInput, MissingPackage
 
 if TYPE_CHECKING:
+    from remix.client.a1111 import A1111
     from remix.client.comfyui import ComfyUI
     from remix.client.local import Local
     from remix.job import Engine
 
-__all__ = ["ENGINES", "ComfyUI", "Kind", "Local", "open_engine"]
+__all__ = ["A1111", "ENGINES", "ComfyUI", "Kind", "Local", "open_engine"]
 
 OF_SERVERS = ("url", "auth", "insecure", "batch")
 """The options that engines which drive a server have in common."""
@@ -31,6 +32,7 @@ class Kind(NamedTuple):
 ENGINES = {
     "local": Kind("remix.client.local", "Local", "local", ("device", "batch", "precision")),
     "comfyui": Kind("remix.client.comfyui", "ComfyUI", "", OF_SERVERS),
+    "a1111": Kind("remix.client.a1111", "A1111", "", OF_SERVERS),
 }
 """The engines by name."""
 

@@ -104,8 +104,11 @@ class Job:
         self._journal.note(path, key)
         return True
 
-    def keep(self, index: int, picture: np.ndarray) -> Path:
-        """Writes a finished frame for good and returns its path; `picture` is uint8 [height, width, 3]."""
+    def keep(self, index: int, picture: np.ndarray, texts: Mapping[str, str] | None = None) -> Path:
+        """Writes a finished frame for good and returns its path; `picture` is uint8 [height, width, 3].
+
+        `texts` stand in its metadata beside our own.
+        """
         recipe = self.schedule.recipe
         if picture.shape != (recipe.height, recipe.width, 3) or picture.dtype != np.uint8:
             raise JobError(
@@ -113,7 +116,7 @@ class Job:
                 f"the recipe asks for uint8 {(recipe.height, recipe.width, 3)}"
             )
         path, key = self.frame_path(index), self.frame_key(index)
-        write_frame(path, picture, self._frame_texts(index, key))
+        write_frame(path, picture, {**(texts or {}), **self._frame_texts(index, key)})
         self._journal.note(path, key)
         return path
 

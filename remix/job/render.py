@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PureWindowsPath
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -66,6 +66,15 @@ class Engine(Protocol):
 
     def cancel(self) -> None:
         """Asks a running `render` to end after the frames at hand; may be called from a signal handler."""
+        ...
+
+
+@runtime_checkable
+class Telling(Protocol):
+    """An engine that also says what its tool writes into pictures, such as A1111's infotext."""
+
+    def texts(self, index: int) -> Mapping[str, str]:
+        """Returns what stands in the metadata of a frame that `render` has just yielded."""
         ...
 
 
@@ -150,7 +159,7 @@ def _render_missing(
     rendered = 0
     if missing and not stop():
         for index, picture in zip(missing, engine.render(job.schedule, missing, Inputs(job), listen), strict=False):
-            job.keep(index, picture)
+            job.keep(index, picture, engine.texts(index) if isinstance(engine, Telling) else None)
             rendered += 1
             room.expect(len(missing) - rendered)
             listen(Event("frames", total - len(missing) + rendered, total))
