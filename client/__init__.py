@@ -4,44 +4,68 @@ from __future__ import annotations
 
 import difflib
 import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from remix.errors import BadInput, MissingPackage
 
 if TYPE_CHECKING:
+    from remix.client.a1111 import A1111
+    from remix.client.comfyui import ComfyUI
     from remix.client.local import Local
     from remix.job import Engine
 
-__all__ = ["ENGINES", "Local", "open_engine"]
+__all__ = ["A1111", "ENGINES", "ComfyUI", "Kind", "Local", "open_engine"]
 
-ENGINES = {"local": ("remix.client.local", "Local", "local")}
-"""name -> (module, class, the extra of this package that installs what it needs)."""
+OF_SERVERS = ("url", "auth", "insecure", "batch")
+"""The options that engines which drive a server have in common."""
+
+
+class Kind(NamedTuple):
+    """Where an engine's class is, the extra of this package that installs what it needs, and its options."""
+
+    module: str
+    cls: str
+    extra: str
+    options: tuple[str, ...]
+
+
+ENGINES = {
+    "local": Kind("remix.client.local", "Local", "local", ("device", "batch", "precision")),
+    "comfyui": Kind("remix.client.comfyui", "ComfyUI", "", OF_SERVERS),
+    "a1111": Kind("remix.client.a1111", "A1111", "", OF_SERVERS),
+}
+"""The engines by name."""
 
 
 def open_engine(name: str, **options: Any) -> Engine:
-    """Returns the engine called `name`, with the options of its class.
+    """Returns the engine called `name`, with the options of its class; those that are None are left out.
 
-    Raises `BadInput` for a name that is not in `ENGINES`, `MissingPackage` when what it needs is not installed.
+    Raises `BadInput` for a name that is not in `ENGINES` and an option that the engine does not take,
+    `MissingPackage` when what it needs is not installed.
     """
     if name not in ENGINES:
         near = difflib.get_close_matches(name, ENGINES, 1)
         hint = f"did you mean {near[0]!r}?" if near else f"use one of {', '.join(ENGINES)}"
         raise BadInput(f"engine: there is no {name!r}; {hint}")
-    module, cls, extra = ENGINES[name]
+    kind = ENGINES[name]
+    given = {option: value for option, value in options.items() if value is not None}
+    if strange := [option for option in given if option not in kind.options]:
+        raise BadInput(f"{strange[0]}: the {name} engine does not take it; it takes {', '.join(kind.options)}")
     try:
-        kind = getattr(importlib.import_module(module), cls)
+        made = getattr(importlib.import_module(kind.module), kind.cls)
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("remix"):
             raise
         raise MissingPackage(
             f"the {name} engine needs {error.name}, which is not installed; "
-            f'run: pip install -c constraints.txt -e ".[{extra}]" in the repository'
+            f'run: pip install -c constraints.txt -e ".{f"[{kind.extra}]" if kind.extra else ""}" in the repository'
         ) from error
-    return kind(**options)
+    engine: Engine = made(**given)
+    return engine
 
 
 def __getattr__(name: str) -> Any:
-    for module, cls, _ in ENGINES.values():
-        if cls == name:
-            return getattr(importlib.import_module(module), cls)
+    for kind in ENGINES.values():
+        if kind.cls == name:
+            return getattr(importlib.import_module(kind.module), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

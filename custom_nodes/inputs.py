@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,11 @@ def schema(**said: Any) -> io.Schema:
     """Returns a node's schema; what this ComfyUI does not know yet (`search_aliases` before 0.10) is left out."""
     known = {field.name for field in fields(io.Schema)}
     return io.Schema(**{name: value for name, value in said.items() if name in known})
+
+
+def seldom() -> dict[str, Any]:
+    """Returns how an input is told that few need it, where this ComfyUI can hide such."""
+    return {"advanced": True} if "advanced" in inspect.signature(io.Int.Input).parameters else {}
 
 
 def schedule_input(tooltip: str = "What every frame is made of, from Remix Recipe.", **options: Any) -> io.Input:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,14 @@ import folder_paths
 import latent_preview
 from comfy_api.latest import io, ui
 
+from remix.errors import BadInput
 from remix.job import Event, open_job
 from remix.job import render as render_job
+from remix.job.journal import sha256
+from remix.plan import Schedule
 
 from .engine import ComfyEngine
-from .inputs import FILM, LARGEST_BATCH, JobType, Rendered, schedule_input, schedule_of, schema
+from .inputs import FILM, LARGEST_BATCH, JobType, Rendered, schedule_input, schedule_of, schema, seldom
 from .job import job_folder, made_by
 
 FROM = ("model", "clip", "vae")
@@ -52,6 +56,25 @@ class RemixRender(io.ComfyNode):
                     max=LARGEST_BATCH,
                     tooltip="Frames that are sampled together: more are faster and need more memory.",
                 ),
+                io.Int.Input(
+                    "first",
+                    default=0,
+                    min=0,
+                    max=99_999,
+                    optional=True,
+                    **seldom(),
+                    tooltip="The first frame to render, counted from 0.",
+                ),
+                io.Int.Input(
+                    "count",
+                    default=0,
+                    min=0,
+                    max=100_000,
+                    optional=True,
+                    **seldom(),
+                    tooltip="How many frames to render. 0: all from the first. A part of a film is shown frame by "
+                    "frame, and the job that goes on from here is that part.",
+                ),
             ],
             outputs=[JobType.Output("job", tooltip="The finished job, for Remix Film and Remix Frames.")],
             hidden=[io.Hidden.dynprompt, io.Hidden.unique_id],
@@ -59,18 +82,49 @@ class RemixRender(io.ComfyNode):
         )
 
     @classmethod
+    def fingerprint_inputs(cls, filename_prefix: str = "", **inputs: Any) -> str:
+        """Returns something new where files that were made under this prefix are gone, else always the same.
+
+        The host keeps what a node gave, and would name files that nobody has any more.
+        """
+        gone = [str(path) for path in _made.get(filename_prefix, ()) if not path.is_file()]
+        return sha256("\n".join(sorted(gone)).encode("utf-8", "surrogateescape")) if gone else ""
+
+    @classmethod
     def execute(
-        cls, model: Any, clip: Any, vae: Any, schedule: Any, filename_prefix: str, batch_size: int
+        cls,
+        model: Any,
+        clip: Any,
+        vae: Any,
+        schedule: Any,
+        filename_prefix: str,
+        batch_size: int,
+        first: int = 0,
+        count: int = 0,
     ) -> io.NodeOutput:
         schedule = schedule_of(schedule)
+        wanted = _part(schedule, first, count)
         origin = made_by(cls.hidden.dynprompt, cls.hidden.unique_id, FROM)
         folder = job_folder(filename_prefix, schedule, origin)
         progress = Progress(model, schedule.recipe.steps)
         engine = ComfyEngine(model, clip, vae, made_by=origin, batch_size=batch_size, on_step=progress.step)
-        outcome = render_job(schedule.recipe, engine, folder, film=None, listen=progress.listen)
+        outcome = render_job(schedule.recipe, engine, folder, film=None, frames=wanted, listen=progress.listen)
         with open_job(folder, schedule, engine.identity(schedule)) as job:
-            frames = tuple(job.frame_paths())
-        return io.NodeOutput(Rendered(outcome.folder, schedule, frames), ui=_shown(outcome.sheet))
+            frames = tuple(job.frame_path(index) for index in wanted)
+        _made.setdefault(filename_prefix, set()).update(frames)
+        shown = frames if first or count or outcome.sheet is None else [outcome.sheet]
+        return io.NodeOutput(Rendered(outcome.folder, schedule, frames), ui=_shown(shown))
+
+
+_made: dict[str, set[Path]] = {}
+"""Frames that were given to the host since its start, by their prefix."""
+
+
+def _part(schedule: Schedule, first: int, count: int) -> range:
+    """The frames that `first` and `count` name."""
+    if first >= len(schedule):
+        raise BadInput(f"first: {first} is past the last frame ({len(schedule) - 1}); give a smaller one")
+    return range(first, min(first + count, len(schedule)) if count else len(schedule))
 
 
 class Progress:
@@ -103,11 +157,13 @@ class Progress:
         self._bar.update_absolute(self._at, self._total * self._steps, preview)
 
 
-def _shown(sheet: Path) -> dict[str, Any]:
-    """The contact sheet, under the node and in the history."""
+def _shown(pictures: Iterable[Path]) -> dict[str, Any]:
+    """Pictures of a job, under the node and in the history."""
     root = Path(folder_paths.get_output_directory()).resolve()
-    subfolder = sheet.parent.relative_to(root).as_posix()
-    return ui.SavedImages([ui.SavedResult(sheet.name, subfolder, io.FolderType.output)]).as_dict()
+    saved = [
+        ui.SavedResult(path.name, path.parent.relative_to(root).as_posix(), io.FolderType.output) for path in pictures
+    ]
+    return ui.SavedImages(saved).as_dict()
 
 
 NODES = [RemixRender]

@@ -15,13 +15,23 @@
     ├── DiskFull                    no room to go on, with the bytes needed and free; what is finished is kept
     ├── EngineError                 a picture could not be made
     │   ├── BlankFrame              every pixel equal, or a latent that is not finite
-    │   └── OutOfMemory             not even a batch of one frame fits
+    │   ├── OutOfMemory             not even a batch of one frame fits
+    │   └── HostError               a server did not do what it was asked for
+    │       ├── HostUnreachable     nothing was sent: no connection, or none in time
+    │       ├── HostSilent          it was sent, and no whole answer came: whether it was done is not known
+    │       ├── BadReply            an answer that is damaged, too large, or not what was asked for
+    │       ├── HostRefused         an answer that says no, with its status
+    │       │   └── WorkflowRejected    what the server says is wrong, node by node
+    │       ├── WrongModel          another model rendered than the one asked for
+    │       └── JobLost             a server forgot the same work again and again
     └── Interrupted                 stopped on request; what is finished is kept (exit code 130)
 
 A message has three parts: where, the value, what to do.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 
 class RemixError(Exception):
@@ -117,6 +127,43 @@ class BlankFrame(EngineError):
 
 class OutOfMemory(EngineError):
     """Not even a batch of one frame fits into the device's memory."""
+
+
+class HostError(EngineError):
+    """A server did not do what it was asked for."""
+
+
+class HostUnreachable(HostError):
+    """No connection to a server: nothing was sent, so that trying again is safe."""
+
+
+class HostSilent(HostError):
+    """A request was sent and no whole answer came: it may have been done, or not."""
+
+
+class BadReply(HostError):
+    """An answer that is damaged, too large, or not what was asked for."""
+
+
+class HostRefused(HostError):
+    """An answer that says no; `status` is that of HTTP, `body` what the server said, decoded if it was JSON."""
+
+    def __init__(self, message: str, status: int = 0, body: Any = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.body = body
+
+
+class WorkflowRejected(HostRefused):
+    """A server found something wrong in what it was to render; a line for each node and input."""
+
+
+class WrongModel(HostError):
+    """Another model rendered than the one asked for; the frame was not kept."""
+
+
+class JobLost(HostError):
+    """A server forgot the same work again and again."""
 
 
 class Interrupted(RemixError):

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
 
 from remix.client import ENGINES, open_engine
+from remix.client.cli.engines import engine_options
 from remix.client.cli.schedules import Reading, schedule_options
 from remix.client.cli.screen import progress, stoppable
 from remix.job import Outcome, recipe_of, render
@@ -18,15 +21,8 @@ from remix.plan import Recipe
 @click.argument("recipe", type=click.Path(path_type=Path))
 @click.option("-o", "--out", type=click.Path(path_type=Path), help="Job folder; made if it is not there.")
 @click.option("--engine", default="local", show_default=True, help=f"One of: {', '.join(ENGINES)}.")
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, mps.")
-@click.option("--batch", type=click.IntRange(min=1), help="Frames at once; chosen by size when left out.")
-@click.option(
-    "--precision",
-    type=click.Choice(("auto", "full")),
-    default="auto",
-    show_default=True,
-    help="auto: half where it is fast and safe; full: float32 everywhere.",
-)
+@click.option("--checkpoint", help="Checkpoint, in place of the recipe's.")
+@engine_options
 @click.option("--film", default="film.mp4", show_default=True, help="Film file; its suffix is the format.")
 @click.option("--no-film", is_flag=True, help="Frames alone.")
 @click.option("--new", is_flag=True, help="Render over another recipe's job; shared frames are kept.")
@@ -36,14 +32,13 @@ def command(
     recipe: Path,
     out: Path | None,
     engine: str,
-    device: str,
-    batch: int | None,
-    precision: str,
+    checkpoint: str | None,
     film: str,
     no_film: bool,
     new: bool,
     quiet: bool,
     reading: Reading,
+    options: Mapping[str, Any],
 ) -> None:
     """Renders RECIPE into a job folder: frames, film, contact sheet.
 
@@ -57,7 +52,8 @@ def command(
         loaded = reading.recipe(recipe)
     if out is None:
         raise click.UsageError(f"say where to: remix render {recipe} -o FOLDER")
-    options = {"device": device, "batch": batch, "precision": precision}
+    if checkpoint is not None:
+        loaded = loaded.replace(model=replace(loaded.model, checkpoint=checkpoint))
     report(run(loaded, out, engine, quiet, new=new, film=None if no_film else film, **options))
 
 
@@ -75,4 +71,5 @@ def report(outcome: Outcome) -> None:
     click.echo(f"frames  {outcome.folder / 'frames'}  {outcome.frames}{again}")
     if outcome.film:
         click.echo(f"film    {outcome.film}")
-    click.echo(f"sheet   {outcome.sheet}")
+    if outcome.sheet:
+        click.echo(f"sheet   {outcome.sheet}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
@@ -16,16 +15,14 @@ from remix.client.local.models import LoadedModel, check_model, in_full, model_f
 from remix.client.local.sampling import SAMPLERS, SCHEDULERS
 from remix.client.local.travelling import Strengths, divided
 from remix.client.playground import unknown_words
+from remix.client.prompts import emphasis_in, prompts_of, refuse_lora_tags, refuse_over_steps
 from remix.errors import BlankFrame, OutOfMemory, Unsupported
 from remix.job import Listener, Picture
 from remix.mix import Conditioning
-from remix.plan import Model, Recipe, Schedule
-from remix.plan.syntax.over_steps import over_steps
+from remix.plan import Model, Schedule
 
 log = logging.getLogger(__name__)
 
-EMPHASIS = re.compile(r"\([^()]*:\s*[\d.]+\s*\)")
-LORA_TAG = re.compile(r"<(?:lora|lyco|hypernet):[^>]*>")
 PROMPTS_KEPT = 256
 """How many encoded prompts stay in memory."""
 Attempt = Callable[[range], list[Picture]]
@@ -65,9 +62,14 @@ class Local:
             )
         check_model(schedule)
         Place.find(self._device, self._precision)
-        prompts = _prompts(recipe)
-        for prompt in prompts:
-            _refuse_host_syntax(prompt)
+        prompts = prompts_of(recipe)
+        if emphasis := emphasis_in(prompts):
+            raise Unsupported(
+                f"prompt: emphasis {emphasis!r} is not read by the local engine, and differently by each host; "
+                "write the prompt without weights"
+            )
+        refuse_lora_tags(prompts)
+        refuse_over_steps(prompts, self.name)
         return list(_strange_words(prompts)) if recipe.model.checkpoint == "playground" else []
 
     def identity(self, schedule: Schedule) -> dict[str, str]:
@@ -208,12 +210,6 @@ def _halving(
         waiting.extendleft((block[half:], block[:half]))
 
 
-def _prompts(recipe: Recipe) -> list[str]:
-    """The distinct prompts and negatives of a recipe."""
-    mixes = [mix for keyframe in recipe.keyframes for mix in (keyframe.prompt, keyframe.negative) if mix]
-    return list(dict.fromkeys(prompt for mix in mixes for prompt in mix.values))
-
-
 def _strange_words(prompts: Sequence[str]) -> Iterator[str]:
     """A remark on the words that the playground model was never taught, if there are any."""
     unknown = dict(pair for prompt in prompts for pair in unknown_words(prompt))
@@ -222,20 +218,4 @@ def _strange_words(prompts: Sequence[str]) -> Iterator[str]:
         yield (
             f"prompt: the playground model does not know {', '.join(words)}; "
             "`remix demo --words` lists the words that it knows"
-        )
-
-
-def _refuse_host_syntax(prompt: str) -> None:
-    """Raises `Unsupported` for what a host would read out of a prompt and this engine would read as letters."""
-    if found := EMPHASIS.search(prompt):
-        raise Unsupported(
-            f"prompt: emphasis {found[0]!r} is not read by the local engine, and differently by each host; "
-            "write the prompt without weights"
-        )
-    if found := LORA_TAG.search(prompt):
-        raise Unsupported(f"prompt: {found[0]!r} is read by A1111 alone; name it under model.loras")
-    if turns := over_steps(prompt):
-        raise Unsupported(
-            f"prompt: {turns[0].kind} {turns[0].text!r} changes over the steps of one picture, which the local engine "
-            "does not read; give each prompt a keyframe of its own"
         )

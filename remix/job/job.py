@@ -78,9 +78,14 @@ class Job:
         """Returns the job's own copy of an init picture that the recipe calls `name`."""
         return inside(self.folder / INPUTS, name)
 
-    def missing(self) -> list[int]:
-        """Returns the frames that are still to be rendered, in order; a damaged file is missing."""
-        return [index for index in range(len(self.schedule)) if not self._is_finished(index)]
+    def missing(self, wanted: Sequence[int] | None = None) -> list[int]:
+        """Returns which of the `wanted` frames (None: of all) are still to be rendered; a damaged file is missing."""
+        every = range(len(self.schedule))
+        return [index for index in (every if wanted is None else wanted) if not self._is_finished(index)]
+
+    def is_whole(self) -> bool:
+        """Returns whether all frames are there; nothing is read where a file is not there at all."""
+        return all(path.is_file() for path in self.frame_paths()) and not self.missing()
 
     def _is_finished(self, index: int) -> bool:
         path, key = self.frame_path(index), self.frame_key(index)
@@ -99,8 +104,11 @@ class Job:
         self._journal.note(path, key)
         return True
 
-    def keep(self, index: int, picture: np.ndarray) -> Path:
-        """Writes a finished frame for good and returns its path; `picture` is uint8 [height, width, 3]."""
+    def keep(self, index: int, picture: np.ndarray, texts: Mapping[str, str] | None = None) -> Path:
+        """Writes a finished frame for good and returns its path; `picture` is uint8 [height, width, 3].
+
+        `texts` stand in its metadata beside our own.
+        """
         recipe = self.schedule.recipe
         if picture.shape != (recipe.height, recipe.width, 3) or picture.dtype != np.uint8:
             raise JobError(
@@ -108,7 +116,7 @@ class Job:
                 f"the recipe asks for uint8 {(recipe.height, recipe.width, 3)}"
             )
         path, key = self.frame_path(index), self.frame_key(index)
-        write_frame(path, picture, self._frame_texts(index, key))
+        write_frame(path, picture, {**(texts or {}), **self._frame_texts(index, key)})
         self._journal.note(path, key)
         return path
 

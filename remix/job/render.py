@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PureWindowsPath
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-from remix.errors import Interrupted, VideoFormatError
+from remix.errors import BadInput, Interrupted, VideoFormatError
 from remix.job.job import OWN, SHEET, Job, open_job
 from remix.job.journal import sha256
 from remix.job.room import Room, told_when_full
@@ -29,11 +29,17 @@ Picture = np.ndarray
 
 @dataclass(frozen=True)
 class Event:
-    """Progress: `done` of `total` units of a stage ("frames", "steps" or "film") are finished."""
+    """Progress: `done` of `total` units of a stage ("frames", "steps" or "film") are finished.
+
+    `frame` is the frame that a step belongs to, the first of those that are sampled together; `preview` a small
+    picture of it so far. Each is None where the engine does not tell.
+    """
 
     stage: str
     done: int
     total: int
+    frame: int | None = None
+    preview: Picture | None = field(default=None, compare=False, repr=False)
 
 
 Listener = Callable[[Event], None]
@@ -63,13 +69,25 @@ class Engine(Protocol):
         ...
 
 
+@runtime_checkable
+class Telling(Protocol):
+    """An engine that also says what its tool writes into pictures, such as A1111's infotext."""
+
+    def texts(self, index: int) -> Mapping[str, str]:
+        """Returns what stands in the metadata of a frame that `render` has just yielded."""
+        ...
+
+
 @dataclass(frozen=True)
 class Outcome:
-    """What a run left: the job's folder, its film and contact sheet, and how many frames were rendered now."""
+    """What a run left: the job's folder, its film and contact sheet, and how many frames were rendered now.
+
+    `film` and `sheet` are None while frames are missing that this run was not asked for.
+    """
 
     folder: Path
     film: Path | None
-    sheet: Path
+    sheet: Path | None
     rendered: int
     frames: int
 
@@ -81,19 +99,22 @@ def render(
     *,
     new: bool = False,
     film: str | None = "film.mp4",
+    frames: Sequence[int] | None = None,
     listen: Listener = lambda event: None,
     stop: Callable[[], bool] = lambda: False,
 ) -> Outcome:
     """Renders what is missing of a recipe into a job folder, then the film and a contact sheet.
 
     Run it again with the same arguments after any kind of end and it goes on where it stopped. `film` names the
-    film file in the folder (its suffix is the format), None for frames alone. `stop` is asked again and again; once
+    film file in the folder (its suffix is the format), None for frames alone. With `frames` only these are rendered,
+    and film and sheet are written only if all others are there already. `stop` is asked again and again; once
     it says True the frames at hand are finished, nothing new is begun, and a film that is being written is given up.
 
     Raises `Unsupported`, `VideoFormatError` or `MissingPackage` before the first frame, `OtherRecipe` or `JobLocked`
     from `open_job`, `Interrupted` when it was stopped or the engine was cancelled, `DiskFull` when there is no room.
     """
     schedule, folder = plan(recipe), Path(folder)
+    wanted = _wanted(frames, len(schedule))
     if film is not None:
         _check_film(film, recipe)
     for remark in engine.check(schedule):
@@ -102,10 +123,20 @@ def render(
         told_when_full(folder, recipe) as room,
         open_job(folder, schedule, engine.identity(schedule), new=new) as job,
     ):
-        rendered = _render_missing(job, engine, room, listen, stop)
+        rendered = _render_missing(job, wanted, engine, room, listen, stop)
+        if len(wanted) < len(schedule) and not job.is_whole():
+            return Outcome(job.folder, None, None, rendered, len(wanted))
         room.expect(len(schedule))
         made = _write_film(job, film, listen, stop) if film is not None else None
-        return Outcome(job.folder, made, _write_sheet(job), rendered, len(schedule))
+        return Outcome(job.folder, made, _write_sheet(job), rendered, len(wanted))
+
+
+def _wanted(frames: Sequence[int] | None, count: int) -> Sequence[int]:
+    if frames is None:
+        return range(count)
+    if odd := [index for index in frames if not 0 <= index < count]:
+        raise BadInput(f"frames: {odd[0]} is not a frame of this recipe; give some of 0 to {count - 1}")
+    return sorted(set(frames))
 
 
 def _check_film(name: str, recipe: Recipe) -> None:
@@ -118,15 +149,17 @@ def _check_film(name: str, recipe: Recipe) -> None:
         refuse_lacking(row.name, row.needs, ffmpeg_exe())
 
 
-def _render_missing(job: Job, engine: Engine, room: Room, listen: Listener, stop: Callable[[], bool]) -> int:
-    missing, total = job.missing(), len(job.schedule)
+def _render_missing(
+    job: Job, wanted: Sequence[int], engine: Engine, room: Room, listen: Listener, stop: Callable[[], bool]
+) -> int:
+    missing, total = job.missing(wanted), len(wanted)
     listen(Event("frames", total - len(missing), total))
     room.expect(len(missing))
     room.warn()
     rendered = 0
     if missing and not stop():
         for index, picture in zip(missing, engine.render(job.schedule, missing, Inputs(job), listen), strict=False):
-            job.keep(index, picture)
+            job.keep(index, picture, engine.texts(index) if isinstance(engine, Telling) else None)
             rendered += 1
             room.expect(len(missing) - rendered)
             listen(Event("frames", total - len(missing) + rendered, total))

@@ -5,34 +5,26 @@ from __future__ import annotations
 import difflib
 from collections.abc import Collection
 
-SAMPLERS = (
-    "euler",
-    "euler_ancestral",
-    "heun",
-    "dpmpp_2m",
-    "dpmpp_2m_sde",
-    "ddim",
-    "uni_pc",
-    "lcm",
-    "lms",
-)
+from remix.plan import labels
+
+SAMPLERS = tuple(labels.SAMPLERS)
 """Samplers by ComfyUI's names; whether an engine has one is told by the engine's check."""
 
 SAMPLER_LABELS = {
-    "euler a": "euler_ancestral",
+    **{label.lower(): name for name, label in labels.SAMPLERS.items() if label.lower() != name},
     "k_euler": "euler",
     "k_euler_a": "euler_ancestral",
-    "dpm++ 2m": "dpmpp_2m",
-    "dpm++ 2m sde": "dpmpp_2m_sde",
-    "unipc": "uni_pc",
 }
 """What A1111 and older tools call samplers, in small letters, where that is not the name in `SAMPLERS`."""
 
-SCHEDULER_LABELS = {"automatic": "normal", "sgm uniform": "sgm_uniform", "uniform": "normal", "ddim": "ddim_uniform"}
-"""What A1111 calls schedulers, in small letters, where that is not the name in `SCHEDULERS`."""
+SCHEDULERS = tuple(labels.SCHEDULERS)
+"""Noise schedules by ComfyUI's names; whether an engine has one is told by the engine's check."""
 
-SCHEDULERS = ("normal", "karras", "exponential", "simple", "sgm_uniform", "ddim_uniform")
-"""Noise schedules by ComfyUI's names."""
+SCHEDULER_LABELS = {
+    **{label.lower(): name for name, label in labels.SCHEDULERS.items() if label.lower() != name},
+    **dict.fromkeys(labels.ALSO_NORMAL[1:], "normal"),
+}
+"""What A1111 calls schedulers, in small letters, where that is not the name in `SCHEDULERS`."""
 
 CURVES = ("linear", "cubic")
 """How numbers travel from keyframe to keyframe: straight, or along one smooth curve."""

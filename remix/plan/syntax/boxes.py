@@ -7,15 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from remix.plan.labels import BY_DEFAULT
 from remix.plan.model import Model
 from remix.plan.names import SCHEDULER_LABELS, SCHEDULERS, sampler_of
 from remix.plan.syntax.literal import number
 from remix.plan.syntax.scan import Source, Written
 
 NEGATIVE = "Negative prompt:"
-
-AUTOMATIC = {"dpmpp_2m": "karras", "dpmpp_2m_sde": "exponential"}
-"""What A1111 takes for the schedule type Automatic, by sampler; for all others its plain one."""
 
 _SETTINGS = re.compile(r"Steps: [0-9]+(?:,|$)")
 _PAIR = re.compile(r'\s*(\w[\w \-/]*):\s*("(?:\\.|[^"\\])*"|[^,]*)(?:,|$)')
@@ -66,7 +64,7 @@ def said(source: Source, settings: Mapping[str, Written]) -> dict[str, Any]:
         fields.update({"scheduler": meant[1]} if meant[1] else {})
     kind = settings["Schedule type"].text.lower() if "Schedule type" in settings else ""
     if kind == "automatic":
-        kind = AUTOMATIC.get(fields.get("sampler", ""), "normal")
+        kind = BY_DEFAULT.get(fields.get("sampler", ""), "normal")
     kind = SCHEDULER_LABELS.get(kind, kind.replace(" ", "_"))
     if kind in SCHEDULERS:
         fields["scheduler"] = kind

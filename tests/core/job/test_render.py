@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from remix.errors import (
+    BadInput,
     EngineError,
     Interrupted,
     JobError,
@@ -77,6 +78,21 @@ def test_a_stopped_run_goes_on_where_it_was_and_gives_the_same_bytes(tmp_path: P
     render(recipe(), rest, tmp_path / "stopped")
     assert rest.rendered == list(range(stop, FRAMES))
     assert contents(tmp_path / "stopped") == contents(tmp_path / "whole")
+
+
+def test_some_frames_alone_make_neither_film_nor_sheet_until_all_are_there(tmp_path: Path) -> None:
+    render(recipe(), Painter(), tmp_path / "whole")
+    some, rest = Painter(), Painter()
+    outcome = render(recipe(), some, tmp_path / "parts", frames=[4, 1, 4])
+    assert (outcome.film, outcome.sheet, outcome.rendered, outcome.frames) == (None, None, 2, 2)
+    assert some.rendered == [1, 4]
+    assert not (tmp_path / "parts" / "sheet.png").exists()
+    outcome = render(recipe(), rest, tmp_path / "parts", frames=[0, 1, 2, 3, 5])
+    assert rest.rendered == [0, 2, 3, 5]
+    assert outcome.film is not None
+    assert contents(tmp_path / "parts") == contents(tmp_path / "whole")
+    with pytest.raises(BadInput, match="frames: 6 is not a frame of this recipe; give some of 0 to 5"):
+        render(recipe(), Painter(), tmp_path / "parts", frames=[2, 6])
 
 
 def test_an_engine_that_fails_costs_no_finished_frame(tmp_path: Path) -> None:

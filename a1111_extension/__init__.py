@@ -1,0 +1,33 @@
+"""The script for A1111 and Forge: translation between the host and the core, and nothing else.
+
+    script.py     what the host calls: from a request to a job folder and its pictures
+    panel.py      the fields, and what is shown around them
+    settings.py   what the fields, or a request over the API, say; from there to a recipe
+    engine.py     groups of frames, each rendered by one call of the host's `process_images`
+    frames.py     the hooks on the one processing object of such a call
+    conditioning.py, noise.py, pictures.py, tags.py     what is mixed for its frames
+    host.py       everything that is the host's own; where A1111, Forge and reForge differ is met there
+
+The host loads `scripts/remix_toolkit.py` with the clone at the front of `sys.path`, and takes it away again; what is
+imported later is found as a part of these packages.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import remix
+
+CLONE = Path(__file__).resolve().parents[1]
+
+
+def refuse_other(found: str | None) -> None:
+    """Raises ImportError, in one sentence, where the package `remix` was loaded from outside of this clone."""
+    if found is None or Path(found).resolve() != CLONE / "remix" / "__init__.py":
+        raise ImportError(
+            f"Remix Toolkit: another package called 'remix' is loaded already, from {found}; "
+            f"remove that one, or this clone, {CLONE}"
+        )
+
+
+refuse_other(remix.__file__)

@@ -1,0 +1,156 @@
+"""The host's conditionings of each prompt, mixed for every frame of a call.
+
+The host has a list of schedules: for each prompt the conditioning up to some step, another one up to the next
+(`[cat:dog:0.5]`), and several such lists with weights for a prompt with AND. A conditioning is a tensor
+[tokens, width], or a dictionary of such (SDXL, Flux). What is given is cached by the host and never changed here.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from remix.mix import LAYOUTS, Conditioning, mix_conditioning
+from remix.mix.lengths import tiled
+
+POOLED = 1280
+"""How many numbers of SDXL's `vector` are the pooled prompt; sizes of the picture follow."""
+
+FAMILIES = {768: "sd1", 1024: "sd2", 2048: "sdxl", 1280: "sdxl_refiner"}
+"""Width of the tokens -> family; what is wider is taken for Flux."""
+
+Steps = list[Any]
+"""The host's schedule of one prompt: objects with `end_at_step` and `cond`, in order."""
+
+
+@dataclass(frozen=True)
+class Way:
+    """How conditionings are mixed: `how` and `lengths` as in `mix_conditioning`."""
+
+    how: str = "lerp"
+    lengths: str | None = None
+
+
+def mix_steps(sources: Sequence[Steps], weights: Tensor, way: Way, empty: Steps | None = None) -> list[Steps]:
+    """Returns the schedule of each frame, from those of S prompts and `weights` [frames, S].
+
+    Where schedules change at unlike steps, the mix changes at each of them.
+    """
+    used = [at for at in range(len(sources)) if bool((weights[:, at] > 0).any())]
+    entry = type(sources[0][0])
+    ends = sorted({step.end_at_step for at in used for step in sources[at]})
+    frames: list[Steps] = [[] for _ in range(len(weights))]
+    padding = None if empty is None else _conditioning(empty[0].cond)
+    for end in ends:
+        at_step = [_conditioning(_at(source, end).cond) for source in sources]
+        family = family_of(at_step[0])
+        mixed = mix_conditioning(at_step, weights, how=way.how, lengths=way.lengths, family=family, empty=padding)
+        for frame, cond in zip(frames, _conds(mixed, sources[0][0].cond), strict=True):
+            frame.append(entry(end, cond))
+    return frames
+
+
+def mix_prompts(prompts: Any, weights: Tensor, way: Way, empty: Steps | None = None) -> list[list[Any]]:
+    """Returns the parts of each frame, weighted schedules, from the host's conditionings of S prompts.
+
+    Prompts with as many parts (AND) are mixed part by part, their weights too; others lie over each other, each
+    with its share.
+    """
+    sources, part = prompts.batch, type(prompts.batch[0][0])
+    counts = {len(parts) for parts in sources}
+    if counts == {1}:
+        mixed = mix_steps([parts[0].schedules for parts in sources], weights, way, empty)
+        weight = weights.float() @ torch.tensor([parts[0].weight for parts in sources])
+        return [[part(steps, _plain(weight[at]))] for at, steps in enumerate(mixed)]
+    return [_frame_of_parts(sources, row, part, way, empty) for row in weights]
+
+
+def _frame_of_parts(sources: Any, row: Tensor, part: Any, way: Way, empty: Steps | None) -> list[Any]:
+    used = [(sources[at], float(row[at])) for at in range(len(sources)) if row[at] > 0]
+    if len({len(parts) for parts, _ in used}) > 1:
+        return [part(one.schedules, one.weight * share) for parts, share in used for one in parts]
+    table = torch.tensor([[share for _, share in used]], dtype=torch.float64)
+    columns = [[parts[place] for parts, _ in used] for place in range(len(used[0][0]))]
+    return [
+        part(
+            mix_steps([one.schedules for one in column], table, way, empty)[0],
+            _plain(sum(one.weight * share for one, (_, share) in zip(column, used, strict=True))),
+        )
+        for column in columns
+    ]
+
+
+def _plain(weight: Any) -> float:
+    """A weight as a plain number; what is 1 up to rounding is 1."""
+    found = float(weight)
+    return 1.0 if math.isclose(found, 1.0, rel_tol=1e-6) else found
+
+
+def evened(groups: Sequence[Sequence[Steps]]) -> list[list[Steps]]:
+    """Returns schedules whose conditionings all have one number of tokens: each is repeated whole.
+
+    In plain cross-attention that changes nothing, and the host needs it: it would repeat the last token alone.
+    Other families have one length already, or are left as they are.
+    """
+    conds = [step.cond for group in groups for steps in group for step in steps]
+    counts = {len(_tokens(cond)) for cond in conds}
+    width = _tokens(conds[0]).shape[-1]
+    if len(counts) == 1 or width not in FAMILIES:
+        return [list(group) for group in groups]
+    length = math.lcm(*counts)
+    return [
+        [[type(step)(step.end_at_step, _tiled(step.cond, length)) for step in steps] for steps in group]
+        for group in groups
+    ]
+
+
+def family_of(conditioning: Conditioning) -> str:
+    """Returns the name in LAYOUTS of the family that a conditioning looks like."""
+    found = FAMILIES.get(conditioning.tokens.shape[2], "flux")
+    assert found in LAYOUTS
+    return found
+
+
+def _at(steps: Steps, end: int) -> Any:
+    return next((step for step in steps if end <= step.end_at_step), steps[0])
+
+
+def _tokens(cond: Any) -> Tensor:
+    tokens: Tensor = cond["crossattn"] if isinstance(cond, dict) else cond
+    return tokens
+
+
+def _tiled(cond: Any, length: int) -> Any:
+    if not isinstance(cond, dict):
+        return tiled(cond, 0, length)
+    return {**cond, "crossattn": tiled(cond["crossattn"], 0, length)}
+
+
+def _conditioning(cond: Any) -> Conditioning:
+    """One prompt's conditioning as the core has it, a batch of 1."""
+    if not isinstance(cond, dict):
+        return Conditioning(cond[None])
+    pooled, extra = None, {name: value[None] for name, value in cond.items() if name not in ("crossattn", "vector")}
+    if "vector" in cond:
+        pooled, sizes = cond["vector"][None, :POOLED], cond["vector"][None, POOLED:]
+        extra["vector"] = sizes
+    return Conditioning(cond["crossattn"][None], pooled, extra)
+
+
+def _conds(mixed: Conditioning, like: Any) -> list[Any]:
+    """The conditioning of each frame as the host has it."""
+    if not isinstance(like, dict):
+        return list(mixed.tokens)
+    found = []
+    for index in range(len(mixed)):
+        frame = mixed.at(index)
+        cond = {name: value[0] for name, value in frame.extra.items()}
+        if frame.pooled is not None:
+            cond["vector"] = torch.cat([frame.pooled[0], cond["vector"]])
+        found.append({name: frame.tokens[0] if name == "crossattn" else cond[name] for name in like})
+    return found

@@ -1,0 +1,210 @@
+"""The engine over the host's `process_images`: groups of frames, each in one call with one conditioning per picture."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from remix.errors import BlankFrame, EngineError, Unsupported
+from remix.job import Listener, Picture
+from remix.job.journal import canonical, sha256
+from remix.plan import Frame, Model, Recipe, Schedule
+from remix.plan.labels import a1111_labels
+
+from . import host
+from .conditioning import Way
+from .frames import Batch, travelling
+from .tags import networks_of_frame, plain, written
+
+AND = re.compile(r"\bAND\b")
+ALONE = ("dpm_adaptive",)
+"""Samplers whose steps depend on all pictures of a batch."""
+
+OVERLAPPING = ("dpmpp_sde",)
+"""Samplers that ask for noise of overlapping stretches of one step, which independent draws cannot give."""
+
+LONGEST_RECIPE = 4096
+"""The longest recipe, in characters, that is written into a picture's infotext; a longer one by its hash."""
+
+LONGEST_INFOTEXT = 12 * 2**10
+"""The longest infotext, in bytes, that stands in a frame, which carries the recipe whole beside it."""
+
+
+class HostEngine:
+    """Renders in this A1111 or Forge, by its own processing of `p`, which holds what no recipe says.
+
+    Frames are rendered in fixed blocks of `batch`, or in parts of a block where frames differ in what the host takes
+    as one number for all pictures: cfg, denoise, the strengths of LoRAs.
+    """
+
+    def __init__(self, p: Any, recipe: Recipe, *, batch: int, portable: bool) -> None:
+        self.name = host.NAME
+        self._p = p
+        self._batch = batch
+        self._portable = portable
+        self._cancelled = False
+        asked = recipe.model.checkpoint
+        self._checkpoint = host.loaded_checkpoint() if asked == Model().checkpoint else host.checkpoint_of(asked)
+        self._recipe_text = _shown(recipe)
+        self._infotexts: dict[int, str] = {}
+
+    def check(self, schedule: Schedule) -> list[str]:
+        """Returns remarks; raises `Unsupported`, by name, for what this host cannot do."""
+        recipe, p = schedule.recipe, self._p
+        sampler, scheduler = a1111_labels(recipe.sampler, recipe.scheduler)
+        if not host.has_sampler(sampler):
+            raise Unsupported(f"sampler: this host does not have {sampler!r}; use another one")
+        if not host.has_scheduler(scheduler):
+            raise Unsupported(f"scheduler: this host does not have {scheduler!r}; use another one")
+        if self._portable and recipe.sampler in OVERLAPPING:
+            raise Unsupported(
+                f"sampler: {recipe.sampler!r} takes noise of overlapping stretches, which is not the same in every "
+                "tool; use dpmpp_2m_sde, or the host's own noise"
+            )
+        if any(frame.mask is not None for frame in schedule):
+            raise Unsupported(
+                'mask: keyframes cannot set it here; use the tab "Inpaint", and leave it out of the recipe'
+            )
+        if any(frame.image is not None for frame in schedule) and not host.is_img2img(p):
+            raise Unsupported("image: keyframes set pictures; run the script in img2img")
+        if float(p.subseed_strength or 0) > 0:
+            raise Unsupported(
+                "variation seed: its strength is above 0; write mixes of seeds into keyframes, or travel from seed to "
+                "seed, and set it to 0"
+            )
+        if min(p.seed_resize_from_h or 0, p.seed_resize_from_w or 0) > 0:
+            raise Unsupported("resize seed: is not read here; set it to 0")
+        remarks = []
+        if p.n_iter > 1 or p.batch_size > 1:
+            remarks.append(
+                f"batch count {p.n_iter}, batch size {p.batch_size}: are not read; the recipe says how many frames "
+                "there are, and a field of the script how many are rendered together"
+            )
+        return remarks
+
+    def identity(self, schedule: Schedule) -> dict[str, str]:
+        """Returns the host's name, the checkpoint's file, and what else of the host makes the pictures."""
+        noise = "portable" if self._portable else f"host {host.option('randn_source')}"
+        return {**host.made_by(self._p, self._checkpoint), "noise": noise}
+
+    def cancel(self) -> None:
+        """Asks a running `render` to end after the frames at hand."""
+        self._cancelled = True
+
+    def texts(self, index: int) -> dict[str, str]:
+        """Returns the host's infotext of a frame, where the host writes it into pictures and it is not overlong."""
+        text = self._infotexts.pop(index, "")
+        return {"parameters": text} if text and len(text.encode()) <= LONGEST_INFOTEXT else {}
+
+    def render(
+        self, schedule: Schedule, frames: Sequence[int], inputs: Mapping[str, Picture], listen: Listener
+    ) -> Iterator[Picture]:
+        """Yields the pictures of these frames in this order.
+
+        Ends early when the host is told to interrupt or to skip, without the frames at hand, and after them when it is
+        told to stop after them. Raises `BlankFrame` for a picture of one colour.
+        """
+        self._cancelled = False
+        wanted = set(frames)
+        groups = [group for group in self._groups(schedule) if not wanted.isdisjoint(group)]
+        host.state.job_count = len(groups)
+        host.state.processing_has_refined_job_count = False
+        waiting = list(frames)
+        pictures: dict[int, Picture] = {}
+        for group in groups:
+            if self._cancelled or host.state.stopping_generation:
+                return
+            found = self._pictures(schedule, group, inputs)
+            if found is None:
+                return
+            pictures.update(found)
+            while waiting and waiting[0] in pictures:
+                yield pictures.pop(waiting.pop(0))
+
+    def _groups(self, schedule: Schedule) -> list[list[int]]:
+        """The frames of each call: those of a block that agree in what the host takes as one number."""
+        recipe, groups = schedule.recipe, []
+        for first in range(0, len(schedule), self._batch):
+            block: dict[tuple[Any, ...], list[int]] = {}
+            for index in range(first, min(first + self._batch, len(schedule))):
+                frame = schedule[index]
+                alone = recipe.sampler in ALONE or any(AND.search(prompt) for prompt in frame.prompt.values)
+                key = (frame.cfg, frame.denoise, self._tags(recipe, frame), index if alone else None)
+                block.setdefault(key, []).append(index)
+            groups += block.values()
+        return groups
+
+    @staticmethod
+    def _tags(recipe: Recipe, frame: Frame) -> str:
+        return written(networks_of_frame(frame, recipe.model.loras))
+
+    def _pictures(
+        self, schedule: Schedule, group: Sequence[int], inputs: Mapping[str, Picture]
+    ) -> dict[int, Picture] | None:
+        """The pictures of a group, None when the host was told to interrupt or to skip."""
+        told = travelling(self._p, self._batch_of(schedule, group, inputs))
+        self._set(told, schedule.recipe)
+        done = host.process(told)
+        if host.state.interrupted or host.state.skipped:
+            return None
+        start = done.index_of_first_image
+        images = done.images[start : start + len(group)]
+        if len(done.images) - start != len(group):
+            raise EngineError(
+                f"frame {group[0]}: the host gave {len(done.images) - start} pictures for {len(group)} frames; turn off "
+                "the extension that adds or removes some"
+            )
+        found = {index: np.asarray(image.convert("RGB")) for index, image in zip(group, images, strict=True)}
+        self._infotexts |= dict(zip(group, done.infotexts[start:], strict=False))
+        for index, picture in found.items():
+            # A frame that is only decoded may show a given picture of one colour.
+            if schedule[index].denoise > 0 and picture.min() == picture.max():
+                raise BlankFrame(f"frame {index}: every value of the picture is {picture.max()}")
+        return found
+
+    def _batch_of(self, schedule: Schedule, group: Sequence[int], inputs: Mapping[str, Picture]) -> Batch:
+        recipe, frames = schedule.recipe, tuple(schedule[index] for index in group)
+        every = [schedule[index] for index in range(len(schedule))]
+        # Encoded under the weights of the moment: with LoRAs that travel, or a second model, only what is needed now.
+        changing = len({self._tags(recipe, frame) for frame in every}) > 1 or self._p.refiner_checkpoint
+        sources = frames if changing else every
+        return Batch(
+            frames=frames,
+            prompts=_distinct(sources, "prompt"),
+            negatives=_distinct(sources, "negative"),
+            tags=self._tags(recipe, frames[0]),
+            way=Way(recipe.mix, recipe.lengths),
+            portable=self._portable,
+            images={
+                name: Image.fromarray(inputs[name]) for frame in frames if frame.image for name in frame.image.values
+            },
+            infotext=self._infotext,
+        )
+
+    def _set(self, told: Any, recipe: Recipe) -> None:
+        """Puts what the recipe says for all frames into the host's own fields."""
+        told.steps = recipe.steps
+        told.sampler_name, told.scheduler = a1111_labels(recipe.sampler, recipe.scheduler)
+        told.width, told.height = recipe.width, recipe.height
+        told.override_settings["sd_model_checkpoint"] = self._checkpoint.title
+        told.override_settings["CLIP_stop_at_last_layers"] = max(
+            recipe.model.clip_skip, 1 if recipe.model.clip_skip > 1 else host.option("CLIP_stop_at_last_layers", 1)
+        )
+        if self._portable:
+            told.override_settings["img2img_fix_steps"] = True
+
+    def _infotext(self, frame: Frame) -> dict[str, str]:
+        return {"Remix frame": str(frame.index), "Remix recipe": self._recipe_text}
+
+
+def _distinct(frames: Sequence[Frame], field: str) -> tuple[str, ...]:
+    return tuple(sorted({text for frame in frames for text in plain(getattr(frame, field)).values}))
+
+
+def _shown(recipe: Recipe) -> str:
+    text = canonical(recipe.to_dict())
+    return text if len(text) <= LONGEST_RECIPE else sha256(text.encode())

@@ -1,0 +1,240 @@
+"""The hooks on the one processing object of a call: each picture of its batch is a frame with numbers of its own.
+
+The host works out one conditioning for a batch's prompts, one noise for its seeds and one latent for its init picture.
+`travelling` gives a copy of the processing object whose class has been told otherwise. Nothing of the host is changed.
+"""
+
+from __future__ import annotations
+
+import copy
+import functools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from remix.errors import Unsupported
+from remix.mix import mix_latents, weights_of
+from remix.plan import Frame
+
+from . import host
+from .conditioning import Way, evened, mix_prompts, mix_steps
+from .noise import FrameNoise, step_noise
+from .tags import networks_of, plain, without_tags, written
+
+
+@dataclass(frozen=True)
+class Batch:
+    """The frames of one call.
+
+    `prompts` and `negatives` are what the host encodes, without tags; `tags` go to all of them. `noise` makes the
+    noise of these frames' seeds for a shape, `images` are the init pictures by the names that frames have for them.
+    """
+
+    frames: tuple[Frame, ...]
+    prompts: tuple[str, ...]
+    negatives: tuple[str, ...]
+    tags: str
+    way: Way
+    portable: bool
+    images: Mapping[str, Any]
+    infotext: Callable[[Frame], Mapping[str, str]]
+
+    def weights(self, field: str) -> Tensor:
+        """Returns the weights [frames, prompts] of `prompts` or `negatives`."""
+        name, values = ("prompt", self.prompts) if field == "prompts" else ("negative", self.negatives)
+        return weights_of([plain(getattr(frame, name)) for frame in self.frames], values)[1]
+
+
+def travelling(p: Any, batch: Batch) -> Any:
+    """Returns a copy of a processing object that renders these frames in one batch."""
+    told = copy.copy(p)
+    told.__class__ = _class_of(type(p))
+    told.remix_batch = batch
+    first = batch.frames[0]
+    told.extra_generation_params = dict(p.extra_generation_params)
+    told.override_settings = dict(p.override_settings)
+    told.batch_size, told.n_iter = len(batch.frames), 1
+    told.cfg_scale = first.cfg
+    # Extensions that fill in wildcards draw by these: the same for the same prompt in every call.
+    told.seed = [
+        first.seed.values[0] + at for at in range(max(len(batch.frames), len(batch.prompts), len(batch.negatives)))
+    ]
+    told.subseed, told.subseed_strength = list(told.seed), 0.0
+    told.do_not_save_samples = told.do_not_save_grid = True
+    if batch.images:
+        told.denoising_strength = first.denoise
+    return told
+
+
+@functools.cache
+def _class_of(kind: type) -> type:
+    return type(kind.__name__, (Travelling, kind), {})
+
+
+class Travelling:
+    """What a processing object does otherwise; the host's own class comes after it."""
+
+    remix_batch: Batch
+
+    def setup_prompts(self: Any) -> None:
+        """Gives the host every prompt of the travel in the place of one for each picture."""
+        batch, own = self.remix_batch, (self.prompt, self.negative_prompt)
+        count = max(len(batch.frames), len(batch.prompts), len(batch.negatives))
+        self.prompt = _padded(batch.prompts, count)
+        self.negative_prompt = _padded(batch.negatives, count)
+        travels_too = getattr(self, "enable_hr", False) and (self.hr_prompt == "", self.hr_negative_prompt == "")
+        super().setup_prompts()  # type: ignore[misc]
+        self.prompt, self.negative_prompt = own
+        self.remix_hires = travels_too or (False, False)
+        if self.remix_hires[0]:
+            self.hr_prompt = ""
+        if self.remix_hires[1]:
+            self.hr_negative_prompt = ""
+
+    def parse_extra_network_prompts(self: Any) -> None:
+        """Takes the prompts as the host's styles and scripts left them, and gives every picture its own text."""
+        batch = self.remix_batch
+        super().parse_extra_network_prompts()  # type: ignore[misc]
+        self.remix_prompts = _bare(self.all_prompts, len(batch.prompts), "prompt", batch.prompts)
+        self.remix_negatives = _bare(self.all_negative_prompts, len(batch.negatives), "negative", batch.negatives)
+        # Tags that styles and extensions put into all prompts are in these still.
+        everywhere = written(networks_of(self.all_prompts[0]))
+        self.extra_network_data = host.parsed(batch.tags + everywhere)
+        shown = {
+            "all_prompts": ("prompts", self.remix_prompts),
+            "all_negative_prompts": ("negatives", self.remix_negatives),
+        }
+        for name, (field, texts) in shown.items():
+            setattr(self, name, [texts[int(row.argmax())] for row in batch.weights(field)])
+        self.prompts, self.negative_prompts = list(self.all_prompts), list(self.all_negative_prompts)
+        self.all_seeds = self.seeds = [frame.seed.values[0] for frame in batch.frames]
+        self.all_subseeds = self.subseeds = list(self.all_seeds)
+        if getattr(self, "enable_hr", False):
+            self._hires_prompts()
+        for name in batch.infotext(batch.frames[0]):
+            self.extra_generation_params[name] = [batch.infotext(frame)[name] for frame in batch.frames]
+
+    def _hires_prompts(self: Any) -> None:
+        batch = self.remix_batch
+        prompts, negatives = self.remix_hires
+        self.all_hr_prompts = list(self.all_prompts) if prompts else self.all_hr_prompts[: len(batch.frames)]
+        self.all_hr_negative_prompts = (
+            list(self.all_negative_prompts) if negatives else self.all_hr_negative_prompts[: len(batch.frames)]
+        )
+        self.remix_hr_prompts = self.remix_prompts if prompts else [without_tags(self.all_hr_prompts[0])]
+        self.remix_hr_negatives = self.remix_negatives if negatives else [without_tags(self.all_hr_negative_prompts[0])]
+        own = "" if prompts else self.all_hr_prompts[0]
+        self.hr_extra_network_data = self.extra_network_data if prompts else host.parsed(own)
+
+    def setup_conds(self: Any) -> None:
+        """Lets the host encode each prompt once, and mixes what it gives for every frame."""
+        if getattr(self, "is_hr_pass", False):  # called by the refiner; it goes on to calculate_hr_conds
+            super().setup_conds()  # type: ignore[misc]
+            return
+        with _swapped(self, prompts=self.remix_prompts, negative_prompts=self.remix_negatives):
+            super().setup_conds()  # type: ignore[misc]
+        self.c, self.uc = self._mixed(self.c, self.uc, True, True)
+
+    def calculate_hr_conds(self: Any) -> None:
+        """The same for hires fix."""
+        if self.hr_c is not None:
+            return
+        with _swapped(self, hr_prompts=self.remix_hr_prompts, hr_negative_prompts=self.remix_hr_negatives):
+            super().calculate_hr_conds()  # type: ignore[misc]
+        self.hr_c, self.hr_uc = self._mixed(self.hr_c, self.hr_uc, *self.remix_hires)
+
+    def _mixed(self: Any, c: Any, uc: Any, prompts: bool, negatives: bool) -> tuple[Any, Any]:
+        """The conditionings of all frames, from those of the prompts and negatives that travel; others are constant."""
+        batch = self.remix_batch
+        constant = torch.ones(len(batch.frames), 1, dtype=torch.float64)
+        parts = mix_prompts(c, batch.weights("prompts") if prompts else constant, batch.way)
+        groups = [[part.schedules for frame in parts for part in frame]]
+        if uc is not None:
+            groups.append(mix_steps(uc, batch.weights("negatives") if negatives else constant, batch.way))
+        positive, *rest = evened(groups)
+        schedules = iter(positive)
+        whole = [[type(part)(next(schedules), part.weight) for part in frame] for frame in parts]
+        return type(c)(shape=(len(whole),), batch=whole), rest[0] if rest else None
+
+    def init(self: Any, *args: Any) -> None:
+        """Encodes each init picture once, and mixes the latents for every frame."""
+        batch = self.remix_batch
+        if not batch.images:
+            super().init(*args)  # type: ignore[misc]
+            return
+        names, weights = weights_of([frame.image for frame in batch.frames])
+        self.init_images = [batch.images[name] for name in names]
+        with _swapped(self, batch_size=len(names)), host.repeatable():
+            super().init(*args)  # type: ignore[misc]
+        self.init_latent = mix_latents(self.init_latent, weights)
+        self.image_conditioning = mix_latents(self.image_conditioning, weights)
+
+    def sample(self: Any, *args: Any, **kwargs: Any) -> Any:
+        """Samples, or leaves an init picture as it is where nothing of it may change."""
+        batch = self.remix_batch
+        if batch.images and batch.frames[0].denoise == 0:
+            return self.init_latent
+        return super().sample(*args, **kwargs)  # type: ignore[misc]
+
+    @property
+    def rng(self: Any) -> Any:
+        """The noise of the frames, of the shape that the host wants."""
+        return self.__dict__.get("rng")
+
+    @rng.setter
+    def rng(self: Any, given: Any) -> None:
+        batch = self.remix_batch
+        if given is not None:
+            source = None if batch.portable else host.noise_source
+            given = FrameNoise([frame.seed for frame in batch.frames], given.shape, host.device(), source)
+        self.__dict__["rng"] = given
+
+    @property
+    def sampler(self: Any) -> Any:
+        """The host's sampler, told to take the frames' own noise where it draws some at its steps."""
+        return self.__dict__.get("sampler")
+
+    @sampler.setter
+    def sampler(self: Any, given: Any) -> None:
+        if hasattr(given, "create_noise_sampler"):
+            make = given.create_noise_sampler
+            given.create_noise_sampler = lambda x, sigmas, p: step_noise(make, self.rng, self.remix_batch.portable)(
+                x, sigmas, p
+            )
+        self.__dict__["sampler"] = given
+
+
+def _padded(prompts: Sequence[str], count: int) -> list[str]:
+    return [*prompts, *[prompts[0]] * (count - len(prompts))]
+
+
+def _bare(prompts: Sequence[str], count: int, field: str, given: Sequence[str]) -> list[str]:
+    """The first so many prompts without tags; Unsupported where an extension changed their number, or their tags."""
+    if len(prompts) < count:
+        raise Unsupported(
+            f"{field}: an extension left {len(prompts)} of {count} prompts; turn it off for this run, or write the "
+            "prompts out"
+        )
+    texts = list(prompts[:count])
+    if any(networks_of(text) != networks_of(texts[0]) for text in texts):
+        raise Unsupported(
+            f"{field}: an extension put tags such as <lora:...> into one prompt and not into another; write them into "
+            "the keyframes"
+        )
+    return [without_tags(text) for text in texts]
+
+
+@contextmanager
+def _swapped(held: Any, **values: Any) -> Iterator[None]:
+    before = {name: getattr(held, name) for name in values}
+    for name, value in values.items():
+        setattr(held, name, value)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            setattr(held, name, value)

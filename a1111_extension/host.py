@@ -1,0 +1,263 @@
+"""Everything that is the host's own; where A1111, Forge and reForge have other names for a thing is met here."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Any
+
+import modules.scripts as scripts  # the module: a Script that is imported by name would be registered again
+from modules import devices, extra_networks, images, processing, rng, sd_models, sd_samplers, sd_vae, shared
+from PIL import Image
+
+from remix.errors import BadInput, Unsupported
+from remix.job.ends import ends
+from remix.job.journal import sha256
+
+Script = scripts.Script
+FORGE = hasattr(processing, "main_entry")
+"""Forge and what descends from it: the weights of AND are one for a whole batch, and cfg 1 has no negative prompt."""
+
+NAME = "forge" if FORGE else "a1111"
+
+OPTIONS = (
+    *("CLIP_stop_at_last_layers", "emphasis", "comma_padding_backtrack", "use_old_emphasis_implementation"),
+    *("use_old_scheduling", "pad_cond_uncond", "pad_cond_uncond_v0", "sd_lora", "sd_vae", "upcast_attn"),
+    *("eta_noise_seed_delta", "eta_ancestral", "eta_ddim", "s_min_uncond", "s_churn", "s_tmin", "s_tmax", "s_noise"),
+    *("sigma_min", "sigma_max", "rho", "use_old_karras_scheduler_sigmas", "always_discard_next_to_last_sigma"),
+    *("sgm_noise_multiplier", "beta_dist_alpha", "beta_dist_beta", "skip_early_cond", "token_merging_ratio"),
+    *("sdxl_crop_left", "sdxl_crop_top", "sd_vae_encode_method", "sd_vae_decode_method", "img2img_extra_noise"),
+    *("uni_pc_variant", "uni_pc_skip_type", "uni_pc_order", "uni_pc_lower_order_final", "fp8_storage"),
+    *("img2img_fix_steps", "randn_source", "refiner_switch_by_sample_steps", "no_dpmpp_sde_batch_determinism"),
+    *("img2img_background_color", "img2img_color_correction", "initial_noise_multiplier", "face_restoration"),
+    *("forge_additional_modules", "forge_unet_storage_dtype", "forge_try_reproduce", "sd_noise_schedule"),
+)
+"""Settings of the host that change pictures; those that a host does not have do not count."""
+
+NOT_OF_PICTURES = (
+    *(
+        "sd_model",
+        "outpath_samples",
+        "outpath_grids",
+        "prompt",
+        "negative_prompt",
+        "seed",
+        "n_iter",
+        "batch_size",
+        "sampler_name",
+    ),
+    *("scheduler", "steps", "cfg_scale", "width", "height", "do_not_save_samples", "do_not_save_grid", "comments"),
+    *("extra_generation_params", "scripts_value", "script_args_value", "scripts_setup_complete", "user", "is_api"),
+    *("prompt_for_display", "force_task_id", "do_not_reload_embeddings", "sampler_index", "init_images", "paste_to"),
+    *("denoising_strength", "override_settings_restore_afterwards", "subseed", "cached_c", "cached_uc"),
+)
+"""Fields of a processing object that the recipe decides, or that no picture depends on."""
+
+state = shared.state
+
+
+def option(name: str, otherwise: Any = None) -> Any:
+    """Returns a setting of the host."""
+    return getattr(shared.opts, name, otherwise)
+
+
+def process(p: Any) -> Any:
+    """Returns what the host makes of a processing object."""
+    return processing.process_images(p)
+
+
+def is_random(seed: Any) -> bool:
+    """Returns whether the host's field of seeds asks for one that is drawn."""
+    return seed in (None, "") or int(seed) < 0
+
+
+def drawn_seed(seed: Any) -> int:
+    """Returns the seed of the host's field, one that is drawn now where it asks for that."""
+    return random.randrange(2**32) if is_random(seed) else int(seed)
+
+
+def own_args(p: Any, script: Any) -> list[Any]:
+    """Returns the arguments of a script that were given, and makes up for those that were not.
+
+    The API puts `script_args` where the script's arguments are, however many they are; too few, and those of all
+    scripts that come after are taken for others. They are moved to where they belong.
+    """
+    given = list(p.script_args)
+    lacking = max((other.args_to or 0 for other in p.scripts.scripts), default=len(given)) - len(given)
+    own = given[script.args_from : script.args_to - max(lacking, 0)]
+    if lacking < 0:
+        most = script.args_to - script.args_from
+        raise BadInput(f"script_args: {most - lacking} values are too many; give 1 to {most}")
+    if lacking:
+        place = script.args_from + len(own)
+        p.script_args = [*given[:place], *[None] * lacking, *given[place:]]
+    return own
+
+
+def finished_size(p: Any) -> tuple[int, int]:
+    """Returns width and height of the finished pictures, those after hires fix."""
+    if not getattr(p, "enable_hr", False):
+        return p.width, p.height
+    if p.hr_resize_x and p.hr_resize_y:
+        return p.hr_resize_x, p.hr_resize_y
+    scale = p.hr_resize_x / p.width if p.hr_resize_x else p.hr_resize_y / p.height if p.hr_resize_y else p.hr_scale
+    return int(p.width * scale), int(p.height * scale)
+
+
+def picture_at(path: Path, p: Any) -> Image.Image:
+    """Returns a frame for the host's result: with its pixels over the API, by its file alone in the gallery."""
+    with Image.open(path) as picture:
+        if getattr(p, "is_api", False):
+            picture.load()
+        else:
+            picture.already_saved_as = str(path)  # type: ignore[attr-defined]
+    return picture
+
+
+def noise_source(shape: Sequence[int], seeds: Sequence[int]) -> Any:
+    """Returns the host's own noise of these seeds, whatever its source is."""
+    return rng.ImageRNG(tuple(shape), list(seeds), subseeds=None, subseed_strength=0.0)
+
+
+def device() -> Any:
+    """Returns where the host has its latents."""
+    return shared.device
+
+
+def has_sampler(label: str) -> bool:
+    """Returns whether the host has a sampler of this label."""
+    return sd_samplers.find_sampler_config(label) is not None
+
+
+def has_scheduler(label: str) -> bool:
+    """Returns whether the host has a schedule of this label."""
+    try:
+        from modules import sd_schedulers
+    except ImportError:  # older hosts say the schedule with the sampler
+        return label == "Automatic"
+    return label in sd_schedulers.schedulers_map
+
+
+def styled(prompts: Sequence[str], styles: Sequence[str], negative: bool = False) -> list[str]:
+    """Returns prompts with the host's styles."""
+    known = shared.prompt_styles
+    apply = known.apply_negative_styles_to_prompt if negative else known.apply_styles_to_prompt
+    return [apply(prompt, styles) for prompt in prompts]
+
+
+def parsed(tags: str) -> Any:
+    """Returns tags of extra networks as the host has them."""
+    return extra_networks.parse_prompt(tags)[1]
+
+
+def checkpoint_of(name: str) -> Any:
+    """Returns the host's entry of a checkpoint, by one of its exact names; Unsupported where it has none."""
+    found = sd_models.checkpoint_aliases.get(name) or sd_models.checkpoint_aliases.get(f"{name}.safetensors")
+    if found is None:
+        known = ", ".join(sorted(info.name for info in sd_models.checkpoints_list.values())[:20])
+        raise Unsupported(f"model.checkpoint: there is no {name!r} here; use one of {known}")
+    return found
+
+
+def loaded_checkpoint() -> Any:
+    """Returns the host's entry of the checkpoint that is in use."""
+    return shared.sd_model.sd_checkpoint_info
+
+
+def made_by(p: Any, checkpoint: Any) -> dict[str, str]:
+    """Returns what the pictures of a processing object depend on beside the recipe, each as a short text."""
+    vae = sd_vae.loaded_vae_file if hasattr(sd_vae, "loaded_vae_file") else None
+    asked = {field.name for field in fields(p) if field.init} - {*NOT_OF_PICTURES} | {"image_mask"}
+    own = {name: getattr(p, name, None) for name in sorted(asked)}
+    options = {name: option(name) for name in OPTIONS if name in shared.opts.data_labels}
+    return {
+        "engine": NAME,
+        "checkpoint": checkpoint.name,
+        "checkpoint_file": ends(Path(checkpoint.filename)),
+        "vae": "" if vae is None else ends(Path(vae)),
+        "settings": _short({**options, **p.override_settings}),
+        "fields": _short({name: value for name, value in own.items() if value is not None}),
+        "scripts": _short(_always_on(p)),
+    }
+
+
+def _always_on(p: Any) -> dict[str, Any]:
+    """The arguments of the scripts that are always on, by their titles."""
+    if p.scripts is None:
+        return {}
+    return {
+        script.title(): list(p.script_args[script.args_from : script.args_to]) for script in p.scripts.alwayson_scripts
+    }
+
+
+def _short(value: Any) -> str:
+    return sha256(json.dumps(_told(value), sort_keys=True).encode())[:16]
+
+
+def _told(value: Any, depth: int = 8) -> Any:
+    """A value as JSON, the same in every run: pictures and arrays by their content, objects by what they hold."""
+    if depth == 0:
+        return type(value).__name__
+    if value is None or isinstance(value, str | int | float | bool):
+        return value
+    if isinstance(value, Mapping):
+        return {str(key): _told(part, depth - 1) for key, part in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_told(part, depth - 1) for part in value]
+    if hasattr(value, "tobytes"):
+        return sha256(value.tobytes())
+    if is_dataclass(value) or hasattr(value, "__dict__"):
+        return [
+            type(value).__name__,
+            {name: _told(part, depth - 1) for name, part in vars(value).items() if name[0] != "_"},
+        ]
+    return type(value).__name__
+
+
+def output_folder(p: Any) -> Path:
+    """Returns the host's folder of pictures of this kind, in which jobs lie in `remix`."""
+    return Path(p.outpath_samples).resolve() / "remix"
+
+
+def is_img2img(p: Any) -> bool:
+    """Returns whether a processing object begins with pictures."""
+    return hasattr(p, "init_images")
+
+
+def fitted(picture: Any, p: Any, width: int, height: int) -> Any:
+    """Returns an init picture at the size of the frames, fitted as the host's resize mode says."""
+    flat = images.flatten(picture, option("img2img_background_color", "#ffffff"))
+    return flat if flat.size == (width, height) else images.resize_image(min(p.resize_mode, 2), flat, width, height)
+
+
+def refused(error: BadInput, p: Any) -> Exception:
+    """Returns the error that tells bad input: over the API as 422 with the sentence."""
+    if not getattr(p, "is_api", False):
+        return error
+    from fastapi.exceptions import HTTPException
+
+    return HTTPException(status_code=422, detail=str(error))
+
+
+def processed(p: Any, pictures: Sequence[Image.Image], seed: int, infotexts: Sequence[str]) -> Any:
+    """Returns the host's result of a run."""
+    return processing.Processed(p, list(pictures), seed, infotexts[0] if infotexts else "", infotexts=list(infotexts))
+
+
+@contextmanager
+def repeatable() -> Iterator[None]:
+    """Within it random numbers that the host draws without a seed, as in a VAE's encoder, are the same each time."""
+    import torch
+
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        yield
+
+
+def free() -> None:
+    """Gives back memory that the host holds and does not need."""
+    devices.torch_gc()

@@ -1,0 +1,143 @@
+"""The script Remix: from what the host is asked for to a job folder, its frames and its film.
+
+The seam to the panel: `panel.build(is_img2img, elem_id)` returns the components, the recipe's text first, and
+`panel.settings(args)` turns their values, or as many of them as a request gave, into `Settings`.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from remix.errors import BadInput, Interrupted
+from remix.job import FRAMES, Event, render
+from remix.job.files import inside
+from remix.job.journal import sha256
+from remix.plan import Mix, Recipe, plan
+
+from . import host, panel
+from .engine import HostEngine
+from .job import job_folder, unfinished
+from .settings import Fields, Settings
+
+
+class RemixScript(host.Script):
+    """What the host finds in `scripts/remix_toolkit.py`."""
+
+    def title(self) -> str:
+        """Returns the name in the list of scripts, and, in small letters, over the API."""
+        return "Remix"
+
+    def show(self, is_img2img: bool) -> bool:
+        """Returns that it can be chosen in txt2img and in img2img."""
+        return True
+
+    def ui(self, is_img2img: bool) -> list[Any]:
+        """Returns the panel's components."""
+        return panel.build(is_img2img, self.elem_id)
+
+    def run(self, p: Any, *args: Any) -> Any:
+        """Returns the host's result: the frames that were asked for, after they are in the job folder."""
+        try:
+            with tempfile.TemporaryDirectory() as scratch:
+                return self._run(p, self._settings(p), Path(scratch))
+        except BadInput as error:
+            raise host.refused(error, p) from error
+
+    def _settings(self, p: Any) -> Settings:
+        given = host.own_args(p, self)
+        if not given:
+            raise BadInput("script_args: is empty; give the recipe as its first value")
+        return panel.settings(given) if isinstance(given[0], str) else Settings.of_request(given[0])
+
+    def _run(self, p: Any, settings: Settings, scratch: Path) -> Any:
+        random = host.is_random(p.seed)
+        fields = _fields(p, scratch)
+        recipe = settings.recipe(fields)
+        engine = HostEngine(p, recipe, batch=settings.batch, portable=settings.portable)
+        for remark in engine.check(plan(recipe)):
+            p.comment(remark)
+        made_by = {**engine.identity(plan(recipe)), "pictures": _save_pictures(p, recipe, fields, scratch)}
+        root = host.output_folder(p)
+        if random and not settings.new and recipe.keyframes[0].seed == Mix.one(fields.seed):
+            recipe = unfinished(root, settings.name, recipe, made_by) or recipe
+        folder = job_folder(root, settings.name, recipe, made_by, new=settings.new)
+        wanted = settings.wanted(recipe.frames)
+        film = None
+        try:
+            film = render(
+                recipe,
+                engine,
+                folder,
+                film=settings.film_name,
+                frames=wanted,
+                listen=_tell,
+                stop=lambda: host.state.stopping_generation or host.state.interrupted,
+            ).film
+        except Interrupted as stopped:
+            p.comment(str(stopped))
+        return _result(p, folder, wanted, film, recipe)
+
+
+def _tell(event: Event) -> None:
+    """Shows in the host's progress how far the film is."""
+    host.state.textinfo = f"Remix: {event.stage}, {event.done} of {event.total}"
+
+
+def _fields(p: Any, scratch: Path) -> Fields:
+    """What the host's own fields say."""
+    images = [image for image in getattr(p, "init_images", None) or [] if image is not None]
+    width, height = host.finished_size(p)
+    return Fields(
+        prompt=p.prompt,
+        negative=p.negative_prompt,
+        seed=host.drawn_seed(p.seed),
+        steps=p.steps,
+        cfg=p.cfg_scale,
+        width=width,
+        height=height,
+        sampler=p.sampler_name,
+        scheduler=p.scheduler,
+        denoise=p.denoising_strength if images else 1.0,
+        images=(f"init-{sha256(images[0].tobytes())[:12]}.png",) if images else (),
+        folder=str(scratch),
+    )
+
+
+def _save_pictures(p: Any, recipe: Recipe, fields: Fields, scratch: Path) -> str:
+    """Saves the init pictures under the names that the recipe has for them; returns a hash of them all.
+
+    A recipe's own names stand for the init pictures in their order.
+    """
+    mixes = [keyframe.image for keyframe in recipe.keyframes if keyframe.image is not None]
+    names = list(dict.fromkeys(name for mix in mixes for name in mix.values))
+    images = [image for image in getattr(p, "init_images", None) or [] if image is not None]
+    if host.is_img2img(p) and not images:
+        raise BadInput("image: img2img has no picture to begin with; give one, or run the script in txt2img")
+    if names and len(names) > len(images) and host.is_img2img(p):
+        raise BadInput(
+            f"image: the recipe names {len(names)} pictures, and there are {len(images)}; give one for each, in the "
+            "order in which the recipe names them"
+        )
+    hashes = []
+    for name, image in zip(names, images, strict=False):
+        path = inside(scratch, name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        fitted = host.fitted(image, p, recipe.width, recipe.height)
+        fitted.save(path, "PNG")
+        hashes.append(sha256(fitted.tobytes()))
+    return ",".join(hashes)
+
+
+def _result(p: Any, folder: Path, wanted: Sequence[int], film: Path | None, recipe: Recipe) -> Any:
+    """The host's result: the frames that are there, each with its infotext, and where the job lies."""
+    paths = [folder / FRAMES / f"{index:06d}.png" for index in wanted]
+    there = [path for path in paths if path.is_file()]
+    pictures = [host.picture_at(path, p) for path in there]
+    infotexts = [picture.info.get("parameters", "") for picture in pictures]
+    about = {"Remix job": folder.name, "Remix film": film.name if film else None, "Remix left": len(paths) - len(there)}
+    p.extra_generation_params.update({name: value for name, value in about.items() if value})
+    seed = recipe.keyframes[0].seed
+    return host.processed(p, pictures, seed.values[0] if seed else 0, infotexts)

@@ -1,0 +1,205 @@
+"""What the panel's fields or a request over the API say, and the recipe that comes of it.
+
+The seam to the panel: `panel.settings(args)` turns the values of the fields into a `Settings`, in which every field
+has a default that leaves the matter to the recipe; `Settings.recipe(host)` gives the recipe, or raises RecipeError.
+
+Over the API `script_args` is `[recipe]`, the recipe as JSON or as a text in any syntax, or `[{"recipe": ..., ...}]`
+with other fields of `Settings` by their names. What a recipe leaves out is taken from the request's own fields.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+from remix.errors import BadInput, RecipeError
+from remix.plan import Keyframe, Mix, Recipe
+from remix.plan import fields as check
+from remix.plan.labels import names_of_labels
+from remix.plan.moments import MAX_FRAMES
+from remix.plan.read import read_json, read_toml
+from remix.plan.recipe import located
+from remix.plan.syntax import detect, read
+
+from .travels import lay_over, travel_of
+
+AUTO = "auto"
+OWN = ("toml", "json")
+LARGEST_BATCH = 64
+SYNTAX_OF_TRAVELS = "0:(7), 24:(9), or values to go through evenly, 7, 9"
+
+
+@dataclass(frozen=True)
+class Fields:
+    """The host's own fields, which hold for what a recipe leaves out.
+
+    `sampler` and `scheduler` are the host's labels, `width` and `height` those of the finished pictures, `images`
+    the names of the init pictures, which lie in `folder`.
+    """
+
+    prompt: str = ""
+    negative: str = ""
+    seed: int = 0
+    steps: int = 20
+    cfg: float = 7.0
+    width: int = 512
+    height: int = 512
+    sampler: str = "Euler"
+    scheduler: str | None = None
+    denoise: float = 1.0
+    images: tuple[str, ...] = ()
+    folder: str = ""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What is asked for. What is "", 0 or False is left to the recipe, and by it to the host's own fields.
+
+    text, syntax: the recipe, and the name of its syntax or "auto". frames: a count or a time ("4s"). seeds, cfg,
+    denoise: how these travel, as `0:(7), 24:(9)` or as values to go through evenly, `7, 9`. batch: frames in one call
+    of the host. film: a format such as "mp4"; "" for frames alone. name: the beginning of the job folder's name.
+    new: begins anew where a job of the same recipe is there. portable: noise and steps that are the same in every
+    tool, else the host's own. first, count: the frames that this request is about (count 0: all from the first).
+    """
+
+    text: str = ""
+    syntax: str = AUTO
+    frames: str = ""
+    fps: float = 0.0
+    ease: str = ""
+    loop: bool = False
+    mix: str = ""
+    seeds: str = ""
+    cfg: str = ""
+    denoise: str = ""
+    batch: int = 8
+    film: str = "mp4"
+    name: str = "film"
+    new: bool = False
+    portable: bool = True
+    first: int = 0
+    count: int = 0
+
+    @classmethod
+    def of_request(cls, said: Any) -> Settings:
+        """Returns what the first of `script_args` says: a text, a recipe as JSON, or fields by their names."""
+        if not isinstance(said, Mapping):
+            return cls(text=check.text(said, "script_args[0]", 2**22))
+        if "recipe" not in said:
+            return cls(text=json.dumps(said))
+        names = ("recipe", *(field.name for field in fields(cls) if field.name != "text"))
+        found: dict[str, Any] = dict(check.only(said, names))
+        text = found.pop("recipe")
+        if isinstance(found.get("frames"), int):
+            found["frames"] = str(found["frames"])
+        for field in fields(cls):
+            if field.name in found:
+                found[field.name] = _checked(field.name, found[field.name], field.default)
+        return cls(text=text if isinstance(text, str) else json.dumps(text), **found)
+
+    @property
+    def film_name(self) -> str | None:
+        """The film's file in the job folder, None where none is asked for."""
+        return f"film.{self.film}" if self.film else None
+
+    def recipe(self, host: Fields) -> Recipe:
+        """Returns the recipe; RecipeError, with line and column where there is one, for what cannot be."""
+        recipe = _with_image(self._read(host), host)
+        for name, text in (("seed", self.seeds), ("cfg", self.cfg), ("denoise", self.denoise)):
+            if text.strip():
+                recipe = lay_over(recipe, name, travel_of(text, name, recipe, host.seed))
+        return _completed(recipe, host)
+
+    def _read(self, host: Fields) -> Recipe:
+        if not self.text.strip("﻿ \t\r\n"):
+            if not (self.seeds.strip() or self.cfg.strip() or self.denoise.strip()):
+                raise RecipeError("is empty; write at least one keyframe", path="recipe")
+            return Recipe(
+                **{
+                    **_defaults({}, host),
+                    "folder": host.folder,
+                    "keyframes": (Keyframe(at=0),),
+                    **self._given({"frames": "2s"}),
+                }
+            )
+        name = detect(self.text) if self.syntax == AUTO else self.syntax
+        if name in OWN:
+            data = (read_json if name == "json" else read_toml)(self.text)
+            if isinstance(data, dict):
+                data = {**_defaults(data, host), **data, **self._given({})}
+            return located(data, self.text, None, host.folder)
+        given = self._given({})
+        parts = read(
+            self.text,
+            name,
+            frames=given.pop("frames", None),
+            fps=given.pop("fps", None),
+            seed=host.seed,
+            loop=self.loop,
+        )
+        said = {field.name for field in fields(parts) if getattr(parts, field.name) is not None}
+        if "frames" not in said:
+            last = max((key.at for key in parts.keyframes if isinstance(key.at, int)), default=0)
+            raise RecipeError(
+                f"the text does not say how many there are; {last + 1} end on its last key", path="frames"
+            )
+        return parts.recipe(folder=host.folder, **_defaults(dict.fromkeys(said), host)).replace(**given)
+
+    def _given(self, otherwise: dict[str, Any]) -> dict[str, Any]:
+        """The fields of a recipe that the panel sets."""
+        frames = self.frames.strip()
+        given = {"frames": int(frames) if frames.isdigit() else frames, "fps": self.fps}
+        given |= {"ease": self.ease, "mix": self.mix, "loop": self.loop}
+        return {**otherwise, **{name: value for name, value in given.items() if value}}
+
+    def wanted(self, frames: int) -> range:
+        """Returns the frames that this request is about, of so many; BadInput where there are none."""
+        if self.first >= frames:
+            raise BadInput(f"first: {self.first} is past the last frame ({frames - 1}); give a smaller one")
+        return range(self.first, min(self.first + self.count, frames) if self.count else frames)
+
+
+def _checked(name: str, value: Any, like: Any) -> Any:
+    """A field of a request, of the type that it has here."""
+    if isinstance(like, bool):
+        return check.flag(value, name)
+    if name == "batch":
+        return check.integer(value, name, 1, LARGEST_BATCH)
+    if isinstance(like, int):
+        return check.integer(value, name, 0, MAX_FRAMES)
+    if isinstance(like, float):
+        return check.number(value, name, 0, 240)
+    return check.text(value, name, 2**20)
+
+
+def _defaults(said: Mapping[str, Any], host: Fields) -> dict[str, Any]:
+    """The host's values for the fields that are not said."""
+    found: dict[str, Any] = {"steps": host.steps, "cfg": host.cfg}
+    if "size" not in said:
+        found |= {"width": host.width, "height": host.height}
+    if "sampler" not in said:
+        sampler, scheduler = names_of_labels(host.sampler, host.scheduler)
+        found |= {"sampler": sampler, "scheduler": scheduler}
+    return {name: value for name, value in found.items() if name not in said}
+
+
+def _completed(recipe: Recipe, host: Fields) -> Recipe:
+    """The recipe with what no keyframe sets taken from the host."""
+    first: dict[str, Any] = {}
+    for name, value in (("prompt", host.prompt), ("negative", host.negative), ("seed", host.seed)):
+        if all(getattr(keyframe, name) is None for keyframe in recipe.keyframes):
+            first[name] = Mix.one(value)
+    if host.images and all(keyframe.denoise is None for keyframe in recipe.keyframes):
+        first["denoise"] = host.denoise
+    start, *rest = recipe.keyframes
+    return recipe.replace(keyframes=(replace(start, **first), *rest))
+
+
+def _with_image(recipe: Recipe, host: Fields) -> Recipe:
+    """The recipe with the host's init picture where no keyframe sets one."""
+    if not host.images or any(keyframe.image is not None for keyframe in recipe.keyframes):
+        return recipe
+    start, *rest = recipe.keyframes
+    return recipe.replace(keyframes=(replace(start, image=Mix.one(host.images[0])), *rest))

@@ -1,0 +1,97 @@
+"""Tags of extra networks in prompts, `<lora:name:0.8>`: their strengths travel with the prompts that hold them.
+
+The host reads the tags of a batch's first prompt alone. So they are taken out of the prompts, the strengths of each
+frame are worked out, and frames of equal strengths are rendered together, with those tags.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from remix.errors import Unsupported
+from remix.plan import Frame, Lora, Mix
+
+TAG = re.compile(r"<(\w+):([^>]+)>")
+LORAS = ("lora", "lyco")
+"""Kinds of tags whose first number is for the text encoder and whose second one is for the U-Net."""
+
+Strengths = tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Network:
+    """A tag without its strengths: its kind, its name, and what else is written in it."""
+
+    kind: str
+    name: str
+    rest: tuple[str, ...] = ()
+
+
+Networks = Mapping[Network, Strengths]
+
+
+def without_tags(prompt: str) -> str:
+    """Returns a prompt without tags, as the host takes them out."""
+    return TAG.sub("", prompt)
+
+
+def networks_of(prompt: str) -> dict[Network, Strengths]:
+    """Returns the networks that a prompt's tags name; those of a name that is there twice are added up."""
+    found: dict[Network, Strengths] = {}
+    for tag in TAG.finditer(prompt):
+        network, strengths = _read(tag)
+        before = found.get(network)
+        found[network] = strengths if before is None else tuple(map(sum, zip(before, strengths, strict=True)))
+    return found
+
+
+def _read(tag: re.Match[str]) -> tuple[Network, Strengths]:
+    kind, parts = tag[1], tag[2].split(":")
+    named = dict(part.split("=", 1) for part in parts[1:] if "=" in part)
+    placed = [part for part in parts[1:] if "=" not in part]
+    try:
+        numbers = [float(part) for part in placed[:2]]
+        if kind not in LORAS:
+            rest = (*placed[1:], *(f"{name}={value}" for name, value in named.items()))
+            return Network(kind, parts[0], rest), tuple(numbers[:1]) or (1.0,)
+        text = float(named.pop("te", numbers[0] if numbers else 1.0))
+        model = float(named.pop("unet", numbers[1] if len(numbers) > 1 else text))
+    except ValueError as error:
+        raise Unsupported(f"prompt: {tag[0]!r} has a strength that is no number; write one such as 0.8") from error
+    rest = (*placed[2:3], *(f"{name}={value}" for name, value in named.items()))
+    return Network("lora", parts[0], rest), (text, model)
+
+
+def networks_of_frame(frame: Frame, always: Sequence[Lora] = ()) -> dict[Network, Strengths]:
+    """Returns the networks of a frame: of its prompts, by their weights, and the recipe's own LoRAs.
+
+    `always` are those of the recipe's model; a strength that keyframes set holds in their place.
+    """
+    total: dict[Network, Strengths] = {}
+    for prompt, weight in frame.prompt.items:
+        _add(total, networks_of(prompt), weight)
+    named = {lora.name: lora.strength for lora in (*always, *frame.loras)}
+    _add(total, {Network("lora", name): (strength, strength) for name, strength in named.items()}, 1.0)
+    return {network: tuple(round(number, 9) for number in strengths) for network, strengths in total.items()}
+
+
+def _add(total: dict[Network, Strengths], networks: Networks, weight: float) -> None:
+    for network, strengths in networks.items():
+        before = total.get(network, (0.0,) * len(strengths))
+        total[network] = tuple(a + weight * b for a, b in zip(before, strengths, strict=True))
+
+
+def written(networks: Networks) -> str:
+    """Returns tags that say these networks; one of no strength at all is left out."""
+    return "".join(
+        f"<{network.kind}:{':'.join([network.name, *map(repr, strengths), *network.rest])}>"
+        for network, strengths in networks.items()
+        if any(strengths)
+    )
+
+
+def plain(prompts: Mix[str]) -> Mix[str]:
+    """Returns a mix of prompts without their tags; prompts that are then equal are one."""
+    return Mix(tuple((without_tags(prompt), weight) for prompt, weight in prompts.items))

@@ -1,0 +1,43 @@
+"""Travels that are said beside a recipe, in fields of their own: seeds, cfg, denoise."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import fields
+from typing import Any
+
+from remix.errors import RecipeError
+from remix.plan import Keyframe, Recipe
+from remix.plan import fields as check
+from remix.plan.moments import places
+from remix.plan.syntax import detect, read
+
+_NUMBERS = re.compile(r"\s*[0-9]*\.?[0-9]+\s*(,\s*[0-9]*\.?[0-9]+\s*)*", re.ASCII)
+SCHEDULES = {"seed": ("seed-travel", "seed-explorer", "deforum-values")}
+"""The syntaxes that a travel may be in beside a plain list of numbers."""
+
+
+def travel_of(text: str, name: str, recipe: Recipe, seed: int) -> tuple[Keyframe, ...]:
+    """Returns the keyframes that a field called `name` says, `0:(7), 24:(9)` or `7, 9`; RecipeError with a position."""
+    with check.under(name):
+        if _NUMBERS.fullmatch(text):
+            numbers = [part.strip() for part in text.split(",")]
+            return tuple(Keyframe(**{name: int(part) if part.isdigit() else float(part)}) for part in numbers)
+        syntax = detect(text) if name in SCHEDULES else "deforum-values"
+        if syntax not in SCHEDULES.get(name, (syntax,)):
+            syntax = "deforum-values"
+        parts = read(text, syntax, frames=recipe.frames, fps=recipe.fps, seed=seed, field=name, loop=recipe.loop)
+        return parts.keyframes
+
+
+def lay_over(recipe: Recipe, name: str, keyframes: Sequence[Keyframe]) -> Recipe:
+    """Returns the recipe with a field's travel laid over its keyframes; RecipeError where it sets that field itself."""
+    if any(getattr(keyframe, name) is not None for keyframe in recipe.keyframes):
+        raise RecipeError("travels in the recipe too; keep one of the two", path=name)
+    taken = places([keyframe.at for keyframe in keyframes], recipe.frames, recipe.fps, recipe.loop)
+    said: dict[int, dict[str, Any]] = {}
+    for at, keyframe in (*zip(recipe.positions(), recipe.keyframes, strict=True), *zip(taken, keyframes, strict=True)):
+        values = {field.name: getattr(keyframe, field.name) for field in fields(keyframe) if field.name != "at"}
+        said.setdefault(at, {}).update({field: value for field, value in values.items() if value is not None})
+    return recipe.replace(keyframes=tuple(Keyframe(at=at, **said[at]) for at in sorted(said)))

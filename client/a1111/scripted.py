@@ -1,0 +1,125 @@
+"""With the Remix script on the server: a block of frames in one request, rendered together and kept there too."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import groupby
+from typing import Any
+
+from remix.client.a1111.calls import Request
+from remix.client.a1111.plain import seconds
+from remix.client.a1111.server import API
+from remix.client.a1111.stock import Choice, Stock
+from remix.errors import Unsupported
+from remix.job import Picture
+from remix.motion.images import png_bytes
+from remix.plan import Recipe, Schedule
+
+NAME = "remix"
+"""What the server calls the script."""
+
+FOLDER = "client"
+"""How the names of the job folders begin that the server keeps."""
+
+MOST, PIXELS = 16, 8 * 512 * 512
+"""Frames, and pixels of them, that are rendered together where nobody says how many."""
+
+
+def check(schedule: Schedule) -> list[str]:
+    """Returns no remarks; raises `Unsupported` for what the script cannot do either."""
+    for frame in schedule:
+        if frame.mask is not None:
+            raise Unsupported(
+                f"frame {frame.index}: masks are not read by the script on the server; leave them out, or use the "
+                "engine comfyui or local"
+            )
+    return []
+
+
+def requests(
+    schedule: Schedule,
+    frames: Sequence[int],
+    stock: Stock,
+    choice: Choice,
+    settings: Mapping[str, Any],
+    inputs: Mapping[str, Picture],
+    batch: int | None,
+) -> Iterator[Request]:
+    """Yields the requests for these frames, each for those of them that lie side by side in one block.
+
+    The script renders fixed blocks of `batch` frames, so that a frame's bytes do not depend on which are missing.
+    """
+    size = batch or frames_at_once(schedule.recipe)
+    body = _body(schedule, stock, choice, settings, inputs)
+    for run in _runs(frames, size):
+        said = {**_told(schedule.recipe, choice), "first": run[0], "count": len(run), "batch": size}
+        # As many values as the script has fields: what is missing would be taken from the next script's.
+        values = [said, *[None] * (stock.scripts[NAME] - 1)]
+        yield Request(body[0], {**body[1], "script_args": values}, tuple(run), seconds(schedule, len(run)))
+
+
+def frames_at_once(recipe: Recipe) -> int:
+    """Returns how many frames of a recipe are rendered together, by its size alone."""
+    return max(1, min(MOST, PIXELS // (recipe.width * recipe.height)))
+
+
+def _runs(frames: Sequence[int], size: int) -> Iterator[list[int]]:
+    """The frames in runs without gaps, none of which goes from one block into the next."""
+    numbered = enumerate(frames)
+    for _, run in groupby(numbered, key=lambda pair: (pair[1] - pair[0], pair[1] // size)):
+        yield [index for _, index in run]
+
+
+def _told(recipe: Recipe, choice: Choice) -> dict[str, Any]:
+    """What the script is told: the recipe with the server's names in it, and to make no film."""
+    model = replace(
+        recipe.model,
+        checkpoint=choice.checkpoint.bare,
+        vae=None,  # set for the request
+        loras=tuple(replace(lora, name=choice.loras[lora.name]) for lora in recipe.model.loras),
+    )
+    keyframes = [
+        keyframe
+        if keyframe.loras is None
+        else replace(keyframe, loras={choice.loras[lora.name]: lora.strength for lora in keyframe.loras})
+        for keyframe in recipe.keyframes
+    ]
+    named = recipe.replace(model=model, keyframes=tuple(keyframes))
+    return {"recipe": named.to_dict(), "film": "", "name": FOLDER, "portable": True}
+
+
+def _body(
+    schedule: Schedule,
+    stock: Stock,
+    choice: Choice,
+    settings: Mapping[str, Any],
+    inputs: Mapping[str, Picture],
+) -> tuple[str, dict[str, Any]]:
+    """Where requests go, and what is the same in all of them. What a recipe leaves out the script takes from here."""
+    recipe = schedule.recipe
+    body: dict[str, Any] = {
+        "prompt": "",
+        "negative_prompt": "",
+        "seed": 0,
+        "steps": recipe.steps,
+        "cfg_scale": recipe.cfg,
+        "width": recipe.width,
+        "height": recipe.height,
+        "sampler_name": choice.sampler,
+        "scheduler": choice.scheduler,
+        "script_name": NAME,
+        "send_images": True,
+        "save_images": False,
+        "override_settings": dict(settings),
+        "override_settings_restore_afterwards": True,
+    }
+    mixes = [keyframe.image for keyframe in recipe.keyframes if keyframe.image is not None]
+    names = list(dict.fromkeys(name for mix in mixes for name in mix.values))
+    if not names:
+        return f"{API}/txt2img", body
+    # In the order in which the recipe names them, which is how the script tells them apart.
+    pictures = [base64.b64encode(png_bytes(inputs[name])).decode("ascii") for name in names]
+    body |= {"init_images": pictures, "denoising_strength": 1.0, "include_init_images": False}
+    return f"{API}/img2img", body

@@ -1,0 +1,38 @@
+"""What a verb is told of the engine that is to render: its name, and the options that engines take."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+OPTIONS = (
+    click.option("--url", help="Address of the server, where the engine drives one."),
+    click.option(
+        "--auth", metavar="FROM", help="Who asks: env:NAME or a private file, with a token or user:password in it."
+    ),
+    click.option("--insecure", is_flag=True, default=None, help="Send a secret over plain http."),
+    click.option("--batch", type=click.IntRange(min=1), help="Frames at once; chosen by size when left out."),
+    click.option("--device", help="local: auto, cpu, cuda, cuda:1, mps.  [default: auto]"),
+    click.option(
+        "--precision",
+        type=click.Choice(("auto", "full")),
+        help="local: auto is half where it is fast and safe, full is float32 everywhere.  [default: auto]",
+    ),
+)
+NAMES = ("url", "auth", "insecure", "batch", "device", "precision")
+
+
+def engine_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Adds the options of engines to a verb, which is given them as one mapping `options`; None where left out."""
+
+    @functools.wraps(command)
+    def told(**given: Any) -> None:
+        options = {name: given.pop(name) for name in NAMES}
+        command(**given, options=options)
+
+    for option in reversed(OPTIONS):
+        told = option(told)
+    return told

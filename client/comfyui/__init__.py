@@ -1,0 +1,5 @@
+"""The engine that renders on a ComfyUI server, over its API."""
+
+from remix.client.comfyui.engine import ComfyUI
+
+__all__ = ["ComfyUI"]

@@ -1,0 +1,120 @@
+"""The ComfyUI engine: a recipe's frames, made by a server."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+
+from remix.client.auth import Auth
+from remix.client.comfyui.names import Names
+from remix.client.comfyui.routes import Bare, Route, Through, at_once
+from remix.client.comfyui.run import Run, Timing
+from remix.client.comfyui.server import Server
+from remix.client.events import Events
+from remix.client.http import Http
+from remix.client.prompts import emphasis_in, prompts_of, refuse_lora_tags, refuse_over_steps
+from remix.errors import Unsupported
+from remix.job import Listener, Picture
+from remix.plan import Schedule
+
+URL = "http://127.0.0.1:8188"
+"""Where ComfyUI listens when it is not told otherwise."""
+
+
+class ComfyUI:
+    """Renders on the ComfyUI server at `url`: through the Remix nodes where it has them, else through its own.
+
+    auth: who asks, as `read_auth` reads it, or an `Auth`; insecure: a secret may go over plain http; batch: frames
+    that are sampled together, None chooses by picture size; previews: the server is asked for pictures in the making.
+    Raises `BadInput` for an address or secret that cannot be used. What the server has rendered already, for a run
+    that was killed, is found and not rendered again.
+    """
+
+    name = "comfyui"
+
+    def __init__(
+        self,
+        url: str = URL,
+        auth: Auth | str | None = None,
+        insecure: bool = False,
+        batch: int | None = None,
+        *,
+        previews: bool = False,
+        timing: Timing | None = None,
+    ) -> None:
+        if batch is not None and batch < 1:
+            raise Unsupported(f"batch: {batch} is less than one frame; leave it out or give 1 or more")
+        self._timing = timing or Timing()
+        self._client = str(uuid.uuid4())
+        self._http = Http(url, auth, insecure=insecure, within=self._timing.within, pause=self._timing.pause)
+        self._server = Server(self._http, self._client)
+        self._batch = batch
+        self._previews = previews
+        self._run: Run | None = None
+
+    def __repr__(self) -> str:
+        return f"ComfyUI({self._http!r})"
+
+    def check(self, schedule: Schedule) -> list[str]:
+        """Returns remarks; raises `Unsupported`, naming the field, for what this server cannot do."""
+        prompts, recipe = prompts_of(schedule.recipe), schedule.recipe
+        refuse_lora_tags(prompts)
+        refuse_over_steps(prompts, self.name)
+        for field, known in (
+            ("sampler", self._server.choices("KSampler", "sampler_name")),
+            ("scheduler", self._server.choices("KSampler", "scheduler")),
+        ):
+            if getattr(recipe, field) not in known:
+                raise Unsupported(
+                    f"{field}: the server does not have {getattr(recipe, field)!r}; it has {', '.join(known)}"
+                )
+        _, remarks = self._route(schedule)
+        if emphasis := emphasis_in(prompts):
+            remarks = [*remarks, f"prompt: emphasis {emphasis!r} is read in ComfyUI's way, and differently by A1111"]
+        return remarks
+
+    def identity(self, schedule: Schedule) -> dict[str, str]:
+        """Returns the engine's name, and the server's names of the model's files with their sizes and ages."""
+        return {"engine": self.name, **Names.find(self._server, schedule).identity(self._server)}
+
+    def cancel(self) -> None:
+        """Asks a running `render` to end, and the server to end what this run has queued there, and nothing else."""
+        if self._run is not None:
+            self._run.cancel()
+
+    def render(
+        self, schedule: Schedule, frames: Sequence[int], inputs: Mapping[str, Picture], listen: Listener
+    ) -> Iterator[Picture]:
+        """Yields the pictures of these frames in this order.
+
+        Raises `HostUnreachable` when the server stays away, `JobLost` when it forgets the same work again and again,
+        `WorkflowRejected`, `OutOfMemory`, `BlankFrame`, or `EngineError` with the words of the node that failed.
+        """
+        route, _ = self._route(schedule)
+        with Run(self._server, schedule, self.identity(schedule), self._events(), listen, self._timing) as run:
+            self._run = run
+            run.batch = self._batch or at_once(schedule)
+            run.extra = {"preview_method": "latent2rgb"} if self._previews else {}
+            uploaded = {name: run.patiently(partial(self._server.upload, inputs[name])) for name in inputs}
+            yield from run.pictures(route.pieces(frames, run.batch, uploaded))
+
+    def _events(self) -> Events:
+        address = self._http.address.socket("/ws", {"clientId": self._client})
+        header = self._http.auth.header()
+        return Events(address, {"Authorization": header} if header else {}, first_pause=self._timing.first_pause)
+
+    def _route(self, schedule: Schedule) -> tuple[Route, list[str]]:
+        """The way that gives these frames, the one through our nodes if it can; `Unsupported` where neither can."""
+        names = Names.find(self._server, schedule)
+        through = Through(self._server, schedule, names)
+        try:
+            return through, through.check()
+        except Unsupported as error:
+            bare = Bare(self._server, schedule, names)
+            try:
+                remarks = bare.check()
+            except Unsupported as other:
+                # Where our nodes are there, what they cannot do is what counts.
+                raise (error if self._server.node("RemixRender") else other) from None
+            return bare, [f"{error}; until then it goes frame by frame", *remarks]

@@ -1,0 +1,102 @@
+"""The names in a recipe, found among those that a server has."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from remix.client.comfyui.server import Server
+from remix.client.graph import Graph, Link
+from remix.errors import Unsupported
+from remix.plan import Frame, Model, Schedule
+from remix.plan.names import close
+
+SHOWN = 12
+"""How many of a server's names an error lists."""
+
+LOADERS = {
+    "checkpoint": ("CheckpointLoaderSimple", "ckpt_name", "checkpoints"),
+    "vae": ("VAELoader", "vae_name", "vae"),
+    "lora": ("LoraLoader", "lora_name", "loras"),
+}
+"""What is loaded -> the node that does it, its input, and the server's folder for such files."""
+
+
+@dataclass(frozen=True)
+class Names:
+    """The server's own names of a recipe's checkpoint, VAE and LoRAs (by the recipe's names)."""
+
+    checkpoint: str
+    vae: str | None
+    loras: Mapping[str, str]
+
+    @classmethod
+    def find(cls, server: Server, schedule: Schedule) -> Names:
+        """Returns the names; `Unsupported` for one that the server does not have, with the nearest that it has."""
+        model = schedule.recipe.model
+        if model.checkpoint == Model().checkpoint:
+            listed = _shown(server.choices(*LOADERS["checkpoint"][:2]))
+            raise Unsupported(
+                f"model.checkpoint: {model.checkpoint!r} is the local engine's own; name one of the server's: {listed}"
+            )
+        loras = {lora.name: "" for lora in (*model.loras, *schedule[0].loras)}
+        return cls(
+            _found(server, "checkpoint", model.checkpoint, "model.checkpoint"),
+            None if model.vae is None else _found(server, "vae", model.vae, "model.vae"),
+            {name: _found(server, "lora", name, "model.loras") for name in loras},
+        )
+
+    def identity(self, server: Server) -> dict[str, str]:
+        """Returns what tells the model's files apart, as far as the server says: name, size and age."""
+        files = {"checkpoint": ("checkpoint", self.checkpoint)}
+        if self.vae is not None:
+            files["vae"] = ("vae", self.vae)
+        for number, name in enumerate(self.loras.values()):
+            files[f"lora {number + 1}"] = ("lora", name)
+        found = {}
+        for what, (kind, name) in files.items():
+            about = server.file(LOADERS[kind][2], name)
+            found[what] = f"{name} ({about})" if about else name
+        return found
+
+    def loaded(self, graph: Graph, model: Model, frame: Frame) -> tuple[Link, Link, Link]:
+        """Returns model, CLIP and VAE of a frame: loaded, with LoRAs at its strengths and the recipe's clip skip."""
+        unet, clip, vae = graph.several("CheckpointLoaderSimple", 3, ckpt_name=self.checkpoint)
+        strengths = {lora.name: lora.strength for lora in (*model.loras, *frame.loras)}
+        for name, strength in strengths.items():
+            how = {"lora_name": self.loras[name], "strength_model": strength, "strength_clip": strength}
+            unet, clip = graph.several("LoraLoader", 2, model=unet, clip=clip, **how)
+        if model.clip_skip > 1:
+            clip = graph.one("CLIPSetLastLayer", clip=clip, stop_at_clip_layer=-model.clip_skip)
+        if self.vae is not None:
+            vae = graph.one("VAELoader", vae_name=self.vae)
+        return unet, clip, vae
+
+
+def _found(server: Server, kind: str, name: str, path: str) -> str:
+    """The server's name for `name`: itself, or the only one that is it but for its folder or suffix."""
+    node, field, _ = LOADERS[kind]
+    known = server.choices(node, field)
+    if name in known:
+        return name
+    alike = [have for have in known if name in (_stem(have), _last(have), _stem(_last(have)))]
+    if len(alike) == 1:
+        return alike[0]
+    if alike:
+        raise Unsupported(f"{path}: {name!r} may be any of {_shown(alike)}; write which")
+    near = close(name, known)
+    hint = f"did you mean {near!r}?" if near else f"it has {_shown(known)}"
+    raise Unsupported(f"{path}: the server has no {name!r}; {hint}")
+
+
+def _last(name: str) -> str:
+    return name.replace("\\", "/").rpartition("/")[2]
+
+
+def _stem(name: str) -> str:
+    return name.rpartition(".")[0] or name
+
+
+def _shown(names: Sequence[str]) -> str:
+    listed = ", ".join(names[:SHOWN])
+    return f"{listed} and {len(names) - SHOWN} more" if len(names) > SHOWN else listed or "none"

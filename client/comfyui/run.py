@@ -1,0 +1,324 @@
+"""One run on a server: prompts are kept in flight, watched, brought in, and sent again when they are lost."""
+
+from __future__ import annotations
+
+import logging
+import time
+import uuid
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from remix.client.comfyui.routes import Piece
+from remix.client.comfyui.server import DONE, FAILED, LOST, QUEUED, RUNNING, Fate, Server
+from remix.client.events import FIRST_PAUSE, Events, Message
+from remix.client.graph import Nodes
+from remix.client.http import GATEWAYS, WITHIN
+from remix.errors import (
+    BadReply,
+    BlankFrame,
+    EngineError,
+    HostError,
+    HostRefused,
+    HostSilent,
+    HostUnreachable,
+    JobLost,
+    OutOfMemory,
+)
+from remix.job import Event, Listener, Picture
+from remix.job.journal import canonical, sha256
+from remix.plan import Schedule
+
+log = logging.getLogger(__name__)
+
+X = TypeVar("X")
+
+AHEAD = 2
+"""Prompts that the server has at once: while the pictures of one are fetched, it works at the next."""
+
+TIMES = 3
+"""How often work that the server forgot is sent again, and a prompt that may not have arrived."""
+
+FOR_ONE = (0, 3, 64)
+"""Since when the server ends the prompt that is named; an older one would end whichever runs."""
+
+LOOKS = 10
+"""How often it is looked whether what was ended has ended."""
+
+OUT_OF_MEMORY = ("OutOfMemoryError", "OutOfMemory")
+OURS = uuid.UUID("6f1b7a0e-3c0e-5d6c-9a51-8a1f6f0f2f5e")
+"""The namespace of prompt ids: the same work has the same id, so that a run that goes on finds it."""
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Seconds: between looks at a prompt (`poll`), that one call may take (`within`), that a server may be away
+    (`patience`), that it may say nothing while it works (`deaf`), and before a socket is opened again."""
+
+    poll: float = 2.0
+    within: float = WITHIN
+    patience: float = 300.0
+    deaf: float = 30.0
+    first_pause: float = FIRST_PAUSE
+    pause: Callable[[float], None] = time.sleep
+
+
+class _Stopped(Exception):
+    """The run is to end, while a server was waited for."""
+
+
+@dataclass
+class Flight:
+    """A piece of work that the server has: the prompt's id, the node whose files count, and what became of it."""
+
+    piece: Piece
+    prompt: str = ""
+    node: str = ""
+    fate: Fate | None = None
+    attempt: int = 0
+    lost: int = 0
+    failed: bool = False
+    redone: set[int] = field(default_factory=set)
+
+    def __str__(self) -> str:
+        first, last = self.piece.frames[0], self.piece.frames[-1]
+        return f"frame {first}" if first == last else f"frames {first} to {last}"
+
+
+class Run:
+    """Within it, pictures come from a server; at its end, nothing that it queued there is left to be worked at."""
+
+    def __init__(
+        self,
+        server: Server,
+        schedule: Schedule,
+        identity: Mapping[str, str],
+        events: Events,
+        listen: Listener,
+        timing: Timing,
+    ) -> None:
+        self.batch = 1
+        self.extra: Mapping[str, Any] = {}
+        self._server, self._schedule, self._identity = server, schedule, dict(identity)
+        self._events, self._listen, self._timing = events, listen, timing
+        self._cancelled = False
+        self._flying: deque[Flight] = deque()
+        self._heard = time.monotonic()
+
+    def __enter__(self) -> Run:
+        self._events.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
+        try:
+            # Whoever stops at once is not made to wait for a server.
+            self._leave(looks=1 if kind is not None and not issubclass(kind, EngineError) else LOOKS)
+        finally:
+            self._events.close()
+
+    def cancel(self) -> None:
+        """Asks for an end; may be called from a signal handler."""
+        self._cancelled = True
+        self._events.wake()
+
+    def pictures(self, pieces: Sequence[Piece]) -> Iterator[Picture]:
+        """Yields the pictures of all pieces in order; ends early when it was cancelled."""
+        waiting = deque(pieces)
+        try:
+            while waiting or self._flying:
+                while waiting and len(self._flying) < AHEAD:
+                    self._flying.append(self._launched(Flight(waiting.popleft())))
+                flight = self._flying[0]
+                for index in flight.piece.frames:
+                    yield self._picture(flight, index)
+                self._flying.popleft()
+                self._refuse_if_cancelled()
+        except _Stopped:
+            return
+
+    def patiently(self, call: Callable[[], X]) -> X:
+        """Returns what a call gives, repeated while the server is away, as long as patience lasts."""
+        end, pause, bad = time.monotonic() + self._timing.patience, self._timing.first_pause, 0
+        while True:
+            self._refuse_if_cancelled()
+            try:
+                return call()
+            except (HostUnreachable, HostSilent, BadReply, HostRefused) as error:
+                bad += isinstance(error, BadReply)
+                if not _may_pass(error) or bad >= TIMES or time.monotonic() > end:
+                    raise
+                log.warning("%s; waiting for the server", error)
+            self._events.wait(pause)
+            pause = min(2 * pause, self._timing.poll)
+
+    def _refuse_if_cancelled(self) -> None:
+        if self._cancelled:
+            raise _Stopped
+
+    def _launched(self, flight: Flight, known: Sequence[str] = (QUEUED, RUNNING, DONE)) -> Flight:
+        """Sends a flight on its way, or finds it there: work of a run that was killed may be under way, or done.
+
+        A try of which the server says anything but `known` is over, and the next one is made.
+        """
+        while True:
+            nodes = self._written(flight)
+            fate = self.patiently(lambda: self._server.fate(flight.prompt))
+            if fate.state == LOST:
+                return self._sent(flight, nodes)
+            if fate.state in known:
+                return flight
+            flight.attempt += 1
+
+    def _written(self, flight: Flight) -> Nodes:
+        """Returns what a flight asks for at this try; it settles under which id."""
+        bare, _ = flight.piece.graph("", self.batch)
+        key = sha256(canonical([bare.digest(), self._identity, flight.attempt]).encode())
+        flight.prompt = str(uuid.uuid5(OURS, key))
+        flight.fate = None
+        graph, flight.node = flight.piece.graph(key[:10], self.batch)
+        return graph.nodes
+
+    def _sent(self, flight: Flight, nodes: Nodes) -> Flight:
+        """Posts a prompt once: when it is not known whether it was taken, the server is asked before it is repeated."""
+        for left in reversed(range(TIMES)):
+            try:
+                flight.prompt = self._server.submit(flight.prompt, nodes, self.extra)
+                return flight
+            except (HostUnreachable, HostSilent, BadReply, HostRefused) as error:
+                if not _may_pass(error):
+                    raise
+                if self.patiently(lambda: self._server.fate(flight.prompt)).state != LOST:
+                    return flight
+                if not left:
+                    raise
+        raise AssertionError("the last try returns or raises")
+
+    def _picture(self, flight: Flight, index: int) -> Picture:
+        """A frame of a flight; what the server has lost of its files, or made blank, it makes once more."""
+        while True:
+            try:
+                return self._brought(flight, index)
+            except (HostError, BlankFrame) as error:
+                gone = isinstance(error, HostRefused) and error.status == 404
+                if not (gone or isinstance(error, BlankFrame | BadReply)) or index in flight.redone:
+                    raise
+                log.warning("%s; once more", error)
+                if isinstance(error, BlankFrame):
+                    self.patiently(self._server.free)
+            flight.redone.add(index)
+            self._launched(flight, (QUEUED, RUNNING))
+
+    def _brought(self, flight: Flight, index: int) -> Picture:
+        made = self._landed(flight).made.get(flight.node, ())
+        at = index - flight.piece.first
+        if at >= len(made):
+            raise BadReply(f"frame {index}: the server says that it is done, and names {len(made)} files for {flight}")
+        picture = self.patiently(lambda: self._server.view(made[at]))
+        recipe = self._schedule.recipe
+        if picture.shape != (recipe.height, recipe.width, 3):
+            size = f"{picture.shape[1]}x{picture.shape[0]}"
+            raise EngineError(
+                f"frame {index}: the server made {size} of {recipe.width}x{recipe.height}; use sides that fit the model"
+            )
+        if self._schedule[index].denoise > 0 and picture.min() == picture.max():
+            raise BlankFrame(
+                f"frame {index}: every value of the picture is {picture.max()}; start the server with --fp32-vae, "
+                "lower cfg, or use another model.vae"
+            )
+        return picture
+
+    def _landed(self, flight: Flight) -> Fate:
+        """What became of a flight, once it is done."""
+        while flight.fate is None:
+            fate = self.patiently(lambda: self._server.fate(flight.prompt))
+            if fate.state == DONE:
+                flight.fate = fate
+            elif fate.state == FAILED:
+                self._failed(flight, fate.trouble)
+            elif fate.state == LOST:
+                self._lost(flight)
+            else:
+                self._watch(flight, fate)
+        return flight.fate
+
+    def _watch(self, flight: Flight, fate: Fate) -> None:
+        """Passes on what is said, until it is time to look again."""
+        end = time.monotonic() + self._timing.poll
+        while (left := end - time.monotonic()) > 0:
+            said = self._events.wait(left)
+            self._refuse_if_cancelled()
+            if any(message.prompt for message in said):
+                self._heard = time.monotonic()
+            for message in said:
+                self._relay(message)
+            if any(message.kind in ("end", "lost") for message in said):
+                return
+        if fate.state == RUNNING and time.monotonic() - self._heard > self._timing.deaf:
+            # A socket that was opened before the end of the last one was noticed is told nothing, ever.
+            self._heard = time.monotonic()
+            self._events.reopen()
+
+    def _relay(self, message: Message) -> None:
+        flight = next((one for one in self._flying if message.prompt in (one.prompt, "")), None)
+        if flight is None or message.kind not in ("progress", "preview"):
+            return
+        frames, total = flight.piece.frames, max(message.total, 1)
+        frame = frames[min(message.done * len(frames) // total, len(frames) - 1)]
+        preview = message.picture() if message.kind == "preview" else None
+        if preview is not None or message.kind == "progress":
+            self._listen(Event("steps", message.done, message.total, frame, preview))
+
+    def _lost(self, flight: Flight) -> None:
+        flight.lost += 1
+        if flight.lost > TIMES:
+            raise JobLost(f"{flight}: the server forgot it {flight.lost} times; look into its log, then run it again")
+        log.warning("%s: the server has forgotten it, as after a new start; sending it again", flight)
+        self._launched(flight)
+
+    def _failed(self, flight: Flight, trouble: Mapping[str, Any]) -> None:
+        """What a failed prompt means: one more try where that may help, else an error with the node's own words."""
+        message = str(trouble.get("exception_message") or "it does not say why").strip()
+        kind = str(trouble.get("exception_type") or "").rpartition(".")[2]
+        if trouble.get("kind") == "execution_interrupted":
+            raise EngineError(f"{flight}: somebody interrupted it on the server; run the same line again to go on")
+        if kind in OUT_OF_MEMORY or "Allocation on device" in message:
+            if flight.failed:
+                raise OutOfMemory(f"{flight}: not even one frame fits into the server's memory; use a smaller size")
+            log.warning("%s: the server's memory is full; going on with one frame at a time", flight)
+            self.batch = 1
+        elif kind == "BlankFrame" and not flight.failed:
+            log.warning("%s: %s; once more", flight, message)
+        elif kind == "BlankFrame":
+            raise BlankFrame(f"{message}; start the server with --fp32-vae, lower cfg, or use another model.vae")
+        else:
+            raise EngineError(f"{flight}: {trouble.get('node_type', 'a node')} says: {message}")
+        flight.failed = True
+        self.patiently(self._server.free)
+        self._launched(flight)
+
+    def _leave(self, looks: int) -> None:
+        """Ends what this run still has on the server, and nothing else; what is finished there is found again."""
+        left = [flight.prompt for flight in self._flying if flight.fate is None]
+        if not left:
+            return
+        try:
+            alone = self._server.version() >= FOR_ONE
+            for _ in range(looks):
+                self._server.cancel(left, running=alone)
+                left = [prompt for prompt in left if self._server.fate(prompt).state in (QUEUED, RUNNING)]
+                if not left or not alone:
+                    break
+                self._events.wait(self._timing.first_pause)
+        except HostError as error:
+            log.warning("%s; what was queued there goes on", error)
+            return
+        if left and not alone:
+            log.warning(
+                "this ComfyUI is too old to end one prompt alone; what runs goes on, the rest is out of its queue"
+            )
+
+
+def _may_pass(error: HostError) -> bool:
+    """Whether trouble with a server may be over after a while."""
+    return not isinstance(error, HostRefused) or error.status in GATEWAYS

@@ -1,0 +1,231 @@
+"""A ComfyUI server's API: what it has, what became of a prompt, and the pictures that it made."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from typing import Any
+from urllib.parse import quote
+
+from remix.client.graph import Nodes
+from remix.client.http import Http
+from remix.errors import BadReply, HostRefused, WorkflowRejected
+from remix.job import Picture
+from remix.job.journal import sha256
+from remix.motion.images import png_bytes
+
+log = logging.getLogger(__name__)
+
+UPLOADS = "remix"
+"""Where in the server's input folder pictures are put."""
+
+QUEUED, RUNNING, DONE, FAILED, LOST = "queued", "running", "done", "failed", "lost"
+
+
+@dataclass(frozen=True)
+class Made:
+    """A file that the server made. Its names lead to an address there, never to a file here."""
+
+    filename: str
+    subfolder: str
+    folder: str
+
+    @property
+    def query(self) -> dict[str, str]:
+        """What /view is asked."""
+        return {"filename": self.filename, "subfolder": self.subfolder, "type": self.folder}
+
+
+@dataclass(frozen=True)
+class Fate:
+    """What became of a prompt: `state`, the files of each node when it is done, and what went wrong if it failed."""
+
+    state: str
+    made: Mapping[str, tuple[Made, ...]] = field(default_factory=dict)
+    trouble: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more will happen to it."""
+        return self.state in (DONE, FAILED)
+
+
+class Server:
+    """One server. `client` is the id under which it knows this client, and sends it messages."""
+
+    def __init__(self, http: Http, client: str) -> None:
+        self.http = http
+        self._client = client
+        self._nodes: dict[str, Mapping[str, Any] | None] = {}
+
+    def version(self) -> tuple[int, ...]:
+        """Returns the server's version, () where it does not say."""
+        system = _table(_table(self.http.get("/system_stats"), "/system_stats").get("system") or {}, "system")
+        text = str(system.get("comfyui_version") or "")
+        return tuple(int(part) for part in text.lstrip("v").split(".") if part.isdigit())
+
+    def node(self, kind: str) -> Mapping[str, Any] | None:
+        """Returns what the server says of a kind of node; None where it has none of that name."""
+        if kind not in self._nodes:
+            path = f"/object_info/{quote(kind)}"
+            self._nodes[kind] = _table(self.http.get(path), path).get(kind)
+        return self._nodes[kind]
+
+    def inputs(self, kind: str) -> dict[str, Any]:
+        """Returns the inputs of a kind of node by name; {} where there is none of that name."""
+        about = (self.node(kind) or {}).get("input") or {}
+        return {**(about.get("required") or {}), **(about.get("optional") or {})}
+
+    def choices(self, kind: str, name: str) -> list[str]:
+        """Returns what an input may be chosen from, in the old form of a list or in the new one of options."""
+        about = self.inputs(kind).get(name) or [[]]
+        listed = about[0]
+        if listed == "COMBO":
+            listed = about[1].get("options", []) if len(about) > 1 else []
+        return [str(choice) for choice in listed] if isinstance(listed, list) else []
+
+    def file(self, folder: str, name: str) -> str:
+        """Returns size and age of a model file, as far as the server tells; "" where it does not."""
+        try:
+            listed = self.http.get(f"/experiment/models/{quote(folder)}")
+        except HostRefused as error:
+            log.info("%s", error)
+            return ""
+        for about in listed if isinstance(listed, list) else []:
+            if isinstance(about, dict) and str(about.get("name")).replace("\\", "/") == name.replace("\\", "/"):
+                changed = datetime.fromtimestamp(int(about.get("modified") or 0), timezone.utc)
+                return f"{about.get('size')} bytes of {changed:%Y-%m-%dT%H:%M:%SZ}"
+        return ""
+
+    def upload(self, picture: Picture) -> str:
+        """Returns the name under which the server's nodes find a picture; the same for the same pixels."""
+        data = png_bytes(picture)
+        name = f"{sha256(picture.tobytes())[:24]}_{picture.shape[1]}x{picture.shape[0]}.png"
+        fields = {"type": "input", "subfolder": UPLOADS, "overwrite": "true"}
+        answer = _table(self.http.upload("/upload/image", fields, name, data), "/upload/image")
+        if (answer.get("name"), answer.get("subfolder")) != (name, UPLOADS):
+            raise BadReply(f"/upload/image: it says {str(answer)[:200]}, where {UPLOADS}/{name} was sent")
+        return f"{UPLOADS}/{name}"
+
+    def view(self, made: Made) -> Picture:
+        """Returns a picture that the server made."""
+        return self.http.picture("/view", made.query)
+
+    def submit(self, prompt: str, nodes: Nodes, extra: Mapping[str, Any]) -> str:
+        """Returns the id of a prompt that is now queued: the given one, or what an old server made of it.
+
+        Raises `WorkflowRejected` with a line for each input that is wrong; after `HostSilent`, `BadReply` and what
+        gateways say it may have been taken all the same, and `fate` tells.
+        """
+        body = {"prompt": nodes, "client_id": self._client, "prompt_id": prompt, "extra_data": dict(extra)}
+        try:
+            answer = _table(self.http.post("/prompt", body), "/prompt")
+        except HostRefused as error:
+            raise _rejected(error, self.http.masked) from error
+        given = str(answer.get("prompt_id") or prompt)
+        if answer.get("node_errors"):
+            self.cancel([given], running=False)
+            raise WorkflowRejected(_lines(answer, self.http.masked), 200, answer)
+        return given
+
+    def fate(self, prompt: str) -> Fate:
+        """Returns what became of a prompt: queued, running, done, failed, or lost when the server does not know it.
+
+        A prompt leaves the queue and enters the history at one moment, so that asking the queue first and the history
+        afterwards cannot miss it.
+        """
+        early = self._history(prompt)
+        if early is not None:
+            return early
+        queue = _table(self.http.get("/queue"), "/queue")
+        for name, state in (("queue_running", RUNNING), ("queue_pending", QUEUED)):
+            if any(isinstance(item, list) and item[1:2] == [prompt] for item in queue.get(name) or []):
+                return Fate(state)
+        return self._history(prompt) or Fate(LOST)
+
+    def _history(self, prompt: str) -> Fate | None:
+        path = f"/history/{quote(prompt)}"
+        entry = _table(self.http.get(path) or {}, path).get(prompt)
+        if entry is None:
+            return None
+        status = _table(_table(entry, path).get("status") or {}, path)
+        if status.get("status_str") == "error":
+            return Fate(FAILED, trouble=_trouble(status))
+        outputs = _table(entry.get("outputs") or {}, path)
+        return Fate(DONE, {node: _made(output) for node, output in outputs.items()})
+
+    def cancel(self, prompts: Iterable[str], *, running: bool = True) -> None:
+        """Takes prompts out of the queue, and with `running` ends those that are at work; no others are touched."""
+        listed = list(prompts)
+        self.http.post("/queue", {"delete": listed})
+        for prompt in listed if running else []:
+            self.http.post("/interrupt", {"prompt_id": prompt})
+
+    def free(self) -> None:
+        """Makes the server forget loaded models and kept results."""
+        self.http.post("/free", {"unload_models": True, "free_memory": True})
+
+
+def _table(value: Any, where: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise BadReply(f"{where}: {type(value).__name__} where a table was expected; is this a ComfyUI server?")
+    return value
+
+
+def _maybe(value: Any) -> dict[str, Any]:
+    """A table, {} in place of anything else."""
+    return value if isinstance(value, dict) else {}
+
+
+def _made(output: Any) -> tuple[Made, ...]:
+    """The files that a node made, as its entry in the history names them."""
+    images = _maybe(output).get("images")
+    found = []
+    for image in images if isinstance(images, list) else []:
+        names = [_maybe(image).get(name) for name in ("filename", "subfolder", "type")]
+        if not all(isinstance(name, str) for name in names):
+            raise BadReply(f"/history: {str(image)[:200]!r} names no file")
+        found.append(Made(*names))
+    return tuple(found)
+
+
+def _trouble(status: Mapping[str, Any]) -> dict[str, Any]:
+    """What ended a prompt: the last of its messages, with its kind."""
+    messages = status.get("messages")
+    last = messages[-1] if isinstance(messages, list) and messages else None
+    if not isinstance(last, list) or len(last) != 2:
+        return {"kind": "execution_error"}
+    return {**_maybe(last[1]), "kind": str(last[0])}
+
+
+def _rejected(error: HostRefused, masked: Callable[[str], str]) -> HostRefused:
+    if error.status == 403:
+        return HostRefused(
+            f"{error}; the server minds where requests come from: start it with --enable-cors-header, and give the "
+            "address with the path that a proxy in front of it uses",
+            error.status,
+            error.body,
+        )
+    if _maybe(_maybe(error.body).get("error")):
+        return WorkflowRejected(_lines(error.body, masked), error.status, error.body)
+    return error
+
+
+def _lines(body: Mapping[str, Any], masked: Callable[[str], str]) -> str:
+    """What is wrong, a line for each node and input: the node, the input, its value, the reason."""
+    lines = []
+    for number, node in _maybe(body.get("node_errors")).items():
+        errors = _maybe(node).get("errors")
+        for wrong in map(_maybe, errors if isinstance(errors, list) else []):
+            extra = _maybe(wrong.get("extra_info"))
+            value = extra.get("received_value")
+            told = "" if value is None else f" is {json.dumps(value, ensure_ascii=False)[:80]}"
+            reason = wrong.get("details") or wrong.get("message")
+            lines.append(f"{node.get('class_type')} ({number}), {extra.get('input_name', 'inputs')}{told}: {reason}")
+    about = _maybe(body.get("error"))
+    if not lines:
+        lines = [": ".join(str(about[part]) for part in ("message", "details") if about.get(part))]
+    return masked("the server refuses the workflow; " + "\n".join(lines))

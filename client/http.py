@@ -1,0 +1,362 @@
+"""HTTP with a server that renders: the only file that imports requests.
+
+Every call has a deadline for the whole of it, whatever the server drips. Redirects are errors. What comes is capped,
+counted against what was announced, and decoded before anybody uses it. Connections that were never made are tried
+again, and so are GETs; nothing else is, because it may have been done.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import requests
+import urllib3
+from requests.adapters import HTTPAdapter
+
+from remix import __version__
+from remix.client.address import take_apart
+from remix.client.auth import Auth, read_auth
+from remix.errors import (
+    BadInput,
+    BadReply,
+    HostError,
+    HostRefused,
+    HostSilent,
+    HostUnreachable,
+    PictureError,
+)
+from remix.job import Picture
+from remix.motion import load_picture
+
+log = logging.getLogger(__name__)
+
+CONNECT = 5.0
+"""Seconds in which a server has to take a connection."""
+
+WITHIN = 60.0
+"""Seconds in which a whole call has to be over, where nobody says otherwise."""
+
+TEXT_LIMIT = 64 * 2**20
+PICTURE_LIMIT = 256 * 2**20
+TRIES = 3
+PAUSES = (0.5, 2.0)
+"""Seconds between tries."""
+
+GATEWAYS = {502, 503, 504, 520, 521, 522, 523, 524}
+"""What something in front of the server says when the server does not answer it."""
+
+
+class Http:
+    """One server, by its base address; a path prefix in it is kept, user and password in it are moved out.
+
+    `auth` is an `Auth`, or where `read_auth` finds one; `within` is how many seconds a whole call may take where it
+    does not say itself. Raises `BadInput` where a secret would be sent readable over
+    a network, unless `insecure`. Errors that calls raise: `HostUnreachable`, `HostSilent`, `BadReply`, `HostRefused`.
+    Proxies and ~/.netrc of the environment are not used. One thread at a time.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        auth: Auth | str | None = None,
+        *,
+        insecure: bool = False,
+        within: float = WITHIN,
+        pause: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.address, own = take_apart(url)
+        self.auth = auth if isinstance(auth, Auth) else read_auth(auth)
+        if own and self.auth:
+            raise BadInput(f"url: it holds a user, and auth is given too; leave one of them out ({self.address})")
+        self.auth = self.auth or own
+        if self.auth and not self.address.is_private and not insecure:
+            raise BadInput(
+                f"url: {self.address} would be sent a secret that anybody on the way can read; use https, a tunnel to "
+                "127.0.0.1, or --insecure"
+            )
+        self._within = within
+        self._pause = pause
+        self._session = _session(self.auth)
+
+    def __repr__(self) -> str:
+        return f"Http({str(self.address)!r}, {self.auth!r})"
+
+    def close(self) -> None:
+        """Closes all connections."""
+        self._session.close()
+
+    def get(self, path: str, query: Mapping[str, str] | None = None, *, within: float | None = None) -> Any:
+        """Returns the JSON of a GET, tried three times."""
+        return self._again(lambda: _json(self._call("GET", path, within, TEXT_LIMIT, query=query), self._at(path)))
+
+    def post(self, path: str, body: Any, *, within: float | None = None, limit: int = TEXT_LIMIT) -> Any:
+        """Returns the JSON that a POST of JSON is answered with, None for an empty answer; sent once at most."""
+        data = json.dumps(body, allow_nan=False).encode()
+        headers = {"Content-Type": "application/json"}
+        return _json(self._once("POST", path, within, limit, data=data, headers=headers), self._at(path))
+
+    def upload(
+        self, path: str, fields: Mapping[str, str], name: str, data: bytes, *, within: float | None = None
+    ) -> Any:
+        """Returns the JSON that is answered to a form with `fields` and the file `data`, its field called `image`."""
+        form = {"image": (name, data, "application/octet-stream")}
+        return _json(self._once("POST", path, within, TEXT_LIMIT, fields=fields, files=form), self._at(path))
+
+    def picture(self, path: str, query: Mapping[str, str], *, within: float | None = None) -> Picture:
+        """Returns the picture of a GET, whole and decoded, uint8 [height, width, 3]; tried three times."""
+
+        def once() -> Picture:
+            data = self._call("GET", path, within, PICTURE_LIMIT, query=query)
+            try:
+                return load_picture(io.BytesIO(data))
+            except PictureError as error:
+                raise BadReply(f"{self._at(path)}: {len(data)} bytes that are no whole picture ({error})") from error
+
+        return self._again(once)
+
+    def masked(self, text: str) -> str:
+        """Returns `text` with *** in place of the secret."""
+        return self.auth.masked(text)
+
+    def _at(self, path: str) -> str:
+        return f"{self.address}{path}"
+
+    def _again(self, call: Callable[[], Any]) -> Any:
+        """What a call without consequences gives, tried three times."""
+        for pause in PAUSES:
+            try:
+                return call()
+            except HostRefused as error:
+                if error.status not in GATEWAYS:
+                    raise
+                log.info("%s", error)
+            except HostError as error:
+                log.info("%s", error)
+            self._pause(pause)
+        return call()
+
+    def _once(self, method: str, path: str, within: float | None, limit: int, **asked: Any) -> bytes:
+        """What a call with consequences gives: tried again only while it was never sent."""
+        for pause in PAUSES:
+            try:
+                return self._call(method, path, within, limit, **asked)
+            except HostUnreachable as error:
+                log.info("%s", error)
+            self._pause(pause)
+        return self._call(method, path, within, limit, **asked)
+
+    def _call(
+        self,
+        method: str,
+        path: str,
+        within: float | None,
+        limit: int,
+        *,
+        query: Mapping[str, str] | None = None,
+        **asked: Any,
+    ) -> bytes:
+        """The body of one answer, whole."""
+        fields = asked.pop("fields", None)
+        within = self._within if within is None else within
+        try:
+            with _deadline(within) as over:
+                answer = self._session.request(
+                    method,
+                    self.address.of(path, query),
+                    data=asked.pop("data", fields),
+                    timeout=(min(CONNECT, within), within),
+                    allow_redirects=False,
+                    stream=True,
+                    **asked,
+                )
+                with answer:
+                    body = _whole(answer, limit, self._at(path))
+        except BadReply as error:
+            if not over.is_set():
+                raise
+            raise self._lost(path, error, within, True) from error
+        except requests.exceptions.RequestException as error:
+            raise self._lost(path, error, within, over.is_set()) from error
+        if answer.status_code >= 500:
+            self._session.close()  # some servers cut a kept connection after an error of their own
+        if answer.status_code != 200:
+            raise self._refused(path, answer, body)
+        return body
+
+    def _lost(self, path: str, error: Exception, within: float, over: bool) -> HostError:
+        reason = self.masked(_reason(error))
+        if _is_unsent(error):
+            return HostUnreachable(f"{self.address}: nothing answers ({reason}); is the server running there?")
+        if over or isinstance(error, requests.exceptions.Timeout):
+            return HostSilent(f"{self._at(path)}: no whole answer within {within:g} s")
+        return HostSilent(f"{self._at(path)}: the connection was lost ({reason})")
+
+    def _refused(self, path: str, answer: requests.Response, body: bytes) -> HostRefused:
+        status, said = answer.status_code, _read(body)
+        text = self.masked(said if isinstance(said, str) else json.dumps(said, ensure_ascii=False))
+        where = f"{self._at(path)}: {status}"
+        if 300 <= status < 400:
+            return HostRefused(
+                f"{where}: it leads elsewhere, and is not followed; give the server's own address", status
+            )
+        if status in GATEWAYS:
+            return HostRefused(f"{where}: something in front of the server says that it does not answer", status, said)
+        if status == 401:
+            return HostRefused(f"{where}: it wants to know who asks; give --auth, as the server was told", status, said)
+        return HostRefused(f"{where}: {_short(text) or answer.reason}", status, said)
+
+
+def _session(auth: Auth) -> requests.Session:
+    session = requests.Session()
+    session.trust_env = False
+    session.auth = _Header(auth)
+    # Lengths are compared with what was announced, so nothing may be packed on the way.
+    session.headers.update({"User-Agent": f"remix-toolkit/{__version__}", "Accept-Encoding": "identity"})
+    for scheme in ("http://", "https://"):
+        session.mount(scheme, _Adapter(max_retries=0))
+    return session
+
+
+class _Header(requests.auth.AuthBase):
+    """The header Authorization, or none; being there, it keeps requests from reading ~/.netrc."""
+
+    def __init__(self, auth: Auth) -> None:
+        self._value = auth.header()
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        if self._value is not None:
+            request.headers["Authorization"] = self._value
+        return request
+
+
+_call = threading.local()
+"""What ends the call of this thread when its time is over."""
+
+
+class _Timed:
+    """A connection that says which socket it waits on, so that a deadline can close it."""
+
+    def getresponse(self, *arguments: Any, **options: Any) -> Any:
+        watch = getattr(_call, "watch", None)
+        if watch is not None:
+            watch(self.sock)  # type: ignore[attr-defined]
+        return super().getresponse(*arguments, **options)  # type: ignore[misc]
+
+
+class _Connection(_Timed, urllib3.connection.HTTPConnection):
+    pass
+
+
+class _TlsConnection(_Timed, urllib3.connection.HTTPSConnection):
+    pass
+
+
+class _Pool(urllib3.HTTPConnectionPool):
+    ConnectionCls = _Connection
+
+
+class _TlsPool(urllib3.HTTPSConnectionPool):
+    ConnectionCls = _TlsConnection
+
+
+class _Adapter(HTTPAdapter):
+    def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
+        super().init_poolmanager(*arguments, **options)
+        self.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _TlsPool}
+
+
+@contextmanager
+def _deadline(seconds: float) -> Iterator[threading.Event]:
+    """Within it, an answer that is not whole in so many seconds loses its connection; gives whether that happened.
+
+    A time limit on each read alone would let a server that drips hold a caller for ever.
+    """
+    end, over, timers = time.monotonic() + seconds, threading.Event(), list[threading.Timer]()
+
+    def watch(socket: Any) -> None:
+        def close() -> None:
+            over.set()
+            try:
+                socket.shutdown(2)  # both ways; closing it alone would not wake who waits on it
+            except OSError:
+                log.debug("a connection was closed already when its time was over")
+
+        timer = threading.Timer(max(0.0, end - time.monotonic()), close)
+        timer.daemon = True
+        timer.start()
+        timers.append(timer)
+
+    _call.watch = watch
+    try:
+        yield over
+    finally:
+        _call.watch = None
+        for timer in timers:
+            timer.cancel()
+
+
+def _whole(answer: requests.Response, limit: int, where: str) -> bytes:
+    """The body of an answer; BadReply where it is longer than `limit`, or not as long as it said."""
+    announced = answer.headers.get("Content-Length", "")
+    expected = int(announced) if announced.isascii() and announced.isdigit() else None
+    if expected is None and answer.headers.get("Transfer-Encoding") != "chunked":
+        raise BadReply(f"{where}: the answer does not say how long it is, or was cut in its headers")
+    if expected is not None and expected > limit:
+        raise BadReply(f"{where}: {expected} bytes were announced; at most {limit} are read")
+    body = bytearray()
+    for piece in answer.iter_content(2**16):
+        body += piece
+        if len(body) > limit:
+            raise BadReply(f"{where}: more than {limit} bytes came; no more are read")
+    if expected is not None and len(body) != expected:
+        raise BadReply(f"{where}: {len(body)} bytes came where {expected} were announced")
+    return bytes(body)
+
+
+def _json(body: bytes, where: str) -> Any:
+    if not body:
+        return None
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise BadReply(f"{where}: the answer is not JSON ({_short(repr(body[:80]))})") from error
+
+
+def _read(body: bytes) -> Any:
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        return body[:2000].decode("utf-8", "replace")
+
+
+def _short(text: str, most: int = 500) -> str:
+    flat = " ".join(text.split())
+    return flat if len(flat) <= most else f"{flat[: most - 3]}..."
+
+
+def _is_unsent(error: Exception) -> bool:
+    """Whether a connection was never made, which is the only trouble after which a POST may be sent again."""
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, requests.exceptions.ConnectTimeout | urllib3.exceptions.NewConnectionError):
+            return True
+        reason = getattr(seen, "reason", None) or (seen.args[0] if seen.args else None)
+        seen = reason if isinstance(reason, BaseException) else None
+    return False
+
+
+def _reason(error: Exception) -> str:
+    """The last words of an error that wraps others."""
+    seen: BaseException = error
+    while True:
+        reason = getattr(seen, "reason", None) or (seen.args[-1] if seen.args else None)
+        if not isinstance(reason, BaseException):
+            return _short(str(reason or type(seen).__name__), 200)
+        seen = reason

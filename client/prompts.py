@@ -1,0 +1,41 @@
+"""What prompts hold that not every engine reads: emphasis, LoRA tags, prompts that change over the steps."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from remix.errors import Unsupported
+from remix.plan import Recipe
+from remix.plan.syntax.over_steps import over_steps
+
+EMPHASIS = re.compile(r"\([^()]*:\s*[\d.]+\s*\)")
+LORA_TAG = re.compile(r"<(?:lora|lyco|hypernet):[^>]*>")
+
+
+def prompts_of(recipe: Recipe) -> list[str]:
+    """Returns the distinct prompts and negatives of a recipe, in order."""
+    mixes = [mix for keyframe in recipe.keyframes for mix in (keyframe.prompt, keyframe.negative) if mix]
+    return list(dict.fromkeys(prompt for mix in mixes for prompt in mix.values))
+
+
+def emphasis_in(prompts: Sequence[str]) -> str | None:
+    """Returns the first emphasis such as ``(word:1.2)`` in `prompts`; None where there is none."""
+    return next((found[0] for prompt in prompts if (found := EMPHASIS.search(prompt))), None)
+
+
+def refuse_lora_tags(prompts: Sequence[str]) -> None:
+    """Raises `Unsupported` for what A1111 alone reads out of a prompt."""
+    for prompt in prompts:
+        if found := LORA_TAG.search(prompt):
+            raise Unsupported(f"prompt: {found[0]!r} is read by A1111 alone; name it under model.loras")
+
+
+def refuse_over_steps(prompts: Sequence[str], engine: str) -> None:
+    """Raises `Unsupported` for prompts that change over the steps of one picture, which `engine` does not read."""
+    for prompt in prompts:
+        if turns := over_steps(prompt):
+            raise Unsupported(
+                f"prompt: {turns[0].kind} {turns[0].text!r} changes over the steps of one picture, which the {engine} "
+                "engine does not read; give each prompt a keyframe of its own"
+            )

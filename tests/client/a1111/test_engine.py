@@ -1,0 +1,328 @@
+"""Frames over A1111's own API: what is asked, what is left alone, and what is refused before the first frame."""
+
+from __future__ import annotations
+
+import base64
+import io
+import logging
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from remix.client import open_engine
+from remix.client.a1111 import A1111
+from remix.client.auth import Auth
+from remix.errors import (
+    BadReply,
+    BlankFrame,
+    HostError,
+    HostRefused,
+    Interrupted,
+    OutOfMemory,
+    Unsupported,
+    WrongModel,
+)
+from remix.job import Event, render
+from remix.motion import load_picture, save_picture
+from remix.plan import Recipe, plan
+from tests.client.a1111.conftest import Serve, engine, recipe
+from tests.fakes.a1111_server import A1111Server, png
+
+SENTINEL = "SENTINEL-77d1"
+
+
+def still(**changes: Any) -> Recipe:
+    """A recipe of one frame."""
+    return recipe(frames=1, keyframes=[{"prompt": "a red apple"}], **changes)
+
+
+def frames_asked(server: A1111Server) -> list[Any]:
+    """The requests for frames, without the trials."""
+    return [body for body in server.requests if body.get("send_images", True)]
+
+
+def test_each_frame_is_one_request_with_its_numbers(serve: Serve, tmp_path: Path) -> None:
+    server = serve()
+    render(recipe(), engine(server), tmp_path / "job", film=None)
+    asked = frames_asked(server)
+    assert [body["cfg_scale"] for body in asked] == [3, 4.5, 6, 7.5, 9]
+    same = {"prompt": "a red apple", "seed": 5, "steps": 4, "width": 64, "height": 64, "batch_size": 1, "n_iter": 1}
+    same |= {"sampler_name": "Euler", "scheduler": "Uniform", "subseed_strength": 0, "save_images": False}
+    for body in asked:
+        assert {key: body[key] for key in same} == same
+    assert len({body["force_task_id"] for body in server.requests}) == 6
+
+
+def test_the_pictures_are_those_of_the_server(serve: Serve, tmp_path: Path) -> None:
+    server = serve()
+    outcome = render(recipe(), engine(server), tmp_path / "job", film=None)
+    first = load_picture(outcome.folder / "frames" / "000000.png")
+    body = frames_asked(server)[0]
+    sent = server.pictures(body, ["Euler", "Uniform", "both-sd15"])[0]
+    assert np.array_equal(first, load_picture(io.BytesIO(base64.b64decode(sent))))
+    assert len(set(server.rendered)) == 5
+
+
+def test_settings_that_decide_pictures_are_set_for_each_request_and_put_back(serve: Serve, tmp_path: Path) -> None:
+    server = serve()
+    before = dict(server.options)
+    render(recipe(model={"checkpoint": "tiny-sd15", "clip_skip": 2}), engine(server), tmp_path / "job", film=None)
+    sent = frames_asked(server)[0]["override_settings"]
+    assert sent == {
+        "sd_model_checkpoint": "tiny-sd15.safetensors",
+        "CLIP_stop_at_last_layers": 2,
+        "randn_source": "CPU",
+        "comma_padding_backtrack": 0,
+        "emphasis": "No norm",
+        "img2img_fix_steps": True,
+        "sd_vae": "None",
+        "sgm_noise_multiplier": True,
+    }
+    # Also those that the server's config file does not know, which it would not put back by itself.
+    assert server.options == before
+
+
+def test_a_setting_that_the_server_does_not_have_is_not_sent(serve: Serve, tmp_path: Path) -> None:
+    server = serve()
+    del server.options["sgm_noise_multiplier"]
+    render(recipe(), engine(server), tmp_path / "job", film=None)
+    assert all("sgm_noise_multiplier" not in body["override_settings"] for body in server.requests)
+
+
+def test_an_init_picture_goes_by_img2img(serve: Serve, tmp_path: Path) -> None:
+    server = serve()
+    picture = np.arange(64 * 64 * 3, dtype=np.uint8).reshape(64, 64, 3)
+    save_picture(tmp_path / "in.png", picture)
+    keyframes = [{"image": "in.png", "denoise": 0.4}, {"denoise": 0.8}]
+    wanted = recipe(frames=3, keyframes=keyframes).replace(folder=str(tmp_path))
+    render(wanted, engine(server), tmp_path / "job", film=None)
+    asked = frames_asked(server)
+    assert [round(body["denoising_strength"], 6) for body in asked] == [0.4, 0.6, 0.8]
+    sent = load_picture(io.BytesIO(base64.b64decode(asked[0]["init_images"][0])))
+    assert np.array_equal(sent, picture)
+
+
+def test_loras_go_into_the_prompt_by_the_servers_names(serve: Serve, tmp_path: Path) -> None:
+    server = serve()
+    server.lists["loras"] = [{"name": "film grain"}, {"name": "ink"}]
+    model = {"checkpoint": "both-sd15", "loras": [{"name": "styles/film grain.safetensors", "strength": 0.5}]}
+    keyframes = [{"prompt": "a", "loras": {"ink": 0}}, {"loras": {"ink": 1}}]
+    render(recipe(frames=3, model=model, keyframes=keyframes), engine(server), tmp_path / "job", film=None)
+    grain = "a <lora:film grain:0.5>"
+    assert [body["prompt"] for body in frames_asked(server)] == [grain, f"{grain} <lora:ink:0.5>", f"{grain} <lora:ink:1>"]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"model": "both-sd16"}, r"model.checkpoint: http.* does not have 'both-sd16'; did you mean .both-sd15"),
+        ({"model": "playground"}, r"model.checkpoint: .*known: both-sd15, tiny-sd15"),
+        ({"model": {"checkpoint": "both-sd15", "vae": "x"}}, r"model.vae: .*does not have 'x'; it has none at all"),
+        ({"model": {"checkpoint": "both-sd15", "loras": [{"name": "ink"}]}}, r"model.loras: .*'ink'"),
+        ({"sampler": "ddim"}, r'scheduler: .normal. is not read by A1111.s DDIM.*write "ddim_uniform"'),
+        ({"sampler": "dpmpp_2m_sde", "scheduler": "karras"}, r"sampler: 'dpmpp_2m_sde' draws noise.*install Remix"),
+        ({"keyframes": [{"prompt": "a"}, {"prompt": "b"}]}, r"frame 1: it mixes prompts.*install Remix Toolkit there"),
+        ({"keyframes": [{"negative": "a"}, {"negative": "b"}]}, r"frame 1: it mixes negative prompts"),
+        ({"keyframes": [{"seed": 1}, {"seed": 2}]}, r"frame 1: it mixes seeds.*row by row"),
+        ({"keyframes": [{"image": "a.png"}, {"image": "b.png"}]}, r"frame 1: it mixes pictures"),
+        ({"keyframes": [{"image": "a.png", "mask": "b.png"}]}, r"frame 0: the server's own masks"),
+    ],
+)
+def test_what_the_server_cannot_do_is_refused_by_name(serve: Serve, change: dict[str, Any], said: str) -> None:
+    server = serve()
+    with pytest.raises(Unsupported, match=said):
+        engine(server).check(plan(recipe(**change)))
+    assert server.requests == []
+
+
+def test_a_name_of_two_models_is_refused(serve: Serve) -> None:
+    server = serve()
+    server.lists["sd-models"] = [
+        {"title": f"{folder}/cat.safetensors [{number}]", "model_name": f"{folder}_cat", "hash": number, "sha256": None}
+        for folder, number in (("a", "0123456789"), ("b", "abcdef0123"))
+    ]
+    with pytest.raises(Unsupported, match=r"may be any of a/cat.* b/cat"):
+        engine(server).check(plan(recipe(model="cat.safetensors")))
+    for name in ("a/cat.safetensors", "a/cat", "a_cat", "0123456789", "a/cat.safetensors [0123456789]"):
+        checked = engine(server)
+        checked.check(plan(recipe(model=name)))
+        assert checked.identity(plan(recipe(model=name))) == {"engine": "a1111", "checkpoint": "a_cat"}
+
+
+def test_a_server_that_sends_jpegs_is_refused(serve: Serve) -> None:
+    server = serve()
+    server.options["samples_format"] = "jpg"
+    with pytest.raises(Unsupported, match=r"sends pictures as 'jpg'.*set its option samples_format"):
+        engine(server).check(plan(recipe()))
+
+
+def test_a_server_without_its_api_is_told_how_to_have_one(serve: Serve) -> None:
+    with pytest.raises(Unsupported, match="start the server with --api"):
+        engine(serve(without=["sd-models"])).check(plan(recipe()))
+    with pytest.raises(Unsupported, match=r"A1111 1\.9 or newer"):
+        engine(serve(without=["schedulers"])).check(plan(recipe()))
+    engine(serve(without=["loras", "sd-vae"])).check(plan(recipe()))
+
+
+def test_another_model_is_told_before_the_first_frame(serve: Serve, tmp_path: Path) -> None:
+    server = serve()
+    server.other = "v1-5-pruned"
+    with pytest.raises(WrongModel, match=r"'v1-5-pruned' rendered in place of 'both-sd15'"):
+        render(recipe(), engine(server), tmp_path / "job", film=None)
+    assert frames_asked(server) == []
+
+
+def test_settings_that_the_server_passes_over_are_told(serve: Serve, tmp_path: Path) -> None:
+    server = serve()
+    server.passes_over_settings = True
+    with pytest.raises(HostError, match=r"frame 0: its noise was drawn by GPU, though CPU was asked for"):
+        render(recipe(), engine(server), tmp_path / "job", film=None)
+    assert not list((tmp_path / "job" / "frames").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("gone", "said"), [("samplers", r"sampler was 'DPM\+\+ 2M' in place of 'Euler'"), ("schedulers", "schedule type was")]
+)
+def test_what_the_server_replaces_without_a_word_is_told(serve: Serve, tmp_path: Path, gone: str, said: str) -> None:
+    server = serve()
+    checked = engine(server)
+    checked.check(plan(recipe()))
+    server.lists[gone] = [each for each in server.lists[gone] if each["name"] not in ("Euler", "uniform")]
+    pictures = checked.render(plan(recipe()), [0], {}, lambda event: None)
+    with pytest.raises(HostError, match=said):
+        next(pictures)
+
+
+def test_a_black_picture_is_rendered_once_more_and_then_an_error(
+    serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = serve()
+    black: list[bool] = [True]
+
+    def painted(*about: Any) -> Any:
+        picture, told = A1111Server.painted(server, *about)
+        return (picture * 0 if black and black.pop() else picture), told
+
+    monkeypatch.setattr(server, "painted", painted)
+    render(still(), engine(server), tmp_path / "job", film=None)
+    assert len(server.rendered) == 2
+    black += [True] * 9
+    with pytest.raises(BlankFrame, match=r"frame 0: every value of the picture is 0; .*--no-half-vae"):
+        render(still(steps=5), engine(server), tmp_path / "other", film=None)
+    assert len(server.rendered) == 4
+
+
+@pytest.mark.parametrize(
+    ("failing", "error", "said"),
+    [
+        ("OutOfMemoryError: CUDA out of memory. Tried to allocate 2 GiB", OutOfMemory, r"frame 0: .*--medvram"),
+        ("NansException: A tensor with NaNs was produced in VAE", BlankFrame, r"frame 0: .*--no-half-vae"),
+    ],
+)
+def test_what_the_server_says_of_itself_is_translated(
+    serve: Serve, tmp_path: Path, failing: str, error: type[Exception], said: str
+) -> None:
+    server = serve()
+    server.failing = [failing]
+    with pytest.raises(error, match=said):
+        render(recipe(), engine(server), tmp_path / "job", film=None)
+
+
+def test_an_error_of_the_server_is_tried_again_and_then_told(serve: Serve, tmp_path: Path) -> None:
+    server = serve()
+    server.failing = ["ZeroDivisionError: integer division or modulo by zero"] * 2
+    render(still(), engine(server), tmp_path / "job", film=None)
+    server.failing = ["ZeroDivisionError: integer division or modulo by zero"] * 9
+    with pytest.raises(HostRefused, match=r"frame 0, sent 3 times: .* 500: .*ZeroDivisionError"):
+        render(still(), engine(server), tmp_path / "other", film=None)
+
+
+def test_cancel_ends_after_the_frames_at_hand(serve: Serve, tmp_path: Path) -> None:
+    server = serve()
+    running = engine(server)
+
+    def listen(event: Event) -> None:
+        if event.stage == "frames" and event.done == 1:
+            running.cancel()
+
+    with pytest.raises(Interrupted, match="stopped with 3 of 5 frames left"):
+        render(recipe(), running, tmp_path / "job", film=None, listen=listen)
+    assert (len(server.rendered), server.interrupts) == (2, 0)
+    render(recipe(), engine(server), tmp_path / "job", film=None)
+    assert len(server.rendered) == len(set(server.rendered)) == 5
+
+
+def test_a_picture_that_somebody_interrupted_is_not_kept(serve: Serve, tmp_path: Path) -> None:
+    server = serve()
+    checked = engine(server)
+    original = server._made
+
+    def made(name: str, body: dict[str, Any]) -> Any:
+        if len(server.rendered) == 2:
+            server.state["interrupted"] = True
+        return original(name, body)
+
+    server._made = made  # type: ignore[method-assign]
+    with pytest.raises(Interrupted, match="frame 2: somebody at the server interrupted it"):
+        render(recipe(), checked, tmp_path / "job", film=None)
+    assert len(list((tmp_path / "job" / "frames").iterdir())) == 2
+
+
+def test_the_steps_of_a_frame_are_told_while_it_renders(serve: Serve, tmp_path: Path) -> None:
+    server = serve()
+    heard: list[Event] = []
+
+    def listen(event: Event) -> None:
+        heard.append(event)
+        server.gate.set()
+
+    checked = engine(server)
+    checked.check(plan(recipe()))
+    held = server._made
+
+    def made(name: str, body: dict[str, Any]) -> Any:
+        if body.get("send_images", True):  # the frame is not ready until its steps are heard of
+            server.gate.clear()
+            assert server.gate.wait(5)
+        return held(name, body)
+
+    server._made = made  # type: ignore[method-assign]
+    next(checked.render(plan(recipe()), [2], {}, listen))
+    assert Event("steps", 3, 4, frame=2) in heard
+
+
+def test_secrets_reach_the_server_alone(
+    serve: Serve, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    server = serve(auth=f"me:{SENTINEL}")
+    monkeypatch.setenv("REMIX_TEST_AUTH", f"me:{SENTINEL}")
+    checked = open_engine("a1111", url=server.url, auth="env:REMIX_TEST_AUTH")
+    render(recipe(), checked, tmp_path / "job", film="film.mp4")
+    wrong = A1111(server.url, Auth("wrong" + SENTINEL, "me"))
+    with pytest.raises(HostRefused, match=r"401: it wants to know who asks") as caught:
+        wrong.check(plan(recipe()))
+    assert SENTINEL not in repr(caught.value) + repr(checked.__dict__) + caplog.text
+    for path in (tmp_path / "job").rglob("*"):
+        assert not path.is_file() or SENTINEL.encode() not in path.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("picture", "said"),
+    [
+        ("not base64 at all!", "no base64"),
+        (base64.b64encode(b"GIF89a and what not").decode(), "no whole picture"),
+        (base64.b64encode(png(np.ones((64, 72, 3), np.uint8))).decode(), "is 72x64; 64x64 was asked for"),
+        ("http://127.0.0.1:9/x.png", "no base64"),
+        ("../../.bashrc", "no base64|no whole picture"),
+        (None, "NoneType where a picture"),
+    ],
+)
+def test_a_picture_that_is_none_is_not_kept(serve: Serve, tmp_path: Path, picture: Any, said: str) -> None:
+    server = serve()
+    server.pictures = lambda body, made_by: [picture]  # type: ignore[method-assign]
+    with pytest.raises(BadReply, match=rf"frame 0, sent 3 times: frame 0: .*({said})"):
+        render(still(), engine(server), tmp_path / "job", film=None)
+    assert not list((tmp_path / "job" / "frames").iterdir())

@@ -1,0 +1,220 @@
+"""Whatever breaks, and whenever: the same film in the end, no finished frame rendered twice, nothing hangs."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from remix.client.a1111 import plain
+from remix.errors import HostRefused, HostSilent, HostUnreachable
+from remix.job import Event, render
+from tests.client.a1111.conftest import Serve, engine, recipe
+from tests.core.job.test_render import contents
+from tests.fakes.a1111_server import A1111Server
+from tests.fakes.faults import Fault
+
+FRAMES = "/sdapi/v1/txt2img"
+KINDS = ("cut", "stall", "drip", "reset", "refuse", "status", "garbage", "lie_length", "forget")
+
+
+@pytest.fixture
+def undisturbed(serve: Serve, tmp_path: Path) -> dict[str, bytes]:
+    """What a job without any trouble leaves."""
+    return contents(render(recipe(), engine(serve()), tmp_path / "undisturbed").folder)
+
+
+@pytest.mark.parametrize("script", [False, True], ids=["alone", "script"])
+@pytest.mark.parametrize("do", KINDS)
+def test_a_fault_at_any_request_for_pictures_is_survived(
+    serve: Serve, tmp_path: Path, undisturbed: dict[str, bytes], do: str, script: bool
+) -> None:
+    faults = [Fault(FRAMES, nth, do, at=504 if do == "status" else 30) for nth in (1, 3, 6)]
+    server = serve(faults, script=script)
+    outcome = render(recipe(), engine(server, batch=2 if script else None), tmp_path / "job")
+    if not script:
+        assert contents(outcome.folder) == undisturbed
+    assert len(set(server.rendered)) == 5
+    # The script keeps what it made; the server alone has to make anew what was lost on the way.
+    assert max(Counter(server.rendered).values()) <= (1 if script else 2)
+
+
+@pytest.mark.parametrize("do", KINDS)
+def test_a_fault_at_any_other_request_is_survived(serve: Serve, tmp_path: Path, do: str) -> None:
+    faults = [Fault(path, 1, do) for path in ("/sdapi/v1/options", "/sdapi/v1/progress", "/sdapi/v1/samplers")]
+    if do in ("drip", "stall"):  # these hold up a call until its time is over, which for lists is a minute
+        faults = faults[1:2]
+    server = serve(faults)
+    render(recipe(), engine(server), tmp_path / "job", film=None)
+    # Where a picture's end is not told of, it is not known whether somebody interrupted it, and it is made again.
+    assert len(server.rendered) - 5 <= 1
+    assert len(set(server.rendered)) == 5
+
+
+def test_nothing_is_sent_while_a_lost_request_still_renders(
+    serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plain, "SECONDS", 0.4)
+    monkeypatch.setattr(plain, "SECONDS_PER_STEP", 0.0)
+    server = serve(tasks=False)
+    held: list[str] = []
+    original = server._progress
+
+    def progress() -> dict[str, Any]:
+        if server.gate.is_set():
+            return original()
+        held.append("asked")
+        if len([line for line in server.asked if line == f"POST {FRAMES}"]) > 2:
+            held.append("sent")
+        if len(held) == 60:  # long after the client has given the connection up
+            server.gate.set()
+        return original()
+
+    server._progress = progress  # type: ignore[method-assign]
+    made = server._made
+
+    def hold(name: str, body: dict[str, Any]) -> Any:
+        if body.get("send_images", True) and not held:
+            server.gate.clear()
+            server.gate.wait(5)
+        return made(name, body)
+
+    server._made = hold  # type: ignore[method-assign]
+    render(recipe(), engine(server), tmp_path / "job", film=None)
+    assert len(held) == 60
+    assert "sent" not in held
+
+
+def test_a_gateway_that_gives_up_every_time_is_named(serve: Serve, tmp_path: Path) -> None:
+    server = serve([Fault(FRAMES, nth, "status", 504) for nth in (3, 4, 5)])
+    with pytest.raises(HostRefused, match=r"frame 1, sent 3 times: .*504: something in front of the server"):
+        render(recipe(), engine(server), tmp_path / "job", film=None)
+    assert len(list((tmp_path / "job" / "frames").iterdir())) == 1
+
+
+def test_a_server_that_is_gone_is_named_and_the_same_line_goes_on_later(
+    serve: Serve, tmp_path: Path, undisturbed: dict[str, bytes]
+) -> None:
+    server = serve()
+
+    def listen(event: Event) -> None:
+        if event.stage == "frames" and event.done == 2:
+            server.stop()
+
+    with pytest.raises(HostSilent, match=r"has not answered for 0\.3 s; what is finished is kept"):
+        render(recipe(), engine(server), tmp_path / "job", listen=listen)
+    finished = list((tmp_path / "job" / "frames").iterdir())
+    with pytest.raises(HostUnreachable, match="is the server running there"):
+        render(recipe(), engine(server), tmp_path / "job")
+    server.start()
+    outcome = render(recipe(), engine(server), tmp_path / "job")
+    assert outcome.rendered == 5 - len(finished)
+    assert contents(outcome.folder) == undisturbed
+
+
+@pytest.mark.parametrize("script", [False, True], ids=["alone", "script"])
+def test_a_server_that_is_started_again_is_waited_for(serve: Serve, tmp_path: Path, script: bool) -> None:
+    server = serve(script=script)
+    made = server._made
+    again = threading.Event()
+
+    def restart() -> None:
+        server.stop()
+        server.forget()
+        server.start()
+
+    def dying(name: str, body: dict[str, Any]) -> Any:
+        if len(server.rendered) == 2 and not again.is_set():
+            again.set()
+            threading.Thread(target=restart).start()
+            assert server.ending.wait(5)
+        return made(name, body)
+
+    server._made = dying  # type: ignore[method-assign]
+    outcome = render(recipe(), engine(server, batch=2 if script else None), tmp_path / "job", film=None)
+    assert (outcome.rendered, len(set(server.rendered))) == (5, 5)
+    assert again.is_set()
+
+
+@pytest.mark.parametrize(("tasks", "interrupts"), [(True, 1), (False, 0)])
+def test_stopped_at_once_the_servers_work_is_ended_if_it_is_surely_ours(
+    serve: Serve, tmp_path: Path, tasks: bool, interrupts: int
+) -> None:
+    server = serve(tasks=tasks)
+    made = server._made
+
+    def hold(name: str, body: dict[str, Any]) -> Any:
+        if len(server.rendered) == 2:
+            server.gate.clear()
+            server.gate.wait(5)
+        return made(name, body)
+
+    def listen(event: Event) -> None:
+        if event.stage == "steps":
+            raise KeyboardInterrupt
+
+    server._made = hold  # type: ignore[method-assign]
+    with pytest.raises(KeyboardInterrupt):
+        render(recipe(), engine(server), tmp_path / "job", film=None, listen=listen)
+    server.gate.set()
+    server._made = made  # type: ignore[method-assign]
+    assert server.interrupts == interrupts
+    finished = len(list((tmp_path / "job" / "frames").iterdir()))
+    assert finished == 2
+    assert render(recipe(), engine(server), tmp_path / "job", film=None).rendered == 3
+
+
+def test_twenty_jobs_with_a_fault_in_every_tenth_request(serve: Serve, tmp_path: Path) -> None:
+    # A list that stalls or drips would be waited for a minute; at pictures and questions between that is short.
+    quick = [kind for kind in KINDS if kind not in ("stall", "drip")]
+    faults = [Fault("/sdapi/v1/", 10 * n, quick[n % len(quick)], at=503) for n in range(1, 300)]
+    faults += [Fault(FRAMES, 37 * n, "stall" if n % 2 else "drip") for n in range(1, 20)]
+    server = serve(faults)
+    many = {"frames": 20, "steps": 4}
+    for number in range(20):
+        keyframes = [{"prompt": f"job {number}", "cfg": 3}, {"cfg": 9}]
+        outcome = render(recipe(**many, keyframes=keyframes), engine(server), tmp_path / str(number), film=None)
+        assert (outcome.rendered, outcome.frames) == (20, 20)
+    assert len(set(server.rendered)) == 400
+    assert len(server.asked) > 850
+
+
+def command(server: A1111Server, folder: Path, source: Path) -> subprocess.Popen[bytes]:
+    """The command line in a process of its own."""
+    line = [sys.executable, "-m", "remix.client", "render", source, "--engine", "a1111", "--url", server.url, "-q"]
+    return subprocess.Popen([*line, "-o", folder], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+def test_a_client_that_is_stopped_goes_on_with_the_same_line(
+    serve: Serve, tmp_path: Path, undisturbed: dict[str, bytes], how: signal.Signals
+) -> None:
+    server = serve()
+    source, folder = tmp_path / "recipe.json", tmp_path / "job"
+    source.write_text(recipe().to_json(), encoding="utf-8")
+    made, stopped = server._made, threading.Event()
+
+    def stop(name: str, body: dict[str, Any]) -> Any:
+        if len(server.rendered) == 3 and not stopped.is_set():
+            stopped.set()
+            os.kill(client.pid, how)
+        return made(name, body)
+
+    server._made = stop  # type: ignore[method-assign]
+    client = command(server, folder, source)
+    assert client.wait(60) == (130 if how == signal.SIGINT else -signal.SIGKILL)
+    finished = len(list((folder / "frames").glob("*.png")))
+    assert 2 <= finished <= 4
+    before = len(server.rendered)
+    assert command(server, folder, source).wait(60) == 0
+    assert len(server.rendered) - before == 5 - finished
+    assert contents(folder) == undisturbed
+
+

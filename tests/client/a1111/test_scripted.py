@@ -1,0 +1,105 @@
+"""With the Remix script on the server: blocks of frames in one request, by the server's names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from remix.errors import BadReply, Unsupported
+from remix.job import render
+from remix.motion import save_picture
+from remix.plan import Recipe, plan
+from tests.client.a1111.conftest import Serve, engine, recipe
+from tests.fakes.a1111_server import A1111Server
+
+TRAVEL = {"frames": 10, "keyframes": [{"prompt": "a red apple", "seed": 5}, {"prompt": "the sea", "seed": 7}]}
+
+
+def blocks(server: A1111Server) -> list[Any]:
+    """What the script was told."""
+    return [body["script_args"][0] for body in server.requests if body.get("script_name")]
+
+
+def test_a_block_of_frames_is_one_request(serve: Serve, tmp_path: Path) -> None:
+    server = serve(script=True)
+    wanted = recipe(**TRAVEL)
+    render(wanted, engine(server, batch=4), tmp_path / "job", film=None)
+    told = blocks(server)
+    assert [(each["first"], each["count"], each["batch"]) for each in told] == [(0, 4, 4), (4, 4, 4), (8, 2, 4)]
+    assert all(Recipe.from_dict(each["recipe"]) == wanted and each["film"] == "" for each in told)
+    assert len(server.requests) == 4
+    assert len(server.rendered) == 10
+
+
+def test_what_a_recipe_leaves_out_is_said_beside_it(serve: Serve, tmp_path: Path) -> None:
+    server = serve(script=True)
+    render(recipe(**TRAVEL), engine(server), tmp_path / "job", film=None)
+    body = server.requests[-1]
+    said = {"prompt": "", "negative_prompt": "", "seed": 0, "steps": 4, "cfg_scale": 7, "width": 64, "height": 64}
+    assert {key: body[key] for key in said} == said
+    assert (body["sampler_name"], body["scheduler"], len(body["script_args"])) == ("Euler", "Uniform", 3)
+    assert body["override_settings"]["randn_source"] == "CPU"
+
+
+def test_only_missing_frames_are_asked_for_in_the_blocks_where_they_lie(serve: Serve, tmp_path: Path) -> None:
+    server = serve(script=True)
+    wanted = recipe(**TRAVEL)
+    render(wanted, engine(server, batch=4), tmp_path / "job", film=None)
+    for index in (1, 2, 3, 4, 9):
+        (tmp_path / "job" / "frames" / f"{index:06d}.png").unlink()
+    server.requests.clear()
+    render(wanted, engine(server, batch=4), tmp_path / "job", film=None)
+    assert [(each["first"], each["count"]) for each in blocks(server)] == [(1, 3), (4, 1), (9, 1)]
+    assert len(server.rendered) == 10
+
+
+def test_without_a_batch_it_is_chosen_by_size(serve: Serve, tmp_path: Path) -> None:
+    sizes = {(64, 64): 16, (512, 512): 8, (1024, 1024): 2, (2048, 2048): 1}
+    for (width, height), count in sizes.items():
+        server = serve(script=True)
+        server.scripted = lambda said, made_by: []  # type: ignore[method-assign]
+        with pytest.raises(BadReply, match=f"0 pictures came where {count} are due"):
+            next(engine(server).render(plan(recipe(**{**TRAVEL, "frames": 16}, size=[width, height])), range(16), {}, print))
+
+
+def test_names_are_the_servers(serve: Serve, tmp_path: Path) -> None:
+    server = serve(script=True)
+    server.lists["loras"] = [{"name": "film grain"}, {"name": "ink"}]
+    server.lists["sd-vae"] = [{"model_name": "soft.vae.pt"}]
+    model = {"checkpoint": "tiny-sd15", "vae": "soft.vae", "loras": [{"name": "film grain.safetensors"}]}
+    keyframes = [{"prompt": "a", "loras": {"ink.safetensors": 0}}, {"loras": {"ink.safetensors": 1}}]
+    render(recipe(model=model, keyframes=keyframes), engine(server), tmp_path / "job", film=None)
+    told = blocks(server)[0]["recipe"]
+    assert told["model"] == {"checkpoint": "tiny-sd15.safetensors", "loras": [{"name": "film grain"}]}
+    assert [keyframe["loras"] for keyframe in told["keyframes"]] == [{"ink": 0.0}, {"ink": 1.0}]
+    assert server.requests[-1]["override_settings"]["sd_vae"] == "soft.vae.pt"
+
+
+def test_init_pictures_go_once_each_in_the_order_of_the_recipe(serve: Serve, tmp_path: Path) -> None:
+    server = serve(script=True)
+    for name, value in (("a.png", 10), ("b.png", 20)):
+        save_picture(tmp_path / name, np.full((64, 64, 3), value, np.uint8))
+    keyframes = [{"image": "b.png", "denoise": 0.5}, {"image": "a.png"}, {"image": "b.png"}]
+    wanted = recipe(keyframes=keyframes).replace(folder=str(tmp_path))
+    render(wanted, engine(server), tmp_path / "job", film=None)
+    assert len(server.requests[-1]["init_images"]) == 2
+
+
+def test_masks_are_refused_before_the_first_frame(serve: Serve) -> None:
+    keyframes = [{"image": "a.png", "mask": "b.png", "denoise": 0.5}]
+    with pytest.raises(Unsupported, match="frame 0: masks are not read by the script"):
+        engine(serve(script=True)).check(plan(recipe(frames=1, keyframes=keyframes)))
+
+
+def test_what_the_script_refuses_is_told_in_its_sentence(serve: Serve, tmp_path: Path) -> None:
+    server = serve(script=True)
+
+    def scripted(said: Any, made_by: Any) -> list[str]:
+        return server.__class__.scripted(server, {**said, "recipe": {}}, made_by)
+
+    server.scripted = scripted  # type: ignore[method-assign]
+    with pytest.raises(Unsupported, match='frames 0 to 4: frames: is missing; write 48 or "4s"'):
+        render(recipe(), engine(server), tmp_path / "job", film=None)

@@ -1,0 +1,200 @@
+"""The one way to a server: what comes whole is given, what does not is an error in time, and no secret is told."""
+
+from __future__ import annotations
+
+import logging
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from remix.client.address import take_apart
+from remix.client.auth import Auth, read_auth
+from remix.client.http import Http
+from remix.errors import BadInput, BadReply, HostError, HostRefused, HostSilent, HostUnreachable
+from remix.motion.images import png_bytes
+from tests.fakes.faults import Answer, Asked, Fault, FaultyServer
+from tests.fakes.proxy import Proxy, Toxic
+
+PICTURE = np.arange(16 * 8 * 3, dtype=np.uint8).reshape(8, 16, 3)
+SENTINEL = "SENTINEL-0f3c"
+
+
+class Echo(FaultyServer):
+    """Answers what it was asked, a picture, or somewhere else."""
+
+    def answer(self, asked: Asked) -> Answer:
+        if asked.path == "/view":
+            return Answer(png_bytes(PICTURE), kind="image/png")
+        if asked.path == "/elsewhere":
+            return Answer(b"", 302, headers={"Location": self.url + "/view"})
+        if asked.path == "/wrong":
+            return Answer({"error": f"no, {asked.headers.get('Authorization')}"}, 400)
+        return Answer({"path": asked.path, "query": asked.query, "body": asked.body.decode("latin-1")})
+
+
+def client(server: FaultyServer, auth: Auth | str | None = None) -> Http:
+    return Http(server.url, auth, pause=lambda seconds: None)
+
+
+def test_json_goes_out_and_comes_back_below_a_prefix() -> None:
+    with Echo(prefix="/some/prefix").started() as server:
+        http = client(server)
+        assert http.get("/a", {"name": "ö /&"}) == {"path": "/a", "query": {"name": "ö /&"}, "body": ""}
+        assert http.post("/b", {"x": [1]})["body"] == '{"x": [1]}'
+        assert 'name="image"; filename="x.png"' in http.upload("/c", {"type": "input"}, "x.png", b"data")["body"]
+        assert np.array_equal(http.picture("/view", {"filename": "a.png"}), PICTURE)
+
+
+@pytest.mark.parametrize("do", ["cut", "cut_head", "reset", "refuse", "status", "garbage", "lie_length"])
+def test_a_get_is_tried_again_after_any_fault(do: str) -> None:
+    with Echo(
+        [Fault("/view", 1, do, at={"status": 503, "cut_head": 0}.get(do, 20)), Fault("/view", 2, do)]
+    ).started() as server:
+        assert np.array_equal(client(server).picture("/view", {}), PICTURE)
+        assert server.asked == ["GET /view"] * 3
+
+
+@pytest.mark.parametrize(
+    ("do", "error"), [("reset", HostSilent), ("cut", HostError), ("cut_head", BadReply), ("status", HostRefused)]
+)
+def test_a_post_that_may_have_been_done_is_not_sent_again(do: str, error: type[HostError]) -> None:
+    with Echo([Fault("/work", 1, do)]).started() as server, pytest.raises(error):
+        client(server).post("/work", {})
+    assert server.asked == ["POST /work"]
+
+
+def test_what_was_never_sent_is_tried_again_also_when_it_is_a_post() -> None:
+    server = Echo()
+    with server.started():
+        pass
+    pauses: list[float] = []
+
+    def pause(seconds: float) -> None:
+        pauses.append(seconds)
+        server.start()
+
+    assert Http(server.url, pause=pause).post("/work", 1)["body"] == "1"
+    server.stop()
+    assert len(pauses) == 1
+    with pytest.raises(HostUnreachable, match=r"nothing answers .*refused.*is the server running"):
+        client(server).post("/work", 1)
+
+
+@pytest.mark.parametrize("do", ["drip", "stall"])
+def test_a_call_is_over_in_time_whatever_drips(do: str) -> None:
+    with Echo([Fault("/", 0, do)]).started() as server:
+        before = time.monotonic()
+        with pytest.raises(HostSilent, match=r"/work: no whole answer within 0.3 s"):
+            client(server).post("/work", {}, within=0.3)
+        assert time.monotonic() - before < 2
+
+
+def test_headers_that_drip_are_over_in_time_too() -> None:
+    with (
+        Echo().started() as server,
+        Proxy(server.url, Toxic("slicer", 1)).started() as proxy,
+        pytest.raises(HostSilent, match=r"no whole answer within 0.2 s"),
+    ):
+        Http(proxy.url).post("/work", "x", within=0.2)
+
+
+def test_a_redirect_is_an_error_and_not_followed() -> None:
+    with Echo().started() as server, pytest.raises(HostRefused, match="302: it leads elsewhere"):
+        client(server).get("/elsewhere")
+    assert server.asked == ["GET /elsewhere"]
+
+
+def test_more_than_is_bearable_is_not_read() -> None:
+    with Echo().started() as server, pytest.raises(BadReply, match=r"\d+ bytes were announced; at most 10 are read"):
+        client(server).post("/a", {}, limit=10)
+
+
+@pytest.mark.parametrize(
+    ("url", "address", "user"),
+    [
+        ("http://127.0.0.1:8188", "http://127.0.0.1:8188", None),
+        ("http://127.0.0.1:8188/", "http://127.0.0.1:8188", None),
+        ("https://x.example/a/b/", "https://x.example/a/b", None),
+        ("http://[::1]:8188/p", "http://[::1]:8188/p", None),
+        ("http://me:%40x@localhost:1", "http://localhost:1", "me"),
+    ],
+)
+def test_an_address_is_taken_apart(url: str, address: str, user: str | None) -> None:
+    found, auth = take_apart(url)
+    assert (str(found), auth.user) == (address, user)
+    assert found.socket("/ws", {"a": "b"}) == f"ws{address[4:]}/ws?a=b"
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["", "127.0.0.1:8188", "ftp://x/", "file:///etc/passwd", "http://", "http://x:99999999", "http://x/?a=b",
+     "http://x/#a", f"me:{SENTINEL}@x", f"http://me:{SENTINEL}@:1", "http://x/ y", "<video0>"],
+)  # fmt: skip
+def test_what_is_no_address_is_refused_without_its_secret(url: str) -> None:
+    with pytest.raises(BadInput, match="url: ") as refused:
+        take_apart(url)
+    assert SENTINEL not in str(refused.value)
+
+
+def test_a_secret_is_not_sent_readable_over_a_network() -> None:
+    with pytest.raises(BadInput, match=r"use https, a tunnel to 127.0.0.1, or --insecure"):
+        Http("http://192.0.2.1:8188", Auth("x"))
+    assert Http("http://192.0.2.1:8188", Auth("x"), insecure=True).auth
+    assert Http("https://192.0.2.1:8188", Auth("x")).auth
+    assert not Http("http://192.0.2.1:8188").auth
+
+
+@pytest.mark.parametrize(
+    ("text", "header"),
+    [("token-1", "Bearer token-1"), ("me:se:cret", "Basic bWU6c2U6Y3JldA=="), ("token-1\n", "Bearer token-1")],
+)
+def test_a_secret_comes_from_the_environment_or_a_private_file(
+    text: str, header: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REMIX_TEST", text)
+    assert read_auth("env:REMIX_TEST").header() == header
+    path = tmp_path / "secret"
+    path.write_text(text, encoding="utf-8")
+    path.chmod(0o600)
+    assert read_auth(str(path)).header() == header
+    path.chmod(0o644)
+    with pytest.raises(BadInput, match=r"others may read .*run: chmod 600"):
+        read_auth(str(path))
+    for missing in ("env:REMIX_TEST_NOT", str(tmp_path / "none"), str(tmp_path)):
+        with pytest.raises(BadInput, match="auth: "):
+            read_auth(missing)
+
+
+def test_a_secret_is_sent_and_never_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    (tmp_path / ".netrc").write_text("machine 127.0.0.1 login other password netrc-secret\n", encoding="utf-8")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    told: list[str] = []
+    with Echo([Fault("/cut", 0, "cut")]).started() as server:
+        for auth in (Auth(SENTINEL), Auth(SENTINEL, "me")):
+            http = client(server, auth)
+            http.get("/a")
+            assert server.headers[-1]["Authorization"] == auth.header()
+            for path in ("/wrong", "/cut", "/elsewhere"):
+                with pytest.raises(HostError) as error:
+                    http.get(path)
+                told += [str(error.value), repr(error.value), repr(http), repr(http.auth)]
+        client(server).get("/a")
+        assert "Authorization" not in server.headers[-1]
+    for text in (*told, caplog.text):
+        assert SENTINEL not in text
+        assert (Auth(SENTINEL, "me").header() or "").split()[1] not in text
+
+
+def test_a_user_in_the_url_is_moved_out() -> None:
+    with Echo().started() as server:
+        http = Http(server.url.replace("//", f"//me:{SENTINEL}@"))
+        http.get("/a")
+        assert server.headers[-1]["Authorization"] == Auth(SENTINEL, "me").header()
+        assert SENTINEL not in repr(http)
+        with pytest.raises(BadInput, match="leave one of them out"):
+            Http(server.url.replace("//", "//me:x@"), Auth("y"))

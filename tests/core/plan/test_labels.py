@@ -1,0 +1,71 @@
+"""A1111's labels of samplers and schedules, both ways."""
+
+from __future__ import annotations
+
+import pytest
+
+from remix.errors import Unsupported
+from remix.plan.labels import BY_DEFAULT, OWN_STEPS, SAMPLERS, SCHEDULERS, a1111_labels, names_of_labels
+
+
+@pytest.mark.parametrize(
+    ("names", "labels"),
+    [
+        (("euler", "normal"), ("Euler", "Uniform")),
+        (("euler_ancestral", "karras"), ("Euler a", "Karras")),
+        (("dpmpp_2m", "normal"), ("DPM++ 2M", "Uniform")),  # Automatic would be Karras
+        (("dpmpp_2m_sde", "sgm_uniform"), ("DPM++ 2M SDE", "SGM Uniform")),
+        (("ddim", "ddim_uniform"), ("DDIM", "Automatic")),
+        (("uni_pc", "normal"), ("UniPC", "Automatic")),
+        (("euler", "ddim_uniform"), ("Euler", "DDIM")),
+    ],
+)
+def test_a_recipes_names_have_these_labels(names: tuple[str, str], labels: tuple[str, str]) -> None:
+    assert a1111_labels(*names) == labels
+    assert names_of_labels(*labels) == names
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+@pytest.mark.parametrize("scheduler", SCHEDULERS)
+def test_what_has_labels_is_found_again_by_them(sampler: str, scheduler: str) -> None:
+    if OWN_STEPS.get(sampler, scheduler) == scheduler:
+        assert names_of_labels(*a1111_labels(sampler, scheduler)) == (sampler, scheduler)
+
+
+@pytest.mark.parametrize(
+    ("labels", "names"),
+    [
+        (("DPM++ 2M", "Automatic"), ("dpmpp_2m", "karras")),
+        (("DPM++ 2M SDE", None), ("dpmpp_2m_sde", "exponential")),
+        (("euler  A", "automatic"), ("euler_ancestral", "normal")),
+        (("Euler", "Normal"), ("euler", "normal")),
+        (("DDIM", "Karras"), ("ddim", "ddim_uniform")),  # A1111 does not read it there
+        (("euler_ancestral", "sgm_uniform"), ("euler_ancestral", "sgm_uniform")),
+    ],
+)
+def test_labels_as_users_have_them_are_understood(labels: tuple[str, str | None], names: tuple[str, str]) -> None:
+    assert names_of_labels(*labels) == names
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        (("heunpp2", "normal"), "sampler: A1111 does not have 'heunpp2'; use one of euler"),
+        (("euler", "linear_quadratic"), "scheduler: A1111 does not have 'linear_quadratic'; use one of normal"),
+        (("ddim", "normal"), "scheduler: 'normal' is not read by A1111's DDIM"),
+    ],
+)
+def test_what_it_cannot_do_is_refused_by_name(names: tuple[str, str], said: str) -> None:
+    with pytest.raises(Unsupported, match=said):
+        a1111_labels(*names)
+
+
+@pytest.mark.parametrize("labels", [("Euler b", "Karras"), ("Euler", "Turbo")])
+def test_labels_without_a_name_in_a_recipe_are_refused(labels: tuple[str, str]) -> None:
+    with pytest.raises(Unsupported, match="has no name in a recipe"):
+        names_of_labels(*labels)
+
+
+def test_the_tables_speak_of_samplers_and_schedules_that_there_are() -> None:
+    assert set(BY_DEFAULT) <= set(SAMPLERS)
+    assert set(BY_DEFAULT.values()) <= set(SCHEDULERS)

@@ -1,0 +1,240 @@
+"""As much of A1111's API as the engine touches, fed with replies of a real one: what it substitutes, it substitutes.
+
+Pictures are painted from what decides them, so that the same request gives the same bytes, and another one others.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+import json
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from remix.errors import RecipeError
+from remix.plan import Recipe, plan
+from tests.fakes.faults import Answer, Asked, Fault, FaultyServer
+
+RECORDED = Path(__file__).parent / "recorded" / "a1111"
+API = "/sdapi/v1/"
+OF_PICTURES = ("prompt", "negative_prompt", "seed", "steps", "cfg_scale", "width", "height", "denoising_strength")
+SCRIPT = {"name": "remix", "is_alwayson": False, "is_img2img": False, "args": [{"label": "Recipe"}] * 3}
+IDLE = {"skipped": False, "interrupted": False, "stopping_generation": False, "job": "", "job_count": 0}
+
+
+def recorded(name: str) -> Any:
+    """Returns a reply of a real server."""
+    return json.loads((RECORDED / f"{name}.json").read_text(encoding="utf-8"))
+
+
+class A1111Server(FaultyServer):
+    """One server. `rendered` is every picture that it made, by what decides it; a trial is not one.
+
+    auth: "user:password" that the API asks for; tasks: whether it has its page, which knows tasks; models: title ->
+    name of the models that it has; other: the model that it uses instead, without a word; paint: what it does to a
+    picture; failing: the errors of its own code, one for each frame to come; gate: what renders wait for.
+    """
+
+    def __init__(
+        self,
+        faults: Sequence[Fault] = (),
+        *,
+        prefix: str = "",
+        auth: str = "",
+        tasks: bool = True,
+        without: Sequence[str] = (),
+        script: bool = False,
+    ) -> None:
+        super().__init__(faults, prefix=prefix)
+        self.auth = auth
+        self.tasks = tasks
+        self.without = tuple(without)
+        self.options = recorded("options")
+        self.saved: set[str] = {"sd_model_checkpoint"}
+        self.lists = {name: recorded(name) for name in ("samplers", "schedulers", "sd-models", "sd-vae", "loras")}
+        self.script_info = recorded("script-info") + ([SCRIPT] if script else [])
+        self.kept: dict[str, str] = {}
+        self.other = ""
+        self.failing: list[str] = []
+        self.passes_over_settings = False
+        self.rendered: list[str] = []
+        self.requests: list[Mapping[str, Any]] = []
+        self.interrupts = 0
+        self.most_at_once = 0
+        self.gate = threading.Event()
+        self.gate.set()
+        self.begun = threading.Event()
+        self.state: dict[str, Any] = dict(IDLE)
+        self.task = ""
+        self.waiting: list[str] = []
+        self._queue = threading.Lock()
+        self._active = 0
+
+    def answer(self, asked: Asked) -> Answer:
+        if asked.path == "/internal/progress" and self.tasks:
+            return Answer(self._task(asked.json["id_task"]))
+        if not asked.path.startswith(API):
+            return Answer({"detail": "Not Found"}, 404)
+        if self.auth and asked.headers.get("Authorization") != f"Basic {base64.b64encode(self.auth.encode()).decode()}":
+            return Answer(refusal("Not authenticated"), 401)
+        name = asked.path.removeprefix(API)
+        if name in self.without:
+            return Answer({"detail": "Not Found"}, 404)
+        if name in self.lists:
+            return Answer(self.lists[name])
+        simple = {"options": lambda: self.options, "script-info": lambda: self.script_info, "progress": self._progress}
+        if name in simple:
+            return Answer(simple[name]())
+        if name in ("txt2img", "img2img"):
+            return self._in_turn(name, asked.json)
+        if name == "interrupt":
+            self.interrupts += 1
+            self.state["interrupted"] = True
+            self.gate.set()
+            return Answer({})
+        return Answer({"detail": "Not Found"}, 404)
+
+    def forget(self) -> None:
+        self.state, self.task = dict(IDLE), ""
+
+    def _task(self, task: str) -> dict[str, Any]:
+        return {"active": task == self.task, "queued": task in self.waiting, "completed": False}
+
+    def _progress(self) -> dict[str, Any]:
+        state = {"job_timestamp": "0", "job_no": 0, "sampling_step": 0, "sampling_steps": 0, **self.state}
+        busy = bool(state["job_count"])
+        return {**recorded("progress"), "progress": 0.5 if busy else 0.0, "state": state}
+
+    def _in_turn(self, name: str, body: dict[str, Any]) -> Answer:
+        task = body.get("force_task_id") or "task(of somebody)"
+        self.waiting.append(task)
+        with self._queue:
+            self.waiting.remove(task)
+            self._active += 1
+            self.most_at_once = max(self.most_at_once, self._active)
+            self.task = task
+            self.state = {**IDLE, "job": f"scripts_{name}", "job_count": 1}
+            self.state |= {"sampling_step": 3, "sampling_steps": body.get("steps", 20)}
+            self.begun.set()
+            try:
+                while not self.gate.wait(0.02):
+                    if self.ending.is_set():
+                        return Answer(b"", 500)
+                return self._made(name, body)
+            finally:
+                self._active -= 1
+                self.state |= {"job": "", "job_count": 0}
+                self.task = ""
+
+    def _made(self, name: str, body: dict[str, Any]) -> Answer:
+        if self.failing and body.get("send_images", True):
+            error = self.failing.pop(0)
+            return Answer({"error": error.partition(":")[0], "detail": "", "body": "", "errors": error}, 500)
+        if name == "img2img" and not body.get("init_images"):
+            return Answer(refusal("Init image not found"), 404)
+        self.requests.append(body)
+        before = dict(self.options)
+        self._override(body.get("override_settings") or {})
+        try:
+            return self._pictures(name, body)
+        finally:
+            # As the real one: what the config file does not know yet is not put back.
+            for key in body.get("override_settings") or {}:
+                if key in self.saved:
+                    self.options[key] = before[key]
+                self.saved.add(key)
+
+    def _override(self, settings: Mapping[str, Any]) -> None:
+        for key, value in settings.items():
+            known = {listed["title"] for listed in self.lists["sd-models"]}
+            if key == "sd_model_checkpoint" and value not in known:
+                continue  # without a word
+            if not self.passes_over_settings or key == "sd_model_checkpoint":
+                self.options[key] = value
+
+    def _pictures(self, name: str, body: Mapping[str, Any]) -> Answer:
+        sampler = next(
+            (each["name"] for each in self.lists["samplers"] if body.get("sampler_name") in (each["name"], *each["aliases"])),
+            "DPM++ 2M",
+        )
+        scheduler = next(
+            (each["label"] for each in self.lists["schedulers"] if body.get("scheduler") in (each["name"], each["label"])),
+            "Automatic",
+        )
+        model = next(
+            each["model_name"]
+            for each in self.lists["sd-models"]
+            if each["title"] == self.options["sd_model_checkpoint"]
+        )
+        model = self.other or model
+        made_by = [sampler, scheduler, model]
+        if body.get("script_name"):
+            if SCRIPT not in self.script_info:
+                return Answer(refusal("Script 'remix' not found"), 422)
+            try:
+                images = self.scripted(body["script_args"][0], made_by)
+            except RecipeError as error:
+                return Answer(refusal(str(error)), 422)
+        else:
+            images = self.pictures(body, made_by) if body.get("send_images", True) else []
+        reply = recorded(name)
+        info = json.loads(reply["info"])
+        settings = f"Steps: {body['steps']}, Sampler: {sampler}, Schedule type: {scheduler}, CFG scale: 7, Seed: 5"
+        noise = self.options["randn_source"]
+        text = f"x\n{settings}, Size: 64x64, Model: {model}" + (f", RNG: {noise}" if noise != "GPU" else "")
+        if (clip_skip := self.options["CLIP_stop_at_last_layers"]) > 1:
+            text += f", Clip skip: {clip_skip}"
+        info |= {"sampler_name": sampler, "sd_model_name": model}
+        info["infotexts"] = [text] * max(1, len(images))
+        if body.get("script_name"):  # what the script gives back was rendered by others, which it only tells in texts
+            info |= {"sd_model_name": None, "sd_model_hash": None}
+        return Answer({"images": images, "parameters": {}, "info": json.dumps(info)})
+
+    def scripted(self, said: Mapping[str, Any], made_by: Sequence[str]) -> list[str]:
+        """Returns the pictures that the Remix script gives; those that it made before it only reads."""
+        recipe = Recipe.from_dict(said["recipe"])
+        images = []
+        for frame in plan(recipe)[said["first"] : said["first"] + said["count"]]:
+            decides = {key: value for key, value in frame.to_dict().items() if key != "index"}
+            painted, about = self.painted(decides, made_by, recipe.width, recipe.height)
+            if about not in self.kept:
+                self.rendered.append(about)
+                self.kept[about] = base64.b64encode(png(painted)).decode("ascii")
+            images.append(self.kept[about])
+        return images
+
+    def pictures(self, body: Mapping[str, Any], made_by: Sequence[str]) -> list[str]:
+        """Returns the pictures of a request, in base64."""
+        decides = {key: body.get(key) for key in (*OF_PICTURES, "init_images")}
+        width, height = (body[side] - body[side] % 8 for side in ("width", "height"))
+        painted, about = self.painted(decides, made_by, width, height)
+        self.rendered.append(about)
+        if self.state["interrupted"]:
+            painted = painted // 2
+        return [base64.b64encode(png(painted)).decode("ascii")]
+
+    def painted(self, decides: Any, made_by: Sequence[str], width: int, height: int) -> tuple[np.ndarray, str]:
+        """Returns the picture of what decides it, and that in short."""
+        about = hashlib.sha256(json.dumps([decides, list(made_by)], sort_keys=True).encode()).hexdigest()
+        picture = np.zeros((height, width, 3), np.uint8)
+        picture[:] = np.frombuffer(bytes.fromhex(about)[:3], np.uint8)
+        picture[: height // 2] //= 2
+        return picture, about
+
+
+def refusal(sentence: str) -> dict[str, str]:
+    """Returns the body of a refusal."""
+    return {"error": "HTTPException", "detail": sentence, "body": "", "errors": ""}
+
+
+def png(picture: np.ndarray) -> bytes:
+    """Returns a picture as the server sends it."""
+    file = io.BytesIO()
+    Image.fromarray(picture).save(file, "PNG")
+    return file.getvalue()
