@@ -13,7 +13,7 @@ from remix.errors import Unsupported
 from remix.job import Picture
 from remix.motion.images import png_bytes
 from remix.plan import Frame, Mix, Schedule
-from remix.plan.labels import OWN_STEPS
+from remix.plan.labels import OWN_STEPS, WRITTEN_AS
 
 INSTALL = (
     "install Remix Toolkit there (Extensions, Install from URL, then restart the server), and its script does it"
@@ -35,9 +35,10 @@ def check(schedule: Schedule) -> list[str]:
         raise Unsupported(
             f"sampler: {recipe.sampler!r} draws noise of its own at each step on this server; use another, or {INSTALL}"
         )
+    walked = WRITTEN_AS.get(recipe.sampler, recipe.sampler)
     for frame in schedule:
         _check_mixes(frame)
-        if frame.image is not None and recipe.sampler in OWN_STEPS and frame.denoise < 1:
+        if frame.image is not None and walked in OWN_STEPS and frame.denoise < 1:
             raise Unsupported(
                 f"frame {frame.index}: the server starts {recipe.sampler!r} from a picture with other steps than a "
                 f"recipe means; use another sampler, or {INSTALL}"

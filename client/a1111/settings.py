@@ -26,7 +26,9 @@ PORTABLE: Mapping[str, Any] = {
     "use_old_emphasis_implementation": False,
     "pad_cond_uncond": False,
     "pad_cond_uncond_v0": False,
-    # Noise levels, and how many steps an init picture takes.
+    # Noise levels, and how many steps an init picture takes. The model is told the nearest of its trained levels, and
+    # a walk begins with the noise that these have: both as in ComfyUI, without which the last bits of colours differ.
+    "enable_quantization": True,
     "sigma_min": 0.0,
     "sigma_max": 0.0,
     "rho": 0.0,
