@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from remix.errors import PictureError
 from remix.job import Picture
 from remix.motion import load_picture
+from remix.motion.difference import Difference, difference
 from remix.motion.report import evenly
 
 CELL, GAP, CAPTION = 128, 4, 14
@@ -21,17 +21,6 @@ BACKGROUND, INK = (24, 24, 24), (200, 200, 200)
 MOST_COLUMNS = 8
 BRIGHTEST = 64
 """Differences are shown so many times as large at most: single bits of a colour are seen then, and seen to be small."""
-
-
-@dataclass(frozen=True)
-class Difference:
-    """How far two pictures are apart: PSNR in dB (infinite where they are equal), and the largest step of a colour."""
-
-    psnr: float
-    off: int
-
-    def __str__(self) -> str:
-        return "same" if self.off == 0 else f"{self.psnr:.1f} dB, {self.off}"
 
 
 @dataclass(frozen=True)
@@ -45,26 +34,6 @@ class Pair:
     def worst(self) -> Difference:
         """The least PSNR and the largest step of all frames, which need not be of one frame."""
         return Difference(min(one.psnr for one in self.frames), max(one.off for one in self.frames))
-
-    def agree(self, psnr: float, off: int) -> bool:
-        """Returns whether every frame has at least that PSNR and no colour that is off by more."""
-        return self.worst.psnr >= psnr and self.worst.off <= off
-
-
-def difference(one: Picture, other: Picture) -> Difference:
-    """Returns how far two pictures of one size, uint8 [height, width, 3], are apart.
-
-    PSNR = 10 log10(255^2 / mean squared difference). PictureError for unlike sizes.
-
-    >>> grey = np.full((8, 8, 3), 100, np.uint8)
-    >>> print(difference(grey, grey), "|", difference(grey, grey + 1))
-    same | 48.1 dB, 1
-    """
-    if one.shape != other.shape:
-        raise PictureError(f"pictures: one is {list(one.shape)}, the other {list(other.shape)}; render them alike")
-    apart = np.abs(one.astype(np.int16) - other.astype(np.int16)).astype(np.float64)
-    squares = float((apart**2).mean())
-    return Difference(math.inf if squares == 0 else 10 * math.log10(255**2 / squares), int(apart.max(initial=0)))
 
 
 def compare(frames: Mapping[str, Sequence[Path]]) -> list[Pair]:

@@ -123,9 +123,7 @@ class A1111:
         assert self._prepared is not None
         return self._prepared
 
-    def _requests(
-        self, prepared: Prepared, frames: Sequence[int], inputs: Mapping[str, Picture]
-    ) -> Iterator[Request]:
+    def _requests(self, prepared: Prepared, frames: Sequence[int], inputs: Mapping[str, Picture]) -> Iterator[Request]:
         schedule, stock, choice, settings = prepared.schedule, prepared.stock, prepared.choice, prepared.settings
         if prepared.scripted:
             yield from scripted.requests(schedule, frames, stock, choice, settings, inputs, self._batch)

@@ -15,9 +15,7 @@ from remix.motion.images import png_bytes
 from remix.plan import Frame, Mix, Schedule
 from remix.plan.labels import OWN_STEPS, WRITTEN_AS
 
-INSTALL = (
-    "install Remix Toolkit there (Extensions, Install from URL, then restart the server), and its script does it"
-)
+INSTALL = "install Remix Toolkit there (Extensions, Install from URL, then restart the server), and its script does it"
 
 OWN_NOISE = frozenset({"dpmpp_sde", "dpmpp_2m_sde", "dpmpp_2m_sde_heun", "dpmpp_3m_sde"})
 """Samplers whose steps draw from a Brownian tree in A1111, which is another noise than the shared rule's."""

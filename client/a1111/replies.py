@@ -92,9 +92,7 @@ def picture_in(image: str, index: int, schedule: Schedule) -> Picture:
         raise BadReply(f"frame {index}: {error}") from error
     height, width = picture.shape[:2]
     if (width, height) != (recipe.width, recipe.height):
-        raise BadReply(
-            f"frame {index}: the picture is {width}x{height}; {recipe.width}x{recipe.height} was asked for"
-        )
+        raise BadReply(f"frame {index}: the picture is {width}x{height}; {recipe.width}x{recipe.height} was asked for")
     # A frame that is only decoded may show a given picture of one colour.
     if picture.min() == picture.max() and not (frame.image is not None and frame.denoise == 0):
         raise BlankFrame(

@@ -143,7 +143,9 @@ class Server:
         if not self._knows_tasks:
             return None
         try:
-            answer = self._beside.post("/internal/progress", {"id_task": task, "live_preview": False}, within=self._within)
+            answer = self._beside.post(
+                "/internal/progress", {"id_task": task, "live_preview": False}, within=self._within
+            )
         except HostRefused as error:
             log.debug("tasks are not told apart here: %s", error)
             self._knows_tasks = False

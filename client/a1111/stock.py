@@ -132,9 +132,7 @@ def _file_of(field: str, wanted: str, known: Sequence[str], stock: Stock) -> str
 
 def _present(field: str, label: str, known: Mapping[str, str], stock: Stock) -> None:
     if label not in known:
-        raise Unsupported(
-            f"{field}: {stock.address} does not have {label!r}; {_nearest(label, set(known.values()))}"
-        )
+        raise Unsupported(f"{field}: {stock.address} does not have {label!r}; {_nearest(label, set(known.values()))}")
 
 
 def _nearest(name: str, known: Collection[str]) -> str:

@@ -15,8 +15,8 @@ from remix.client.cli.render import run
 from remix.client.cli.schedules import Reading, schedule_options
 from remix.errors import BadInput, Interrupted, RemixError
 from remix.job import FRAMES
+from remix.job.agreement import remarks
 from remix.plan import Recipe
-from remix.plan.agreement import remarks
 from remix.plan.names import nearest
 
 SHEET = "compare.png"
@@ -25,7 +25,9 @@ SHEET = "compare.png"
 @click.command("compare")
 @click.argument("recipe", type=click.Path(path_type=Path))
 @click.option("--engines", required=True, help=f"Two or more, with commas between: {','.join(ENGINES)}.")
-@click.option("-o", "--out", required=True, type=click.Path(path_type=Path), help="Folder; a job for each engine in it.")
+@click.option(
+    "-o", "--out", required=True, type=click.Path(path_type=Path), help="Folder; a job for each engine in it."
+)
 @servers_options
 @click.option(
     "--checkpoint", multiple=True, metavar="ENGINE=NAME", help="Checkpoint of an engine, in place of the recipe's."
@@ -105,7 +107,9 @@ def _report(frames: Mapping[str, Sequence[Path]], out: Path, psnr: float, off: i
     pairs = compare(frames)
     titles = [" - ".join(pair.engines) for pair in pairs]
     widths = [max(len(title), 14) for title in titles]
-    click.echo("  ".join(["frame", *(f"{title:{width}}" for title, width in zip(titles, widths, strict=True))]).rstrip())
+    click.echo(
+        "  ".join(["frame", *(f"{title:{width}}" for title, width in zip(titles, widths, strict=True))]).rstrip()
+    )
     for index in range(len(pairs[0].frames)):
         told = [f"{pair.frames[index]!s:{width}}" for pair, width in zip(pairs, widths, strict=True)]
         click.echo("  ".join([f"{index:5}", *told]).rstrip())
@@ -114,6 +118,6 @@ def _report(frames: Mapping[str, Sequence[Path]], out: Path, psnr: float, off: i
     save_picture(out / SHEET, sheet(frames, pairs))
     click.echo(f"sheet   {out / SHEET}")
     for pair, title in zip(pairs, titles, strict=True):
-        verdict = click.style("agree", fg="green") if pair.agree(psnr, off) else click.style("differ", fg="red")
+        verdict = click.style("agree", fg="green") if pair.worst.agrees(psnr, off) else click.style("differ", fg="red")
         click.echo(f"{title}: {verdict} (at least {psnr:g} dB and no colour off by more than {off})")
-    return all(pair.agree(psnr, off) for pair in pairs)
+    return all(pair.worst.agrees(psnr, off) for pair in pairs)

@@ -230,4 +230,3 @@ def _conditioning(
         # Without the travelling LoRAs: what pads a frame must not depend on the frames beside it.
         empty=encode("", ()),
     )
-

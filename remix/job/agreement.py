@@ -16,32 +16,14 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
-from remix.plan.recipe import Recipe
+from remix.motion.difference import Difference
+from remix.plan import Recipe
 from remix.plan.syntax.over_steps import over_steps
-
-LEAST_PSNR, MOST_OFF = 55.0, 2
-"""Pictures agree when every frame has that many dB at least, and no colour of a pixel is off by more."""
 
 ENGINES = ("comfyui", "a1111", "local")
 """The engines that were measured; what is said of others is not known here."""
 
 TABLE = Path(__file__).with_suffix(".json")
-
-
-@dataclass(frozen=True)
-class Apart:
-    """How far two engines are apart at worst: least PSNR in dB, infinite where all is equal, and most that is off."""
-
-    psnr: float
-    off: int
-
-    @property
-    def agree(self) -> bool:
-        """Whether such pictures count as the same."""
-        return self.psnr >= LEAST_PSNR and self.off <= MOST_OFF
-
-    def __str__(self) -> str:
-        return "same" if self.off == 0 else f"{self.psnr:.1f} dB, {self.off}"
 
 
 @dataclass(frozen=True)
@@ -51,12 +33,13 @@ class Row:
     sampler: str
     scheduler: str
     frames: int
-    apart: Mapping[frozenset[str], Apart]
+    apart: Mapping[frozenset[str], Difference]
 
     def portable(self) -> bool:
         """Returns whether all engines agree."""
         return all(
-            (found := self.apart.get(frozenset(pair))) is not None and found.agree for pair in combinations(ENGINES, 2)
+            (found := self.apart.get(frozenset(pair))) is not None and found.agrees()
+            for pair in combinations(ENGINES, 2)
         )
 
 
@@ -76,7 +59,7 @@ def measured() -> dict[str, Any]:
 
 def _row(plain: Mapping[str, Any]) -> Row:
     apart = {
-        frozenset(pair.split("-")): Apart(math.inf if psnr is None else psnr, off)
+        frozenset(pair.split("-")): Difference(math.inf if psnr is None else psnr, off)
         for pair, (psnr, off) in plain["apart"].items()
     }
     return Row(plain["sampler"], plain["scheduler"], plain["frames"], apart)
@@ -103,7 +86,7 @@ def disagreement(one: str, other: str, recipe: Recipe) -> str | None:
     apart = row.apart.get(frozenset((one, other))) if row else None
     if apart is None:
         return f"sampler {recipe.sampler!r} with scheduler {recipe.scheduler!r} was not measured on both"
-    return None if apart.agree else f"sampler {recipe.sampler!r} with {recipe.scheduler!r} differs there ({apart})"
+    return None if apart.agrees() else f"sampler {recipe.sampler!r} with {recipe.scheduler!r} differs there ({apart})"
 
 
 def remarks(recipe: Recipe, engines: Collection[str] = ENGINES) -> list[str]:
@@ -112,7 +95,7 @@ def remarks(recipe: Recipe, engines: Collection[str] = ENGINES) -> list[str]:
     row = table().get((recipe.sampler, recipe.scheduler))
     for pair in combinations(engines, 2):
         apart = row.apart.get(frozenset(pair)) if row else None
-        if apart is not None and not apart.agree:
+        if apart is not None and not apart.agrees():
             found.append(
                 f"sampler: {recipe.sampler!r} with {recipe.scheduler!r} is not the same in {pair[0]} and {pair[1]} "
                 f"({apart}); docs/agreement.md lists those that are"
