@@ -189,7 +189,7 @@ class HostEngine:
         """Puts what the recipe says for all frames into the host's own fields."""
         told.steps = recipe.steps
         told.sampler_name, told.scheduler = a1111_labels(recipe.sampler, recipe.scheduler)
-        told.width, told.height = recipe.width, recipe.height
+        _size(told, recipe.width, recipe.height)
         told.override_settings["sd_model_checkpoint"] = self._checkpoint.title
         told.override_settings["CLIP_stop_at_last_layers"] = max(
             recipe.model.clip_skip, 1 if recipe.model.clip_skip > 1 else host.option("CLIP_stop_at_last_layers", 1)
@@ -199,6 +199,22 @@ class HostEngine:
 
     def _infotext(self, frame: Frame) -> dict[str, str]:
         return {"Remix frame": str(frame.index), "Remix recipe": self._recipe_text}
+
+
+def _size(told: Any, width: int, height: int) -> None:
+    """Puts the size of the frames into the host's fields; hires fix begins smaller, and ends with it."""
+    if getattr(told, "enable_hr", False) and (width, height) == host.finished_size(told):
+        return
+    if not getattr(told, "enable_hr", False):
+        told.width, told.height = width, height
+        return
+    smaller = (
+        min(told.width / width, told.height / height, 1.0)
+        if told.hr_resize_x or told.hr_resize_y
+        else 1 / told.hr_scale
+    )
+    told.width, told.height = (max(int(side * smaller) // 8 * 8, 8) for side in (width, height))
+    told.hr_resize_x, told.hr_resize_y = width, height
 
 
 def _distinct(frames: Sequence[Frame], field: str) -> tuple[str, ...]:

@@ -106,7 +106,7 @@ class Settings:
 
     def recipe(self, host: Fields) -> Recipe:
         """Returns the recipe; RecipeError, with line and column where there is one, for what cannot be."""
-        recipe = _with_image(self._read(host), host)
+        recipe = self._read(host)
         for name, text in (("seed", self.seeds), ("cfg", self.cfg), ("denoise", self.denoise)):
             if text.strip():
                 recipe = lay_over(recipe, name, travel_of(text, name, recipe, host.seed))
@@ -129,6 +129,7 @@ class Settings:
             data = (read_json if name == "json" else read_toml)(self.text)
             if isinstance(data, dict):
                 data = {**_defaults(data, host), **data, **self._given({})}
+                data |= {"keyframes": _with_image(data["keyframes"], host)} if "keyframes" in data else {}
             return located(data, self.text, None, host.folder)
         given = self._given({})
         parts = read(
@@ -145,6 +146,7 @@ class Settings:
             raise RecipeError(
                 f"the text does not say how many there are; {last + 1} end on its last key", path="frames"
             )
+        parts = replace(parts, keyframes=_with_image(parts.keyframes, host))
         return parts.recipe(folder=host.folder, **_defaults(dict.fromkeys(said), host)).replace(**given)
 
     def _given(self, otherwise: dict[str, Any]) -> dict[str, Any]:
@@ -197,9 +199,19 @@ def _completed(recipe: Recipe, host: Fields) -> Recipe:
     return recipe.replace(keyframes=(replace(start, **first), *rest))
 
 
-def _with_image(recipe: Recipe, host: Fields) -> Recipe:
-    """The recipe with the host's init picture where no keyframe sets one."""
-    if not host.images or any(keyframe.image is not None for keyframe in recipe.keyframes):
-        return recipe
-    start, *rest = recipe.keyframes
-    return recipe.replace(keyframes=(replace(start, image=Mix.one(host.images[0])), *rest))
+def _with_image(keyframes: Any, host: Fields) -> Any:
+    """Keyframes, also as plain tables, with the host's init picture in the first where none sets a picture.
+
+    What is no list of keyframes comes back as it is: it is refused, with its place, when the recipe is made.
+    """
+    if not host.images or not keyframes or not isinstance(keyframes, list | tuple):
+        return keyframes
+    start, *rest = keyframes
+    if isinstance(start, Keyframe):
+        set_already = any(keyframe.image is not None for keyframe in keyframes)
+        return keyframes if set_already else (replace(start, image=host.images[0]), *rest)
+    if not all(isinstance(keyframe, dict) for keyframe in keyframes) or any(
+        "image" in keyframe for keyframe in keyframes
+    ):
+        return keyframes
+    return [{**start, "image": host.images[0]}, *rest]

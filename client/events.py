@@ -86,10 +86,10 @@ class Events:
 
     def reopen(self) -> None:
         """Closes the socket at hand, so that another one is opened."""
-        socket = self._socket
-        if socket is not None:
-            with contextlib.suppress(OSError, websocket.WebSocketException):
-                socket.abort()
+        plain = self._socket.sock if self._socket is not None else None
+        if plain is not None:
+            with contextlib.suppress(OSError):
+                plain.shutdown(2)  # both ways; that wakes who waits on it, also while it is being opened
 
     def wake(self) -> None:
         """Ends a `wait` at once; may be called from a signal handler."""
@@ -107,21 +107,21 @@ class Events:
     def _listen(self) -> None:
         pause = self._first_pause
         while not self._closing.is_set():
+            socket = self._socket = _Bounded()
             try:
-                with contextlib.closing(self._opened()) as socket:
-                    self._socket = socket
-                    while True:
-                        self._take(*_received(socket))
-                        pause = self._first_pause
+                self._open(socket)
+                while not self._closing.is_set():
+                    self._take(*_received(socket))
+                    pause = self._first_pause
             except (OSError, websocket.WebSocketException, ValueError) as error:
                 log.debug("the socket to the server ended: %s", type(error).__name__)
-            self._socket = None
+            finally:
+                socket.shutdown()  # without the farewell that `close` waits for
             self._tell(Message("lost"))
             self._closing.wait(pause)
             pause = min(2 * pause, LONGEST_PAUSE)
 
-    def _opened(self) -> websocket.WebSocket:
-        socket = _Bounded()
+    def _open(self, socket: websocket.WebSocket) -> None:
         # No Origin: servers compare it with their own name, and a proxy may have changed that. No proxies either.
         socket.connect(
             self._address,
@@ -132,9 +132,6 @@ class Events:
             http_no_proxy=["*"],
         )
         socket.settimeout(None)
-        if self._closing.is_set():
-            socket.abort()
-        return socket
 
     def _take(self, binary: bool, data: bytes) -> None:
         message = _preview(data) if binary else _told(data)

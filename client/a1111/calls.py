@@ -45,8 +45,8 @@ BLANK = ("NansException", "BlankFrame")
 class Pace:
     """How long what takes, in seconds, and how often a request is sent at most.
 
-    poll: between two questions how things stand; beside: for the answer to one; lost: idle for so long, the server will not answer any more; back:
-    how long a server that does not answer at all is waited for.
+    poll: between two questions how things stand; beside: for the answer to one; lost: idle for so long, the server
+    will not answer any more; back: how long a server that does not answer at all is waited for.
     """
 
     poll: float = 1.0
@@ -103,11 +103,12 @@ class Call:
 
 
 class Calls:
-    """Requests to one server, one after another."""
+    """Requests to one server, one after another; `anew` comes before one that is sent again."""
 
-    def __init__(self, server: Server, pace: Pace) -> None:
+    def __init__(self, server: Server, pace: Pace, anew: Callable[[Calls], None]) -> None:
         self._server = server
         self._pace = pace
+        self._anew = anew
         self._under_way: Call | None = None
 
     def start(self, request: Request) -> Call:
@@ -139,6 +140,8 @@ class Calls:
                 log.warning("%s; it is sent again when the server is idle", lost)
                 self._server.renew()
                 self._until_idle(call)
+                if call.request.frames:
+                    self._anew(self)
                 call = self.start(call.request) if sent < self._pace.sends else call
         raise lost
 

@@ -71,6 +71,9 @@ class A1111:
         self._cancelled = False
         self._prepared: Prepared | None = None
 
+    def __repr__(self) -> str:
+        return f"A1111({self._server.address!r})"
+
     def check(self, schedule: Schedule) -> list[str]:
         """Returns remarks; raises `Unsupported`, naming the field, for what this server does not have or cannot do.
 
@@ -103,7 +106,8 @@ class A1111:
         not help. `WrongModel` when another model rendered, `BlankFrame` for a frame of one colour, twice.
         """
         self._cancelled = False
-        prepared, calls = self._prepare(schedule), Calls(self._server, self._pace)
+        prepared = self._prepare(schedule)
+        calls = Calls(self._server, self._pace, partial(self._try, prepared))
         requests = iter(self._requests(prepared, frames, inputs))
         try:
             self._try(prepared, calls)
@@ -132,7 +136,10 @@ class A1111:
             yield plain.request(schedule, index, choice, settings, inputs)
 
     def _try(self, prepared: Prepared, calls: Calls) -> None:
-        """Loads the model before the first frame, and makes sure that settings will be put back."""
+        """Loads the model before the first frame, and makes sure that settings will be put back.
+
+        Done again where an answer was lost: it may be that the server was started anew.
+        """
         settings = as_they_are(prepared.stock, prepared.settings)
         request = plain.trial(prepared.choice, settings, plain.seconds(prepared.schedule, 1))
 

@@ -84,7 +84,7 @@ def _compare(where: str, what: str, found: str, wanted: str) -> None:
 
 
 def picture_in(image: str, index: int, schedule: Schedule) -> Picture:
-    """Returns the picture of frame `index`; BadReply where it is none or of another size, `BlankFrame` for one colour."""
+    """Returns the picture of a frame; BadReply where it is none or of another size, `BlankFrame` where it is blank."""
     recipe, frame = schedule.recipe, schedule[index]
     try:
         picture = picture_of(image)

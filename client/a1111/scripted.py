@@ -83,7 +83,7 @@ def _told(recipe: Recipe, choice: Choice) -> dict[str, Any]:
     keyframes = [
         keyframe
         if keyframe.loras is None
-        else replace(keyframe, loras={choice.loras[lora.name]: lora.strength for lora in keyframe.loras})
+        else replace(keyframe, loras=tuple(replace(lora, name=choice.loras[lora.name]) for lora in keyframe.loras))
         for keyframe in recipe.keyframes
     ]
     named = recipe.replace(model=model, keyframes=tuple(keyframes))

@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 API = "/sdapi/v1"
 LISTS = ("sd-models", "sd-vae", "loras", "samplers", "schedulers", "options", "script-info")
-OPTIONAL = {"loras": [], "sd-vae": []}
+OPTIONAL: Mapping[str, list[Any]] = {"loras": [], "sd-vae": []}
 """What is answered with 404 where the part of the server that has them is turned off, or Forge keeps them elsewhere."""
 
 

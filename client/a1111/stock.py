@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
+from remix.client.prompts import prompts_of
 from remix.errors import BadReply, Unsupported
 from remix.plan import Recipe, Schedule
 from remix.plan.labels import AUTOMATIC, a1111_labels
 from remix.plan.names import nearest
 
+_TAG = re.compile(r"<(?:lora|lyco):([^:<>]+)")
 _HASH = re.compile(r" \[[0-9a-fA-F]{6,64}\]$")
 
 
@@ -90,6 +92,8 @@ def choose(stock: Stock, schedule: Schedule) -> Choice:
     _present("sampler", sampler, stock.samplers, stock)
     if scheduler != AUTOMATIC:
         _present("scheduler", scheduler, stock.schedulers, stock)
+    for name in _tagged(schedule):
+        _file_of("prompt", name, stock.loras, stock)
     return Choice(
         checkpoint=_checkpoint_of(recipe, stock),
         vae=None if recipe.model.vae is None else _file_of("model.vae", recipe.model.vae, stock.vaes, stock),
@@ -107,14 +111,19 @@ def _checkpoint_of(recipe: Recipe, stock: Stock) -> Checkpoint:
         titles = ", ".join(each.title for each in found)
         raise Unsupported(f"model.checkpoint: {wanted!r} may be any of {titles}; write one of these whole")
     if not found:
-        titles = [each.bare for each in stock.checkpoints]
-        raise Unsupported(f"model.checkpoint: {stock.address} does not have {wanted!r}; {_nearest(wanted, titles)}")
+        known = [each.bare for each in stock.checkpoints]
+        raise Unsupported(f"model.checkpoint: {stock.address} does not have {wanted!r}; {_nearest(wanted, known)}")
     return found[0]
 
 
 def _lora_names(schedule: Schedule) -> list[str]:
     """The LoRAs that the model lists, and then those that only keyframes name."""
     return list(dict.fromkeys(lora.name for lora in (*schedule.recipe.model.loras, *schedule[0].loras)))
+
+
+def _tagged(schedule: Schedule) -> list[str]:
+    """The LoRAs that tags in prompts name; the server passes over those that it does not have."""
+    return [name for prompt in prompts_of(schedule.recipe) for name in _TAG.findall(prompt)]
 
 
 def _file_of(field: str, wanted: str, known: Sequence[str], stock: Stock) -> str:

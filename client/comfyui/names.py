@@ -84,7 +84,8 @@ def _found(server: Server, kind: str, name: str, path: str) -> str:
         return alike[0]
     if alike:
         raise Unsupported(f"{path}: {name!r} may be any of {_shown(alike)}; write which")
-    near = close(name, known)
+    plain = {_stem(_last(have)): have for have in known}
+    near = close(name, known) or plain.get(close(_stem(name), plain) or "")
     hint = f"did you mean {near!r}?" if near else f"it has {_shown(known)}"
     raise Unsupported(f"{path}: the server has no {name!r}; {hint}")
 

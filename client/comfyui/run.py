@@ -277,7 +277,7 @@ class Run:
         self._launched(flight)
 
     def _failed(self, flight: Flight, trouble: Mapping[str, Any]) -> None:
-        """What a failed prompt means: one more try where that may help, else an error with the node's own words."""
+        """What a failed prompt means: an error with the node's own words, or one more try with less at once."""
         message = str(trouble.get("exception_message") or "it does not say why").strip()
         kind = str(trouble.get("exception_type") or "").rpartition(".")[2]
         if trouble.get("kind") == "execution_interrupted":
@@ -287,8 +287,6 @@ class Run:
                 raise OutOfMemory(f"{flight}: not even one frame fits into the server's memory; use a smaller size")
             log.warning("%s: the server's memory is full; going on with one frame at a time", flight)
             self.batch = 1
-        elif kind == "BlankFrame" and not flight.failed:
-            log.warning("%s: %s; once more", flight, message)
         elif kind == "BlankFrame":
             raise BlankFrame(f"{message}; start the server with --fp32-vae, lower cfg, or use another model.vae")
         else:

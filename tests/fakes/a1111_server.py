@@ -101,7 +101,7 @@ class A1111Server(FaultyServer):
         return Answer({"detail": "Not Found"}, 404)
 
     def forget(self) -> None:
-        self.state, self.task = dict(IDLE), ""
+        self.state, self.task, self.saved = dict(IDLE), "", {"sd_model_checkpoint"}
 
     def _task(self, task: str) -> dict[str, Any]:
         return {"active": task == self.task, "queued": task in self.waiting, "completed": False}
@@ -159,42 +159,40 @@ class A1111Server(FaultyServer):
                 self.options[key] = value
 
     def _pictures(self, name: str, body: Mapping[str, Any]) -> Answer:
-        sampler = next(
-            (each["name"] for each in self.lists["samplers"] if body.get("sampler_name") in (each["name"], *each["aliases"])),
-            "DPM++ 2M",
-        )
-        scheduler = next(
-            (each["label"] for each in self.lists["schedulers"] if body.get("scheduler") in (each["name"], each["label"])),
-            "Automatic",
-        )
-        model = next(
-            each["model_name"]
-            for each in self.lists["sd-models"]
-            if each["title"] == self.options["sd_model_checkpoint"]
-        )
-        model = self.other or model
-        made_by = [sampler, scheduler, model]
-        if body.get("script_name"):
-            if SCRIPT not in self.script_info:
-                return Answer(refusal("Script 'remix' not found"), 422)
-            try:
-                images = self.scripted(body["script_args"][0], made_by)
-            except RecipeError as error:
-                return Answer(refusal(str(error)), 422)
-        else:
+        sampler = self._known("samplers", "name", body.get("sampler_name")) or "DPM++ 2M"
+        scheduler = self._known("schedulers", "label", body.get("scheduler")) or "Automatic"
+        loaded = [each for each in self.lists["sd-models"] if each["title"] == self.options["sd_model_checkpoint"]]
+        made_by = [sampler, scheduler, self.other or loaded[0]["model_name"]]
+        if not body.get("script_name"):
             images = self.pictures(body, made_by) if body.get("send_images", True) else []
-        reply = recorded(name)
-        info = json.loads(reply["info"])
-        settings = f"Steps: {body['steps']}, Sampler: {sampler}, Schedule type: {scheduler}, CFG scale: 7, Seed: 5"
-        noise = self.options["randn_source"]
-        text = f"x\n{settings}, Size: 64x64, Model: {model}" + (f", RNG: {noise}" if noise != "GPU" else "")
+            return Answer(self._told(name, body, made_by, images))
+        if SCRIPT not in self.script_info:
+            return Answer(refusal("Script 'remix' not found"), 422)
+        try:
+            images = self.scripted(body["script_args"][0], made_by)
+        except RecipeError as error:
+            return Answer(refusal(str(error)), 422)
+        # What the script gives back was rendered by others, which it only tells in the texts of pictures.
+        return Answer(self._told(name, body, made_by, images, sd_model_name=None, sd_model_hash=None))
+
+    def _told(self, name: str, body: Mapping[str, Any], made_by: Sequence[str], images: list[str], **other: Any) -> Any:
+        """The body of an answer with pictures, as the real one writes it."""
+        sampler, scheduler, model = made_by
+        text = f"x\nSteps: {body['steps']}, Sampler: {sampler}, Schedule type: {scheduler}, Seed: 5, Model: {model}"
+        if (noise := self.options["randn_source"]) != "GPU":
+            text += f", RNG: {noise}"
         if (clip_skip := self.options["CLIP_stop_at_last_layers"]) > 1:
             text += f", Clip skip: {clip_skip}"
-        info |= {"sampler_name": sampler, "sd_model_name": model}
+        info = {**json.loads(recorded(name)["info"]), "sampler_name": sampler, "sd_model_name": model, **other}
         info["infotexts"] = [text] * max(1, len(images))
-        if body.get("script_name"):  # what the script gives back was rendered by others, which it only tells in texts
-            info |= {"sd_model_name": None, "sd_model_hash": None}
-        return Answer({"images": images, "parameters": {}, "info": json.dumps(info)})
+        return {"images": images, "parameters": {}, "info": json.dumps(info)}
+
+    def _known(self, name: str, label: str, asked: Any) -> str | None:
+        """The label of what is asked for by one of its names; None, without a word, where there is none."""
+        for each in self.lists[name]:
+            if asked in (each["name"], each[label], *(each["aliases"] or ())):
+                return str(each[label])
+        return None
 
     def scripted(self, said: Mapping[str, Any], made_by: Sequence[str]) -> list[str]:
         """Returns the pictures that the Remix script gives; those that it made before it only reads."""

@@ -19,7 +19,7 @@ from remix.job import Event, render
 from tests.client.a1111.conftest import Serve, engine, recipe
 from tests.core.job.test_render import contents
 from tests.fakes.a1111_server import A1111Server
-from tests.fakes.faults import Fault
+from tests.fakes.faults import Answer, Fault
 
 FRAMES = "/sdapi/v1/txt2img"
 KINDS = ("cut", "stall", "drip", "reset", "refuse", "status", "garbage", "lie_length", "forget")
@@ -93,7 +93,7 @@ def test_nothing_is_sent_while_a_lost_request_still_renders(
 
 
 def test_a_gateway_that_gives_up_every_time_is_named(serve: Serve, tmp_path: Path) -> None:
-    server = serve([Fault(FRAMES, nth, "status", 504) for nth in (3, 4, 5)])
+    server = serve([Fault(FRAMES, nth, "status", 504) for nth in (3, 5, 7)])
     with pytest.raises(HostRefused, match=r"frame 1, sent 3 times: .*504: something in front of the server"):
         render(recipe(), engine(server), tmp_path / "job", film=None)
     assert len(list((tmp_path / "job" / "frames").iterdir())) == 1
@@ -122,7 +122,7 @@ def test_a_server_that_is_gone_is_named_and_the_same_line_goes_on_later(
 @pytest.mark.parametrize("script", [False, True], ids=["alone", "script"])
 def test_a_server_that_is_started_again_is_waited_for(serve: Serve, tmp_path: Path, script: bool) -> None:
     server = serve(script=script)
-    made = server._made
+    made, before = server._made, dict(server.options)
     again = threading.Event()
 
     def restart() -> None:
@@ -135,12 +135,14 @@ def test_a_server_that_is_started_again_is_waited_for(serve: Serve, tmp_path: Pa
             again.set()
             threading.Thread(target=restart).start()
             assert server.ending.wait(5)
+            return Answer(b"", 500)
         return made(name, body)
 
     server._made = dying  # type: ignore[method-assign]
     outcome = render(recipe(), engine(server, batch=2 if script else None), tmp_path / "job", film=None)
     assert (outcome.rendered, len(set(server.rendered))) == (5, 5)
     assert again.is_set()
+    assert server.options == before
 
 
 @pytest.mark.parametrize(("tasks", "interrupts"), [(True, 1), (False, 0)])
@@ -216,5 +218,3 @@ def test_a_client_that_is_stopped_goes_on_with_the_same_line(
     assert command(server, folder, source).wait(60) == 0
     assert len(server.rendered) - before == 5 - finished
     assert contents(folder) == undisturbed
-
-

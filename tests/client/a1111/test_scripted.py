@@ -62,7 +62,11 @@ def test_without_a_batch_it_is_chosen_by_size(serve: Serve, tmp_path: Path) -> N
         server = serve(script=True)
         server.scripted = lambda said, made_by: []  # type: ignore[method-assign]
         with pytest.raises(BadReply, match=f"0 pictures came where {count} are due"):
-            next(engine(server).render(plan(recipe(**{**TRAVEL, "frames": 16}, size=[width, height])), range(16), {}, print))
+            next(
+                engine(server).render(
+                    plan(recipe(**{**TRAVEL, "frames": 16}, size=[width, height])), range(16), {}, print
+                )
+            )
 
 
 def test_names_are_the_servers(serve: Serve, tmp_path: Path) -> None:

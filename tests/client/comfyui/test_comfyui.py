@@ -1,0 +1,229 @@
+"""The ComfyUI engine on a server that stands in for one: what it asks for, and what becomes of it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from remix.client import ComfyUI
+from remix.client.graph import Graph
+from remix.errors import HostRefused, OtherRecipe, Unsupported, WorkflowRejected
+from remix.job import Event, Picture
+from remix.motion import save_picture
+from remix.plan import Keyframe, Lora, Model, Recipe, plan
+from tests.client.comfyui.runs import FRAMES, QUICK, frames, plain, recipe, right, run
+from tests.fakes.comfyui_server import ComfyServer, Script
+
+
+def graphs(server: ComfyServer) -> list[dict[str, Any]]:
+    """The graphs that were done, as inputs by kind of node."""
+    return [
+        {node["class_type"]: node["inputs"] for node in entry["prompt"][2].values()}
+        for entry in server.history.values()
+    ]
+
+
+def test_frames_come_through_the_remix_nodes_in_chunks(tmp_path: Path) -> None:
+    with ComfyServer().started() as server:
+        outcome = run(server.url, tmp_path, recipe(frames=20))
+        assert outcome.rendered == 20
+        assert np.array_equal(frames(tmp_path), right(recipe(frames=20)))
+        assert set(server.rendered.values()) == {1}
+        parts = [(graph["RemixRender"]["first"], graph["RemixRender"]["count"]) for graph in graphs(server)]
+        assert parts == [(0, 16), (16, 4)]
+        (text,) = {graph["RemixRecipe"]["recipe"] for graph in graphs(server)}
+        assert "sd15" not in text
+
+
+def test_the_next_chunk_is_queued_before_the_last_one_is_fetched(tmp_path: Path) -> None:
+    with ComfyServer().started() as server:
+        run(server.url, tmp_path, recipe(frames=60))
+    told = [line for line in server.asked if line in ("POST /prompt", "GET /view")]
+    assert told[:3] == ["POST /prompt", "POST /prompt", "GET /view"]
+    assert told.index("POST /prompt", 3) == 2 + 16
+
+
+def test_without_the_remix_nodes_it_goes_frame_by_frame(tmp_path: Path) -> None:
+    with ComfyServer(pack=False).started() as server:
+        run(server.url, tmp_path, plain())
+        found = graphs(server)
+        assert len(found) == FRAMES
+        assert [graph["SaveImage"]["filename_prefix"][-7:] for graph in found[:2]] == ["/000000", "/000001"]
+        shares = [graph.get("ConditioningAverage", {}).get("conditioning_to_strength") for graph in found]
+        assert shares[0] is shares[-1] is None
+        assert shares[1] == pytest.approx(8 / 9)
+        assert found[3]["KSampler"]["seed"] == 1
+        assert set(server.rendered.values()) == {1}
+
+
+@pytest.mark.parametrize(
+    ("asked", "pack", "sentence"),
+    [
+        (recipe(model=Model()), True, "'playground' is the local engine's own; name one of the server's: sd15.safe"),
+        (recipe(model=Model("sd16")), True, "the server has no 'sd16'; did you mean 'sd15.safetensors'"),
+        (recipe(model=Model("sd15.safetensors", vae="x")), True, "model.vae: the server has no 'x'"),
+        (recipe(model=Model("sd15.safetensors", loras=(Lora("x"),))), True, "model.loras: the server has no 'x'"),
+        (recipe(), False, "seed: frame 1 mixes 2, which the server's own nodes cannot; install the Remix nodes"),
+        (plain(sampler="euler_ancestral"), False, "sampler: 'euler_ancestral' draws noise at its steps"),
+        (plain(mix="slerp"), False, "mix: 'slerp' is nothing that the server's own nodes do"),
+        (
+            plain(keyframes=(Keyframe(at=0, prompt="a" * 76), Keyframe(at="100%", prompt="b"))),
+            False,
+            "fill the shorter",
+        ),
+        (plain(keyframes=(Keyframe(prompt="a <lora:x:1>"),)), True, "'<lora:x:1>' is read by A1111 alone"),
+        (plain(keyframes=(Keyframe(prompt="[a:b:0.5]"),)), True, "changes over the steps of one picture"),
+        (plain(keyframes=(Keyframe(image="a.png", mask="b.png"),)), True, "mask: it is not read by the comfyui"),
+    ],
+)
+def test_what_a_server_cannot_do_is_refused_before_the_first_frame(asked: Recipe, pack: bool, sentence: str) -> None:
+    with ComfyServer(pack=pack).started() as server:
+        with pytest.raises(Unsupported) as refused:
+            ComfyUI(server.url, timing=QUICK).check(plan(asked))
+        assert sentence in str(refused.value)
+        assert "POST /prompt" not in server.asked
+
+
+@pytest.mark.parametrize("name", ["sd15.safetensors", "sd15", "other", "other.ckpt", "folder/other"])
+def test_a_name_is_found_without_its_folder_or_suffix(name: str) -> None:
+    with ComfyServer().started() as server:
+        found = ComfyUI(server.url, timing=QUICK).identity(plan(recipe(model=Model(name))))
+    assert found["checkpoint"].partition(" ")[0] in ("sd15.safetensors", "folder/other.ckpt")
+    assert " bytes of 20" in found["checkpoint"]
+
+
+def test_another_checkpoint_is_another_job(tmp_path: Path) -> None:
+    with ComfyServer().started() as server:
+        run(server.url, tmp_path)
+        with pytest.raises(OtherRecipe):
+            run(server.url, tmp_path, recipe(model=Model("folder/other.ckpt")))
+
+
+def test_emphasis_is_told_and_let_through() -> None:
+    asked = recipe(keyframes=(Keyframe(prompt="a (cat:1.2)"),))
+    with ComfyServer().started() as server:
+        (remark,) = ComfyUI(server.url, timing=QUICK).check(plan(asked))
+    assert "emphasis '(cat:1.2)' is read in ComfyUI's way" in remark
+
+
+@pytest.mark.parametrize("pack", [True, False])
+def test_init_pictures_are_put_on_the_server_under_names_of_their_own(tmp_path: Path, pack: bool) -> None:
+    pictures = {name: np.full((16, 32, 3), level, np.uint8) for name, level in (("a b.png", 40), ("c.png", 80))}
+    for name, picture in pictures.items():
+        save_picture(tmp_path / name, picture)
+    keyframes = [Keyframe(at=0, image="a b.png", denoise=0.5), Keyframe(at=1, image="c.png", denoise=0.5)]
+    asked = plain(frames=2, keyframes=tuple(keyframes), folder=str(tmp_path))
+    with ComfyServer(pack=pack).started() as server:
+        run(server.url, tmp_path / "job", asked)
+        there = sorted(name for kind, folder, name in server.files if (kind, folder) == ("input", "remix"))
+        assert len(there) == 2
+        assert all(name.endswith("_32x16.png") for name in there)
+        if pack:
+            told = json.loads(graphs(server)[0]["RemixRecipe"]["recipe"])
+            named = [keyframe["image"] for keyframe in told["keyframes"]]
+        else:
+            named = [graph["LoadImage"]["image"] for graph in graphs(server)]
+        assert sorted(named) == [f"remix/{name}" for name in there]
+
+
+def test_loras_vae_and_clip_skip_are_loaded_in_front() -> None:
+    from remix.client.comfyui.names import Names
+
+    graph = Graph()
+    model = Model("a", vae="v", loras=(Lora("x", 0.5), Lora("y")), clip_skip=2)
+    asked = plan(recipe(model=model, keyframes=(Keyframe(prompt="a", loras={"y": 0.25}),)))
+    Names("a.ckpt", "v.pt", {"x": "x.st", "y": "y.st"}).loaded(graph, model, asked[0])
+
+    def lora(before: str, name: str, strength: float) -> dict[str, Any]:
+        wires = {"model": [before, 0], "clip": [before, 1], "lora_name": name}
+        return {**wires, "strength_model": strength, "strength_clip": strength}
+
+    assert [(node["class_type"], node["inputs"]) for node in graph.nodes.values()] == [
+        ("CheckpointLoaderSimple", {"ckpt_name": "a.ckpt"}),
+        ("LoraLoader", lora("1", "x.st", 0.5)),
+        ("LoraLoader", lora("2", "y.st", 0.25)),
+        ("CLIPSetLastLayer", {"clip": ["3", 1], "stop_at_clip_layer": -2}),
+        ("VAELoader", {"vae_name": "v.pt"}),
+    ]
+
+
+def test_progress_comes_with_frame_and_step(tmp_path: Path) -> None:
+    events: list[Event] = []
+    with ComfyServer(seconds=0.02).started() as server:
+        run(server.url, tmp_path, listen=events.append)
+    steps = [event for event in events if event.stage == "steps"]
+    assert steps
+    assert [event.frame for event in steps] == sorted(event.frame or 0 for event in steps)
+    assert all(0 < event.done <= event.total == FRAMES for event in steps)
+
+
+def test_a_preview_comes_as_a_picture(tmp_path: Path) -> None:
+    from remix.motion.images import png_bytes
+
+    shown = np.arange(4 * 6 * 3, dtype=np.uint8).reshape(4, 6, 3)
+    previews: list[Picture] = []
+
+    def listen(event: Event) -> None:
+        if event.preview is None:
+            server.say_bytes((1).to_bytes(4, "big") + (2).to_bytes(4, "big") + png_bytes(shown))
+        else:
+            previews.append(event.preview)
+
+    with ComfyServer(seconds=0.03).started() as server:
+        run(server.url, tmp_path, listen=listen, previews=True)
+        assert next(iter(server.history.values()))["prompt"][3]["preview_method"] == "latent2rgb"
+    assert previews
+    assert np.array_equal(previews[0], shown)
+
+
+@pytest.mark.parametrize(
+    ("name", "lines"),
+    [
+        (
+            "rejected_inputs",
+            [
+                "EmptyLatentImage (1), height is 65536: height",
+                "VAEDecode (3), vae: vae",
+                "SaveImage (5), images: images, received_type(VAE) mismatch input_type(IMAGE)",
+            ],
+        ),
+        ("rejected_part", ['CheckpointLoaderSimple (1), ckpt_name is "none.safetensors": ckpt_name: \'none.saf']),
+        ("rejected_kind", ["Node 'CheckpointLoaderSimple' not found. The custom node may not be installed."]),
+    ],
+)
+def test_a_rejected_workflow_is_told_line_by_line_and_not_sent_again(
+    tmp_path: Path, name: str, lines: list[str]
+) -> None:
+    """As the real server words it; also where it takes one part of a workflow and refuses another."""
+    with ComfyServer(script=Script(rejections=[name])).started() as server:
+        with pytest.raises(WorkflowRejected) as refused:
+            run(server.url, tmp_path)
+        assert server.asked.count("POST /prompt") == 1
+    told = str(refused.value).splitlines()
+    assert all(any(line in said for said in told) for line in lines)
+
+
+def test_a_server_behind_a_path_that_minds_origins_is_asked_without_one(tmp_path: Path) -> None:
+    events: list[Event] = []
+    with ComfyServer(prefix="/some/prefix", seconds=0.02).started() as server:
+        run(server.url, tmp_path, listen=events.append)
+    assert "GET /ws" in server.asked
+    assert not any("Origin" in headers for headers in server.headers)
+    assert any(event.stage == "steps" for event in events)
+
+
+def test_what_is_no_comfyui_is_told(tmp_path: Path) -> None:
+    with ComfyServer().started() as server, pytest.raises(HostRefused, match="404"):
+        run(server.url + "/elsewhere", tmp_path)
+
+
+def test_equal_nodes_are_one() -> None:
+    graph = Graph()
+    first, second = (graph.one("CLIPTextEncode", text="a", clip=graph.one("Load", name="x")) for _ in range(2))
+    assert first == second
+    assert len(graph.nodes) == 2
+    assert graph.nodes["2"]["inputs"] == {"text": "a", "clip": ["1", 0]}

@@ -1,0 +1,142 @@
+"""The client's engine against a real A1111: the same pictures as the host's own, and nothing lost on the way."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from remix.client.a1111 import A1111, scripted
+from remix.client.a1111.calls import Pace
+from remix.client.a1111.settings import PORTABLE
+from remix.errors import HostSilent, Interrupted
+from remix.job import Event, render
+from remix.motion import load_picture
+from remix.plan import Recipe
+from tests.fakes.proxy import Proxy, Toxic
+from tests.real.a1111.host import Host
+from tests.real.a1111.record import kept, replies
+
+PACE = Pace(poll=0.2, lost=5, back=3)
+PLAIN = {
+    "frames": 3,
+    "size": [64, 64],
+    "steps": 3,
+    "model": "both-sd15",
+    "keyframes": [{"prompt": "a red apple", "negative": "blue", "seed": 5, "cfg": 4}, {"cfg": 8}],
+}
+TRAVEL = {**PLAIN, "keyframes": [{"prompt": "a red apple", "seed": 5}, {"prompt": "the sea", "seed": 7}]}
+
+
+@pytest.fixture
+def alone(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The engine passes over the script, as where it is not installed."""
+    monkeypatch.setattr(scripted, "NAME", "not there")
+    yield
+
+
+def frames(folder: Path) -> list[np.ndarray]:
+    """The frames of a job."""
+    return [load_picture(path) for path in sorted((folder / "frames").iterdir())]
+
+
+def shape(value: Any) -> Any:
+    """What a reply is made of: names and kinds, of a list its first."""
+    if isinstance(value, Mapping):
+        return {name: shape(part) for name, part in value.items()}
+    if isinstance(value, list):
+        return [shape(part) for part in value[:1]]
+    return "number" if isinstance(value, int | float) and not isinstance(value, bool) else type(value).__name__
+
+
+def test_the_recorded_replies_are_what_the_host_says(host: Host) -> None:
+    found = replies(host.url)
+    for name, reply in kept().items():
+        if name == "options":
+            assert set(PORTABLE) <= found[name].keys()
+        elif name in ("samplers", "schedulers", "refused"):
+            assert found[name] == reply
+        elif name != "scripts":
+            assert shape(found[name]) == shape(reply), name
+
+
+def test_the_host_does_not_put_back_a_setting_that_was_never_saved(host: Host) -> None:
+    name, other = "grid_text_active_color", "#123456"
+    host.post("txt2img", prompt="", steps=1, width=64, height=64, override_settings={name: other})
+    assert host.get("/sdapi/v1/options")[name] == other
+
+
+def test_alone_its_frames_are_the_hosts_own_pictures_and_its_settings_stay(
+    host: Host, tmp_path: Path, alone: None
+) -> None:
+    before = host.get("/sdapi/v1/options")
+    outcome = render(Recipe.from_dict(PLAIN), A1111(host.url, pace=PACE), tmp_path / "job")
+    # The hash of the checkpoint is worked out when it is loaded.
+    after = host.get("/sdapi/v1/options")
+    assert {name for name in after if after[name] != before[name]} <= {"sd_checkpoint_hash"}
+    for cfg, frame in zip((4, 6, 8), frames(outcome.folder), strict=True):
+        settings = {name: PORTABLE[name] for name in ("emphasis", "comma_padding_backtrack", "sgm_noise_multiplier")}
+        asked = {"prompt": "a red apple", "negative_prompt": "blue", "seed": 5, "cfg_scale": cfg, "steps": 3}
+        own = host.plain(
+            **asked, width=64, height=64, sampler_name="Euler", scheduler="Uniform", override_settings=settings
+        )
+        assert frame.std() > 5
+        assert np.array_equal(frame, own)
+
+
+def test_through_the_script_the_ends_of_a_travel_are_the_frames_alone(
+    host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = Recipe.from_dict(TRAVEL)
+    travelled = frames(render(recipe, A1111(host.url, pace=PACE), tmp_path / "job").folder)
+    monkeypatch.setattr(scripted, "NAME", "not there")
+    for index, keyframe in ((0, recipe.keyframes[0]), (2, recipe.keyframes[1])):
+        still = recipe.replace(frames=1, keyframes=(dataclasses.replace(keyframe, at=0),))
+        (single,) = frames(render(still, A1111(host.url, pace=PACE), tmp_path / str(index)).folder)
+        assert single.std() > 5
+        assert np.abs(single.astype(int) - travelled[index]).max() <= 1
+    assert np.abs(travelled[1].astype(int) - travelled[0]).mean() > 1
+
+
+def test_a_connection_that_is_reset_in_the_middle_costs_nothing(host: Host, tmp_path: Path) -> None:
+    recipe = Recipe.from_dict({**TRAVEL, "frames": 4})
+    whole = frames(render(recipe, A1111(host.url, batch=2, pace=PACE), tmp_path / "whole").folder)
+    with Proxy(host.url, Toxic("reset_peer", 700, "GET /sdapi/v1/sd-models", most=1)).started() as proxy:
+        folder = render(recipe, A1111(proxy.url, batch=2, pace=PACE), tmp_path / "job").folder
+    assert all(np.array_equal(a, b) for a, b in zip(whole, frames(folder), strict=True))
+
+
+def test_a_picture_that_somebody_interrupts_is_not_kept(host: Host, tmp_path: Path, alone: None) -> None:
+    recipe = Recipe.from_dict({**PLAIN, "steps": 8})
+
+    def listen(event: Event) -> None:
+        if event.stage == "steps" and event.frame == 1:
+            host.post("interrupt")
+
+    with pytest.raises(Interrupted, match=r"frame 1: somebody at the server interrupted it"):
+        render(recipe, A1111(host.url, pace=PACE), tmp_path / "job", listen=listen)
+    assert len(frames(tmp_path / "job")) == 1
+    assert render(recipe, A1111(host.url, pace=PACE), tmp_path / "job").rendered == 2
+
+
+def test_a_server_that_is_killed_and_started_again_goes_on_with_what_is_missing(
+    host: Host, tmp_path: Path, alone: None
+) -> None:
+    recipe = Recipe.from_dict({**PLAIN, "steps": 8})
+
+    def listen(event: Event) -> None:
+        if event.stage == "steps" and event.frame == 1:
+            host.stop()
+
+    with pytest.raises(HostSilent, match="what is finished is kept"):
+        render(recipe, A1111(host.url, pace=PACE), tmp_path / "job", listen=listen)
+    host.start()
+    again = render(recipe, A1111(host.url, pace=PACE), tmp_path / "job")
+    whole = render(recipe, A1111(host.url, pace=PACE), tmp_path / "whole")
+    assert (again.rendered, whole.rendered) == (2, 3)
+    for one, other in zip(frames(again.folder), frames(whole.folder), strict=True):
+        assert np.array_equal(one, other)

@@ -1,0 +1,184 @@
+"""Frames that a real A1111 renders in batches: each is what it is alone, and the ends are the host's own pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from tests.real.a1111.host import Host, encoded
+
+SIDE, STEPS, FRAMES = 64, 3, 3
+ROUNDING = 1
+"""How far 8-bit values may differ for another number of rows in a matrix product."""
+
+A, B = "a red apple", "the blue sea"
+
+Plain = dict[str, Any]
+
+
+def recipe(first: dict[str, Any], last: dict[str, Any], **fields: Any) -> dict[str, Any]:
+    """A recipe that travels from one keyframe to another."""
+    about = {"frames": FRAMES, "size": [SIDE, SIDE], "steps": STEPS, **fields}
+    return {**about, "keyframes": [{"seed": 1, "negative": "dull", **first}, {"seed": 2, **last}]}
+
+
+def plain(prompt: str, seed: int, **fields: Any) -> Plain:
+    """The same numbers as a request without the script."""
+    size = {"width": SIDE, "height": SIDE, "steps": STEPS, "cfg_scale": 7}
+    return {"prompt": prompt, "negative_prompt": "dull", "seed": seed, "sampler_name": "Euler", **size, **fields}
+
+
+def off(a: np.ndarray, b: np.ndarray) -> int:
+    """The largest difference of two pictures; those that show nothing prove nothing."""
+    assert a.std() > 5
+    assert b.std() > 5
+    return int(np.abs(a.astype(int) - b.astype(int)).max())
+
+
+def rendered(
+    host: Host, told: dict[str, Any], *, kind: str = "txt2img", host_fields: Any = None, **settings: Any
+) -> Any:
+    """The frames of a recipe in one batch, after each has been found equal to the frame alone."""
+    fields = host_fields or {}
+    settings["film"] = ""
+    together = host.remix({"recipe": told, **settings}, kind=kind, **fields).pictures
+    alone = host.remix({"recipe": told, "batch": 1, "name": "alone", **settings}, kind=kind, **fields).pictures
+    assert len(together) == len(alone) == told["frames"]
+    for index, (one, other) in enumerate(zip(together, alone, strict=True)):
+        assert off(one, other) <= ROUNDING, index
+    assert off(together[0], together[-1]) > 20
+    return together
+
+
+@pytest.mark.parametrize(
+    ("sampler", "scheduler", "label", "schedule"),
+    [
+        ("euler", "normal", "Euler", "Automatic"),
+        ("euler_ancestral", "normal", "Euler a", "Automatic"),
+        ("heun", "normal", "Heun", "Automatic"),
+        ("dpmpp_2m", "karras", "DPM++ 2M", "Automatic"),
+        ("dpm_2_ancestral", "sgm_uniform", "DPM2 a", "SGM Uniform"),
+        ("ddim", "ddim_uniform", "DDIM", "Automatic"),
+        ("uni_pc", "normal", "UniPC", "Automatic"),
+        ("lcm", "normal", "LCM", "Automatic"),
+        ("lms", "exponential", "LMS", "Exponential"),
+    ],
+)
+def test_a_frame_does_not_depend_on_its_batch_and_the_ends_are_the_hosts_own(
+    host: Host, sampler: str, scheduler: str, label: str, schedule: str
+) -> None:
+    told = recipe({"prompt": A}, {"prompt": B}, sampler=sampler, scheduler=scheduler)
+    frames = rendered(host, told)
+    for prompt, seed, frame in ((A, 1, frames[0]), (B, 2, frames[-1])):
+        own = host.plain(**plain(prompt, seed, sampler_name=label, scheduler=schedule))
+        assert off(frame, own) <= ROUNDING
+
+
+@pytest.mark.parametrize("sampler", ["DPM++ 2M SDE", "DPM++ SDE", "DPM++ 3M SDE"])
+def test_samplers_that_draw_noise_of_stretches_draw_the_hosts_own_when_told_so(host: Host, sampler: str) -> None:
+    told = recipe({"prompt": A}, {"prompt": B})
+    frames = rendered(host, told, portable=False, host_fields={"sampler_name": sampler})
+    own = host.plain(**plain(A, 1, sampler_name=sampler))
+    assert off(frames[0], own) <= ROUNDING
+
+
+def test_samplers_that_draw_noise_of_stretches_draw_each_frames_own(host: Host) -> None:
+    rendered(host, recipe({"prompt": A}, {"prompt": B}, sampler="dpmpp_2m_sde", scheduler="karras"))
+
+
+@pytest.mark.parametrize("upscaler", ["Latent", "None"])
+def test_hires_fix_travels_too(host: Host, upscaler: str) -> None:
+    hires = {"enable_hr": True, "hr_scale": 2, "hr_upscaler": upscaler, "denoising_strength": 0.6}
+    own = {**hires, "width": SIDE, "height": SIDE, "steps": STEPS, "cfg_scale": 7, "sampler_name": "Euler a"}
+    told = recipe({"prompt": A}, {"prompt": B})
+    for name in ("size", "steps"):
+        del told[name]
+    frames = rendered(host, told, host_fields=own)
+    assert frames[0].shape == (2 * SIDE, 2 * SIDE, 3)
+    for prompt, seed, frame in ((A, 1, frames[0]), (B, 2, frames[-1])):
+        assert off(frame, host.plain(**plain(prompt, seed, sampler_name="Euler a", **hires))) <= ROUNDING
+
+
+def painted(seed: int) -> np.ndarray:
+    """A picture of a few coloured blocks."""
+    blocks = np.random.default_rng(seed).integers(0, 256, (4, 4, 3), dtype=np.uint8)
+    return blocks.repeat(SIDE // 4, axis=0).repeat(SIDE // 4, axis=1)
+
+
+def test_pictures_travel_from_one_to_another(host: Host) -> None:
+    told = recipe({"prompt": A, "image": "a.png", "denoise": 0.5}, {"prompt": B, "image": "b.png"})
+    pictures = [encoded(painted(1)), encoded(painted(2))]
+    frames = rendered(host, told, kind="img2img", portable=False, host_fields={"init_images": pictures})
+    for prompt, seed, picture, frame in ((A, 1, pictures[0], frames[0]), (B, 2, pictures[1], frames[-1])):
+        own = host.plain("img2img", **plain(prompt, seed, init_images=[picture], denoising_strength=0.5))
+        assert off(frame, own) <= ROUNDING
+
+
+def test_cfg_and_denoise_travel(host: Host) -> None:
+    told = recipe({"prompt": A, "denoise": 0.4, "cfg": 3}, {"prompt": A, "denoise": 0.9, "cfg": 9, "seed": 1})
+    fields = {"init_images": [encoded(painted(1))]}
+    frames = rendered(host, told, kind="img2img", portable=False, host_fields=fields)
+    for denoise, cfg, frame in ((0.4, 3, frames[0]), (0.9, 9, frames[-1])):
+        changes = {**plain(A, 1, denoising_strength=denoise), **fields, "cfg_scale": cfg}
+        assert off(frame, host.plain("img2img", **changes)) <= ROUNDING
+
+
+LONG = ", ".join(["a quiet lake at dawn with tall reeds and a small wooden boat"] * 8)
+"""Over 75 tokens: two chunks."""
+
+
+@pytest.mark.parametrize(
+    ("first", "last"),
+    [
+        (A, LONG),
+        (f"{A} BREAK on a table", B),
+        ("a [red:green:0.5] apple", "the [blue:black:1] sea"),
+        (f"{A} AND a table :0.5", f"{B} AND a boat :1.2"),
+        (f"{A} AND a table :0.5", B),
+        ("a (red:1.4) apple", "the [blue] sea"),
+    ],
+    ids=["long", "BREAK", "over steps", "AND", "AND of unequal number", "emphasis"],
+)
+def test_the_hosts_syntax_in_prompts_is_the_hosts_to_read(host: Host, first: str, last: str) -> None:
+    frames = rendered(host, recipe({"prompt": first}, {"prompt": last}))
+    for prompt, seed, frame in ((first, 1, frames[0]), (last, 2, frames[-1])):
+        assert off(frame, host.plain(**plain(prompt, seed))) <= ROUNDING
+
+
+@pytest.fixture(scope="module")
+def lora(host: Host) -> Callable[[str], str]:
+    """Puts a small LoRA where the host looks for it."""
+    folder = host.base / "models" / "Lora"
+    folder.mkdir(parents=True, exist_ok=True)
+    torch.manual_seed(7)
+    layers = {
+        "lora_te_text_model_encoder_layers_0_mlp_fc1": (768, 3072),
+        "lora_unet_mid_block_attentions_0_transformer_blocks_0_attn2_to_v": (768, 320),
+    }
+    tensors = {}
+    for name, (width, height) in layers.items():
+        tensors |= {f"{name}.lora_down.weight": torch.randn(4, width) / 4, f"{name}.alpha": torch.tensor(4.0)}
+        tensors |= {f"{name}.lora_up.weight": torch.randn(height, 4) / 4}
+    save_file(tensors, folder / "warm.safetensors")
+    host.post("refresh-loras")
+    return lambda strength: f"<lora:warm:{strength}>"
+
+
+def test_the_strength_of_a_lora_travels_with_its_tags(host: Host, lora: Callable[[str], str]) -> None:
+    frames = rendered(host, recipe({"prompt": A + lora("0")}, {"prompt": A + lora("1"), "seed": 1}))
+    for strength, frame in (("0", frames[0]), ("0.5", frames[1]), ("1", frames[2])):
+        assert off(frame, host.plain(**plain(A + lora(strength), 1))) <= ROUNDING
+
+
+def test_loras_of_the_recipe_are_the_hosts_tags(host: Host, lora: Callable[[str], str]) -> None:
+    told = recipe({"prompt": A, "loras": {"warm": 0.5}}, {"prompt": A, "loras": {"warm": 1}, "seed": 1})
+    frames = rendered(host, told)
+    assert off(frames[0], host.plain(**plain(A + lora("0.5"), 1))) <= ROUNDING
+    with_model = {**recipe({"prompt": A}, {"prompt": B}), "model": {"loras": [{"name": "warm", "strength": 0.5}]}}
+    with_model["model"]["checkpoint"] = "both-sd15"
+    assert off(rendered(host, with_model)[0], frames[0]) <= ROUNDING
