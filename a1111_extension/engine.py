@@ -127,7 +127,7 @@ class HostEngine:
 
     def _groups(self, schedule: Schedule) -> list[list[int]]:
         """The frames of each call: those of a block that agree in what the host takes as one number."""
-        recipe, groups = schedule.recipe, []
+        recipe, groups = schedule.recipe, list[list[int]]()
         for first in range(0, len(schedule), self._batch):
             block: dict[tuple[Any, ...], list[int]] = {}
             for index in range(first, min(first + self._batch, len(schedule))):
@@ -153,10 +153,11 @@ class HostEngine:
             return None
         start = done.index_of_first_image
         images = done.images[start : start + len(group)]
-        if len(done.images) - start != len(group):
+        count = len(done.images) - start
+        if count != len(group):
             raise EngineError(
-                f"frame {group[0]}: the host gave {len(done.images) - start} pictures for {len(group)} frames; turn off "
-                "the extension that adds or removes some"
+                f"frame {group[0]}: the host gave {count} pictures for {len(group)} frames; turn off the extension that "
+                "adds or removes some"
             )
         found = {index: np.asarray(image.convert("RGB")) for index, image in zip(group, images, strict=True)}
         self._infotexts |= dict(zip(group, done.infotexts[start:], strict=False))

@@ -7,7 +7,6 @@ The host works out one conditioning for a batch's prompts, one noise for its see
 from __future__ import annotations
 
 import copy
-import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -70,9 +69,12 @@ def travelling(p: Any, batch: Batch) -> Any:
     return told
 
 
-@functools.cache
+_CLASSES: dict[type, type] = {}
+
+
 def _class_of(kind: type) -> type:
-    return type(kind.__name__, (Travelling, kind), {})
+    """The host's class with the hooks in front; the same one each time."""
+    return _CLASSES.setdefault(kind, type(kind.__name__, (Travelling, kind), {}))
 
 
 class Travelling:

@@ -202,8 +202,10 @@ def _told(value: Any, depth: int = 8) -> Any:
     """A value as JSON, the same in every run: pictures and arrays by their content, objects by what they hold."""
     if depth == 0:
         return type(value).__name__
-    if value is None or isinstance(value, str | int | float | bool):
+    if value is None or isinstance(value, str | bool):
         return value
+    if isinstance(value, int | float):
+        return float(value)  # a setting that was read from a file is 0 where its default is 0.0
     if isinstance(value, Mapping):
         return {str(key): _told(part, depth - 1) for key, part in value.items()}
     if isinstance(value, list | tuple | set | frozenset):

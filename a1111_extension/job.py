@@ -17,9 +17,9 @@ SHORT = 10
 
 
 def job_folder(root: Path, name: str, recipe: Recipe, made_by: Mapping[str, str], *, new: bool = False) -> Path:
-    """Returns the folder of a job below `root`: the same for the same recipe and host, with `new` one that is not there.
+    """Returns the folder of a job below `root`: the same for the same recipe and host.
 
-    BadInput for a name that leads anywhere else.
+    With `new` it is one that is not there yet. BadInput for a name that leads anywhere else.
     """
     if safe_name(name) != name or not name:
         raise BadInput(f"name: {name!r} is not a name of a folder; write one such as film")
@@ -33,7 +33,7 @@ def job_folder(root: Path, name: str, recipe: Recipe, made_by: Mapping[str, str]
 
 
 def unfinished(root: Path, name: str, recipe: Recipe, made_by: Mapping[str, str]) -> Recipe | None:
-    """Returns the recipe of the newest job that is this one but for a seed that was drawn, and lacks frames; or None."""
+    """Returns the recipe of the newest job that is this one but for its drawn seed, and lacks frames; else None."""
     folders = [folder for folder in root.glob(f"{name}_*") if is_job(folder)] if root.is_dir() else []
     for folder in sorted(folders, key=lambda folder: folder.stat().st_mtime, reverse=True):
         try:

@@ -45,7 +45,7 @@ class FrameNoise:
 
 
 def step_noise(make: Callable[..., Any], noise: FrameNoise, portable: bool) -> Callable[..., Any]:
-    """Returns what takes the place of `make`, a sampler's `create_noise_sampler`: SDE samplers draw the frames' own noise.
+    """Returns what takes the place of `make`, a sampler's `create_noise_sampler`: noise of the frames' own seeds.
 
     Portable: the next draws of each frame's seeds. Else the host's own, a Brownian tree for each seed, mixed.
     """

@@ -209,7 +209,7 @@ def _with_image(keyframes: Any, host: Fields) -> Any:
     start, *rest = keyframes
     if isinstance(start, Keyframe):
         set_already = any(keyframe.image is not None for keyframe in keyframes)
-        return keyframes if set_already else (replace(start, image=host.images[0]), *rest)
+        return keyframes if set_already else (replace(start, image=Mix.one(host.images[0])), *rest)
     if not all(isinstance(keyframe, dict) for keyframe in keyframes) or any(
         "image" in keyframe for keyframe in keyframes
     ):

@@ -22,13 +22,14 @@ def travel_of(text: str, name: str, recipe: Recipe, seed: int) -> tuple[Keyframe
     """Returns the keyframes that a field called `name` says, `0:(7), 24:(9)` or `7, 9`; RecipeError with a position."""
     with check.under(name):
         if _NUMBERS.fullmatch(text):
-            numbers = [part.strip() for part in text.split(",")]
-            return tuple(Keyframe(**{name: int(part) if part.isdigit() else float(part)}) for part in numbers)
+            parts = [part.strip() for part in text.split(",")]
+            said: list[dict[str, Any]] = [{name: int(part) if part.isdigit() else float(part)} for part in parts]
+            return tuple(Keyframe(**values) for values in said)
         syntax = detect(text) if name in SCHEDULES else "deforum-values"
         if syntax not in SCHEDULES.get(name, (syntax,)):
             syntax = "deforum-values"
-        parts = read(text, syntax, frames=recipe.frames, fps=recipe.fps, seed=seed, field=name, loop=recipe.loop)
-        return parts.keyframes
+        given: dict[str, Any] = {"frames": recipe.frames, "fps": recipe.fps, "seed": seed, "loop": recipe.loop}
+        return read(text, syntax, field=name, **given).keyframes
 
 
 def lay_over(recipe: Recipe, name: str, keyframes: Sequence[Keyframe]) -> Recipe:

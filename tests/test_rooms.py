@@ -16,6 +16,9 @@ STANDARD = sys.stdlib_module_names
 COMFYUI = {"comfy", "comfy_api", "comfyui_version", "folder_paths", "latent_preview"}
 """The host's own modules that the nodes touch."""
 
+CORE = {"remix.errors", "remix.job", "remix.mix", "remix.motion", "remix.plan"}
+"""The rooms of the core, for a host's skin."""
+
 ROOMS = {
     "remix/errors.py": set(),
     "remix/plan": {"remix.errors", "remix.plan", "tomli", "numpy"},  # numpy only where columns are evaluated
@@ -24,9 +27,14 @@ ROOMS = {
     "remix/job": {"remix", "remix.errors", "remix.job", "remix.motion", "remix.plan", "numpy", "PIL"},
     "__init__.py": {"custom_nodes"},
     "custom_nodes": {
-        *("remix.errors", "remix.job", "remix.mix", "remix.motion", "remix.plan"),
+        *CORE,
         *("custom_nodes", "torch", "numpy", *COMFYUI),
     },
+    "a1111_extension": {*CORE, "remix", "a1111_extension", "torch", "numpy", "PIL"},
+    "a1111_extension/host.py": {*CORE, "modules", "fastapi", "torch", "PIL"},
+    "a1111_extension/panel.py": {*CORE, "a1111_extension", "gradio"},
+    "scripts/remix_toolkit.py": {"a1111_extension"},
+    "install.py": {"launch"},
     "client": {
         "remix",
         "numpy",
