@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import quote
 
 from remix.client.graph import Nodes
@@ -29,6 +29,8 @@ QUEUED, RUNNING, DONE, FAILED, LOST = "queued", "running", "done", "failed", "lo
 class Made:
     """A file that the server made. Its names lead to an address there, never to a file here."""
 
+    KEYS: ClassVar = ("filename", "subfolder", "type")
+
     filename: str
     subfolder: str
     folder: str
@@ -36,7 +38,7 @@ class Made:
     @property
     def query(self) -> dict[str, str]:
         """What /view is asked."""
-        return {"filename": self.filename, "subfolder": self.subfolder, "type": self.folder}
+        return dict(zip(self.KEYS, (self.filename, self.subfolder, self.folder), strict=True))
 
 
 @dataclass(frozen=True)
@@ -185,8 +187,8 @@ def _made(output: Any) -> tuple[Made, ...]:
     images = _maybe(output).get("images")
     found = []
     for image in images if isinstance(images, list) else []:
-        names = [_maybe(image).get(name) for name in ("filename", "subfolder", "type")]
-        if not all(isinstance(name, str) for name in names):
+        names = [name for key in Made.KEYS if isinstance(name := _maybe(image).get(key), str)]
+        if len(names) < len(Made.KEYS):
             raise BadReply(f"/history: {str(image)[:200]!r} names no file")
         found.append(Made(*names))
     return tuple(found)

@@ -139,8 +139,14 @@ def modules(base: Path, version: str, schema: tuple[str, ...]) -> dict[str, Modu
     def shown(key: str) -> Callable[..., Any]:
         return lambda value, **options: SimpleNamespace(as_dict=lambda: {key: value})
 
+    def saved(filename: str, subfolder: str, kind: FolderType) -> dict[str, str]:
+        return {"filename": filename, "subfolder": subfolder, "type": kind.value}
+
     ui = SimpleNamespace(
-        PreviewImage=shown("images"), PreviewText=shown("text"), SavedImages=shown("images"), SavedResult=dict
+        PreviewImage=shown("images"),
+        PreviewText=shown("text"),
+        SavedImages=lambda pictures: SimpleNamespace(as_dict=lambda: {"images": pictures}),
+        SavedResult=saved,
     )
     latest = _module(
         "comfy_api.latest",
