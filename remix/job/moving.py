@@ -1,4 +1,4 @@
-"""A job that one engine has begun goes on with another: only where the table says that they agree, and a frame shows it.
+"""A job that one engine has begun goes on with another, where the table says that they agree, and a frame shows it.
 
 What a server tells of its models is a name, and seldom a hash; so it is the pictures that are compared. The first and
 the last frame that are finished are rendered once more by the engine that is to go on.
