@@ -89,7 +89,9 @@ def main() -> None:
     about = {"toolkit": __version__, "hosts": said.versions, **SETTINGS, "prompts": PROMPTS, "seeds": SEEDS}
     rows = {} if said.again else {(row["sampler"], row["scheduler"]): row for row in table["rows"]}
     order = [(sampler, scheduler) for sampler in SAMPLERS for scheduler in SCHEDULERS]
-    for pair, frames in [*((pair, SHORT) for pair in order), *((pair, LONG) for pair in FIRST)]:
+    early = [pair for pair in order if pair[1] in SCHEDULERS[:2]]
+    wanted = [*((pair, SHORT) for pair in early), *((pair, LONG) for pair in FIRST), *((pair, SHORT) for pair in order)]
+    for pair, frames in wanted:
         if rows.get(pair, {"frames": 0})["frames"] >= frames:
             continue
         row = measure(engines, travel(frames, said.checkpoint, sampler=pair[0], scheduler=pair[1]))

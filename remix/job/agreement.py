@@ -108,10 +108,10 @@ READ_DIFFERENTLY = {
     r"(?<!\\)\[": "is read by A1111 (less emphasis), and as a letter elsewhere",
     r"\bBREAK\b": "begins a new chunk in A1111, and is a word elsewhere",
     r"\bAND\b": "puts two prompts together in A1111, and is a word elsewhere",
-    r"(?m)^\s*#.*$|#": "begins a comment in A1111, and is a letter elsewhere",
+    r"#[^\n]*": "begins a comment in A1111, and is a letter elsewhere",
     r"\bembedding:": "names an embedding in ComfyUI, and is words elsewhere",
     r"<(?:lora|lyco|hypernet):": "is read by A1111 alone; name it under model.loras",
-    r"\\[^()]": "is taken out by A1111 before [ ] and \\, and is a letter elsewhere",
+    r"\\[^()]": "has a backslash that A1111 takes out, and that is a letter elsewhere",
 }
 """What stands in prompts -> why it is not the same everywhere."""
 
