@@ -7,6 +7,7 @@ from typing import Any
 
 from remix.client.a1111.stock import Choice, Stock
 from remix.errors import Unsupported
+from remix.plan.labels import SCHEDULERS
 
 PORTABLE: Mapping[str, Any] = {
     # Noise: the shared rule of a seed, and each later draw from the same generator.
@@ -65,6 +66,9 @@ def overrides(stock: Stock, choice: Choice, clip_skip: int) -> dict[str, Any]:
         "CLIP_stop_at_last_layers": clip_skip,
         "sd_vae": choice.vae or OWN_VAE,
     }
+    if choice.scheduler == SCHEDULERS["ddim_uniform"]:
+        # It begins below the greatest noise level, where ComfyUI does without; A1111 would not tell.
+        wanted["sgm_noise_multiplier"] = False
     changed = {name: value for name, value in wanted.items() if stock.options.get(name, value) != value}
     return {"sd_model_checkpoint": choice.checkpoint.bare, **changed}
 

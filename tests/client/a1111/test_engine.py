@@ -85,6 +85,16 @@ def test_settings_that_decide_pictures_are_set_for_each_request_and_put_back(ser
     assert server.options == before
 
 
+@pytest.mark.parametrize(("scheduler", "begins_with_all_noise"), [("karras", True), ("ddim_uniform", False)])
+def test_a_walk_begins_with_the_noise_of_comfyui(
+    scheduler: str, begins_with_all_noise: bool, serve: Serve, tmp_path: Path
+) -> None:
+    server = serve()
+    render(recipe(scheduler=scheduler), engine(server), tmp_path / "job", film=None)
+    sent = frames_asked(server)[0]["override_settings"]
+    assert sent.get("sgm_noise_multiplier", server.options["sgm_noise_multiplier"]) is begins_with_all_noise
+
+
 def test_a_setting_that_the_server_does_not_have_is_not_sent(serve: Serve, tmp_path: Path) -> None:
     server = serve()
     del server.options["sgm_noise_multiplier"]
