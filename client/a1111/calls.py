@@ -137,13 +137,18 @@ class Calls:
             except HostError as error:
                 _raise_lasting(error, call.request)
                 lost = _named(error, f"{call.request.where}, sent {sent} times" if sent > 1 else call.request.where)
-                log.warning("%s; it is sent again when the server is idle", lost)
                 self._server.renew()
-                self._until_idle(call)
-                if call.request.frames:
-                    self._anew(self)
-                call = self.start(call.request) if sent < self._pace.sends else call
+                if sent < self._pace.sends:
+                    log.warning("%s; it is sent again when the server is idle", lost)
+                    call = self._again(call)
         raise lost
+
+    def _again(self, call: Call) -> Call:
+        """A lost request sent again, when the server is idle."""
+        self._until_idle(call)
+        if call.request.frames:
+            self._anew(self)
+        return self.start(call.request)
 
     def _awaited(self, call: Call, watch: Callable[[State], None], image: bool) -> Any:
         idle, silent = 0.0, 0.0

@@ -57,22 +57,23 @@ class A1111:
         batch: int | None = None,
         *,
         previews: bool = False,
-        pace: Pace = Pace(),  # noqa: B008  (frozen)
+        pace: Pace | None = None,
     ) -> None:
         if batch is not None and batch < 1:
             raise Unsupported(f"batch: {batch} is less than one frame; leave it out or give 1 or more")
-        # What is tried again waits longer where things take longer.
-        self._server = Server(
-            url, auth, insecure=insecure, pause=lambda seconds: time.sleep(seconds * pace.poll), beside=pace.beside
-        )
         self._batch = batch
         self._previews = previews
-        self._pace = pace
+        self._pace = pace or Pace()
+        self._server = Server(url, auth, insecure=insecure, pause=self._pause, beside=self._pace.beside)
         self._cancelled = False
         self._prepared: Prepared | None = None
 
     def __repr__(self) -> str:
         return f"A1111({self._server.address!r})"
+
+    def _pause(self, seconds: float) -> None:
+        """Waits between two tries: longer where questions are further apart."""
+        time.sleep(seconds * self._pace.poll)
 
     def check(self, schedule: Schedule) -> list[str]:
         """Returns remarks; raises `Unsupported`, naming the field, for what this server does not have or cannot do.

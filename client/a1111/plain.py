@@ -20,6 +20,9 @@ INSTALL = "install Remix Toolkit there (Extensions, Install from URL, then resta
 OWN_NOISE = frozenset({"dpmpp_sde", "dpmpp_2m_sde", "dpmpp_2m_sde_heun", "dpmpp_3m_sde"})
 """Samplers whose steps draw from a Brownian tree in A1111, which is another noise than the shared rule's."""
 
+NOT_FROM_PICTURES = frozenset({*OWN_STEPS, "lcm"}) - WRITTEN_AS.keys()
+"""Samplers that A1111 starts from an init picture at another level, or with other steps, than a recipe means."""
+
 SECONDS, SECONDS_PER_STEP, PIXELS = 600.0, 30.0, 512 * 512
 """What a request may take: a base, and for each step of so many pixels; a slow processor needs about that."""
 
@@ -33,10 +36,9 @@ def check(schedule: Schedule) -> list[str]:
         raise Unsupported(
             f"sampler: {recipe.sampler!r} draws noise of its own at each step on this server; use another, or {INSTALL}"
         )
-    walked = WRITTEN_AS.get(recipe.sampler, recipe.sampler)
     for frame in schedule:
         _check_mixes(frame)
-        if frame.image is not None and walked in OWN_STEPS and frame.denoise < 1:
+        if frame.image is not None and recipe.sampler in NOT_FROM_PICTURES:
             raise Unsupported(
                 f"frame {frame.index}: the server starts {recipe.sampler!r} from a picture with other steps than a "
                 f"recipe means; use another sampler, or {INSTALL}"

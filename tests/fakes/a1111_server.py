@@ -67,6 +67,7 @@ class A1111Server(FaultyServer):
         self.rendered: list[str] = []
         self.requests: list[Mapping[str, Any]] = []
         self.interrupts = 0
+        self.preview: str | None = None
         self.most_at_once = 0
         self.gate = threading.Event()
         self.gate.set()
@@ -111,7 +112,7 @@ class A1111Server(FaultyServer):
     def _progress(self) -> dict[str, Any]:
         state = {"job_timestamp": "0", "job_no": 0, "sampling_step": 0, "sampling_steps": 0, **self.state}
         busy = bool(state["job_count"])
-        return {**recorded("progress"), "progress": 0.5 if busy else 0.0, "state": state}
+        return {**recorded("progress"), "progress": 0.5 if busy else 0.0, "state": state, "current_image": self.preview}
 
     def _in_turn(self, name: str, body: dict[str, Any]) -> Answer:
         task = body.get("force_task_id") or "task(of somebody)"

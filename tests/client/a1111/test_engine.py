@@ -29,6 +29,7 @@ from remix.motion import load_picture, save_picture
 from remix.plan import Recipe, plan
 from tests.client.a1111.conftest import Serve, engine, recipe
 from tests.fakes.a1111_server import A1111Server, png
+from tests.fakes.faults import Fault
 
 SENTINEL = "SENTINEL-77d1"
 
@@ -146,6 +147,10 @@ def test_loras_go_into_the_prompt_by_the_servers_names(serve: Serve, tmp_path: P
         ({"keyframes": [{"negative": "a"}, {"negative": "b"}]}, r"frame 1: it mixes negative prompts"),
         ({"keyframes": [{"seed": 1}, {"seed": 2}]}, r"frame 1: it mixes seeds.*row by row"),
         ({"keyframes": [{"image": "a.png"}, {"image": "b.png"}]}, r"frame 1: it mixes pictures"),
+        (
+            {"sampler": "lcm", "keyframes": [{"image": "a.png"}]},
+            r"frame 0: the server starts 'lcm' from a picture with",
+        ),
         ({"keyframes": [{"image": "a.png", "mask": "b.png"}]}, r"frame 0: the server's own masks"),
     ],
 )
@@ -311,6 +316,32 @@ def test_the_steps_of_a_frame_are_told_while_it_renders(serve: Serve, tmp_path: 
     server._made = made  # type: ignore[method-assign]
     next(checked.render(plan(recipe()), [2], {}, listen))
     assert Event("steps", 3, 4, frame=2) in heard
+    assert all(event.preview is None for event in heard)
+
+
+def test_previews_come_with_the_steps_where_they_are_asked_for(serve: Serve, tmp_path: Path) -> None:
+    server = serve()
+    server.preview = base64.b64encode(png(np.full((8, 8, 3), 7, np.uint8))).decode()
+    heard: list[Event] = []
+
+    def listen(event: Event) -> None:
+        heard.append(event)
+        server.gate.set()
+
+    checked = engine(server, previews=True)
+    pictures = checked.render(plan(recipe()), [0], {}, listen)
+    made = server._made
+
+    def hold(name: str, body: dict[str, Any]) -> Any:
+        if body.get("send_images", True):
+            server.gate.clear()
+            assert server.gate.wait(5)
+        return made(name, body)
+
+    server._made = hold  # type: ignore[method-assign]
+    next(pictures)
+    assert heard[0].preview is not None
+    assert (heard[0].preview == 7).all()
 
 
 def test_secrets_reach_the_server_alone(
@@ -346,3 +377,31 @@ def test_a_picture_that_is_none_is_not_kept(serve: Serve, tmp_path: Path, pictur
     with pytest.raises(BadReply, match=rf"frame 0, sent 3 times: frame 0: .*({said})"):
         render(still(), engine(server), tmp_path / "job", film=None)
     assert not list((tmp_path / "job" / "frames").iterdir())
+
+
+def test_what_a_reply_calls_a_picture_is_never_fetched(serve: Serve, tmp_path: Path) -> None:
+    server = serve()
+    server.pictures = lambda body, made_by: [f"{server.url}/elsewhere.png"]  # type: ignore[method-assign]
+    with pytest.raises(BadReply, match="no base64"):
+        render(still(), engine(server), tmp_path / "job", film=None)
+    assert not [line for line in server.asked if "elsewhere" in line]
+
+
+def test_a_reply_that_would_fill_the_memory_is_not_read(serve: Serve, tmp_path: Path) -> None:
+    server = serve([Fault("/sdapi/v1/txt2img", nth, "lie_length", at=2**28) for nth in range(1, 9)])
+    with pytest.raises(BadReply, match=r"a trial, sent 3 times: .* bytes were announced; at most 268435456 are read"):
+        render(still(), engine(server), tmp_path / "job", film=None)
+
+
+def test_prompts_go_as_they_are_into_the_request_and_nowhere_else(serve: Serve, tmp_path: Path) -> None:
+    server = serve()
+    hostile = '$(touch x); -vf "drawtext" ../../x \n--api'
+    outcome = render(
+        recipe(frames=1, keyframes=[{"prompt": hostile, "negative": hostile}]), engine(server), tmp_path / "job"
+    )
+    body = frames_asked(server)[0]
+    assert (body["prompt"], body["negative_prompt"]) == (hostile, hostile)
+    assert {path.name for path in outcome.folder.rglob("*")} == {
+        *("frames", "000000.png", "film.mp4", "sheet.png", "recipe.json", "schedule.json", "job.json"),
+        *("journal.jsonl", "job.lock"),
+    }
