@@ -48,7 +48,8 @@ class HostEngine:
         self._portable = portable
         self._cancelled = False
         asked = recipe.model.checkpoint
-        self._checkpoint = host.loaded_checkpoint() if asked == Model().checkpoint else host.checkpoint_of(asked)
+        self._named = asked != Model().checkpoint
+        self._checkpoint = host.checkpoint_of(asked) if self._named else host.chosen_checkpoint(p)
         self._recipe_text = _shown(recipe)
         self._infotexts: dict[int, str] = {}
 
@@ -71,6 +72,9 @@ class HostEngine:
             )
         if any(frame.image is not None for frame in schedule) and not host.is_img2img(p):
             raise Unsupported("image: keyframes set pictures; run the script in img2img")
+        one_alone = getattr(p, "image_mask", None) is not None or host.option("img2img_color_correction", False)
+        if one_alone and len({name for frame in schedule if frame.image for name in frame.image.values}) > 1:
+            raise Unsupported("image: with a mask, or color correction, there is one picture; leave the others out")
         if float(p.subseed_strength or 0) > 0:
             raise Unsupported(
                 "variation seed: its strength is above 0; write mixes of seeds into keyframes, or travel from seed to "
@@ -156,8 +160,8 @@ class HostEngine:
         count = len(done.images) - start
         if count != len(group):
             raise EngineError(
-                f"frame {group[0]}: the host gave {count} pictures for {len(group)} frames; turn off the extension that "
-                "adds or removes some"
+                f"frame {group[0]}: the host gave {count} pictures for {len(group)} frames; turn off the extension "
+                "that adds or removes some"
             )
         found = {index: np.asarray(image.convert("RGB")) for index, image in zip(group, images, strict=True)}
         self._infotexts |= dict(zip(group, done.infotexts[start:], strict=False))
@@ -180,6 +184,7 @@ class HostEngine:
             tags=self._tags(recipe, frames[0]),
             way=Way(recipe.mix, recipe.lengths),
             portable=self._portable,
+            seed=schedule[0].seed.values[0],
             images={
                 name: Image.fromarray(inputs[name]) for frame in frames if frame.image for name in frame.image.values
             },
@@ -191,12 +196,16 @@ class HostEngine:
         told.steps = recipe.steps
         told.sampler_name, told.scheduler = a1111_labels(recipe.sampler, recipe.scheduler)
         _size(told, recipe.width, recipe.height)
-        told.override_settings["sd_model_checkpoint"] = self._checkpoint.title
+        if self._named:
+            told.override_settings["sd_model_checkpoint"] = self._checkpoint.title
         told.override_settings["CLIP_stop_at_last_layers"] = max(
             recipe.model.clip_skip, 1 if recipe.model.clip_skip > 1 else host.option("CLIP_stop_at_last_layers", 1)
         )
         if self._portable:
             told.override_settings["img2img_fix_steps"] = True
+        if getattr(told, "image_mask", None) is not None:
+            told.image_mask = host.fitted_mask(told.image_mask, told, recipe.width, recipe.height)
+            told.override_settings |= {"return_mask": False, "return_mask_composite": False}
 
     def _infotext(self, frame: Frame) -> dict[str, str]:
         return {"Remix frame": str(frame.index), "Remix recipe": self._recipe_text}

@@ -29,8 +29,9 @@ from .tags import networks_of, plain, without_tags, written
 class Batch:
     """The frames of one call.
 
-    `prompts` and `negatives` are what the host encodes, without tags; `tags` go to all of them. `noise` makes the
-    noise of these frames' seeds for a shape, `images` are the init pictures by the names that frames have for them.
+    `prompts` and `negatives` are what the host encodes, without tags; `tags` go to all of them. `portable` says whose
+    noise it is, `seed` is the film's first. `images` are the init pictures by the names that frames have for them;
+    `infotext` gives what is written into the host's infotext of a frame.
     """
 
     frames: tuple[Frame, ...]
@@ -39,6 +40,7 @@ class Batch:
     tags: str
     way: Way
     portable: bool
+    seed: int
     images: Mapping[str, Any]
     infotext: Callable[[Frame], Mapping[str, str]]
 
@@ -58,10 +60,9 @@ def travelling(p: Any, batch: Batch) -> Any:
     told.override_settings = dict(p.override_settings)
     told.batch_size, told.n_iter = len(batch.frames), 1
     told.cfg_scale = first.cfg
+    count = max(len(batch.frames), len(batch.prompts), len(batch.negatives))
     # Extensions that fill in wildcards draw by these: the same for the same prompt in every call.
-    told.seed = [
-        first.seed.values[0] + at for at in range(max(len(batch.frames), len(batch.prompts), len(batch.negatives)))
-    ]
+    told.seed = [batch.seed + at for at in range(count)]
     told.subseed, told.subseed_strength = list(told.seed), 0.0
     told.do_not_save_samples = told.do_not_save_grid = True
     if batch.images:
@@ -169,11 +170,19 @@ class Travelling:
             super().init(*args)  # type: ignore[misc]
             return
         names, weights = weights_of([frame.image for frame in batch.frames])
-        self.init_images = [batch.images[name] for name in names]
-        with _swapped(self, batch_size=len(names)), host.repeatable():
-            super().init(*args)  # type: ignore[misc]
-        self.init_latent = mix_latents(self.init_latent, weights)
-        self.image_conditioning = mix_latents(self.image_conditioning, weights)
+        latents, conditionings = [], []
+        for name in names:
+            # One by one, so that what an encoder draws for a picture does not depend on those beside it.
+            with _swapped(self, init_images=[batch.images[name]], batch_size=1), host.repeatable():
+                super().init(*args)  # type: ignore[misc]
+            latents.append(self.init_latent)
+            conditionings.append(self.image_conditioning)
+        for name in ("overlay_images", "color_corrections"):
+            held = getattr(self, name, None)
+            if held is not None:  # of the one picture: more than one is refused where there is a mask
+                setattr(self, name, list(held[:1]) * len(batch.frames))
+        self.init_latent = mix_latents(latents, weights)
+        self.image_conditioning = mix_latents(conditionings, weights)
 
     def sample(self: Any, *args: Any, **kwargs: Any) -> Any:
         """Samples, or leaves an init picture as it is where nothing of it may change."""

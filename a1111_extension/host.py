@@ -163,9 +163,13 @@ def checkpoint_of(name: str) -> Any:
     return found
 
 
-def loaded_checkpoint() -> Any:
-    """Returns the host's entry of the checkpoint that is in use."""
-    return shared.sd_model.sd_checkpoint_info
+def chosen_checkpoint(p: Any) -> Any:
+    """Returns the host's entry of the checkpoint that it will render a request with."""
+    asked = p.override_settings.get("sd_model_checkpoint")
+    if asked:
+        return checkpoint_of(asked)
+    # Forge loads it when the first picture is made.
+    return sd_models.select_checkpoint() if FORGE else shared.sd_model.sd_checkpoint_info
 
 
 def made_by(p: Any, checkpoint: Any) -> dict[str, str]:
@@ -234,6 +238,14 @@ def fitted(picture: Any, p: Any, width: int, height: int) -> Any:
     """Returns an init picture at the size of the frames, fitted as the host's resize mode says."""
     flat = images.flatten(picture, option("img2img_background_color", "#ffffff"))
     return flat if flat.size == (width, height) else images.resize_image(min(p.resize_mode, 2), flat, width, height)
+
+
+def fitted_mask(mask: Any, p: Any, width: int, height: int) -> Any:
+    """Returns the host's mask at the size of the frames, fitted as their pictures are."""
+    if mask.size == (width, height):
+        return mask
+    fitted = images.resize_image(min(p.resize_mode, 2), mask.convert("RGB"), width, height)
+    return fitted.convert(mask.mode)
 
 
 def refused(error: BadInput, p: Any) -> Exception:

@@ -3,56 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
 
+from tests.real.a1111.films import ROUNDING, SIDE, STEPS, A, B, off, painted, plain, recipe, rendered
 from tests.real.a1111.host import Host, encoded
-
-SIDE, STEPS, FRAMES = 64, 3, 3
-ROUNDING = 1
-"""How far 8-bit values may differ for another number of rows in a matrix product."""
-
-A, B = "a red apple", "the blue sea"
-
-Plain = dict[str, Any]
-
-
-def recipe(first: dict[str, Any], last: dict[str, Any], **fields: Any) -> dict[str, Any]:
-    """A recipe that travels from one keyframe to another."""
-    about = {"frames": FRAMES, "size": [SIDE, SIDE], "steps": STEPS, **fields}
-    return {**about, "keyframes": [{"seed": 1, "negative": "dull", **first}, {"seed": 2, **last}]}
-
-
-def plain(prompt: str, seed: int, **fields: Any) -> Plain:
-    """The same numbers as a request without the script."""
-    size = {"width": SIDE, "height": SIDE, "steps": STEPS, "cfg_scale": 7}
-    return {"prompt": prompt, "negative_prompt": "dull", "seed": seed, "sampler_name": "Euler", **size, **fields}
-
-
-def off(a: np.ndarray, b: np.ndarray) -> int:
-    """The largest difference of two pictures; those that show nothing prove nothing."""
-    assert a.std() > 5
-    assert b.std() > 5
-    return int(np.abs(a.astype(int) - b.astype(int)).max())
-
-
-def rendered(
-    host: Host, told: dict[str, Any], *, kind: str = "txt2img", host_fields: Any = None, **settings: Any
-) -> Any:
-    """The frames of a recipe in one batch, after each has been found equal to the frame alone."""
-    fields = host_fields or {}
-    settings["film"] = ""
-    together = host.remix({"recipe": told, **settings}, kind=kind, **fields).pictures
-    alone = host.remix({"recipe": told, "batch": 1, "name": "alone", **settings}, kind=kind, **fields).pictures
-    assert len(together) == len(alone) == told["frames"]
-    for index, (one, other) in enumerate(zip(together, alone, strict=True)):
-        assert off(one, other) <= ROUNDING, index
-    assert off(together[0], together[-1]) > 20
-    return together
 
 
 @pytest.mark.parametrize(
@@ -104,12 +62,6 @@ def test_hires_fix_travels_too(host: Host, upscaler: str) -> None:
         assert off(frame, host.plain(**plain(prompt, seed, sampler_name="Euler a", **hires))) <= ROUNDING
 
 
-def painted(seed: int) -> np.ndarray:
-    """A picture of a few coloured blocks."""
-    blocks = np.random.default_rng(seed).integers(0, 256, (4, 4, 3), dtype=np.uint8)
-    return blocks.repeat(SIDE // 4, axis=0).repeat(SIDE // 4, axis=1)
-
-
 def test_pictures_travel_from_one_to_another(host: Host) -> None:
     told = recipe({"prompt": A, "image": "a.png", "denoise": 0.5}, {"prompt": B, "image": "b.png"})
     pictures = [encoded(painted(1)), encoded(painted(2))]
@@ -117,6 +69,19 @@ def test_pictures_travel_from_one_to_another(host: Host) -> None:
     for prompt, seed, picture, frame in ((A, 1, pictures[0], frames[0]), (B, 2, pictures[1], frames[-1])):
         own = host.plain("img2img", **plain(prompt, seed, init_images=[picture], denoising_strength=0.5))
         assert off(frame, own) <= ROUNDING
+
+
+@pytest.mark.parametrize("only_masked", [False, True])
+def test_a_mask_of_the_hosts_holds_for_all_frames(host: Host, only_masked: bool) -> None:
+    mask = np.zeros((SIDE, SIDE, 3), np.uint8)
+    mask[:, SIDE // 2 :] = 255
+    fields = {"init_images": [encoded(painted(1))], "mask": encoded(mask), "mask_blur": 2, "inpainting_fill": 1}
+    fields |= {"inpaint_full_res": only_masked, "denoising_strength": 0.8}
+    told = recipe({"prompt": A}, {"prompt": B})
+    frames = rendered(host, told, kind="img2img", portable=False, host_fields=fields)
+    for prompt, seed, frame in ((A, 1, frames[0]), (B, 2, frames[-1])):
+        assert off(frame, host.plain("img2img", **plain(prompt, seed, **fields))) <= ROUNDING
+        assert off(frame[:, : SIDE // 3], painted(1)[:, : SIDE // 3]) <= ROUNDING
 
 
 def test_cfg_and_denoise_travel(host: Host) -> None:

@@ -1,0 +1,354 @@
+"""A1111's modules as far as the script touches them, in `sys.modules`: its order of calls, on a model of a few lines.
+
+A prompt's conditioning is a table of numbers made of its words, 75 words to a chunk; sampling adds to the noise what
+the conditioning says, times cfg. So whatever is mixed shows in the pictures, and can be worked out by hand.
+"""
+
+from __future__ import annotations
+
+import sys
+import zlib
+from collections import namedtuple
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+from a1111_extension.tags import TAG
+
+WIDTH, CHUNK = 768, 4
+Scheduled = namedtuple("Scheduled", ["end_at_step", "cond"])
+
+
+class Part:
+    """A ComposableScheduledPromptConditioning."""
+
+    def __init__(self, schedules: Any, weight: float = 1.0) -> None:
+        self.schedules, self.weight = schedules, weight
+
+
+class Multicond:
+    """A MulticondLearnedConditioning."""
+
+    def __init__(self, shape: Any, batch: Any) -> None:
+        self.shape, self.batch = shape, batch
+
+
+class ImageRNG:
+    """The host's own noise: seeds drawn one by one, here another stream than the portable one."""
+
+    def __init__(self, shape: Any, seeds: Any, **_: Any) -> None:
+        self.shape, self.seeds = tuple(shape), seeds
+        self._generators = [torch.Generator().manual_seed(seed + 1000) for seed in seeds]
+
+    def next(self) -> torch.Tensor:
+        return torch.stack([torch.randn(self.shape, generator=generator) for generator in self._generators])
+
+
+class Sampler:
+    """A sampler that draws noise at its one step where its name says so."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def create_noise_sampler(self, x: Any, sigmas: Any, p: Any) -> Any:
+        seeds = p.all_seeds[p.iteration * p.batch_size : (p.iteration + 1) * p.batch_size]
+        return lambda sigma, sigma_next: torch.stack([torch.full(x.shape[1:], float(seed)) for seed in seeds])
+
+
+def learned(prompt: str, steps: int) -> list[Scheduled]:
+    """A prompt's schedule; `[a:b:0.5]` changes half-way."""
+    encoded.append(prompt)
+    if prompt.startswith("[") and prompt.endswith(":0.5]"):
+        first, last = prompt[1:-5].split(":")
+        return [Scheduled(steps // 2, table(first)), Scheduled(steps, table(last))]
+    return [Scheduled(steps, table(prompt))]
+
+
+def table(prompt: str) -> torch.Tensor:
+    """A prompt's conditioning: the same number all over, as many rows as its words need."""
+    chunks = max(1, -(-len(prompt.split()) // 75))
+    return torch.full((CHUNK * chunks, WIDTH), zlib.crc32(prompt.strip().encode()) % 1000 / 1000)
+
+
+encoded: list[str] = []
+"""Every prompt that was encoded, in order."""
+
+calls: list[Any] = []
+"""Every processing object that was processed."""
+
+
+@dataclass
+class Processing:
+    """A StableDiffusionProcessing, and as much of txt2img as hires fix needs."""
+
+    outpath_samples: str = ""
+    prompt: Any = ""
+    negative_prompt: Any = ""
+    seed: Any = -1
+    subseed: Any = -1
+    subseed_strength: float = 0.0
+    seed_resize_from_h: int = 0
+    seed_resize_from_w: int = 0
+    styles: list[str] = field(default_factory=list)
+    steps: int = 4
+    cfg_scale: float = 7.0
+    width: int = 64
+    height: int = 64
+    batch_size: int = 1
+    n_iter: int = 1
+    sampler_name: str = "Euler"
+    scheduler: Any = "Automatic"
+    denoising_strength: Any = None
+    refiner_checkpoint: Any = None
+    override_settings: dict[str, Any] = field(default_factory=dict)
+    extra_generation_params: dict[str, Any] = field(default_factory=dict)
+    do_not_save_samples: bool = False
+    do_not_save_grid: bool = False
+    enable_hr: bool = False
+    hr_prompt: Any = ""
+    hr_negative_prompt: Any = ""
+    hr_scale: float = 2.0
+    hr_resize_x: int = 0
+    hr_resize_y: int = 0
+    rng: Any = field(default=None, init=False)
+    sampler: Any = field(default=None, init=False)
+    image_mask: Any = field(default=None, init=False)
+    is_hr_pass: bool = field(default=False, init=False)
+    hr_c: Any = field(default=None, init=False)
+    scripts: Any = field(default=None, init=False)
+    script_args: Any = field(default=(), init=False)
+    comments: dict[str, int] = field(default_factory=dict, init=False)
+    is_api: bool = field(default=True, init=False)
+
+    def comment(self, text: str) -> None:
+        self.comments[text] = 1
+
+    def setup_prompts(self) -> None:
+        style = " " + " ".join(self.styles) if self.styles else ""
+        for name in ("prompt", "negative_prompt", "hr_prompt", "hr_negative_prompt"):
+            own = getattr(self, name)
+            if name.startswith("hr_") and own == "":
+                own = getattr(self, name[3:])
+                setattr(self, name, own)
+            every = own if isinstance(own, list) else [own] * self.batch_size
+            setattr(self, f"all_{name}s", [text + style for text in every])
+
+    def init(self, prompts: Any, seeds: Any, subseeds: Any) -> None:
+        self.sampler = Sampler(self.sampler_name)
+
+    def parse_extra_network_prompts(self) -> None:
+        self.extra_network_data = parse_prompt(self.prompts[0])[1]
+        self.prompts = [parse_prompt(prompt)[0] for prompt in self.prompts]
+
+    def setup_conds(self) -> None:
+        self.c = Multicond((len(self.prompts),), [self._parts(prompt) for prompt in self.prompts])
+        self.uc = [learned(prompt, self.steps) for prompt in self.negative_prompts]
+        self.hr_c = None
+
+    def calculate_hr_conds(self) -> None:
+        self.hr_c = Multicond((len(self.hr_prompts),), [self._parts(prompt) for prompt in self.hr_prompts])
+        self.hr_uc = [learned(prompt, self.steps) for prompt in self.hr_negative_prompts]
+
+    def _parts(self, prompt: str) -> list[Part]:
+        return [Part(learned(part.strip(), self.steps)) for part in prompt.split(" AND ")]
+
+    def sample(self, conditioning: Any, unconditional_conditioning: Any, **_: Any) -> torch.Tensor:
+        latents = self._painted(self.rng.next(), conditioning, unconditional_conditioning)
+        if self.enable_hr:
+            self.is_hr_pass = True
+            self.rng = ImageRNG((4, self.hr_resize_y // 8 or 16, self.hr_resize_x // 8 or 16), self.seeds)
+            self.hr_prompts = self.all_hr_prompts[: self.batch_size]
+            self.hr_negative_prompts = self.all_hr_negative_prompts[: self.batch_size]
+            self.calculate_hr_conds()
+            latents = self._painted(self.rng.next(), self.hr_c, self.hr_uc)
+        return latents
+
+    def _painted(self, noise: torch.Tensor, c: Any, uc: Any) -> torch.Tensor:
+        if "SDE" in self.sampler_name:
+            noise = noise + self.sampler.create_noise_sampler(noise, torch.ones(2), self)(1.0, 0.5) / 100
+        wanted = torch.stack([sum(part.weight * part.schedules[-1].cond.mean() for part in parts) for parts in c.batch])
+        unwanted = torch.stack([steps[-1].cond.mean() for steps in uc])
+        return noise / 8 + (self.cfg_scale * (wanted - unwanted) / 10).view(-1, 1, 1, 1)
+
+
+class Img2Img(Processing):
+    """A StableDiffusionProcessingImg2Img."""
+
+    init_images: Any = ()
+    resize_mode: int = 0
+
+    def init(self, prompts: Any, seeds: Any, subseeds: Any) -> None:
+        super().init(prompts, seeds, subseeds)
+        assert len(self.init_images) == self.batch_size
+        means = [np.asarray(image.convert("RGB")).mean() / 255 for image in self.init_images]
+        jitter = torch.randn(len(means), 1, 1, 1) / 50  # what a VAE's encoder draws without a seed
+        self.init_latent = (
+            torch.tensor(means).view(-1, 1, 1, 1) * torch.ones(1, 4, self.height // 8, self.width // 8) + jitter
+        )
+        self.image_conditioning = torch.zeros(len(means), 5, 1, 1)
+
+    def sample(self, *args: Any, **kwargs: Any) -> torch.Tensor:
+        return self.init_latent + self.denoising_strength * super().sample(*args, **kwargs) / 10
+
+
+def parse_prompt(prompt: str) -> tuple[str, dict[str, list[str]]]:
+    found: dict[str, list[str]] = {}
+    for tag in TAG.finditer(prompt):
+        found.setdefault(tag[1], []).append(tag[2])
+    return TAG.sub("", prompt), found
+
+
+def process_images(p: Any) -> Any:
+    """The host's loop, in its order."""
+    calls.append(p)
+    p.setup_prompts()
+    p.all_seeds = p.seed if isinstance(p.seed, list) else [p.seed] * len(p.all_prompts)
+    p.all_subseeds = p.subseed if isinstance(p.subseed, list) else [p.subseed] * len(p.all_prompts)
+    if p.scripts is not None:
+        p.scripts.process(p)
+    p.init(p.all_prompts, p.all_seeds, p.all_subseeds)
+    p.prompts, p.negative_prompts = p.all_prompts[: p.batch_size], p.all_negative_prompts[: p.batch_size]
+    p.seeds, p.subseeds = p.all_seeds[: p.batch_size], p.all_subseeds[: p.batch_size]
+    p.iteration = 0
+    p.rng = ImageRNG((4, p.height // 8, p.width // 8), p.seeds)
+    p.parse_extra_network_prompts()
+    activated.append(p.extra_network_data)
+    p.setup_conds()
+    latents = p.sample(conditioning=p.c, unconditional_conditioning=p.uc, seeds=p.seeds, prompts=p.prompts)
+    pictures = (torch.sigmoid(latents[:, :3]) * 255).to(torch.uint8).repeat_interleave(8, 2).repeat_interleave(8, 3)
+    images = [Image.fromarray(picture.permute(1, 2, 0).numpy()) for picture in pictures]
+    if on_call:
+        on_call[0](p)
+    texts = [
+        f"{prompt}\nSteps: {p.steps}, Sampler: {p.sampler_name}, Seed: {seed}"
+        for prompt, seed in zip(p.prompts, p.seeds, strict=True)
+    ]
+    return Processed(p, images, p.all_seeds[0], infotexts=texts)
+
+
+activated: list[Any] = []
+"""The tags of extra networks that each call was made with."""
+
+on_call: list[Any] = []
+"""What is called at the end of each call, if anything."""
+
+
+class Processed:
+    """The host's result."""
+
+    def __init__(self, p: Any, images: Any, seed: Any = -1, info: str = "", infotexts: Any = None) -> None:
+        self.images, self.seed, self.info, self.infotexts = images, seed, info, infotexts or [info]
+        self.index_of_first_image = 0
+        self.extra_generation_params = p.extra_generation_params
+
+
+class Script:
+    """The base of scripts."""
+
+    args_from = args_to = 0
+
+    def elem_id(self, name: str) -> str:
+        return f"script_{name}"
+
+
+class Component:
+    """Any of gradio's components."""
+
+    def __init__(self, *args: Any, **said: Any) -> None:
+        self.__dict__.update(said)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return lambda *args, **said: Component()
+
+    def __enter__(self) -> Component:
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        return None
+
+
+class HTTPException(Exception):
+    """fastapi's."""
+
+    def __init__(self, status_code: int, detail: str) -> None:
+        super().__init__(detail)
+        self.status_code, self.detail = status_code, detail
+
+
+class Options(SimpleNamespace):
+    """The host's settings."""
+
+    data_labels: dict[str, Any] = {"CLIP_stop_at_last_layers": 1, "randn_source": 1}  # noqa: RUF012
+
+
+def fake_modules(base: Path) -> dict[str, Any]:
+    """The host's modules by their names; its checkpoint and its pictures lie in `base`."""
+    (base / "model.safetensors").write_bytes(b"weights")
+    info = SimpleNamespace(name="model.safetensors", title="model", filename=str(base / "model.safetensors"))
+    opts = Options(CLIP_stop_at_last_layers=1, randn_source="GPU", img2img_background_color="#ffffff")
+    state = SimpleNamespace(interrupted=False, skipped=False, stopping_generation=False, job_count=-1, textinfo=None)
+    styles = SimpleNamespace(apply_styles_to_prompt=lambda text, names: text)
+    labels = ["Euler", "Euler a", "DPM++ 2M", "DPM++ 2M SDE", "DPM++ SDE", "DDIM", "DPM adaptive"]
+    return {
+        "scripts": SimpleNamespace(Script=Script),
+        "shared": SimpleNamespace(
+            opts=opts,
+            state=state,
+            device="cpu",
+            prompt_styles=styles,
+            sd_model=SimpleNamespace(sd_checkpoint_info=info),
+        ),
+        "devices": SimpleNamespace(torch_gc=lambda: None),
+        "processing": SimpleNamespace(process_images=process_images, Processed=Processed),
+        "rng": SimpleNamespace(ImageRNG=ImageRNG),
+        "extra_networks": SimpleNamespace(parse_prompt=parse_prompt),
+        "sd_models": SimpleNamespace(
+            checkpoint_aliases={"model": info}, checkpoints_list={"model": info}, select_checkpoint=lambda: info
+        ),
+        "sd_samplers": SimpleNamespace(find_sampler_config=lambda name: name if name in labels else None),
+        "sd_schedulers": SimpleNamespace(schedulers_map=dict.fromkeys(["Automatic", "Uniform", "Karras"])),
+        "sd_vae": SimpleNamespace(loaded_vae_file=None),
+        "images": SimpleNamespace(
+            flatten=lambda image, color: image.convert("RGB"),
+            resize_image=lambda mode, image, w, h: image.resize((w, h)),
+        ),
+    }
+
+
+@contextmanager
+def webui(base: Path) -> Iterator[Any]:
+    """Within it the host's modules are importable; yields them by name. What was loaded on them is forgotten after."""
+    found = fake_modules(base)
+    before = dict(sys.modules)
+    package = ModuleType("modules")
+    package.__dict__.update(found)
+    gradio = ModuleType("gradio")
+    gradio.__getattr__ = lambda name: Component  # type: ignore[method-assign]
+    fastapi = ModuleType("fastapi.exceptions")
+    fastapi.HTTPException = HTTPException  # type: ignore[attr-defined]
+    sys.modules |= {
+        "modules": package,
+        "gradio": gradio,
+        "fastapi": ModuleType("fastapi"),
+        "fastapi.exceptions": fastapi,
+    }
+    sys.modules |= {f"modules.{name}": module for name, module in found.items()}
+    for kept in (encoded, calls, activated, on_call):
+        kept.clear()
+    try:
+        yield SimpleNamespace(**found)
+    finally:
+        for name in [
+            name for name in sys.modules if name.split(".")[0] in ("modules", "gradio", "fastapi", "a1111_extension")
+        ]:
+            del sys.modules[name]
+        sys.modules |= {name: module for name, module in before.items() if name.split(".")[0] != "a1111_extension"}

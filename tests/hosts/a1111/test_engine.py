@@ -1,0 +1,237 @@
+"""How frames go through the host's processing, on a fake of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.fakes import webui
+from tests.hosts.a1111.conftest import Runner
+
+A, B = "a red apple", "the blue sea"
+
+
+def recipe(first: dict[str, Any], last: dict[str, Any], frames: int = 3, **fields: Any) -> dict[str, Any]:
+    return {"frames": frames, "size": [64, 64], "keyframes": [{"seed": 1, **first}, {"seed": 2, **last}], **fields}
+
+
+def pictures(result: Any) -> list[np.ndarray]:
+    return [np.asarray(image.convert("RGB")) for image in result.images]
+
+
+def own(prompt: str, seed: int, kind: Any = webui.Processing, **fields: Any) -> np.ndarray:
+    """The host's own picture, with the noise of the toolkit's rule."""
+    p = kind(prompt=prompt, seed=seed, **{name: value for name, value in fields.items() if name != "init_images"})
+    if "init_images" in fields:
+        p.init_images = fields["init_images"]
+    return np.asarray(webui.process_images(p).images[0])
+
+
+def test_frames_of_one_call_are_the_frames_alone(ui: Runner) -> None:
+    told = recipe({"prompt": A}, {"prompt": B}, frames=5)
+    together = pictures(ui.run({"recipe": told, "film": ""}))
+    assert len(webui.calls) == 1
+    alone = pictures(ui.run({"recipe": told, "film": "", "batch": 1, "name": "alone"}))
+    assert len(webui.calls) == 6
+    assert all(np.array_equal(a, b) for a, b in zip(together, alone, strict=True))
+    assert not np.array_equal(together[0], together[4])
+
+
+@pytest.mark.parametrize("sampler", ["Euler", "DPM++ 2M SDE", "DPM++ SDE"])
+def test_with_the_hosts_own_noise_the_ends_are_its_own_pictures(ui: Runner, sampler: str) -> None:
+    told = {"recipe": recipe({"prompt": A}, {"prompt": B}), "film": "", "portable": False}
+    frames = pictures(ui.run(told, sampler_name=sampler, scheduler="Karras"))
+    assert np.array_equal(frames[0], own(A, 1, sampler_name=sampler))
+    assert np.array_equal(frames[2], own(B, 2, sampler_name=sampler))
+
+
+def test_the_same_noise_in_every_tool_does_not_ask_the_host(ui: Runner) -> None:
+    told = recipe({"prompt": A}, {"prompt": A})
+    portable = pictures(ui.run({"recipe": told, "film": ""}))
+    hosts = pictures(ui.run({"recipe": told, "film": "", "portable": False}))
+    assert not np.array_equal(portable[0], hosts[0])
+
+
+def test_each_distinct_prompt_is_encoded_once(ui: Runner) -> None:
+    ui.run({"recipe": recipe({"prompt": A}, {"prompt": B}, frames=8), "film": ""})
+    assert sorted(webui.encoded) == ["", A, B]
+
+
+def test_prompts_of_unequal_length_meet_and_the_ends_are_exact(ui: Runner) -> None:
+    long = " ".join(["word"] * 80)
+    frames = pictures(ui.run({"recipe": recipe({"prompt": A}, {"prompt": long}), "film": "", "portable": False}))
+    assert np.array_equal(frames[0], own(A, 1))
+    assert np.array_equal(frames[2], own(long, 2))
+    rows = {len(part.schedules[-1].cond) for parts in webui.calls[0].c.batch for part in parts}
+    assert rows == {2 * webui.CHUNK}
+    assert {len(steps[-1].cond) for steps in webui.calls[0].uc} == rows  # else the host takes a slower way
+
+
+def test_what_the_host_cached_is_not_changed(ui: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+    given = webui.table(A)
+    monkeypatch.setattr(webui, "table", lambda prompt: given)
+    before = given.clone()
+    ui.run({"recipe": recipe({"prompt": A}, {"prompt": B}), "film": ""})
+    assert bool((given == before).all())
+
+
+def test_prompts_that_change_over_the_steps_change_in_the_mix_too(ui: Runner) -> None:
+    ui.run({"recipe": recipe({"prompt": "[cat:dog:0.5]"}, {"prompt": A}), "film": ""}, steps=8)
+    steps = [[entry.end_at_step for entry in parts[0].schedules] for parts in webui.calls[0].c.batch]
+    assert steps == [[4, 8]] * 3
+
+
+def test_frames_with_AND_are_rendered_one_by_one_with_their_weights(ui: Runner) -> None:
+    told = recipe({"prompt": f"{A} AND {B}"}, {"prompt": A}, frames=3)
+    ui.run({"recipe": told, "film": ""})
+    assert [len(call.c.batch) for call in webui.calls] == [1, 1, 1]
+    assert [[part.weight for part in call.c.batch[0]] for call in webui.calls] == [[1.0, 1.0], [0.5, 0.5, 0.5], [1.0]]
+
+
+def test_strengths_of_tags_travel_and_equal_ones_go_together(ui: Runner) -> None:
+    told = {
+        "frames": 6,
+        "size": [64, 64],
+        "keyframes": [
+            {"at": 0, "prompt": f"{A} <lora:warm:1>", "seed": 1},
+            {"at": 2, "prompt": f"{B} <lora:warm:0.5:0.25>"},
+            {"at": 3, "prompt": B},
+        ],
+    }
+    ui.run({"recipe": told, "film": ""})
+    assert [call["lora"] if call else None for call in webui.activated] == [
+        ["warm:1.0:1.0"],
+        ["warm:0.75:0.625"],
+        ["warm:0.5:0.25"],
+        None,
+    ]
+    assert [len(call.c.batch) for call in webui.calls] == [1, 1, 1, 3]
+    assert not any("<" in prompt for prompt in webui.encoded)
+
+
+def test_loras_of_the_recipe_become_tags(ui: Runner) -> None:
+    told = recipe({"prompt": A, "loras": {"warm": 1}}, {"prompt": A, "loras": {"warm": 0}})
+    told["model"] = {"checkpoint": "model", "loras": [{"name": "grain", "strength": 0.5}, {"name": "warm"}]}
+    ui.run({"recipe": told, "film": ""})
+    assert [call["lora"] for call in webui.activated] == [
+        ["grain:0.5:0.5", "warm:1.0:1.0"],
+        ["grain:0.5:0.5", "warm:0.5:0.5"],
+        ["grain:0.5:0.5"],
+    ]
+    assert webui.calls[0].override_settings["sd_model_checkpoint"] == "model"
+
+
+def test_styles_and_what_extensions_fill_in_reach_every_prompt(ui: Runner) -> None:
+    p = ui.processing({"recipe": recipe({"prompt": "a __thing__"}, {"prompt": B}), "film": ""}, styles=["painted"])
+
+    def fill_in(p: Any) -> None:
+        p.all_prompts = [
+            prompt.replace("__thing__", f"lamp{seed}") for prompt, seed in zip(p.all_prompts, p.all_seeds, strict=True)
+        ]
+
+    p.scripts.process = fill_in
+    ui.script.run(p)
+    assert "a lamp1 painted" in webui.encoded
+    assert f"{B} painted" in webui.encoded
+    assert webui.calls[0].all_prompts[0] == "a lamp1 painted"
+
+
+def test_an_extension_that_drops_prompts_or_adds_unlike_tags_is_told_of(ui: Runner) -> None:
+    told = {"recipe": recipe({"prompt": A}, {"prompt": B}), "film": ""}
+    for change, said in (
+        (lambda prompts: prompts[:1], "an extension left 1 of 2 prompts"),
+        (lambda prompts: [prompts[0] + "<lora:x:1>", *prompts[1:]], "an extension put tags"),
+    ):
+        p = ui.processing(told)
+        p.scripts.process = lambda p, change=change: setattr(p, "all_prompts", change(p.all_prompts))
+        with pytest.raises(webui.HTTPException, match=said):
+            ui.script.run(p)
+
+
+def test_hires_fix_is_mixed_too(ui: Runner) -> None:
+    told = {"recipe": recipe({"prompt": A}, {"prompt": B}, size=[128, 128]), "film": "", "portable": False}
+    frames = pictures(ui.run(told, enable_hr=True))
+    assert frames[0].shape == (128, 128, 3)
+    fields = {"enable_hr": True, "hr_resize_x": 128, "hr_resize_y": 128}
+    assert np.array_equal(frames[0], own(A, 1, **fields))
+    assert np.array_equal(frames[2], own(B, 2, **fields))
+
+
+def test_a_prompt_of_its_own_for_hires_fix_stays(ui: Runner) -> None:
+    told = {"recipe": recipe({"prompt": A}, {"prompt": B}, size=[128, 128]), "film": "", "portable": False}
+    frames = pictures(ui.run(told, enable_hr=True, hr_prompt="sharp"))
+    fields = {"enable_hr": True, "hr_resize_x": 128, "hr_resize_y": 128, "hr_prompt": "sharp"}
+    assert np.array_equal(frames[2], own(B, 2, **fields))
+
+
+def grey(value: int) -> Image.Image:
+    return Image.new("RGB", (64, 64), (value, value, value))
+
+
+def test_pictures_are_encoded_once_each_and_mixed(ui: Runner) -> None:
+    told = recipe({"prompt": A, "image": "a.png"}, {"prompt": A, "image": "b.png", "seed": 1})
+    settings = {"recipe": told, "film": "", "portable": False}
+    frames = pictures(ui.img2img(settings, init_images=[grey(0), grey(255)], denoising_strength=0.5))
+    assert frames[0].mean() < frames[1].mean() < frames[2].mean()
+    again = pictures(
+        ui.img2img({**settings, "name": "again", "batch": 1}, init_images=[grey(0), grey(255)], denoising_strength=0.5)
+    )
+    assert all(np.array_equal(a, b) for a, b in zip(frames, again, strict=True))
+    assert [call.init_latent.shape[0] for call in webui.calls] == [3, 1, 1, 1]
+
+
+def test_cfg_and_denoise_are_one_number_for_a_call(ui: Runner) -> None:
+    told = recipe({"prompt": A, "cfg": 3, "denoise": 0.0}, {"prompt": A, "cfg": 9, "denoise": 1.0})
+    frames = pictures(ui.img2img({"recipe": told, "film": ""}, init_images=[grey(200)]))
+    assert [(call.cfg_scale, call.denoising_strength) for call in webui.calls] == [(3, 0.0), (6, 0.5), (9, 1.0)]
+    assert frames[0].std() == 0  # nothing of it was to change
+
+
+def test_the_hosts_fields_hold_for_what_the_recipe_leaves_out(ui: Runner) -> None:
+    told = {"recipe": {"frames": 2, "keyframes": [{}]}, "film": ""}
+    ui.run(told, prompt=A, negative_prompt="dull", seed=5, steps=9, cfg_scale=4, width=128, sampler_name="DPM++ 2M")
+    call = webui.calls[0]
+    assert (call.steps, call.cfg_scale, call.width, call.sampler_name, call.scheduler) == (
+        9,
+        4,
+        128,
+        "DPM++ 2M",
+        "Karras",
+    )
+    assert sorted(webui.encoded) == [A, "dull"]
+    assert call.all_seeds == [5, 5]
+    assert call.do_not_save_samples
+
+
+def test_what_this_host_cannot_do_is_refused_by_name(ui: Runner) -> None:
+    for told, fields, said in (
+        ({**recipe({"prompt": A}, {}), "sampler": "dpm_2"}, {}, "sampler: this host does not have 'DPM2'"),
+        ({**recipe({"prompt": A}, {}), "scheduler": "beta"}, {}, "scheduler: this host does not have 'Beta'"),
+        ({**recipe({"prompt": A}, {}), "sampler": "dpmpp_sde"}, {}, "noise of overlapping stretches"),
+        (recipe({"prompt": A, "image": "a.png"}, {}), {}, "run the script in img2img"),
+        (recipe({"prompt": A}, {}), {"subseed_strength": 0.3}, "variation seed"),
+        (recipe({"prompt": A}, {}), {"seed_resize_from_h": 64, "seed_resize_from_w": 64}, "resize seed"),
+        (recipe({"prompt": "a <lora:x:strong>"}, {}), {}, "has a strength that is no number"),
+        (recipe({"prompt": A}, {}, model="other"), {}, "model.checkpoint: there is no 'other' here"),
+    ):
+        with pytest.raises(webui.HTTPException, match=said) as refused:
+            ui.run({"recipe": told, "film": ""}, **fields)
+        assert refused.value.status_code == 422
+    assert not webui.calls
+
+
+def test_the_hosts_batch_fields_are_not_read_and_that_is_said(ui: Runner) -> None:
+    p = ui.processing({"recipe": recipe({"prompt": A}, {"prompt": B}), "film": ""}, n_iter=3, batch_size=2)
+    assert len(ui.script.run(p).images) == 3
+    assert any("batch count 3, batch size 2: are not read" in comment for comment in p.comments)
+
+
+def test_a_picture_of_one_colour_stops_the_run(ui: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+    from remix.errors import BlankFrame
+
+    monkeypatch.setattr(webui.Processing, "sample", lambda self, *args, **kwargs: webui.torch.full((3, 4, 8, 8), 0.5))
+    with pytest.raises(BlankFrame, match="frame 0: every value"):
+        ui.run({"recipe": recipe({"prompt": A}, {"prompt": B}), "film": ""})

@@ -1,0 +1,131 @@
+"""What the script makes of a request, on a fake of the host."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from remix.motion import load_picture
+from tests.fakes import webui
+from tests.hosts.a1111.conftest import Runner
+
+TEXT = 'frames = 4\nsize = [64, 64]\n[[keyframes]]\nprompt = "a"\nseed = 1\n[[keyframes]]\nprompt = "b"\n'
+
+
+def folder_of(ui: Runner, result: Any) -> Path:
+    return ui.base / "out" / "remix" / result.extra_generation_params["Remix job"]
+
+
+def test_one_argument_is_enough_and_those_of_other_scripts_stay_theirs(ui: Runner) -> None:
+    p = ui.processing(TEXT)
+    ui.script.run(p)
+    assert p.script_args[:3] == [1, "always", TEXT]
+    assert p.script_args[ui.script.args_to :] == ["after"]
+
+
+@pytest.mark.parametrize("count", [0, 40])
+def test_no_argument_or_too_many_are_refused(ui: Runner, count: int) -> None:
+    with pytest.raises(webui.HTTPException, match="script_args: "):
+        ui.run(*[TEXT] * count)
+
+
+def test_bad_input_is_the_hosts_own_error_in_the_page_and_422_over_the_api(ui: Runner) -> None:
+    from remix.errors import RecipeError
+
+    p = ui.processing("")
+    p.is_api = False
+    with pytest.raises(RecipeError, match="recipe: is empty"):
+        ui.script.run(p)
+    with pytest.raises(webui.HTTPException) as refused:
+        ui.run("")
+    assert refused.value.status_code == 422
+
+
+def test_the_job_lies_below_the_hosts_output_folder_and_holds_the_film(ui: Runner) -> None:
+    result = ui.run({"recipe": TEXT, "film": "gif"})
+    folder = folder_of(ui, result)
+    assert {path.name for path in folder.iterdir()} >= {"frames", "film.gif", "sheet.png", "recipe.json"}
+    assert result.extra_generation_params["Remix film"] == "film.gif"
+    assert len(result.images) == 4
+    assert result.infotexts[0].startswith("a\nSteps: 4")
+
+
+@pytest.mark.parametrize("name", ["../out", "a/b", "", "CON"])
+def test_a_name_that_leads_out_is_refused(ui: Runner, name: str) -> None:
+    with pytest.raises(webui.HTTPException, match="is not a name of a folder"):
+        ui.run({"recipe": TEXT, "film": "", "name": name})
+
+
+@pytest.mark.parametrize("flag", ["interrupted", "skipped"])
+def test_interrupt_and_skip_leave_whole_frames_and_the_next_run_renders_the_rest(ui: Runner, flag: str) -> None:
+    told = {"recipe": TEXT, "film": "", "batch": 1}
+    webui.on_call.append(lambda p: setattr(ui.host.shared.state, flag, len(webui.calls) == 3))
+    stopped = ui.run(told)
+    assert len(stopped.images) == stopped.extra_generation_params["Remix left"] == 2
+    webui.on_call.clear()
+    setattr(ui.host.shared.state, flag, False)
+    whole = ui.run(told)
+    assert (len(whole.images), len(webui.calls)) == (4, 5)
+    assert folder_of(ui, whole) == folder_of(ui, stopped)
+    assert "Remix left" not in whole.extra_generation_params
+
+
+def test_stopping_after_the_frames_at_hand_keeps_them(ui: Runner) -> None:
+    webui.on_call.append(lambda p: setattr(ui.host.shared.state, "stopping_generation", len(webui.calls) == 3))
+    stopped = ui.run({"recipe": TEXT, "film": "", "batch": 1})
+    assert len(stopped.images) == 3
+
+
+def test_a_job_that_is_finished_is_not_rendered_again_unless_it_begins_anew(ui: Runner) -> None:
+    first = ui.run({"recipe": TEXT, "film": ""})
+    ui.run({"recipe": TEXT, "film": ""})
+    assert len(webui.calls) == 1
+    anew = ui.run({"recipe": TEXT, "film": "", "new": True})
+    assert len(webui.calls) == 2
+    assert folder_of(ui, anew).name == f"{folder_of(ui, first).name}_2"
+    assert all(np.array_equal(a, b) for a, b in zip(first.images, anew.images, strict=True))
+
+
+@pytest.mark.parametrize(
+    "fields", [{"cfg_scale": 3}, {"enable_hr": True}, {"styles": ["x"]}, {"override_settings": {"eta_ddim": 1}}]
+)
+def test_other_settings_of_the_host_are_another_job(ui: Runner, fields: dict[str, Any]) -> None:
+    text = TEXT.replace("size = [64, 64]\n", "")
+    first = ui.run({"recipe": text, "film": ""})
+    assert folder_of(ui, ui.run({"recipe": text, "film": ""}, **fields)) != folder_of(ui, first)
+
+
+def test_a_drawn_seed_is_kept_until_the_job_is_finished(ui: Runner) -> None:
+    text = TEXT.replace("seed = 1\n", "")
+    some = ui.run({"recipe": text, "film": "", "count": 2, "batch": 2})
+    rest = ui.run({"recipe": text, "film": "", "batch": 2})
+    assert folder_of(ui, rest) == folder_of(ui, some)
+    assert len(webui.calls) == 2
+    assert folder_of(ui, ui.run({"recipe": text, "film": ""})) != folder_of(ui, some)
+
+
+def test_pictures_that_the_recipe_names_are_the_requests_in_their_order(ui: Runner) -> None:
+    from PIL import Image
+
+    red, blue = (Image.new("RGB", (32, 32), color) for color in ("red", "blue"))
+    text = TEXT.replace('"a"', '"a"\nimage = "one.png"').replace('"b"', '"b"\nimage = "two.png"')
+    result = ui.img2img({"recipe": text, "film": ""}, init_images=[red, blue], denoising_strength=0.5)
+    inputs = folder_of(ui, result) / "inputs"
+    assert load_picture(inputs / "one.png")[0, 0].tolist() == [255, 0, 0]
+    assert load_picture(inputs / "two.png").shape == (64, 64, 3)
+    with pytest.raises(webui.HTTPException, match="the recipe names 2 pictures, and there are 1"):
+        ui.img2img({"recipe": text, "film": ""}, init_images=[red])
+    with pytest.raises(webui.HTTPException, match="img2img has no picture"):
+        ui.img2img({"recipe": TEXT, "film": ""}, init_images=[None])
+
+
+def test_a_picture_name_that_leads_out_is_refused(ui: Runner) -> None:
+    from PIL import Image
+
+    text = TEXT.replace('"a"', '"a"\nimage = "../one.png"')
+    with pytest.raises(webui.HTTPException):
+        ui.img2img({"recipe": text, "film": ""}, init_images=[Image.new("RGB", (64, 64))])
+    assert not list(ui.base.glob("**/one.png"))
