@@ -66,10 +66,11 @@ class Host:
         return (self.base / "log.txt").read_text(encoding="utf-8", errors="replace")
 
     def start(self) -> None:
-        """Starts the server and waits until it answers."""
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self._port = free.getsockname()[1]
+        """Starts the server, on the port of the time before if there was one, and waits until it answers."""
+        if not self._port:
+            with socket.socket() as free:
+                free.bind(("127.0.0.1", 0))
+                self._port = free.getsockname()[1]
         command = [
             *(python_of(self._comfyui), "main.py", "--cpu", "--listen", "127.0.0.1", "--port", str(self._port)),
             *("--base-directory", self.base, "--disable-api-nodes", "--database-url", "sqlite:///:memory:"),

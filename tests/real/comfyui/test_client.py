@@ -1,0 +1,203 @@
+"""The client against a real ComfyUI: the same frames by either way, whatever is killed, and replies as recorded."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import threading
+import time
+import uuid
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from remix.client import ComfyUI
+from remix.client.comfyui.routes import Through
+from remix.client.comfyui.run import Timing
+from remix.client.comfyui.server import DONE, LOST, QUEUED, RUNNING, Server
+from remix.client.http import Http
+from remix.errors import HostSilent, Interrupted, Unsupported
+from remix.job import Outcome, render
+from remix.motion import save_picture
+from remix.plan import Keyframe, Model, Recipe
+from tests.client.comfyui.runs import frames
+from tests.client.comfyui.test_reliability import at_frames
+from tests.core.job.test_render import contents
+from tests.fakes.comfyui_server import recorded
+from tests.fakes.proxy import Proxy, Toxic
+from tests.real.comfyui.graphs import Builder
+from tests.real.comfyui.host import CHECKPOINT, ROOT, Host
+from tests.real.comfyui.record import recordings, shape
+
+TIMING = Timing(poll=0.5, first_pause=0.1)
+
+
+def recipe(count: int = 6, word: str = "red", **changes: Any) -> Recipe:
+    keyframes = (
+        Keyframe(at=0, prompt=f"a {word} apple", negative="grey", seed=5, cfg=7),
+        Keyframe(at="100%", prompt="the sea", cfg=4),
+    )
+    size = {"width": 64, "height": 64, "steps": 3}
+    return Recipe(frames=count, model=Model(CHECKPOINT), **{"keyframes": keyframes, **size, **changes})
+
+
+def run(host: Host, folder: Path, asked: Recipe, *, url: str = "", batch: int = 2, **options: Any) -> Outcome:
+    return render(asked, ComfyUI(url or host.url, batch=batch, timing=TIMING), folder, film=None, **options)
+
+
+def jobs(host: Host) -> list[Path]:
+    return sorted((host.output / "remix").glob("client_*"))
+
+
+def times_rendered(job: Path) -> Counter[str]:
+    """How often each frame of a job on the server was written down as made."""
+    lines = (job / "journal.jsonl").read_text(encoding="utf-8").splitlines()
+    names = [json.loads(line)["file"] for line in lines if line.strip()]
+    return Counter(name for name in names if name != "sheet.png")
+
+
+def test_replies_are_as_they_were_recorded(host: Host) -> None:
+    """Else run `python -m tests.real.comfyui.record`."""
+    found = recordings(host)
+    for name in ("unknown", "models", "submitted", "uploaded", "history_unknown", "rejected_inputs", "rejected_kind"):
+        assert shape(found[name]) == shape(recorded(name)), name
+    for name in ("history_done", "history_failed", "history_interrupted"):
+        (entry,), (before,) = found[name].values(), recorded(name).values()
+        for told in (*entry["status"]["messages"], *before["status"]["messages"]):
+            for part in ("traceback", "nodes", "current_inputs", "executed"):
+                told[1].pop(part, None)
+        assert shape(entry["status"]) == shape(before["status"]), name
+        assert entry.keys() == before.keys()
+        assert entry["status"]["status_str"] == before["status"]["status_str"]
+    assert [len(found["queue"][part][0]) for part in found["queue"]] == [5, 5]
+    for kind, about in recorded("object_info").items():
+        inputs = found["object_info"][kind]["input"]
+        assert {part: list(rows) for part, rows in inputs.items()} == {
+            part: list(rows) for part, rows in about["input"].items()
+        }
+    kinds = {message["type"] for message in recorded("messages") if "type" in message}
+    assert {message["type"] for message in found["messages"] if "type" in message} == kinds
+
+
+@pytest.mark.parametrize("pictured", [False, True])
+def test_either_way_gives_the_same_frames(
+    host: Host, tmp_path: Path, pictured: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two prompts in their shares, a cfg that travels, an init picture."""
+    asked = recipe(4)
+    if pictured:
+        gradient = np.linspace(0, 255, 64 * 64 * 3).reshape(64, 64, 3).astype(np.uint8)
+        save_picture(tmp_path / "start.png", gradient)
+        asked = recipe(3, keyframes=(Keyframe(prompt="a", image="start.png", denoise=0.6),), folder=str(tmp_path))
+    run(host, tmp_path / "through", asked, batch=1)
+
+    def refuse(route: Through) -> list[str]:
+        raise Unsupported("the server does not have the Remix nodes")
+
+    monkeypatch.setattr(Through, "check", refuse)
+    run(host, tmp_path / "bare", asked)
+    through, bare = frames(tmp_path / "through"), frames(tmp_path / "bare")
+    assert through.std() > 5
+    assert np.abs(through.astype(int) - bare).max() <= 1
+    assert pictured or np.abs(through[0].astype(int) - through[-1]).max() > 20
+
+
+def test_a_socket_that_is_cut_and_deaf_afterwards_delays_nothing(host: Host, tmp_path: Path) -> None:
+    asked = recipe(20, "yellow", steps=8)
+    with Proxy(host.url, Toxic("reset_peer", 500, "/ws", 1)).started() as proxy:
+        run(host, tmp_path / "cut", asked, url=proxy.url)
+        assert len([path for path in proxy.connections if path.startswith("/ws")]) > 1
+    run(host, tmp_path / "whole", asked)
+    assert contents(tmp_path / "cut") == contents(tmp_path / "whole")
+
+
+def test_a_prompt_whose_answer_never_came_is_there(host: Host) -> None:
+    builder = Builder()
+    latent = builder.add("EmptyLatentImage", width=64, height=64, batch_size=1)[0]
+    model, clip, vae = builder.checkpoint()
+    prompts = [builder.add("CLIPTextEncode", clip=clip, text=text)[0] for text in ("a", "b")]
+    images = builder.add("VAEDecode", samples=builder.sampled(model, *prompts, latent), vae=vae)[0]
+    builder.add("SaveImage", images=images, filename_prefix=f"unclear/{uuid.uuid4()}")
+    prompt = str(uuid.uuid4())
+    with Proxy(host.url, Toxic("timeout", 1000)).started() as proxy:
+        lost = Server(Http(proxy.url, within=0.5), "unclear")
+        with pytest.raises(HostSilent):
+            lost.submit(prompt, builder.graph, {})
+    server = Server(Http(host.url), "unclear")
+    assert server.fate(str(uuid.uuid4())).state == LOST
+    assert server.fate(prompt).state in (QUEUED, RUNNING, DONE)
+    host.wait(prompt)
+    fate = server.fate(prompt)
+    assert fate.state == DONE
+    ((made,),) = fate.made.values()
+    assert server.view(made).shape == (64, 64, 3)
+
+
+def test_the_end_of_one_client_ends_nothing_of_another(host: Host, tmp_path: Path) -> None:
+    stopping = threading.Event()
+    mine, other = recipe(40, "green", steps=12), recipe(8, "blue", steps=8)
+    thread = threading.Thread(target=lambda: run(host, tmp_path / "other", other))
+    thread.start()
+    with pytest.raises(Interrupted, match="left; run it again"):
+        run(host, tmp_path / "mine", mine, listen=at_frames(1, stopping.set), stop=stopping.is_set)
+    queue = host.get("/queue")
+    assert not [row for part in queue.values() for row in part if "green" in json.dumps(row)]
+    thread.join()
+    assert len(frames(tmp_path / "other")) == 8
+    assert len(list((tmp_path / "mine" / "frames").iterdir())) < 40
+
+
+def test_a_server_that_is_killed_and_started_again_renders_no_frame_twice(host: Host, tmp_path: Path) -> None:
+    asked, before = recipe(24, "white", steps=8), jobs(host)
+
+    def kill() -> None:
+        host.stop()
+        threading.Thread(target=host.start).start()
+
+    run(host, tmp_path / "killed", asked, listen=at_frames(3, kill))
+    (job,) = set(jobs(host)) - set(before)
+    assert set(times_rendered(job).values()) == {1}
+    assert len(times_rendered(job)) == 24
+    run(host, tmp_path / "whole", asked)
+    assert contents(tmp_path / "killed") == contents(tmp_path / "whole")
+
+
+def test_a_client_that_is_killed_goes_on_and_no_frame_is_rendered_twice(host: Host, tmp_path: Path) -> None:
+    asked, before = recipe(24, "black", steps=8), jobs(host)
+    path, job = tmp_path / "recipe.json", tmp_path / "killed"
+    path.write_text(asked.to_json(), encoding="utf-8")
+    line = [*("render", str(path), "-o", str(job), "-q", "--no-film", "--batch", "2"), "--engine", "comfyui"]
+    line = [sys.executable, "-m", "remix.client", *line, "--url", host.url]
+    for count in (1, 18):
+        client = subprocess.Popen(line, cwd=ROOT)
+        _until(lambda count=count: len(list((job / "frames").glob("*.png"))) >= count)  # type: ignore[misc]
+        client.kill()
+        client.wait()
+    assert subprocess.run(line, cwd=ROOT, check=False).returncode == 0
+    (made,) = set(jobs(host)) - set(before)
+    assert set(times_rendered(made).values()) == {1}
+    run(host, tmp_path / "whole", asked)
+    assert contents(job) == contents(tmp_path / "whole")
+
+
+def test_files_that_are_gone_from_the_server_are_made_again(host: Host, tmp_path: Path) -> None:
+    """Though the host keeps what the node gave, and says that it is done at once."""
+    asked, before = recipe(5, "purple"), jobs(host)
+    run(host, tmp_path / "first", asked)
+    (job,) = set(jobs(host)) - set(before)
+    (job / "frames" / "000003.png").unlink()
+    run(host, tmp_path / "again", asked)
+    assert contents(tmp_path / "again") == contents(tmp_path / "first")
+    assert sorted(times_rendered(job).values()) == [1, 1, 1, 1, 2]
+
+
+def _until(true: Callable[[], bool]) -> None:
+    end = time.monotonic() + 120
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.02)
