@@ -123,13 +123,23 @@ def mix(
         product(*factors_of(table, given), flat)
         if flat.dtype == given.wide and largest > torch.finfo(given.wide).max / MOST_GROWTH:
             in_range(flat, flat.dtype)
-    for source in table[alone].sum(dim=0).nonzero().squeeze(1).tolist():
-        frames = (alone & (table[:, source] > 0)).nonzero().squeeze(1)
-        row = given.rows[source]
-        if row.dtype != flat.dtype:
-            row = in_range(row.to(given.wide, copy=True), flat.dtype).to(flat.dtype)
-        flat[frames.to(flat.device)] = row
+    _put_alone(table, alone, given, flat)
     return result
+
+
+def _put_alone(table: Tensor, alone: Tensor, sources: Sources, flat: Tensor) -> None:
+    """Writes the frames with one source into `flat`: that source itself, run by run of frames that hold it."""
+    frames = alone.nonzero().squeeze(1).tolist()
+    held = table[alone].argmax(dim=1).tolist()
+    start = 0
+    for at, frame in enumerate(frames):
+        goes_on = at + 1 < len(frames) and frames[at + 1] == frame + 1 and held[at + 1] == held[at]
+        if not goes_on:
+            row = sources.rows[held[at]]
+            if row.dtype != flat.dtype:
+                row = in_range(row.to(sources.wide, copy=True), flat.dtype).to(flat.dtype)
+            flat[frames[start] : frame + 1] = row
+            start = at + 1
 
 
 def result_of(sources: Sources, frames: int, out: Tensor | None) -> Tensor:

@@ -7,10 +7,11 @@ from torch import Tensor
 
 from remix.mix.sources import Sources
 
-# On a CPU a product of many frames is limited by writing them, and eight rows at a time stay in the
-# cache until they are whole: 1.5 to 3 times as fast as one call for 240 frames. Library kernels for
-# fewer rows round differently, so blocks are never smaller and a frame is the same in any batch.
-BLOCK = 8
+# On a CPU a product of many frames is limited by writing them. Strips that stay in the cache until they are whole
+# were 1.5 to 3 times as fast as one call for 240 frames on one processor; on another, which writes past its cache,
+# every call costs, and blocks of 24 rows come nearer to one call than blocks of eight. Library kernels for fewer rows
+# than eight round differently on some, so blocks are never smaller and a frame is the same in any batch.
+BLOCK, LEAST_BLOCK = 24, 8
 
 # Numbers of rows and results at once. Where rows have to be gathered or widened, or results narrowed,
 # this is the size of the copies; else it is what a CPU's cache holds. Devices want few and large steps.
@@ -28,7 +29,7 @@ def product(weights: Tensor, sources: Sources, out: Tensor) -> Tensor:
     """
     weights = weights.to(device=sources.device, dtype=sources.wide)
     cpu = sources.device.type == "cpu"
-    block = BLOCK if cpu and len(weights) >= BLOCK else len(weights)
+    block = min(BLOCK, len(weights)) if cpu else len(weights)
     as_it_is = sources.whole is not None and sources.dtype == sources.wide == out.dtype
     most = (STRIP_OF_VIEWS if as_it_is else STRIP) if cpu else (ALL if as_it_is else STRIP_OF_DEVICE)
     # Whole vectors of 64 columns, so that no kernel sees the end of a row where there is none.
@@ -62,7 +63,7 @@ def gram(sources: Sources) -> Tensor:
 
 def _fill(weights: Tensor, rows: Tensor, out: Tensor, block: int) -> Tensor:
     """`weights` @ `rows` into `out`, `block` frames at a time."""
-    by_library = _library_is_exact(rows) and (rows.device.type != "cpu" or block >= BLOCK)
+    by_library = _library_is_exact(rows) and (rows.device.type != "cpu" or block >= LEAST_BLOCK)
     scratch = None if out.dtype == rows.dtype else rows.new_empty(block, rows.shape[1])
     for start in range(0, len(weights), block):
         start = min(start, len(weights) - block)

@@ -115,18 +115,17 @@ def weight_table(weights: Any, sources: int) -> Tensor:
     table = numbers("weights", weights, "a table of numbers, [frames, sources]")
     if table.ndim != 2 or table.shape[1] != sources:
         raise MixError(f"weights: {size(table.shape)}; give [frames, sources] with {sources} weight(s) for each frame.")
+    sums = table.sum(dim=1)
+    if bool(((sums - 1).abs() <= TOLERANCE).all()) and bool((table >= 0).all()):
+        return table
     wrong = (~torch.isfinite(table) | (table < 0)).nonzero()
     if len(wrong):
         frame, source = wrong[0].tolist()
         raise MixError(f"weights[{frame}][{source}]: {table[frame, source].item()}; a weight is a number of 0 or more.")
-    off = ((table.sum(dim=1) - 1).abs() > TOLERANCE).nonzero()
-    if len(off):
-        frame = int(off[0])
-        raise MixError(
-            f"weights[{frame}]: they sum to {table[frame].sum().item():.9g}; divide them by that, so that"
-            " they sum to 1."
-        )
-    return table
+    frame = int(((sums - 1).abs() > TOLERANCE).nonzero()[0])
+    raise MixError(
+        f"weights[{frame}]: they sum to {sums[frame].item():.9g}; divide them by that, so that they sum to 1."
+    )
 
 
 def largest_magnitude(sources: Sources, names: Sequence[int]) -> float:
