@@ -66,7 +66,7 @@ class Local:
         if emphasis := emphasis_in(prompts):
             raise Unsupported(
                 f"prompt: emphasis {emphasis!r} is not read by the local engine, and differently by each host; "
-                "write the prompt without weights"
+                r"write the prompt without weights, and \( and \) for brackets"
             )
         refuse_lora_tags(prompts)
         refuse_over_steps(prompts, self.name)
