@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -11,9 +12,8 @@ from PIL import Image
 
 from remix.errors import BlankFrame, EngineError, Unsupported
 from remix.job import Listener, Picture
-from remix.job.journal import canonical, sha256
 from remix.plan import Frame, Model, Recipe, Schedule
-from remix.plan.labels import a1111_labels
+from remix.plan.labels import AUTOMATIC, a1111_labels, names_of_labels
 
 from . import host
 from .conditioning import Way
@@ -27,9 +27,6 @@ ALONE = ("dpm_adaptive",)
 OVERLAPPING = ("dpmpp_sde",)
 """Samplers that ask for noise of overlapping stretches of one step, which independent draws cannot give."""
 
-LONGEST_RECIPE = 4096
-"""The longest recipe, in characters, that is written into a picture's infotext; a longer one by its hash."""
-
 LONGEST_INFOTEXT = 12 * 2**10
 """The longest infotext, in bytes, that stands in a frame, which carries the recipe whole beside it."""
 
@@ -41,7 +38,7 @@ class HostEngine:
     as one number for all pictures: cfg, denoise, the strengths of LoRAs.
     """
 
-    def __init__(self, p: Any, recipe: Recipe, *, batch: int, portable: bool) -> None:
+    def __init__(self, p: Any, recipe: Recipe, *, batch: int, portable: bool, said: Mapping[str, str]) -> None:
         self.name = host.NAME
         self._p = p
         self._batch = batch
@@ -50,17 +47,19 @@ class HostEngine:
         asked = recipe.model.checkpoint
         self._named = asked != Model().checkpoint
         self._checkpoint = host.checkpoint_of(asked) if self._named else host.chosen_checkpoint(p)
-        self._recipe_text = _shown(recipe)
+        self._said = dict(said)
         self._infotexts: dict[int, str] = {}
 
     def check(self, schedule: Schedule) -> list[str]:
         """Returns remarks; raises `Unsupported`, by name, for what this host cannot do."""
         recipe, p = schedule.recipe, self._p
-        sampler, scheduler = a1111_labels(recipe.sampler, recipe.scheduler)
+        sampler, scheduler = self._labels(recipe)
         if not host.has_sampler(sampler):
             raise Unsupported(f"sampler: this host does not have {sampler!r}; use another one")
         if not host.has_scheduler(scheduler):
             raise Unsupported(f"scheduler: this host does not have {scheduler!r}; use another one")
+        if recipe.model.vae is not None:
+            host.vae_of(recipe.model.vae)
         if self._portable and recipe.sampler in OVERLAPPING:
             raise Unsupported(
                 f"sampler: {recipe.sampler!r} takes noise of overlapping stretches, which is not the same in every "
@@ -93,7 +92,8 @@ class HostEngine:
     def identity(self, schedule: Schedule) -> dict[str, str]:
         """Returns the host's name, the checkpoint's file, and what else of the host makes the pictures."""
         noise = "portable" if self._portable else f"host {host.option('randn_source')}"
-        return {**host.made_by(self._p, self._checkpoint), "noise": noise}
+        vae = schedule.recipe.model.vae
+        return {**host.made_by(self._p, self._checkpoint, vae and host.vae_of(vae)), "noise": noise}
 
     def cancel(self) -> None:
         """Asks a running `render` to end after the frames at hand."""
@@ -141,6 +141,16 @@ class HostEngine:
                 block.setdefault(key, []).append(index)
             groups += block.values()
         return groups
+
+    def _labels(self, recipe: Recipe) -> tuple[str, str]:
+        """The host's labels of sampler and schedule: its own choice as it is, where that is what the recipe says."""
+        own = self._p.sampler_name, self._p.scheduler or AUTOMATIC
+        names = recipe.sampler, recipe.scheduler
+        if not self._portable:
+            with contextlib.suppress(Unsupported):  # a choice that no recipe has a name for
+                if names_of_labels(*own) == names:
+                    return own
+        return a1111_labels(*names)
 
     @staticmethod
     def _tags(recipe: Recipe, frame: Frame) -> str:
@@ -194,13 +204,14 @@ class HostEngine:
     def _set(self, told: Any, recipe: Recipe) -> None:
         """Puts what the recipe says for all frames into the host's own fields."""
         told.steps = recipe.steps
-        told.sampler_name, told.scheduler = a1111_labels(recipe.sampler, recipe.scheduler)
+        told.sampler_name, told.scheduler = self._labels(recipe)
         _size(told, recipe.width, recipe.height)
         if self._named:
             told.override_settings["sd_model_checkpoint"] = self._checkpoint.title
-        told.override_settings["CLIP_stop_at_last_layers"] = max(
-            recipe.model.clip_skip, 1 if recipe.model.clip_skip > 1 else host.option("CLIP_stop_at_last_layers", 1)
-        )
+        if recipe.model.vae is not None:
+            told.override_settings["sd_vae"] = recipe.model.vae
+        if recipe.model.clip_skip > 1:
+            told.override_settings["CLIP_stop_at_last_layers"] = recipe.model.clip_skip
         if self._portable:
             told.override_settings["img2img_fix_steps"] = True
         if getattr(told, "image_mask", None) is not None:
@@ -208,7 +219,7 @@ class HostEngine:
             told.override_settings |= {"return_mask": False, "return_mask_composite": False}
 
     def _infotext(self, frame: Frame) -> dict[str, str]:
-        return {"Remix frame": str(frame.index), "Remix recipe": self._recipe_text}
+        return {**self._said, "Remix frame": str(frame.index)}
 
 
 def _size(told: Any, width: int, height: int) -> None:
@@ -229,8 +240,3 @@ def _size(told: Any, width: int, height: int) -> None:
 
 def _distinct(frames: Sequence[Frame], field: str) -> tuple[str, ...]:
     return tuple(sorted({text for frame in frames for text in plain(getattr(frame, field)).values}))
-
-
-def _shown(recipe: Recipe) -> str:
-    text = canonical(recipe.to_dict())
-    return text if len(text) <= LONGEST_RECIPE else sha256(text.encode())

@@ -9,13 +9,16 @@ from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import modules.scripts as scripts  # the module: a Script that is imported by name would be registered again
-from modules import devices, extra_networks, images, processing, rng, sd_models, sd_samplers, sd_vae, shared
+from modules import devices, extra_networks, images, processing, rng, sd_models, sd_samplers, sd_vae, shared, ui_tempdir
 from PIL import Image
 
 from remix.errors import BadInput, Unsupported
+from remix.job import is_job
 from remix.job.ends import ends
+from remix.job.files import safe_name
 from remix.job.journal import sha256
 
 Script = scripts.Script
@@ -66,8 +69,17 @@ def option(name: str, otherwise: Any = None) -> Any:
 
 
 def process(p: Any) -> Any:
-    """Returns what the host makes of a processing object."""
-    return processing.process_images(p)
+    """Returns what the host makes of a processing object.
+
+    The host takes back the settings that a request overrides only where they were ever saved; the others here.
+    """
+    held = shared.opts.data
+    unsaved = [name for name in p.override_settings if name not in held]
+    try:
+        return processing.process_images(p)
+    finally:
+        for name in unsaved:
+            held.pop(name, None)
 
 
 def is_random(seed: Any) -> bool:
@@ -172,10 +184,21 @@ def chosen_checkpoint(p: Any) -> Any:
     return sd_models.select_checkpoint() if FORGE else shared.sd_model.sd_checkpoint_info
 
 
-def made_by(p: Any, checkpoint: Any) -> dict[str, str]:
+def vae_of(name: str) -> Path:
+    """Returns the file of a VAE, by the host's own name; Unsupported where it has none."""
+    known = {} if FORGE else getattr(sd_vae, "vae_dict", {})
+    if name not in known:
+        there = f"use one of {', '.join(known)}" if known else "choose it in the host's settings"
+        raise Unsupported(f"model.vae: there is no {name!r} here; {there}")
+    return Path(known[name])
+
+
+def made_by(p: Any, checkpoint: Any, vae: Path | None = None) -> dict[str, str]:
     """Returns what the pictures of a processing object depend on beside the recipe, each as a short text."""
-    vae = sd_vae.loaded_vae_file if hasattr(sd_vae, "loaded_vae_file") else None
+    vae = vae or getattr(sd_vae, "loaded_vae_file", None)
     asked = {field.name for field in fields(p) if field.init} - {*NOT_OF_PICTURES} | {"image_mask"}
+    if not getattr(p, "enable_hr", False):
+        asked = {name for name in asked if not name.startswith("hr_")}
     own = {name: getattr(p, name, None) for name in sorted(asked)}
     options = {name: option(name) for name in OPTIONS if name in shared.opts.data_labels}
     return {
@@ -190,11 +213,13 @@ def made_by(p: Any, checkpoint: Any) -> dict[str, str]:
 
 
 def _always_on(p: Any) -> dict[str, Any]:
-    """The arguments of the scripts that are always on, by their titles."""
+    """The arguments of the scripts that are always on, by their titles, but for those that fill in fields of `p`."""
     if p.scripts is None:
         return {}
     return {
-        script.title(): list(p.script_args[script.args_from : script.args_to]) for script in p.scripts.alwayson_scripts
+        script.title(): list(p.script_args[script.args_from : script.args_to])
+        for script in p.scripts.alwayson_scripts
+        if not getattr(script, "setup_for_ui_only", False)
     }
 
 
@@ -227,6 +252,19 @@ def _told(value: Any, depth: int = 8) -> Any:
 def output_folder(p: Any) -> Path:
     """Returns the host's folder of pictures of this kind, in which jobs lie in `remix`."""
     return Path(p.outpath_samples).resolve() / "remix"
+
+
+def job_of(tab: str, name: str) -> Path | None:
+    """Returns the folder of a job that a request from "txt2img" or "img2img" made; None where there is none."""
+    root = option("outdir_samples") or option(f"outdir_{tab}_samples")
+    folder = Path(root).resolve() / "remix" / name
+    return folder if safe_name(name) == name and is_job(folder) else None
+
+
+def address(path: Path) -> str:
+    """Returns the address at which the host's page finds a file, which it is told to serve."""
+    ui_tempdir.register_tmp_file(shared.demo, str(path))
+    return f"file={quote(path.as_posix())}"
 
 
 def is_img2img(p: Any) -> bool:

@@ -1,7 +1,8 @@
 """The script Remix: from what the host is asked for to a job folder, its frames and its film.
 
-The seam to the panel: `panel.build(is_img2img, elem_id)` returns the components, the recipe's text first, and
-`panel.settings(args)` turns their values, or as many of them as a request gave, into `Settings`.
+The seam to the panel: `Panel.build(is_img2img, elem_id)` returns the components, the recipe's text first, and
+`panel.settings(args)` turns their values, or as many of them as a request gave, into `Settings`. What every picture's
+infotext says of these is in pasting.py.
 """
 
 from __future__ import annotations
@@ -17,14 +18,17 @@ from remix.job.files import inside
 from remix.job.journal import sha256
 from remix.plan import Mix, Recipe, plan
 
-from . import host, panel
+from . import host, panel, pasting
 from .engine import HostEngine
 from .job import job_folder, unfinished
 from .settings import Fields, Settings
 
 
 class RemixScript(host.Script):
-    """What the host finds in `scripts/remix_toolkit.py`."""
+    """What the host finds in `scripts/remix_toolkit.py`: one for txt2img, and one for img2img."""
+
+    def __init__(self) -> None:
+        self.panel = panel.Panel()
 
     def title(self) -> str:
         """Returns the name in the list of scripts, and, in small letters, over the API."""
@@ -36,7 +40,14 @@ class RemixScript(host.Script):
 
     def ui(self, is_img2img: bool) -> list[Any]:
         """Returns the panel's components."""
-        return panel.build(is_img2img, self.elem_id)
+        controls = self.panel.build(is_img2img, self.elem_id)
+        self.infotext_fields = self.panel.infotext_fields
+        self.paste_field_names = [str(label) for _, label in self.infotext_fields]
+        return controls
+
+    def after_component(self, component: Any, **said: Any) -> None:
+        """Tells the panel of each component that the host has made."""
+        self.panel.seen(component, said.get("elem_id"))
 
     def run(self, p: Any, *args: Any) -> Any:
         """Returns the host's result: the frames that were asked for, after they are in the job folder."""
@@ -56,7 +67,8 @@ class RemixScript(host.Script):
         random = host.is_random(p.seed)
         fields = _fields(p, scratch)
         recipe = settings.recipe(fields)
-        engine = HostEngine(p, recipe, batch=settings.batch, portable=settings.portable)
+        said = pasting.infotext(settings)
+        engine = HostEngine(p, recipe, batch=settings.batch, portable=settings.portable, said=said)
         for remark in engine.check(plan(recipe)):
             p.comment(remark)
         made_by = {**engine.identity(plan(recipe)), "pictures": _save_pictures(p, recipe, fields, scratch)}

@@ -54,6 +54,18 @@ class Fields:
 
 
 @dataclass(frozen=True)
+class Reading:
+    """What was understood: the recipe, the name of the syntax it was read as ("" where there is no text), notes on what
+    is understood differently, and the names of the fields of keyframes that the host's own fields decide.
+    """
+
+    recipe: Recipe
+    syntax: str = ""
+    notes: tuple[str, ...] = ()
+    of_host: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
 class Settings:
     """What is asked for. What is "", 0 or False is left to the recipe, and by it to the host's own fields.
 
@@ -106,31 +118,32 @@ class Settings:
 
     def recipe(self, host: Fields) -> Recipe:
         """Returns the recipe; RecipeError, with line and column where there is one, for what cannot be."""
-        recipe = self._read(host)
+        return self.read(host).recipe
+
+    def read(self, host: Fields) -> Reading:
+        """Returns the recipe and what there is to say about it; RecipeError as `recipe`."""
+        read = self._read(host)
+        recipe = read.recipe
         for name, text in (("seed", self.seeds), ("cfg", self.cfg), ("denoise", self.denoise)):
             if text.strip():
                 recipe = lay_over(recipe, name, travel_of(text, name, recipe, host.seed))
-        return _completed(recipe, host)
+        completed, of_host = _completed(recipe, host)
+        return replace(read, recipe=completed, of_host=of_host)
 
-    def _read(self, host: Fields) -> Recipe:
+    def _read(self, host: Fields) -> Reading:
         if not self.text.strip("﻿ \t\r\n"):
             if not (self.seeds.strip() or self.cfg.strip() or self.denoise.strip()):
                 raise RecipeError("is empty; write at least one keyframe", path="recipe")
-            return Recipe(
-                **{
-                    **_defaults({}, host),
-                    "folder": host.folder,
-                    "keyframes": (Keyframe(at=0),),
-                    **self._given({"frames": "2s"}),
-                }
-            )
+            keyframes = _with_image((Keyframe(at=0),), host)
+            said = {**_defaults({}, host), **self._given({"frames": "2s"})}
+            return Reading(Recipe(keyframes=keyframes, folder=host.folder, **said))
         name = detect(self.text) if self.syntax == AUTO else self.syntax
         if name in OWN:
             data = (read_json if name == "json" else read_toml)(self.text)
             if isinstance(data, dict):
                 data = {**_defaults(data, host), **data, **self._given({})}
                 data |= {"keyframes": _with_image(data["keyframes"], host)} if "keyframes" in data else {}
-            return located(data, self.text, None, host.folder)
+            return Reading(located(data, self.text, None, host.folder), name)
         given = self._given({})
         parts = read(
             self.text,
@@ -146,8 +159,13 @@ class Settings:
             raise RecipeError(
                 f"the text does not say how many there are; {last + 1} end on its last key", path="frames"
             )
+        start, *rest = parts.keyframes
+        if start.seed == Mix.one(host.seed) and all(key.seed is None for key in rest):
+            # The reader has put the main seed there: what is laid over it, or left to the host, is told later.
+            parts = replace(parts, keyframes=(replace(start, seed=None), *rest))
         parts = replace(parts, keyframes=_with_image(parts.keyframes, host))
-        return parts.recipe(folder=host.folder, **_defaults(dict.fromkeys(said), host)).replace(**given)
+        recipe = parts.recipe(folder=host.folder, **_defaults(dict.fromkeys(said), host)).replace(**given)
+        return Reading(recipe, name, parts.notes)
 
     def _given(self, otherwise: dict[str, Any]) -> dict[str, Any]:
         """The fields of a recipe that the panel sets."""
@@ -187,8 +205,8 @@ def _defaults(said: Mapping[str, Any], host: Fields) -> dict[str, Any]:
     return {name: value for name, value in found.items() if name not in said}
 
 
-def _completed(recipe: Recipe, host: Fields) -> Recipe:
-    """The recipe with what no keyframe sets taken from the host."""
+def _completed(recipe: Recipe, host: Fields) -> tuple[Recipe, frozenset[str]]:
+    """The recipe with what no keyframe sets taken from the host, and the names of that."""
     first: dict[str, Any] = {}
     for name, value in (("prompt", host.prompt), ("negative", host.negative), ("seed", host.seed)):
         if all(getattr(keyframe, name) is None for keyframe in recipe.keyframes):
@@ -196,7 +214,7 @@ def _completed(recipe: Recipe, host: Fields) -> Recipe:
     if host.images and all(keyframe.denoise is None for keyframe in recipe.keyframes):
         first["denoise"] = host.denoise
     start, *rest = recipe.keyframes
-    return recipe.replace(keyframes=(replace(start, **first), *rest))
+    return recipe.replace(keyframes=(replace(start, **first), *rest)), frozenset(first)
 
 
 def _with_image(keyframes: Any, host: Fields) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,8 @@ from remix.plan import Mix, Schedule
 from remix.plan.table import chosen_rows, columns_of, row_of
 
 WIDTH, BAND, MARGIN = 960, 110, 16
+EDGE = 2
+"""Room above and below a band, for lines that are thicker than a pixel."""
 TITLE, LEGEND, GAP = 18, 16, 14
 FINE = 3
 """Shapes are drawn so many times larger and scaled down, which smooths their edges."""
@@ -22,13 +25,26 @@ LONGEST_LABEL = 100
 LONGEST_LEGEND = 12
 
 Points = Sequence[tuple[float, float]]
+Colour = tuple[int, int, int]
 
 
-def draw(schedule: Schedule) -> np.ndarray:
-    """Returns a picture of the schedule, uint8 [height, 960, 3].
+@dataclass(frozen=True)
+class Band:
+    """One field of a schedule as a picture, uint8 [BAND + 2 * EDGE, WIDTH - 2 * MARGIN, 3], frame 0 at its left end.
 
-    A band for each field that travels: mixes (prompt, seed, ...) as stacked shares with a legend, numbers (cfg,
-    denoise, strengths of LoRAs) as lines. Upright lines mark the keyframes.
+    Shares of a mix are stacked, numbers are a line; upright lines mark the keyframes. `legend` has a colour and a
+    text for each value of a mix, or the range of a number.
+    """
+
+    name: str
+    picture: np.ndarray
+    legend: tuple[tuple[Colour, str], ...]
+
+
+def bands(schedule: Schedule) -> list[Band]:
+    """Returns a band for each field that travels, and the prompt's where none does.
+
+    Mixes are prompt, negative, seed, image and mask; numbers cfg, denoise and the strengths of LoRAs.
     """
     fields = ("prompt", "negative", "seed", "image", "mask", "cfg", "denoise")
     travelling = [name for name in fields if _travels(schedule, name)]
@@ -37,19 +53,20 @@ def draw(schedule: Schedule) -> np.ndarray:
         strengths = [frame.loras[k].strength for frame in schedule]
         if len(set(strengths)) > 1:
             columns[f"LoRA {lora.name}"] = strengths
-    legends = {name: _legend(values) for name, values in columns.items()}
-    height = MARGIN + sum(TITLE + BAND + LEGEND * len(legend) + GAP for legend in legends.values())
-    canvas = Image.new("RGB", (WIDTH * FINE, height * FINE), PAPER)
-    shapes, top, tops = ImageDraw.Draw(canvas), MARGIN, {}
-    for name, values in columns.items():
-        tops[name] = top
-        _band(shapes, values, top + TITLE)
-        for index in schedule.recipe.positions():
-            _line(shapes, [(_x(index, len(values)), top + TITLE), (_x(index, len(values)), top + TITLE + BAND)], INK, 1)
-        top += TITLE + BAND + LEGEND * len(legends[name]) + GAP
-    picture = canvas.resize((WIDTH, height), Image.Resampling.BOX)
-    for name, legend in legends.items():
-        _write(ImageDraw.Draw(picture), name, legend, tops[name])
+    keyframes = schedule.recipe.positions()
+    return [Band(name, _band(values, keyframes), _legend(values)) for name, values in columns.items()]
+
+
+def draw(schedule: Schedule) -> np.ndarray:
+    """Returns a picture of the schedule, uint8 [height, 960, 3]: the `bands`, each with its name and legend."""
+    drawn, top = bands(schedule), MARGIN
+    height = MARGIN + sum(TITLE + BAND + LEGEND * len(band.legend) + GAP for band in drawn)
+    picture = Image.new("RGB", (WIDTH, height), PAPER)
+    pen = ImageDraw.Draw(picture)
+    for band in drawn:
+        picture.paste(Image.fromarray(band.picture), (MARGIN, top + TITLE - EDGE))
+        _write(pen, band, top)
+        top += TITLE + BAND + LEGEND * len(band.legend) + GAP
     return np.asarray(picture)
 
 
@@ -98,13 +115,16 @@ def _travels(schedule: Schedule, name: str) -> bool:
     return any(getattr(frame, name) != first for frame in schedule)
 
 
-def _legend(values: Sequence[Any]) -> list[str]:
-    """The text of each line below a band: the values of a mix, or the range of a number."""
-    if isinstance(values[0], Mix):
-        texts = [str(value) for value in _parts(values)]
-        more = len(texts) - LONGEST_LEGEND
-        return texts if more <= 0 else [*texts[:LONGEST_LEGEND], f"and {more} more"]
-    return [f"{min(values):g} to {max(values):g}"]
+def _legend(values: Sequence[Any]) -> tuple[tuple[Colour, str], ...]:
+    """The colour and the text of each line below a band: the values of a mix, or the range of a number."""
+    texts = [f"{min(values):g} to {max(values):g}"] if not isinstance(values[0], Mix) else _values(values)
+    return tuple((COLOURS[k % len(COLOURS)], text) for k, text in enumerate(texts))
+
+
+def _values(mixes: Sequence[Mix[Any]]) -> list[str]:
+    texts = [str(value) for value in _parts(mixes)]
+    more = len(texts) - LONGEST_LEGEND
+    return texts if more <= 0 else [*texts[:LONGEST_LEGEND], f"and {more} more"]
 
 
 def _parts(mixes: Sequence[Mix[Any]]) -> list[object]:
@@ -112,34 +132,42 @@ def _parts(mixes: Sequence[Mix[Any]]) -> list[object]:
 
 
 def _x(index: float, count: int) -> float:
-    return MARGIN + (WIDTH - 2 * MARGIN) * index / max(count - 1, 1)
+    return (WIDTH - 2 * MARGIN) * index / max(count - 1, 1)
 
 
-def _band(shapes: ImageDraw.ImageDraw, values: Sequence, top: int) -> None:
+def _band(values: Sequence[Any], keyframes: Sequence[int]) -> np.ndarray:
+    size = (WIDTH - 2 * MARGIN, BAND + 2 * EDGE)
+    canvas = Image.new("RGB", (size[0] * FINE, size[1] * FINE), PAPER)
+    shapes = ImageDraw.Draw(canvas)
     if isinstance(values[0], Mix):
-        _shares(shapes, values, top)
-        return
-    low, high = min(values), max(values)
-    _line(shapes, [(MARGIN, top + BAND), (WIDTH - MARGIN, top + BAND)], FAINT, 1)
-    heights = [top + BAND * (1 - (value - low) / ((high - low) or 1)) for value in values]
-    _line(shapes, [(_x(i, len(values)), y) for i, y in enumerate(heights)], COLOURS[0], 2)
+        _shares(shapes, values)
+    else:
+        low, high = min(values), max(values)
+        _line(shapes, [(0, EDGE + BAND), (size[0], EDGE + BAND)], FAINT, 1)
+        heights = [EDGE + BAND * (1 - (value - low) / ((high - low) or 1)) for value in values]
+        _line(shapes, [(_x(i, len(values)), y) for i, y in enumerate(heights)], COLOURS[0], 2)
+    for index in keyframes:
+        # The first and the last stand within the picture with all of their width.
+        x = min(max(_x(index, len(values)), 1), size[0] - 1)
+        _line(shapes, [(x, EDGE), (x, EDGE + BAND)], INK, 1)
+    return np.asarray(canvas.resize(size, Image.Resampling.BOX))
 
 
-def _shares(shapes: ImageDraw.ImageDraw, mixes: Sequence[Mix], top: int) -> None:
+def _shares(shapes: ImageDraw.ImageDraw, mixes: Sequence[Mix]) -> None:
     # One frame alone is drawn as two, so that its shares have a width.
     mixes = mixes if len(mixes) > 1 else [*mixes, *mixes]
     floor = [0.0] * len(mixes)
     for k, part in enumerate(_parts(mixes)):
         ceiling = [low + dict(mix.items).get(part, 0.0) for low, mix in zip(floor, mixes, strict=True)]
         edge = [
-            *((_x(i, len(mixes)), top + BAND * (1 - share)) for i, share in enumerate(ceiling)),
-            *((_x(i, len(mixes)), top + BAND * (1 - share)) for i, share in reversed(list(enumerate(floor)))),
+            *((_x(i, len(mixes)), EDGE + BAND * (1 - share)) for i, share in enumerate(ceiling)),
+            *((_x(i, len(mixes)), EDGE + BAND * (1 - share)) for i, share in reversed(list(enumerate(floor)))),
         ]
         shapes.polygon(_fine(edge), fill=COLOURS[k % len(COLOURS)])
         floor = ceiling
 
 
-def _line(shapes: ImageDraw.ImageDraw, points: Points, colour: tuple[int, int, int], width: int) -> None:
+def _line(shapes: ImageDraw.ImageDraw, points: Points, colour: Colour, width: int) -> None:
     shapes.line(_fine(points), fill=colour, width=width * FINE)
 
 
@@ -147,12 +175,12 @@ def _fine(points: Points) -> list[tuple[float, float]]:
     return [(x * FINE, y * FINE) for x, y in points]
 
 
-def _write(pen: ImageDraw.ImageDraw, name: str, legend: Sequence[str], top: int) -> None:
+def _write(pen: ImageDraw.ImageDraw, band: Band, top: int) -> None:
     font = ImageFont.load_default()
-    pen.text((MARGIN, top), name, fill=INK, font=font)
-    for k, label in enumerate(legend):
+    pen.text((MARGIN, top), band.name, fill=INK, font=font)
+    for k, (colour, label) in enumerate(band.legend):
         y = top + TITLE + BAND + 4 + LEGEND * k
-        pen.rectangle([MARGIN, y + 1, MARGIN + 9, y + 10], fill=COLOURS[k % len(COLOURS)])
+        pen.rectangle([MARGIN, y + 1, MARGIN + 9, y + 10], fill=colour)
         shown = label if len(label) <= LONGEST_LABEL else label[: LONGEST_LABEL - 3] + "..."
         pen.text((MARGIN + 16, y), _latin(shown), fill=INK, font=font)
 

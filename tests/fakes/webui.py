@@ -21,6 +21,7 @@ import torch
 from PIL import Image
 
 from a1111_extension.tags import TAG
+from tests.fakes.gradio import gradio
 
 WIDTH, CHUNK = 768, 4
 Scheduled = namedtuple("Scheduled", ["end_at_step", "cond"])
@@ -258,24 +259,6 @@ class Script:
         return f"script_{name}"
 
 
-class Component:
-    """Any of gradio's components."""
-
-    def __init__(self, *args: Any, **said: Any) -> None:
-        self.__dict__.update(said)
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):
-            raise AttributeError(name)
-        return lambda *args, **said: Component()
-
-    def __enter__(self) -> Component:
-        return self
-
-    def __exit__(self, *_: Any) -> None:
-        return None
-
-
 class HTTPException(Exception):
     """fastapi's."""
 
@@ -294,7 +277,9 @@ def fake_modules(base: Path) -> dict[str, Any]:
     """The host's modules by their names; its checkpoint and its pictures lie in `base`."""
     (base / "model.safetensors").write_bytes(b"weights")
     info = SimpleNamespace(name="model.safetensors", title="model", filename=str(base / "model.safetensors"))
-    opts = Options(CLIP_stop_at_last_layers=1, randn_source="GPU", img2img_background_color="#ffffff")
+    opts = Options(CLIP_stop_at_last_layers=1, randn_source="GPU", img2img_background_color="#ffffff", data={})
+    opts.outdir_samples = ""
+    opts.outdir_txt2img_samples = opts.outdir_img2img_samples = str(base / "out")
     state = SimpleNamespace(interrupted=False, skipped=False, stopping_generation=False, job_count=-1, textinfo=None)
     styles = SimpleNamespace(apply_styles_to_prompt=lambda text, names: text)
     labels = ["Euler", "Euler a", "DPM++ 2M", "DPM++ 2M SDE", "DPM++ SDE", "DDIM", "DPM adaptive"]
@@ -303,10 +288,12 @@ def fake_modules(base: Path) -> dict[str, Any]:
         "shared": SimpleNamespace(
             opts=opts,
             state=state,
+            demo=None,
             device="cpu",
             prompt_styles=styles,
             sd_model=SimpleNamespace(sd_checkpoint_info=info),
         ),
+        "ui_tempdir": SimpleNamespace(register_tmp_file=lambda demo, path: None),
         "devices": SimpleNamespace(torch_gc=lambda: None),
         "processing": SimpleNamespace(process_images=process_images, Processed=Processed),
         "rng": SimpleNamespace(ImageRNG=ImageRNG),
@@ -316,7 +303,7 @@ def fake_modules(base: Path) -> dict[str, Any]:
         ),
         "sd_samplers": SimpleNamespace(find_sampler_config=lambda name: name if name in labels else None),
         "sd_schedulers": SimpleNamespace(schedulers_map=dict.fromkeys(["Automatic", "Uniform", "Karras"])),
-        "sd_vae": SimpleNamespace(loaded_vae_file=None),
+        "sd_vae": SimpleNamespace(loaded_vae_file=None, vae_dict={"fine.pt": str(base / "model.safetensors")}),
         "images": SimpleNamespace(
             flatten=lambda image, color: image.convert("RGB"),
             resize_image=lambda mode, image, w, h: image.resize((w, h)),
@@ -331,13 +318,11 @@ def webui(base: Path) -> Iterator[Any]:
     before = dict(sys.modules)
     package = ModuleType("modules")
     package.__dict__.update(found)
-    gradio = ModuleType("gradio")
-    gradio.__getattr__ = lambda name: Component  # type: ignore[method-assign]
     fastapi = ModuleType("fastapi.exceptions")
     fastapi.HTTPException = HTTPException  # type: ignore[attr-defined]
     sys.modules |= {
         "modules": package,
-        "gradio": gradio,
+        "gradio": gradio(),
         "fastapi": ModuleType("fastapi"),
         "fastapi.exceptions": fastapi,
     }

@@ -216,6 +216,7 @@ def test_what_this_host_cannot_do_is_refused_by_name(ui: Runner) -> None:
         (recipe({"prompt": A}, {}), {"seed_resize_from_h": 64, "seed_resize_from_w": 64}, "resize seed"),
         (recipe({"prompt": "a <lora:x:strong>"}, {}), {}, "has a strength that is no number"),
         (recipe({"prompt": A}, {}, model="other"), {}, "model.checkpoint: there is no 'other' here"),
+        (recipe({"prompt": A}, {}, model={"vae": "x"}), {}, "model.vae: there is no 'x' here; use one of fine.pt"),
     ):
         with pytest.raises(webui.HTTPException, match=said) as refused:
             ui.run({"recipe": told, "film": ""}, **fields)
@@ -235,3 +236,12 @@ def test_a_picture_of_one_colour_stops_the_run(ui: Runner, monkeypatch: pytest.M
     monkeypatch.setattr(webui.Processing, "sample", lambda self, *args, **kwargs: webui.torch.full((3, 4, 8, 8), 0.5))
     with pytest.raises(BlankFrame, match="frame 0: every value"):
         ui.run({"recipe": recipe({"prompt": A}, {"prompt": B}), "film": ""})
+
+
+def test_the_vae_and_clip_skip_of_the_recipe_are_the_hosts_settings_for_the_run(ui: Runner) -> None:
+    told = recipe({"prompt": A}, {"prompt": B}, model={"vae": "fine.pt", "clip_skip": 2})
+    ui.run({"recipe": told, "film": ""})
+    asked = webui.calls[0].override_settings
+    assert (asked["sd_vae"], asked["CLIP_stop_at_last_layers"]) == ("fine.pt", 2)
+    ui.run({"recipe": recipe({"prompt": A}, {"prompt": B}), "film": ""}, override_settings={"sd_vae": "own"})
+    assert webui.calls[1].override_settings == {"sd_vae": "own", "img2img_fix_steps": True}

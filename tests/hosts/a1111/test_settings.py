@@ -83,6 +83,8 @@ def test_the_init_picture_is_the_hosts_unless_keyframes_set_some() -> None:
     assert (frame.image, frame.denoise) == (Mix.one("init.png"), 0.5)
     travels = plan(Settings(text=TOML, denoise="0.2, 0.8").recipe(host))
     assert [round(frame.denoise, 3) for frame in travels] == [0.2, 0.4, 0.6, 0.8]
+    alone = plan(Settings(denoise="0.2, 0.8", frames="2").recipe(host))
+    assert [(frame.image, frame.denoise) for frame in alone] == [(Mix.one("init.png"), 0.2), (Mix.one("init.png"), 0.8)]
     own = plan(Settings(text=TOML + 'image = "b.png"\n').recipe(host))[0]
     assert own.image == Mix.one("b.png")
     kept = plan(Settings(text=TOML.replace('"a"', '"a"\ndenoise = 0.3', 1)).recipe(host))[0]

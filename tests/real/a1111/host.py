@@ -23,10 +23,10 @@ CHECKPOINT = "both-sd15.safetensors"
 """A small checkpoint in SD 1.5's layout with its yaml, in WEBUI_DIR/models/Stable-diffusion."""
 
 OPTIONS = {"show_progress_type": "Approx cheap", "randn_source": "CPU", "samples_save": False}
-PATIENCE = 180.0
+PATIENCE = 600.0
 FLAGS = (
     *("--skip-prepare-environment", "--skip-torch-cuda-test", "--no-download-sd-model", "--do-not-download-clip"),
-    *("--no-hashing", "--server-name", "127.0.0.1", "--api", "--nowebui"),
+    *("--no-hashing", "--server-name", "127.0.0.1", "--api"),
 )
 
 
@@ -126,16 +126,21 @@ class Host:
             self._port = free.getsockname()[1]
         command = [
             *(str(self._kind.python(self._webui)), "launch.py", *self._kind.flags, *FLAGS, "--port", str(self._port)),
+            *("--gradio-allowed-path", str(self._webui)),  # Forge's page has its scripts there
             *("--data-dir", str(self.base), "--ckpt-dir", str(self.checkpoint.parent), "--ckpt", str(self.checkpoint)),
         ]
         alone = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "GRADIO_ANALYTICS_ENABLED": "False"}
-        threads = {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive"}
+        threads = {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive", "PYTHONUNBUFFERED": "1"}
         with open(self.base / "log.txt", "ab") as log:
             self._server = subprocess.Popen(
                 command, cwd=self._webui, stdout=log, stderr=log, env={**os.environ, **alone, **threads}
             )
         end = time.monotonic() + PATIENCE
         while time.monotonic() < end and self._server.poll() is None:
+            # A request that comes between the page and the API ends the server: "Cannot add middleware after ...".
+            if "Startup time" not in self.log:
+                time.sleep(0.2)
+                continue
             try:
                 self.get("/sdapi/v1/script-info")
             except (requests.ConnectionError, requests.HTTPError):

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,21 +10,9 @@ from typing import Any
 import pytest
 
 from remix.motion import probe, read_video
+from tests.real.browser import browser as started_browser
 from tests.real.comfyui.host import CHECKPOINT, ROOT, Graph, Host
 
-sync_api = pytest.importorskip("playwright.sync_api", reason="no browser driver: pip install playwright")
-
-BROWSER = os.environ.get("CHROMIUM", shutil.which("chromium") or "")
-QUIET = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",
-)
 READY = "!!(window.app && window.LiteGraph && window.LiteGraph.registered_node_types.RemixFilm)"
 
 WORKFLOWS = sorted((ROOT / "example_workflows").glob("*.json"))
@@ -62,13 +48,9 @@ class Browser:
 
 @pytest.fixture(scope="module")
 def browser(host: Host) -> Iterator[Browser]:
-    if not BROWSER:
-        pytest.skip("no browser to test with: install chromium, or set CHROMIUM")
     host.post("/settings/Comfy.TutorialCompleted", True)
-    with sync_api.sync_playwright() as driver:
-        started = driver.chromium.launch(executable_path=BROWSER, headless=True, args=QUIET)
+    with started_browser() as started:
         yield Browser(started.new_page(), host.url)
-        started.close()
 
 
 def test_the_front_end_knows_every_node_and_complains_of_none(host: Host, browser: Browser) -> None:

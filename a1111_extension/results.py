@@ -1,0 +1,60 @@
+"""What is shown below the host's gallery: the film, to play and to keep."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from remix.job.files import safe_name
+
+from . import host
+
+PLAYED = (".mp4", ".m4v", ".webm")
+SHOWN = (".gif", ".webp", ".apng", ".png")
+"""What browsers play as a film, and what they show as a picture that moves; of others there is the file alone."""
+
+
+def film_page(told: str, tab: str) -> str:
+    """Returns HTML with the film of a result, "" for one of another script.
+
+    `told` is what the host says of it, as JSON; it comes from the browser, so it names no file outside of jobs.
+    """
+    about = _about(told)
+    job = host.job_of(tab, str(about.get("Remix job", "")))
+    if job is None:
+        return ""
+    name, left = str(about.get("Remix film") or ""), about.get("Remix left")
+    film = job / name
+    parts = [f"<p>The job is in <code>{escape(str(job))}</code>.</p>"]
+    if left:
+        kept = "Generate again to go on; those that are finished are kept."
+        parts.insert(0, f"<p><b>{int(left)} frames are missing.</b> {kept}</p>")
+    if name and safe_name(name) == name and film.is_file():
+        parts.insert(0, _film(film, f"{job.name}{film.suffix}"))
+    return f'<div style="padding: .5em 0">{"".join(parts)}</div>'
+
+
+def _about(told: str) -> Mapping[str, Any]:
+    try:
+        about = json.loads(told or "{}").get("extra_generation_params")
+    except (ValueError, AttributeError):
+        return {}
+    return about if isinstance(about, dict) else {}
+
+
+def _film(film: Path, name: str) -> str:
+    """The film in a player or as a picture, where a browser can show it, and a link that downloads it as `name`."""
+    # A film that was made anew has the same path: its time keeps the browser from showing the old one.
+    address = escape(f"{host.address(film)}?{film.stat().st_mtime_ns}")
+    style = "display: block; min-width: 50%; max-width: 100%; max-height: 60vh; margin: 0 auto .5em; border-radius: 4px"
+    player = ""
+    if film.suffix in PLAYED:
+        player = f'<video src="{address}" style="{style}" controls loop autoplay muted></video>'
+    elif film.suffix in SHOWN:
+        player = f'<img src="{address}" alt="The film" style="{style}">'
+    size = film.stat().st_size
+    said = f"{size / 2**20:.1f} MiB" if size >= 2**20 else f"{size / 2**10:.0f} KiB"
+    return f'{player}<p><a href="{address}" download="{escape(name)}"><b>{escape(name)}</b></a> ({said})</p>'

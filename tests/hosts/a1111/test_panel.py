@@ -1,0 +1,383 @@
+"""The panel of the A1111 script, without a host: what fields say, what is shown back, and what an infotext keeps."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from a1111_extension import pasting, preview
+from a1111_extension.presets import EXAMPLES, presets
+from a1111_extension.settings import Fields, Settings
+from remix.errors import BadInput, RecipeError
+from remix.job.infotext import parse_infotext
+from remix.job.job import JOB
+from remix.plan import EASINGS, Keyframe, Recipe, plan
+from tests.fakes.gradio import Page
+from tests.fakes.webui import webui
+
+THREE = "0: a red house\n6: a white house\n11: a boat"
+
+
+@pytest.fixture
+def panel(tmp_path: Path) -> Iterator[ModuleType]:
+    """The file panel.py, among fakes of A1111 and of gradio; `panel.page` is what is made with them."""
+    with webui(tmp_path):
+        loaded = importlib.import_module("a1111_extension.panel")
+        loaded.page = sys.modules["gradio"].page  # type: ignore[attr-defined]
+        yield loaded
+
+
+def values_of(panel: ModuleType, **said: Any) -> list[Any]:
+    """The values of the components as they are at first, but for some."""
+    components = panel.Panel().build(False, lambda name: name)
+    first = {name: component.value for name, component in zip(panel.NAMES, components, strict=True)}
+    assert set(said) <= set(first)
+    return [{**first, **said}[name] for name in panel.NAMES]
+
+
+def test_fields_that_nobody_touched_say_what_settings_say(panel: ModuleType) -> None:
+    plain = panel.Settings()
+    assert panel.settings(values_of(panel)) == plain
+    assert panel.settings([]) == plain
+    assert panel.settings([None] * len(panel.NAMES)) == plain
+    assert panel.settings([THREE]) == panel.Settings(text=THREE)
+
+
+@pytest.mark.parametrize(
+    ("field", "shown", "meant"),
+    [
+        ("frames", "4s", "4s"),
+        ("fps", 24, 24.0),
+        ("ease", "sine-in-out", "sine-in-out"),
+        ("mix", "slerp", "slerp"),
+        ("film", "gif", "gif"),
+        ("film", "frames alone", ""),
+        ("new", "new", True),
+        ("new", "resume", False),
+        ("portable", False, False),
+        ("syntax", "fizznodes", "fizznodes"),
+    ],
+)
+def test_what_a_field_shows_is_what_it_means(panel: ModuleType, field: str, shown: Any, meant: Any) -> None:
+    assert getattr(panel.settings(values_of(panel, **{field: shown})), field) == meant
+
+
+@pytest.mark.parametrize(("field", "value"), [("fps", -1), ("fps", 1000), ("batch", 0), ("batch", 1.5)])
+def test_a_number_out_of_range_is_refused_by_its_name(panel: ModuleType, field: str, value: float) -> None:
+    with pytest.raises(BadInput, match=f"^{field}"):
+        panel.settings(values_of(panel, **{field: value}))
+
+
+@pytest.mark.parametrize("is_img2img", [False, True])
+def test_every_field_has_its_own_id_and_name(panel: ModuleType, is_img2img: bool) -> None:
+    made = panel.Panel().build(is_img2img, lambda name: f"script_{name}")
+    ids = [component.elem_id for component in panel.page if component.elem_id]
+    assert len(set(ids)) == len(ids)
+    assert len({component.label for component in made}) == len(panel.NAMES) == len(made)
+    assert all(component.elem_id.startswith("script_") for component in made)
+    assert all(component.said.get("tooltip") or component.said.get("info") for component in made if component.label)
+
+
+def wire(panel: ModuleType, tab: str) -> Any:
+    """A panel in a tab of a host that makes its own fields before, and its results after."""
+    made, component = panel.Panel(), sys.modules["gradio"].Textbox  # type: ignore[attr-defined]
+    for name in (f"{tab}_prompt", f"{tab}_neg_prompt", f"{tab}_seed", f"{tab}_cfg_scale", f"{tab}_denoising_strength"):
+        made.seen(component(elem_id=name), name)
+    made.build(tab == "img2img", lambda name: f"{tab}_{name}")
+    for name in (f"{tab}_gallery_container", f"{tab}_gallery", f"generation_info_{tab}"):
+        made.seen(component(elem_id=name), name)
+    return made
+
+
+def test_building_a_panel_alone_changes_nothing_else(panel: ModuleType) -> None:
+    """As the host does it more than once, for the defaults of its API."""
+    made = panel.Panel()
+    for _ in range(3):
+        made.build(False, lambda name: name)
+    assert [(event.name, event.component.value) for event in panel.page.events] == [("click", "Use it")] * 3
+
+
+@pytest.mark.parametrize(("tab", "denoise"), [("txt2img", False), ("img2img", True)])
+def test_every_change_asks_what_is_understood(panel: ModuleType, tab: str, denoise: bool) -> None:
+    wire(panel, tab)
+    page: Page = panel.page  # type: ignore[assignment]
+    asking = [event.component.elem_id for event in page.events if event.js and "remixLook" in event.js]
+    assert len(asking) == len(panel.NAMES) + (5 if denoise else 4)
+    assert (f"{tab}_denoising_strength" in asking) is denoise
+    (look,) = [event for event in page.events if event.js and "remixAsked" in event.js]
+    assert f"slice(0, {len(look.inputs)})" in look.js
+    seed = [component.elem_id for component in look.inputs].index(f"{tab}_seed")
+    values = [*values_of(panel, text=THREE, frames="12"), *[None] * (len(look.inputs) - len(panel.NAMES))]
+    values[seed] = 4711
+    assert "4711" in look.fn(*values)
+
+
+def test_an_example_goes_into_the_text(panel: ModuleType) -> None:
+    panel.Panel().build(False, lambda name: name)
+    (used,) = [event for event in panel.page.events if event.component.value == "Use it"]
+    assert used.fn("prompt travel") == presets()["prompt travel"]
+    assert used.fn(None) == {"__type__": "update"}
+
+
+HOST = {"prompt": "", "negative": "", "seed": 7, "steps": 20, "cfg": 5.5, "width": 512, "height": 512}
+HOST |= {"sampler": "DPM++ 2M", "scheduler": "Karras"}
+
+
+def page_of(panel: ModuleType, text: str, host: dict[str, Any] | None = None, tab: str = "txt2img", **said: Any) -> str:
+    """What is shown, without its style."""
+    shown = panel.said(values_of(panel, text=text, **said), HOST if host is None else host, tab)
+    return re.sub(r"<style>.*?</style>", "", shown, flags=re.DOTALL)
+
+
+def cells(page: str) -> list[list[str]]:
+    return [re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row) for row in re.findall(r"<tr.*?</tr>", page)]
+
+
+@pytest.mark.parametrize("text", ["", "  \n ", "\t"])
+def test_an_empty_panel_invites(panel: ModuleType, text: str) -> None:
+    assert "Write keyframes" in page_of(panel, text)
+    assert "<table" not in page_of(panel, text)
+
+
+@pytest.mark.parametrize(
+    ("text", "read"),
+    [
+        (THREE, "sd-webui-animatediff"),
+        ('"0": "a red house", "11": "a boat"', "FizzNodes"),
+        ('{"0": "a red house", "11": "a boat"}', "Deforum"),
+        ('0:11 = "a red house", -1 = "a boat"', "AnimateDiff-Evolved"),
+        ("a red house\na boat", "prompt travel"),
+        ('[[keyframes]]\nprompt = "a red house"\n[[keyframes]]\nprompt = "a boat"', "a recipe"),
+    ],
+)
+def test_whatever_syntax_it_is_the_table_and_the_curves_are_shown(panel: ModuleType, text: str, read: str) -> None:
+    page = page_of(panel, text, frames="12")
+    assert "<b>12 frames</b>, 1.0 s at 12 fps" in page
+    assert read in page
+    assert cells(page)[0] == ["frame", "time", "prompt", "seed", "cfg"]
+    assert cells(page)[1] == ["0", "0.00s", "a red house", "7", "5.5"]
+    assert cells(page)[-1][2] == "a boat"
+    assert page.count('src="data:image/png;base64,') == 1
+    assert "<i style=" in page
+    assert "a boat</span>" in page
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence", "excerpt"),
+    [
+        ("0: a\n0: b", "line 2:1: frame 0 is given twice, first in line 1; keep one of the two", "0: b\n^"),
+        ('[[keyframes]]\nprompt = "a"\n sed = 3', 'did you mean "seed"', " sed = 3\n ^"),
+        ("[[keyframes]\n", "line 1:12: this is not TOML", "[[keyframes]\n           ^"),
+        ('"0": "a `sni(t)`"', 'did you mean "sin"', '"0": "a `sni(t)`"\n         ^'),
+    ],
+)
+def test_what_is_wrong_is_one_sentence_with_its_line_and_a_caret(
+    panel: ModuleType, text: str, sentence: str, excerpt: str
+) -> None:
+    page = page_of(panel, text, frames="12")
+    wrong = re.search(r'<div class="wrong">(.*?)<pre>(.*?)</pre></div>', page, re.DOTALL)
+    assert wrong is not None, page
+    unescaped = [part.replace("&quot;", '"').replace("&#x27;", "'") for part in wrong.groups()]
+    assert sentence in unescaped[0]
+    assert unescaped[0].count("^") == 0
+    assert unescaped[1] == excerpt
+    assert "<table" not in page
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "said"),
+    [
+        ("seeds", "1, x", "seed"),
+        ("cfg", "0:(7), 24:(q)", "cfg"),
+        ("denoise", "0:(2)", "denoise"),
+        ("frames", "many", "frames"),
+        ("syntax", "fizznodes", "line 2:2"),
+    ],
+)
+def test_what_is_wrong_in_another_field_is_told_too(panel: ModuleType, field: str, value: str, said: str) -> None:
+    page = page_of(panel, THREE, **{"frames": "12", field: value})
+    assert '<div class="wrong">' in page
+    assert said in page
+
+
+def test_nothing_that_is_written_becomes_part_of_the_page(panel: ModuleType) -> None:
+    page = page_of(panel, '0: <script>alert(1)</script>\n9: "b" <img src=x>', frames="12")
+    assert "<script" not in page
+    assert page.count("<img") == 1
+    assert "<b>x" not in page_of(panel, "0: <b>x\n0: <b>x", frames="12")
+
+
+def test_a_seed_that_is_still_to_be_drawn_is_not_shown(panel: ModuleType) -> None:
+    drawn = {**HOST, "seed": -1}
+    page = page_of(panel, THREE, drawn, frames="12")
+    assert cells(page)[0] == ["frame", "time", "prompt", "cfg"]
+    assert "is drawn when the film is made" in page
+    travelling = page_of(panel, THREE, drawn, frames="12", seeds="1, 2")
+    assert cells(travelling)[0] == ["frame", "time", "prompt", "seed", "cfg"]
+    assert "is drawn" not in travelling
+
+
+def test_the_hosts_own_prompt_holds_where_keyframes_have_none_and_else_it_is_said(panel: ModuleType) -> None:
+    own = {**HOST, "prompt": "an old mill", "negative": "blurry"}
+    alone = page_of(panel, "", own, frames="12", seeds="1, 2, 3")
+    assert cells(alone)[1][2:5] == ["an old mill", "1", "blurry"]
+    assert "not used" not in alone
+    assert "host&#x27;s prompt is not used" in page_of(panel, THREE, own, frames="12")
+    assert "negative prompt is not used" in page_of(panel, '"0": "a --neg b"', own, frames="12")
+
+
+def test_in_img2img_the_hosts_denoising_strength_holds(panel: ModuleType) -> None:
+    page = page_of(panel, THREE, {**HOST, "denoise": 0.4}, "img2img", frames="12")
+    assert cells(page)[0][-1] == "denoise"
+    assert cells(page)[1][-1] == "0.4"
+
+
+@pytest.mark.parametrize("seed", ["", None, "x"])
+def test_a_seed_field_that_holds_no_number_is_random(panel: ModuleType, seed: Any) -> None:
+    assert "is drawn" in page_of(panel, THREE, {**HOST, "seed": seed}, frames="12")
+
+
+def test_a_sampler_that_no_recipe_can_name_is_told_before_anything_is_rendered(panel: ModuleType) -> None:
+    page = page_of(panel, THREE, {**HOST, "sampler": "Somebody's own"}, frames="12")
+    assert '<div class="wrong">' in page
+    assert "own" in page
+
+
+def test_a_long_film_has_a_short_page() -> None:
+    recipe = Recipe(frames=5000, keyframes=(Keyframe(prompt="a", seed=1), Keyframe(prompt="b", seed=2)))
+    page = preview.shown(plan(recipe))
+    assert len(page) < 30_000
+    assert page.count("<tr") < 60
+
+
+def test_an_error_without_a_place_is_its_sentence_alone() -> None:
+    page = preview.refused(RecipeError("is missing", path="frames"), THREE)
+    assert "frames: is missing</div>" in page
+    assert "<pre" not in preview.refused(RecipeError("is wrong", line=99, column=1), THREE).split("</style>")[1]
+
+
+def fielded(settings: Settings, parameters: dict[str, Any]) -> dict[str, Any]:
+    """What each field shows after an infotext is pasted."""
+    return {label.field: label(parameters) for label in pasting.LABELS}
+
+
+WRITTEN = st.text(st.characters(codec="utf-8", exclude_categories=("Cs", "Cc"), include_characters="\n\t"), max_size=60)
+ANY = st.builds(
+    Settings,
+    text=WRITTEN.map(str.strip),
+    frames=st.sampled_from(["", "48", "4s"]),
+    fps=st.sampled_from([0.0, 12.0, 23.976]),
+    ease=st.sampled_from(["", *EASINGS]),
+    loop=st.booleans(),
+    mix=st.sampled_from(["", "slerp"]),
+    seeds=st.sampled_from(["", "1, 2, 3"]),
+    cfg=st.sampled_from(["", "0:(7), 24:(9*abs(sin(t/8)))"]),
+    batch=st.integers(1, 64),
+    film=st.sampled_from(["", "mp4", "gif"]),
+    name=st.sampled_from(["film", "my film"]),
+    portable=st.booleans(),
+)
+
+
+@given(settings=ANY)
+def test_an_infotext_gives_the_panel_back(settings: Settings) -> None:
+    """Written as the host writes it: in JSON's quotes where a value has a comma, a colon or a line's end."""
+    entries = {"Steps": "20", "Sampler": "Euler", **pasting.infotext(settings)}
+    line = ", ".join(f"{key}: {quoted(value)}" for key, value in entries.items())
+    parameters = dict(parse_infotext(f"a red house\n{line}").settings)
+    shown = fielded(settings, parameters)
+    words = {field: {word: value for value, word in table.items()} for field, table in pasting.WORDS.items()}
+    back = {field: words.get(field, {}).get(value, value) for field, value in shown.items()}
+    assert Settings(**back) == settings
+
+
+def quoted(value: str) -> str:
+    special = any(mark in value for mark in ",:\n")
+    return json.dumps(value, ensure_ascii=False) if special or (value.startswith('"') and value != '""') else value
+
+
+def test_another_scripts_picture_leaves_the_panel_alone() -> None:
+    for parameters in ({}, {"Script": "X/Y/Z plot"}, {"Remix frames": "12"}):
+        assert set(fielded(Settings(), parameters).values()) == {None}
+
+
+def test_what_a_picture_does_not_mention_goes_back_to_its_default() -> None:
+    shown = fielded(Settings(), {"Script": "Remix"})
+    assert shown["text"] == shown["frames"] == shown["seeds"] == ""
+    assert (shown["ease"], shown["film"], shown["portable"], shown["batch"]) == ("as written", "mp4", True, 8)
+
+
+def test_the_host_compares_labels_as_texts_and_calls_them() -> None:
+    label = next(label for label in pasting.LABELS if label.field == "frames")
+    assert label == "Remix frames"
+    assert label in ["Remix frames"]
+    assert callable(label)
+
+
+def test_a_text_that_is_very_long_stays_out_of_the_pictures() -> None:
+    assert "Remix keyframes" not in pasting.infotext(Settings(text="0: " + "a" * 20_000))
+
+
+def test_examples_leave_to_the_host_what_is_the_hosts() -> None:
+    texts = presets()
+    assert set(texts) == {path.stem.replace("-", " ") for path in EXAMPLES.glob("*.toml")} - {"pictures travel"}
+    for text in texts.values():
+        recipe = Settings(text=text).recipe(Fields(width=768, height=640, steps=7, cfg=4, sampler="Heun"))
+        assert (recipe.width, recipe.height, recipe.steps, recipe.cfg, recipe.sampler) == (768, 640, 7, 4, "heun")
+        assert text.startswith("# ")
+        assert len(plan(recipe)) >= 24
+
+
+@pytest.fixture
+def job(tmp_path: Path, panel: ModuleType) -> Path:
+    """A job with films, which the host finds by its name."""
+    folder = tmp_path / "out" / "remix" / "film_0a"
+    folder.mkdir(parents=True)
+    (folder / JOB).write_text("{}", encoding="utf-8")
+    for name in ("film.mp4", "film.gif", "film.mkv"):
+        (folder / name).write_bytes(b"x" * 3000)
+    (folder.parent / "secret.mp4").write_bytes(b"x")
+    return folder
+
+
+def result(panel: ModuleType, job: str = "film_0a", **about: Any) -> str:
+    told = json.dumps({"extra_generation_params": {"Remix job": job, **{f"Remix {k}": v for k, v in about.items()}}})
+    return str(panel.results.film_page(told, "txt2img"))
+
+
+@pytest.mark.parametrize(("film", "shown"), [("film.mp4", "<video"), ("film.gif", "<img"), ("film.mkv", "<p><a")])
+def test_a_film_is_played_where_browsers_can_and_is_always_there_to_keep(
+    panel: ModuleType, job: Path, film: str, shown: str
+) -> None:
+    page = result(panel, film=film)
+    assert shown in page
+    assert f'download="film_0a{Path(film).suffix}"' in page
+    assert f"file={job.as_posix()}/{film}?" in page
+    assert "(3 KiB)" in page
+
+
+def test_a_film_that_was_stopped_says_how_to_go_on(panel: ModuleType, job: Path) -> None:
+    page = result(panel, left=5)
+    assert "5 frames are missing" in page
+    assert "<video" not in page
+
+
+@pytest.mark.parametrize("film", ["../secret.mp4", "/etc/passwd", "..", "other.mp4", ""])
+def test_no_file_outside_of_the_job_is_shown(panel: ModuleType, job: Path, film: str) -> None:
+    assert "file=" not in result(panel, film=film)
+
+
+@pytest.mark.parametrize("told", ["", "{", "[]", "null", "{}", '{"extra_generation_params": 3}', '{"a": {}}'])
+def test_results_of_other_scripts_show_no_film(panel: ModuleType, told: str) -> None:
+    assert panel.results.film_page(told, "txt2img") == ""
+    assert panel.results.film_page(json.dumps({"extra_generation_params": {"Remix job": "none"}}), "img2img") == ""

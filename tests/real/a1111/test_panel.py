@@ -1,0 +1,228 @@
+"""The panel in the page of a real A1111, in a headless browser: typed into, run, pasted back."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from remix.motion import probe, read_video
+from tests.real.a1111.host import Host
+from tests.real.browser import browser
+
+THREE = "0: a red house on a green hill\n3: a white house in the snow\n5: a yellow boat at sunset"
+PATIENCE = 60_000
+
+
+class Page:
+    """The host's page, with the script chosen, and what went wrong in it since it was ready."""
+
+    def __init__(self, page: Any, url: str) -> None:
+        self.page = page
+        self.wrong: list[str] = []
+        page.goto(url)
+        page.wait_for_selector("#txt2img_script_container #script_list", timeout=PATIENCE)
+        page.wait_for_load_state("networkidle")
+        page.on("pageerror", lambda error: self.wrong.append(f"{error} {error.stack}"))
+        page.on("console", lambda message: message.type == "error" and self.wrong.append(message.text))
+        self.choose("txt2img")
+
+    def choose(self, tab: str) -> None:
+        """Chooses the script in the list of a tab."""
+        self.pick(self.page.locator(f"#{tab}_script_container #script_list input").first, "Remix")
+        self.field("keyframes", tab).wait_for(state="visible")
+
+    def pick(self, box: Any, choice: str) -> None:
+        """Picks from a list; the one that is chosen already has a mark before it."""
+        box.click()
+        listed = self.page.locator("ul.options li").filter(has_text=re.compile(rf"^\W*{choice}\s*$"))
+        listed.first.click()
+
+    def field(self, name: str, tab: str = "txt2img") -> Any:
+        """The box in which a field of the panel is written or chosen."""
+        return self.page.locator(f"#script_{tab}_remix_{name}").locator("textarea, input").first
+
+    def fill(self, name: str, text: str, tab: str = "txt2img") -> None:
+        self.field(name, tab).fill(text)
+        self.field(name, tab).blur()
+
+    def number(self, name: str, value: float) -> None:
+        """Sets one of the host's own numbers."""
+        box = self.page.locator(f"#{name} input[type=number]").first
+        box.fill(str(value))
+        box.blur()
+
+    def clear(self) -> None:
+        for name in ("keyframes", "frames", "seeds", "cfg", "denoise"):
+            self.fill(name, "")
+        self.wait_until("Write keyframes")
+
+    @property
+    def said(self) -> Any:
+        return self.page.locator("#script_txt2img_remix_said .remix-said").first
+
+    def wait_until(self, text: str) -> str:
+        """Waits until the panel shows a text, and returns all that it shows."""
+        self.said.get_by_text(text).first.wait_for(state="visible", timeout=PATIENCE)
+        return str(self.said.inner_text())
+
+    def generate(self, tab: str = "txt2img") -> None:
+        """Presses the button, and waits until the host is idle again."""
+        self.page.locator(f"#{tab}_generate").click()
+        self.page.locator(f"#{tab}_interrupt").wait_for(state="visible", timeout=PATIENCE)
+        self.page.locator(f"#{tab}_interrupt").wait_for(state="hidden", timeout=PATIENCE)
+
+    def ours(self) -> list[str]:
+        """What went wrong that names us; the host's own page is not without errors of its own."""
+        return [text for text in self.wrong if "remix" in text.lower()]
+
+
+@pytest.fixture(scope="module")
+def page(host: Host) -> Iterator[Page]:
+    with browser() as started:
+        opened = Page(started.new_page(viewport={"width": 1300, "height": 1400}), host.url)
+        for name, value in (("txt2img_steps", 2), ("txt2img_width", 64), ("txt2img_height", 64)):
+            opened.number(name, value)
+        yield opened
+
+
+def test_what_is_typed_is_shown_as_curves_and_as_a_table(page: Page) -> None:
+    page.clear()
+    page.field("keyframes").press_sequentially(THREE, delay=5)
+    page.fill("frames", "6")
+    assert "0.5 s at 12 fps" in page.wait_until("6 frames")
+    rows = [row.inner_text().split("\t") for row in page.said.locator("tr").all()]
+    assert rows[0] == ["frame", "time", "prompt", "cfg"]
+    assert [row[2] for row in rows[1:] if "+" not in row[2]] == [line.split(": ")[1] for line in THREE.split("\n")]
+    assert page.said.locator("img").evaluate_all("pictures => pictures.every(picture => picture.naturalWidth > 500)")
+    assert page.ours() == []
+
+
+def test_what_the_hosts_own_fields_say_is_in_the_table(page: Page) -> None:
+    page.fill("seeds", "1, 2")
+    page.number("txt2img_cfg_scale", 4.5)
+    page.wait_until("4.5")
+    assert page.said.locator("img").count() == 2
+    page.fill("seeds", "")
+    page.number("txt2img_cfg_scale", 7)
+    page.wait_until("The seed is drawn")
+
+
+def test_an_error_is_shown_with_its_line_and_a_caret_while_typing(page: Page) -> None:
+    page.fill("keyframes", THREE)
+    page.wait_until("6 frames")
+    box = page.field("keyframes")
+    box.press("End")
+    box.press_sequentially("\n3: a dog", delay=20)
+    assert "frame 3 is given twice, first in line 2; keep one of the two" in page.wait_until("line 4:1")
+    assert page.said.locator("pre").inner_text() == "3: a dog\n^"
+    assert page.said.locator("table").count() == 0
+    # The last key is never lost, however quickly it follows.
+    for _ in range(len("\n3: a dog")):
+        box.press("Backspace")
+    page.wait_until("6 frames")
+
+
+def test_bad_input_is_refused_before_anything_is_rendered(page: Page, host: Host) -> None:
+    jobs = set(host.jobs.glob("*"))
+    page.fill("keyframes", "0: a\n0: b")
+    page.wait_until("given twice")
+    page.generate()
+    told = page.page.locator("#html_log_txt2img .error").first.inner_text()
+    assert "frame 0 is given twice, first in line 1; keep one of the two" in told
+    assert set(host.jobs.glob("*")) == jobs
+
+
+def test_frames_are_in_the_gallery_and_the_film_is_below_it(page: Page, host: Host) -> None:
+    options = host.get("/sdapi/v1/options")
+    page.clear()
+    page.fill("keyframes", THREE)
+    page.fill("frames", "6")
+    page.fill("seeds", "1, 2, 1")
+    page.wait_until("6 frames")
+    page.generate()
+    film = page.page.locator("#txt2img_remix_film").first
+    film.locator("video").wait_for(state="visible", timeout=PATIENCE)
+    assert page.page.locator("#txt2img_gallery .thumbnails .thumbnail-item").count() == 6
+    video = film.locator("video")
+    video.evaluate("video => video.readyState >= 2 || new Promise(go => video.addEventListener('loadeddata', go))")
+    assert video.evaluate("video => [video.videoWidth, video.duration]") == [64, pytest.approx(0.5, abs=0.01)]
+    with page.page.expect_download() as told:
+        film.locator("a[download]").click()
+    name = told.value.suggested_filename
+    assert re.fullmatch(r"film_[0-9a-f]{10}\.mp4", name)
+    job = host.jobs / Path(name).stem
+    assert hashed(Path(told.value.path())) == hashed(job / "film.mp4")
+    assert probe(job / "film.mp4").frames == 6
+    pictures = list(read_video(job / "film.mp4"))
+    assert all(picture.std() > 1 for picture in pictures)
+    assert abs(pictures[0].astype(int) - pictures[3].astype(int)).mean() > 1
+    assert host.get("/sdapi/v1/options") == options
+    assert page.ours() == []
+
+
+def hashed(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def newest_frame(host: Host) -> Path:
+    newest = max(host.jobs.glob("*/frames/*.png"), key=lambda path: path.stat().st_mtime)
+    return newest
+
+
+def shown(page: Page, *names: str, tab: str = "txt2img") -> list[str]:
+    return [page.field(name, tab).input_value() for name in names]
+
+
+def test_a_pasted_infotext_brings_the_panel_back(page: Page) -> None:
+    told = page.page.locator("#html_info_txt2img").first.inner_text().split("\nTime taken")[0]
+    page.clear()
+    page.page.locator("#script_txt2img_remix_loop input").check()
+    page.page.locator("#txt2img_prompt textarea").fill(told)
+    page.page.locator("#paste").first.click()
+    page.wait_until("6 frames")
+    assert shown(page, "keyframes", "frames", "seeds", "cfg") == [THREE, "6", "1, 2, 1", ""]
+    assert not page.page.locator("#script_txt2img_remix_loop input").is_checked()
+
+
+def test_a_frames_png_info_fills_the_panel_and_chooses_the_script(page: Page, host: Host) -> None:
+    page.clear()
+    page.pick(page.page.locator("#txt2img_script_container #script_list input").first, "None")
+    page.field("keyframes").wait_for(state="hidden")
+    page.page.locator("#tabs").get_by_text("PNG Info", exact=True).first.click()
+    page.page.locator("#pnginfo_image input[type=file]").set_input_files(newest_frame(host))
+    page.page.locator("#tab_pnginfo").get_by_text("Remix keyframes").first.wait_for(timeout=PATIENCE)
+    page.page.locator("#txt2img_tab").first.click()
+    page.field("keyframes").wait_for(state="visible", timeout=PATIENCE)
+    page.wait_until("6 frames")
+    assert shown(page, "keyframes", "frames", "seeds") == [THREE, "6", "1, 2, 1"]
+
+
+def test_the_same_settings_go_on_with_the_same_job(page: Page, host: Host) -> None:
+    jobs, last = set(host.jobs.glob("*")), newest_frame(host)
+    before = last.stat().st_mtime_ns
+    page.generate()
+    assert set(host.jobs.glob("*")) == jobs
+    assert last.stat().st_mtime_ns == before
+
+
+def test_an_example_fills_the_keyframes(page: Page) -> None:
+    page.clear()
+    page.pick(page.field("preset"), "mixed map")
+    page.page.locator("#script_txt2img_remix_use").click()
+    assert "in a loop" in page.wait_until("48 frames")
+    assert "a blue star on a white background" in page.field("keyframes").input_value()
+
+
+def test_fields_go_along_to_img2img(page: Page) -> None:
+    page.fill("frames", "9")
+    page.page.locator("#txt2img_send_to_img2img").click()
+    page.page.locator("#tab_img2img").wait_for(state="visible")
+    page.choose("img2img")
+    assert shown(page, "frames", tab="img2img") == ["9"]
+    assert "a blue star" in page.field("keyframes", "img2img").input_value()
+    assert page.ours() == []
