@@ -142,7 +142,7 @@ class A1111:
         Done again where an answer was lost: it may be that the server was started anew.
         """
         settings = as_they_are(prepared.stock, prepared.settings)
-        request = plain.trial(prepared.choice, settings, plain.seconds(prepared.schedule, 1))
+        request = plain.trial(settings, plain.seconds(prepared.schedule, 1))
 
         def read(reply: Any, request: Request) -> None:
             check_model(read_answer(reply, request.where), prepared.choice)

@@ -405,3 +405,13 @@ def test_prompts_go_as_they_are_into_the_request_and_nowhere_else(serve: Serve, 
         *("frames", "000000.png", "film.mp4", "sheet.png", "recipe.json", "schedule.json", "job.json"),
         *("journal.jsonl", "job.lock"),
     }
+
+
+def test_a_trial_is_of_a_sampler_that_can_do_one_step(serve: Serve, tmp_path: Path) -> None:
+    """A1111's DPM++ 2M SDE cannot."""
+    server = serve(script=True)
+    keyframes = [{"prompt": "a red apple", "seed": 5}]
+    render(recipe(sampler="dpmpp_2m_sde", keyframes=keyframes), engine(server), tmp_path / "job", film=None)
+    trial, *rest = server.requests
+    assert (trial["steps"], trial["sampler_name"]) == (1, "Euler")
+    assert {body["sampler_name"] for body in rest} == {"DPM++ 2M SDE"}
