@@ -17,6 +17,7 @@ from remix.client.a1111.stock import Choice, Stock, choose
 from remix.client.auth import Auth
 from remix.errors import Interrupted, Unsupported
 from remix.job import Event, Listener, Picture
+from remix.job.agreement import read_differently
 from remix.plan import Schedule
 
 URL = "http://127.0.0.1:7860"
@@ -85,7 +86,8 @@ class A1111:
         choice = choose(stock, schedule)
         settings = overrides(stock, choice, schedule.recipe.model.clip_skip)
         self._prepared = Prepared(schedule, stock, choice, settings)
-        return scripted.check(schedule) if self._prepared.scripted else plain.check(schedule)
+        remarks = scripted.check(schedule) if self._prepared.scripted else plain.check(schedule)
+        return [*remarks, *read_differently(schedule.recipe)]
 
     def identity(self, schedule: Schedule) -> dict[str, str]:
         """Returns the engine's name and the server's names of the checkpoint, the VAE and the LoRAs."""

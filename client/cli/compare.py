@@ -54,7 +54,7 @@ def command(
     """
     names, loaded = _names(engines), reading.recipe(recipe)
     own = _checkpoints(checkpoint, names)
-    for remark in remarks(loaded):
+    for remark in remarks(loaded, names):
         click.echo(f"note    {remark}", err=True)
     frames: dict[str, list[Path]] = {}
     for name in names:

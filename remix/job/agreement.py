@@ -90,9 +90,8 @@ def disagreement(one: str, other: str, recipe: Recipe) -> str | None:
 
 
 def remarks(recipe: Recipe, engines: Collection[str] = ENGINES) -> list[str]:
-    """Returns what of a recipe is not the same in these engines, each with its reason."""
-    found = list(read_differently(recipe))
-    row = table().get((recipe.sampler, recipe.scheduler))
+    """Returns which of these engines are known to make other pictures with a recipe's sampler and scheduler."""
+    found, row = list[str](), table().get((recipe.sampler, recipe.scheduler))
     for pair in combinations(engines, 2):
         apart = row.apart.get(frozenset(pair)) if row else None
         if apart is not None and not apart.agrees():

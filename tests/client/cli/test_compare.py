@@ -10,7 +10,9 @@ import pytest
 from remix.client import cli
 from remix.errors import HostUnreachable
 from remix.job import Engine, read_job
+from remix.job.agreement import Row
 from remix.motion import load_picture
+from remix.motion.difference import Difference
 from tests.fakes.renderer import Painter
 
 RECIPE = """\
@@ -121,12 +123,18 @@ def test_each_engine_is_given_its_own_address_secret_and_checkpoint(engines: Eng
     }
 
 
-def test_what_no_two_tools_read_alike_is_told_first(
-    engines: Engines, recipe: Path, capsys: pytest.CaptureFixture[str]
+def test_what_is_known_to_differ_is_told_first(
+    engines: Engines, recipe: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    recipe.write_text(RECIPE.replace('"b"', '"a (red:1.2) apple"'), encoding="utf-8")
+    row = Row("euler", "normal", 3, {frozenset(("comfyui", "local")): Difference(31.5, 33)})
+    monkeypatch.setattr("remix.job.agreement.table", lambda: {("euler", "normal"): row})
     assert run(recipe) == 0
-    assert "note    prompt: '(' is emphasis, which no two tools weigh alike" in capsys.readouterr().err
+    told = (
+        "note    sampler: 'euler' with 'normal' is not the same in comfyui and local (31.5 dB, 33); docs/agreement.md"
+    )
+    assert told in capsys.readouterr().err
+    assert run(recipe, engines="comfyui,a1111") == 0
+    assert "note" not in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -27,8 +27,9 @@ def test_the_local_engine_refuses_what_changes_over_steps(prompt: str, sentence:
 
 
 @pytest.mark.parametrize("prompt", ["a [grey] cat at 10:30", "a road [1980s]"])
-def test_other_square_brackets_are_letters(prompt: str) -> None:
-    Local().check(plan(read(prompt, "a1111").recipe()))
+def test_other_square_brackets_are_letters_and_that_is_told(prompt: str) -> None:
+    told = Local().check(plan(read(prompt, "a1111").recipe()))
+    assert "prompt: '[' is read by A1111 (less emphasis), and as a letter elsewhere" in told
 
 
 def test_brackets_with_a_backslash_are_letters_without_it() -> None:

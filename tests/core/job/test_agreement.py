@@ -79,7 +79,6 @@ def test_what_no_two_tools_read_alike_is_named(prompt: str, found: str | None) -
     told = list(read_differently(recipe(prompt)))
     assert (told == []) if found is None else told[0].startswith(f"prompt: {found}"), told
     assert list(read_differently(recipe(keyframes=(Keyframe(prompt="a", negative=prompt),)))) == told
-    assert remarks(recipe(prompt)) == told
 
 
 def test_a_difference_that_was_measured_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
