@@ -7,6 +7,7 @@ The host works out one conditioning for a batch's prompts, one noise for its see
 from __future__ import annotations
 
 import copy
+import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -62,7 +63,7 @@ def travelling(p: Any, batch: Batch) -> Any:
     told.cfg_scale = first.cfg
     count = max(len(batch.frames), len(batch.prompts), len(batch.negatives))
     # Extensions that fill in wildcards draw by these: the same for the same prompt in every call.
-    told.seed = [batch.seed + at for at in range(count)]
+    told.seed = [(batch.seed + zlib.crc32(text.encode())) % 2**32 for text in _padded(batch.prompts, count)]
     told.subseed, told.subseed_strength = list(told.seed), 0.0
     told.do_not_save_samples = told.do_not_save_grid = True
     if batch.images:

@@ -56,6 +56,7 @@ def test_every_python_example_of_a_page_runs(page: Path, tmp_path: Path, monkeyp
     """With a painted engine in the place of the model, so that it takes no time."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("remix.client.local.Local", Painter)
+    monkeypatch.setattr("remix.client.comfyui.ComfyUI", lambda url: Painter())
     for code in blocks(page, "python"):
         exec(compile(code, page.name, "exec"), {})  # noqa: S102
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -75,6 +76,19 @@ class Request:
             return "a trial"
         first, last = self.frames[0], self.frames[-1]
         return f"frame {first}" if first == last else f"frames {first} to {last}"
+
+
+class Stretch:
+    """How long something has been so."""
+
+    def __init__(self) -> None:
+        self._since: float | None = None
+
+    def held(self, so: bool) -> float:
+        """Returns for how many seconds it has been so without a break, if it is so now; else 0."""
+        now = time.monotonic()
+        self._since = (self._since or now) if so else None
+        return now - (self._since or now)
 
 
 @dataclass
@@ -151,15 +165,15 @@ class Calls:
         return self.start(call.request)
 
     def _awaited(self, call: Call, watch: Callable[[State], None], image: bool) -> Any:
-        idle, silent = 0.0, 0.0
+        idle, silent = Stretch(), Stretch()
         while not call.over.wait(self._pace.poll):
             state = self._state(image)
-            silent = 0.0 if state else silent + self._pace.poll
-            idle = idle + self._pace.poll if state and not state.busy else 0.0
-            if silent >= self._pace.back:
-                raise HostSilent(f"{self._server.address}: it has not said how things stand for {silent:g} s")
-            if idle >= self._pace.lost:
-                raise HostSilent(f"{self._server.address}: it has nothing to do, and has not answered for {idle:g} s")
+            if silent.held(state is None) > self._pace.back:
+                raise HostSilent(f"{self._server.address}: it has not said how things stand for {self._pace.back:g} s")
+            if idle.held(state is not None and not state.busy) > self._pace.lost:
+                raise HostSilent(
+                    f"{self._server.address}: it has nothing to do, and has not answered for {self._pace.lost:g} s"
+                )
             if state and state.busy and self._is_own(call) is not False:
                 watch(state)
         if call.error is not None:
@@ -187,20 +201,18 @@ class Calls:
         Idle means idle twice in a row: between two requests that wait for each other there is a moment when nothing
         seems to run.
         """
-        idle, silent, waited, clock = 0, 0.0, 0.0, threading.Event()
+        idle, silent, waited = 0, Stretch(), Stretch()
         while idle < 2:
-            clock.wait(self._pace.poll)
-            waited += self._pace.poll
+            time.sleep(self._pace.poll)
             state = self._state()
-            silent = 0.0 if state else silent + self._pace.poll
             idle = idle + 1 if state and not state.busy else 0
-            if silent >= self._pace.back:
+            if silent.held(state is None) > self._pace.back:
                 raise HostSilent(
-                    f"{self._server.address}: it has not answered for {silent:g} s; what is finished is kept, run the "
-                    "same again when the server is there"
+                    f"{self._server.address}: it has not answered for {self._pace.back:g} s; what is finished is kept, "
+                    "run the same again when the server is there"
                 )
-            if waited >= call.request.within:
-                raise HostSilent(f"{self._server.address}: it is still busy after {waited:g} s")
+            if waited.held(True) > call.request.within:
+                raise HostSilent(f"{self._server.address}: it is still busy after {call.request.within:g} s")
             if state and self._tells_over(call):
                 return
 
@@ -240,8 +252,9 @@ def _raise_lasting(error: HostError, request: Request) -> None:
             f"{request.where}: the model gave numbers that are not finite, or one colour; start the server with "
             f"--no-half-vae or --no-half ({error})"
         ) from error
-    if kind == "HTTPException" and error.status == UNFIT:
-        raise Unsupported(f"{request.where}: {error.body['detail']}") from error
+    detail = error.body.get("detail") if isinstance(error.body, Mapping) else None
+    if error.status == UNFIT and isinstance(detail, str) and detail:
+        raise Unsupported(f"{request.where}: {detail}") from error
     if error.status != FAILED and error.status not in GATEWAYS:
         raise _named(error, request.where) from error
 

@@ -114,6 +114,7 @@ class ComfyUI:
             try:
                 remarks = bare.check()
             except Unsupported as other:
-                # Where our nodes are there, what they cannot do is what counts.
-                raise (error if self._server.node("RemixRender") else other) from None
-            return bare, [f"{error}; until then it goes frame by frame", *remarks]
+                if self._server.node("RemixRender") is None:
+                    raise
+                raise Unsupported(f"{error}; and frame by frame, {other}") from other
+            return bare, [f"{error}; it goes frame by frame through the server's own nodes", *remarks]

@@ -80,13 +80,8 @@ class Through(Route):
                 raise Unsupported(
                     f"the server's {kind} has no {missing[0]!r}: it is older; update the Remix nodes there"
                 )
-        if any(frame.mask is not None for frame in self.schedule):
-            raise Unsupported("mask: it is not read by the comfyui engine; use the local engine, or leave it out")
         if len({frame.loras for frame in self.schedule}) > 1:
-            raise Unsupported(
-                "loras: their strengths travel, which a prompt of several frames cannot; use the local engine, or set "
-                "them under model.loras"
-            )
+            raise Unsupported("loras: their strengths travel, and one prompt loads them once for all of its frames")
         return []
 
     def pieces(self, frames: Sequence[int], batch: int, uploaded: Mapping[str, str]) -> list[Piece]:
@@ -128,7 +123,7 @@ class Bare(Route):
             )
         for frame in self.schedule:
             if frame.mask is not None:
-                raise Unsupported("mask: it is not read by the comfyui engine; use the local engine, or leave it out")
+                raise Unsupported(f"mask: the server's own nodes round it otherwise than the other engines; {INSTALL}")
             for field, most in (("seed", 1), ("image", 1), ("prompt", 2), ("negative", 2)):
                 mix = getattr(frame, field)
                 if mix is not None and len(mix.values) > most:
@@ -199,8 +194,8 @@ def _recipe(schedule: Schedule, uploaded: Mapping[str, str]) -> str:
     plain.pop("model", None)
     for keyframe in plain["keyframes"]:
         keyframe.pop("loras", None)
-        if "image" in keyframe:
-            keyframe["image"] = _renamed(keyframe["image"], uploaded)
+        for field in {"image", "mask"} & keyframe.keys():
+            keyframe[field] = _renamed(keyframe[field], uploaded)
     return json.dumps(plain, ensure_ascii=False)
 
 

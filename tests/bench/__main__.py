@@ -1,7 +1,8 @@
 """The benches, measured and printed as Markdown. Run: python -m tests.bench [PART ...]
 
-Parts are the files `bench_PART.py` of this folder, run through pytest with pytest-benchmark, and two tables: `errors`,
-what the formulas of other packs get wrong, and `formats`, what each film format costs. Without a part, all run. The
+Parts are the files `bench_PART.py` of this folder, run through pytest with pytest-benchmark, and tables: `errors`,
+what the formulas of other packs get wrong, `formats`, what each film format costs, and `soak`, a thousand jobs on a
+server that fails in every tenth request. Without a part, all run but `soak`, which takes long. The
 tables go to standard output, pytest's report to standard error. The exit code is pytest's: 1 where a figure is below
 the floor that its bench asserts.
 """
@@ -21,8 +22,14 @@ from importlib.metadata import version
 from pathlib import Path
 
 HERE = Path(__file__).parent
-TABLES = {"errors": ("What others get wrong", "mixing_errors"), "formats": ("Film formats", "film_formats")}
+TABLES = {
+    "errors": ("What others get wrong", "mixing_errors"),
+    "formats": ("Film formats", "film_formats"),
+    "soak": ("A thousand jobs with a fault in every tenth request", "soak"),
+}
 """Parts that are no race but a table: its heading, and the module that makes it."""
+LONG = ("soak",)
+"""Parts that run only when they are named."""
 SHORT = "In short"
 PACKAGES = ("torch", "diffusers", "numpy")
 
@@ -75,9 +82,12 @@ def machine() -> str:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description="Measures and prints the tables.")
     parser.add_argument(
-        "parts", nargs="*", metavar="PART", help=f"one or more of: {', '.join(parts())}; all if left out"
+        "parts",
+        nargs="*",
+        metavar="PART",
+        help=f"one or more of: {', '.join(parts())}; all but {', '.join(LONG)} if left out",
     )
-    chosen = parser.parse_args().parts or parts()
+    chosen = parser.parse_args().parts or [name for name in parts() if name not in LONG]
     if unknown := [name for name in chosen if name not in parts()]:
         parser.error(f"there is no part {unknown[0]!r}; choose from {', '.join(parts())}")
     # Read once by OpenMP's runtime, so before anything imports torch. One thread, because waiting ones

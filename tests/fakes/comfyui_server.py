@@ -111,6 +111,7 @@ class ComfyServer(FaultyServer):
         version: str = "",
         script: Script | None = None,
         deaf: bool = True,
+        loras: Sequence[str] = (),
     ) -> None:
         super().__init__(faults, prefix=prefix)
         self.rendered: Counter[str] = Counter()
@@ -121,7 +122,7 @@ class ComfyServer(FaultyServer):
         self.ignores_ids = False
         self.argv: list[str] = []
         self._pack, self._seconds, self._token, self._deaf = pack, seconds, token, deaf
-        self._version = version
+        self._version, self._loras = version, loras
         self._script = script or Script()
         self._changed = threading.Condition(self.lock)
         self._sockets: dict[str, socket.socket] = {}
@@ -180,6 +181,8 @@ class ComfyServer(FaultyServer):
             return Answer(recorded("unknown"))
         if kind == "CheckpointLoaderSimple":
             about["input"]["required"]["ckpt_name"] = ["COMBO", {"options": list(CHECKPOINTS)}]
+        if kind == "LoraLoader":
+            about["input"]["required"]["lora_name"] = [list(self._loras)]
         return Answer({kind: about})
 
     def _get_experiment(self, asked: Asked, models: str, folder: str) -> Answer:

@@ -279,6 +279,15 @@ def test_cancel_ends_after_the_frames_at_hand(serve: Serve, tmp_path: Path) -> N
     assert len(server.rendered) == len(set(server.rendered)) == 5
 
 
+def test_the_next_request_is_sent_before_the_frames_of_the_last_are_taken(serve: Serve) -> None:
+    server = serve()
+    pictures = engine(server).render(plan(recipe()), range(5), {}, lambda event: None)
+    next(pictures)
+    server.begun.clear()
+    assert server.begun.wait(30) or len(server.rendered) == 2
+    pictures.close()  # type: ignore[attr-defined]
+
+
 def test_a_picture_that_somebody_interrupted_is_not_kept(serve: Serve, tmp_path: Path) -> None:
     server = serve()
     checked = engine(server)
@@ -310,7 +319,7 @@ def test_the_steps_of_a_frame_are_told_while_it_renders(serve: Serve, tmp_path: 
     def made(name: str, body: dict[str, Any]) -> Any:
         if body.get("send_images", True):  # the frame is not ready until its steps are heard of
             server.gate.clear()
-            assert server.gate.wait(5)
+            assert server.gate.wait(30)
         return held(name, body)
 
     server._made = made  # type: ignore[method-assign]
@@ -335,7 +344,7 @@ def test_previews_come_with_the_steps_where_they_are_asked_for(serve: Serve, tmp
     def hold(name: str, body: dict[str, Any]) -> Any:
         if body.get("send_images", True):
             server.gate.clear()
-            assert server.gate.wait(5)
+            assert server.gate.wait(30)
         return made(name, body)
 
     server._made = hold  # type: ignore[method-assign]

@@ -77,7 +77,7 @@ def test_without_the_remix_nodes_it_goes_frame_by_frame(tmp_path: Path) -> None:
         ),
         (plain(keyframes=(Keyframe(prompt="a <lora:x:1>"),)), True, "'<lora:x:1>' is read by A1111 alone"),
         (plain(keyframes=(Keyframe(prompt="[a:b:0.5]"),)), True, "changes over the steps of one picture"),
-        (plain(keyframes=(Keyframe(image="a.png", mask="b.png"),)), True, "mask: it is not read by the comfyui"),
+        (plain(keyframes=(Keyframe(image="a.png", mask="b.png"),)), False, "mask: the server's own nodes round it"),
     ],
 )
 def test_what_a_server_cannot_do_is_refused_before_the_first_frame(asked: Recipe, pack: bool, sentence: str) -> None:
@@ -115,7 +115,8 @@ def test_init_pictures_are_put_on_the_server_under_names_of_their_own(tmp_path: 
     pictures = {name: np.full((16, 32, 3), level, np.uint8) for name, level in (("a b.png", 40), ("c.png", 80))}
     for name, picture in pictures.items():
         save_picture(tmp_path / name, picture)
-    keyframes = [Keyframe(at=0, image="a b.png", denoise=0.5), Keyframe(at=1, image="c.png", denoise=0.5)]
+    mask = "c.png" if pack else None
+    keyframes = [Keyframe(at=0, image="a b.png", mask=mask, denoise=0.5), Keyframe(at=1, image="c.png", denoise=0.5)]
     asked = plain(frames=2, keyframes=tuple(keyframes), folder=str(tmp_path))
     with ComfyServer(pack=pack).started() as server:
         run(server.url, tmp_path / "job", asked)
@@ -125,9 +126,22 @@ def test_init_pictures_are_put_on_the_server_under_names_of_their_own(tmp_path: 
         if pack:
             told = json.loads(graphs(server)[0]["RemixRecipe"]["recipe"])
             named = [keyframe["image"] for keyframe in told["keyframes"]]
+            assert told["keyframes"][0]["mask"] == told["keyframes"][1]["image"]
         else:
             named = [graph["LoadImage"]["image"] for graph in graphs(server)]
         assert sorted(named) == [f"remix/{name}" for name in there]
+
+
+def test_what_neither_way_can_do_is_told_of_both() -> None:
+    keyframes = (Keyframe(at=0, prompt="a", seed=1, loras={"x": 0}), Keyframe(at=9, seed=2, loras={"x": 1}))
+    with ComfyServer(loras=["x.safetensors"]).started() as server:
+        engine = ComfyUI(server.url, timing=QUICK)
+        with pytest.raises(
+            Unsupported, match=r"loras: their strengths travel.*and frame by frame, seed: frame 1 mixes 2"
+        ):
+            engine.check(plan(recipe(keyframes=keyframes)))
+        (remark,) = engine.check(plan(recipe(keyframes=(keyframes[0], Keyframe(at=9, loras={"x": 1})))))
+    assert remark.endswith("for all of its frames; it goes frame by frame through the server's own nodes")
 
 
 def test_loras_vae_and_clip_skip_are_loaded_in_front() -> None:

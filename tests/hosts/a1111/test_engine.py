@@ -124,8 +124,10 @@ def test_loras_of_the_recipe_become_tags(ui: Runner) -> None:
     assert webui.calls[0].override_settings["sd_model_checkpoint"] == "model"
 
 
-def test_styles_and_what_extensions_fill_in_reach_every_prompt(ui: Runner) -> None:
-    p = ui.processing({"recipe": recipe({"prompt": "a __thing__"}, {"prompt": B}), "film": ""}, styles=["painted"])
+@pytest.mark.parametrize("tag", ["", " <lora:warm:1>"])
+def test_styles_and_what_extensions_fill_in_reach_every_prompt_alike_in_all_calls(ui: Runner, tag: str) -> None:
+    told = recipe({"prompt": f"a __thing__{tag}"}, {"prompt": B}, frames=4)
+    p = ui.processing({"recipe": told, "film": "", "batch": 2}, styles=["painted"])
 
     def fill_in(p: Any) -> None:
         p.all_prompts = [
@@ -134,9 +136,10 @@ def test_styles_and_what_extensions_fill_in_reach_every_prompt(ui: Runner) -> No
 
     p.scripts.process = fill_in
     ui.script.run(p)
-    assert "a lamp1 painted" in webui.encoded
+    (filled,) = {prompt for prompt in webui.encoded if prompt.startswith("a lamp")}
+    assert filled.endswith(" painted")
     assert f"{B} painted" in webui.encoded
-    assert webui.calls[0].all_prompts[0] == "a lamp1 painted"
+    assert webui.calls[0].all_prompts[0] == filled
 
 
 def test_an_extension_that_drops_prompts_or_adds_unlike_tags_is_told_of(ui: Runner) -> None:

@@ -1,0 +1,88 @@
+"""Mixes of conditionings as A1111 and Forge have them, for each model family; no host is needed for it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+
+from a1111_extension.conditioning import Way, evened, mix_prompts, mix_steps
+from tests.fakes.webui import Multicond, Part, Scheduled
+
+HALVES = torch.tensor([[1.0, 0.0], [0.5, 0.5], [0.0, 1.0]], dtype=torch.float64)
+
+
+def sdxl(seed: int, rows: int = 77) -> dict[str, torch.Tensor]:
+    """Two encoders' tokens, and a vector of the pooled prompt and the sizes of the picture."""
+    made = torch.Generator().manual_seed(seed)
+    sizes = torch.full((1536,), 0.5)
+    vector = torch.cat([torch.randn(1280, generator=made), sizes])
+    return {"crossattn": torch.randn(rows, 2048, generator=made), "vector": vector}
+
+
+def flux(seed: int, rows: int = 256) -> dict[str, torch.Tensor]:
+    """As Forge has it: T5's tokens, CLIP's pooled prompt, and the distilled guidance."""
+    made = torch.Generator().manual_seed(seed)
+    tokens, vector = torch.randn(rows, 4096, generator=made), torch.randn(768, generator=made)
+    return {"crossattn": tokens, "vector": vector, "guidance": torch.tensor(3.5)}
+
+
+def steps(cond: Any) -> list[Scheduled]:
+    return [Scheduled(20, cond)]
+
+
+@pytest.mark.parametrize("family", [sdxl, flux])
+@pytest.mark.parametrize("how", ["lerp", "slerp"])
+def test_every_part_of_a_conditioning_is_mixed_and_the_ends_are_exact(family: Any, how: str) -> None:
+    a, b = family(1), family(2)
+    frames = mix_steps([steps(a), steps(b)], HALVES, Way(how))
+    for end, frame in ((a, frames[0]), (b, frames[2])):
+        assert list(frame[0].cond) == list(end)
+        assert all(torch.equal(frame[0].cond[name], end[name]) for name in end)
+    middle = frames[1][0].cond
+    assert all(middle[name].shape == a[name].shape for name in a)
+    if how == "lerp":
+        assert torch.allclose(middle["vector"], (a["vector"] + b["vector"]) / 2)
+        assert torch.allclose(middle["crossattn"], (a["crossattn"] + b["crossattn"]) / 2, atol=1e-6)
+    assert torch.allclose(middle["vector"][1280:], a["vector"][1280:])
+
+
+@pytest.mark.parametrize(("family", "rows"), [(sdxl, 154), (flux, 256)])
+def test_unlike_lengths_meet_as_the_family_can_bear_it(family: Any, rows: int) -> None:
+    counts = (77, 154) if family is sdxl else (256, 256)
+    frames = mix_steps([steps(family(1, counts[0])), steps(family(2, counts[1]))], HALVES, Way())
+    assert {len(frame[0].cond["crossattn"]) for frame in frames} == {rows}
+    if family is sdxl:
+        first = frames[0][0].cond["crossattn"]
+        assert torch.equal(first[:77], first[77:])  # repeated whole, which changes no attention
+
+
+def test_positive_and_negative_are_brought_to_one_length() -> None:
+    positive, negative = [steps(torch.randn(154, 768))], [steps(torch.randn(77, 768))]
+    even = evened([positive, negative])
+    assert [len(group[0][0].cond) for group in even] == [154, 154]
+    assert len(negative[0][0].cond) == 77  # the host's own is not changed
+
+
+def test_a_schedule_over_the_steps_changes_where_any_of_its_prompts_changes() -> None:
+    a, b, c = (torch.full((77, 768), value) for value in (0.0, 1.0, 4.0))
+    first = [Scheduled(5, a), Scheduled(20, b)]
+    second = [Scheduled(10, c), Scheduled(20, a)]
+    frames = mix_steps([first, second], HALVES, Way())
+    assert [step.end_at_step for step in frames[1]] == [5, 10, 20]
+    assert [float(step.cond[0, 0]) for step in frames[1]] == [2.0, 2.5, 0.5]
+
+
+def test_weights_of_AND_are_mixed_with_their_prompts() -> None:
+    cond = torch.ones(77, 768)
+    pairs = [[Part(steps(cond), 1.0), Part(steps(cond), 0.5)], [Part(steps(cond), 1.0), Part(steps(cond), 1.5)]]
+    frames = mix_prompts(Multicond((2,), pairs), HALVES, Way())
+    assert [[part.weight for part in frame] for frame in frames] == [[1.0, 0.5], [1.0, 1.0], [1.0, 1.5]]
+
+
+def test_prompts_of_unlike_numbers_of_parts_lie_over_each_other() -> None:
+    cond = torch.ones(77, 768)
+    prompts = [[Part(steps(cond), 1.0), Part(steps(cond), 0.5)], [Part(steps(cond), 2.0)]]
+    frames = mix_prompts(Multicond((2,), prompts), HALVES, Way())
+    assert [[part.weight for part in frame] for frame in frames] == [[1.0, 0.5], [0.5, 0.25, 1.0], [2.0]]
