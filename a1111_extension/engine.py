@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -26,6 +26,9 @@ ALONE = ("dpm_adaptive",)
 
 OVERLAPPING = ("dpmpp_sde",)
 """Samplers that ask for noise of overlapping stretches of one step, which independent draws cannot give."""
+
+Sources = tuple[tuple[str, ...], tuple[str, ...]]
+"""Distinct prompts, and distinct negative prompts."""
 
 LONGEST_INFOTEXT = 12 * 2**10
 """The longest infotext, in bytes, that stands in a frame, which carries the recipe whole beside it."""
@@ -92,8 +95,9 @@ class HostEngine:
     def identity(self, schedule: Schedule) -> dict[str, str]:
         """Returns the host's name, the checkpoint's file, and what else of the host makes the pictures."""
         noise = "portable" if self._portable else f"host {host.option('randn_source')}"
-        vae = schedule.recipe.model.vae
-        return {**host.made_by(self._p, self._checkpoint, vae and host.vae_of(vae)), "noise": noise}
+        named = schedule.recipe.model.vae
+        vae = None if named is None else host.vae_of(named)
+        return {**host.made_by(self._p, self._checkpoint, vae), "noise": noise}
 
     def cancel(self) -> None:
         """Asks a running `render` to end after the frames at hand."""
@@ -117,12 +121,13 @@ class HostEngine:
         groups = [group for group in self._groups(schedule) if not wanted.isdisjoint(group)]
         host.state.job_count = len(groups)
         host.state.processing_has_refined_job_count = False
+        film = None if self._changes(schedule) else _sources(schedule)
         waiting = list(frames)
         pictures: dict[int, Picture] = {}
         for group in groups:
             if self._cancelled or host.state.stopping_generation:
                 return
-            found = self._pictures(schedule, group, inputs)
+            found = self._pictures(schedule, group, inputs, film)
             if found is None:
                 return
             pictures.update(found)
@@ -156,11 +161,18 @@ class HostEngine:
     def _tags(recipe: Recipe, frame: Frame) -> str:
         return written(networks_of_frame(frame, recipe.model.loras))
 
+    def _changes(self, schedule: Schedule) -> bool:
+        """Whether prompts are encoded by other weights in another call: by LoRAs that travel, or a second model."""
+        return bool(self._p.refiner_checkpoint) or len({self._tags(schedule.recipe, frame) for frame in schedule}) > 1
+
     def _pictures(
-        self, schedule: Schedule, group: Sequence[int], inputs: Mapping[str, Picture]
+        self, schedule: Schedule, group: Sequence[int], inputs: Mapping[str, Picture], film: Sources | None
     ) -> dict[int, Picture] | None:
-        """The pictures of a group, None when the host was told to interrupt or to skip."""
-        told = travelling(self._p, self._batch_of(schedule, group, inputs))
+        """The pictures of a group, None when the host was told to interrupt or to skip.
+
+        `film` are the prompts of all frames where the host may keep them encoded from call to call.
+        """
+        told = travelling(self._p, self._batch_of(schedule, group, inputs, film))
         self._set(told, schedule.recipe)
         done = host.process(told)
         if host.state.interrupted or host.state.skipped:
@@ -181,16 +193,15 @@ class HostEngine:
                 raise BlankFrame(f"frame {index}: every value of the picture is {picture.max()}")
         return found
 
-    def _batch_of(self, schedule: Schedule, group: Sequence[int], inputs: Mapping[str, Picture]) -> Batch:
+    def _batch_of(
+        self, schedule: Schedule, group: Sequence[int], inputs: Mapping[str, Picture], film: Sources | None
+    ) -> Batch:
         recipe, frames = schedule.recipe, tuple(schedule[index] for index in group)
-        every = [schedule[index] for index in range(len(schedule))]
-        # Encoded under the weights of the moment: with LoRAs that travel, or a second model, only what is needed now.
-        changing = len({self._tags(recipe, frame) for frame in every}) > 1 or self._p.refiner_checkpoint
-        sources = frames if changing else every
+        prompts, negatives = film or _sources(frames)
         return Batch(
             frames=frames,
-            prompts=_distinct(sources, "prompt"),
-            negatives=_distinct(sources, "negative"),
+            prompts=prompts,
+            negatives=negatives,
             tags=self._tags(recipe, frames[0]),
             way=Way(recipe.mix, recipe.lengths),
             portable=self._portable,
@@ -238,5 +249,11 @@ def _size(told: Any, width: int, height: int) -> None:
     told.hr_resize_x, told.hr_resize_y = width, height
 
 
-def _distinct(frames: Sequence[Frame], field: str) -> tuple[str, ...]:
-    return tuple(sorted({text for frame in frames for text in plain(getattr(frame, field)).values}))
+def _sources(frames: Iterable[Frame]) -> Sources:
+    """The distinct prompts and negative prompts of frames, without tags."""
+    prompts: set[str] = set()
+    negatives: set[str] = set()
+    for frame in frames:
+        prompts.update(plain(frame.prompt).values)
+        negatives.update(plain(frame.negative).values)
+    return tuple(sorted(prompts)), tuple(sorted(negatives))

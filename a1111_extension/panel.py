@@ -162,7 +162,7 @@ def fields_of(host: Mapping[str, Any], tab: str) -> tuple[Fields, bool]:
     """Returns what the host's own fields say, and whether its seed is still to be drawn."""
     given = {name: value for name, value in host.items() if value is not None}
     try:
-        seed = int(given.pop("seed", -1) or -1)
+        seed = int(given.pop("seed", -1))
     except ValueError:
         seed = -1
     for name in ("steps", "width", "height"):

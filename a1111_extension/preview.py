@@ -28,7 +28,8 @@ STYLE = """<style>
 .remix-said .band i { display: inline-block; width: .75em; height: .75em; border-radius: 2px; margin-right: .35em }
 .remix-said .rows { max-height: 12.5em; overflow: auto; border: 1px solid var(--border-color-primary);
   border-radius: 4px }
-.remix-said .rows table { width: 100%; border-collapse: collapse; margin: 0 }
+.remix-said .rows table { width: 100%; border-collapse: collapse; margin: 0; border: 0 }
+.remix-said .rows table tr { border: 0 !important }
 .remix-said .rows table :is(th, td) { padding: .12em .7em !important; text-align: left; white-space: nowrap; border: 0;
   background: var(--background-fill-primary); font-weight: 400 }
 .remix-said .rows table th { position: sticky; top: 0; color: var(--body-text-color-subdued) }

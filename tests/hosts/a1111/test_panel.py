@@ -242,6 +242,10 @@ def test_in_img2img_the_hosts_denoising_strength_holds(panel: ModuleType) -> Non
     assert cells(page)[1][-1] == "0.4"
 
 
+def test_seed_0_is_a_seed(panel: ModuleType) -> None:
+    assert cells(page_of(panel, THREE, {**HOST, "seed": 0}, frames="12"))[1][3] == "0"
+
+
 @pytest.mark.parametrize("seed", ["", None, "x"])
 def test_a_seed_field_that_holds_no_number_is_random(panel: ModuleType, seed: Any) -> None:
     assert "is drawn" in page_of(panel, THREE, {**HOST, "seed": seed}, frames="12")

@@ -132,13 +132,14 @@ class Host:
         alone = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "GRADIO_ANALYTICS_ENABLED": "False"}
         threads = {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive", "PYTHONUNBUFFERED": "1"}
         with open(self.base / "log.txt", "ab") as log:
+            earlier = len(self.log)
             self._server = subprocess.Popen(
                 command, cwd=self._webui, stdout=log, stderr=log, env={**os.environ, **alone, **threads}
             )
         end = time.monotonic() + PATIENCE
         while time.monotonic() < end and self._server.poll() is None:
             # A request that comes between the page and the API ends the server: "Cannot add middleware after ...".
-            if "Startup time" not in self.log:
+            if "Startup time" not in self.log[earlier:]:
                 time.sleep(0.2)
                 continue
             try:
