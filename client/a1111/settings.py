@@ -60,7 +60,10 @@ OWN_VAE = "None"
 
 
 def overrides(stock: Stock, choice: Choice, clip_skip: int) -> dict[str, Any]:
-    """Returns the `override_settings` of a request: the model, and of `PORTABLE` what the server has and has not so."""
+    """Returns the `override_settings` of a request: the model, and of `PORTABLE` what the server has at all.
+
+    Also what it has so already: it may be so only while a request of somebody else is at work.
+    """
     wanted = {
         **PORTABLE,
         "CLIP_stop_at_last_layers": clip_skip,
@@ -69,8 +72,8 @@ def overrides(stock: Stock, choice: Choice, clip_skip: int) -> dict[str, Any]:
     if choice.scheduler == SCHEDULERS["ddim_uniform"]:
         # It begins below the greatest noise level, where ComfyUI does without; A1111 would not tell.
         wanted["sgm_noise_multiplier"] = False
-    changed = {name: value for name, value in wanted.items() if stock.options.get(name, value) != value}
-    return {"sd_model_checkpoint": choice.checkpoint.bare, **changed}
+    known = {name: value for name, value in wanted.items() if name in stock.options}
+    return {"sd_model_checkpoint": choice.checkpoint.bare, **known}
 
 
 def as_they_are(stock: Stock, settings: Mapping[str, Any]) -> dict[str, Any]:
