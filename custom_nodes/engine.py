@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import comfy.sample
@@ -11,13 +12,30 @@ import torch
 
 from remix.errors import BlankFrame, Unsupported
 from remix.job import Listener, Picture
-from remix.mix import mix_latents, weights_of
+from remix.mix import masks_of_mixes, mix_latents, weights_of
 from remix.motion.floats import to_bytes, to_floats
 from remix.plan import Frame, Schedule
 
 from .conditioning import PromptTravel, encoder
-from .inputs import NO_LORAS, batches, refuse_unwired
+from .inputs import batches, refuse_loras
 from .noise import with_noise
+
+
+@dataclass(frozen=True)
+class Given:
+    """What the recipe's pictures say: the latents of init pictures, and the pictures of masks, by name."""
+
+    latents: Mapping[str, torch.Tensor]
+    pictures: Mapping[str, Picture]
+
+    def mask(self, frames: Sequence[Frame], latents: torch.Size) -> torch.Tensor | None:
+        """Returns where these frames are drawn anew, [frames, 1, h, w]; None for everywhere."""
+        masks = [frame.mask for frame in frames if frame.mask is not None]
+        if not masks:  # a keyframe that sets one sets it for the whole film
+            return None
+        pictures = {name: torch.from_numpy(self.pictures[name].copy()) for mask in masks for name in mask.values}
+        return masks_of_mixes(masks, pictures, latents)
+
 
 OnStep = Callable[[int, int, int, Any], None]
 """(frames that are sampled together, steps done, steps in all, the model's estimate of them so far)."""
@@ -50,9 +68,7 @@ class ComfyEngine:
         ):
             if getattr(recipe, field) not in known:
                 raise Unsupported(f"{field}: this ComfyUI does not have {getattr(recipe, field)!r}; use another one")
-        if recipe.model.loras:
-            raise Unsupported(NO_LORAS)
-        refuse_unwired(schedule)
+        refuse_loras(schedule)
         if self._format.latent_dimensions != 2:
             raise Unsupported(
                 f"model: {type(self._model.model).__name__} makes whole films at once, whose frames cannot have "
@@ -79,11 +95,12 @@ class ComfyEngine:
         """
         self._cancelled = False
         wanted, prompts = set(frames), PromptTravel(schedule, encoder(self._clip))
-        given = {name: self._encoded(picture) for name, picture in inputs.items()}
+        images = {name for frame in schedule if frame.image is not None for name in frame.image.values}
+        given = {name: self._encoded(inputs[name]) for name in sorted(images)}
         for block in batches(schedule, self._batch_size):
             if wanted.isdisjoint(block) or self._cancelled:
                 continue
-            pictures = self._block(schedule, block, prompts, given)
+            pictures = self._block(schedule, block, prompts, Given(given, inputs))
             yield from (pictures[index] for index in block if index in wanted)
 
     @property
@@ -95,9 +112,7 @@ class ComfyEngine:
         latent: torch.Tensor = self._vae.encode(torch.from_numpy(to_floats(picture))[None])
         return latent
 
-    def _block(
-        self, schedule: Schedule, block: range, prompts: PromptTravel, given: Mapping[str, torch.Tensor]
-    ) -> dict[int, Picture]:
+    def _block(self, schedule: Schedule, block: range, prompts: PromptTravel, given: Given) -> dict[int, Picture]:
         groups: dict[tuple[Any, ...], list[int]] = {}
         for index in block:
             frame = schedule[index]
@@ -114,20 +129,15 @@ class ComfyEngine:
                 raise BlankFrame(f"frame {index}: every value of the picture is {picture.max()}")
         return pictures
 
-    def _sampled(
-        self,
-        schedule: Schedule,
-        indices: Sequence[int],
-        prompts: PromptTravel,
-        given: Mapping[str, torch.Tensor],
-    ) -> torch.Tensor:
+    def _sampled(self, schedule: Schedule, indices: Sequence[int], prompts: PromptTravel, given: Given) -> torch.Tensor:
         """The latents of frames with one cfg and one denoise, which the host takes as one number each."""
         recipe, frames = schedule.recipe, [schedule[index] for index in indices]
         (positive,) = prompts.conditionings("prompt", indices)
         (negative,) = prompts.conditionings("negative", indices)
-        start = self._start(schedule, frames, given)
+        start = self._start(schedule, frames, given.latents)
+        mask = given.mask(frames, start.shape)
         samples = comfy.sample.sample(
-            with_noise(self._model, [frame.seed for frame in frames]),
+            with_noise(self._model, schedule, indices),
             torch.ones_like(start),  # in whose place the model puts the frames' own
             recipe.steps,
             frames[0].cfg,
@@ -137,10 +147,14 @@ class ComfyEngine:
             negative,
             start,
             denoise=frames[0].denoise,
+            noise_mask=mask,
             callback=lambda step, x0, x, total: self._on_step(len(indices), step + 1, total, x0),
             disable_pbar=True,
             seed=frames[0].seed.values[0],
         )
+        if mask is not None:
+            # What is kept is the init picture's own latent: not every sampler ends on its last estimate.
+            samples = torch.where(mask.to(samples.device) > 0, samples, start.to(samples.device))
         for index, latent in zip(indices, samples, strict=True):
             if not bool(torch.isfinite(latent).all()):
                 raise BlankFrame(f"frame {index}: the model gave numbers that are not finite")

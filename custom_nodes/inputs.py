@@ -97,12 +97,20 @@ def schedule_of(value: Any) -> Schedule:
 NO_LORAS = "loras: they are not loaded here; connect a LoRA loader, and leave them out of the recipe"
 
 
+def refuse_loras(schedule: Schedule) -> None:
+    """Raises Unsupported for LoRAs, of the recipe or of keyframes."""
+    if schedule.recipe.model.loras or any(frame.loras for frame in schedule):
+        raise Unsupported(NO_LORAS)
+
+
 def refuse_unwired(schedule: Schedule) -> None:
     """Raises Unsupported for what keyframes may set and the wires of a workflow decide."""
     if any(frame.loras for frame in schedule):
         raise Unsupported(NO_LORAS)
     if any(frame.mask is not None for frame in schedule):
-        raise Unsupported("mask: it is not read here; use Set Latent Noise Mask, and leave it out of the recipe")
+        raise Unsupported(
+            "mask: only Remix Render reads a recipe's; use Set Latent Noise Mask, and leave it out of the recipe"
+        )
 
 
 def rendered_of(value: Any) -> Rendered:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import comfy.patcher_extension
@@ -69,11 +69,10 @@ class RemixNoiseTravel(io.ComfyNode):
         if latent is None and any(frame.image is not None for frame in schedule):
             raise BadInput('image: the recipe sets pictures; connect their latent, or use "Remix Render"')
         parts = batches(schedule, batch_size)
-        mixes = [[schedule[index].seed for index in frames] for frames in parts]
         return io.NodeOutput(
-            [FrameNoise(part) for part in mixes],
+            [FrameNoise([schedule[index].seed for index in frames]) for frames in parts],
             [latent_of(schedule, frames, latent) for frames in parts],
-            [None if model is None else with_noise(model, part) for part in mixes],
+            [None if model is None else with_noise(model, schedule, frames) for frames in parts],
         )
 
 
@@ -115,14 +114,18 @@ def _part(tensor: torch.Tensor, frames: range) -> torch.Tensor:
     return tensor.expand(len(frames), *tensor.shape[1:]) if len(tensor) == 1 else tensor[frames.start : frames.stop]
 
 
-def with_noise(model: Any, mixes: Sequence[Mix[int]]) -> Any:
+def with_noise(model: Any, schedule: Schedule, frames: Sequence[int]) -> Any:
     """Returns `model` told to sample batches of these frames with their own noise, that of the steps included.
 
     Through the host's own means (an OUTER_SAMPLE wrapper): the noise that the sampler node drew is replaced, and a
     sampler that draws noise at its steps is given the next draws of each frame's own seeds. Refused by name: samplers
     that this cannot be told to.
+
+    Patches of the model that hold a value for each frame of the film are told which frames these are, in the way of
+    sliding windows that packs of image prompts understand: `ad_params` in the transformer's options.
     """
-    told = model.clone()
+    told, mixes = model.clone(), [schedule[index].seed for index in frames]
+    told.model_options["transformer_options"]["ad_params"] = {"full_length": len(schedule), "sub_idxs": list(frames)}
 
     def sample(executor: Callable[..., Any], noise: Any, latent: Any, sampler: Any, *args: Any, **kwargs: Any) -> Any:
         _refuse_latents(latent, len(mixes))
@@ -137,7 +140,7 @@ def with_noise(model: Any, mixes: Sequence[Mix[int]]) -> Any:
                     "that of the first part again; sample all steps in one node, or use a sampler such as euler"
                 )
             first = noise
-        return executor(first, latent, _drawing(sampler, steps) if drawing else sampler, *args, **kwargs)
+        return executor(first, latent, _told(sampler, steps if drawing else None), *args, **kwargs)
 
     told.add_wrapper_with_key(comfy.patcher_extension.WrappersMP.OUTER_SAMPLE, "remix_noise", sample)
     return told
@@ -158,14 +161,18 @@ def _draws_noise(sampler: Any) -> bool:
     return "noise_sampler" in inspect.signature(sampler.sampler_function).parameters
 
 
-def _drawing(sampler: Any, steps: StepNoise) -> Any:
-    """The same sampler, which takes the noise of each step from `steps`."""
+def _told(sampler: Any, steps: StepNoise | None) -> Any:
+    """The same sampler, which takes the noise of each step from `steps` if it asks for any.
+
+    Under a noise mask it takes the frames' first noise: ddim would draw one for the whole batch.
+    """
 
     def draw(sigma: torch.Tensor, sigma_next: torch.Tensor) -> torch.Tensor:
+        assert steps is not None
         return steps.next().to(sigma.device)
 
-    options = {**sampler.extra_options, "noise_sampler": draw}
-    return comfy.samplers.KSAMPLER(sampler.sampler_function, options, sampler.inpaint_options)
+    options = {**sampler.extra_options, **({"noise_sampler": draw} if steps else {})}
+    return comfy.samplers.KSAMPLER(sampler.sampler_function, options, {**sampler.inpaint_options, "random": False})
 
 
 def _name(sampler: Any) -> str:
@@ -187,15 +194,26 @@ def _refuse_latents(samples: Any, frames: int) -> None:
 
 
 def _refuse_conditionings(executor: Any, frames: int) -> None:
-    """Raises BadInput for prompts of another number of frames, which the host would cut or repeat without a word."""
+    """Raises BadInput for what the host would cut or repeat without a word: prompts, pictures of a control and masks
+    of another number of frames.
+    """
     conds = getattr(getattr(executor, "class_obj", None), "conds", None) or {}
     for name, entries in conds.items():
         for entry in entries:
-            rows = entry.get("cross_attn")
-            if isinstance(rows, torch.Tensor) and len(rows) not in (1, frames):
-                raise BadInput(
-                    f"{name}: {len(rows)} conditionings for {frames} latents; give every Remix node the same batch_size"
-                )
+            for what, rows, remedy in _by_frame(entry):
+                if isinstance(rows, torch.Tensor) and len(rows) not in (1, frames):
+                    raise BadInput(f"{name}: {len(rows)} {what} for {frames} latents; {remedy}")
+
+
+def _by_frame(entry: Mapping[str, Any]) -> Iterator[tuple[str, Any, str]]:
+    """What a prompt may hold for each frame: its name, a tensor with a row for each, and what to do about another."""
+    yield "conditionings", entry.get("cross_attn"), "give every Remix node the same batch_size"
+    yield "masks", entry.get("mask"), "give one for all, or one for each frame of the batch"
+    control = entry.get("control")
+    while control is not None:
+        hint = getattr(control, "cond_hint_original", None)
+        yield "pictures of its ControlNet", hint, "cut them by Rebatch Images, with the batch_size of the Remix nodes"
+        control = getattr(control, "previous_controlnet", None)
 
 
 NODES = [RemixNoiseTravel]

@@ -1,4 +1,4 @@
-"""What given pictures say: weights of sources, and masks of where they are drawn anew."""
+"""What given pictures say: as tensors, and where masks keep them."""
 
 from __future__ import annotations
 
@@ -11,13 +11,9 @@ from torch import Tensor
 
 from remix.client.local.sampling import Denoiser, Levels
 from remix.job import Picture
-from remix.mix import masked, mix, weights_of
-from remix.mix.masks import resized_mask
+from remix.mix import masked, masks_of_mixes
 from remix.motion.floats import to_bytes
 from remix.plan import Frame
-
-LUMA = (299, 587, 114)
-"""Thousandths of red, green and blue in grey (BT.601), as Pillow and so AUTOMATIC1111 weigh them."""
 
 
 def to_tensor(picture: Picture) -> Tensor:
@@ -31,20 +27,12 @@ def to_picture(tensor: Tensor) -> Picture:
 
 
 def changing(frames: Sequence[Frame], inputs: Mapping[str, Picture], latents: torch.Size) -> Tensor | None:
-    """Returns how much of each place of `latents` [B, c, h, w] is drawn anew: [B, 1, h, w], 0 to 1; None for all.
-
-    Each mask is turned grey, then resized bilinearly as both hosts do, then mixed.
-    """
+    """Returns how much of each place of `latents` [B, c, h, w] is drawn anew: [B, 1, h, w], 0 to 1; None for all."""
     if frames[0].mask is None:  # a keyframe that sets one sets it for the whole film
         return None
-    names, weights = weights_of([frame.mask for frame in frames])
-    return mix([resized_mask(_grey(inputs[name]), latents) for name in names], weights).clamp(0, 1)
-
-
-def _grey(picture: Picture) -> Tensor:
-    """A picture as one plane [1, 1, H, W]: in whole numbers, so that white is 1 and not nearly 1."""
-    planes = torch.from_numpy(picture.copy()).int() * torch.tensor(LUMA)
-    return planes.sum(-1)[None, None].float() / (255 * sum(LUMA))
+    masks = [frame.mask for frame in frames if frame.mask is not None]
+    pictures = {name: torch.from_numpy(inputs[name].copy()) for mask in masks for name in mask.values}
+    return masks_of_mixes(masks, pictures, latents)
 
 
 @dataclass(frozen=True)

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from typing import Any
+
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from remix.errors import MixError
+from remix.mix.interpolate import mix
 from remix.mix.kinds import floating
 from remix.mix.names import size
+from remix.mix.tables import weights_of
 
 # Masks that were sharpened, added up or resized by a cubic leave 0 to 1 by less than this; those of
 # 8 bits go on to 255, and cutting them off would make a hard mask of a soft one.
 OVERSHOOT = 1.0
+
+LUMA = (299, 587, 114)
+"""Thousandths of red, green and blue in grey (BT.601), as Pillow and so AUTOMATIC1111 weigh them."""
 
 
 def masked(a: Tensor, b: Tensor, mask: Tensor) -> Tensor:
@@ -48,6 +56,22 @@ def resized_mask(mask: Tensor, latent: torch.Size) -> Tensor:
         planes = functional.interpolate(planes, size=(height, width), mode="bilinear", align_corners=False)
         mask = planes.reshape(*mask.shape[:-2], height, width)
     return mask.unsqueeze(2) if mask.ndim < len(latent) else mask
+
+
+def masks_of_mixes(mixes: Iterable[Any], pictures: Mapping[str, Tensor], latents: torch.Size) -> Tensor:
+    """How much of each place of `latents` [B, c, h, w] is drawn anew, by B mixes of pictures: [B, 1, h, w] of 0 to 1.
+
+    `mixes` are as `weights_of` takes them; `pictures` are uint8 [H, W, 3], by name. Each is turned grey, then resized
+    bilinearly as the hosts do, then mixed.
+    """
+    names, weights = weights_of(mixes)
+    return mix([resized_mask(_grey(pictures[name]), latents) for name in names], weights).clamp(0, 1)
+
+
+def _grey(picture: Tensor) -> Tensor:
+    """A picture as one plane [1, 1, H, W]: in whole numbers, so that white is 1 and not nearly 1."""
+    planes = picture.int() * torch.tensor(LUMA)
+    return planes.sum(-1)[None, None].float() / (255 * sum(LUMA))
 
 
 def _refuse_unlike(a: Tensor, b: Tensor) -> None:

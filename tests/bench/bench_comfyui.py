@@ -1,4 +1,4 @@
-"""What the nodes add to a workflow of a real ComfyUI: the server's processor time, beside the host's own nodes."""
+"""What the nodes add to a workflow of a real ComfyUI: the server's time beside the host's own nodes, and its memory."""
 
 from __future__ import annotations
 
@@ -15,6 +15,11 @@ TABLE = "ComfyUI: processor time beside the same frames by the host's own nodes"
 FRAMES, SIDE, STEPS = 8, 64, 12
 ROUNDS = 7
 MOST = 1.02
+
+SHORT, LONG = 40, 340
+GROWTH = 20
+"""MiB that 300 more frames may take: their pictures would be 14, their prompts 135."""
+MEMORY = "ComfyUI: MiB of the server at most, while Remix Render is at work"
 
 RECIPE = f"""
 frames = {FRAMES}
@@ -57,11 +62,12 @@ def parts(seed: int) -> Graph:
     return _saved(builder, builder.sampled(told, *prompts, latent, seed=seed, steps=STEPS), vae)
 
 
-def render(seed: int) -> Graph:
+def render(seed: int, frames: int = FRAMES, steps: int = STEPS) -> Graph:
     """The same by Remix Render: every frame on the disk for good, hashed and noted, and a contact sheet."""
     builder = Builder()
     model, clip, vae = builder.checkpoint()
-    schedule = builder.recipe(RECIPE.replace("SEED", str(seed)))
+    text = RECIPE.replace("SEED", str(seed)).replace(f"steps = {STEPS}", f"steps = {steps}")
+    schedule = builder.recipe(text, frames=frames)
     wires = {"model": model, "clip": clip, "vae": vae, "schedule": schedule}
     builder.add("RemixRender", **wires, filename_prefix="bench/film", batch_size=FRAMES)
     return builder.graph
@@ -93,3 +99,23 @@ def test_the_nodes_add_little(race: Race, host: Host, what: str, graph: Callable
     race.show(TABLE, what, processor_time=f"{ratio:.3f} times")
     race.show("In short", f"ComfyUI, {what}", beside="the host's own nodes", ours=f"{ratio:.3f} times their time")
     assert ratio < MOST
+
+
+def test_memory_does_not_grow_with_the_length_of_a_film(race: Race, host: Host) -> None:
+    most: dict[int, float] = {}
+
+    def measure(run: tuple[int, int]) -> None:
+        seed, length = run
+        host.run(render(seed, frames=length, steps=1))
+        most[length] = max(host.peak(), most.get(length, 0))
+
+    host.run(render(1000, frames=SHORT, steps=1))  # the model is loaded, and what the host keeps of a run is kept
+    host.peak()
+    # A server's peaks differ by a few MiB from run to run.
+    race.run(measure, {}, [(1001, SHORT), (1002, SHORT), (1003, SHORT), (1004, LONG)])
+    for length, size in most.items():
+        race.show(MEMORY, f"{length} frames of {SIDE}x{SIDE}", most=f"{size:.0f}")
+    growth = most[LONG] - most[SHORT]
+    row = f"ComfyUI's memory: Remix Render, {LONG} frames"
+    race.show("In short", row, beside=f"{SHORT} frames, {most[SHORT]:.0f} MiB", ours=f"{growth:+.0f} MiB")
+    assert growth < GROWTH

@@ -94,6 +94,7 @@ class Model:
 
     def __init__(self) -> None:
         self.wrappers: list[Callable[..., Any]] = []
+        self.model_options: dict[str, Any] = {"transformer_options": {}}
 
     def clone(self) -> Model:
         """Returns another one with the same wrappers."""

@@ -14,6 +14,7 @@ import torch
 from remix.errors import BlankFrame, Unsupported
 from remix.job import Event
 from remix.mix import noise_of_mixes
+from remix.motion.floats import to_floats
 from remix.plan import Schedule, plan
 from remix.plan.text import recipe_of_text
 from tests.fakes.comfyui import Model
@@ -160,6 +161,29 @@ def test_init_pictures_are_mixed_and_kept_as_far_as_denoise_says(pack: ModuleTyp
     start = torch.tensor([0.2, 0.6, 1.0]).reshape(3, 1, 1, 1)
     expected = Vae().decode(noise + start).numpy() * 255
     assert np.abs(np.stack(found) - expected).max() < 1.01
+
+
+def test_masks_are_mixed_and_where_they_are_black_the_init_picture_stays(pack: ModuleType) -> None:
+    asked = plan(
+        recipe_of_text(
+            'frames = 3\nsize = [64, 64]\nsteps = 2\n[[keyframes]]\nimage = "in.png"\nmask = "left.png"\n'
+            '[[keyframes]]\nmask = "white.png"\n'
+        )
+    )
+    white = np.full((64, 64, 3), 255, dtype=np.uint8)
+    left = white * (np.arange(64) < 32)[None, :, None].astype(np.uint8)
+    given = {"in.png": white // 5, "left.png": left, "white.png": white}
+    found, model = rendered(pack, asked, inputs=given, batch_size=3)
+    (call,) = model.calls
+    assert call["noise_mask"].shape == (3, 1, 8, 8)
+    assert call["noise_mask"][:, 0, 0, 0].tolist() == [1, 1, 1]
+    assert call["noise_mask"][:, 0, 0, 7].tolist() == [0, 0.5, 1]
+    kept = (Vae().decode(Vae().encode(torch.from_numpy(to_floats(given["in.png"]))[None])).numpy() * 255).astype(
+        np.uint8
+    )
+    assert np.array_equal(found[0][:, 32:], kept[0][:, 32:])
+    assert (found[1] != kept[0]).mean() > 0.9
+    assert rendered(pack, schedule())[1].calls[0]["noise_mask"] is None
 
 
 def test_it_ends_after_the_block_at_hand_when_it_is_cancelled(pack: ModuleType) -> None:

@@ -45,7 +45,7 @@ def still(model: Any, x: Any, sigmas: Any) -> None:
 
 def sampled(pack: ModuleType, function: Any, noise: torch.Tensor | None = None, **options: Any) -> tuple[Any, Any]:
     """The noise and the sampler that the host is given in place of its own."""
-    told = room(pack, "noise").with_noise(Model(), mixes())
+    told = room(pack, "noise").with_noise(Model(), schedule(), range(5))
     sampler = sys.modules["comfy.samplers"].KSAMPLER(function, {"eta": 0.5}, {"random": True})  # type: ignore[attr-defined]
     latent = options.get("latent", torch.zeros(5, *SHAPE))
 
@@ -83,6 +83,8 @@ def test_a_model_takes_the_frames_noise_whatever_the_sampler_drew(pack: ModuleTy
     noise, sampler = sampled(pack, still)
     assert torch.equal(noise, noise_of_mixes(mixes(), SHAPE))
     assert sampler.extra_options == {"eta": 0.5}
+    # ddim would draw a noise of its own for what a noise mask keeps, one for the whole batch.
+    assert sampler.inpaint_options == {"random": False}
 
 
 def test_a_sampler_that_draws_noise_gets_each_frames_next_draws(pack: ModuleType) -> None:
@@ -93,7 +95,6 @@ def test_a_sampler_that_draws_noise_gets_each_frames_next_draws(pack: ModuleType
     for _ in range(3):
         assert torch.equal(draw(torch.tensor(2.0), torch.tensor(1.0)), expected.next())
     assert sampler.extra_options["eta"] == 0.5
-    assert sampler.inpaint_options == {"random": True}
     assert sampler.sampler_function is drawing
 
 
@@ -113,12 +114,23 @@ def test_samplers_that_cannot_be_told_are_refused_by_name(pack: ModuleType) -> N
         sampled(pack, still, sampler=SimpleNamespace())
 
 
+def controls(*pictures: int) -> Any:
+    """ControlNets with so many pictures each, one behind the other."""
+    made = None
+    for count in reversed(pictures):
+        made = SimpleNamespace(cond_hint_original=torch.zeros(count, 3, 64, 64), previous_controlnet=made)
+    return made
+
+
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
         ({"latent": torch.zeros(4, *SHAPE)}, "latent: 4 for 5 frames of the noise"),
         ({"latent": torch.full((5, *SHAPE), float("nan"))}, "latent: it holds NaN or inf"),
         ({"conds": {"negative": [{"cross_attn": torch.zeros(3, 77, 768)}]}}, "negative: 3 conditionings for 5 latents"),
+        ({"conds": {"positive": [{"mask": torch.zeros(2, 8, 8)}]}}, "positive: 2 masks for 5 latents"),
+        ({"conds": {"positive": [{"control": controls(8)}]}}, "positive: 8 pictures of its ControlNet for 5 latents"),
+        ({"conds": {"positive": [{"control": controls(5, 6)}]}}, "positive: 6 pictures of its ControlNet"),
     ],
 )
 def test_what_does_not_fit_is_one_sentence(pack: ModuleType, options: dict, sentence: str) -> None:
@@ -127,7 +139,16 @@ def test_what_does_not_fit_is_one_sentence(pack: ModuleType, options: dict, sent
 
 
 def test_conditionings_of_one_for_all_are_good(pack: ModuleType) -> None:
-    sampled(pack, still, conds={"positive": [{"cross_attn": torch.zeros(1, 77, 768)}, {}]})
+    one = {"cross_attn": torch.zeros(1, 77, 768), "mask": torch.ones(1, 8, 8), "control": controls(1, 5)}
+    sampled(pack, still, conds={"positive": [one, {}]})
+
+
+def test_patches_with_a_value_for_each_frame_are_told_which_frames_these_are(pack: ModuleType) -> None:
+    plain = Model()
+    _, _, models = travel(pack, schedule(), 3, plain)
+    told = [model.model_options["transformer_options"]["ad_params"] for model in models]
+    assert told == [{"full_length": 5, "sub_idxs": [0, 1, 2]}, {"full_length": 5, "sub_idxs": [3, 4]}]
+    assert plain.model_options == {"transformer_options": {}}
 
 
 def test_nested_latents_are_refused_politely(pack: ModuleType) -> None:

@@ -1,8 +1,9 @@
-"""A real ComfyUI in a folder of its own, on a free port of 127.0.0.1, with this repository as its only pack."""
+"""A real ComfyUI in a folder of its own, on a free port of 127.0.0.1, with this repository and a pack of the tests."""
 
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -18,7 +19,7 @@ ROOT = Path(__file__).parents[3]
 CHECKPOINT = "sd15_nano_pooled.ckpt"
 """A checkpoint in SD 1.5's layout, as small as can be, in COMFYUI_DIR/models/checkpoints."""
 
-PATIENCE = 120.0
+PATIENCE = 300.0
 
 Graph = dict[str, dict[str, Any]]
 """A prompt of the API: nodes by their numbers."""
@@ -52,10 +53,11 @@ class Host:
         self.base = base
         self._server: subprocess.Popen[bytes] | None = None
         self._port = 0
-        for name in ("models/checkpoints", "custom_nodes", "input", "output", "temp", "user"):
+        for name in ("models/checkpoints", "models/controlnet", "custom_nodes", "input", "output", "temp", "user"):
             (base / name).mkdir(parents=True, exist_ok=True)
         (base / "models" / "checkpoints" / CHECKPOINT).symlink_to(comfyui / "models" / "checkpoints" / CHECKPOINT)
         (base / "custom_nodes" / "remix-toolkit").symlink_to(ROOT)
+        (base / "custom_nodes" / "pack-of-tests").symlink_to(Path(__file__).parent / "pack")
 
     @property
     def output(self) -> Path:
@@ -108,6 +110,14 @@ class Host:
         assert self._server is not None
         told = Path(f"/proc/{self._server.pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
         return (int(told[11]) + int(told[12])) / os.sysconf("SC_CLK_TCK")
+
+    def peak(self) -> float:
+        """Returns the most MiB that were resident since the last call (on Linux)."""
+        assert self._server is not None
+        about = Path(f"/proc/{self._server.pid}")
+        (most,) = re.findall(r"^VmHWM:\s*(\d+) kB$", (about / "status").read_text(encoding="ascii"), re.MULTILINE)
+        (about / "clear_refs").write_text("5", encoding="ascii")
+        return int(most) / 1024
 
     def get(self, path: str) -> Any:
         """Returns the JSON of a GET."""

@@ -250,6 +250,79 @@ def test_init_pictures_are_those_of_wired_parts(host: Host) -> None:
     assert found[0].mean() < found[1].mean()
 
 
+@pytest.mark.parametrize("sampler", ["euler", "dpmpp_2m_sde", "ddim"])
+def test_masks_of_a_recipe_are_those_of_wired_parts(host: Host, sampler: str) -> None:
+    """As Set Latent Noise Mask with a mask for each frame; where it is black the init picture stays."""
+    ramp = np.broadcast_to(np.arange(0, 256, 4, dtype=np.uint8)[:, None, None], (64, 64, 3))
+    black, white = np.zeros((64, 64, 3), np.uint8), np.full((64, 64, 3), 255, np.uint8)
+    left = np.concatenate([white[:, :32], black[:, 32:]], axis=1)
+    soft = np.concatenate([white[:, :32] // 2, black[:, 32:]], axis=1)
+    for picture, values in (("ramp", ramp), ("left", left), ("soft", soft), ("between", (left + soft.astype(int)) / 2)):
+        save_picture(host.base / "input" / f"{picture}.png", np.round(values).astype(np.uint8))
+    recipe = f"""
+frames = 3
+size = [64, 64]
+steps = 4
+sampler = "{sampler}"
+[[keyframes]]
+prompt = "a red apple"
+image = "ramp.png"
+mask = "left.png"
+denoise = 0.8
+seed = 5
+[[keyframes]]
+prompt = "the sea"
+mask = "soft.png"
+seed = 6
+"""
+    found = rendered(host, recipe, 3)
+    builder = Builder()
+    model, clip, vae = builder.checkpoint()
+    plain = recipe.replace('mask = "left.png"\n', "").replace('mask = "soft.png"\n', "")
+    schedule = builder.recipe(plain)
+    latent = builder.add("VAEEncode", pixels=builder.add("LoadImage", image="ramp.png")[0], vae=vae)[0]
+    latents = builder.add("RepeatLatentBatch", samples=latent, amount=3)[0]
+    masks = [
+        builder.add("LoadImageMask", image=f"{mask}.png", channel="red")[0] for mask in ("left", "between", "soft")
+    ]
+    batch = builder.add("BatchMasksNode", **{f"masks.mask{at}": mask for at, mask in enumerate(masks)})[0]
+    masked = builder.add("SetLatentNoiseMask", samples=latents, mask=batch)[0]
+    widgets = {"batch_size": 3, "how": "recipe", "lengths": "recipe"}
+    prompts = builder.add("RemixPromptTravel", 2, clip=clip, schedule=schedule, **widgets)
+    _, start, told = builder.add("RemixNoiseTravel", 3, schedule=schedule, model=model, latent=masked, batch_size=3)
+    sampled = builder.sampled(told, *prompts, start, steps=4, denoise=0.8, sampler_name=sampler)
+    kept = builder.add("VAEDecode", samples=latent, vae=vae)[0]
+    prefix = name("masked")
+    for what, images in (("film", builder.add("VAEDecode", samples=sampled, vae=vae)[0]), ("kept", kept)):
+        builder.add("SaveImage", images=images, filename_prefix=f"{prefix}_{what}")
+    host.run(builder.graph)
+    parts, init = (
+        np.stack([load_picture(path) for path in sorted((host.output / prefix).parent.glob(f"*_{what}_*"))])
+        for what in ("film", "kept")
+    )
+    # The grey between the two masks is rounded to 8 bits in the wired parts alone.
+    assert np.abs(found.astype(int) - parts).max() <= 2
+    assert np.array_equal(found[:, :, 32:], np.broadcast_to(init[:, :, 32:], found[:, :, 32:].shape))
+    assert np.abs(found[:, :, :32].astype(int) - init[:, :, :32]).mean() > 5
+    # In batches of one the noise of each frame is its own, also what ddim lays over the part that is kept.
+    assert np.abs(found.astype(int) - rendered(host, recipe, 1)).max() <= 1
+
+
+def test_a_pictures_bytes_survive_as_floats_and_are_saved_again(host: Host) -> None:
+    """All 256 values: loaded by Remix Frames from a job, saved by the core, which cuts fractions off."""
+    every = np.arange(64 * 64 * 3, dtype=np.uint8).reshape(64, 64, 3)
+    prefix = name("every")
+    builder = rendering(text(2), prefix)
+    host.run(builder.graph)
+    # The host does not run Remix Render again, which would see that this is another picture.
+    save_picture(min((folder(host, prefix) / "frames").iterdir()), every)
+    loaded = builder.add("RemixFrames", job=["3", 0], first=0, count=1)[0]
+    builder.add("SaveImage", images=loaded, filename_prefix=f"{prefix}_again")
+    host.run(builder.graph)
+    assert np.unique(every).size == 256
+    assert np.array_equal(load_picture(next(host.output.glob(f"{prefix}_again*"))), every)
+
+
 def test_progress_and_previews_are_told_as_it_goes(host: Host) -> None:
     client = str(uuid.uuid4())
     socket = websocket.create_connection(f"{host.websocket}?clientId={client}", timeout=60)

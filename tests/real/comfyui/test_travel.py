@@ -169,20 +169,44 @@ def test_one_seed_is_what_the_plain_sampler_gives(host: Host) -> None:
         ({"latents": 6}, "latent: 6 for 4 frames of the noise"),
         ({"batch": 3}, "positive: 3 conditionings for 4 latents"),
         ({"sampler": "dpmpp_sde"}, "sample_dpmpp_sde: takes noise of overlapping stretches"),
+        ({"grown": 45}, "latent: it holds NaN or inf; make it again"),
     ],
 )
 def test_what_does_not_fit_is_told_before_sampling(host: Host, change: dict, sentence: str) -> None:
     builder = Builder()
-    _, _, conditionings, (_, latent, told) = travel(builder, recipe())
+    _, vae, conditionings, (_, latent, told) = travel(builder, recipe())
     if "latents" in change:
         latent = _same_noise(builder, change["latents"])
     if "batch" in change:
         conditionings = builder.add(
             "RemixPromptTravel", 2, clip=["1", 1], schedule=["2", 0], batch_size=3, how="recipe", lengths="recipe"
         )
+    if "grown" in change:
+        ones = builder.add(
+            "VAEEncode", pixels=builder.add("EmptyImage", width=64, height=64, batch_size=FRAMES, color=255)[0], vae=vae
+        )[0]
+        for _ in range(change["grown"]):
+            ones = builder.add("LatentMultiply", samples=ones, multiplier=10.0)[0]
+        latent = ones
     found = builder.sampled(told, *conditionings, latent, sampler_name=change.get("sampler", "euler"))
     with pytest.raises(Failed, match=sentence):
         saved(host, builder, {"x": found})
+
+
+@pytest.mark.parametrize(
+    ("asked", "sentence"),
+    [
+        ("loras = {ink = 0.5}", "loras: they are not loaded here; connect a LoRA loader"),
+        ('image = "a.png"\nmask = "b.png"', "mask: only Remix Render reads a recipe's; use Set Latent Noise Mask"),
+        ('image = "a.png"', 'image: the recipe sets pictures; connect their latent, or use "Remix Render"'),
+    ],
+)
+def test_what_the_wires_of_parts_decide_is_refused_by_name(host: Host, asked: str, sentence: str) -> None:
+    builder = Builder()
+    schedule = builder.recipe(f"frames = 2\nsize = [64, 64]\n[[keyframes]]\n{asked}\n")
+    latent = builder.add("RemixNoiseTravel", 3, schedule=schedule, batch_size=0)[1]
+    with pytest.raises(Failed, match=sentence):
+        saved(host, builder, {"x": latent})
 
 
 @pytest.mark.parametrize(
