@@ -50,7 +50,7 @@ class Pace:
     will not answer any more; back: how long a server that does not answer at all is waited for.
     """
 
-    poll: float = 1.0
+    poll: float = 2.0
     beside: float = 10.0
     lost: float = 30.0
     back: float = 120.0

@@ -73,8 +73,8 @@ class A1111:
         return f"A1111({self._server.address!r})"
 
     def _pause(self, seconds: float) -> None:
-        """Waits between two tries: longer where questions are further apart."""
-        time.sleep(seconds * self._pace.poll)
+        """Waits between two tries: as long as `Http` says at the usual pace, and less at a quicker one."""
+        time.sleep(seconds * self._pace.poll / Pace.poll)
 
     def check(self, schedule: Schedule) -> list[str]:
         """Returns remarks; raises `Unsupported`, naming the field, for what this server does not have or cannot do.

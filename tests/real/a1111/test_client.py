@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -33,10 +33,9 @@ TRAVEL = {**PLAIN, "keyframes": [{"prompt": "a red apple", "seed": 5}, {"prompt"
 
 
 @pytest.fixture
-def alone(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """The engine passes over the script, as where it is not installed."""
     monkeypatch.setattr(scripted, "NAME", "not there")
-    yield
 
 
 def frames(folder: Path) -> list[np.ndarray]:
