@@ -21,6 +21,8 @@ from .frames import Batch, travelling
 from .tags import networks_of_frame, plain, written
 
 AND = re.compile(r"\bAND\b")
+"""Forge takes the weights of a batch's last picture for all of it, and what the host pads depends on the others."""
+
 ALONE = ("dpm_adaptive",)
 """Samplers whose steps depend on all pictures of a batch."""
 
@@ -121,7 +123,7 @@ class HostEngine:
         groups = [group for group in self._groups(schedule) if not wanted.isdisjoint(group)]
         host.state.job_count = len(groups)
         host.state.processing_has_refined_job_count = False
-        film = None if self._changes(schedule) else _sources(schedule)
+        film = None if self._changes(schedule) else self._sources(schedule.recipe, schedule)
         waiting = list(frames)
         pictures: dict[int, Picture] = {}
         for group in groups:
@@ -146,6 +148,16 @@ class HostEngine:
                 block.setdefault(key, []).append(index)
             groups += block.values()
         return groups
+
+    @staticmethod
+    def _sources(recipe: Recipe, frames: Iterable[Frame]) -> Sources:
+        """The distinct prompts and negative prompts of frames, without tags, and what pads them if need be."""
+        padding = {""} if recipe.lengths == "empty" or not host.has_plain_attention() else set[str]()
+        prompts, negatives = set(padding), set(padding)
+        for frame in frames:
+            prompts.update(plain(frame.prompt).values)
+            negatives.update(plain(frame.negative).values)
+        return tuple(sorted(prompts)), tuple(sorted(negatives))
 
     def _labels(self, recipe: Recipe) -> tuple[str, str]:
         """The host's labels of sampler and schedule: its own choice as it is, where that is what the recipe says."""
@@ -197,7 +209,7 @@ class HostEngine:
         self, schedule: Schedule, group: Sequence[int], inputs: Mapping[str, Picture], film: Sources | None
     ) -> Batch:
         recipe, frames = schedule.recipe, tuple(schedule[index] for index in group)
-        prompts, negatives = film or _sources(frames)
+        prompts, negatives = film or self._sources(recipe, frames)
         return Batch(
             frames=frames,
             prompts=prompts,
@@ -247,13 +259,3 @@ def _size(told: Any, width: int, height: int) -> None:
     )
     told.width, told.height = (max(int(side * smaller) // 8 * 8, 8) for side in (width, height))
     told.hr_resize_x, told.hr_resize_y = width, height
-
-
-def _sources(frames: Iterable[Frame]) -> Sources:
-    """The distinct prompts and negative prompts of frames, without tags."""
-    prompts: set[str] = set()
-    negatives: set[str] = set()
-    for frame in frames:
-        prompts.update(plain(frame.prompt).values)
-        negatives.update(plain(frame.negative).values)
-    return tuple(sorted(prompts)), tuple(sorted(negatives))

@@ -155,10 +155,12 @@ class Travelling:
         """The conditionings of all frames, from those of the prompts and negatives that travel; others are constant."""
         batch = self.remix_batch
         constant = torch.ones(len(batch.frames), 1, dtype=torch.float64)
-        parts = mix_prompts(c, batch.weights("prompts") if prompts else constant, batch.way)
+        empty = c.batch[batch.prompts.index("")][0].schedules if prompts and "" in batch.prompts else None
+        parts = mix_prompts(c, batch.weights("prompts") if prompts else constant, batch.way, empty)
         groups = [[part.schedules for frame in parts for part in frame]]
         if uc is not None:
-            groups.append(mix_steps(uc, batch.weights("negatives") if negatives else constant, batch.way))
+            empty = uc[batch.negatives.index("")] if negatives and "" in batch.negatives else None
+            groups.append(mix_steps(uc, batch.weights("negatives") if negatives else constant, batch.way, empty))
         positive, *rest = evened(groups)
         schedules = iter(positive)
         whole = [[type(part)(next(schedules), part.weight) for part in frame] for frame in parts]

@@ -23,7 +23,7 @@ from remix.job.journal import sha256
 
 Script = scripts.Script
 FORGE = hasattr(processing, "main_entry")
-"""Forge and what descends from it: the weights of AND are one for a whole batch, and cfg 1 has no negative prompt."""
+"""Forge and what descends from it: a checkpoint is loaded with the first picture, and a VAE is one of its modules."""
 
 NAME = "forge" if FORGE else "a1111"
 
@@ -191,6 +191,11 @@ def vae_of(name: str) -> Path:
         there = f"use one of {', '.join(known)}" if known else "choose it in the host's settings"
         raise Unsupported(f"model.vae: there is no {name!r} here; {there}")
     return Path(known[name])
+
+
+def has_plain_attention() -> bool:
+    """Returns whether the model's attention to a prompt is plain, so that repeating the prompt changes nothing."""
+    return any(getattr(shared.sd_model, f"is_{family}", False) for family in ("sd1", "sd2", "sdxl"))
 
 
 def made_by(p: Any, checkpoint: Any, vae: Path | None = None) -> dict[str, str]:

@@ -135,8 +135,8 @@ class Settings:
             if not (self.seeds.strip() or self.cfg.strip() or self.denoise.strip()):
                 raise RecipeError("is empty; write at least one keyframe", path="recipe")
             keyframes = _with_image((Keyframe(at=0),), host)
-            rest = {**_defaults({}, host), **self._given({"frames": "2s"})}
-            return Reading(Recipe(keyframes=keyframes, folder=host.folder, **rest))
+            filled = {**_defaults({}, host), **self._given({"frames": "2s"})}
+            return Reading(Recipe(keyframes=keyframes, folder=host.folder, **filled))
         name = detect(self.text) if self.syntax == AUTO else self.syntax
         if name in OWN:
             data = (read_json if name == "json" else read_toml)(self.text)

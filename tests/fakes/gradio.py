@@ -45,7 +45,6 @@ class Component:
     """One component; `value`, `label` and the rest are attributes as they were given."""
 
     page: Page
-    first = "value"
 
     def __init__(self, *given: Any, **said: Any) -> None:
         names = {"Dropdown": ("choices", "value"), "Radio": ("choices", "value"), "Slider": ("minimum", "maximum")}

@@ -291,7 +291,7 @@ def fake_modules(base: Path) -> dict[str, Any]:
             demo=None,
             device="cpu",
             prompt_styles=styles,
-            sd_model=SimpleNamespace(sd_checkpoint_info=info),
+            sd_model=SimpleNamespace(sd_checkpoint_info=info, is_sd1=True),
         ),
         "ui_tempdir": SimpleNamespace(register_tmp_file=lambda demo, path: None),
         "devices": SimpleNamespace(torch_gc=lambda: None),

@@ -70,6 +70,14 @@ def test_prompts_of_unequal_length_meet_and_the_ends_are_exact(ui: Runner) -> No
     assert {len(steps[-1].cond) for steps in webui.calls[0].uc} == rows  # else the host takes a slower way
 
 
+def test_shorter_prompts_are_padded_with_the_empty_prompt_where_the_recipe_says_so(ui: Runner) -> None:
+    told = recipe({"prompt": A}, {"prompt": " ".join(["word"] * 80)}, lengths="empty")
+    ui.run({"recipe": told, "film": ""})
+    first = webui.calls[0].c.batch[0][0].schedules[0].cond
+    assert bool((first[: webui.CHUNK] == webui.table(A)).all())
+    assert bool((first[webui.CHUNK :] == webui.table("")).all())
+
+
 def test_what_the_host_cached_is_not_changed(ui: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
     given = webui.table(A)
     monkeypatch.setattr(webui, "table", lambda prompt: given)
