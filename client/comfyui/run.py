@@ -128,7 +128,8 @@ class Run:
         try:
             while waiting or self._flying:
                 while waiting and len(self._flying) < AHEAD:
-                    self._flying.append(self._launched(Flight(waiting.popleft())))
+                    self._flying.append(Flight(waiting.popleft()))  # first, so that it is ended whatever happens
+                    self._launch(self._flying[-1])
                 flight = self._flying[0]
                 for index in flight.piece.frames:
                     yield self._picture(flight, index)
@@ -140,6 +141,7 @@ class Run:
     def patiently(self, call: Callable[[], X]) -> X:
         """Returns what a call gives, repeated while the server is away, as long as patience lasts."""
         end, pause, bad = time.monotonic() + self._timing.patience, self._timing.first_pause, 0
+        told = False
         while True:
             self._refuse_if_cancelled()
             try:
@@ -148,7 +150,8 @@ class Run:
                 bad += isinstance(error, BadReply)
                 if not _may_pass(error) or bad >= TIMES or time.monotonic() > end:
                     raise
-                log.warning("%s; waiting for the server", error)
+                log.log(logging.INFO if told else logging.WARNING, "%s; waiting for the server", error)
+                told = True
             self._events.wait(pause)
             pause = min(2 * pause, self._timing.poll)
 
@@ -156,7 +159,7 @@ class Run:
         if self._cancelled:
             raise _Stopped
 
-    def _launched(self, flight: Flight, known: Sequence[str] = (QUEUED, RUNNING, DONE)) -> Flight:
+    def _launch(self, flight: Flight, known: Sequence[str] = (QUEUED, RUNNING, DONE)) -> None:
         """Sends a flight on its way, or finds it there: work of a run that was killed may be under way, or done.
 
         A try of which the server says anything but `known` is over, and the next one is made.
@@ -165,9 +168,10 @@ class Run:
             nodes = self._written(flight)
             fate = self.patiently(lambda: self._server.fate(flight.prompt))
             if fate.state == LOST:
-                return self._sent(flight, nodes)
+                self._send(flight, nodes)
+                return
             if fate.state in known:
-                return flight
+                return
             flight.attempt += 1
 
     def _written(self, flight: Flight) -> Nodes:
@@ -179,20 +183,19 @@ class Run:
         graph, flight.node = flight.piece.graph(key[:10], self.batch)
         return graph.nodes
 
-    def _sent(self, flight: Flight, nodes: Nodes) -> Flight:
+    def _send(self, flight: Flight, nodes: Nodes) -> None:
         """Posts a prompt once: when it is not known whether it was taken, the server is asked before it is repeated."""
         for left in reversed(range(TIMES)):
             try:
                 flight.prompt = self._server.submit(flight.prompt, nodes, self.extra)
-                return flight
+                return
             except (HostUnreachable, HostSilent, BadReply, HostRefused) as error:
                 if not _may_pass(error):
                     raise
                 if self.patiently(lambda: self._server.fate(flight.prompt)).state != LOST:
-                    return flight
+                    return
                 if not left:
                     raise
-        raise AssertionError("the last try returns or raises")
 
     def _picture(self, flight: Flight, index: int) -> Picture:
         """A frame of a flight; what the server has lost of its files, or made blank, it makes once more."""
@@ -201,13 +204,17 @@ class Run:
                 return self._brought(flight, index)
             except (HostError, BlankFrame) as error:
                 gone = isinstance(error, HostRefused) and error.status == 404
+                if gone and index in flight.redone:
+                    raise BadReply(
+                        f"frame {index}: the server made it twice, and has no file of it ({error})"
+                    ) from error
                 if not (gone or isinstance(error, BlankFrame | BadReply)) or index in flight.redone:
                     raise
                 log.warning("%s; once more", error)
                 if isinstance(error, BlankFrame):
                     self.patiently(self._server.free)
             flight.redone.add(index)
-            self._launched(flight, (QUEUED, RUNNING))
+            self._launch(flight, (QUEUED, RUNNING))
 
     def _brought(self, flight: Flight, index: int) -> Picture:
         made = self._landed(flight).made.get(flight.node, ())
@@ -274,7 +281,7 @@ class Run:
         if flight.lost > TIMES:
             raise JobLost(f"{flight}: the server forgot it {flight.lost} times; look into its log, then run it again")
         log.warning("%s: the server has forgotten it, as after a new start; sending it again", flight)
-        self._launched(flight)
+        self._launch(flight)
 
     def _failed(self, flight: Flight, trouble: Mapping[str, Any]) -> None:
         """What a failed prompt means: an error with the node's own words, or one more try with less at once."""
@@ -293,11 +300,11 @@ class Run:
             raise EngineError(f"{flight}: {trouble.get('node_type', 'a node')} says: {message}")
         flight.failed = True
         self.patiently(self._server.free)
-        self._launched(flight)
+        self._launch(flight)
 
     def _leave(self, looks: int) -> None:
         """Ends what this run still has on the server, and nothing else; what is finished there is found again."""
-        left = [flight.prompt for flight in self._flying if flight.fate is None]
+        left = [flight.prompt for flight in self._flying if flight.prompt and flight.fate is None]
         if not left:
             return
         try:

@@ -19,8 +19,8 @@ from tests.real.comfyui.graphs import Builder
 from tests.real.comfyui.host import CHECKPOINT, Host
 
 TABLE = "The ComfyUI client: processor time of client and server beside raw calls"
-FRAMES, SIDE, STEPS, BATCH = 32, 64, 20, 8
-ROUNDS = 5
+FRAMES, SIDE, STEPS, BATCH = 32, 64, 16, 8
+ROUNDS = 3
 MOST = 1.03
 
 

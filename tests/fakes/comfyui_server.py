@@ -386,7 +386,8 @@ class ComfyServer(FaultyServer):
         """Sends a binary message to all clients, perhaps with another length before it."""
         with self.lock:
             for connection in self._sockets.values():
-                send(connection, 2, data, announced)
+                with suppress(OSError):  # it has just ended
+                    send(connection, 2, data, announced)
 
     def drop_sockets(self) -> None:
         """Resets all sockets."""
