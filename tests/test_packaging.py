@@ -42,6 +42,7 @@ def test_it_holds_every_module_and_the_model_and_no_tests(wheel: Path) -> None:
         if path.is_file():
             assert f"remix/client/playground/weights/{path.relative_to(weights).as_posix()}" in names
     assert {"remix/py.typed", "remix/client/cli/demo.toml", "remix/client/cli/new.toml"} <= names
+    assert "remix/client/playground/classifier.safetensors" in names
     assert not [name for name in names if "test" in name]
     assert wheel.stat().st_size < LARGEST_WHEEL
 

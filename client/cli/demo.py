@@ -24,10 +24,12 @@ def command(out: Path, words: bool, quiet: bool) -> None:
     computer.
     """
     if words:
+        from remix.client.playground import EXAMPLES
         from remix.client.playground import words as vocabulary
 
         for kind, known in vocabulary().items():
             click.echo(f"{kind:12}{', '.join(known)}")
+        click.echo("for example " + "\n            ".join(EXAMPLES))
         return
     with as_file(files(__package__) / "demo.toml") as path:
         recipe = Recipe.load(path)

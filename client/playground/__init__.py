@@ -2,6 +2,7 @@
 
     WEIGHTS                 the model's folder, a stock diffusers `StableDiffusionPipeline`
     words, unknown_words    what its prompts may say
+    EXAMPLES                prompts of each form
 
 `python -m remix.client.playground.check` measures it, `python -m remix.client.playground.train`
 makes it; README.md beside this file is its model card. Importing this package loads no torch.
@@ -11,9 +12,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from remix.client.playground.words import unknown_words, words
+from remix.client.playground.words import EXAMPLES, unknown_words, words
 
-__all__ = ["WEIGHTS", "unknown_words", "words"]
+__all__ = ["EXAMPLES", "WEIGHTS", "unknown_words", "words"]
 
 WEIGHTS: Path = Path(__file__).with_name("weights")
 """The folder of the model: 128x128 pictures, latents of 4x16x16, prompts of up to 32 tokens."""

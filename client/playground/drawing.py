@@ -19,7 +19,8 @@ SIDE = 128
 PALETTE = torch.tensor(list(COLOURS.values()), dtype=torch.float32) / 255
 """[12, 3]: the colours in 0..1, in the order of `COLOURS`."""
 
-_LINE = 0.032
+_LINE = 0.045
+_LIGHT = 0.55
 _AXIS = (torch.arange(SIDE) + 0.5) / SIDE * 2 - 1
 _Y, _X = torch.meshgrid(_AXIS, _AXIS, indexing="ij")
 
@@ -27,19 +28,27 @@ _Y, _X = torch.meshgrid(_AXIS, _AXIS, indexing="ij")
 @torch.no_grad()
 def draw(scenes: Sequence[Scene]) -> torch.Tensor:
     """Returns the pictures of `scenes`: [B, 3, 128, 128] float32 in 0..1; a scene has but one picture."""
-    backdrop = torch.stack([_background(scene) for scene in scenes])
+    backdrop = torch.stack([draw_background(scene) for scene in scenes])
+    picture = _with_things(backdrop, backdrop, scenes)
+    pairs = [i for i, scene in enumerate(scenes) if scene.beside]
+    if pairs:
+        picture[pairs] = _with_things(picture[pairs], backdrop[pairs], [s.beside for s in scenes if s.beside])
+    return picture.clamp(0, 1)
+
+
+def _with_things(picture: torch.Tensor, backdrop: torch.Tensor, scenes: Sequence[Scene]) -> torch.Tensor:
+    """Returns the pictures with the first thing of each scene in front; `backdrop` is what outlines show inside."""
     distance, u, v = _place_things(scenes)
     paints = distance_fields()[1][[THINGS.index(scene.thing) for scene in scenes]]
     colours = torch.gather(_paint_colours(scenes), 1, paints[..., None].expand(-1, -1, 3))
     outlined = torch.tensor([scene.style == "outline" for scene in scenes]).view(-1, 1, 1, 1)
-    picture = backdrop
     for part in range(PARTS):
         colour = colours[:, part, :, None, None]
         body = torch.stack([_textured(scene, colour[i], backdrop[i], u[i], v[i]) for i, scene in enumerate(scenes)])
         picture = _over(picture, body, _cover(distance[:, part])[:, None])
         line = _cover(distance[:, part].abs() - _LINE)[:, None] * outlined
         picture = _over(picture, colour, line)
-    return picture.clamp(0, 1)
+    return picture
 
 
 def _cover(distance: torch.Tensor) -> torch.Tensor:
@@ -81,19 +90,36 @@ def _textured(
     scene: Scene, colour: torch.Tensor, backdrop: torch.Tensor, u: torch.Tensor, v: torch.Tensor
 ) -> torch.Tensor:
     """Returns what fills a part: [3, H, W] from its colour [3, 1, 1] and the thing's axes."""
-    second = colour * 0.5 + 0.5 if colour.mean() < 0.62 else colour * 0.6
     if scene.style == "outline":
         return backdrop
+    second = _second_shade(colour)
     if scene.style == "striped":
-        wave = torch.sin((u + v) * scene.radius * 26)
+        wave = torch.sin((u + v) * scene.radius * 17)
         return _over(colour, second, (0.5 + wave * 2.2).clamp(0, 1))
     if scene.style == "dotted":
-        dots = torch.cos(u * scene.radius * 13) * torch.cos(v * scene.radius * 13)
+        dots = torch.cos(u * scene.radius * 10) * torch.cos(v * scene.radius * 10)
         return _over(colour, second, ((dots.abs() - 0.62) * 6 + 0.5).clamp(0, 1))
     if scene.style == "shaded":  # lit from the top left
-        lit = ((-u * 0.6 - v * 0.8) * 0.5).clamp(-0.55, 0.55)
-        return torch.where(lit > 0, colour + (1 - colour) * lit * 0.9, colour * (1 + lit * 1.1))
+        return _lit(colour, ((-u * 0.6 - v * 0.8) * 0.5).clamp(-_LIGHT, _LIGHT))
     return colour.expand(3, SIDE, SIDE)
+
+
+def shades(colour: torch.Tensor, style: str) -> torch.Tensor:
+    """Returns the shades [N, 3] that a thing of a colour [3] shows in a style; `shaded` has many, here five."""
+    if style in ("striped", "dotted"):
+        return torch.stack([colour, _second_shade(colour)])
+    if style == "shaded":
+        return _lit(colour[None], torch.linspace(-_LIGHT, _LIGHT, 5)[:, None])
+    return colour[None]
+
+
+def _second_shade(colour: torch.Tensor) -> torch.Tensor:
+    return colour * 0.5 + 0.5 if colour.mean() < 0.62 else colour * 0.6
+
+
+def _lit(colour: torch.Tensor, lit: torch.Tensor) -> torch.Tensor:
+    """Returns a colour in light (`lit` above 0) and in shadow (below)."""
+    return torch.where(lit > 0, colour + (1 - colour) * lit * 0.9, colour * (1 + lit * 1.1))
 
 
 def _rgb(red: int, green: int, blue: int) -> torch.Tensor:
@@ -109,7 +135,7 @@ def _blot(picture: torch.Tensor, x: float, y: float, radius: float, colour: tupl
     return _over(picture, _rgb(*colour), _cover(((_X - x) ** 2 + (_Y - y) ** 2).sqrt() - radius)[None])
 
 
-def _background(scene: Scene) -> torch.Tensor:
+def draw_background(scene: Scene) -> torch.Tensor:
     """Returns the background of a scene: [3, H, W]."""
     if scene.background in _SCENERY:
         return _SCENERY[scene.background](random.Random(scene.seed))

@@ -1,52 +1,79 @@
-"""Telling what a picture of the playground world shows, without a network."""
+"""Telling which colours a picture of the playground world shows, without a network."""
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import random
 
 import torch
 import torch.nn.functional as F
 
-from remix.client.playground.drawing import PALETTE, draw
-from remix.client.playground.words import BACKGROUNDS, COLOURS, SCENERY, THINGS
-from remix.client.playground.world import arrange
+from remix.client.playground.drawing import PALETTE, draw_background, shades
+from remix.client.playground.words import BACKGROUNDS, COLOURS, SCENERY
+from remix.client.playground.world import Scene, arrange
 
 _RIM = 3
+_BORDER = 8
 _APART = 0.16
+_APART_FROM_SCENERY = 0.1
 _SMALLEST = 30
-_SIDE = 40
-_TURNS = (-0.1, -0.05, 0.0, 0.05, 0.1)
+_CANDIDATES = 40
+_FAR = 0.3
 
 
-@dataclasses.dataclass(frozen=True)
-class Verdict:
-    """What a picture shows; thing and colour are None where nothing stands out from the background."""
-
-    thing: str | None
-    colour: str | None
-    background: str
+def background_of(picture: torch.Tensor) -> str:
+    """Returns which of `BACKGROUNDS` a picture [3, H, W] in 0..1 has, by the colours of its top and bottom edges."""
+    return BACKGROUNDS[int((_background_marks() - _edge_colours(picture)).norm(dim=1).argmin())]
 
 
-def judge(picture: torch.Tensor) -> Verdict:
-    """Returns what a picture [3, H, W] in 0..1 shows.
+def colours_of(picture: torch.Tensor, asked: Scene) -> list[str | None]:
+    """Returns the colours of the things in a picture [3, H, W] in 0..1; None where nothing stands out.
 
-    The background is told by its top and bottom edges. What differs from the colour around the rim
-    is the thing: its outline is matched with the drawn ones, its most frequent colour is its colour.
-    Over scenery only the background can be relied on.
+    There is one for each thing in `asked`, which also says the background and the style: a striped thing
+    has two shades of its colour. Each pixel of a thing votes for the colour whose shades come nearest.
     """
-    rim = torch.cat([edge.flatten(1) for edge in _edges(picture)], 1).median(1).values
-    mask = (picture - rim.view(3, 1, 1)).norm(dim=0) > _APART
-    background = BACKGROUNDS[int((_background_marks() - _edge_colours(picture)).norm(dim=1).argmin())]
-    outline = _normalised(mask)
-    if outline is None:
-        return Verdict(None, None, background)
-    templates, things = _templates()
-    thing = things[int((templates - outline).abs().mean((1, 2)).argmin())]
-    nearest = (PALETTE[:, :, None] - picture[:, mask]).norm(dim=1).argmin(0)
-    colour = list(COLOURS)[int(nearest.bincount(minlength=len(COLOURS)).argmax())]
-    return Verdict(thing, colour, background)
+    mask = thing_mask(picture, asked.background)
+    if asked.beside is None:
+        return [_colour(picture, mask, asked.style)]
+    left = torch.arange(mask.shape[1]) < mask.shape[1] // 2
+    return [_colour(picture, mask & half, asked.style) for half in (left, ~left)]
+
+
+def thing_mask(picture: torch.Tensor, background: str) -> torch.Tensor:
+    """Returns where a picture [3, H, W] differs from its background: [H, W] bools.
+
+    A plain background is the median colour of the rim. Scenery is the one of forty drawn ones that fits
+    the border best, and what is thinner than its stars and snowflakes does not count.
+    """
+    if background not in SCENERY:
+        rim = torch.cat([edge.flatten(1) for edge in _edges(picture)], 1).median(1).values
+        return (picture - rim.view(3, 1, 1)).norm(dim=0) > _APART
+    drawn = _drawn_scenery(background)
+    border = torch.ones(picture.shape[1:], dtype=torch.bool)
+    border[_BORDER:-_BORDER, _BORDER:-_BORDER] = False
+    nearest = (drawn - picture)[:, :, border].abs().mean((1, 2)).argmin()
+    apart = ((picture - drawn[nearest]).norm(dim=0) > _APART_FROM_SCENERY).float()
+    return F.avg_pool2d(apart[None], 5, 1, 2)[0] > 0.6
+
+
+def _colour(picture: torch.Tensor, mask: torch.Tensor, style: str) -> str | None:
+    if mask.sum() < _SMALLEST:
+        return None
+    apart = torch.cdist(_shades(style).flatten(0, 1), picture[:, mask].T)
+    nearest = apart.view(len(PALETTE), -1, apart.shape[1]).amin(1)
+    return list(COLOURS)[int(nearest.clamp(max=_FAR).mean(1).argmin())]
+
+
+@functools.lru_cache(maxsize=8)
+def _shades(style: str) -> torch.Tensor:
+    """Returns the shades of every colour in a style: [12, shades, 3]."""
+    return torch.stack([shades(colour, style) for colour in PALETTE])
+
+
+@functools.lru_cache(maxsize=8)
+def _drawn_scenery(background: str) -> torch.Tensor:
+    rng = random.Random(3)
+    return torch.stack([draw_background(arrange("circle", "red", background, rng=rng)) for _ in range(_CANDIDATES)])
 
 
 def _edges(picture: torch.Tensor) -> list[torch.Tensor]:
@@ -62,32 +89,5 @@ def _edge_colours(picture: torch.Tensor) -> torch.Tensor:
 @functools.lru_cache(maxsize=1)
 def _background_marks() -> torch.Tensor:
     """Returns what `_edge_colours` gives for each of `BACKGROUNDS`: [17, 6]."""
-    rng = random.Random(3)
-    scenes = [arrange("circle", "red", background, size="small", rng=rng) for background in SCENERY]
     plain = torch.cat([PALETTE * 1.03, PALETTE * 0.98], 1)
-    return torch.cat([plain, torch.stack([_edge_colours(picture) for picture in draw(scenes)])])
-
-
-def _normalised(mask: torch.Tensor) -> torch.Tensor | None:
-    """Returns what a mask holds, centred in a square and scaled to 40x40; None if it is next to empty."""
-    rows, columns = torch.nonzero(mask, as_tuple=True)
-    if len(rows) < _SMALLEST:
-        return None
-    cut = mask[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1].float()
-    height, width = cut.shape
-    side = max(height, width)
-    square = torch.zeros(side, side)
-    top, left = (side - height) // 2, (side - width) // 2
-    square[top : top + height, left : left + width] = cut
-    return F.interpolate(square[None, None], (_SIDE, _SIDE), mode="area")[0, 0]
-
-
-@functools.lru_cache(maxsize=1)
-def _templates() -> tuple[torch.Tensor, list[str]]:
-    """Returns the outlines of all things, each turned a few ways: [90, 40, 40], and their names."""
-    rng = random.Random(3)
-    centred = [arrange(thing, "red", "black", size="big", rng=rng) for thing in THINGS]
-    scenes = [dataclasses.replace(scene, turn=turn, x=0, y=0) for scene in centred for turn in _TURNS]
-    masks = [(picture - picture[:, :1, :1]).norm(dim=0) > _APART for picture in draw(scenes)]
-    outlines = [outline for mask in masks if (outline := _normalised(mask)) is not None]
-    return torch.stack(outlines), [scene.thing for scene in scenes]
+    return torch.cat([plain, torch.stack([_edge_colours(_drawn_scenery(name)[0]) for name in SCENERY])])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import random
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,16 +12,18 @@ from typing import Any
 import torch
 from PIL import Image, ImageDraw
 
+from remix.client.playground.classifier import tell
 from remix.client.playground.drawing import SIDE, draw
-from remix.client.playground.judge import Verdict, judge
-from remix.client.playground.words import COLOURS, SCENERY, SCENERY_PHRASES, THINGS
-from remix.client.playground.world import arrange, held_out
-from remix.errors import BadInput
+from remix.client.playground.judge import background_of, colours_of
+from remix.client.playground.settings import require_model
+from remix.client.playground.words import COLOURS, SCENERY, THINGS
+from remix.client.playground.world import ATTRIBUTES, Scene, arrange, caption, held_out, random_scenes
 
 _BATCH = 18
 _HELD_OUT_TIMES = 4
-_SCENERY_THINGS = 8
-_LOST = {"mushroom": "white", "tree": "brown"}  # stalk and trunk have a colour of their own
+
+ACCURACY_PICTURES = 2000
+"""On how many drawings the classifier itself is measured."""
 
 SHOWN = (
     *("a red circle on a blue background", "a green star on a yellow background"),
@@ -32,62 +35,111 @@ SHOWN = (
     *("a dotted red mushroom on a green hill", "a shaded orange drop on a black background"),
     *("a white cloud at the top on a blue background", "a teal ring on the right on a gray background"),
     *("a huge yellow star at night", "a white boat on the sea"),
+    *("a red circle and a blue star on a white background", "a yellow moon and a green tree at night"),
+    *("a pink fish and an orange boat by the sea", "a purple house and a brown mushroom on a green hill"),
+    *("a black heart and a white cross on a teal background", "a green diamond and a red sun in the snow"),
 )
 """The prompts of the sample sheet."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Task:
-    """A prompt, and what its picture should show. Over scenery only the background is judged."""
+    """A prompt, and a scene that it describes."""
 
-    thing: str
-    colour: str
-    background: str
+    prompt: str
+    scene: Scene
+
+
+@dataclasses.dataclass(frozen=True)
+class Mark:
+    """What is right in a picture: every thing asked for, all their colours, and the background.
+
+    A picture with a second thing that nobody asked for does not show the right thing.
+    """
+
+    thing: bool
+    colour: bool
+    background: bool
 
     @property
-    def prompt(self) -> str:
-        """The prompt, in the plainest of the captions' forms."""
-        around = SCENERY_PHRASES.get(self.background, (f"on {_a(self.background)} background",))[0]
-        return f"{_a(self.colour)} {self.thing} {around}"
+    def all(self) -> bool:
+        """Whether everything is right at once."""
+        return self.thing and self.colour and self.background
 
-    def passed(self, verdict: Verdict) -> tuple[bool | None, bool | None, bool]:
-        """Returns whether thing, colour and background are right; None where they are not judged."""
-        background = verdict.background == self.background
-        if self.background in SCENERY:
-            return None, None, background
-        return verdict.thing == self.thing, verdict.colour == self.colour, background
+
+def grammar_tasks(count: int, seed: int = 0) -> list[Task]:
+    """Returns `count` prompts from the whole grammar, each naming its things, their colours and the background."""
+    rng = random.Random(f"asked {seed}")
+    return [_told(scene, rng) for scene in itertools.islice(random_scenes(rng), count)]
+
+
+def _told(scene: Scene, rng: random.Random) -> Task:
+    """Returns a task with the first random caption that leaves out nothing that the check looks at."""
+    while True:
+        said = caption(scene, rng)
+        named = dict(zip(ATTRIBUTES, said.named, strict=True))
+        unusual = scene.beside is None and scene.style != "flat"
+        if named["thing"] and named["colour"] and named["background"] and (named["style"] or not unusual):
+            return Task(said.text, scene)
+
+
+def held_out_tasks() -> list[Task]:
+    """Returns a plain prompt for each thing in the colour that was kept from training, on four backgrounds."""
+    rng = random.Random(11)
+    asked = []
+    for thing, colour in ((thing, colour) for thing in THINGS for colour in COLOURS if held_out(thing, colour)):
+        for background in rng.sample([name for name in COLOURS if name != colour], _HELD_OUT_TIMES):
+            prompt = f"{_a(colour)} {thing} on {_a(background)} background"
+            asked.append(Task(prompt, arrange(thing, colour, background, rng=rng)))
+    return asked
 
 
 def _a(word: str) -> str:
     return f"an {word}" if word[0] in "aeiou" else f"a {word}"
 
 
-def tasks() -> dict[str, list[Task]]:
-    """Returns what is asked of a model, by group.
+def drawn(group: Sequence[Task]) -> torch.Tensor:
+    """Returns drawings of what is asked for, as a perfect model would make them."""
+    return draw([task.scene for task in group])
 
-    ``seen pairs``: each thing in each of its eleven trained colours, on random plain backgrounds.
-    ``held-out pairs``: each thing in the colour that was kept from training, on four backgrounds.
-    ``scenery``: eight things before each of the five sceneries.
+
+def marks(group: Sequence[Task], pictures: torch.Tensor) -> list[Mark]:
+    """Returns what is right in the pictures [B, 3, 128, 128] of a group of tasks.
+
+    The classifier tells things and scenery, the judge colours and plain backgrounds.
     """
-    rng = random.Random(11)
-    pairs = [(thing, colour) for thing in THINGS for colour in COLOURS]
-    kept = [pair for pair in pairs if held_out(*pair)]
+    found = []
+    for task, picture, told in zip(group, pictures, tell(pictures), strict=True):
+        scene = task.scene
+        colours = [scene.colour, *([scene.second_colour] if scene.beside else [])]
+        behind = told.background if scene.background in SCENERY else background_of(picture)
+        found.append(
+            Mark(
+                thing=(told.thing, told.second) == (scene.thing, scene.second),
+                colour=colours_of(picture, scene) == colours,
+                background=behind == scene.background,
+            )
+        )
+    return found
 
-    def plain(thing: str, colour: str) -> Task:
-        taken = (colour, _LOST.get(thing))
-        return Task(thing, colour, rng.choice([name for name in COLOURS if name not in taken]))
 
-    return {
-        "seen pairs": [plain(*pair) for pair in pairs if pair not in kept],
-        "held-out pairs": [plain(*pair) for pair in kept for _ in range(_HELD_OUT_TIMES)],
-        "scenery": [Task(*rng.choice(pairs), name) for name in SCENERY for _ in range(_SCENERY_THINGS)],
-    }
+def shares(found: Sequence[Mark]) -> list[float]:
+    """Returns the shares of right things, colours, backgrounds, and of pictures right in all of them."""
+    return [sum(getattr(one, name) for one in found) / len(found) for name in ("thing", "colour", "background", "all")]
+
+
+def by_thing(group: Sequence[Task], found: Sequence[Mark]) -> dict[str, float]:
+    """Returns for each thing the share of right ones among the pictures that should show it alone."""
+    right: dict[str, list[bool]] = {thing: [] for thing in THINGS}
+    for task, mark in zip(group, found, strict=True):
+        if task.scene.beside is None:
+            right[task.scene.thing].append(mark.thing)
+    return {thing: sum(hits) / len(hits) for thing, hits in right.items() if hits}
 
 
 def load(folder: Path) -> Any:
     """Returns the stock pipeline in `folder`, in float32 on the CPU. Raises BadInput where there is none."""
-    if not (folder / "model_index.json").is_file():
-        raise BadInput(f"{folder}: holds no model_index.json; give the folder of a diffusers pipeline")
+    require_model(folder)
     from diffusers import StableDiffusionPipeline
 
     pipeline = StableDiffusionPipeline.from_pretrained(str(folder), safety_checker=None).to(torch.float32)
@@ -100,40 +152,23 @@ def generate(pipeline: Any, prompts: Sequence[str], *, steps: int, cfg: float, s
     made = []
     for first in range(0, len(prompts), _BATCH):
         batch = list(prompts[first : first + _BATCH])
-        sources = [torch.Generator().manual_seed(seed + first + i) for i in range(len(batch))]
-        result = pipeline(
-            batch,
-            num_inference_steps=steps,
-            guidance_scale=cfg,
-            height=SIDE,
-            width=SIDE,
-            generator=sources,
-            output_type="np",
-        )
-        made.append(torch.from_numpy(result.images).permute(0, 3, 1, 2).float())
+        seeds = range(seed + first, seed + first + len(batch))
+        made.append(pictures_of(pipeline, seeds, steps=steps, cfg=cfg, prompt=batch))
     return torch.cat(made)
 
 
-def shares(group: Sequence[Task], pictures: torch.Tensor) -> list[float | None]:
-    """Returns the shares of right things, colours, backgrounds, and of pictures right in all of them."""
-    passes = [task.passed(judge(picture)) for task, picture in zip(group, pictures, strict=True)]
-    columns = [list(column) for column in zip(*passes, strict=True)]
-    columns.append([all(right is not False for right in row) for row in passes])
-    return [None if None in column else sum(map(bool, column)) / len(column) for column in columns]
-
-
-def by_thing(group: Sequence[Task], pictures: torch.Tensor) -> dict[str, float]:
-    """Returns for each thing the share of its pictures that show it."""
-    right: dict[str, list[bool]] = {thing: [] for thing in THINGS}
-    for task, picture in zip(group, pictures, strict=True):
-        right[task.thing].append(judge(picture).thing == task.thing)
-    return {thing: sum(hits) / len(hits) for thing, hits in right.items() if hits}
-
-
-def real_drawings(group: Sequence[Task]) -> torch.Tensor:
-    """Returns drawings of what is asked for, as a perfect model would make them."""
-    rng = random.Random(5)
-    return draw([arrange(task.thing, task.colour, task.background, rng=rng) for task in group])
+def pictures_of(pipeline: Any, seeds: Sequence[int], *, steps: int, cfg: float, **asked: Any) -> torch.Tensor:
+    """Returns a picture [3, 128, 128] in 0..1 for each seed, by what is `asked` in the pipeline's own words."""
+    result = pipeline(
+        num_inference_steps=steps,
+        guidance_scale=cfg,
+        height=SIDE,
+        width=SIDE,
+        generator=[torch.Generator().manual_seed(seed) for seed in seeds],
+        output_type="np",
+        **asked,
+    )
+    return torch.from_numpy(result.images).permute(0, 3, 1, 2).float()
 
 
 def sheet(pictures: torch.Tensor, captions: Sequence[str], columns: int = 6) -> Image.Image:

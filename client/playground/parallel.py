@@ -6,6 +6,7 @@ with several OpenMP threads, which wait for each other at the end of every loop.
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import tempfile
@@ -16,6 +17,8 @@ from typing import Any
 import torch
 import torch.distributed
 from torch.multiprocessing.spawn import spawn
+
+from remix.client.playground.settings import LOG_LINES
 
 
 def together(work: Callable[..., None], processes: int, *arguments: Any) -> None:
@@ -29,10 +32,13 @@ def together(work: Callable[..., None], processes: int, *arguments: Any) -> None
         return
     with tempfile.TemporaryDirectory() as folder:
         meeting = (Path(folder) / "meeting").as_uri()
-        spawn(_join, (work, processes, meeting, arguments), processes)
+        spawn(_join, (work, processes, meeting, logging.getLogger().level, arguments), processes)
 
 
-def _join(rank: int, work: Callable[..., None], processes: int, meeting: str, arguments: tuple[Any, ...]) -> None:
+def _join(
+    rank: int, work: Callable[..., None], processes: int, meeting: str, level: int, arguments: tuple[Any, ...]
+) -> None:
+    logging.basicConfig(level=level, format=LOG_LINES)  # a new process knows nothing of its parent's
     torch.set_num_threads(1)
     if sys.platform == "linux":  # else gloo looks the host's name up, which need not be known
         os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")

@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 
 from remix.client.playground import text, unet, vae
 from remix.client.playground.settings import Settings
-from remix.client.playground.training import Run
+from remix.client.playground.training import Run, begin
 
 
 def assemble(folder: Path, settings: Settings) -> Path:
@@ -22,6 +22,7 @@ def assemble(folder: Path, settings: Settings) -> Path:
     from diffusers import StableDiffusionPipeline
 
     autoencoder = vae.new_autoencoder(settings.seed)
+    begin(autoencoder, settings, "vae")
     decoder = Run(folder / "decoder.safetensors", {"decoder": autoencoder.decoder})
     decoder.load()
     decoder.average.write()

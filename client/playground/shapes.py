@@ -86,7 +86,6 @@ _CLOUD = (
     _disc(0.75, 0.25, 0.34),
 )
 _LEAVES = (_disc(0, -0.5, 0.55), _disc(-0.42, -0.05, 0.48), _disc(0.42, -0.05, 0.48), _disc(0, 0.02, 0.5))
-_SAILS = (((0.05, -1.05), (0.85, 0.2), (0.05, 0.2)), ((-0.08, -0.8), (-0.65, 0.2), (-0.08, 0.2)))
 
 OUTLINES: dict[str, tuple[Part, ...]] = {
     "circle": (Part("main", (_disc(0, 0, 0.9),)),),
@@ -99,7 +98,7 @@ OUTLINES: dict[str, tuple[Part, ...]] = {
     "ring": (Part("main", (_disc(0, 0, 0.98),), cut=(_disc(0, 0, 0.55),)),),
     "cross": (Part("main", (_box(-0.3, -0.95, 0.3, 0.95), _box(-0.95, -0.3, 0.95, 0.3))),),
     "drop": (Part("main", (_drop_curve(),)),),
-    "sun": (Part("main", (_spikes(12, 1.1, 0.8),)), Part("light", (_disc(0, 0, 0.55),))),
+    "sun": (Part("main", (_spikes(8, 1.15, 0.6),)), Part("light", (_disc(0, 0, 0.5),))),
     "flower": (Part("main", (*_petals(), _disc(0, 0, 0.5))), Part("yellow", (_disc(0, 0, 0.32),))),
     "cloud": (Part("main", (*_CLOUD, _box(-0.6, 0.1, 0.75, 0.59))),),
     "tree": (Part("brown", (_box(-0.16, 0.2, 0.16, 1.05),)), Part("main", _LEAVES)),
@@ -113,12 +112,12 @@ OUTLINES: dict[str, tuple[Part, ...]] = {
         Part("white", (_disc(-0.55, -0.12, 0.14),)),
     ),
     "mushroom": (
-        Part("white", (_box(-0.26, 0, 0.26, 0.95),)),
+        Part("light", (_box(-0.28, 0, 0.28, 0.95),)),
         Part("main", (_disc(0, 0.1, 1.0),), cut=(_box(-1.3, 0.12, 1.3, 1.4),)),
     ),
     "boat": (
-        Part("light", _SAILS),
-        Part("main", (((-1.0, 0.35), (1.0, 0.35), (0.62, 0.9), (-0.62, 0.9)),)),
+        Part("main", (((-0.05, -1.1), (0.95, 0.2), (-0.75, 0.2)),)),
+        Part("dark", (((-1.05, 0.36), (1.05, 0.36), (0.6, 0.95), (-0.6, 0.95)),)),
     ),
 }
 """Each thing as parts, painted one over the other."""

@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from remix.client.playground.settings import Settings
-from remix.client.playground.training import Run, learning_rate, numbers
+from remix.client.playground.training import Run, begin, learning_rate, numbers
 from remix.client.playground.words import words
 from remix.client.playground.world import ATTRIBUTES, Caption, Scene, caption, random_scenes
 
@@ -31,10 +31,11 @@ WIDTH = 128
 STAGE = 1
 _BATCH = 64
 _RATE = 2e-3
+_GENTLY = 0.25
 _START, _END = "<|startoftext|>", "<|endoftext|>"
 
 _SPARE = (
-    *("and", "with", "without", "picture", "drawing", "photo", "very", "bright", "dark", "light"),
+    *("with", "without", "picture", "drawing", "photo", "very", "bright", "dark", "light"),
     *("pale", "deep", "soft", "simple", "one", "two"),
 )
 """Words with a token of their own that no caption uses yet, so that a larger world can take them up."""
@@ -152,10 +153,11 @@ class AttributeHeads(nn.Module):
 def naming_loss(logits: Sequence[torch.Tensor], scenes: Sequence[Scene], captions: Sequence[Caption]) -> torch.Tensor:
     """Returns the summed cross-entropy of the attributes, from the logits of `AttributeHeads`.
 
-    Thing, colour and background count only where the caption names them. Style, size and place
-    count wherever there is a caption, since one that leaves them out nearly always means the usual.
+    Thing, colour and background count only where the caption names them. The others count wherever
+    there is a caption, since one that leaves them out nearly always means the usual, or one thing.
     """
-    counted = torch.tensor([[*said.named[:3], *[said.text != ""] * 3] for said in captions])
+    usual = len(ATTRIBUTES) - 3
+    counted = torch.tensor([[*said.named[:3], *[said.text != ""] * usual] for said in captions])
     labels = torch.tensor([scene.labels() for scene in scenes]).masked_fill(~counted, -100)
     counts = counted.sum(0).clamp(min=1).tolist()
     losses = [
@@ -174,8 +176,10 @@ def caption_batch(count: int, rng: random.Random) -> tuple[list[Scene], list[Cap
 def load_run(folder: Path, settings: Settings, tokenizer: Any) -> Run:
     """Returns the text encoder's training in `folder`: models ``text_encoder`` and ``heads``."""
     encoder = new_text_encoder(tokenizer, settings.seed)
+    begin(encoder, settings, "text_encoder")
     models = {"text_encoder": encoder.to(settings.device), "heads": AttributeHeads().to(settings.device)}
-    run = Run(folder / "text.safetensors", models, decay=0.98)
+    shares = {"text_encoder": _GENTLY if settings.start else 1.0}
+    run = Run(folder / "text.safetensors", models, shares=shares, decay=0.98)
     run.load()
     return run
 

@@ -1,6 +1,6 @@
 """Trains the playground model from nothing: ``python -m remix.client.playground.train --out DIR``.
 
-The stages are: draw the pictures, train the text encoder, the decoder and the UNet, assemble the
+The stages are: train the text encoder, draw the pictures, train the UNet and the decoder, assemble the
 pipeline in ``DIR/weights``. Everything is counted in steps and drawn from the seed, so that the same
 command gives the same model on the same machine; stopped anywhere, ``--resume`` continues it.
 """
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import click
 
-from remix.client.playground.settings import Settings, claim, require_packages
+from remix.client.playground.settings import LOG_LINES, Settings, claim, require_model, require_packages
 from remix.errors import RemixError
 
 
@@ -20,7 +20,8 @@ def train(folder: Path, settings: Settings, *, resume: bool = False) -> Path:
     """Returns the folder of the finished model, ``folder/weights``, after every stage has run.
 
     Stages that `folder` already holds are skipped with `resume`; without it the folder must not hold
-    a run. Raises BadInput where the folder or the settings do not fit, MissingPackage without torch.
+    a run. Raises BadInput where the folder, the settings or the model to start from do not fit,
+    MissingPackage without torch.
     """
     require_packages()
     from remix.client.playground.dataset import draw_dataset
@@ -29,8 +30,10 @@ def train(folder: Path, settings: Settings, *, resume: bool = False) -> Path:
     from remix.client.playground.unet import train_unet
     from remix.client.playground.vae import train_decoder
 
+    if settings.start:
+        require_model(Path(settings.start))
     claim(folder, settings, resume=resume)
-    for stage in (train_text, train_decoder, draw_dataset, train_unet):
+    for stage in (train_text, draw_dataset, train_unet, train_decoder):
         stage(folder, settings)
     return assemble(folder, settings)
 
@@ -50,10 +53,12 @@ _USUAL = Settings()
 @click.option("--rate", default=_USUAL.rate, help="Highest learning rate of the UNet.")
 @click.option("--device", default=_USUAL.device, help="cpu, or cuda with --processes 1 and a batch of 256.")
 @click.option("--save-every", default=_USUAL.save_every, help="Steps between checkpoints.")
+@click.option("--start", default=_USUAL.start, help="Folder of a finished model to train on.")
+@click.option("--bf16", is_flag=True, help="Compute the UNet in bfloat16; faster where the processor has AMX.")
 @click.option("--seed", default=_USUAL.seed, help="Of everything that is drawn at random.")
 def main(out: Path, resume: bool, **settings: int | float | str) -> None:
-    """Train the playground model from nothing."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    """Train the playground model, from nothing or from --start."""
+    logging.basicConfig(level=logging.INFO, format=LOG_LINES)
     try:
         require_packages()
         import torch

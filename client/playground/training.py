@@ -6,6 +6,7 @@ import math
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,6 +14,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from remix.client.playground.parallel import average_gradients
+from remix.client.playground.settings import Settings
 
 
 def learning_rate(step: int, steps: int, peak: float, *, warm_up: int = 60, hold: float = 0.4) -> float:
@@ -30,6 +32,13 @@ def numbers(*key: int) -> np.random.Generator:
 def noise_source(*key: int) -> torch.Generator:
     """Returns a torch generator of such a key."""
     return torch.Generator().manual_seed(int(numbers(*key).integers(1 << 62)))
+
+
+def begin(model: Any, settings: Settings, part: str) -> None:
+    """Gives a network the weights of `part` ("unet", "vae", ...) of the model that a run starts from, if any."""
+    if settings.start:
+        finished = type(model).from_pretrained(settings.start, subfolder=part, torch_dtype=torch.float32)
+        model.load_state_dict(finished.state_dict())
 
 
 class Average:

@@ -6,16 +6,18 @@ import functools
 import logging
 import math
 import random
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 
 from remix.client.playground import text
 from remix.client.playground.dataset import load_dataset
 from remix.client.playground.parallel import together
 from remix.client.playground.settings import Settings
-from remix.client.playground.training import Run, learning_rate, noise_source, numbers
+from remix.client.playground.training import Run, begin, learning_rate, noise_source, numbers
 from remix.client.playground.vae import SHAPE
 from remix.client.playground.world import ATTRIBUTES, Caption, Scene, caption
 
@@ -26,6 +28,7 @@ _TIMES = 1000
 _UNTOLD = 0.1
 _TEXT_SHARE = 0.3
 _NAMING = 0.02
+_AVERAGED = 20
 
 
 def new_unet(seed: int) -> Any:
@@ -106,29 +109,40 @@ def load_run(folder: Path, settings: Settings) -> Run:
     tokenizer = text.load_tokenizer(folder / "tokenizer")
     learnt = text.load_run(folder, settings, tokenizer)
     learnt.average.write()
-    unet = new_unet(settings.seed).to(settings.device, memory_format=torch.channels_last)
+    unet = new_unet(settings.seed)
+    begin(unet, settings, "unet")
+    unet.to(settings.device, memory_format=torch.channels_last)
     models = {"unet": unet, **learnt.models}
-    run = Run(folder / "unet.safetensors", models, shares={"text_encoder": _TEXT_SHARE, "heads": _TEXT_SHARE})
+    shares = {"text_encoder": _TEXT_SHARE, "heads": _TEXT_SHARE}
+    decay = 1 - _AVERAGED / max(settings.steps, 2 * _AVERAGED)  # long runs are averaged over more steps
+    run = Run(folder / "unet.safetensors", models, shares=shares, decay=decay)
     run.load()
     return run
 
 
 def _train(rank: int, folder: Path, settings: Settings) -> None:
+    from diffusers.models.attention_processor import AttnProcessor
+
     scenes, clean = load_dataset(folder, settings)
     tokenizer = text.load_tokenizer(folder / "tokenizer")
+    deck = deal(scenes)
     keep = new_scheduler().alphas_cumprod.view(-1, 1, 1, 1)
     run = load_run(folder, settings)
+    if settings.bf16:  # torch's own attention is slow in it
+        network: Any = run.models["unet"]
+        network.set_attn_processor(AttnProcessor())
     while run.step < settings.steps:
         key = (settings.seed, STAGE, run.step, rank)
-        rows = _rows(len(scenes), run.step, rank, settings)
+        rows = deck[_rows(len(deck), run.step, rank, settings)]
         shown = [scenes[i] for i in rows]
         captions = _captions(shown, random.Random(int(numbers(*key).integers(1 << 62))))
         noisy, times, goal = _noised(clean[rows], keep, noise_source(*key, 1))
         ids = text.token_ids(tokenizer, [said.text for said in captions]).to(settings.device)
         hidden = run.models["text_encoder"](ids).last_hidden_state
         noisy = noisy.to(settings.device).contiguous(memory_format=torch.channels_last)
-        guess = run.models["unet"](noisy, times.to(settings.device), hidden).sample
-        errors = (guess - goal.to(settings.device)).square().mean((1, 2, 3))
+        with torch.autocast(settings.device, torch.bfloat16, enabled=settings.bf16):
+            guess = run.models["unet"](noisy, times.to(settings.device), hidden).sample.float()
+        errors = ((guess - goal.to(settings.device)).square() * outline_weights(clean[rows])).mean((1, 2, 3))
         naming = text.naming_loss(run.models["heads"](hidden), shown, captions)
         rate = learning_rate(run.step, settings.steps, settings.rate)
         run.descend(errors.mean() + _NAMING * naming, rate, errors[: len(errors) // 2].mean().item())
@@ -137,8 +151,14 @@ def _train(rank: int, folder: Path, settings: Settings) -> None:
             log.info("unet: step %d of %d, loss %.4f", run.step, settings.steps, run.loss)
 
 
+def deal(scenes: Sequence[Scene]) -> torch.Tensor:
+    """Returns the numbers of all scenes, those of pairs three times: which colour goes where is learnt last."""
+    pairs = [i for i, scene in enumerate(scenes) if scene.beside]
+    return torch.tensor([*range(len(scenes)), *pairs, *pairs])
+
+
 def _rows(count: int, step: int, rank: int, settings: Settings) -> torch.Tensor:
-    """Returns which of `count` pictures a process sees in a step: each once in an epoch, shuffled."""
+    """Returns which of `count` places in the deck a process sees in a step: each once in an epoch, shuffled."""
     together_seen = settings.batch * settings.processes
     epoch, place = divmod(step, max(1, count // together_seen))
     first = place * together_seen + rank * settings.batch
@@ -155,6 +175,17 @@ def _captions(scenes: list[Scene], rng: random.Random) -> list[Caption]:
     """Returns a caption for each scene, or none for one in ten, which guidance needs."""
     silence = Caption("", (False,) * len(ATTRIBUTES))
     return [silence if rng.random() < _UNTOLD else caption(scene, rng) for scene in scenes]
+
+
+def outline_weights(clean: torch.Tensor) -> torch.Tensor:
+    """Returns how much each place of latents [B, 4, H, W] counts in the loss: [B, 1, H, W], of mean 1.
+
+    Half of it is shared evenly, half goes where the latents differ from the mean of their surroundings:
+    outlines are what is hard to learn, and most of a picture is its background.
+    """
+    contrast = (clean - F.avg_pool2d(clean, 3, 1, 1, count_include_pad=False)).abs().mean(1, keepdim=True)
+    contrast = F.avg_pool2d(contrast, 3, 1, 1, count_include_pad=False)
+    return 0.5 + 0.5 * contrast / contrast.mean((2, 3), keepdim=True).clamp(min=1e-3)
 
 
 def _noised(

@@ -23,7 +23,7 @@ from torch import nn
 
 from remix.client.playground.drawing import SIDE, draw
 from remix.client.playground.settings import Settings
-from remix.client.playground.training import Run, learning_rate, noise_source, numbers
+from remix.client.playground.training import Run, begin, learning_rate, noise_source, numbers
 from remix.client.playground.world import Scene, random_scenes
 
 log = logging.getLogger(__name__)
@@ -41,6 +41,7 @@ _SLOPE = 2.0
 _CONSTANT = 40.0
 _BATCH = 16
 _RATE = 2e-3
+_GENTLY = 0.5
 _CROP = 64
 
 
@@ -179,8 +180,11 @@ def train_decoder(folder: Path, settings: Settings) -> None:
 
     Each step draws its own pictures. Writes ``decoder.safetensors`` every ``save_every`` steps.
     """
-    autoencoder = new_autoencoder(settings.seed).to(settings.device, memory_format=torch.channels_last)
-    run = Run(folder / "decoder.safetensors", {"decoder": autoencoder.decoder}, decay=0.995)
+    autoencoder = new_autoencoder(settings.seed)
+    begin(autoencoder, settings, "vae")
+    autoencoder.to(settings.device, memory_format=torch.channels_last)
+    shares = {"decoder": _GENTLY if settings.start else 1.0}
+    run = Run(folder / "decoder.safetensors", {"decoder": autoencoder.decoder}, shares=shares, decay=0.995)
     run.load()
     while run.step < settings.decoder_steps:
         key = (settings.seed, STAGE, run.step)

@@ -63,6 +63,14 @@ SCENERY_PHRASES: dict[str, tuple[str, ...]] = {
 NAMELESS: tuple[str, ...] = ("shape", "thing")
 """What a caption says when it leaves the thing's name out."""
 
+EXAMPLES: tuple[str, ...] = (
+    "a red star on a blue background",
+    "a small striped green heart on the left on a white background",
+    "a yellow moon at night",
+    "a purple house and an orange tree in the snow",
+)
+"""Prompts of each form that captions have: plain, with everything, before scenery, of two things."""
+
 _KINDS: dict[str, tuple[str, ...]] = {
     "thing": THINGS,
     "colour": (*COLOURS, "grey"),
@@ -70,7 +78,7 @@ _KINDS: dict[str, tuple[str, ...]] = {
     "style": (*STYLE_WORDS.values(), "outline"),
     "size": tuple(word for words in SIZE_WORDS.values() for word in words),
     "place": ("middle", "center", "left", "right", "top", "bottom"),
-    "other": ("a", "an", "the", "on", "in", "at", "by", "of", "front", "background", "wall", *NAMELESS),
+    "other": ("a", "an", "the", "and", "on", "in", "at", "by", "of", "front", "background", "wall", *NAMELESS),
 }
 
 _MEANT: dict[str, str] = {

@@ -21,6 +21,9 @@ from remix.client.playground.words import (
     THINGS,
 )
 
+ALONE = "none"
+"""The second thing, and its colour, of a scene that has only one."""
+
 ATTRIBUTES: dict[str, tuple[str, ...]] = {
     "thing": THINGS,
     "colour": tuple(COLOURS),
@@ -28,6 +31,8 @@ ATTRIBUTES: dict[str, tuple[str, ...]] = {
     "style": STYLES,
     "size": SIZES,
     "place": PLACES,
+    "second": (ALONE, *THINGS),
+    "second_colour": (ALONE, *COLOURS),
 }
 """What a scene is described by: the names of its fields, and the values that each can have."""
 
@@ -35,18 +40,22 @@ _PLAIN_SHARE = 0.68
 _STYLE_SHARES = (0.52, 0.12, 0.12, 0.12, 0.12)
 _SIZE_SHARES = (0.22, 0.50, 0.28)
 _PLACE_SHARES = (0.6, 0.1, 0.1, 0.1, 0.1)
-_RADIUS = {"small": 0.25, "medium": 0.42, "big": 0.60}
-_SHIFT = {"small": 0.5, "medium": 0.42, "big": 0.30}
+_PAIR_SHARE = 0.22
+_RADIUS = {"small": 0.33, "medium": 0.48, "big": 0.68}
+_SHIFT = {"small": 0.5, "medium": 0.38, "big": 0.24}
+_PAIR_RADIUS = 0.38
+_PAIR_SHIFT = 0.48
 _DIRECTION = {"middle": (0, 0), "left": (-1, 0), "right": (1, 0), "top": (0, -1), "bottom": (0, 1)}
 
 
 @dataclasses.dataclass(frozen=True)
 class Scene:
-    """One thing before a background.
+    """One thing before a background, or two side by side.
 
     The picture spans -1 to 1 both ways, y down. `radius`, `x`, `y` are in these units, `turn` is in
     radians, `tint` shifts the thing's and the background's RGB (three numbers each, in 0..1 units),
-    and `seed` places what the scenery draws at random (stars, snowflakes, the horizon).
+    and `seed` places what the scenery draws at random (stars, snowflakes, the horizon). `beside` is
+    the thing on the right of a pair, as a scene of its own with the same background.
     """
 
     thing: str
@@ -61,6 +70,17 @@ class Scene:
     turn: float
     seed: int
     tint: tuple[float, ...]
+    beside: Scene | None = None
+
+    @property
+    def second(self) -> str:
+        """The second thing, or `ALONE`."""
+        return self.beside.thing if self.beside else ALONE
+
+    @property
+    def second_colour(self) -> str:
+        """The second thing's colour, or `ALONE`."""
+        return self.beside.colour if self.beside else ALONE
 
     def labels(self) -> list[int]:
         """Returns the index of each attribute's value, in the order of `ATTRIBUTES`."""
@@ -86,14 +106,21 @@ def held_out(thing: str, colour: str) -> bool:
 def random_scenes(rng: random.Random) -> Iterator[Scene]:
     """Returns training scenes without end; no `held_out` pair is among them."""
     while True:
-        thing = rng.choice(THINGS)
         background = rng.choice(tuple(COLOURS) if rng.random() < _PLAIN_SHARE else SCENERY)
-        colour = rng.choice([name for name in COLOURS if name != background])
+        if rng.random() < _PAIR_SHARE:
+            yield arrange_pair(_thing(background, rng), _thing(background, rng), background, rng=rng)
+            continue
+        thing, colour = _thing(background, rng)
         style = rng.choices(STYLES, _STYLE_SHARES)[0]
         size = rng.choices(SIZES, _SIZE_SHARES)[0]
         place = rng.choices(PLACES, _PLACE_SHARES)[0]
-        if not held_out(thing, colour):
-            yield arrange(thing, colour, background, style, size, place, rng=rng)
+        yield arrange(thing, colour, background, style, size, place, rng=rng)
+
+
+def _thing(background: str, rng: random.Random) -> tuple[str, str]:
+    """Returns a thing and its colour, which can be seen before `background` and is not held out."""
+    thing = rng.choice(THINGS)
+    return thing, rng.choice([name for name in COLOURS if name != background and not held_out(thing, name)])
 
 
 def arrange(
@@ -124,13 +151,33 @@ def arrange(
     )
 
 
+def arrange_pair(left: tuple[str, str], right: tuple[str, str], background: str, *, rng: random.Random) -> Scene:
+    """Returns a scene of two things side by side, flat and of one size, each given with its colour."""
+    first, second = (
+        dataclasses.replace(
+            arrange(*thing, background, rng=rng),
+            radius=_PAIR_RADIUS * rng.uniform(0.92, 1.08),
+            x=side * _PAIR_SHIFT + rng.uniform(-0.04, 0.04),
+        )
+        for side, thing in ((-1, left), (1, right))
+    )
+    return dataclasses.replace(first, beside=second)
+
+
 def caption(scene: Scene, rng: random.Random) -> Caption:
-    """Returns one of many ways to say what `scene` shows; now and then something is left unsaid."""
+    """Returns one of many ways to say what `scene` shows; now and then something is left unsaid.
+
+    Of a pair, both things and their colours are always named, the left one first.
+    """
+    if scene.beside:
+        nouns = [f"{_colour_word(one.colour, rng)} {one.thing}" for one in (scene, scene.beside)]
+        if rng.random() < 0.85:
+            nouns = [f"{_article(noun)} {noun}" for noun in nouns]
+        background = "" if rng.random() < 0.05 else _background_phrase(scene, rng)
+        return Caption(" and ".join(nouns) + background, (True, True, bool(background), *[False] * 3, True, True))
     size = _size_word(scene, rng)
     style, style_behind = _style_word(scene, rng)
-    colour = "" if rng.random() < 0.05 else scene.colour
-    if colour == "gray" and rng.random() < 0.5:
-        colour = "grey"
+    colour = "" if rng.random() < 0.05 else _colour_word(scene.colour, rng)
     thing = scene.thing if rng.random() < 0.97 else ""
     noun = " ".join(word for word in (size, style, colour, thing or rng.choice(NAMELESS)) if word)
     if rng.random() < 0.75:
@@ -139,7 +186,11 @@ def caption(scene: Scene, rng: random.Random) -> Caption:
     background = "" if rng.random() < 0.05 else _background_phrase(scene, rng)
     around = background + place if place and rng.random() < 0.25 else place + background
     named = (thing, colour, background, style or style_behind, size, place)
-    return Caption(noun + around + style_behind, tuple(bool(word) for word in named))
+    return Caption(noun + around + style_behind, (*(bool(word) for word in named), False, False))
+
+
+def _colour_word(colour: str, rng: random.Random) -> str:
+    return "grey" if colour == "gray" and rng.random() < 0.5 else colour
 
 
 def _size_word(scene: Scene, rng: random.Random) -> str:

@@ -1,9 +1,9 @@
-"""The judge, and the questions that a model is asked."""
+"""What a model is asked, and how its pictures are looked at."""
 
 from __future__ import annotations
 
+import dataclasses
 import random
-import statistics
 from pathlib import Path
 
 import pytest
@@ -11,62 +11,117 @@ import torch
 from click.testing import CliRunner
 from PIL import Image
 
-from remix.client.playground import measure, unknown_words
-from remix.client.playground.check import main
+from remix.client.playground import check, measure, unknown_words
+from remix.client.playground.check import BARS, main
 from remix.client.playground.drawing import draw
-from remix.client.playground.judge import Verdict, judge
-from remix.client.playground.measure import SHOWN, by_thing, shares, sheet, tasks
-from remix.client.playground.words import COLOURS, SCENERY, THINGS
-from remix.client.playground.world import arrange, held_out
+from remix.client.playground.judge import background_of, colours_of, thing_mask
+from remix.client.playground.measure import (
+    SHOWN,
+    Mark,
+    by_thing,
+    drawn,
+    grammar_tasks,
+    held_out_tasks,
+    marks,
+    shares,
+    sheet,
+)
+from remix.client.playground.words import BACKGROUNDS, COLOURS, SCENERY, STYLES, THINGS
+from remix.client.playground.world import arrange, arrange_pair, held_out
 
 
-def test_the_judge_is_right_about_real_drawings() -> None:
-    rng = random.Random(8)
-    for group in tasks().values():
-        scenes = [arrange(task.thing, task.colour, task.background, rng=rng) for task in group]
-        rates = shares(group, draw(scenes))
-        assert min(rate for rate in rates if rate is not None) > 0.97
+def test_the_eyes_are_right_about_real_drawings() -> None:
+    for group in (grammar_tasks(120), held_out_tasks()):
+        assert min(shares(marks(group, drawn(group)))) >= 0.97
 
 
-def test_an_empty_picture_shows_nothing() -> None:
-    assert judge(torch.full((3, 128, 128), 0.97)) == Verdict(None, None, "white")
+def test_prompts_are_drawn_from_the_whole_grammar() -> None:
+    asked = [task.scene for task in grammar_tasks(500)]
+    assert {scene.thing for scene in asked} == set(THINGS)
+    assert {scene.background for scene in asked} == set(BACKGROUNDS)
+    assert {scene.style for scene in asked} == set(STYLES)
+    assert 70 < sum(scene.beside is not None for scene in asked) < 150
+    assert grammar_tasks(500)[:7] == grammar_tasks(7)
+    assert grammar_tasks(7) != grammar_tasks(7, seed=1)
 
 
-def test_the_tasks_ask_for_every_pair_and_every_scenery() -> None:
-    asked = tasks()
-    seen = {(task.thing, task.colour) for task in asked["seen pairs"]}
-    kept = {(task.thing, task.colour) for task in asked["held-out pairs"]}
-    assert len(seen) == len(asked["seen pairs"]) == len(THINGS) * (len(COLOURS) - 1)
-    assert all(held_out(*pair) for pair in kept)
-    assert seen | kept == {(thing, colour) for thing in THINGS for colour in COLOURS}
-    assert {task.background for task in asked["scenery"]} == set(SCENERY)
-    for group in asked.values():
-        assert all(task.colour != task.background for task in group)
+def test_every_prompt_says_what_the_check_looks_at() -> None:
+    for task in grammar_tasks(300):
+        said = task.prompt.replace(",", "").replace("grey", "gray").split()
+        assert task.scene.thing in said
+        assert task.scene.colour in said
+        if task.scene.background in COLOURS:
+            assert task.scene.background in said
+        if task.scene.beside:
+            assert {task.scene.second, task.scene.second_colour} <= set(said)
+
+
+def test_held_out_pairs_are_asked_for_on_several_backgrounds() -> None:
+    asked = held_out_tasks()
+    assert len(asked) == 4 * len(THINGS)
+    assert all(held_out(task.scene.thing, task.scene.colour) for task in asked)
+    assert all(task.scene.colour != task.scene.background for task in asked)
+    assert len({task.prompt for task in asked}) == len(asked)
 
 
 def test_all_prompts_are_in_the_words_of_the_world() -> None:
-    prompts = [*SHOWN, *(task.prompt for group in tasks().values() for task in group)]
+    prompts = [*SHOWN, *(task.prompt for task in (*grammar_tasks(300), *held_out_tasks()))]
     assert [unknown_words(prompt) for prompt in prompts] == [[]] * len(prompts)
 
 
-def test_tasks_are_the_same_every_time() -> None:
-    assert tasks() == tasks()
+@pytest.mark.parametrize("style", STYLES)
+@pytest.mark.parametrize("background", ["white", "black", "teal", *SCENERY])
+def test_a_colour_is_told_in_every_style_and_place(style: str, background: str) -> None:
+    scenes = [
+        arrange(thing, colour, background, style, size, rng=random.Random(2))
+        for thing, colour, size in (("star", "red", "small"), ("boat", "yellow", "big"), ("ring", "purple", "medium"))
+    ]
+    for scene, picture in zip(scenes, draw(scenes), strict=True):
+        assert colours_of(picture, scene) == [scene.colour]
 
 
-def test_shares_count_what_is_wrong() -> None:
-    group = tasks()["seen pairs"][:4]
-    rng = random.Random(1)
-    right = draw([arrange(task.thing, task.colour, task.background, rng=rng) for task in group])
-    assert shares(group, right) == [1.0, 1.0, 1.0, 1.0]
-    right[0] = 0.5  # a gray picture with nothing in it
-    assert shares(group, right) == [0.75, 0.75, 0.75, 0.75]
-    assert statistics.fmean(by_thing(group, right).values()) == 0.75
+def test_the_colours_of_a_pair_are_told_from_left_to_right() -> None:
+    scene = arrange_pair(("star", "red"), ("fish", "blue"), "sea", rng=random.Random(1))
+    assert colours_of(draw([scene])[0], scene) == ["red", "blue"]
 
 
-def test_scenery_is_judged_by_its_background_alone() -> None:
-    group = tasks()["scenery"][:2]
-    plain = draw([arrange("star", "red", "blue", rng=random.Random(0))] * 2)
-    assert shares(group, plain) == [None, None, 0.0, 0.0]
+def test_an_empty_picture_shows_a_background_and_no_colour() -> None:
+    scene = arrange("star", "red", "white", rng=random.Random(1))
+    empty = torch.full((3, 128, 128), 0.97)
+    assert background_of(empty) == "white"
+    assert colours_of(empty, scene) == [None]
+    assert not thing_mask(empty, "white").any()
+
+
+def test_marks_tell_what_is_wrong() -> None:
+    task = next(task for task in grammar_tasks(50) if task.scene.background == "purple" and not task.scene.beside)
+    scene = dataclasses.replace(task.scene, style="flat", thing="star", colour="green", size="big")
+    asked = dataclasses.replace(task, scene=scene)
+
+    def seen(**other: str) -> Mark:
+        return marks([asked], draw([dataclasses.replace(scene, **other)]))[0]
+
+    assert seen() == Mark(True, True, True)
+    assert seen().all
+    assert seen(thing="ring") == Mark(False, True, True)
+    assert seen(colour="white") == Mark(True, False, True)
+    assert seen(background="yellow") == Mark(True, True, False)
+    assert not seen(thing="ring").all
+
+
+def test_a_second_thing_that_nobody_asked_for_is_wrong() -> None:
+    pair = arrange_pair(("star", "red"), ("fish", "red"), "white", rng=random.Random(1))
+    alone = measure.Task("a red star on a white background", dataclasses.replace(pair, beside=None))
+    assert not marks([alone], draw([pair]))[0].thing
+
+
+def test_shares_count_the_marks() -> None:
+    found = [Mark(True, True, True), Mark(True, False, True), Mark(False, True, True), Mark(True, True, False)]
+    assert shares(found) == [0.75, 0.75, 0.75, 0.25]
+    group = [task for task in grammar_tasks(40) if not task.scene.beside][:4]
+    single = by_thing(group, found)
+    assert set(single) == {task.scene.thing for task in group}
+    assert min(single.values()) < 1
 
 
 @pytest.mark.parametrize("count", [1, 6, 7])
@@ -79,17 +134,22 @@ def test_a_sheet_holds_all_pictures(count: int) -> None:
     assert inked > count * 128 * 128 + count * 50  # the black pictures, and captions below them
 
 
-def test_the_command_prints_a_table_and_writes_a_sheet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    group = tasks()["seen pairs"][:2]
-    monkeypatch.setattr(measure, "tasks", lambda: {"seen pairs": group})
+def test_the_command_prints_the_table_with_its_bars(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(measure, "SHOWN", measure.SHOWN[:1])
-    result = CliRunner().invoke(main, ["--steps", "4", "--sheet", str(tmp_path / "sheet.png")])
-    assert result.exit_code == 0
-    assert "| prompts | pictures | thing | its colour | background | all |" in result.output
-    assert "| seen pairs, real drawings | 2 | 1.00 | 1.00 | 1.00 | 1.00 |" in result.output
-    assert "things: circle" in result.output
+    kept = held_out_tasks()[:1]
+    monkeypatch.setattr(measure, "held_out_tasks", lambda: kept)
+    monkeypatch.setattr(measure, "ACCURACY_PICTURES", 20)
+    options = ["--steps", "2", "--prompts", "3", "--travels", "1", "--sheet", str(tmp_path / "sheet.png")]
+    result = CliRunner().invoke(main, options)
+    assert result.exit_code == 0, result.output
+    assert check.HEAD in result.output
+    assert "| grammar, real drawings | 3 | 1.000 | 1.000 | 1.000 | 1.000 |" in result.output
+    assert "| bars | 3 | 0.900 | 0.950 | 0.970 | 0.800 |" in result.output
+    assert "1 prompt travels of 9 frames" in result.output
+    assert "CPU seconds a picture (at most 1.0)" in result.output
     with Image.open(tmp_path / "sheet.png") as page:
         assert page.width == 824
+    assert BARS == (0.90, 0.95, 0.97, 0.80)
 
 
 def test_a_folder_without_a_model_is_refused_in_a_sentence(tmp_path: Path) -> None:

@@ -9,10 +9,10 @@ from itertools import islice
 import pytest
 import torch
 
-from remix.client.playground.drawing import PALETTE, SIDE, draw
+from remix.client.playground.drawing import PALETTE, SIDE, draw, shades
 from remix.client.playground.shapes import OUTLINES, PAINTS, PARTS, distance_fields
 from remix.client.playground.words import COLOURS, SCENERY, STYLES, THINGS
-from remix.client.playground.world import Scene, arrange, random_scenes
+from remix.client.playground.world import Scene, arrange, arrange_pair, random_scenes
 
 
 def _scene(thing: str = "circle", colour: str = "red", background: str = "blue", **more: str) -> Scene:
@@ -65,6 +65,25 @@ def test_things_styles_and_backgrounds_all_look_different() -> None:
     pictures = draw(scenes).flatten(1)
     apart = torch.cdist(pictures, pictures) + 100 * torch.eye(len(pictures))
     assert apart.min() > 5
+
+
+def test_a_pair_is_both_things_before_one_background() -> None:
+    scene = arrange_pair(("circle", "red"), ("square", "green"), "blue", rng=random.Random(2))
+    assert scene.beside is not None
+    pair = draw([scene])[0]
+    left, right = draw([dataclasses.replace(scene, beside=None), scene.beside])
+    torch.testing.assert_close(pair[:, :, :64], left[:, :, :64])
+    torch.testing.assert_close(pair[:, 32:96, 64:], right[:, 32:96, 64:], atol=0.07, rtol=0)  # another tint behind
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_shades_are_the_colours_that_a_thing_shows(style: str) -> None:
+    picture = draw([_scene("square", style=style)])[0]
+    inside = torch.arange(40, 88) if style != "outline" else torch.arange(38, 41)
+    line = picture[:, inside, inside]  # from corner to corner: all stripes, light and shadow
+    apart = torch.cdist(line.T, shades(PALETTE[list(COLOURS).index("red")], style))
+    assert apart.amin(1).median() < 0.1
+    assert apart.amin(0).max() < 0.25
 
 
 def test_an_outline_shows_the_background_inside() -> None:

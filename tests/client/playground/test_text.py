@@ -90,16 +90,16 @@ def test_what_a_caption_does_not_name_costs_nothing() -> None:
     scenes, _ = caption_batch(4, random.Random(0))
     wrong = [[(label + 1) % 3 for label in scene.labels()] for scene in scenes]
     logits = [values.float() for values in _logits_for(wrong)]
-    silence = [Caption("", (False,) * 6)] * 4
+    silence = [Caption("", (False,) * 8)] * 4
     assert naming_loss(logits, scenes, silence).item() == 0
-    nameless = [Caption("a thing", (False, True, True, True, True, True))] * 4
-    named = [Caption("a star", (True,) * 6)] * 4
+    nameless = [Caption("a thing", (False, *[True] * 7))] * 4
+    named = [Caption("a star", (True,) * 8)] * 4
     assert naming_loss(logits, scenes, nameless) < naming_loss(logits, scenes, named)
 
 
 def test_silent_captions_still_give_every_head_a_gradient() -> None:
     scenes, _ = caption_batch(2, random.Random(0))
     heads = AttributeHeads()
-    silence = [Caption("", (False,) * 6)] * 2
+    silence = [Caption("", (False,) * 8)] * 2
     naming_loss(heads(torch.randn(2, LENGTH, WIDTH)), scenes, silence).backward()
     assert all(parameter.grad is not None for parameter in heads.parameters())

@@ -14,6 +14,7 @@ from remix.client.playground import WEIGHTS, unet
 from remix.client.playground.measure import generate, load
 from remix.client.playground.settings import Settings
 from remix.client.playground.train import main, train
+from remix.errors import BadInput
 
 _TINY = Settings(pictures=6, text_steps=3, decoder_steps=2, steps=4, batch=2, processes=1, save_every=2, seed=5)
 
@@ -78,6 +79,19 @@ def test_a_finished_training_can_be_prolonged(finished: Path) -> None:
     changed = {name.split(".")[0] for name in before if not torch.equal(before[name], after[name])}
     assert "unet" in changed
     assert "vae" not in changed
+
+
+@pytest.mark.parametrize("bf16", [False, True])
+def test_a_training_can_start_from_a_finished_model(tmp_path: Path, bf16: bool) -> None:
+    begun = dataclasses.replace(_TINY, start=str(WEIGHTS), steps=1, decoder_steps=1, text_steps=1, bf16=bf16)
+    after, before = _tensors(train(tmp_path, begun)), _tensors(WEIGHTS)
+    assert all((after[name] - before[name]).abs().max() < 0.01 for name in before)
+    assert not torch.equal(after["unet.conv_in.weight"], before["unet.conv_in.weight"])
+
+
+def test_a_start_without_a_model_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match=r"holds no model_index\.json"):
+        train(tmp_path / "run", dataclasses.replace(_TINY, start=str(tmp_path)))
 
 
 def test_the_command_refuses_a_used_folder_in_a_sentence(finished: Path) -> None:

@@ -37,7 +37,7 @@ def test_a_folder_with_a_run_is_taken_only_to_resume_it(tmp_path: Path) -> None:
 
 def test_a_resumed_run_may_be_longer_but_not_different(tmp_path: Path) -> None:
     claim(tmp_path, Settings(), resume=True)
-    claim(tmp_path, dataclasses.replace(Settings(), steps=99, save_every=7), resume=True)
+    claim(tmp_path, dataclasses.replace(Settings(), steps=99, decoder_steps=5, save_every=7), resume=True)
     with pytest.raises(BadInput, match=r"seed 0 became 1, batch 32 became 64"):
         claim(tmp_path, dataclasses.replace(Settings(), seed=1, batch=64), resume=True)
 

@@ -13,7 +13,16 @@ from remix.client.playground.dataset import draw_dataset, load_dataset
 from remix.client.playground.drawing import draw
 from remix.client.playground.settings import Settings
 from remix.client.playground.training import noise_source
-from remix.client.playground.unet import _captions, _noised, _rows, new_scheduler, new_unet, noise_times
+from remix.client.playground.unet import (
+    _captions,
+    _noised,
+    _rows,
+    deal,
+    new_scheduler,
+    new_unet,
+    noise_times,
+    outline_weights,
+)
 from remix.client.playground.vae import SCALE, latents
 from remix.client.playground.world import random_scenes
 
@@ -48,6 +57,17 @@ def test_what_is_predicted_gives_back_the_clean_latents() -> None:
     torch.testing.assert_close(goal, scheduler.get_velocity(clean, noise, times), atol=1e-3, rtol=0)
 
 
+def test_outlines_count_more_than_flat_places_in_the_loss() -> None:
+    clean = torch.zeros(2, 4, 16, 16)
+    clean[0, :, 4:9, 4:9] = 1
+    weights = outline_weights(clean)
+    assert weights.shape == (2, 1, 16, 16)
+    assert weights[0].mean().item() == pytest.approx(1)
+    assert weights[0, 0, 4, 4] > 2
+    assert weights[0, 0, 0, 12] == 0.5
+    assert torch.equal(weights[1], torch.full((1, 16, 16), 0.5))  # nothing to see, nothing but half
+
+
 def test_an_epoch_shows_each_picture_once_over_all_processes() -> None:
     settings = Settings(batch=4, processes=2)
     first = torch.cat([_rows(24, step, rank, settings) for step in range(3) for rank in range(2)])
@@ -55,6 +75,12 @@ def test_an_epoch_shows_each_picture_once_over_all_processes() -> None:
     second = torch.cat([_rows(24, step, rank, settings) for step in range(3, 6) for rank in range(2)])
     assert sorted(second.tolist()) == list(range(24))
     assert first.tolist() != second.tolist()
+
+
+def test_pairs_are_dealt_three_times() -> None:
+    scenes = list(islice(random_scenes(random.Random(0)), 40))
+    dealt = deal(scenes).tolist()
+    assert {i: dealt.count(i) for i in range(40)} == {i: 3 if scene.beside else 1 for i, scene in enumerate(scenes)}
 
 
 def test_fewer_pictures_than_a_batch_are_shown_again() -> None:

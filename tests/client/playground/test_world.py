@@ -9,7 +9,16 @@ from itertools import islice, pairwise
 import pytest
 
 from remix.client.playground.words import COLOURS, SIZE_WORDS, THINGS
-from remix.client.playground.world import ATTRIBUTES, Scene, arrange, caption, held_out, random_scenes
+from remix.client.playground.world import (
+    ALONE,
+    ATTRIBUTES,
+    Scene,
+    arrange,
+    arrange_pair,
+    caption,
+    held_out,
+    random_scenes,
+)
 
 
 def _scenes(count: int, seed: int = 0) -> list[Scene]:
@@ -29,8 +38,9 @@ def test_each_thing_has_one_held_out_colour_and_each_colour_a_held_out_thing() -
 
 def test_no_held_out_pair_and_no_invisible_thing_is_ever_trained_on() -> None:
     for scene in _scenes(5000):
-        assert not held_out(scene.thing, scene.colour)
-        assert scene.colour != scene.background
+        for one in (scene, *([scene.beside] if scene.beside else [])):
+            assert not held_out(one.thing, one.colour)
+            assert one.colour != one.background == scene.background
 
 
 def test_every_attribute_takes_every_value() -> None:
@@ -52,13 +62,32 @@ def test_a_thing_lies_where_its_place_says(place: str, axis: str, sign: int) -> 
     rng = random.Random(3)
     for size in ("small", "medium", "big"):
         scene = arrange("star", "red", "blue", size=size, place=place, rng=rng)
-        assert getattr(scene, axis) * sign > 0.2
+        assert getattr(scene, axis) * sign > 0.15
         assert abs(getattr(scene, "y" if axis == "x" else "x")) <= 0.08
 
 
-def test_a_caption_names_what_it_says_it_names() -> None:
+def test_two_things_stand_side_by_side_and_are_told_apart() -> None:
+    rng = random.Random(3)
+    scene = arrange_pair(("star", "red"), ("fish", "blue"), "white", rng=rng)
+    assert scene.beside is not None
+    assert (scene.second, scene.second_colour) == ("fish", "blue")
+    assert scene.x + scene.radius < scene.beside.x - scene.beside.radius + 0.2
+    said = caption(scene, rng)
+    assert said.text.removeprefix("a ").startswith("red star and ")
+    assert "blue fish" in said.text
+    assert dict(zip(ATTRIBUTES, said.named, strict=True))["second"]
+    alone = arrange("star", "red", "white", rng=rng)
+    assert (alone.second, alone.second_colour) == (ALONE, ALONE)
+
+
+def test_about_a_fifth_of_the_scenes_have_two_things() -> None:
+    pairs = sum(scene.beside is not None for scene in _scenes(4000))
+    assert pairs / 4000 == pytest.approx(0.22, abs=0.02)
+
+
+def test_a_caption_of_one_thing_names_what_it_says_it_names() -> None:
     rng = random.Random(5)
-    for scene in _scenes(2000, 5):
+    for scene in (scene for scene in _scenes(2500, 5) if not scene.beside):
         said = caption(scene, rng)
         named = dict(zip(ATTRIBUTES, said.named, strict=True))
         if (scene.colour, scene.background) != ("green", "hill"):  # a hill is called green too
