@@ -9,7 +9,9 @@ from remix.errors import Unsupported
 from remix.plan import Recipe
 from remix.plan.syntax.over_steps import over_steps
 
-EMPHASIS = re.compile(r"\([^()]*:\s*[\d.]+\s*\)")
+EMPHASIS = re.compile(r"(?<!\\)\((?:\\.|[^()\\])*\)")
+"""What both hosts read as more weight: ``(word)`` and ``(word:1.2)``, but not ``\\(word\\)``."""
+
 LORA_TAG = re.compile(r"<(?:lora|lyco|hypernet):[^>]*>")
 
 
@@ -20,7 +22,7 @@ def prompts_of(recipe: Recipe) -> list[str]:
 
 
 def emphasis_in(prompts: Sequence[str]) -> str | None:
-    """Returns the first emphasis such as ``(word:1.2)`` in `prompts`; None where there is none."""
+    """Returns the first emphasis such as ``(word)`` or ``(word:1.2)`` in `prompts`; None where there is none."""
     return next((found[0] for prompt in prompts if (found := EMPHASIS.search(prompt))), None)
 
 
@@ -39,3 +41,12 @@ def refuse_over_steps(prompts: Sequence[str], engine: str) -> None:
                 f"prompt: {turns[0].kind} {turns[0].text!r} changes over the steps of one picture, which the {engine} "
                 "engine does not read; give each prompt a keyframe of its own"
             )
+
+
+def unescaped(prompt: str) -> str:
+    r"""Returns a prompt with plain brackets for those that have a backslash, as both hosts read it.
+
+    >>> unescaped(r"mio \(k-on\)")
+    'mio (k-on)'
+    """
+    return prompt.replace("\\(", "(").replace("\\)", ")")

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 import pytest
 
+from docs import make_agreement
 from remix.client import cli
 from remix.plan import Recipe, plan
 from tests.fakes.renderer import Painter
@@ -67,6 +68,11 @@ def test_every_link_and_picture_of_a_page_is_there(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8")):
         if "://" not in target:
             assert (page.parent / target).exists(), target
+
+
+def test_the_page_of_what_agrees_is_that_of_the_table() -> None:
+    """Run `python -m docs.make_agreement` after a measurement."""
+    assert make_agreement.PAGE.read_text(encoding="utf-8") == make_agreement.page()
 
 
 def test_every_test_that_a_page_names_is_there() -> None:

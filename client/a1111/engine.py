@@ -17,6 +17,7 @@ from remix.client.a1111.stock import Choice, Stock, choose
 from remix.client.auth import Auth
 from remix.errors import Interrupted, Unsupported
 from remix.job import Event, Listener, Picture
+from remix.job.agreement import read_differently
 from remix.plan import Schedule
 
 URL = "http://127.0.0.1:7860"
@@ -85,7 +86,8 @@ class A1111:
         choice = choose(stock, schedule)
         settings = overrides(stock, choice, schedule.recipe.model.clip_skip)
         self._prepared = Prepared(schedule, stock, choice, settings)
-        return scripted.check(schedule) if self._prepared.scripted else plain.check(schedule)
+        remarks = scripted.check(schedule) if self._prepared.scripted else plain.check(schedule)
+        return [*remarks, *read_differently(schedule.recipe)]
 
     def identity(self, schedule: Schedule) -> dict[str, str]:
         """Returns the engine's name and the server's names of the checkpoint, the VAE and the LoRAs."""
@@ -142,7 +144,7 @@ class A1111:
         Done again where an answer was lost: it may be that the server was started anew.
         """
         settings = as_they_are(prepared.stock, prepared.settings)
-        request = plain.trial(prepared.choice, settings, plain.seconds(prepared.schedule, 1))
+        request = plain.trial(settings, plain.seconds(prepared.schedule, 1))
 
         def read(reply: Any, request: Request) -> None:
             check_model(read_answer(reply, request.where), prepared.choice)

@@ -7,6 +7,7 @@ from typing import Any
 
 from remix.client.a1111.stock import Choice, Stock
 from remix.errors import Unsupported
+from remix.plan.labels import SCHEDULERS
 
 PORTABLE: Mapping[str, Any] = {
     # Noise: the shared rule of a seed, and each later draw from the same generator.
@@ -26,7 +27,9 @@ PORTABLE: Mapping[str, Any] = {
     "use_old_emphasis_implementation": False,
     "pad_cond_uncond": False,
     "pad_cond_uncond_v0": False,
-    # Noise levels, and how many steps an init picture takes.
+    # Noise levels, and how many steps an init picture takes. The model is told the nearest of its trained levels, and
+    # a walk begins with the noise that these have: both as in ComfyUI, without which the last bits of colours differ.
+    "enable_quantization": True,
     "sigma_min": 0.0,
     "sigma_max": 0.0,
     "rho": 0.0,
@@ -57,14 +60,20 @@ OWN_VAE = "None"
 
 
 def overrides(stock: Stock, choice: Choice, clip_skip: int) -> dict[str, Any]:
-    """Returns the `override_settings` of a request: the model, and of `PORTABLE` what the server has and has not so."""
+    """Returns the `override_settings` of a request: the model, and of `PORTABLE` what the server has at all.
+
+    Also what it has so already: it may be so only while a request of somebody else is at work.
+    """
     wanted = {
         **PORTABLE,
         "CLIP_stop_at_last_layers": clip_skip,
         "sd_vae": choice.vae or OWN_VAE,
     }
-    changed = {name: value for name, value in wanted.items() if stock.options.get(name, value) != value}
-    return {"sd_model_checkpoint": choice.checkpoint.bare, **changed}
+    if choice.scheduler == SCHEDULERS["ddim_uniform"]:
+        # It begins below the greatest noise level, where ComfyUI does without; A1111 would not tell.
+        wanted["sgm_noise_multiplier"] = False
+    known = {name: value for name, value in wanted.items() if name in stock.options}
+    return {"sd_model_checkpoint": choice.checkpoint.bare, **known}
 
 
 def as_they_are(stock: Stock, settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -23,6 +23,7 @@ VERBS = {
     "new": "Write a commented recipe to start from.",
     "plan": "Show what every frame of a recipe is made of.",
     "render": "Render a recipe: frames, film, contact sheet.",
+    "compare": "Render with several engines, and compare.",
     "import": "Make a recipe of another tool's schedule.",
     "export": "Write a recipe as a schedule for another tool.",
     "video": "Make a film of pictures.",

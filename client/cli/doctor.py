@@ -6,13 +6,14 @@ import importlib.util
 import platform
 import sys
 import tempfile
-from dataclasses import dataclass
+from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import click
 
 from remix import __version__
+from remix.client.findings import DIFFERS, MISSING, OK, Finding
 from remix.errors import MissingPackage, RemixError
 
 INSTALL = 'pip install -c constraints.txt -e ".[local]"'
@@ -20,29 +21,39 @@ ALWAYS = ("numpy", "Pillow", "imageio", "imageio-ffmpeg", "requests", "websocket
 FOR_LOCAL = ("torch", "diffusers", "transformers", "safetensors", "accelerate")
 
 
-@dataclass(frozen=True)
-class Finding:
-    """One line of the report; `mend` is what to do where something is wrong."""
-
-    what: str
-    found: str
-    mend: str = ""
+COLOURS = {OK: "green", DIFFERS: "yellow", MISSING: "red"}
 
 
 @click.command("doctor")
-def command() -> None:
+@click.option("--url", help="Address of a ComfyUI, A1111 or Forge to look at in place of this machine.")
+@click.option("--auth", metavar="FROM", help="Who asks: env:NAME or a private file, with a token or user:password.")
+@click.option("--insecure", is_flag=True, help="Send a secret over plain http.")
+def command(url: str | None, auth: str | None, insecure: bool) -> None:
     """Reports versions, encoders, devices and models, and says how to install what is missing.
 
-    Ends with exit code 1 when something is missing that `remix demo` needs.
+    With --url it looks at a server: what it is, whether Remix Toolkit is there, and which of its settings make its
+    pictures differ from those of other tools. Ends with exit code 1 when something is missing.
     """
-    findings = [*_system(), *_packages(), *_encoders(), *_devices(), *_playground()]
+    if url is None:
+        _report([*_system(), *_packages(), *_encoders(), *_devices(), *_playground()])
+        return
+    from remix.client.servers import diagnose
+
+    _report(diagnose(url, auth, insecure=insecure))
+
+
+def _report(findings: Sequence[Finding]) -> None:
     width = max(len(finding.what) for finding in findings)
     for finding in findings:
-        mark = click.style("missing", fg="red") if finding.mend else click.style("ok", fg="green")
-        click.echo(f"{finding.what:{width}}  {finding.found}  {mark}")
-    for command_line in dict.fromkeys(finding.mend for finding in findings if finding.mend):
-        click.echo(f"to mend: {command_line}")
-    if any(finding.mend for finding in findings):
+        click.echo(f"{finding.what:{width}}  {finding.found}  {click.style(finding.mark, fg=COLOURS[finding.mark])}")
+    for state, label in ((MISSING, "to mend"), (DIFFERS, "to align")):
+        told: dict[str, list[str]] = {}
+        for finding in findings:
+            if finding.mark == state and finding.mend:
+                told.setdefault(finding.mend, []).append(finding.what)
+        for mend, whats in told.items():
+            click.echo(f"{label}: {mend}" if state == MISSING else f"{label}: {', '.join(whats)}: {mend}")
+    if any(finding.mark == MISSING for finding in findings):
         raise click.exceptions.Exit(1)
 
 

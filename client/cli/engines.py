@@ -8,6 +8,8 @@ from typing import Any
 
 import click
 
+from remix.client import ENGINES
+
 OPTIONS = (
     click.option("--url", help="Address of the server, where the engine drives one."),
     click.option(
@@ -36,3 +38,38 @@ def engine_options(command: Callable[..., None]) -> Callable[..., None]:
     for option in reversed(OPTIONS):
         told = option(told)
     return told
+
+
+def servers_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Adds options to a verb of several engines: an address and a secret for each that drives a server, and a batch.
+
+    The verb is given them as `options`: engine -> its own options.
+    """
+
+    @functools.wraps(command)
+    def told(**given: Any) -> None:
+        shared = {name: given.pop(name) for name in SHARED}
+        options: dict[str, dict[str, Any]] = {}
+        for engine, kind in ENGINES.items():
+            own = {name: given.pop(f"{engine}_{name}") for name in OWN if "url" in kind.options}
+            options[engine] = {name: value for name, value in {**shared, **own}.items() if name in kind.options}
+        command(**given, options=options)
+
+    for option in reversed([made for engine in ENGINES for made in _of_server(engine)]):
+        told = option(told)
+    for option in reversed([option for name, option in zip(NAMES, OPTIONS, strict=True) if name in SHARED]):
+        told = option(told)
+    return told
+
+
+SHARED = ("insecure", "batch", "device", "precision")
+OWN = ("url", "auth")
+
+
+def _of_server(engine: str) -> list[Callable[..., Any]]:
+    if "url" not in ENGINES[engine].options:
+        return []
+    return [
+        click.option(f"--{engine}-url", help=f"Address of the {engine} server."),
+        click.option(f"--{engine}-auth", metavar="FROM", help=f"Who asks the {engine} server, as in render."),
+    ]

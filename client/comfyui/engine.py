@@ -13,9 +13,10 @@ from remix.client.comfyui.run import Run, Timing
 from remix.client.comfyui.server import Server
 from remix.client.events import Events
 from remix.client.http import Http
-from remix.client.prompts import emphasis_in, prompts_of, refuse_lora_tags, refuse_over_steps
+from remix.client.prompts import prompts_of, refuse_lora_tags, refuse_over_steps
 from remix.errors import Unsupported
 from remix.job import Listener, Picture
+from remix.job.agreement import read_differently
 from remix.plan import Schedule
 
 URL = "http://127.0.0.1:8188"
@@ -70,9 +71,7 @@ class ComfyUI:
                     f"{field}: the server does not have {getattr(recipe, field)!r}; it has {', '.join(known)}"
                 )
         _, remarks = self._route(schedule)
-        if emphasis := emphasis_in(prompts):
-            remarks = [*remarks, f"prompt: emphasis {emphasis!r} is read in ComfyUI's way, and differently by A1111"]
-        return remarks
+        return [*remarks, *read_differently(recipe)]
 
     def identity(self, schedule: Schedule) -> dict[str, str]:
         """Returns the engine's name, and the server's names of the model's files with their sizes and ages."""

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from remix.client.local.models import LoadedModel
-from remix.client.local.pictures import Kept, changing, to_tensor
+from remix.client.local.pictures import Kept, changing, to_picture, to_tensor
 from remix.client.local.sampling import SAMPLERS, sigmas_for
 from remix.client.local.travelling import Strengths
 from remix.errors import BlankFrame, MixError
@@ -67,7 +66,7 @@ def _decoded(model: LoadedModel, latents: Tensor) -> list[Picture]:
     """The pictures of latents, as many at once as their size alone says: more would need more memory, not less time."""
     height, width = latents.shape[2] * model.factor, latents.shape[3] * model.factor
     parts = latents.split(max(1, PIXELS_AT_ONCE // (height * width)))
-    return [_to_picture(picture) for part in parts for picture in model.to_pictures(part)]
+    return [to_picture(picture) for part in parts for picture in model.to_pictures(part)]
 
 
 def _clean_start(
@@ -231,7 +230,3 @@ def _conditioning(
         # Without the travelling LoRAs: what pads a frame must not depend on the frames beside it.
         empty=encode("", ()),
     )
-
-
-def _to_picture(tensor: Tensor) -> Picture:
-    return np.ascontiguousarray((tensor.permute(1, 2, 0).numpy() * 255).round().astype(np.uint8))

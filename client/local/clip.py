@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from remix.client.local.devices import Place
+from remix.client.prompts import unescaped
 from remix.errors import Unsupported
 
 
@@ -55,7 +56,7 @@ class ClipText:
     def _chunks(self, prompt: str) -> list[list[int]]:
         first, last, padding = (getattr(self.tokenizer, f"{name}_token_id") for name in ("bos", "eos", "pad"))
         room = self.encoder.config.max_position_embeddings - 2
-        ids = self.tokenizer(prompt, add_special_tokens=False, verbose=False).input_ids
+        ids = self.tokenizer(unescaped(prompt), add_special_tokens=False, verbose=False).input_ids
         chunks = [ids[k : k + room] for k in range(0, max(len(ids), 1), room)]
         return [[first, *chunk, last, *[padding] * (room - len(chunk))] for chunk in chunks]
 

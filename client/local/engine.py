@@ -18,6 +18,7 @@ from remix.client.playground import unknown_words
 from remix.client.prompts import emphasis_in, prompts_of, refuse_lora_tags, refuse_over_steps
 from remix.errors import BlankFrame, OutOfMemory, Unsupported
 from remix.job import Listener, Picture
+from remix.job.agreement import read_differently
 from remix.mix import Conditioning
 from remix.plan import Model, Schedule
 
@@ -66,11 +67,12 @@ class Local:
         if emphasis := emphasis_in(prompts):
             raise Unsupported(
                 f"prompt: emphasis {emphasis!r} is not read by the local engine, and differently by each host; "
-                "write the prompt without weights"
+                r"write the prompt without weights, and \( and \) for brackets"
             )
         refuse_lora_tags(prompts)
         refuse_over_steps(prompts, self.name)
-        return list(_strange_words(prompts)) if recipe.model.checkpoint == "playground" else []
+        strange = _strange_words(prompts) if recipe.model.checkpoint == "playground" else ()
+        return [*strange, *read_differently(recipe)]
 
     def identity(self, schedule: Schedule) -> dict[str, str]:
         """Returns the engine's name, the checkpoint's name and the fingerprints of the model's files."""

@@ -5,18 +5,25 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from remix.client.local.sampling import Denoiser, Levels
 from remix.job import Picture
 from remix.mix import masked, masks_of_mixes
+from remix.motion.floats import to_bytes
 from remix.plan import Frame
 
 
 def to_tensor(picture: Picture) -> Tensor:
     """Returns a picture as float32 [1, 3, H, W] in 0..1."""
     return torch.from_numpy(picture.copy()).permute(2, 0, 1)[None].float() / 255
+
+
+def to_picture(tensor: Tensor) -> Picture:
+    """Returns float32 [3, H, W] in 0..1 as a picture: values are cut off and not rounded, as both hosts do it."""
+    return np.ascontiguousarray(to_bytes(tensor.permute(1, 2, 0).numpy()))
 
 
 def changing(frames: Sequence[Frame], inputs: Mapping[str, Picture], latents: torch.Size) -> Tensor | None:

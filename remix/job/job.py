@@ -51,6 +51,9 @@ _FRAME = re.compile(r"\d{6,}\.png", re.ASCII)
 class Job:
     """An open, locked job folder. Made by `open_job`."""
 
+    begun_with: Mapping[str, str] | None = None
+    """The other engine that rendered in this job so far, as long as `move` was not called."""
+
     def __init__(self, folder: Path, schedule: Schedule, engine: Mapping[str, str], inputs: Mapping[str, str]):
         self.folder = folder
         self.schedule = schedule
@@ -120,6 +123,14 @@ class Job:
         self._journal.note(path, key)
         return path
 
+    def move(self, frames: Sequence[int]) -> None:
+        """Writes down that another engine goes on with this job, after those before it have rendered `frames`."""
+        before = _plain_job(self.folder)
+        earlier = [*_earlier(before), {"engine": before["engine"], "frames": spans(frames)}]
+        about = {"engine": self.engine, "inputs": self._inputs, "toolkit": __version__, "earlier": earlier}
+        write_text(self.folder / JOB, canonical(about))
+        self.begun_with = None
+
     def input_names(self) -> Sequence[str]:
         """Returns the names of the recipe's init pictures and masks."""
         return tuple(self._inputs)
@@ -142,12 +153,16 @@ class Job:
 
 
 @contextmanager
-def open_job(folder: Path | str, schedule: Schedule, engine: Mapping[str, str], *, new: bool = False) -> Iterator[Job]:
+def open_job(
+    folder: Path | str, schedule: Schedule, engine: Mapping[str, str], *, new: bool = False, moving: bool = False
+) -> Iterator[Job]:
     """Opens the folder of a run, made if it is not there, and holds it locked.
 
     `engine` says what renders: name, family, model, fingerprint. A folder with another recipe or another model
     in it is refused with `OtherRecipe`; with `new` it is taken over: frames that both recipes share are kept,
-    the others are rendered over. A folder that holds something else is refused with `JobError`.
+    the others are rendered over. With `moving` a job is opened too that an engine of another name has begun:
+    `begun_with` then says which, and it is so until `move` is called. A folder that holds something else is refused
+    with `JobError`.
     """
     folder = Path(folder).resolve()
     if folder.exists() and not folder.is_dir():
@@ -160,15 +175,17 @@ def open_job(folder: Path | str, schedule: Schedule, engine: Mapping[str, str], 
         _remove_parts(folder)
         inputs = _copy_inputs(folder, schedule.recipe)
         about = {"engine": dict(engine), "inputs": inputs, "toolkit": __version__}
-        if not new:
-            _refuse_other(folder, schedule, about)
+        begun_with = None if new else _refuse_other(folder, schedule, about, moving)
         (folder / FRAMES).mkdir(exist_ok=True)
         write_text(folder / RECIPE, schedule.recipe.to_json())
         write_text(folder / SCHEDULE, schedule.to_json())
-        write_text(folder / JOB, canonical(about))
+        if begun_with is None:
+            write_text(folder / JOB, canonical(about))
         if new:
             _remove_frames_past(folder, len(schedule))
-        yield Job(folder, schedule, engine, inputs)
+        job = Job(folder, schedule, engine, inputs)
+        job.begun_with = begun_with
+        yield job
 
 
 def recipe_of(folder: Path | str) -> Recipe:
@@ -218,23 +235,63 @@ def _refuse_links(folder: Path) -> None:
             raise JobError(f"{folder / name}: is a link; put what it leads to in its place, or give another folder")
 
 
-def _refuse_other(folder: Path, schedule: Schedule, about: Mapping[str, Any]) -> None:
+def _refuse_other(folder: Path, schedule: Schedule, about: dict[str, Any], moving: bool) -> Mapping[str, str] | None:
+    """Refuses a job of another recipe or engine; with `moving` returns the other engine where it has another name.
+
+    What the job knows of engines that rendered in it earlier goes into `about`.
+    """
     path = folder / JOB
     if not path.is_file() or not (folder / SCHEDULE).is_file():
-        return
+        return None
     if (folder / SCHEDULE).read_bytes() != schedule.to_json().encode():
         raise OtherRecipe(
             f"{folder}: holds the job of another recipe; give another folder, "
             "or --new to render this recipe over it (frames that both share are kept)"
         )
-    before = read_json(path.read_bytes(), source=str(path))
-    for part in ("engine", "inputs"):
-        was = before.get(part) if isinstance(before, dict) else None
-        if was != about[part]:
-            raise OtherRecipe(
-                f"{folder}: was begun with {part} {canonical(was)}, now it is {canonical(about[part])}; "
-                "give another folder, or --new to render over it"
-            )
+    before = _plain_job(folder)
+    if earlier := _earlier(before):
+        about["earlier"] = earlier
+    for part in ("inputs", "engine"):
+        was = before.get(part)
+        if was == about[part]:
+            continue
+        if part == "engine" and moving and isinstance(was, dict) and was.get("engine") != about["engine"]["engine"]:
+            return was
+        raise OtherRecipe(_other(folder, part, was, about[part]))
+    return None
+
+
+def _other(folder: Path, part: str, was: Any, now: Any) -> str:
+    return (
+        f"{folder}: was begun with {part} {canonical(was)}, now it is {canonical(now)}; "
+        "give another folder, or --new to render over it"
+    )
+
+
+def _plain_job(folder: Path) -> dict[str, Any]:
+    """What job.json says."""
+    found = read_json((folder / JOB).read_bytes(), source=str(folder / JOB))
+    return found if isinstance(found, dict) else {}
+
+
+def _earlier(before: Mapping[str, Any]) -> list[Any]:
+    earlier = before.get("earlier", [])
+    return earlier if isinstance(earlier, list) else []
+
+
+def spans(numbers: Sequence[int]) -> str:
+    """Returns rising numbers in short.
+
+    >>> spans([0, 1, 2, 5, 7, 8]), spans([])
+    ('0-2, 5, 7-8', '')
+    """
+    runs: list[list[int]] = []
+    for number in numbers:
+        if runs and runs[-1][-1] + 1 == number:
+            runs[-1] = [runs[-1][0], number]
+        else:
+            runs.append([number])
+    return ", ".join("-".join(map(str, run)) for run in runs)
 
 
 def _copy_inputs(folder: Path, recipe: Recipe) -> dict[str, str]:

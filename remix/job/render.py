@@ -13,6 +13,7 @@ import numpy as np
 from remix.errors import BadInput, Interrupted, VideoFormatError
 from remix.job.job import OWN, SHEET, Job, open_job
 from remix.job.journal import sha256
+from remix.job.moving import move
 from remix.job.room import Room, told_when_full
 from remix.motion.ffmpeg import ffmpeg_exe, refuse_lacking
 from remix.motion.formats import format_of, rate_for
@@ -110,6 +111,8 @@ def render(
     and film and sheet are written only if all others are there already. `stop` is asked again and again; once
     it says True the frames at hand are finished, nothing new is begun, and a film that is being written is given up.
 
+    A job that another engine has begun goes on with this one where their pictures are the same, see `remix.job.moving`.
+
     Raises `Unsupported`, `VideoFormatError` or `MissingPackage` before the first frame, `OtherRecipe` or `JobLocked`
     from `open_job`, `Interrupted` when it was stopped or the engine was cancelled, `DiskFull` when there is no room.
     """
@@ -121,8 +124,10 @@ def render(
         log.warning("%s", remark)
     with (
         told_when_full(folder, recipe) as room,
-        open_job(folder, schedule, engine.identity(schedule), new=new) as job,
+        open_job(folder, schedule, engine.identity(schedule), new=new, moving=True) as job,
     ):
+        if job.begun_with is not None:
+            move(job, engine, Inputs(job), listen)
         rendered = _render_missing(job, wanted, engine, room, listen, stop)
         if len(wanted) < len(schedule) and not job.is_whole():
             return Outcome(job.folder, None, None, rendered, len(wanted))

@@ -1,7 +1,7 @@
 """What A1111 and Forge call the samplers and noise schedules of a recipe: the one table, read in both directions.
 
 A recipe has ComfyUI's names. A1111 says a sampler and a schedule in two labels ("DPM++ 2M", "Karras"), and its
-"Automatic" means another schedule for each sampler. docs/a1111.md tells how well the pairs agree, measured.
+"Automatic" means another schedule for each sampler. docs/agreement.md tells how well the pairs agree, measured.
 """
 
 from __future__ import annotations
@@ -52,6 +52,10 @@ SCHEDULERS: Mapping[str, str] = {
 ALSO_NORMAL = ("normal", "automatic")
 """Other labels, in small letters, that mean `normal`; "Automatic" only where no sampler says otherwise."""
 
+WRITTEN_AS: Mapping[str, str] = {"ddim": "euler"}
+"""Samplers that A1111 is told by another's label. ComfyUI's ddim is Euler's method along the schedule that is asked
+for, and so is this; A1111's own DDIM reads no schedule, and stops at the least noise level and not at 0."""
+
 OWN_STEPS: Mapping[str, str] = {"ddim": "ddim_uniform", "plms": "ddim_uniform", "uni_pc": "normal"}
 """Samplers for which A1111 reads no schedule -> the scheduler that their own steps are."""
 
@@ -75,13 +79,14 @@ def a1111_labels(sampler: str, scheduler: str) -> tuple[str, str]:
 
     Unsupported where they cannot: a name that they do not have, or a schedule that the sampler there does not read.
 
-    >>> a1111_labels("dpmpp_2m", "karras"), a1111_labels("ddim", "ddim_uniform")
-    (('DPM++ 2M', 'Karras'), ('DDIM', 'Automatic'))
+    >>> a1111_labels("dpmpp_2m", "karras"), a1111_labels("ddim", "normal"), a1111_labels("uni_pc", "normal")
+    (('DPM++ 2M', 'Karras'), ('Euler', 'Uniform'), ('UniPC', 'Automatic'))
     """
     if sampler not in SAMPLERS:
         raise Unsupported(f"sampler: A1111 does not have {sampler!r}; use one of {', '.join(SAMPLERS)}")
     if scheduler not in SCHEDULERS:
         raise Unsupported(f"scheduler: A1111 does not have {scheduler!r}; use one of {', '.join(SCHEDULERS)}")
+    sampler = WRITTEN_AS.get(sampler, sampler)
     own = OWN_STEPS.get(sampler, scheduler)
     if own != scheduler:
         raise Unsupported(

@@ -56,6 +56,7 @@ class A1111Server(FaultyServer):
         self.tasks = tasks
         self.without = tuple(without)
         self.options = recorded("options")
+        self.flags: dict[str, Any] = recorded("cmd-flags")
         self.saved: set[str] = {"sd_model_checkpoint"}
         self.lists = {name: recorded(name) for name in ("samplers", "schedulers", "sd-models", "sd-vae", "loras")}
         self.script_info = recorded("script-info") + ([SCRIPT] if script else [])
@@ -90,6 +91,7 @@ class A1111Server(FaultyServer):
         if name in self.lists:
             return Answer(self.lists[name])
         simple = {"options": lambda: self.options, "script-info": lambda: self.script_info, "progress": self._progress}
+        simple["cmd-flags"] = lambda: self.flags
         if name in simple:
             return Answer(simple[name]())
         if name in ("txt2img", "img2img"):

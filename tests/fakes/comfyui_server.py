@@ -120,6 +120,7 @@ class ComfyServer(FaultyServer):
         self.cancelled: list[str] = []
         self.freed = 0
         self.ignores_ids = False
+        self.argv: list[str] = []
         self._pack, self._seconds, self._token, self._deaf = pack, seconds, token, deaf
         self._version, self._loras = version, loras
         self._script = script or Script()
@@ -170,6 +171,8 @@ class ComfyServer(FaultyServer):
         said = recorded("system_stats")
         if self._version:
             said["system"]["comfyui_version"] = self._version
+        if self.argv:
+            said["system"]["argv"] = self.argv
         return Answer(said)
 
     def _get_object_info(self, asked: Asked, kind: str) -> Answer:

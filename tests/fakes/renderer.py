@@ -18,10 +18,9 @@ class Painter:
 
     `rendered` records every frame that was painted, in order, and the file `record` too, which outlives a process
     that is killed. `stop_after` cancels itself after so many frames, `fail_at` raises `failure` instead of painting
-    that frame, `seconds` is how long a frame takes.
+    that frame, `seconds` is how long a frame takes. `name` is that of the engine that it stands for, `off` how far its
+    colours are from those of others.
     """
-
-    name = "painter"
 
     def __init__(
         self,
@@ -33,7 +32,10 @@ class Painter:
         remarks: Sequence[str] = (),
         record: Path | None = None,
         seconds: float = 0,
+        name: str = "painter",
+        off: int = 0,
     ) -> None:
+        self.name = name
         self.rendered: list[int] = []
         self.inputs: list[str] = []
         self._stop_after = stop_after
@@ -43,6 +45,7 @@ class Painter:
         self._remarks = remarks
         self._record = record
         self._seconds = seconds
+        self._off = off
         self._cancelled = False
 
     def check(self, schedule: Schedule) -> Sequence[str]:
@@ -81,4 +84,5 @@ class Painter:
         for name, weight in images.items if images else ():
             self.inputs.append(name)
             picture = (picture * (1 - weight) + inputs[name] * weight).round().astype(np.uint8)
-        return picture
+        off = np.uint8(self._off)
+        return np.where(picture > 127, picture - off, picture + off)

@@ -13,6 +13,7 @@ import pytest
 
 from remix.client import open_engine
 from remix.client.a1111 import A1111
+from remix.client.a1111.settings import PORTABLE
 from remix.client.auth import Auth
 from remix.errors import (
     BadReply,
@@ -71,18 +72,26 @@ def test_settings_that_decide_pictures_are_set_for_each_request_and_put_back(ser
     before = dict(server.options)
     render(recipe(model={"checkpoint": "tiny-sd15", "clip_skip": 2}), engine(server), tmp_path / "job", film=None)
     sent = frames_asked(server)[0]["override_settings"]
+    # Also those that are so already: a request of somebody else may have set them for the moment.
     assert sent == {
+        **{name: value for name, value in PORTABLE.items() if name in server.options},
         "sd_model_checkpoint": "tiny-sd15.safetensors",
         "CLIP_stop_at_last_layers": 2,
-        "randn_source": "CPU",
-        "comma_padding_backtrack": 0,
-        "emphasis": "No norm",
-        "img2img_fix_steps": True,
         "sd_vae": "None",
-        "sgm_noise_multiplier": True,
     }
+    assert sent.items() >= {"randn_source": "CPU", "enable_quantization": True, "sgm_noise_multiplier": True}.items()
     # Also those that the server's config file does not know, which it would not put back by itself.
     assert server.options == before
+
+
+@pytest.mark.parametrize(("scheduler", "begins_with_all_noise"), [("karras", True), ("ddim_uniform", False)])
+def test_a_walk_begins_with_the_noise_of_comfyui(
+    scheduler: str, begins_with_all_noise: bool, serve: Serve, tmp_path: Path
+) -> None:
+    server = serve()
+    render(recipe(scheduler=scheduler), engine(server), tmp_path / "job", film=None)
+    sent = frames_asked(server)[0]["override_settings"]
+    assert sent.get("sgm_noise_multiplier", server.options["sgm_noise_multiplier"]) is begins_with_all_noise
 
 
 def test_a_setting_that_the_server_does_not_have_is_not_sent(serve: Serve, tmp_path: Path) -> None:
@@ -126,8 +135,11 @@ def test_loras_go_into_the_prompt_by_the_servers_names(serve: Serve, tmp_path: P
         ({"model": "playground"}, r"model.checkpoint: .*known: both-sd15, tiny-sd15"),
         ({"model": {"checkpoint": "both-sd15", "vae": "x"}}, r"model.vae: .*does not have 'x'; it has none at all"),
         ({"model": {"checkpoint": "both-sd15", "loras": [{"name": "ink"}]}}, r"model.loras: .*'ink'"),
+        (
+            {"sampler": "uni_pc", "scheduler": "karras"},
+            r'scheduler: .karras. is not read by A1111.s UniPC.*write "normal"',
+        ),
         ({"keyframes": [{"prompt": "a <lora:ink:1>"}]}, r"prompt: .* does not have 'ink'; it has none at all"),
-        ({"sampler": "ddim"}, r'scheduler: .normal. is not read by A1111.s DDIM.*write "ddim_uniform"'),
         ({"sampler": "dpmpp_2m_sde", "scheduler": "karras"}, r"sampler: 'dpmpp_2m_sde' draws noise.*install Remix"),
         ({"keyframes": [{"prompt": "a"}, {"prompt": "b"}]}, r"frame 1: it mixes prompts.*install Remix Toolkit there"),
         ({"keyframes": [{"negative": "a"}, {"negative": "b"}]}, r"frame 1: it mixes negative prompts"),
@@ -400,3 +412,13 @@ def test_prompts_go_as_they_are_into_the_request_and_nowhere_else(serve: Serve, 
         *("frames", "000000.png", "film.mp4", "sheet.png", "recipe.json", "schedule.json", "job.json"),
         *("journal.jsonl", "job.lock"),
     }
+
+
+def test_a_trial_is_of_a_sampler_that_can_do_one_step(serve: Serve, tmp_path: Path) -> None:
+    """A1111's DPM++ 2M SDE cannot."""
+    server = serve(script=True)
+    keyframes = [{"prompt": "a red apple", "seed": 5}]
+    render(recipe(sampler="dpmpp_2m_sde", keyframes=keyframes), engine(server), tmp_path / "job", film=None)
+    trial, *rest = server.requests
+    assert (trial["steps"], trial["sampler_name"]) == (1, "Euler")
+    assert {body["sampler_name"] for body in rest} == {"DPM++ 2M SDE"}

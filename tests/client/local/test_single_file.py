@@ -220,6 +220,29 @@ def test_the_settings_of_the_full_size_models_are_read_off_their_shapes(family: 
         assert value == (theirs if not isinstance(value, list) else spread(theirs, len(value))), key
 
 
+@pytest.mark.parametrize("blocks", [1, 3])
+@pytest.mark.parametrize("places", [(False, True), (True, False, True), (True, True, True, False, False)])
+def test_levels_blocks_and_the_places_of_transformers_are_read_off_the_shapes(
+    places: tuple[bool, ...], blocks: int
+) -> None:
+    from diffusers import UNet2DConditionModel
+
+    given = {
+        "block_out_channels": [320] * len(places),
+        "layers_per_block": blocks,
+        "down_block_types": ["CrossAttnDownBlock2D" if place else "DownBlock2D" for place in places],
+        "up_block_types": ["CrossAttnUpBlock2D" if place else "UpBlock2D" for place in reversed(places)],
+        "cross_attention_dim": 768,
+        "attention_head_dim": 8,
+    }
+    with torch.device("meta"):
+        network = UNet2DConditionModel(**given)
+    modules = dict(network.named_modules())
+    named = {other: modules[name] for name in modules for other in _stability_names(name, network)}
+    found = unet_config({f"{name}.weight": tuple(m.weight.shape) for name, m in named.items() if hasattr(m, "weight")})
+    assert {name: found[name] for name in given} == given
+
+
 def spread(value: Any, levels: int) -> list[Any]:
     """Returns a setting of each level."""
     return [value] * levels if isinstance(value, int) else list(value)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from remix.errors import Unsupported
-from remix.plan.labels import BY_DEFAULT, OWN_STEPS, SAMPLERS, SCHEDULERS, a1111_labels, names_of_labels
+from remix.plan.labels import BY_DEFAULT, OWN_STEPS, SAMPLERS, SCHEDULERS, WRITTEN_AS, a1111_labels, names_of_labels
 
 
 @pytest.mark.parametrize(
@@ -15,7 +15,6 @@ from remix.plan.labels import BY_DEFAULT, OWN_STEPS, SAMPLERS, SCHEDULERS, a1111
         (("euler_ancestral", "karras"), ("Euler a", "Karras")),
         (("dpmpp_2m", "normal"), ("DPM++ 2M", "Uniform")),  # Automatic would be Karras
         (("dpmpp_2m_sde", "sgm_uniform"), ("DPM++ 2M SDE", "SGM Uniform")),
-        (("ddim", "ddim_uniform"), ("DDIM", "Automatic")),
         (("uni_pc", "normal"), ("UniPC", "Automatic")),
         (("euler", "ddim_uniform"), ("Euler", "DDIM")),
     ],
@@ -25,7 +24,12 @@ def test_a_recipes_names_have_these_labels(names: tuple[str, str], labels: tuple
     assert names_of_labels(*labels) == names
 
 
-@pytest.mark.parametrize("sampler", SAMPLERS)
+@pytest.mark.parametrize("scheduler", SCHEDULERS)
+def test_ddim_is_told_as_the_eulers_method_that_it_is(scheduler: str) -> None:
+    assert a1111_labels("ddim", scheduler) == a1111_labels("euler", scheduler)
+
+
+@pytest.mark.parametrize("sampler", sorted(SAMPLERS.keys() - WRITTEN_AS.keys()))
 @pytest.mark.parametrize("scheduler", SCHEDULERS)
 def test_what_has_labels_is_found_again_by_them(sampler: str, scheduler: str) -> None:
     if OWN_STEPS.get(sampler, scheduler) == scheduler:

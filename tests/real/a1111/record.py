@@ -20,7 +20,10 @@ PATIENCE = 120.0
 
 ASKED = {"prompt": "a red apple", "seed": 5, "steps": 2, "width": 64, "height": 64}
 SCHEDULED = {"sampler_name": "Euler", "scheduler": "Uniform", "override_settings": {"randn_source": "CPU"}}
-LISTS = ("options", "samplers", "schedulers", "sd-models", "sd-vae", "loras", "scripts", "script-info", "progress")
+LISTS = (
+    *("options", "cmd-flags", "samplers", "schedulers", "sd-models", "sd-vae", "loras", "scripts", "script-info"),
+    "progress",
+)
 WRONG: Mapping[str, Mapping[str, Any]] = {
     "steps": {"steps": 0},
     "script": {"script_name": "nothing of that name"},
@@ -61,6 +64,7 @@ def _everywhere(value: Any) -> Any:
     """The same reply as any machine gives: no folders of this one, no moments."""
     text = json.dumps(value)
     text = re.sub(r'"(?:/[^"/\\]+)+/([^"/\\]+)"', r'"/models/\1"', text)
+    text = re.sub(r'"port": "\d+"', '"port": "7860"', text)
     text = re.sub(r'(\\*"job_timestamp\\*": \\*")\d+', r"\g<1>20260101000000", text)
     return json.loads(text)
 
@@ -68,7 +72,7 @@ def _everywhere(value: Any) -> Any:
 def main() -> int:
     KEPT.mkdir(parents=True, exist_ok=True)
     for name, reply in replies(sys.argv[1]).items():
-        text = json.dumps(reply, indent=1, ensure_ascii=False, sort_keys=name == "options")
+        text = json.dumps(reply, indent=1, ensure_ascii=False, sort_keys=name in ("options", "cmd-flags"))
         (KEPT / f"{name}.json").write_text(text + "\n", encoding="utf-8")
     return 0
 

@@ -1,0 +1,110 @@
+"""One recipe's frames from several engines, held against each other."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from remix.job import Picture
+from remix.motion import load_picture
+from remix.motion.difference import Difference, difference
+from remix.motion.report import evenly
+
+CELL, GAP, CAPTION = 128, 4, 14
+BACKGROUND, INK = (24, 24, 24), (200, 200, 200)
+MOST_COLUMNS = 8
+BRIGHTEST = 64
+"""Differences are shown so many times as large at most: single bits of a colour are seen then, and seen to be small."""
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two engines, and how far they are apart in every frame."""
+
+    engines: tuple[str, str]
+    frames: tuple[Difference, ...]
+
+    @property
+    def worst(self) -> Difference:
+        """The least PSNR and the largest step of all frames, which need not be of one frame."""
+        return Difference(min(one.psnr for one in self.frames), max(one.off for one in self.frames))
+
+
+def compare(frames: Mapping[str, Sequence[Path]]) -> list[Pair]:
+    """Returns every pair of engines with its differences, from the files of each engine's frames in order."""
+    found: dict[tuple[str, str], list[Difference]] = {pair: [] for pair in combinations(frames, 2)}
+    for paths in zip(*frames.values(), strict=True):
+        pictures = dict(zip(frames, map(load_picture, paths), strict=True))
+        for (one, other), differences in found.items():
+            differences.append(difference(pictures[one], pictures[other]))
+    return [Pair(engines, tuple(differences)) for engines, differences in found.items()]
+
+
+def sheet(frames: Mapping[str, Sequence[Path]], pairs: Sequence[Pair]) -> Picture:
+    """Returns the frames side by side: a row for each engine, and one for each pair's differences, made brighter.
+
+    Columns are frames, evenly picked, with the one in which the engines differ most.
+    """
+    count = len(next(iter(frames.values())))
+    worst = [min(range(count), key=lambda index: pair.frames[index].psnr) for pair in pairs if pair.worst.off]
+    shown = sorted({*evenly(count, MOST_COLUMNS - min(len(worst), 2)), *worst[:2]})
+    times = {pair.engines: min(BRIGHTEST, 255 // max(pair.worst.off, 1)) for pair in pairs}
+    rows: dict[str, list[Picture]] = {}
+    for index in shown:
+        pictures = {engine: load_picture(paths[index]) for engine, paths in frames.items()}
+        for engine, picture in pictures.items():
+            rows.setdefault(engine, []).append(_small(picture))
+        for pair in pairs:
+            one, other = (pictures[engine].astype(np.int16) for engine in pair.engines)
+            apart = (np.abs(one - other) * times[pair.engines]).clip(0, 255).astype(np.uint8)
+            label = f"{pair.engines[0]} - {pair.engines[1]}: {_told(pair.worst)}; shown x {times[pair.engines]}"
+            rows.setdefault(label, []).append(_small(_brightest(apart)))
+    return _drawn(rows, shown)
+
+
+def _told(worst: Difference) -> str:
+    return "the same" if worst.off == 0 else f"at least {worst.psnr:.1f} dB, off by {worst.off} at most"
+
+
+def _drawn(rows: Mapping[str, Sequence[Picture]], shown: Sequence[int]) -> Picture:
+    """Rows of pictures, each below its label, and the frames' numbers above the columns."""
+    height, width = next(iter(rows.values()))[0].shape[:2]
+    font = ImageFont.load_default()
+    widest = math.ceil(max(font.getlength(label) for label in rows)) + 2 * GAP
+    size = (
+        max(GAP + len(shown) * (width + GAP), widest),
+        CAPTION + GAP + len(rows) * (CAPTION + height + GAP),
+    )
+    drawn = Image.new("RGB", size, BACKGROUND)
+    pen = ImageDraw.Draw(drawn)
+    for column, index in enumerate(shown):
+        pen.text((GAP + column * (width + GAP), 1), f"frame {index}", fill=INK, font=font)
+    top = CAPTION + GAP
+    for label, pictures in rows.items():
+        pen.text((GAP, top), label, fill=INK, font=font)
+        for column, picture in enumerate(pictures):
+            drawn.paste(Image.fromarray(picture), (GAP + column * (width + GAP), top + CAPTION))
+        top += CAPTION + height + GAP
+    return np.asarray(drawn)
+
+
+def _small(picture: Picture) -> Picture:
+    """A picture whose longer side is a cell's."""
+    scale = CELL / max(picture.shape[:2])
+    size = (max(1, round(picture.shape[1] * scale)), max(1, round(picture.shape[0] * scale)))
+    way = Image.Resampling.BOX if scale < 1 else Image.Resampling.NEAREST
+    return np.asarray(Image.fromarray(picture).resize(size, way))
+
+
+def _brightest(picture: Picture) -> Picture:
+    """A picture that is no longer than two cells: of each block the brightest stays, so that no difference is lost."""
+    step = max(1, max(picture.shape[:2]) // CELL)
+    height, width = (max(1, side // step) * min(step, side) for side in picture.shape[:2])
+    blocks = picture[:height, :width].reshape(max(1, height // step), -1, max(1, width // step), min(step, width), 3)
+    return np.ascontiguousarray(blocks.max(axis=(1, 3)))

@@ -1,0 +1,188 @@
+"""What runs at an address, and what about it makes its pictures differ from those of other tools."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from remix.client.a1111 import scripted
+from remix.client.a1111.plain import INSTALL as INSTALL_SCRIPT
+from remix.client.a1111.server import API
+from remix.client.a1111.server import Server as A1111Server
+from remix.client.a1111.settings import PORTABLE
+from remix.client.a1111.stock import Stock
+from remix.client.auth import Auth
+from remix.client.comfyui.names import LOADERS
+from remix.client.comfyui.routes import INSTALL as INSTALL_NODES
+from remix.client.comfyui.routes import PACK
+from remix.client.comfyui.server import Server as ComfyServer
+from remix.client.findings import DIFFERS, MISSING, Finding
+from remix.client.http import Http
+from remix.errors import BadReply, HostRefused, Unsupported
+
+OLDEST_COMFYUI = (0, 8)
+SHOWN = 8
+"""How many names of models are shown."""
+
+WITHIN = 20.0
+"""Seconds in which a server has to answer a question."""
+
+HALF = ("fp16", "bf16", "fp8", "fast")
+"""Words in flags of ComfyUI that say that something is computed in less than float32."""
+
+OTHER_MATHS = ("--use-", "--force-upcast-attention", "--dont-upcast-attention", "--deterministic")
+
+ANYBODY = ("0.0.0.0", "::", "")
+
+BUILT_IN = frozenset({"extra options", "refiner", "sampler", "seed", "soft inpainting", "comments", "hypertile"})
+"""A1111's own scripts that are always on, and do nothing unless they are told to."""
+
+NOT_PER_REQUEST: Mapping[str, tuple[Any, str]] = {
+    "hypertile_enable_unet": (False, "turn it off in Settings, Hypertile"),
+    "hypertile_enable_vae": (False, "turn it off in Settings, Hypertile"),
+    "upcast_attn": (False, "turn it off in Settings, Stable Diffusion"),
+    "fp8_storage": ("Disable", "disable it in Settings, Optimizations"),
+    "sdxl_crop_left": (0, "set it to 0 in Settings, Stable Diffusion XL"),
+    "sdxl_crop_top": (0, "set it to 0 in Settings, Stable Diffusion XL"),
+    "sd_hypernetwork": ("None", "set it to None in Settings, Additional Networks"),
+    "sd_lora": ("None", "set it to None in Settings, Extra Networks"),
+}
+"""Settings of A1111 that change pictures and that requests of ours leave alone -> the portable value, what to do."""
+
+FLAGS: Mapping[str, str] = {
+    "upcast_sampling": "start the server without --upcast-sampling",
+    "opt_sdp_attention": "last bits differ; --opt-sdp-no-mem-attention is repeatable",
+    "xformers": "last bits differ from run to run; start the server without --xformers",
+}
+
+
+def diagnose(url: str, auth: Auth | str | None = None, *, insecure: bool = False) -> list[Finding]:
+    """Returns what is found of the server at `url`: which it is, what it has, and what makes its pictures differ.
+
+    Raises `HostUnreachable` where nothing answers, `Unsupported` where it is neither ComfyUI nor A1111 nor Forge, and
+    what `Http` raises.
+    """
+    http = Http(url, auth, insecure=insecure, within=WITHIN)
+    if (about := _asked(http, "/system_stats")) is not None and "system" in about:
+        return list(_comfyui(ComfyServer(http, str(uuid.uuid4())), about))
+    if _asked(http, f"{API}/cmd-flags") is not None:
+        return list(_a1111(A1111Server(url, auth, insecure=insecure, beside=WITHIN), http))
+    raise Unsupported(
+        f"{http.address}: neither ComfyUI nor A1111 nor Forge answers there; is this the right address, and was an "
+        "A1111 started with --api?"
+    )
+
+
+def _asked(http: Http, path: str) -> dict[str, Any] | None:
+    """What a server says, None where it has no such thing."""
+    try:
+        answer = http.get(path)
+    except BadReply:  # a page where JSON was expected
+        return None
+    except HostRefused as error:
+        if error.status in (404, 405):
+            return None
+        raise
+    return answer if isinstance(answer, dict) else None
+
+
+def _comfyui(server: ComfyServer, about: Mapping[str, Any]) -> Iterator[Finding]:
+    system = about["system"]
+    version = str(system.get("comfyui_version") or "it does not say which")
+    old = () < server.version() < OLDEST_COMFYUI
+    yield Finding("ComfyUI", version, "update it: it is older than 0.8, the oldest supported" if old else "")
+    yield _nodes(server)
+    yield _models("checkpoints", server.choices(*LOADERS["checkpoint"][:2]))
+    devices = [str(device.get("name")) for device in about.get("devices") or []]
+    flags = [str(word) for word in system.get("argv") or []]
+    on_cpu = "--cpu" in flags or devices == ["cpu"]
+    full = on_cpu or "--force-fp32" in flags
+    yield _precision("device", ", ".join(devices) or "it does not say", full, "start the server with --force-fp32")
+    for flag in flags:
+        if flag.startswith("--") and any(word in flag for word in HALF):
+            yield Finding("flag", flag, f"start the server without {flag}", DIFFERS)
+        elif flag.startswith(OTHER_MATHS):
+            yield Finding("flag", f"{flag}: last bits of colours differ", "nothing, where 55 dB will do", DIFFERS)
+    listens = flags[flags.index("--listen") + 1 :][:1] if "--listen" in flags else ["127.0.0.1"]
+    yield _open(not listens or listens[0].startswith("--") or listens[0].split(",")[0] in ANYBODY, "--listen")
+
+
+def _nodes(server: ComfyServer) -> Finding:
+    for kind, wanted in PACK.items():
+        have = server.inputs(kind)
+        if not have:
+            return Finding("Remix nodes", "not there: frames go one by one, as far as that gives them", INSTALL_NODES)
+        if missing := [name for name in wanted if name not in have]:
+            return Finding("Remix nodes", f"older: {kind} has no {missing[0]!r}", "update the Remix nodes there")
+    return Finding("Remix nodes", "there")
+
+
+def _a1111(server: A1111Server, http: Http) -> Iterator[Finding]:
+    stock, flags = server.stock(), _asked(http, f"{API}/cmd-flags") or {}
+    forge = any(name.startswith("forge_") for name in stock.options)
+    version = (_asked(http, "/internal/sysinfo") or {}).get("Version")
+    yield Finding(
+        "Forge" if forge else "A1111", str(version or "it does not say which version (it runs without a page)")
+    )
+    there = scripted.NAME in stock.scripts
+    absent = "not there: frames go one by one, as far as that gives them"
+    yield Finding("Remix script", "there" if there else absent, "" if there else INSTALL_SCRIPT)
+    yield _models("checkpoints", [each.bare for each in stock.checkpoints])
+    full = bool(flags.get("no_half")) or str(flags.get("precision")) == "full"
+    yield _precision(
+        "precision", "full" if full else "half where it can", full, "start with --no-half --precision full"
+    )
+    for flag, mend in FLAGS.items():
+        if flags.get(flag):
+            yield Finding("flag", f"--{flag.replace('_', '-')}", mend, DIFFERS)
+    yield from _settings(stock)
+    others = sorted(set(_always_on(http)) - BUILT_IN - {scripted.NAME})
+    if others:
+        yield Finding("always-on scripts", ", ".join(others), "turn them off, if they change pictures", DIFFERS)
+    named = flags.get("server_name")
+    yield _open(bool(flags.get("listen")) or (named is not None and named in ANYBODY), "--listen or --server-name")
+    if flags.get("share") or flags.get("ngrok"):
+        yield _open(True, "--share")
+
+
+def _settings(stock: Stock) -> Iterator[Finding]:
+    """The settings that make a server's own pictures other ones; those that requests of ours set are told apart."""
+    other = {name: has for name, wanted in PORTABLE.items() if (has := stock.options.get(name, wanted)) != wanted}
+    by_hand = ", ".join(f"{name} to {PORTABLE[name]!r}" for name in other)
+    for name, has in other.items():
+        mend = f"remix sets these with each request of its own; for pictures made by hand set {by_hand}"
+        yield Finding(name, f"{has!r} (in other tools it is as {PORTABLE[name]!r})", mend, DIFFERS)
+    for name, (wanted, mend) in NOT_PER_REQUEST.items():
+        if (has := stock.options.get(name, wanted)) not in (wanted, None, ""):
+            yield Finding(name, repr(has), mend, DIFFERS)
+    if (skip := stock.options.get("CLIP_stop_at_last_layers", 1)) != 1:
+        yield Finding("CLIP_stop_at_last_layers", str(skip), f"write clip_skip = {skip} below [model]", DIFFERS)
+    if (vae := stock.options.get("sd_vae", "Automatic")) not in ("Automatic", "None"):
+        yield Finding("sd_vae", repr(vae), f'write vae = "{vae}" below [model]', DIFFERS)
+    if str(kind := stock.options.get("samples_format", "png")).lower() != "png":
+        yield Finding("samples_format", repr(kind), "set it to png: other pictures have lost something", MISSING)
+
+
+def _always_on(http: Http) -> list[str]:
+    listed = http.get(f"{API}/script-info")
+    return [str(each.get("name")) for each in listed if isinstance(each, dict) and each.get("is_alwayson")]
+
+
+def _models(what: str, names: Sequence[str]) -> Finding:
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return Finding(what, f"{', '.join(names[:SHOWN])}{more}" if names else "none", "" if names else "put one there")
+
+
+def _precision(what: str, found: str, full: bool, mend: str) -> Finding:
+    if full:
+        return Finding(what, f"{found}, float32")
+    return Finding(what, f"{found}: half precision, colours differ by a little", mend, DIFFERS)
+
+
+def _open(anybody: bool, flag: str) -> Finding:
+    if not anybody:
+        return Finding("listens", "on this machine alone")
+    return Finding(
+        "listens", f"to anybody in the network ({flag})", "leave it out, or put a password before it", MISSING
+    )

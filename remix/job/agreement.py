@@ -1,0 +1,128 @@
+"""What is the same in every tool: the one table of measured agreement, and what in a recipe no two tools read alike.
+
+The table beside this file, agreement.json, is written by `python -m tests.agreement` from pictures that ComfyUI,
+AUTOMATIC1111 and the local engine rendered. docs/agreement.md shows it.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+from remix.motion.difference import Difference
+from remix.plan import Recipe
+from remix.plan.syntax.over_steps import over_steps
+
+ENGINES = ("comfyui", "a1111", "local")
+"""The engines that were measured; what is said of others is not known here."""
+
+TABLE = Path(__file__).with_suffix(".json")
+
+
+@dataclass(frozen=True)
+class Row:
+    """A sampler and scheduler, how many frames were measured, and how far each pair of engines was apart."""
+
+    sampler: str
+    scheduler: str
+    frames: int
+    apart: Mapping[frozenset[str], Difference]
+
+    def portable(self) -> bool:
+        """Returns whether all engines agree."""
+        return all(
+            (found := self.apart.get(frozenset(pair))) is not None and found.agrees()
+            for pair in combinations(ENGINES, 2)
+        )
+
+
+@cache
+def table() -> Mapping[tuple[str, str], Row]:
+    """Returns the rows by sampler and scheduler."""
+    rows = [_row(plain) for plain in measured()["rows"]]
+    return {(row.sampler, row.scheduler): row for row in rows}
+
+
+@cache
+def measured() -> dict[str, Any]:
+    """Returns the table as it is stored, with how it was measured."""
+    found: dict[str, Any] = json.loads(TABLE.read_text(encoding="utf-8"))
+    return found
+
+
+def _row(plain: Mapping[str, Any]) -> Row:
+    apart = {
+        frozenset(pair.split("-")): Difference(math.inf if psnr is None else psnr, off)
+        for pair, (psnr, off) in plain["apart"].items()
+    }
+    return Row(plain["sampler"], plain["scheduler"], plain["frames"], apart)
+
+
+def disagreement(one: str, other: str, recipe: Recipe) -> str | None:
+    """Returns why the pictures of two engines may be unlike, in a phrase; None where they agree.
+
+    >>> from remix.plan import Keyframe
+    >>> recipe = Recipe(frames=1, keyframes=(Keyframe(prompt="a (red) apple"),))
+    >>> disagreement("comfyui", "local", recipe)
+    "prompt: '(' is emphasis, which no two tools weigh alike"
+    """
+    for engine in (one, other):
+        if engine not in ENGINES:
+            return f"{engine} was not measured against others"
+    if found := next(read_differently(recipe), None):
+        return found
+    if any(frame.image or frame.mask for frame in recipe.keyframes):
+        return "image: pictures that begin from given ones were not measured"
+    if recipe.model.loras or any(keyframe.loras for keyframe in recipe.keyframes):
+        return "loras: pictures with LoRAs were not measured"
+    row = table().get((recipe.sampler, recipe.scheduler))
+    apart = row.apart.get(frozenset((one, other))) if row else None
+    if apart is None:
+        return f"sampler {recipe.sampler!r} with scheduler {recipe.scheduler!r} was not measured on both"
+    return None if apart.agrees() else f"sampler {recipe.sampler!r} with {recipe.scheduler!r} differs there ({apart})"
+
+
+def remarks(recipe: Recipe, engines: Collection[str] = ENGINES) -> list[str]:
+    """Returns which of these engines are known to make other pictures with a recipe's sampler and scheduler."""
+    found, row = list[str](), table().get((recipe.sampler, recipe.scheduler))
+    for pair in combinations(engines, 2):
+        apart = row.apart.get(frozenset(pair)) if row else None
+        if apart is not None and not apart.agrees():
+            found.append(
+                f"sampler: {recipe.sampler!r} with {recipe.scheduler!r} is not the same in {pair[0]} and {pair[1]} "
+                f"({apart}); docs/agreement.md lists those that are"
+            )
+    return found
+
+
+READ_DIFFERENTLY = {
+    r"(?<!\\)\(": r"is emphasis, which no two tools weigh alike",
+    r"(?<!\\)\[": "is read by A1111 (less emphasis), and as a letter elsewhere",
+    r"\bBREAK\b": "begins a new chunk in A1111, and is a word elsewhere",
+    r"\bAND\b": "puts two prompts together in A1111, and is a word elsewhere",
+    r"#[^\n]*": "begins a comment in A1111, and is a letter elsewhere",
+    r"\bembedding:": "names an embedding in ComfyUI, and is words elsewhere",
+    r"<(?:lora|lyco|hypernet):": "is read by A1111 alone; name it under model.loras",
+    r"\\[^()]": "has a backslash that A1111 takes out, and that is a letter elsewhere",
+}
+"""What stands in prompts -> why it is not the same everywhere."""
+
+
+def read_differently(recipe: Recipe) -> Iterator[str]:
+    """Yields what of the prompts no two tools read alike, each thing once."""
+    mixes = [mix for keyframe in recipe.keyframes for mix in (keyframe.prompt, keyframe.negative) if mix]
+    prompts = list(dict.fromkeys(prompt for mix in mixes for prompt in mix.values))
+    for prompt in prompts:
+        if turns := over_steps(prompt):
+            yield f"prompt: {turns[0].text!r} changes over the steps in A1111, and is words elsewhere"
+            return
+    for pattern, why in READ_DIFFERENTLY.items():
+        if found := next(filter(None, (re.search(pattern, prompt) for prompt in prompts)), None):
+            yield f"prompt: {found[0]!r} {why}"

@@ -1,0 +1,152 @@
+"""`remix doctor --url`: what is said of a server, from replies of real ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pytest
+
+from remix.client import cli
+from tests.fakes.a1111_server import A1111Server
+from tests.fakes.comfyui_server import ComfyServer
+from tests.fakes.faults import FaultyServer
+
+
+@pytest.fixture
+def a1111() -> Iterator[A1111Server]:
+    server = A1111Server(script=True)
+    with server.started():
+        yield server
+
+
+def told(capsys: pytest.CaptureFixture[str], server: FaultyServer, *words: str) -> tuple[int, str]:
+    code = cli.main(["doctor", "--url", server.url, *words])
+    said = capsys.readouterr()
+    return code, " ".join((said.out + said.err).split())
+
+
+def test_a_comfyui_that_is_as_others_is_told_so(capsys: pytest.CaptureFixture[str]) -> None:
+    server = ComfyServer()
+    with server.started():
+        code, said = told(capsys, server)
+    assert code == 0
+    assert said == (
+        "ComfyUI 0.33.0 ok Remix nodes there ok checkpoints sd15.safetensors, folder/other.ckpt ok "
+        "device cpu, float32 ok listens on this machine alone ok"
+    )
+
+
+@pytest.mark.parametrize(
+    ("argv", "code", "line"),
+    [
+        (["main.py", "--cpu", "--fp16-unet"], 0, "flag --fp16-unet differs"),
+        (["main.py", "--cpu", "--bf16-vae"], 0, "to align: flag: start the server without --bf16-vae"),
+        (["main.py"], 0, "device cpu, float32 ok"),
+        (["main.py", "--cpu", "--listen"], 1, "listens to anybody in the network (--listen) missing"),
+        (["main.py", "--cpu", "--listen", "0.0.0.0"], 1, "listens to anybody in the network"),
+        (["main.py", "--cpu", "--use-split-cross-attention"], 0, "--use-split-cross-attention: last bits of colours"),
+    ],
+)
+def test_flags_of_comfyui_that_change_pictures_are_named(
+    argv: list[str], code: int, line: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server = ComfyServer()
+    with server.started():
+        server.argv = argv
+        found, said = told(capsys, server)
+    assert (found, line in said) == (code, True), said
+
+
+def test_a_comfyui_that_is_old_and_has_no_nodes_says_what_to_do(capsys: pytest.CaptureFixture[str]) -> None:
+    server = ComfyServer(pack=False, version="0.3.64")
+    with server.started():
+        code, said = told(capsys, server)
+    assert code == 1
+    assert "ComfyUI 0.3.64 missing" in said
+    assert "to mend: update it: it is older than 0.8, the oldest supported" in said
+    assert "to mend: install the Remix nodes on the server" in said
+
+
+def test_settings_of_a1111_that_requests_set_are_told_apart(
+    a1111: A1111Server, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, said = told(capsys, a1111)
+    assert code == 0
+    assert "Remix script there ok" in said
+    assert "precision full, float32 ok" in said
+    assert "comma_padding_backtrack 20 (in other tools it is as 0) differs" in said
+    assert "remix sets these with each request of its own; for pictures made by hand set" in said
+    assert "emphasis to 'No norm'" in said
+
+
+@pytest.mark.parametrize(
+    ("options", "flags", "code", "line"),
+    [
+        ({"randn_source": "GPU"}, {}, 0, "randn_source 'GPU' (in other tools it is as 'CPU') differs"),
+        ({"eta_noise_seed_delta": 31337}, {}, 0, "eta_noise_seed_delta 31337 (in other tools it is as 0) differs"),
+        ({"token_merging_ratio": 0.5}, {}, 0, "token_merging_ratio 0.5"),
+        ({"CLIP_stop_at_last_layers": 2}, {}, 0, "to align: CLIP_stop_at_last_layers: write clip_skip = 2 below"),
+        ({"sd_vae": "other.pt"}, {}, 0, 'to align: sd_vae: write vae = "other.pt" below [model]'),
+        ({"hypertile_enable_unet": True}, {}, 0, "hypertile_enable_unet: turn it off in Settings, Hypertile"),
+        ({"upcast_attn": True}, {}, 0, "upcast_attn: turn it off"),
+        ({"sdxl_crop_left": 64}, {}, 0, "sdxl_crop_left: set it to 0"),
+        ({"samples_format": "jpg"}, {}, 1, "to mend: set it to png"),
+        ({}, {"no_half": False, "precision": "autocast"}, 0, "precision half where it can: half precision"),
+        ({}, {"xformers": True}, 0, "flag --xformers differs"),
+        ({}, {"listen": True}, 1, "listens to anybody in the network (--listen or --server-name)"),
+        ({}, {"share": True}, 1, "listens to anybody in the network (--share)"),
+    ],
+)
+def test_what_makes_pictures_of_a1111_differ_is_named_with_what_aligns_it(
+    options: Mapping[str, Any],
+    flags: Mapping[str, Any],
+    code: int,
+    line: str,
+    a1111: A1111Server,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    a1111.options.update(options)
+    a1111.flags.update(flags)
+    found, said = told(capsys, a1111)
+    assert (found, line in said) == (code, True), said
+
+
+def test_forge_is_told_from_a1111_and_scripts_of_others_are_listed(
+    a1111: A1111Server, capsys: pytest.CaptureFixture[str]
+) -> None:
+    a1111.options["forge_preset"] = "sd"
+    a1111.script_info.append({"name": "controlnet", "is_alwayson": True, "is_img2img": False, "args": []})
+    _, said = told(capsys, a1111)
+    assert said.startswith("Forge ")
+    assert "always-on scripts controlnet differs" in said
+
+
+def test_a_server_without_the_script_is_told_how_to_get_it(capsys: pytest.CaptureFixture[str]) -> None:
+    server = A1111Server()
+    with server.started():
+        code, said = told(capsys, server)
+    assert code == 1
+    assert "to mend: install Remix Toolkit there (Extensions, Install from URL" in said
+
+
+def test_a_secret_is_asked_for_and_not_shown(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("WHO", "me:SENTINEL")
+    server = A1111Server(script=True, auth="me:SENTINEL")
+    with server.started():
+        code, said = told(capsys, server)
+        assert code == 1
+        assert "it wants to know who asks; give --auth" in said
+        code, said = told(capsys, server, "--auth", "env:WHO")
+    assert code == 0
+    assert "SENTINEL" not in said
+
+
+def test_another_server_is_neither(capsys: pytest.CaptureFixture[str]) -> None:
+    server = A1111Server(without=("cmd-flags",))
+    with server.started():
+        code, said = told(capsys, server)
+    assert code == 2
+    assert "neither ComfyUI nor A1111 nor Forge answers there" in said

@@ -1,0 +1,154 @@
+"""The same frames from a real ComfyUI, a real A1111 and the local engine, and jobs that move between them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from remix.client import A1111, ComfyUI, Local, cli
+from remix.errors import Interrupted, OtherRecipe
+from remix.job import render
+from remix.plan import Keyframe, Model, Recipe
+from tests.real.a1111 import host as a1111
+from tests.real.comfyui import host as comfyui
+
+ALIKE, UNLIKE = "tiny-sd15.safetensors", "both-sd15.safetensors"
+"""A checkpoint that all read alike, and one that has two VAEs, of which each host takes another."""
+
+FRAMES, STEPS = 3, 4
+LONG = "tall reeds, a small wooden boat, low mist over the water, " * 9
+
+
+class Hosts(NamedTuple):
+    comfyui: str
+    a1111: str
+
+
+@pytest.fixture(scope="module")
+def hosts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hosts]:
+    """Both hosts, started, with both checkpoints; the folder at hand has them too, for the local engine."""
+    places = comfyui.installed(), a1111.A1111.installed()
+    for place, variable in zip(places, ("COMFYUI_DIR", "WEBUI_DIR"), strict=True):
+        if place is None:
+            pytest.skip(f"two hosts are needed: set {variable} to the folder of one")
+    assert places[0] is not None
+    assert places[1] is not None
+    models = places[0] / "models" / "checkpoints"
+    for name in (ALIKE, UNLIKE):
+        if not (models / name).is_file() or not (places[1] / "models" / "Stable-diffusion" / name).is_file():
+            pytest.skip(f"no checkpoint to test with: put {name} into both hosts")
+    one = comfyui.Host(places[0], tmp_path_factory.mktemp("comfyui"))
+    other = a1111.Host(a1111.A1111, places[1], tmp_path_factory.mktemp("a1111"), ALIKE)
+    here = tmp_path_factory.mktemp("models")
+    for name in (ALIKE, UNLIKE):
+        (one.base / "models" / "checkpoints" / name).symlink_to(models / name)
+        (here / name).symlink_to(models / name)
+    (here / "tokenizer").mkdir()
+    for name in ("vocab.json", "merges.txt", "tokenizer_config.json"):
+        shutil.copy(places[0] / "comfy" / "sd1_tokenizer" / name, here / "tokenizer")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(here)
+        try:
+            one.start()
+            other.start()
+            yield Hosts(one.url, other.url)
+        finally:
+            one.stop()
+            other.stop()
+
+
+def recipe(sampler: str = "euler", scheduler: str = "normal", prompt: str = "a red apple", **changes: Any) -> Recipe:
+    """Three prompts and seeds, a negative."""
+    keyframes = (
+        Keyframe(prompt=prompt, negative="blurry", seed=1),
+        Keyframe(prompt="the blue sea", seed=2),
+        Keyframe(prompt="snow at night", seed=3),
+    )
+    given = {"width": 64, "height": 64, "steps": STEPS, "model": Model(ALIKE), **changes}
+    return Recipe(frames=FRAMES, keyframes=keyframes, sampler=sampler, scheduler=scheduler, **given)
+
+
+def compare(hosts: Hosts, asked: Recipe, folder: Path) -> int:
+    """Runs `remix compare`; returns its exit code."""
+    asked.save(folder / "recipe.toml")
+    words = [
+        "compare",
+        str(folder / "recipe.toml"),
+        "--engines",
+        "comfyui,a1111,local",
+        "-o",
+        str(folder / "out"),
+        "-q",
+    ]
+    return cli.main([*words, "--comfyui-url", hosts.comfyui, "--a1111-url", hosts.a1111, "--device", "cpu"])
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        recipe("dpmpp_2m", "karras"),
+        recipe("ddim", "ddim_uniform"),
+        recipe("euler_ancestral", "normal"),
+        recipe("heun", "normal", LONG),
+    ],
+    ids=["dpmpp_2m-karras", "ddim-ddim_uniform", "euler_ancestral-normal", "heun-over-75-tokens"],
+)
+def test_one_recipe_gives_the_same_frames_in_three_tools(
+    asked: Recipe, hosts: Hosts, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = compare(hosts, asked, tmp_path)
+    told = capsys.readouterr()
+    assert code == 0, told.out + told.err
+    assert told.out.count(": agree") == 3
+
+
+def begun(hosts: Hosts, asked: Recipe, folder: Path) -> None:
+    """Leaves a job of which ComfyUI has rendered the first frame."""
+    done: list[int] = []
+    with pytest.raises(Interrupted):
+        render(
+            asked,
+            ComfyUI(hosts.comfyui, batch=1),
+            folder,
+            film=None,
+            listen=lambda event: done.append(event.done) if event.stage == "frames" else None,
+            stop=lambda: bool(done) and done[-1] >= 1,
+        )
+    assert len(list((folder / "frames").iterdir())) == 1
+
+
+def test_a_job_begun_on_one_goes_on_on_the_others(
+    hosts: Hosts, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    asked = recipe()
+    begun(hosts, asked, tmp_path)
+    stops = iter([False])  # after the one frame that is begun then
+    with pytest.raises(Interrupted):
+        render(asked, Local(device="cpu", batch=1), tmp_path, film=None, stop=lambda: next(stops, True))
+    assert render(asked, A1111(hosts.a1111), tmp_path, film=None).frames == FRAMES
+    assert "begun on comfyui, goes on on local; frame 0, rendered again to compare" in caplog.text
+    assert "begun on local, goes on on a1111" in caplog.text
+    earlier = json.loads((tmp_path / "job.json").read_text(encoding="utf-8"))["earlier"]
+    assert [one["engine"]["engine"] for one in earlier] == ["comfyui", "local"]
+
+
+def test_a_job_does_not_go_on_where_a_checkpoint_of_the_same_name_paints_otherwise(
+    hosts: Hosts, tmp_path: Path
+) -> None:
+    asked = recipe(model=Model(UNLIKE))
+    begun(hosts, asked, tmp_path)
+    with pytest.raises(OtherRecipe, match="frame 0, rendered again, is not the same"):
+        render(asked, A1111(hosts.a1111), tmp_path, film=None)
+
+
+def test_doctor_tells_both_apart(hosts: Hosts, capsys: pytest.CaptureFixture[str]) -> None:
+    for url, name, there in ((hosts.comfyui, "ComfyUI", "nodes"), (hosts.a1111, "A1111", "script")):
+        assert cli.main(["doctor", "--url", url]) == 0
+        told = " ".join(capsys.readouterr().out.split())
+        assert told.startswith(name)
+        assert f"Remix {there} there ok" in told
