@@ -172,8 +172,8 @@ def pictures_of(pipeline: Any, seeds: Sequence[int], *, steps: int, cfg: float, 
 
 
 def sheet(pictures: torch.Tensor, captions: Sequence[str], columns: int = 6) -> Image.Image:
-    """Returns the pictures as one image, each with its caption in two lines below it."""
-    edge, below = 8, 30
+    """Returns the pictures as one image, each with its caption in up to three lines below it."""
+    edge, below = 8, 42
     rows = -(-len(pictures) // columns)
     step_x, step_y = SIDE + edge, SIDE + below + edge
     page = Image.new("RGB", (columns * step_x + edge, rows * step_y + edge), "white")
@@ -182,8 +182,17 @@ def sheet(pictures: torch.Tensor, captions: Sequence[str], columns: int = 6) -> 
         left, top = edge + i % columns * step_x, edge + i // columns * step_y
         levels = (picture.permute(1, 2, 0) * 255).round().byte().numpy()
         page.paste(Image.fromarray(levels), (left, top))
-        words = said.split()
-        half = next(n for n in range(len(words), 0, -1) if pen.textlength(" ".join(words[:n])) <= SIDE)
-        lines = " ".join(words[:half]) + "\n" + " ".join(words[half:])
-        pen.multiline_text((left, top + SIDE + 2), lines, fill="black", spacing=2)
+        pen.multiline_text((left, top + SIDE + 2), _wrapped(said, pen), fill="black", spacing=2)
     return page
+
+
+def _wrapped(said: str, pen: ImageDraw.ImageDraw) -> str:
+    """A caption in lines that are no wider than a picture."""
+    lines = [""]
+    for word in said.split():
+        longer = f"{lines[-1]} {word}".strip()
+        if pen.textlength(longer) <= SIDE:
+            lines[-1] = longer
+        else:
+            lines.append(word)
+    return "\n".join(lines)

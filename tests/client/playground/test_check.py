@@ -126,12 +126,14 @@ def test_shares_count_the_marks() -> None:
 
 @pytest.mark.parametrize("count", [1, 6, 7])
 def test_a_sheet_holds_all_pictures(count: int) -> None:
-    said = ["a big red star on the left on a blue background"] * count
+    said = ["a purple house and a brown mushroom on a green hill"] * count
     page = sheet(torch.zeros(count, 3, 128, 128), said).convert("L")
     rows = -(-count // 6)
-    assert page.size == (6 * 136 + 8, rows * 166 + 8)
+    assert page.size == (6 * 136 + 8, rows * 178 + 8)
     inked = sum(value < 128 for value in page.tobytes())
     assert inked > count * 128 * 128 + count * 50  # the black pictures, and captions below them
+    for column in range(7):
+        assert page.crop((column * 136, 0, column * 136 + 8, page.height)).getextrema() == (255, 255)
 
 
 def test_the_command_prints_the_table_with_its_bars(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
