@@ -78,7 +78,8 @@ def test_alone_its_frames_are_the_hosts_own_pictures_and_its_settings_stay(
     after = host.get("/sdapi/v1/options")
     assert {name for name in after if after[name] != before[name]} <= {"sd_checkpoint_hash"}
     for cfg, frame in zip((4, 6, 8), frames(outcome.folder), strict=True):
-        settings = {name: PORTABLE[name] for name in ("emphasis", "comma_padding_backtrack", "sgm_noise_multiplier")}
+        names = ("emphasis", "comma_padding_backtrack", "sgm_noise_multiplier", "enable_quantization")
+        settings = {name: PORTABLE[name] for name in names}
         asked = {"prompt": "a red apple", "negative_prompt": "blue", "seed": 5, "cfg_scale": cfg, "steps": 3}
         own = host.plain(
             **asked, width=64, height=64, sampler_name="Euler", scheduler="Uniform", override_settings=settings

@@ -153,7 +153,7 @@ def test_one_argument_is_enough_and_other_scripts_keep_theirs(host: Host) -> Non
 def test_the_fields_are_shown_by_their_names(host: Host) -> None:
     shown = [script for script in host.get("/sdapi/v1/script-info") if script["name"] == "remix"]
     assert [script["is_img2img"] for script in shown] == [False, True]
-    assert shown[0]["args"][0]["label"] == "Recipe"
+    assert shown[0]["args"][0]["label"] == "Keyframes"
     assert all(argument["label"] for script in shown for argument in script["args"])
 
 

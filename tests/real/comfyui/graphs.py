@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from itertools import count
 from typing import Any
 
 from tests.real.comfyui.host import CHECKPOINT, Graph
 
 Link = list[Any]
+
+_folders = count()
+
+
+def new_folder() -> str:
+    """Returns a name that no output of this server has had: it does not save again what it has saved already.
+
+    Counted here, because pytest loads a file of tests once more for each file that takes something from it.
+    """
+    return str(next(_folders))
 
 
 class Builder:

@@ -84,7 +84,12 @@ class Host:
                 cwd=self._comfyui,
                 stdout=log,
                 stderr=log,
-                env={**os.environ, "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive"},
+                env={
+                    **os.environ,
+                    "OMP_NUM_THREADS": "1",
+                    "OMP_WAIT_POLICY": "passive",
+                    "PYTHONHASHSEED": "0",  # outputs are checked in the order of a set, and errors come in that order
+                },
             )
         end = time.monotonic() + PATIENCE
         while time.monotonic() < end:

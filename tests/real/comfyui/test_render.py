@@ -6,7 +6,6 @@ import json
 import time
 import uuid
 from collections.abc import Callable
-from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +16,8 @@ import websocket
 from safetensors.torch import save_file
 
 from remix.motion import load_picture, save_picture
-from tests.real.comfyui.graphs import Builder
+from tests.real.comfyui.graphs import Builder, new_folder
 from tests.real.comfyui.host import Failed, Host
-
-_names = count()
 
 
 def text(frames: int = 6, *, cfg: float = 7, sampler: str = "euler", steps: int = 3, size: int = 64) -> str:
@@ -42,7 +39,7 @@ cfg = {cfg}
 
 
 def name(what: str) -> str:
-    return f"{what}{next(_names)}/job"
+    return f"{what}{new_folder()}/job"
 
 
 def rendering(recipe: str, prefix: str, batch_size: int = 2) -> Builder:

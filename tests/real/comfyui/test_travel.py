@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import count
 from pathlib import Path
 
 import pytest
@@ -12,12 +11,11 @@ from safetensors.torch import load_file
 from remix.mix import StepNoise
 from remix.plan import plan
 from remix.plan.text import recipe_of_text
-from tests.real.comfyui.graphs import Builder, Link
+from tests.real.comfyui.graphs import Builder, Link, new_folder
 from tests.real.comfyui.host import Failed, Host
 
 FRAMES = 4
 STEPS = 3
-_folders = count()
 RECIPE = f"""
 frames = {FRAMES}
 size = [64, 64]
@@ -39,8 +37,7 @@ def recipe(seed: int = 5, mix: str = "lerp") -> str:
 
 def saved(host: Host, builder: Builder, samples: dict[str, Link]) -> dict[str, torch.Tensor]:
     """The latents that the graph makes, by name, in order of their batches."""
-    # A folder that is new each time: the host does not save again what it has saved already.
-    folder = str(next(_folders))
+    folder = new_folder()
     for name, link in samples.items():
         builder.add("SaveLatent", samples=link, filename_prefix=f"{folder}/{name}/x")
     host.run(builder.graph)
