@@ -152,9 +152,12 @@ def _train(rank: int, folder: Path, settings: Settings) -> None:
 
 
 def deal(scenes: Sequence[Scene]) -> torch.Tensor:
-    """Returns the numbers of all scenes, those of pairs three times: which colour goes where is learnt last."""
-    pairs = [i for i, scene in enumerate(scenes) if scene.beside]
-    return torch.tensor([*range(len(scenes)), *pairs, *pairs])
+    """Returns the numbers of all scenes, three times those of pairs and suns.
+
+    Which colour goes where and a sun's thin rays are learnt last.
+    """
+    hard = [i for i, scene in enumerate(scenes) if scene.beside or scene.thing == "sun"]
+    return torch.tensor([*range(len(scenes)), *hard, *hard])
 
 
 def _rows(count: int, step: int, rank: int, settings: Settings) -> torch.Tensor:
