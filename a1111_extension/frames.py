@@ -22,6 +22,7 @@ from remix.plan import Frame
 
 from . import host
 from .conditioning import Way, evened, mix_prompts, mix_steps
+from .filling import TEXTS, Fill, every, filled, watched
 from .noise import FrameNoise, step_noise
 from .tags import networks_of, plain, without_tags, written
 
@@ -61,10 +62,10 @@ def travelling(p: Any, batch: Batch) -> Any:
     told.override_settings = dict(p.override_settings)
     told.batch_size, told.n_iter = len(batch.frames), 1
     told.cfg_scale = first.cfg
-    count = max(len(batch.frames), len(batch.prompts), len(batch.negatives))
-    # Extensions that fill in wildcards draw by these: the same for the same prompt in every call.
-    told.seed = [(batch.seed + zlib.crc32(text.encode())) % 2**32 for text in _padded(batch.prompts, count)]
-    told.subseed, told.subseed_strength = list(told.seed), 0.0
+    told.seed = told.subseed = first.seed.values[0]
+    told.subseed_strength = 0.0
+    if p.scripts is not None:
+        told.scripts = watched(p.scripts, Travelling._seeds_of_frames, Travelling._refill)
     told.do_not_save_samples = told.do_not_save_grid = True
     if batch.images:
         told.denoising_strength = first.denoise
@@ -98,22 +99,58 @@ class Travelling:
             self.hr_prompt = ""
         if self.remix_hires[1]:
             self.hr_negative_prompt = ""
+        self.remix_prompts = self.all_prompts[: len(batch.prompts)]
+        self.remix_negatives = self.all_negative_prompts[: len(batch.negatives)]
+        self._show()
+
+    def _show(self: Any) -> None:
+        """Gives scripts a prompt for each picture, the heaviest of its mix, and after them those that are in none."""
+        batch = self.remix_batch
+        shown = every(_heaviest(batch.weights("prompts"), self.remix_prompts), self.remix_prompts)
+        shown_negatives = every(_heaviest(batch.weights("negatives"), self.remix_negatives), self.remix_negatives)
+        count = max(len(shown), len(shown_negatives))
+        self.all_prompts, self.all_negative_prompts = _padded(shown, count), _padded(shown_negatives, count)
+        if getattr(self, "enable_hr", False):
+            own = self.all_hr_prompts[0], self.all_hr_negative_prompts[0]
+            self.all_hr_prompts = list(self.all_prompts) if self.remix_hires[0] else [own[0]] * count
+            self.all_hr_negative_prompts = list(self.all_negative_prompts) if self.remix_hires[1] else [own[1]] * count
+
+    def _seeds_of_frames(self: Any) -> None:
+        """Gives scripts the seeds of the frames in the place of those that follow the first."""
+        seeds = [frame.seed.values[0] for frame in self.remix_batch.frames]
+        self.all_seeds = seeds + seeds[:1] * (len(self.all_prompts) - len(seeds))
+        self.all_subseeds = list(self.all_seeds)
+
+    def _refill(self: Any, fill: Fill) -> None:
+        """Lets a script that changes prompts change each by itself: the same for the same prompt in every call."""
+        batch = self.remix_batch
+        texts = {name: getattr(self, name)[0] for name in TEXTS if getattr(self, name, None)}
+
+        def made(name: str, given: Sequence[str], sources: Sequence[str]) -> list[dict[str, str]]:
+            seeds = [(batch.seed + zlib.crc32(text.encode())) % 2**32 for text in sources]
+            return [filled(self, fill, {**texts, name: text}, seed) for text, seed in zip(given, seeds, strict=True)]
+
+        prompts = made("all_prompts", self.remix_prompts, batch.prompts)
+        negatives = made("all_negative_prompts", self.remix_negatives, batch.negatives)
+        self.remix_prompts = [each["all_prompts"] for each in prompts]
+        self.remix_negatives = [each["all_negative_prompts"] for each in negatives]
+        for name in TEXTS[2:]:
+            if name in texts:
+                setattr(self, name, [prompts[0][name]])
+        self._show()
 
     def parse_extra_network_prompts(self: Any) -> None:
         """Takes the prompts as the host's styles and scripts left them, and gives every picture its own text."""
         batch = self.remix_batch
+        self._refuse_changes()
         super().parse_extra_network_prompts()  # type: ignore[misc]
-        self.remix_prompts = _bare(self.all_prompts, len(batch.prompts), "prompt", batch.prompts)
-        self.remix_negatives = _bare(self.all_negative_prompts, len(batch.negatives), "negative", batch.negatives)
         # Tags that styles and extensions put into all prompts are in these still.
-        everywhere = written(networks_of(self.all_prompts[0]))
+        everywhere = written(networks_of(self.remix_prompts[0]))
+        self.remix_prompts = _bare(self.remix_prompts, "prompt")
+        self.remix_negatives = _bare(self.remix_negatives, "negative")
         self.extra_network_data = host.parsed(batch.tags + everywhere)
-        shown = {
-            "all_prompts": ("prompts", self.remix_prompts),
-            "all_negative_prompts": ("negatives", self.remix_negatives),
-        }
-        for name, (field, texts) in shown.items():
-            setattr(self, name, [texts[int(row.argmax())] for row in batch.weights(field)])
+        self.all_prompts = _heaviest(batch.weights("prompts"), self.remix_prompts)
+        self.all_negative_prompts = _heaviest(batch.weights("negatives"), self.remix_negatives)
         self.prompts, self.negative_prompts = list(self.all_prompts), list(self.all_negative_prompts)
         self.all_seeds = self.seeds = [frame.seed.values[0] for frame in batch.frames]
         self.all_subseeds = self.subseeds = list(self.all_seeds)
@@ -121,6 +158,19 @@ class Travelling:
             self._hires_prompts()
         for name in batch.infotext(batch.frames[0]):
             self.extra_generation_params[name] = [batch.infotext(frame)[name] for frame in batch.frames]
+
+    def _refuse_changes(self: Any) -> None:
+        """Unsupported where a script changed the pictures' prompts after they were worked out."""
+        batch, count = self.remix_batch, len(self.remix_batch.frames)
+        for name, now, texts in (
+            ("prompts", self.prompts, self.remix_prompts),
+            ("negatives", self.negative_prompts, self.remix_negatives),
+        ):
+            if list(now)[:count] != _heaviest(batch.weights(name), texts):
+                raise Unsupported(
+                    f"{name}: an extension changed them in a batch that was under way, where they are mixed already; "
+                    "turn it off for this run"
+                )
 
     def _hires_prompts(self: Any) -> None:
         batch = self.remix_batch
@@ -226,14 +276,13 @@ def _padded(prompts: Sequence[str], count: int) -> list[str]:
     return [*prompts, *[prompts[0]] * (count - len(prompts))]
 
 
-def _bare(prompts: Sequence[str], count: int, field: str, given: Sequence[str]) -> list[str]:
-    """The first so many prompts without tags; Unsupported where an extension changed their number, or their tags."""
-    if len(prompts) < count:
-        raise Unsupported(
-            f"{field}: an extension left {len(prompts)} of {count} prompts; turn it off for this run, or write the "
-            "prompts out"
-        )
-    texts = list(prompts[:count])
+def _heaviest(weights: Tensor, texts: Sequence[str]) -> list[str]:
+    """The prompt of each frame that weighs the most."""
+    return [texts[int(row.argmax())] for row in weights]
+
+
+def _bare(texts: Sequence[str], field: str) -> list[str]:
+    """Prompts without tags; Unsupported where an extension put other tags into one than into another."""
     if any(networks_of(text) != networks_of(texts[0]) for text in texts):
         raise Unsupported(
             f"{field}: an extension put tags such as <lora:...> into one prompt and not into another; write them into "

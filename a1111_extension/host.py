@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import random
 from collections.abc import Iterator, Mapping, Sequence
@@ -209,12 +210,23 @@ def made_by(p: Any, checkpoint: Any, vae: Path | None = None) -> dict[str, str]:
     return {
         "engine": NAME,
         "checkpoint": checkpoint.name,
-        "checkpoint_file": ends(Path(checkpoint.filename)),
-        "vae": "" if vae is None else ends(Path(vae)),
+        "checkpoint_file": _ends(Path(checkpoint.filename)),
+        "vae": "" if vae is None else _ends(Path(vae)),
         "settings": _short({**options, **p.override_settings}),
         "fields": _short({name: value for name, value in own.items() if value is not None}),
         "scripts": _short(_always_on(p)),
     }
+
+
+def _ends(path: Path) -> str:
+    about = path.stat()
+    return _ends_at(path, about.st_size, about.st_mtime_ns)
+
+
+@functools.lru_cache(maxsize=64)
+def _ends_at(path: Path, size: int, changed: int) -> str:
+    """The hash of a file: megabytes are read once, and not for every request of a film."""
+    return ends(path)
 
 
 def _always_on(p: Any) -> dict[str, Any]:

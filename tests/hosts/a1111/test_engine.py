@@ -150,11 +150,36 @@ def test_styles_and_what_extensions_fill_in_reach_every_prompt_alike_in_all_call
     assert webui.calls[0].all_prompts[0] == filled
 
 
-def test_an_extension_that_drops_prompts_or_adds_unlike_tags_is_told_of(ui: Runner) -> None:
+def test_an_extension_that_fills_in_from_the_first_prompt_alone_fills_in_each(ui: Runner) -> None:
+    """So Dynamic Prompts does, which also counts pictures and seeds anew."""
+
+    def fill_in(p: Any) -> None:
+        count, first, seed = p.n_iter * p.batch_size, p.all_prompts[0], int(p.seed)
+        p.all_prompts = [first.replace("__thing__", f"lamp{seed + at}") for at in range(count)]
+        p.all_seeds, p.n_iter, p.prompt = [seed] * count, 7, first
+
+    told = recipe({"prompt": "a __thing__"}, {"prompt": "two __thing__"}, frames=4)
+    p = ui.processing({"recipe": told, "film": "", "batch": 2})
+    p.scripts.process = fill_in
+    ui.script.run(p)
+    filled = {prompt.split("lamp")[0] for prompt in webui.encoded if "lamp" in prompt}
+    assert (filled, len(set(webui.encoded))) == ({"a ", "two "}, 3)
+    assert [(call.n_iter, call.all_seeds) for call in webui.calls] == [(1, [1, 1]), (1, [1, 2])]
+
+
+def test_scripts_see_a_prompt_and_a_seed_for_each_picture(ui: Runner) -> None:
+    seen: list[Any] = []
+    p = ui.processing({"recipe": recipe({"prompt": A}, {"prompt": B}, frames=4), "film": ""})
+    p.scripts.process = lambda p: seen.append((p.batch_size, list(p.all_prompts), list(p.all_seeds)))
+    ui.script.run(p)
+    assert seen == [(4, [A, A, B, B], [1, 1, 1, 2])]
+
+
+def test_an_extension_that_makes_several_prompts_or_adds_unlike_tags_is_told_of(ui: Runner) -> None:
     told = {"recipe": recipe({"prompt": A}, {"prompt": B}), "film": ""}
     for change, said in (
-        (lambda prompts: prompts[:1], "an extension left 1 of 2 prompts"),
-        (lambda prompts: [prompts[0] + "<lora:x:1>", *prompts[1:]], "an extension put tags"),
+        (lambda prompts: prompts * 2, f"an extension made 2 prompts of '{A}'"),
+        (lambda prompts: [f"{text}<lora:x:1>" if text == A else text for text in prompts], "an extension put tags"),
     ):
         p = ui.processing(told)
         p.scripts.process = lambda p, change=change: setattr(p, "all_prompts", change(p.all_prompts))
