@@ -14,6 +14,7 @@ from remix.errors import BlankFrame, EngineError, Unsupported
 from remix.job import Listener, Picture
 from remix.plan import Frame, Model, Recipe, Schedule
 from remix.plan.labels import AUTOMATIC, a1111_labels, names_of_labels
+from remix.plan.portable import portable
 
 from . import host
 from .conditioning import Way
@@ -76,7 +77,8 @@ class HostEngine:
             )
         if any(frame.image is not None for frame in schedule) and not host.is_img2img(p):
             raise Unsupported("image: keyframes set pictures; run the script in img2img")
-        one_alone = getattr(p, "image_mask", None) is not None or host.option("img2img_color_correction", False)
+        corrected = not self._portable and host.option("img2img_color_correction", False)
+        one_alone = getattr(p, "image_mask", None) is not None or corrected
         if one_alone and len({name for frame in schedule if frame.image for name in frame.image.values}) > 1:
             raise Unsupported("image: with a mask, or color correction, there is one picture; leave the others out")
         if float(p.subseed_strength or 0) > 0:
@@ -92,6 +94,8 @@ class HostEngine:
                 f"batch count {p.n_iter}, batch size {p.batch_size}: are not read; the recipe says how many frames "
                 "there are, and a field of the script how many are rendered together"
             )
+        if self._portable and (differing := host.differing(recipe.model)):
+            remarks.append(differing)
         return remarks
 
     def identity(self, schedule: Schedule) -> dict[str, str]:
@@ -99,7 +103,8 @@ class HostEngine:
         noise = "portable" if self._portable else f"host {host.option('randn_source')}"
         named = schedule.recipe.model.vae
         vae = None if named is None else host.vae_of(named)
-        return {**host.made_by(self._p, self._checkpoint, vae), "noise": noise}
+        settings = self._settings(schedule.recipe)
+        return {**host.made_by(self._p, self._checkpoint, vae, settings), "noise": noise}
 
     def cancel(self) -> None:
         """Asks a running `render` to end after the frames at hand."""
@@ -169,6 +174,11 @@ class HostEngine:
                     return own
         return a1111_labels(*names)
 
+    def _settings(self, recipe: Recipe) -> dict[str, Any]:
+        """The host's settings for a run that is to give the same frames as elsewhere; a request's own go before."""
+        wanted = portable(self._labels(recipe)[1]) if self._portable else {}
+        return {name: value for name, value in wanted.items() if host.has_option(name)}
+
     @staticmethod
     def _tags(recipe: Recipe, frame: Frame) -> str:
         return written(networks_of_frame(frame, recipe.model.loras))
@@ -235,8 +245,7 @@ class HostEngine:
             told.override_settings["sd_vae"] = recipe.model.vae
         if recipe.model.clip_skip > 1:
             told.override_settings["CLIP_stop_at_last_layers"] = recipe.model.clip_skip
-        if self._portable:
-            told.override_settings["img2img_fix_steps"] = True
+        told.override_settings = {**self._settings(recipe), **told.override_settings}
         if getattr(told, "image_mask", None) is not None:
             told.image_mask = host.fitted_mask(told.image_mask, told, recipe.width, recipe.height)
             told.override_settings |= {"return_mask": False, "return_mask_composite": False}

@@ -21,6 +21,8 @@ from remix.job import is_job
 from remix.job.ends import ends
 from remix.job.files import safe_name
 from remix.job.journal import sha256
+from remix.plan import Model
+from remix.plan.portable import left_over
 
 Script = scripts.Script
 FORGE = hasattr(processing, "main_entry")
@@ -69,10 +71,26 @@ def option(name: str, otherwise: Any = None) -> Any:
     return getattr(shared.opts, name, otherwise)
 
 
+def has_option(name: str) -> bool:
+    """Returns whether the host has a setting of this name."""
+    return name in shared.opts.data_labels
+
+
+def differing(model: Model) -> str:
+    """Returns one sentence about the settings here that make frames other ones than in other tools; "" if none does.
+
+    `model` is the recipe's, which may say for itself what such a setting says.
+    """
+    said = {"sd_vae": model.vae is not None, "CLIP_stop_at_last_layers": model.clip_skip > 1}
+    found = [f"{name} is {has!r} ({mend})" for name, has, mend in left_over(option) if not said.get(name)]
+    return f"In other tools these frames are other ones, because here {', '.join(found)}." if found else ""
+
+
 def process(p: Any) -> Any:
     """Returns what the host makes of a processing object.
 
-    The host takes back the settings that a request overrides only where they were ever saved; the others here.
+    The host takes back the settings that a request overrides only where they were ever saved; the others here, and
+    with them the VAE, which is loaded by its setting.
     """
     held = shared.opts.data
     unsaved = [name for name in p.override_settings if name not in held]
@@ -81,6 +99,8 @@ def process(p: Any) -> Any:
     finally:
         for name in unsaved:
             held.pop(name, None)
+        if "sd_vae" in unsaved and not FORGE:
+            sd_vae.reload_vae_weights()
 
 
 def is_random(seed: Any) -> bool:
@@ -199,8 +219,11 @@ def has_plain_attention() -> bool:
     return any(getattr(shared.sd_model, f"is_{family}", False) for family in ("sd1", "sd2", "sdxl"))
 
 
-def made_by(p: Any, checkpoint: Any, vae: Path | None = None) -> dict[str, str]:
-    """Returns what the pictures of a processing object depend on beside the recipe, each as a short text."""
+def made_by(p: Any, checkpoint: Any, vae: Path | None, settings: Mapping[str, Any]) -> dict[str, str]:
+    """Returns what the pictures of a processing object depend on beside the recipe, each as a short text.
+
+    `settings` are those that a run sets.
+    """
     vae = vae or getattr(sd_vae, "loaded_vae_file", None)
     asked = {field.name for field in fields(p) if field.init} - {*NOT_OF_PICTURES} | {"image_mask"}
     if not getattr(p, "enable_hr", False):
@@ -212,7 +235,7 @@ def made_by(p: Any, checkpoint: Any, vae: Path | None = None) -> dict[str, str]:
         "checkpoint": checkpoint.name,
         "checkpoint_file": _ends(Path(checkpoint.filename)),
         "vae": "" if vae is None else _ends(Path(vae)),
-        "settings": _short({**options, **p.override_settings}),
+        "settings": _short({**options, **settings, **p.override_settings}),
         "fields": _short({name: value for name, value in own.items() if value is not None}),
         "scripts": _short(_always_on(p)),
     }

@@ -15,6 +15,7 @@ from remix.plan.names import MIXINGS
 from remix.plan.syntax import SYNTAXES
 
 from . import preview, results
+from .host import differing as host_differs
 from .pasting import LABELS, WORDS, Label
 from .presets import presets
 from .settings import AUTO, LARGEST_BATCH, Fields, Reading, Settings
@@ -141,7 +142,8 @@ def said(args: Sequence[Any], host: Mapping[str, Any], tab: str) -> str:
     notes = [*read.notes, *_set_aside(read, fields)]
     if random:
         notes.append("The seed is drawn when the film is made, one for all frames: the host's seed is -1.")
-    return preview.shown(schedule, read.syntax, notes, without=("seed",) if random else ())
+    below = host_differs(read.recipe.model) if wanted.portable else ""
+    return preview.shown(schedule, read.syntax, notes, without=("seed",) if random else (), below=below)
 
 
 def _set_aside(read: Reading, fields: Fields) -> list[str]:

@@ -21,6 +21,7 @@ STYLE = """<style>
 .remix-said { color: var(--body-text-color); line-height: 1.4; padding: .5em 0 .2em }
 .remix-said p { margin: 0 0 .3em }
 .remix-said .note, .remix-said .band b { color: var(--body-text-color-subdued); font-weight: 400 }
+.remix-said .under { margin: .5em 0 0 }
 .remix-said .band { margin: .3em 0 .6em }
 .remix-said .band b { display: inline-block; min-width: 4em }
 .remix-said .band img { display: block; width: 100%; height: 3.6em; border-radius: 4px; margin: .15em 0 0 }
@@ -42,11 +43,13 @@ STYLE = """<style>
 """In the colours and the fonts of the host's theme, light or dark."""
 
 
-def shown(schedule: Schedule, syntax: str = "", notes: Sequence[str] = (), without: Sequence[str] = ()) -> str:
+def shown(
+    schedule: Schedule, syntax: str = "", notes: Sequence[str] = (), without: Sequence[str] = (), below: str = ""
+) -> str:
     """Returns HTML with what was understood: one line about the film, its curves, and a table of its frames.
 
     `syntax` is the name of the one that was read, `notes` what there is to say about it; the columns `without` are
-    left out.
+    left out. `below` is a sentence that stands under the table.
     """
     recipe = schedule.recipe
     seconds = f"{len(schedule) / recipe.fps:.1f} s at {recipe.fps:g} fps"
@@ -55,7 +58,8 @@ def shown(schedule: Schedule, syntax: str = "", notes: Sequence[str] = (), witho
     frames = f"{len(schedule)} frame{'s' if len(schedule) > 1 else ''}"
     remarks = "".join(f'<p class="note">{escape(note)}</p>' for note in notes)
     curves = "".join(map(_curve, bands(schedule)))
-    return _box(f"<p><b>{frames}</b>, {seconds}{loop}{read}</p>{remarks}{curves}{_table(schedule, without)}")
+    under = f'<p class="note under">{escape(below)}</p>' if below else ""
+    return _box(f"<p><b>{frames}</b>, {seconds}{loop}{read}</p>{remarks}{curves}{_table(schedule, without)}{under}")
 
 
 def refused(error: RemixError, text: str = "") -> str:

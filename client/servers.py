@@ -10,7 +10,6 @@ from remix.client.a1111 import scripted
 from remix.client.a1111.plain import INSTALL as INSTALL_SCRIPT
 from remix.client.a1111.server import API
 from remix.client.a1111.server import Server as A1111Server
-from remix.client.a1111.settings import PORTABLE
 from remix.client.a1111.stock import Stock
 from remix.client.auth import Auth
 from remix.client.comfyui.names import LOADERS
@@ -20,6 +19,7 @@ from remix.client.comfyui.server import Server as ComfyServer
 from remix.client.findings import DIFFERS, MISSING, Finding
 from remix.client.http import Http
 from remix.errors import BadReply, HostRefused, Unsupported
+from remix.plan.portable import PORTABLE, left_over
 
 OLDEST_COMFYUI = (0, 8)
 SHOWN = 8
@@ -37,18 +37,6 @@ ANYBODY = ("0.0.0.0", "::", "")
 
 BUILT_IN = frozenset({"extra options", "refiner", "sampler", "seed", "soft inpainting", "comments", "hypertile"})
 """A1111's own scripts that are always on, and do nothing unless they are told to."""
-
-NOT_PER_REQUEST: Mapping[str, tuple[Any, str]] = {
-    "hypertile_enable_unet": (False, "turn it off in Settings, Hypertile"),
-    "hypertile_enable_vae": (False, "turn it off in Settings, Hypertile"),
-    "upcast_attn": (False, "turn it off in Settings, Stable Diffusion"),
-    "fp8_storage": ("Disable", "disable it in Settings, Optimizations"),
-    "sdxl_crop_left": (0, "set it to 0 in Settings, Stable Diffusion XL"),
-    "sdxl_crop_top": (0, "set it to 0 in Settings, Stable Diffusion XL"),
-    "sd_hypernetwork": ("None", "set it to None in Settings, Additional Networks"),
-    "sd_lora": ("None", "set it to None in Settings, Extra Networks"),
-}
-"""Settings of A1111 that change pictures and that requests of ours leave alone -> the portable value, what to do."""
 
 FLAGS: Mapping[str, str] = {
     "upcast_sampling": "start the server without --upcast-sampling",
@@ -151,15 +139,10 @@ def _settings(stock: Stock) -> Iterator[Finding]:
     other = {name: has for name, wanted in PORTABLE.items() if (has := stock.options.get(name, wanted)) != wanted}
     by_hand = ", ".join(f"{name} to {PORTABLE[name]!r}" for name in other)
     for name, has in other.items():
-        mend = f"remix sets these with each request of its own; for pictures made by hand set {by_hand}"
+        mend = f"remix sets these for each run of its own; for pictures made without it set {by_hand}"
         yield Finding(name, f"{has!r} (in other tools it is as {PORTABLE[name]!r})", mend, DIFFERS)
-    for name, (wanted, mend) in NOT_PER_REQUEST.items():
-        if (has := stock.options.get(name, wanted)) not in (wanted, None, ""):
-            yield Finding(name, repr(has), mend, DIFFERS)
-    if (skip := stock.options.get("CLIP_stop_at_last_layers", 1)) != 1:
-        yield Finding("CLIP_stop_at_last_layers", str(skip), f"write clip_skip = {skip} below [model]", DIFFERS)
-    if (vae := stock.options.get("sd_vae", "Automatic")) not in ("Automatic", "None"):
-        yield Finding("sd_vae", repr(vae), f'write vae = "{vae}" below [model]', DIFFERS)
+    for name, has, mend in left_over(lambda name, otherwise: stock.options.get(name, otherwise)):
+        yield Finding(name, repr(has), mend, DIFFERS)
     if str(kind := stock.options.get("samples_format", "png")).lower() != "png":
         yield Finding("samples_format", repr(kind), "set it to png: other pictures have lost something", MISSING)
 

@@ -237,6 +237,9 @@ def process_images(p: Any) -> Any:
 activated: list[Any] = []
 """The tags of extra networks that each call was made with."""
 
+vaes: list[Any] = []
+"""The setting by which each VAE was loaded."""
+
 on_call: list[Any] = []
 """What is called at the end of each call, if anything."""
 
@@ -303,7 +306,11 @@ def fake_modules(base: Path) -> dict[str, Any]:
         ),
         "sd_samplers": SimpleNamespace(find_sampler_config=lambda name: name if name in labels else None),
         "sd_schedulers": SimpleNamespace(schedulers_map=dict.fromkeys(["Automatic", "Uniform", "Karras"])),
-        "sd_vae": SimpleNamespace(loaded_vae_file=None, vae_dict={"fine.pt": str(base / "model.safetensors")}),
+        "sd_vae": SimpleNamespace(
+            loaded_vae_file=None,
+            vae_dict={"fine.pt": str(base / "model.safetensors")},
+            reload_vae_weights=lambda: vaes.append(opts.data.get("sd_vae")),
+        ),
         "images": SimpleNamespace(
             flatten=lambda image, color: image.convert("RGB"),
             resize_image=lambda mode, image, w, h: image.resize((w, h)),
@@ -327,7 +334,7 @@ def webui(base: Path) -> Iterator[Any]:
         "fastapi.exceptions": fastapi,
     }
     sys.modules |= {f"modules.{name}": module for name, module in found.items()}
-    for kept in (encoded, calls, activated, on_call):
+    for kept in (encoded, calls, activated, vaes, on_call):
         kept.clear()
     try:
         yield SimpleNamespace(**found)

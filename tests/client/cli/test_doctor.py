@@ -76,7 +76,7 @@ def test_settings_of_a1111_that_requests_set_are_told_apart(
     assert "Remix script there ok" in said
     assert "precision full, float32 ok" in said
     assert "comma_padding_backtrack 20 (in other tools it is as 0) differs" in said
-    assert "remix sets these with each request of its own; for pictures made by hand set" in said
+    assert "remix sets these for each run of its own; for pictures made without it set" in said
     assert "emphasis to 'No norm'" in said
 
 

@@ -279,5 +279,32 @@ def test_the_vae_and_clip_skip_of_the_recipe_are_the_hosts_settings_for_the_run(
     ui.run({"recipe": told, "film": ""})
     asked = webui.calls[0].override_settings
     assert (asked["sd_vae"], asked["CLIP_stop_at_last_layers"]) == ("fine.pt", 2)
+    assert webui.vaes == [None]  # the host's own is loaded again
     ui.run({"recipe": recipe({"prompt": A}, {"prompt": B}), "film": ""}, override_settings={"sd_vae": "own"})
-    assert webui.calls[1].override_settings == {"sd_vae": "own", "img2img_fix_steps": True}
+    assert webui.calls[1].override_settings["sd_vae"] == "own"
+
+
+def test_a_portable_run_sets_what_makes_frames_the_same_everywhere_but_for_what_the_request_sets(ui: Runner) -> None:
+    told = {"recipe": recipe({"prompt": A}, {"prompt": B}), "film": ""}
+    ui.run(told)
+    assert webui.calls[0].override_settings == {"randn_source": "CPU"}  # of those that this host has
+    ui.run(told, override_settings={"randn_source": "NV"})
+    assert webui.calls[1].override_settings == {"randn_source": "NV"}
+    ui.run({**told, "portable": False})
+    assert webui.calls[2].override_settings == {}
+
+
+@pytest.mark.parametrize(
+    ("portable", "model", "said"),
+    [
+        (True, {}, "here CLIP_stop_at_last_layers is 2 (write clip_skip = 2 below [model])."),
+        (True, {"clip_skip": 2}, ""),
+        (False, {}, ""),
+    ],
+)
+def test_settings_that_no_run_sets_are_told_of(ui: Runner, portable: bool, model: dict[str, int], said: str) -> None:
+    ui.host.shared.opts.CLIP_stop_at_last_layers = 2
+    told = recipe({"prompt": A}, {"prompt": B}, model=model)
+    p = ui.processing({"recipe": told, "film": "", "portable": portable})
+    ui.script.run(p)
+    assert [text.partition("because ")[2] for text in p.comments] == ([said] if said else [])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pytest
 
@@ -10,7 +10,10 @@ from tests.real.a1111.host import A1111, CHECKPOINT, Host, Kind
 
 
 def started_host(
-    tmp_path_factory: pytest.TempPathFactory, kind: Kind = A1111, checkpoint: str = CHECKPOINT
+    tmp_path_factory: pytest.TempPathFactory,
+    kind: Kind = A1111,
+    checkpoint: str = CHECKPOINT,
+    extensions: Sequence[str] = (),
 ) -> Iterator[Host]:
     """Yields a started host, and ends it."""
     webui = kind.installed()
@@ -19,7 +22,7 @@ def started_host(
     models = webui / "models" / "Stable-diffusion"
     if not (models / checkpoint).is_file():
         pytest.skip(f"no checkpoint to test with: put {checkpoint} into {models}")
-    started = Host(kind, webui, tmp_path_factory.mktemp(kind.name.lower()), checkpoint)
+    started = Host(kind, webui, tmp_path_factory.mktemp(kind.name.lower()), checkpoint, extensions)
     try:
         started.start()
         yield started
@@ -29,5 +32,5 @@ def started_host(
 
 @pytest.fixture(scope="session")
 def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
-    """A started host."""
-    yield from started_host(tmp_path_factory)
+    """A started host, in which there are a few other extensions, which do nothing unless they are asked to."""
+    yield from started_host(tmp_path_factory, extensions=("fills-in", "hints", "small-text"))

@@ -24,7 +24,7 @@ def recipe(first: dict[str, Any], last: dict[str, Any], **fields: Any) -> dict[s
 
 
 def plain(prompt: str, seed: int, **fields: Any) -> Plain:
-    """The same numbers as a request without the script."""
+    """The same numbers as a request without the script, by the host's own settings unless `fields` has others."""
     size = {"width": SIDE, "height": SIDE, "steps": STEPS, "cfg_scale": 7}
     return {"prompt": prompt, "negative_prompt": "dull", "seed": seed, "sampler_name": "Euler", **size, **fields}
 
@@ -39,8 +39,12 @@ def off(a: np.ndarray, b: np.ndarray) -> int:
 def rendered(
     host: Host, told: dict[str, Any], *, kind: str = "txt2img", host_fields: Any = None, **settings: Any
 ) -> Any:
-    """The frames of a recipe in one batch, after each has been found equal to the frame alone."""
+    """The frames of a recipe in one batch, after each has been found equal to the frame alone.
+
+    By the host's own settings and noise, unless `settings` say otherwise.
+    """
     fields = host_fields or {}
+    settings.setdefault("portable", False)
     settings["film"] = ""
     together = host.remix({"recipe": told, **settings}, kind=kind, **fields).pictures
     alone = host.remix({"recipe": told, "batch": 1, "name": "alone", **settings}, kind=kind, **fields).pictures

@@ -20,6 +20,9 @@ from tests.real.server import ROOT, Server
 CHECKPOINT = "both-sd15.safetensors"
 """A small checkpoint in SD 1.5's layout with its yaml, in WEBUI_DIR/models/Stable-diffusion."""
 
+EXTENSIONS = Path(__file__).with_name("extensions")
+"""Extensions of the tests' own, each in a folder."""
+
 OPTIONS = {"show_progress_type": "Approx cheap", "randn_source": "CPU", "samples_save": False}
 FLAGS = (
     *("--skip-prepare-environment", "--skip-torch-cuda-test", "--no-download-sd-model", "--do-not-download-clip"),
@@ -100,12 +103,16 @@ class Host(Server):
     first_question = "/sdapi/v1/script-info"
     patience = 600.0
 
-    def __init__(self, kind: Kind, webui: Path, base: Path, checkpoint: str = CHECKPOINT) -> None:
+    def __init__(
+        self, kind: Kind, webui: Path, base: Path, checkpoint: str = CHECKPOINT, extensions: Sequence[str] = ()
+    ) -> None:
         super().__init__(webui, base)
         self._kind, self.name = kind, kind.name
         self.checkpoint = webui / "models" / "Stable-diffusion" / checkpoint
         (base / "extensions").mkdir(parents=True, exist_ok=True)
         (base / "extensions" / "remix-toolkit").symlink_to(ROOT)
+        for name in extensions:
+            (base / "extensions" / name).symlink_to(EXTENSIONS / name)
         (base / "config.json").write_text(json.dumps(OPTIONS), encoding="utf-8")
 
     @property

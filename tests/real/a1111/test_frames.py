@@ -9,6 +9,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from remix.plan.portable import PORTABLE
 from tests.real.a1111.films import ROUNDING, SIDE, STEPS, A, B, off, painted, plain, recipe, rendered
 from tests.real.a1111.host import Host, encoded
 
@@ -30,22 +31,26 @@ def test_a_frame_does_not_depend_on_its_batch_and_the_ends_are_the_hosts_own(
     host: Host, sampler: str, scheduler: str, label: str, schedule: str
 ) -> None:
     told = recipe({"prompt": A}, {"prompt": B}, sampler=sampler, scheduler=scheduler)
-    frames = rendered(host, told)
+    before = host.get("/sdapi/v1/options")
+    frames = rendered(host, told, portable=True)
+    settings = {"scheduler": schedule, "override_settings": dict(PORTABLE)}
     for prompt, seed, frame in ((A, 1, frames[0]), (B, 2, frames[-1])):
-        own = host.plain(**plain(prompt, seed, sampler_name=label, scheduler=schedule))
+        own = host.plain(**plain(prompt, seed, sampler_name=label, **settings))
         assert off(frame, own) <= ROUNDING
+    assert host.get("/sdapi/v1/options") == before
 
 
 @pytest.mark.parametrize("sampler", ["DPM++ 2M SDE", "DPM++ SDE", "DDIM"])
 def test_told_so_samplers_are_the_hosts_own_with_all_of_their_noise(host: Host, sampler: str) -> None:
     told = recipe({"prompt": A}, {"prompt": B})
-    frames = rendered(host, told, portable=False, host_fields={"sampler_name": sampler})
+    frames = rendered(host, told, host_fields={"sampler_name": sampler})
     own = host.plain(**plain(A, 1, sampler_name=sampler))
     assert off(frames[0], own) <= ROUNDING
 
 
 def test_samplers_that_draw_noise_of_stretches_draw_each_frames_own(host: Host) -> None:
-    rendered(host, recipe({"prompt": A}, {"prompt": B}, sampler="dpmpp_2m_sde", scheduler="karras"))
+    told = recipe({"prompt": A}, {"prompt": B}, sampler="dpmpp_2m_sde", scheduler="karras")
+    rendered(host, told, portable=True)
 
 
 @pytest.mark.parametrize("upscaler", ["Latent", "None"])
@@ -64,7 +69,7 @@ def test_hires_fix_travels_too(host: Host, upscaler: str) -> None:
 def test_pictures_travel_from_one_to_another(host: Host) -> None:
     told = recipe({"prompt": A, "image": "a.png", "denoise": 0.5}, {"prompt": B, "image": "b.png"})
     pictures = [encoded(painted(1)), encoded(painted(2))]
-    frames = rendered(host, told, kind="img2img", portable=False, host_fields={"init_images": pictures})
+    frames = rendered(host, told, kind="img2img", host_fields={"init_images": pictures})
     for prompt, seed, picture, frame in ((A, 1, pictures[0], frames[0]), (B, 2, pictures[1], frames[-1])):
         own = host.plain("img2img", **plain(prompt, seed, init_images=[picture], denoising_strength=0.5))
         assert off(frame, own) <= ROUNDING
@@ -77,7 +82,7 @@ def test_a_mask_of_the_hosts_holds_for_all_frames(host: Host, only_masked: bool)
     fields = {"init_images": [encoded(painted(1))], "mask": encoded(mask), "mask_blur": 2, "inpainting_fill": 1}
     fields |= {"inpaint_full_res": only_masked, "denoising_strength": 0.8}
     told = recipe({"prompt": A}, {"prompt": B})
-    frames = rendered(host, told, kind="img2img", portable=False, host_fields=fields)
+    frames = rendered(host, told, kind="img2img", host_fields=fields)
     for prompt, seed, frame in ((A, 1, frames[0]), (B, 2, frames[-1])):
         assert off(frame, host.plain("img2img", **plain(prompt, seed, **fields))) <= ROUNDING
         assert off(frame[:, : SIDE // 3], painted(1)[:, : SIDE // 3]) <= ROUNDING
@@ -86,7 +91,7 @@ def test_a_mask_of_the_hosts_holds_for_all_frames(host: Host, only_masked: bool)
 def test_cfg_and_denoise_travel(host: Host) -> None:
     told = recipe({"prompt": A, "denoise": 0.4, "cfg": 3}, {"prompt": A, "denoise": 0.9, "cfg": 9, "seed": 1})
     fields = {"init_images": [encoded(painted(1))]}
-    frames = rendered(host, told, kind="img2img", portable=False, host_fields=fields)
+    frames = rendered(host, told, kind="img2img", host_fields=fields)
     for denoise, cfg, frame in ((0.4, 3, frames[0]), (0.9, 9, frames[-1])):
         changes = {**plain(A, 1, denoising_strength=denoise), **fields, "cfg_scale": cfg}
         assert off(frame, host.plain("img2img", **changes)) <= ROUNDING

@@ -35,7 +35,7 @@ def test_the_ends_are_the_hosts_own(host: Host, first: str, last: str, fields: d
 def test_pictures_travel_from_one_to_another(host: Host) -> None:
     told = recipe({"prompt": A, "image": "a.png", "denoise": 0.5}, {"prompt": B, "image": "b.png"})
     pictures = [encoded(painted(1)), encoded(painted(2))]
-    frames = rendered(host, told, kind="img2img", portable=False, host_fields={"init_images": pictures})
+    frames = rendered(host, told, kind="img2img", host_fields={"init_images": pictures})
     own = host.plain("img2img", **plain(A, 1, init_images=[pictures[0]], denoising_strength=0.5))
     assert off(frames[0], own) <= ROUNDING
 

@@ -1,0 +1,184 @@
+"""Small checkpoints of random weights in layouts that a real A1111 loads, each with its yaml, made of another one."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from tests.real.comfyui.models import SDXL_LABEL, SDXL_TEXT, TIMES, Weights, layer
+
+UNET, TEXT, VAE = "model.diffusion_model.", "cond_stage_model.", "first_stage_model."
+SDXL_ENCODERS = "conditioner.embedders."
+WORDS, PLACES, LAYERS = 49408, 77, 2
+SD2_TEXT, SDXL_POOLED = 1024, 1280
+
+
+def second(checkpoint: Path, path: Path) -> None:
+    """Writes a checkpoint of the same layout whose U-Net is another one."""
+    weights = load_file(checkpoint)
+    last = f"{UNET}out.2.weight"
+    weights[last] = weights[last].flip(0).contiguous()
+    _save(weights, path, _yaml(checkpoint))
+
+
+def vae(checkpoint: Path, path: Path) -> None:
+    """Writes the VAE of a checkpoint, with its colours turned round."""
+    weights = {name.removeprefix(VAE): tensor for name, tensor in load_file(checkpoint).items() if VAE in name}
+    parts = ("encoder.", "decoder.", "quant_conv.", "post_quant_conv.")
+    held = {name: tensor for name, tensor in weights.items() if name.startswith(parts)}
+    for name in ("decoder.conv_out.weight", "decoder.conv_out.bias"):
+        held[name] = held[name].flip(0).contiguous()
+    save_file(held, path)
+
+
+def sd2(checkpoint: Path, path: Path) -> None:
+    """Writes a checkpoint of SD 2's layout: prediction of velocity, and OpenCLIP for its text."""
+    weights = load_file(checkpoint)
+    made = {**_kept(weights, VAE), **_unet(weights, SD2_TEXT)}
+    made |= _open_clip(f"{TEXT}model.", SD2_TEXT)
+    told = _changed(
+        _yaml(checkpoint),
+        {
+            "scale_factor: 0.18215": "scale_factor: 0.18215\n    parameterization: v",
+            "context_dim: 768": f"context_dim: {SD2_TEXT}, use_linear_in_transformer: True",
+            "FrozenCLIPEmbedder": "FrozenOpenCLIPEmbedder",
+        },
+    )
+    head, _, _ = told.rpartition("params:")
+    _save(made, path, f"{head}params: {{arch: small-sd2, freeze: True, layer: penultimate}}\n")
+
+
+def sdxl(checkpoint: Path, path: Path) -> None:
+    """Writes a checkpoint of SDXL's layout: two text encoders, and pooled text with the sizes of the picture."""
+    weights = load_file(checkpoint)
+    made = {**_kept(weights, VAE), **_unet(weights, SDXL_TEXT)}
+    labels = layer("label_emb.0.0", TIMES, SDXL_LABEL) | layer("label_emb.0.2", TIMES, TIMES)
+    made |= {f"{UNET}{name}": tensor for name, tensor in labels.items()}
+    clip = _kept(weights, TEXT)
+    made |= {f"{SDXL_ENCODERS}0.{name.removeprefix(TEXT)}": tensor for name, tensor in clip.items()}
+    made |= _open_clip(f"{SDXL_ENCODERS}1.model.", SDXL_POOLED)
+    told = _yaml(checkpoint)
+    clip_folder = told.rpartition("version:")[2].strip(" }\n")
+    ddconfig = told.partition("ddconfig:")[2].partition("}")[0].strip(" {")
+    _save(made, path, SDXL_YAML.format(clip=clip_folder, ddconfig=ddconfig, text=SDXL_TEXT, label=SDXL_LABEL))
+
+
+SDXL_YAML = """model:
+  target: sgm.models.diffusion.DiffusionEngine
+  params:
+    scale_factor: 0.18215
+    disable_first_stage_autocast: True
+    denoiser_config:
+      target: sgm.modules.diffusionmodules.denoiser.DiscreteDenoiser
+      params:
+        num_idx: 1000
+        weighting_config: {{target: sgm.modules.diffusionmodules.denoiser_weighting.EpsWeighting}}
+        scaling_config: {{target: sgm.modules.diffusionmodules.denoiser_scaling.EpsScaling}}
+        discretization_config: {{target: sgm.modules.diffusionmodules.discretizer.LegacyDDPMDiscretization}}
+    network_config:
+      target: sgm.modules.diffusionmodules.openaimodel.UNetModel
+      params: {{adm_in_channels: {label}, num_classes: sequential, use_checkpoint: False, in_channels: 4,
+               out_channels: 4, model_channels: 320, attention_resolutions: [1], num_res_blocks: 1, channel_mult: [1],
+               num_heads: 8, use_spatial_transformer: True, use_linear_in_transformer: True, transformer_depth: 1,
+               context_dim: {text}, spatial_transformer_attn_type: softmax-xformers, legacy: False}}
+    conditioner_config:
+      target: sgm.modules.GeneralConditioner
+      params:
+        emb_models:
+          - is_trainable: False
+            input_key: txt
+            target: sgm.modules.encoders.modules.FrozenCLIPEmbedder
+            params: {{version: {clip}, layer: hidden, layer_idx: 11}}
+          - is_trainable: False
+            input_key: txt
+            target: sgm.modules.encoders.modules.FrozenOpenCLIPEmbedder2
+            params: {{arch: small-sdxl, version: "", freeze: True, layer: penultimate, always_return_pooled: True,
+                     legacy: False}}
+          - is_trainable: False
+            input_key: original_size_as_tuple
+            target: sgm.modules.encoders.modules.ConcatTimestepEmbedderND
+            params: {{outdim: 256}}
+          - is_trainable: False
+            input_key: crop_coords_top_left
+            target: sgm.modules.encoders.modules.ConcatTimestepEmbedderND
+            params: {{outdim: 256}}
+          - is_trainable: False
+            input_key: target_size_as_tuple
+            target: sgm.modules.encoders.modules.ConcatTimestepEmbedderND
+            params: {{outdim: 256}}
+    first_stage_config:
+      target: sgm.models.autoencoder.AutoencoderKLInferenceWrapper
+      params:
+        embed_dim: 4
+        monitor: val/rec_loss
+        ddconfig: {{attn_type: vanilla-xformers, {ddconfig}}}
+        lossconfig: {{target: torch.nn.Identity}}
+"""
+
+
+def _unet(weights: Mapping[str, Tensor], width: int) -> Weights:
+    """The U-Net of a checkpoint for tokens of another width, with linear projections."""
+    made = {}
+    for name, tensor in _kept(weights, UNET).items():
+        if name.endswith(("attn2.to_k.weight", "attn2.to_v.weight")):
+            made[name] = _random(name, tensor.shape[0], width)
+        else:
+            made[name] = tensor[..., 0, 0] if name.endswith(("proj_in.weight", "proj_out.weight")) else tensor
+    return made
+
+
+def _open_clip(prefix: str, width: int) -> Weights:
+    """A text encoder in OpenCLIP's layout, as narrow as it may be and of two layers."""
+    made = {
+        "token_embedding.weight": _random("tokens", WORDS, width) * width**0.5,
+        "positional_embedding": _random("places", PLACES, width) * 0.1 * width**0.5,
+        "text_projection": _random("text_projection", width, width),
+        "logit_scale": torch.tensor(1.0),
+    }
+    for at in range(LAYERS):
+        block = f"transformer.resblocks.{at}"
+        shapes = {"attn.in_proj_": 3, "attn.out_proj.": 1, "mlp.c_fc.": 4}
+        for name, times in shapes.items():
+            made[f"{block}.{name}weight"] = _random(f"{block}.{name}", times * width, width)
+            made[f"{block}.{name}bias"] = torch.zeros(times * width)
+        made[f"{block}.mlp.c_proj.weight"] = _random(f"{block}.mlp.c_proj", width, 4 * width)
+        made[f"{block}.mlp.c_proj.bias"] = torch.zeros(width)
+        made |= _norm(f"{block}.ln_1", width) | _norm(f"{block}.ln_2", width)
+    made |= _norm("ln_final", width)
+    return {f"{prefix}{name}": tensor for name, tensor in made.items()}
+
+
+def _random(name: str, *shape: int) -> Tensor:
+    """Numbers that the name decides, of a layer [after, before] that keeps the size of what goes through it."""
+    spread = torch.Generator().manual_seed(zlib.crc32(name.encode()))
+    return torch.randn(shape, generator=spread) * shape[-1] ** -0.5
+
+
+def _norm(name: str, width: int) -> Weights:
+    """A norm that does not give a mean of 0, by which the host divides."""
+    return {f"{name}.weight": torch.ones(width), f"{name}.bias": torch.full((width,), 0.15)}
+
+
+def _kept(weights: Mapping[str, Tensor], prefix: str) -> Weights:
+    return {name: tensor for name, tensor in weights.items() if name.startswith(prefix)}
+
+
+def _yaml(checkpoint: Path) -> str:
+    return checkpoint.with_suffix(".yaml").read_text(encoding="utf-8")
+
+
+def _changed(text: str, changes: Mapping[str, str]) -> str:
+    for before, after in changes.items():
+        assert before in text
+        text = text.replace(before, after)
+    return text
+
+
+def _save(weights: Weights, path: Path, told: str) -> None:
+    save_file({name: tensor.half().contiguous().clone() for name, tensor in weights.items()}, path)
+    path.with_suffix(".yaml").write_text(told, encoding="utf-8")
