@@ -219,6 +219,8 @@ def process_images(p: Any) -> Any:
     p.seeds, p.subseeds = p.all_seeds[: p.batch_size], p.all_subseeds[: p.batch_size]
     p.iteration = 0
     p.rng = ImageRNG((4, p.height // 8, p.width // 8), p.seeds)
+    if p.scripts is not None:
+        p.scripts.before_process_batch(p)
     p.parse_extra_network_prompts()
     activated.append(p.extra_network_data)
     p.setup_conds()

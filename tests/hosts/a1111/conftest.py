@@ -32,7 +32,10 @@ class Runner:
         after = SimpleNamespace(args_from=self.script.args_to, args_to=self.script.args_to + 1, title=lambda: "After")
         always = SimpleNamespace(args_from=1, args_to=2, title=lambda: "Always")
         p.scripts = SimpleNamespace(
-            scripts=[always, self.script, after], alwayson_scripts=[always], process=lambda p: None
+            scripts=[always, self.script, after],
+            alwayson_scripts=[always],
+            process=lambda p: None,
+            before_process_batch=lambda p: None,
         )
         p.script_args = [1, "always", *args, "after"]
         return p

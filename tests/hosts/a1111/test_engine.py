@@ -175,6 +175,13 @@ def test_scripts_see_a_prompt_and_a_seed_for_each_picture(ui: Runner) -> None:
     assert seen == [(4, [A, A, B, B], [1, 1, 1, 2])]
 
 
+def test_prompts_that_are_changed_in_a_batch_under_way_are_refused(ui: Runner) -> None:
+    p = ui.processing({"recipe": recipe({"prompt": A}, {"prompt": B}), "film": ""})
+    p.scripts.before_process_batch = lambda p: p.prompts.reverse()
+    with pytest.raises(webui.HTTPException, match="prompts: an extension changed them in a batch that was under way"):
+        ui.script.run(p)
+
+
 def test_an_extension_that_makes_several_prompts_or_adds_unlike_tags_is_told_of(ui: Runner) -> None:
     told = {"recipe": recipe({"prompt": A}, {"prompt": B}), "film": ""}
     for change, said in (

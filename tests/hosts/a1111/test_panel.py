@@ -257,6 +257,15 @@ def test_a_sampler_that_no_recipe_can_name_is_told_before_anything_is_rendered(p
     assert "own" in page
 
 
+def test_settings_that_make_other_frames_than_elsewhere_are_told_below_the_table(panel: ModuleType) -> None:
+    opts = sys.modules["modules"].shared.opts
+    assert "other ones" not in page_of(panel, THREE, frames="12")
+    opts.hypertile_enable_unet = True
+    _, _, below = page_of(panel, THREE, frames="12").partition("</table>")
+    assert "hypertile_enable_unet is True (turn it off in Settings, Hypertile)" in below
+    assert "hypertile" not in page_of(panel, THREE, frames="12", portable=False)
+
+
 def test_a_long_film_has_a_short_page() -> None:
     recipe = Recipe(frames=5000, keyframes=(Keyframe(prompt="a", seed=1), Keyframe(prompt="b", seed=2)))
     page = preview.shown(plan(recipe))
