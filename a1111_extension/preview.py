@@ -17,7 +17,7 @@ from remix.plan.syntax import SYNTAXES
 from remix.plan.table import chosen_rows, columns_of, row_of
 
 STYLE = """<style>
-.remix-use { align-self: end; height: 2.7em }
+.remix-use { align-self: end; height: 2.7em; border-radius: 4px }
 .remix-said { color: var(--body-text-color); line-height: 1.4; padding: .5em 0 .2em }
 .remix-said p { margin: 0 0 .3em }
 .remix-said .note, .remix-said .band b { color: var(--body-text-color-subdued); font-weight: 400 }
@@ -34,7 +34,7 @@ STYLE = """<style>
 .remix-said .rows table :is(th, td) { padding: .12em .7em !important; text-align: left; white-space: nowrap; border: 0;
   background: var(--background-fill-primary); font-weight: 400 }
 .remix-said .rows table th { position: sticky; top: 0; color: var(--body-text-color-subdued) }
-.remix-said .rows table td { max-width: 22em; overflow: hidden; text-overflow: ellipsis }
+.remix-said .rows table td { max-width: 17em; overflow: hidden; text-overflow: ellipsis }
 .remix-said .rows table .key td { background: var(--background-fill-secondary); font-weight: 600 }
 .remix-said .wrong { border-left: 4px solid #d33; padding: .3em .8em }
 .remix-said .wrong pre { margin: .4em 0 0; padding: 0; overflow: auto; white-space: pre; background: none;
