@@ -29,7 +29,7 @@ from remix.plan import Recipe, plan
 
 SAMPLERS = ("euler", "heun", "dpmpp_2m", "ddim", "euler_ancestral", "dpmpp_2m_sde", "lcm", "uni_pc")
 SCHEDULERS = ("normal", "karras", "exponential", "sgm_uniform", "simple", "ddim_uniform")
-FIRST = [(sampler, scheduler) for sampler in SAMPLERS[:4] for scheduler in SCHEDULERS[:2]]
+FIRST = [(sampler, scheduler) for sampler in SAMPLERS[:6] for scheduler in SCHEDULERS[:2]]
 """What is measured over a whole film."""
 
 LONG, SHORT = 24, 3
@@ -78,6 +78,7 @@ def main() -> None:
     parser.add_argument("--checkpoint", required=True)
     parser.add_argument("--versions", default="", help="what to write down of the hosts")
     parser.add_argument("--again", action="store_true")
+    parser.add_argument("--rows", type=int, default=sys.maxsize, help="how many to measure now, at most")
     said = parser.parse_args()
     engines = {
         "comfyui": open_engine("comfyui", url=said.comfyui),
@@ -92,8 +93,9 @@ def main() -> None:
     early = [pair for pair in order if pair[1] in SCHEDULERS[:2]]
     wanted = [*((pair, SHORT) for pair in early), *((pair, LONG) for pair in FIRST), *((pair, SHORT) for pair in order)]
     for pair, frames in wanted:
-        if rows.get(pair, {"frames": 0})["frames"] >= frames:
+        if rows.get(pair, {"frames": 0})["frames"] >= frames or said.rows <= 0:
             continue
+        said.rows -= 1
         row = measure(engines, travel(frames, said.checkpoint, sampler=pair[0], scheduler=pair[1]))
         rows[pair] = row
         sys.stdout.write(f"{json.dumps(row)}\n")
