@@ -15,7 +15,8 @@ from remix.client.a1111.server import Server, State
 from remix.client.a1111.settings import as_they_are, check_lossless, overrides
 from remix.client.a1111.stock import Choice, Stock, choose
 from remix.client.auth import Auth
-from remix.errors import Interrupted, Unsupported
+from remix.client.batches import checked_batch
+from remix.errors import Interrupted
 from remix.job import Event, Listener, Picture
 from remix.job.agreement import read_differently
 from remix.plan import Schedule
@@ -60,9 +61,7 @@ class A1111:
         previews: bool = False,
         pace: Pace | None = None,
     ) -> None:
-        if batch is not None and batch < 1:
-            raise Unsupported(f"batch: {batch} is less than one frame; leave it out or give 1 or more")
-        self._batch = batch
+        self._batch = checked_batch(batch)
         self._previews = previews
         self._pace = pace or Pace()
         self._server = Server(url, auth, insecure=insecure, pause=self._pause, beside=self._pace.beside)

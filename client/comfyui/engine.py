@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 
 from remix.client.auth import Auth
+from remix.client.batches import checked_batch
 from remix.client.comfyui.names import Names
 from remix.client.comfyui.routes import Bare, Route, Through, at_once
 from remix.client.comfyui.run import Run, Timing
@@ -44,13 +45,11 @@ class ComfyUI:
         previews: bool = False,
         timing: Timing | None = None,
     ) -> None:
-        if batch is not None and batch < 1:
-            raise Unsupported(f"batch: {batch} is less than one frame; leave it out or give 1 or more")
         self._timing = timing or Timing()
         self._client = str(uuid.uuid4())
         self._http = Http(url, auth, insecure=insecure, within=self._timing.within, pause=self._timing.pause)
         self._server = Server(self._http, self._client)
-        self._batch = batch
+        self._batch = checked_batch(batch)
         self._previews = previews
         self._run: Run | None = None
 

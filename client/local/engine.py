@@ -9,6 +9,7 @@ from functools import partial
 
 import torch
 
+from remix.client.batches import checked_batch
 from remix.client.local.batch import render_batch
 from remix.client.local.devices import Place, frames_at_once, is_out_of_memory
 from remix.client.local.models import LoadedModel, check_model, in_full, model_files, open_model
@@ -40,10 +41,8 @@ class Local:
     name = "local"
 
     def __init__(self, device: str = "auto", batch: int | None = None, precision: str = "auto") -> None:
-        if batch is not None and batch < 1:
-            raise Unsupported(f"batch: {batch} is less than one frame; leave it out or give 1 or more")
         self._device = device
-        self._batch = batch
+        self._batch = checked_batch(batch)
         self._precision = precision
         self._cancelled = False
         self._model: LoadedModel | None = None

@@ -7,6 +7,8 @@ opposite sources are mixed.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor
 
@@ -35,7 +37,7 @@ def slerp_factors(table: Tensor, sources: Sources) -> tuple[Tensor, Sources]:
 
 def _rescaled(table: Tensor, cosines: Tensor, lengths: Tensor) -> Tensor:
     """The weights of a weighted sum of the weighted length; frames of two sources alone need none."""
-    if not ((table > 0).sum(dim=1) > 2).any():
+    if table.shape[1] < 3 or not ((table > 0).sum(dim=1) > 2).any():
         return table
     shares = table * (lengths / lengths.max().clamp(min=torch.finfo(torch.float64).tiny))
     wanted = shares.sum(dim=1)
@@ -71,32 +73,34 @@ def _measured(sources: Sources) -> tuple[Tensor, Tensor]:
 def _with_arcs(
     factors: Tensor, table: Tensor, sources: Sources, cosines: Tensor, lengths: Tensor
 ) -> tuple[Tensor, Sources]:
-    """`factors` with those frames that have two sources replaced by the factors of the arc."""
+    """`factors` with those frames that have two sources replaced by the factors of the arc, pair by pair."""
+    factors = factors.clone()
+    for a, b, here in _pairs(table):
+        t = table[here, b] / (table[here, a] + table[here, b])
+        # A single element has no perpendicular.
+        angle = torch.arccos(cosines[a, b]) if sources.width > 1 else torch.zeros((), dtype=torch.float64)
+        if angle <= HALF_TURN or not (lengths[a] and lengths[b]):
+            from_a, from_b = arc(angle, lengths[a], lengths[b], t, torch.finfo(sources.wide).eps)
+        else:
+            from_a, from_b, turn_axis = half_turn(lengths[a], lengths[b], t)
+            lift = torch.zeros(len(factors), 1, dtype=factors.dtype)
+            lift[here, 0] = turn_axis
+            factors, sources = torch.cat([factors, lift], dim=1), sources.also(_axis(sources.only([a, b])))
+        factors[here, a], factors[here, b] = from_a, from_b
+    return factors, sources
+
+
+def _pairs(table: Tensor) -> Iterator[tuple[int, int, Tensor | slice]]:
+    """The pairs of sources that frames are mixed of, each with those frames."""
+    if table.shape[1] == 2:
+        # Frames of one source among them get what they have: all of that source.
+        yield 0, 1, slice(None)
+        return
     used = table > 0
     frames = (used.sum(dim=1) == 2).nonzero().squeeze(1)
-    if not len(frames):
-        return factors, sources
-    first, second = used[frames].nonzero()[:, 1].reshape(-1, 2).T
-    weight_a, weight_b = table[frames, first], table[frames, second]
-    t = weight_b / (weight_a + weight_b)
-    length_a, length_b = lengths[first], lengths[second]
-    angle = torch.arccos(cosines[first, second])
-    if sources.width == 1:  # a single element has no perpendicular
-        angle = torch.zeros_like(angle)
-    factors = factors.clone()
-    from_a, from_b = arc(angle, length_a, length_b, t, torch.finfo(sources.wide).eps)
-    factors[frames, first], factors[frames, second] = from_a, from_b
-    if not (angle > HALF_TURN).any():
-        return factors, sources
-    opposite = (angle > HALF_TURN) & (length_a > 0) & (length_b > 0)
-    for a, b in sorted(set(zip(first[opposite].tolist(), second[opposite].tolist(), strict=True))):
-        here = (first == a) & (second == b)
-        turn_a, turn_b, turn_axis = half_turn(length_a[here], length_b[here], t[here])
-        factors[frames[here], a], factors[frames[here], b] = turn_a, turn_b
-        lift = torch.zeros(len(factors), 1, dtype=factors.dtype)
-        lift[frames[here], 0] = turn_axis
-        factors, sources = torch.cat([factors, lift], dim=1), sources.also(_axis(sources.only([a, b])))
-    return factors, sources
+    ends = used[frames].nonzero()[:, 1].reshape(-1, 2)
+    for a, b in ends.unique(dim=0).tolist():
+        yield a, b, frames[(ends[:, 0] == a) & (ends[:, 1] == b)]
 
 
 def _axis(ends: Sources) -> Tensor:

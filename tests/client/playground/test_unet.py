@@ -77,10 +77,12 @@ def test_an_epoch_shows_each_picture_once_over_all_processes() -> None:
     assert first.tolist() != second.tolist()
 
 
-def test_pairs_are_dealt_three_times() -> None:
-    scenes = list(islice(random_scenes(random.Random(0)), 40))
+def test_pairs_and_suns_are_dealt_three_times() -> None:
+    scenes = list(islice(random_scenes(random.Random(0)), 100))
     dealt = deal(scenes).tolist()
-    assert {i: dealt.count(i) for i in range(40)} == {i: 3 if scene.beside else 1 for i, scene in enumerate(scenes)}
+    hard = [scene.beside is not None or scene.thing == "sun" for scene in scenes]
+    assert [dealt.count(i) for i in range(100)] == [3 if one else 1 for one in hard]
+    assert any(scene.thing == "sun" and not scene.beside for scene in scenes)
 
 
 def test_fewer_pictures_than_a_batch_are_shown_again() -> None:

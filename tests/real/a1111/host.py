@@ -6,10 +6,7 @@ import base64
 import io
 import json
 import os
-import signal
-import socket
-import subprocess
-import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,12 +15,12 @@ import numpy as np
 import requests
 from PIL import Image
 
-ROOT = Path(__file__).parents[3]
+from tests.real.server import ROOT, Server
+
 CHECKPOINT = "both-sd15.safetensors"
 """A small checkpoint in SD 1.5's layout with its yaml, in WEBUI_DIR/models/Stable-diffusion."""
 
 OPTIONS = {"show_progress_type": "Approx cheap", "randn_source": "CPU", "samples_save": False}
-PATIENCE = 600.0
 FLAGS = (
     *("--skip-prepare-environment", "--skip-torch-cuda-test", "--no-download-sd-model", "--do-not-download-clip"),
     *("--no-hashing", "--server-name", "127.0.0.1", "--api"),
@@ -97,21 +94,19 @@ class Answer:
         return str(self.body.get("detail") or self.body.get("errors") or self.body.get("message"))
 
 
-class Host:
-    """One server, which may be killed and started again in the same folder."""
+class Host(Server):
+    """One server with a checkpoint, and this repository as an extension."""
+
+    first_question = "/sdapi/v1/script-info"
+    patience = 600.0
 
     def __init__(self, kind: Kind, webui: Path, base: Path, checkpoint: str = CHECKPOINT) -> None:
-        self._kind, self._webui, self.base = kind, webui, base
-        self._server: subprocess.Popen[bytes] | None = None
-        self._port = 0
+        super().__init__(webui, base)
+        self._kind, self.name = kind, kind.name
         self.checkpoint = webui / "models" / "Stable-diffusion" / checkpoint
         (base / "extensions").mkdir(parents=True, exist_ok=True)
         (base / "extensions" / "remix-toolkit").symlink_to(ROOT)
         (base / "config.json").write_text(json.dumps(OPTIONS), encoding="utf-8")
-
-    @property
-    def log(self) -> str:
-        return (self.base / "log.txt").read_text(encoding="utf-8", errors="replace")
 
     @property
     def jobs(self) -> Path:
@@ -122,63 +117,24 @@ class Host:
         (found,) = {*self.base.glob(f"output*/{kind}-images/remix"), self.base / "outputs" / f"{kind}-images" / "remix"}
         return found
 
-    def start(self) -> None:
-        """Starts the server and waits until it has loaded the checkpoint."""
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self._port = free.getsockname()[1]
-        command = [
-            *(str(self._kind.python(self._webui)), "launch.py", *self._kind.flags, *FLAGS, "--port", str(self._port)),
-            *("--gradio-allowed-path", str(self._webui)),  # Forge's page has its scripts there
-            *("--data-dir", str(self.base), "--ckpt-dir", str(self.checkpoint.parent), "--ckpt", str(self.checkpoint)),
+    def command(self) -> Sequence[str | Path]:
+        return [
+            *(self._kind.python(self._program), "launch.py", *self._kind.flags, *FLAGS, "--port", str(self.port)),
+            *("--gradio-allowed-path", self._program),  # Forge's page has its scripts there
+            *("--data-dir", self.base, "--ckpt-dir", self.checkpoint.parent, "--ckpt", self.checkpoint),
         ]
+
+    def environment(self) -> Mapping[str, str]:
         alone = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "GRADIO_ANALYTICS_ENABLED": "False"}
-        threads = {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive", "PYTHONUNBUFFERED": "1"}
-        with open(self.base / "log.txt", "ab") as log:
-            earlier = len(self.log)
-            self._server = subprocess.Popen(
-                command, cwd=self._webui, stdout=log, stderr=log, env={**os.environ, **alone, **threads}
-            )
-        end = time.monotonic() + PATIENCE
-        while time.monotonic() < end and self._server.poll() is None:
-            # A request that comes between the page and the API ends the server: "Cannot add middleware after ...".
-            if "Startup time" not in self.log[earlier:]:
-                time.sleep(0.2)
-                continue
-            try:
-                self.get("/sdapi/v1/script-info")
-            except (requests.ConnectionError, requests.HTTPError):
-                time.sleep(0.2)
-            else:
-                return
-        raise AssertionError(f"{self._kind.name} did not start:\n{self.log[-3000:]}")
+        return {**alone, "PYTHONUNBUFFERED": "1"}
 
-    def stop(self, how: signal.Signals = signal.SIGKILL) -> None:
-        """Ends the server."""
-        if self._server is not None:
-            self._server.send_signal(how)
-            self._server.wait()
-            self._server = None
-
-    def cpu(self) -> float:
-        """Returns the seconds of processor time that the server has taken so far (on Linux)."""
-        assert self._server is not None
-        told = Path(f"/proc/{self._server.pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
-        return (int(told[11]) + int(told[12])) / os.sysconf("SC_CLK_TCK")
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self._port}"
-
-    def get(self, path: str) -> Any:
-        """Returns the JSON of a GET."""
-        answer = requests.get(f"{self.url}{path}", timeout=PATIENCE)
-        answer.raise_for_status()
-        return answer.json()
+    def listens(self, said: str) -> bool:
+        # A request that comes between the page and the API ends the server: "Cannot add middleware after ...".
+        return "Startup time" in said
 
     def post(self, path: str, **body: Any) -> Answer:
         """Returns the answer to a POST below /sdapi/v1."""
-        answer = requests.post(f"{self.url}/sdapi/v1/{path}", json=body, timeout=PATIENCE)
+        answer = requests.post(f"{self.url}/sdapi/v1/{path}", json=body, timeout=self.patience)
         return Answer(answer.status_code, answer.json())
 
     def remix(self, *args: Any, kind: str = "txt2img", **fields: Any) -> Answer:

@@ -13,10 +13,7 @@ _folders = count()
 
 
 def new_folder() -> str:
-    """Returns a name that no output of this server has had: it does not save again what it has saved already.
-
-    Counted here, because pytest loads a file of tests once more for each file that takes something from it.
-    """
+    """Returns a name that no output of this server has had: it does not save again what it has saved already."""
     return str(next(_folders))
 
 

@@ -10,10 +10,9 @@ import pytest
 
 from remix.motion import load_picture
 from tests.real.comfyui import models
+from tests.real.comfyui.films import folder, mixed, name, pictures, travelling
 from tests.real.comfyui.graphs import Builder, Link
 from tests.real.comfyui.host import CHECKPOINT, Host
-from tests.real.comfyui.test_mixing import mixed, travelling
-from tests.real.comfyui.test_render import folder, name, pictures
 
 SHORT = "a red apple"
 LONG = "the deep blue sea and the snow and the wind " * 12

@@ -9,9 +9,9 @@ import torch
 
 from remix.mix.wires import blend_latents
 from remix.motion import load_picture, probe, read_video
+from tests.real.comfyui.films import batch, frames_of, mixed, saved, travelling
 from tests.real.comfyui.graphs import Builder, Link
 from tests.real.comfyui.host import Failed, Host
-from tests.real.comfyui.test_travel import saved
 
 PROMPTS = ("a red apple", "a blue house on a hill", "snow " * 90)
 CAT_AND_DOG = """
@@ -24,16 +24,6 @@ cfg = 2
 prompt = "dog"
 cfg = 6
 """
-
-
-def travelling(frames: int = 4) -> dict[str, object]:
-    return {"weights": "travel", "weights.frames": frames, "weights.ease": "linear", "weights.loop": False}
-
-
-def mixed(builder: Builder, sources: list[Link], batch_size: int = 0, **inputs: object) -> Link:
-    sockets = {f"conditionings.conditioning{index}": source for index, source in enumerate(sources)}
-    widgets = {"weights": "equal", "how": "lerp", "lengths": "auto", "batch_size": batch_size}
-    return builder.add("RemixConditioningMix", **sockets, **{**widgets, **inputs})[0]
 
 
 def blended(builder: Builder, sources: list[Link], **inputs: object) -> Link:
@@ -208,22 +198,8 @@ def test_every_kind_of_value_reaches_a_widget(host: Host, value: dict[str, objec
     assert widths == expected
 
 
-def frames_of(builder: Builder, shades: list[float], size: int = 64) -> list[Link]:
-    return [
-        builder.add("MaskToImage", mask=builder.add("SolidMask", value=shade, width=size, height=size)[0])[0]
-        for shade in shades
-    ]
-
-
 def film(builder: Builder, images: Link, **inputs: object) -> Link:
     return builder.add("RemixFilm", images=images, **{"fps": 0.0, "ping_pong": False, "repeat": 1, **inputs})[0]
-
-
-def batch(builder: Builder, images: list[Link]) -> Link:
-    joined = images[0]
-    for image in images[1:]:
-        joined = builder.add("ImageBatch", image1=joined, image2=image)[0]
-    return joined
 
 
 def shades_of(host: Host, name: str) -> list[float]:

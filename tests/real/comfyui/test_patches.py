@@ -10,12 +10,10 @@ import pytest
 import torch
 
 from tests.real.comfyui import models
+from tests.real.comfyui.films import FRAMES, folder, frames_of, name, of_parts, pictures, recipe, rendering, saved, text
+from tests.real.comfyui.films import batch as joined
 from tests.real.comfyui.graphs import Builder, Link
 from tests.real.comfyui.host import CHECKPOINT, Failed, Host
-from tests.real.comfyui.test_mixing import batch as joined
-from tests.real.comfyui.test_mixing import frames_of
-from tests.real.comfyui.test_render import folder, name, of_parts, pictures, rendering, text
-from tests.real.comfyui.test_travel import FRAMES, recipe, saved
 
 TOLERANCE = 2e-3
 """Of latents whose spread is about 1, sampled in batches of unlike size: the host's own sums round by batch."""

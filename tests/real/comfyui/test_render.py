@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import time
 import uuid
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,78 +15,15 @@ import websocket
 from safetensors.torch import save_file
 
 from remix.motion import load_picture, save_picture
-from tests.real.comfyui.graphs import Builder, new_folder
+from tests.real.comfyui.films import folder, name, of_parts, pictures, rendering, text
+from tests.real.comfyui.graphs import Builder
 from tests.real.comfyui.host import Failed, Host
-
-
-def text(frames: int = 6, *, cfg: float = 7, sampler: str = "euler", steps: int = 3, size: int = 64) -> str:
-    return f"""
-frames = {frames}
-size = [{size}, {size}]
-steps = {steps}
-sampler = "{sampler}"
-[[keyframes]]
-prompt = "a red apple"
-negative = "grey"
-seed = 5
-cfg = 7
-[[keyframes]]
-prompt = "the sea"
-seed = 6
-cfg = {cfg}
-"""
-
-
-def name(what: str) -> str:
-    return f"{what}{new_folder()}/job"
-
-
-def rendering(recipe: str, prefix: str, batch_size: int = 2) -> Builder:
-    """A prompt that renders a recipe, and loads its frames; nodes 3 and 4."""
-    builder = Builder()
-    model, clip, vae = builder.checkpoint()
-    schedule = builder.recipe(recipe)
-    wires = {"model": model, "clip": clip, "vae": vae, "schedule": schedule}
-    builder.add("RemixRender", **wires, filename_prefix=prefix, batch_size=batch_size)
-    return builder
-
-
-def folder(host: Host, prefix: str) -> Path:
-    """The one job folder of a prefix."""
-    (found,) = (host.output / prefix).parent.iterdir()
-    return found
-
-
-def pictures(job: Path) -> np.ndarray:
-    return np.stack([load_picture(path) for path in sorted((job / "frames").iterdir())])
 
 
 def rendered(host: Host, recipe: str, batch_size: int = 2) -> np.ndarray:
     prefix = name("whole")
     host.run(rendering(recipe, prefix, batch_size).graph)
     return pictures(folder(host, prefix))
-
-
-def of_parts(
-    host: Host,
-    recipe: str,
-    batch_size: int,
-    *,
-    dressed: Callable[[Builder], Builder] = lambda builder: builder,
-    **settings: Any,
-) -> np.ndarray:
-    builder = Builder()
-    model, clip, vae = builder.checkpoint()
-    schedule = builder.recipe(recipe)
-    prompts = builder.add(
-        "RemixPromptTravel", 2, clip=clip, schedule=schedule, batch_size=batch_size, how="recipe", lengths="recipe"
-    )
-    _, latent, told = builder.add("RemixNoiseTravel", 3, schedule=schedule, model=model, batch_size=batch_size)
-    images = builder.add("VAEDecode", samples=builder.sampled(told, *prompts, latent, **settings), vae=vae)[0]
-    prefix = name("parts")
-    builder.add("SaveImage", images=images, filename_prefix=prefix)
-    host.run(dressed(builder).graph)
-    return np.stack([load_picture(path) for path in sorted((host.output / prefix).parent.iterdir())])
 
 
 @pytest.mark.parametrize("sampler", ["euler", "dpmpp_2m", "euler_ancestral", "dpmpp_2m_sde"])
@@ -365,9 +301,9 @@ def test_a_lora_in_front_changes_frames_as_it_does_in_wired_parts(host: Host) ->
             strength_clip=1.0,
         )
         for node in builder.graph.values():
-            for name, link in node["inputs"].items():
+            for socket, link in node["inputs"].items():
                 if link in (["1", 0], ["1", 1]) and node["class_type"] != "LoraLoader":
-                    node["inputs"][name] = changed[link[1]]
+                    node["inputs"][socket] = changed[link[1]]
         return builder
 
     prefix = name("lora")

@@ -2,52 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 import torch
-from safetensors.torch import load_file
 
 from remix.mix import StepNoise
 from remix.plan import plan
 from remix.plan.text import recipe_of_text
-from tests.real.comfyui.graphs import Builder, Link, new_folder
+from tests.real.comfyui.films import FRAMES, recipe, saved
+from tests.real.comfyui.graphs import Builder, Link
 from tests.real.comfyui.host import Failed, Host
-
-FRAMES = 4
-STEPS = 3
-RECIPE = f"""
-frames = {FRAMES}
-size = [64, 64]
-steps = {STEPS}
-mix = "MIX"
-[[keyframes]]
-prompt = "a red apple"
-negative = "grey"
-seed = 5
-[[keyframes]]
-prompt = "a very long story about the sea and the wind {"and the waves " * 40}"
-seed = SEED
-"""
-
-
-def recipe(seed: int = 5, mix: str = "lerp") -> str:
-    return RECIPE.replace("SEED", str(seed)).replace("MIX", mix)
-
-
-def saved(host: Host, builder: Builder, samples: dict[str, Link]) -> dict[str, torch.Tensor]:
-    """The latents that the graph makes, by name, in order of their batches."""
-    folder = new_folder()
-    for name, link in samples.items():
-        builder.add("SaveLatent", samples=link, filename_prefix=f"{folder}/{name}/x")
-    host.run(builder.graph)
-    return {
-        name: torch.cat([_read(path) for path in sorted((host.output / folder / name).iterdir())]) for name in samples
-    }
-
-
-def _read(path: Path) -> torch.Tensor:
-    return load_file(path)["latent_tensor"]
 
 
 def travel(builder: Builder, text: str, **options: object) -> tuple[Link, Link, list[Link], list[Link]]:
