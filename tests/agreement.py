@@ -32,6 +32,7 @@ from remix.job import Engine, Picture
 from remix.job.agreement import ENGINES, TABLE
 from remix.motion.difference import difference
 from remix.plan import Recipe, plan
+from tests.real.loras import write_lora
 
 SAMPLERS = ("euler", "heun", "dpmpp_2m", "ddim", "euler_ancestral", "dpmpp_2m_sde", "lcm", "uni_pc")
 SCHEDULERS = ("normal", "karras", "exponential", "sgm_uniform", "simple", "ddim_uniform")
@@ -74,7 +75,8 @@ def extras(lora: str) -> list[Extra]:
         Extra("image", "dpmpp_2m", "karras", begun),
         Extra("image", "euler_ancestral", "normal", begun),
         Extra("mask", "euler", "normal", masked),
-        Extra("loras", "euler", "normal", [{"loras": {lora: 0.0}}, {}, {"loras": {lora: 1.0}}]),
+        Extra("loras", "euler", "normal", [{"loras": {lora: 1.0}}, {}, {}]),
+        Extra("travelling loras", "euler", "normal", [{"loras": {lora: 0.0}}, {}, {"loras": {lora: 1.0}}]),
         Extra("long", "euler", "normal", long),
         Extra("long", "dpmpp_2m", "karras", long),
     ]
@@ -166,22 +168,6 @@ class Measuring:
             parts.append(f'  "{part}": [\n{lines}\n  ]')
         inner = ",\n".join([f'  "measured": {json.dumps(self._table["measured"])}', *parts])
         TABLE.write_text(f"{{\n{inner}\n}}\n", encoding="utf-8", newline="\n")
-
-
-def write_lora(path: Path) -> None:
-    """Writes a LoRA of random numbers for one layer of the text encoder and one of the U-Net of the checkpoint."""
-    import torch
-    from safetensors.torch import save_file
-
-    noise, lora = torch.Generator().manual_seed(1), dict[str, torch.Tensor]()
-    for layer, width in (
-        ("lora_unet_mid_block_attentions_0_transformer_blocks_0_attn2_to_out_0", 320),
-        ("lora_te_text_model_encoder_layers_0_self_attn_q_proj", 768),
-    ):
-        lora[f"{layer}.alpha"] = torch.tensor(4.0)
-        lora[f"{layer}.lora_up.weight"] = torch.randn((width, 4), generator=noise) * 0.1
-        lora[f"{layer}.lora_down.weight"] = torch.randn((4, width), generator=noise) * 0.1
-    save_file(lora, path)
 
 
 def main() -> None:

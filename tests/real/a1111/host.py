@@ -106,6 +106,7 @@ class Host(Server):
         self.checkpoint = webui / "models" / "Stable-diffusion" / checkpoint
         (base / "extensions").mkdir(parents=True, exist_ok=True)
         (base / "extensions" / "remix-toolkit").symlink_to(ROOT)
+        (base / "extensions" / "pack-of-tests").symlink_to(Path(__file__).parent / "pack")
         (base / "config.json").write_text(json.dumps(OPTIONS), encoding="utf-8")
 
     @property
