@@ -165,7 +165,7 @@ class Measuring:
             if part != "extras":
                 rows = sorted(rows, key=lambda row: order.index((row["sampler"], row["scheduler"])))
             lines = ",\n".join(f"    {json.dumps(row)}" for row in rows)
-            parts.append(f'  "{part}": [\n{lines}\n  ]')
+            parts.append(f'  "{part}": [\n{lines}\n  ]' if rows else f'  "{part}": []')
         inner = ",\n".join([f'  "measured": {json.dumps(self._table["measured"])}', *parts])
         TABLE.write_text(f"{{\n{inner}\n}}\n", encoding="utf-8", newline="\n")
 

@@ -7,8 +7,9 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 
+MIDDLE = "lora_unet_mid_block_attentions_0_transformer_blocks_0_attn2_to_out_0"
 LAYERS = {
-    "lora_unet_mid_block_attentions_0_transformer_blocks_0_attn2_to_out_0": 320,
+    MIDDLE: 320,
     "lora_te_text_model_encoder_layers_0_self_attn_q_proj": 768,
 }
 """A layer of the U-Net and one of the text encoder of `tiny-sd15.safetensors`, and their widths."""
@@ -24,8 +25,7 @@ def write_lora(path: Path, layers: dict[str, int] | None = None, scale: float = 
     save_file(lora, path)
 
 
-def write_broken_lora(folder: Path) -> None:
-    """Writes broken.safetensors, after which no number of the model is finite."""
+def write_broken_lora(folder: Path, layer: str) -> None:
+    """Writes broken.safetensors, after which this layer, 320 wide, gives no finite number."""
     folder.mkdir(exist_ok=True)
-    text = {layer: width for layer, width in LAYERS.items() if layer.startswith("lora_te_")}
-    write_lora(folder / "broken.safetensors", text, float("nan"))
+    write_lora(folder / "broken.safetensors", {layer: 320}, float("nan"))

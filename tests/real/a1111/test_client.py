@@ -20,7 +20,7 @@ from remix.plan import Recipe
 from tests.fakes.proxy import Proxy, Toxic
 from tests.real.a1111.host import Host
 from tests.real.a1111.record import kept, replies
-from tests.real.loras import write_broken_lora
+from tests.real.loras import MIDDLE, write_broken_lora
 
 PACE = Pace(poll=0.2, lost=5, back=3)
 PLAIN = {
@@ -163,7 +163,7 @@ def test_what_the_host_says_went_wrong_is_told_and_what_is_finished_kept(
 def test_a_model_that_gives_no_numbers_is_an_error_that_names_the_switch(
     host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str
 ) -> None:
-    write_broken_lora(host.base / "models" / "Lora")
+    write_broken_lora(host.base / "models" / "Lora", MIDDLE)
     host.post("refresh-loras")
     if way == "alone":
         monkeypatch.setattr(scripted, "NAME", "not there")

@@ -46,6 +46,8 @@ from tests.real.comfyui.record import recordings, shape
 from tests.real.loras import write_broken_lora
 
 TIMING = Timing(poll=0.5, first_pause=0.1)
+LAYER = "lora_unet_down_blocks_0_attentions_0_transformer_blocks_0_attn2_to_out_0"
+"""A layer of the checkpoint's U-Net, 320 wide."""
 
 
 def recipe(count: int = 6, word: str = "red", **changes: Any) -> Recipe:
@@ -217,7 +219,7 @@ def troubled(monkeypatch: pytest.MonkeyPatch, kind: str, times: int) -> None:
 
     def loaded(names: Names, graph: Graph, model: Model, frame: Frame) -> tuple[Link, Link, Link]:
         unet, clip, vae = whole(names, graph, model, frame)
-        return graph.one("TestTrouble", model=unet, kind=kind, times=times, name=name), clip, vae
+        return graph.one("TestTrouble", model=unet, trouble=kind, times=times, name=name), clip, vae
 
     monkeypatch.setattr(Names, "loaded", loaded)
 
@@ -246,10 +248,11 @@ def test_what_a_node_says_is_told_and_not_tried_again(
 def test_a_model_that_gives_no_numbers_is_an_error_that_names_the_switch(
     host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str
 ) -> None:
-    write_broken_lora(host.base / "models" / "loras")
+    write_broken_lora(host.base / "models" / "loras", LAYER)
     if way == "bare":
         monkeypatch.setattr(Through, "check", _not_there)
-    asked = recipe(1, model=Model(CHECKPOINT, loras=(Lora("broken"),)), keyframes=(Keyframe(prompt="an apple"),))
+    loaded = Model(CHECKPOINT, loras=(Lora("broken"),))
+    asked = recipe(1, keyframes=(Keyframe(prompt="an apple"),)).replace(model=loaded)
     with pytest.raises(BlankFrame, match=r"frame 0: .*--fp32-vae"):
         run(host, tmp_path, asked)
     assert not frames_there(tmp_path)

@@ -103,13 +103,13 @@ class Trouble:
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:
-        widgets = {"kind": (list(TROUBLES),), "times": ("INT", {"min": 0}), "name": ("STRING",)}
+        widgets = {"trouble": (list(TROUBLES),), "times": ("INT", {"min": 0}), "name": ("STRING",)}
         return {"required": {"model": ("MODEL",), **widgets}}
 
-    def fail(self, model: Any, kind: str, times: int, name: str) -> tuple[Any]:
+    def fail(self, model: Any, trouble: str, times: int, name: str) -> tuple[Any]:
         if FAILED[name] < times:
             FAILED[name] += 1
-            raise TROUBLES[kind]("Allocation on device" if kind == "full" else "no such thing")
+            raise TROUBLES[trouble]("Allocation on device" if trouble == "full" else "no such thing")
         return (model,)
 
 
