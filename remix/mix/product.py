@@ -15,7 +15,7 @@ BLOCK, LEAST_BLOCK = 24, 8
 
 # Numbers of rows and results at once. Where rows have to be gathered or widened, or results narrowed,
 # this is the size of the copies; else it is what a CPU's cache holds. Devices want few and large steps.
-STRIP, STRIP_OF_VIEWS, STRIP_OF_DEVICE, ALL = 2**17, 2**20, 2**21, 2**62
+STRIP, STRIP_OF_VIEWS, STRIP_OF_DEVICE, ALL = 2**17, 2**21, 2**21, 2**62
 
 # Numbers that are widened to float64 at once, few enough for the cache.
 WIDENED = 2**15

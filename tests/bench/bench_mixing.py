@@ -27,9 +27,8 @@ FRAMES = 240
 ROUNDS = 9
 NEARLY_PARALLEL = 0.9995
 """The cosine from which the peers mix straight."""
-MOST = 1.2
-"""Times the bare product, at most, beyond what a call costs by itself; and that, in seconds."""
-MOST_OF_CALL = 5e-4
+MOST, MOST_OF_CALL = 1.2, 1.5e-3
+"""Times the bare product, at most, and the seconds that a call may cost beside it: checks, lengths, angles, factors."""
 SMALL = 64
 LIMIT_TABLE = "Mixing: times as fast as one bare matrix product"
 CALL_TABLE = "Mixing: what a call for 240 frames costs by itself"
@@ -104,7 +103,7 @@ LATENTS_ONLY = ("ComfyUI LatentInterpolate", "A1111")
 @pytest.mark.parametrize("how", ["lerp", "slerp", "noise"])
 @pytest.mark.parametrize("name", SHAPES)
 def test_the_matrix_product(name: str, how: str, target: str, race: Race) -> None:
-    """What a call costs by itself, checks and factors, is measured on ends of 64 numbers and told apart."""
+    """What a call costs by itself is told apart: measured on ends of 64 numbers, with nothing of it in the cache."""
     ends, factors = ends_of(SHAPES[name]), WEIGHTS.float()
     rows, out = ends.reshape(2, -1), None
     bare: Callable[[int], Tensor] = lambda _: torch.mm(factors, rows)  # noqa: E731
@@ -117,8 +116,7 @@ def test_the_matrix_product(name: str, how: str, target: str, race: Race) -> Non
     least = best(race.theirs["bare"]).cpu
     race.show(LIMIT_TABLE, f"{how}, {target}", **{name: f"{found['bare'].cpu:.2f}"})
     race.show(CALL_TABLE, how, one_call=f"{best(race.theirs['call']).cpu * 1e3:.2f} ms")
-    assert race.share_of(least, beyond="call").cpu <= MOST
-    assert best(race.theirs["call"]).cpu <= MOST_OF_CALL
+    assert best(race.ours).cpu <= MOST * least + MOST_OF_CALL
 
 
 @pytest.mark.parametrize("name", SHAPES)
