@@ -12,7 +12,7 @@ from pathlib import Path
 
 from remix.client.a1111.settings import PORTABLE
 from remix.errors import Unsupported
-from remix.job.agreement import ENGINES, EXTRAS, READ_DIFFERENTLY, Row, extras, forge, measured, table
+from remix.job.agreement import ENGINES, EXTRAS, READ_DIFFERENTLY, Row, extras, measured, table
 from remix.motion.difference import LEAST_PSNR, MOST_OFF
 from remix.plan.labels import a1111_labels
 
@@ -58,13 +58,6 @@ def page() -> str:
                 *map(_extra, extras()),
             ]
         ),
-        "forge": "\n".join(
-            [
-                f"| sampler | scheduler | frames | {' | '.join(f'Forge - {NAMES[engine]}' for engine in ENGINES)} |",
-                f"|---|---|---|{'---|' * len(ENGINES)}",
-                *map(_forge, forge()),
-            ]
-        ),
         "settings": ", ".join(f"`{name}` {value!r}" for name, value in PORTABLE.items()),
         "prompts": "\n".join(_prompts()),
     }
@@ -93,14 +86,9 @@ def _line(row: Row) -> str:
 
 def _extra(row: Row) -> str:
     what = EXTRAS[row.kind]
-    verdict = "same frames" if all(apart.agrees() for apart in row.apart.values()) else ""
+    verdict = "same frames" if row.portable() else ""
     told = _told(row, list(combinations(ENGINES, 2)))
     return f"| {what} | `{row.sampler}` | `{row.scheduler}` | {row.frames} | {told} | {verdict} |"
-
-
-def _forge(row: Row) -> str:
-    told = _told(row, [(engine, "forge") for engine in ENGINES])
-    return f"| `{row.sampler}` | `{row.scheduler}` | {row.frames} | {told} |"
 
 
 def _told(row: Row, pairs: Sequence[tuple[str, str]]) -> str:

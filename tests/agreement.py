@@ -8,8 +8,7 @@ three the same checkpoint by that name (the local engine looks for it in the fol
 already are kept, unless --again measures them anew.
 
 With `--lora grain.safetensors` it goes on with what recipes have beside prompts and seeds (`extras`): all three need
-the LoRA of that name that `python -m tests.agreement --write-lora PATH` writes. With `--forge URL` it measures Forge
-beside the three, and nothing else.
+the LoRA of that name that `python -m tests.agreement --write-lora PATH` writes.
 """
 
 from __future__ import annotations
@@ -41,9 +40,6 @@ FIRST = [
     ("uni_pc", "normal"),
 ]
 """What is measured over a whole film."""
-
-FORGE = [("euler", "normal"), ("euler", "karras"), ("dpmpp_2m", "karras"), ("euler_ancestral", "normal")]
-"""What is measured on Forge."""
 
 LONG, SHORT, SOME = 24, 3, 6
 PLAIN: Sequence[Mapping[str, Any]] = ({}, {}, {})
@@ -136,7 +132,7 @@ class Measuring:
         about = {"toolkit": __version__, "hosts": hosts, **SETTINGS, "prompts": PROMPTS, "seeds": SEEDS}
         self._table["measured"] = about
         if said.again:
-            self._table |= {"rows": [], "extras": [], "forge": []}
+            self._table |= {"rows": [], "extras": []}
 
     def row(self, part: str, frames: int, extra: Extra) -> None:
         """Measures a row of a part of the table, unless it is there with so many frames."""
@@ -149,8 +145,6 @@ class Measuring:
         self.left -= 1
         asked = travel(frames, self._checkpoint, extra.keyframes, sampler=extra.sampler, scheduler=extra.scheduler)
         found = {**about, **measure(self._engines, asked)}
-        if part == "forge":
-            found["apart"] = {pair: apart for pair, apart in found["apart"].items() if "forge" in pair}
         rows[:] = [*(row for row in rows if row is not known), found]
         sys.stdout.write(f"{json.dumps(found)}\n")
         sys.stdout.flush()
@@ -160,7 +154,7 @@ class Measuring:
         """Writes the table, a row in a line, in the order of the samplers."""
         order = [(sampler, scheduler) for sampler in SAMPLERS for scheduler in SCHEDULERS]
         parts = []
-        for part in ("rows", "extras", "forge"):
+        for part in ("rows", "extras"):
             rows = self._table.get(part, [])
             if part != "extras":
                 rows = sorted(rows, key=lambda row: order.index((row["sampler"], row["scheduler"])))
@@ -176,7 +170,6 @@ def main() -> None:
     parser.add_argument("--write-lora", type=Path, metavar="PATH")
     parser.add_argument("--comfyui")
     parser.add_argument("--a1111")
-    parser.add_argument("--forge")
     parser.add_argument("--checkpoint")
     parser.add_argument("--lora")
     parser.add_argument("--versions", help="what to write down of the hosts")
@@ -195,11 +188,6 @@ def main() -> None:
     }
     assert tuple(engines) == ENGINES
     order = [(sampler, scheduler) for sampler in SAMPLERS for scheduler in SCHEDULERS]
-    if said.forge:
-        measuring = Measuring({**engines, "forge": open_engine("a1111", url=said.forge)}, said)
-        for pair in FORGE:
-            measuring.row("forge", SOME, Extra("", *pair, PLAIN))
-        return
     measuring = Measuring(engines, said)
     early = [pair for pair in order if pair[1] in SCHEDULERS[:2]]
     for pair, frames in [*((pair, SHORT) for pair in early), *((pair, LONG) for pair in FIRST)]:

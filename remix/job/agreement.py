@@ -71,12 +71,6 @@ def extras() -> tuple[Row, ...]:
 
 
 @cache
-def forge() -> tuple[Row, ...]:
-    """Returns how far Forge was from each engine; what it renders is said to be A1111's."""
-    return tuple(_row(plain) for plain in measured()["forge"])
-
-
-@cache
 def measured() -> dict[str, Any]:
     """Returns the table as it is stored, with how it was measured."""
     found: dict[str, Any] = json.loads(TABLE.read_text(encoding="utf-8"))

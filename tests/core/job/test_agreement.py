@@ -12,7 +12,6 @@ from remix.job.agreement import (
     EXTRAS,
     disagreement,
     extras,
-    forge,
     measured,
     read_differently,
     remarks,
@@ -60,8 +59,7 @@ def test_engines_agree_on_what_was_measured_so(asked: Recipe) -> None:
 
 def test_beside_prompts_and_seeds_is_measured_what_the_page_says() -> None:
     assert {row.kind for row in extras()} == EXTRAS.keys()
-    assert forge()
-    for row in (*extras(), *forge()):
+    for row in extras():
         assert row.frames >= 3
         assert all(apart.agrees() for apart in row.apart.values()), row
 
