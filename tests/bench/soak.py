@@ -35,7 +35,7 @@ from tests.fakes.faults import KINDS, Answer, Asked, Fault, FaultyServer
 ROOT = Path(__file__).parents[2]
 JOBS, FRAMES, EVERY = 1000, 20, 10
 TIMING = Timing(poll=0.05, within=0.5, patience=30, first_pause=0.02, pause=lambda seconds: None)
-PACE = Pace(poll=0.02, beside=0.25, ask=0.25, lost=0.1, back=30, sends=5)
+PACE = Pace(poll=0.02, beside=0.5, ask=1, lost=0.1, back=30, sends=5)
 """More sends than the usual three: where every tenth request fails, now and then three of one call do."""
 MOST_GROWTH = 16
 """MiB that the client may have grown from its first tenth of the jobs to the last job."""

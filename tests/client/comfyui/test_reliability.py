@@ -223,15 +223,13 @@ def test_of_two_clients_each_gets_its_own_and_an_end_of_one_ends_nothing_else(tm
 
 
 def test_an_older_server_is_not_asked_to_end_what_runs(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    with ComfyServer(seconds=0.02, version="0.3.50").started() as server:
-        stopping = False
+    def stop(event: Event) -> None:
+        if event.stage == "steps":
+            raise KeyboardInterrupt  # as a second Ctrl-C
 
-        def stop() -> None:
-            nonlocal stopping
-            stopping = True
-
-        with pytest.raises(Interrupted):
-            run(server.url, tmp_path, recipe(frames=40), listen=at_frames(1, stop), stop=lambda: stopping)
+    with ComfyServer(seconds=0.05, version="0.3.50").started() as server:
+        with pytest.raises(KeyboardInterrupt):
+            run(server.url, tmp_path, recipe(frames=40), listen=stop)
         assert "POST /interrupt" not in server.asked
         assert "POST /queue" in server.asked
     assert "too old to end one prompt alone" in caplog.text
