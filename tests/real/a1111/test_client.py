@@ -169,7 +169,7 @@ def test_a_model_that_gives_no_numbers_is_an_error_that_names_the_switch(
         monkeypatch.setattr(scripted, "NAME", "not there")
     model = {"checkpoint": "both-sd15", "loras": [{"name": "broken"}]}
     recipe = Recipe.from_dict({**PLAIN, "model": model})
-    with pytest.raises(BlankFrame, match=r"frame 0: .*--no-half"):
+    with pytest.raises(BlankFrame, match=r"frames? 0.*: .*--no-half"):
         render(recipe, A1111(host.url, pace=PACE), tmp_path / "job", film=None)
     assert not frames(tmp_path / "job")
     # The host itself is well again.
