@@ -6,13 +6,13 @@ python -m docs.make_agreement
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
 
 from remix.client.a1111.settings import PORTABLE
 from remix.errors import Unsupported
-from remix.job.agreement import ENGINES, READ_DIFFERENTLY, Row, measured, table
+from remix.job.agreement import ENGINES, EXTRAS, READ_DIFFERENTLY, Row, extras, measured, table
 from remix.motion.difference import LEAST_PSNR, MOST_OFF
 from remix.plan.labels import a1111_labels
 
@@ -51,6 +51,13 @@ def page() -> str:
                 *map(_line, table().values()),
             ]
         ),
+        "extras": "\n".join(
+            [
+                f"| what | sampler | scheduler | frames | {' | '.join(pairs)} | |",
+                f"|---|---|---|---|{'---|' * len(pairs)}---|",
+                *map(_extra, extras()),
+            ]
+        ),
         "settings": ", ".join(f"`{name}` {value!r}" for name, value in PORTABLE.items()),
         "prompts": "\n".join(_prompts()),
     }
@@ -72,10 +79,22 @@ def _line(row: Row) -> str:
         labels = ", ".join(a1111_labels(row.sampler, row.scheduler))
     except Unsupported:
         labels = "not there"
-    found = [row.apart.get(frozenset(pair)) for pair in combinations(ENGINES, 2)]
-    told = ["-" if apart is None else str(apart) for apart in found]
     verdict = "same frames" if row.portable() else ""
-    return f"| `{row.sampler}` | `{row.scheduler}` | {labels} | {row.frames} | {' | '.join(told)} | {verdict} |"
+    told = _told(row, list(combinations(ENGINES, 2)))
+    return f"| `{row.sampler}` | `{row.scheduler}` | {labels} | {row.frames} | {told} | {verdict} |"
+
+
+def _extra(row: Row) -> str:
+    what = EXTRAS[row.kind]
+    verdict = "same frames" if row.portable() else ""
+    told = _told(row, list(combinations(ENGINES, 2)))
+    return f"| {what} | `{row.sampler}` | `{row.scheduler}` | {row.frames} | {told} | {verdict} |"
+
+
+def _told(row: Row, pairs: Sequence[tuple[str, str]]) -> str:
+    """How far these pairs are apart, in cells."""
+    found = [row.apart.get(frozenset(pair)) for pair in pairs]
+    return " | ".join("-" if apart is None else str(apart) for apart in found)
 
 
 def _prompts() -> Iterator[str]:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from remix.client.a1111.server import Server, State
-from remix.client.http import GATEWAYS
+from remix.client.http import GATEWAYS, WITHIN
 from remix.errors import (
     BadReply,
     BlankFrame,
@@ -46,12 +46,14 @@ BLANK = ("NansException", "BlankFrame")
 class Pace:
     """How long what takes, in seconds, and how often a request is sent at most.
 
-    poll: between two questions how things stand; beside: for the answer to one; lost: idle for so long, the server
-    will not answer any more; back: how long a server that does not answer at all is waited for.
+    poll: between two questions how things stand; beside: for the answer to one; ask: for that to a question what the
+    server has; lost: idle for so long, the server will not answer any more; back: how long a server that does not
+    answer at all is waited for.
     """
 
     poll: float = 2.0
     beside: float = 10.0
+    ask: float = WITHIN
     lost: float = 30.0
     back: float = 120.0
     sends: int = 3

@@ -64,7 +64,9 @@ class A1111:
         self._batch = checked_batch(batch)
         self._previews = previews
         self._pace = pace or Pace()
-        self._server = Server(url, auth, insecure=insecure, pause=self._pause, beside=self._pace.beside)
+        self._server = Server(
+            url, auth, insecure=insecure, pause=self._pause, beside=self._pace.beside, ask=self._pace.ask
+        )
         self._cancelled = False
         self._prepared: Prepared | None = None
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from remix.client.a1111.stock import Stock
 from remix.client.auth import Auth
-from remix.client.http import PICTURE_LIMIT, Http
+from remix.client.http import PICTURE_LIMIT, WITHIN, Http
 from remix.errors import BadReply, HostRefused, PictureError, Unsupported
 from remix.job import Picture
 from remix.motion import load_picture
@@ -56,7 +56,7 @@ class State:
 class Server:
     """One A1111 or Forge. `post` may run in a thread of its own while the others are called.
 
-    `beside` is how many seconds a call may take that says how things stand.
+    `beside` is how many seconds a call may take that says how things stand, `ask` one that says what the server has.
     """
 
     def __init__(
@@ -67,9 +67,10 @@ class Server:
         insecure: bool = False,
         pause: Callable[[float], None] = time.sleep,
         beside: float = 10.0,
+        ask: float = WITHIN,
     ) -> None:
         def connect(wait: Callable[[float], None]) -> Http:
-            return Http(url, auth, insecure=insecure, pause=wait)
+            return Http(url, auth, insecure=insecure, within=ask, pause=wait)
 
         self._connect = partial(connect, pause)
         self._work = self._connect()

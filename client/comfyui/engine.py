@@ -77,7 +77,7 @@ class ComfyUI:
         return {"engine": self.name, **Names.find(self._server, schedule).identity(self._server)}
 
     def cancel(self) -> None:
-        """Asks a running `render` to end, and the server to end what this run has queued there, and nothing else."""
+        """Asks a running `render` to end after the prompt at work; what this run has queued behind it is taken out."""
         if self._run is not None:
             self._run.cancel()
 

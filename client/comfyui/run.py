@@ -8,6 +8,7 @@ import uuid
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, TypeVar
 
 from remix.client.comfyui.routes import Piece
@@ -102,7 +103,7 @@ class Run:
         self.extra: Mapping[str, Any] = {}
         self._server, self._schedule, self._identity = server, schedule, dict(identity)
         self._events, self._listen, self._timing = events, listen, timing
-        self._cancelled = False
+        self._cancelled = self._thinned = False
         self._flying: deque[Flight] = deque()
         self._heard = time.monotonic()
 
@@ -118,23 +119,27 @@ class Run:
             self._events.close()
 
     def cancel(self) -> None:
-        """Asks for an end; may be called from a signal handler."""
+        """Asks for an end after what the server works at; may be called from a signal handler."""
         self._cancelled = True
         self._events.wake()
 
     def pictures(self, pieces: Sequence[Piece]) -> Iterator[Picture]:
-        """Yields the pictures of all pieces in order; ends early when it was cancelled."""
+        """Yields the pictures of all pieces in order; when it was cancelled, of those that the server has begun."""
         waiting = deque(pieces)
         try:
             while waiting or self._flying:
+                if self._cancelled:
+                    waiting.clear()
+                    self._thin_out()
                 while waiting and len(self._flying) < AHEAD:
                     self._flying.append(Flight(waiting.popleft()))  # first, so that it is ended whatever happens
                     self._launch(self._flying[-1])
+                if not self._flying:
+                    return
                 flight = self._flying[0]
                 for index in flight.piece.frames:
                     yield self._picture(flight, index)
                 self._flying.popleft()
-                self._refuse_if_cancelled()
         except _Stopped:
             return
 
@@ -143,7 +148,6 @@ class Run:
         end, pause, bad = time.monotonic() + self._timing.patience, self._timing.first_pause, 0
         told = False
         while True:
-            self._refuse_if_cancelled()
             try:
                 return call()
             except (HostUnreachable, HostSilent, BadReply, HostRefused) as error:
@@ -152,6 +156,7 @@ class Run:
                     raise
                 log.log(logging.INFO if told else logging.WARNING, "%s; waiting for the server", error)
                 told = True
+            self._refuse_if_cancelled()
             self._events.wait(pause)
             pause = min(2 * pause, self._timing.poll)
 
@@ -159,11 +164,25 @@ class Run:
         if self._cancelled:
             raise _Stopped
 
+    def _thin_out(self) -> None:
+        """Takes out of the server's queue what it has not begun; what it has, ends and is brought in."""
+        if self._thinned:
+            return
+        self._thinned = True
+        begun = [flight for flight in self._flying if flight.prompt]
+        self.patiently(lambda: self._server.cancel([each.prompt for each in begun if each.fate is None], running=False))
+        self._flying = deque(
+            flight
+            for flight in begun
+            if flight.fate is not None or self.patiently(partial(self._server.fate, flight.prompt)).state != LOST
+        )
+
     def _launch(self, flight: Flight, known: Sequence[str] = (QUEUED, RUNNING, DONE)) -> None:
         """Sends a flight on its way, or finds it there: work of a run that was killed may be under way, or done.
 
         A try of which the server says anything but `known` is over, and the next one is made.
         """
+        self._refuse_if_cancelled()
         while True:
             nodes = self._written(flight)
             fate = self.patiently(lambda: self._server.fate(flight.prompt))
@@ -254,7 +273,10 @@ class Run:
         end = time.monotonic() + self._timing.poll
         while (left := end - time.monotonic()) > 0:
             said = self._events.wait(left)
-            self._refuse_if_cancelled()
+            if self._cancelled:
+                self._thin_out()
+                if flight not in self._flying:
+                    raise _Stopped
             if any(message.prompt for message in said):
                 self._heard = time.monotonic()
             for message in said:

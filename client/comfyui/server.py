@@ -225,8 +225,11 @@ def _lines(body: Mapping[str, Any], masked: Callable[[str], str]) -> str:
             extra = _maybe(wrong.get("extra_info"))
             value = extra.get("received_value")
             told = "" if value is None else f" is {json.dumps(value, ensure_ascii=False)[:80]}"
-            reason = wrong.get("details") or wrong.get("message")
-            lines.append(f"{node.get('class_type')} ({number}), {extra.get('input_name', 'inputs')}{told}: {reason}")
+            name = extra.get("input_name", "inputs")
+            # Where the details are no more than the input's name, the message is what is wrong.
+            details = wrong.get("details")
+            reason = details if details and details != name else wrong.get("message")
+            lines.append(f"{node.get('class_type')} ({number}), {name}{told}: {reason}")
     about = _maybe(body.get("error"))
     if not lines:
         lines = [": ".join(str(about[part]) for part in ("message", "details") if about.get(part))]

@@ -26,14 +26,28 @@ ENGINES = ("comfyui", "a1111", "local")
 TABLE = Path(__file__).with_suffix(".json")
 
 
+EXTRAS: Mapping[str, str] = {
+    "image": "pictures that begin from given ones",
+    "mask": "masks",
+    "loras": "LoRAs",
+    "travelling loras": "LoRAs whose strengths travel",
+    "long": "prompts over 75 tokens",
+}
+"""What a recipe may have beside prompts and seeds, as the table calls it and in words."""
+
+
 @dataclass(frozen=True)
 class Row:
-    """A sampler and scheduler, how many frames were measured, and how far each pair of engines was apart."""
+    """A sampler and scheduler, how many frames were measured, and how far each pair of engines was apart.
+
+    `kind` is one of `EXTRAS` where these frames had that, else "".
+    """
 
     sampler: str
     scheduler: str
     frames: int
     apart: Mapping[frozenset[str], Difference]
+    kind: str = ""
 
     def portable(self) -> bool:
         """Returns whether all engines agree."""
@@ -51,6 +65,12 @@ def table() -> Mapping[tuple[str, str], Row]:
 
 
 @cache
+def extras() -> tuple[Row, ...]:
+    """Returns the rows of what recipes may have beside prompts and seeds."""
+    return tuple(_row(plain) for plain in measured()["extras"])
+
+
+@cache
 def measured() -> dict[str, Any]:
     """Returns the table as it is stored, with how it was measured."""
     found: dict[str, Any] = json.loads(TABLE.read_text(encoding="utf-8"))
@@ -62,7 +82,7 @@ def _row(plain: Mapping[str, Any]) -> Row:
         frozenset(pair.split("-")): Difference(math.inf if psnr is None else psnr, off)
         for pair, (psnr, off) in plain["apart"].items()
     }
-    return Row(plain["sampler"], plain["scheduler"], plain["frames"], apart)
+    return Row(plain["sampler"], plain["scheduler"], plain["frames"], apart, plain.get("kind", ""))
 
 
 def disagreement(one: str, other: str, recipe: Recipe) -> str | None:
@@ -78,15 +98,31 @@ def disagreement(one: str, other: str, recipe: Recipe) -> str | None:
             return f"{engine} was not measured against others"
     if found := next(read_differently(recipe), None):
         return found
-    if any(frame.image or frame.mask for frame in recipe.keyframes):
-        return "image: pictures that begin from given ones were not measured"
-    if recipe.model.loras or any(keyframe.loras for keyframe in recipe.keyframes):
-        return "loras: pictures with LoRAs were not measured"
+    pair = frozenset((one, other))
+    for kind in _kinds(recipe):
+        rows = [row.apart[pair] for row in extras() if row.kind == kind and pair in row.apart]
+        if not rows:
+            return f"{kind.split()[-1]}: {EXTRAS[kind]} were not measured on both"
+        if worst := next((apart for apart in rows if not apart.agrees()), None):
+            return f"{kind.split()[-1]}: {EXTRAS[kind]} differ there ({worst})"
     row = table().get((recipe.sampler, recipe.scheduler))
-    apart = row.apart.get(frozenset((one, other))) if row else None
+    apart = row.apart.get(pair) if row else None
     if apart is None:
         return f"sampler {recipe.sampler!r} with scheduler {recipe.scheduler!r} was not measured on both"
     return None if apart.agrees() else f"sampler {recipe.sampler!r} with {recipe.scheduler!r} differs there ({apart})"
+
+
+def _kinds(recipe: Recipe) -> Iterator[str]:
+    """What of `EXTRAS` a recipe has, but for long prompts, which every engine cuts alike."""
+    if any(frame.image for frame in recipe.keyframes):
+        yield "image"
+    if any(frame.mask for frame in recipe.keyframes):
+        yield "mask"
+    named = {keyframe.loras for keyframe in recipe.keyframes if keyframe.loras}
+    if len(named) > 1:
+        yield "travelling loras"
+    elif named or recipe.model.loras:
+        yield "loras"
 
 
 def remarks(recipe: Recipe, engines: Collection[str] = ENGINES) -> list[str]:

@@ -25,7 +25,7 @@ HERE = Path(__file__).parent
 TABLES = {
     "errors": ("What others get wrong", "mixing_errors"),
     "formats": ("Film formats", "film_formats"),
-    "soak": ("A thousand jobs with a fault in every tenth request", "soak"),
+    "soak": ("Jobs with a fault in every tenth request", "soak"),
 }
 """Parts that are no race but a table: its heading, and the module that makes it."""
 LONG = ("soak",)

@@ -1,7 +1,7 @@
-"""Many jobs on a ComfyUI server that stands in for one, with a fault in every tenth request.
+"""Many jobs on servers that stand in for ComfyUI and A1111, with a fault in every tenth request.
 
-`python -m tests.bench soak` runs 1,000 jobs of 20 frames; the server is a process of its own, so that what is told of
-memory is the client's.
+`python -m tests.bench soak` runs 1,000 jobs of 20 frames on those that keep what they have made, and 100 on A1111's
+own API; a server is a process of its own, so that what is told of memory is the client's.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,28 +22,30 @@ from pathlib import Path
 import numpy as np
 import requests
 
-from remix.client import ComfyUI
+from remix.client import A1111, ComfyUI
+from remix.client.a1111.calls import Pace
 from remix.client.comfyui.run import Timing
-from remix.job import render
+from remix.job import Engine, Picture, render
 from remix.motion import load_picture
-from remix.plan import Keyframe, Model, Recipe, plan
+from remix.plan import Frame, Keyframe, Model, Recipe, plan
+from tests.fakes.a1111_server import A1111Server
 from tests.fakes.comfyui_server import ComfyServer, painted
-from tests.fakes.faults import KINDS, Answer, Asked, Fault
+from tests.fakes.faults import KINDS, Answer, Asked, Fault, FaultyServer
 
 ROOT = Path(__file__).parents[2]
 JOBS, FRAMES, EVERY = 1000, 20, 10
 TIMING = Timing(poll=0.05, within=0.5, patience=30, first_pause=0.02, pause=lambda seconds: None)
+PACE = Pace(poll=0.02, beside=0.5, ask=1, lost=0.1, back=30, sends=5)
+"""More sends than the usual three: where every tenth request fails, now and then three of one call do."""
 MOST_GROWTH = 16
 """MiB that the client may have grown from its first tenth of the jobs to the last job."""
 
 
-class Faulty(ComfyServer):
+class Tenth(FaultyServer):
     """Every tenth request goes wrong, in one way after the other; it tells how often each frame was made."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._count = 0
-        self._wrong = 0
+    rendered: Counter[str] | list[str]
+    _count = _wrong = 0
 
     def fault(self, path: str) -> Fault | None:
         if path == "/rendered":
@@ -54,10 +57,25 @@ class Faulty(ComfyServer):
             self._wrong += 1
             return Fault("/", 0, KINDS[self._wrong % len(KINDS)])
 
-    def _get_rendered(self, asked: Asked) -> Answer:
+    def answer(self, asked: Asked) -> Answer:
+        if asked.path != "/rendered":
+            return super().answer(asked)
         with self.lock:
-            times = sorted(set(self.rendered.values()))
-            return Answer({"frames": len(self.rendered), "times": times, "faults": self._wrong})
+            made = Counter(self.rendered)
+            times = sorted(Counter(made.values()).items())
+            return Answer({"frames": len(made), "times": times, "faults": self._wrong})
+
+
+class FaultyComfyUI(Tenth, ComfyServer):
+    """ComfyUI with the Remix nodes."""
+
+
+class FaultyA1111(Tenth, A1111Server):
+    """A1111 with or without the Remix script."""
+
+    def answer(self, asked: Asked) -> Answer:
+        self.requests.clear()  # which would be as many as there are frames
+        return super().answer(asked)
 
 
 @dataclass(frozen=True)
@@ -67,37 +85,109 @@ class Report:
     jobs: int
     right: int
     frames: int
-    times: list[int]
+    times: Mapping[int, int]
     faults: int
     growth: float
     seconds: float
 
     @property
-    def is_good(self) -> bool:
-        """Whether exactly the frames that were asked for are there, right, none made twice."""
-        return self.right == self.frames == self.jobs * FRAMES and self.times == [1]
+    def is_whole(self) -> bool:
+        """Whether exactly the frames that were asked for are there, all of them right."""
+        return self.right == self.frames == self.jobs * FRAMES
+
+    @property
+    def again(self) -> int:
+        """How often a frame was made that had been made before."""
+        return sum((times - 1) * frames for times, frames in self.times.items())
 
 
-def recipe(number: int) -> Recipe:
+@dataclass(frozen=True)
+class Host:
+    """What is soaked: its server, the engine for it, a recipe for each number, and the picture that is right.
+
+    `keeps`: it has what it has made, so that nothing is made twice; a server that does not makes again what got lost.
+    """
+
+    name: str
+    keeps: bool
+    server: Callable[[], Tenth]
+    engine: Callable[[str], Engine]
+    recipe: Callable[[int], Recipe]
+    right: Callable[[Frame, Recipe], Picture]
+    jobs: int = JOBS
+
+
+def travel(number: int) -> Recipe:
     """A recipe that no other job has."""
     keyframes = (Keyframe(at=0, prompt=f"a {number}", seed=number), Keyframe(at="100%", prompt="b", seed=number + 1))
     return Recipe(frames=FRAMES, keyframes=keyframes, width=16, height=8, steps=1, model=Model("sd15"))
 
 
-def soak(url: str, jobs: int, folder: Path) -> Report:
+def guided(number: int) -> Recipe:
+    """One that A1111's own API can do."""
+    keyframes = (Keyframe(at=0, prompt=f"a {number}", seed=number, cfg=3), Keyframe(at="100%", cfg=9))
+    return travel(number).replace(keyframes=keyframes, model=Model("both-sd15"))
+
+
+def by_comfyui(frame: Frame, asked: Recipe) -> Picture:
+    """What the fake ComfyUI's nodes make of a frame."""
+    return painted(frame, asked.width, asked.height)
+
+
+def by_script(frame: Frame, asked: Recipe) -> Picture:
+    """What the fake A1111's script makes of a frame."""
+    decides = {key: value for key, value in frame.to_dict().items() if key != "index"}
+    return _by_a1111(decides, asked)
+
+
+def by_api(frame: Frame, asked: Recipe) -> Picture:
+    """What the fake A1111's own API makes of a frame."""
+    decides = {"prompt": frame.prompt.values[0], "negative_prompt": frame.negative.values[0]}
+    numbers = {"seed": frame.seed.values[0], "steps": asked.steps, "cfg_scale": frame.cfg}
+    size = {"width": asked.width, "height": asked.height}
+    return _by_a1111({**decides, **numbers, **size, "denoising_strength": None, "init_images": None}, asked)
+
+
+def _by_a1111(decides: Mapping[str, object], asked: Recipe) -> Picture:
+    return A1111Server().painted(decides, ("Euler", "Uniform", "both-sd15"), asked.width, asked.height)[0]
+
+
+def _comfyui(url: str) -> Engine:
+    return ComfyUI(url, batch=8, timing=TIMING)
+
+
+def _a1111(url: str) -> Engine:
+    return A1111(url, batch=4, pace=PACE)
+
+
+HOSTS = {
+    "comfyui": Host("ComfyUI, Remix nodes", True, FaultyComfyUI, _comfyui, travel, by_comfyui),
+    "script": Host(
+        "A1111, Remix script",
+        True,
+        lambda: FaultyA1111(script=True),
+        _a1111,
+        lambda number: travel(number).replace(model=Model("both-sd15")),
+        by_script,
+    ),
+    "api": Host("A1111, its own API", False, FaultyA1111, _a1111, guided, by_api, JOBS // 10),
+}
+
+
+def soak(host: Host, url: str, jobs: int, folder: Path) -> Report:
     """Renders so many jobs on the server at `url`, one after the other, and looks at every frame."""
     before, right, grown = time.monotonic(), 0, 0.0
     for number in range(jobs):
-        asked = recipe(number)
+        asked = host.recipe(number)
         with tempfile.TemporaryDirectory(dir=folder) as job:
-            render(asked, ComfyUI(url, batch=8, timing=TIMING), job, film=None)
+            render(asked, host.engine(url), job, film=None)
             for frame in plan(asked):
                 found = load_picture(Path(job, "frames", f"{frame.index:06d}.png"))
-                right += bool(np.array_equal(found, painted(frame, asked.width, asked.height)))
+                right += bool(np.array_equal(found, host.right(frame, asked)))
         if number == jobs // 10:
             grown = _memory()
     told = requests.get(f"{url}/rendered", timeout=60).json()
-    taken = (told["frames"], told["times"], told["faults"])
+    taken = (told["frames"], dict(told["times"]), told["faults"])
     return Report(jobs, right, *taken, _memory() - grown, time.monotonic() - before)
 
 
@@ -108,9 +198,9 @@ def _memory() -> float:
 
 
 @contextmanager
-def server() -> Iterator[str]:
-    """Gives the address of such a server in a process of its own."""
-    code = "from tests.bench.soak import serve; serve()"
+def server(name: str) -> Iterator[str]:
+    """Gives the address of a server of `HOSTS` in a process of its own."""
+    code = f"from tests.bench.soak import serve; serve({name!r})"
     process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stdin=subprocess.PIPE, cwd=ROOT)
     assert process.stdout is not None
     try:
@@ -120,24 +210,36 @@ def server() -> Iterator[str]:
         process.communicate()
 
 
-def serve() -> None:
+def serve(name: str) -> None:
     """Serves until the other end goes away."""
-    with Faulty().started() as fake:
+    with HOSTS[name].server().started() as fake:
         sys.stdout.write(json.dumps(fake.url) + "\n")
         sys.stdout.flush()
         sys.stdin.read()
 
 
 def table() -> str:
-    """Returns what a whole soak found, as Markdown; AssertionError where a frame is wrong, missing or made twice."""
+    """Returns what whole soaks found, as Markdown; AssertionError where a frame is wrong, missing or made twice."""
+    return "\n".join(
+        [
+            "| server | jobs | frames, all right | made again | requests that failed | client's memory | took |",
+            "|---|---|---|---|---|---|---|",
+            *(row(name) for name in HOSTS),
+        ]
+    )
+
+
+def row(name: str) -> str:
+    """Returns the line of a whole soak on one of `HOSTS`."""
     logging.getLogger("remix").setLevel(logging.ERROR)
-    with tempfile.TemporaryDirectory() as folder, server() as url:
-        found = soak(url, JOBS, Path(folder))
-    assert found.is_good, found
+    host = HOSTS[name]
+    with tempfile.TemporaryDirectory() as folder, server(name) as url:
+        found = soak(host, url, host.jobs, Path(folder))
+    assert found.is_whole, found
+    assert found.again == 0 if host.keeps else found.again <= found.faults, found
     assert found.growth < MOST_GROWTH, found
+    again = f"{found.again:,}, whose answers were lost" if found.again else "none"
     return (
-        "| jobs | frames, all right | made twice | requests that failed | client's memory | took |\n"
-        "|---|---|---|---|---|---|\n"
-        f"| {found.jobs:,} of {FRAMES} frames | {found.right:,} | none | {found.faults:,} | "
+        f"| {host.name} | {found.jobs:,} of {FRAMES} frames | {found.right:,} | {again} | {found.faults:,} | "
         f"{found.growth:+.1f} MiB from the first tenth to the end | {found.seconds / 60:.0f} min |"
     )

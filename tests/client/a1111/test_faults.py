@@ -171,21 +171,6 @@ def test_stopped_at_once_the_servers_work_is_ended_if_it_is_surely_ours(
     assert render(recipe(), engine(server), tmp_path / "job", film=None).rendered == 3
 
 
-def test_twenty_jobs_with_a_fault_in_every_tenth_request(serve: Serve, tmp_path: Path) -> None:
-    # A list that stalls or drips would be waited for a minute; at pictures and questions between that is short.
-    quick = [kind for kind in KINDS if kind not in ("stall", "drip")]
-    faults = [Fault("/sdapi/v1/", 10 * n, quick[n % len(quick)], at=503) for n in range(1, 300)]
-    faults += [Fault(FRAMES, 37 * n, "stall" if n % 2 else "drip") for n in range(1, 20)]
-    server = serve(faults)
-    many = {"frames": 20, "steps": 4}
-    for number in range(20):
-        keyframes = [{"prompt": f"job {number}", "cfg": 3}, {"cfg": 9}]
-        outcome = render(recipe(**many, keyframes=keyframes), engine(server), tmp_path / str(number), film=None)
-        assert (outcome.rendered, outcome.frames) == (20, 20)
-    assert len(set(server.rendered)) == 400
-    assert len(server.asked) > 850
-
-
 def command(server: A1111Server, folder: Path, source: Path) -> subprocess.Popen[bytes]:
     """The command line in a process of its own."""
     line = [sys.executable, "-m", "remix.client", "render", source, "--engine", "a1111", "--url", server.url, "-q"]

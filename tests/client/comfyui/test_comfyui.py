@@ -200,8 +200,8 @@ def test_a_preview_comes_as_a_picture(tmp_path: Path) -> None:
         (
             "rejected_inputs",
             [
-                "EmptyLatentImage (1), height is 65536: height",
-                "VAEDecode (3), vae: vae",
+                "EmptyLatentImage (1), height is 65536: Value 65536 bigger than max of 16384",
+                "VAEDecode (3), vae: Required input is missing",
                 "SaveImage (5), images: images, received_type(VAE) mismatch input_type(IMAGE)",
             ],
         ),

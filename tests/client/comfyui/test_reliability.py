@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from remix.client import ComfyUI
 from remix.client.auth import Auth
 from remix.errors import (
     BadReply,
@@ -31,7 +32,7 @@ from remix.errors import (
     JobLost,
     OutOfMemory,
 )
-from remix.job import Event
+from remix.job import Event, render
 from remix.plan import Keyframe
 from tests.client.comfyui.runs import FRAMES, QUICK, frames, plain, recipe, right, run
 from tests.core.job.test_render import contents
@@ -222,15 +223,13 @@ def test_of_two_clients_each_gets_its_own_and_an_end_of_one_ends_nothing_else(tm
 
 
 def test_an_older_server_is_not_asked_to_end_what_runs(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    with ComfyServer(seconds=0.02, version="0.3.50").started() as server:
-        stopping = False
+    def stop(event: Event) -> None:
+        if event.stage == "steps":
+            raise KeyboardInterrupt  # as a second Ctrl-C
 
-        def stop() -> None:
-            nonlocal stopping
-            stopping = True
-
-        with pytest.raises(Interrupted):
-            run(server.url, tmp_path, recipe(frames=40), listen=at_frames(1, stop), stop=lambda: stopping)
+    with ComfyServer(seconds=0.05, version="0.3.50").started() as server:
+        with pytest.raises(KeyboardInterrupt):
+            run(server.url, tmp_path, recipe(frames=40), listen=stop)
         assert "POST /interrupt" not in server.asked
         assert "POST /queue" in server.asked
     assert "too old to end one prompt alone" in caplog.text
@@ -397,18 +396,51 @@ def test_a_client_that_is_killed_finds_what_the_server_did_meanwhile(tmp_path: P
     assert np.array_equal(frames(tmp_path / "job"), frames(tmp_path / "whole"))
 
 
-def test_ctrl_c_ends_what_is_queued_and_the_same_line_goes_on(tmp_path: Path) -> None:
+@pytest.mark.parametrize("presses", [1, 2])
+def test_ctrl_c_finishes_what_is_begun_a_second_one_does_not_and_the_same_line_goes_on(
+    presses: int, tmp_path: Path
+) -> None:
     path = tmp_path / "recipe.json"
     path.write_text(recipe(frames=60).to_json(), encoding="utf-8")
-    with ComfyServer(seconds=0.02).started() as server:
+    with ComfyServer(seconds=0.05).started() as server:
         client = subprocess.Popen(command(server.url, path, tmp_path / "job"), stderr=subprocess.PIPE, text=True)
         until(lambda: len(server.rendered) >= 18)
         client.send_signal(signal.SIGINT)
+        if presses > 1:
+            assert client.stderr is not None
+            assert "finishing the frames at hand" in client.stderr.readline()
+            client.send_signal(signal.SIGINT)
         _, said = client.communicate(timeout=60)
         assert client.returncode == 130
-        assert re.search(r"\d+ of 60 frames left; run it again to go on", said)
         until(lambda: server.running is None and not server.pending)
-        assert len(server.rendered) < 60
+        kept = len(frames(tmp_path / "job"))
+        if presses > 1:
+            assert len(server.rendered) < 32
+            assert kept < 32
+        else:
+            # The second prompt, of the frames from 16 to 31, was at work.
+            assert kept == len(server.rendered) == 32
+            assert re.search(r"28 of 60 frames left; run it again to go on", said)
         assert subprocess.run(command(server.url, path, tmp_path / "job"), check=False).returncode == 0
         assert once_each(server, 60)
     assert np.array_equal(frames(tmp_path / "job"), right(recipe(frames=60)))
+
+
+def test_stopped_before_its_turn_a_run_leaves_the_queue_at_once(tmp_path: Path) -> None:
+    with ComfyServer(seconds=0.2).started() as server:
+        other = threading.Thread(target=run, args=(server.url, tmp_path / "other", recipe(frames=4, steps=3)))
+        other.start()
+        until(lambda: server.running is not None)
+        engine = ComfyUI(server.url, batch=2, timing=QUICK)
+
+        def stop() -> None:
+            until(lambda: bool(server.pending))
+            engine.cancel()
+
+        threading.Thread(target=stop).start()
+        with pytest.raises(Interrupted):
+            render(recipe(), engine, tmp_path / "job", film=None)
+        assert server.running is not None
+        assert not server.pending
+        other.join()
+        assert once_each(server, 4)

@@ -7,7 +7,16 @@ from itertools import combinations
 
 import pytest
 
-from remix.job.agreement import ENGINES, disagreement, measured, read_differently, remarks, table
+from remix.job.agreement import (
+    ENGINES,
+    EXTRAS,
+    disagreement,
+    extras,
+    measured,
+    read_differently,
+    remarks,
+    table,
+)
 from remix.motion.difference import Difference
 from remix.plan import Keyframe, Lora, Model, Recipe
 from remix.plan.names import SAMPLERS, SCHEDULERS
@@ -34,9 +43,25 @@ def test_rows_are_of_names_that_recipes_know_and_say_what_was_measured() -> None
     assert measured()["measured"]["hosts"]
 
 
-def test_engines_agree_on_what_was_measured_so() -> None:
+@pytest.mark.parametrize(
+    "asked",
+    [
+        recipe(),
+        recipe(model=Model("x", loras=(Lora("ink"),))),
+        recipe(keyframes=(Keyframe(prompt="a", image="x.png", denoise=0.5),)),
+    ],
+    ids=["plain", "loras", "image"],
+)
+def test_engines_agree_on_what_was_measured_so(asked: Recipe) -> None:
     for one, other in combinations(ENGINES, 2):
-        assert disagreement(one, other, recipe()) is None
+        assert disagreement(one, other, asked) is None
+
+
+def test_beside_prompts_and_seeds_is_measured_what_the_page_says() -> None:
+    assert {row.kind for row in extras()} == EXTRAS.keys()
+    for row in extras():
+        assert row.frames >= 3
+        assert all(apart.agrees() for apart in row.apart.values()), row
 
 
 @pytest.mark.parametrize(
@@ -44,8 +69,14 @@ def test_engines_agree_on_what_was_measured_so() -> None:
     [
         (recipe("a (red) apple"), "prompt: '(' is emphasis"),
         (recipe(sampler="lms"), "sampler 'lms' with scheduler 'normal' was not measured on both"),
-        (recipe(model=Model("x", loras=(Lora("ink"),))), "loras: pictures with LoRAs were not measured"),
-        (recipe(keyframes=(Keyframe(prompt="a", image="x.png", denoise=0.5),)), "image: pictures that begin from"),
+        (
+            recipe(keyframes=(Keyframe(prompt="a", image="x.png", mask="y.png"),)),
+            "mask: masks were not measured on both",
+        ),
+        (
+            recipe(keyframes=(Keyframe(prompt="a", loras={"ink": 0.0}), Keyframe(at="100%", loras={"ink": 1.0}))),
+            "loras: LoRAs whose strengths travel were not measured on both",
+        ),
         (recipe(sampler="uni_pc", scheduler="karras"), "sampler 'uni_pc' with scheduler 'karras' was not measured on"),
     ],
 )

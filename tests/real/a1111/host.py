@@ -113,6 +113,7 @@ class Host(Server):
         (base / "extensions" / "remix-toolkit").symlink_to(ROOT)
         for name in extensions:
             (base / "extensions" / name).symlink_to(EXTENSIONS / name)
+        (base / "extensions" / "pack-of-tests").symlink_to(Path(__file__).parent / "pack")
         (base / "config.json").write_text(json.dumps(OPTIONS), encoding="utf-8")
 
     @property

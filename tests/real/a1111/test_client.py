@@ -13,13 +13,14 @@ import pytest
 from remix.client.a1111 import A1111, scripted
 from remix.client.a1111.calls import Pace
 from remix.client.a1111.settings import PORTABLE
-from remix.errors import HostSilent, Interrupted
+from remix.errors import BlankFrame, HostRefused, HostSilent, Interrupted, OutOfMemory, RemixError
 from remix.job import Event, render
 from remix.motion import load_picture
 from remix.plan import Recipe
 from tests.fakes.proxy import Proxy, Toxic
 from tests.real.a1111.host import Host
 from tests.real.a1111.record import kept, replies
+from tests.real.loras import MIDDLE, write_broken_lora
 
 PACE = Pace(poll=0.2, lost=5, back=3)
 PLAIN = {
@@ -140,3 +141,36 @@ def test_a_server_that_is_killed_and_started_again_goes_on_with_what_is_missing(
     assert (again.rendered, whole.rendered) == (2, 3)
     for one, other in zip(frames(again.folder), frames(whole.folder), strict=True):
         assert np.array_equal(one, other)
+
+
+@pytest.mark.parametrize(
+    ("words", "error", "told"),
+    [
+        ("a full memory", OutOfMemory, r"frame 2: the server ran out of memory; .*--medvram \(.*CUDA out of memory"),
+        ("a wrong turn", HostRefused, r"frame 2, sent 3 times: .*500: .*no such thing"),
+    ],
+)
+def test_what_the_host_says_went_wrong_is_told_and_what_is_finished_kept(
+    host: Host, tmp_path: Path, alone: None, words: str, error: type[RemixError], told: str
+) -> None:
+    recipe = Recipe.from_dict({**PLAIN, "keyframes": [{"prompt": words, "seed": 5, "cfg": 4}, {"cfg": 8}]})
+    with pytest.raises(error, match=told):
+        render(recipe, A1111(host.url, pace=PACE), tmp_path / "job", film=None)
+    assert len(frames(tmp_path / "job")) == 2
+
+
+@pytest.mark.parametrize("way", ["script", "alone"])
+def test_a_model_that_gives_no_numbers_is_an_error_that_names_the_switch(
+    host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    write_broken_lora(host.base / "models" / "Lora", MIDDLE)
+    host.post("refresh-loras")
+    if way == "alone":
+        monkeypatch.setattr(scripted, "NAME", "not there")
+    model = {"checkpoint": "both-sd15", "loras": [{"name": "broken"}]}
+    recipe = Recipe.from_dict({**PLAIN, "model": model})
+    with pytest.raises(BlankFrame, match=r"frames? 0.*: .*--no-half"):
+        render(recipe, A1111(host.url, pace=PACE), tmp_path / "job", film=None)
+    assert not frames(tmp_path / "job")
+    # The host itself is well again.
+    assert host.plain(prompt="a red apple", steps=1, width=64, height=64).std() > 5

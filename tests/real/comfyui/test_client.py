@@ -17,14 +17,24 @@ import numpy as np
 import pytest
 
 from remix.client import ComfyUI
+from remix.client.comfyui.names import Names
 from remix.client.comfyui.routes import Through
 from remix.client.comfyui.run import Timing
 from remix.client.comfyui.server import DONE, LOST, QUEUED, RUNNING, Server
+from remix.client.graph import Graph, Link
 from remix.client.http import Http
-from remix.errors import HostSilent, Interrupted, Unsupported
+from remix.errors import (
+    BlankFrame,
+    EngineError,
+    HostSilent,
+    Interrupted,
+    OutOfMemory,
+    Unsupported,
+    WorkflowRejected,
+)
 from remix.job import Outcome, render
 from remix.motion import save_picture
-from remix.plan import Keyframe, Model, Recipe
+from remix.plan import Frame, Keyframe, Lora, Model, Recipe
 from tests.client.comfyui.runs import frames
 from tests.client.comfyui.test_reliability import at_frames
 from tests.core.job.test_render import contents
@@ -33,8 +43,11 @@ from tests.fakes.proxy import Proxy, Toxic
 from tests.real.comfyui.graphs import Builder
 from tests.real.comfyui.host import CHECKPOINT, ROOT, Host
 from tests.real.comfyui.record import recordings, shape
+from tests.real.loras import write_broken_lora
 
 TIMING = Timing(poll=0.5, first_pause=0.1)
+LAYER = "lora_unet_down_blocks_0_attentions_0_transformer_blocks_0_attn2_to_out_0"
+"""A layer of the checkpoint's U-Net, 320 wide."""
 
 
 def recipe(count: int = 6, word: str = "red", **changes: Any) -> Recipe:
@@ -95,11 +108,7 @@ def test_either_way_gives_the_same_frames(
         save_picture(tmp_path / "start.png", gradient)
         asked = recipe(3, keyframes=(Keyframe(prompt="a", image="start.png", denoise=0.6),), folder=str(tmp_path))
     run(host, tmp_path / "through", asked, batch=1)
-
-    def refuse(route: Through) -> list[str]:
-        raise Unsupported("the server does not have the Remix nodes")
-
-    monkeypatch.setattr(Through, "check", refuse)
+    monkeypatch.setattr(Through, "check", _not_there)
     run(host, tmp_path / "bare", asked)
     through, bare = frames(tmp_path / "through"), frames(tmp_path / "bare")
     assert through.std() > 5
@@ -194,6 +203,67 @@ def test_files_that_are_gone_from_the_server_are_made_again(host: Host, tmp_path
     run(host, tmp_path / "again", asked)
     assert contents(tmp_path / "again") == contents(tmp_path / "first")
     assert sorted(times_rendered(job).values()) == [1, 1, 1, 1, 2]
+
+
+def test_a_workflow_that_is_rejected_is_told_line_by_line_and_nothing_runs(host: Host, tmp_path: Path) -> None:
+    with pytest.raises(
+        WorkflowRejected, match=r"RemixRender \(\d+\), batch_size is 1000000: Value 1000000 bigger than"
+    ):
+        run(host, tmp_path, recipe(), batch=1_000_000)
+    assert not frames_there(tmp_path)
+
+
+def troubled(monkeypatch: pytest.MonkeyPatch, kind: str, times: int) -> None:
+    """On the server the model fails so many times before it is there."""
+    whole, name = Names.loaded, str(uuid.uuid4())
+
+    def loaded(names: Names, graph: Graph, model: Model, frame: Frame) -> tuple[Link, Link, Link]:
+        unet, clip, vae = whole(names, graph, model, frame)
+        return graph.one("TestTrouble", model=unet, trouble=kind, times=times, name=name), clip, vae
+
+    monkeypatch.setattr(Names, "loaded", loaded)
+
+
+def test_a_full_memory_is_tried_once_more_with_one_frame_at_a_time(
+    host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    troubled(monkeypatch, "full", 1)
+    assert run(host, tmp_path / "once", recipe(2, "pink")).rendered == 2
+    assert "memory is full; going on with one frame at a time" in caplog.text
+    troubled(monkeypatch, "full", 2)
+    with pytest.raises(OutOfMemory, match="frames 0 to 1: not even one frame fits"):
+        run(host, tmp_path / "twice", recipe(2, "pink"))
+
+
+def test_what_a_node_says_is_told_and_not_tried_again(
+    host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    troubled(monkeypatch, "wrong", 1)
+    with pytest.raises(EngineError, match="frames 0 to 1: TestTrouble says: no such thing"):
+        run(host, tmp_path, recipe(2, "pink"))
+    assert run(host, tmp_path, recipe(2, "pink")).rendered == 2
+
+
+@pytest.mark.parametrize("way", ["nodes", "bare"])
+def test_a_model_that_gives_no_numbers_is_an_error_that_names_the_switch(
+    host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    write_broken_lora(host.base / "models" / "loras", LAYER)
+    if way == "bare":
+        monkeypatch.setattr(Through, "check", _not_there)
+    loaded = Model(CHECKPOINT, loras=(Lora("broken"),))
+    asked = recipe(1, keyframes=(Keyframe(prompt="an apple"),)).replace(model=loaded)
+    with pytest.raises(BlankFrame, match=r"frame 0: .*--fp32-vae"):
+        run(host, tmp_path, asked)
+    assert not frames_there(tmp_path)
+
+
+def frames_there(folder: Path) -> list[Path]:
+    return list((folder / "frames").iterdir())
+
+
+def _not_there(route: Through) -> list[str]:
+    raise Unsupported("the server does not have the Remix nodes")
 
 
 def _until(true: Callable[[], bool]) -> None:

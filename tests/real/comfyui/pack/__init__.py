@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import zlib
+from collections import Counter
 from typing import Any
 
 import comfy.sd
@@ -35,6 +36,9 @@ SHALLOW = {
 """Each encoder as wide as it is and with next to no layers."""
 
 POOL = 1 << 18
+TROUBLES = {"full": torch.OutOfMemoryError, "wrong": ValueError}
+FAILED: Counter[str] = Counter()
+"""How often each of the nodes that fail has done so."""
 
 
 class ImagePrompt:
@@ -88,6 +92,25 @@ class MoreWords:
         patched = model.clone()
         patched.set_model_attn2_patch(add)
         return (patched,)
+
+
+class Trouble:
+    """A model as it is, after so many errors of a kind."""
+
+    RETURN_TYPES = ("MODEL",)
+    FUNCTION = "fail"
+    CATEGORY = "test"
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        widgets = {"trouble": (list(TROUBLES),), "times": ("INT", {"min": 0}), "name": ("STRING",)}
+        return {"required": {"model": ("MODEL",), **widgets}}
+
+    def fail(self, model: Any, trouble: str, times: int, name: str) -> tuple[Any]:
+        if FAILED[name] < times:
+            FAILED[name] += 1
+            raise TROUBLES[trouble]("Allocation on device" if trouble == "full" else "no such thing")
+        return (model,)
 
 
 class TextEncoder:
@@ -169,4 +192,4 @@ def _words() -> torch.Tensor:
     return torch.frombuffer(bytearray(written.getvalue()), dtype=torch.uint8)
 
 
-NODE_CLASS_MAPPINGS = {f"Test{kind.__name__}": kind for kind in (ImagePrompt, MoreWords, TextEncoder, Tell)}
+NODE_CLASS_MAPPINGS = {f"Test{kind.__name__}": kind for kind in (ImagePrompt, MoreWords, Trouble, TextEncoder, Tell)}
