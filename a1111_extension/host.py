@@ -60,6 +60,7 @@ NOT_OF_PICTURES = (
     *("extra_generation_params", "scripts_value", "script_args_value", "scripts_setup_complete", "user", "is_api"),
     *("prompt_for_display", "force_task_id", "do_not_reload_embeddings", "sampler_index", "init_images", "paste_to"),
     *("denoising_strength", "override_settings_restore_afterwards", "subseed", "cached_c", "cached_uc"),
+    "override_settings",  # among the settings, where one that is set to what a run sets anyway changes nothing
 )
 """Fields of a processing object that the recipe decides, or that no picture depends on."""
 

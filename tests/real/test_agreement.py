@@ -108,18 +108,10 @@ def test_one_recipe_gives_the_same_frames_in_three_tools(
 
 
 def begun(hosts: Hosts, asked: Recipe, folder: Path) -> None:
-    """Leaves a job of which ComfyUI has rendered the first frame."""
-    done: list[int] = []
-    with pytest.raises(Interrupted):
-        render(
-            asked,
-            ComfyUI(hosts.comfyui, batch=1),
-            folder,
-            film=None,
-            listen=lambda event: done.append(event.done) if event.stage == "frames" else None,
-            stop=lambda: bool(done) and done[-1] >= 1,
-        )
-    assert len(list((folder / "frames").iterdir())) == 1
+    """Leaves a job of ComfyUI's that has its first frame alone: a stop would let the server finish all of so few."""
+    render(asked, ComfyUI(hosts.comfyui, batch=1), folder, film=None)
+    for later in sorted((folder / "frames").iterdir())[1:]:
+        later.unlink()
 
 
 def test_a_job_begun_on_one_goes_on_on_the_others(
