@@ -84,12 +84,19 @@ class Http:
         self._within = within
         self._pause = pause
         self._session = _session(self.auth)
+        self._waiting: set[Any] = set()
 
     def __repr__(self) -> str:
         return f"Http({str(self.address)!r}, {self.auth!r})"
 
     def close(self) -> None:
         """Closes all connections."""
+        self._session.close()
+
+    def give_up(self) -> None:
+        """Ends a call that another thread is waiting on, with its connection: it gets `HostSilent`."""
+        for socket in tuple(self._waiting):
+            _shut(socket)
         self._session.close()
 
     def get(self, path: str, query: Mapping[str, str] | None = None, *, within: float | None = None) -> Any:
@@ -166,7 +173,7 @@ class Http:
         fields = asked.pop("fields", None)
         within = self._within if within is None else within
         try:
-            with _deadline(within) as over:
+            with _deadline(within, self._waiting) as over:
                 answer = self._session.request(
                     method,
                     self.address.of(path, query),
@@ -273,33 +280,41 @@ class _Adapter(HTTPAdapter):
 
 
 @contextmanager
-def _deadline(seconds: float) -> Iterator[threading.Event]:
+def _deadline(seconds: float, waiting: set[Any]) -> Iterator[threading.Event]:
     """Within it, an answer that is not whole in so many seconds loses its connection; gives whether that happened.
 
-    A time limit on each read alone would let a server that drips hold a caller for ever.
+    A time limit on each read alone would let a server that drips hold a caller for ever. The socket that is waited on
+    is in `waiting` as long as it is.
     """
     end, over, timers = time.monotonic() + seconds, threading.Event(), list[threading.Timer]()
 
     def watch(socket: Any) -> None:
         def close() -> None:
             over.set()
-            try:
-                socket.shutdown(2)  # both ways; closing it alone would not wake who waits on it
-            except OSError:
-                log.debug("a connection was closed already when its time was over")
+            _shut(socket)
 
         timer = threading.Timer(max(0.0, end - time.monotonic()), close)
         timer.daemon = True
         timer.start()
         timers.append(timer)
+        waiting.add(socket)
 
     _call.watch = watch
     try:
         yield over
     finally:
         _call.watch = None
+        waiting.clear()
         for timer in timers:
             timer.cancel()
+
+
+def _shut(socket: Any) -> None:
+    """Ends a connection both ways; closing it alone would not wake who waits on it."""
+    try:
+        socket.shutdown(2)
+    except OSError:
+        log.debug("a connection was closed already when it was given up")
 
 
 def _whole(answer: requests.Response, limit: int, where: str) -> bytes:

@@ -106,8 +106,9 @@ class Server:
     def renew(self) -> None:
         """Takes a new connection for what renders: the old one may be lost, or about to be.
 
-        Forge resets a connection some time after an error on it; and a call that was given up still holds its own.
+        Forge resets a connection some time after an error on it. A call that is waited for no more ends with its own.
         """
+        self._work.give_up()
         self._work = self._connect()
 
     def state(self, *, image: bool = False) -> State:
