@@ -230,7 +230,7 @@ def made_by(p: Any, checkpoint: Any, vae: Path | None, settings: Mapping[str, An
     if not getattr(p, "enable_hr", False):
         asked = {name for name in asked if not name.startswith("hr_")}
     own = {name: getattr(p, name, None) for name in sorted(asked)}
-    options = {name: option(name) for name in OPTIONS if name in shared.opts.data_labels}
+    options = {name: option(name) for name in OPTIONS if has_option(name)}
     return {
         "engine": NAME,
         "checkpoint": checkpoint.name,

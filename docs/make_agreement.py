@@ -10,11 +10,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
 
-from remix.client.a1111.settings import PORTABLE
 from remix.errors import Unsupported
 from remix.job.agreement import ENGINES, EXTRAS, READ_DIFFERENTLY, Row, extras, measured, table
 from remix.motion.difference import LEAST_PSNR, MOST_OFF
 from remix.plan.labels import a1111_labels
+from remix.plan.portable import PORTABLE
 
 WIDTH = 120
 PAGE = Path(__file__).with_name("agreement.md")

@@ -7,16 +7,14 @@ from typing import Any
 
 from remix.client.a1111.stock import Choice, Stock
 from remix.errors import Unsupported
-from remix.plan.portable import PORTABLE, portable
-
-__all__ = ["PORTABLE", "as_they_are", "check_lossless", "overrides"]
+from remix.plan.portable import portable
 
 OWN_VAE = "None"
 """What A1111 calls the VAE in the checkpoint itself."""
 
 
 def overrides(stock: Stock, choice: Choice, clip_skip: int) -> dict[str, Any]:
-    """Returns the `override_settings` of a request: the model, and of `PORTABLE` what the server has at all.
+    """Returns the `override_settings` of a request: the model, and of the portable settings what the server has at all.
 
     Also what it has so already: it may be so only while a request of somebody else is at work.
     """

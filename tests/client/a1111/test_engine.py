@@ -13,7 +13,6 @@ import pytest
 
 from remix.client import open_engine
 from remix.client.a1111 import A1111
-from remix.client.a1111.settings import PORTABLE
 from remix.client.auth import Auth
 from remix.errors import (
     BadReply,
@@ -28,6 +27,7 @@ from remix.errors import (
 from remix.job import Event, render
 from remix.motion import load_picture, save_picture
 from remix.plan import Recipe, plan
+from remix.plan.portable import PORTABLE
 from tests.client.a1111.conftest import Serve, engine, recipe
 from tests.fakes.a1111_server import A1111Server, png
 from tests.fakes.faults import Fault
