@@ -128,7 +128,7 @@ class HostEngine:
         groups = [group for group in self._groups(schedule) if not wanted.isdisjoint(group)]
         host.state.job_count = len(groups)
         host.state.processing_has_refined_job_count = False
-        film = None if self._changes(schedule) else self._sources(schedule.recipe, schedule)
+        film = None if self._changes(schedule) else self._sources(schedule)
         waiting = list(frames)
         pictures: dict[int, Picture] = {}
         for group in groups:
@@ -155,10 +155,9 @@ class HostEngine:
         return groups
 
     @staticmethod
-    def _sources(recipe: Recipe, frames: Iterable[Frame]) -> Sources:
-        """The distinct prompts and negative prompts of frames, without tags, and what pads them if need be."""
-        padding = {""} if recipe.lengths == "empty" or not host.has_plain_attention() else set[str]()
-        prompts, negatives = set(padding), set(padding)
+    def _sources(frames: Iterable[Frame]) -> Sources:
+        """The distinct prompts and negative prompts of frames, without tags."""
+        prompts, negatives = set[str](), set[str]()
         for frame in frames:
             prompts.update(plain(frame.prompt).values)
             negatives.update(plain(frame.negative).values)
@@ -219,7 +218,7 @@ class HostEngine:
         self, schedule: Schedule, group: Sequence[int], inputs: Mapping[str, Picture], film: Sources | None
     ) -> Batch:
         recipe, frames = schedule.recipe, tuple(schedule[index] for index in group)
-        prompts, negatives = film or self._sources(recipe, frames)
+        prompts, negatives = film or self._sources(frames)
         return Batch(
             frames=frames,
             prompts=prompts,

@@ -189,7 +189,8 @@ class Travelling:
         if getattr(self, "is_hr_pass", False):  # called by the refiner; it goes on to calculate_hr_conds
             super().setup_conds()  # type: ignore[misc]
             return
-        with _swapped(self, prompts=self.remix_prompts, negative_prompts=self.remix_negatives):
+        prompts, negatives = self._padding(self.remix_prompts), self._padding(self.remix_negatives)
+        with _swapped(self, prompts=prompts, negative_prompts=negatives):
             super().setup_conds()  # type: ignore[misc]
         self.c, self.uc = self._mixed(self.c, self.uc, True, True)
 
@@ -197,20 +198,31 @@ class Travelling:
         """The same for hires fix."""
         if self.hr_c is not None:
             return
-        with _swapped(self, hr_prompts=self.remix_hr_prompts, hr_negative_prompts=self.remix_hr_negatives):
+        prompts, negatives = self._padding(self.remix_hr_prompts), self._padding(self.remix_hr_negatives)
+        with _swapped(self, hr_prompts=prompts, hr_negative_prompts=negatives):
             super().calculate_hr_conds()  # type: ignore[misc]
         self.hr_c, self.hr_uc = self._mixed(self.hr_c, self.hr_uc, *self.remix_hires)
 
+    def _padding(self: Any, prompts: Sequence[str]) -> list[str]:
+        """Prompts, and after them the empty one where it pads them: the model that will draw is loaded by now."""
+        pads = self.remix_batch.way.lengths == "empty" or not host.has_plain_attention()
+        return [*prompts, ""] if pads else list(prompts)
+
     def _mixed(self: Any, c: Any, uc: Any, prompts: bool, negatives: bool) -> tuple[Any, Any]:
-        """The conditionings of all frames, from those of the prompts and negatives that travel; others are constant."""
+        """The conditionings of all frames, from those of the prompts and negatives that travel; others are constant.
+
+        The host's are of each prompt, and after them of the empty one where that pads them.
+        """
         batch = self.remix_batch
         constant = torch.ones(len(batch.frames), 1, dtype=torch.float64)
-        empty = c.batch[batch.prompts.index("")][0].schedules if prompts and "" in batch.prompts else None
-        parts = mix_prompts(c, batch.weights("prompts") if prompts else constant, batch.way, empty)
+        weights = batch.weights("prompts") if prompts else constant
+        sources, padding = c.batch[: weights.shape[1]], c.batch[weights.shape[1] :]
+        parts = mix_prompts(sources, weights, batch.way, padding[0][0].schedules if padding else None)
         groups = [[part.schedules for frame in parts for part in frame]]
         if uc is not None:
-            empty = uc[batch.negatives.index("")] if negatives and "" in batch.negatives else None
-            groups.append(mix_steps(uc, batch.weights("negatives") if negatives else constant, batch.way, empty))
+            weights = batch.weights("negatives") if negatives else constant
+            empty = next(iter(uc[weights.shape[1] :]), None)
+            groups.append(mix_steps(uc[: weights.shape[1]], weights, batch.way, empty))
         positive, *rest = evened(groups)
         schedules = iter(positive)
         whole = [[type(part)(next(schedules), part.weight) for part in frame] for frame in parts]
