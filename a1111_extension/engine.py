@@ -8,11 +8,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import torch
 from PIL import Image
 
 from remix.errors import BlankFrame, EngineError, Unsupported
 from remix.job import Listener, Picture
-from remix.plan import Frame, Model, Recipe, Schedule
+from remix.plan import Frame, Mix, Model, Recipe, Schedule
 from remix.plan.labels import AUTOMATIC, a1111_labels, names_of_labels
 from remix.plan.portable import portable
 
@@ -71,10 +72,8 @@ class HostEngine:
                 f"sampler: {recipe.sampler!r} takes noise of overlapping stretches, which is not the same in every "
                 "tool; use dpmpp_2m_sde, or the host's own noise"
             )
-        if any(frame.mask is not None for frame in schedule):
-            raise Unsupported(
-                'mask: keyframes cannot set it here; use the tab "Inpaint", and leave it out of the recipe'
-            )
+        if any(frame.mask is not None for frame in schedule) and getattr(p, "image_mask", None) is not None:
+            raise Unsupported("mask: keyframes set one, and the host has its own; leave one of them out")
         if any(frame.image is not None for frame in schedule) and not host.is_img2img(p):
             raise Unsupported("image: keyframes set pictures; run the script in img2img")
         corrected = not self._portable and host.option("img2img_color_correction", False)
@@ -227,9 +226,8 @@ class HostEngine:
             way=Way(recipe.mix, recipe.lengths),
             portable=self._portable,
             seed=schedule[0].seed.values[0],
-            images={
-                name: Image.fromarray(inputs[name]) for frame in frames if frame.image for name in frame.image.values
-            },
+            images={name: Image.fromarray(inputs[name]) for name in _names(frame.image for frame in frames)},
+            masks={name: torch.from_numpy(inputs[name].copy()) for name in _names(frame.mask for frame in frames)},
             infotext=self._infotext,
         )
 
@@ -251,6 +249,10 @@ class HostEngine:
 
     def _infotext(self, frame: Frame) -> dict[str, str]:
         return {**self._said, "Remix frame": str(frame.index)}
+
+
+def _names(mixes: Iterable[Mix[str] | None]) -> set[str]:
+    return {name for mix in mixes if mix is not None for name in mix.values}
 
 
 def _size(told: Any, width: int, height: int) -> None:

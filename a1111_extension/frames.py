@@ -17,12 +17,13 @@ import torch
 from torch import Tensor
 
 from remix.errors import Unsupported
-from remix.mix import mix_latents, weights_of
+from remix.mix import masks_of_mixes, mix_latents, weights_of
 from remix.plan import Frame
 
 from . import host
 from .conditioning import Way, evened, mix_prompts, mix_steps
 from .filling import TEXTS, Fill, every, filled, watched
+from .masks import Kept
 from .noise import FrameNoise, step_noise
 from .tags import networks_of, plain, without_tags, written
 
@@ -32,8 +33,8 @@ class Batch:
     """The frames of one call.
 
     `prompts` and `negatives` are what the host encodes, without tags; `tags` go to all of them. `portable` says whose
-    noise it is, `seed` is the film's first. `images` are the init pictures by the names that frames have for them;
-    `infotext` gives what is written into the host's infotext of a frame.
+    noise it is, `seed` is the film's first. `images` are the init pictures by the names that frames have for them,
+    `masks` those of masks, as uint8 [H, W, 3]; `infotext` gives what is written into the host's infotext of a frame.
     """
 
     frames: tuple[Frame, ...]
@@ -44,6 +45,7 @@ class Batch:
     portable: bool
     seed: int
     images: Mapping[str, Any]
+    masks: Mapping[str, Tensor]
     infotext: Callable[[Frame], Mapping[str, str]]
 
     def weights(self, field: str) -> Tensor:
@@ -254,7 +256,17 @@ class Travelling:
         batch = self.remix_batch
         if batch.images and batch.frames[0].denoise == 0:
             return self.init_latent
-        return super().sample(*args, **kwargs)  # type: ignore[misc]
+        if not batch.masks:
+            return super().sample(*args, **kwargs)  # type: ignore[misc]
+        if getattr(self, "is_using_inpainting_conditioning", False):
+            raise Unsupported(
+                "mask: the checkpoint is one for inpainting, which the host tells its own mask alone; use that, or "
+                "another checkpoint"
+            )
+        masks = masks_of_mixes([frame.mask for frame in batch.frames], batch.masks, self.init_latent.shape)
+        kept = Kept(self.init_latent, masks, lambda: self.rng.initial())
+        host.keep(self.sampler, kept)
+        return kept.put_back(super().sample(*args, **kwargs))  # type: ignore[misc]
 
     @property
     def rng(self: Any) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
 from pathlib import Path
@@ -13,7 +13,19 @@ from typing import Any
 from urllib.parse import quote
 
 import modules.scripts as scripts  # the module: a Script that is imported by name would be registered again
-from modules import devices, extra_networks, images, processing, rng, sd_models, sd_samplers, sd_vae, shared, ui_tempdir
+from modules import (
+    devices,
+    extra_networks,
+    images,
+    processing,
+    rng,
+    sd_models,
+    sd_samplers,
+    sd_samplers_timesteps,
+    sd_vae,
+    shared,
+    ui_tempdir,
+)
 from PIL import Image
 
 from remix.errors import BadInput, Unsupported
@@ -23,6 +35,8 @@ from remix.job.files import safe_name
 from remix.job.journal import sha256
 from remix.plan import Model
 from remix.plan.portable import left_over
+
+from .masks import Kept
 
 Script = scripts.Script
 FORGE = hasattr(processing, "main_entry")
@@ -306,6 +320,23 @@ def address(path: Path) -> str:
     """Returns the address at which the host's page finds a file, which it is told to serve."""
     ui_tempdir.register_tmp_file(shared.demo, str(path))
     return f"file={quote(path.as_posix())}"
+
+
+def keep(sampler: Any, kept: Kept) -> None:
+    """Lets a sampler keep a part of its clean latents; the host makes one for each run."""
+    denoiser = sampler.model_wrap_cfg
+    if isinstance(sampler, sd_samplers_timesteps.CompVisSampler):
+        denoiser.forward = kept.of_times(denoiser.forward, lambda: shared.sd_model.alphas_cumprod)
+    else:
+        denoiser.forward = kept.of_sigmas(denoiser.forward, _noised(sampler))
+
+
+def _noised(sampler: Any) -> Callable[[Any, Any, Any], Any]:
+    """How the model's latents have noise in them, given clean ones, noise, and its level."""
+    if FORGE:
+        return lambda clean, noise, sigma: sampler.model_wrap.predictor.noise_scaling(sigma, noise, clean)
+    flowing = getattr(shared.sd_model, "add_noise_to_latent", None)
+    return flowing or (lambda clean, noise, sigma: clean + noise * sigma)
 
 
 def is_img2img(p: Any) -> bool:
