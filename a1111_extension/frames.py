@@ -256,17 +256,29 @@ class Travelling:
         batch = self.remix_batch
         if batch.images and batch.frames[0].denoise == 0:
             return self.init_latent
-        if not batch.masks:
+        kept = self._kept()
+        if kept is None:
             return super().sample(*args, **kwargs)  # type: ignore[misc]
+        host.keep(self.sampler, kept)
+        return kept.put_back(super().sample(*args, **kwargs))  # type: ignore[misc]
+
+    def _kept(self: Any) -> Kept | None:
+        """What the frames' masks keep of their init pictures, or the host's own mask; None where neither is here."""
+        batch = self.remix_batch
+
+        def noise() -> Tensor:
+            drawn: Tensor = self.rng.initial()
+            return drawn
+
+        if not batch.masks:
+            return host.kept_by_mask(self, noise)
         if getattr(self, "is_using_inpainting_conditioning", False):
             raise Unsupported(
                 "mask: the checkpoint is one for inpainting, which the host tells its own mask alone; use that, or "
                 "another checkpoint"
             )
         masks = masks_of_mixes([frame.mask for frame in batch.frames], batch.masks, self.init_latent.shape)
-        kept = Kept(self.init_latent, masks, lambda: self.rng.initial())
-        host.keep(self.sampler, kept)
-        return kept.put_back(super().sample(*args, **kwargs))  # type: ignore[misc]
+        return Kept(self.init_latent, masks, noise)
 
     @property
     def rng(self: Any) -> Any:

@@ -325,10 +325,31 @@ def address(path: Path) -> str:
 def keep(sampler: Any, kept: Kept) -> None:
     """Lets a sampler keep a part of its clean latents; the host makes one for each run."""
     denoiser = sampler.model_wrap_cfg
+    own = denoiser.forward
+
+    def forward(*args: Any, **kwargs: Any) -> Any:
+        denoiser.mask = None  # what the host itself would keep
+        return own(*args, **kwargs)
+
     if isinstance(sampler, sd_samplers_timesteps.CompVisSampler):
-        denoiser.forward = kept.of_times(denoiser.forward, lambda: shared.sd_model.alphas_cumprod)
+        denoiser.forward = kept.of_times(forward, lambda: shared.sd_model.alphas_cumprod)
     else:
-        denoiser.forward = kept.of_sigmas(denoiser.forward, _noised(sampler))
+        denoiser.forward = kept.of_sigmas(forward, _noised(sampler))
+
+
+def kept_by_mask(p: Any, noise: Callable[[], Any]) -> Kept | None:
+    """Returns what the host's own mask keeps, with the frames' noise; None where there is none, and in A1111."""
+    if not FORGE or getattr(p, "mask", None) is None:
+        return None
+
+    def blended(clean: Any, found: Any, sigma: Any) -> Any:
+        plain = found * p.nmask + clean * p.mask
+        given = scripts.MaskBlendArgs(found, p.nmask, clean, p.mask, plain, p.sampler.model_wrap_cfg, sigma)
+        if p.scripts is not None:
+            p.scripts.on_mask_blend(p, given)
+        return given.blended_latent
+
+    return Kept(p.init_latent, p.nmask[None, :1], noise, blended)
 
 
 def _noised(sampler: Any) -> Callable[[Any, Any, Any], Any]:

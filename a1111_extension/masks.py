@@ -1,7 +1,7 @@
 """What a recipe's masks keep of the init pictures, in every step: as ComfyUI samples with a noise mask.
 
-The host's own mask covers a picture in another way: A1111 keeps latents in what the model makes and not in what it
-sees, and Forge draws noise for that which no seed decides.
+The host's own mask is the host's to keep in A1111, which holds latents in what the model makes and not in what it sees.
+Forge holds them in both, with noise that no seed decides; so its mask is kept here too, with the frames' own.
 """
 
 from __future__ import annotations
@@ -23,12 +23,14 @@ Forward = Callable[..., Tensor]
 class Kept:
     """The part of the clean latents [B, c, h, w] that `mask` [B, 1, h, w] keeps: all of it at 0, nothing at 1.
 
-    `noise` gives that of the frames, once it has been drawn.
+    `noise` gives that of the frames, once it has been drawn. `blend(clean, found, sigma)` lays what the model made over
+    the clean latents in another way than by the mask alone.
     """
 
     clean: Tensor
     mask: Tensor
     noise: Callable[[], Tensor]
+    blend: Callable[[Tensor, Tensor, Tensor], Tensor] | None = None
 
     def of_sigmas(self, forward: Forward, noised: Callable[[Tensor, Tensor, Tensor], Tensor]) -> Forward:
         """Returns a denoiser that gives clean latents, with the kept part held in what it sees and in what it gives.
@@ -39,7 +41,7 @@ class Kept:
         def partly(x: Tensor, sigma: Tensor, *args: Any, **kwargs: Any) -> Tensor:
             clean, noise = self.clean.to(x), self.noise().to(x)
             seen = masked(noised(clean, noise, sigma.view(-1, 1, 1, 1)), x, self.mask)
-            return masked(clean, forward(seen, sigma, *args, **kwargs), self.mask)
+            return self._blended(clean, forward(seen, sigma, *args, **kwargs), sigma)
 
         return partly
 
@@ -55,9 +57,12 @@ class Kept:
             signal, spread = share.sqrt(), (1 - share).sqrt()
             seen = masked(signal * clean + spread * noise, x, self.mask)
             found = (seen - spread * forward(seen, times, *args, **kwargs)) / signal
-            return (x - signal * masked(clean, found, self.mask)) / spread
+            return (x - signal * self._blended(clean, found, (spread / signal).flatten())) / spread
 
         return partly
+
+    def _blended(self, clean: Tensor, found: Tensor, sigma: Tensor) -> Tensor:
+        return masked(clean, found, self.mask) if self.blend is None else self.blend(clean, found, sigma)
 
     def put_back(self, x: Tensor) -> Tensor:
         """Returns x with the clean latents where all of them is kept: not every sampler ends on its last estimate."""

@@ -72,6 +72,21 @@ def test_times_between_those_of_the_model_lie_between_their_shares() -> None:
     assert not torch.equal(first, last)
 
 
+def test_another_way_to_blend_is_told_the_level_by_either_kind() -> None:
+    levels: list[Tensor] = []
+
+    def blend(clean: Tensor, found: Tensor, sigma: Tensor) -> Tensor:
+        levels.append(sigma)
+        return clean
+
+    told = Kept(CLEAN, MASK, lambda: NOISE, blend)
+    share = ALPHAS[400]
+    sigma = ((1 - share) / share).sqrt().expand(3)
+    assert torch.equal(told.of_sigmas(lambda x, sigma: x, noised)(FOUND, sigma), CLEAN)
+    told.of_times(lambda x, times: x, lambda: ALPHAS)(FOUND, torch.full((3,), 400.0))
+    assert torch.allclose(levels[0], levels[1], rtol=1e-4)
+
+
 def test_what_is_kept_whole_is_put_back_whatever_the_sampler_ends_on() -> None:
     back = kept().put_back(FOUND)
     assert torch.equal(back[0], CLEAN[0])

@@ -91,3 +91,7 @@ def test_models_of_other_families_travel(host: Host, made: Any, family: str) -> 
     assert f"Model: {name}" in host.remix({"recipe": told, "film": ""}).info["infotexts"][0]
     for prompt, seed, frame in ((A, 1, frames[0]), (LONG, 2, frames[-1])):
         assert off(frame, host.plain(**plain(prompt, seed))) <= ROUNDING
+    # Of an empty negative prompt the host makes zeros, where the model is an SDXL.
+    frames = rendered(host, recipe({"prompt": A, "negative": ""}, {"prompt": A, "negative": "dull"}, frames=2))
+    for negative, seed, frame in (("", 1, frames[0]), ("dull", 2, frames[-1])):
+        assert off(frame, host.plain(**{**plain(A, seed), "negative_prompt": negative})) <= ROUNDING
