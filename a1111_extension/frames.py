@@ -259,7 +259,7 @@ class Travelling:
         kept = self._kept()
         if kept is None:
             return super().sample(*args, **kwargs)  # type: ignore[misc]
-        host.keep(self.sampler, kept)
+        _hold(kept, self.sampler)
         return kept.put_back(super().sample(*args, **kwargs))  # type: ignore[misc]
 
     def _kept(self: Any) -> Kept | None:
@@ -271,7 +271,8 @@ class Travelling:
             return drawn
 
         if not batch.masks:
-            return host.kept_by_mask(self, noise)
+            blend = host.blend_of_mask(self)
+            return None if blend is None else Kept(self.init_latent, self.nmask[None, :1], noise, blend)
         if getattr(self, "is_using_inpainting_conditioning", False):
             raise Unsupported(
                 "mask: the checkpoint is one for inpainting, which the host tells its own mask alone; use that, or "
@@ -306,6 +307,16 @@ class Travelling:
                 x, sigmas, p
             )
         self.__dict__["sampler"] = given
+
+
+def _hold(kept: Kept, sampler: Any) -> None:
+    """Lets a sampler of the host, which makes one for each run, keep a part of its clean latents."""
+    denoiser = sampler.model_wrap_cfg
+    forward = host.unmasked(denoiser)
+    if host.is_of_times(sampler):
+        denoiser.forward = kept.of_times(forward, host.alphas)
+    else:
+        denoiser.forward = kept.of_sigmas(forward, host.noised(sampler))
 
 
 def _padded(prompts: Sequence[str], count: int) -> list[str]:

@@ -36,8 +36,6 @@ from remix.job.journal import sha256
 from remix.plan import Model
 from remix.plan.portable import left_over
 
-from .masks import Kept
-
 Script = scripts.Script
 FORGE = hasattr(processing, "main_entry")
 """Forge and what descends from it: a checkpoint is loaded with the first picture, and a VAE is one of its modules."""
@@ -322,23 +320,40 @@ def address(path: Path) -> str:
     return f"file={quote(path.as_posix())}"
 
 
-def keep(sampler: Any, kept: Kept) -> None:
-    """Lets a sampler keep a part of its clean latents; the host makes one for each run."""
-    denoiser = sampler.model_wrap_cfg
+def is_of_times(sampler: Any) -> bool:
+    """Returns whether a sampler tells its model times, and is given noise, where others go by the noise's level."""
+    return isinstance(sampler, sd_samplers_timesteps.CompVisSampler)
+
+
+def alphas() -> Any:
+    """Returns the share of the signal's variance at each of the model's times."""
+    return shared.sd_model.alphas_cumprod
+
+
+def noised(sampler: Any) -> Callable[[Any, Any, Any], Any]:
+    """Returns how the model's latents have noise in them: of clean ones, noise, and its level."""
+    if FORGE:
+        return lambda clean, noise, sigma: sampler.model_wrap.predictor.noise_scaling(sigma, noise, clean)
+    flowing = getattr(shared.sd_model, "add_noise_to_latent", None)
+    return flowing or (lambda clean, noise, sigma: clean + noise * sigma)
+
+
+def unmasked(denoiser: Any) -> Callable[..., Any]:
+    """Returns what a denoiser makes of latents without the host's own mask."""
     own = denoiser.forward
 
     def forward(*args: Any, **kwargs: Any) -> Any:
-        denoiser.mask = None  # what the host itself would keep
+        denoiser.mask = None
         return own(*args, **kwargs)
 
-    if isinstance(sampler, sd_samplers_timesteps.CompVisSampler):
-        denoiser.forward = kept.of_times(forward, lambda: shared.sd_model.alphas_cumprod)
-    else:
-        denoiser.forward = kept.of_sigmas(forward, _noised(sampler))
+    return forward
 
 
-def kept_by_mask(p: Any, noise: Callable[[], Any]) -> Kept | None:
-    """Returns what the host's own mask keeps, with the frames' noise; None where there is none, and in A1111."""
+def blend_of_mask(p: Any) -> Callable[[Any, Any, Any], Any] | None:
+    """Returns how the host lays what the model made over clean latents by its own mask, told of the noise's level.
+
+    None where there is no such mask, and in A1111, which does so by itself and draws nothing for it.
+    """
     if not FORGE or getattr(p, "mask", None) is None:
         return None
 
@@ -349,15 +364,7 @@ def kept_by_mask(p: Any, noise: Callable[[], Any]) -> Kept | None:
             p.scripts.on_mask_blend(p, given)
         return given.blended_latent
 
-    return Kept(p.init_latent, p.nmask[None, :1], noise, blended)
-
-
-def _noised(sampler: Any) -> Callable[[Any, Any, Any], Any]:
-    """How the model's latents have noise in them, given clean ones, noise, and its level."""
-    if FORGE:
-        return lambda clean, noise, sigma: sampler.model_wrap.predictor.noise_scaling(sigma, noise, clean)
-    flowing = getattr(shared.sd_model, "add_noise_to_latent", None)
-    return flowing or (lambda clean, noise, sigma: clean + noise * sigma)
+    return blended
 
 
 def is_img2img(p: Any) -> bool:
