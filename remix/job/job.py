@@ -160,9 +160,9 @@ def open_job(
 
     `engine` says what renders: name, family, model, fingerprint. A folder with another recipe or another model
     in it is refused with `OtherRecipe`; with `new` it is taken over: frames that both recipes share are kept if the
-    same engine and model made them, all others are rendered over. With `moving` a job is opened too that an engine of another name has begun:
-    `begun_with` then says which, and it is so until `move` is called. A folder that holds something else is refused
-    with `JobError`.
+    same engine and model made them, all others are rendered over. With `moving` a job is opened too that an engine of
+    another name has begun: `begun_with` then says which, and it is so until `move` is called. A folder that holds
+    something else is refused with `JobError`.
     """
     folder = Path(folder).resolve()
     if folder.exists() and not folder.is_dir():
