@@ -57,6 +57,10 @@ PORTABLE: Mapping[str, Any] = {
 }
 """What agrees with ComfyUI and the local engine; a host that does not have a setting does not need it."""
 
+EMPTY = " "
+"""What A1111 and Forge are given in place of an empty negative prompt. A space is no token; of no letter at all they
+make zeros where the model is an SDXL, and not the conditioning of an empty prompt, as every other tool does."""
+
 NOT_PER_REQUEST: Mapping[str, tuple[Any, str]] = {
     "hypertile_enable_unet": (False, "turn it off in Settings, Hypertile"),
     "hypertile_enable_vae": (False, "turn it off in Settings, Hypertile"),

@@ -114,6 +114,18 @@ def test_an_init_picture_goes_by_img2img(serve: Serve, tmp_path: Path) -> None:
     assert np.array_equal(sent, picture)
 
 
+def test_an_empty_negative_is_sent_as_a_space_of_which_no_host_makes_zeros(serve: Serve, tmp_path: Path) -> None:
+    server = serve()
+    for negative in ("", "dull"):
+        render(
+            recipe(frames=1, keyframes=[{"prompt": "a", "negative": negative}]),
+            engine(server),
+            tmp_path / "job",
+            new=True,
+        )
+    assert [body["negative_prompt"] for body in frames_asked(server)] == [" ", "dull"]
+
+
 def test_loras_go_into_the_prompt_by_the_servers_names(serve: Serve, tmp_path: Path) -> None:
     server = serve()
     server.lists["loras"] = [{"name": "film grain"}, {"name": "ink"}]
