@@ -7,6 +7,7 @@ level of the U-Net is as wide as the first.
 
 from __future__ import annotations
 
+import sys
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -226,3 +227,13 @@ SDXL_YAML = """model:
         ddconfig: {vae}
         lossconfig: {{target: torch.nn.Identity}}
 """
+
+
+def main() -> None:
+    """`python -m tests.real.families sdxl tiny-sd15.safetensors whole-sdxl.safetensors` writes a checkpoint."""
+    family, checkpoint, path = sys.argv[1:]
+    {"sd2": sd2, "sdxl": sdxl}[family](Path(checkpoint), Path(path))
+
+
+if __name__ == "__main__":
+    main()

@@ -91,3 +91,21 @@ def test_models_of_other_families_travel(host: Host, made: Any, family: str) -> 
     assert f"Model: {name}" in host.remix({"recipe": told, "film": ""}).info["infotexts"][0]
     for prompt, seed, frame in ((A, 1, frames[0]), (LONG, 2, frames[-1])):
         assert off(frame, host.plain(**plain(prompt, seed))) <= ROUNDING
+
+
+def test_no_negative_is_an_empty_prompt_on_sdxl_too(host: Host, made: Any) -> None:
+    """Then guidance from one empty prompt to another changes nothing. Left to itself the host takes zeros."""
+    name = made("small-sdxl", models.sdxl)
+    assert host.post("options", sd_model_checkpoint=name).status == 200
+
+    def moved_by_guidance(**settings: bool) -> int:
+        weak, strong = (
+            host.remix(
+                {"recipe": recipe({"prompt": "", "negative": ""}, {}, frames=2, cfg=cfg), "film": "", **settings}
+            ).pictures[0]
+            for cfg in (1.5, 9)
+        )
+        return off(weak, strong)
+
+    assert moved_by_guidance() <= ROUNDING
+    assert moved_by_guidance(portable=False) > 20
