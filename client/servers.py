@@ -44,6 +44,9 @@ FLAGS: Mapping[str, str] = {
     "xformers": "last bits differ from run to run; start the server without --xformers",
 }
 
+HALVED = ("_in_fp16", "_in_bf16", "_in_fp8_e4m3fn", "_in_fp8_e5m2")
+"""How those of Forge's flags end that take numbers of fewer bits for a part of the model."""
+
 
 def diagnose(url: str, auth: Auth | str | None = None, *, insecure: bool = False) -> list[Finding]:
     """Returns what is found of the server at `url`: which it is, what it has, and what makes its pictures differ.
@@ -117,13 +120,11 @@ def _a1111(server: A1111Server, http: Http) -> Iterator[Finding]:
     absent = "not there: frames go one by one, as far as that gives them"
     yield Finding("Remix script", "there" if there else absent, "" if there else INSTALL_SCRIPT)
     yield _models("checkpoints", [each.bare for each in stock.checkpoints])
-    full = bool(flags.get("no_half")) or str(flags.get("precision")) == "full"
-    yield _precision(
-        "precision", "full" if full else "half where it can", full, "start with --no-half --precision full"
-    )
-    for flag, mend in FLAGS.items():
+    yield _of_flags(flags, forge)
+    halved = {name: f"start the server without --{_dashed(name)}" for name in flags if name.endswith(HALVED)}
+    for flag, mend in {**FLAGS, **halved}.items():
         if flags.get(flag):
-            yield Finding("flag", f"--{flag.replace('_', '-')}", mend, DIFFERS)
+            yield Finding("flag", f"--{_dashed(flag)}", mend, DIFFERS)
     yield from _settings(stock)
     others = sorted(set(_always_on(http)) - BUILT_IN - {scripted.NAME})
     if others:
@@ -132,6 +133,23 @@ def _a1111(server: A1111Server, http: Http) -> Iterator[Finding]:
     yield _open(bool(flags.get("listen")) or (named is not None and named in ANYBODY), "--listen or --server-name")
     if flags.get("share") or flags.get("ngrok"):
         yield _open(True, "--share")
+
+
+def _of_flags(flags: Mapping[str, Any], forge: bool) -> Finding:
+    """The precision that the flags say. Forge knows A1111's and reads them nowhere."""
+    if forge:
+        full, mend = (
+            bool(flags.get("always_cpu") or flags.get("all_in_fp32")),
+            "start with --all-in-fp32 --clip-in-fp32",
+        )
+    else:
+        full = bool(flags.get("no_half")) or str(flags.get("precision")) == "full"
+        mend = "start with --no-half --precision full"
+    return _precision("precision", "full" if full else "half where it can", full, mend)
+
+
+def _dashed(flag: str) -> str:
+    return flag.replace("_", "-")
 
 
 def _settings(stock: Stock) -> Iterator[Finding]:

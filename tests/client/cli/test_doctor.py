@@ -122,6 +122,24 @@ def test_forge_is_told_from_a1111_and_scripts_of_others_are_listed(
     assert "always-on scripts controlnet differs" in said
 
 
+@pytest.mark.parametrize(
+    ("flags", "line"),
+    [
+        ({"no_half": True, "precision": "full"}, "precision half where it can: half precision, colours differ"),
+        ({}, "to align: precision: start with --all-in-fp32 --clip-in-fp32"),
+        ({"all_in_fp32": True}, "precision full, float32 ok"),
+        ({"always_cpu": True}, "precision full, float32 ok"),
+        ({"unet_in_fp8_e4m3fn": True}, "flag --unet-in-fp8-e4m3fn differs"),
+    ],
+)
+def test_the_precision_of_forge_is_told_by_the_flags_that_it_reads(
+    flags: Mapping[str, Any], line: str, a1111: A1111Server, capsys: pytest.CaptureFixture[str]
+) -> None:
+    a1111.options["forge_preset"] = "sd"
+    a1111.flags = flags
+    assert line in told(capsys, a1111)[1]
+
+
 def test_a_server_without_the_script_is_told_how_to_get_it(capsys: pytest.CaptureFixture[str]) -> None:
     server = A1111Server()
     with server.started():
