@@ -10,6 +10,7 @@ import pytest
 from remix.job.agreement import (
     ENGINES,
     EXTRAS,
+    FAMILIES,
     disagreement,
     measured,
     read_differently,
