@@ -66,6 +66,7 @@ NOT_PER_REQUEST: Mapping[str, tuple[Any, str]] = {
     "hypertile_enable_vae": (False, "turn it off in Settings, Hypertile"),
     "upcast_attn": (False, "turn it off in Settings, Stable Diffusion"),
     "fp8_storage": ("Disable", "disable it in Settings, Optimizations"),
+    "forge_unet_storage_dtype": ("Automatic", "set Diffusion in Low Bits to Automatic, at the top of the page"),
     "sdxl_crop_left": (0, "set it to 0 in Settings, Stable Diffusion XL"),
     "sdxl_crop_top": (0, "set it to 0 in Settings, Stable Diffusion XL"),
     "sd_hypernetwork": ("None", "set it to None in Settings, Additional Networks"),
