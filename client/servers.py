@@ -42,7 +42,10 @@ BUILT_INTO_FORGE = ("controlnet", " integrated")
 """What the names of Forge's own such scripts hold."""
 
 UNREAD_BY_FORGE = frozenset(
-    {"enable_quantization", "pad_cond_uncond", "pad_cond_uncond_v0", "upcast_attn", "fp8_storage"}
+    {
+        *("enable_quantization", "pad_cond_uncond", "pad_cond_uncond_v0", "sdxl_clip_l_skip", "upcast_attn"),
+        "fp8_storage",
+    }
 )
 """Settings that Forge has and does not go by; it always tells a model the nearest of its noise levels."""
 

@@ -89,13 +89,14 @@ def extras(lora: str) -> list[Extra]:
 
 def of_family(family: str) -> list[Extra]:
     """Returns what is measured of a family but SD 1.5."""
-    plain = [Extra("", *pair) for pair in (("euler", "normal"), ("dpmpp_2m", "karras"), ("euler_ancestral", "normal"))]
     return [
-        *plain,
+        Extra("", "euler", "normal"),
+        Extra("", "dpmpp_2m", "karras"),
         Extra("no negative", "euler", "normal", UNSAID),
-        Extra("image", "euler", "normal", BEGUN),
-        Extra("long", "euler", "normal", LENGTHY),
         Extra("clip skip", "euler", "normal", clip_skip=2 if family == "sd2" else 3),
+        Extra("", "euler_ancestral", "normal"),
+        Extra("long", "euler", "normal", LENGTHY),
+        Extra("image", "euler", "normal", BEGUN),
     ]
 
 

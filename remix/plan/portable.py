@@ -27,6 +27,7 @@ PORTABLE: Mapping[str, Any] = {
     "comma_padding_backtrack": 0,
     "emphasis": "No norm",
     "use_old_emphasis_implementation": False,
+    "sdxl_clip_l_skip": False,
     "pad_cond_uncond": False,
     "pad_cond_uncond_v0": False,
     # Noise levels, and how many steps an init picture takes. The model is told the nearest of its trained levels, and

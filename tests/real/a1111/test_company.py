@@ -109,3 +109,21 @@ def test_no_negative_is_an_empty_prompt_on_sdxl_too(host: Host, made: Any) -> No
 
     assert moved_by_guidance() <= ROUNDING
     assert moved_by_guidance(portable=False) > 20
+
+
+def test_what_sdxl_takes_of_clip_skip_by_the_hosts_settings_is_not_portable(host: Host, made: Any) -> None:
+    name = made("small-sdxl", models.sdxl)
+    assert host.post("options", sd_model_checkpoint=name).status == 200
+
+    def frame(**settings: Any) -> Any:
+        host.plain(**plain(B, 1))  # the host keeps what it encoded last, whatever this setting is
+        told = recipe({"prompt": A}, {}, frames=2)
+        return host.remix({"recipe": told, "film": "", "new": True, **settings}).pictures[0]
+
+    before, own = frame(), frame(portable=False)
+    host.post("options", sdxl_clip_l_skip=True)
+    try:
+        assert off(frame(), before) <= ROUNDING
+        assert off(frame(portable=False), own) > 5
+    finally:
+        host.post("options", sdxl_clip_l_skip=False)
