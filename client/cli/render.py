@@ -25,7 +25,9 @@ from remix.plan import Recipe
 @engine_options
 @click.option("--film", default="film.mp4", show_default=True, help="Film file; its suffix is the format.")
 @click.option("--no-film", is_flag=True, help="Frames alone.")
-@click.option("--new", is_flag=True, help="Render over another recipe's job; shared frames are kept.")
+@click.option(
+    "--new", is_flag=True, help="Render over another recipe's or model's job; frames common to both are kept."
+)
 @click.option("-q", "--quiet", is_flag=True, help="No progress bar.")
 @schedule_options
 def command(

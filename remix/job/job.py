@@ -159,10 +159,10 @@ def open_job(
     """Opens the folder of a run, made if it is not there, and holds it locked.
 
     `engine` says what renders: name, family, model, fingerprint. A folder with another recipe or another model
-    in it is refused with `OtherRecipe`; with `new` it is taken over: frames that both recipes share are kept,
-    the others are rendered over. With `moving` a job is opened too that an engine of another name has begun:
-    `begun_with` then says which, and it is so until `move` is called. A folder that holds something else is refused
-    with `JobError`.
+    in it is refused with `OtherRecipe`; with `new` it is taken over: frames that both recipes share are kept if the
+    same engine and model made them, all others are rendered over. With `moving` a job is opened too that an engine of
+    another name has begun: `begun_with` then says which, and it is so until `move` is called. A folder that holds
+    something else is refused with `JobError`.
     """
     folder = Path(folder).resolve()
     if folder.exists() and not folder.is_dir():
@@ -175,8 +175,10 @@ def open_job(
         _remove_parts(folder)
         inputs = _copy_inputs(folder, schedule.recipe)
         about = {"engine": dict(engine), "inputs": inputs, "toolkit": __version__}
-        begun_with = None if new else _refuse_other(folder, schedule, about, moving)
         (folder / FRAMES).mkdir(exist_ok=True)
+        if new:
+            _remove_frames_of_others(folder, engine)
+        begun_with = None if new else _refuse_other(folder, schedule, about, moving)
         write_text(folder / RECIPE, schedule.recipe.to_json())
         write_text(folder / SCHEDULE, schedule.to_json())
         if begun_with is None:
@@ -246,7 +248,7 @@ def _refuse_other(folder: Path, schedule: Schedule, about: dict[str, Any], movin
     if (folder / SCHEDULE).read_bytes() != schedule.to_json().encode():
         raise OtherRecipe(
             f"{folder}: holds the job of another recipe; give another folder, "
-            "or --new to render this recipe over it (frames that both share are kept)"
+            "or --new to render this recipe over it (frames that both share are kept if the same model made them)"
         )
     before = _plain_job(folder)
     if earlier := _earlier(before):
@@ -319,6 +321,19 @@ def _remove_parts(folder: Path) -> None:
     for part in parts:
         if is_part(part.name):
             shutil.rmtree(part, ignore_errors=True)  # which leaves links and files alone
+
+
+def _remove_frames_of_others(folder: Path, engine: Mapping[str, str]) -> None:
+    """Removes the frames of a job that another engine or model made: by their keys they would count as finished."""
+    if not (folder / JOB).is_file():
+        return
+    try:
+        before = _plain_job(folder).get("engine")
+    except RecipeError:  # a damaged job.json does not say who made them
+        before = None
+    if before != engine:
+        (folder / JOURNAL).unlink(missing_ok=True)  # first: it says of films that they are finished, too
+        _remove_frames_past(folder, 0)
 
 
 def _remove_frames_past(folder: Path, count: int) -> None:

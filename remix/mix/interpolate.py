@@ -112,7 +112,7 @@ def mix(
     result = result_of(given, len(table), out)
     if not result.numel():
         return result
-    used = (table > 0).any(dim=0).nonzero().squeeze(1).tolist()
+    used = [source for source, held in enumerate((table > 0).any(dim=0).tolist()) if held]
     if len(used) < len(given):
         given, table = given.only(used), table[:, used]
     largest = largest_magnitude(given, used)

@@ -14,8 +14,9 @@ from remix.mix.sources import Sources
 BLOCK, LEAST_BLOCK = 24, 8
 
 # Numbers of rows and results at once. Where rows have to be gathered or widened, or results narrowed,
-# this is the size of the copies; else it is what a CPU's cache holds. Devices want few and large steps.
-STRIP, STRIP_OF_VIEWS, STRIP_OF_DEVICE, ALL = 2**17, 2**21, 2**21, 2**62
+# this is the size of the copies; else it is what a CPU's last cache holds (16 MiB), and results of that size are
+# computed by one call. Devices want few and large steps.
+STRIP, STRIP_OF_VIEWS, STRIP_OF_DEVICE, ALL = 2**17, 2**22, 2**21, 2**62
 
 # Numbers that are widened to float64 at once, few enough for the cache.
 WIDENED = 2**15
@@ -28,15 +29,22 @@ def product(weights: Tensor, sources: Sources, out: Tensor) -> Tensor:
     rows or the result is allocated, and what `out` cannot hold exactly is rounded once.
     """
     weights = weights.to(device=sources.device, dtype=sources.wide)
-    cpu = sources.device.type == "cpu"
-    block = min(BLOCK, len(weights)) if cpu else len(weights)
-    as_it_is = sources.whole is not None and sources.dtype == sources.wide == out.dtype
-    most = (STRIP_OF_VIEWS if as_it_is else STRIP) if cpu else (ALL if as_it_is else STRIP_OF_DEVICE)
+    block, most = _steps(len(weights), sources, out)
     # Whole vectors of 64 columns, so that no kernel sees the end of a row where there is none.
     width = max(most // (block + len(sources)) // 64 * 64, 64)
     for start in range(0, sources.width, width):
         _fill(weights, sources.strip(start, start + width), out[:, start : start + width], block)
     return out
+
+
+def _steps(frames: int, sources: Sources, out: Tensor) -> tuple[int, int]:
+    """How many frames, and how many numbers, are computed at once."""
+    as_it_is = sources.whole is not None and sources.dtype == sources.wide == out.dtype
+    if sources.device.type != "cpu":
+        return frames, ALL if as_it_is else STRIP_OF_DEVICE
+    if as_it_is and out.numel() <= STRIP_OF_VIEWS:
+        return frames, ALL
+    return min(BLOCK, frames), STRIP_OF_VIEWS if as_it_is else STRIP
 
 
 def in_range(x: Tensor, dtype: torch.dtype) -> Tensor:

@@ -115,8 +115,11 @@ def weight_table(weights: Any, sources: int) -> Tensor:
     table = numbers("weights", weights, "a table of numbers, [frames, sources]")
     if table.ndim != 2 or table.shape[1] != sources:
         raise MixError(f"weights: {size(table.shape)}; give [frames, sources] with {sources} weight(s) for each frame.")
+    if not len(table):
+        return table
     sums = table.sum(dim=1)
-    if bool(((sums - 1).abs() <= TOLERANCE).all()) and bool((table >= 0).all()):
+    off = max(abs(float(end) - 1) for end in torch.aminmax(sums))
+    if off <= TOLERANCE and float(table.min()) >= 0:
         return table
     wrong = (~torch.isfinite(table) | (table < 0)).nonzero()
     if len(wrong):

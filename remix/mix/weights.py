@@ -7,6 +7,7 @@ opposite sources are mixed.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import torch
@@ -63,7 +64,7 @@ def _measured(sources: Sources) -> tuple[Tensor, Tensor]:
     dots = gram(sources)
     squares = dots.diagonal()
     # Squares that left the range of float64, and rows of zeros, are measured again with care.
-    if bool((torch.isfinite(squares) & (squares > 1e-290)).all()):
+    if all(1e-290 < square < math.inf for square in squares.tolist()):
         lengths = squares.sqrt()
         return (dots / lengths.unsqueeze(0) / lengths.unsqueeze(1)).clamp(-1, 1), lengths
     units, lengths = unit_rows(sources.strip(0, sources.width))

@@ -177,6 +177,27 @@ def test_another_model_is_refused(tmp_path: Path) -> None:
         render(recipe(), Painter(model="other paint"), tmp_path)
 
 
+@pytest.mark.parametrize("stop_after", [None, 2])
+def test_with_new_another_model_renders_all_frames_over_and_the_film(tmp_path: Path, stop_after: int | None) -> None:
+    render(recipe(), Painter(), tmp_path / "job")
+    render(recipe(), Painter(model="other paint", off=1), tmp_path / "whole")
+    if stop_after is not None:
+        with pytest.raises(Interrupted):
+            render(recipe(), Painter(model="other paint", off=1, stop_after=stop_after), tmp_path / "job", new=True)
+    last = Painter(model="other paint", off=1)
+    render(recipe(), last, tmp_path / "job", new=stop_after is None)
+    assert last.rendered == list(range(stop_after or 0, FRAMES))
+    assert contents(tmp_path / "job") == contents(tmp_path / "whole")
+
+
+def test_with_new_a_job_json_that_cannot_be_read_does_not_vouch_for_frames(tmp_path: Path) -> None:
+    render(recipe(), Painter(), tmp_path)
+    (tmp_path / "job.json").write_bytes(b"{")
+    again = Painter()
+    render(recipe(), again, tmp_path, new=True)
+    assert again.rendered == list(range(FRAMES))
+
+
 def test_a_folder_of_something_else_is_refused_and_left_alone(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("mine", encoding="utf-8")
     with pytest.raises(JobError, match="not empty and holds no job"):
