@@ -136,23 +136,22 @@ def _flags(http: Http) -> Mapping[str, Any] | None:
 
 def _a1111(server: A1111Server, http: Http, flags: Mapping[str, Any]) -> Iterator[Finding]:
     stock = server.stock()
-    forge = any(name.startswith("forge_") for name in stock.options)
     version = (_asked(http, "/internal/sysinfo") or {}).get("Version")
     yield Finding(
-        "Forge" if forge else "A1111", str(version or "it does not say which version (it runs without a page)")
+        "Forge" if stock.forge else "A1111", str(version or "it does not say which version (it runs without a page)")
     )
     there = scripted.NAME in stock.scripts
     absent = "not there: frames go one by one, as far as that gives them"
     yield Finding("Remix script", "there" if there else absent, "" if there else INSTALL_SCRIPT)
     yield _models("checkpoints", [each.bare for each in stock.checkpoints])
-    yield _of_flags(flags, forge)
+    yield _of_flags(flags, stock.forge)
     halved = {name: f"start the server without --{_dashed(name)}" for name in flags if name.endswith(HALVED)}
     for flag, mend in {**FLAGS, **halved}.items():
         if flags.get(flag):
             yield Finding("flag", f"--{_dashed(flag)}", mend, DIFFERS)
-    yield from _settings(stock, UNREAD_BY_FORGE if forge else frozenset())
+    yield from _settings(stock, UNREAD_BY_FORGE if stock.forge else frozenset())
     others = sorted(set(_always_on(http)) - BUILT_IN - {scripted.NAME})
-    others = [name for name in others if not (forge and any(part in name for part in BUILT_INTO_FORGE))]
+    others = [name for name in others if not (stock.forge and any(part in name for part in BUILT_INTO_FORGE))]
     if others:
         yield Finding("always-on scripts", ", ".join(others), "turn them off, if they change pictures", DIFFERS)
     named = flags.get("server_name")

@@ -51,6 +51,10 @@ def page() -> str:
         "extras": _table(("what", "sampler", "scheduler", "frames"), map(_extra, rows("extras")), ALL),
         "families": _table(("family", "what", *WAY), map(_of_family, rows("families")), ALL),
         "forge": _table(WAY, map(_on_forge, rows("forge")), FORGE),
+        "on_forge": (
+            f"{about['forge']} with the Remix script, beside the others on the checkpoint of the first table. It has "
+            "A1111's settings and goes by most of them; `remix doctor --url` tells of a Forge what counts there."
+        ),
         "settings": ", ".join(f"`{name}` {value!r}" for name, value in PORTABLE.items()),
         "prompts": "\n".join(_prompts()),
     }

@@ -157,8 +157,10 @@ class Measuring:
         self._engines, self._said, self.left = engines, said, said.rows
         self._now: list[dict[str, Any]] = []
         self._table: dict[str, Any] = json.loads(TABLE.read_text(encoding="utf-8"))
-        hosts = said.versions or self._table["measured"]["hosts"]
-        about = {"toolkit": __version__, "hosts": hosts, **SETTINGS, "prompts": PROMPTS, "seeds": SEEDS}
+        versions = {name: self._table["measured"].get(name) for name in ("hosts", "forge")}
+        if said.versions:
+            versions["forge" if said.forge else "hosts"] = said.versions
+        about = {"toolkit": __version__, **versions, **SETTINGS, "prompts": PROMPTS, "seeds": SEEDS}
         self._table["measured"] = about
 
     def row(self, part: str, frames: int, extra: Extra) -> None:
@@ -202,7 +204,7 @@ def main() -> None:
     parser.add_argument("--lora")
     parser.add_argument("--family", choices=FAMILIES)
     parser.add_argument("--forge")
-    parser.add_argument("--versions", help="what to write down of the hosts")
+    parser.add_argument("--versions", help="what to write down of the hosts, or of the Forge")
     parser.add_argument("--again", action="store_true")
     parser.add_argument("--rows", type=int, default=sys.maxsize, help="how many to measure now, at most")
     said = parser.parse_args()

@@ -88,7 +88,7 @@ class A1111:
         settings = overrides(stock, choice, schedule.recipe.model.clip_skip)
         self._prepared = Prepared(schedule, stock, choice, settings)
         remarks = scripted.check(schedule) if self._prepared.scripted else plain.check(schedule)
-        return [*remarks, *doubts(schedule.recipe.model.clip_skip), *read_differently(schedule.recipe)]
+        return [*remarks, *doubts(stock, schedule.recipe.model.clip_skip), *read_differently(schedule.recipe)]
 
     def identity(self, schedule: Schedule) -> dict[str, str]:
         """Returns the engine's name and the server's names of the checkpoint, the VAE and the LoRAs."""

@@ -27,13 +27,13 @@ def overrides(stock: Stock, choice: Choice, clip_skip: int) -> dict[str, Any]:
     return {"sd_model_checkpoint": choice.checkpoint.bare, **known}
 
 
-def doubts(clip_skip: int) -> Iterator[str]:
+def doubts(stock: Stock, clip_skip: int) -> Iterator[str]:
     """Yields what the server does with a model of one family and not with one of another; it tells the family nowhere.
 
-    A1111 stops earlier than trained in the text encoder of SD 1 alone. SD 2 and SDXL are trained with the last layer
-    but one, which 1 and 2 both mean.
+    A1111 stops earlier than trained in the text encoder of SD 1 alone, Forge in all. SD 2 and SDXL are trained with
+    the last layer but one, which 1 and 2 both mean.
     """
-    if clip_skip > 2:
+    if clip_skip > 2 and not stock.forge:
         yield (
             f"model.clip_skip: {clip_skip} is for Stable Diffusion 1 alone on this server; an SDXL or a Stable "
             "Diffusion 2 renders there as with 2, and not as in other tools"

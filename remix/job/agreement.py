@@ -33,7 +33,7 @@ EXTRAS: Mapping[str, str] = {
     "travelling loras": "LoRAs whose strengths travel",
     "long": "prompts over 75 tokens",
     "no negative": "no negative prompt",
-    "clip skip": "`clip_skip`",
+    "clip skip": "`clip_skip` 2, for SDXL 3",
 }
 """What a recipe may have beside prompts and seeds, as the table calls it and in words."""
 
