@@ -72,7 +72,7 @@ def test_other_families_were_measured_and_agree_in_all_but_what_the_page_says() 
 
 
 def test_forge_agrees_with_the_others() -> None:
-    assert len(rows("forge")) >= 8
+    assert len(rows("forge")) >= 6
     for row in rows("forge"):
         assert row.frames >= 6
         assert set(row.apart) == {

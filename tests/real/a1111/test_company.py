@@ -45,12 +45,15 @@ def test_a_script_that_leads_each_picture_by_a_hint_leads_each_frame(host: Host)
 
 @pytest.fixture(scope="module")
 def made(host: Host) -> Iterator[Callable[[str, Callable[..., None]], str]]:
-    """Writes a checkpoint of a name for the host; when all are done the host has its own again."""
+    """Writes a checkpoint of a name for the host, once; when all are done the host has its own again."""
     folder = host.base / "models" / "Stable-diffusion"
 
     def make(name: str, write: Callable[..., None]) -> str:
+        path = folder / f"{name}.safetensors"
+        if path.exists():
+            return name
         folder.mkdir(parents=True, exist_ok=True)
-        write(host.checkpoint, folder / f"{name}.safetensors")
+        write(host.checkpoint, path)
         assert host.post("refresh-checkpoints").status == 200
         return name
 
