@@ -19,6 +19,7 @@ from torch import Tensor
 from remix.errors import Unsupported
 from remix.mix import mix_latents, weights_of
 from remix.plan import Frame
+from remix.plan.portable import EMPTY
 
 from . import host
 from .conditioning import Way, evened, mix_prompts, mix_steps
@@ -189,7 +190,7 @@ class Travelling:
         if getattr(self, "is_hr_pass", False):  # called by the refiner; it goes on to calculate_hr_conds
             super().setup_conds()  # type: ignore[misc]
             return
-        with _swapped(self, prompts=self.remix_prompts, negative_prompts=self.remix_negatives):
+        with _swapped(self, prompts=self.remix_prompts, negative_prompts=self._as_written(self.remix_negatives)):
             super().setup_conds()  # type: ignore[misc]
         self.c, self.uc = self._mixed(self.c, self.uc, True, True)
 
@@ -197,9 +198,15 @@ class Travelling:
         """The same for hires fix."""
         if self.hr_c is not None:
             return
-        with _swapped(self, hr_prompts=self.remix_hr_prompts, hr_negative_prompts=self.remix_hr_negatives):
+        with _swapped(
+            self, hr_prompts=self.remix_hr_prompts, hr_negative_prompts=self._as_written(self.remix_hr_negatives)
+        ):
             super().calculate_hr_conds()  # type: ignore[misc]
         self.hr_c, self.hr_uc = self._mixed(self.hr_c, self.hr_uc, *self.remix_hires)
+
+    def _as_written(self: Any, negatives: Sequence[str]) -> list[str]:
+        """The negatives as they are given to the host, which encodes none for SDXL where they are empty."""
+        return [text or EMPTY for text in negatives] if self.remix_batch.portable else list(negatives)
 
     def _mixed(self: Any, c: Any, uc: Any, prompts: bool, negatives: bool) -> tuple[Any, Any]:
         """The conditionings of all frames, from those of the prompts and negatives that travel; others are constant."""
