@@ -19,6 +19,7 @@ from torch import Tensor
 from remix.errors import Unsupported
 from remix.mix import masks_of_mixes, mix_latents, weights_of
 from remix.plan import Frame
+from remix.plan.portable import EMPTY
 
 from . import host
 from .conditioning import Way, evened, mix_prompts, mix_steps
@@ -191,7 +192,7 @@ class Travelling:
         if getattr(self, "is_hr_pass", False):  # called by the refiner; it goes on to calculate_hr_conds
             super().setup_conds()  # type: ignore[misc]
             return
-        prompts, negatives = self._padding(self.remix_prompts), self._padding(self.remix_negatives)
+        prompts, negatives = self._padding(self.remix_prompts), self._as_written(self.remix_negatives)
         with _swapped(self, prompts=prompts, negative_prompts=negatives):
             super().setup_conds()  # type: ignore[misc]
         self.c, self.uc = self._mixed(self.c, self.uc, True, True)
@@ -200,7 +201,7 @@ class Travelling:
         """The same for hires fix."""
         if self.hr_c is not None:
             return
-        prompts, negatives = self._padding(self.remix_hr_prompts), self._padding(self.remix_hr_negatives)
+        prompts, negatives = self._padding(self.remix_hr_prompts), self._as_written(self.remix_hr_negatives)
         with _swapped(self, hr_prompts=prompts, hr_negative_prompts=negatives):
             super().calculate_hr_conds()  # type: ignore[misc]
         self.hr_c, self.hr_uc = self._mixed(self.hr_c, self.hr_uc, *self.remix_hires)
@@ -209,6 +210,11 @@ class Travelling:
         """Prompts, and after them the empty one where it pads them: the model that will draw is loaded by now."""
         pads = self.remix_batch.way.lengths == "empty" or not host.has_plain_attention()
         return [*prompts, ""] if pads else list(prompts)
+
+    def _as_written(self: Any, negatives: Sequence[str]) -> list[str]:
+        """The negatives as they are given to the host, which encodes none for SDXL where they are empty."""
+        padded = self._padding(negatives)
+        return [text or EMPTY for text in padded] if self.remix_batch.portable else padded
 
     def _mixed(self: Any, c: Any, uc: Any, prompts: bool, negatives: bool) -> tuple[Any, Any]:
         """The conditionings of all frames, from those of the prompts and negatives that travel; others are constant.

@@ -84,7 +84,7 @@ class Http:
         self._within = within
         self._pause = pause
         self._session = _session(self.auth)
-        self._waiting: set[Any] = set()
+        self._socket: Any = None
 
     def __repr__(self) -> str:
         return f"Http({str(self.address)!r}, {self.auth!r})"
@@ -95,7 +95,7 @@ class Http:
 
     def give_up(self) -> None:
         """Ends a call that another thread is waiting on, with its connection: it gets `HostSilent`."""
-        for socket in tuple(self._waiting):
+        if (socket := self._socket) is not None:
             _shut(socket)
         self._session.close()
 
@@ -173,7 +173,7 @@ class Http:
         fields = asked.pop("fields", None)
         within = self._within if within is None else within
         try:
-            with _deadline(within, self._waiting) as over:
+            with self._deadline(within) as over:
                 answer = self._session.request(
                     method,
                     self.address.of(path, query),
@@ -196,6 +196,36 @@ class Http:
         if answer.status_code != 200:
             raise self._refused(path, answer, body)
         return body
+
+    @contextmanager
+    def _deadline(self, seconds: float) -> Iterator[threading.Event]:
+        """Within it, an answer that is not whole in so many seconds loses its connection; gives whether that happened.
+
+        A time limit on each read alone would let a server that drips hold a caller for ever. A call is answered over
+        one socket: nothing is sent twice below here.
+        """
+        end, over = time.monotonic() + seconds, threading.Event()
+        timer: threading.Timer | None = None
+
+        def watch(socket: Any) -> None:
+            nonlocal timer
+
+            def close() -> None:
+                over.set()
+                _shut(socket)
+
+            self._socket = socket
+            timer = threading.Timer(max(0.0, end - time.monotonic()), close)
+            timer.daemon = True
+            timer.start()
+
+        _call.watch = watch
+        try:
+            yield over
+        finally:
+            _call.watch = self._socket = None
+            if timer is not None:
+                timer.cancel()
 
     def _lost(self, path: str, error: Exception, within: float, over: bool) -> HostError:
         reason = self.masked(_reason(error))
@@ -277,36 +307,6 @@ class _Adapter(HTTPAdapter):
     def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
         super().init_poolmanager(*arguments, **options)
         self.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _TlsPool}
-
-
-@contextmanager
-def _deadline(seconds: float, waiting: set[Any]) -> Iterator[threading.Event]:
-    """Within it, an answer that is not whole in so many seconds loses its connection; gives whether that happened.
-
-    A time limit on each read alone would let a server that drips hold a caller for ever. The socket that is waited on
-    is in `waiting` as long as it is.
-    """
-    end, over, timers = time.monotonic() + seconds, threading.Event(), list[threading.Timer]()
-
-    def watch(socket: Any) -> None:
-        def close() -> None:
-            over.set()
-            _shut(socket)
-
-        timer = threading.Timer(max(0.0, end - time.monotonic()), close)
-        timer.daemon = True
-        timer.start()
-        timers.append(timer)
-        waiting.add(socket)
-
-    _call.watch = watch
-    try:
-        yield over
-    finally:
-        _call.watch = None
-        waiting.clear()
-        for timer in timers:
-            timer.cancel()
 
 
 def _shut(socket: Any) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from remix.client.a1111 import scripted
@@ -38,11 +38,25 @@ ANYBODY = ("0.0.0.0", "::", "")
 BUILT_IN = frozenset({"extra options", "refiner", "sampler", "seed", "soft inpainting", "comments", "hypertile"})
 """A1111's own scripts that are always on, and do nothing unless they are told to."""
 
+BUILT_INTO_FORGE = ("controlnet", " integrated")
+"""What the names of Forge's own such scripts hold."""
+
+UNREAD_BY_FORGE = frozenset(
+    {
+        *("enable_quantization", "pad_cond_uncond", "pad_cond_uncond_v0", "sdxl_clip_l_skip", "upcast_attn"),
+        "fp8_storage",
+    }
+)
+"""Settings that Forge has and does not go by; it always tells a model the nearest of its noise levels."""
+
 FLAGS: Mapping[str, str] = {
     "upcast_sampling": "start the server without --upcast-sampling",
     "opt_sdp_attention": "last bits differ; --opt-sdp-no-mem-attention is repeatable",
     "xformers": "last bits differ from run to run; start the server without --xformers",
 }
+
+HALVED = ("_in_fp16", "_in_bf16", "_in_fp8_e4m3fn", "_in_fp8_e5m2")
+"""How those of Forge's flags end that take numbers of fewer bits for a part of the model."""
 
 
 def diagnose(url: str, auth: Auth | str | None = None, *, insecure: bool = False) -> list[Finding]:
@@ -54,8 +68,8 @@ def diagnose(url: str, auth: Auth | str | None = None, *, insecure: bool = False
     http = Http(url, auth, insecure=insecure, within=WITHIN)
     if (about := _asked(http, "/system_stats")) is not None and "system" in about:
         return list(_comfyui(ComfyServer(http, str(uuid.uuid4())), about))
-    if _asked(http, f"{API}/cmd-flags") is not None:
-        return list(_a1111(A1111Server(url, auth, insecure=insecure, beside=WITHIN), http))
+    if (flags := _flags(http)) is not None:
+        return list(_a1111(A1111Server(url, auth, insecure=insecure, beside=WITHIN), http, flags))
     raise Unsupported(
         f"{http.address}: neither ComfyUI nor A1111 nor Forge answers there; is this the right address, and was an "
         "A1111 started with --api?"
@@ -106,26 +120,38 @@ def _nodes(server: ComfyServer) -> Finding:
     return Finding("Remix nodes", "there")
 
 
-def _a1111(server: A1111Server, http: Http) -> Iterator[Finding]:
-    stock, flags = server.stock(), _asked(http, f"{API}/cmd-flags") or {}
-    forge = any(name.startswith("forge_") for name in stock.options)
+def _flags(http: Http) -> Mapping[str, Any] | None:
+    """What an A1111 or Forge was started with; None where there is neither.
+
+    A Forge that was told its port cannot say it: its own check wants a text there. Its error holds all of it.
+    """
+    try:
+        return _asked(http, f"{API}/cmd-flags")
+    except HostRefused as error:
+        said = error.body.get("body") if isinstance(error.body, Mapping) else None
+        if not isinstance(said, Mapping) or "api" not in said:
+            raise
+        return said
+
+
+def _a1111(server: A1111Server, http: Http, flags: Mapping[str, Any]) -> Iterator[Finding]:
+    stock = server.stock()
     version = (_asked(http, "/internal/sysinfo") or {}).get("Version")
     yield Finding(
-        "Forge" if forge else "A1111", str(version or "it does not say which version (it runs without a page)")
+        "Forge" if stock.forge else "A1111", str(version or "it does not say which version (it runs without a page)")
     )
     there = scripted.NAME in stock.scripts
     absent = "not there: frames go one by one, as far as that gives them"
     yield Finding("Remix script", "there" if there else absent, "" if there else INSTALL_SCRIPT)
     yield _models("checkpoints", [each.bare for each in stock.checkpoints])
-    full = bool(flags.get("no_half")) or str(flags.get("precision")) == "full"
-    yield _precision(
-        "precision", "full" if full else "half where it can", full, "start with --no-half --precision full"
-    )
-    for flag, mend in FLAGS.items():
+    yield _of_flags(flags, stock.forge)
+    halved = {name: f"start the server without --{_dashed(name)}" for name in flags if name.endswith(HALVED)}
+    for flag, mend in {**FLAGS, **halved}.items():
         if flags.get(flag):
-            yield Finding("flag", f"--{flag.replace('_', '-')}", mend, DIFFERS)
-    yield from _settings(stock)
+            yield Finding("flag", f"--{_dashed(flag)}", mend, DIFFERS)
+    yield from _settings(stock, UNREAD_BY_FORGE if stock.forge else frozenset())
     others = sorted(set(_always_on(http)) - BUILT_IN - {scripted.NAME})
+    others = [name for name in others if not (stock.forge and any(part in name for part in BUILT_INTO_FORGE))]
     if others:
         yield Finding("always-on scripts", ", ".join(others), "turn them off, if they change pictures", DIFFERS)
     named = flags.get("server_name")
@@ -134,16 +160,37 @@ def _a1111(server: A1111Server, http: Http) -> Iterator[Finding]:
         yield _open(True, "--share")
 
 
-def _settings(stock: Stock) -> Iterator[Finding]:
-    """The settings that make a server's own pictures other ones; those that requests of ours set are told apart."""
-    other = {name: has for name, wanted in PORTABLE.items() if (has := stock.options.get(name, wanted)) != wanted}
+def _of_flags(flags: Mapping[str, Any], forge: bool) -> Finding:
+    """The precision that the flags say. Forge knows A1111's and reads them nowhere."""
+    if forge:
+        full, mend = (
+            bool(flags.get("always_cpu") or flags.get("all_in_fp32")),
+            "start with --all-in-fp32 --clip-in-fp32",
+        )
+    else:
+        full = bool(flags.get("no_half")) or str(flags.get("precision")) == "full"
+        mend = "start with --no-half --precision full"
+    return _precision("precision", "full" if full else "half where it can", full, mend)
+
+
+def _dashed(flag: str) -> str:
+    return flag.replace("_", "-")
+
+
+def _settings(stock: Stock, unread: Collection[str]) -> Iterator[Finding]:
+    """The settings that make a server's own pictures other ones; those that requests of ours set are told apart.
+
+    What is `unread` there makes none.
+    """
+    options = {name: has for name, has in stock.options.items() if name not in unread}
+    other = {name: has for name, wanted in PORTABLE.items() if (has := options.get(name, wanted)) != wanted}
     by_hand = ", ".join(f"{name} to {PORTABLE[name]!r}" for name in other)
     for name, has in other.items():
         mend = f"remix sets these for each run of its own; for pictures made without it set {by_hand}"
         yield Finding(name, f"{has!r} (in other tools it is as {PORTABLE[name]!r})", mend, DIFFERS)
-    for name, has, mend in left_over(lambda name, otherwise: stock.options.get(name, otherwise)):
+    for name, has, mend in left_over(options.get):
         yield Finding(name, repr(has), mend, DIFFERS)
-    if str(kind := stock.options.get("samples_format", "png")).lower() != "png":
+    if str(kind := options.get("samples_format", "png")).lower() != "png":
         yield Finding("samples_format", repr(kind), "set it to png: other pictures have lost something", MISSING)
 
 

@@ -9,6 +9,9 @@ already are kept, unless --again measures them anew.
 
 With `--lora grain.safetensors` it goes on with what recipes have beside prompts and seeds (`extras`): all three need
 the LoRA of that name that `python -m tests.agreement --write-lora PATH` writes.
+
+With `--family sdxl` or `sd2` it measures another family alone, by a checkpoint that `python -m tests.real.families`
+writes. With `--forge URL` in the place of --a1111 it measures a Forge beside the others that are given.
 """
 
 from __future__ import annotations
@@ -28,7 +31,7 @@ from remix import __version__
 from remix.client import open_engine
 from remix.errors import Unsupported
 from remix.job import Engine, Picture
-from remix.job.agreement import ENGINES, TABLE
+from remix.job.agreement import FAMILIES, TABLE
 from remix.motion.difference import difference
 from remix.plan import Recipe, plan
 from tests.real.loras import write_lora
@@ -52,29 +55,48 @@ REEDS = "tall reeds, a small wooden boat, low mist over the water, " * 9
 """More than 75 tokens by itself."""
 
 
+UNSAID: Sequence[Mapping[str, Any]] = ({"negative": ""}, {}, {})
+LENGTHY: Sequence[Mapping[str, Any]] = [{"prompt": f"{REEDS}{prompt}"} for prompt in PROMPTS]
+BEGUN: Sequence[Mapping[str, Any]] = ({"image": "one.png", "denoise": 0.6}, {}, {"image": "other.png"})
+
+
 class Extra(NamedTuple):
     """Something beside prompts and seeds: its name in the table, its sampler and scheduler, what keyframes have."""
 
     kind: str
     sampler: str
     scheduler: str
-    keyframes: Sequence[Mapping[str, Any]]
+    keyframes: Sequence[Mapping[str, Any]] = PLAIN
+    clip_skip: int = 1
 
 
 def extras(lora: str) -> list[Extra]:
     """Returns what is measured beside the travel itself; `lora` is the name of the LoRA that the engines have."""
-    begun: list[dict[str, Any]] = [{"image": "one.png", "denoise": 0.6}, {}, {"image": "other.png"}]
-    masked = [begun[0] | {"mask": "mask.png"}, *begun[1:]]
-    long = [{"prompt": f"{REEDS}{prompt}"} for prompt in PROMPTS]
+    masked = [{**BEGUN[0], "mask": "mask.png"}, *BEGUN[1:]]
     return [
-        Extra("image", "euler", "normal", begun),
-        Extra("image", "dpmpp_2m", "karras", begun),
-        Extra("image", "euler_ancestral", "normal", begun),
+        Extra("image", "euler", "normal", BEGUN),
+        Extra("image", "dpmpp_2m", "karras", BEGUN),
+        Extra("image", "euler_ancestral", "normal", BEGUN),
         Extra("mask", "euler", "normal", masked),
         Extra("loras", "euler", "normal", [{"loras": {lora: 1.0}}, {}, {}]),
         Extra("travelling loras", "euler", "normal", [{"loras": {lora: 0.0}}, {}, {"loras": {lora: 1.0}}]),
-        Extra("long", "euler", "normal", long),
-        Extra("long", "dpmpp_2m", "karras", long),
+        Extra("long", "euler", "normal", LENGTHY),
+        Extra("long", "dpmpp_2m", "karras", LENGTHY),
+        Extra("no negative", "euler", "normal", UNSAID),
+        Extra("clip skip", "euler", "normal", clip_skip=2),
+    ]
+
+
+def of_family(family: str) -> list[Extra]:
+    """Returns what is measured of a family but SD 1.5."""
+    return [
+        Extra("", "euler", "normal"),
+        Extra("", "dpmpp_2m", "karras"),
+        Extra("no negative", "euler", "normal", UNSAID),
+        Extra("clip skip", "euler", "normal", clip_skip=2 if family == "sd2" else 3),
+        Extra("", "euler_ancestral", "normal"),
+        Extra("long", "euler", "normal", LENGTHY),
+        Extra("image", "euler", "normal", BEGUN),
     ]
 
 
@@ -88,14 +110,16 @@ def inputs() -> dict[str, Picture]:
     return {"one.png": one, "other.png": np.ascontiguousarray(one[::-1, :, ::-1]), "mask.png": mask}
 
 
-def travel(frames: int, checkpoint: str, beside: Sequence[Mapping[str, Any]] = PLAIN, **changes: Any) -> Recipe:
+def travel(frames: int, checkpoint: str, asked: Extra) -> Recipe:
     """Returns the travel that is measured: three prompts, three seeds, a negative, and what keyframes have beside."""
     keyframes = [
         {"at": round(place * (frames - 1) / 2), "prompt": prompt, "seed": seed, **more}
-        for place, (prompt, seed, more) in enumerate(zip(PROMPTS, SEEDS, beside, strict=True))
+        for place, (prompt, seed, more) in enumerate(zip(PROMPTS, SEEDS, asked.keyframes, strict=True))
     ]
-    keyframes[0]["negative"] = "blurry"
-    return Recipe.from_dict({"frames": frames, "model": checkpoint, "keyframes": keyframes, **SETTINGS, **changes})
+    keyframes[0].setdefault("negative", "blurry")
+    model = {"checkpoint": checkpoint, "clip_skip": asked.clip_skip}
+    way = {"sampler": asked.sampler, "scheduler": asked.scheduler}
+    return Recipe.from_dict({"frames": frames, "model": model, "keyframes": keyframes, **SETTINGS, **way})
 
 
 def measure(engines: Mapping[str, Engine], recipe: Recipe) -> dict[str, Any]:
@@ -122,29 +146,35 @@ def measure(engines: Mapping[str, Engine], recipe: Recipe) -> dict[str, Any]:
     return {"sampler": recipe.sampler, "scheduler": recipe.scheduler, "frames": recipe.frames, "apart": apart}
 
 
+PARTS: Mapping[str, tuple[str, ...]] = {"rows": (), "extras": ("kind",), "families": ("family", "kind"), "forge": ()}
+"""The parts of the table, and by what their rows are told apart beside sampler and scheduler."""
+
+
 class Measuring:
     """The table, written after each row; `left` is how many rows are still to be measured now."""
 
     def __init__(self, engines: Mapping[str, Engine], said: argparse.Namespace) -> None:
-        self._engines, self._checkpoint, self.left = engines, said.checkpoint, said.rows
+        self._engines, self._said, self.left = engines, said, said.rows
+        self._now: list[dict[str, Any]] = []
         self._table: dict[str, Any] = json.loads(TABLE.read_text(encoding="utf-8"))
-        hosts = said.versions or self._table["measured"]["hosts"]
-        about = {"toolkit": __version__, "hosts": hosts, **SETTINGS, "prompts": PROMPTS, "seeds": SEEDS}
+        versions = {name: self._table["measured"].get(name) for name in ("hosts", "forge")}
+        if said.versions:
+            versions["forge" if said.forge else "hosts"] = said.versions
+        about = {"toolkit": __version__, **versions, **SETTINGS, "prompts": PROMPTS, "seeds": SEEDS}
         self._table["measured"] = about
-        if said.again:
-            self._table |= {"rows": [], "extras": []}
 
     def row(self, part: str, frames: int, extra: Extra) -> None:
         """Measures a row of a part of the table, unless it is there with so many frames."""
-        about = {"kind": extra.kind} if part == "extras" else {}
-        about |= {"sampler": extra.sampler, "scheduler": extra.scheduler}
+        told = {"kind": extra.kind, "family": self._said.family}
+        about = {name: told[name] for name in PARTS[part]} | {"sampler": extra.sampler, "scheduler": extra.scheduler}
         rows = self._table.setdefault(part, [])
         known = next((row for row in rows if about.items() <= row.items()), None)
-        if self.left <= 0 or (known and known["frames"] >= frames):
+        counts = known and (not self._said.again or known in self._now)
+        if self.left <= 0 or (known and counts and known["frames"] >= frames):
             return
         self.left -= 1
-        asked = travel(frames, self._checkpoint, extra.keyframes, sampler=extra.sampler, scheduler=extra.scheduler)
-        found = {**about, **measure(self._engines, asked)}
+        found = {**about, **measure(self._engines, travel(frames, self._said.checkpoint, extra))}
+        self._now.append(found)
         rows[:] = [*(row for row in rows if row is not known), found]
         sys.stdout.write(f"{json.dumps(found)}\n")
         sys.stdout.flush()
@@ -154,9 +184,9 @@ class Measuring:
         """Writes the table, a row in a line, in the order of the samplers."""
         order = [(sampler, scheduler) for sampler in SAMPLERS for scheduler in SCHEDULERS]
         parts = []
-        for part in ("rows", "extras"):
+        for part in PARTS:
             rows = self._table.get(part, [])
-            if part != "extras":
+            if part == "rows":
                 rows = sorted(rows, key=lambda row: order.index((row["sampler"], row["scheduler"])))
             lines = ",\n".join(f"    {json.dumps(row)}" for row in rows)
             parts.append(f'  "{part}": [\n{lines}\n  ]' if rows else f'  "{part}": []')
@@ -172,30 +202,42 @@ def main() -> None:
     parser.add_argument("--a1111")
     parser.add_argument("--checkpoint")
     parser.add_argument("--lora")
-    parser.add_argument("--versions", help="what to write down of the hosts")
+    parser.add_argument("--family", choices=FAMILIES)
+    parser.add_argument("--forge")
+    parser.add_argument("--versions", help="what to write down of the hosts, or of the Forge")
     parser.add_argument("--again", action="store_true")
     parser.add_argument("--rows", type=int, default=sys.maxsize, help="how many to measure now, at most")
     said = parser.parse_args()
     if said.write_lora:
         write_lora(said.write_lora)
         return
-    if not (said.comfyui and said.a1111 and said.checkpoint):
-        parser.error("--comfyui, --a1111 and --checkpoint are needed")
+    if not said.checkpoint or not (said.forge or (said.comfyui and said.a1111)):
+        parser.error("--checkpoint is needed, and --comfyui with --a1111, or --forge")
+    urls = {"comfyui": said.comfyui, "a1111": said.a1111, "forge": said.forge}
     engines = {
-        "comfyui": open_engine("comfyui", url=said.comfyui),
-        "a1111": open_engine("a1111", url=said.a1111),
-        "local": open_engine("local", device="cpu"),
+        name: open_engine("comfyui" if name == "comfyui" else "a1111", url=url) for name, url in urls.items() if url
     }
-    assert tuple(engines) == ENGINES
+    measuring = Measuring({**engines, "local": open_engine("local", device="cpu")}, said)
+    if said.forge:
+        for sampler in ("euler", "heun", "dpmpp_2m", "euler_ancestral"):
+            for scheduler in SCHEDULERS[:2]:
+                measuring.row("forge", SOME, Extra("", sampler, scheduler))
+    elif said.family:
+        for extra in of_family(said.family):
+            measuring.row("families", SOME, extra)
+    else:
+        _of_sd1(measuring, said.lora)
+
+
+def _of_sd1(measuring: Measuring, lora: str | None) -> None:
     order = [(sampler, scheduler) for sampler in SAMPLERS for scheduler in SCHEDULERS]
-    measuring = Measuring(engines, said)
     early = [pair for pair in order if pair[1] in SCHEDULERS[:2]]
     for pair, frames in [*((pair, SHORT) for pair in early), *((pair, LONG) for pair in FIRST)]:
-        measuring.row("rows", frames, Extra("", *pair, PLAIN))
-    for extra in extras(said.lora) if said.lora else ():
+        measuring.row("rows", frames, Extra("", *pair))
+    for extra in extras(lora) if lora else ():
         measuring.row("extras", SOME, extra)
     for pair in order:
-        measuring.row("rows", SHORT, Extra("", *pair, PLAIN))
+        measuring.row("rows", SHORT, Extra("", *pair))
 
 
 if __name__ == "__main__":

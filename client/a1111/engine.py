@@ -12,7 +12,7 @@ from remix.client.a1111 import plain, scripted
 from remix.client.a1111.calls import Call, Calls, Pace, Request
 from remix.client.a1111.replies import check_answer, check_model, pictures_in, read_answer
 from remix.client.a1111.server import Server, State
-from remix.client.a1111.settings import as_they_are, check_lossless, overrides
+from remix.client.a1111.settings import as_they_are, check_lossless, doubts, overrides
 from remix.client.a1111.stock import Choice, Stock, choose
 from remix.client.auth import Auth
 from remix.client.batches import checked_batch
@@ -88,7 +88,7 @@ class A1111:
         settings = overrides(stock, choice, schedule.recipe.model.clip_skip)
         self._prepared = Prepared(schedule, stock, choice, settings)
         remarks = [] if self._prepared.scripted else plain.check(schedule)
-        return [*remarks, *read_differently(schedule.recipe)]
+        return [*remarks, *doubts(stock, schedule.recipe.model.clip_skip), *read_differently(schedule.recipe)]
 
     def identity(self, schedule: Schedule) -> dict[str, str]:
         """Returns the engine's name and the server's names of the checkpoint, the VAE and the LoRAs."""

@@ -14,6 +14,7 @@ from remix.job import Picture
 from remix.motion.images import png_bytes
 from remix.plan import Frame, Mix, Schedule
 from remix.plan.labels import OWN_STEPS, SAMPLERS, WRITTEN_AS
+from remix.plan.portable import EMPTY
 
 INSTALL = "install Remix Toolkit there (Extensions, Install from URL, then restart the server), and its script does it"
 
@@ -79,7 +80,7 @@ def request(
     recipe, frame = schedule.recipe, schedule[index]
     body: dict[str, Any] = {
         "prompt": frame.prompt.values[0] + lora_tags(frame, schedule, choice),
-        "negative_prompt": frame.negative.values[0],
+        "negative_prompt": frame.negative.values[0] or EMPTY,
         "seed": frame.seed.values[0],
         "subseed_strength": 0,
         "steps": recipe.steps,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from remix.client.a1111.stock import Choice, Stock
@@ -25,6 +25,19 @@ def overrides(stock: Stock, choice: Choice, clip_skip: int) -> dict[str, Any]:
     }
     known = {name: value for name, value in wanted.items() if name in stock.options}
     return {"sd_model_checkpoint": choice.checkpoint.bare, **known}
+
+
+def doubts(stock: Stock, clip_skip: int) -> Iterator[str]:
+    """Yields what the server does with a model of one family and not with one of another; it tells the family nowhere.
+
+    A1111 stops earlier than trained in the text encoder of SD 1 alone, Forge in all. SD 2 and SDXL are trained with
+    the last layer but one, which 1 and 2 both mean.
+    """
+    if clip_skip > 2 and not stock.forge:
+        yield (
+            f"model.clip_skip: {clip_skip} is for Stable Diffusion 1 alone on this server; an SDXL or a Stable "
+            "Diffusion 2 renders there as with 2, and not as in other tools"
+        )
 
 
 def as_they_are(stock: Stock, settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -53,6 +53,11 @@ class Stock:
     options: Mapping[str, Any]
     scripts: Mapping[str, int]
 
+    @property
+    def forge(self) -> bool:
+        """Whether it is a Forge."""
+        return any(name.startswith("forge_") for name in self.options)
+
     @classmethod
     def read(cls, address: str, replies: Mapping[str, Any]) -> Stock:
         """Returns the stock in the server's `replies`, by the last part of their paths; BadReply for odd ones."""

@@ -43,15 +43,15 @@ class Settings:
     """
 
     seed: int = 0
-    pictures: int = 90_000
+    pictures: int = 120_000
     text_steps: int = 400
     decoder_steps: int = 2_000
-    steps: int = 12_000
+    steps: int = 5_000
     batch: int = 32
     processes: int = 2
     rate: float = 1e-3
     device: str = "cpu"
-    save_every: int = 250
+    save_every: int = 100
     start: str = ""
     bf16: bool = False
 

@@ -32,15 +32,20 @@ EXTRAS: Mapping[str, str] = {
     "loras": "LoRAs",
     "travelling loras": "LoRAs whose strengths travel",
     "long": "prompts over 75 tokens",
+    "no negative": "no negative prompt",
+    "clip skip": "`clip_skip` 2, for SDXL 3",
 }
 """What a recipe may have beside prompts and seeds, as the table calls it and in words."""
+
+FAMILIES: Mapping[str, str] = {"sd2": "SD 2.1", "sdxl": "SDXL"}
+"""The families beside SD 1.5 that were measured, as the table calls them and in words."""
 
 
 @dataclass(frozen=True)
 class Row:
     """A sampler and scheduler, how many frames were measured, and how far each pair of engines was apart.
 
-    `kind` is one of `EXTRAS` where these frames had that, else "".
+    `kind` is one of `EXTRAS` where these frames had that, else ""; `family` one of `FAMILIES`, else "".
     """
 
     sampler: str
@@ -48,6 +53,7 @@ class Row:
     frames: int
     apart: Mapping[frozenset[str], Difference]
     kind: str = ""
+    family: str = ""
 
     def portable(self) -> bool:
         """Returns whether all engines agree."""
@@ -60,14 +66,13 @@ class Row:
 @cache
 def table() -> Mapping[tuple[str, str], Row]:
     """Returns the rows by sampler and scheduler."""
-    rows = [_row(plain) for plain in measured()["rows"]]
-    return {(row.sampler, row.scheduler): row for row in rows}
+    return {(row.sampler, row.scheduler): row for row in rows("rows")}
 
 
 @cache
-def extras() -> tuple[Row, ...]:
-    """Returns the rows of what recipes may have beside prompts and seeds."""
-    return tuple(_row(plain) for plain in measured()["extras"])
+def rows(part: str) -> tuple[Row, ...]:
+    """Returns the rows of a part of the table: "rows", by which `table` is; "extras"; "families"; "forge"."""
+    return tuple(_row(plain) for plain in measured().get(part, ()))
 
 
 @cache
@@ -82,7 +87,9 @@ def _row(plain: Mapping[str, Any]) -> Row:
         frozenset(pair.split("-")): Difference(math.inf if psnr is None else psnr, off)
         for pair, (psnr, off) in plain["apart"].items()
     }
-    return Row(plain["sampler"], plain["scheduler"], plain["frames"], apart, plain.get("kind", ""))
+    return Row(
+        plain["sampler"], plain["scheduler"], plain["frames"], apart, plain.get("kind", ""), plain.get("family", "")
+    )
 
 
 def disagreement(one: str, other: str, recipe: Recipe) -> str | None:
@@ -100,10 +107,10 @@ def disagreement(one: str, other: str, recipe: Recipe) -> str | None:
         return found
     pair = frozenset((one, other))
     for kind in _kinds(recipe):
-        rows = [row.apart[pair] for row in extras() if row.kind == kind and pair in row.apart]
-        if not rows:
+        known = [row.apart[pair] for row in rows("extras") if row.kind == kind and pair in row.apart]
+        if not known:
             return f"{kind.split()[-1]}: {EXTRAS[kind]} were not measured on both"
-        if worst := next((apart for apart in rows if not apart.agrees()), None):
+        if worst := next((apart for apart in known if not apart.agrees()), None):
             return f"{kind.split()[-1]}: {EXTRAS[kind]} differ there ({worst})"
     row = table().get((recipe.sampler, recipe.scheduler))
     apart = row.apart.get(pair) if row else None
@@ -123,6 +130,8 @@ def _kinds(recipe: Recipe) -> Iterator[str]:
         yield "travelling loras"
     elif named or recipe.model.loras:
         yield "loras"
+    if recipe.model.clip_skip > 1:
+        yield "clip skip"
 
 
 def remarks(recipe: Recipe, engines: Collection[str] = ENGINES) -> list[str]:

@@ -27,6 +27,7 @@ PORTABLE: Mapping[str, Any] = {
     "comma_padding_backtrack": 0,
     "emphasis": "No norm",
     "use_old_emphasis_implementation": False,
+    "sdxl_clip_l_skip": False,
     "pad_cond_uncond": False,
     "pad_cond_uncond_v0": False,
     # Noise levels, and how many steps an init picture takes. The model is told the nearest of its trained levels, and
@@ -57,11 +58,16 @@ PORTABLE: Mapping[str, Any] = {
 }
 """What agrees with ComfyUI and the local engine; a host that does not have a setting does not need it."""
 
+EMPTY = " "
+"""What A1111 and Forge are given in place of an empty negative prompt. A space is no token; of no letter at all they
+make zeros where the model is an SDXL, and not the conditioning of an empty prompt, as every other tool does."""
+
 NOT_PER_REQUEST: Mapping[str, tuple[Any, str]] = {
     "hypertile_enable_unet": (False, "turn it off in Settings, Hypertile"),
     "hypertile_enable_vae": (False, "turn it off in Settings, Hypertile"),
     "upcast_attn": (False, "turn it off in Settings, Stable Diffusion"),
     "fp8_storage": ("Disable", "disable it in Settings, Optimizations"),
+    "forge_unet_storage_dtype": ("Automatic", "set Diffusion in Low Bits to Automatic, at the top of the page"),
     "sdxl_crop_left": (0, "set it to 0 in Settings, Stable Diffusion XL"),
     "sdxl_crop_top": (0, "set it to 0 in Settings, Stable Diffusion XL"),
     "sd_hypernetwork": ("None", "set it to None in Settings, Additional Networks"),

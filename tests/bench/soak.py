@@ -28,6 +28,7 @@ from remix.client.comfyui.run import Timing
 from remix.job import Engine, Picture, render
 from remix.motion import load_picture
 from remix.plan import Frame, Keyframe, Model, Recipe, plan
+from remix.plan.portable import EMPTY
 from tests.fakes.a1111_server import A1111Server
 from tests.fakes.comfyui_server import ComfyServer, painted
 from tests.fakes.faults import KINDS, Answer, Asked, Fault, FaultyServer
@@ -142,7 +143,7 @@ def by_script(frame: Frame, asked: Recipe) -> Picture:
 
 def by_api(frame: Frame, asked: Recipe) -> Picture:
     """What the fake A1111's own API makes of a frame."""
-    decides = {"prompt": frame.prompt.values[0], "negative_prompt": frame.negative.values[0]}
+    decides = {"prompt": frame.prompt.values[0], "negative_prompt": frame.negative.values[0] or EMPTY}
     numbers = {"seed": frame.seed.values[0], "steps": asked.steps, "cfg_scale": frame.cfg}
     size = {"width": asked.width, "height": asked.height}
     return _by_a1111({**decides, **numbers, **size, "denoising_strength": None, "init_images": None}, asked)

@@ -57,6 +57,7 @@ class A1111Server(FaultyServer):
         self.without = tuple(without)
         self.options = recorded("options")
         self.flags: dict[str, Any] = recorded("cmd-flags")
+        self.says_flags = True
         self.saved: set[str] = {"sd_model_checkpoint"}
         self.lists = {name: recorded(name) for name in ("samplers", "schedulers", "sd-models", "sd-vae", "loras")}
         self.script_info = recorded("script-info") + ([SCRIPT] if script else [])
@@ -92,6 +93,8 @@ class A1111Server(FaultyServer):
             return Answer(self.lists[name])
         simple = {"options": lambda: self.options, "script-info": lambda: self.script_info, "progress": self._progress}
         simple["cmd-flags"] = lambda: self.flags
+        if name == "cmd-flags" and not self.says_flags:  # a Forge that was told its port
+            return Answer({"error": "ResponseValidationError", "body": self.flags, "message": "1 validation ..."}, 500)
         if name in simple:
             return Answer(simple[name]())
         if name in ("txt2img", "img2img"):

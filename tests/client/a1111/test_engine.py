@@ -114,6 +114,28 @@ def test_an_init_picture_goes_by_img2img(serve: Serve, tmp_path: Path) -> None:
     assert np.array_equal(sent, picture)
 
 
+def test_an_empty_negative_is_sent_as_a_space_of_which_no_host_makes_zeros(serve: Serve, tmp_path: Path) -> None:
+    server = serve()
+    for negative in ("", "dull"):
+        render(
+            recipe(frames=1, keyframes=[{"prompt": "a", "negative": negative}]),
+            engine(server),
+            tmp_path / "job",
+            new=True,
+        )
+    assert [body["negative_prompt"] for body in frames_asked(server)] == [" ", "dull"]
+
+
+@pytest.mark.parametrize("script", [False, True])
+def test_a_clip_skip_that_not_every_family_has_here_is_told_of(serve: Serve, script: bool) -> None:
+    server = serve(script=script)
+    for clip_skip, forge, told in ((1, {}, 0), (2, {}, 0), (3, {}, 1), (3, {"forge_preset": "sd"}, 0)):
+        server.options |= forge
+        asked = plan(recipe(model={"checkpoint": "both-sd15", "clip_skip": clip_skip}))
+        remarks = engine(server).check(asked)
+        assert len([remark for remark in remarks if remark.startswith("model.clip_skip: 3 is")]) == told
+
+
 def test_loras_go_into_the_prompt_by_the_servers_names(serve: Serve, tmp_path: Path) -> None:
     server = serve()
     server.lists["loras"] = [{"name": "film grain"}, {"name": "ink"}]

@@ -115,11 +115,52 @@ def test_what_makes_pictures_of_a1111_differ_is_named_with_what_aligns_it(
 def test_forge_is_told_from_a1111_and_scripts_of_others_are_listed(
     a1111: A1111Server, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    names = ("controlnet", "freeu integrated (sd 1.x, sd 2.x, sdxl)", "adetailer")
+    a1111.script_info += [{"name": name, "is_alwayson": True, "is_img2img": False, "args": []} for name in names]
+    assert f"always-on scripts {', '.join(sorted(names))} differs" in told(capsys, a1111)[1]
     a1111.options["forge_preset"] = "sd"
-    a1111.script_info.append({"name": "controlnet", "is_alwayson": True, "is_img2img": False, "args": []})
     _, said = told(capsys, a1111)
     assert said.startswith("Forge ")
-    assert "always-on scripts controlnet differs" in said
+    assert "always-on scripts adetailer differs" in said
+
+
+def test_what_a_forge_has_and_does_not_go_by_is_not_told_of(
+    a1111: A1111Server, capsys: pytest.CaptureFixture[str]
+) -> None:
+    a1111.options |= {"enable_quantization": False, "upcast_attn": True}
+    assert "upcast_attn True differs" in told(capsys, a1111)[1]
+    a1111.options["forge_unet_storage_dtype"] = "float8-e4m3fn"
+    _, said = told(capsys, a1111)
+    assert "enable_quantization" not in said
+    assert "upcast_attn" not in said
+    assert "to align: forge_unet_storage_dtype: set Diffusion in Low Bits to Automatic" in said
+
+
+def test_a_forge_that_cannot_say_its_flags_is_read_off_its_error(
+    a1111: A1111Server, capsys: pytest.CaptureFixture[str]
+) -> None:
+    a1111.options["forge_preset"] = "sd"
+    a1111.flags, a1111.says_flags = {"api": True, "always_cpu": True, "port": 7860}, False
+    _, said = told(capsys, a1111)
+    assert "precision full, float32 ok" in said
+
+
+@pytest.mark.parametrize(
+    ("flags", "line"),
+    [
+        ({"no_half": True, "precision": "full"}, "precision half where it can: half precision, colours differ"),
+        ({}, "to align: precision: start with --all-in-fp32 --clip-in-fp32"),
+        ({"all_in_fp32": True}, "precision full, float32 ok"),
+        ({"always_cpu": True}, "precision full, float32 ok"),
+        ({"unet_in_fp8_e4m3fn": True}, "flag --unet-in-fp8-e4m3fn differs"),
+    ],
+)
+def test_the_precision_of_forge_is_told_by_the_flags_that_it_reads(
+    flags: Mapping[str, Any], line: str, a1111: A1111Server, capsys: pytest.CaptureFixture[str]
+) -> None:
+    a1111.options["forge_preset"] = "sd"
+    a1111.flags = flags
+    assert line in told(capsys, a1111)[1]
 
 
 def test_a_server_without_the_script_is_told_how_to_get_it(capsys: pytest.CaptureFixture[str]) -> None:

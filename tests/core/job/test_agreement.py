@@ -10,11 +10,12 @@ import pytest
 from remix.job.agreement import (
     ENGINES,
     EXTRAS,
+    FAMILIES,
     disagreement,
-    extras,
     measured,
     read_differently,
     remarks,
+    rows,
     table,
 )
 from remix.motion.difference import Difference
@@ -59,9 +60,27 @@ def test_engines_agree_on_what_was_measured_so(asked: Recipe) -> None:
 
 
 def test_beside_prompts_and_seeds_is_measured_what_the_page_says() -> None:
-    assert {row.kind for row in extras()} == EXTRAS.keys()
-    for row in extras():
+    assert {row.kind for row in rows("extras")} == EXTRAS.keys()
+    for row in rows("extras"):
         assert row.frames >= 3
+        assert all(apart.agrees() for apart in row.apart.values()), row
+
+
+def test_other_families_were_measured_and_agree_in_all_but_what_the_page_says() -> None:
+    assert {row.family for row in rows("families")} == FAMILIES.keys()
+    unlike = [(row.family, row.kind) for row in rows("families") if not row.portable()]
+    assert unlike == [("sdxl", "clip skip")]
+
+
+def test_forge_agrees_with_the_others() -> None:
+    assert len(rows("forge")) >= 6
+    for row in rows("forge"):
+        assert row.frames >= 6
+        assert set(row.apart) == {
+            frozenset(("comfyui", "forge")),
+            frozenset(("comfyui", "local")),
+            frozenset(("forge", "local")),
+        }
         assert all(apart.agrees() for apart in row.apart.values()), row
 
 

@@ -57,7 +57,17 @@ def test_the_same_noise_in_every_tool_does_not_ask_the_host(ui: Runner) -> None:
 
 def test_each_distinct_prompt_is_encoded_once(ui: Runner) -> None:
     ui.run({"recipe": recipe({"prompt": A}, {"prompt": B}, frames=8), "film": ""})
-    assert sorted(webui.encoded) == ["", A, B]
+    assert sorted(webui.encoded) == [" ", A, B]
+
+
+@pytest.mark.parametrize(("portable", "given"), [(True, " "), (False, "")])
+def test_an_empty_negative_is_encoded_where_frames_are_to_be_the_same_elsewhere(
+    ui: Runner, portable: bool, given: str
+) -> None:
+    # Of "" the host makes zeros, where the model is an SDXL.
+    told = recipe({"prompt": A, "negative": ""}, {"negative": "dull"})
+    ui.run({"recipe": told, "film": "", "portable": portable}, enable_hr=True, hr_prompt=B)
+    assert set(webui.encoded) == {A, B, "dull", given}
 
 
 def test_prompts_of_unequal_length_meet_and_the_ends_are_exact(ui: Runner) -> None:

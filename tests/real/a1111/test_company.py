@@ -45,12 +45,15 @@ def test_a_script_that_leads_each_picture_by_a_hint_leads_each_frame(host: Host)
 
 @pytest.fixture(scope="module")
 def made(host: Host) -> Iterator[Callable[[str, Callable[..., None]], str]]:
-    """Writes a checkpoint of a name for the host; when all are done the host has its own again."""
+    """Writes a checkpoint of a name for the host, once; when all are done the host has its own again."""
     folder = host.base / "models" / "Stable-diffusion"
 
     def make(name: str, write: Callable[..., None]) -> str:
+        path = folder / f"{name}.safetensors"
+        if path.exists():
+            return name
         folder.mkdir(parents=True, exist_ok=True)
-        write(host.checkpoint, folder / f"{name}.safetensors")
+        write(host.checkpoint, path)
         assert host.post("refresh-checkpoints").status == 200
         return name
 
@@ -100,3 +103,39 @@ def test_models_of_other_families_travel(host: Host, made: Any, family: str) -> 
     assert f"Model: {name}" in host.remix({"recipe": told, "film": ""}).info["infotexts"][0]
     for prompt, seed, frame in ((A, 1, frames[0]), (LONG, 2, frames[-1])):
         assert off(frame, host.plain(**plain(prompt, seed))) <= ROUNDING
+
+
+def test_no_negative_is_an_empty_prompt_on_sdxl_too(host: Host, made: Any) -> None:
+    """Then guidance from one empty prompt to another changes nothing. Left to itself the host takes zeros."""
+    name = made("small-sdxl", models.sdxl)
+    assert host.post("options", sd_model_checkpoint=name).status == 200
+
+    def moved_by_guidance(**settings: bool) -> int:
+        weak, strong = (
+            host.remix(
+                {"recipe": recipe({"prompt": "", "negative": ""}, {}, frames=2, cfg=cfg), "film": "", **settings}
+            ).pictures[0]
+            for cfg in (1.5, 9)
+        )
+        return off(weak, strong)
+
+    assert moved_by_guidance() <= ROUNDING
+    assert moved_by_guidance(portable=False) > 20
+
+
+def test_what_sdxl_takes_of_clip_skip_by_the_hosts_settings_is_not_portable(host: Host, made: Any) -> None:
+    name = made("small-sdxl", models.sdxl)
+    assert host.post("options", sd_model_checkpoint=name).status == 200
+
+    def frame(**settings: Any) -> Any:
+        host.plain(**plain(B, 1))  # the host keeps what it encoded last, whatever this setting is
+        told = recipe({"prompt": A}, {}, frames=2)
+        return host.remix({"recipe": told, "film": "", "new": True, **settings}).pictures[0]
+
+    before, own = frame(), frame(portable=False)
+    host.post("options", sdxl_clip_l_skip=True)
+    try:
+        assert off(frame(), before) <= ROUNDING
+        assert off(frame(portable=False), own) > 5
+    finally:
+        host.post("options", sdxl_clip_l_skip=False)

@@ -115,12 +115,12 @@ def residual(name: str, before: int) -> Weights:
     return made if before == CHANNELS else made | layer(f"{name}.skip_connection", CHANNELS, before, 1, 1)
 
 
-def transformer(name: str, depth: int) -> Weights:
-    """Transformer blocks with linear projections, which attend to SDXL's prompts."""
+def transformer(name: str, depth: int, text: int = SDXL_TEXT) -> Weights:
+    """Transformer blocks with linear projections, which attend to prompts of so many channels."""
     made = norm(f"{name}.norm", CHANNELS)
     made |= layer(f"{name}.proj_in", CHANNELS, CHANNELS) | layer(f"{name}.proj_out", CHANNELS, CHANNELS)
     for block in (f"{name}.transformer_blocks.{at}" for at in range(depth)):
-        for attention, seen in (("attn1", CHANNELS), ("attn2", SDXL_TEXT)):
+        for attention, seen in (("attn1", CHANNELS), ("attn2", text)):
             made |= layer(f"{block}.{attention}.to_q", CHANNELS, CHANNELS, bias=False)
             made |= layer(f"{block}.{attention}.to_k", CHANNELS, seen, bias=False)
             made |= layer(f"{block}.{attention}.to_v", CHANNELS, seen, bias=False)
