@@ -55,13 +55,13 @@ def mix_steps(sources: Sequence[Steps], weights: Tensor, way: Way, empty: Steps 
     return frames
 
 
-def mix_prompts(prompts: Any, weights: Tensor, way: Way, empty: Steps | None = None) -> list[list[Any]]:
-    """Returns the parts of each frame, weighted schedules, from the host's conditionings of S prompts.
+def mix_prompts(sources: Sequence[Any], weights: Tensor, way: Way, empty: Steps | None = None) -> list[list[Any]]:
+    """Returns the parts of each frame, weighted schedules, from those of S prompts.
 
     Prompts with as many parts (AND) are mixed part by part, their weights too; others lie over each other, each
     with its share.
     """
-    sources, part = prompts.batch, type(prompts.batch[0][0])
+    part = type(sources[0][0])
     counts = {len(parts) for parts in sources}
     if counts == {1}:
         mixed = mix_steps([parts[0].schedules for parts in sources], weights, way, empty)

@@ -8,11 +8,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import torch
 from PIL import Image
 
 from remix.errors import BlankFrame, EngineError, Unsupported
 from remix.job import Listener, Picture
-from remix.plan import Frame, Model, Recipe, Schedule
+from remix.plan import Frame, Mix, Model, Recipe, Schedule
 from remix.plan.labels import AUTOMATIC, a1111_labels, names_of_labels
 from remix.plan.portable import portable
 
@@ -71,10 +72,8 @@ class HostEngine:
                 f"sampler: {recipe.sampler!r} takes noise of overlapping stretches, which is not the same in every "
                 "tool; use dpmpp_2m_sde, or the host's own noise"
             )
-        if any(frame.mask is not None for frame in schedule):
-            raise Unsupported(
-                'mask: keyframes cannot set it here; use the tab "Inpaint", and leave it out of the recipe'
-            )
+        if any(frame.mask is not None for frame in schedule) and getattr(p, "image_mask", None) is not None:
+            raise Unsupported("mask: keyframes set one, and the host has its own; leave one of them out")
         if any(frame.image is not None for frame in schedule) and not host.is_img2img(p):
             raise Unsupported("image: keyframes set pictures; run the script in img2img")
         corrected = not self._portable and host.option("img2img_color_correction", False)
@@ -128,7 +127,7 @@ class HostEngine:
         groups = [group for group in self._groups(schedule) if not wanted.isdisjoint(group)]
         host.state.job_count = len(groups)
         host.state.processing_has_refined_job_count = False
-        film = None if self._changes(schedule) else self._sources(schedule.recipe, schedule)
+        film = None if self._changes(schedule) else self._sources(schedule)
         waiting = list(frames)
         pictures: dict[int, Picture] = {}
         for group in groups:
@@ -155,10 +154,9 @@ class HostEngine:
         return groups
 
     @staticmethod
-    def _sources(recipe: Recipe, frames: Iterable[Frame]) -> Sources:
-        """The distinct prompts and negative prompts of frames, without tags, and what pads them if need be."""
-        padding = {""} if recipe.lengths == "empty" or not host.has_plain_attention() else set[str]()
-        prompts, negatives = set(padding), set(padding)
+    def _sources(frames: Iterable[Frame]) -> Sources:
+        """The distinct prompts and negative prompts of frames, without tags."""
+        prompts, negatives = set[str](), set[str]()
         for frame in frames:
             prompts.update(plain(frame.prompt).values)
             negatives.update(plain(frame.negative).values)
@@ -219,7 +217,7 @@ class HostEngine:
         self, schedule: Schedule, group: Sequence[int], inputs: Mapping[str, Picture], film: Sources | None
     ) -> Batch:
         recipe, frames = schedule.recipe, tuple(schedule[index] for index in group)
-        prompts, negatives = film or self._sources(recipe, frames)
+        prompts, negatives = film or self._sources(frames)
         return Batch(
             frames=frames,
             prompts=prompts,
@@ -228,9 +226,8 @@ class HostEngine:
             way=Way(recipe.mix, recipe.lengths),
             portable=self._portable,
             seed=schedule[0].seed.values[0],
-            images={
-                name: Image.fromarray(inputs[name]) for frame in frames if frame.image for name in frame.image.values
-            },
+            images={name: Image.fromarray(inputs[name]) for name in _names(frame.image for frame in frames)},
+            masks={name: torch.from_numpy(inputs[name].copy()) for name in _names(frame.mask for frame in frames)},
             infotext=self._infotext,
         )
 
@@ -252,6 +249,10 @@ class HostEngine:
 
     def _infotext(self, frame: Frame) -> dict[str, str]:
         return {**self._said, "Remix frame": str(frame.index)}
+
+
+def _names(mixes: Iterable[Mix[str] | None]) -> set[str]:
+    return {name for mix in mixes if mix is not None for name in mix.values}
 
 
 def _size(told: Any, width: int, height: int) -> None:

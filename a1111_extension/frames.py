@@ -17,13 +17,14 @@ import torch
 from torch import Tensor
 
 from remix.errors import Unsupported
-from remix.mix import mix_latents, weights_of
+from remix.mix import masks_of_mixes, mix_latents, weights_of
 from remix.plan import Frame
 from remix.plan.portable import EMPTY
 
 from . import host
 from .conditioning import Way, evened, mix_prompts, mix_steps
 from .filling import TEXTS, Fill, every, filled, watched
+from .masks import Kept
 from .noise import FrameNoise, step_noise
 from .tags import networks_of, plain, without_tags, written
 
@@ -33,8 +34,8 @@ class Batch:
     """The frames of one call.
 
     `prompts` and `negatives` are what the host encodes, without tags; `tags` go to all of them. `portable` says whose
-    noise it is, `seed` is the film's first. `images` are the init pictures by the names that frames have for them;
-    `infotext` gives what is written into the host's infotext of a frame.
+    noise it is, `seed` is the film's first. `images` are the init pictures by the names that frames have for them,
+    `masks` those of masks, as uint8 [H, W, 3]; `infotext` gives what is written into the host's infotext of a frame.
     """
 
     frames: tuple[Frame, ...]
@@ -45,6 +46,7 @@ class Batch:
     portable: bool
     seed: int
     images: Mapping[str, Any]
+    masks: Mapping[str, Tensor]
     infotext: Callable[[Frame], Mapping[str, str]]
 
     def weights(self, field: str) -> Tensor:
@@ -190,7 +192,8 @@ class Travelling:
         if getattr(self, "is_hr_pass", False):  # called by the refiner; it goes on to calculate_hr_conds
             super().setup_conds()  # type: ignore[misc]
             return
-        with _swapped(self, prompts=self.remix_prompts, negative_prompts=self._as_written(self.remix_negatives)):
+        prompts, negatives = self._padding(self.remix_prompts), self._as_written(self.remix_negatives)
+        with _swapped(self, prompts=prompts, negative_prompts=self._padding(negatives)):
             super().setup_conds()  # type: ignore[misc]
         self.c, self.uc = self._mixed(self.c, self.uc, True, True)
 
@@ -198,26 +201,35 @@ class Travelling:
         """The same for hires fix."""
         if self.hr_c is not None:
             return
-        with _swapped(
-            self, hr_prompts=self.remix_hr_prompts, hr_negative_prompts=self._as_written(self.remix_hr_negatives)
-        ):
+        prompts, negatives = self._padding(self.remix_hr_prompts), self._as_written(self.remix_hr_negatives)
+        with _swapped(self, hr_prompts=prompts, hr_negative_prompts=self._padding(negatives)):
             super().calculate_hr_conds()  # type: ignore[misc]
         self.hr_c, self.hr_uc = self._mixed(self.hr_c, self.hr_uc, *self.remix_hires)
+
+    def _padding(self: Any, prompts: Sequence[str]) -> list[str]:
+        """Prompts, and after them the empty one where it pads them: the model that will draw is loaded by now."""
+        pads = self.remix_batch.way.lengths == "empty" or not host.has_plain_attention()
+        return [*prompts, ""] if pads else list(prompts)
 
     def _as_written(self: Any, negatives: Sequence[str]) -> list[str]:
         """The negatives as they are given to the host, which encodes none for SDXL where they are empty."""
         return [text or EMPTY for text in negatives] if self.remix_batch.portable else list(negatives)
 
     def _mixed(self: Any, c: Any, uc: Any, prompts: bool, negatives: bool) -> tuple[Any, Any]:
-        """The conditionings of all frames, from those of the prompts and negatives that travel; others are constant."""
+        """The conditionings of all frames, from those of the prompts and negatives that travel; others are constant.
+
+        The host's are of each prompt, and after them of the empty one where that pads them.
+        """
         batch = self.remix_batch
         constant = torch.ones(len(batch.frames), 1, dtype=torch.float64)
-        empty = c.batch[batch.prompts.index("")][0].schedules if prompts and "" in batch.prompts else None
-        parts = mix_prompts(c, batch.weights("prompts") if prompts else constant, batch.way, empty)
+        weights = batch.weights("prompts") if prompts else constant
+        sources, padding = c.batch[: weights.shape[1]], c.batch[weights.shape[1] :]
+        parts = mix_prompts(sources, weights, batch.way, padding[0][0].schedules if padding else None)
         groups = [[part.schedules for frame in parts for part in frame]]
         if uc is not None:
-            empty = uc[batch.negatives.index("")] if negatives and "" in batch.negatives else None
-            groups.append(mix_steps(uc, batch.weights("negatives") if negatives else constant, batch.way, empty))
+            weights = batch.weights("negatives") if negatives else constant
+            empty = next(iter(uc[weights.shape[1] :]), None)
+            groups.append(mix_steps(uc[: weights.shape[1]], weights, batch.way, empty))
         positive, *rest = evened(groups)
         schedules = iter(positive)
         whole = [[type(part)(next(schedules), part.weight) for part in frame] for frame in parts]
@@ -249,7 +261,30 @@ class Travelling:
         batch = self.remix_batch
         if batch.images and batch.frames[0].denoise == 0:
             return self.init_latent
-        return super().sample(*args, **kwargs)  # type: ignore[misc]
+        kept = self._kept()
+        if kept is None:
+            return super().sample(*args, **kwargs)  # type: ignore[misc]
+        _hold(kept, self.sampler)
+        return kept.put_back(super().sample(*args, **kwargs))  # type: ignore[misc]
+
+    def _kept(self: Any) -> Kept | None:
+        """What the frames' masks keep of their init pictures, or the host's own mask; None where neither is here."""
+        batch = self.remix_batch
+
+        def noise() -> Tensor:
+            drawn: Tensor = self.rng.initial()
+            return drawn
+
+        if not batch.masks:
+            blend = host.blend_of_mask(self)
+            return None if blend is None else Kept(self.init_latent, self.nmask[None, :1], noise, blend)
+        if getattr(self, "is_using_inpainting_conditioning", False):
+            raise Unsupported(
+                "mask: the checkpoint is one for inpainting, which the host tells its own mask alone; use that, or "
+                "another checkpoint"
+            )
+        masks = masks_of_mixes([frame.mask for frame in batch.frames], batch.masks, self.init_latent.shape)
+        return Kept(self.init_latent, masks, noise)
 
     @property
     def rng(self: Any) -> Any:
@@ -277,6 +312,16 @@ class Travelling:
                 x, sigmas, p
             )
         self.__dict__["sampler"] = given
+
+
+def _hold(kept: Kept, sampler: Any) -> None:
+    """Lets a sampler of the host, which makes one for each run, keep a part of its clean latents."""
+    denoiser = sampler.model_wrap_cfg
+    forward = host.unmasked(denoiser)
+    if host.is_of_times(sampler):
+        denoiser.forward = kept.of_times(forward, host.alphas)
+    else:
+        denoiser.forward = kept.of_sigmas(forward, host.noised(sampler))
 
 
 def _padded(prompts: Sequence[str], count: int) -> list[str]:

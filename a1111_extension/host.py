@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
 from pathlib import Path
@@ -13,7 +13,19 @@ from typing import Any
 from urllib.parse import quote
 
 import modules.scripts as scripts  # the module: a Script that is imported by name would be registered again
-from modules import devices, extra_networks, images, processing, rng, sd_models, sd_samplers, sd_vae, shared, ui_tempdir
+from modules import (
+    devices,
+    extra_networks,
+    images,
+    processing,
+    rng,
+    sd_models,
+    sd_samplers,
+    sd_samplers_timesteps,
+    sd_vae,
+    shared,
+    ui_tempdir,
+)
 from PIL import Image
 
 from remix.errors import BadInput, Unsupported
@@ -36,7 +48,14 @@ OPTIONS = (
     *("eta_noise_seed_delta", "eta_ancestral", "eta_ddim", "s_min_uncond", "s_churn", "s_tmin", "s_tmax", "s_noise"),
     *("sigma_min", "sigma_max", "rho", "use_old_karras_scheduler_sigmas", "always_discard_next_to_last_sigma"),
     *("sgm_noise_multiplier", "beta_dist_alpha", "beta_dist_beta", "skip_early_cond", "token_merging_ratio"),
-    *("sdxl_crop_left", "sdxl_crop_top", "sd_vae_encode_method", "sd_vae_decode_method", "img2img_extra_noise"),
+    *(
+        "sdxl_crop_left",
+        "sdxl_crop_top",
+        "sdxl_clip_l_skip",
+        "sd_vae_encode_method",
+        "sd_vae_decode_method",
+        "img2img_extra_noise",
+    ),
     *("uni_pc_variant", "uni_pc_skip_type", "uni_pc_order", "uni_pc_lower_order_final", "fp8_storage"),
     *("img2img_fix_steps", "randn_source", "refiner_switch_by_sample_steps", "no_dpmpp_sde_batch_determinism"),
     *("img2img_background_color", "img2img_color_correction", "initial_noise_multiplier", "face_restoration"),
@@ -306,6 +325,53 @@ def address(path: Path) -> str:
     """Returns the address at which the host's page finds a file, which it is told to serve."""
     ui_tempdir.register_tmp_file(shared.demo, str(path))
     return f"file={quote(path.as_posix())}"
+
+
+def is_of_times(sampler: Any) -> bool:
+    """Returns whether a sampler tells its model times, and is given noise, where others go by the noise's level."""
+    return isinstance(sampler, sd_samplers_timesteps.CompVisSampler)
+
+
+def alphas() -> Any:
+    """Returns the share of the signal's variance at each of the model's times."""
+    return shared.sd_model.alphas_cumprod
+
+
+def noised(sampler: Any) -> Callable[[Any, Any, Any], Any]:
+    """Returns how the model's latents have noise in them: of clean ones, noise, and its level."""
+    if FORGE:
+        return lambda clean, noise, sigma: sampler.model_wrap.predictor.noise_scaling(sigma, noise, clean)
+    flowing = getattr(shared.sd_model, "add_noise_to_latent", None)
+    return flowing or (lambda clean, noise, sigma: clean + noise * sigma)
+
+
+def unmasked(denoiser: Any) -> Callable[..., Any]:
+    """Returns what a denoiser makes of latents without the host's own mask."""
+    own = denoiser.forward
+
+    def forward(*args: Any, **kwargs: Any) -> Any:
+        denoiser.mask = None
+        return own(*args, **kwargs)
+
+    return forward
+
+
+def blend_of_mask(p: Any) -> Callable[[Any, Any, Any], Any] | None:
+    """Returns how the host lays what the model made over clean latents by its own mask, told of the noise's level.
+
+    None where there is no such mask, and in A1111, which does so by itself and draws nothing for it.
+    """
+    if not FORGE or getattr(p, "mask", None) is None:
+        return None
+
+    def blended(clean: Any, found: Any, sigma: Any) -> Any:
+        plain = found * p.nmask + clean * p.mask
+        given = scripts.MaskBlendArgs(found, p.nmask, clean, p.mask, plain, p.sampler.model_wrap_cfg, sigma)
+        if p.scripts is not None:
+            p.scripts.on_mask_blend(p, given)
+        return given.blended_latent
+
+    return blended
 
 
 def is_img2img(p: Any) -> bool:

@@ -28,12 +28,22 @@ class FrameNoise:
         self.seeds, self._weights = weights_of(mixes)
         self._steps = StepNoise(mixes, self.shape) if source is None else None
         self._host = None if source is None else source(self.shape, self.seeds)
+        self._initial: Tensor | None = None
 
     def next(self) -> Tensor:
         """Returns the next draw of every frame: float32 [frames, *shape]."""
         if self._steps is not None:
-            return self._steps.next().to(self._device)
-        return self.mixed(self._host.next())  # type: ignore[union-attr]
+            draw = self._steps.next().to(self._device)
+        else:
+            draw = self.mixed(self._host.next())  # type: ignore[union-attr]
+        if self._initial is None:
+            self._initial = draw
+        return draw
+
+    def initial(self) -> Tensor:
+        """Returns the first draw again, with what the host has multiplied it by."""
+        assert self._initial is not None
+        return self._initial
 
     def first(self) -> Tensor:
         """Returns the initial noise, as the host's own object has it."""

@@ -121,10 +121,10 @@ def _fields(p: Any, scratch: Path) -> Fields:
 def _save_pictures(p: Any, recipe: Recipe, fields: Fields, scratch: Path) -> str:
     """Saves the init pictures under the names that the recipe has for them; returns a hash of them all.
 
-    A recipe's own names stand for the init pictures in their order.
+    A recipe's own names stand for the init pictures in their order: first those of pictures, then those of masks.
     """
-    mixes = [keyframe.image for keyframe in recipe.keyframes if keyframe.image is not None]
-    names = list(dict.fromkeys(name for mix in mixes for name in mix.values))
+    given = [keyframe.image for keyframe in recipe.keyframes], [keyframe.mask for keyframe in recipe.keyframes]
+    names = list(dict.fromkeys(name for mixes in given for mix in mixes if mix is not None for name in mix.values))
     images = [image for image in getattr(p, "init_images", None) or [] if image is not None]
     if host.is_img2img(p) and not images:
         raise BadInput("image: img2img has no picture to begin with; give one, or run the script in txt2img")

@@ -157,7 +157,7 @@ class Settings:
         if "frames" not in said:
             last = max((key.at for key in parts.keyframes if isinstance(key.at, int)), default=0)
             raise RecipeError(
-                f"the text does not say how many there are; {last + 1} end on its last key", path="frames"
+                f"the text does not say how many there are; set them, {last + 1} to end on its last key", path="frames"
             )
         start, *rest = parts.keyframes
         if start.seed == Mix.one(host.seed) and all(key.seed is None for key in rest):

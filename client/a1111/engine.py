@@ -87,7 +87,7 @@ class A1111:
         choice = choose(stock, schedule)
         settings = overrides(stock, choice, schedule.recipe.model.clip_skip)
         self._prepared = Prepared(schedule, stock, choice, settings)
-        remarks = scripted.check(schedule) if self._prepared.scripted else plain.check(schedule)
+        remarks = [] if self._prepared.scripted else plain.check(schedule)
         return [*remarks, *doubts(stock, schedule.recipe.model.clip_skip), *read_differently(schedule.recipe)]
 
     def identity(self, schedule: Schedule) -> dict[str, str]:

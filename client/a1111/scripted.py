@@ -12,7 +12,6 @@ from remix.client.a1111.calls import Request
 from remix.client.a1111.plain import seconds
 from remix.client.a1111.server import API
 from remix.client.a1111.stock import Choice, Stock
-from remix.errors import Unsupported
 from remix.job import Picture
 from remix.motion.images import png_bytes
 from remix.plan import Recipe, Schedule
@@ -25,17 +24,6 @@ FOLDER = "client"
 
 MOST, PIXELS = 16, 8 * 512 * 512
 """Frames, and pixels of them, that are rendered together where nobody says how many."""
-
-
-def check(schedule: Schedule) -> list[str]:
-    """Returns no remarks; raises `Unsupported` for what the script cannot do either."""
-    for frame in schedule:
-        if frame.mask is not None:
-            raise Unsupported(
-                f"frame {frame.index}: masks are not read by the script on the server; leave them out, or use the "
-                "engine comfyui or local"
-            )
-    return []
 
 
 def requests(
@@ -115,11 +103,11 @@ def _body(
         "override_settings": dict(settings),
         "override_settings_restore_afterwards": True,
     }
-    mixes = [keyframe.image for keyframe in recipe.keyframes if keyframe.image is not None]
-    names = list(dict.fromkeys(name for mix in mixes for name in mix.values))
+    given = [keyframe.image for keyframe in recipe.keyframes], [keyframe.mask for keyframe in recipe.keyframes]
+    names = list(dict.fromkeys(name for mixes in given for mix in mixes if mix is not None for name in mix.values))
     if not names:
         return f"{API}/txt2img", body
-    # In the order in which the recipe names them, which is how the script tells them apart.
+    # Pictures, then masks, in the order in which the recipe names them, which is how the script tells them apart.
     pictures = [base64.b64encode(png_bytes(inputs[name])).decode("ascii") for name in names]
     body |= {"init_images": pictures, "denoising_strength": 1.0, "include_init_images": False}
     return f"{API}/img2img", body

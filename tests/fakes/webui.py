@@ -57,10 +57,15 @@ class Sampler:
 
     def __init__(self, name: str) -> None:
         self.name = name
+        self.model_wrap_cfg = SimpleNamespace(forward=lambda x, sigma: x)
 
     def create_noise_sampler(self, x: Any, sigmas: Any, p: Any) -> Any:
         seeds = p.all_seeds[p.iteration * p.batch_size : (p.iteration + 1) * p.batch_size]
         return lambda sigma, sigma_next: torch.stack([torch.full(x.shape[1:], float(seed)) for seed in seeds])
+
+
+class OfTimes:
+    """What samplers are that are told times and not sigmas; the fake one is not."""
 
 
 def learned(prompt: str, steps: int) -> list[Scheduled]:
@@ -196,7 +201,8 @@ class Img2Img(Processing):
         self.image_conditioning = torch.zeros(len(means), 5, 1, 1)
 
     def sample(self, *args: Any, **kwargs: Any) -> torch.Tensor:
-        return self.init_latent + self.denoising_strength * super().sample(*args, **kwargs) / 10
+        found = self.init_latent + self.denoising_strength * super().sample(*args, **kwargs) / 10
+        return self.sampler.model_wrap_cfg.forward(found, torch.zeros(len(found)))
 
 
 def parse_prompt(prompt: str) -> tuple[str, dict[str, list[str]]]:
@@ -307,6 +313,7 @@ def fake_modules(base: Path) -> dict[str, Any]:
             checkpoint_aliases={"model": info}, checkpoints_list={"model": info}, select_checkpoint=lambda: info
         ),
         "sd_samplers": SimpleNamespace(find_sampler_config=lambda name: name if name in labels else None),
+        "sd_samplers_timesteps": SimpleNamespace(CompVisSampler=OfTimes),
         "sd_schedulers": SimpleNamespace(schedulers_map=dict.fromkeys(["Automatic", "Uniform", "Karras"])),
         "sd_vae": SimpleNamespace(
             loaded_vae_file=None,

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import base64
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from remix.errors import BadReply, Unsupported
 from remix.job import render
@@ -82,20 +85,17 @@ def test_names_are_the_servers(serve: Serve, tmp_path: Path) -> None:
     assert server.requests[-1]["override_settings"]["sd_vae"] == "soft.vae.pt"
 
 
-def test_init_pictures_go_once_each_in_the_order_of_the_recipe(serve: Serve, tmp_path: Path) -> None:
+def test_init_pictures_go_once_each_in_the_order_of_the_recipe_and_masks_after_them(
+    serve: Serve, tmp_path: Path
+) -> None:
     server = serve(script=True)
-    for name, value in (("a.png", 10), ("b.png", 20)):
+    for name, value in (("a.png", 10), ("b.png", 20), ("c.png", 30), ("d.png", 40)):
         save_picture(tmp_path / name, np.full((64, 64, 3), value, np.uint8))
-    keyframes = [{"image": "b.png", "denoise": 0.5}, {"image": "a.png"}, {"image": "b.png"}]
-    wanted = recipe(keyframes=keyframes).replace(folder=str(tmp_path))
+    keyframes = [{"image": "b.png", "denoise": 0.5, "mask": "d.png"}, {"image": "a.png", "mask": "c.png"}]
+    wanted = recipe(keyframes=[*keyframes, {"image": "b.png"}]).replace(folder=str(tmp_path))
     render(wanted, engine(server), tmp_path / "job", film=None)
-    assert len(server.requests[-1]["init_images"]) == 2
-
-
-def test_masks_are_refused_before_the_first_frame(serve: Serve) -> None:
-    keyframes = [{"image": "a.png", "mask": "b.png", "denoise": 0.5}]
-    with pytest.raises(Unsupported, match="frame 0: masks are not read by the script"):
-        engine(serve(script=True)).check(plan(recipe(frames=1, keyframes=keyframes)))
+    sent = [Image.open(BytesIO(base64.b64decode(each))) for each in server.requests[-1]["init_images"]]
+    assert [np.asarray(picture)[0, 0, 0] for picture in sent] == [20, 10, 40, 30]
 
 
 def test_what_the_script_refuses_is_told_in_its_sentence(serve: Serve, tmp_path: Path) -> None:

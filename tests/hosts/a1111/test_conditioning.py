@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from a1111_extension.conditioning import Way, evened, mix_prompts, mix_steps
-from tests.fakes.webui import Multicond, Part, Scheduled
+from tests.fakes.webui import Part, Scheduled
 
 HALVES = torch.tensor([[1.0, 0.0], [0.5, 0.5], [0.0, 1.0]], dtype=torch.float64)
 
@@ -77,12 +77,12 @@ def test_a_schedule_over_the_steps_changes_where_any_of_its_prompts_changes() ->
 def test_weights_of_AND_are_mixed_with_their_prompts() -> None:
     cond = torch.ones(77, 768)
     pairs = [[Part(steps(cond), 1.0), Part(steps(cond), 0.5)], [Part(steps(cond), 1.0), Part(steps(cond), 1.5)]]
-    frames = mix_prompts(Multicond((2,), pairs), HALVES, Way())
+    frames = mix_prompts(pairs, HALVES, Way())
     assert [[part.weight for part in frame] for frame in frames] == [[1.0, 0.5], [1.0, 1.0], [1.0, 1.5]]
 
 
 def test_prompts_of_unlike_numbers_of_parts_lie_over_each_other() -> None:
     cond = torch.ones(77, 768)
     prompts = [[Part(steps(cond), 1.0), Part(steps(cond), 0.5)], [Part(steps(cond), 2.0)]]
-    frames = mix_prompts(Multicond((2,), prompts), HALVES, Way())
+    frames = mix_prompts(prompts, HALVES, Way())
     assert [[part.weight for part in frame] for frame in frames] == [[1.0, 0.5], [0.5, 0.25, 1.0], [2.0]]

@@ -243,6 +243,38 @@ def test_cfg_and_denoise_are_one_number_for_a_call(ui: Runner) -> None:
     assert frames[0].std() == 0  # nothing of it was to change
 
 
+def half() -> Image.Image:
+    """Black, and white on the right."""
+    picture = Image.new("RGB", (64, 64))
+    picture.paste((255, 255, 255), (32, 0, 64, 64))
+    return picture
+
+
+def test_masks_are_the_pictures_after_those_that_frames_begin_with_and_travel(ui: Runner) -> None:
+    told = recipe({"prompt": A, "mask": "left.png"}, {"mask": "all.png"})
+    given = [grey(200), half(), grey(255)]
+    frames = pictures(ui.img2img({"recipe": told, "film": ""}, init_images=given, denoising_strength=0.5))
+    left = [frame[:, :32].std(axis=(0, 1)).mean() for frame in frames]
+    assert left[0] == 0  # all of it is kept
+    assert left[0] < left[1] < left[2]
+    assert all(frame[:, 32:].std() > 0 for frame in frames)
+
+
+def test_masks_are_refused_beside_the_hosts_own_and_where_the_model_has_to_be_told_of_them(
+    ui: Runner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = {"recipe": recipe({"prompt": A, "mask": "half.png"}, {}), "film": ""}
+    p = ui.processing(told, kind=webui.Img2Img, init_images=[grey(200), half()], denoising_strength=0.5)
+    p.image_mask = half()
+    with pytest.raises(
+        webui.HTTPException, match="mask: keyframes set one, and the host has its own; leave one of them out"
+    ):
+        ui.script.run(p)
+    monkeypatch.setattr(webui.Img2Img, "is_using_inpainting_conditioning", True, raising=False)
+    with pytest.raises(webui.HTTPException, match="mask: the checkpoint is one for inpainting"):
+        ui.img2img(told, init_images=[grey(200), half()], denoising_strength=0.5)
+
+
 def test_the_hosts_fields_hold_for_what_the_recipe_leaves_out(ui: Runner) -> None:
     told = {"recipe": {"frames": 2, "keyframes": [{}]}, "film": ""}
     ui.run(told, prompt=A, negative_prompt="dull", seed=5, steps=9, cfg_scale=4, width=128, sampler_name="DPM++ 2M")

@@ -96,7 +96,10 @@ def test_the_init_picture_is_the_hosts_unless_keyframes_set_some() -> None:
     [
         ({"text": " "}, "recipe: is empty"),
         ({"text": TOML.replace("frames =", "framez =", 1)}, "line 1:1: framez: there is no such field"),
-        ({"text": "0: a\n3: b"}, "frames: the text does not say how many there are; 4 end on its last key"),
+        (
+            {"text": "0: a\n3: b"},
+            "frames: the text does not say how many there are; set them, 4 to end on its last key",
+        ),
         ({"text": TOML, "cfg": "0:(4"}, "cfg: "),
         (
             {"text": "cfg = 3\n" + TOML.replace('"a"', '"a"\ncfg = 2', 1), "cfg": "4, 5"},

@@ -85,6 +85,15 @@ def test_the_refiner_takes_over_with_prompts_of_its_own(host: Host, made: Any) -
     assert off(frames[0], host.plain(**{**plain(A, 1), "steps": 4})) > 5
 
 
+def test_an_empty_negative_is_what_the_host_makes_of_it_by_itself(host: Host, made: Any) -> None:
+    """For an SDXL that is zeros, also in a film that goes on to a written one."""
+    name = made("small-sdxl", models.sdxl)
+    assert host.post("options", sd_model_checkpoint=name).status == 200
+    frames = rendered(host, recipe({"prompt": A, "negative": ""}, {"prompt": A, "negative": "dull"}, frames=2))
+    for negative, seed, frame in (("", 1, frames[0]), ("dull", 2, frames[-1])):
+        assert off(frame, host.plain(**{**plain(A, seed), "negative_prompt": negative})) <= ROUNDING
+
+
 @pytest.mark.parametrize("family", ["sd2", "sdxl"])
 def test_models_of_other_families_travel(host: Host, made: Any, family: str) -> None:
     name = made(f"small-{family}", getattr(models, family))

@@ -91,6 +91,25 @@ def test_a_mask_of_the_hosts_holds_for_all_frames(host: Host, only_masked: bool)
         assert off(frame[:, : SIDE // 3], painted(1)[:, : SIDE // 3]) <= ROUNDING
 
 
+@pytest.mark.parametrize(
+    ("sampler", "scheduler"), [("euler_ancestral", "normal"), ("ddim", "ddim_uniform"), ("uni_pc", "normal")]
+)
+def test_a_mask_of_the_recipe_keeps_all_where_it_is_black_and_nothing_where_it_is_white(
+    host: Host, sampler: str, scheduler: str
+) -> None:
+    black, white = (encoded(np.full((SIDE, SIDE, 3), value, np.uint8)) for value in (0, 255))
+    begin = {"prompt": A, "image": "a.png", "denoise": 0.8}
+    fields = {"sampler": sampler, "scheduler": scheduler, "steps": 5}
+    told = recipe({**begin, "mask": "black.png"}, {"mask": "white.png", "seed": 1}, **fields)
+    given = {"init_images": [encoded(painted(1)), black, white]}
+    first, between, last = rendered(host, told, kind="img2img", portable=True, host_fields=given)
+    plain_ones = recipe({**begin, "denoise": 0}, {"denoise": 0.8, "seed": 1}, **fields)
+    decoded, _, whole = rendered(host, plain_ones, kind="img2img", portable=True, host_fields=given)
+    assert off(first, decoded) == 0
+    assert off(last, whole) <= ROUNDING
+    assert min(off(first, between), off(between, last)) > 5
+
+
 def test_cfg_and_denoise_travel(host: Host) -> None:
     told = recipe({"prompt": A, "denoise": 0.4, "cfg": 3}, {"prompt": A, "denoise": 0.9, "cfg": 9, "seed": 1})
     fields = {"init_images": [encoded(painted(1))]}

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from remix.motion import probe, read_video
+from remix.motion import probe, read_video, save_picture
+from tests.real.a1111.films import SIDE, painted
 from tests.real.a1111.host import Host
 from tests.real.browser import browser
 
@@ -226,4 +227,20 @@ def test_fields_go_along_to_img2img(page: Page) -> None:
     page.choose("img2img")
     assert shown(page, "frames", tab="img2img") == ["9"]
     assert "a blue star" in page.field("keyframes", "img2img").input_value()
+    assert page.ours() == []
+
+
+def test_img2img_begins_with_the_picture_that_was_put_there(page: Page, tmp_path: Path) -> None:
+    save_picture(tmp_path / "given.png", painted(1))
+    page.page.locator("#img2img_image input[type=file]").set_input_files(tmp_path / "given.png")
+    page.page.locator("#img2img_image img").first.wait_for(state="visible", timeout=PATIENCE)
+    for name, value in (("img2img_steps", 2), ("img2img_width", SIDE), ("img2img_height", SIDE)):
+        page.number(name, value)
+    for name, text in (("keyframes", THREE), ("frames", "6"), ("denoise", "0, 0.5")):
+        page.fill(name, text, "img2img")
+    page.generate("img2img")
+    film = page.page.locator("#img2img_remix_film").first
+    film.locator("video").wait_for(state="visible", timeout=PATIENCE)
+    assert page.page.locator("#img2img_gallery .thumbnails .thumbnail-item").count() == 6
+    assert re.fullmatch(r"film_[0-9a-f]{10}\.mp4", film.locator("a[download]").get_attribute("download"))
     assert page.ours() == []

@@ -71,8 +71,19 @@ def sdxl(checkpoint: Path, path: Path) -> None:
 
 def flux(checkpoint: Path, path: Path) -> None:
     """Writes a checkpoint of Flux's layout with one block of each kind; its VAE is `checkpoint`'s for 16 channels."""
-    made = layer("img_in", WIDTH, 4 * FLUX_LATENT) | layer("txt_in", WIDTH, FLUX_TEXT)
-    for name, seen in (("time_in", 256), ("vector_in", FLUX_POOLED), ("guidance_in", 256)):
+    vae = dict(part(checkpoint, VAE))
+    for name, axis in (("taesd_encoder.14.weight", 0), ("taesd_encoder.14.bias", 0), ("taesd_decoder.1.weight", 1)):
+        room = list(vae[name].shape)
+        room[axis] = FLUX_LATENT - room[axis]
+        vae[name] = torch.cat([vae[name], vae[name].new_zeros(room)], dim=axis)
+    whole = {f"{UNET}{name}": tensor for name, tensor in flux_transformer().items()}
+    torch.save(whole | {f"vae.{name}": tensor for name, tensor in vae.items()}, path)
+
+
+def flux_transformer(text: int = FLUX_TEXT, pooled: int = FLUX_POOLED) -> Weights:
+    """Flux's transformer with one block of each kind, for prompts so wide."""
+    made = layer("img_in", WIDTH, 4 * FLUX_LATENT) | layer("txt_in", WIDTH, text)
+    for name, seen in (("time_in", 256), ("vector_in", pooled), ("guidance_in", 256)):
         made |= layer(f"{name}.in_layer", WIDTH, seen) | layer(f"{name}.out_layer", WIDTH, WIDTH)
     for stream in ("double_blocks.0.img", "double_blocks.0.txt"):
         made |= layer(f"{stream}_mod.lin", 6 * WIDTH, WIDTH)
@@ -81,14 +92,11 @@ def flux(checkpoint: Path, path: Path) -> None:
         made |= scales(f"{stream}_attn.norm")
     made |= layer("single_blocks.0.linear1", 7 * WIDTH, WIDTH) | layer("single_blocks.0.linear2", WIDTH, 5 * WIDTH)
     made |= layer("single_blocks.0.modulation.lin", 3 * WIDTH, WIDTH) | scales("single_blocks.0.norm")
-    made |= layer("final_layer.linear", 4 * FLUX_LATENT, WIDTH) | layer("final_layer.adaLN_modulation.1", 256, WIDTH)
-    vae = dict(part(checkpoint, VAE))
-    for name, axis in (("taesd_encoder.14.weight", 0), ("taesd_encoder.14.bias", 0), ("taesd_decoder.1.weight", 1)):
-        room = list(vae[name].shape)
-        room[axis] = FLUX_LATENT - room[axis]
-        vae[name] = torch.cat([vae[name], vae[name].new_zeros(room)], dim=axis)
-    whole = {f"{UNET}{name}": tensor for name, tensor in made.items()}
-    torch.save(whole | {f"vae.{name}": tensor for name, tensor in vae.items()}, path)
+    return (
+        made
+        | layer("final_layer.linear", 4 * FLUX_LATENT, WIDTH)
+        | layer("final_layer.adaLN_modulation.1", 2 * WIDTH, WIDTH)
+    )
 
 
 def part(checkpoint: Path, prefix: str) -> Iterator[tuple[str, Tensor]]:

@@ -13,4 +13,4 @@ from tests.real.a1111.host import FORGE, Host
 @pytest.fixture(scope="session")
 def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
     """A started host."""
-    yield from started_host(tmp_path_factory, FORGE, "tiny-sd15.safetensors")
+    yield from started_host(tmp_path_factory, FORGE, "tiny-sd15.safetensors", ("small-flux",))

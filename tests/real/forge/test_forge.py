@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.real.a1111.films import ROUNDING, A, B, off, painted, plain, recipe, rendered
+from tests.real.a1111.films import ROUNDING, SIDE, A, B, off, painted, plain, recipe, rendered
 from tests.real.a1111.host import Host, encoded
 
 
@@ -38,6 +38,29 @@ def test_pictures_travel_from_one_to_another(host: Host) -> None:
     frames = rendered(host, told, kind="img2img", host_fields={"init_images": pictures})
     own = host.plain("img2img", **plain(A, 1, init_images=[pictures[0]], denoising_strength=0.5))
     assert off(frames[0], own) <= ROUNDING
+
+
+def test_a_mask_of_the_recipe_keeps_all_where_it_is_black_and_nothing_where_it_is_white(host: Host) -> None:
+    black, white = (encoded(np.full((SIDE, SIDE, 3), value, np.uint8)) for value in (0, 255))
+    begin = {"prompt": A, "image": "a.png", "denoise": 0.8}
+    told = recipe({**begin, "mask": "black.png"}, {"mask": "white.png", "seed": 1})
+    given = {"init_images": [encoded(painted(1)), black, white]}
+    first, between, last = rendered(host, told, kind="img2img", host_fields=given)
+    plain_ones = recipe({**begin, "denoise": 0}, {"denoise": 0.8, "seed": 1})
+    decoded, _, whole = rendered(host, plain_ones, kind="img2img", host_fields=given)
+    assert off(first, decoded) == 0
+    assert off(last, whole) <= ROUNDING
+    assert min(off(first, between), off(between, last)) > 5
+
+
+def test_a_mask_of_the_hosts_holds_for_all_frames(host: Host) -> None:
+    mask = np.zeros((SIDE, SIDE, 3), np.uint8)
+    mask[:, SIDE // 2 :] = 255
+    fields = {"init_images": [encoded(painted(1))], "mask": encoded(mask), "mask_blur": 2, "inpainting_fill": 1}
+    fields |= {"inpaint_full_res": False, "denoising_strength": 0.8}
+    frames = rendered(host, recipe({"prompt": A}, {"prompt": B}), kind="img2img", host_fields=fields)
+    for frame in frames:
+        assert off(frame[:, : SIDE // 3], painted(1)[:, : SIDE // 3]) <= ROUNDING
 
 
 def test_bad_input_is_one_sentence(host: Host) -> None:

@@ -1,0 +1,72 @@
+"""Films of a small Flux in a real Forge, whose model loaded before is another one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.real.a1111.films import ROUNDING, A, B, off, painted, plain, recipe, rendered
+from tests.real.a1111.host import FORGE, Host, encoded
+from tests.real.forge.models import flux
+
+LONG = ", ".join(["a quiet lake at dawn with tall reeds and a small wooden boat"] * 20)
+"""Over 256 tokens, which all shorter prompts have."""
+
+
+GUIDANCE = 2.0
+
+
+@pytest.fixture(scope="module")
+def model(host: Host) -> dict[str, Any]:
+    """The fields of requests that are for a Flux, after another model was in use."""
+    host.plain(**plain(A, 1))
+    forge = FORGE.installed()
+    assert forge is not None
+    name = flux(forge, host.base / "models")
+    host.post("refresh-checkpoints")
+    settings = {"sd_model_checkpoint": name, "forge_additional_modules": []}
+    return {"override_settings": settings, "distilled_cfg_scale": GUIDANCE, "cfg_scale": 1, "scheduler": "Simple"}
+
+
+def test_prompts_of_unlike_length_meet_by_the_empty_one(host: Host, model: dict[str, Any]) -> None:
+    frames = rendered(host, recipe({"prompt": A}, {"prompt": LONG}), host_fields=model)
+    assert off(frames[-1], host.plain(**plain(LONG, 2, **model))) <= ROUNDING
+
+
+@pytest.mark.parametrize("cfg", [1, 3])
+def test_the_ends_are_the_hosts_own_with_its_guidance(host: Host, model: dict[str, Any], cfg: float) -> None:
+    fields = {**model, "cfg_scale": cfg}
+    frames = rendered(host, recipe({"prompt": A}, {"prompt": B}), host_fields=fields)
+    for prompt, seed, frame in ((A, 1, frames[0]), (B, 2, frames[-1])):
+        assert off(frame, host.plain(**plain(prompt, seed, **fields))) <= ROUNDING
+    stronger = {**fields, "distilled_cfg_scale": 4 * GUIDANCE}
+    assert off(frames[0], host.plain(**plain(A, 1, **stronger))) > 5
+
+
+def test_the_prompts_alone_make_other_pictures(host: Host, model: dict[str, Any]) -> None:
+    told = recipe({"prompt": A}, {"prompt": B, "seed": 1})
+    first, between, last = rendered(host, told, portable=True, host_fields=model)
+    assert off(first, between) > 5
+    assert off(between, last) > 5
+
+
+def test_pictures_travel_from_one_to_another(host: Host, model: dict[str, Any]) -> None:
+    pictures = [encoded(painted(1)), encoded(painted(2))]
+    told = recipe({"prompt": A, "image": "a.png", "denoise": 0.5}, {"prompt": B, "image": "b.png"})
+    frames = rendered(host, told, kind="img2img", host_fields={**model, "init_images": pictures})
+    for prompt, seed, picture, frame in ((A, 1, pictures[0], frames[0]), (B, 2, pictures[1], frames[-1])):
+        fields = {**model, "init_images": [picture], "denoising_strength": 0.5}
+        assert off(frame, host.plain("img2img", **plain(prompt, seed, **fields))) <= ROUNDING
+
+
+def test_hires_fix_has_a_guidance_of_its_own(host: Host, model: dict[str, Any]) -> None:
+    hires = {"enable_hr": True, "hr_scale": 2, "hr_upscaler": "Latent", "hr_cfg": 1, "denoising_strength": 0.6}
+    fields = {**model, **hires, "hr_distilled_cfg": 4 * GUIDANCE, "hr_additional_modules": ["Use same choices"]}
+    own = {name: value for name, value in plain(A, 1, **fields).items() if name not in ("prompt", "seed")}
+    told = recipe({"prompt": A}, {"prompt": B})
+    for name in ("size", "steps"):
+        del told[name]
+    frames = rendered(host, told, host_fields=own)
+    for prompt, seed, frame in ((A, 1, frames[0]), (B, 2, frames[-1])):
+        assert off(frame, host.plain(**plain(prompt, seed, **fields))) <= ROUNDING
