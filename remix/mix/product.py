@@ -7,16 +7,12 @@ from torch import Tensor
 
 from remix.mix.sources import Sources
 
-# On a CPU a product of many frames is limited by writing them. Strips that stay in the cache until they are whole
-# were 1.5 to 3 times as fast as one call for 240 frames on one processor; on another, which writes past its cache,
-# every call costs, and blocks of 24 rows come nearer to one call than blocks of eight. Library kernels for fewer rows
+# Frames at once on a CPU, where rows are gathered or widened, or results narrowed. Library kernels for fewer rows
 # than eight round differently on some, so blocks are never smaller and a frame is the same in any batch.
 BLOCK, LEAST_BLOCK = 24, 8
 
-# Numbers of rows and results at once. Where rows have to be gathered or widened, or results narrowed,
-# this is the size of the copies; else it is what a CPU's last cache holds (16 MiB), and results of that size are
-# computed by one call. Devices want few and large steps.
-STRIP, STRIP_OF_VIEWS, STRIP_OF_DEVICE, ALL = 2**17, 2**22, 2**21, 2**62
+# Numbers of rows and results at once there: the size of the copies. Devices want few and large steps.
+STRIP, STRIP_OF_DEVICE = 2**17, 2**21
 
 # Numbers that are widened to float64 at once, few enough for the cache.
 WIDENED = 2**15
@@ -25,26 +21,21 @@ WIDENED = 2**15
 def product(weights: Tensor, sources: Sources, out: Tensor) -> Tensor:
     """`weights` [F, S] @ the rows of `sources` [S, D], written into `out` [F, D] and returned.
 
-    `weights` are float64 on the CPU. The columns are computed strip by strip: nothing as large as the
-    rows or the result is allocated, and what `out` cannot hold exactly is rounded once.
+    `weights` are float64 on the CPU. Where the rows cannot be taken as they are, or `out` cannot hold the numbers
+    exactly, the columns are computed strip by strip: nothing as large as the rows or the result is allocated, and each
+    number is rounded once.
     """
     weights = weights.to(device=sources.device, dtype=sources.wide)
-    block, most = _steps(len(weights), sources, out)
+    as_it_is = sources.dtype == sources.wide == out.dtype
+    if sources.whole is not None and as_it_is and _is_for_library(sources.whole, len(weights)):
+        return _multiply(weights, sources.whole, out, True)
+    cpu = sources.device.type == "cpu"
+    block, numbers = (min(BLOCK, len(weights)), STRIP) if cpu else (len(weights), STRIP_OF_DEVICE)
     # Whole vectors of 64 columns, so that no kernel sees the end of a row where there is none.
-    width = max(most // (block + len(sources)) // 64 * 64, 64)
+    width = max(numbers // (block + len(sources)) // 64 * 64, 64)
     for start in range(0, sources.width, width):
         _fill(weights, sources.strip(start, start + width), out[:, start : start + width], block)
     return out
-
-
-def _steps(frames: int, sources: Sources, out: Tensor) -> tuple[int, int]:
-    """How many frames, and how many numbers, are computed at once."""
-    as_it_is = sources.whole is not None and sources.dtype == sources.wide == out.dtype
-    if sources.device.type != "cpu":
-        return frames, ALL if as_it_is else STRIP_OF_DEVICE
-    if as_it_is and out.numel() <= STRIP_OF_VIEWS:
-        return frames, ALL
-    return min(BLOCK, frames), STRIP_OF_VIEWS if as_it_is else STRIP
 
 
 def in_range(x: Tensor, dtype: torch.dtype) -> Tensor:
@@ -71,7 +62,7 @@ def gram(sources: Sources) -> Tensor:
 
 def _fill(weights: Tensor, rows: Tensor, out: Tensor, block: int) -> Tensor:
     """`weights` @ `rows` into `out`, `block` frames at a time."""
-    by_library = _library_is_exact(rows) and (rows.device.type != "cpu" or block >= LEAST_BLOCK)
+    by_library = _is_for_library(rows, block)
     scratch = None if out.dtype == rows.dtype else rows.new_empty(block, rows.shape[1])
     for start in range(0, len(weights), block):
         start = min(start, len(weights) - block)
@@ -92,8 +83,10 @@ def _multiply(weights: Tensor, rows: Tensor, out: Tensor, by_library: bool) -> T
     return out
 
 
-def _library_is_exact(rows: Tensor) -> bool:
-    """Whether torch.mm keeps float32: hosts allow TF32, which keeps 3 digits, for their models' sake."""
+def _is_for_library(rows: Tensor, frames: int) -> bool:
+    """Whether torch.mm keeps float32, and rounds so few frames like more: hosts allow TF32, which keeps 3 digits."""
+    if rows.device.type == "cpu" and frames < LEAST_BLOCK:
+        return False
     if rows.dtype != torch.float32:
         return True
     try:
