@@ -105,9 +105,9 @@ def open_clip(prefix: str, of: OpenClip) -> Weights:
     """A text encoder in OpenCLIP's layout."""
     width = of.width
     made = {
-        "token_embedding.weight": _random("tokens", WORDS, width) * width**0.5,
-        "positional_embedding": _random("places", PLACES, width) * 0.1 * width**0.5,
-        "text_projection": _random("text_projection", width, width),
+        "token_embedding.weight": random("tokens", WORDS, width) * width**0.5,
+        "positional_embedding": random("places", PLACES, width) * 0.1 * width**0.5,
+        "text_projection": random("text_projection", width, width),
         "logit_scale": torch.tensor(1.0),
     }
     for block in (f"transformer.resblocks.{at}" for at in range(of.layers)):
@@ -117,7 +117,7 @@ def open_clip(prefix: str, of: OpenClip) -> Weights:
             ("mlp.c_fc.", 4, 1),
             ("mlp.c_proj.", 1, 4),
         ):
-            made[f"{block}.{name}weight"] = _random(f"{block}.{name}", after * width, before * width)
+            made[f"{block}.{name}weight"] = random(f"{block}.{name}", after * width, before * width)
             made[f"{block}.{name}bias"] = torch.zeros(after * width)
         made |= norm(f"{block}.ln_1", width) | norm(f"{block}.ln_2", width)
     # A1111 divides by the mean of what comes out: it must not be 0.
@@ -125,7 +125,7 @@ def open_clip(prefix: str, of: OpenClip) -> Weights:
     return {f"{prefix}{name}": tensor for name, tensor in made.items()}
 
 
-def _random(name: str, *shape: int) -> Tensor:
+def random(name: str, *shape: int) -> Tensor:
     """Numbers that the name decides, of a layer that keeps the size of what goes through it."""
     spread = torch.Generator().manual_seed(zlib.crc32(name.encode()))
     return torch.randn(shape, generator=spread) * shape[-1] ** -0.5

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
-import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from tests.real.comfyui.models import SDXL_LABEL, SDXL_TEXT, TIMES, Weights, layer
+from tests.real.families import OpenClip, open_clip, random
 
 UNET, TEXT, VAE = "model.diffusion_model.", "cond_stage_model.", "first_stage_model."
 SDXL_ENCODERS = "conditioner.embedders."
-WORDS, PLACES, LAYERS = 49408, 77, 2
 SD2_TEXT, SDXL_POOLED = 1024, 1280
+SMALL_SD2, SMALL_SDXL = OpenClip("small-sd2", SD2_TEXT, 2), OpenClip("small-sdxl", SDXL_POOLED, 2)
 
 
 def second(checkpoint: Path, path: Path) -> None:
@@ -40,7 +39,7 @@ def sd2(checkpoint: Path, path: Path) -> None:
     """Writes a checkpoint of SD 2's layout: prediction of velocity, and OpenCLIP for its text."""
     weights = load_file(checkpoint)
     made = {**_kept(weights, VAE), **_unet(weights, SD2_TEXT)}
-    made |= _open_clip(f"{TEXT}model.", SD2_TEXT)
+    made |= open_clip(f"{TEXT}model.", SMALL_SD2)
     told = _changed(
         _yaml(checkpoint),
         {
@@ -61,7 +60,7 @@ def sdxl(checkpoint: Path, path: Path) -> None:
     made |= {f"{UNET}{name}": tensor for name, tensor in labels.items()}
     clip = _kept(weights, TEXT)
     made |= {f"{SDXL_ENCODERS}0.{name.removeprefix(TEXT)}": tensor for name, tensor in clip.items()}
-    made |= _open_clip(f"{SDXL_ENCODERS}1.model.", SDXL_POOLED)
+    made |= open_clip(f"{SDXL_ENCODERS}1.model.", SMALL_SDXL)
     told = _yaml(checkpoint)
     clip_folder = told.rpartition("version:")[2].strip(" }\n")
     ddconfig = told.partition("ddconfig:")[2].partition("}")[0].strip(" {")
@@ -126,42 +125,10 @@ def _unet(weights: Mapping[str, Tensor], width: int) -> Weights:
     made = {}
     for name, tensor in _kept(weights, UNET).items():
         if name.endswith(("attn2.to_k.weight", "attn2.to_v.weight")):
-            made[name] = _random(name, tensor.shape[0], width)
+            made[name] = random(name, tensor.shape[0], width)
         else:
             made[name] = tensor[..., 0, 0] if name.endswith(("proj_in.weight", "proj_out.weight")) else tensor
     return made
-
-
-def _open_clip(prefix: str, width: int) -> Weights:
-    """A text encoder in OpenCLIP's layout, as narrow as it may be and of two layers."""
-    made = {
-        "token_embedding.weight": _random("tokens", WORDS, width) * width**0.5,
-        "positional_embedding": _random("places", PLACES, width) * 0.1 * width**0.5,
-        "text_projection": _random("text_projection", width, width),
-        "logit_scale": torch.tensor(1.0),
-    }
-    for at in range(LAYERS):
-        block = f"transformer.resblocks.{at}"
-        shapes = {"attn.in_proj_": 3, "attn.out_proj.": 1, "mlp.c_fc.": 4}
-        for name, times in shapes.items():
-            made[f"{block}.{name}weight"] = _random(f"{block}.{name}", times * width, width)
-            made[f"{block}.{name}bias"] = torch.zeros(times * width)
-        made[f"{block}.mlp.c_proj.weight"] = _random(f"{block}.mlp.c_proj", width, 4 * width)
-        made[f"{block}.mlp.c_proj.bias"] = torch.zeros(width)
-        made |= _norm(f"{block}.ln_1", width) | _norm(f"{block}.ln_2", width)
-    made |= _norm("ln_final", width)
-    return {f"{prefix}{name}": tensor for name, tensor in made.items()}
-
-
-def _random(name: str, *shape: int) -> Tensor:
-    """Numbers that the name decides, of a layer [after, before] that keeps the size of what goes through it."""
-    spread = torch.Generator().manual_seed(zlib.crc32(name.encode()))
-    return torch.randn(shape, generator=spread) * shape[-1] ** -0.5
-
-
-def _norm(name: str, width: int) -> Weights:
-    """A norm that does not give a mean of 0, by which the host divides."""
-    return {f"{name}.weight": torch.ones(width), f"{name}.bias": torch.full((width,), 0.15)}
 
 
 def _kept(weights: Mapping[str, Tensor], prefix: str) -> Weights:
