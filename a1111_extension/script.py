@@ -123,8 +123,7 @@ def _save_pictures(p: Any, recipe: Recipe, fields: Fields, scratch: Path) -> str
 
     A recipe's own names stand for the init pictures in their order: first those of pictures, then those of masks.
     """
-    given = [keyframe.image for keyframe in recipe.keyframes], [keyframe.mask for keyframe in recipe.keyframes]
-    names = list(dict.fromkeys(name for mixes in given for mix in mixes if mix is not None for name in mix.values))
+    names = recipe.pictures()
     images = [image for image in getattr(p, "init_images", None) or [] if image is not None]
     if host.is_img2img(p) and not images:
         raise BadInput("image: img2img has no picture to begin with; give one, or run the script in txt2img")

@@ -103,11 +103,10 @@ def _body(
         "override_settings": dict(settings),
         "override_settings_restore_afterwards": True,
     }
-    given = [keyframe.image for keyframe in recipe.keyframes], [keyframe.mask for keyframe in recipe.keyframes]
-    names = list(dict.fromkeys(name for mixes in given for mix in mixes if mix is not None for name in mix.values))
+    names = recipe.pictures()
     if not names:
         return f"{API}/txt2img", body
-    # Pictures, then masks, in the order in which the recipe names them, which is how the script tells them apart.
+    # In this order, which is how the script tells them apart.
     pictures = [base64.b64encode(png_bytes(inputs[name])).decode("ascii") for name in names]
     body |= {"init_images": pictures, "denoising_strength": 1.0, "include_init_images": False}
     return f"{API}/img2img", body

@@ -108,6 +108,11 @@ class Recipe:
         """This recipe with some fields changed, validated anew."""
         return replace(self, **changes)
 
+    def pictures(self) -> list[str]:
+        """Returns the names of init pictures, and after them those of masks, each once, as keyframes name them."""
+        mixes = [keyframe.image for keyframe in self.keyframes] + [keyframe.mask for keyframe in self.keyframes]
+        return list(dict.fromkeys(name for mix in mixes if mix is not None for name in mix.values))
+
     def to_dict(self) -> dict[str, Any]:
         """The recipe as plain JSON values, in a fixed order, without the fields that hold their default.
 

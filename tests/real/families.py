@@ -69,7 +69,8 @@ def sdxl(checkpoint: Path, path: Path) -> None:
     made |= open_clip(f"{ENCODERS}1.model.", VIT_BIG_G)
     folder = checkpoint.with_suffix(".yaml").read_text(encoding="utf-8").rpartition("version:")[2].strip(" }\n")
     told = f"{_told(depths, width)}, adm_in_channels: {SDXL_LABEL}, num_classes: sequential"
-    _write(checkpoint, made, path, SDXL_YAML.format(unet=told, clip=folder, arch=VIT_BIG_G.name, vae=VAE_YAML))
+    about = {"scale": 0.13025, "unet": told, "clip": folder, "arch": VIT_BIG_G.name, "vae": VAE_YAML}
+    _write(checkpoint, made, path, SDXL_YAML.format(**about))
 
 
 def unet(depths: Sequence[int], text: int) -> Weights:
@@ -182,7 +183,7 @@ SD2_YAML = """model:
 SDXL_YAML = """model:
   target: sgm.models.diffusion.DiffusionEngine
   params:
-    scale_factor: 0.13025
+    scale_factor: {scale}
     disable_first_stage_autocast: True
     denoiser_config:
       target: sgm.modules.diffusionmodules.denoiser.DiscreteDenoiser

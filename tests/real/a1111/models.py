@@ -9,7 +9,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from tests.real.comfyui.models import SDXL_LABEL, SDXL_TEXT, TIMES, Weights, layer
-from tests.real.families import OpenClip, open_clip, random
+from tests.real.families import SDXL_YAML, OpenClip, open_clip, random
 
 UNET, TEXT, VAE = "model.diffusion_model.", "cond_stage_model.", "first_stage_model."
 SDXL_ENCODERS = "conditioner.embedders."
@@ -64,60 +64,15 @@ def sdxl(checkpoint: Path, path: Path) -> None:
     told = _yaml(checkpoint)
     clip_folder = told.rpartition("version:")[2].strip(" }\n")
     ddconfig = told.partition("ddconfig:")[2].partition("}")[0].strip(" {")
-    _save(made, path, SDXL_YAML.format(clip=clip_folder, ddconfig=ddconfig, text=SDXL_TEXT, label=SDXL_LABEL))
-
-
-SDXL_YAML = """model:
-  target: sgm.models.diffusion.DiffusionEngine
-  params:
-    scale_factor: 0.18215
-    disable_first_stage_autocast: True
-    denoiser_config:
-      target: sgm.modules.diffusionmodules.denoiser.DiscreteDenoiser
-      params:
-        num_idx: 1000
-        weighting_config: {{target: sgm.modules.diffusionmodules.denoiser_weighting.EpsWeighting}}
-        scaling_config: {{target: sgm.modules.diffusionmodules.denoiser_scaling.EpsScaling}}
-        discretization_config: {{target: sgm.modules.diffusionmodules.discretizer.LegacyDDPMDiscretization}}
-    network_config:
-      target: sgm.modules.diffusionmodules.openaimodel.UNetModel
-      params: {{adm_in_channels: {label}, num_classes: sequential, use_checkpoint: False, in_channels: 4,
-               out_channels: 4, model_channels: 320, attention_resolutions: [1], num_res_blocks: 1, channel_mult: [1],
-               num_heads: 8, use_spatial_transformer: True, use_linear_in_transformer: True, transformer_depth: 1,
-               context_dim: {text}, spatial_transformer_attn_type: softmax-xformers, legacy: False}}
-    conditioner_config:
-      target: sgm.modules.GeneralConditioner
-      params:
-        emb_models:
-          - is_trainable: False
-            input_key: txt
-            target: sgm.modules.encoders.modules.FrozenCLIPEmbedder
-            params: {{version: {clip}, layer: hidden, layer_idx: 11}}
-          - is_trainable: False
-            input_key: txt
-            target: sgm.modules.encoders.modules.FrozenOpenCLIPEmbedder2
-            params: {{arch: small-sdxl, version: "", freeze: True, layer: penultimate, always_return_pooled: True,
-                     legacy: False}}
-          - is_trainable: False
-            input_key: original_size_as_tuple
-            target: sgm.modules.encoders.modules.ConcatTimestepEmbedderND
-            params: {{outdim: 256}}
-          - is_trainable: False
-            input_key: crop_coords_top_left
-            target: sgm.modules.encoders.modules.ConcatTimestepEmbedderND
-            params: {{outdim: 256}}
-          - is_trainable: False
-            input_key: target_size_as_tuple
-            target: sgm.modules.encoders.modules.ConcatTimestepEmbedderND
-            params: {{outdim: 256}}
-    first_stage_config:
-      target: sgm.models.autoencoder.AutoencoderKLInferenceWrapper
-      params:
-        embed_dim: 4
-        monitor: val/rec_loss
-        ddconfig: {{attn_type: vanilla-xformers, {ddconfig}}}
-        lossconfig: {{target: torch.nn.Identity}}
-"""
+    unet = (
+        f"adm_in_channels: {SDXL_LABEL}, num_classes: sequential, use_checkpoint: False, in_channels: 4, "
+        "out_channels: 4, model_channels: 320, attention_resolutions: [1], num_res_blocks: 1, channel_mult: [1], "
+        "num_heads: 8, use_spatial_transformer: True, use_linear_in_transformer: True, transformer_depth: 1, "
+        f"context_dim: {SDXL_TEXT}, legacy: False"
+    )
+    vae = f"{{attn_type: vanilla-xformers, {ddconfig}}}"
+    about = {"scale": 0.18215, "unet": unet, "clip": clip_folder, "arch": SMALL_SDXL.name, "vae": vae}
+    _save(made, path, SDXL_YAML.format(**about))
 
 
 def _unet(weights: Mapping[str, Tensor], width: int) -> Weights:
