@@ -15,7 +15,7 @@ from remix.mix.interpolate import mix, result_of
 from remix.mix.kinds import numbers, sequence, shown
 from remix.mix.names import size
 from remix.mix.product import product
-from remix.mix.sources import sources_of
+from remix.mix.sources import sources_of, weight_table
 
 LARGEST_SEED = 2**64 - 1
 
@@ -106,13 +106,19 @@ class StepNoise:
                 self._table[row, column[seed]] = weight
         self._generators = [_generator(seed) for seed in seeds]
         self._shape = _shape(shape)
+        # The seed of each frame, where all have only one.
+        alone = all(len(one) == 1 for one in merged)
+        self._alone = weight_table(self._table, len(seeds)).argmax(dim=1) if alone else None
 
     def next(self, *, out: Tensor | None = None) -> Tensor:
         """The next draw of every frame: float32 [F, *shape], in `out` if it is given."""
         draws = torch.empty(len(self._generators), *self._shape)
         for draw, generator in zip(draws.split(1), self._generators, strict=True):
             draw.normal_(generator=generator)
-        return mix(draws, self._table, how="noise", out=out)
+        if self._alone is None:
+            return mix(draws, self._table, how="noise", out=out)
+        # Samplers ask at every step: nothing is looked into that cannot be otherwise.
+        return result_of(sources_of(draws), len(self._alone), out).copy_(draws[self._alone])
 
 
 def _merged(index: int, one: Any) -> dict[int, float]:

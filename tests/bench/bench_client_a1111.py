@@ -1,10 +1,12 @@
 """What the client adds to bare calls of a real A1111's API: processor time, the server's and the client's together.
 
 A job costs something once (what the server has is read, a trial loads the model and guards the server's settings) and
-something for each frame (its picture is verified, on the disk for good, hashed and noted; progress is asked for). Both
-are measured, and told for a film of 100 frames. A frame of these benches takes two thirds of a second of a processor,
-and a picture on a graphics card takes about as long; but a trial takes there less of that, since what it costs here is
-the text encoder. "Alone" is beside one call for each frame, "script" beside one call of the script for as many frames.
+something for each frame (its picture is verified, on the disk for good, hashed and noted; progress is asked for). A
+short and a long job tell the two apart, and the sum is told for a film of 100 frames. Times are counted in what a row
+of the U-Net takes in the same job, by a stopwatch in the server: a machine that is slow for a while is slow for both. A
+frame of these benches takes two thirds of a second of a processor, and a picture on a graphics card takes about as
+long; but a trial takes there less of that, since what it costs here is the text encoder. "Alone" is beside one call
+for each frame, "script" beside one call of the script for as many frames.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from __future__ import annotations
 import base64
 import io
 import itertools
+import statistics
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -22,69 +25,75 @@ import requests
 from PIL import Image
 
 from remix.client.a1111 import A1111, plain, scripted
-from remix.client.a1111.calls import Calls, Pace, Request
+from remix.client.a1111.calls import Request
 from remix.client.a1111.settings import overrides
 from remix.client.a1111.stock import choose
-from remix.job import Event, render
+from remix.job import render
 from remix.plan import Recipe, plan
 from tests.bench.race import Race, now
 from tests.real.a1111.conftest import started_host
 from tests.real.a1111.host import Host
 
 TABLE = "A1111: processor time beside bare calls of its API for the same frames"
-FRAMES, SIDE, STEPS = 16, 64, 8
+SHORT, LONG = 8, 24
+"""Frames of the two jobs; the bare calls are for those of the long one."""
+
+SIDE, STEPS = 64, 8
 AT_ONCE = {"alone": 1, "script": 4}
 """Frames in a request."""
 
-ROUNDS, JOBS = 3, 5
+ROUNDS = 4
 FILM = 100
 MOST = 1.03
 
 
 @pytest.fixture(scope="module")
 def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
-    yield from started_host(tmp_path_factory)
+    yield from started_host(tmp_path_factory, extensions=("stopwatch",))
 
 
-def recipe(seed: int) -> Recipe:
+def recipe(seed: int, frames: int) -> Recipe:
     """Frames whose guidance travels, which the API can do by itself; new prompts each time, so that all encode them."""
     prompts = {"prompt": f"a red apple {seed}", "negative": f"blue {seed}"}
     keyframes: Any = [{**prompts, "seed": seed, "cfg": 4}, {"cfg": 8}]
     size = [SIDE, SIDE]
     return Recipe.from_dict(
-        {"frames": FRAMES, "size": size, "steps": STEPS, "model": "both-sd15", "keyframes": keyframes}
+        {"frames": frames, "size": size, "steps": STEPS, "model": "both-sd15", "keyframes": keyframes}
     )
 
 
 class Spent:
-    """Processor time of server and client together, from one `begin` or `note` to the next `note`."""
+    """Processor time of server and client together, in rows of the U-Net, and how many rows went through it."""
 
     def __init__(self, host: Host) -> None:
-        self._host, self._before = host, 0.0
-        self.seconds: list[float] = []
+        self._host = host
+        self.costs: list[float] = []
+        self.rows: set[int] = set()
 
-    def begin(self) -> None:
-        self._before = self._host.cpu() + now().cpu
+    def watch(self, action: Callable[[], object]) -> None:
+        """Runs something and notes what it took."""
+        self._host.get("/stopwatch")
+        before = self._host.cpu() + now().cpu
+        action()
+        spent = self._host.cpu() + now().cpu - before
+        seconds, rows = self._host.get("/stopwatch")["unet"]
+        self.costs.append(spent / (seconds / rows))
+        self.rows.add(rows)
 
-    def note(self) -> None:
-        before = self._before
-        self.begin()
-        self.seconds.append(self._before - before)
-
-    def least(self) -> float:
-        """Returns the least: other programs on the machine only ever add to the time."""
-        return min(self.seconds)
+    def usual(self) -> float:
+        """Returns the median."""
+        return statistics.median(self.costs)
 
 
 def asked(host: Host, seed: int, way: str) -> list[Request]:
-    """The requests for all frames."""
-    schedule = plan(recipe(seed))
+    """The requests for all frames of the long job."""
+    schedule = plan(recipe(seed, LONG))
     stock = A1111(host.url)._server.stock()
     choice = choose(stock, schedule)
     settings = overrides(stock, choice, 1)
     if way == "script":
-        return list(scripted.requests(schedule, range(FRAMES), stock, choice, settings, {}, AT_ONCE[way]))
-    return [plain.request(schedule, index, choice, settings, {}) for index in range(FRAMES)]
+        return list(scripted.requests(schedule, range(LONG), stock, choice, settings, {}, AT_ONCE[way]))
+    return [plain.request(schedule, index, choice, settings, {}) for index in range(LONG)]
 
 
 def bare(host: Host, folder: Path, way: str, spent: Spent) -> Callable[[int], None]:
@@ -92,44 +101,39 @@ def bare(host: Host, folder: Path, way: str, spent: Spent) -> Callable[[int], No
 
     def run(seed: int) -> None:
         folder.mkdir(exist_ok=True)
+        # What the server has encoded last is another prompt, as it is before any job.
+        forget(host, seed)
+        requests_of_seed = asked(host, seed, way)
         with requests.Session() as session:
-            for request in asked(host, seed, way):
-                spent.begin()
-                answer = session.post(f"{host.url}{request.path}", json=request.body, timeout=600).json()
-                for index, image in zip(request.frames, answer["images"], strict=True):
-                    picture = Image.open(io.BytesIO(base64.b64decode(image)))
-                    assert np.asarray(picture).std() > 5
-                    picture.save(folder / f"{index}.png")
-                spent.note()
+            spent.watch(lambda: [post(host, session, request, folder) for request in requests_of_seed])
 
     return run
 
 
-def ours(host: Host, folder: Path, way: str, spent: Spent) -> Callable[[int], None]:
-    """A job: every frame verified, on the disk for good, hashed and noted."""
+def post(host: Host, session: requests.Session, request: Request, folder: Path) -> None:
+    answer = session.post(f"{host.url}{request.path}", json=request.body, timeout=600).json()
+    for index, image in zip(request.frames, answer["images"], strict=True):
+        picture = Image.open(io.BytesIO(base64.b64decode(image)))
+        assert np.asarray(picture).std() > 5
+        picture.save(folder / f"{index}.png")
+
+
+def forget(host: Host, seed: int) -> None:
+    host.plain(prompt=f"something else {seed}", steps=1, width=SIDE, height=SIDE)
+
+
+def ours(host: Host, folder: Path, way: str, short: Spent, long: Spent) -> Callable[[int], None]:
+    """Two jobs: every frame verified, on the disk for good, hashed and noted."""
     numbers = itertools.count()
 
-    def run(seed: int) -> None:
-        def listen(event: Event) -> None:
-            if event.stage == "frames" and event.done == AT_ONCE[way]:
-                spent.begin()
-            elif event.stage == "frames" and 0 < event.done < FRAMES and not event.done % AT_ONCE[way]:
-                spent.note()
-
-        # Other seeds than the bare calls: the script keeps what it has rendered.
-        engine = A1111(host.url, batch=AT_ONCE[way])
-        render(recipe(seed + 1000), engine, folder / str(next(numbers)), film=None, listen=listen)
-
-    return run
-
-
-def once(host: Host) -> Callable[[int], None]:
-    """What a job costs before its first frame."""
+    def job(seed: int, frames: int) -> None:
+        render(recipe(seed, frames), A1111(host.url, batch=AT_ONCE[way]), folder / str(next(numbers)), film=None)
 
     def run(seed: int) -> None:
-        engine, schedule = A1111(host.url), plan(recipe(seed))
-        engine.check(schedule)
-        engine._try(engine._prepare(schedule), Calls(engine._server, Pace(), lambda calls: None))
+        # Other seeds each time: the script keeps what it has rendered.
+        for more, frames, spent in ((1000, SHORT, short), (2000, LONG, long)):
+            forget(host, seed)
+            spent.watch(lambda: job(seed + more, frames))  # noqa: B023
 
     return run
 
@@ -140,19 +144,17 @@ def test_the_client_adds_little(
 ) -> None:
     if way == "alone":
         monkeypatch.setattr(scripted, "NAME", "not there")
-    peer, own, job = Spent(host), Spent(host), Spent(host)
-    ours(host, tmp_path / "first", way, Spent(host))(99)  # the model is loaded
-    for number in range(JOBS):
-        # What the server has encoded last is another prompt, as it is before any job.
-        host.plain(prompt=f"something else {number}", steps=1, width=SIDE, height=SIDE)
-        job.begin()
-        once(host)(number)
-        job.note()
-    race.run(ours(host, tmp_path, way, own), {"bare": bare(host, tmp_path / "bare", way, peer)}, range(ROUNDS))
-    frame = peer.least() / AT_ONCE[way]
-    each, first = own.least() / peer.least(), job.least() / frame
-    ratio = each + first / FILM
-    columns = {"once": f"{first:.2f} of a frame", "each_frame": f"{each:.3f} times"}
+    peer, short, long, first = (Spent(host) for _ in range(4))
+    ours(host, tmp_path / "first", way, first, first)(99)  # the model is loaded
+    race.run(ours(host, tmp_path, way, short, long), {"bare": bare(host, tmp_path / "bare", way, peer)}, range(ROUNDS))
+    for spent in (peer, short, long):
+        assert len(spent.rows) == 1
+    assert max(long.rows) - max(short.rows) == max(peer.rows) / LONG * (LONG - SHORT)
+    frame = peer.usual() / LONG
+    each = (long.usual() - short.usual()) / (LONG - SHORT)
+    once = (short.usual() - SHORT * each) / frame
+    ratio = each / frame + once / FILM
+    columns = {"once": f"{once:.2f} of a frame", "each_frame": f"{each / frame:.3f} times"}
     race.show(TABLE, way, **columns, **{f"{FILM}_frames": f"{ratio:.3f} times"})
     what = f"A1111 client, {way}, {FILM} frames"
     race.show("In short", what, beside="bare calls of its API", ours=f"{ratio:.3f} times their time")
