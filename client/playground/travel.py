@@ -18,8 +18,8 @@ FRAMES = 9
 GRAIN = 0.005
 """The most grain of a frame. Pure noise has about 0.2; a drawn picture has less than 0.0025."""
 
-SHARPNESS = 0.1
-"""The least sharpness of a frame, as a share of full contrast between neighbouring pixels."""
+SHARPNESS = 0.25
+"""The least sharpness of a frame. Of drawn pictures 1 in 150 has less, blurred over nine pixels three times 99 of 100."""
 
 SLACK = 0.02
 """How far a distance may go back between two frames, as a share of the distance between the ends."""
@@ -51,9 +51,15 @@ def grain(pictures: torch.Tensor) -> torch.Tensor:
 
 
 def sharpness(pictures: torch.Tensor) -> torch.Tensor:
-    """Returns the 99th percentile of the step between pixels two apart in pictures [B, 3, H, W]: [B]."""
+    """Returns how sharp the edges in pictures [B, 3, H, W] are, as a share of the picture's own contrast: [B].
+
+    Edges are the 99th percentile of the step between pixels two apart, contrast is that of the distance from the
+    picture's median colour: yellow on orange is as sharp as white on black.
+    """
     across = (pictures[..., 2:] - pictures[..., :-2]).abs().amax(1)
-    return torch.quantile(across.flatten(1), 0.99, dim=1)
+    middle = pictures.flatten(2).median(2).values[..., None, None]
+    edges, contrast = (torch.quantile(far.flatten(1), 0.99, 1) for far in (across, (pictures - middle).abs().amax(1)))
+    return edges / contrast.clamp(min=1 / 255)
 
 
 def travel(pipeline: Any, first: Task, last: Task, seed: int, *, steps: int, cfg: float) -> torch.Tensor:

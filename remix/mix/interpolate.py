@@ -6,13 +6,14 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from remix.errors import MixError
 from remix.mix.kinds import floating, numbers
 from remix.mix.names import known, size
 from remix.mix.product import in_range, product
 from remix.mix.sources import Sources, largest_magnitude, merged, sources_of, weight_table
-from remix.mix.spherical import HALF_TURN, angles_between, arc, half_turn, perpendicular, unit_rows
+from remix.mix.spherical import angles_between, perpendicular, turn, unit_rows
 from remix.mix.weights import lerp_factors, noise_factors, slerp_factors
 
 # No rule makes an element of a mix larger than the largest of its sources by more than this.
@@ -38,6 +39,7 @@ def lerp(a: Tensor, b: Tensor, t: float | Tensor) -> Tensor:
     return _with_ends(torch.where(rows_a == rows_b, rows_a, mixed), a, b, along)
 
 
+@torch.no_grad()
 def slerp(a: Tensor, b: Tensor, t: float | Tensor) -> Tensor:
     """The point at `t` on the arc from `a` to `b`, each sample being one vector of all its elements.
 
@@ -48,7 +50,7 @@ def slerp(a: Tensor, b: Tensor, t: float | Tensor) -> Tensor:
     through a perpendicular chosen by the ends alone while the length travels straight; a vector of
     one element has no perpendicular and is mixed straight. Of ends of unlike length within 0.02 of a
     half turn the formula goes wild, where float32 has lost it, and is bounded (see `arc`). An element
-    that the arc takes beyond the largest number of `a`'s dtype is that number.
+    that the arc takes beyond the largest number of `a`'s dtype is that number. Not differentiable.
     MixError for an end with inf or NaN, at any `t` but 0 and 1.
 
     >>> slerp(torch.tensor([[1.0, 0.0]]), torch.tensor([[0.0, 1.0]]), 0.5)
@@ -61,21 +63,29 @@ def slerp(a: Tensor, b: Tensor, t: float | Tensor) -> Tensor:
     units_a, length_a = unit_rows(rows_a)
     units_b, length_b = unit_rows(rows_b)
     _refuse_infinite(length_a, length_b, along)
-    angle = angles_between(units_a, units_b)
-    from_a, from_b = arc(angle, length_a, length_b, along, torch.finfo(rows_a.dtype).eps)
-    if not angle.all():
-        equal = (angle == 0) & (rows_a == rows_b).all(dim=1).cpu()
-        from_a, from_b = torch.where(equal, 1, from_a), torch.where(equal, 0, from_b)
-    opposite = (angle > HALF_TURN) & (length_a > 0) & (length_b > 0)
-    if not opposite.any():
-        mixed = _column(from_a, rows_a) * rows_a + _column(from_b, rows_b) * rows_b
-        return _with_ends(in_range(mixed, a.dtype), a, b, along)
-    turn_a, turn_b, turn_axis = half_turn(length_a, length_b, along)
-    from_a, from_b = torch.where(opposite, turn_a, from_a), torch.where(opposite, turn_b, from_b)
-    axis, _ = unit_rows(units_a - units_b)
-    lift = _column(torch.where(opposite, turn_axis, 0), axis) * perpendicular(axis)
-    mixed = _column(from_a, rows_a) * rows_a + _column(from_b, rows_b) * rows_b + lift
+    angles = angles_between(units_a, units_b)
+    shares = torch.stack([1 - along, along], dim=1)
+    factors = _turned(angles, length_a, length_b, shares, torch.finfo(rows_a.dtype).eps)
+    if not angles.all():
+        equal = (angles == 0) & (rows_a == rows_b).all(dim=1).cpu()
+        factors[:, 0].masked_fill_(equal, 1)
+        factors[:, 1].masked_fill_(equal, 0)
+    mixed = _column(factors[:, 0], rows_a) * rows_a + _column(factors[:, 1], rows_b) * rows_b
+    if factors.shape[1] > 2:
+        axis, _ = unit_rows(units_a - units_b)
+        mixed += _column(factors[:, 2], axis) * perpendicular(axis)
     return _with_ends(in_range(mixed, a.dtype), a, b, along)
+
+
+def _turned(angles: Tensor, length_a: Tensor, length_b: Tensor, shares: Tensor, eps: float) -> Tensor:
+    """The factors of each sample, [B, 2], or [B, 3] where some turn through a perpendicular."""
+    measured = torch.stack(torch.broadcast_tensors(angles, length_a, length_b), dim=1).tolist()
+    if len(measured) == 1:
+        return turn(measured[0][0], measured[0][1:], shares, eps).clone()
+    rows = shares.expand(len(measured), 2)
+    turned = [turn(angle, lengths, rows[at : at + 1], eps) for at, (angle, *lengths) in enumerate(measured)]
+    width = max((factors.shape[1] for factors in turned), default=2)
+    return torch.cat([rows.new_empty(0, width), *(pad(factors, (0, width - factors.shape[1])) for factors in turned)])
 
 
 @torch.no_grad()
@@ -118,19 +128,19 @@ def mix(
     largest = largest_magnitude(given, used)
     given, table = merged(given, table)
     flat = result.view(len(table), -1)
-    alone = (table > 0).sum(dim=1) == 1
-    if not alone.all():
+    (alone,) = ((table > 0).sum(dim=1) == 1).nonzero(as_tuple=True)
+    if len(alone) < len(table):
         product(*factors_of(table, given), flat)
         if flat.dtype == given.wide and largest > torch.finfo(given.wide).max / MOST_GROWTH:
             in_range(flat, flat.dtype)
-    _put_alone(table, alone, given, flat)
+    if len(alone):
+        _put_alone(table, alone, given, flat)
     return result
 
 
 def _put_alone(table: Tensor, alone: Tensor, sources: Sources, flat: Tensor) -> None:
-    """Writes the frames with one source into `flat`: that source itself, run by run of frames that hold it."""
-    frames = alone.nonzero().squeeze(1).tolist()
-    held = table[alone].argmax(dim=1).tolist()
+    """Writes the frames `alone`, of one source, into `flat`: that source itself, run by run of frames that hold it."""
+    frames, held = alone.tolist(), table[alone].argmax(dim=1).tolist()
     start = 0
     for at, frame in enumerate(frames):
         goes_on = at + 1 < len(frames) and frames[at + 1] == frame + 1 and held[at + 1] == held[at]

@@ -148,14 +148,12 @@ def largest_magnitude(sources: Sources, names: Sequence[int]) -> float:
 
 def merged(sources: Sources, table: Tensor) -> tuple[Sources, Tensor]:
     """`sources` without those that are an earlier one bit for bit, which takes over their weights [F, S]."""
-    # As whole numbers, since 0.0 == -0.0.
-    bits = [row.view(BITS[row.itemsize]) for row in sources.rows]
     # Hardly ever are two equal in these and not in all: nothing long is read for nothing.
-    heads = torch.stack([row[:: max(sources.width // SAMPLES, 1)] for row in bits]).tolist()
+    heads = [row[:: max(sources.width // SAMPLES, 1)].tolist() for row in sources.rows]
     keep: list[int] = []
     place: list[int] = []
-    for index, row in enumerate(bits):
-        equal = (at for at, k in enumerate(keep) if heads[k] == heads[index] and torch.equal(bits[k], row))
+    for index, row in enumerate(sources.rows):
+        equal = (at for at, k in enumerate(keep) if heads[k] == heads[index] and _same_bits(sources.rows[k], row))
         at = next(equal, len(keep))
         place.append(at)
         if at == len(keep):
@@ -164,3 +162,8 @@ def merged(sources: Sources, table: Tensor) -> tuple[Sources, Tensor]:
         return sources, table
     columns = torch.zeros(len(table), len(keep), dtype=table.dtype)
     return sources.only(keep), columns.index_add_(1, torch.tensor(place), table)
+
+
+def _same_bits(a: Tensor, b: Tensor) -> bool:
+    """Whether two rows are equal as whole numbers, since 0.0 == -0.0."""
+    return torch.equal(*(row.view(BITS[row.itemsize]) for row in (a, b)))

@@ -7,6 +7,7 @@ long vectors are only touched to measure them.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -71,51 +72,51 @@ def perpendicular(units: Tensor) -> Tensor:
     return turned / torch.linalg.vector_norm(turned, dim=1, keepdim=True)
 
 
-def arc(angle: Tensor, length_a: Tensor, length_b: Tensor, t: Tensor, eps: float) -> tuple[Tensor, Tensor]:
-    """The factors of a and of b at `t` on the arc between them (Shoemake 1985), float64 [B] each.
+def turn(angle: float, lengths: Sequence[float], shares: Tensor, eps: float) -> Tensor:
+    """The factors of two vectors at `shares` between them: float64 [F, 2], or [F, 3] where they are opposite.
 
-    sin((1-t) angle) / sin(angle) and sin(t angle) / sin(angle). Below an angle of 2 sqrt(eps), and
-    where a length is zero, they are those of a straight line: arc and line are never further apart
-    than angle² / 8 of the length, which is half a unit in the last place there.
-
-    Of two ends of unequal length the formula makes an ellipse, which grows without limit towards a
-    half turn. It is followed until 0.02 short of that (1.1 degrees), where it is up to 50 times as
-    long as the longer end and float32 is off by 2e-4 of that one (BOUNDED). From there on a point is
-    brought back to a bound that falls from these 50 times to the longer end, 0.004 short of the half
-    turn.
+    `angle` and `lengths` are those of the two, `shares` [F, 2] those of a straight line, 1 - t and t, for each frame.
+    A third factor belongs to the perpendicular unit vector through which opposite vectors turn (`perpendicular`).
+    Below an angle of 2 sqrt(`eps`), which is that of the dtype to compute in, and where a length is zero, the line
+    itself is taken: arc and line are never further apart than angle² / 8 of the length, half a unit in the last place
+    there.
     """
-    straight = (angle < 2 * math.sqrt(eps)) | (length_a == 0) | (length_b == 0)
-    sine = torch.sin(angle).masked_fill(straight, 1)
-    from_a = torch.where(straight, 1 - t, torch.sin((1 - t) * angle) / sine)
-    from_b = torch.where(straight, t, torch.sin(t * angle) / sine)
-    if not (angle > math.pi - BOUNDED).any():
-        return from_a, from_b
-    shrink = torch.where(straight, 1, _shrink(angle, from_a, from_b, length_a, length_b))
-    return from_a * shrink, from_b * shrink
+    if angle < 2 * math.sqrt(eps) or not all(lengths):
+        return shares
+    return arc(angle, lengths, shares) if angle <= HALF_TURN else half_turn(lengths, shares)
 
 
-def _shrink(angle: Tensor, from_a: Tensor, from_b: Tensor, length_a: Tensor, length_b: Tensor) -> Tensor:
-    """What brings points with these factors back to the bound near a half turn."""
-    longest = torch.maximum(length_a, length_b)
-    scale = longest.masked_fill(longest == 0, 1)
-    a, b = from_a * (length_a / scale), from_b * (length_b / scale)
+def arc(angle: float, lengths: Sequence[float], shares: Tensor) -> Tensor:
+    """The factors of a and of b on the arc between them (Shoemake 1985), float64 [F, 2].
+
+    sin((1-t) angle) / sin(angle) and sin(t angle) / sin(angle). Of two ends of unequal length that makes an ellipse,
+    which grows without limit towards a half turn. It is followed until 0.02 short of that (1.1 degrees), where it is
+    up to 50 times as long as the longer end and float32 is off by 2e-4 of that one (BOUNDED). From there on a point is
+    brought back to a bound that falls from these 50 times to the longer end, 0.004 short of the half turn.
+    """
+    factors = torch.sin(shares * angle).div_(math.sin(angle))
+    return factors if angle <= math.pi - BOUNDED else _bounded(factors, angle, lengths)
+
+
+def _bounded(factors: Tensor, angle: float, lengths: Sequence[float]) -> Tensor:
+    """`factors` whose points are brought back to the bound near a half turn."""
+    a, b = (factors[:, end] * (length / max(lengths)) for end, length in enumerate(lengths))
     # |a + b|² for a known angle, in the form that does not cancel near a half turn.
-    length = torch.sqrt((a - b) ** 2 + 4 * a * b * torch.cos(angle / 2) ** 2)
+    length = torch.sqrt((a - b) ** 2 + 4 * a * b * math.cos(angle / 2) ** 2)
     # No point of the ellipse is longer than the longer end over the sine, so the bound begins unnoticed.
-    rise = ((math.pi - angle - SHORT) / (BOUNDED - SHORT)).clamp(min=0)
+    rise = max(math.pi - angle - SHORT, 0) / (BOUNDED - SHORT)
     limit = 1 + rise * (1 / math.sin(BOUNDED) - 1)
-    beyond = (math.pi - angle < BOUNDED) & (length > limit)
-    return torch.where(beyond, limit / length.masked_fill(~beyond, 1), 1)
+    return factors * (limit / length.clamp(min=limit)).unsqueeze(1)
 
 
-def half_turn(length_a: Tensor, length_b: Tensor, t: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """The factors of a, of b and of a perpendicular unit vector at `t` between opposite vectors.
+def half_turn(lengths: Sequence[float], shares: Tensor) -> Tensor:
+    """The factors of a, of b and of a perpendicular unit vector between opposite vectors, float64 [F, 3].
 
     Between opposite vectors every half circle is as short as any other, so one is chosen
     (`perpendicular`); the length travels in a straight line and never falls to zero.
     """
-    length = (1 - t) * length_a + t * length_b
-    along = torch.cos(math.pi * t)
-    from_a = torch.where(along > 0, along * length / length_a, 0)
-    from_b = torch.where(along < 0, -along * length / length_b, 0)
-    return from_a, from_b, torch.sin(math.pi * t) * length
+    length = shares @ torch.tensor(lengths, dtype=shares.dtype)
+    turned = math.pi * shares[:, 1]
+    along = torch.cos(turned) * length
+    ends = (along.clamp(min=0) / lengths[0], (-along).clamp(min=0) / lengths[1])
+    return torch.stack([*ends, torch.sin(turned) * length], dim=1)

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from remix.mix.product import gram
 from remix.mix.sources import Sources, sources_of_rows
-from remix.mix.spherical import HALF_TURN, arc, half_turn, perpendicular, unit_rows
+from remix.mix.spherical import perpendicular, turn, unit_rows
 
 # A mix of many that cancels itself out is not enlarged beyond this factor.
 LARGEST_RESCALE = 1e3
@@ -55,8 +55,8 @@ def noise_factors(table: Tensor, sources: Sources) -> tuple[Tensor, Sources]:
     root, unit variance is kept.
     """
     cosines, lengths = _measured(sources)
-    root = (table**2).sum(dim=1, keepdim=True).sqrt()
-    return _with_arcs(table / root, table, sources, cosines, lengths)
+    factors = table if len(sources) == 2 else table / table.square().sum(dim=1, keepdim=True).sqrt()
+    return _with_arcs(factors, table, sources, cosines, lengths)
 
 
 def _measured(sources: Sources) -> tuple[Tensor, Tensor]:
@@ -75,28 +75,31 @@ def _with_arcs(
     factors: Tensor, table: Tensor, sources: Sources, cosines: Tensor, lengths: Tensor
 ) -> tuple[Tensor, Sources]:
     """`factors` with those frames that have two sources replaced by the factors of the arc, pair by pair."""
+    if len(sources) == 2:
+        # Frames of one source among them get what they have: all of that source.
+        turned = _turned(table, sources, cosines[0, 1], lengths)
+        return turned, sources if turned.shape[1] == 2 else sources.also(_axis(sources))
     factors = factors.clone()
     for a, b, here in _pairs(table):
-        t = table[here, b] / (table[here, a] + table[here, b])
-        # A single element has no perpendicular.
-        angle = torch.arccos(cosines[a, b]) if sources.width > 1 else torch.zeros((), dtype=torch.float64)
-        if angle <= HALF_TURN or not (lengths[a] and lengths[b]):
-            from_a, from_b = arc(angle, lengths[a], lengths[b], t, torch.finfo(sources.wide).eps)
-        else:
-            from_a, from_b, turn_axis = half_turn(lengths[a], lengths[b], t)
+        ends = sources.only([a, b])
+        turned = _turned(table[here][:, [a, b]], ends, cosines[a, b], lengths[[a, b]])
+        factors[here, a], factors[here, b] = turned[:, 0], turned[:, 1]
+        if turned.shape[1] > 2:
             lift = torch.zeros(len(factors), 1, dtype=factors.dtype)
-            lift[here, 0] = turn_axis
-            factors, sources = torch.cat([factors, lift], dim=1), sources.also(_axis(sources.only([a, b])))
-        factors[here, a], factors[here, b] = from_a, from_b
+            lift[here] = turned[:, 2:]
+            factors, sources = torch.cat([factors, lift], dim=1), sources.also(_axis(ends))
     return factors, sources
 
 
-def _pairs(table: Tensor) -> Iterator[tuple[int, int, Tensor | slice]]:
+def _turned(table: Tensor, ends: Sources, cosine: Tensor, lengths: Tensor) -> Tensor:
+    """The factors of two `ends`, and of their perpendicular where they are opposite, for frames of these weights."""
+    # A single element has no perpendicular.
+    angle = math.acos(cosine) if ends.width > 1 else 0.0
+    return turn(angle, lengths.tolist(), table / table.sum(dim=1, keepdim=True), torch.finfo(ends.wide).eps)
+
+
+def _pairs(table: Tensor) -> Iterator[tuple[int, int, Tensor]]:
     """The pairs of sources that frames are mixed of, each with those frames."""
-    if table.shape[1] == 2:
-        # Frames of one source among them get what they have: all of that source.
-        yield 0, 1, slice(None)
-        return
     used = table > 0
     frames = (used.sum(dim=1) == 2).nonzero().squeeze(1)
     ends = used[frames].nonzero()[:, 1].reshape(-1, 2)

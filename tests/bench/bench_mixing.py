@@ -27,7 +27,7 @@ FRAMES = 240
 ROUNDS = 9
 NEARLY_PARALLEL = 0.9995
 """The cosine from which the peers mix straight."""
-MOST, MOST_OF_CALL = 1.2, 1.5e-3
+MOST, MOST_OF_CALL = 1.2, 1e-3
 """Times the bare product, at most, and the seconds that a call may cost beside it: checks, lengths, angles, factors."""
 SMALL = 64
 LIMIT_TABLE = "Mixing: times as fast as one bare matrix product"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 
+import pytest
 import torch
 
 from remix.client.playground.drawing import draw
@@ -35,6 +36,14 @@ def test_noise_has_grain_and_blur_is_not_sharp() -> None:
     blurred = torch.nn.functional.avg_pool2d(picture, 63, 1, 31, count_include_pad=False)
     assert grain(noisy).item() > GRAIN
     assert sharpness(blurred).item() < SHARPNESS
+
+
+def test_faint_colours_are_as_sharp_as_bold_ones() -> None:
+    bold = _ends()[0][None]
+    faint = 0.5 + 0.2 * (bold - 0.5)
+    blurred = torch.nn.functional.avg_pool2d(bold, 15, 1, 7, count_include_pad=False)
+    assert sharpness(faint).item() == pytest.approx(sharpness(bold).item(), rel=1e-4)
+    assert sharpness(bold).item() > 2 * SHARPNESS > 2 * sharpness(blurred).item()
 
 
 def test_an_even_walk_is_steady() -> None:

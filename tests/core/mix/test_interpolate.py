@@ -158,6 +158,13 @@ def test_equal_sources_are_one_source(seed, frames, dtype, how, apart):
     assert bits(same) == bits(a.expand(frames, 40, 5))
 
 
+def test_what_is_not_differentiable_says_so():
+    a, b = (end.requires_grad_() for end in normal(1, 2, 1, 8))
+    assert lerp(a, b, 0.5).requires_grad
+    assert not slerp(a, b, 0.5).requires_grad
+    assert not mix([a, b], [[0.5, 0.5]], how="slerp").requires_grad
+
+
 def test_two_zeros_of_unlike_sign_are_two_sources():
     sources = torch.tensor([[0.0, 1.0], [-0.0, 1.0]])
     assert bits(mix(sources, [[1, 0], [0, 1], [0.5, 0.5]])[:2]) == bits(sources)
