@@ -19,7 +19,7 @@ GRAIN = 0.005
 """The most grain of a frame. Pure noise has about 0.2; a drawn picture has less than 0.0025."""
 
 SHARPNESS = 0.25
-"""The least sharpness of a frame. Of drawn pictures 1 in 150 has less, blurred over nine pixels three times 99 of 100."""
+"""The least sharpness of a frame. 1 in 150 drawings has less; blurred over nine pixels three times, 99 of 100 have."""
 
 SLACK = 0.02
 """How far a distance may go back between two frames, as a share of the distance between the ends."""
