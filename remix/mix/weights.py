@@ -55,6 +55,7 @@ def noise_factors(table: Tensor, sources: Sources) -> tuple[Tensor, Sources]:
     root, unit variance is kept.
     """
     cosines, lengths = _measured(sources)
+    # Of two, every frame lies on the arc.
     factors = table if len(sources) == 2 else table / table.square().sum(dim=1, keepdim=True).sqrt()
     return _with_arcs(factors, table, sources, cosines, lengths)
 
