@@ -45,7 +45,7 @@ class Settings:
     seed: int = 0
     pictures: int = 120_000
     text_steps: int = 400
-    decoder_steps: int = 2000
+    decoder_steps: int = 2_000
     steps: int = 5_000
     batch: int = 32
     processes: int = 2

@@ -100,15 +100,15 @@ class StepNoise:
         # Sorted, so that a frame's sources meet in the same order whoever else is in the batch.
         seeds = sorted({seed for one in merged for seed in one})
         column = {seed: at for at, seed in enumerate(seeds)}
-        self._table = torch.zeros(len(merged), len(seeds), dtype=torch.float64)
+        table = torch.zeros(len(merged), len(seeds), dtype=torch.float64)
         for row, one in enumerate(merged):
             for seed, weight in one.items():
-                self._table[row, column[seed]] = weight
+                table[row, column[seed]] = weight
+        self._table = weight_table(table, len(seeds))
         self._generators = [_generator(seed) for seed in seeds]
         self._shape = _shape(shape)
         # The seed of each frame, where all have only one.
-        alone = all(len(one) == 1 for one in merged)
-        self._alone = weight_table(self._table, len(seeds)).argmax(dim=1) if alone else None
+        self._alone = self._table.argmax(dim=1) if all(len(one) == 1 for one in merged) else None
 
     def next(self, *, out: Tensor | None = None) -> Tensor:
         """The next draw of every frame: float32 [F, *shape], in `out` if it is given."""

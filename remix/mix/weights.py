@@ -55,9 +55,8 @@ def noise_factors(table: Tensor, sources: Sources) -> tuple[Tensor, Sources]:
     root, unit variance is kept.
     """
     cosines, lengths = _measured(sources)
-    # Of two, every frame lies on the arc.
-    factors = table if len(sources) == 2 else table / table.square().sum(dim=1, keepdim=True).sqrt()
-    return _with_arcs(factors, table, sources, cosines, lengths)
+    root = table.square().sum(dim=1, keepdim=True).sqrt()
+    return _with_arcs(table / root, table, sources, cosines, lengths)
 
 
 def _measured(sources: Sources) -> tuple[Tensor, Tensor]:

@@ -16,6 +16,7 @@ import io
 import itertools
 import statistics
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -67,8 +68,8 @@ class Spent:
 
     def __init__(self, host: Host) -> None:
         self._host = host
-        self.costs: list[float] = []
-        self.rows: set[int] = set()
+        self._costs: list[float] = []
+        self._rows: set[int] = set()
 
     def watch(self, action: Callable[[], object]) -> None:
         """Runs something and notes what it took."""
@@ -77,12 +78,17 @@ class Spent:
         action()
         spent = self._host.cpu() + now().cpu - before
         seconds, rows = self._host.get("/stopwatch")["unet"]
-        self.costs.append(spent / (seconds / rows))
-        self.rows.add(rows)
+        self._costs.append(spent / (seconds / rows))
+        self._rows.add(rows)
 
     def usual(self) -> float:
         """Returns the median."""
-        return statistics.median(self.costs)
+        return statistics.median(self._costs)
+
+    def rows(self) -> int:
+        """Returns the rows of each time, which have to be as many."""
+        (rows,) = self._rows
+        return rows
 
 
 def asked(host: Host, seed: int, way: str) -> list[Request]:
@@ -101,16 +107,16 @@ def bare(host: Host, folder: Path, way: str, spent: Spent) -> Callable[[int], No
 
     def run(seed: int) -> None:
         folder.mkdir(exist_ok=True)
-        # What the server has encoded last is another prompt, as it is before any job.
         forget(host, seed)
-        requests_of_seed = asked(host, seed, way)
+        told = asked(host, seed, way)
         with requests.Session() as session:
-            spent.watch(lambda: [post(host, session, request, folder) for request in requests_of_seed])
+            spent.watch(lambda: [post(host, session, request, folder) for request in told])
 
     return run
 
 
 def post(host: Host, session: requests.Session, request: Request, folder: Path) -> None:
+    """Sends one request and writes its pictures."""
     answer = session.post(f"{host.url}{request.path}", json=request.body, timeout=600).json()
     for index, image in zip(request.frames, answer["images"], strict=True):
         picture = Image.open(io.BytesIO(base64.b64decode(image)))
@@ -119,6 +125,7 @@ def post(host: Host, session: requests.Session, request: Request, folder: Path) 
 
 
 def forget(host: Host, seed: int) -> None:
+    """Lets the server encode another prompt, so that it has none of a job's."""
     host.plain(prompt=f"something else {seed}", steps=1, width=SIDE, height=SIDE)
 
 
@@ -133,7 +140,7 @@ def ours(host: Host, folder: Path, way: str, short: Spent, long: Spent) -> Calla
         # Other seeds each time: the script keeps what it has rendered.
         for more, frames, spent in ((1000, SHORT, short), (2000, LONG, long)):
             forget(host, seed)
-            spent.watch(lambda: job(seed + more, frames))  # noqa: B023
+            spent.watch(partial(job, seed + more, frames))
 
     return run
 
@@ -147,9 +154,7 @@ def test_the_client_adds_little(
     peer, short, long, first = (Spent(host) for _ in range(4))
     ours(host, tmp_path / "first", way, first, first)(99)  # the model is loaded
     race.run(ours(host, tmp_path, way, short, long), {"bare": bare(host, tmp_path / "bare", way, peer)}, range(ROUNDS))
-    for spent in (peer, short, long):
-        assert len(spent.rows) == 1
-    assert max(long.rows) - max(short.rows) == max(peer.rows) / LONG * (LONG - SHORT)
+    assert long.rows() - short.rows() == peer.rows() / LONG * (LONG - SHORT)
     frame = peer.usual() / LONG
     each = (long.usual() - short.usual()) / (LONG - SHORT)
     once = (short.usual() - SHORT * each) / frame

@@ -38,6 +38,17 @@ def test_noise_has_grain_and_blur_is_not_sharp() -> None:
     assert sharpness(blurred).item() < SHARPNESS
 
 
+def test_drawings_are_told_from_blurred_ones() -> None:
+    world = random_scenes(random.Random(7))
+    drawn = draw([next(world) for _ in range(150)])
+    blurred = drawn
+    for _ in range(3):
+        wide = torch.nn.functional.pad(blurred, (4,) * 4, mode="replicate")
+        blurred = torch.nn.functional.avg_pool2d(wide, 9, 1)
+    assert (sharpness(drawn) < SHARPNESS).float().mean() < 0.02
+    assert (sharpness(blurred) < SHARPNESS).float().mean() > 0.98
+
+
 def test_faint_colours_are_as_sharp_as_bold_ones() -> None:
     bold = _ends()[0][None]
     faint = 0.5 + 0.2 * (bold - 0.5)
