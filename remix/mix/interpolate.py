@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -128,28 +128,27 @@ def mix(
     largest = largest_magnitude(given, used)
     given, table = merged(given, table)
     flat = result.view(len(table), -1)
-    (alone,) = ((table > 0).sum(dim=1) == 1).nonzero(as_tuple=True)
+    held = table > 0
+    alone = (held & (held.sum(dim=1, keepdim=True) == 1)).nonzero().tolist()
     if len(alone) < len(table):
         product(*factors_of(table, given), flat)
         if flat.dtype == given.wide and largest > torch.finfo(given.wide).max / MOST_GROWTH:
             in_range(flat, flat.dtype)
-    if len(alone):
-        _put_alone(table, alone, given, flat)
+    for start, stop, source in _runs(alone):
+        row = given.rows[source]
+        if row.dtype != flat.dtype:
+            row = in_range(row.to(given.wide, copy=True), flat.dtype).to(flat.dtype)
+        flat[start:stop] = row
     return result
 
 
-def _put_alone(table: Tensor, alone: Tensor, sources: Sources, flat: Tensor) -> None:
-    """Writes the frames `alone`, of one source, into `flat`: that source itself, run by run of frames that hold it."""
-    frames, held = alone.tolist(), table[alone].argmax(dim=1).tolist()
-    start = 0
-    for at, frame in enumerate(frames):
-        goes_on = at + 1 < len(frames) and frames[at + 1] == frame + 1 and held[at + 1] == held[at]
-        if not goes_on:
-            row = sources.rows[held[at]]
-            if row.dtype != flat.dtype:
-                row = in_range(row.to(sources.wide, copy=True), flat.dtype).to(flat.dtype)
-            flat[frames[start] : frame + 1] = row
-            start = at + 1
+def _runs(alone: list[list[int]]) -> Iterator[tuple[int, int, int]]:
+    """Pairs of a frame and its one source as runs of neighbours that hold the same: first frame, end, source."""
+    for at, (frame, source) in enumerate(alone):
+        if not at or alone[at - 1] != [frame - 1, source]:
+            start = frame
+        if alone[at + 1 : at + 2] != [[frame + 1, source]]:
+            yield start, frame + 1, source
 
 
 def result_of(sources: Sources, frames: int, out: Tensor | None) -> Tensor:

@@ -136,14 +136,14 @@ def largest_magnitude(sources: Sources, names: Sequence[int]) -> float:
     # One pass, widened row by row, since torch 2.1 has no aminmax of float16 on the CPU; the slow look for
     # the source is for the error alone.
     parts = (sources.whole,) if sources.whole is not None and sources.dtype == sources.wide else sources.rows
-    ends = torch.stack([end for part in parts for end in torch.aminmax(part.to(sources.wide))]).abs().tolist()
+    ends = torch.stack([end for part in parts for end in torch.aminmax(part.to(sources.wide))]).tolist()
     if not all(map(math.isfinite, ends)):
         odd = next(name for name, row in zip(names, sources.rows, strict=True) if not torch.isfinite(row).all())
         raise MixError(
             f"sources[{odd}]: it holds inf or NaN, which would spread into every frame of the mix;"
             " make this source again, in float32 if it overflowed."
         )
-    return float(max(ends))
+    return max(map(abs, ends))
 
 
 def merged(sources: Sources, table: Tensor) -> tuple[Sources, Tensor]:

@@ -6,10 +6,8 @@ are read in every syntax, mutated, and mixed with each other.
 
 from __future__ import annotations
 
-import gc
 import random
 import time
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -81,16 +79,6 @@ def _timed(text: str, name: str | None, frames: int | None) -> tuple[float, Reci
     except RecipeError as caught:
         error = caught
     return time.thread_time() - start, error
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _no_more_than_the_reader_is_charged() -> Iterator[None]:
-    """Loads numpy before, and keeps what other tests left in memory from being searched for garbage meanwhile."""
-    read("0:(t/10)", "deforum-values", frames=600)
-    gc.collect()
-    gc.freeze()
-    yield
-    gc.unfreeze()
 
 
 @pytest.mark.parametrize("text", TEXTS, ids=CORPUS.keys())

@@ -107,14 +107,18 @@ def test_the_matrix_product(name: str, how: str, target: str, race: Race) -> Non
     ends, factors = ends_of(SHAPES[name]), WEIGHTS.float()
     rows, out = ends.reshape(2, -1), None
     bare: Callable[[int], Tensor] = lambda _: torch.mm(factors, rows)  # noqa: E731
+    fill: Callable[[int], Tensor] = lambda _: torch.full((FRAMES, *SHAPES[name]), 0.5)  # noqa: E731
     if target == "buffer":
         out = torch.zeros(FRAMES, *SHAPES[name])
         bare = lambda _: torch.mm(factors, rows, out=out.view(FRAMES, -1))  # noqa: E731
+        fill = lambda _: out.fill_(0.5)  # noqa: E731
     small, small_out = ends_of((SMALL,)), torch.zeros(FRAMES, SMALL)
     call: Callable[[int], Tensor] = lambda _: mix(small, WEIGHTS, how=how, out=small_out)  # noqa: E731
-    found = race.run(lambda _: mix(ends, WEIGHTS, how=how, out=out), {"bare": bare, "call": call}, range(ROUNDS))
+    peers = {"bare": bare, "call": call, "fill": fill}
+    found = race.run(lambda _: mix(ends, WEIGHTS, how=how, out=out), peers, range(ROUNDS))
     least = best(race.theirs["bare"]).cpu
     race.show(LIMIT_TABLE, f"{how}, {target}", **{name: f"{found['bare'].cpu:.2f}"})
+    race.show(LIMIT_TABLE, f"one number everywhere, {target}", **{name: f"{race.faster_than('bare', 'fill').cpu:.2f}"})
     race.show(CALL_TABLE, how, one_call=f"{best(race.theirs['call']).cpu * 1e3:.2f} ms")
     assert best(race.ours).cpu <= MOST * least + MOST_OF_CALL
 
