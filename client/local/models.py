@@ -139,8 +139,8 @@ def in_full(model: LoadedModel) -> Iterator[bool]:
     if place == place.in_full():
         yield False
         return
-    model.move(place.in_full())
     try:
+        model.move(place.in_full())  # which may run out of memory halfway
         yield True
     finally:
         model.move(place)
