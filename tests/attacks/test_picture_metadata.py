@@ -15,7 +15,7 @@ from PIL import Image, ImageFile
 
 from remix.client import cli
 from remix.job import read_metadata
-from remix.motion import load_picture
+from remix.motion import load_picture, texts
 
 PICTURE = np.random.default_rng(0).integers(0, 256, (8, 8, 3), dtype=np.uint8)
 MIB = 2**20
@@ -50,6 +50,12 @@ def corpus() -> Iterator[tuple[str, bytes]]:
     yield "packed, 1 GiB", png(packed(1024 * MIB))
     yield "packed in packed", png(chunk(b"zTXt", b"prompt\0\0" + zlib.compress(zlib.compress(b" " * 100 * MIB))))
     yield "many packed", png(*[packed(MIB)] * 200)
+    yield (
+        "many packed, each with a name",
+        png(*(chunk(b"zTXt", b"k%d\0\0" % n + zlib.compress(b" " * 8 * MIB, 9)) for n in range(64))),
+    )
+    yield "many packed too large", png(*[packed(9 * MIB)] * 100)
+    yield "many without a name", png(chunk(b"tEXt", b"x") * 50_000)
     yield "unpacked, 3 MiB", png(chunk(b"tEXt", b"workflow\0" + b"x" * 3 * MIB))
     yield "unpacked, 80 MiB", png(chunk(b"tEXt", b"workflow\0" + b"x" * 80 * MIB))
     yield "many", png(*(chunk(b"tEXt", b"k%d\0x" % n) for n in range(10_000)))
@@ -69,6 +75,11 @@ def corpus() -> Iterator[tuple[str, bytes]]:
     yield "a graph that is a circle", text("prompt", json.dumps({"1": {"class_type": "A", "inputs": {"a": ["1", 0]}}}))
     links = {str(n): {"class_type": "A", "inputs": {f"i{m}": [str(m), 0] for m in range(300)}} for n in range(300)}
     yield "a graph of all with all", text("prompt", json.dumps(links))
+    chain = {
+        str(n): {"class_type": "KSampler", "inputs": dict.fromkeys(("positive", "latent_image"), [str(n + 1), 0])}
+        for n in range(10_000)
+    }
+    yield "samplers one behind another", text("prompt", json.dumps(chain))
     yield "escapes for a terminal", text("parameters", "\x1b]0;owned\x07\x1b[2J\nSteps: 1, Sampler: \x1b[31m, Seed: 1")
     yield "half characters", png(chunk(b"iTXt", b"prompt\0\0\0\0\0\xed\xa0\x80\xff"))
     ours = {"recipe": {"frames": 10**9}, "engine": {"a": "\ud800"}, "frame": {"prompt": [["x"]], "seed": [[1, "x"]]}}
@@ -94,7 +105,8 @@ def test_texts_from_strangers_do_no_harm(
     path.write_bytes(data)
     globals_before = (Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES)
     made = read_metadata(path)
-    assert sum(map(len, made.texts.values())) <= 64 * 8 * MIB
+    assert sum(map(len, made.texts.values())) <= texts.IN_ALL
+    assert len(made.notes) <= texts.MOST + 2  # and one for each kind of text that is not understood
     assert load_picture(path).shape == PICTURE.shape
     for options in ([], ["--json"]):
         assert cli.main(["inspect", str(path), *options]) == 0

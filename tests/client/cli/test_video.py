@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from remix.client.cli import main
 from remix.motion import probe, save_picture
@@ -67,3 +68,13 @@ def test_what_does_not_fit_is_one_sentence_and_exit_code_2(
     assert run("video", pictures, "-o", tmp_path / name, *options, "-q") == 2
     assert sentence in capsys.readouterr().err
     assert not (tmp_path / name).exists()
+
+
+def test_pictures_whose_comment_holds_a_nul_make_a_film(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x8769] = {0x9286: b"ASCII\0\0\0a cat\0Steps: 20, Sampler: Euler, Seed: 1"}
+    folder, film = tmp_path / "pictures", tmp_path / "film.mp4"
+    folder.mkdir()
+    Image.new("RGB", (16, 16)).save(folder / "1.jpg", exif=exif.tobytes())
+    assert run("video", folder, "-o", film, "-q") == 0
+    assert probe(film).frames == 1
