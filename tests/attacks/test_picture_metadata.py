@@ -76,7 +76,7 @@ def corpus() -> Iterator[tuple[str, bytes]]:
     links = {str(n): {"class_type": "A", "inputs": {f"i{m}": [str(m), 0] for m in range(300)}} for n in range(300)}
     yield "a graph of all with all", text("prompt", json.dumps(links))
     chain = {
-        str(n): {"class_type": "KSampler", "inputs": dict.fromkeys(("positive", "latent_image"), [str(n + 1), 0])}
+        str(n): {"class_type": "KSampler", "inputs": {key: [str(n + 1), 0] for key in ("positive", "latent_image")}}
         for n in range(10_000)
     }
     yield "samplers one behind another", text("prompt", json.dumps(chain))

@@ -58,7 +58,7 @@ def test_each_node_is_read_a_few_times_however_many_samplers_it_leads_into() -> 
             return super().items()
 
     graph = {
-        str(n): node("KSampler", seed=n, text=f"t{n}", **dict.fromkeys(("positive", "latent_image"), [str(n + 1), 0]))
+        str(n): node("KSampler", seed=n, text=f"t{n}", positive=[str(n + 1), 0], latent_image=[str(n + 1), 0])
         for n in range(500)
     }
     for each in graph.values():
