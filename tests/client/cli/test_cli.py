@@ -195,7 +195,7 @@ def test_what_is_there_is_written_over_when_asked(recipe: Path, tmp_path: Path) 
 
 @pytest.mark.parametrize(
     ("verb", "options", "name"),
-    [("export", ("--to", "fizznodes"), "out.txt"), ("import", (), "out.toml")],
+    [("export", ("--to", "fizznodes"), "out.txt"), ("import", ("--frames", "6"), "out.toml")],
 )
 def test_what_was_there_stays_whole_when_the_disk_is_full(
     verb: str,
