@@ -31,7 +31,7 @@ from remix.errors import JobError, OtherRecipe, RecipeError, RemixError
 from remix.job.files import inside, write_bytes, write_text
 from remix.job.journal import Journal, canonical, fingerprint, sha256
 from remix.job.lock import LOCK, locked
-from remix.job.metadata import Made, read_metadata, write_frame
+from remix.job.metadata import TEXT_BYTES, Made, read_metadata, size_of, write_frame
 from remix.motion.images import load_picture
 from remix.motion.landing import contents, is_part
 from remix.plan import Recipe, Schedule, plan
@@ -132,7 +132,7 @@ class Job:
                 f"the recipe asks for uint8 {(recipe.height, recipe.width, 3)}"
             )
         path, key = self.frame_path(index), self.frame_key(index)
-        write_frame(path, picture, {**(texts or {}), **self._frame_texts(index, key)})
+        write_frame(path, picture, self._frame_texts(index, key, texts or {}))
         self._journal.note(path, key)
         return path
 
@@ -152,9 +152,11 @@ class Job:
         """Returns the film's metadata."""
         return {"remix": canonical(self._about)}
 
-    def _frame_texts(self, index: int, key: str) -> dict[str, str]:
-        frame = self.schedule[index].to_dict()
-        return {"remix": canonical({**self._about, "frame": frame, "key": key})}
+    def _frame_texts(self, index: int, key: str, others: Mapping[str, str]) -> dict[str, str]:
+        about = {**self._about, "frame": self.schedule[index].to_dict(), "key": key}
+        if size_of({**others, "remix": canonical(about)}) > TEXT_BYTES:
+            about["frame"] = {"index": index}  # the key says the rest
+        return {**others, "remix": canonical(about)}
 
     def is_finished(self, path: Path, key: str) -> bool:
         """Returns whether what is made of the frames, a film or the sheet, lies at `path` whole, made by `key`."""

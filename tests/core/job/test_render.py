@@ -278,6 +278,15 @@ def test_a_recipe_too_long_for_metadata_is_named_by_its_hash(tmp_path: Path) -> 
     assert len(about["recipe_sha256"]) == 64
 
 
+def test_a_frame_too_long_for_metadata_is_named_by_its_key(tmp_path: Path) -> None:
+    long = Keyframe(prompt={f"{number} " + "long " * 3000: 1 for number in range(5)})
+    render(recipe(keyframes=(long,)), Painter(), tmp_path, film=None)
+    about = json.loads(read_metadata(tmp_path / "frames" / "000003.png").texts["remix"])
+    assert about["frame"] == {"index": 3}
+    (tmp_path / "journal.jsonl").unlink()
+    assert render(recipe(keyframes=(long,)), Painter(), tmp_path, film=None).rendered == 0
+
+
 def test_progress_tells_frames_from_the_start_and_the_film(tmp_path: Path) -> None:
     with pytest.raises(Interrupted):
         render(recipe(), Painter(stop_after=2), tmp_path)
