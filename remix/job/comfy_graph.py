@@ -62,7 +62,7 @@ def _of_samplers(graph: Graph) -> tuple[dict[str, None], dict[str, None], dict[s
     settings: dict[str, Any] = {}
     met: dict[str | None, set[str]] = {"positive": set(), "negative": set(), None: set()}
     for key in [key for key, inputs in graph.items() if _is_sampler(inputs)]:
-        guider = graph[key].get("guider")
+        guider: Any = graph[key].get("guider")
         holders = [key, guider[0]] if _is_link(guider) and guider[0] in graph else [key]
         for holder in holders:
             # A node such as a ControlNet's passes both prompts on: only the one that was asked for is followed.

@@ -118,7 +118,9 @@ class Job:
         except RemixError:
             return False
         frame = made.get("frame") if made else None
-        return bool(made) and made.get("key") == key and isinstance(frame, dict) and frame.get("index") == index
+        if not made or not isinstance(frame, dict):
+            return False
+        return bool(made.get("key") == key and frame.get("index") == index)
 
     def keep(self, index: int, picture: np.ndarray, texts: Mapping[str, str] | None = None) -> Path:
         """Writes a finished frame for good and returns its path; `picture` is uint8 [height, width, 3].

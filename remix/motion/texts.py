@@ -12,7 +12,7 @@ from typing import BinaryIO
 from PIL import Image
 
 from remix.errors import MissingPackage, PictureError
-from remix.motion import gif, pngs, stills
+from remix.motion import exif, gif, pngs, stills
 from remix.motion.images import BROKEN, open_file, quiet_pillow
 from remix.motion.reading import container_tags
 
@@ -131,11 +131,9 @@ def _from_png(file: BinaryIO, texts: Texts) -> None:
 
 
 def _from_jpeg(file: BinaryIO, texts: Texts) -> None:
-    try:
-        with quiet_pillow("EXIF"), Image.open(file, formats=("JPEG",)) as image:
-            data = image.info.get("exif", b"")
-    except BROKEN as error:
-        texts.note(f"EXIF: skipped, {error or type(error).__name__}")
+    data = exif.of_jpeg(file)
+    if data is None:
+        texts.note("EXIF: skipped, a JPEG that is cut off")
     else:
         _add_exif(data, texts)
 
@@ -190,11 +188,12 @@ def _add_comment(text: str, texts: Texts) -> None:
 
 
 def _add_exif(data: bytes, texts: Texts) -> None:
-    exif = Image.Exif()
+    held = Image.Exif()
     try:
         with quiet_pillow("EXIF"):
-            exif.load(data)
-            entries = {**exif, **exif.get_ifd(stills.EXIF_IFD)}
+            exif.refuse_shared(data)
+            held.load(data)
+            entries = {**held, **held.get_ifd(stills.EXIF_IFD)}
     except BROKEN as error:
         texts.note(f"EXIF: skipped, {error or type(error).__name__}")
         return
