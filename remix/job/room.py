@@ -69,4 +69,4 @@ def told_when_full(folder: Path, recipe: Recipe) -> Iterator[Room]:
 def _is_full(error: OSError | VideoError) -> bool:
     if isinstance(error, OSError):
         return error.errno in FULL
-    return "No space left" in str(error)  # the encoder's own words
+    return error.disk_full

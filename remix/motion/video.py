@@ -171,7 +171,7 @@ def _pour(film: _Film, part: Path, arguments: Iterable[str]) -> None:
         taken = all(process.write(picture) for picture in film.feed)
         _ended_well(process, film)
         if not taken:
-            raise VideoError(process.failure("encoding", film.target, 0))
+            raise process.error("encoding", film.target, 0)
 
 
 def _encode_gif(film: _Film, part: Path) -> None:
@@ -203,7 +203,7 @@ def _palette_filter(feed: Feed) -> str:
 def _ended_well(process: Ffmpeg, film: _Film) -> None:
     status = process.finish()
     if status != 0:
-        raise VideoError(process.failure("encoding", film.target, status))
+        raise process.error("encoding", film.target, status)
 
 
 def _write_folder(film: _Film) -> VideoInfo:
