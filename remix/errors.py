@@ -110,7 +110,11 @@ class MissingPackage(RemixError):
 
 
 class VideoError(RemixError):
-    """The encoder or decoder failed; the message ends with its last words."""
+    """The encoder or decoder failed; the message ends with its last words. `disk_full` says whether that was why."""
+
+    def __init__(self, message: str, *, disk_full: bool = False) -> None:
+        self.disk_full = disk_full
+        super().__init__(message)
 
 
 class DiskFull(RemixError):

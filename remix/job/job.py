@@ -190,12 +190,13 @@ def open_job(
     folder.mkdir(parents=True, exist_ok=True)
     with locked(folder):
         _remove_parts(folder)
-        inputs = _copy_inputs(folder, schedule.recipe)
+        inputs = _input_hashes(schedule.recipe)
         about = {"engine": dict(engine), "inputs": inputs, "toolkit": __version__}
         (folder / FRAMES).mkdir(exist_ok=True)
         if new:
             _remove_frames_of_others(folder, engine)
         begun_with = None if new else _refuse_other(folder, schedule, about, moving)
+        _copy_inputs(folder, schedule.recipe, inputs)
         write_text(folder / RECIPE, schedule.recipe.to_json())
         write_text(folder / SCHEDULE, schedule.to_json())
         if begun_with is None:
@@ -335,23 +336,34 @@ def spans(numbers: Sequence[int]) -> str:
     return ", ".join("-".join(map(str, run)) for run in runs)
 
 
-def _copy_inputs(folder: Path, recipe: Recipe) -> dict[str, str]:
-    """Copies the recipe's init pictures and masks into the job; returns name -> sha256."""
+def _input_hashes(recipe: Recipe) -> dict[str, str]:
+    """The recipe's init pictures and masks, each one a picture that can be read: name -> sha256."""
     mixes = [(field, getattr(keyframe, field)) for keyframe in recipe.keyframes for field in ("image", "mask")]
     names = {name: field for field, mix in reversed(mixes) if mix for name in mix.values}
     hashes: dict[str, str] = {}
     for name, field in names.items():
-        source = inside(Path(recipe.folder or "."), name)
+        source = _input(recipe, name)
         if not source.is_file():
             raise RecipeError(f"{name!r} is not a file in {Path(recipe.folder or '.').resolve()}", path=field)
         load_picture(source)
-        data = source.read_bytes()
-        hashes[name] = sha256(data)
+        hashes[name] = fingerprint(source)
+    return hashes
+
+
+def _copy_inputs(folder: Path, recipe: Recipe, hashes: Mapping[str, str]) -> None:
+    """Copies the recipe's init pictures and masks into the job, as they were when they were hashed."""
+    for name, expected in hashes.items():
         copy = inside(folder / INPUTS, name)
-        if not copy.is_file() or fingerprint(copy) != hashes[name]:
+        if not copy.is_file() or fingerprint(copy) != expected:
+            data = _input(recipe, name).read_bytes()
+            if sha256(data) != expected:
+                raise JobError(f"{name}: the picture was changed while the run began; run it again")
             copy.parent.mkdir(parents=True, exist_ok=True)
             write_bytes(copy, data)
-    return hashes
+
+
+def _input(recipe: Recipe, name: str) -> Path:
+    return inside(Path(recipe.folder or "."), name)
 
 
 def _remove_parts(folder: Path) -> None:

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any, cast
 
-from remix.errors import MissingPackage
+from remix.errors import MissingPackage, VideoError
 
 STALL_SECONDS = 600.0
 """An encoder or decoder that makes no progress for so long is stopped."""
@@ -36,6 +36,12 @@ or networks, and without -xerror it passes over damage with status 0."""
 LISTEN_STRICTLY = ("-xerror", *_FILES_ONLY, f"{_FILMS},wav,w64,aiff,caf,au,flac,mp3,aac")
 """The same for an input whose sound is wanted."""
 
+_LEVEL = re.compile(r"^((?:\[[^]\n]* @ [^]\n]*\] )*)\[(\w+)\] ", re.MULTILINE)
+"""How a line of ffmpeg's own begins: which part of it speaks, and how grave it is. The texts of a film, which may say
+anything and go over many lines, are told at level info."""
+
+_FULL = ("No space left on device", "Disk quota exceeded")
+_GRAVE = {"warning", "error", "fatal", "panic"}
 _DAMAGE = re.compile(r"ended prematurely|partial file|decode failed|truncated|corrupt", re.IGNORECASE)
 
 BITEXACT = ("-fflags", "+bitexact", "-flags:v", "+bitexact")
@@ -121,7 +127,7 @@ class Ffmpeg:
         feed: bool = False,
         level: str = "warning",
     ) -> None:
-        command = [exe or ffmpeg_exe(), "-hide_banner", "-nostdin", "-nostats", "-loglevel", level]
+        command = [exe or ffmpeg_exe(), "-hide_banner", "-nostdin", "-nostats", "-loglevel", f"level+{level}"]
         try:
             self._process = subprocess.Popen(
                 [*command, *arguments],
@@ -209,23 +215,37 @@ class Ffmpeg:
 
     def saw_damage(self) -> bool:
         """Returns whether ffmpeg spoke of a damaged input, which it does not always count as a failure."""
-        return _DAMAGE.search(self._words.decode(errors="replace")) is not None
+        return any(_DAMAGE.search(line) for line in self.complaints())
+
+    def complaints(self) -> list[str]:
+        """Returns the lines in which ffmpeg warned or failed, and none in which it repeats what a film says."""
+        heads = [(_LEVEL.match(line), line) for line in self._said().split("\n")]
+        return [line[head.end() :] for head, line in heads if head is not None and head[2] in _GRAVE]
 
     def words(self) -> str:
         """Returns what ffmpeg has said."""
-        return self._words.decode(errors="replace")
+        return _LEVEL.sub(r"\1", self._said())
+
+    def _said(self) -> str:
+        return self._words.decode(errors="replace").replace("\r", "\n")
 
     def last_words(self) -> str:
         """Returns the last lines that ffmpeg said, and whether it was stopped for stalling."""
-        lines = [line.rstrip() for line in self.words().replace("\r", "\n").split("\n") if line.strip()]
+        lines = [line.rstrip() for line in self.words().split("\n") if line.strip()]
         stalled = [f"stopped: it made no progress for {STALL_SECONDS:g} s"] if self.stalled else []
         return "\n".join([*lines[-LAST_LINES:], *stalled]) or "it said nothing"
 
     def failure(self, deed: str, path: Path, status: int) -> str:
         """Returns the sentence for an error: what failed on which file, the disk if it is full, the last words."""
-        words = self.last_words()
-        full = f"; {free_space(path)}" if "No space left" in words else ""
-        return f"{path}: {deed} failed, ffmpeg ended with status {status}{full}; its last words:\n{words}"
+        full = f"; {free_space(path)}" if self._disk_is_full() else ""
+        return f"{path}: {deed} failed, ffmpeg ended with status {status}{full}; its last words:\n{self.last_words()}"
+
+    def error(self, deed: str, path: Path, status: int) -> VideoError:
+        """Returns the error of `failure`."""
+        return VideoError(self.failure(deed, path, status), disk_full=self._disk_is_full())
+
+    def _disk_is_full(self) -> bool:
+        return any(line.rstrip().endswith(_FULL) for line in self.complaints())
 
     def __enter__(self) -> Ffmpeg:
         return self

@@ -112,7 +112,7 @@ def probe_sound(path: str | os.PathLike[str]) -> Sound:
         sound = heard(said.words(), table)
         if status == 0 and sound is not None and not said.saw_damage():
             return sound
-        if "matches no streams" in said.words():
+        if any("matches no streams" in line for line in said.complaints()):
             raise PictureError(
                 f"{target}: holds no sound; give a WAV, FLAC, MP3, AAC, Ogg or AIFF, or a film with sound"
             )

@@ -81,7 +81,7 @@ def join(silent: Path, track: Track, tags: Path, part: Path, film: Fraction, tar
     with Ffmpeg([*inputs, *kept, *output]) as process:
         status = process.finish()
         if status != 0 or process.saw_damage():
-            raise VideoError(process.failure(f"adding the sound of {track.path}", target, status))
+            raise process.error(f"adding the sound of {track.path}", target, status)
 
 
 def refuse_other_sound(info: VideoInfo, track: Track, target: Path) -> None:

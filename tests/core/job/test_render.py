@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import logging
 import os
@@ -319,6 +320,18 @@ def test_a_changed_init_picture_is_another_job(tmp_path: Path) -> None:
     render(asked, Painter(), tmp_path / "job")
     save_picture(tmp_path / "in.png", np.full((16, 32, 3), 90, np.uint8))
     with pytest.raises(OtherRecipe, match="begun with inputs"):
+        render(asked, Painter(), tmp_path / "job")
+    with pytest.raises(OtherRecipe, match="another recipe"):
+        render(dataclasses.replace(asked, frames=9), Painter(), tmp_path / "job")
+    # Neither has cost the job its own picture.
+    assert render(recipe_of(tmp_path / "job"), Painter(), tmp_path / "job").rendered == 0
+
+
+def test_a_picture_that_changes_while_a_run_begins_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = recipe(keyframes=(Keyframe(at=0, image="in.png"),), folder=str(tmp_path))
+    save_picture(tmp_path / "in.png", np.full((16, 32, 3), 10, np.uint8))
+    monkeypatch.setattr("remix.job.job.fingerprint", lambda _: "0" * 64)
+    with pytest.raises(JobError, match=r"in\.png: the picture was changed"):
         render(asked, Painter(), tmp_path / "job")
 
 

@@ -226,6 +226,40 @@ def test_a_film_that_is_damaged_within_is_an_error(tmp_path: Path) -> None:
         list(read_video(path))
 
 
+SAYS_MUCH = "a corrupt official, a truncated pyramid, decode failed\n[error] partial file: No space left on device"
+
+
+@pytest.mark.parametrize(
+    "name", ["film.mp4", "film.webm", "film.gif", "film.webp", "film.apng", "film.mov", "film.mkv"]
+)
+def test_words_of_a_film_are_not_taken_for_ffmpegs_own(tmp_path: Path, name: str) -> None:
+    folder = tmp_path / "a truncated partial file, corrupt"
+    folder.mkdir()
+    made = write_video(smooth(3), folder / name, 12, metadata={"remix": SAYS_MUCH, "title": SAYS_MUCH})
+    assert probe(folder / name).frames == made.frames == 3
+    assert len(list(read_video(folder / name))) == 3
+
+
+@pytest.mark.parametrize(
+    ("line", "full"),
+    [
+        ("[out#0/mp4 @ 0x56] [error] Error writing trailer: No space left on device", True),
+        ("[error] av_interleaved_write_frame(): Disk quota exceeded", True),
+        ("[info]     title           : No space left on device", False),
+        ("                    : No space left on device", False),
+        ("[error] Error opening output /No space left on device/film.mp4: Permission denied", False),
+    ],
+)
+def test_an_error_says_whether_the_disk_is_full(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str, full: bool
+) -> None:
+    put_in_place_of_ffmpeg(tmp_path, monkeypatch, f"os.read(0, 1); sys.exit({line!r})")
+    with pytest.raises(VideoError) as raised:
+        write_video(smooth(2), tmp_path / "film.mp4", 12)
+    assert raised.value.disk_full is full
+    assert ("bytes are free" in str(raised.value)) is full
+
+
 def can_mount() -> bool:
     return (
         shutil.which("unshare") is not None
@@ -244,7 +278,7 @@ frames = (noise.integers(0, 256, (256, 256, 3), dtype=np.uint8) for _ in range(6
 try:
     write_video(frames, folder / name, 12)
 except Exception as error:
-    print(type(error).__name__, error)
+    print(type(error).__name__, error.disk_full, error)
 print("left:", sorted(path.name for path in folder.iterdir()))
 """
 
@@ -265,5 +299,7 @@ def test_a_full_disk_is_an_error_and_leaves_nothing(tmp_path: Path, name: str) -
         cwd=Path(__file__).parents[3],
         env={"PYTHONPATH": ".", "PATH": "/usr/bin:/bin:/usr/sbin:/sbin", "OMP_NUM_THREADS": "1"},
     )
-    assert "No space left" in done.stdout, done.stderr
+    assert done.stdout.startswith("VideoError True"), done.stdout + done.stderr
+    assert f"{disk / name}: " in done.stdout
+    assert "bytes are free on its disk" in done.stdout
     assert done.stdout.strip().endswith("left: []")
