@@ -22,11 +22,7 @@ from remix.motion.feed import Feed
 from remix.motion.ffmpeg import BITEXACT, Ffmpeg, ffmpeg_exe, free_space, refuse_lacking
 from remix.motion.formats import Format, format_of, rate_for
 from remix.motion.images import Picture
-<<<<<<< HEAD
-from remix.motion.landing import WHOLE, contents, flush_folder, landing, mode_at, refuse_place, workplace
-=======
-from remix.motion.landing import FULL, WHOLE, flush_folder, landing, mode_at, refuse_place, workplace
->>>>>>> main
+from remix.motion.landing import FULL, WHOLE, contents, flush_folder, landing, mode_at, refuse_place, workplace
 from remix.motion.reading import probe
 from remix.motion.sound import Track, join, refuse_other_sound, track_for
 from remix.motion.streams import VideoInfo, ffmetadata
