@@ -18,6 +18,7 @@ from remix.mix import LAYOUTS, Conditioning, StepNoise, mix_conditioning, mix_la
 from remix.mix.conditioning import same
 from remix.mix.layouts import MASK, TOKEN_AXES
 from remix.mix.lengths import aligned
+from remix.motion import only_colour
 from remix.plan import Frame, Mix, Schedule
 
 Encode = Callable[[str, Strengths], Conditioning]
@@ -57,8 +58,8 @@ def render_batch(
     pictures = _decoded(model, latents)
     for row, picture in enumerate(pictures):
         # A frame that is only decoded may show a given picture of one colour.
-        if row in sampled and picture.min() == picture.max():
-            raise BlankFrame(f"frame {indices[row]}: every value of the picture is {picture.max()}")
+        if row in sampled and (colour := only_colour(picture)):
+            raise BlankFrame(f"frame {indices[row]}: every pixel of the picture is {colour}")
     return pictures
 
 

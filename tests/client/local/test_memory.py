@@ -141,7 +141,8 @@ def test_the_memory_of_this_machine_is_known() -> None:
     assert Place.find("cpu").memory() > 1 << 28
 
 
-SPOIL = {"nan": float("nan"), "black": 0.0}
+SPOIL = {"nan": (float("nan"), 0.0), "black": (0.0, 0.0), "red": (0.0, torch.eye(3)[0].view(3, 1, 1))}
+"""What values are multiplied by, and what is added to them."""
 
 
 class TestBlankFrames:
@@ -155,18 +156,18 @@ class TestBlankFrames:
     def spoil(self, monkeypatch: pytest.MonkeyPatch, how: str, only: torch.dtype | None = None) -> None:
         from remix.client.local.stable_diffusion import StableDiffusion
 
-        name = {"nan": "estimate", "text": "encode", "black": "to_pictures"}[how]
+        name = {"nan": "estimate", "text": "encode"}.get(how, "to_pictures")
         real = getattr(StableDiffusion, name)
 
         def spoiled(self: Any, *given: Any) -> Any:
             made = real(self, *given)
             if only is not None and self.place.dtype is not only:
                 return made
-            return Conditioning(made.tokens * float("nan")) if how == "text" else made * SPOIL[how]
+            return Conditioning(made.tokens * float("nan")) if how == "text" else made * SPOIL[how][0] + SPOIL[how][1]
 
         monkeypatch.setattr(StableDiffusion, name, spoiled)
 
-    @pytest.mark.parametrize("how", ["nan", "black", "text"])
+    @pytest.mark.parametrize("how", ["nan", "black", "red", "text"])
     def test_in_half_precision_the_frames_are_made_once_more_in_float32(
         self,
         how: str,
@@ -209,7 +210,7 @@ class TestBlankFrames:
         assert model.place.dtype is torch.float16
         assert {weight.dtype for part in model.parts().values() for weight in part.parameters()} == {torch.float16}
 
-    @pytest.mark.parametrize("how", ["nan", "black"])
+    @pytest.mark.parametrize("how", ["nan", "black", "red"])
     def test_after_one_retry_it_is_an_error_that_names_the_switch(
         self, how: str, checkpoint: str, half: None, tried: list[int], monkeypatch: pytest.MonkeyPatch
     ) -> None:

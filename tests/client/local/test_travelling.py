@@ -111,9 +111,7 @@ def test_what_keyframes_name_is_theirs_alone(sd1: str, tmp_path: Path) -> None:
     assert divided(plan(recipe)) == (Model(sd1, loras=(Lora(a, 3), Lora(b, 0.5))), (c, d))
 
 
-def test_a_file_that_is_spelled_in_two_ways_counts_once(
-    sd1: str, style: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_file_that_is_spelled_in_two_ways_counts_once(sd1: str, style: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(Path(style).parent)
     alike = film(sd1, {style: 0}, {style: 0.5}).replace(model=Model(sd1, loras=(Lora(style, 1),)))
     for spelled in (style.removesuffix(".safetensors"), "style", f"../{Path(style).parent.name}/style.safetensors"):
