@@ -81,6 +81,12 @@ class Local:
         """Returns the engine's name, the checkpoint's name and the fingerprints of the model's files."""
         return {"engine": self.name, "checkpoint": schedule.recipe.model.checkpoint, **model_files(schedule)}
 
+    def setting(self, schedule: Schedule) -> dict[str, str]:
+        """Returns device, precision and batch: sums are rounded otherwise on another device and for other batches."""
+        place = Place.find(self._device, self._precision)
+        precision = "full" if place == place.in_full() else "half"
+        return {"device": place.device.type, "precision": precision, "batch": str(self._batch or "auto")}
+
     def cancel(self) -> None:
         """Asks a running `render` to end after the batch at hand; before the first one if the model still loads."""
         self._cancelled = True

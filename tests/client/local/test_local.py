@@ -320,6 +320,21 @@ def test_steps_are_told(checkpoint: str) -> None:
     assert events == [Event("steps", 1, 3), Event("steps", 2, 3), Event("steps", 3, 3)]
 
 
+def test_a_job_begun_with_another_batch_goes_on_and_that_is_told(
+    checkpoint: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    recipe = travel(checkpoint)
+    for frames, batch in (([0], 1), ([1], 2)):
+        render(recipe, Local(device="cpu", batch=batch), tmp_path, film=None, frames=frames)
+    [told] = [record.getMessage() for record in caplog.records]
+    assert told == (
+        f"{tmp_path}: was begun with batch 1; "
+        "frames that are rendered now may differ from those of that run by a level or two"
+    )
+    written = json.loads((tmp_path / "job.json").read_text(encoding="utf-8"))["settings"]
+    assert written == [{"device": "cpu", "precision": "full", "batch": batch} for batch in ("1", "2")]
+
+
 def test_identity_changes_with_the_weights(checkpoint: str, v_checkpoint: str) -> None:
     one, other = (Local().identity(plan(travel(folder))) for folder in (checkpoint, v_checkpoint))
     assert one == Local().identity(plan(travel(checkpoint)))
