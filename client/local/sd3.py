@@ -55,6 +55,10 @@ class StableDiffusion3(FlowModel):
         first, second = (text.encoder for text in self.texts)
         return {"text_encoder": first, "text_encoder_2": second, "text_encoder_3": self.t5.encoder}
 
+    def rows(self, prompt: str) -> int:
+        """Returns how many rows the tokens of a prompt have."""
+        return min(text.rows(prompt) for text in self.texts) + self.t5.rows(prompt)
+
     def encode(self, prompt: str) -> Conditioning:
         """Returns the conditioning of a prompt: tokens [1, 77 k + n, d] and the pooled vectors of both [1, p1 + p2]."""
         (first, one), (second, two) = (text.encode(prompt) for text in self.texts)

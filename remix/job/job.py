@@ -2,7 +2,7 @@
 
     recipe.json     what was asked for
     schedule.json   every number of every frame
-    job.json        the toolkit's version and what renders: engine and model
+    job.json        the toolkit's version and what renders: engine and model, and with what device and batch
     journal.jsonl   one line for each finished frame and film: what made it, and the file's own hash
     inputs/         copies of the recipe's init pictures and masks
     frames/         000000.png, 000001.png, ...
@@ -41,6 +41,9 @@ RECIPE, SCHEDULE, JOB, JOURNAL = "recipe.json", "schedule.json", "job.json", "jo
 INPUTS, FRAMES, SHEET = "inputs", "frames", "sheet.png"
 OWN = (RECIPE, SCHEDULE, JOB, JOURNAL, INPUTS, FRAMES, SHEET, LOCK)
 """What lies in every job folder beside its films."""
+
+SETTINGS = "settings"
+"""Where job.json says with what a job's engine rendered: device, precision and batch, each combination once."""
 
 RECIPE_IN_METADATA = 48 * 1024
 """The longest recipe, in bytes, that is repeated whole in every frame; a longer one is named by its hash."""
@@ -145,6 +148,20 @@ class Job:
         about = {"engine": self.engine, "inputs": self._inputs, "toolkit": __version__, "earlier": earlier}
         write_text(self.folder / JOB, canonical(about))
         self.begun_with = None
+
+    def note_setting(self, setting: Mapping[str, str]) -> Mapping[str, str] | None:
+        """Writes down what the engine renders with, which hardly changes pictures.
+
+        Returns with what frames were rendered before, where that is known and was never this.
+        """
+        about = _plain_job(self.folder)
+        written, now = about.get(SETTINGS), dict(setting)
+        known = [one for one in written if isinstance(one, dict)] if isinstance(written, list) else []
+        if now in known:
+            return None
+        others = known if any(path.is_file() for path in self.frame_paths()) else []
+        write_text(self.folder / JOB, canonical({**about, SETTINGS: [*others, now]}))
+        return others[-1] if others else None
 
     def input_names(self) -> Sequence[str]:
         """Returns the names of the recipe's init pictures and masks."""
@@ -293,6 +310,8 @@ def _refuse_other(folder: Path, schedule: Schedule, about: dict[str, Any], movin
     before = _plain_job(folder)
     if earlier := _earlier(before):
         about["earlier"] = earlier
+    if before.get(SETTINGS):
+        about[SETTINGS] = before[SETTINGS]
     for part in ("inputs", "engine"):
         was = before.get(part)
         if was == about[part]:

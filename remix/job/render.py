@@ -79,6 +79,15 @@ class Telling(Protocol):
         ...
 
 
+@runtime_checkable
+class Adjustable(Protocol):
+    """An engine that may render with another device, precision or batch, which hardly changes its pictures."""
+
+    def setting(self, schedule: Schedule) -> Mapping[str, str]:
+        """Returns with what it renders, by the names of its options."""
+        ...
+
+
 @dataclass(frozen=True)
 class Outcome:
     """What a run left: the job's folder, its film and contact sheet, and how many frames were rendered now.
@@ -154,6 +163,17 @@ def _check_film(name: str, recipe: Recipe) -> None:
         refuse_lacking(row.name, row.needs, ffmpeg_exe())
 
 
+def _note_setting(job: Job, setting: Mapping[str, str]) -> None:
+    before = job.note_setting(setting)
+    if before is not None:
+        told = ", ".join(f"{name} {before.get(name)}" for name in setting if before.get(name) != setting[name])
+        log.warning(
+            "%s: was begun with %s; frames that are rendered now may differ from those of that run by a level or two",
+            job.folder,
+            told,
+        )
+
+
 def _render_missing(
     job: Job, wanted: Sequence[int], engine: Engine, room: Room, listen: Listener, stop: Callable[[], bool]
 ) -> int:
@@ -163,6 +183,8 @@ def _render_missing(
     room.warn()
     rendered = 0
     if missing and not stop():
+        if isinstance(engine, Adjustable):
+            _note_setting(job, engine.setting(job.schedule))
         for index, picture in zip(missing, engine.render(job.schedule, missing, Inputs(job), listen), strict=False):
             job.keep(index, picture, engine.texts(index) if isinstance(engine, Telling) else None)
             rendered += 1

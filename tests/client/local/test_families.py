@@ -108,7 +108,9 @@ def test_sd2_pads_with_the_exclamation_mark_and_sdxl_in_its_second_encoder(sd2: 
 def test_the_pooled_vector_of_a_long_prompt_is_its_first_chunks(sdxl: str) -> None:
     model = loaded(sdxl)
     words = "a red circle and " * 20
-    assert model.encode(words).tokens.shape[1] > model.encode("fish").tokens.shape[1]
+    rows = [model.encode(prompt).tokens.shape[1] for prompt in (words, "fish")]
+    assert rows[0] > rows[1]
+    assert [model.rows(prompt) for prompt in (words, "fish")] == rows
     assert torch.allclose(model.encode(words).pooled, model.encode(words + "a dog").pooled)
     assert not torch.allclose(model.encode("fish").pooled, model.encode("a dog").pooled)
 

@@ -138,6 +138,7 @@ def test_prompts_have_at_least_the_rows_of_comfyui_and_long_ones_more(folders: d
         assert model.encode("a fish").tokens.shape[1] == clip_rows + t5_rows
         long = model.encode("a fish " * 200).tokens.shape[1]
         assert long >= 400
+        assert [model.rows(prompt) for prompt in ("a fish", "a fish " * 200)] == [clip_rows + t5_rows, long]
         assert model.family == family
 
 
