@@ -6,6 +6,7 @@ import hashlib
 from pathlib import Path
 from typing import Any, Protocol
 
+from remix.client.local.damage import told_of_damage
 from remix.client.local.devices import Place
 from remix.client.local.single_file import SingleFile, is_vae, read_vae
 from remix.client.playground import WEIGHTS
@@ -16,6 +17,12 @@ from remix.plan.read import read_json
 
 PICKLED = frozenset({".ckpt", ".pt", ".pth", ".bin", ".pkl"})
 """The suffixes of files that run code when they are read."""
+
+
+VOCABULARIES = (("tokenizer.json",), ("vocab.json", "merges.txt"), ("spiece.model",))
+"""The files that hold a tokenizer's words, in any of the ways that folders have them."""
+
+WHOLE = "give a checkpoint that is whole, with its weights as safetensors"
 
 
 class Checkpoint(Protocol):
@@ -62,10 +69,15 @@ class Folder:
         return place.put(_from_folder(self.path / name, kind))
 
     def tokenizer(self, name: str, kind: Any = None) -> Any:
-        """Returns one tokenizer, CLIP's where no other kind is asked for."""
+        """Returns one tokenizer, CLIP's where no other kind is asked for; `EngineError` when it cannot be read."""
         from transformers import CLIPTokenizer
 
-        return (kind or CLIPTokenizer).from_pretrained(self.path / name, local_files_only=True)
+        folder = self.path / name
+        # Without them it would know no word, and say nothing.
+        if not any(all((folder / file).is_file() for file in files) for files in VOCABULARIES):
+            raise EngineError(f"{folder}: has no vocabulary; {WHOLE}")
+        with told_of_damage(f"{folder}: the tokenizer could not be loaded", WHOLE):
+            return (kind or CLIPTokenizer).from_pretrained(folder, local_files_only=True)
 
     def is_distilled(self) -> bool:
         """Returns whether guidance is a number that the network reads."""
@@ -183,14 +195,20 @@ def _json(path: Path) -> dict[str, Any]:
         found = read_json(path.read_bytes(), source=str(path))
     except FileNotFoundError as error:
         raise EngineError(f"{path}: is missing; the checkpoint is not whole, download it again") from error
-    return found if isinstance(found, dict) else {}
+    if not isinstance(found, dict):
+        raise EngineError(f"{path}: holds no settings; {WHOLE}")
+    return found
 
 
 def _from_folder(folder: Path, kind: Any) -> Any:
     """Safetensors only, no remote code; the half precision files where a folder has no others."""
     names = [path.name for path in folder.glob("*.safetensors")]
     variant = "fp16" if names and all(".fp16." in name for name in names) else None
-    try:
-        return kind.from_pretrained(folder, use_safetensors=True, variant=variant, local_files_only=True)
-    except (OSError, ValueError) as error:
-        raise EngineError(f"{folder}: {kind.__name__} could not be loaded: {error}") from error
+    with told_of_damage(f"{folder}: {kind.__name__} could not be loaded", WHOLE):
+        network, told = kind.from_pretrained(
+            folder, use_safetensors=True, variant=variant, local_files_only=True, output_loading_info=True
+        )
+    # The libraries fill the places of weights that are not there with random numbers.
+    if lacking := sorted(told["missing_keys"]):
+        raise EngineError(f"{folder}: lacks {len(lacking)} of its weights, such as {lacking[0]}; {WHOLE}")
+    return network

@@ -63,6 +63,8 @@ class Change:
         """
         if self.down is None or self.up is None:
             raise ValueError("half of it is missing")
+        if not self.down.ndim or not len(self.down):
+            raise ValueError("it is empty")
         rank = len(self.down)
         scale = 1.0 if self.alpha is None else self.alpha / rank
         down = self.down.float().reshape(rank, *shape[1:])
@@ -132,8 +134,12 @@ def read_lora(path: Path) -> dict[str, Change]:
                 name, factor = _split(path, key)
                 value = file.get_tensor(key)
                 change = changes.setdefault(name, Change(alpha=alphas.get(_place(name)[0])))
+                if factor == "alpha" and value.numel() != 1:
+                    raise Unsupported(
+                        f"loras: {str(path)!r} has {value.numel()} numbers as {key!r}; give a LoRA with one"
+                    )
                 setattr(change, factor, float(value) if factor == "alpha" else value)
-    except SafetensorError as error:
+    except (SafetensorError, OSError) as error:
         raise Unsupported(f"loras: {str(path)!r} is no readable safetensors file ({error}); give one") from error
     return changes
 
@@ -161,7 +167,9 @@ def _alphas(metadata: Mapping[str, str]) -> dict[str, float]:
     """The alpha of each network where diffusers wrote it into the file's header."""
     try:
         settings = json.loads(metadata.get("lora_adapter_metadata", "{}"))
-    except ValueError:
+    except (ValueError, RecursionError):
+        return {}
+    if not isinstance(settings, dict):
         return {}
     found = {part: settings.get(f"{part}.lora_alpha") for part in set(PARTS.values())}
     return {part: float(alpha) for part, alpha in found.items() if isinstance(alpha, int | float)}

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from torch import Tensor
 
 from remix.client.local.checkpoints import checkpoint_path, fingerprint, open_checkpoint, vae_path
+from remix.client.local.damage import told_of_damage
 from remix.client.local.devices import Place
 from remix.client.local.loras import apply_loras, lora_path
 from remix.client.local.sampling import FOR_FLOWS, Levels
@@ -65,11 +66,13 @@ class LoadedModel(Protocol):
 def open_model(model: Model, travelling: Sequence[str], place: Place) -> LoadedModel:
     """Returns the checkpoint that a recipe names, loaded, with its LoRAs merged and the `travelling` ones beside them.
 
-    Raises what `check_model` raises, and `Unsupported` for a LoRA that does not fit.
+    Raises what `check_model` raises, `EngineError` for files that are damaged, and `Unsupported` for a LoRA that does
+    not fit.
     """
     checkpoint = open_checkpoint(model.checkpoint)
     module, name = FAMILIES[check_family(checkpoint.pipeline(), model)]
-    with quiet():
+    damaged = f"model.checkpoint: {model.checkpoint!r} could not be loaded", "its files do not go together"
+    with quiet(), told_of_damage(*damaged):
         loaded: LoadedModel = getattr(importlib.import_module(module), name)(model, checkpoint, place)
     apply_loras(loaded.parts(), model.loras)
     loaded.loras = TravellingLoras(loaded.parts(), travelling)
@@ -139,8 +142,8 @@ def in_full(model: LoadedModel) -> Iterator[bool]:
     if place == place.in_full():
         yield False
         return
-    model.move(place.in_full())
     try:
+        model.move(place.in_full())  # which may run out of memory halfway
         yield True
     finally:
         model.move(place)

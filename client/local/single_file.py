@@ -16,8 +16,9 @@ from typing import Any
 
 from torch import Tensor
 
+from remix.client.local.damage import told_of_damage
 from remix.client.local.devices import Place
-from remix.errors import EngineError, Unsupported
+from remix.errors import Unsupported
 
 Weights = Mapping[str, Tensor]
 Shapes = Mapping[str, tuple[int, ...]]
@@ -59,6 +60,9 @@ TOKENIZERS = (
 """The models of the hub whose local copies have CLIP's vocabulary, in their root or in the folder `tokenizer`."""
 
 
+DAMAGED = "the file is damaged or of another family"
+
+
 class SingleFile:
     """A checkpoint in a single safetensors file; opening it reads the names of its weights only."""
 
@@ -73,12 +77,8 @@ class SingleFile:
 
     def component(self, name: str, kind: Any, place: Place) -> Any:
         """Returns one network in evaluation mode at its place; `EngineError` when its weights do not fit together."""
-        try:
+        with told_of_damage(f"{self.path}: its {name} could not be read", DAMAGED):
             return place.put(self._component(name, kind))
-        except (KeyError, ValueError, RuntimeError, NotImplementedError) as error:
-            raise EngineError(
-                f"{self.path}: its {name} could not be read ({error}); the file is damaged or of another family"
-            ) from error
 
     def _component(self, name: str, kind: Any) -> Any:
         if name == "vae":
@@ -132,12 +132,16 @@ def is_vae(path: Path) -> bool:
 
 
 def read_vae(path: Path, scale: float) -> Any:
-    """Returns the VAE in a safetensors file of its own; `scale` is what the checkpoint multiplies latents by."""
+    """Returns the VAE in a safetensors file of its own; `scale` is what the checkpoint multiplies latents by.
+
+    `EngineError` when its weights do not fit together.
+    """
     from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 
-    weights = _read(path)
-    prefix = VAE if any(name.startswith(VAE) for name in weights) else ""
-    return _converted(AutoencoderKL, weights, vae_config(_shapes(weights, prefix), scale))
+    with told_of_damage(f"{path}: its vae could not be read", DAMAGED):
+        weights = _read(path)
+        prefix = VAE if any(name.startswith(VAE) for name in weights) else ""
+        return _converted(AutoencoderKL, weights, vae_config(_shapes(weights, prefix), scale))
 
 
 # --- settings from shapes -----------------------------------------------------------------------------------

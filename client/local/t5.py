@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from remix.client.local.devices import Place
+from remix.client.prompts import unescaped
 
 
 class T5Text:
@@ -19,6 +20,6 @@ class T5Text:
     @torch.inference_mode()
     def encode(self, prompt: str) -> Tensor:
         """Returns the tokens of a prompt: [1, n, d] float32. Padding is attended to, as both families were trained."""
-        ids = self.tokenizer(prompt, verbose=False).input_ids
+        ids = self.tokenizer(unescaped(prompt), verbose=False).input_ids
         padding = [self.tokenizer.pad_token_id] * (self.rows - len(ids))
         return self.encoder(torch.tensor([[*ids, *padding]], device=self.device)).last_hidden_state.float()

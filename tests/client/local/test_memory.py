@@ -189,6 +189,26 @@ class TestBlankFrames:
         # The weights went through half precision once, hence the tolerance.
         assert largest_difference(wanted, made) <= 3
 
+    def test_a_model_that_does_not_fit_in_float32_is_in_half_precision_again(
+        self, checkpoint: str, half: None, tried: list[int], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        self.spoil(monkeypatch, "nan", only=torch.float16)
+        local, real = Local(batch=2), Place.put
+
+        def put(self: Place, network: Any) -> Any:
+            if self.dtype is torch.float32 and type(network).__name__ == "CLIPTextModel":
+                raise FULL[0]
+            return real(self, network)
+
+        recipe = travel(checkpoint, frames=2, keyframes=travel(checkpoint).keyframes[:1])
+        model = local._load(plan(recipe))
+        monkeypatch.setattr(Place, "put", put)
+        with pytest.raises(OutOfMemory, match="not even one frame fits"):
+            list(local.render(plan(recipe), [0, 1], {}, lambda event: None))
+        assert tried == [2, 1]
+        assert model.place.dtype is torch.float16
+        assert {weight.dtype for part in model.parts().values() for weight in part.parameters()} == {torch.float16}
+
     @pytest.mark.parametrize("how", ["nan", "black"])
     def test_after_one_retry_it_is_an_error_that_names_the_switch(
         self, how: str, checkpoint: str, half: None, tried: list[int], monkeypatch: pytest.MonkeyPatch

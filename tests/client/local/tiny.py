@@ -142,9 +142,9 @@ def flux(folder: Path, *, seed: int = 0, distilled: bool = True) -> Path:
 
 
 def t5_tokenizer() -> T5TokenizerFast:
-    """Returns a tokenizer of T5's kind: the playground's words, and letters for what they do not cover."""
+    """Returns a tokenizer of T5's kind: the playground's words; letters and brackets for what they do not cover."""
     whole = sorted({word for known in vocabulary().values() for word in known})
-    letters = "▁abcdefghijklmnopqrstuvwxyz"
+    letters = "▁abcdefghijklmnopqrstuvwxyz()\\"
     pieces = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", -10.0)]
     pieces += [(f"▁{word}", -2.0) for word in whole if len(word) > 1] + [(letter, -5.0) for letter in letters]
     return T5TokenizerFast(vocab=pieces, extra_ids=0)
