@@ -13,6 +13,7 @@ from PIL import Image
 
 from remix.errors import BlankFrame, EngineError, Unsupported
 from remix.job import Listener, Picture
+from remix.motion import only_colour
 from remix.plan import Frame, Mix, Model, Recipe, Schedule
 from remix.plan.labels import AUTOMATIC, a1111_labels, names_of_labels
 from remix.plan.portable import portable
@@ -209,8 +210,8 @@ class HostEngine:
         self._infotexts |= dict(zip(group, done.infotexts[start:], strict=False))
         for index, picture in found.items():
             # A frame that is only decoded may show a given picture of one colour.
-            if schedule[index].denoise > 0 and picture.min() == picture.max():
-                raise BlankFrame(f"frame {index}: every value of the picture is {picture.max()}")
+            if schedule[index].denoise > 0 and (colour := only_colour(picture)):
+                raise BlankFrame(f"frame {index}: every pixel of the picture is {colour}")
         return found
 
     def _batch_of(

@@ -13,6 +13,7 @@ import torch
 from remix.errors import BlankFrame, Unsupported
 from remix.job import Listener, Picture
 from remix.mix import masks_of_mixes, mix_latents, weights_of
+from remix.motion import only_colour
 from remix.motion.floats import to_bytes, to_floats
 from remix.plan import Frame, Schedule
 
@@ -125,8 +126,8 @@ class ComfyEngine:
         pictures = dict(zip(block, to_bytes(decoded.cpu().numpy()), strict=True))
         for index, picture in pictures.items():
             # A frame that is only decoded may show a given picture of one colour.
-            if schedule[index].denoise > 0 and picture.min() == picture.max():
-                raise BlankFrame(f"frame {index}: every value of the picture is {picture.max()}")
+            if schedule[index].denoise > 0 and (colour := only_colour(picture)):
+                raise BlankFrame(f"frame {index}: every pixel of the picture is {colour}")
         return pictures
 
     def _sampled(self, schedule: Schedule, indices: Sequence[int], prompts: PromptTravel, given: Given) -> torch.Tensor:

@@ -11,6 +11,7 @@ from remix.client.a1111.stock import Choice
 from remix.errors import BadReply, BlankFrame, HostError, RecipeError, WrongModel
 from remix.job import Picture
 from remix.job.infotext import parse_infotext
+from remix.motion import only_colour
 from remix.plan import Schedule
 from remix.plan.labels import AUTOMATIC
 from remix.plan.read import read_json
@@ -94,9 +95,9 @@ def picture_in(image: str, index: int, schedule: Schedule) -> Picture:
     if (width, height) != (recipe.width, recipe.height):
         raise BadReply(f"frame {index}: the picture is {width}x{height}; {recipe.width}x{recipe.height} was asked for")
     # A frame that is only decoded may show a given picture of one colour.
-    if picture.min() == picture.max() and not (frame.image is not None and frame.denoise == 0):
+    if (colour := only_colour(picture)) and not (frame.image is not None and frame.denoise == 0):
         raise BlankFrame(
-            f"frame {index}: every value of the picture is {picture.max()}; start the server with --no-half-vae or "
+            f"frame {index}: every pixel of the picture is {colour}; start the server with --no-half-vae or "
             "--no-half, which compute in float32, or lower cfg"
         )
     return picture

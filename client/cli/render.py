@@ -13,7 +13,7 @@ from remix.client import ENGINES, open_engine
 from remix.client.cli.engines import engine_options
 from remix.client.cli.schedules import Reading, schedule_options
 from remix.client.cli.screen import progress, stoppable
-from remix.job import Outcome, recipe_of, render
+from remix.job import Event, Outcome, recipe_of, render
 from remix.plan import Recipe
 
 
@@ -63,7 +63,12 @@ def run(recipe: Recipe, out: Path, engine: str, quiet: bool, *, new: bool, film:
     """Renders with a progress bar and a polite Ctrl-C; returns what the run left."""
     opened = open_engine(engine, **options)
     with stoppable(opened) as stop, progress(quiet) as listen:
-        return render(recipe, opened, out, new=new, film=film, listen=listen, stop=stop)
+
+        def told(event: Event) -> None:
+            stop()
+            listen(event)
+
+        return render(recipe, opened, out, new=new, film=film, listen=told, stop=stop)
 
 
 def report(outcome: Outcome) -> None:

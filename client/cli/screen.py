@@ -54,20 +54,27 @@ def progress(quiet: bool) -> Iterator[Listener]:
 def stoppable(engine: Engine) -> Iterator[Callable[[], bool]]:
     """Within it, the first Ctrl-C asks for an end after the frames at hand, a second stops at once.
 
-    Gives the question whether the first has come.
+    Gives the question whether the first has come. It raises `KeyboardInterrupt` once the second has: Python drops one
+    that comes while an object is being destroyed, so the question is to be asked at each step.
     """
-    asked = False
+    times = 0
 
-    def first(number: int, frame: FrameType | None) -> None:
-        nonlocal asked
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        asked = True
+    def pressed(number: int, frame: FrameType | None) -> None:
+        nonlocal times
+        times += 1
+        if times > 1:
+            raise KeyboardInterrupt
         engine.cancel()
         with suppress(RuntimeError):  # the signal came while that very stream was written to
             click.echo("remix: finishing the frames at hand; press Ctrl-C again to stop at once", err=True)
 
-    before = signal.signal(signal.SIGINT, first)
+    def stop() -> bool:
+        if times > 1:
+            raise KeyboardInterrupt
+        return times > 0
+
+    before = signal.signal(signal.SIGINT, pressed)
     try:
-        yield lambda: asked
+        yield stop
     finally:
         signal.signal(signal.SIGINT, before)

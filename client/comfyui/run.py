@@ -29,6 +29,7 @@ from remix.errors import (
 )
 from remix.job import Event, Listener, Picture
 from remix.job.journal import canonical, sha256
+from remix.motion import only_colour
 from remix.plan import Schedule
 
 log = logging.getLogger(__name__)
@@ -247,9 +248,9 @@ class Run:
             raise EngineError(
                 f"frame {index}: the server made {size} of {recipe.width}x{recipe.height}; use sides that fit the model"
             )
-        if self._schedule[index].denoise > 0 and picture.min() == picture.max():
+        if self._schedule[index].denoise > 0 and (colour := only_colour(picture)):
             raise BlankFrame(
-                f"frame {index}: every value of the picture is {picture.max()}; start the server with --fp32-vae, "
+                f"frame {index}: every pixel of the picture is {colour}; start the server with --fp32-vae, "
                 "lower cfg, or use another model.vae"
             )
         return picture

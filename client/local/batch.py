@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from remix.client.local.models import LoadedModel
-from remix.client.local.pictures import Kept, changing, to_picture, to_tensor
+from remix.client.local.pictures import Kept, changing, to_picture
 from remix.client.local.sampling import SAMPLERS, sigmas_for
 from remix.client.local.travelling import Strengths
 from remix.errors import BlankFrame, MixError
@@ -17,10 +17,14 @@ from remix.job.render import Event, Listener, Picture
 from remix.mix import LAYOUTS, Conditioning, StepNoise, mix_conditioning, mix_latents, weights_of
 from remix.mix.conditioning import same
 from remix.mix.layouts import MASK, TOKEN_AXES
-from remix.mix.lengths import aligned
+from remix.mix.lengths import aligned, common_length
+from remix.motion import only_colour
 from remix.plan import Frame, Mix, Schedule
 
 Encode = Callable[[str, Strengths], Conditioning]
+
+Latent = Callable[[str], Tensor]
+"""The latent of an init picture, [1, c, h, w], by the recipe's name of it."""
 
 Lengths = tuple[frozenset[int], ...]
 
@@ -33,32 +37,33 @@ def render_batch(
     schedule: Schedule,
     indices: Sequence[int],
     encode: Encode,
+    latent: Latent,
     inputs: Mapping[str, Picture],
     listen: Listener,
 ) -> list[Picture]:
     """Returns the pictures of these frames, in this order.
 
-    `encode` gives the conditioning of a prompt at some strengths of travelling LoRAs, `inputs` the init pictures and
-    masks by name. Raises `BlankFrame`, naming the frame, when a latent is not finite or a picture that was sampled
-    has one colour only.
+    `encode` gives the conditioning of a prompt at some strengths of travelling LoRAs, `inputs` the masks by name.
+    Raises `BlankFrame`, naming the frame, when a latent is not finite or a picture that was sampled has one colour
+    only.
     """
     frames = [schedule[index] for index in indices]
-    latents = _clean_start(model, schedule, frames, inputs)
+    latents = _clean_start(model, schedule, frames, latent)
     masks = changing(frames, inputs, latents.shape)
     sampled: set[int] = set()
-    for rows in _alike(model, schedule, frames, encode):
+    for rows in _alike(model, schedule, frames):
         part = [frames[row] for row in rows]
         mask = None if masks is None else masks[rows]
         latents[rows] = _sample(model, schedule, part, latents[rows], mask, encode, listen)
         sampled.update(rows)
-    for index, latent in zip(indices, latents, strict=True):
-        if not bool(torch.isfinite(latent).all()):
+    for index, made in zip(indices, latents, strict=True):
+        if not bool(torch.isfinite(made).all()):
             raise BlankFrame(f"frame {index}: the model gave numbers that are not finite")
     pictures = _decoded(model, latents)
     for row, picture in enumerate(pictures):
         # A frame that is only decoded may show a given picture of one colour.
-        if row in sampled and picture.min() == picture.max():
-            raise BlankFrame(f"frame {indices[row]}: every value of the picture is {picture.max()}")
+        if row in sampled and (colour := only_colour(picture)):
+            raise BlankFrame(f"frame {indices[row]}: every pixel of the picture is {colour}")
     return pictures
 
 
@@ -69,9 +74,7 @@ def _decoded(model: LoadedModel, latents: Tensor) -> list[Picture]:
     return [to_picture(picture) for part in parts for picture in model.to_pictures(part)]
 
 
-def _clean_start(
-    model: LoadedModel, schedule: Schedule, frames: Sequence[Frame], inputs: Mapping[str, Picture]
-) -> Tensor:
+def _clean_start(model: LoadedModel, schedule: Schedule, frames: Sequence[Frame], latent: Latent) -> Tensor:
     """The latents that noise is added to: mixed init pictures, zeros for frames that have none."""
     recipe = schedule.recipe
     shape = (model.channels, recipe.height // model.factor, recipe.width // model.factor)
@@ -79,11 +82,26 @@ def _clean_start(
     rows = [row for row, frame in enumerate(frames) if frame.image is not None]
     if rows:
         names, weights = weights_of([frame.image for frame in frames if frame.image is not None])
-        latents[rows] = mix_latents([model.to_latents(to_tensor(inputs[name])) for name in names], weights)
+        latents[rows] = mix_latents([latent(name) for name in names], weights)
     return latents
 
 
-def _alike(model: LoadedModel, schedule: Schedule, frames: Sequence[Frame], encode: Encode) -> Iterator[list[int]]:
+def check_lengths(model: LoadedModel, schedule: Schedule) -> None:
+    """Raises `MixError`, naming the frame, where prompts of unlike lengths cannot meet by the recipe's policy."""
+    policy = schedule.recipe.lengths or LAYOUTS[model.family].lengths
+    if policy not in ("tile", "equal"):  # the others never refuse
+        return
+    seen: set[Lengths] = set()
+    for index, frame in enumerate(schedule):
+        lengths = _lengths(model, frame)
+        if lengths in seen:
+            continue
+        seen.add(lengths)
+        met = [common_length(sorted(rows), policy, f"frame {index}: tokens") for rows in lengths]
+        common_length(met, policy, f"frame {index}: prompt and negative")
+
+
+def _alike(model: LoadedModel, schedule: Schedule, frames: Sequence[Frame]) -> Iterator[list[int]]:
     """Groups the rows that take the same number of steps, guided or not, with prompts of the same lengths.
 
     Rows with no step are left as they are.
@@ -91,18 +109,17 @@ def _alike(model: LoadedModel, schedule: Schedule, frames: Sequence[Frame], enco
     groups: dict[tuple[int, bool, Lengths], list[int]] = {}
     for row, frame in enumerate(frames):
         if steps := len(_sigmas(model, schedule, frame)) - 1:
-            groups.setdefault((steps, _twice(model, frame), _lengths(model, frame, encode)), []).append(row)
+            groups.setdefault((steps, _twice(model, frame), _lengths(model, frame)), []).append(row)
     return iter(groups.values())
 
 
-def _lengths(model: LoadedModel, frame: Frame, encode: Encode) -> Lengths:
+def _lengths(model: LoadedModel, frame: Frame) -> Lengths:
     """How many rows of tokens a frame's prompts have, and those of its negative.
 
     Frames where these differ cannot share a batch: one would be padded or cut to meet the other's prompts.
     """
-    own = model.loras.in_text(frame)
     mixes = (frame.prompt, frame.negative) if _twice(model, frame) else (frame.prompt,)
-    return tuple(frozenset(encode(prompt, own).tokens.shape[1] for prompt in mix.values) for mix in mixes)
+    return tuple(frozenset(model.rows(prompt) for prompt in mix.values) for mix in mixes)
 
 
 def _twice(model: LoadedModel, frame: Frame) -> bool:

@@ -56,6 +56,10 @@ class ClipText:
         pooled = getattr(out, "text_embeds", getattr(out, "pooler_output", None))
         return tokens.reshape(1, -1, tokens.shape[-1]), None if pooled is None else pooled[:1].float()
 
+    def rows(self, prompt: str) -> int:
+        """Returns how many rows the tokens of a prompt have."""
+        return sum(map(len, self._chunks(prompt)))
+
     def _chunks(self, prompt: str) -> list[list[int]]:
         first, last, padding = (getattr(self.tokenizer, f"{name}_token_id") for name in ("bos", "eos", "pad"))
         room = self.encoder.config.max_position_embeddings - 2

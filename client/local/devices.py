@@ -91,11 +91,15 @@ def _here() -> list[str]:
     return ["auto", "cpu", *gpus, *(["mps"] if torch.backends.mps.is_available() else [])]
 
 
-LATENT_CELLS = {"cpu": 8 * 32 * 32}
-"""How many latent positions a batch has at most, by device: 8 frames of 256x256; more were no faster when measured."""
+LATENT_CELLS = {"cpu": 4 * 32 * 32}
+"""How many latent positions a batch has at most, by device: 4 frames of 256x256; more were no faster when measured.
+
+A run that is stopped finishes its batch, so that on a slow device it should have no more than that.
+"""
 CELLS_ELSEWHERE = 8 * 64 * 64
-LARGEST_BATCH = 32
+LARGEST_BATCH = {"cpu": 16}
 """Beyond this a larger batch is no faster (measured at 8x8 and 16x16 latents)."""
+LARGEST_ELSEWHERE = 32
 VALUES_PER_CELL = 2 * 16384
 """How many values a U-Net of SD's width holds at once for each latent position, prompt and negative together."""
 
@@ -110,16 +114,30 @@ def frames_at_once(place: Place, width: int, height: int, networks: Iterable[tor
     weights = sum(weight.numel() * weight.element_size() for network in networks for weight in network.parameters())
     left = int(0.9 * place.memory()) - weights
     fitting = left // (cells * VALUES_PER_CELL * place.dtype.itemsize)
-    most = min(LARGEST_BATCH, LATENT_CELLS.get(place.device.type, CELLS_ELSEWHERE) // cells, fitting)
+    kind = place.device.type
+    largest, together = LARGEST_BATCH.get(kind, LARGEST_ELSEWHERE), LATENT_CELLS.get(kind, CELLS_ELSEWHERE) // cells
+    most = min(largest, together, fitting)
     return 1 << (max(1, most).bit_length() - 1)
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Returns whether `error` says that a device's memory is full; CPU and MPS say it in plain RuntimeErrors."""
+    """Returns whether `error` says that a device's memory is full; CPU and MPS say it in plain RuntimeErrors.
+
+    So do cuBLAS and cuDNN, whose handles and workspaces are not the allocator's.
+    """
     if isinstance(error, torch.cuda.OutOfMemoryError | MemoryError):
         return True
     words = str(error)
     return isinstance(error, RuntimeError) and any(sign in words for sign in OUT_OF_MEMORY)
 
 
-OUT_OF_MEMORY = ("out of memory", "not enough memory", "can't allocate memory", "Invalid buffer size")
+OUT_OF_MEMORY = (
+    "out of memory",
+    "not enough memory",
+    "can't allocate memory",
+    "Cannot allocate memory",
+    "Invalid buffer size",
+    "CUBLAS_STATUS_ALLOC_FAILED",
+    "CUDNN_STATUS_ALLOC_FAILED",
+    "Unable to find a valid cuDNN algorithm",
+)

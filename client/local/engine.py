@@ -5,14 +5,16 @@ from __future__ import annotations
 import logging
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
+from functools import lru_cache, partial
 
 import torch
+from torch import Tensor
 
 from remix.client.batches import checked_batch
-from remix.client.local.batch import render_batch
+from remix.client.local.batch import Latent, check_lengths, render_batch
 from remix.client.local.devices import Place, frames_at_once, is_out_of_memory
 from remix.client.local.models import LoadedModel, check_model, in_full, model_files, open_model
+from remix.client.local.pictures import to_tensor
 from remix.client.local.sampling import SAMPLERS, SCHEDULERS
 from remix.client.local.travelling import Strengths, divided
 from remix.client.playground import unknown_words
@@ -27,6 +29,8 @@ log = logging.getLogger(__name__)
 
 PROMPTS_KEPT = 256
 """How many encoded prompts stay in memory."""
+LATENTS_KEPT = 64
+"""How many encoded init pictures stay in memory."""
 Attempt = Callable[[range], list[Picture]]
 
 
@@ -78,7 +82,7 @@ class Local:
         return {"engine": self.name, "checkpoint": schedule.recipe.model.checkpoint, **model_files(schedule)}
 
     def cancel(self) -> None:
-        """Asks a running `render` to end after the batch at hand."""
+        """Asks a running `render` to end after the batch at hand; before the first one if the model still loads."""
         self._cancelled = True
 
     def render(
@@ -88,39 +92,45 @@ class Local:
 
         A batch that does not fit into memory is halved, and those after it too; the log tells it. Raises
         `OutOfMemory` when not even one frame fits, `BlankFrame` when a latent is not finite or a picture has one
-        colour, in float32 too, `Unsupported` when the size does not fit the model.
+        colour, in float32 too. Before the first frame: `Unsupported` when the size or a LoRA does not fit the model,
+        `MixError` when the lengths of prompts do not meet.
         """
         self._cancelled = False
         model = self._load(schedule)
+        check_lengths(model, schedule)
         wanted = set(frames)
 
-        def attempt(block: range) -> list[Picture]:
-            return self._pictures(model, schedule, block, inputs, listen)
+        @lru_cache(LATENTS_KEPT)
+        def latent(name: str) -> Tensor:
+            return model.to_latents(to_tensor(inputs[name]))
 
-        for block, pictures in _halving(self._blocks(model, schedule), wanted, attempt, model.place):
+        def attempt(block: range) -> list[Picture]:
+            return self._pictures(model, schedule, block, latent, inputs, listen)
+
+        blocks = self._blocks(model, schedule)
+        for block, pictures in _halving(blocks, wanted, attempt, model.place, lambda: self._cancelled):
             yield from (pictures[index - block.start] for index in block if index in wanted)
-            if self._cancelled:
-                return
 
     def _pictures(
         self,
         model: LoadedModel,
         schedule: Schedule,
         block: range,
+        latent: Latent,
         inputs: Mapping[str, Picture],
         listen: Listener,
     ) -> list[Picture]:
         """The pictures of a block; one that half precision cannot paint is painted once more in float32."""
         if model.place.dtype is not torch.float32:
             try:
-                return render_batch(model, schedule, block, self._encoded, inputs, listen)
+                return render_batch(model, schedule, block, self._encoded, latent, inputs, listen)
             except BlankFrame as error:
                 log.warning("%s in half precision; frames %s to %s again in float32", error, block[0], block[-1])
         try:
             # What half precision encoded is of no use here, so each prompt is encoded anew.
             with in_full(model) as changed:
                 encode = partial(_encode, model) if changed else self._encoded
-                return render_batch(model, schedule, block, encode, inputs, listen)
+                return render_batch(model, schedule, block, encode, latent, inputs, listen)
         except BlankFrame as error:
             raise BlankFrame(
                 f'{error}, in float32 too (precision "full"); lower cfg, or use another model.vae or model.checkpoint'
@@ -181,12 +191,15 @@ def _encode(model: LoadedModel, prompt: str, strengths: Strengths) -> Conditioni
 
 
 def _halving(
-    blocks: Iterator[range], wanted: set[int], attempt: Attempt, place: Place
+    blocks: Iterator[range], wanted: set[int], attempt: Attempt, place: Place, stop: Callable[[], bool]
 ) -> Iterator[tuple[range, list[Picture]]]:
-    """Yields the blocks that hold wanted frames, with their pictures; what does not fit into memory in two halves."""
+    """Yields the blocks that hold wanted frames, with their pictures; what does not fit into memory in two halves.
+
+    `stop` is asked before each.
+    """
     waiting: deque[range] = deque()
     most: int | None = None
-    while block := waiting.popleft() if waiting else next(blocks, None):
+    while not stop() and (block := waiting.popleft() if waiting else next(blocks, None)):
         if wanted.isdisjoint(block):
             continue
         half = (len(block) + 1) // 2

@@ -48,6 +48,10 @@ class Flux(FlowModel):
         """Returns the text encoders by the names of diffusers' folders."""
         return {"text_encoder": self.clip.encoder, "text_encoder_2": self.t5.encoder}
 
+    def rows(self, prompt: str) -> int:
+        """Returns how many rows the tokens of a prompt have."""
+        return self.t5.rows(prompt)
+
     def encode(self, prompt: str) -> Conditioning:
         """Returns the conditioning of a prompt: T5's tokens [1, n, d] and CLIP's pooled vector [1, p]."""
         _, pooled = self.clip.encode(prompt)

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import logging
+import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from remix.client.local.checkpoints import Checkpoint, open_vae
-from remix.client.local.devices import Place
+from remix.client.local.devices import Place, is_out_of_memory
 from remix.client.local.sampling import Levels
 from remix.client.local.travelling import TravellingLoras
-from remix.errors import Unsupported
+from remix.errors import OutOfMemory, Unsupported
 from remix.mix import Conditioning
 from remix.plan import Model
+
+log = logging.getLogger(__name__)
+
+TILE = 256
+"""The side in pixels of the tiles in which a VAE works that does not fit whole; they overlap by a quarter."""
 
 
 class LatentModel(ABC):
@@ -42,6 +49,7 @@ class LatentModel(ABC):
         self.channels: int = self.vae.config.latent_channels
         self.factor = 2 ** (len(self.vae.config.block_out_channels) - 1)
         self.multiple = self.factor * patch
+        self._tiled_from: float = math.inf
         taken = self.network.config.in_channels // packed
         if taken != self.channels:
             raise Unsupported(
@@ -52,6 +60,10 @@ class LatentModel(ABC):
     @abstractmethod
     def levels_at(self, width: int, height: int) -> Levels:
         """Returns the noise levels for pictures of this size."""
+
+    @abstractmethod
+    def rows(self, prompt: str) -> int:
+        """Returns how many rows the tokens of a prompt have, found without encoding it."""
 
     @abstractmethod
     def encode(self, prompt: str) -> Conditioning:
@@ -82,14 +94,52 @@ class LatentModel(ABC):
     @torch.inference_mode()
     def to_latents(self, pictures: Tensor) -> Tensor:
         """Returns the latents of pictures [B, 3, H, W] in 0..1: [B, c, H / factor, W / factor] float32, on the CPU."""
-        mean = self.vae.encode((pictures * 2 - 1).to(self.place.device)).latent_dist.mode()
+        height, width = pictures.shape[2:]
+        mean = self._fitting(
+            lambda part: self.vae.encode(part).latent_dist.mode(),
+            (pictures * 2 - 1).to(self.place.device),
+            height * width,
+        )
         return ((mean.float() - self._shift) * self.vae.config.scaling_factor).cpu()
 
     @torch.inference_mode()
     def to_pictures(self, latents: Tensor) -> Tensor:
         """Returns the pictures of latents [B, c, h, w]: [B, 3, h * factor, w * factor] in 0..1, on the CPU."""
         scaled = latents.to(self.place.device) / self.vae.config.scaling_factor + self._shift
-        return (self.vae.decode(scaled).sample.float() / 2 + 0.5).clamp(0, 1).cpu()
+        height, width = (side * self.factor for side in latents.shape[2:])
+        made = self._fitting(lambda part: self.vae.decode(part).sample, scaled, height * width)
+        return (made.float() / 2 + 0.5).clamp(0, 1).cpu()
+
+    def _fitting(self, work: Callable[[Tensor], Tensor], given: Tensor, pixels: int) -> Tensor:
+        """What the VAE makes of a batch; one by one and in tiles where pictures of so many pixels did not fit whole.
+
+        A smaller batch of frames would not help: it would sample them again, and the VAE takes few at once anyway.
+        """
+        device = self.place.device
+        if pixels < self._tiled_from:
+            self.vae.disable_tiling()
+            try:
+                return work(given)
+            except (RuntimeError, MemoryError) as error:
+                if not is_out_of_memory(error):
+                    raise
+            # Only now, as the error held the tensors that did not fit.
+            self.place.free()
+            log.warning(
+                "%s: the VAE does not fit whole; going on in tiles of %sx%s, which may show", device, TILE, TILE
+            )
+            self._tiled_from = pixels
+        self.vae.tile_sample_min_size, self.vae.tile_latent_min_size = TILE, TILE // self.factor
+        self.vae.enable_tiling()
+        try:
+            return torch.cat([work(one) for one in given.split(1)])
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            raise OutOfMemory(
+                f"model.vae: not even tiles of {TILE}x{TILE} fit into the memory of {device}; "
+                "close what else uses it, or use device cpu"
+            ) from error
 
     @property
     def _shift(self) -> float:

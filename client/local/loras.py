@@ -1,15 +1,17 @@
 """LoRAs: low-rank changes of a model's weights, merged into them when the model is loaded unless they travel.
 
 Files name the changed layers in kohya's way (diffusers' names or Stability's, joined by "_") or in diffusers'
-(dotted, with or without peft). Hu et al. 2021: W' = W + strength * (alpha / rank) * up @ down.
+(dotted, with or without peft). Hu et al. 2021: W' = W + strength * (alpha / rank) * up @ down, or alpha / sqrt(rank)
+where the file's header says so (Kalajdzievski 2023).
 """
 
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -50,11 +52,15 @@ FACTORS = {
 
 @dataclass
 class Change:
-    """What a LoRA does to one layer: `down` [r, in, ...], `up` [out, r, ...], scaled by `alpha` / r."""
+    """What a LoRA does to one layer: `down` [r, in, ...], `up` [out, r, ...], scaled by `alpha` / r.
+
+    With `root` it is scaled by `alpha` / sqrt(r).
+    """
 
     down: Tensor | None = None
     up: Tensor | None = None
     alpha: float | None = None
+    root: bool = False
 
     def factors(self, shape: Sequence[int]) -> tuple[Tensor, Tensor]:
         """Returns down and up as weights of two layers that take the place of one of `shape`; float32, up scaled.
@@ -66,7 +72,7 @@ class Change:
         if not self.down.ndim or not len(self.down):
             raise ValueError("it is empty")
         rank = len(self.down)
-        scale = 1.0 if self.alpha is None else self.alpha / rank
+        scale = 1.0 if self.alpha is None else self.alpha / (math.sqrt(rank) if self.root else rank)
         down = self.down.float().reshape(rank, *shape[1:])
         return down, scale * self.up.float().reshape(shape[0], rank, *[1] * (len(shape) - 2))
 
@@ -90,13 +96,17 @@ def apply_loras(parts: Mapping[str, Any], loras: Sequence[Lora]) -> None:
 
     Raises `Unsupported`, naming the LoRA and the layer, for one that is of another family or another kind.
     """
-    merged: dict[int, tuple[Tensor, Tensor]] = {}
+    changes: dict[Any, list[tuple[float, Change]]] = {}
     for lora in loras:
         for _, layer, change in changed_layers(parts, lora.name):
-            weight, total = merged.get(id(layer), (layer.weight, layer.weight.float()))
-            merged[id(layer)] = weight, total + lora.strength * change.delta(weight.shape).to(total.device)
-    # Summed in float32 and rounded once, so that the order of LoRAs hardly counts.
-    for weight, total in merged.values():
+            changes.setdefault(layer, []).append((lora.strength, change))
+    # Layer by layer, as all of them in float32 may be more than the memory has left; each is summed in float32 and
+    # rounded once, so that the order of LoRAs hardly counts.
+    for layer, summands in changes.items():
+        weight = layer.weight
+        total = weight.float()
+        for strength, change in summands:
+            total = total + strength * change.delta(weight.shape).to(total.device)
         with torch.no_grad():
             weight.copy_(total)
 
@@ -128,11 +138,11 @@ def read_lora(path: Path) -> dict[str, Change]:
     changes: dict[str, Change] = {}
     try:
         with safe_open(path, framework="pt") as file:
-            alphas = _alphas(file.metadata() or {})
+            scalings = _scalings(path, file.metadata() or {})
             for key in file.keys():  # noqa: SIM118 - it is no dict
                 name, factor = _split(path, key)
                 value = file.get_tensor(key)
-                change = changes.setdefault(name, Change(alpha=alphas.get(_place(name)[0])))
+                change = changes.setdefault(name, scalings[_place(name)[0]].change(name))
                 if factor == "alpha" and value.numel() != 1:
                     raise Unsupported(
                         f"loras: {str(path)!r} has {value.numel()} numbers as {key!r}; give a LoRA with one"
@@ -162,16 +172,46 @@ def _place(layer: str) -> tuple[str, str]:
     return PARTS[start], re.sub(r"_to_out$", "_to_out_0", inner)
 
 
-def _alphas(metadata: Mapping[str, str]) -> dict[str, float]:
-    """The alpha of each network where diffusers wrote it into the file's header."""
+@dataclass(frozen=True)
+class Scaling:
+    """How one network's changes are scaled, where diffusers wrote PEFT's settings into the file's header.
+
+    `alpha` is PEFT's lora_alpha, `own` its alpha_pattern: an alpha of their own for layers whose names end so; `root`
+    its use_rslora. Ranks are those of the tensors, whatever its rank_pattern.
+    """
+
+    alpha: float | None = None
+    own: Mapping[str, float] = field(default_factory=dict)
+    root: bool = False
+
+    def change(self, layer: str) -> Change:
+        """Returns a change of this layer that has its scale, and no factors yet."""
+        found = (alpha for name, alpha in self.own.items() if layer.endswith(f".{name}"))
+        return Change(alpha=next(found, self.alpha), root=self.root)
+
+
+def _scalings(path: Path, metadata: Mapping[str, str]) -> dict[str, Scaling]:
+    """The scaling of each network; `Unsupported` where the header says what cannot be followed."""
     try:
         settings = json.loads(metadata.get("lora_adapter_metadata", "{}"))
     except (ValueError, RecursionError):
-        return {}
+        settings = {}
     if not isinstance(settings, dict):
-        return {}
-    found = {part: settings.get(f"{part}.lora_alpha") for part in set(PARTS.values())}
-    return {part: float(alpha) for part, alpha in found.items() if isinstance(alpha, int | float)}
+        settings = {}
+    found = {}
+    for part in set(PARTS.values()):
+        alpha, own = settings.get(f"{part}.lora_alpha"), settings.get(f"{part}.alpha_pattern") or {}
+        # PEFT takes any regular expression for the end of a name; diffusers writes names.
+        if not isinstance(own, dict) or not all(
+            re.fullmatch(r"[\w.-]+", name) and isinstance(value, int | float) for name, value in own.items()
+        ):
+            raise Unsupported(
+                f"loras: {str(path)!r} has an alpha_pattern for the {part} that gives names no numbers; save it with "
+                "the names of layers and their alphas"
+            )
+        root = settings.get(f"{part}.use_rslora") is True
+        found[part] = Scaling(float(alpha) if isinstance(alpha, int | float) else None, own, root)
+    return found
 
 
 def _misfit(lora: str, layer: str, why: str) -> Unsupported:

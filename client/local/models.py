@@ -16,7 +16,7 @@ from remix.client.local.damage import told_of_damage
 from remix.client.local.devices import Place
 from remix.client.local.loras import apply_loras, lora_path
 from remix.client.local.sampling import FOR_FLOWS, Levels
-from remix.client.local.travelling import TravellingLoras
+from remix.client.local.travelling import TravellingLoras, divided
 from remix.errors import Unsupported
 from remix.mix import Conditioning
 from remix.plan import Model, Recipe, Schedule
@@ -50,6 +50,8 @@ class LoadedModel(Protocol):
     loras: TravellingLoras
 
     def levels_at(self, width: int, height: int) -> Levels: ...
+
+    def rows(self, prompt: str) -> int: ...
 
     def encode(self, prompt: str) -> Conditioning: ...
 
@@ -98,8 +100,7 @@ def check_model(schedule: Schedule) -> None:
         )
     if model.vae:
         vae_path(model.vae)
-    for name in _lora_names(schedule):
-        lora_path(name)
+    divided(schedule)  # which raises it for LoRAs
 
 
 def _check_flow(recipe: Recipe) -> None:
@@ -132,14 +133,11 @@ def model_files(schedule: Schedule) -> dict[str, str]:
     found: dict[str, Path] = {"fingerprint": checkpoint_path(model.checkpoint)}
     if model.vae:
         found["vae"] = vae_path(model.vae)
-    for index, lora in enumerate(_lora_names(schedule)):
-        found[f"lora {index + 1}"] = lora_path(lora)
+    # The LoRAs that the model lists, and then those that only keyframes name; a file once, however it is spelled.
+    loras = [lora_path(lora.name) for lora in (*schedule.recipe.model.loras, *schedule[0].loras)]
+    for index, path in enumerate({path.resolve(): path for path in loras}.values()):
+        found[f"lora {index + 1}"] = path
     return {name: fingerprint(path) for name, path in found.items()}
-
-
-def _lora_names(schedule: Schedule) -> list[str]:
-    """The LoRAs that the model lists, and then those that only keyframes name."""
-    return list(dict.fromkeys(lora.name for lora in (*schedule.recipe.model.loras, *schedule[0].loras)))
 
 
 @contextmanager

@@ -58,6 +58,10 @@ class StableDiffusion3(FlowModel):
         third = {"text_encoder_3": self.t5.encoder} if self.t5 else {}
         return {"text_encoder": first, "text_encoder_2": second, **third}
 
+    def rows(self, prompt: str) -> int:
+        """Returns how many rows the tokens of a prompt have."""
+        return min(text.rows(prompt) for text in self.texts) + (self.t5.rows(prompt) if self.t5 else T5_ROWS)
+
     def encode(self, prompt: str) -> Conditioning:
         """Returns the conditioning of a prompt: tokens [1, 77 k + n, d] and the pooled vectors of both [1, p1 + p2].
 

@@ -45,6 +45,10 @@ class StableDiffusionXL(LatentDiffusion):
         """Returns the text encoders by the names of diffusers' folders."""
         return {"text_encoder": self.texts[0].encoder, "text_encoder_2": self.texts[1].encoder}
 
+    def rows(self, prompt: str) -> int:
+        """Returns how many rows the tokens of a prompt have."""
+        return min(text.rows(prompt) for text in self.texts)
+
     def encode(self, prompt: str) -> Conditioning:
         """Returns the conditioning of a prompt: tokens [1, n k, d1 + d2] and the second encoder's pooled [1, p]."""
         (first, _), (second, pooled) = (text.encode(prompt) for text in self.texts)

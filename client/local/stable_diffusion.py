@@ -37,6 +37,10 @@ class StableDiffusion(LatentDiffusion):
         """Returns the text encoders by the names of diffusers' folders."""
         return {"text_encoder": self.text.encoder}
 
+    def rows(self, prompt: str) -> int:
+        """Returns how many rows the tokens of a prompt have."""
+        return self.text.rows(prompt)
+
     def encode(self, prompt: str) -> Conditioning:
         """Returns the conditioning of a prompt: tokens [1, n k, d] float32, on the CPU."""
         tokens, _ = self.text.encode(prompt)

@@ -13,18 +13,24 @@ from remix.client.prompts import unescaped
 
 
 class T5Text:
-    """A T5 encoder and its tokenizer; a prompt has at least `rows` rows, the last of them padding.
+    """A T5 encoder and its tokenizer; a prompt has at least `fewest` rows, the last of them padding.
 
     Raises ValueError for a tokenizer of another encoder.
     """
 
-    def __init__(self, tokenizer: Any, encoder: Any, place: Place, rows: int) -> None:
+    def __init__(self, tokenizer: Any, encoder: Any, place: Place, fewest: int) -> None:
         refuse_unknown_words(tokenizer, encoder)
-        self.tokenizer, self.encoder, self.device, self.rows = tokenizer, encoder, place.device, rows
+        self.tokenizer, self.encoder, self.device, self.fewest = tokenizer, encoder, place.device, fewest
 
     @torch.inference_mode()
     def encode(self, prompt: str) -> Tensor:
         """Returns the tokens of a prompt: [1, n, d] float32. Padding is attended to, as both families were trained."""
+        return self.encoder(torch.tensor([self._padded(prompt)], device=self.device)).last_hidden_state.float()
+
+    def rows(self, prompt: str) -> int:
+        """Returns how many rows the tokens of a prompt have."""
+        return len(self._padded(prompt))
+
+    def _padded(self, prompt: str) -> list[int]:
         ids = self.tokenizer(unescaped(prompt), verbose=False).input_ids
-        padding = [self.tokenizer.pad_token_id] * (self.rows - len(ids))
-        return self.encoder(torch.tensor([[*ids, *padding]], device=self.device)).last_hidden_state.float()
+        return [*ids, *[self.tokenizer.pad_token_id] * (self.fewest - len(ids))]

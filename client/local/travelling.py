@@ -10,13 +10,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from remix.client.local.loras import Change, changed_layers
+from remix.client.local.loras import Change, changed_layers, lora_path
+from remix.errors import Unsupported
 from remix.plan import Frame, Model, Schedule
 
 Strengths = tuple[float, ...]
@@ -26,15 +28,20 @@ Strengths = tuple[float, ...]
 def divided(schedule: Schedule) -> tuple[Model, tuple[str, ...]]:
     """Returns the model with the LoRAs of one strength throughout the film, and the names of those that travel.
 
-    What keyframes name is theirs alone: the strength that `model.loras` gives it does not count.
+    What keyframes name is theirs alone: the strength that `model.loras` gives that file does not count, however it
+    is spelled there. Raises `Unsupported` for one that is not there, or that keyframes spell in two ways.
     """
     first = schedule[0].loras
+    spelled: dict[Path, str] = {}
+    for lora in first:
+        other = spelled.setdefault(lora_path(lora.name).resolve(), lora.name)
+        if other != lora.name:
+            raise Unsupported(f"loras: {other!r} and {lora.name!r} are one file; call it alike in all keyframes")
     travelling = {
         lora.name for k, lora in enumerate(first) if any(frame.loras[k].strength != lora.strength for frame in schedule)
     }
-    named = {lora.name for lora in first}
     model = schedule.recipe.model
-    merged = [lora for lora in model.loras if lora.name not in named]
+    merged = [lora for lora in model.loras if lora_path(lora.name).resolve() not in spelled]
     merged += [lora for lora in first if lora.name not in travelling]
     return replace(model, loras=tuple(merged)), tuple(sorted(travelling))
 

@@ -84,6 +84,15 @@ def load_picture(source: str | os.PathLike[str] | BinaryIO) -> Picture:
     return np.array(open_image(source), dtype=np.uint8)
 
 
+def only_colour(picture: Picture) -> tuple[int, ...] | None:
+    """Returns the colour of all pixels of a picture, None where they have several.
+
+    >>> only_colour(np.full((2, 2, 3), (255, 0, 0), np.uint8))
+    (255, 0, 0)
+    """
+    return tuple(picture[0, 0].tolist()) if (picture == picture[:1, :1]).all() else None
+
+
 def open_file(path: str | os.PathLike[str]) -> BinaryIO:
     """Returns the ordinary file at `path`, opened for reading; PictureError for pipes, devices, folders."""
     try:

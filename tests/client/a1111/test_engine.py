@@ -240,21 +240,24 @@ def test_what_the_server_replaces_without_a_word_is_told(serve: Serve, tmp_path:
         next(pictures)
 
 
-def test_a_black_picture_is_rendered_once_more_and_then_an_error(
+RED = np.uint8([255, 0, 0])
+
+
+def test_a_picture_of_one_colour_is_rendered_once_more_and_then_an_error(
     serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server = serve()
-    black: list[bool] = [True]
+    red: list[bool] = [True]
 
     def painted(*about: Any) -> Any:
         picture, told = A1111Server.painted(server, *about)
-        return (picture * 0 if black and black.pop() else picture), told
+        return (picture * 0 + RED if red and red.pop() else picture), told
 
     monkeypatch.setattr(server, "painted", painted)
     render(still(), engine(server), tmp_path / "job", film=None)
     assert len(server.rendered) == 2
-    black += [True] * 9
-    with pytest.raises(BlankFrame, match=r"frame 0: every value of the picture is 0; .*--no-half-vae"):
+    red += [True] * 9
+    with pytest.raises(BlankFrame, match=r"frame 0: every pixel of the picture is \(255, 0, 0\); .*--no-half-vae"):
         render(still(steps=5), engine(server), tmp_path / "other", film=None)
     assert len(server.rendered) == 4
 

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import pickle
 import re
 import shutil
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,13 +20,19 @@ import torch
 
 from remix.client.local import Local
 from remix.client.local.devices import Place
-from remix.errors import Unsupported
-from remix.job import Event
-from remix.plan import Keyframe, Lora, Model, Recipe, plan
+from remix.errors import MixError, Unsupported
+from remix.job import Event, render
+from remix.plan import Keyframe, Lora, Model, Recipe, Schedule, plan
 from tests.client.local import tiny
+from tests.core.job.test_render import contents
+
+ROOT = Path(__file__).parents[3]
 
 TOLERANCE = 1
 """8-bit levels by which a frame may differ between batch sizes: a matrix product rounds by its number of rows."""
+
+LONG = "a fish and " * 60
+"""More than one chunk of tokens."""
 
 
 @pytest.fixture(scope="module")
@@ -97,6 +107,32 @@ def test_a_resumed_frame_has_the_very_bytes_of_an_undisturbed_run(checkpoint: st
     assert np.array_equal(pictures(recipe, missing, batch=4), whole[missing])
 
 
+KILLED_AT_4 = """
+import os, signal, sys
+from remix.client.local import Local
+from remix.job import render
+from remix.plan import Recipe
+
+def listen(event):
+    if event.stage == "frames" and event.done == 4:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+render(Recipe.load(sys.argv[1]), Local(device="cpu", batch=3), sys.argv[2], listen=listen)
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs SIGKILL")
+def test_killed_within_a_batch_it_goes_on_to_the_same_bytes(checkpoint: str, tmp_path: Path) -> None:
+    recipe, job = travel(checkpoint, frames=7, sampler="euler_ancestral"), tmp_path / "job"
+    (tmp_path / "recipe.json").write_text(recipe.to_json(), encoding="utf-8")
+    words = [sys.executable, "-c", KILLED_AT_4, str(tmp_path / "recipe.json"), str(job)]
+    assert subprocess.run(words, check=False, cwd=ROOT).returncode == -signal.SIGKILL
+    assert [path.name for path in sorted((job / "frames").glob("*.png"))] == [f"{k:06}.png" for k in range(4)]
+    assert render(recipe, Local(device="cpu", batch=3), job).rendered == 3
+    render(recipe, Local(device="cpu", batch=3), tmp_path / "whole")
+    assert contents(job) == contents(tmp_path / "whole")
+
+
 def test_cfg_one_is_the_prompt_alone(checkpoint: str) -> None:
     plain = travel(checkpoint, frames=1, keyframes=(Keyframe(at=0, prompt="a red circle", cfg=1),))
     other = plain.replace(keyframes=(Keyframe(at=0, prompt="a red circle", cfg=1, negative="a dog"),))
@@ -121,11 +157,24 @@ def test_each_distinct_prompt_is_encoded_once(checkpoint: str, monkeypatch: pyte
 
 
 def test_a_prompt_longer_than_the_tokenizer_is_encoded_in_chunks_not_cut(checkpoint: str) -> None:
-    long = "a red circle and " * 20
-    one, other = (
-        travel(checkpoint, frames=1, keyframes=(Keyframe(at=0, prompt=long + end, seed=3),)) for end in ("fish", "tree")
+    """Every 75 words by themselves, between their own start and end: what the encoder gives for each as a prompt."""
+    from transformers import CLIPTextModel, CLIPTokenizer
+
+    words, encoder = (
+        kind.from_pretrained(f"{checkpoint}/{name}")
+        for kind, name in ((CLIPTokenizer, "tokenizer"), (CLIPTextModel, "text_encoder"))
     )
-    assert largest_difference(pictures(one), pictures(other)) > 0
+    room = words.model_max_length - 2
+    text = ("a red circle and " * room).split()[: 2 * room + 3]
+    chunks = [" ".join(text[first : first + room]) for first in range(0, len(text), room)]
+    ids = words(chunks, padding="max_length", return_tensors="pt").input_ids
+    assert ids.shape == (3, room + 2)
+    with torch.inference_mode():
+        wanted = torch.cat(list(encoder(ids).last_hidden_state))
+    engine = Local(device="cpu")
+    model = engine._load(plan(travel(checkpoint)))
+    assert torch.equal(model.encode(" ".join(text)).tokens[0], wanted)
+    assert model.rows(" ".join(text)) == len(wanted)
 
 
 def test_prompts_of_unequal_length_travel(checkpoint: str) -> None:
@@ -140,6 +189,27 @@ def test_a_frame_is_not_padded_for_its_neighbours(checkpoint: str, lengths: str)
     recipe = travel(checkpoint, frames=5, keyframes=keyframes, lengths=lengths)
     alone = pictures(recipe, batch=1)
     assert largest_difference(alone, pictures(recipe, batch=5)) <= TOLERANCE
+
+
+@pytest.mark.parametrize(
+    ("lengths", "prompts", "message"),
+    [
+        ("equal", ("a fish", LONG), r'frame 1: tokens: (\d+) and (?!\1)\d+ rows, and lengths="equal" refuses'),
+        ("equal", ("a fish", "a fish"), r"frame 0: prompt and negative: \d+ and \d+ rows"),
+        ("tile", ("a fish " * 18 * 75, "a fish"), r"frame 1: tokens: to tile .* over 16 times the shortest; use"),
+    ],
+)
+def test_lengths_that_do_not_meet_are_refused_before_the_first_frame(
+    lengths: str, prompts: tuple[str, str], message: str, checkpoint: str
+) -> None:
+    negative = LONG if prompts[0] == prompts[1] else ""
+    keyframes = tuple(Keyframe(at=3 * k, prompt=text, negative=negative) for k, text in enumerate(prompts))
+    cfg = 2 if negative else 1
+    schedule = plan(travel(checkpoint, frames=4, keyframes=keyframes, lengths=lengths, cfg=cfg))
+    events: list[Event] = []
+    with pytest.raises(MixError, match=message):
+        list(Local(device="cpu", batch=1).render(schedule, range(4), {}, events.append))
+    assert events == []
 
 
 def test_clip_skip_takes_an_earlier_layer(checkpoint: str) -> None:
@@ -177,7 +247,34 @@ class TestInitPictures:
         shown = pictures(self.recipe(checkpoint, 0, 0), inputs=inputs)
         otherwise = pictures(self.recipe(checkpoint, 0, 0).replace(sampler="heun", steps=7), inputs=inputs)
         assert np.array_equal(shown, otherwise)
-        assert largest_difference(shown[0], shown[3]) > 0
+        from diffusers import AutoencoderKL
+
+        vae, frames = AutoencoderKL.from_pretrained(f"{checkpoint}/vae"), plan(self.recipe(checkpoint, 0, 0))
+        given = [torch.from_numpy(inputs[name]).permute(2, 0, 1)[None] / 127.5 - 1 for name in ("a.png", "b.png")]
+        with torch.inference_mode():
+            ends = [vae.encode(picture).latent_dist.mode() for picture in given]
+            for k, picture in enumerate(shown):
+                assert frames[k].image.weights == pytest.approx({0: (1,), 3: (1,)}.get(k, (1 - k / 3, k / 3)))
+                wanted = vae.decode(ends[0] * (1 - k / 3) + ends[1] * k / 3).sample[0].permute(1, 2, 0)
+                levels = ((wanted / 2 + 0.5).clamp(0, 1) * 255).numpy().astype(np.uint8)
+                assert largest_difference(levels, picture) <= TOLERANCE
+        assert largest_difference(shown[0], shown[3]) > 8
+
+    def test_each_is_encoded_once(
+        self, checkpoint: str, inputs: dict[str, np.ndarray], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        from remix.client.local.stable_diffusion import StableDiffusion
+
+        encoded: list[int] = []
+        encode = StableDiffusion.to_latents
+
+        def counted(self: StableDiffusion, given: torch.Tensor) -> torch.Tensor:
+            encoded.append(len(given))
+            return encode(self, given)
+
+        monkeypatch.setattr(StableDiffusion, "to_latents", counted)
+        pictures(self.recipe(checkpoint, 0, 0.5), inputs=inputs, batch=1)
+        assert encoded == [1, 1]
 
     def test_denoise_travels_and_frames_of_unequal_denoise_share_a_batch(
         self, checkpoint: str, inputs: dict[str, np.ndarray]
@@ -197,6 +294,23 @@ def test_cancel_ends_after_the_batch_at_hand(checkpoint: str) -> None:
     first = next(made)
     engine.cancel()
     assert len([first, *made]) == 2
+
+
+@pytest.mark.parametrize("batch", [1, 4])
+def test_cancelled_while_the_model_loads_it_renders_nothing(
+    checkpoint: str, batch: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine, schedule = Local(device="cpu", batch=batch), plan(travel(checkpoint))
+    load = engine._load
+
+    def slowly(schedule: Schedule) -> Any:
+        engine.cancel()
+        return load(schedule)
+
+    monkeypatch.setattr(engine, "_load", slowly)
+    events: list[Event] = []
+    assert list(engine.render(schedule, range(6), {}, events.append)) == []
+    assert events == []
 
 
 def test_steps_are_told(checkpoint: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,6 +14,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from remix.client.local import Local
+from remix.client.local.loras import Change, apply_loras
 from remix.errors import Unsupported
 from remix.plan import Lora, Model, plan
 from tests.client.local import tiny
@@ -135,6 +137,63 @@ def test_alpha_is_read_from_the_header_that_diffusers_writes(sd1: str, tmp_path:
     after = load(sd1, write(tmp_path / "a.safetensors", before, peft, lora_adapter_metadata=settings))
     wanted = weight(before, "unet", layer) + 0.5 * 3 * factors(before, "unet", layer)[2]
     assert torch.allclose(weight(after, "unet", layer), wanted, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("settings", "scales"),
+    [
+        ({"lora_alpha": 6, "use_rslora": True}, (6 / RANK**0.5, 6 / RANK**0.5)),
+        ({"lora_alpha": 6, "use_rslora": False}, (3, 3)),
+        ({"lora_alpha": 6, "alpha_pattern": {"attn1.to_q": 8}}, (4, 3)),
+        ({"lora_alpha": 6, "alpha_pattern": {"conv_out": 8}, "rank_pattern": {"conv_out": RANK}}, (3, 4)),
+        ({"lora_alpha": 6, "alpha_pattern": {"to_q": 8, LAYERS["unet"][0]: 2}, "use_rslora": True}, (8 / 2**0.5, None)),
+    ],
+)
+def test_scales_are_those_of_the_header_that_diffusers_writes(
+    settings: dict[str, Any], scales: tuple[float, float | None], sd1: str, tmp_path: Path
+) -> None:
+    before = load(sd1)
+    header = json.dumps({f"unet.{name}": value for name, value in settings.items()})
+    after = load(sd1, write(tmp_path / "a.safetensors", before, peft, lora_adapter_metadata=header))
+    for layer, scale in zip((LAYERS["unet"][0], "conv_out"), scales, strict=True):
+        if scale is not None:
+            wanted = weight(before, "unet", layer) + 0.5 * scale * factors(before, "unet", layer)[2]
+            assert torch.allclose(weight(after, "unet", layer), wanted, atol=1e-5)
+
+
+@pytest.mark.parametrize("own", [{"(a+)+": 2}, {"conv_out": "x"}, ["conv_out"]])
+def test_alphas_by_patterns_that_are_no_names_are_refused(own: Any, sd1: str, tmp_path: Path) -> None:
+    header = json.dumps({"unet.lora_alpha": 6, "unet.alpha_pattern": own})
+    lora = write(tmp_path / "a.safetensors", load(sd1), peft, lora_adapter_metadata=header)
+    with pytest.raises(Unsupported, match=r"loras: .*a\.safetensors' has an alpha_pattern for the unet that"):
+        load(sd1, lora)
+
+
+def test_layers_are_merged_one_after_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All changed layers in float32 at once would be twice a model in half precision."""
+    size, count = 48, 20
+    network = torch.nn.Sequential(*(torch.nn.Linear(size, size, bias=False) for _ in range(count))).half()
+    thin = {"down": torch.ones(RANK, size), "up": torch.ones(size, RANK)}
+    tensors = {f"lora_unet_{k}.lora_{way}.weight": thin[way].clone() for k in range(count) for way in thin}
+    loras = [Lora(str(tmp_path / f"{name}.safetensors"), 0.5) for name in "ab"]
+    for lora in loras:
+        save_file(tensors, lora.name)
+    alive: list[int] = []
+    delta = Change.delta
+
+    def counted(self: Change, shape: Any) -> Tensor:
+        made = delta(self, shape)
+        found = [thing for thing in gc.get_objects() if type(thing) is Tensor]
+        alive.append(sum(thing.dtype is torch.float32 and thing.shape == (size, size) for thing in found))
+        return made
+
+    monkeypatch.setattr(Change, "delta", counted)
+    before = [layer.weight.float() for layer in network]
+    apply_loras({"unet": network}, loras)
+    for layer, was in zip(network, before, strict=True):
+        assert torch.equal(layer.weight, (was + RANK).half())
+    assert len(alive) == 2 * count
+    assert max(alive) - count <= 4
 
 
 def test_several_loras_add_up_in_any_order_and_opposite_ones_cancel(sd1: str, tmp_path: Path) -> None:

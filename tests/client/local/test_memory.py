@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 import torch
 
-from remix.client.local import Local, batch, engine
+from remix.client.local import Local, batch, engine, latent_model
 from remix.client.local.devices import Place, frames_at_once, is_out_of_memory
 from remix.errors import BlankFrame, EngineError, OutOfMemory
 from remix.mix import Conditioning
-from remix.plan import Keyframe, plan
+from remix.plan import Keyframe, Recipe, plan
 from tests.client.local import tiny
 from tests.client.local.test_local import TOLERANCE, largest_difference, pictures, travel
 
@@ -22,6 +22,10 @@ FULL = (
     torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."),
     RuntimeError("[enforce fail at alloc_cpu.cpp:75] DefaultCPUAllocator: can't allocate memory"),
     RuntimeError("MPS backend out of memory (MPS allocated: 9.0 GB)"),
+    RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+    RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"),
+    RuntimeError("GET was unable to find an engine: Unable to find a valid cuDNN algorithm to run convolution"),
+    RuntimeError("unable to mmap 2097152 bytes from file: Cannot allocate memory (12)"),
     MemoryError(),
 )
 
@@ -59,7 +63,7 @@ def memory_for(frames: int, error: BaseException, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(StableDiffusion, "estimate", limited)
 
 
-@pytest.mark.parametrize("error", FULL, ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize("error", FULL[:4], ids=lambda error: type(error).__name__)
 def test_a_batch_that_does_not_fit_is_halved_for_the_rest_of_the_run_and_told(
     error: BaseException,
     checkpoint: str,
@@ -117,11 +121,12 @@ def test_other_errors_are_no_lack_of_memory(checkpoint: str, monkeypatch: pytest
 @pytest.mark.parametrize(
     ("device", "gigabytes", "size", "frames"),
     [
-        ("cpu", 64, (64, 64), 32),
-        ("cpu", 64, (128, 128), 32),
-        ("cpu", 64, (256, 256), 8),
-        ("cpu", 64, (512, 512), 2),
+        ("cpu", 64, (64, 64), 16),
+        ("cpu", 64, (128, 128), 16),
+        ("cpu", 64, (256, 256), 4),
+        ("cpu", 64, (512, 512), 1),
         ("cpu", 64, (1024, 1024), 1),
+        ("cuda", 64, (64, 64), 32),
         ("cuda", 64, (512, 512), 8),
         ("cuda", 4, (512, 512), 4),
         ("cuda", 2, (512, 512), 1),
@@ -137,11 +142,94 @@ def test_how_many_frames_go_together_follows_from_size_and_memory(
     assert frames_at_once(place, *size, [weights]) == frames
 
 
+class TestAVaeThatDoesNotFit:
+    """Pictures are decoded and encoded in tiles; nothing is sampled again."""
+
+    inputs: ClassVar = {"a.png": np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)}
+
+    @pytest.fixture
+    def recipe(self, checkpoint: str) -> Recipe:
+        keyframe = Keyframe(at=0, prompt="a fish", image="a.png", denoise=0.5)
+        return travel(checkpoint, frames=2, keyframes=(keyframe,))
+
+    @pytest.fixture(autouse=True)
+    def small_tiles(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(latent_model, "TILE", 32)
+
+    def memory_for(self, side: int, half: str, error: BaseException, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Lets a half of the VAE raise `error` for pictures or latents larger than this."""
+        from diffusers.models.autoencoders import vae
+
+        kind = getattr(vae, half)
+        real = kind.forward
+
+        def limited(self: Any, x: torch.Tensor, *rest: Any) -> torch.Tensor:
+            if x.shape[-1] > side:
+                raise error
+            return real(self, x, *rest)
+
+        monkeypatch.setattr(kind, "forward", limited)
+
+    @pytest.mark.parametrize(("half", "side"), [("Decoder", 4), ("Encoder", 32)])
+    def test_pictures_are_made_in_tiles_and_that_is_told(
+        self,
+        half: str,
+        side: int,
+        recipe: Recipe,
+        tried: list[int],
+        monkeypatch: pytest.MonkeyPatch,
+        caplog: pytest.LogCaptureFixture,
+    ) -> None:
+        self.memory_for(side, half, FULL[0], monkeypatch)
+        with caplog.at_level(logging.WARNING, "remix.client.local"):
+            pictures(recipe, inputs=self.inputs, batch=1)
+        assert tried == [1, 1]
+        assert [record.getMessage() for record in caplog.records] == [
+            "cpu: the VAE does not fit whole; going on in tiles of 32x32, which may show"
+        ]
+
+    def test_tiles_are_those_of_diffusers(self, checkpoint: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        from diffusers import AutoencoderKL
+
+        model = Local(device="cpu")._load(plan(travel(checkpoint)))
+        stock = AutoencoderKL.from_pretrained(f"{checkpoint}/vae")
+        stock.enable_tiling()
+        stock.tile_sample_min_size, stock.tile_latent_min_size = 32, 4
+        latents = torch.randn(2, 4, 8, 8)
+        with torch.inference_mode():
+            wanted = (stock.decode(latents / stock.config.scaling_factor).sample / 2 + 0.5).clamp(0, 1)
+        assert not torch.allclose(model.to_pictures(latents), wanted, atol=0.01)
+        self.memory_for(4, "Decoder", FULL[0], monkeypatch)
+        assert torch.allclose(model.to_pictures(latents), wanted, atol=1e-4)
+
+    def test_where_not_even_tiles_fit_it_is_said(
+        self, recipe: Recipe, tried: list[int], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        self.memory_for(2, "Decoder", FULL[0], monkeypatch)
+        with pytest.raises(OutOfMemory, match=r"model.vae: not even tiles of 32x32 fit into the memory of cpu; close"):
+            pictures(recipe, inputs=self.inputs, batch=2)
+        assert tried == [2]
+
+    def test_smaller_pictures_are_made_whole_again(self, checkpoint: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.memory_for(4, "Decoder", FULL[0], monkeypatch)
+        model = Local(device="cpu")._load(plan(travel(checkpoint)))
+        small, large = torch.randn(2, 4, 4, 4), torch.randn(2, 4, 8, 8)
+        before = model.to_pictures(small)
+        assert model.to_pictures(large).shape == (2, 3, 64, 64)
+        assert torch.equal(model.to_pictures(small), before)
+
+    def test_other_errors_are_not_tried_again(self, recipe: Recipe, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.memory_for(4, "Decoder", RuntimeError("shapes cannot be multiplied"), monkeypatch)
+        with pytest.raises(RuntimeError, match="shapes cannot be multiplied"):
+            pictures(recipe, inputs=self.inputs)
+
+
 def test_the_memory_of_this_machine_is_known() -> None:
     assert Place.find("cpu").memory() > 1 << 28
 
 
-SPOIL = {"nan": float("nan"), "black": 0.0}
+SPOIL = {"nan": (float("nan"), 0.0), "black": (0.0, 0.0), "red": (0.0, torch.eye(3)[0].view(3, 1, 1))}
+"""What values are multiplied by, and what is added to them."""
 
 
 class TestBlankFrames:
@@ -155,18 +243,18 @@ class TestBlankFrames:
     def spoil(self, monkeypatch: pytest.MonkeyPatch, how: str, only: torch.dtype | None = None) -> None:
         from remix.client.local.stable_diffusion import StableDiffusion
 
-        name = {"nan": "estimate", "text": "encode", "black": "to_pictures"}[how]
+        name = {"nan": "estimate", "text": "encode"}.get(how, "to_pictures")
         real = getattr(StableDiffusion, name)
 
         def spoiled(self: Any, *given: Any) -> Any:
             made = real(self, *given)
             if only is not None and self.place.dtype is not only:
                 return made
-            return Conditioning(made.tokens * float("nan")) if how == "text" else made * SPOIL[how]
+            return Conditioning(made.tokens * float("nan")) if how == "text" else made * SPOIL[how][0] + SPOIL[how][1]
 
         monkeypatch.setattr(StableDiffusion, name, spoiled)
 
-    @pytest.mark.parametrize("how", ["nan", "black", "text"])
+    @pytest.mark.parametrize("how", ["nan", "black", "red", "text"])
     def test_in_half_precision_the_frames_are_made_once_more_in_float32(
         self,
         how: str,
@@ -209,7 +297,7 @@ class TestBlankFrames:
         assert model.place.dtype is torch.float16
         assert {weight.dtype for part in model.parts().values() for weight in part.parameters()} == {torch.float16}
 
-    @pytest.mark.parametrize("how", ["nan", "black"])
+    @pytest.mark.parametrize("how", ["nan", "black", "red"])
     def test_after_one_retry_it_is_an_error_that_names_the_switch(
         self, how: str, checkpoint: str, half: None, tried: list[int], monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -102,10 +102,26 @@ def test_merged_and_travelling_loras_add_up(sd1: str, style: str, painting: str)
     assert np.array_equal(pictures(both), pictures(alone))
 
 
-def test_what_keyframes_name_is_theirs_alone(sd1: str) -> None:
-    model = Model(sd1, loras=(Lora("a", 3), Lora("b", 2), Lora("c", 1)))
-    recipe = film(sd1, {"b": 0.5, "d": 1, "c": 0}, {"b": 0.5, "d": -1, "c": 1}).replace(model=model)
-    assert divided(plan(recipe)) == (Model(sd1, loras=(Lora("a", 3), Lora("b", 0.5))), ("c", "d"))
+def test_what_keyframes_name_is_theirs_alone(sd1: str, tmp_path: Path) -> None:
+    a, b, c, d = (str(tmp_path / name) for name in "abcd")
+    for name in (a, b, c, d):
+        Path(f"{name}.safetensors").touch()
+    model = Model(sd1, loras=(Lora(a, 3), Lora(b, 2), Lora(f"{c}.safetensors", 1)))
+    recipe = film(sd1, {b: 0.5, d: 1, c: 0}, {b: 0.5, d: -1, c: 1}).replace(model=model)
+    assert divided(plan(recipe)) == (Model(sd1, loras=(Lora(a, 3), Lora(b, 0.5))), (c, d))
+
+
+def test_a_file_that_is_spelled_in_two_ways_counts_once(sd1: str, style: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(Path(style).parent)
+    alike = film(sd1, {style: 0}, {style: 0.5}).replace(model=Model(sd1, loras=(Lora(style, 1),)))
+    for spelled in (style.removesuffix(".safetensors"), "style", f"../{Path(style).parent.name}/style.safetensors"):
+        recipe = alike.replace(model=Model(sd1, loras=(Lora(spelled, 1),)))
+        assert np.array_equal(pictures(recipe, [0, 5]), pictures(alike, [0, 5]))
+        files = Local().identity(plan(recipe))
+        assert files == Local().identity(plan(alike))
+        assert "lora 2" not in files
+    with pytest.raises(Unsupported, match=r"loras: '.*style.safetensors' and 'style' are one file; call it alike in"):
+        Local(device="cpu").check(plan(film(sd1, {style: 0}, {"style": 1})))
 
 
 def test_prompts_are_encoded_once_for_each_strength_and_only_where_the_text_is_changed(

@@ -196,10 +196,13 @@ def test_it_ends_after_the_block_at_hand_when_it_is_cancelled(pack: ModuleType) 
     assert len(model.calls) == 1
 
 
+RED = torch.tensor([1.0, 0.0, 0.0])
+
+
 @pytest.mark.parametrize(
     ("decode", "sentence"),
     [
-        (lambda latents: torch.zeros(len(latents), 64, 64, 3), "frame 0: every value of the picture is 0"),
+        (lambda latents: RED.expand(len(latents), 64, 64, 3), r"frame 0: every pixel of the picture is \(255, 0, 0\)"),
         (None, "frame 0: the model gave numbers that are not finite"),
     ],
 )
