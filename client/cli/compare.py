@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -9,17 +11,21 @@ from typing import Any
 
 import click
 
+from remix import __version__
 from remix.client import ENGINES
 from remix.client.cli.engines import servers_options
 from remix.client.cli.render import run
 from remix.client.cli.schedules import Reading, schedule_options
 from remix.errors import BadInput, Interrupted, RemixError
-from remix.job import FRAMES
+from remix.job import FRAMES, read_metadata
 from remix.job.agreement import remarks
+from remix.job.metadata import KEY
 from remix.plan import Recipe
 from remix.plan.names import nearest
 
 SHEET = "compare.png"
+SHEET_OF = "compare"
+"""What the metadata of our sheet says, by which a later run knows it."""
 
 
 @click.command("compare")
@@ -53,6 +59,7 @@ def command(
     with exit code 1 when the pictures of two engines are further apart than --psnr and --off, or an engine failed.
     """
     names, loaded = _names(engines), reading.recipe(recipe)
+    _refuse_other_sheet(out / SHEET)
     own = _checkpoints(checkpoint, names)
     for remark in remarks(loaded, names):
         click.echo(f"note    {remark}", err=True)
@@ -67,6 +74,15 @@ def command(
     agree = _report(frames, out, psnr, off) if len(frames) > 1 else False
     if not agree or len(frames) < len(names):
         raise click.exceptions.Exit(1)
+
+
+def _refuse_other_sheet(path: Path) -> None:
+    """Raises BadInput, before hours of rendering, where something lies that is no sheet of an earlier run."""
+    if not os.path.lexists(path):
+        return
+    made = read_metadata(path).remix if path.is_file() else None
+    if made is None or made.get("sheet") != SHEET_OF:
+        raise BadInput(f"{path}: is there already, and no sheet of remix compare; move it, or give another folder")
 
 
 def _names(engines: str) -> list[str]:
@@ -115,7 +131,8 @@ def _report(frames: Mapping[str, Sequence[Path]], out: Path, psnr: float, off: i
         click.echo("  ".join([f"{index:5}", *told]).rstrip())
     told = [f"{pair.worst!s:{width}}" for pair, width in zip(pairs, widths, strict=True)]
     click.echo("  ".join(["worst", *told]).rstrip())
-    save_picture(out / SHEET, sheet(frames, pairs))
+    about = {"engine": ", ".join(frames), "sheet": SHEET_OF, "toolkit": __version__}
+    save_picture(out / SHEET, sheet(frames, pairs), {KEY: json.dumps(about)})
     click.echo(f"sheet   {out / SHEET}")
     for pair, title in zip(pairs, titles, strict=True):
         verdict = click.style("agree", fg="green") if pair.worst.agrees(psnr, off) else click.style("differ", fg="red")

@@ -17,7 +17,7 @@ from remix.client.findings import DIFFERS, MISSING, OK, Finding
 from remix.errors import MissingPackage, RemixError
 
 INSTALL = 'pip install -c constraints.txt -e ".[local]"'
-ALWAYS = ("numpy", "Pillow", "imageio", "imageio-ffmpeg", "requests", "websocket-client", "click", "rich")
+ALWAYS = ("numpy", "Pillow", "imageio-ffmpeg", "requests", "websocket-client", "click", "rich")
 FOR_LOCAL = ("torch", "diffusers", "transformers", "safetensors", "accelerate")
 
 

@@ -8,6 +8,7 @@ import click
 
 from remix.client.cli.outputs import overwrite_option, refuse_present
 from remix.client.cli.schedules import Reading, schedule_options
+from remix.job.files import write_text
 from remix.plan.syntax import SYNTAXES, write
 
 WRITTEN = [name for name, syntax in SYNTAXES.items() if syntax.write]
@@ -27,7 +28,7 @@ def command(recipe: Path, name: str, out: Path | None, field: str | None, overwr
         click.echo(made.text, nl=False)
     else:
         refuse_present(out, overwrite)
-        out.write_text(made.text, encoding="utf-8", newline="\n")
+        write_text(out, made.text)
         click.echo(f"{name}  {out}")
     for sentence in made.lost:
         click.echo(f"lost    {sentence}", err=True)

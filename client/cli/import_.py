@@ -10,6 +10,7 @@ import click
 from remix.client.cli.outputs import overwrite_option, refuse_present
 from remix.client.cli.schedules import Reading, schedule_options
 from remix.errors import BadInput
+from remix.job.files import write_text
 from remix.plan import Recipe
 from remix.plan.read import MAX_DIGITS
 from remix.plan.schedule import plan
@@ -67,7 +68,7 @@ def command(
     if out is None:
         click.echo(recipe.to_toml(), nl=False)
         return
-    recipe.save(out)
+    write_text(out, recipe.text_for(out))
     click.echo(f"recipe  {out}  {recipe.frames} frames, {len(recipe.keyframes)} keyframes")
 
 

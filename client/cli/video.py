@@ -10,9 +10,10 @@ import click
 
 from remix.client.cli.outputs import overwrite_option, refuse_present
 from remix.client.cli.screen import progress
-from remix.errors import BadInput, PictureError
-from remix.job import FRAMES, Event, film_texts, is_job, recipe_of
+from remix.errors import BadInput, JobError, PictureError
+from remix.job import Event, film_texts, is_job, read_frames, recipe_of, spans
 from remix.motion import FORMATS, Picture, film_order, load_picture, write_video
+from remix.motion.landing import contents
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".webp"}
 
@@ -25,6 +26,7 @@ SUFFIXES = {".png", ".jpg", ".jpeg", ".webp"}
 @click.option("--ping-pong", is_flag=True, help="Forth and back, no frame doubled at the ends.")
 @click.option("--repeat", type=click.IntRange(min=1), default=1, show_default=True, help="Play it so many times.")
 @click.option("--audio", type=click.Path(path_type=Path), metavar="FILE", help="Sound; cut where the film ends.")
+@click.option("--unfinished", is_flag=True, help="Of a job that lacks frames, a film of those that it has.")
 @overwrite_option
 @click.option("-q", "--quiet", is_flag=True, help="No progress bar.")
 def command(
@@ -35,16 +37,19 @@ def command(
     ping_pong: bool,
     repeat: int,
     audio: Path | None,
+    unfinished: bool,
     overwrite: bool,
     quiet: bool,
 ) -> None:
-    """Makes a film of the pictures in the folder FRAMES (or of a job folder), in the order of their names.
+    """Makes a film of the pictures in the folder FRAMES, in the order of their names, or of a job folder.
 
     Numbers in names count as numbers: 2.png comes before 10.png. What the first picture says of how it was made, the
-    film says too.
+    film says too. Of a job its own frames are taken and nothing else; they are verified.
     """
     of_job = is_job(frames)
-    paths = pictures_in(frames / FRAMES if of_job else frames)
+    if unfinished and not of_job:
+        raise BadInput(f"--unfinished: {frames} is no job folder; leave it out")
+    paths = frames_of(frames, unfinished) if of_job else pictures_in(frames)
     if out.resolve() in {path.resolve() for path in (paths[0].parent, *paths, *([audio] if audio else []))}:
         raise BadInput(f"{out}: is what the film is made of, and would be replaced; give another name")
     refuse_present(out, overwrite)
@@ -64,11 +69,32 @@ def command(
     click.echo(f"film    {out}  {info.frames} frames {info.width}x{info.height} {fps or f'{rate:g}'} fps{heard}")
 
 
+def frames_of(job: Path, unfinished: bool) -> list[Path]:
+    """Returns the frames of a job in order, verified; with `unfinished` those that there are."""
+    paths, missing = read_frames(job)
+    if not missing:
+        return paths
+    lost = f"{len(missing)} of {len(paths)} frames are missing or damaged ({_short(spans(missing))})"
+    if len(missing) == len(paths):
+        raise JobError(f"{job}: {lost}; render it first")
+    if not unfinished:
+        raise JobError(
+            f"{job}: {lost}; run the same remix render again to get them, or take --unfinished for a film without them"
+        )
+    click.echo(f"note    {lost}", err=True)
+    gone = set(missing)
+    return [path for index, path in enumerate(paths) if index not in gone]
+
+
+def _short(text: str, most: int = 60) -> str:
+    return text if len(text) <= most else text[:most].rpartition(",")[0] + ", ..."
+
+
 def pictures_in(folder: Path) -> list[Path]:
     """Returns the pictures of a folder in the order of their names, numbers by value."""
     if not folder.is_dir():
         raise PictureError(f"{folder}: is not a folder; give a folder of pictures or a job folder")
-    found = [path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and path.is_file()]
+    found = [path for path in contents(folder) if path.suffix.lower() in SUFFIXES and path.is_file()]
     if not found:
         raise PictureError(f"{folder}: holds no pictures ({', '.join(sorted(SUFFIXES))}); give another folder")
     return sorted(found, key=_natural)

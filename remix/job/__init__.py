@@ -3,7 +3,7 @@
 `render(recipe, engine, folder)` is the only loop of the product; run again, it renders only what is missing.
 """
 
-from remix.job.job import FRAMES, Job, is_job, open_job, read_job, recipe_of
+from remix.job.job import FRAMES, Job, is_job, open_job, read_frames, read_job, recipe_of, spans
 from remix.job.metadata import Made, film_texts, read_metadata
 from remix.job.render import Engine, Event, Listener, Outcome, Picture, render
 
@@ -19,8 +19,10 @@ __all__ = [
     "film_texts",
     "is_job",
     "open_job",
+    "read_frames",
     "read_job",
     "read_metadata",
     "recipe_of",
     "render",
+    "spans",
 ]

@@ -45,24 +45,40 @@ def read_prompt(prompt: Any) -> ComfyGraph | None:
         return None
     graph = {key: node["inputs"] for key, node in nodes.items() if isinstance(node.get("inputs"), dict)}
     counts = Counter(node["class_type"] for node in nodes.values())
+    positive, negative, settings = _of_samplers(graph)
+    if not positive and not negative:
+        positive = dict.fromkeys(text for inputs in graph.values() for text in _own_texts(inputs))
+    return ComfyGraph(dict(sorted(counts.items())), tuple(positive), tuple(negative), settings)
+
+
+def _of_samplers(graph: Graph) -> tuple[dict[str, None], dict[str, None], dict[str, Any]]:
+    """The prompts, negatives and settings that lead into samplers; those of an earlier sampler come first.
+
+    Samplers may stand one behind another by the thousand, so each walk remembers where it was: a node that was met has
+    been read, and so have all that lead into it.
+    """
     positive: dict[str, None] = {}
     negative: dict[str, None] = {}
     settings: dict[str, Any] = {}
+    met: dict[str | None, set[str]] = {"positive": set(), "negative": set(), None: set()}
     for key in [key for key, inputs in graph.items() if _is_sampler(inputs)]:
-        guider = graph[key].get("guider")
+        guider: Any = graph[key].get("guider")
         holders = [key, guider[0]] if _is_link(guider) and guider[0] in graph else [key]
         for holder in holders:
-            positive.update(dict.fromkeys(_texts_before(graph, holder, "positive")))
-            positive.update(dict.fromkeys(_texts_before(graph, holder, "conditioning")))
-            negative.update(dict.fromkeys(_texts_before(graph, holder, "negative")))
-        for node in _upstream(graph, [key]):
+            # A node such as a ControlNet's passes both prompts on: only the one that was asked for is followed.
+            for found, name, other in (
+                (positive, "positive", "negative"),
+                (positive, "conditioning", "negative"),
+                (negative, "negative", "positive"),
+            ):
+                for node in _upstream(graph, graph[holder].get(name), met[other], other):
+                    found.update(dict.fromkeys(_own_texts(graph[node])))
+        for node in _upstream(graph, [key, 0], met[None]):
             for name in SETTINGS:
                 value = graph[node].get(name)
                 if isinstance(value, (str, int, float)):
                     settings.setdefault(name, value)
-    if not positive and not negative:
-        positive = dict.fromkeys(text for inputs in graph.values() for text in _own_texts(inputs))
-    return ComfyGraph(dict(sorted(counts.items())), tuple(positive), tuple(negative), settings)
+    return positive, negative, settings
 
 
 def _is_sampler(inputs: Mapping[str, Any]) -> bool:
@@ -74,23 +90,24 @@ def _is_link(value: Any) -> bool:
     return isinstance(value, list) and len(value) == 2 and isinstance(value[0], str)
 
 
-def _upstream(graph: Graph, first: list[str], leave_out: str | None = None) -> Iterator[str]:
-    """Returns the nodes of `first` and all that lead into them, nearest first, not by inputs of one name."""
-    waiting, seen = list(first), set(first)
+def _upstream(graph: Graph, link: Any, met: set[str], leave_out: str | None = None) -> Iterator[str]:
+    """Returns the node that a link comes from and all that lead into it, nearest first, not by inputs of one name.
+
+    Those in `met` are passed over, and the others join them.
+    """
+    waiting: list[str] = []
+
+    def meet(value: Any) -> None:
+        if _is_link(value) and value[0] in graph and value[0] not in met:
+            met.add(value[0])
+            waiting.append(value[0])
+
+    meet(link)
     for node in waiting:
         yield node
         for name, value in graph[node].items():
-            if name != leave_out and _is_link(value) and value[0] in graph and value[0] not in seen:
-                seen.add(value[0])
-                waiting.append(value[0])
-
-
-def _texts_before(graph: Graph, node: str, name: str) -> Iterator[str]:
-    link = graph[node].get(name)
-    first = [link[0]] if isinstance(link, list) and _is_link(link) and link[0] in graph else []
-    # A node such as a ControlNet's passes both prompts on: only the one that was asked for is followed.
-    for before in _upstream(graph, first, "positive" if name == "negative" else "negative"):
-        yield from _own_texts(graph[before])
+            if name != leave_out:
+                meet(value)
 
 
 def _own_texts(inputs: Mapping[str, Any]) -> Iterator[str]:

@@ -31,10 +31,10 @@ from remix.errors import JobError, OtherRecipe, RecipeError, RemixError
 from remix.job.files import inside, write_bytes, write_text
 from remix.job.journal import Journal, canonical, fingerprint, sha256
 from remix.job.lock import LOCK, locked
-from remix.job.metadata import Made, read_metadata, write_frame
+from remix.job.metadata import TEXT_BYTES, Made, read_metadata, size_of, write_frame
 from remix.motion.images import load_picture
-from remix.motion.landing import is_part
-from remix.plan import Recipe, Schedule
+from remix.motion.landing import contents, is_part
+from remix.plan import Recipe, Schedule, plan
 from remix.plan.read import read_file, read_json
 
 RECIPE, SCHEDULE, JOB, JOURNAL = "recipe.json", "schedule.json", "job.json", "journal.jsonl"
@@ -92,20 +92,35 @@ class Job:
 
     def _is_finished(self, index: int) -> bool:
         path, key = self.frame_path(index), self.frame_key(index)
-        if not path.is_file():
-            return False
         if self._journal.holds(path, key):
             return True
+        if not self._says_so(index):
+            return False
+        self._journal.note(path, key)
+        return True
+
+    def lacks(self) -> list[int]:
+        """Returns what `missing` returns, and writes nothing: for who does not hold the folder locked."""
+        return [
+            index
+            for index in range(len(self.schedule))
+            if not self._journal.holds(self.frame_path(index), self.frame_key(index)) and not self._says_so(index)
+        ]
+
+    def _says_so(self, index: int) -> bool:
+        """Whether a frame's file decodes, and its own metadata names what should have made it."""
+        path, key = self.frame_path(index), self.frame_key(index)
+        if not path.is_file():
+            return False
         try:
             load_picture(path)
             made = read_metadata(path).remix
         except RemixError:
             return False
         frame = made.get("frame") if made else None
-        if not made or made.get("key") != key or not isinstance(frame, dict) or frame.get("index") != index:
+        if not made or not isinstance(frame, dict):
             return False
-        self._journal.note(path, key)
-        return True
+        return bool(made.get("key") == key and frame.get("index") == index)
 
     def keep(self, index: int, picture: np.ndarray, texts: Mapping[str, str] | None = None) -> Path:
         """Writes a finished frame for good and returns its path; `picture` is uint8 [height, width, 3].
@@ -119,7 +134,7 @@ class Job:
                 f"the recipe asks for uint8 {(recipe.height, recipe.width, 3)}"
             )
         path, key = self.frame_path(index), self.frame_key(index)
-        write_frame(path, picture, {**(texts or {}), **self._frame_texts(index, key)})
+        write_frame(path, picture, self._frame_texts(index, key, texts or {}))
         self._journal.note(path, key)
         return path
 
@@ -139,9 +154,11 @@ class Job:
         """Returns the film's metadata."""
         return {"remix": canonical(self._about)}
 
-    def _frame_texts(self, index: int, key: str) -> dict[str, str]:
-        frame = self.schedule[index].to_dict()
-        return {"remix": canonical({**self._about, "frame": frame, "key": key})}
+    def _frame_texts(self, index: int, key: str, others: Mapping[str, str]) -> dict[str, str]:
+        about = {**self._about, "frame": self.schedule[index].to_dict(), "key": key}
+        if size_of({**others, "remix": canonical(about)}) > TEXT_BYTES:
+            about["frame"] = {"index": index}  # the key says the rest
+        return {**others, "remix": canonical(about)}
 
     def is_finished(self, path: Path, key: str) -> bool:
         """Returns whether what is made of the frames, a film or the sheet, lies at `path` whole, made by `key`."""
@@ -168,7 +185,7 @@ def open_job(
     if folder.exists() and not folder.is_dir():
         raise JobError(f"{folder}: is a file; give a new or empty folder")
     _refuse_links(folder)
-    if folder.is_dir() and any(folder.iterdir()) and not is_job(folder) and not _is_begun(folder):
+    if folder.is_dir() and contents(folder) and not is_job(folder) and not _is_begun(folder):
         raise JobError(f"{folder}: is not empty and holds no job; give a new or empty folder")
     folder.mkdir(parents=True, exist_ok=True)
     with locked(folder):
@@ -195,6 +212,28 @@ def recipe_of(folder: Path | str) -> Recipe:
     """Returns the recipe of a job folder, its pictures resolved among the job's own copies."""
     text = _read(Path(folder), RECIPE)
     return Recipe.from_json(text, source=str(Path(folder) / RECIPE), folder=str(Path(folder) / INPUTS))
+
+
+def read_frames(folder: Path | str) -> tuple[list[Path], list[int]]:
+    """Returns where the frames of a job folder lie, in order, and which are missing or damaged; nothing is written.
+
+    JobError where there is no job, or one that another version of the toolkit has planned.
+    """
+    folder = Path(folder)
+    _refuse_links(folder)
+    recipe = recipe_of(folder)
+    schedule = plan(recipe)
+    if _read(folder, SCHEDULE) != schedule.to_json().encode():
+        raise OtherRecipe(
+            f"{folder}: its {SCHEDULE} is not that of its {RECIPE}, so its frames cannot be told; "
+            f"give {folder / FRAMES} for whatever pictures are there"
+        )
+    inputs = _plain_job(folder).get("inputs")
+    named = inputs if isinstance(inputs, dict) else {}
+    if lacking := [name for name in recipe.pictures() if not isinstance(named.get(name), str)]:
+        raise JobError(f"{folder / JOB}: says nothing of the picture {lacking[0]!r}; render it again")
+    job = Job(folder, schedule, {}, named)
+    return job.frame_paths(), job.lacks()
 
 
 def is_job(folder: Path | str) -> bool:
@@ -227,7 +266,7 @@ def _about(recipe: Recipe, engine: Mapping[str, str]) -> dict[str, Any]:
 
 def _is_begun(folder: Path) -> bool:
     """A run killed before job.json was in place leaves a lock, and what it had written until then."""
-    entries = [entry.name for entry in folder.iterdir()]
+    entries = [entry.name for entry in contents(folder)]
     return LOCK in entries and all(name in OWN or is_part(name) for name in entries)
 
 

@@ -9,6 +9,8 @@ import os
 from pathlib import Path
 from typing import Any
 
+from remix.motion.landing import contents
+
 log = logging.getLogger(__name__)
 
 _PIECE = 2**20
@@ -60,9 +62,12 @@ def _name(path: Path) -> str:
 
 
 def fingerprint(path: Path) -> str:
-    """Returns the SHA-256 of a file; of a folder that of its files' names and contents. Read piece by piece."""
+    """Returns the SHA-256 of a file; of a folder that of its files' names and contents. Read piece by piece.
+
+    What file managers leave in folders does not count.
+    """
     if path.is_dir():
-        inner = (f"{file.name} {fingerprint(file)}" for file in sorted(path.iterdir()))
+        inner = (f"{file.name} {fingerprint(file)}" for file in contents(path))
         return sha256("\n".join(inner).encode("utf-8", "surrogateescape"))
     found = hashlib.sha256()
     with open(path, "rb") as file:

@@ -50,10 +50,14 @@ def write_frame(path: str | os.PathLike[str], picture: Picture, texts: Mapping[s
     PictureError when the texts are more than 64 KiB, or not what PNG can hold; OSError (also a full
     disk) leaves an older picture of that name as it was.
     """
-    size = sum(len(text.encode("utf-8", "surrogatepass")) for text in texts.values())
-    if size > TEXT_BYTES:
+    if (size := size_of(texts)) > TEXT_BYTES:
         raise PictureError(f"metadata: {size} bytes; a frame carries {TEXT_BYTES}, write a hash in their place")
     return save_picture(path, picture, texts)
+
+
+def size_of(texts: Mapping[str, str]) -> int:
+    """Returns how many bytes texts take, of which a frame carries `TEXT_BYTES`."""
+    return sum(len(text.encode("utf-8", "surrogatepass")) for text in texts.values())
 
 
 def read_metadata(path: str | os.PathLike[str]) -> Made:

@@ -24,7 +24,7 @@ import numpy.typing as npt
 from PIL import Image, ImageFile, JpegImagePlugin, PngImagePlugin, UnidentifiedImageError, WebPImagePlugin
 
 from remix.errors import BadInput, PictureError
-from remix.motion import pngs
+from remix.motion import exif, pngs
 from remix.motion.landing import landing
 
 log = logging.getLogger(__name__)
@@ -158,6 +158,10 @@ def _opened(file: BinaryIO, name: str) -> Image.Image:
 def _of_bearable_size(file: BinaryIO, name: str) -> Image.Image:
     """Returns the picture in `file`, not yet decoded; PictureError when its header says that it is too large."""
     start = file.tell()
+    if file.read(2) == b"\xff\xd8":
+        file.seek(start)
+        exif.refuse_shared(exif.of_jpeg(file) or b"")  # which Pillow reads as it opens a JPEG
+    file.seek(start)
     try:
         image = Image.open(file, formats=FORMATS)
     except Image.DecompressionBombError:  # it does not say how large
@@ -188,11 +192,19 @@ def _reason(error: BaseException) -> str:
 
 def _orientation(image: Image.Image, name: str) -> int:
     try:
+        exif.refuse_shared(_exif_of(image))
         value = image.getexif().get(0x0112, 1)
     except BROKEN as error:
         log.warning("%s: its EXIF data cannot be read and was left out (%s)", name, error)
         return 1
     return value if isinstance(value, int) else 1
+
+
+def _exif_of(image: Image.Image) -> bytes:
+    """What `getexif` will read: ImageMagick writes it into PNGs as text."""
+    if "exif" not in image.info and "Raw profile type exif" in image.info:
+        return bytes.fromhex("".join(image.info["Raw profile type exif"].split("\n")[3:]))
+    return bytes(image.info.get("exif", b""))
 
 
 def _flattened(image: Image.Image) -> Image.Image:

@@ -24,6 +24,9 @@ WHOLE = "whole"
 """What is to land is called so in its workplace; it may have other files and folders beside it."""
 
 _PART = re.compile(r"\..{0,40}\.[a-z0-9_]{8}\.part", re.DOTALL)
+LITTER = re.compile(r"\.DS_Store|\._.*|\.directory|desktop\.ini|thumbs\.db", re.IGNORECASE | re.DOTALL)
+"""The names of what file managers leave in folders that they show: macOS, KDE, Windows."""
+
 _NAME_KEPT = 40
 """How many characters of a target's name its workplace repeats: file systems allow 255 bytes for all of it."""
 
@@ -63,6 +66,11 @@ def workplace(target: Path) -> Iterator[Path]:
 def is_part(name: str) -> bool:
     """Returns whether a `workplace` may be called `name`: ``.film.mp4.k3x_90ab.part``."""
     return _PART.fullmatch(name) is not None
+
+
+def contents(folder: Path) -> list[Path]:
+    """Returns what lies in a folder, in the order of names, without the `LITTER` of file managers."""
+    return sorted(path for path in folder.iterdir() if not LITTER.fullmatch(path.name))
 
 
 def refuse_place(target: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import BinaryIO
@@ -11,15 +12,24 @@ from typing import BinaryIO
 from PIL import Image
 
 from remix.errors import MissingPackage, PictureError
-from remix.motion import gif, pngs, stills
+from remix.motion import exif, gif, pngs, stills
 from remix.motion.images import BROKEN, open_file, quiet_pillow
 from remix.motion.reading import container_tags
 
 LIMIT = 8 * 2**20
 """The longest text that is read, in bytes."""
 
+IN_ALL = 32 * 2**20
+"""How many bytes of texts are read or unpacked of one file."""
+
 MOST = 64
-"""The greatest number of texts that are read."""
+"""The greatest number of texts that are read, and of notes."""
+
+_NO_TEXT = re.compile("[\0\ud800-\udfff]")
+"""What no film can carry."""
+
+_UNPACKED = 1032
+"""How many bytes zlib makes of one at most."""
 
 _CAMERA = {"encoder", "major_brand", "minor_version", "compatible_brands", "duration"}
 """What containers write about themselves."""
@@ -31,16 +41,31 @@ class Texts:
 
     found: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    left: int = IN_ALL
 
     def add(self, key: str, text: str) -> None:
-        """Keeps a text; the first of a name counts."""
-        key = key.lower()
+        """Keeps a text without NULs at its end; the first of a name counts."""
+        key, text = key.lower(), text.rstrip("\0")
+        room, self.left = self.left, self.left - len(text)
         if len(self.found) >= MOST:
-            self.notes.append(f"{key!r}: skipped, more than {MOST} texts")
+            self.note(f"{key!r}: skipped, more than {MOST} texts")
+        elif len(text) > room:
+            self.note(f"{key!r}: skipped, more than {IN_ALL} bytes of texts")
         elif key in self.found:
-            self.notes.append(f"{key!r}: skipped, there is one of that name already")
+            self.note(f"{key!r}: skipped, there is one of that name already")
+        elif _NO_TEXT.search(text):
+            self.note(f"{key!r}: skipped, holds a NUL or half a character")
         else:
             self.found[key] = text
+
+    def note(self, words: str) -> None:
+        """Writes down what was left out; the last note that there is room for says that there was more."""
+        if len(self.notes) < MOST:
+            self.notes.append(words if len(self.notes) < MOST - 1 else "more was skipped")
+
+    def is_full(self) -> bool:
+        """Returns whether nothing more can be kept."""
+        return self.left <= 0 or len(self.found) >= MOST or len(self.notes) >= MOST
 
     def add_all(self, texts: Mapping[str, str]) -> None:
         """Keeps several texts."""
@@ -59,7 +84,7 @@ def read_texts(path: str | os.PathLike[str]) -> Texts:
         try:
             _gather(file, path, texts)
         except (PictureError, MissingPackage) as error:
-            texts.notes.append(f"metadata: skipped, {error}")
+            texts.note(f"metadata: skipped, {error}")
     return texts
 
 
@@ -95,6 +120,9 @@ def _from_png(file: BinaryIO, texts: Texts) -> None:
     for chunk in pngs.chunks(file):
         if chunk.kind not in (*pngs.TEXT_CHUNKS, b"eXIf"):
             continue
+        if texts.is_full():
+            texts.note(f"other texts: skipped, more than {MOST} texts or notes, or {IN_ALL} bytes")
+            return
         data = _within_limit(file, chunk.start + 8, chunk.size, texts)
         if data is not None and chunk.kind == b"eXIf":
             _add_exif(data, texts)
@@ -103,11 +131,9 @@ def _from_png(file: BinaryIO, texts: Texts) -> None:
 
 
 def _from_jpeg(file: BinaryIO, texts: Texts) -> None:
-    try:
-        with quiet_pillow("EXIF"), Image.open(file, formats=("JPEG",)) as image:
-            data = image.info.get("exif", b"")
-    except BROKEN as error:
-        texts.notes.append(f"EXIF: skipped, {error or type(error).__name__}")
+    data = exif.of_jpeg(file)
+    if data is None:
+        texts.note("EXIF: skipped, a JPEG that is cut off")
     else:
         _add_exif(data, texts)
 
@@ -122,17 +148,19 @@ def _from_webp(file: BinaryIO, name: str, texts: Texts) -> None:
 
 def _within_limit(file: BinaryIO, start: int, size: int, texts: Texts) -> bytes | None:
     if size > LIMIT:
-        texts.notes.append(f"a text of {size} bytes: skipped, longer than {LIMIT}")
+        texts.note(f"a text of {size} bytes: skipped, longer than {LIMIT}")
         return None
     file.seek(start)
     return file.read(size)
 
 
 def _add_chunk(kind: bytes, data: bytes, texts: Texts) -> None:
+    limit = min(LIMIT, texts.left)
     try:
-        texts.add(*pngs.text_of(kind, data, LIMIT))
+        texts.add(*pngs.text_of(kind, data, limit))
     except ValueError as error:
-        texts.notes.append(f"a text chunk: skipped, {error}")
+        texts.left -= min(limit, _UNPACKED * len(data))
+        texts.note(f"a text chunk: skipped, {error}")
 
 
 def _from_gif(file: BinaryIO, name: str, texts: Texts) -> None:
@@ -145,6 +173,7 @@ def _from_gif(file: BinaryIO, name: str, texts: Texts) -> None:
 
 def _add_comment(text: str, texts: Texts) -> None:
     """A comment is our JSON object of texts, A1111's text, or anybody's; cameras leave it blank."""
+    text = text.rstrip("\0")
     if not text.strip():
         return
     if text.startswith("{"):
@@ -159,13 +188,14 @@ def _add_comment(text: str, texts: Texts) -> None:
 
 
 def _add_exif(data: bytes, texts: Texts) -> None:
-    exif = Image.Exif()
+    held = Image.Exif()
     try:
         with quiet_pillow("EXIF"):
-            exif.load(data)
-            entries = {**exif, **exif.get_ifd(stills.EXIF_IFD)}
+            exif.refuse_shared(data)
+            held.load(data)
+            entries = {**held, **held.get_ifd(stills.EXIF_IFD)}
     except BROKEN as error:
-        texts.notes.append(f"EXIF: skipped, {error or type(error).__name__}")
+        texts.note(f"EXIF: skipped, {error or type(error).__name__}")
         return
     for tag, value in entries.items():
         if tag == stills.USER_COMMENT and isinstance(value, (bytes, str)):
@@ -174,7 +204,7 @@ def _add_exif(data: bytes, texts: Texts) -> None:
             # ComfyUI's WebP nodes put "prompt:{...}" and "workflow:{...}" into camera fields.
             key, colon, text = value.partition(":")
             if colon and text.startswith("{") and key.isidentifier():
-                texts.add(key, text.rstrip("\0"))
+                texts.add(key, text)
 
 
 def _user_comment(data: bytes) -> str:
@@ -184,7 +214,7 @@ def _user_comment(data: bytes) -> str:
         # The standard leaves the byte order open: in Latin text the zero bytes tell it.
         text = text[: len(text) // 2 * 2]
         big = text[0::2].count(0) >= text[1::2].count(0)
-        return text.decode("utf-16-be" if big else "utf-16-le", "replace").rstrip("\0")
+        return text.decode("utf-16-be" if big else "utf-16-le", "replace")
     if code in (b"ASCII\0\0\0", b"\0" * 8):
-        return text.decode("utf-8", "replace").rstrip("\0")
-    return data[:LIMIT].decode("utf-8", "replace").rstrip("\0")
+        return text.decode("utf-8", "replace")
+    return data[:LIMIT].decode("utf-8", "replace")

@@ -22,7 +22,7 @@ from remix.motion.feed import Feed
 from remix.motion.ffmpeg import BITEXACT, Ffmpeg, ffmpeg_exe, free_space, refuse_lacking
 from remix.motion.formats import Format, format_of, rate_for
 from remix.motion.images import Picture
-from remix.motion.landing import FULL, WHOLE, flush_folder, landing, mode_at, refuse_place, workplace
+from remix.motion.landing import FULL, WHOLE, contents, flush_folder, landing, mode_at, refuse_place, workplace
 from remix.motion.reading import probe
 from remix.motion.sound import Track, join, refuse_other_sound, track_for
 from remix.motion.streams import VideoInfo, ffmetadata
@@ -117,7 +117,7 @@ def _refuse_target(row: Format, target: Path) -> None:
     mode = mode_at(target)
     if mode is not None and not stat.S_ISDIR(mode):
         raise VideoFormatError(f"{target}: is no folder, and png is a folder of pictures; give the name of a folder")
-    if mode is not None and not all(stills.is_numbered(path) for path in target.iterdir()):
+    if mode is not None and not all(map(stills.is_numbered, contents(target))):
         raise VideoFormatError(f"{target}: holds other files than numbered PNGs; choose a new folder")
 
 

@@ -174,11 +174,16 @@ class Recipe:
         """The recipe in the file at `path`: TOML or JSON, as its suffix says, in UTF-8."""
         return read_recipe(path)
 
+    def text_for(self, path: str | Path) -> str:
+        """The recipe as the text of a file called `path`: TOML or JSON, as its suffix says."""
+        return self.to_json() if _format(Path(path)) == "json" else self.to_toml()
+
     def save(self, path: str | Path) -> None:
-        """Write the recipe to `path` as TOML or JSON, as its suffix says, in UTF-8."""
-        path = Path(path)
-        text = self.to_json() if _format(path) == "json" else self.to_toml()
-        path.write_text(text, encoding="utf-8", newline="\n")
+        """Write the recipe to `path` as TOML or JSON, as its suffix says, in UTF-8.
+
+        A file that is there is written over in place; `remix.job.files.write_text` keeps it until the new one is whole.
+        """
+        Path(path).write_text(self.text_for(path), encoding="utf-8", newline="\n")
 
 
 def read_recipe(path: str | Path) -> Recipe:

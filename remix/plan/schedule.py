@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any, overload
 
+from remix.errors import RecipeError
 from remix.plan.keyframe import MAX_CFG
 from remix.plan.mix import Mix
 from remix.plan.model import Lora
@@ -15,6 +16,12 @@ from remix.plan.recipe import Recipe
 from remix.plan.travel import Travel, changes
 
 SCHEDULE_VERSION = 1
+
+MAX_EXTENT = 2**29
+"""The greatest `Travel.extent`: each frame names all that it is mixed of, in memory and in schedule.json.
+
+100,000 frames may have more than 5,000 letters each.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,9 +131,15 @@ def plan(recipe: Recipe) -> Schedule:
     before the first and after the last it holds, unless the recipe loops: then the last travels on to the
     first. The ease of a travel is that of the keyframe where it starts. A field that no keyframe sets has
     its default: empty prompts, seed 0, the recipe's cfg, denoise 1, no picture, no mask. The strength of each LoRA
-    is a field of its own.
+    is a field of its own. RecipeError where frames and prompts together are too many, see `MAX_EXTENT`.
     """
     travel = Travel(recipe)
+    if (extent := travel.extent()) > MAX_EXTENT:
+        raise RecipeError(
+            f"{recipe.frames} frames, each with all that it is mixed of, come to {extent} letters; "
+            f"keep to {MAX_EXTENT}: make fewer frames, shorter prompts or smaller mixes",
+            path="frames",
+        )
     columns = zip(
         range(recipe.frames),
         travel.prompts("prompt"),

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache
+from itertools import pairwise
 from typing import Any, NamedTuple, TypeVar
 
 from remix.errors import RecipeError
@@ -17,6 +18,9 @@ from remix.plan.recipe import Recipe
 T = TypeVar("T")
 
 DECIMALS = 9
+
+PART = 64
+"""What a value of a mix takes beside its letters, in letters: its weight, in memory and as JSON."""
 
 
 class Stop(NamedTuple):
@@ -109,6 +113,22 @@ class Travel:
         rows = zip(*columns, strict=True) if columns else [()] * self._recipe.frames
         return [tuple(Lora(name, strength) for name, strength in zip(names, row, strict=True)) for row in rows]
 
+    def extent(self) -> int:
+        """At most how many letters the mixes and LoRAs of all frames have, taken together; a part is `PART` more."""
+        frames, names = self._recipe.frames, {lora.name for _, key, _ in self._keyframes for lora in key.loras or ()}
+        total = frames * _letters(names)
+        for stops in filter(None, map(self._stops, ("prompt", "negative", "seed", "image", "mask"))):
+            first, last = stops[0], stops[-1]
+            ways = [*pairwise(stops)]
+            if self._recipe.loop and len(stops) > 1:
+                ways.append((last, first))
+            else:
+                total += first.frame * _letters(first.value.values)
+                total += (frames - last.frame) * _letters(last.value.values)
+            for a, b in ways:
+                total += (b.frame - a.frame) % frames * _letters({*a.value.values, *b.value.values})
+        return total
+
     def _along(self, stops: Sequence[Stop], low: float, high: float) -> list[float]:
         bend = self._bends(stops) if self._recipe.curve == "cubic" else None
 
@@ -161,6 +181,11 @@ class Travel:
         home = way(last, 0, self._shares(stops[last].ease, self._span(stops, last, 0)))
         after = frames - len(values)
         return [*home[after:], *values[stops[0].frame :], *home[:after]]
+
+
+def _letters(values: Iterable[Any]) -> int:
+    # A number takes 20 letters at most in the place of its expression, which has a backtick at either end.
+    return sum(len(text) + 10 * text.count("`") + PART for text in map(str, values))
 
 
 def changes(mix: Mix[str]) -> bool:

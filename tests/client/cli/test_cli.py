@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -191,6 +193,36 @@ def test_what_is_there_is_written_over_when_asked(recipe: Path, tmp_path: Path) 
     assert load_picture(tmp_path / "curves.png").shape != (8, 8, 3)
 
 
+@pytest.mark.parametrize(
+    ("verb", "options", "name"),
+    [("export", ("--to", "fizznodes"), "out.txt"), ("import", ("--frames", "6"), "out.toml")],
+)
+def test_what_was_there_stays_whole_when_the_disk_is_full(
+    verb: str,
+    options: tuple[str, ...],
+    name: str,
+    recipe: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    schedule, out = tmp_path / "schedule.txt", tmp_path / name
+    schedule.write_text('"0": "a", "5": "b"', encoding="utf-8")
+    out.write_text("mine", encoding="utf-8")
+
+    def full(path: Path, *given: Any, **options: Any) -> None:
+        with open(path, "wb") as file:
+            file.write(b"half")
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    monkeypatch.setattr(Path, "write_text", full)
+    monkeypatch.setattr(Path, "write_bytes", full)
+    source = recipe if verb == "export" else schedule
+    assert run(verb, source, *options, "-o", out, "--overwrite") == 1
+    assert "No space left on device" in capsys.readouterr().err
+    assert out.read_bytes() == b"mine"
+
+
 def test_plan_plot_of_a_thousand_prompts_is_still_a_picture(tmp_path: Path) -> None:
     keyframes = "".join(f'[[keyframes]]\nprompt = "prompt {k} \u65e5"\n' for k in range(1000))
     (tmp_path / "many.toml").write_text(f"frames = 1000\n{keyframes}", encoding="utf-8")
@@ -320,14 +352,23 @@ def test_doctor_says_how_to_install_what_is_missing(
 ) -> None:
     from importlib.metadata import PackageNotFoundError, version
 
-    def without_diffusers(name: str) -> str:
-        if name == "diffusers":
-            raise PackageNotFoundError(name)
-        return version(name)
+    def without(lacking: str) -> None:
+        def found(name: str) -> str:
+            if name == lacking:
+                raise PackageNotFoundError(name)
+            return version(name)
 
-    monkeypatch.setattr("remix.client.cli.doctor.version", without_diffusers)
+        monkeypatch.setattr("remix.client.cli.doctor.version", found)
+
+    monkeypatch.setattr("remix.client.cli.doctor._encoders", list)
+    without("diffusers")
     assert run("doctor") == 1
     assert 'to mend: pip install -c constraints.txt -e ".[local]"' in capsys.readouterr().out
+    without("imageio-ffmpeg")
+    assert run("doctor") == 1
+    assert 'to mend: pip install -c constraints.txt -e "."' in capsys.readouterr().out
+    without("imageio")  # which nothing here imports
+    assert run("doctor") == 0
 
 
 def test_a_missing_package_names_the_install_command(

@@ -5,13 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from remix.client import cli
 from remix.errors import HostUnreachable
 from remix.job import Engine, read_job
 from remix.job.agreement import Row
-from remix.motion import load_picture
+from remix.motion import load_picture, save_picture
 from remix.motion.difference import Difference
 from tests.fakes.renderer import Painter
 
@@ -103,6 +104,24 @@ def test_trouble_of_one_engine_is_one_sentence_and_the_others_are_compared(
     assert "a1111: http://127.0.0.1:1: nothing answers; is the server running there?\n" in told.err
     assert "comfyui - local: agree" in told.out
     assert "a1111" not in told.out
+
+
+def test_a_picture_of_the_sheets_name_is_not_written_over(
+    engines: Engines, recipe: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sheet = tmp_path / "out" / "compare.png"
+    sheet.parent.mkdir()
+    save_picture(sheet, np.zeros((8, 8, 3), np.uint8))
+    before = sheet.read_bytes()
+    assert run(recipe) == 2
+    assert "compare.png: is there already, and no sheet of remix compare; move it" in capsys.readouterr().err
+    assert sheet.read_bytes() == before
+    assert not engines["local"].rendered
+    sheet.unlink()
+    assert run(recipe) == 0
+    assert cli.main(["inspect", str(sheet)]) == 0
+    assert "made by   Remix Toolkit" in capsys.readouterr().out
+    assert run(recipe) == 0
 
 
 def test_ctrl_c_ends_with_130_and_the_same_line_goes_on(engines: Engines, recipe: Path) -> None:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import shutil
 import wave
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from remix.client.cli import main
+from remix.job import render
 from remix.motion import probe, save_picture
+from remix.plan import Keyframe, Recipe
+from tests.fakes.renderer import Painter
 
 
 @pytest.fixture
@@ -67,3 +72,94 @@ def test_what_does_not_fit_is_one_sentence_and_exit_code_2(
     assert run("video", pictures, "-o", tmp_path / name, *options, "-q") == 2
     assert sentence in capsys.readouterr().err
     assert not (tmp_path / name).exists()
+
+
+def test_pictures_whose_comment_holds_a_nul_make_a_film(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x8769] = {0x9286: b"ASCII\0\0\0a cat\0Steps: 20, Sampler: Euler, Seed: 1"}
+    folder, film = tmp_path / "pictures", tmp_path / "film.mp4"
+    folder.mkdir()
+    Image.new("RGB", (16, 16)).save(folder / "1.jpg", exif=exif.tobytes())
+    assert run("video", folder, "-o", film, "-q") == 0
+    assert probe(film).frames == 1
+
+
+@pytest.fixture
+def job(tmp_path: Path) -> Path:
+    keyframes = (Keyframe(at=0, prompt="a", seed=1), Keyframe(at=5, prompt="b", image="in.png", denoise=0.5))
+    save_picture(tmp_path / "in.png", np.zeros((16, 32, 3), np.uint8))
+    recipe = Recipe(frames=6, keyframes=keyframes, width=32, height=16, folder=str(tmp_path))
+    render(recipe, Painter(), tmp_path / "job", film=None)
+    return tmp_path / "job"
+
+
+def snapshot(job: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in job.rglob("*") if path.is_file()}
+
+
+def spoil(job: Path) -> None:
+    """Takes one frame away and puts another picture in the place of a second."""
+    (job / "frames" / "000001.png").unlink()
+    save_picture(job / "frames" / "000004.png", np.zeros((16, 32, 3), np.uint8))
+
+
+def test_a_job_with_missing_or_foreign_frames_is_refused_by_their_numbers(
+    job: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spoil(job)
+    before = snapshot(job)
+    assert run("video", job, "-o", tmp_path / "film.mp4", "-q") == 2
+    assert (
+        "job: 2 of 6 frames are missing or damaged (1, 4); run the same remix render again" in capsys.readouterr().err
+    )
+    assert not (tmp_path / "film.mp4").exists()
+    assert snapshot(job) == before
+
+
+def test_an_unfinished_job_is_made_a_film_of_what_is_finished_when_that_is_said(
+    job: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spoil(job)
+    assert run("video", job, "-o", tmp_path / "film.mp4", "-q", "--unfinished") == 0
+    told = capsys.readouterr()
+    assert "4 frames 32x16 12 fps" in told.out
+    assert "note    2 of 6 frames are missing or damaged (1, 4)" in told.err
+    shutil.rmtree(job / "frames")
+    assert run("video", job, "-o", tmp_path / "none.mp4", "-q", "--unfinished") == 2
+    assert "6 of 6 frames are missing or damaged (0-5); render it first" in capsys.readouterr().err
+
+
+def test_of_a_job_its_own_frames_are_taken_and_nothing_is_written_there(job: Path, tmp_path: Path) -> None:
+    save_picture(job / "frames" / "000006.png", np.zeros((16, 32, 3), np.uint8))
+    save_picture(job / "frames" / "sketch.png", np.zeros((16, 32, 3), np.uint8))
+    (job / "journal.jsonl").unlink()  # so that the frames' own metadata has to say it
+    before = snapshot(job)
+    assert run("video", job, "-o", tmp_path / "film.mp4", "-q") == 0
+    assert probe(tmp_path / "film.mp4").frames == 6
+    assert snapshot(job) == before
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "sentence"),
+    [
+        ("schedule.json", "{}", "its schedule.json is not that of its recipe.json"),
+        ("job.json", '{"inputs": 3}', "job.json: says nothing of the picture 'in.png'"),
+    ],
+)
+def test_a_job_whose_frames_cannot_be_told_is_one_sentence(
+    file: str, text: str, sentence: str, job: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (job / file).write_text(text, encoding="utf-8")
+    assert run("video", job, "-o", tmp_path / "film.mp4", "-q") == 2
+    assert sentence in capsys.readouterr().err
+
+
+def test_unfinished_is_for_jobs(pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("video", pictures, "-o", tmp_path / "film.mp4", "--unfinished") == 2
+    assert "--unfinished: " in capsys.readouterr().err
+
+
+def test_what_finder_lays_beside_pictures_is_no_picture(pictures: Path, tmp_path: Path) -> None:
+    (pictures / "._1.png").write_bytes(b"Mac OS X")
+    assert run("video", pictures, "-o", tmp_path / "film.mp4", "-q") == 0
+    assert probe(tmp_path / "film.mp4").frames == 3

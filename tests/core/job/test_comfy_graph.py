@@ -48,6 +48,28 @@ def test_a_guiders_prompts_are_found() -> None:
     assert (found.prompts, found.negatives) == (("a fine cat", "a cat"), ())
 
 
+def test_each_node_is_read_a_few_times_however_many_samplers_it_leads_into() -> None:
+    read = 0
+
+    class Inputs(dict[str, Any]):
+        def items(self) -> Any:
+            nonlocal read
+            read += 1
+            return super().items()
+
+    graph = {
+        str(n): node("KSampler", seed=n, text=f"t{n}", positive=[str(n + 1), 0], latent_image=[str(n + 1), 0])
+        for n in range(500)
+    }
+    for each in graph.values():
+        each["inputs"] = Inputs(each["inputs"])
+    found = read_prompt(graph)
+    assert found is not None
+    assert found.prompts == tuple(f"t{n}" for n in range(1, 500))
+    assert found.settings == {"seed": 0}
+    assert read <= 3 * len(graph)
+
+
 def test_prompts_that_pass_through_one_node_stay_apart() -> None:
     graph = {
         "1": node("KSampler", positive=["2", 0], negative=["2", 1], latent_image=["5", 0], seed=1),

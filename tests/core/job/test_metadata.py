@@ -261,7 +261,7 @@ def png_around(*middle: bytes) -> bytes:
         (chunk(b"tEXt", b"prompt\0{}"), "not a ComfyUI graph"),
         (chunk(b"tEXt", b"prompt\0a cat"), "not a ComfyUI graph"),
         (chunk(b"tEXt", b'workflow\0{"nodes": 3}'), "not a ComfyUI graph"),
-        (b"".join(chunk(b"tEXt", b"k%d\0x" % n) for n in range(70)), "more than 64 texts"),
+        (b"".join(chunk(b"tEXt", b"k%d\0x" % n) for n in range(70)), "more than 64 texts or notes"),
         (chunk(b"tEXt", b"a\0x") + chunk(b"tEXt", b"a\0y"), "one of that name already"),
         (chunk(b"eXIf", b"MM\0\x2a\xff\xff\xff\xff"), ""),
     ],

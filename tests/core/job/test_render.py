@@ -24,6 +24,7 @@ from remix.errors import (
     VideoFormatError,
 )
 from remix.job import Event, open_job, read_metadata, recipe_of, render
+from remix.job.journal import Journal
 from remix.job.render import Inputs
 from remix.motion import load_picture, probe, save_picture
 from remix.plan import Keyframe, Recipe, plan
@@ -152,6 +153,21 @@ def test_a_journal_line_that_was_cut_off_costs_nothing(tmp_path: Path) -> None:
     assert render(recipe(), Painter(), tmp_path).rendered == 0
 
 
+def test_lines_behind_one_that_was_cut_off_are_all_read(tmp_path: Path) -> None:
+    """A line is appended to what is there: without a new line before it, it would be lost with the torn one."""
+    path, files = tmp_path / "journal.jsonl", [tmp_path / f"{number}.png" for number in range(4)]
+    for number, file in enumerate(files):
+        file.write_bytes(b"%d" % number)
+    Journal(path).note(files[0], "a")
+    whole = path.read_bytes()
+    path.write_bytes(whole + whole[:30])
+    torn = Journal(path)
+    for file in files[1:]:
+        torn.note(file, "a")
+    for read in (torn, Journal(path)):
+        assert all(read.holds(file, "a") for file in files)
+
+
 def test_another_recipe_is_refused_unless_new_then_shared_frames_are_kept(tmp_path: Path) -> None:
     render(recipe(), Painter(), tmp_path)
     other = recipe().replace(
@@ -206,6 +222,33 @@ def test_a_folder_of_something_else_is_refused_and_left_alone(tmp_path: Path) ->
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
 
 
+LITTER = (".DS_Store", "._000000.png", ".directory", "desktop.ini", "Thumbs.db")
+
+
+@pytest.mark.parametrize("name", LITTER)
+def test_what_file_managers_leave_in_folders_is_in_nobodys_way(name: str, tmp_path: Path) -> None:
+    job = tmp_path / "job"
+    job.mkdir()
+    (job / name).write_bytes(b"x")
+    outcome = render(recipe(), Painter(), job, film="film")
+    assert outcome.rendered == FRAMES
+    assert outcome.film is not None
+    before = outcome.film.stat().st_ino
+    (outcome.film / name).write_bytes(b"x")
+    assert render(recipe(), Painter(), job, film="film").rendered == 0
+    assert outcome.film.stat().st_ino == before
+    (outcome.film / "000000.png").unlink()
+    assert render(recipe(), Painter(), job, film="film").rendered == 0
+    assert probe(outcome.film).frames == FRAMES
+
+
+@pytest.mark.parametrize("name", LITTER)
+def test_a_run_that_was_killed_at_its_start_goes_on_beside_them(name: str, tmp_path: Path) -> None:
+    for file in (name, "job.lock", "recipe.json"):
+        (tmp_path / file).write_bytes(b"")
+    assert render(recipe(), Painter(), tmp_path).rendered == FRAMES
+
+
 def test_two_runs_in_one_folder_the_second_is_refused_and_names_the_first(tmp_path: Path) -> None:
     with (
         open_job(tmp_path, plan(recipe()), {}),
@@ -234,6 +277,15 @@ def test_a_recipe_too_long_for_metadata_is_named_by_its_hash(tmp_path: Path) -> 
     about = json.loads(read_metadata(tmp_path / "frames" / "000000.png").texts["remix"])
     assert "recipe" not in about
     assert len(about["recipe_sha256"]) == 64
+
+
+def test_a_frame_too_long_for_metadata_is_named_by_its_key(tmp_path: Path) -> None:
+    long = Keyframe(prompt={f"{number} " + "long " * 3000: 1 for number in range(5)})
+    render(recipe(keyframes=(long,)), Painter(), tmp_path, film=None)
+    about = json.loads(read_metadata(tmp_path / "frames" / "000003.png").texts["remix"])
+    assert about["frame"] == {"index": 3}
+    (tmp_path / "journal.jsonl").unlink()
+    assert render(recipe(keyframes=(long,)), Painter(), tmp_path, film=None).rendered == 0
 
 
 def test_progress_tells_frames_from_the_start_and_the_film(tmp_path: Path) -> None:

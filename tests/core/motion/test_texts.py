@@ -52,7 +52,8 @@ def extension(text: bytes) -> bytes:
         (gif(b'{"a": 1}'), {"comment": '{"a": 1}'}),
         (gif(b'{"a": "1"}'), {"a": "1"}),
         (gif("é日 ".encode() * 200), {"comment": "é日 " * 200}),
-        (gif(b" \0"), {"comment": " \0"}),
+        (gif(b"odd \0\0"), {"comment": "odd "}),
+        (gif(b" \0"), {}),
         (gif(b"   "), {}),
         (gif(), {}),
     ],
@@ -136,3 +137,18 @@ def test_a_film_that_is_none_has_no_tags(tmp_path: Path) -> None:
     (tmp_path / "a.mp4").write_bytes(b"no film")
     with pytest.raises(PictureError, match=r"a\.mp4"):
         read_tags(tmp_path / "a.mp4")
+
+
+def test_what_no_film_can_carry_is_left_out_and_noted(tmp_path: Path) -> None:
+    path = tmp_path / "a.gif"
+    for comment in (b"Steps: 1\0, Seed: 1", b'{"parameters": "\\ud800"}'):
+        path.write_bytes(gif(comment))
+        read = read_texts(path)
+        assert (read.found, read.notes) == ({}, ["'parameters': skipped, holds a NUL or half a character"])
+
+
+def test_notes_have_a_bound_and_say_that_there_was_more() -> None:
+    read = texts.Texts()
+    for _ in range(1000):
+        read.note("skipped")
+    assert read.notes == ["skipped"] * (texts.MOST - 1) + ["more was skipped"]

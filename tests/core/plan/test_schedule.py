@@ -16,8 +16,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from remix.errors import RecipeError
 from remix.plan import EASINGS, Frame, Keyframe, Lora, Mix, Model, Recipe, Schedule, plan
 from remix.plan.curves import ease
+from remix.plan.travel import PART, Travel
 from tests.core.plan.recipes import recipes
 
 FIELDS = ("prompt", "negative", "seed", "cfg", "denoise", "image", "mask")
@@ -41,6 +43,34 @@ def test_two_prompts_travel_straight_from_end_to_end() -> None:
         (("a", 0.25), ("b", 0.75)),
         (("b", 1.0),),
     ]
+
+
+@pytest.mark.parametrize("loop", [False, True])
+def test_a_schedule_too_large_for_memory_is_refused_before_it_is_made(loop: bool) -> None:
+    def keyframe(start: str, letters: int) -> Keyframe:
+        return Keyframe(prompt=Mix([(f"{start}{n:02}" + "x" * letters, 1) for n in range(64)]))
+
+    with pytest.raises(RecipeError, match=r"^frames: 100000 frames, each with all .* come to 1\d{11} letters; keep to"):
+        film(100_000, keyframe("a", 10_000), keyframe("b", 10_000), loop=loop)
+    with pytest.raises(RecipeError, match="smaller mixes"):  # of weights alone
+        film(100_000, keyframe("a", 0), keyframe("b", 0), loop=loop)
+    with pytest.raises(RecipeError, match="shorter prompts"):
+        film(100_000, Keyframe(prompt="x" * 6_000), loop=loop)
+    assert len(film(1000, keyframe("a", 1000), keyframe("b", 1000), loop=loop)) == 1000
+
+
+@given(recipes() | st.just(Recipe(9, (Keyframe(prompt="a `1e14*t+t/3` `t` b"), Keyframe(negative="``")))))
+def test_what_frames_name_is_never_more_than_was_counted_before(recipe: Recipe) -> None:
+    schedule = plan(recipe)
+    named = [
+        value
+        for frame in schedule
+        for field in MIXES
+        if (mix := getattr(frame, field)) and any(getattr(keyframe, field) for keyframe in recipe.keyframes)
+        for value in mix.values
+    ] + [lora.name for frame in schedule for lora in frame.loras]
+    counted, found = Travel(recipe).extent(), sum(len(str(value)) + PART for value in named)
+    assert found <= counted <= 4 * found
 
 
 def test_a_loop_travels_home_and_does_not_double_frame_0() -> None:

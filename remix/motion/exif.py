@@ -1,0 +1,82 @@
+"""EXIF data, measured before Pillow reads it: its entries may share their bytes, and Pillow copies these for each.
+
+A picture of 300 KB came to 3.5 GB that way. Sources: TIFF 6.0, section 2; Exif 2.32, 4.6; ITU T.81, annex B.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections.abc import Iterator
+from typing import BinaryIO
+
+from PIL.JpegImagePlugin import MARKER
+
+IFD = 0x8769
+"""The entry that says where EXIF's own directory is."""
+
+_SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8}
+"""Bytes of one value by its type."""
+
+_SHARED = 4
+"""How many times its own bytes EXIF data may come to: what is sound comes to less than once."""
+
+_START_OF_SCAN = 0xFFDA
+
+
+def refuse_shared(data: bytes) -> None:
+    """Raises ValueError for EXIF data whose entries come to many times the bytes that there are."""
+    while data.startswith(b"Exif\0\0"):
+        data = data[6:]
+    if data[2:4] in (b"\0\x2b", b"\x2b\0"):
+        raise ValueError("EXIF as BigTIFF")
+    total = sum(min(size, max(len(data) - at, 0)) for size, at in _values(data))
+    if total > _SHARED * len(data):
+        raise ValueError(f"EXIF whose {len(data)} bytes are {total} when read; write it again without EXIF")
+
+
+def _values(data: bytes) -> Iterator[tuple[int, int]]:
+    """Size and place of each value that does not stand in its entry, in the first directory and in EXIF's own."""
+    order = "<" if data[:2] == b"II" else ">"
+    waiting = [int.from_bytes(data[4:8], "little" if order == "<" else "big")]
+    for start in waiting:
+        if start + 2 > len(data):
+            continue
+        (count,) = struct.unpack_from(f"{order}H", data, start)
+        for place in range(start + 2, min(start + 2 + 12 * count, len(data) - 11), 12):
+            tag, kind, number, at = struct.unpack_from(f"{order}HHLL", data, place)
+            size = _SIZES.get(kind, 1) * number
+            if size > 4:
+                yield size, at
+            elif tag == IFD and len(waiting) == 1:
+                waiting.append(at)
+
+
+def of_jpeg(file: BinaryIO) -> bytes | None:
+    """Returns the EXIF data of the JPEG in `file`, all segments of it as Pillow joins them; None for a cut one.
+
+    The file's place stays.
+    """
+    start, found = file.tell(), []
+    file.seek(start + 2)
+    while (marker := _marker(file)) not in (None, _START_OF_SCAN):
+        assert marker is not None
+        if marker not in MARKER or MARKER[marker][2] is None:
+            continue
+        size = max(int.from_bytes(file.read(2), "big") - 2, 0)
+        if marker != 0xFFE1:
+            file.seek(size, os.SEEK_CUR)
+        elif (segment := file.read(size)).startswith(b"Exif\0\0"):
+            found.append(segment[6:])
+    file.seek(start)
+    return None if marker is None else b"".join(found)
+
+
+def _marker(file: BinaryIO) -> int | None:
+    """The next marker, what is none passed over as Pillow does; None at the end."""
+    before = b""
+    while byte := file.read(1):
+        if before == b"\xff" and byte not in (b"\0", b"\xff"):
+            return 0xFF00 | byte[0]
+        before = byte
+    return None
