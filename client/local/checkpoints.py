@@ -8,21 +8,16 @@ from typing import Any, Protocol
 
 from remix.client.local.damage import told_of_damage
 from remix.client.local.devices import Place
+from remix.client.local.hub import from_hub
+from remix.client.local.parts import INDEX, WHOLE, lacking, loaded_files, parts_of, read_settings, variant_of
 from remix.client.local.single_file import SingleFile, is_vae, read_vae
 from remix.client.playground import WEIGHTS
 from remix.errors import EngineError, Unsupported
 from remix.job.ends import take_ends
 from remix.plan import Model
-from remix.plan.read import read_json
 
 PICKLED = frozenset({".ckpt", ".pt", ".pth", ".bin", ".pkl"})
 """The suffixes of files that run code when they are read."""
-
-
-VOCABULARIES = (("tokenizer.json",), ("vocab.json", "merges.txt"), ("spiece.model",))
-"""The files that hold a tokenizer's words, in any of the ways that folders have them."""
-
-WHOLE = "give a checkpoint that is whole, with its weights as safetensors"
 
 
 class Checkpoint(Protocol):
@@ -48,8 +43,16 @@ class Checkpoint(Protocol):
         """Returns what the VAE's latents are multiplied by."""
         ...
 
+    def has(self, name: str) -> bool:
+        """Returns whether it has this part."""
+        ...
+
     def is_distilled(self) -> bool:
         """Returns whether guidance is a number that the network reads."""
+        ...
+
+    def longest_side(self) -> int | None:
+        """Returns how many pixels a side of a picture may have; None without such a limit."""
         ...
 
 
@@ -61,7 +64,7 @@ class Folder:
 
     def pipeline(self) -> str:
         """Returns the name of the diffusers pipeline that it is for."""
-        index = _json(self.path / "model_index.json")
+        index = read_settings(self.path / INDEX)
         return str(index.get("_class_name"))
 
     def component(self, name: str, kind: Any, place: Place) -> Any:
@@ -72,25 +75,37 @@ class Folder:
         """Returns one tokenizer, CLIP's where no other kind is asked for; `EngineError` when it cannot be read."""
         from transformers import CLIPTokenizer
 
-        folder = self.path / name
-        # Without them it would know no word, and say nothing.
-        if not any(all((folder / file).is_file() for file in files) for files in VOCABULARIES):
-            raise EngineError(f"{folder}: has no vocabulary; {WHOLE}")
-        with told_of_damage(f"{folder}: the tokenizer could not be loaded", WHOLE):
-            return (kind or CLIPTokenizer).from_pretrained(folder, local_files_only=True)
+        with told_of_damage(f"{self.path / name}: the tokenizer could not be loaded", WHOLE):
+            return (kind or CLIPTokenizer).from_pretrained(self.path / name, local_files_only=True)
+
+    def has(self, name: str) -> bool:
+        """Returns whether it has this part."""
+        return parts_of(read_settings(self.path / INDEX)).get(name, False)
 
     def is_distilled(self) -> bool:
         """Returns whether guidance is a number that the network reads."""
+        return bool(self._transformer().get("guidance_embeds", False))
+
+    def longest_side(self) -> int | None:
+        """Returns how many pixels a side of a picture may have: SD3 knows a limited number of places."""
+        settings = self._transformer()
+        if settings.get("pos_embed_max_size") is None:
+            return None
+        with told_of_damage(f"{self.path}: the settings of its transformer or VAE could not be read", WHOLE):
+            blocks = read_settings(self.path / "vae" / "config.json")["block_out_channels"]
+            return int(settings["pos_embed_max_size"] * settings["patch_size"] * 2 ** (len(blocks) - 1))
+
+    def _transformer(self) -> dict[str, Any]:
         config = self.path / "transformer" / "config.json"
-        return config.is_file() and bool(_json(config).get("guidance_embeds", False))
+        return read_settings(config) if config.is_file() else {}
 
     def scheduler_config(self) -> dict[str, Any]:
         """Returns the settings of the noise that the model was trained on, by diffusers' names."""
-        return _json(self.path / "scheduler" / "scheduler_config.json")
+        return read_settings(self.path / "scheduler" / "scheduler_config.json")
 
     def vae_scale(self) -> float:
         """Returns what the VAE's latents are multiplied by."""
-        return float(_json(self.path / "vae" / "config.json").get("scaling_factor", 0.18215))
+        return float(read_settings(self.path / "vae" / "config.json").get("scaling_factor", 0.18215))
 
 
 def open_checkpoint(name: str) -> Checkpoint:
@@ -113,38 +128,24 @@ def checkpoint_path(name: str) -> Path:
     """Returns the folder or the file of a checkpoint; one that is neither is asked of the hub."""
     if name == "playground":
         return WEIGHTS
-    path = Path(name).expanduser()
-    refuse_pickle(path, "model.checkpoint")
-    if (path / "model_index.json").is_file():
-        _refuse_partial(path)
-        return path
+    path = given_path(name, "model.checkpoint")
     if path.is_file() and path.suffix == ".safetensors":
         return path
-    if path.exists():
-        raise Unsupported(
-            f"model.checkpoint: {name!r} is not a diffusers folder (it has no model_index.json) and no safetensors "
-            "file; give a folder saved by diffusers, a .safetensors file, or a hub id"
-        )
-    return _from_hub(name)
-
-
-LOADED = ("unet", "transformer", "vae", "text_encoder", "tokenizer", "scheduler")
-"""How the names of those folders begin that are loaded; a safety checker and its like are not."""
-
-
-def _refuse_partial(path: Path) -> None:
-    for name, kind in _json(path / "model_index.json").items():
-        if name.startswith(LOADED) and isinstance(kind, list) and all(kind) and not (path / name).is_dir():
+    if not (path / INDEX).is_file():
+        if path.exists():
             raise Unsupported(
-                f"model.checkpoint: {str(path)!r} has no folder {name!r}, which its model_index.json names; "
-                "copy the checkpoint whole"
+                f"model.checkpoint: {name!r} is not a diffusers folder (it has no {INDEX}) and no safetensors "
+                "file; give a folder saved by diffusers, a .safetensors file, or a hub id"
             )
+        path = from_hub(name)
+    if missing := lacking(path):
+        raise Unsupported(f"model.checkpoint: {name!r} has {missing}; {WHOLE}")
+    return path
 
 
 def vae_path(name: str) -> Path:
     """Returns the folder or the file of a VAE given by itself."""
-    path = Path(name).expanduser()
-    refuse_pickle(path, "model.vae")
+    path = given_path(name, "model.vae")
     if path.is_file() and path.suffix == ".safetensors" and is_vae(path):
         return path
     for folder in (path, path / "vae"):
@@ -153,62 +154,42 @@ def vae_path(name: str) -> Path:
     raise Unsupported(f"model.vae: {name!r} is no VAE; give a folder saved by diffusers, or a .safetensors file")
 
 
-def refuse_pickle(path: Path, where: str) -> None:
-    """Raises `Unsupported` for the name of a file that would run code when it is read."""
+def given_path(name: str, where: str) -> Path:
+    """Returns the path of a model's file or folder, which may be missing.
+
+    Raises `Unsupported` for one that cannot be looked up, or would run code when it is read.
+    """
+    try:
+        path = Path(name).expanduser()
+        path.exists()
+    except (OSError, RuntimeError) as error:
+        raise Unsupported(f"{where}: {name!r} cannot be looked up ({error}); give another path") from error
     if path.suffix.lower() in PICKLED:
         raise Unsupported(
             f"{where}: {str(path)!r} is a pickled file, which can run code when it is read; "
             "give the same model as .safetensors"
         )
-
-
-def _from_hub(name: str) -> Path:
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
-
-    wanted = ["*.json", "*.txt", "*/*.json", "*/*.txt", "*/*.safetensors"]
-    try:
-        # Weights come as safetensors or not at all; nothing from the hub is executed.
-        return Path(snapshot_download(name, allow_patterns=wanted))
-    except (HFValidationError, HfHubHTTPError, LocalEntryNotFoundError) as error:
-        raise Unsupported(
-            f"model.checkpoint: {name!r} is neither a folder here nor a model that the hub gives "
-            f'({type(error).__name__}); give a diffusers folder, a .safetensors file, a hub id, or "playground"'
-        ) from error
+    return path
 
 
 def fingerprint(path: Path) -> str:
-    """Returns a short hash of a file, or of a folder's files: weights by size and both ends, configs whole."""
-    files = [path] if path.is_file() else sorted(path.rglob("*"))
+    """Returns a short hash of a file, or of those of a folder that are loaded: large ones by samples."""
     digest = hashlib.sha256()
-    for file in files:
-        if file.suffix not in {".json", ".txt", ".safetensors"} or not file.is_file():
-            continue
+    for file in [path] if path.is_file() else sorted(loaded_files(path)):
         # A folder may be moved and a file renamed: what is in them counts.
         digest.update(f"{file.relative_to(path).as_posix()}\0".encode())
         take_ends(digest, file)
     return digest.hexdigest()[:16]
 
 
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        found = read_json(path.read_bytes(), source=str(path))
-    except FileNotFoundError as error:
-        raise EngineError(f"{path}: is missing; the checkpoint is not whole, download it again") from error
-    if not isinstance(found, dict):
-        raise EngineError(f"{path}: holds no settings; {WHOLE}")
-    return found
-
-
 def _from_folder(folder: Path, kind: Any) -> Any:
-    """Safetensors only, no remote code; the half precision files where a folder has no others."""
-    names = [path.name for path in folder.glob("*.safetensors")]
-    variant = "fp16" if names and all(".fp16." in name for name in names) else None
+    """Safetensors only, no remote code."""
+    variant = (variant_of(folder) or "").removeprefix(".") or None
     with told_of_damage(f"{folder}: {kind.__name__} could not be loaded", WHOLE):
         network, told = kind.from_pretrained(
             folder, use_safetensors=True, variant=variant, local_files_only=True, output_loading_info=True
         )
     # The libraries fill the places of weights that are not there with random numbers.
-    if lacking := sorted(told["missing_keys"]):
-        raise EngineError(f"{folder}: lacks {len(lacking)} of its weights, such as {lacking[0]}; {WHOLE}")
+    if missing := sorted(told["missing_keys"]):
+        raise EngineError(f"{folder}: lacks {len(missing)} of its weights, such as {missing[0]}; {WHOLE}")
     return network

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from remix.client.local.damage import refuse_unknown_words
 from remix.client.local.devices import Place
 from remix.client.prompts import unescaped
 from remix.errors import Unsupported
@@ -17,7 +18,8 @@ class ClipText:
 
     `clip_skip` counts layers from the end, 1 being the last; the layer taken is never later than `trained`, the
     one that the family was trained with (1 or 2). `cut` says how many of the last layers the weights lack:
-    diffusers leaves out the last layer of SD2, which is not used. `normed`: the final norm is applied.
+    diffusers leaves out the last layer of SD2, which is not used. `normed`: the final norm is applied. Raises
+    ValueError for a tokenizer of another encoder.
     """
 
     def __init__(
@@ -31,6 +33,7 @@ class ClipText:
         cut: int = 0,
         normed: bool = True,
     ) -> None:
+        refuse_unknown_words(tokenizer, encoder)
         self.tokenizer, self.encoder, self.device = tokenizer, encoder, place.device
         self.layer = max(clip_skip, trained) - cut
         self.normed = normed

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from remix.client.local.devices import is_out_of_memory
 from remix.errors import EngineError, RemixError
@@ -29,3 +30,10 @@ def told_of_damage(what: str, advice: str) -> Iterator[None]:
         words = " ".join(str(error).split()) or type(error).__name__
         shown = words if len(words) <= LONGEST else words[:LONGEST] + "..."
         raise EngineError(f"{what} ({shown}); {advice}") from error
+
+
+def refuse_unknown_words(tokenizer: Any, encoder: Any) -> None:
+    """Raises ValueError for a tokenizer with more words than its text encoder knows; fewer are usual, as with T5."""
+    words, known = len(tokenizer), encoder.config.vocab_size
+    if words > known:
+        raise ValueError(f"the tokenizer has {words} words, of which its text encoder knows {known}")

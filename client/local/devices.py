@@ -38,7 +38,7 @@ class Place:
             raise Unsupported(f"device: {device!r} is not known; use auto, cpu, cuda, cuda:1 or mps") from error
         try:
             torch.zeros(1, device=found).cpu()
-        except (RuntimeError, AssertionError) as error:
+        except (RuntimeError, AssertionError, ImportError) as error:
             raise Unsupported(
                 f"device: {device!r} is not in this machine, not built into this torch, or full; "
                 f"use one of {', '.join(_here())}"

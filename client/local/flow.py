@@ -83,6 +83,7 @@ class FlowModel(LatentModel):
     def __init__(self, model: Model, checkpoint: Checkpoint, place: Place, kind: Any, packed: int = 1) -> None:
         super().__init__(model, checkpoint, place, kind, packed=packed, patch=PATCH)
         self._noise = checkpoint.scheduler_config()
+        self.levels_at(self.multiple, self.multiple)  # which raises for settings that are none, before any sampling
 
     def levels_at(self, width: int, height: int) -> FlowLevels:
         """Returns the noise levels for pictures of this size."""

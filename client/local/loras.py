@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from remix.client.local.checkpoints import refuse_pickle
+from remix.client.local.checkpoints import given_path
 from remix.errors import Unsupported
 from remix.plan import Lora
 
@@ -84,8 +84,7 @@ class Change:
 
 def lora_path(name: str) -> Path:
     """Returns the file of a LoRA, given with or without ".safetensors"; `Unsupported` when it is not there."""
-    path = Path(name).expanduser()
-    refuse_pickle(path, "loras")
+    path = given_path(name, "loras")
     for candidate in (path, path.with_name(path.name + ".safetensors")):
         if candidate.is_file() and candidate.suffix == ".safetensors":
             return candidate

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -91,6 +92,12 @@ def check_model(schedule: Schedule) -> None:
         raise Unsupported(
             f"negative: {model.checkpoint!r} is told its guidance (cfg) and reads no negative prompt; leave it out"
         )
+    longest, recipe = checkpoint.longest_side(), schedule.recipe
+    if longest is not None and max(recipe.width, recipe.height) > longest:
+        raise Unsupported(
+            f"size: {recipe.width}x{recipe.height} has more places than {model.checkpoint!r} knows; "
+            f"use sides of at most {longest}"
+        )
     if model.vae:
         vae_path(model.vae)
     divided(schedule)  # which raises it for LoRAs
@@ -149,15 +156,19 @@ def in_full(model: LoadedModel) -> Iterator[bool]:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Keeps the progress bars of both libraries off the terminal while a model loads, and restores them after."""
+    """Keeps the words of both libraries off the terminal while a model loads: what is wrong is one sentence of ours."""
     from diffusers.utils import logging as diffusers
     from transformers.utils import logging as transformers
 
-    shown = [library for library in (diffusers, transformers) if library.is_progress_bar_enabled()]
-    for library in shown:
+    libraries = (diffusers, transformers)
+    before = [(library, library.is_progress_bar_enabled(), library.get_verbosity()) for library in libraries]
+    for library in libraries:
         library.disable_progress_bar()
+        library.set_verbosity(logging.CRITICAL)
     try:
         yield
     finally:
-        for library in shown:
-            library.enable_progress_bar()
+        for library, bars, verbosity in before:
+            library.set_verbosity(verbosity)
+            if bars:
+                library.enable_progress_bar()

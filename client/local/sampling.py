@@ -67,9 +67,12 @@ class NoiseLevels:
         """Returns the levels of a diffusers scheduler's config: what its model was trained on.
 
         Worked out in float64 as in ComfyUI: diffusers' own float32 table puts one timestep in a hundred of a
-        walk beside ComfyUI's. Raises `Unsupported` for a `beta_schedule` that no family here uses.
+        walk beside ComfyUI's. Raises `Unsupported` for a `beta_schedule` that no family here uses, ValueError
+        where there are no levels.
         """
         alphas = (1 - _betas(config)).cumprod(0)
+        if not len(alphas):
+            raise ValueError("the model was trained on no levels of noise")
         if config.get("rescale_betas_zero_snr", False):
             root = alphas.sqrt()
             alphas = ((root - root[-1]) * root[0] / (root[0] - root[-1])) ** 2

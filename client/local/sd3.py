@@ -43,30 +43,38 @@ class StableDiffusion3(FlowModel):
             )
             for number in ("", "_2")
         ]
-        self.t5 = T5Text(
-            checkpoint.tokenizer("tokenizer_3", T5TokenizerFast),
-            checkpoint.component("text_encoder_3", T5EncoderModel, place),
-            place,
-            T5_ROWS,
-        )
+        self.t5: T5Text | None = None
+        if checkpoint.has("text_encoder_3"):
+            self.t5 = T5Text(
+                checkpoint.tokenizer("tokenizer_3", T5TokenizerFast),
+                checkpoint.component("text_encoder_3", T5EncoderModel, place),
+                place,
+                T5_ROWS,
+            )
 
     def text_encoders(self) -> Mapping[str, Any]:
         """Returns the text encoders by the names of diffusers' folders."""
         first, second = (text.encoder for text in self.texts)
-        return {"text_encoder": first, "text_encoder_2": second, "text_encoder_3": self.t5.encoder}
+        third = {"text_encoder_3": self.t5.encoder} if self.t5 else {}
+        return {"text_encoder": first, "text_encoder_2": second, **third}
 
     def rows(self, prompt: str) -> int:
         """Returns how many rows the tokens of a prompt have."""
-        return min(text.rows(prompt) for text in self.texts) + self.t5.rows(prompt)
+        return min(text.rows(prompt) for text in self.texts) + (self.t5.rows(prompt) if self.t5 else T5_ROWS)
 
     def encode(self, prompt: str) -> Conditioning:
-        """Returns the conditioning of a prompt: tokens [1, 77 k + n, d] and the pooled vectors of both [1, p1 + p2]."""
+        """Returns the conditioning of a prompt: tokens [1, 77 k + n, d] and the pooled vectors of both [1, p1 + p2].
+
+        Zeros stand for T5 where there is none: SD3 was trained with text encoders left out in this way.
+        """
         (first, one), (second, two) = (text.encode(prompt) for text in self.texts)
         assert one is not None
         assert two is not None
         rows = min(first.shape[1], second.shape[1])
-        clip, t5 = torch.cat([first[:, :rows], second[:, :rows]], dim=-1), self.t5.encode(prompt)
-        tokens = torch.cat([functional.pad(clip, (0, t5.shape[-1] - clip.shape[-1])), t5], dim=1)
+        clip = torch.cat([first[:, :rows], second[:, :rows]], dim=-1)
+        width = self.network.config.joint_attention_dim
+        t5 = self.t5.encode(prompt) if self.t5 else clip.new_zeros(1, T5_ROWS, width)
+        tokens = torch.cat([functional.pad(clip, (0, width - clip.shape[-1])), t5], dim=1)
         return Conditioning(tokens.cpu(), torch.cat([one, two], dim=-1).cpu())
 
     def velocity(self, x: Tensor, sigma: Tensor, conditioning: Conditioning) -> Tensor:

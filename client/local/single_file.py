@@ -45,6 +45,20 @@ FAMILIES = (
 )
 SD2 = FAMILIES[1]
 
+
+@dataclass(frozen=True)
+class VaeNames:
+    """How the names of a VAE's weights begin, by whose code wrote them: its encoder's levels, and their blocks."""
+
+    level: str
+    block: str
+
+
+STABILITY_VAE, DIFFUSERS_VAE = VaeNames("encoder.down.", "block."), VaeNames("encoder.down_blocks.", "resnets.")
+
+OLD_ATTENTION = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": "to_out.0"}
+"""What older diffusers called the layers of a VAE's attention."""
+
 SD2_LAYERS = 23
 """How many of its text encoder's 24 layers SD2 uses."""
 
@@ -112,9 +126,16 @@ class SingleFile:
         """Returns what the VAE's latents are multiplied by."""
         return self.family.vae_scale
 
+    def has(self, name: str) -> bool:
+        """Returns whether it has this part: such files have all that their family needs."""
+        return True
+
     def is_distilled(self) -> bool:
         """Returns whether guidance is a number that the network reads: none of these families."""
         return False
+
+    def longest_side(self) -> None:
+        """Returns how many pixels a side of a picture may have: none of these families has a limit."""
 
     def _spread(self) -> float:
         norm = "1.transformer_blocks.0.norm1.bias"
@@ -127,7 +148,7 @@ class SingleFile:
 
 
 def is_vae(path: Path) -> bool:
-    """Returns whether a safetensors file has a VAE's weights, by the names of Stability's own code."""
+    """Returns whether a safetensors file has a VAE's weights, by the names of Stability's own code or of diffusers."""
     return any(name.removeprefix(VAE) == "decoder.conv_in.weight" for name in _names(path))
 
 
@@ -141,6 +162,8 @@ def read_vae(path: Path, scale: float) -> Any:
     with told_of_damage(f"{path}: its vae could not be read", DAMAGED):
         weights = _read(path)
         prefix = VAE if any(name.startswith(VAE) for name in weights) else ""
+        if any(name.startswith(DIFFUSERS_VAE.level) for name in weights):
+            weights = {_present_name(name): value for name, value in weights.items()}
         return _converted(AutoencoderKL, weights, vae_config(_shapes(weights, prefix), scale))
 
 
@@ -183,10 +206,13 @@ def unet_config(shapes: Shapes) -> dict[str, Any]:
 
 def vae_config(shapes: Shapes, scale: float) -> dict[str, Any]:
     """Returns the settings of diffusers' VAE that the shapes of its weights tell; `scale` is not among them."""
-    levels = len(_numbers(shapes, "encoder.down."))
+    names = DIFFUSERS_VAE if any(name.startswith(DIFFUSERS_VAE.level) for name in shapes) else STABILITY_VAE
+    levels = len(_numbers(shapes, names.level))
     return {
-        "block_out_channels": [shapes[f"encoder.down.{level}.block.0.conv2.weight"][0] for level in range(levels)],
-        "layers_per_block": len(_numbers(shapes, "encoder.down.0.block.")),
+        "block_out_channels": [
+            shapes[f"{names.level}{level}.{names.block}0.conv2.weight"][0] for level in range(levels)
+        ],
+        "layers_per_block": len(_numbers(shapes, f"{names.level}0.{names.block}")),
         "latent_channels": shapes["decoder.conv_in.weight"][1],
         "down_block_types": ["DownEncoderBlock2D"] * levels,
         "up_block_types": ["UpDecoderBlock2D"] * levels,
@@ -236,6 +262,13 @@ def _text_encoder(kind: Any, weights: Weights, prefix: str) -> Any:
     with tempfile.TemporaryDirectory() as folder:
         _write_config(Path(folder), {"model_type": "clip_text_model", **config})
         return _whole(create_diffusers_clip_model_from_ldm(kind, dict(weights), config=folder, local_files_only=True))
+
+
+def _present_name(name: str) -> str:
+    """What diffusers calls a weight of its VAE today."""
+    layers, _, end = name.rpartition(".")
+    outer, _, layer = layers.rpartition(".")
+    return f"{outer}.{OLD_ATTENTION[layer]}.{end}" if layer in OLD_ATTENTION else name
 
 
 def _write_config(folder: Path, config: Mapping[str, Any]) -> None:

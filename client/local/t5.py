@@ -7,14 +7,19 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from remix.client.local.damage import refuse_unknown_words
 from remix.client.local.devices import Place
 from remix.client.prompts import unescaped
 
 
 class T5Text:
-    """A T5 encoder and its tokenizer; a prompt has at least `fewest` rows, the last of them padding."""
+    """A T5 encoder and its tokenizer; a prompt has at least `fewest` rows, the last of them padding.
+
+    Raises ValueError for a tokenizer of another encoder.
+    """
 
     def __init__(self, tokenizer: Any, encoder: Any, place: Place, fewest: int) -> None:
+        refuse_unknown_words(tokenizer, encoder)
         self.tokenizer, self.encoder, self.device, self.fewest = tokenizer, encoder, place.device, fewest
 
     @torch.inference_mode()

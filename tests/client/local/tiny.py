@@ -78,7 +78,7 @@ def stable_diffusion_xl(folder: Path, *, seed: int = 0) -> Path:
     return folder
 
 
-def stable_diffusion_3(folder: Path, *, seed: int = 0) -> Path:
+def stable_diffusion_3(folder: Path, *, seed: int = 0, without_t5: bool = False) -> Path:
     """Saves a random SD3 pipeline into `folder` and returns it."""
     torch.manual_seed(seed)
     first, second, pieces = tokenizer(), tokenizer("!"), t5_tokenizer()
@@ -89,8 +89,8 @@ def stable_diffusion_3(folder: Path, *, seed: int = 0) -> Path:
         tokenizer=first,
         text_encoder_2=CLIPTextModelWithProjection(text(second, 2 * WIDTH, "gelu")),
         tokenizer_2=second,
-        text_encoder_3=t5(pieces, widest),
-        tokenizer_3=pieces,
+        text_encoder_3=None if without_t5 else t5(pieces, widest),
+        tokenizer_3=None if without_t5 else pieces,
         transformer=SD3Transformer2DModel(
             sample_size=8,
             patch_size=2,

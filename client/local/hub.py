@@ -1,0 +1,43 @@
+"""Checkpoints of the hub by their ids: what is loaded of them is fetched, in one variant, and nothing is executed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from remix.client.local.damage import told_of_damage
+from remix.client.local.parts import INDEX, NETWORKS, SETTINGS, VARIANTS, parts_of, read_settings, variant_of, weights
+from remix.errors import Unsupported
+
+
+def from_hub(name: str) -> Path:
+    """Returns the folder of a checkpoint of the hub; where the hub is out of reach, what was fetched before.
+
+    Raises `Unsupported` for what is neither there nor here, and `EngineError` when fetching breaks off.
+    """
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+    with told_of_damage(f"model.checkpoint: {name!r} could not be fetched", "run it again, what is fetched stays"):
+        try:
+            return _fetched(name)
+        except (HFValidationError, HfHubHTTPError, LocalEntryNotFoundError) as error:
+            raise Unsupported(
+                f"model.checkpoint: {name!r} is neither a folder here nor a diffusers model that the hub, or what it "
+                f"gave before, has whole ({type(error).__name__}); give a diffusers folder, a .safetensors file, a hub "
+                'id, or "playground"'
+            ) from error
+
+
+def _fetched(name: str) -> Path:
+    from huggingface_hub import hf_hub_download, snapshot_download
+
+    index = read_settings(Path(hf_hub_download(name, INDEX)))
+    parts = [part for part, there in parts_of(index).items() if there]
+    wanted = [INDEX, *(f"{part}/{pattern}" for part in parts for pattern in SETTINGS)]
+    bare = [part for part in parts if part.startswith(NETWORKS)]
+    for variant in VARIANTS:
+        wanted += [f"{part}/{pattern}" for part in bare for pattern in weights(variant)]
+        path = Path(snapshot_download(name, allow_patterns=wanted))
+        bare = [part for part in bare if variant_of(path / part) is None]
+        if not bare:
+            break
+    return path
