@@ -40,7 +40,7 @@ ENDS = ("execution_success", "execution_error", "execution_interrupted")
 
 @dataclass(frozen=True)
 class Message:
-    """What was said: "progress" (`done` of `total`), "preview" (`data` is a picture file), "end", or "lost".
+    """What was said: "progress" (`done` of `total`, 0 <= done <= total), "preview" (`data` is a picture file), "end", or "lost".
 
     `prompt` is whom it is about, "" where the server does not say.
     """
@@ -188,7 +188,8 @@ def _told(data: bytes) -> Message | None:
         kind, about = said["type"], said["data"]
         prompt = str(about.get("prompt_id") or "")
         if kind == "progress":
-            return Message("progress", prompt, int(about["value"]), int(about["max"]))
+            total = max(int(about["max"]), 0)
+            return Message("progress", prompt, min(max(int(about["value"]), 0), total), total)
         if kind in ENDS or (kind == "executing" and about.get("node") is None):
             return Message("end", prompt)
     except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:

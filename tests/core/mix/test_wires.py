@@ -335,6 +335,20 @@ def test_a_frame_of_layers_is_the_same_in_any_batch(seed, mode):
         assert torch.equal(whole[frame : frame + 1], part)
 
 
+@pytest.mark.parametrize("mode", ["lighten", "overlay"])
+def test_a_channel_of_zeros_in_all_layers_stays_zeros(mode):
+    a, b = normal(1, 1, 4, 6, 6), normal(2, 1, 4, 6, 6)
+    a[:, 1] = b[:, 1] = 0
+    found = blend_layers([a, b], HALF, mode)
+    assert found.isfinite().all()
+    assert not found[:, 1].any()
+
+
+def test_double_precision_layers_are_computed_in_it():
+    a, b = normal(1, 1, 4, 6, 6).double() + 1e-9, normal(2, 1, 4, 6, 6).double() - 1e-9
+    torch.testing.assert_close(blend_layers([a, b], [[0, 1]], "lighten"), torch.maximum(a, b), rtol=1e-14, atol=1e-14)
+
+
 def test_half_precision_layers_stay_half():
     a, b = normal(1, 1, 4, 6, 6).half(), normal(2, 1, 4, 6, 6).half()
     assert blend_layers([a, b], HALF, "screen").dtype == torch.float16
