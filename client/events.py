@@ -40,7 +40,9 @@ ENDS = ("execution_success", "execution_error", "execution_interrupted")
 
 @dataclass(frozen=True)
 class Message:
-    """What was said: "progress" (`done` of `total`, 0 <= done <= total), "preview" (`data` is a picture file), "end", or "lost".
+    """What was said: "progress" (`done` of `total`), "preview" (`data` is a picture file), "end", or "lost".
+
+    A server may send any numbers: `done` is in 0..`total` here.
 
     `prompt` is whom it is about, "" where the server does not say.
     """

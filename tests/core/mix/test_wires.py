@@ -253,6 +253,20 @@ def test_batches_keep_their_noise_masks_and_places():
     assert torch.equal(torch.cat([part["samples"] for part in parts]), first["samples"])
 
 
+@pytest.mark.parametrize("batch", [1, 2, 3])
+def test_the_masks_of_a_video_are_its_times(batch):
+    masks = torch.stack([torch.full((16, 16), value) for value in (0.0, 0.5, 1.0)])
+    sources = [{"samples": normal(seed, batch, 4, 3, 8, 8), "noise_mask": masks} for seed in (1, 2)]
+    (found,) = blend_latents(sources, HALF)
+    assert torch.equal(found["noise_mask"], masks.expand(batch, 1, 3, 16, 16))
+
+
+def test_a_mask_of_one_plane_is_for_every_item():
+    plane = normal(3, 6, 6)
+    (found,) = blend_latents([latent(1, 2, noise_mask=plane), latent(2, 2, noise_mask=plane)], HALF)
+    torch.testing.assert_close(found["noise_mask"], plane.expand(2, 1, 6, 6))
+
+
 def test_what_tells_of_empty_latents_stays_only_where_all_say_it():
     said, silent = latent(1, downscale_ratio_spacial=8), latent(2)
     assert "downscale_ratio_spacial" not in blend_latents([said, silent], HALF)[0]
