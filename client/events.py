@@ -42,6 +42,8 @@ ENDS = ("execution_success", "execution_error", "execution_interrupted")
 class Message:
     """What was said: "progress" (`done` of `total`), "preview" (`data` is a picture file), "end", or "lost".
 
+    A server may send any numbers: `done` is in 0..`total` here.
+
     `prompt` is whom it is about, "" where the server does not say.
     """
 
@@ -188,7 +190,8 @@ def _told(data: bytes) -> Message | None:
         kind, about = said["type"], said["data"]
         prompt = str(about.get("prompt_id") or "")
         if kind == "progress":
-            return Message("progress", prompt, int(about["value"]), int(about["max"]))
+            total = max(int(about["max"]), 0)
+            return Message("progress", prompt, min(max(int(about["value"]), 0), total), total)
         if kind in ENDS or (kind == "executing" and about.get("node") is None):
             return Message("end", prompt)
     except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:

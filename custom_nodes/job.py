@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import Any
 
 import folder_paths
@@ -23,6 +23,9 @@ from .inputs import FILM, JobType, rendered_of, schema
 
 SHORT = 10
 """How many digits of its key a folder's name has."""
+
+PROGRAMS = "custom_nodes"
+"""What the host calls those of its folders that hold no models."""
 
 
 class RemixFrames(io.ComfyNode):
@@ -76,26 +79,36 @@ def made_by(graph: Any, node: str, inputs: tuple[str, ...]) -> dict[str, str]:
     that another file of the same name is another job.
     """
     found: dict[str, str] = {}
+    digests: dict[str, str] = {}
+    texts: set[str] = set()
     for name in inputs:
-        behind = _behind(graph, graph.get_node(node)["inputs"].get(name), {})
-        found[name] = sha256(json.dumps(behind, sort_keys=True, default=repr).encode())[:16]
-        for value in sorted(set(_texts(behind))):
-            for path in _files(value):
-                found[f"file {value}"] = ends(path)
+        found[name] = _digest(_behind(graph, graph.get_node(node)["inputs"].get(name), digests, texts))
+    for text in sorted(texts):
+        if (path := _file(text)) is not None:
+            found[f"file {text}"] = ends(path)
     return found
 
 
-def _behind(graph: Any, value: Any, seen: dict[str, Any]) -> Any:
-    """What an input is, written out: a widget's value, or the node that it comes from with all that is behind it."""
+def _behind(graph: Any, value: Any, digests: dict[str, str], texts: set[str]) -> Any:
+    """What an input is: a widget's value, or the output of a node and the digest of that with all that is behind it.
+
+    `digests` takes those of the nodes, and `texts` what their widgets say. Each node is visited once: loaders in a
+    row hand on model and CLIP, so that each doubles the ways to the first.
+    """
     if not (isinstance(value, list) and len(value) == 2 and isinstance(value[0], str) and isinstance(value[1], int)):
+        texts.update(_texts(value))
         return value
     number, output = value
-    if number not in seen:
-        seen[number] = None
+    if number not in digests:
+        digests[number] = ""  # what is found in a circle
         node = graph.get_node(number)
-        inputs = {name: _behind(graph, given, seen) for name, given in sorted(node["inputs"].items())}
-        seen[number] = [node["class_type"], inputs]
-    return [output, seen[number]]
+        inputs = {name: _behind(graph, given, digests, texts) for name, given in sorted(node["inputs"].items())}
+        digests[number] = _digest([node["class_type"], inputs])
+    return [output, digests[number]]
+
+
+def _digest(value: Any) -> str:
+    return sha256(json.dumps(value, sort_keys=True, default=repr).encode())[:16]
 
 
 def _texts(value: Any) -> Iterator[str]:
@@ -106,16 +119,23 @@ def _texts(value: Any) -> Iterator[str]:
             yield from _texts(part)
 
 
-def _files(name: str) -> Iterator[Path]:
-    """The files that a widget's value may name: of models, or of pictures in the input folder."""
-    if "." not in name or "\n" in name or len(name) > 255:
-        return
-    folders = [folder for kind in folder_paths.folder_names_and_paths for folder in folder_paths.get_folder_paths(kind)]
-    for folder in dict.fromkeys([*folders, folder_paths.get_input_directory()]):
-        path = Path(folder) / name
-        if path.is_file():
-            yield path
-            return
+def _file(name: str) -> Path | None:
+    """The file that a widget's value may name: a model that the host lists, or a picture in the input folder.
+
+    A widget may say anything, a prompt for one, and what is found is told; so nothing is looked for elsewhere. Links
+    in these folders are followed, as by the host: models often lie on another disk.
+    """
+    path = PureWindowsPath(name)  # it knows every system's separators, drives and network shares
+    if "." not in name or not name.isprintable() or len(name) > 255 or path.drive or path.root or ".." in path.parts:
+        return None
+    folders = [
+        folder
+        for kind, (_, suffixes) in folder_paths.folder_names_and_paths.items()
+        if kind != PROGRAMS and folder_paths.filter_files_extensions([name], suffixes)
+        for folder in folder_paths.get_folder_paths(kind)
+    ]
+    paths = (Path(folder) / name for folder in dict.fromkeys([*folders, folder_paths.get_input_directory()]))
+    return next((path for path in paths if path.is_file()), None)
 
 
 NODES = [RemixFrames]

@@ -13,6 +13,7 @@ from comfy_api.latest import io
 
 from remix.errors import BadInput, Unsupported
 from remix.mix import StepNoise, noise_of_mixes
+from remix.mix.masks import is_by_item
 from remix.plan import Mix, Schedule
 
 from .inputs import MIX, batch_input, batches, refuse_unwired, schedule_input, schedule_of, schema
@@ -93,7 +94,8 @@ class FrameNoise:
 def latent_of(schedule: Schedule, frames: range, latent: dict[str, Any] | None) -> dict[str, Any]:
     """Returns the LATENT of these frames: empty ones, or their part of `latent`.
 
-    Their `batch_index` is 0 for all, so that a sampler that draws the noise itself gives every frame the same.
+    Their `batch_index` is 0 for all, so that a sampler that draws the noise itself gives every frame the same. A mask
+    for all frames, [H, W] or the times of a video, stays as it is; another number of masks than of frames is BadInput.
     """
     alike = {"batch_index": [0] * len(frames)}
     if latent is None:
@@ -105,7 +107,11 @@ def latent_of(schedule: Schedule, frames: range, latent: dict[str, Any] | None) 
         count = "nested" if samples.is_nested else len(samples)
         raise BadInput(f"latent: {count} for {len(schedule)} frames; give one for all, or one for each frame")
     part = {**latent, "samples": _part(samples, frames), **alike}
-    if mask is not None:
+    if mask is not None and is_by_item(mask, samples.ndim):
+        if len(mask) not in (1, len(schedule)):
+            raise BadInput(
+                f"latent: {len(mask)} noise masks for {len(schedule)} frames; give one for all, or one for each frame"
+            )
         part["noise_mask"] = _part(mask, frames)
     return part
 

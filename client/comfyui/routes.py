@@ -13,6 +13,7 @@ from remix.client.comfyui.server import Server
 from remix.client.graph import Graph, Link
 from remix.errors import Unsupported
 from remix.plan import Mix, Schedule
+from remix.plan.names import DRAWING
 
 PACK = {
     "RemixRecipe": ("recipe", "frames", "fps", "width", "height"),
@@ -32,9 +33,6 @@ AT_ONCE = 16
 
 MOST_BATCH, PIXELS = 8, 8 * 512 * 512
 """The most frames, and pixels, that are sampled together where nobody says how many."""
-
-DRAWING = ("euler_ancestral", "dpmpp_2m_sde", "lcm")
-"""Samplers that draw noise at their steps, which the server's own nodes draw by another rule."""
 
 MOST_LETTERS = 75
 """A prompt of so many bytes without its spaces has as many tokens at most: one chunk of CLIP's."""

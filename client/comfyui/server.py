@@ -49,11 +49,6 @@ class Fate:
     made: Mapping[str, tuple[Made, ...]] = field(default_factory=dict)
     trouble: Mapping[str, Any] = field(default_factory=dict)
 
-    @property
-    def is_over(self) -> bool:
-        """Whether nothing more will happen to it."""
-        return self.state in (DONE, FAILED)
-
 
 class Server:
     """One server. `client` is the id under which it knows this client, and sends it messages."""

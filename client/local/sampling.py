@@ -367,9 +367,6 @@ SAMPLERS: dict[str, Sampler] = {
 FOR_FLOWS = frozenset({"euler", "heun", "dpmpp_2m", "ddim"})
 """The samplers that are the same for flows; ComfyUI has others there by the names of the rest, or none."""
 
-DRAWS_NOISE = frozenset({"euler_ancestral", "dpmpp_2m_sde", "lcm"})
-"""The samplers that draw fresh noise on the way: once in each step but the last."""
-
 
 def _steps(sigmas: Tensor, report: Report) -> Iterator[tuple[Tensor, Tensor, bool]]:
     """Yields (level now [B], level after [B], whether this is the last step)."""

@@ -95,6 +95,8 @@ def _row(plain: Mapping[str, Any]) -> Row:
 def disagreement(one: str, other: str, recipe: Recipe) -> str | None:
     """Returns why the pictures of two engines may be unlike, in a phrase; None where they agree.
 
+    A recipe does not say its model's family; of families that were not measured, as Flux, nothing is told here.
+
     >>> from remix.plan import Keyframe
     >>> recipe = Recipe(frames=1, keyframes=(Keyframe(prompt="a (red) apple"),))
     >>> disagreement("comfyui", "local", recipe)

@@ -23,6 +23,7 @@ def blend_layers(layers: Sequence[Tensor], weights: Tensor | Sequence[Sequence[f
     The first layer lies at the bottom, each further one over it by `mode`. Its opacity is its weight's share of
     its own and all weights below it, so that the mode "normal" would be the weighted sum; a frame that has only
     the first is it, bit for bit, and a weight of 1 lays a layer on in full.
+    Computes in float32 (float64 for float64 layers).
     Modes are defined on 0 to 1. A latent's channel is taken there and back by the largest magnitude that the two
     have in it, sample by sample: 0 is middle grey, as in the decoded picture.
     """
@@ -52,7 +53,8 @@ def _expanded(layers: Sequence[Tensor], index: int, frames: int) -> Tensor:
 
 def _laid_over(base: Tensor, top: Tensor, mode: str, opacity: Tensor) -> Tensor:
     """`top` over `base`, both [F, C, ...]; frames of opacity 0 stay as they are."""
-    under, over = base.float(), top.float()
+    wide = torch.float64 if base.dtype == torch.float64 else torch.float32
+    under, over = base.to(wide), top.to(wide)
     axes = tuple(range(2, base.ndim))
     reach = torch.maximum(under.abs().amax(dim=axes, keepdim=True), over.abs().amax(dim=axes, keepdim=True))
     reach = reach.masked_fill(reach == 0, 1)

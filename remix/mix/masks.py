@@ -58,6 +58,14 @@ def resized_mask(mask: Tensor, latent: torch.Size) -> Tensor:
     return mask.unsqueeze(2) if mask.ndim < len(latent) else mask
 
 
+def is_by_item(mask: Tensor, rank: int) -> bool:
+    """Whether the first axis of a noise mask goes by the items of a batch of latents of this `rank`, as in ComfyUI.
+
+    A plane [H, W] has no such axis, and masks of a video that are not [B, 1, T, H, W] are its times, for all items.
+    """
+    return mask.ndim == 5 if rank == 5 else mask.ndim > 2
+
+
 def masks_of_mixes(mixes: Iterable[Any], pictures: Mapping[str, Tensor], latents: torch.Size) -> Tensor:
     """How much of each place of `latents` [B, c, h, w] is drawn anew, by B mixes of pictures: [B, 1, h, w] of 0 to 1.
 

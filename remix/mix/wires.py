@@ -15,7 +15,7 @@ from remix.mix.families import family_of
 from remix.mix.latents import mix_comfy_latents
 from remix.mix.layers import LATENT_MODES, blend_layers
 from remix.mix.layouts import NUMBERS
-from remix.mix.masks import masked
+from remix.mix.masks import is_by_item, masked
 from remix.mix.names import size
 from remix.mix.sources import weight_table
 from remix.mix.spread import spread
@@ -245,6 +245,6 @@ def _cut(source: Mapping[str, Any], start: int, stop: int) -> dict[str, Any]:
         if isinstance(samples, Tensor)
         else type(samples)([part[start:stop] for part in _parts(samples)])
     )
-    if isinstance(mask, Tensor) and len(mask) > 1:
+    if isinstance(mask, Tensor) and is_by_item(mask, _parts(samples)[0].ndim) and len(mask) > 1:
         cut["noise_mask"] = mask[start:stop]
     return cut

@@ -10,6 +10,21 @@ from remix.plan import labels
 SAMPLERS = tuple(labels.SAMPLERS)
 """Samplers by ComfyUI's names; whether an engine has one is told by the engine's check."""
 
+DRAWING = frozenset(
+    {
+        "euler_ancestral",
+        "dpm_2_ancestral",
+        "dpmpp_2s_ancestral",
+        "dpmpp_sde",
+        "dpmpp_2m_sde",
+        "dpmpp_2m_sde_heun",
+        "dpmpp_3m_sde",
+        "lcm",
+        "restart",
+    }
+)
+"""Samplers that add fresh noise at their steps. `dpm_fast` and `dpm_adaptive` add none by default: their eta is 0."""
+
 SAMPLER_LABELS = {
     **{label.lower(): name for name, label in labels.SAMPLERS.items() if label.lower() != name},
     "k_euler": "euler",

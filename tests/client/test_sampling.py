@@ -14,7 +14,6 @@ import pytest
 import torch
 
 from remix.client.local.sampling import (
-    DRAWS_NOISE,
     SAMPLERS,
     SCHEDULERS,
     SKIPS_LEAST,
@@ -553,7 +552,7 @@ def test_calls_draws_and_reports_are_counted(name, steps):
     assert reports == [(k + 1, steps) for k in range(steps)]
     assert len(calls) == (max(2 * steps - 1, 0) if name == "heun" else steps)
     assert all(sigma in sigmas.T.tolist() for sigma in calls)
-    assert len(drawn) == (max(steps - 1, 0) if name in DRAWS_NOISE else 0)
+    assert len(drawn) == (max(steps - 1, 0) if name in names.DRAWING else 0)
     assert steps or torch.equal(out, x)
 
 
@@ -614,4 +613,5 @@ def test_every_walk_that_a_recipe_can_ask_for_ends_in_finite_numbers(name, sched
 def test_names_are_those_that_recipes_know():
     assert set(SCHEDULERS) <= set(names.SCHEDULERS)
     assert set(SAMPLERS) <= set(names.SAMPLERS)
-    assert set(SAMPLERS) >= DRAWS_NOISE | SKIPS_LEAST
+    assert set(SAMPLERS) >= SKIPS_LEAST
+    assert set(names.SAMPLERS) >= names.DRAWING

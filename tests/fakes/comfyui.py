@@ -176,7 +176,13 @@ def modules(base: Path, version: str, schema: tuple[str, ...]) -> dict[str, Modu
         get_input_directory=lambda: str(base / "input"),
         get_output_directory=lambda: str(base / "output"),
         get_folder_paths=lambda kind: [str(base / "models" / kind)],
-        folder_names_and_paths={"checkpoints": ()},
+        folder_names_and_paths={
+            "checkpoints": ([str(base / "models" / "checkpoints")], {".safetensors", ".ckpt"}),
+            "custom_nodes": ([str(base / "models" / "custom_nodes")], set()),
+        },
+        filter_files_extensions=lambda names, suffixes: [
+            name for name in names if not suffixes or Path(name).suffix.lower() in suffixes
+        ],
     )
     return {
         "comfy_api": _module("comfy_api", latest=latest),

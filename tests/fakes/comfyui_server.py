@@ -91,6 +91,8 @@ class Script:
     empty: int = 0
     name: str = ""
     """What every file is called in the history, as a hostile server does it."""
+    progress: Sequence[tuple[int, int]] = ()
+    """What is told with every frame before what is true."""
 
 
 class ComfyServer(FaultyServer):
@@ -326,7 +328,8 @@ class ComfyServer(FaultyServer):
             if place not in self.files:
                 picture = painted(schedule[index], recipe.width, recipe.height)
                 self._paint(prompt, place, f"{key}/{index}", picture)
-            self._say(prompt, "progress", value=(index - wanted[0] + 1), max=len(wanted))
+            for value, most in (*self._script.progress, (index - wanted[0] + 1, len(wanted))):
+                self._say(prompt, "progress", value=value, max=most)
             places.append(place)
         return places
 

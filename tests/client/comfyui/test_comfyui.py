@@ -15,6 +15,7 @@ from remix.errors import HostRefused, OtherRecipe, Unsupported, WorkflowRejected
 from remix.job import Event, Picture
 from remix.motion import save_picture
 from remix.plan import Keyframe, Lora, Model, Recipe, plan
+from remix.plan.names import DRAWING
 from tests.client.comfyui.runs import FRAMES, QUICK, frames, plain, recipe, right, run
 from tests.fakes.comfyui_server import ComfyServer, Script
 
@@ -68,7 +69,10 @@ def test_without_the_remix_nodes_it_goes_frame_by_frame(tmp_path: Path) -> None:
         (recipe(model=Model("sd15.safetensors", vae="x")), True, "model.vae: the server has no 'x'"),
         (recipe(model=Model("sd15.safetensors", loras=(Lora("x"),))), True, "model.loras: the server has no 'x'"),
         (recipe(), False, "seed: frame 1 mixes 2, which the server's own nodes cannot; install the Remix nodes"),
-        (plain(sampler="euler_ancestral"), False, "sampler: 'euler_ancestral' draws noise at its steps"),
+        *[
+            (plain(sampler=name), False, f"sampler: {name!r} draws noise at its steps")
+            for name in sorted(DRAWING - {"restart"})  # which ComfyUI does not have
+        ],
         (plain(mix="slerp"), False, "mix: 'slerp' is nothing that the server's own nodes do"),
         (
             plain(keyframes=(Keyframe(at=0, prompt="a" * 76), Keyframe(at="100%", prompt="b"))),

@@ -33,7 +33,7 @@ from remix.errors import (
     OutOfMemory,
 )
 from remix.job import Event, render
-from remix.plan import Keyframe
+from remix.plan import Keyframe, Recipe, prompts_of
 from tests.client.comfyui.runs import FRAMES, QUICK, frames, plain, recipe, right, run
 from tests.core.job.test_render import contents
 from tests.fakes.comfyui_server import ComfyServer, Script, Trouble
@@ -339,16 +339,40 @@ def test_a_secret_is_in_no_file_and_no_words(tmp_path: Path, caplog: pytest.LogC
     assert not [text for text in told if secret in text]
 
 
-def test_hostile_prompts_are_prompts(tmp_path: Path) -> None:
-    hostile = '$(touch x); -vf "drawtext" ../../x %date:yyyy% \\ \n {a|b}'
-    asked = recipe(keyframes=(Keyframe(prompt=hostile, negative=hostile),), frames=2)
-    for pack in (True, False):
-        with ComfyServer(pack=pack).started() as server:
-            run(server.url, tmp_path / str(pack), asked)
-            (name,) = {folder for kind, folder, _ in server.files if kind == "output"} if pack else {"remix/x"}
-            assert "touch" not in name
-            nodes = [node for entry in server.history.values() for node in entry["prompt"][2].values()]
-            assert pack or [node for node in nodes if node["inputs"].get("text") == hostile]
+HOSTILE = '$(touch x); -vf "drawtext" ../../x %date:yyyy% \\ \n {a|b}'
+
+
+def hostile(server: ComfyServer, folder: Path) -> list[dict[str, Any]]:
+    """The inputs of every node that the server was sent for 2 frames of a hostile prompt, which are one picture."""
+    run(server.url, folder, recipe(keyframes=(Keyframe(prompt=HOSTILE, negative=HOSTILE),), frames=2))
+    return [node["inputs"] for entry in server.history.values() for node in entry["prompt"][2].values()]
+
+
+def test_hostile_prompts_stay_in_the_recipe_of_our_nodes(tmp_path: Path) -> None:
+    with ComfyServer(pack=True).started() as server:
+        told = hostile(server, tmp_path / "job")
+    (written,) = {inputs["recipe"] for inputs in told if "recipe" in inputs}
+    assert set(prompts_of(Recipe.from_json(written))) == {HOSTILE}
+    assert {inputs["filename_prefix"] for inputs in told if "filename_prefix" in inputs} == {"remix/client"}
+
+
+def test_hostile_prompts_stay_in_the_texts_of_the_servers_own_nodes(tmp_path: Path) -> None:
+    with ComfyServer(pack=False).started() as server:
+        told = hostile(server, tmp_path / "job")
+    assert [inputs["text"] for inputs in told if "text" in inputs] == [HOSTILE] * 2
+    names = [inputs["filename_prefix"] for inputs in told if "filename_prefix" in inputs]
+    assert names
+    assert all(re.fullmatch(r"remix/\w+/\d{6}", name) for name in names)
+
+
+def test_progress_that_makes_no_sense_ends_nothing(tmp_path: Path) -> None:
+    said: list[Event] = []
+    with ComfyServer(script=Script(progress=[(-99, 4), (9, -3), (10**30, 2)]), seconds=0.02).started() as server:
+        run(server.url, tmp_path / "job", listen=said.append)
+    assert np.array_equal(frames(tmp_path / "job"), right())
+    steps = [event for event in said if event.stage == "steps"]
+    assert steps
+    assert all(0 <= event.done <= event.total for event in steps)
 
 
 # the process itself

@@ -189,6 +189,12 @@ def test_numbers_on_a_scale_are_weighted_sums():
     assert isinstance(one.extra["guidance"], float)
 
 
+def test_a_number_of_a_frame_with_one_source_is_that_number():
+    # Weights may miss 1 by a rounding error.
+    mixed = mix_conditioning([prompt(1, guidance=3.5), prompt(2, guidance=6.0)], [[1 - 1e-7, 0]], family="flux")
+    assert mixed.extra["guidance"] == 3.5
+
+
 def test_keys_with_rows_of_tokens_meet_and_mix_on_their_own_axis():
     llamas = [rows(5, 1, 2, 3, 4), rows(6, 1, 2, 6, 4)]
     sources = [prompt(seed, conditioning_llama3=llama) for seed, llama in enumerate(llamas)]

@@ -253,6 +253,20 @@ def test_batches_keep_their_noise_masks_and_places():
     assert torch.equal(torch.cat([part["samples"] for part in parts]), first["samples"])
 
 
+@pytest.mark.parametrize("batch", [1, 2, 3])
+def test_the_masks_of_a_video_are_its_times(batch):
+    masks = torch.stack([torch.full((16, 16), value) for value in (0.0, 0.5, 1.0)])
+    sources = [{"samples": normal(seed, batch, 4, 3, 8, 8), "noise_mask": masks} for seed in (1, 2)]
+    (found,) = blend_latents(sources, HALF)
+    assert torch.equal(found["noise_mask"], masks.expand(batch, 1, 3, 16, 16))
+
+
+def test_a_mask_of_one_plane_is_for_every_item():
+    plane = normal(3, 6, 6)
+    (found,) = blend_latents([latent(1, 2, noise_mask=plane), latent(2, 2, noise_mask=plane)], HALF)
+    torch.testing.assert_close(found["noise_mask"], plane.expand(2, 1, 6, 6))
+
+
 def test_what_tells_of_empty_latents_stays_only_where_all_say_it():
     said, silent = latent(1, downscale_ratio_spacial=8), latent(2)
     assert "downscale_ratio_spacial" not in blend_latents([said, silent], HALF)[0]
@@ -333,6 +347,20 @@ def test_a_frame_of_layers_is_the_same_in_any_batch(seed, mode):
     for frame in range(3):
         part = blend_layers([a[frame : frame + 1], b[frame : frame + 1]], WALK[frame : frame + 1], mode)
         assert torch.equal(whole[frame : frame + 1], part)
+
+
+@pytest.mark.parametrize("mode", ["lighten", "overlay"])
+def test_a_channel_of_zeros_in_all_layers_stays_zeros(mode):
+    a, b = normal(1, 1, 4, 6, 6), normal(2, 1, 4, 6, 6)
+    a[:, 1] = b[:, 1] = 0
+    found = blend_layers([a, b], HALF, mode)
+    assert found.isfinite().all()
+    assert not found[:, 1].any()
+
+
+def test_double_precision_layers_are_computed_in_it():
+    a, b = normal(1, 1, 4, 6, 6).double() + 1e-9, normal(2, 1, 4, 6, 6).double() - 1e-9
+    torch.testing.assert_close(blend_layers([a, b], [[0, 1]], "lighten"), torch.maximum(a, b), rtol=1e-14, atol=1e-14)
 
 
 def test_half_precision_layers_stay_half():

@@ -72,6 +72,60 @@ def test_another_file_of_the_same_name_is_another_job(pack: ModuleType) -> None:
     assert made_by(pack, graph()) != first
 
 
+@pytest.mark.parametrize("kind", ["absolute", "up", "up on Windows", "share", "drive", "settings", "program"])
+def test_no_widget_makes_a_file_told_that_is_no_model(pack: ModuleType, kind: str, monkeypatch: Any) -> None:
+    models, hidden = Path(pack.base) / "models", Path(pack.base) / "secret.safetensors"
+    for path in (hidden, models / "checkpoints" / "x.txt", models / "custom_nodes" / "k.safetensors"):
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("secret")
+    texts = {
+        "absolute": str(hidden),
+        "up": "../../secret.safetensors",
+        "up on Windows": "..\\..\\secret.safetensors",
+        "share": "\\\\host\\share\\secret.safetensors",
+        "drive": "C:secret.safetensors",
+        "settings": "x.txt",
+        "program": "k.safetensors",
+    }
+    looked: list[Path] = []
+    is_file = Path.is_file
+    monkeypatch.setattr(Path, "is_file", lambda path: looked.append(path) or is_file(path))
+    assert set(made_by(pack, graph(lora=texts[kind]))) == {"model", "clip", "vae"}
+    known = [str(models / "checkpoints"), str(Path(pack.base) / "input")]
+    plain = {"a.safetensors", "k.safetensors", "x.txt"}
+    assert {str(path.parent) for path in looked} <= set(known)
+    assert {path.name for path in looked} <= plain
+
+
+def test_a_model_behind_a_link_is_told_as_the_host_loads_it(pack: ModuleType) -> None:
+    elsewhere = Path(pack.base) / "elsewhere.bin"
+    elsewhere.write_bytes(b"x")
+    (Path(pack.base) / "models" / "checkpoints" / "a.safetensors").symlink_to(elsewhere)
+    first = made_by(pack, graph())
+    elsewhere.write_bytes(b"y")
+    assert made_by(pack, graph())["file a.safetensors"] != first["file a.safetensors"]
+
+
+def test_loaders_in_a_row_are_each_visited_once(pack: ModuleType) -> None:
+    nodes: dict[str, Any] = {"n0": ("CheckpointLoaderSimple", {"ckpt_name": "a.safetensors"})}
+    for number in range(1, 15):
+        before = f"n{number - 1}"
+        nodes[f"n{number}"] = ("LoraLoader", {"model": [before, 0], "clip": [before, 1], "lora_name": Counted()})
+    workflow = Graph(**nodes, render=("RemixRender", {"model": ["n14", 0], "clip": ["n14", 1], "vae": ["n0", 2]}))
+    assert len(set(made_by(pack, workflow).values())) == 3
+    assert Counted.written == 14
+
+
+class Counted:
+    """A widget's value that counts how often it is written out."""
+
+    written = 0
+
+    def __repr__(self) -> str:
+        Counted.written += 1
+        return "a"
+
+
 def test_outputs_of_one_node_are_told_apart(pack: ModuleType) -> None:
     found = made_by(pack, graph())
     assert len({found["model"], found["clip"], found["vae"]}) == 3

@@ -173,6 +173,23 @@ def test_a_given_latent_is_cut_as_the_noise_is(pack: ModuleType, count: int) -> 
     assert all(latent["type"] == "x" for latent in latents)
 
 
+@pytest.mark.parametrize("count", [1, 5])
+def test_masks_of_another_number_are_refused(pack: ModuleType, count: int) -> None:
+    latent = {"samples": torch.zeros(count, *SHAPE), "noise_mask": torch.ones(4, *SHAPE[1:])}
+    with pytest.raises(BadInput, match="latent: 4 noise masks for 5 frames; give one for all, or one for each frame"):
+        travel(pack, schedule(), 3, None, latent)
+
+
+@pytest.mark.parametrize(("samples", "mask"), [((5, 4, 8, 8), (8, 8)), ((5, 4, 3, 8, 8), (3, 16, 16))])
+def test_a_mask_without_a_row_for_each_frame_is_for_all(
+    pack: ModuleType, samples: tuple[int, ...], mask: tuple[int, ...]
+) -> None:
+    given = torch.rand(mask)
+    _, latents, _ = travel(pack, schedule(), 3, None, {"samples": torch.zeros(samples), "noise_mask": given})
+    assert [len(latent["samples"]) for latent in latents] == [3, 2]
+    assert all(torch.equal(latent["noise_mask"], given) for latent in latents)
+
+
 def test_latents_of_another_number_are_refused(pack: ModuleType) -> None:
     with pytest.raises(BadInput, match="latent: 3 for 5 frames; give one for all, or one for each frame"):
         travel(pack, schedule(), 0, None, {"samples": torch.zeros(3, *SHAPE)})
