@@ -18,6 +18,7 @@ from remix.job import FRAMES
 from remix.job.agreement import remarks
 from remix.plan import Recipe
 from remix.plan.names import nearest
+from remix.plan.printable import printable
 
 SHEET = "compare.png"
 
@@ -63,7 +64,7 @@ def command(
         except Interrupted:
             raise
         except RemixError as error:
-            click.echo(f"{name}: {error}", err=True)
+            click.echo(f"{name}: {printable(str(error))}", err=True)
     agree = _report(frames, out, psnr, off) if len(frames) > 1 else False
     if not agree or len(frames) < len(names):
         raise click.exceptions.Exit(1)
