@@ -2,10 +2,13 @@
 
     script.py     what the host calls: from a request to a job folder and its pictures
     panel.py      the fields, and what is shown around them
-    settings.py   what the fields, or a request over the API, say; from there to a recipe
+    preview.py, presets.py, results.py      these: a recipe while it is written, examples, what a run made
+    pasting.py    the panel in an infotext
+    settings.py, travels.py     what the fields, or a request over the API, say; from there to a recipe
+    job.py        job folders below the host's output folder
     engine.py     groups of frames, each rendered by one call of the host's `process_images`
     frames.py     the hooks on the one processing object of such a call
-    conditioning.py, noise.py, pictures.py, tags.py     what is mixed for its frames
+    conditioning.py, noise.py, filling.py, masks.py, tags.py     what is mixed for its frames
     host.py       everything that is the host's own; where A1111, Forge and reForge differ is met there
 
 The host loads `scripts/remix_toolkit.py` with the clone at the front of `sys.path`, and takes it away again; what is

@@ -19,7 +19,8 @@ from remix.mix import LAYOUTS, Conditioning, mix_conditioning
 from remix.mix.lengths import tiled
 
 POOLED = 1280
-"""How many numbers of SDXL's `vector` are the pooled prompt; sizes of the picture follow."""
+SIZED = ("sdxl", "sdxl_refiner")
+"""The families whose `vector` has sizes of the picture after the `POOLED` numbers of the prompt; others have none."""
 
 FAMILIES = {768: "sd1", 1024: "sd2", 2048: "sdxl", 1280: "sdxl_refiner"}
 """Width of the tokens -> family; what is wider is taken for Flux."""
@@ -137,8 +138,9 @@ def _conditioning(cond: Any) -> Conditioning:
         return Conditioning(cond[None])
     pooled, extra = None, {name: value[None] for name, value in cond.items() if name not in ("crossattn", "vector")}
     if "vector" in cond:
-        pooled, sizes = cond["vector"][None, :POOLED], cond["vector"][None, POOLED:]
-        extra["vector"] = sizes
+        pooled = cond["vector"][None]
+        if FAMILIES.get(cond["crossattn"].shape[-1]) in SIZED:
+            pooled, extra["vector"] = pooled[:, :POOLED], pooled[:, POOLED:]
     return Conditioning(cond["crossattn"][None], pooled, extra)
 
 
@@ -151,6 +153,7 @@ def _conds(mixed: Conditioning, like: Any) -> list[Any]:
         frame = mixed.at(index)
         cond = {name: value[0] for name, value in frame.extra.items()}
         if frame.pooled is not None:
-            cond["vector"] = torch.cat([frame.pooled[0], cond["vector"]])
+            sizes = [cond["vector"]] if "vector" in cond else []
+            cond["vector"] = torch.cat([frame.pooled[0], *sizes])
         found.append({name: frame.tokens[0] if name == "crossattn" else cond[name] for name in like})
     return found

@@ -13,10 +13,10 @@ from PIL import Image
 
 from remix.errors import BlankFrame, EngineError, Unsupported
 from remix.job import Listener, Picture
+from remix.job.portable import portable
 from remix.motion import only_colour
 from remix.plan import Frame, Mix, Model, Recipe, Schedule
 from remix.plan.labels import AUTOMATIC, a1111_labels, names_of_labels
-from remix.plan.portable import portable
 
 from . import host
 from .conditioning import Way

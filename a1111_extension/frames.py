@@ -17,9 +17,9 @@ import torch
 from torch import Tensor
 
 from remix.errors import Unsupported
+from remix.job.portable import EMPTY
 from remix.mix import masks_of_mixes, mix_latents, weights_of
 from remix.plan import Frame
-from remix.plan.portable import EMPTY
 
 from . import host
 from .conditioning import Way, evened, mix_prompts, mix_steps

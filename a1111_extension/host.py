@@ -33,8 +33,8 @@ from remix.job import is_job
 from remix.job.ends import ends
 from remix.job.files import safe_name
 from remix.job.journal import sha256
+from remix.job.portable import left_over
 from remix.plan import Model
-from remix.plan.portable import left_over
 
 Script = scripts.Script
 FORGE = hasattr(processing, "main_entry")
@@ -187,13 +187,6 @@ def has_scheduler(label: str) -> bool:
     except ImportError:  # older hosts say the schedule with the sampler
         return label == "Automatic"
     return label in sd_schedulers.schedulers_map
-
-
-def styled(prompts: Sequence[str], styles: Sequence[str], negative: bool = False) -> list[str]:
-    """Returns prompts with the host's styles."""
-    known = shared.prompt_styles
-    apply = known.apply_negative_styles_to_prompt if negative else known.apply_styles_to_prompt
-    return [apply(prompt, styles) for prompt in prompts]
 
 
 def parsed(tags: str) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from glob import escape
 from pathlib import Path
 
 from remix.errors import BadInput, RemixError
@@ -34,7 +35,7 @@ def job_folder(root: Path, name: str, recipe: Recipe, made_by: Mapping[str, str]
 
 def unfinished(root: Path, name: str, recipe: Recipe, made_by: Mapping[str, str]) -> Recipe | None:
     """Returns the recipe of the newest job that is this one but for its drawn seed, and lacks frames; else None."""
-    folders = [folder for folder in root.glob(f"{name}_*") if is_job(folder)] if root.is_dir() else []
+    folders = [folder for folder in root.glob(f"{escape(name)}_*") if is_job(folder)] if root.is_dir() else []
     for folder in sorted(folders, key=lambda folder: folder.stat().st_mtime, reverse=True):
         try:
             held = recipe_of(folder)

@@ -19,7 +19,7 @@ from remix.plan import Keyframe, Mix, Recipe
 from remix.plan import fields as check
 from remix.plan.expression import verbatim
 from remix.plan.labels import names_of_labels
-from remix.plan.moments import MAX_FRAMES
+from remix.plan.moments import MAX_FRAMES, length
 from remix.plan.read import read_json, read_toml
 from remix.plan.recipe import located
 from remix.plan.syntax import detect, read
@@ -29,7 +29,6 @@ from .travels import lay_over, travel_of
 AUTO = "auto"
 OWN = ("toml", "json")
 LARGEST_BATCH = 64
-SYNTAX_OF_TRAVELS = "0:(7), 24:(9), or values to go through evenly, 7, 9"
 
 
 @dataclass(frozen=True)
@@ -170,8 +169,7 @@ class Settings:
 
     def _given(self, otherwise: dict[str, Any]) -> dict[str, Any]:
         """The fields of a recipe that the panel sets."""
-        frames = self.frames.strip()
-        given = {"frames": int(frames) if frames.isdigit() else frames, "fps": self.fps}
+        given: dict[str, Any] = {"frames": length(self.frames.strip()), "fps": self.fps}
         given |= {"ease": self.ease, "mix": self.mix, "loop": self.loop}
         return {**otherwise, **{name: value for name, value in given.items() if value}}
 

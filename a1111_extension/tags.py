@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from remix.errors import Unsupported
 from remix.plan import Frame, Lora, Mix
+from remix.plan.fields import show
 
 TAG = re.compile(r"<(\w+):([^>]+)>")
 LORAS = ("lora", "lyco")
@@ -34,17 +35,23 @@ Networks = Mapping[Network, Strengths]
 
 def without_tags(prompt: str) -> str:
     """Returns a prompt without tags, as the host takes them out."""
-    return TAG.sub("", prompt)
+    end = _end(prompt)
+    return TAG.sub("", prompt[:end]) + prompt[end:]
 
 
 def networks_of(prompt: str) -> dict[Network, Strengths]:
     """Returns the networks that a prompt's tags name; those of a name that is there twice are added up."""
     found: dict[Network, Strengths] = {}
-    for tag in TAG.finditer(prompt):
+    for tag in TAG.finditer(prompt, 0, _end(prompt)):
         network, strengths = _read(tag)
         before = found.get(network)
         found[network] = strengths if before is None else tuple(map(sum, zip(before, strengths, strict=True)))
     return found
+
+
+def _end(prompt: str) -> int:
+    """Where the last tag is over at the latest: beyond, each `<` would be looked for its end through the whole rest."""
+    return prompt.rfind(">") + 1
 
 
 def _read(tag: re.Match[str]) -> tuple[Network, Strengths]:
@@ -59,7 +66,7 @@ def _read(tag: re.Match[str]) -> tuple[Network, Strengths]:
         text = float(named.pop("te", numbers[0] if numbers else 1.0))
         model = float(named.pop("unet", numbers[1] if len(numbers) > 1 else text))
     except ValueError as error:
-        raise Unsupported(f"prompt: {tag[0]!r} has a strength that is no number; write one such as 0.8") from error
+        raise Unsupported(f"prompt: {show(tag[0])} has a strength that is no number; write one such as 0.8") from error
     rest = (*placed[2:3], *(f"{name}={value}" for name, value in named.items()))
     return Network("lora", parts[0], rest), (text, model)
 

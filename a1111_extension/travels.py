@@ -12,8 +12,11 @@ from remix.plan import Keyframe, Recipe
 from remix.plan import fields as check
 from remix.plan.moments import places
 from remix.plan.syntax import detect, read
+from remix.plan.syntax.literal import number
+from remix.plan.syntax.scan import Source
 
-_NUMBERS = re.compile(r"\s*[0-9]*\.?[0-9]+\s*(,\s*[0-9]*\.?[0-9]+\s*)*", re.ASCII)
+_NUMBER = re.compile(r"[0-9]+(?:\.[0-9]+)?|\.[0-9]+", re.ASCII)
+_NUMBERS = re.compile(rf"\s*(?:{_NUMBER.pattern})\s*(?:,\s*(?:{_NUMBER.pattern})\s*)*", re.ASCII)
 SCHEDULES = {"seed": ("seed-travel", "seed-explorer", "deforum-values")}
 """The syntaxes that a travel may be in beside a plain list of numbers."""
 
@@ -22,8 +25,9 @@ def travel_of(text: str, name: str, recipe: Recipe, seed: int) -> tuple[Keyframe
     """Returns the keyframes that a field called `name` says, `0:(7), 24:(9)` or `7, 9`; RecipeError with a position."""
     with check.under(name):
         if _NUMBERS.fullmatch(text):
-            parts = [part.strip() for part in text.split(",")]
-            said: list[dict[str, Any]] = [{name: int(part) if part.isdigit() else float(part)} for part in parts]
+            source = Source(text)
+            numbers = (number(source, found[0], found.start()) for found in _NUMBER.finditer(text))
+            said: list[dict[str, Any]] = [{name: value} for value in numbers]
             return tuple(Keyframe(**values) for values in said)
         syntax = detect(text) if name in SCHEDULES else "deforum-values"
         if syntax not in SCHEDULES.get(name, (syntax,)):

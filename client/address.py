@@ -34,7 +34,7 @@ class Address:
     @property
     def is_private(self) -> bool:
         """Whether what is sent there cannot be read on the way: encrypted, or on this machine."""
-        return self.scheme == "https" or _is_loopback(urlsplit(str(self)).hostname or "")
+        return self.scheme == "https" or is_loopback(urlsplit(str(self)).hostname or "")
 
 
 def take_apart(url: str) -> tuple[Address, Auth]:
@@ -69,7 +69,8 @@ def _without_user(url: str) -> str:
     return f"{scheme if slashes else ''}{slashes}{MASK}@{rest}"
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Returns whether a host, by its name or address, is this machine and reached from nowhere else."""
     if host == "localhost":
         return True
     try:

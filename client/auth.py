@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import os
 import stat
 from collections.abc import Iterable
@@ -49,7 +50,9 @@ class Auth:
 
     def masked(self, text: str) -> str:
         """Returns `text` with *** in place of the secret, however it is written."""
-        return masked(text, [self.secret, *([self._basic()] if self.user is not None else [])])
+        in_json = json.dumps(self.secret)[1:-1]
+        spelled = [self.secret, in_json, in_json.replace("/", "\\/")]
+        return masked(text, [*spelled, *([self._basic()] if self.user is not None else [])])
 
 
 def masked(text: str, secrets: Iterable[str]) -> str:

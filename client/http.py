@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -34,6 +35,7 @@ from remix.errors import (
 )
 from remix.job import Picture
 from remix.motion import load_picture
+from remix.plan.printable import printable
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +47,9 @@ WITHIN = 60.0
 
 TEXT_LIMIT = 64 * 2**20
 PICTURE_LIMIT = 256 * 2**20
-TRIES = 3
+WORDS = 2**16
+"""How many bytes are read of what a server says in place of an answer."""
+
 PAUSES = (0.5, 2.0)
 """Seconds between tries."""
 
@@ -101,20 +105,20 @@ class Http:
 
     def get(self, path: str, query: Mapping[str, str] | None = None, *, within: float | None = None) -> Any:
         """Returns the JSON of a GET, tried three times."""
-        return self._again(lambda: _json(self._call("GET", path, within, TEXT_LIMIT, query=query), self._at(path)))
+        return self._again(lambda: self._json(self._call("GET", path, within, TEXT_LIMIT, query=query), path))
 
     def post(self, path: str, body: Any, *, within: float | None = None, limit: int = TEXT_LIMIT) -> Any:
         """Returns the JSON that a POST of JSON is answered with, None for an empty answer; sent once at most."""
         data = json.dumps(body, allow_nan=False).encode()
         headers = {"Content-Type": "application/json"}
-        return _json(self._once("POST", path, within, limit, data=data, headers=headers), self._at(path))
+        return self._json(self._once("POST", path, within, limit, data=data, headers=headers), path)
 
     def upload(
         self, path: str, fields: Mapping[str, str], name: str, data: bytes, *, within: float | None = None
     ) -> Any:
         """Returns the JSON that is answered to a form with `fields` and the file `data`, its field called `image`."""
         form = {"image": (name, data, "application/octet-stream")}
-        return _json(self._once("POST", path, within, TEXT_LIMIT, fields=fields, files=form), self._at(path))
+        return self._json(self._once("POST", path, within, TEXT_LIMIT, fields=fields, files=form), path)
 
     def picture(self, path: str, query: Mapping[str, str], *, within: float | None = None) -> Picture:
         """Returns the picture of a GET, whole and decoded, uint8 [height, width, 3]; tried three times."""
@@ -128,9 +132,26 @@ class Http:
 
         return self._again(once)
 
-    def masked(self, text: str) -> str:
-        """Returns `text` with *** in place of the secret."""
-        return self.auth.masked(text)
+    def told(self, said: Any, most: int = 500) -> str:
+        """Returns what a server said, a text or a JSON value, on one line of at most `most` characters.
+
+        It has *** in place of the secret, and escapes in place of what a terminal would obey.
+        """
+        try:
+            masked = _each(said, self.auth.masked)
+            text = masked if isinstance(masked, str) else json.dumps(masked, ensure_ascii=False)
+        except RecursionError:
+            return "something that is nested too deeply"
+        flat = " ".join(printable(text).split())
+        return flat if len(flat) <= most else f"{flat[: most - 3]}..."
+
+    def _json(self, body: bytes, path: str) -> Any:
+        if not body:
+            return None
+        try:
+            return json.loads(body)
+        except (ValueError, RecursionError) as error:
+            raise BadReply(f"{self._at(path)}: the answer is not JSON ({self.told(_text(body), 80)})") from error
 
     def _at(self, path: str) -> str:
         return f"{self.address}{path}"
@@ -199,16 +220,19 @@ class Http:
 
     @contextmanager
     def _deadline(self, seconds: float) -> Iterator[threading.Event]:
-        """Within it, an answer that is not whole in so many seconds loses its connection; gives whether that happened.
+        """Within it, a call that is not over in so many seconds loses its connection; gives whether that happened.
 
-        A time limit on each read alone would let a server that drips hold a caller for ever. A call is answered over
-        one socket: nothing is sent twice below here.
+        A time limit on each read alone would let a server that drips hold a caller for ever, and urllib3 sends within
+        the time that it has to connect. A call goes over one socket: nothing is sent twice below here.
         """
         end, over = time.monotonic() + seconds, threading.Event()
         timer: threading.Timer | None = None
 
         def watch(socket: Any) -> None:
             nonlocal timer
+            socket.settimeout(seconds)
+            if timer is not None:
+                return
 
             def close() -> None:
                 over.set()
@@ -228,16 +252,15 @@ class Http:
                 timer.cancel()
 
     def _lost(self, path: str, error: Exception, within: float, over: bool) -> HostError:
-        reason = self.masked(_reason(error))
+        reason = self.told(str(_reason(error)), 200)
         if _is_unsent(error):
             return HostUnreachable(f"{self.address}: nothing answers ({reason}); is the server running there?")
-        if over or isinstance(error, requests.exceptions.Timeout):
+        if over or any(isinstance(each, TimeoutError | requests.exceptions.Timeout) for each in _chain(error)):
             return HostSilent(f"{self._at(path)}: no whole answer within {within:g} s")
         return HostSilent(f"{self._at(path)}: the connection was lost ({reason})")
 
     def _refused(self, path: str, answer: requests.Response, body: bytes) -> HostRefused:
-        status, said = answer.status_code, _read(body)
-        text = self.masked(said if isinstance(said, str) else json.dumps(said, ensure_ascii=False))
+        status, said = answer.status_code, self._read(body)
         where = f"{self._at(path)}: {status}"
         if 300 <= status < 400:
             return HostRefused(
@@ -247,7 +270,14 @@ class Http:
             return HostRefused(f"{where}: something in front of the server says that it does not answer", status, said)
         if status == 401:
             return HostRefused(f"{where}: it wants to know who asks; give --auth, as the server was told", status, said)
-        return HostRefused(f"{where}: {_short(text) or answer.reason}", status, said)
+        return HostRefused(f"{where}: {self.told(said) or self.told(answer.reason)}", status, said)
+
+    def _read(self, body: bytes) -> Any:
+        """What a server says in place of an answer, without the secret: JSON, or else a text."""
+        try:
+            return _each(json.loads(body), self.auth.masked)
+        except (ValueError, RecursionError):
+            return self.auth.masked(_text(body))
 
 
 def _session(auth: Auth) -> requests.Session:
@@ -278,13 +308,17 @@ _call = threading.local()
 
 
 class _Timed:
-    """A connection that says which socket it waits on, so that a deadline can close it."""
+    """A connection that says which socket it sends over and waits on, so that a deadline can close it."""
 
-    def getresponse(self, *arguments: Any, **options: Any) -> Any:
+    sock: Any
+
+    def send(self, data: Any) -> None:
+        if self.sock is None:
+            self.connect()  # type: ignore[attr-defined]
         watch = getattr(_call, "watch", None)
         if watch is not None:
-            watch(self.sock)  # type: ignore[attr-defined]
-        return super().getresponse(*arguments, **options)  # type: ignore[misc]
+            watch(self.sock)
+        super().send(data)  # type: ignore[misc]
 
 
 class _Connection(_Timed, urllib3.connection.HTTPConnection):
@@ -320,8 +354,8 @@ def _shut(socket: Any) -> None:
 def _whole(answer: requests.Response, limit: int, where: str) -> bytes:
     """The body of an answer; BadReply where it is longer than `limit`, or not as long as it said."""
     announced = answer.headers.get("Content-Length", "")
-    expected = int(announced) if announced.isascii() and announced.isdigit() else None
-    if expected is None and answer.headers.get("Transfer-Encoding") != "chunked":
+    expected = int(announced) if re.fullmatch(r"[0-9]{1,18}", announced) else None
+    if expected is None and answer.headers.get("Transfer-Encoding", "").lower() != "chunked":
         raise BadReply(f"{where}: the answer does not say how long it is, or was cut in its headers")
     if expected is not None and expected > limit:
         raise BadReply(f"{where}: {expected} bytes were announced; at most {limit} are read")
@@ -335,43 +369,38 @@ def _whole(answer: requests.Response, limit: int, where: str) -> bytes:
     return bytes(body)
 
 
-def _json(body: bytes, where: str) -> Any:
-    if not body:
-        return None
-    try:
-        return json.loads(body)
-    except (ValueError, RecursionError) as error:
-        raise BadReply(f"{where}: the answer is not JSON ({_short(repr(body[:80]))})") from error
+def _text(body: bytes) -> str:
+    return body[:WORDS].decode("utf-8", "replace")
 
 
-def _read(body: bytes) -> Any:
-    try:
-        return json.loads(body)
-    except (ValueError, RecursionError):
-        return body[:2000].decode("utf-8", "replace")
-
-
-def _short(text: str, most: int = 500) -> str:
-    flat = " ".join(text.split())
-    return flat if len(flat) <= most else f"{flat[: most - 3]}..."
+def _each(said: Any, masked: Callable[[str], str]) -> Any:
+    """A JSON value with each of its texts `masked`: once it is written as JSON, a secret may be spelled otherwise."""
+    if isinstance(said, str):
+        return masked(said)
+    if isinstance(said, dict):
+        return {masked(str(name)): _each(value, masked) for name, value in said.items()}
+    return [_each(value, masked) for value in said] if isinstance(said, list) else said
 
 
 def _is_unsent(error: Exception) -> bool:
     """Whether a connection was never made, which is the only trouble after which a POST may be sent again."""
-    seen: BaseException | None = error
-    while seen is not None:
-        if isinstance(seen, requests.exceptions.ConnectTimeout | urllib3.exceptions.NewConnectionError):
-            return True
-        reason = getattr(seen, "reason", None) or (seen.args[0] if seen.args else None)
-        seen = reason if isinstance(reason, BaseException) else None
-    return False
+    never = (requests.exceptions.ConnectTimeout, urllib3.exceptions.NewConnectionError)
+    return any(isinstance(each, never) for each in _chain(error))
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: Exception) -> object:
     """The last words of an error that wraps others."""
-    seen: BaseException = error
-    while True:
-        reason = getattr(seen, "reason", None) or (seen.args[-1] if seen.args else None)
-        if not isinstance(reason, BaseException):
-            return _short(str(reason or type(seen).__name__), 200)
-        seen = reason
+    *_, last = _chain(error)
+    return _wrapped(last) or type(last).__name__
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """An error and those that it wraps, in order."""
+    seen: object = error
+    while isinstance(seen, BaseException):
+        yield seen
+        seen = _wrapped(seen)
+
+
+def _wrapped(error: BaseException) -> object:
+    return getattr(error, "reason", None) or (error.args[-1] if error.args else None)

@@ -11,7 +11,7 @@ from remix.plan.syntax.over_steps import over_steps
 EMPHASIS = re.compile(r"(?<!\\)\((?:\\.|[^()\\])*\)")
 """What both hosts read as more weight: ``(word)`` and ``(word:1.2)``, but not ``\\(word\\)``."""
 
-LORA_TAG = re.compile(r"<(?:lora|lyco|hypernet):[^>]*>")
+LORA_TAG = re.compile(r"<(?:lora|lyco|hypernet):[^<>]*>")
 
 
 def emphasis_in(prompts: Sequence[str]) -> str | None:

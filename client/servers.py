@@ -11,6 +11,7 @@ from remix.client.a1111.plain import INSTALL as INSTALL_SCRIPT
 from remix.client.a1111.server import API
 from remix.client.a1111.server import Server as A1111Server
 from remix.client.a1111.stock import Stock
+from remix.client.address import is_loopback
 from remix.client.auth import Auth
 from remix.client.comfyui.names import LOADERS
 from remix.client.comfyui.routes import INSTALL as INSTALL_NODES
@@ -19,7 +20,7 @@ from remix.client.comfyui.server import Server as ComfyServer
 from remix.client.findings import DIFFERS, MISSING, Finding
 from remix.client.http import Http
 from remix.errors import BadReply, HostRefused, Unsupported
-from remix.plan.portable import PORTABLE, left_over
+from remix.job.portable import PORTABLE, left_over
 
 OLDEST_COMFYUI = (0, 8)
 SHOWN = 8
@@ -33,7 +34,8 @@ HALF = ("fp16", "bf16", "fp8", "fast")
 
 OTHER_MATHS = ("--use-", "--force-upcast-attention", "--dont-upcast-attention", "--deterministic")
 
-ANYBODY = ("0.0.0.0", "::", "")
+LOCAL, EVERYWHERE = "127.0.0.1", "0.0.0.0"
+"""Where a server listens that is told nothing, and one that is told to listen and not where."""
 
 BUILT_IN = frozenset({"extra options", "refiner", "sampler", "seed", "soft inpainting", "comments", "hypertile"})
 """A1111's own scripts that are always on, and do nothing unless they are told to."""
@@ -106,8 +108,17 @@ def _comfyui(server: ComfyServer, about: Mapping[str, Any]) -> Iterator[Finding]
             yield Finding("flag", flag, f"start the server without {flag}", DIFFERS)
         elif flag.startswith(OTHER_MATHS):
             yield Finding("flag", f"{flag}: last bits of colours differ", "nothing, where 55 dB will do", DIFFERS)
-    listens = flags[flags.index("--listen") + 1 :][:1] if "--listen" in flags else ["127.0.0.1"]
-    yield _open(not listens or listens[0].startswith("--") or listens[0].split(",")[0] in ANYBODY, "--listen")
+    yield _open(any(not is_loopback(place) for place in _places(flags)), "--listen")
+
+
+def _places(flags: Sequence[str]) -> list[str]:
+    """The addresses at which a ComfyUI listens; the last --listen holds, and one without an address is all of them."""
+    said = LOCAL
+    for flag, after in zip(flags, [*flags[1:], "--"], strict=True):
+        name, sign, value = flag.partition("=")
+        if name == "--listen":
+            said = value if sign else EVERYWHERE if after.startswith("-") else after
+    return [place.strip() for place in said.split(",")]
 
 
 def _nodes(server: ComfyServer) -> Finding:
@@ -154,8 +165,8 @@ def _a1111(server: A1111Server, http: Http, flags: Mapping[str, Any]) -> Iterato
     others = [name for name in others if not (stock.forge and any(part in name for part in BUILT_INTO_FORGE))]
     if others:
         yield Finding("always-on scripts", ", ".join(others), "turn them off, if they change pictures", DIFFERS)
-    named = flags.get("server_name")
-    yield _open(bool(flags.get("listen")) or (named is not None and named in ANYBODY), "--listen or --server-name")
+    named = str(flags.get("server_name") or (EVERYWHERE if flags.get("listen") else LOCAL))
+    yield _open(not is_loopback(named), "--listen or --server-name")
     if flags.get("share") or flags.get("ngrok"):
         yield _open(True, "--share")
 

@@ -12,9 +12,9 @@ from pathlib import Path
 
 from remix.errors import Unsupported
 from remix.job.agreement import ENGINES, EXTRAS, FAMILIES, READ_DIFFERENTLY, Row, measured, rows, table
+from remix.job.portable import PORTABLE
 from remix.motion.difference import LEAST_PSNR, MOST_OFF
 from remix.plan.labels import a1111_labels
-from remix.plan.portable import PORTABLE
 
 WIDTH = 120
 PAGE = Path(__file__).with_name("agreement.md")

@@ -11,10 +11,10 @@ from remix.client.a1111.server import API
 from remix.client.a1111.stock import Choice
 from remix.errors import Unsupported
 from remix.job import Picture
+from remix.job.portable import EMPTY
 from remix.motion.images import png_bytes
 from remix.plan import Frame, Mix, Schedule
 from remix.plan.labels import OWN_STEPS, SAMPLERS, WRITTEN_AS
-from remix.plan.portable import EMPTY
 
 INSTALL = "install Remix Toolkit there (Extensions, Install from URL, then restart the server), and its script does it"
 

@@ -17,6 +17,7 @@ import click
 
 from remix import __version__
 from remix.errors import BadInput, Interrupted, RemixError
+from remix.plan.printable import printable
 
 VERBS = {
     "demo": "Render a looping film with the bundled model, now.",
@@ -71,6 +72,13 @@ def remix() -> None:
     """Travel between prompts, seeds and pictures, and get a film."""
 
 
+class _Lines(logging.Formatter):
+    """Lines of the log, which may hold words of a server."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return printable(super().format(record))
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command line and returns its exit code."""
     # OpenMP's waiting threads spin by default; on a busy machine that costs a factor of ten. Read once by
@@ -79,7 +87,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
-    logging.basicConfig(level=logging.WARNING, format="remix: %(message)s")
+    handler = logging.StreamHandler()
+    handler.setFormatter(_Lines("remix: %(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
     try:
         code = remix.main(args=arguments, prog_name="remix", standalone_mode=False)
     except click.ClickException as error:
@@ -89,7 +99,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         click.echo(f"remix: {stop or 'stopped'}", err=True)
         return INTERRUPTED
     except RemixError as error:
-        click.echo(f"remix: {error}", err=True)
+        click.echo(f"remix: {printable(str(error))}", err=True)
         return BAD_INPUT if isinstance(error, BadInput) else FAILED
     except OSError as error:  # a place that is not there or not ours, or a disk that is full or gone
         at = f"{error.filename}: " if error.filename else ""

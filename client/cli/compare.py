@@ -22,6 +22,7 @@ from remix.job.agreement import remarks
 from remix.job.metadata import KEY
 from remix.plan import Recipe
 from remix.plan.names import nearest
+from remix.plan.printable import printable
 
 SHEET = "compare.png"
 SHEET_OF = "compare"
@@ -70,7 +71,7 @@ def command(
         except Interrupted:
             raise
         except RemixError as error:
-            click.echo(f"{name}: {error}", err=True)
+            click.echo(f"{name}: {printable(str(error))}", err=True)
     agree = _report(frames, out, psnr, off) if len(frames) > 1 else False
     if not agree or len(frames) < len(names):
         raise click.exceptions.Exit(1)

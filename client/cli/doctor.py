@@ -15,6 +15,7 @@ import click
 from remix import __version__
 from remix.client.findings import DIFFERS, MISSING, OK, Finding
 from remix.errors import MissingPackage, RemixError
+from remix.plan.printable import printable
 
 INSTALL = 'pip install -c constraints.txt -e ".[local]"'
 ALWAYS = ("numpy", "Pillow", "imageio-ffmpeg", "requests", "websocket-client", "click", "rich")
@@ -45,14 +46,16 @@ def command(url: str | None, auth: str | None, insecure: bool) -> None:
 def _report(findings: Sequence[Finding]) -> None:
     width = max(len(finding.what) for finding in findings)
     for finding in findings:
-        click.echo(f"{finding.what:{width}}  {finding.found}  {click.style(finding.mark, fg=COLOURS[finding.mark])}")
+        mark = click.style(finding.mark, fg=COLOURS[finding.mark])
+        click.echo(f"{finding.what:{width}}  {printable(finding.found)}  {mark}")
     for state, label in ((MISSING, "to mend"), (DIFFERS, "to align")):
         told: dict[str, list[str]] = {}
         for finding in findings:
             if finding.mark == state and finding.mend:
                 told.setdefault(finding.mend, []).append(finding.what)
         for mend, whats in told.items():
-            click.echo(f"{label}: {mend}" if state == MISSING else f"{label}: {', '.join(whats)}: {mend}")
+            told_of = "" if state == MISSING else f"{', '.join(whats)}: "
+            click.echo(printable(f"{label}: {told_of}{mend}"))
     if any(finding.mark == MISSING for finding in findings):
         raise click.exceptions.Exit(1)
 

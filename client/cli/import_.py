@@ -86,7 +86,6 @@ def _numbers(text: str, reading: Reading) -> tuple[str, Any]:
     if not sign or not name.isidentifier():
         raise BadInput(f"--number: {text[:40]!r} has no name and value; write pw_a=0.5, or pw_a=0:(0), 24:(1)")
     schedule = values if ":" in values else f"0:({values})"
-    frames = int(reading.frames) if reading.frames and reading.frames.isdigit() else reading.frames
-    parts = read(schedule, "deforum-values", source=f"--number {name}", frames=frames, fps=reading.fps)
+    parts = read(schedule, "deforum-values", source=f"--number {name}", frames=reading.length, fps=reading.fps)
     recipe: Recipe = parts.recipe()
     return name, [frame.cfg for frame in plan(recipe)]

@@ -13,6 +13,7 @@ import click
 from remix.errors import BadInput, RecipeError
 from remix.job import Made, is_job, read_job, read_metadata
 from remix.plan import Recipe
+from remix.plan.printable import printable
 
 TOOLS = {"remix": "Remix Toolkit", "a1111": "A1111", "comfyui": "ComfyUI", "unknown": "nobody says"}
 
@@ -33,17 +34,12 @@ def command(file: Path, as_json: bool, as_recipe: bool) -> None:
         click.echo(_recipe(file, made).to_toml(), nl=False)
     elif as_json:
         text = json.dumps(asdict(made), indent=2, ensure_ascii=False)
-        click.echo(_printable(text, lambda character: json.dumps(character)[1:-1]))
+        click.echo(printable(text))
     else:
-        lines = [(_printable(label), _printable(text)) for label, text in _lines(made)]
+        lines = [(printable(label), printable(text)) for label, text in _lines(made)]
         width = max(9, *(len(label) for label, _ in lines)) + 1
         for label, text in lines:
             click.echo(f"{label:{width}}" + text.replace("\n", "\n" + " " * width))
-
-
-def _printable(text: str, escaped: Any = lambda character: character.encode("unicode_escape").decode("ascii")) -> str:
-    """`text`, which a stranger may have written, without what a terminal would obey."""
-    return "".join(c if c.isprintable() or c == "\n" else escaped(c) for c in text)
 
 
 def _recipe(file: Path, made: Made) -> Recipe:

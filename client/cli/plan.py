@@ -11,6 +11,7 @@ from remix.client.cli.outputs import overwrite_option, refuse_present
 from remix.client.cli.schedules import Reading, schedule_options
 from remix.errors import BadInput
 from remix.plan import Schedule, plan
+from remix.plan.printable import printable
 from remix.plan.table import chosen_rows, columns_of, row_of
 
 
@@ -53,7 +54,8 @@ def _table(schedule: Schedule, rows: Sequence[int]) -> None:
     columns = columns_of(schedule)
     table = Table(*columns, box=None, header_style="bold")
     for index in rows:
-        table.add_row(*map(Text, row_of(schedule, index, columns)), style="bold" if index in keyframes else "")
+        cells = (Text(printable(cell)) for cell in row_of(schedule, index, columns))
+        table.add_row(*cells, style="bold" if index in keyframes else "")
     # Piped into a file there is no terminal width to fit, and a cut-off prompt would be a loss.
     console = Console()
     if not console.is_terminal:

@@ -48,6 +48,7 @@ def command(
     folder itself, or a schedule of another tool.
     """
     if recipe.is_dir():
+        reading.refuse_for(recipe)
         out = out or recipe
         loaded = recipe_of(recipe)
     else:

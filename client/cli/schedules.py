@@ -10,8 +10,9 @@ from typing import Any
 
 import click
 
-from remix.errors import RecipeError
+from remix.errors import BadInput, RecipeError
 from remix.plan import Recipe
+from remix.plan.moments import length
 from remix.plan.read import decoded, read_file
 from remix.plan.syntax import detect, read
 
@@ -27,12 +28,26 @@ class Reading:
     fps: float | None = None
     size: str | None = None
 
+    @property
+    def length(self) -> int | str | None:
+        """The number of frames or the time that is asked for; None where the file says it."""
+        return length(self.frames) if self.frames else None
+
+    def refuse_for(self, job: Path) -> None:
+        """Raises BadInput where anything is asked for that the recipe of a job folder says itself."""
+        options = {"--from": self.syntax, "--frames": self.frames, "--fps": self.fps, "--size": self.size}
+        if said := [option for option, value in options.items() if value is not None]:
+            raise BadInput(
+                f"{', '.join(said)}: {job} is a job folder, whose recipe stays as it is; leave this out, or give a "
+                "recipe and a folder of its own"
+            )
+
     def recipe(self, path: Path, **given: Any) -> Recipe:
         """The recipe in the file at `path`; what was understood differently goes to the terminal.
 
         RecipeError, with the position, for what cannot be read; it asks for the frames where they are not known.
         """
-        frames = int(self.frames) if self.frames and self.frames.isdigit() else self.frames
+        frames = self.length
         text = None if path.suffix.lower() == ".toml" and not self.syntax else self._foreign(path)
         if text is None:
             recipe = Recipe.load(path)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import logging
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
@@ -62,7 +62,8 @@ class Server:
         """Returns the server's version, () where it does not say."""
         system = _table(_table(self.http.get("/system_stats"), "/system_stats").get("system") or {}, "system")
         text = str(system.get("comfyui_version") or "")
-        return tuple(int(part) for part in text.lstrip("v").split(".") if part.isdigit())
+        parts = text.lstrip("v").split(".")
+        return tuple(int(part) for part in parts if re.fullmatch(r"[0-9]{1,9}", part))
 
     def node(self, kind: str) -> Mapping[str, Any] | None:
         """Returns what the server says of a kind of node; None where it has none of that name."""
@@ -121,11 +122,11 @@ class Server:
         try:
             answer = _table(self.http.post("/prompt", body), "/prompt")
         except HostRefused as error:
-            raise _rejected(error, self.http.masked) from error
+            raise _rejected(error, self.http.told) from error
         given = str(answer.get("prompt_id") or prompt)
         if answer.get("node_errors"):
             self.cancel([given], running=False)
-            raise WorkflowRejected(_lines(answer, self.http.masked), 200, answer)
+            raise WorkflowRejected(_lines(answer, self.http.told), 200, answer)
         return given
 
     def fate(self, prompt: str) -> Fate:
@@ -198,7 +199,7 @@ def _trouble(status: Mapping[str, Any]) -> dict[str, Any]:
     return {**_maybe(last[1]), "kind": str(last[0])}
 
 
-def _rejected(error: HostRefused, masked: Callable[[str], str]) -> HostRefused:
+def _rejected(error: HostRefused, told: Callable[..., str]) -> HostRefused:
     if error.status == 403:
         return HostRefused(
             f"{error}; the server minds where requests come from: start it with --enable-cors-header, and give the "
@@ -207,11 +208,11 @@ def _rejected(error: HostRefused, masked: Callable[[str], str]) -> HostRefused:
             error.body,
         )
     if _maybe(_maybe(error.body).get("error")):
-        return WorkflowRejected(_lines(error.body, masked), error.status, error.body)
+        return WorkflowRejected(_lines(error.body, told), error.status, error.body)
     return error
 
 
-def _lines(body: Mapping[str, Any], masked: Callable[[str], str]) -> str:
+def _lines(body: Mapping[str, Any], told: Callable[..., str]) -> str:
     """What is wrong, a line for each node and input: the node, the input, its value, the reason."""
     lines = []
     for number, node in _maybe(body.get("node_errors")).items():
@@ -219,13 +220,14 @@ def _lines(body: Mapping[str, Any], masked: Callable[[str], str]) -> str:
         for wrong in map(_maybe, errors if isinstance(errors, list) else []):
             extra = _maybe(wrong.get("extra_info"))
             value = extra.get("received_value")
-            told = "" if value is None else f" is {json.dumps(value, ensure_ascii=False)[:80]}"
+            shown = told(value, 80) if value is not None else ""
+            shown = f' is "{shown}"' if isinstance(value, str) else f" is {shown}" if shown else ""
             name = extra.get("input_name", "inputs")
             # Where the details are no more than the input's name, the message is what is wrong.
             details = wrong.get("details")
             reason = details if details and details != name else wrong.get("message")
-            lines.append(f"{node.get('class_type')} ({number}), {name}{told}: {reason}")
+            lines.append(f"{told(node.get('class_type'))} ({told(number)}), {told(name)}{shown}: {told(reason)}")
     about = _maybe(body.get("error"))
     if not lines:
-        lines = [": ".join(str(about[part]) for part in ("message", "details") if about.get(part))]
-    return masked("the server refuses the workflow; " + "\n".join(lines))
+        lines = [": ".join(told(about[part]) for part in ("message", "details") if about.get(part))]
+    return "the server refuses the workflow; " + "\n".join(lines)

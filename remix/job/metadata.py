@@ -11,9 +11,9 @@ from typing import Any, Literal
 
 from remix.errors import PictureError
 from remix.job.comfy_graph import ComfyGraph, read_prompt, read_workflow
-from remix.job.infotext import LEAST_SETTINGS, Infotext, parse_infotext
 from remix.motion.images import Picture, save_picture
 from remix.motion.texts import read_texts
+from remix.plan.infotext import LEAST_SETTINGS, Infotext, parse_infotext
 
 KEY = "remix"
 """The name of our own text: one JSON object."""

@@ -75,7 +75,7 @@ EASINGS = tuple(_CURVES)
 
 _FAMILIES = {"quad": "", "quadratic": "", "expo": "exponential"}
 _WHOLE = {"step": "hold", "constant": "hold"}
-_NUMBER = r"\s*([+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[+-]?[0-9]+)?)\s*"
+_NUMBER = r"\s*([+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:e[+-]?[0-9]+)?)\s*"
 _BEZIER = re.compile(rf"\s*cubic[ _-]?bezier\s*\({','.join([_NUMBER] * 4)}\)\s*", re.IGNORECASE)
 
 

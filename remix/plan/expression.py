@@ -44,11 +44,10 @@ from typing import Any, cast
 
 from ..errors import RecipeError
 from . import elementary as el
-from .fields import number, show
+from .fields import MAX_PROMPT, number, show
 from .grammar import read_steps, refusal, unknown
 from .operations import CONSTANTS, FUNCTIONS, Step, culprit
 
-MAX_PROMPT = 20_000
 MAX_NUMBERS = 100
 
 _BLOCK = 8192  # frames at a time: what one step reads and writes then stays in the processor's cache

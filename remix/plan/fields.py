@@ -21,6 +21,7 @@ V = TypeVar("V")
 
 MAX_PARTS = 64
 MAX_NAME = 1000
+MAX_PROMPT = 20_000
 
 
 class _Show(reprlib.Repr):

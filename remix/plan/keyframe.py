@@ -18,7 +18,6 @@ from remix.plan.moments import moment
 LIST = "[[keyframes]] above each (in JSON a list)"
 """How keyframes are written, for whoever writes them as something else."""
 
-MAX_PROMPT = 20_000
 MAX_SEED = 2**64 - 1
 MAX_CFG = 100.0
 
@@ -114,7 +113,7 @@ def easing(value: Any) -> str:
 
 
 def _prompt(value: Any, path: str) -> str:
-    prompt = check.text(value, path, MAX_PROMPT)
+    prompt = check.text(value, path, check.MAX_PROMPT)
     with _pointed_at(prompt, path):
         check_prompt(prompt, CHANGING)
     return prompt

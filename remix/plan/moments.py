@@ -14,10 +14,12 @@ from typing import Any
 
 from remix.errors import RecipeError
 from remix.plan.fields import show
+from remix.plan.read import MAX_DIGITS
 
 MAX_FRAMES = 100_000
 
 _MOMENT = re.compile(r"\s*([0-9]{1,12}(?:\.[0-9]{0,12})?|\.[0-9]{1,12})\s*(ms|s|%)\s*", re.ASCII)
+_COUNT = re.compile(rf"[0-9]{{1,{MAX_DIGITS}}}", re.ASCII)
 _FORMS = 'a frame (24), a time ("2s", "500ms") or a share ("50%")'
 
 
@@ -40,6 +42,15 @@ def moment(at: Any, path: str = "at") -> int | str | None:
     if at < 0:
         raise RecipeError(f"{show(at)} is before the first frame (0); {_FORMS} count from the start", path=path)
     return int(at)
+
+
+def length(text: str) -> int | str:
+    """A length as somebody types it, for `frame_count`: digits as the number of frames, anything else as it is.
+
+    >>> length("48"), length("4s")
+    (48, '4s')
+    """
+    return int(text) if _COUNT.fullmatch(text) else text
 
 
 def frame_count(frames: Any, fps: float, path: str = "frames") -> int:

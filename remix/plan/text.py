@@ -39,11 +39,6 @@ def read_text(
     return located(data, text, source, folder), ()
 
 
-def recipe_of_text(text: str, **given: Any) -> Recipe:
-    """The recipe in `text`, as `read_text` reads it."""
-    return read_text(text, **given)[0]
-
-
 def _changed(data: dict[str, Any], numbers: dict[str, Any], sides: dict[str, int | None]) -> dict[str, Any]:
     """`data` with the numbers and sides that are given in place of its own."""
     found = {**data, **{name: value for name, value in numbers.items() if value is not None}}

@@ -7,6 +7,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from remix.plan.printable import printable
+
 
 def write_toml(table: Mapping[str, Any]) -> str:
     """The TOML text of a table of str, int, float, bool, lists and tables, in the given order.
@@ -51,5 +53,5 @@ def _value(value: Any) -> str:
 
 
 def _text(value: str) -> str:
-    # A JSON string is a TOML string but for DEL, which TOML wants escaped.
-    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    # A JSON string is a TOML string but for DEL, which TOML wants escaped; and people read it in a terminal.
+    return printable(json.dumps(value, ensure_ascii=False))

@@ -26,9 +26,9 @@ from remix.client import A1111, ComfyUI
 from remix.client.a1111.calls import Pace
 from remix.client.comfyui.run import Timing
 from remix.job import Engine, Picture, render
+from remix.job.portable import EMPTY
 from remix.motion import load_picture
 from remix.plan import Frame, Keyframe, Model, Recipe, plan
-from remix.plan.portable import EMPTY
 from tests.fakes.a1111_server import A1111Server
 from tests.fakes.comfyui_server import ComfyServer, painted
 from tests.fakes.faults import KINDS, Answer, Asked, Fault, FaultyServer

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import time
 from pathlib import Path
@@ -24,7 +25,11 @@ SENTINEL = "SENTINEL-0f3c"
 class Echo(FaultyServer):
     """Answers what it was asked, a picture, or somewhere else."""
 
+    said = Answer()
+
     def answer(self, asked: Asked) -> Answer:
+        if asked.path == "/said":
+            return self.said
         if asked.path == "/view":
             return Answer(png_bytes(PICTURE), kind="image/png")
         if asked.path == "/elsewhere":
@@ -98,6 +103,52 @@ def test_headers_that_drip_are_over_in_time_too() -> None:
         pytest.raises(HostSilent, match=r"no whole answer within 0.2 s"),
     ):
         Http(proxy.url).post("/work", "x", within=0.2)
+
+
+LONG = "x" * 16_000_000
+"""More than the buffers of two connections hold."""
+
+
+@pytest.mark.parametrize("kept", [False, True])
+def test_what_takes_longer_to_send_than_to_connect_is_sent_once_and_whole(
+    kept: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("remix.client.http.CONNECT", 0.1)
+    with Echo().started() as server, Proxy(server.url, Toxic("upload", 40_000)).started() as proxy:
+        http = Http(proxy.url)
+        if kept:
+            http.post("/small", 1)
+        before = time.monotonic()
+        assert len(http.post("/work", LONG)["body"]) == len(LONG) + 2
+        assert time.monotonic() - before > 0.2
+        assert server.asked[kept:] == ["POST /work"]
+
+
+def test_what_nobody_reads_is_given_up_in_time() -> None:
+    with (
+        Echo().started() as server,
+        Proxy(server.url, Toxic("upload", 1)).started() as proxy,
+    ):
+        before = time.monotonic()
+        with pytest.raises(HostSilent, match=r"/work: no whole answer within 0.3 s"):
+            Http(proxy.url).post("/work", LONG, within=0.3)
+        assert time.monotonic() - before < 2
+        assert server.asked == []
+
+
+@pytest.mark.parametrize("spelled", ["chunked", "Chunked", "CHUNKED"])
+def test_an_answer_in_chunks_is_read_however_that_is_spelled(spelled: str) -> None:
+    with Echo().started() as server:
+        server.said = Answer({"a": 1}, headers={"Transfer-Encoding": spelled})
+        assert client(server).get("/said") == {"a": 1}
+
+
+@pytest.mark.parametrize("announced", ["9" * 5_000, "²", "-1"])
+def test_a_length_that_is_none_is_a_bad_reply(announced: str) -> None:
+    with Echo().started() as server:
+        server.said = Answer({"a": 1}, headers={"Content-Length": announced})
+        with pytest.raises(BadReply, match="the answer does not say how long it is"):
+            client(server).post("/said", {})
 
 
 def test_a_redirect_is_an_error_and_not_followed() -> None:
@@ -188,6 +239,49 @@ def test_a_secret_is_sent_and_never_told(
     for text in (*told, caplog.text):
         assert SENTINEL not in text
         assert (Auth(SENTINEL, "me").header() or "").split()[1] not in text
+
+
+@pytest.mark.parametrize("secret", ['se"cret-1', "se\\cret-1", "se/cret-1", "plain-secret"])
+def test_a_secret_that_json_spells_otherwise_is_masked_too(secret: str) -> None:
+    auth = Auth(secret, "me")
+    with Echo().started() as server:
+        for said in (
+            json.dumps({"error": ["wrong", {f"key {secret}": f"not {secret}"}]}),
+            json.dumps({"error": secret}).replace("/", "\\/"),
+            f"<html>{secret}",
+            json.dumps("a" * 490 + secret),
+            "a" * 70 + secret,
+        ):
+            for status in (200, 400):
+                server.said = Answer(said.encode() + b" " * (status == 200) + b"{" * (status == 200), status)
+                with pytest.raises(HostError) as error:
+                    client(server, auth).post("/said", {})
+                told = f"{error.value} {error.value!r} {getattr(error.value, 'body', '')}"
+                assert secret not in told
+                assert json.dumps(secret)[1:-1] not in told
+                assert "cret-1" not in told
+                assert "***" in told or "..." in told
+
+
+def test_what_a_server_says_is_shown_and_not_obeyed() -> None:
+    with Echo().started() as server:
+        for said in ("\x1b]0;owned\x07\x9b2J\u202e", json.dumps({"error": "\x1b[2J\x9b2J"}, ensure_ascii=False)):
+            for status in (200, 400):
+                server.said = Answer(said.encode() + b"{", status)
+                with pytest.raises(HostError, match=r"\\u001b.*\\u009b") as error:
+                    client(server).post("/said", {})
+                assert str(error.value).isprintable()
+        server.said = Answer(b"", 418, reason="\x1b[2Jtea")
+        with pytest.raises(HostRefused, match=r"418: \\u001b\[2Jtea"):
+            client(server).get("/said")
+
+
+def test_an_answer_that_is_nested_without_end_is_told_all_the_same() -> None:
+    with Echo().started() as server:
+        for depth in (900, 5_000, 100_000):
+            server.said = Answer(b"[" * depth + b"]" * depth, 400)
+            with pytest.raises(HostRefused, match="400: "):
+                client(server).get("/said")
 
 
 def test_a_user_in_the_url_is_moved_out() -> None:

@@ -62,12 +62,16 @@ class Asked:
 
 @dataclass
 class Answer:
-    """What is answered; a `body` that is not bytes is sent as JSON."""
+    """What is answered; a `body` that is not bytes is sent as JSON.
+
+    `headers` may say how long it is, or that it comes in chunks; `reason` goes with the status.
+    """
 
     body: Any = b""
     status: int = 200
     kind: str = "application/json"
     headers: dict[str, str] = field(default_factory=dict)
+    reason: str | None = None
 
     @property
     def data(self) -> bytes:
@@ -257,11 +261,14 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _send(self, answer: Answer, announced: int | None = None) -> None:
         data = answer.data
-        self.send_response(answer.status)
+        self.send_response(answer.status, answer.reason)
         self.send_header("Content-Type", answer.kind)
         for name, value in answer.headers.items():
             self.send_header(name, value)
-        self.send_header("Content-Length", str(len(data) if announced is None else announced))
+        if "Transfer-Encoding" in answer.headers:
+            data = b"%x\r\n%b\r\n0\r\n\r\n" % (len(data), data)
+        elif "Content-Length" not in answer.headers:
+            self.send_header("Content-Length", str(len(data) if announced is None else announced))
         self.end_headers()
         self.wfile.write(data)
         self.wfile.flush()

@@ -17,7 +17,9 @@ PIECE = 2**14
 
 @dataclass(frozen=True)
 class Toxic:
-    """What is wrong with connections whose first line begins with `path` ("" is all of them), toward the client.
+    """What is wrong with connections whose first line begins with `path` ("" is all of them).
+
+    It is wrong toward the client, but for the last kind.
 
     latency     each piece comes `at` milliseconds late
     bandwidth   `at` kilobytes in a second
@@ -26,6 +28,7 @@ class Toxic:
     reset_peer  the connection is reset `at` milliseconds after it was made
     slicer      pieces are cut into slices of `at` bytes, 5 milliseconds apart
     limit_data  after `at` bytes the connection is reset
+    upload      what comes from the client goes on at `at` kilobytes in a second
 
     `most` is how many connections it is done to; 0: to all.
     """
@@ -90,7 +93,8 @@ class Proxy:
         with self._lock:
             self._open |= {client, server}
         server.sendall(first)
-        threading.Thread(target=_pump, args=(client, server), daemon=True).start()
+        upload = toxic.at if toxic and toxic.kind == "upload" else 0
+        threading.Thread(target=_pump, args=(client, server, upload), daemon=True).start()
         _poisoned(server, client, toxic)
         with self._lock:
             self._open -= {client, server}
@@ -106,9 +110,11 @@ class Proxy:
         return None
 
 
-def _pump(source: socket.socket, target: socket.socket) -> None:
+def _pump(source: socket.socket, target: socket.socket, kilobytes: int) -> None:
     try:
         while piece := source.recv(PIECE):
+            if kilobytes:
+                time.sleep(len(piece) / (kilobytes * 1000))
             target.sendall(piece)
         target.shutdown(socket.SHUT_WR)
     except OSError:

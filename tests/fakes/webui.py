@@ -292,7 +292,6 @@ def fake_modules(base: Path) -> dict[str, Any]:
     opts.outdir_samples = ""
     opts.outdir_txt2img_samples = opts.outdir_img2img_samples = str(base / "out")
     state = SimpleNamespace(interrupted=False, skipped=False, stopping_generation=False, job_count=-1, textinfo=None)
-    styles = SimpleNamespace(apply_styles_to_prompt=lambda text, names: text)
     labels = ["Euler", "Euler a", "DPM++ 2M", "DPM++ 2M SDE", "DPM++ SDE", "DDIM", "DPM adaptive"]
     return {
         "scripts": SimpleNamespace(Script=Script),
@@ -301,7 +300,6 @@ def fake_modules(base: Path) -> dict[str, Any]:
             state=state,
             demo=None,
             device="cpu",
-            prompt_styles=styles,
             sd_model=SimpleNamespace(sd_checkpoint_info=info, is_sd1=True),
         ),
         "ui_tempdir": SimpleNamespace(register_tmp_file=lambda demo, path: None),

@@ -7,16 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from remix.plan.infotext import NEGATIVE, entries
 from remix.plan.labels import BY_DEFAULT
 from remix.plan.model import Model
 from remix.plan.names import SCHEDULER_LABELS, SCHEDULERS, sampler_of
 from remix.plan.syntax.literal import number
 from remix.plan.syntax.scan import Source, Written
 
-NEGATIVE = "Negative prompt:"
-
 _SETTINGS = re.compile(r"Steps: [0-9]+(?:,|$)")
-_PAIR = re.compile(r'\s*(\w[\w \-/]*):\s*("(?:\\.|[^"\\])*"|[^,]*)(?:,|$)')
 _SIZE = re.compile(r"([0-9]{1,5})\s*x\s*([0-9]{1,5})")
 
 
@@ -41,9 +39,7 @@ def read_boxes(source: Source) -> Boxes:
         if written.text.startswith(NEGATIVE):
             box, written = negative, written[len(NEGATIVE) :].strip()
         elif _SETTINGS.match(written.text):
-            settings.update(
-                (found[1], written[found.start(2) : found.end(2)]) for found in _PAIR.finditer(written.text)
-            )
+            settings.update((entry.name, written[entry.start : entry.end]) for entry in entries(written.text))
             continue
         box.append(written)
     return Boxes(prompt, negative, settings)

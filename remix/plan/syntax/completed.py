@@ -7,7 +7,7 @@ from dataclasses import replace
 from remix.errors import RecipeError
 from remix.plan import fields as check
 from remix.plan.expression import verbatim
-from remix.plan.keyframe import MAX_PROMPT, Keyframe
+from remix.plan.keyframe import Keyframe
 from remix.plan.mix import Mix
 from remix.plan.syntax.parts import Given, Parts
 from remix.plan.syntax.scan import Source
@@ -38,7 +38,7 @@ def _surrounded(source: Source, parts: Parts, given: Given) -> Parts:
         for value, weight in key.prompt.items:
             before, after = (verbatim(text.strip()) for text in (given.before, given.after))
             text = ", ".join(part for part in (before, value, after) if part)
-            items.append((check.text(text, "", MAX_PROMPT), weight))
+            items.append((check.text(text, "", check.MAX_PROMPT), weight))
         return replace(key, prompt=Mix(tuple(items)))
 
     return replace(parts, keyframes=tuple(whole(key) for key in parts.keyframes))

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from remix.plan.fields import show
+from remix.plan.read import MAX_DIGITS
 from remix.plan.syntax.scan import Source, Written, quoted
 
 MAX_DEPTH = 50
-MAX_DIGITS = 40
 
 _GAP = re.compile(r"(?:\s+|\#[^\n]*|//[^\n]*)*")
-_NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?(?![\w.])", re.ASCII)
+_NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?(?![\w.])", re.ASCII)
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _WORDS = {"true": True, "false": False, "null": None, "True": True, "False": False, "None": None}
 

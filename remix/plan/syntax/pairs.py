@@ -142,6 +142,8 @@ def frame_of(source: Source, key: Written, clock: Clock) -> int:
         frame = int(text)
     elif _DECIMAL.fullmatch(text):
         value = float(text)
+        if abs(value) > MAX_FRAME:  # or it is no finite one
+            raise source.refuse(key.start, f"frame {show(text)} is too far away; keep to {MAX_FRAME}")
         if value != int(value):
             low = int(value // 1)
             raise source.refuse(key.start, f"{show(text)} is between two frames; write {low} or {low + 1}")

@@ -10,7 +10,6 @@ from typing import NamedTuple
 
 from remix.plan import fields as check
 from remix.plan.expression import fill_prompt, verbatim
-from remix.plan.keyframe import MAX_PROMPT
 from remix.plan.mix import STEPS, Mix, between
 from remix.plan.recipe import MAX_KEYFRAMES
 from remix.plan.syntax.scan import Source, Written, joined
@@ -20,7 +19,7 @@ Fill = Callable[[Written, int], Mix[str]]
 
 _AND = re.compile(r"\bAND\b")
 _SHARE = re.compile(r":\s*(?:[-+.~0-9]+|`[^`]*`)\s*", re.ASCII)
-_WEIGHT = re.compile(r"\s*[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)\s*", re.ASCII)
+_WEIGHT = re.compile(r"\s*[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)\s*", re.ASCII)
 
 
 class Spoken(NamedTuple):
@@ -35,7 +34,7 @@ def prompt_of(source: Source, written: Written) -> Mix[str]:
     """The mix of one prompt, without the blanks around it; RecipeError with its place when no recipe can hold it."""
     plain = written.strip()
     with source.within(plain):
-        return Mix.one(verbatim(check.text(plain.text, "", MAX_PROMPT)))
+        return Mix.one(verbatim(check.text(plain.text, "", check.MAX_PROMPT)))
 
 
 def composed(source: Source, written: Written) -> Mix[str]:
@@ -50,7 +49,7 @@ def composed(source: Source, written: Written) -> Mix[str]:
         return prompt_of(source, written)
     source.note("AND with weights is read as a mix: one conditioning of all parts, not one denoising each")
     with source.within(written):
-        pairs = [(verbatim(check.text(part[0], "", MAX_PROMPT)), part[1]) for part in weighed if part]
+        pairs = [(verbatim(check.text(part[0], "", check.MAX_PROMPT)), part[1]) for part in weighed if part]
         return Mix(tuple(pairs))
 
 

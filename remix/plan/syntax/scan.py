@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from remix.errors import RecipeError
 from remix.plan.expression import caret
 from remix.plan.locate import line_and_column
+from remix.plan.printable import OBEYED
 
 _BLANK = re.compile(r"\s*")
 _PART = {
@@ -94,8 +95,8 @@ class Source:
 
 
 def _printable(excerpt: str) -> str:
-    """A line and its caret, with a blank for each character that a terminal would obey or not show."""
-    return "".join(c if c.isprintable() or c in "\n\t" else " " for c in excerpt)
+    """A line and its caret, with a blank for each character that a terminal would obey."""
+    return OBEYED.sub(" ", excerpt)
 
 
 def quoted(source: Source, at: int) -> tuple[Written, int]:

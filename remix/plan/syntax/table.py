@@ -9,7 +9,7 @@ from typing import Any
 
 from remix.errors import RecipeError
 from remix.plan import fields as check
-from remix.plan.keyframe import MAX_PROMPT, MAX_SEED
+from remix.plan.keyframe import MAX_SEED
 from remix.plan.moments import MAX_FRAMES, frame_count
 from remix.plan.names import nearest
 from remix.plan.read import decoded, read_file
@@ -166,8 +166,8 @@ def _given(
         frames=count,
         fps=fps,
         seed=None if seed is None else check.integer(seed, "seed", 0, MAX_SEED),
-        before=check.text(before, "before", MAX_PROMPT),
-        after=check.text(after, "after", MAX_PROMPT),
+        before=check.text(before, "before", check.MAX_PROMPT),
+        after=check.text(after, "after", check.MAX_PROMPT),
         numbers=dict(numbers),
         field=field,
         spacing=tuple(check.integer(way, "spacing", 1, MAX_FRAMES) for way in spacing),

@@ -22,7 +22,7 @@ from remix.plan.syntax.scan import Source, Written
 from remix.plan.syntax.seeds import random_seed
 from remix.plan.syntax.tracks import Stop, cut, numbers, steps_of
 
-_NUMBER = re.compile(r"\(?\s*([+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)\s*\)?", re.ASCII)
+_NUMBER = re.compile(r"\(?\s*([+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)\s*\)?", re.ASCII)
 
 Ordered = Sequence[tuple[int, Pair]]
 

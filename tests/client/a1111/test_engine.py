@@ -25,9 +25,9 @@ from remix.errors import (
     WrongModel,
 )
 from remix.job import Event, render
+from remix.job.portable import PORTABLE
 from remix.motion import load_picture, save_picture
 from remix.plan import Recipe, plan
-from remix.plan.portable import PORTABLE
 from tests.client.a1111.conftest import Serve, engine, recipe
 from tests.fakes.a1111_server import A1111Server, png
 from tests.fakes.faults import Fault

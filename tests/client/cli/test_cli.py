@@ -17,7 +17,7 @@ import pytest
 from remix.client import cli
 from remix.job import Engine, read_metadata
 from remix.motion import load_picture, probe, save_picture
-from remix.plan import Recipe, plan
+from remix.plan import Keyframe, Mix, Recipe, plan
 from tests.fakes.renderer import Painter
 
 RECIPE = """\
@@ -76,6 +76,22 @@ def test_a_job_folder_is_a_recipe_that_goes_on(recipe: Path, painter: Painter, t
     assert painter.rendered == [0, 1, 2, 3, 4, 5, 1]
 
 
+@pytest.mark.parametrize(
+    "options",
+    [("--frames", "9"), ("--fps", "3"), ("--size", "64x64"), ("--from", "toml"), ("--frames", "9", "--fps", "3")],
+)
+def test_what_a_job_folder_says_itself_cannot_be_asked_for_beside_it(
+    options: tuple[str, ...], recipe: Path, painter: Painter, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run("render", recipe, "-o", tmp_path / "job", "--quiet")
+    assert run("render", tmp_path / "job", "--quiet", *options) == 2
+    sentence = (
+        f"{', '.join(options[::2])}: {tmp_path / 'job'} is a job folder, whose recipe stays as it is; leave this out"
+    )
+    assert sentence in capsys.readouterr().err
+    assert len(painter.rendered) == 6
+
+
 def test_a_recipe_of_another_kind_is_2_and_new_takes_over(recipe: Path, painter: Painter, tmp_path: Path) -> None:
     run("render", recipe, "-o", tmp_path / "job", "--quiet")
     recipe.write_text(RECIPE.replace('"b"', '"c"'), encoding="utf-8")
@@ -101,6 +117,9 @@ def test_film_formats_go_by_suffix(recipe: Path, painter: Painter, tmp_path: Pat
         (["render", "recipe.toml", "-o", "x", "--url", "http://x"], "url: the local engine does not take it"),
         (["render", "recipe.toml", "-o", "x", "--engine", "comfyui", "--device", "cpu"], "device: the comfyui engine"),
         (["render", "."], "holds no job"),
+        (["render", "recipe.toml", "-o", "x", "--frames", "²"], "frames: '²' is not a length; write frames (48) or a"),
+        (["render", "recipe.toml", "-o", "x", "--frames", "9" * 5_000], "is not a length; write frames (48) or a time"),
+        (["import", "bad.toml", "--number", "pw_a=1", "--frames", "²"], "frames: '²' is not a length; write frames"),
         (["plan", "bad.toml"], 'did you mean "frames"?'),
         (["video", "nowhere", "-o", "film.mp4"], "nowhere: is not a folder"),
         (["video", "pictures", "-o", "pictures", "--format", "png"], "pictures: is what the film is made of, and"),
@@ -279,6 +298,27 @@ def test_inspect_gives_the_recipe_back(
         assert "painter" in capsys.readouterr().out
         assert run("inspect", tmp_path / "job" / file, "--json") == 0
         assert json.loads(capsys.readouterr().out)["kind"] == "remix"
+
+
+def test_what_a_recipe_holds_is_shown_and_not_obeyed(
+    painter: Painter, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    prompt = "a\x1b[2J\x9b2J \u202ec\u2066 日本\u3000é"
+    Recipe(frames=1, keyframes=(Keyframe(prompt=prompt),)).save(tmp_path / "odd.toml")
+    run("render", tmp_path / "odd.toml", "-o", tmp_path / "job", "--quiet")
+    capsys.readouterr()
+    picture = tmp_path / "job" / "frames" / "000000.png"
+    for words in (
+        ["plan", tmp_path / "odd.toml"],
+        *(["inspect", picture, *more] for more in ([], ["--json"], ["--recipe"])),
+    ):
+        assert run(*words) == 0
+        shown = capsys.readouterr().out
+        assert not set(shown) & set("\x1b\x9b\u202e\u2066")
+        assert "\\u001b[2J" in shown
+        assert "\\u202ec" in shown
+        assert "日本" in shown
+    assert Recipe.from_toml(shown).keyframes[0].prompt == Mix.one(prompt)
 
 
 def test_inspect_of_a_job_shows_its_recipe(

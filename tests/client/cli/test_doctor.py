@@ -44,7 +44,29 @@ def test_a_comfyui_that_is_as_others_is_told_so(capsys: pytest.CaptureFixture[st
         (["main.py", "--cpu", "--bf16-vae"], 0, "to align: flag: start the server without --bf16-vae"),
         (["main.py"], 0, "device cpu, float32 ok"),
         (["main.py", "--cpu", "--listen"], 1, "listens to anybody in the network (--listen) missing"),
-        (["main.py", "--cpu", "--listen", "0.0.0.0"], 1, "listens to anybody in the network"),
+        *(
+            (["main.py", "--cpu", *flags], 1, "listens to anybody in the network (--listen) missing")
+            for flags in (
+                ["--listen", "0.0.0.0"],
+                ["--listen=0.0.0.0"],
+                ["--listen", "192.168.1.5"],
+                ["--listen", "127.0.0.1,0.0.0.0"],
+                ["--listen", "::1,::"],
+                ["--listen", "--port", "8188"],
+                ["--listen="],
+                ["--listen", "127.0.0.1", "--listen"],
+            )
+        ),
+        *(
+            (["main.py", "--cpu", *flags], 0, "listens on this machine alone ok")
+            for flags in (
+                ["--listen", "127.0.0.1"],
+                ["--listen=localhost"],
+                ["--listen", "127.0.0.1, ::1"],
+                ["--listen", "0.0.0.0", "--listen=127.2.2.2"],
+                ["--enable-cors-header", "http://0.0.0.0"],
+            )
+        ),
         (["main.py", "--cpu", "--use-split-cross-attention"], 0, "--use-split-cross-attention: last bits of colours"),
     ],
 )
@@ -56,6 +78,20 @@ def test_flags_of_comfyui_that_change_pictures_are_named(
         server.argv = argv
         found, said = told(capsys, server)
     assert (found, line in said) == (code, True), said
+
+
+@pytest.mark.parametrize("version", ["0.33.²", "0.33." + "9" * 5_000])
+def test_a_version_that_is_no_number_is_told_as_it_is(version: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with ComfyServer(version=version).started() as server:
+        code, said = told(capsys, server)
+    assert (code, said.startswith(f"ComfyUI {version} ok")) == (0, True)
+
+
+def test_what_a_server_says_of_itself_is_not_obeyed_by_the_terminal(
+    a1111: A1111Server, capsys: pytest.CaptureFixture[str]
+) -> None:
+    a1111.script_info += [{"name": "\x1b]0;owned\x07\x9b2J", "is_alwayson": True, "is_img2img": False, "args": []}]
+    assert r"always-on scripts \u001b]0;owned\u0007\u009b2J differs" in told(capsys, a1111)[1]
 
 
 def test_a_comfyui_that_is_old_and_has_no_nodes_says_what_to_do(capsys: pytest.CaptureFixture[str]) -> None:
@@ -94,7 +130,11 @@ def test_settings_of_a1111_that_requests_set_are_told_apart(
         ({"samples_format": "jpg"}, {}, 1, "to mend: set it to png"),
         ({}, {"no_half": False, "precision": "autocast"}, 0, "precision half where it can: half precision"),
         ({}, {"xformers": True}, 0, "flag --xformers differs"),
-        ({}, {"listen": True}, 1, "listens to anybody in the network (--listen or --server-name)"),
+        ({}, {"listen": True, "server_name": None}, 1, "listens to anybody in the network (--listen or --server-name)"),
+        ({}, {"listen": False, "server_name": None}, 0, "listens on this machine alone ok"),
+        ({}, {"listen": True, "server_name": "127.0.0.1"}, 0, "listens on this machine alone ok"),  # the name holds
+        ({}, {"server_name": "192.168.1.5"}, 1, "listens to anybody in the network (--listen or --server-name)"),
+        ({}, {"server_name": "::"}, 1, "listens to anybody in the network (--listen or --server-name)"),
         ({}, {"share": True}, 1, "listens to anybody in the network (--share)"),
     ],
 )

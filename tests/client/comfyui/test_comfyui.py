@@ -10,7 +10,10 @@ import numpy as np
 import pytest
 
 from remix.client import ComfyUI
+from remix.client.auth import Auth
+from remix.client.comfyui.server import Server
 from remix.client.graph import Graph
+from remix.client.http import Http
 from remix.errors import HostRefused, OtherRecipe, Unsupported, WorkflowRejected
 from remix.job import Event, Picture
 from remix.motion import save_picture
@@ -18,6 +21,7 @@ from remix.plan import Keyframe, Lora, Model, Recipe, plan
 from remix.plan.names import DRAWING
 from tests.client.comfyui.runs import FRAMES, QUICK, frames, plain, recipe, right, run
 from tests.fakes.comfyui_server import ComfyServer, Script
+from tests.fakes.faults import Answer, Asked, FaultyServer
 
 
 def graphs(server: ComfyServer) -> list[dict[str, Any]]:
@@ -223,6 +227,26 @@ def test_a_rejected_workflow_is_told_line_by_line_and_not_sent_again(
         assert server.asked.count("POST /prompt") == 1
     told = str(refused.value).splitlines()
     assert all(any(line in said for said in told) for line in lines)
+
+
+@pytest.mark.parametrize("status", [200, 400])
+def test_a_rejection_is_shown_without_the_secret_and_not_obeyed(status: int) -> None:
+    secret = 'se"cret-1'
+
+    class Rude(FaultyServer):
+        def answer(self, asked: Asked) -> Answer:
+            wrong = {
+                "message": "\x1b[2J",
+                "details": secret,
+                "extra_info": {"input_name": "\x9b", "received_value": "v" * 75 + secret},
+            }
+            return Answer(
+                {"error": {"message": "no"}, "node_errors": {"1": {"class_type": "A", "errors": [wrong]}}}, status
+            )
+
+    with Rude().started() as server, pytest.raises(WorkflowRejected) as refused:
+        Server(Http(server.url, Auth(secret)), "me").submit("id", {}, {})
+    assert str(refused.value) == (f'the server refuses the workflow; A (1), \\u009b is "{"v" * 75}***": ***')
 
 
 def test_a_server_behind_a_path_that_minds_origins_is_asked_without_one(tmp_path: Path) -> None:

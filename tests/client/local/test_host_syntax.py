@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 import torch
 
 from remix.client import Local
+from remix.client.prompts import emphasis_in, refuse_lora_tags
 from remix.errors import Unsupported
 from remix.plan import plan
 from remix.plan.syntax import read
@@ -30,6 +33,14 @@ def test_the_local_engine_refuses_what_changes_over_steps(prompt: str, sentence:
 def test_other_square_brackets_are_letters_and_that_is_told(prompt: str) -> None:
     told = Local().check(plan(read(prompt, "a1111").recipe()))
     assert "prompt: '[' is read by A1111 (less emphasis), and as a letter elsewhere" in told
+
+
+@pytest.mark.parametrize("prompt", ["<lora:" * 33_000, "(" * 200_000, "(\\" * 100_000])
+def test_a_prompt_full_of_beginnings_takes_little_time(prompt: str) -> None:
+    start = time.thread_time()
+    refuse_lora_tags([prompt])
+    assert emphasis_in([prompt]) is None
+    assert time.thread_time() - start < 0.5
 
 
 def test_brackets_with_a_backslash_are_letters_without_it() -> None:

@@ -1,4 +1,4 @@
-"""Recipes for hypothesis: any that the constructor takes."""
+"""Recipes for tests: from a text, and for hypothesis any that the constructor takes."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from remix.plan import EASINGS, Keyframe, Lora, Model, Recipe
 from remix.plan.names import LENGTHS, SAMPLERS, SCHEDULERS
+from remix.plan.text import read_text
 
 texts = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="`"), max_size=30)
 names = st.text(st.characters(exclude_categories=("Cs", "Cc")), min_size=1, max_size=20).filter(
@@ -19,6 +20,11 @@ shares = st.floats(0, 1)
 strengths = st.floats(-10, 10)
 beziers = st.tuples(shares, st.floats(-10, 10), shares, st.floats(-10, 10)).map(lambda p: f"cubic-bezier{p}")
 eases = st.sampled_from(EASINGS) | beziers
+
+
+def recipe_of_text(text: str, **given: Any) -> Recipe:
+    """The recipe in a text of any syntax."""
+    return read_text(text, **given)[0]
 
 
 def mixes(values: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:

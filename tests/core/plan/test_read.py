@@ -83,10 +83,16 @@ def test_any_plain_table_survives_toml(table: dict[str, Any]) -> None:
     assert read_toml(write_toml(table)) == table
 
 
+def test_toml_has_escapes_for_what_a_terminal_obeys_and_for_nothing_else() -> None:
+    plain = "日本\u3000é 👩\u200d💻\xa0"
+    text = Recipe(8, (Keyframe(prompt=f"{plain}\x1b\x7f\x9b\u2028\u202e"),)).to_toml()
+    assert f'prompt = "{plain}\\u001b\\u007f\\u009b\\u2028\\u202e"' in text
+
+
 @pytest.mark.parametrize("suffix", [".toml", ".json", ".TOML"])
 def test_a_recipe_survives_its_file(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"日本 é 🎬{suffix}"
-    recipe = Recipe(8, (Keyframe(prompt="日本 é 🎬\n\"two\" 'lines'\\\x7f"),))
+    recipe = Recipe(8, (Keyframe(prompt="日本 é 🎬\n\"two\" 'lines'\\\x7f\x85\x9b\u202e\u2066"),))
     recipe.save(path)
     assert read_recipe(path) == Recipe.load(str(path)) == recipe
     assert Recipe.load(path).folder == str(tmp_path)

@@ -7,7 +7,8 @@ import pytest
 from remix.errors import RecipeError
 from remix.plan import Keyframe, Recipe, plan
 from remix.plan.table import chosen_rows, text_table
-from remix.plan.text import read_text, recipe_of_text
+from remix.plan.text import read_text
+from tests.core.plan.recipes import recipe_of_text
 
 TOML = 'frames = 8\nfps = 6\nsize = [64, 128]\n[[keyframes]]\nprompt = "a"\n'
 JSON = '{"frames": 8, "fps": 6, "size": [64, 128], "keyframes": [{"prompt": "a"}]}'

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from a1111_extension.conditioning import Way, evened, mix_prompts, mix_steps
+from remix.mix import slerp
 from tests.fakes.webui import Part, Scheduled
 
 HALVES = torch.tensor([[1.0, 0.0], [0.5, 0.5], [0.0, 1.0]], dtype=torch.float64)
@@ -28,11 +29,17 @@ def flux(seed: int, rows: int = 256) -> dict[str, torch.Tensor]:
     return {"crossattn": tokens, "vector": vector, "guidance": torch.tensor(3.5)}
 
 
+def sd3(seed: int, rows: int = 154) -> dict[str, torch.Tensor]:
+    """As Forge has it: tokens of three encoders, and the pooled prompts of both CLIPs, one after the other."""
+    made = torch.Generator().manual_seed(seed)
+    return {"crossattn": torch.randn(rows, 4096, generator=made), "vector": torch.randn(2048, generator=made)}
+
+
 def steps(cond: Any) -> list[Scheduled]:
     return [Scheduled(20, cond)]
 
 
-@pytest.mark.parametrize("family", [sdxl, flux])
+@pytest.mark.parametrize("family", [sdxl, sd3, flux])
 @pytest.mark.parametrize("how", ["lerp", "slerp"])
 def test_every_part_of_a_conditioning_is_mixed_and_the_ends_are_exact(family: Any, how: str) -> None:
     a, b = family(1), family(2)
@@ -45,7 +52,16 @@ def test_every_part_of_a_conditioning_is_mixed_and_the_ends_are_exact(family: An
     if how == "lerp":
         assert torch.allclose(middle["vector"], (a["vector"] + b["vector"]) / 2)
         assert torch.allclose(middle["crossattn"], (a["crossattn"] + b["crossattn"]) / 2, atol=1e-6)
-    assert torch.allclose(middle["vector"][1280:], a["vector"][1280:])
+    if family is sdxl:
+        assert torch.equal(middle["vector"][1280:], a["vector"][1280:])
+
+
+@pytest.mark.parametrize(("family", "pooled"), [(sdxl, 1280), (sd3, 2048), (flux, 768)])
+def test_the_whole_pooled_prompt_goes_by_slerp_and_sizes_of_the_picture_do_not(family: Any, pooled: int) -> None:
+    a, b = family(1)["vector"], family(2)["vector"]
+    middle = mix_steps([steps(family(1)), steps(family(2))], HALVES, Way("slerp"))[1][0].cond["vector"]
+    assert torch.allclose(middle[:pooled], slerp(a[None, :pooled], b[None, :pooled], 0.5)[0], atol=1e-6)
+    assert torch.allclose(middle[pooled:], (a[pooled:] + b[pooled:]) / 2)
 
 
 @pytest.mark.parametrize(("family", "rows"), [(sdxl, 154), (flux, 256)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import runpy
 import shutil
 import sys
@@ -30,6 +31,13 @@ def test_loading_leaves_the_path_of_modules_as_it_was(tmp_path: Path) -> None:
     with webui(tmp_path):
         runpy.run_path(str(ROOT / "scripts" / "remix_toolkit.py"))
         assert sys.path == before
+
+
+def test_the_list_of_the_scripts_files_names_each_of_them() -> None:
+    import a1111_extension
+
+    files = {path.name for path in (ROOT / "a1111_extension").glob("*.py")} - {"__init__.py"}
+    assert set(re.findall(r"\w+\.py", a1111_extension.__doc__ or "")) - {"remix_toolkit.py"} == files
 
 
 @pytest.mark.parametrize("found", [None, "/elsewhere/remix/__init__.py"])

@@ -98,13 +98,14 @@ def test_other_settings_of_the_host_are_another_job(ui: Runner, fields: dict[str
     assert folder_of(ui, ui.run({"recipe": text, "film": ""}, **fields)) != folder_of(ui, first)
 
 
-def test_a_drawn_seed_is_kept_until_the_job_is_finished(ui: Runner) -> None:
-    text = TEXT.replace("seed = 1\n", "")
-    some = ui.run({"recipe": text, "film": "", "count": 2, "batch": 2})
-    rest = ui.run({"recipe": text, "film": "", "batch": 2})
+@pytest.mark.parametrize("name", ["film", "film[1]", "[!a] film"])
+def test_a_drawn_seed_is_kept_until_the_job_is_finished(ui: Runner, name: str) -> None:
+    told = {"recipe": TEXT.replace("seed = 1\n", ""), "film": "", "name": name}
+    some = ui.run({**told, "count": 2, "batch": 2})
+    rest = ui.run({**told, "batch": 2})
     assert folder_of(ui, rest) == folder_of(ui, some)
     assert len(webui.calls) == 2
-    assert folder_of(ui, ui.run({"recipe": text, "film": ""})) != folder_of(ui, some)
+    assert folder_of(ui, ui.run(told)) != folder_of(ui, some)
 
 
 def test_pictures_that_the_recipe_names_are_the_requests_in_their_order(ui: Runner) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import time
 from dataclasses import replace
 from typing import Any
 
@@ -46,6 +48,31 @@ def test_the_hosts_labels_are_read_with_their_automatic_schedule() -> None:
 def test_the_fields_of_the_panel_hold_before_the_text(text: str, settings: Any, field: str, value: Any) -> None:
     frames = {} if "frames" in settings or text == TOML else {"frames": "4"}
     assert getattr(Settings(text=text, **{**frames, **settings}).recipe(HOST), field) == value
+
+
+@pytest.mark.parametrize("frames", ["²", "٣", "9" * 5_000, "9" * 41])
+def test_what_looks_like_a_number_of_frames_and_is_none_is_refused(frames: str) -> None:
+    with pytest.raises(RecipeError, match=r"frames: .* is not a length; write frames \(48\) or a time"):
+        Settings(text=TOML, frames=frames).recipe(HOST)
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("9" * 5_000, "cfg: an integer of 5000 digits is too long; keep to 40"),
+        ("7, " + "9" * 400 + ".5", "is not a finite number; write one"),
+        ("²", "cfg: "),
+        ("1" * 200_000 + "x", "cfg: there is no : after"),
+        ("1, " * 60_000 + "x", "cfg: there is no : after '1'"),
+        (" " * 200_000 + "x", "cfg: there is no : after 'x'"),
+    ],
+    ids=len,
+)
+def test_a_travel_of_any_digits_is_read_or_refused_in_little_time(text: str, sentence: str) -> None:
+    start = time.thread_time()
+    with pytest.raises(RecipeError, match=re.escape(sentence)):
+        Settings(text=TOML, cfg=text).recipe(HOST)
+    assert time.thread_time() - start < 0.5
 
 
 def test_other_syntaxes_are_told_by_their_looks_or_by_name() -> None:

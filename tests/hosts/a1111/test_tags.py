@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
-from a1111_extension.tags import networks_of_frame, without_tags, written
+from a1111_extension.tags import networks_of, networks_of_frame, without_tags, written
 from remix.errors import Unsupported
 from remix.plan import Keyframe, Lora, Recipe, plan
 
@@ -46,6 +48,19 @@ def test_loras_of_the_model_are_there_always() -> None:
 def test_a_strength_that_is_no_number_is_refused() -> None:
     with pytest.raises(Unsupported, match="'<lora:x:much>' has a strength that is no number"):
         tags("a <lora:x:much>", "b")
+
+
+@pytest.mark.parametrize("prompt", ["<a:" * 66_000, "<a:" + "<a" * 99_000 + ">", "<" * 200_000, "<a" * 100_000 + ">"])
+def test_a_prompt_full_of_beginnings_of_tags_takes_little_time(prompt: str) -> None:
+    start = time.thread_time()
+    found = len(networks_of(prompt))
+    assert without_tags(prompt) == ("" if found else prompt)
+    assert time.thread_time() - start < 0.5
+
+
+def test_a_letter_that_ends_a_tag_ends_the_first_of_its_beginnings() -> None:
+    assert without_tags("a <lora:x<lora:y:1> b < c") == "a  b < c"
+    assert [network.name for network in networks_of("<lora:x<lora:1> <lora:z")] == ["x<lora"]
 
 
 def test_prompts_lose_their_tags_as_the_host_takes_them_out() -> None:

@@ -11,7 +11,7 @@ import torch
 from remix.errors import BadInput, Unsupported
 from remix.mix import Conditioning, mix_conditioning, weights_of
 from remix.plan import Schedule, plan
-from remix.plan.text import recipe_of_text
+from tests.core.plan.recipes import recipe_of_text
 from tests.hosts.comfyui.conftest import room
 
 

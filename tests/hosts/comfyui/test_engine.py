@@ -16,7 +16,7 @@ from remix.job import Event
 from remix.mix import noise_of_mixes
 from remix.motion.floats import to_floats
 from remix.plan import Schedule, plan
-from remix.plan.text import recipe_of_text
+from tests.core.plan.recipes import recipe_of_text
 from tests.fakes.comfyui import Model
 from tests.hosts.comfyui.conftest import room
 from tests.hosts.comfyui.test_conditioning import Clip

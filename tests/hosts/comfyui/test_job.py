@@ -13,7 +13,7 @@ import torch
 from remix.errors import BadInput
 from remix.motion import save_picture
 from remix.plan import Schedule, plan
-from remix.plan.text import recipe_of_text
+from tests.core.plan.recipes import recipe_of_text
 from tests.hosts.comfyui.conftest import room
 
 

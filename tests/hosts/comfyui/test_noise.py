@@ -12,7 +12,7 @@ import torch
 from remix.errors import BadInput, Unsupported
 from remix.mix import StepNoise, noise_of_mixes
 from remix.plan import Schedule, plan
-from remix.plan.text import recipe_of_text
+from tests.core.plan.recipes import recipe_of_text
 from tests.fakes.comfyui import Model
 from tests.hosts.comfyui.conftest import room
 

@@ -14,9 +14,9 @@ from remix.client.a1111 import A1111, scripted
 from remix.client.a1111.calls import Pace
 from remix.errors import BlankFrame, HostRefused, HostSilent, Interrupted, OutOfMemory, RemixError
 from remix.job import Event, render
+from remix.job.portable import PORTABLE
 from remix.motion import load_picture
 from remix.plan import Recipe
-from remix.plan.portable import PORTABLE
 from tests.fakes.proxy import Proxy, Toxic
 from tests.real.a1111.host import Host
 from tests.real.a1111.record import kept, replies

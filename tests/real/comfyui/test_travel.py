@@ -7,7 +7,7 @@ import torch
 
 from remix.mix import StepNoise
 from remix.plan import plan
-from remix.plan.text import recipe_of_text
+from tests.core.plan.recipes import recipe_of_text
 from tests.real.comfyui.films import FRAMES, recipe, saved
 from tests.real.comfyui.graphs import Builder, Link
 from tests.real.comfyui.host import Failed, Host

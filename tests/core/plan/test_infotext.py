@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from remix.job.infotext import Infotext, parse_infotext
+from remix.plan.infotext import Infotext, parse_infotext
 
 THREE = "Steps: 20, Sampler: Euler a, CFG scale: 7"
 SET = {"Steps": "20", "Sampler": "Euler a", "CFG scale": "7"}
@@ -34,7 +34,7 @@ SET = {"Steps": "20", "Sampler": "Euler a", "CFG scale": "7"}
         (f'a\n{THREE}, T: "no end, U: 1', Infotext("a", "", {**SET, "T": '"no end', "U": "1"})),
         (f"a\n{THREE}, Hashes: {{no json, U: 1", Infotext("a", "", {**SET, "Hashes": "{no json", "U": "1"})),
         (f"a\n{THREE}, Empty: , U: 1", Infotext("a", "", {**SET, "Empty": "", "U": "1"})),
-        (f"a\n{THREE}, Steps: 30", Infotext("a", "", SET)),
+        (f"a\n{THREE}, Steps: 30", Infotext("a", "", {**SET, "Steps": "30"})),  # the last, as in A1111
         (f"a\n{THREE}, no key, U: 1", Infotext("a", "", {**SET, "U": "1"})),
         (f"a\n{THREE}, Model: a:b", Infotext("a", "", {**SET, "Model": "a:b"})),
         (

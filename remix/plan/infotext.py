@@ -20,6 +20,16 @@ _KEY = re.compile(r"\s*(\w[\w \-/]*):\s*")
 
 
 @dataclass(frozen=True)
+class Entry:
+    """An entry of a line of settings: its name, what its value says, and where in the line that begins and ends."""
+
+    name: str
+    value: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True)
 class Infotext:
     """What A1111 or Forge says of a picture; `settings` are its own labels and texts, in its order."""
 
@@ -31,40 +41,29 @@ class Infotext:
 def parse_infotext(text: str) -> Infotext:
     """Returns the parts of an infotext; any text is one, if need be a prompt alone.
 
+    Of a setting that is there twice the last holds, as in A1111.
     Values in double quotes are unquoted as JSON strings, so they may hold commas and line ends;
     values in braces (``Hashes: {"model": "1f", "vae": "2e"}``) reach to the brace that closes them.
     """
     lines = text.replace("\r\n", "\n").strip("\n").split("\n")
-    settings = _settings(lines[-1])
-    if len(settings) < LEAST_SETTINGS:
-        settings = {}
+    found = {entry.name: entry.value for entry in entries(lines[-1])}
+    if len(found) < LEAST_SETTINGS:
+        found = {}
     else:
         lines.pop()
     start = next((n for n, line in enumerate(lines) if line.startswith(NEGATIVE)), len(lines))
     negative = "\n".join(lines[start:]).removeprefix(NEGATIVE).strip()
-    return Infotext("\n".join(lines[:start]).strip(), negative, settings)
+    return Infotext("\n".join(lines[:start]).strip(), negative, found)
 
 
-def _settings(line: str) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for key, value in _pairs(line):
-        found.setdefault(key, value)
-    return found
-
-
-def _pairs(line: str) -> Iterator[tuple[str, str]]:
+def entries(line: str) -> Iterator[Entry]:
+    """Yields what a line of settings says, in its order; what is not ``key: value`` is passed over, as A1111 does."""
     position = 0
     while position < len(line):
         key = _KEY.match(line, position)
-        if key is None:
-            # Not "key: value": A1111 passes over it too.
-            comma = line.find(",", position)
-            if comma < 0:
-                return
-            position = comma + 1
-            continue
-        value, position = _value(line, key.end())
-        yield key[1].strip(), value
+        if key is not None:
+            value, position = _value(line, key.end())
+            yield Entry(key[1].strip(), value, key.end(), position)
         comma = line.find(",", position)
         position = comma + 1 if comma >= 0 else len(line)
 
@@ -79,6 +78,6 @@ def _value(line: str, start: int) -> tuple[str, int]:
             pass
         else:
             return (value if isinstance(value, str) else line[start:end]), end
-    end = line.find(",", start)
-    end = len(line) if end < 0 else end
-    return line[start:end].strip(), end
+    comma = line.find(",", start)
+    value = line[start : len(line) if comma < 0 else comma].rstrip()
+    return value, start + len(value)
