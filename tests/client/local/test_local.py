@@ -291,7 +291,7 @@ def test_words_that_the_playground_does_not_know_are_remarked(checkpoint: str) -
 
 
 @pytest.mark.parametrize(
-    "width, height, cfg, said",
+    ("width", "height", "cfg", "said"),
     [
         (512, 512, 7, "512x512 and cfg 7"),
         (512, 512, 4, "512x512"),
