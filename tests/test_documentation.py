@@ -131,15 +131,21 @@ def test_every_test_that_a_page_names_is_there() -> None:
         assert f"def {test}(" in (ROOT / path).read_text(encoding="utf-8"), test
 
 
-def test_every_command_that_the_readme_names_exists() -> None:
+def test_every_command_that_the_readme_names_exists_and_each_of_its_options_is_told() -> None:
+    """In the command's row, or below the table, where what many of them have is told once."""
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     for verb in re.findall(r"(?:^|[`&] ?)remix (\w+)", text, re.MULTILINE):
         assert verb in cli.VERBS
     context = click.Context(cli.remix)
+    table, _, below = text.split("\n## Commands\n")[1].split("\n## ")[0].rpartition("|\n")
+    shared = set(re.findall(r"--[\w-]+", below))
     for verb in cli.VERBS:
         assert f"`remix {verb}" in text
         command = cli.remix.get_command(context, verb)
         assert command is not None
-        row = next(line for line in text.splitlines() if line.startswith(f"| `remix {verb}"))
+        row = next(line for line in table.splitlines() if line.startswith(f"| `remix {verb}"))
         options = {name for parameter in command.params for name in parameter.opts}
-        assert set(re.findall(r"--[\w-]+", row)) <= options
+        named = set(re.findall(r"(?<!\w)--?[\w-]+", row))
+        assert {name for name in named if name.startswith("--")} <= options
+        for parameter in command.params:
+            assert isinstance(parameter, click.Argument) or (named | shared) & {*parameter.opts}, (verb, parameter.opts)
