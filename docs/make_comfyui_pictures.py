@@ -2,8 +2,8 @@
 
     python -m docs.make_comfyui_pictures
 
-Needs what the tests in tests/real/comfyui need (one or two minutes on two cores). The checkpoint is the test suite's, whose
-VAE knows blocks of 8 pixels and nothing else. Writes docs/pictures/comfyui.png and comfyui-film.gif.
+Needs what the tests in tests/real/comfyui need (one or two minutes on two cores). The checkpoint is the test suite's,
+whose VAE knows blocks of 8 pixels and nothing else. Writes docs/pictures/comfyui.png and comfyui-film.gif.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[1]
 PICTURES = ROOT / "docs" / "pictures"
 SIDE, SHOWN = 512, 192
 """Pixels of the film, and of what is shown of it."""
-SIZE, CORNER = {"width": 1570, "height": 985}, [75, 140]
+SIZE, CORNER = {"width": 1600, "height": 985}, [75, 140]
 """Of the page in pixels, and where its first node stands."""
 SETTINGS = {"Comfy.TutorialCompleted": True, "Comfy.Minimap.Visible": False, "Comfy.Graph.CanvasInfo": False}
 COLOURS = 128
@@ -31,20 +31,20 @@ PATIENCE = 300_000
 """Milliseconds: machines are busy at times."""
 
 NODES: dict[str, tuple[str, list[int], list[int], dict[str, Any]]] = {
-    "checkpoint": ("CheckpointLoaderSimple", [0, 0], [215, 100], {"ckpt_name": CHECKPOINT}),
+    "checkpoint": ("CheckpointLoaderSimple", [0, 0], [225, 100], {"ckpt_name": CHECKPOINT}),
     "sun": ("LoadImage", [0, 145], [190, 315], {"image": "sun.png"}),
     "tree": ("LoadImage", [0, 505], [190, 315], {"image": "tree.png"}),
-    "encode_sun": ("VAEEncode", [240, 145], [165, 60], {}),
-    "encode_tree": ("VAEEncode", [240, 505], [165, 60], {}),
+    "encode_sun": ("VAEEncode", [282, 145], [165, 60], {}),
+    "encode_tree": ("VAEEncode", [282, 505], [165, 60], {}),
     "blend": (
         "RemixLatentBlend",
-        [455, 145],
+        [495, 145],
         [225, 300],
         {"weights": "travel", "weights.frames": 16, "weights.ease": "sine-in-out", "adain": True},
     ),
-    "decode": ("VAEDecode", [730, 0], [165, 60], {}),
-    "film": ("RemixFilm", [945, 145], [190, 180], {"fps": 12, "ping_pong": True}),
-    "save": ("SaveVideo", [1185, 145], [290, 430], {"filename_prefix": "video/sun_and_tree"}),
+    "decode": ("VAEDecode", [768, 0], [165, 60], {}),
+    "film": ("RemixFilm", [981, 145], [190, 180], {"fps": 12, "ping_pong": True}),
+    "save": ("SaveVideo", [1219, 145], [290, 430], {"filename_prefix": "video/sun_and_tree"}),
 }
 """Each node's type, place, size and what is set in it; no link passes behind another node."""
 
