@@ -9,14 +9,15 @@ from itertools import combinations
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 
 from remix.job import Picture
 from remix.motion import load_picture
 from remix.motion.difference import Difference, difference
+from remix.motion.lettering import LINE, width_of, write
 from remix.motion.report import evenly
 
-CELL, GAP, CAPTION = 128, 4, 14
+CELL, GAP = 128, 4
 BACKGROUND, INK = (24, 24, 24), (200, 200, 200)
 MOST_COLUMNS = 8
 BRIGHTEST = 64
@@ -75,22 +76,20 @@ def _told(worst: Difference) -> str:
 def _drawn(rows: Mapping[str, Sequence[Picture]], shown: Sequence[int]) -> Picture:
     """Rows of pictures, each below its label, and the frames' numbers above the columns."""
     height, width = next(iter(rows.values()))[0].shape[:2]
-    font = ImageFont.load_default()
-    widest = math.ceil(max(font.getlength(label) for label in rows)) + 2 * GAP
+    widest = math.ceil(max(map(width_of, rows))) + 2 * GAP
     size = (
         max(GAP + len(shown) * (width + GAP), widest),
-        CAPTION + GAP + len(rows) * (CAPTION + height + GAP),
+        LINE + GAP + len(rows) * (LINE + height + GAP),
     )
     drawn = Image.new("RGB", size, BACKGROUND)
-    pen = ImageDraw.Draw(drawn)
     for column, index in enumerate(shown):
-        pen.text((GAP + column * (width + GAP), 1), f"frame {index}", fill=INK, font=font)
-    top = CAPTION + GAP
+        write(drawn, (GAP + column * (width + GAP), 0), f"frame {index}", INK)
+    top = LINE + GAP
     for label, pictures in rows.items():
-        pen.text((GAP, top), label, fill=INK, font=font)
+        write(drawn, (GAP, top), label, INK)
         for column, picture in enumerate(pictures):
-            drawn.paste(Image.fromarray(picture), (GAP + column * (width + GAP), top + CAPTION))
-        top += CAPTION + height + GAP
+            drawn.paste(Image.fromarray(picture), (GAP + column * (width + GAP), top + LINE))
+        top += LINE + height + GAP
     return np.asarray(drawn)
 
 

@@ -8,13 +8,14 @@ docs/pictures/.
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from pathlib import Path
 
 from remix.client import Local
 from remix.client.cli import main
 from remix.job import render
-from remix.motion import contact_sheet, load_picture, save_picture, write_video
+from remix.motion import contact_sheet, save_picture
 from remix.plan import Recipe
 
 ROOT = Path(__file__).parents[1]
@@ -31,8 +32,9 @@ def make() -> None:
     engine = Local()
     with tempfile.TemporaryDirectory() as work:
         demo = ROOT / "client" / "cli" / "demo.toml"
-        frames = frames_of(demo, Path(work) / "demo", engine)
-        write_video((load_picture(path) for path in frames), PICTURES / "demo.gif", Recipe.load(demo).fps)
+        film = render(Recipe.load(demo), engine, Path(work) / "demo", film="demo.gif").film
+        assert film is not None
+        shutil.copy(film, PICTURES)
         for recipe in sorted((ROOT / "examples").glob("*.toml")):
             frames = frames_of(recipe, Path(work) / recipe.stem, engine)
             save_picture(PICTURES / f"{recipe.stem}.png", contact_sheet(frames, 8, max_cell=96, max_pictures=16))

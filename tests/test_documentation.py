@@ -4,21 +4,34 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import click
+import numpy as np
 import pytest
 
 from docs import make_agreement
 from remix.client import cli
+from remix.client.local import Local
+from remix.client.playground import SIDE
+from remix.motion import load_picture
 from remix.plan import Recipe, plan
 from tests.fakes.renderer import Painter
 
 ROOT = Path(__file__).parents[1]
+CARD = ROOT / "client" / "playground" / "README.md"
 PAGES = [ROOT / "README.md", ROOT / "examples" / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
 def blocks(page: Path, language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+
+
+def run(code: str) -> dict[str, Any]:
+    """Runs an example and returns the names that it leaves."""
+    names: dict[str, Any] = {}
+    exec(compile(code, "example", "exec"), names)  # noqa: S102
+    return names
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "examples").glob("*.toml")), ids=lambda path: path.stem)
@@ -54,16 +67,52 @@ def test_every_toml_recipe_of_a_page_plans(page: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_python_example_of_a_page_runs(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With a painted engine in the place of the model, so that it takes no time."""
-    monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("remix.client.local.Local", Painter)
     monkeypatch.setattr("remix.client.comfyui.ComfyUI", lambda url: Painter())
+    monkeypatch.chdir(tmp_path)
     for code in blocks(page, "python"):
-        exec(compile(code, page.name, "exec"), {})  # noqa: S102
+        run(code)
 
 
-@pytest.mark.parametrize(
-    "page", [*PAGES, ROOT / "client" / "playground" / "README.md"], ids=lambda page: str(page.name)
-)
+def test_the_example_of_the_bundled_models_card_paints_a_picture(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    [code] = blocks(CARD, "python")
+    run(code)
+    moon = load_picture(tmp_path / "moon.png")
+    assert moon.shape == (SIDE, SIDE, 3)
+    assert np.ptp(moon) > 100
+
+
+def test_the_recipes_of_the_readme_are_those_of_the_pictures_below_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each picture there is named after the example that it is made from."""
+    monkeypatch.setattr("remix.client.local.Local", Painter)
+    monkeypatch.chdir(tmp_path)
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    below = r"^```(toml|python)\n(.*?)^```\n\n!\[[^\]]*\]\(docs/pictures/([\w-]+)\.png\)"
+    shown = re.findall(below, text, re.MULTILINE | re.DOTALL)
+    assert [example for _, _, example in shown] == ["prompt-travel", "seed-walk"]
+    for language, code, example in shown:
+        recipe = Recipe.from_toml(code) if language == "toml" else run(code)["recipe"]
+        assert recipe == Recipe.load(ROOT / "examples" / f"{example}.toml")
+
+
+def test_what_is_shown_for_the_bundled_model_suits_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its own engine has nothing to remark on the recipes that a reader tries first."""
+    checked = Local(device="cpu")
+    monkeypatch.setattr("remix.client.local.Local", Painter)
+    monkeypatch.chdir(tmp_path)
+    loaded = [*(ROOT / "examples").glob("*.toml"), *(ROOT / "client" / "cli").glob("*.toml")]
+    written = [run(code)["recipe"] for code in blocks(ROOT / "docs" / "recipes.md", "python")]
+    recipes = [*map(Recipe.load, loaded), *written]
+    assert len(recipes) == 8
+    assert [checked.check(plan(recipe)) for recipe in recipes] == [[]] * len(recipes)
+
+
+@pytest.mark.parametrize("page", [*PAGES, CARD], ids=lambda page: str(page.name))
 def test_every_link_and_picture_of_a_page_is_there(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8")):
         if "://" not in target:
@@ -82,15 +131,21 @@ def test_every_test_that_a_page_names_is_there() -> None:
         assert f"def {test}(" in (ROOT / path).read_text(encoding="utf-8"), test
 
 
-def test_every_command_that_the_readme_names_exists() -> None:
+def test_every_command_that_the_readme_names_exists_and_each_of_its_options_is_told() -> None:
+    """In the command's row, or below the table, where what many of them have is told once."""
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     for verb in re.findall(r"(?:^|[`&] ?)remix (\w+)", text, re.MULTILINE):
         assert verb in cli.VERBS
     context = click.Context(cli.remix)
+    table, _, below = text.split("\n## Commands\n")[1].split("\n## ")[0].rpartition("|\n")
+    shared = set(re.findall(r"--[\w-]+", below))
     for verb in cli.VERBS:
         assert f"`remix {verb}" in text
         command = cli.remix.get_command(context, verb)
         assert command is not None
-        row = next(line for line in text.splitlines() if line.startswith(f"| `remix {verb}"))
+        row = next(line for line in table.splitlines() if line.startswith(f"| `remix {verb}"))
         options = {name for parameter in command.params for name in parameter.opts}
-        assert set(re.findall(r"--[\w-]+", row)) <= options
+        named = set(re.findall(r"(?<!\w)--?[\w-]+", row))
+        assert {name for name in named if name.startswith("--")} <= options
+        for parameter in command.params:
+            assert isinstance(parameter, click.Argument) or (named | shared) & {*parameter.opts}, (verb, parameter.opts)

@@ -12,7 +12,9 @@ from remix.client.cli.schedules import Reading, schedule_options
 from remix.errors import BadInput
 from remix.plan import Schedule, plan
 from remix.plan.printable import printable
-from remix.plan.table import chosen_rows, columns_of, row_of
+from remix.plan.table import chosen_rows, columns_of, letters_of, row_of
+
+NUMBERS = ("frame", "time", "seed", "cfg", "denoise")
 
 
 @click.command("plan")
@@ -46,20 +48,38 @@ def command(
 
 
 def _table(schedule: Schedule, rows: Sequence[int]) -> None:
+    """Prints the table; where its texts do not fit, letters stand for them, and a list of these above it."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    keyframes = set(schedule.recipe.positions())
-    columns = columns_of(schedule)
-    table = Table(*columns, box=None, header_style="bold")
-    for index in rows:
-        cells = (Text(printable(cell)) for cell in row_of(schedule, index, columns))
-        table.add_row(*cells, style="bold" if index in keyframes else "")
-    # Piped into a file there is no terminal width to fit, and a cut-off prompt would be a loss.
+    # Piped into a file there is no terminal width to fit.
     console = Console()
     if not console.is_terminal:
         console = Console(width=400)
+    columns = columns_of(schedule)
+    lines = [[printable(cell) for cell in row_of(schedule, index, columns)] for index in rows]
+    if _width([columns, *lines]) > console.width and (letters := letters_of(schedule, rows)):
+        legend = Table.grid(padding=(0, 2))
+        for text, letter in letters.items():
+            legend.add_row(Text(letter, "bold"), Text(printable(text), overflow="fold"))
+        console.print(legend, "")
+        lines = [[printable(cell) for cell in row_of(schedule, index, columns, letters)] for index in rows]
+    table = Table(box=None, header_style="bold")
+    for name, cells in zip(columns, zip(*lines, strict=True), strict=True):
+        # A number is never cut nor broken; rich gives way in the other columns first.
+        longest = max(len(word) for cell in cells for word in cell.split() or [""]) if name in NUMBERS else None
+        table.add_column(name, overflow="fold", min_width=longest)
+    keyframes = set(schedule.recipe.positions())
+    for index, line in zip(rows, lines, strict=True):
+        table.add_row(*map(Text, line), style="bold" if index in keyframes else "")
     console.print(table)
     if len(rows) < len(schedule):
         click.echo(f"{len(rows)} of {len(schedule)} frames (--all shows every one)", err=True)
+
+
+def _width(lines: Sequence[Sequence[str]]) -> int:
+    """The width of a table of these lines on a terminal, with a space before and behind each cell."""
+    from rich.cells import cell_len
+
+    return sum(2 + max(map(cell_len, column)) for column in zip(*lines, strict=True))

@@ -17,7 +17,7 @@ from remix.client.local.models import LoadedModel, check_model, in_full, model_f
 from remix.client.local.pictures import to_tensor
 from remix.client.local.sampling import SAMPLERS, SCHEDULERS
 from remix.client.local.travelling import Strengths, divided
-from remix.client.playground import unknown_words
+from remix.client.playground import MOST_CFG, SIDE, unknown_words
 from remix.client.prompts import emphasis_in, refuse_lora_tags, refuse_over_steps
 from remix.errors import BlankFrame, OutOfMemory, Unsupported
 from remix.job import Listener, Picture
@@ -74,7 +74,8 @@ class Local:
             )
         refuse_lora_tags(prompts)
         refuse_over_steps(prompts, self.name)
-        strange = _strange_words(prompts) if recipe.model.checkpoint == "playground" else ()
+        playground = recipe.model.checkpoint == "playground"
+        strange = [*_strange_words(prompts), *_strange_settings(schedule)] if playground else []
         return [*strange, *read_differently(recipe)]
 
     def identity(self, schedule: Schedule) -> dict[str, str]:
@@ -238,4 +239,17 @@ def _strange_words(prompts: Sequence[str]) -> Iterator[str]:
         yield (
             f"prompt: the playground model does not know {', '.join(words)}; "
             "`remix demo --words` lists the words that it knows"
+        )
+
+
+def _strange_settings(schedule: Schedule) -> Iterator[str]:
+    """A remark on a size or a cfg that the playground model was not made for: the defaults of a recipe are neither."""
+    recipe, cfg = schedule.recipe, max(frame.cfg for frame in schedule)
+    said = [f"{recipe.width}x{recipe.height}"] if (recipe.width, recipe.height) != (SIDE, SIDE) else []
+    if cfg > MOST_CFG:
+        said.append(f"cfg {cfg:g}")
+    if said:
+        yield (
+            f"size, cfg: the playground model paints best at {SIDE}x{SIDE} and cfg up to {MOST_CFG}; "
+            f"this recipe says {' and '.join(said)}"
         )

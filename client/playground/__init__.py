@@ -1,6 +1,7 @@
 """The playground: a tiny real text-to-image model, trained from nothing on drawn pictures.
 
     WEIGHTS                 the model's folder, a stock diffusers `StableDiffusionPipeline`
+    SIDE, MOST_CFG          the size and the guidance that it paints well at
     words, unknown_words    what its prompts may say
     EXAMPLES                prompts of each form
 
@@ -14,7 +15,13 @@ from pathlib import Path
 
 from remix.client.playground.words import EXAMPLES, unknown_words, words
 
-__all__ = ["EXAMPLES", "WEIGHTS", "unknown_words", "words"]
+__all__ = ["EXAMPLES", "MOST_CFG", "SIDE", "WEIGHTS", "unknown_words", "words"]
 
 WEIGHTS: Path = Path(__file__).with_name("weights")
 """The folder of the model: 128x128 pictures, latents of 4x16x16, prompts of up to 32 tokens."""
+
+SIDE = 128
+"""The width and the height of the pictures that it learnt from, in pixels."""
+
+MOST_CFG = 4
+"""The guidance above which its colours glare."""

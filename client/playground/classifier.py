@@ -20,7 +20,8 @@ import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from remix.client.playground.drawing import SIDE, draw
+from remix.client.playground import SIDE
+from remix.client.playground.drawing import draw
 from remix.client.playground.settings import LOG_LINES
 from remix.client.playground.training import Run, learning_rate, noise_source
 from remix.client.playground.world import ATTRIBUTES, Scene, random_scenes

@@ -9,12 +9,10 @@ from collections.abc import Callable, Sequence
 import torch
 import torch.nn.functional as F
 
+from remix.client.playground import SIDE
 from remix.client.playground.shapes import PARTS, REACH, distance_fields
 from remix.client.playground.words import COLOURS, THINGS
 from remix.client.playground.world import Scene
-
-SIDE = 128
-"""Width and height of a drawn picture."""
 
 PALETTE = torch.tensor(list(COLOURS.values()), dtype=torch.float32) / 255
 """[12, 3]: the colours in 0..1, in the order of `COLOURS`."""

@@ -12,8 +12,9 @@ from typing import Any
 import torch
 from PIL import Image, ImageDraw
 
+from remix.client.playground import SIDE
 from remix.client.playground.classifier import tell
-from remix.client.playground.drawing import SIDE, draw
+from remix.client.playground.drawing import draw
 from remix.client.playground.judge import background_of, colours_of
 from remix.client.playground.settings import require_model
 from remix.client.playground.words import COLOURS, SCENERY, THINGS

@@ -21,7 +21,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from remix.client.playground.drawing import SIDE, draw
+from remix.client.playground import SIDE
+from remix.client.playground.drawing import draw
 from remix.client.playground.settings import Settings
 from remix.client.playground.training import Run, begin, learning_rate, noise_source, numbers
 from remix.client.playground.world import Scene, random_scenes

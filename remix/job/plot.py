@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
+from remix.motion.lettering import LINE, shortened, width_of, write
 from remix.plan import Mix, Schedule
 from remix.plan.table import chosen_rows, columns_of, row_of
 
 WIDTH, BAND, MARGIN = 960, 110, 16
 EDGE = 2
 """Room above and below a band, for lines that are thicker than a pixel."""
-TITLE, LEGEND, GAP = 18, 16, 14
+AXIS, TICK, GAP = 24, 4, 14
+"""The frames' numbers below a band, the strokes that lead to them, and the room between bands."""
+MOST_TICKS = 10
 FINE = 3
 """Shapes are drawn so many times larger and scaled down, which smooths their edges."""
 INK, PAPER, FAINT = (30, 30, 34), (255, 255, 255), (225, 226, 230)
 COLOURS = ((66, 103, 178), (224, 122, 63), (76, 153, 92), (190, 71, 90), (128, 96, 176), (60, 150, 160))
-LONGEST_LABEL = 100
+SECONDS = (0.1, 0.25, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600)
+"""The steps of an axis, where they fall on whole frames."""
 LONGEST_LEGEND = 12
+LONGEST_CELL = 400
+"""Letters of a text of which some may be shown: more of them would not fit."""
 
 Points = Sequence[tuple[float, float]]
 Colour = tuple[int, int, int]
@@ -58,15 +63,19 @@ def bands(schedule: Schedule) -> list[Band]:
 
 
 def draw(schedule: Schedule) -> np.ndarray:
-    """Returns a picture of the schedule, uint8 [height, 960, 3]: the `bands`, each with its name and legend."""
+    """Returns a picture of the schedule, uint8 [height, 960, 3].
+
+    It has the `bands`, each with its name, the frames' numbers and times below it, and its legend.
+    """
     drawn, top = bands(schedule), MARGIN
-    height = MARGIN + sum(TITLE + BAND + LEGEND * len(band.legend) + GAP for band in drawn)
-    picture = Image.new("RGB", (WIDTH, height), PAPER)
-    pen = ImageDraw.Draw(picture)
-    for band in drawn:
-        picture.paste(Image.fromarray(band.picture), (MARGIN, top + TITLE - EDGE))
-        _write(pen, band, top)
-        top += TITLE + BAND + LEGEND * len(band.legend) + GAP
+    heights = [LINE + BAND + AXIS + LINE * len(band.legend) + GAP for band in drawn]
+    picture = Image.new("RGB", (WIDTH, MARGIN + sum(heights)), PAPER)
+    for band, height in zip(drawn, heights, strict=True):
+        picture.paste(Image.fromarray(band.picture), (MARGIN, top + LINE - EDGE))
+        write(picture, (MARGIN, top - 2), band.name, INK)
+        _write_axis(picture, schedule, top + LINE + BAND + EDGE)
+        _write_legend(picture, band, top + LINE + BAND + AXIS)
+        top += height
     return np.asarray(picture)
 
 
@@ -75,18 +84,17 @@ def draw_table(schedule: Schedule) -> np.ndarray:
 
     Keyframes stand on grey; what is longer than its column is cut.
     """
-    names, rows, font = columns_of(schedule), chosen_rows(schedule), ImageFont.load_default()
+    names, rows = columns_of(schedule), chosen_rows(schedule)
     keyframes = set(schedule.recipe.positions())
-    lines = [names, *([_latin(cell[:WIDTH]) for cell in row_of(schedule, index, names)] for index in rows)]
-    picture = Image.new("RGB", (WIDTH, 2 * MARGIN + LEGEND * len(lines)), PAPER)
-    pen = ImageDraw.Draw(picture)
-    edges = _edges([max(font.getlength(cell) for cell in column) for column in zip(*lines, strict=True)])
+    lines = [names, *([cell[:LONGEST_CELL] for cell in row_of(schedule, index, names)] for index in rows)]
+    picture = Image.new("RGB", (WIDTH, 2 * MARGIN + LINE * len(lines)), PAPER)
+    edges = _edges([max(map(width_of, column)) for column in zip(*lines, strict=True)])
     for at, cells in enumerate(lines):
-        top = MARGIN + LEGEND * at
+        top = MARGIN + LINE * at
         if at and rows[at - 1] in keyframes:
-            pen.rectangle([MARGIN - 4, top, WIDTH - MARGIN + 4, top + LEGEND - 1], fill=FAINT)
+            picture.paste(FAINT, (MARGIN - 4, top, WIDTH - MARGIN + 5, top + LINE))
         for cell, left, right in zip(cells, edges, edges[1:], strict=False):
-            pen.text((left, top), _cut(cell, right - left - GAP, font), fill=INK, font=font)
+            write(picture, (left, top), shortened(cell, right - left - GAP), INK)
     return np.asarray(picture)
 
 
@@ -100,14 +108,6 @@ def _edges(widths: Sequence[float]) -> list[float]:
     for width in widths:
         edges.append(edges[-1] + min(width, most) + GAP)
     return edges
-
-
-def _cut(text: str, room: float, font: Any) -> str:
-    """`text` where it fits into so many pixels, else its beginning."""
-    if font.getlength(text) <= room:
-        return text
-    kept = bisect_right(range(len(text)), room, key=lambda count: font.getlength(text[:count] + "...")) - 1
-    return text[: max(kept, 0)] + "..."
 
 
 def _travels(schedule: Schedule, name: str) -> bool:
@@ -175,16 +175,31 @@ def _fine(points: Points) -> list[tuple[float, float]]:
     return [(x * FINE, y * FINE) for x, y in points]
 
 
-def _write(pen: ImageDraw.ImageDraw, band: Band, top: int) -> None:
-    font = ImageFont.load_default()
-    pen.text((MARGIN, top), band.name, fill=INK, font=font)
+def _write_axis(picture: Image.Image, schedule: Schedule, top: int) -> None:
+    """The numbers and the times of some frames, each below its place in the band, as far as the margins let them."""
+    pen, fps = ImageDraw.Draw(picture), schedule.recipe.fps
+    for index in ticks(len(schedule), fps):
+        x = MARGIN + _x(index, len(schedule))
+        pen.line([(x, top), (x, top + TICK)], fill=INK)
+        label = f"{index} · {index / fps:.4g} s" if index else "frame 0"
+        width = width_of(label)
+        write(picture, (min(max(x - width / 2, MARGIN), WIDTH - MARGIN - width), top + TICK), label, INK)
+
+
+def ticks(count: int, fps: float) -> range:
+    """Returns the frames that an axis tells, three at least where there are so many: at even times, if those exist.
+
+    >>> list(ticks(48, 12)), list(ticks(5, 12))
+    ([0, 6, 12, 18, 24, 30, 36, 42], [0, 1, 2, 3, 4])
+    """
+    even = [round(seconds * fps) for seconds in SECONDS if round(seconds * fps, 6) % 1 == 0]
+    plain = [digit * 10**power for power in range(len(str(count))) for digit in (1, 2, 5)]
+    fitting = (step for step in (*even, *plain) if 2 * step < count <= MOST_TICKS * step)
+    return range(0, count, next(fitting, 1))
+
+
+def _write_legend(picture: Image.Image, band: Band, top: int) -> None:
     for k, (colour, label) in enumerate(band.legend):
-        y = top + TITLE + BAND + 4 + LEGEND * k
-        pen.rectangle([MARGIN, y + 1, MARGIN + 9, y + 10], fill=colour)
-        shown = label if len(label) <= LONGEST_LABEL else label[: LONGEST_LABEL - 3] + "..."
-        pen.text((MARGIN + 16, y), _latin(shown), fill=INK, font=font)
-
-
-def _latin(text: str) -> str:
-    """`text` as the built-in font can write it: it may know Latin-1 only; other letters must not end the drawing."""
-    return text.encode("latin-1", "replace").decode("latin-1")
+        y = top + LINE * k
+        picture.paste(colour, (MARGIN, y + 4, MARGIN + 10, y + 14))
+        write(picture, (MARGIN + 16, y), shortened(label[:LONGEST_CELL], WIDTH - 2 * MARGIN - 16), INK)

@@ -8,17 +8,20 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TypeAlias
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 
 from remix.errors import BadInput, PictureError
 from remix.motion.images import MAX_PIXELS, Picture, checked, load_picture
+from remix.motion.lettering import LINE, shortened, write
 
 Source: TypeAlias = Picture | str | os.PathLike[str]
 """A picture, or the path of one."""
 
 GAP = 4
-BACKGROUND = (24, 24, 24)
-LABEL_HEIGHT = 14
+BACKGROUND, INK = (228, 229, 232), (30, 30, 34)
+"""Light, so that a place without a picture does not look like a black one."""
+SHAPE, SLACK = 1.6, 2
+"""Width to height of a sheet, and how many times wider or higher one may be that leaves fewer places empty."""
 
 
 def contact_sheet(
@@ -93,20 +96,25 @@ def _thumbnail(source: Source, cell: int) -> Image.Image:
 
 
 def _columns(count: int, cell: Image.Image) -> int:
-    # As near to 16:10 as the shape of the cells allows.
-    return max(1, min(count, round(math.sqrt(count * 1.6 * cell.height / cell.width))))
+    """The number of columns that leaves the fewest places empty, of those that make no strip; then the best shape."""
+
+    def off(columns: int) -> float:
+        shape = columns * cell.width / (math.ceil(count / columns) * cell.height)
+        return abs(math.log(shape / SHAPE))
+
+    fair = [columns for columns in range(1, count + 1) if off(columns) <= math.log(SLACK)]
+    return min(fair or [min(range(1, count + 1), key=off)], key=lambda columns: (-count % columns, off(columns)))
 
 
 def _sheet(shown: list[tuple[int, Image.Image]], columns: int, label: Callable[[int], str] | None) -> Picture:
     width, height = shown[0][1].size
-    caption = LABEL_HEIGHT if label else 0
+    caption = LINE if label else 0
     columns = min(columns, len(shown))
     rows = math.ceil(len(shown) / columns)
     size = (GAP + columns * (width + GAP), GAP + rows * (height + caption + GAP))
     if size[0] * size[1] > MAX_PIXELS:
         raise BadInput(f"contact sheet: {size[0]}x{size[1]} pixels; show fewer pictures or smaller cells")
     sheet = Image.new("RGB", size, BACKGROUND)
-    draw = ImageDraw.Draw(sheet)
     for place, (index, image) in enumerate(shown):
         row, column = divmod(place, columns)
         left, top = GAP + column * (width + GAP), GAP + row * (height + caption + GAP)
@@ -115,5 +123,5 @@ def _sheet(shown: list[tuple[int, Image.Image]], columns: int, label: Callable[[
             image = image.resize((max(1, round(image.width * scale)), max(1, round(image.height * scale))))
         sheet.paste(image, (left + (width - image.width) // 2, top + (height - image.height) // 2))
         if label:
-            draw.text((left, top + height + 1), label(index), fill=(200, 200, 200), font=ImageFont.load_default())
+            write(sheet, (left, top + height), shortened(label(index), width), INK)
     return np.array(sheet, dtype=np.uint8)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from string import ascii_uppercase
+from types import MappingProxyType
 
 from remix.plan.mix import UNITS, Mix, share_out
 from remix.plan.schedule import Schedule
 
+NO_LETTERS: Mapping[str, str] = MappingProxyType({})
 ROWS = 25
 """How many frames a table shows unless it is asked for all of them."""
 
@@ -27,10 +30,29 @@ def columns_of(schedule: Schedule) -> list[str]:
     return ["frame", "time", "prompt", "seed", *more, "cfg", *last]
 
 
-def row_of(schedule: Schedule, index: int, columns: Sequence[str]) -> list[str]:
-    """The cells of a frame, one for each of the `columns`, which are those of `columns_of`."""
+def row_of(
+    schedule: Schedule, index: int, columns: Sequence[str], letters: Mapping[str, str] = NO_LETTERS
+) -> list[str]:
+    """The cells of a frame, one for each of the `columns`, which are those of `columns_of`.
+
+    A text that `letters` holds is shown by its letter there.
+    """
     frame = schedule[index]
-    return [str(index), f"{index / schedule.recipe.fps:.2f}s", *(_cell(getattr(frame, name)) for name in columns[2:])]
+    cells = (_cell(getattr(frame, name), letters) for name in columns[2:])
+    return [str(index), f"{index / schedule.recipe.fps:.2f}s", *cells]
+
+
+def letters_of(schedule: Schedule, rows: Sequence[int]) -> dict[str, str]:
+    """A letter for each prompt, negative and name of a picture in these frames, as they appear: A to Z, then AA, AB."""
+    frames = [schedule[index] for index in rows]
+    columns = ([getattr(frame, name) for frame in frames] for name in ("prompt", "negative", "image", "mask"))
+    texts = (text for column in columns for mix in column if mix is not None for text in mix.values if text)
+    return {text: _letter(number) for number, text in enumerate(dict.fromkeys(texts))}
+
+
+def _letter(number: int) -> str:
+    before, last = divmod(number, len(ascii_uppercase))
+    return (_letter(before - 1) if before else "") + ascii_uppercase[last]
 
 
 def text_table(schedule: Schedule, rows: Sequence[int] | None = None, *, widest: int = 60) -> str:
@@ -59,13 +81,14 @@ def _says_something(schedule: Schedule, name: str) -> bool:
     return first.items != (("", 1.0),) if isinstance(first, Mix) else first not in (None, 1.0, ())
 
 
-def _cell(value: object) -> str:
+def _cell(value: object, letters: Mapping[str, str]) -> str:
     if isinstance(value, Mix):
-        if len(value.items) == 1:
-            return str(value.items[0][0])
+        parts = [letters.get(part, part) for part in value.values]
+        if len(parts) == 1:
+            return str(parts[0])
         # In thousandths that sum to 1, as the weights do.
         thousandths = share_out([round(weight * UNITS) * 1000 for weight in value.weights], UNITS)
-        return " + ".join(f"{n / 1000:.3f} {part}" for n, part in zip(thousandths, value.values, strict=True))
+        return " + ".join(f"{n / 1000:.3f} {part}" for n, part in zip(thousandths, parts, strict=True))
     if isinstance(value, tuple):
         return ", ".join(f"{lora.strength:.3g} {lora.name}" for lora in value)
     return "-" if value is None else f"{value:g}"

@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from remix.client.compare import CAPTION, CELL, GAP, compare, sheet
+from remix.client.compare import CELL, GAP, compare, sheet
 from remix.motion import save_picture
+from remix.motion.lettering import LINE
 
 SHAPE = (64, 128, 3)
 
@@ -43,9 +44,9 @@ def test_every_pair_is_compared_frame_by_frame(tmp_path: Path) -> None:
 def test_the_sheet_has_a_row_for_each_engine_and_pair_and_shows_the_frame_that_differs_most(tmp_path: Path) -> None:
     found = {"one": frames(tmp_path / "one", 20), "two": frames(tmp_path / "two", 20, frame9=5)}
     shown = sheet(found, compare(found))
-    row, column = CAPTION + CELL // 2 + GAP, CELL + GAP
-    assert shown.shape[0] == CAPTION + GAP + 3 * row
-    apart = shown[-row + CAPTION :]
+    row, column = LINE + CELL // 2 + GAP, CELL + GAP
+    assert shown.shape[0] == LINE + GAP + 3 * row
+    apart = shown[-row + LINE :]
     # Columns: 7 frames that are evenly picked, and the ninth, in which one value is off by 5, shown 51 times as large.
     lit = [bool(apart[: CELL // 2, GAP + k * column : GAP + k * column + CELL].max() == 255) for k in range(8)]
     assert sum(lit) == 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -191,6 +192,45 @@ def test_plan_shows_every_keyframe_of_a_long_film(tmp_path: Path, capsys: pytest
     assert "of 500 frames (--all shows every one)" in shown.err
     assert run("plan", path, "--all") == 0
     assert len(capsys.readouterr().out.splitlines()) == 501
+
+
+def terminal_lines(text: str) -> list[str]:
+    """What a terminal shows: the lines without the marks for bold letters."""
+    return [line.rstrip() for line in re.sub(r"\x1b\[[\d;]*m", "", text).splitlines()]
+
+
+def test_plan_gives_letters_to_prompts_that_do_not_fit_the_terminal(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And numbers stay whole, however narrow it is."""
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "80")
+    largest = 2**64 - 1
+    story = " ".join(f"word{k}" for k in range(40))
+    path = tmp_path / "long.toml"
+    first = f'prompt = "{story}"\nseed = {largest}\nnegative = "a blur"\n'
+    mixed = f"seed = {{ {largest - 1} = 1, {largest - 2} = 3 }}"
+    path.write_text(f'frames = 5\n[[keyframes]]\n{first}[[keyframes]]\nprompt = "b"\n{mixed}\n', encoding="utf-8")
+    assert run("plan", path) == 0
+    lines = terminal_lines(capsys.readouterr().out)
+    assert all(len(line) <= 80 for line in lines)
+    legend, table = lines[: lines.index("")], lines[lines.index("") + 1 :]
+    assert " ".join(" ".join(legend).split()) == f"A {story} B b C a blur"
+    assert table[0].split() == ["frame", "time", "prompt", "seed", "negative", "cfg"]
+    assert table[1].split() == ["0", "0.00s", "A", str(largest), "C", "7"]
+    assert sum("0.750 A + 0.250 B" in line for line in table) == 1
+    words = " ".join(table).split()
+    assert {str(largest), str(largest - 1), str(largest - 2)} <= set(words)
+    assert not any("…" in word or "word1" in word for word in words)
+
+
+def test_plan_writes_prompts_that_fit_as_they_are(
+    recipe: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "80")
+    assert run("plan", recipe) == 0
+    assert terminal_lines(capsys.readouterr().out)[0].split() == ["frame", "time", "prompt", "seed", "cfg"]
 
 
 def test_plan_json_is_the_schedule(recipe: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -413,13 +413,36 @@ def test_words_that_the_playground_does_not_know_are_remarked(checkpoint: str) -
         Keyframe(at=0, prompt={"a crimson strar": 1, "a red fish": 1}),
         Keyframe(at=3, prompt="a zeppelin at night", negative="a crimson moon"),
     )
-    [remark] = Local(device="cpu").check(plan(travel("playground", keyframes=keyframes)))
+    fitting = {"width": 128, "height": 128, "cfg": 4}
+    [remark] = Local(device="cpu").check(plan(travel("playground", keyframes=keyframes, **fitting)))
     assert remark == (
         "prompt: the playground model does not know crimson (nearest: red), strar (nearest: star), zeppelin; "
         "`remix demo --words` lists the words that it knows"
     )
     assert Local(device="cpu").check(plan(travel(checkpoint, keyframes=keyframes))) == []
-    assert Local(device="cpu").check(plan(travel("playground"))) == []
+    known = [Keyframe(prompt="a red circle", seed=1), Keyframe(prompt="a blue square at night", seed=2)]
+    assert Local(device="cpu").check(plan(travel("playground", keyframes=known, **fitting))) == []
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "cfg", "said"),
+    [
+        (512, 512, 7, "512x512 and cfg 7"),
+        (512, 512, 4, "512x512"),
+        (128, 64, 4, "128x64"),
+        (128, 128, 4.5, "cfg 4.5"),
+        (128, 128, 4, None),
+    ],
+)
+def test_a_size_or_cfg_that_the_playground_paints_badly_is_remarked(
+    width: int, height: int, cfg: float, said: str | None, checkpoint: str
+) -> None:
+    """A recipe that says neither has 512x512 and cfg 7, which are Stable Diffusion's."""
+    keyframes = (Keyframe(prompt="a red circle", seed=1, cfg=1), Keyframe(cfg=cfg))
+    recipe = travel("playground", width=width, height=height, keyframes=keyframes)
+    remark = "size, cfg: the playground model paints best at 128x128 and cfg up to 4; this recipe says {}"
+    assert Local(device="cpu").check(plan(recipe)) == ([remark.format(said)] if said else [])
+    assert Local(device="cpu").check(plan(recipe.replace(model=Model(checkpoint)))) == []
 
 
 class Trap:

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from remix.errors import BadInput, PictureError
 from remix.motion import save_picture
-from remix.motion.report import BACKGROUND, GAP, LABEL_HEIGHT, contact_sheet, evenly
+from remix.motion.lettering import LINE
+from remix.motion.report import BACKGROUND, GAP, contact_sheet, evenly
 
 
 def greys(count: int, width: int = 20, height: int = 10) -> list[np.ndarray]:
@@ -55,6 +56,32 @@ def test_a_sheet_shows_all_pictures_in_reading_order() -> None:
     assert sheet.dtype == np.uint8
     assert sheet.shape == (GAP + 3 * (10 + GAP), GAP + 3 * (20 + GAP), 3)
     assert shown(sheet) == list(range(7))
+
+
+@pytest.mark.parametrize(
+    ("count", "shape", "columns"),
+    [
+        (1, (10, 10), 1),
+        (2, (10, 10), 2),
+        (3, (10, 10), 3),
+        (4, (10, 10), 2),
+        (5, (10, 10), 3),
+        (6, (10, 10), 3),
+        (7, (10, 10), 4),
+        (9, (10, 10), 3),
+        (12, (10, 10), 4),
+        (13, (10, 10), 5),
+        (24, (10, 10), 6),
+        (4, (20, 10), 4),
+        (4, (10, 20), 2),
+        (3, (2, 90), 1),
+    ],
+)
+def test_a_sheet_leaves_few_places_empty_and_is_no_strip(count: int, shape: tuple[int, int], columns: int) -> None:
+    """`shape` is height and width of a picture."""
+    sheet = contact_sheet(greys(count, shape[1], shape[0]))
+    assert sheet.shape[1] == GAP + columns * (shape[1] + GAP)
+    assert len(shown(sheet, shape[1], shape[0])) == count
 
 
 def test_many_pictures_are_thinned_out_evenly() -> None:
@@ -108,9 +135,9 @@ def test_labels_are_written_below() -> None:
         contact_sheet(greys(2, 60, 40), 2),
         contact_sheet(greys(2, 60, 40), 2, label=lambda n: f"frame {n}"),
     )
-    assert labelled.shape[0] == plain.shape[0] + LABEL_HEIGHT
+    assert labelled.shape[0] == plain.shape[0] + LINE
     assert np.array_equal(labelled[: GAP + 40], plain[: GAP + 40])
-    assert (labelled[GAP + 40 :] > 100).any()
+    assert (labelled[GAP + 40 :] < 100).any()
 
 
 def test_impossible_sheets_are_refused() -> None:

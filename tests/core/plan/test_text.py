@@ -6,7 +6,7 @@ import pytest
 
 from remix.errors import RecipeError
 from remix.plan import Keyframe, Recipe, plan
-from remix.plan.table import chosen_rows, text_table
+from remix.plan.table import chosen_rows, letters_of, row_of, text_table
 from remix.plan.text import read_text
 from tests.core.plan.recipes import recipe_of_text
 
@@ -72,3 +72,14 @@ def test_a_short_table_keeps_both_ends_and_the_keyframes() -> None:
     rows = chosen_rows(schedule, 10)
     assert {0, 37, 99} <= set(rows)
     assert len(rows) == 11
+
+
+def test_letters_stand_for_texts_in_the_order_in_which_they_appear() -> None:
+    keyframes = [Keyframe(prompt=f"prompt {k}", negative="a blur", image="a.png") for k in range(28)]
+    schedule = plan(Recipe(frames=28, keyframes=tuple(keyframes)))
+    letters = letters_of(schedule, range(28))
+    assert [letters[text] for text in ("prompt 0", "prompt 25", "prompt 26", "prompt 27", "a blur", "a.png")] == [
+        *("A", "Z", "AA", "AB", "AC", "AD"),
+    ]
+    assert letters_of(schedule, [3]) == {"prompt 3": "A", "a blur": "B", "a.png": "C"}
+    assert row_of(schedule, 3, ["frame", "time", "prompt", "seed"], letters) == ["3", "0.25s", "D", "0"]
