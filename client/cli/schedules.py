@@ -14,8 +14,9 @@ from remix.errors import RecipeError
 from remix.plan import Recipe
 from remix.plan.read import decoded, read_file
 from remix.plan.syntax import detect, read
+from remix.plan.syntax.detect import NO_YAML
 
-OWN = (".toml", ".json")
+YAML = (".yaml", ".yml")
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,8 @@ class Reading:
     def _foreign(self, path: Path) -> bytes | None:
         """The text of a schedule in another tool's syntax; None when the file is a recipe."""
         raw = read_file(path)
+        if path.suffix.lower() in YAML and self.syntax is None:
+            raise RecipeError(NO_YAML, source=str(path))
         if path.suffix.lower() == ".json" and self.syntax is None:
             try:
                 if detect(decoded(raw)) == "json":

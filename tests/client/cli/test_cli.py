@@ -15,7 +15,7 @@ import pytest
 from remix.client import cli
 from remix.job import Engine, read_metadata
 from remix.motion import load_picture, probe, save_picture
-from remix.plan import Recipe, plan
+from remix.plan import Model, Recipe, plan
 from tests.fakes.renderer import Painter
 
 RECIPE = """\
@@ -152,6 +152,15 @@ def test_interrupted_is_130_and_resumable(
     assert engines[0].rendered == [2, 3, 4, 5]
 
 
+def test_stopped_without_a_word_it_says_how_to_go_on(
+    recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    engine = Painter(fail_at=1, failure=KeyboardInterrupt())
+    monkeypatch.setattr("remix.client.cli.render.open_engine", lambda name, **options: engine)
+    assert run("render", recipe, "-o", tmp_path / "job", "-q") == 130
+    assert capsys.readouterr().err.splitlines()[-1] == "remix: stopped; run the same line again to go on"
+
+
 def test_plan_prints_a_table_of_the_frames(recipe: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("plan", recipe) == 0
     rows = capsys.readouterr().out.splitlines()
@@ -242,7 +251,9 @@ def test_inspect_gives_the_recipe_back(
     for file in ("frames/000003.png", "film.mp4"):
         capsys.readouterr()
         assert run("inspect", tmp_path / "job" / file, "--recipe") == 0
-        assert Recipe.from_toml(capsys.readouterr().out) == Recipe.load(recipe)
+        assert Recipe.from_toml(capsys.readouterr().out) == Recipe.load(recipe).replace(model=Model("paint"))
+        assert run("inspect", tmp_path / "job" / file, "--recipe", "--json") == 0
+        assert Recipe.from_json(capsys.readouterr().out) == Recipe.load(recipe).replace(model=Model("paint"))
         assert run("inspect", tmp_path / "job" / file) == 0
         assert "painter" in capsys.readouterr().out
         assert run("inspect", tmp_path / "job" / file, "--json") == 0
@@ -255,11 +266,58 @@ def test_inspect_of_a_job_shows_its_recipe(
     run("render", recipe, "-o", tmp_path / "job", "-q", "--no-film")
     capsys.readouterr()
     assert run("inspect", tmp_path / "job", "--recipe") == 0
-    assert Recipe.from_toml(capsys.readouterr().out) == Recipe.load(recipe)
+    assert Recipe.from_toml(capsys.readouterr().out) == Recipe.load(recipe).replace(model=Model("paint"))
     assert run("inspect", tmp_path / "job") == 0
     assert "engine painter" in capsys.readouterr().out
     (tmp_path / "job" / "recipe.json").unlink()
     assert run("inspect", tmp_path / "job") == 2
+
+
+@pytest.mark.parametrize(
+    ("engine", "checkpoint", "notes"),
+    [
+        ({"engine": "local", "checkpoint": "playground"}, "playground", []),
+        (
+            {"engine": "a1111", "checkpoint": "both.safetensors"},
+            "both.safetensors",
+            ["# the checkpoint is called so by a1111, which rendered it; for the local engine give its file"],
+        ),
+        (
+            {"engine": "comfyui", "model": "17", "file both.safetensors": "616f"},
+            "playground",
+            ["# comfyui rendered it with both.safetensors; write the checkpoint below [model]"],
+        ),
+        (
+            {"engine": "a\nframes = 9\x1b", "checkpoint": "b"},
+            "b",
+            ["# the checkpoint is called so by a frames = 9\\x1b, which rendered it; for the local engine give its file"],
+        ),
+        ("none", "playground", []),
+    ],
+)
+def test_a_recipe_from_a_picture_names_the_checkpoint_that_made_it(
+    engine: object, checkpoint: str, notes: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    about = {"recipe": Recipe.from_toml(RECIPE).to_dict(), "engine": engine}
+    save_picture(tmp_path / "a.png", np.zeros((8, 8, 3), np.uint8), {"remix": json.dumps(about)})
+    assert run("inspect", tmp_path / "a.png", "--recipe") == 0
+    out = capsys.readouterr().out
+    assert Recipe.from_toml(out) == Recipe.from_toml(RECIPE).replace(model=Model(checkpoint))
+    assert [line for line in out.splitlines() if line.startswith("#")] == notes
+
+
+def test_a_recipe_from_a_job_says_which_pictures_it_needs_and_where_they_are(
+    recipe: Path, painter: Painter, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("a.png", "m.png"):
+        save_picture(tmp_path / name, np.zeros((16, 32, 3), np.uint8))
+    recipe.write_text(RECIPE.replace('"a"', '"a"\nimage = "a.png"\nmask = "m.png"'), encoding="utf-8")
+    run("render", recipe, "-o", tmp_path / "job", "-q", "--no-film")
+    for file, place in (("", tmp_path / "job" / "inputs"), ("frames/000001.png", "the folder inputs of its job")):
+        capsys.readouterr()
+        assert run("inspect", tmp_path / "job" / file, "--recipe") == 0
+        said = f"# its pictures are to lie beside this recipe, and are in {place}: a.png, m.png\n"
+        assert said in capsys.readouterr().out
 
 
 def test_a_film_of_a_job_still_says_what_made_it(
