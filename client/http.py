@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -230,7 +231,7 @@ class Http:
     def _lost(self, path: str, error: Exception, within: float, over: bool) -> HostError:
         reason = self.masked(_reason(error))
         if _is_unsent(error):
-            return HostUnreachable(f"{self.address}: nothing answers ({reason}); is the server running there?")
+            return HostUnreachable(f"{self.address}: nothing answers ({_unmade(reason)}); is the server running there?")
         if over or isinstance(error, requests.exceptions.Timeout):
             return HostSilent(f"{self._at(path)}: no whole answer within {within:g} s")
         return HostSilent(f"{self._at(path)}: the connection was lost ({reason})")
@@ -365,6 +366,15 @@ def _is_unsent(error: Exception) -> bool:
         reason = getattr(seen, "reason", None) or (seen.args[0] if seen.args else None)
         seen = reason if isinstance(reason, BaseException) else None
     return False
+
+
+def _unmade(reason: str) -> str:
+    """Why a connection was never made, without the words of libraries.
+
+    >>> _unmade("_Connection(host='a', port=1): Failed to establish a new connection: [Errno 111] Connection refused")
+    'Connection refused'
+    """
+    return re.sub(r"^_\w+\([^)]*\): |Failed to establish a new connection: |\[Errno -?[0-9]+\] ", "", reason)
 
 
 def _reason(error: Exception) -> str:

@@ -63,7 +63,7 @@ def _recipe(file: Path, made: Made) -> tuple[Recipe, list[str]]:
         files = [str(key).removeprefix("file ") for key in engine if str(key).startswith("file ")]
         if isinstance(name, str) and name not in ("", Model.checkpoint):
             recipe = recipe.replace(model=replace(recipe.model, checkpoint=name))
-            notes.append(f"the checkpoint is called so by {host}, which rendered it; for the local engine give its file")
+            notes.append(f"the checkpoint as {host} calls it, which rendered this; for the local engine give its file")
         elif files:
             notes.append(f"{host} rendered it with {', '.join(files)}; write the checkpoint below [model]")
     if names := recipe.pictures():

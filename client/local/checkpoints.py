@@ -12,10 +12,15 @@ from remix.client.playground import WEIGHTS
 from remix.errors import EngineError, Unsupported
 from remix.job.ends import take_ends
 from remix.plan import Model
+from remix.plan.names import close
 from remix.plan.read import read_json
 
 PICKLED = frozenset({".ckpt", ".pt", ".pth", ".bin", ".pkl"})
 """The suffixes of files that run code when they are read."""
+
+
+STARTS = "relative paths start where the command is run; give a diffusers folder, a .safetensors file or a hub id"
+"""Where a checkpoint that is not there may be."""
 
 
 class Checkpoint(Protocol):
@@ -154,14 +159,20 @@ def _from_hub(name: str) -> Path:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
+    if name.endswith(".safetensors"):
+        raise Unsupported(f"model.checkpoint: there is no file {name!r} in {Path.cwd()}; {STARTS}")
     wanted = ["*.json", "*.txt", "*/*.json", "*/*.txt", "*/*.safetensors"]
     try:
         # Weights come as safetensors or not at all; nothing from the hub is executed.
         return Path(snapshot_download(name, allow_patterns=wanted))
     except (HFValidationError, HfHubHTTPError, LocalEntryNotFoundError) as error:
+        near = 'did you mean "playground"?' if close(name, ("playground",)) else ""
+        if isinstance(error, LocalEntryNotFoundError):
+            hub = "the hub could not be reached to ask for it"
+        else:
+            hub = f"the hub gives no model of that name ({type(error).__name__})"
         raise Unsupported(
-            f"model.checkpoint: {name!r} is neither a folder here nor a model that the hub gives "
-            f'({type(error).__name__}); give a diffusers folder, a .safetensors file, a hub id, or "playground"'
+            f"model.checkpoint: {name!r} is no folder in {Path.cwd()}, and {hub}; {near or STARTS}"
         ) from error
 
 

@@ -6,8 +6,8 @@ import re
 
 from remix.errors import RecipeError
 from remix.plan.expression import parse
-from remix.plan.names import sampler_of
 from remix.plan.keyframe import KEYFRAME_FIELDS
+from remix.plan.names import sampler_of
 from remix.plan.recipe import RECIPE_FIELDS
 from remix.plan.syntax import seed_travel, shift_attention
 from remix.plan.syntax.animatediff_evolved import PYTHONIC

@@ -124,6 +124,10 @@ def test_film_formats_go_by_suffix(recipe: Path, painter: Painter, tmp_path: Pat
         (["render", "recipe.toml", "-o", "x", "--film", "../x.mp4"], "film: '../x.mp4'; give the name of a file in"),
         (["render", "recipe.toml", "-o", "x", "--film", "x.avi"], "x.avi: '.avi' is not a film's suffix"),
         (["render", "recipe.toml", "--ou"], "No such option"),
+        (
+            ["plan", "below.toml"],
+            'below.toml:2:1: keyframes[0].frames: belongs to the whole recipe; write "frames"',
+        ),
     ],
 )
 def test_bad_input_is_one_sentence_and_exit_code_2(
@@ -131,6 +135,7 @@ def test_bad_input_is_one_sentence_and_exit_code_2(
 ) -> None:
     monkeypatch.chdir(recipe.parent)
     Path("bad.toml").write_text(RECIPE.replace("frames", "frame"), encoding="utf-8")
+    Path("below.toml").write_text("[[keyframes]]\nframes = 6\n", encoding="utf-8")
     Path("empty").mkdir()
     Path("pictures").mkdir()
     save_picture("pictures/a.png", np.zeros((16, 16, 3), np.uint8))
@@ -219,6 +224,17 @@ def test_plan_shows_masks_and_loras_that_travel(tmp_path: Path, capsys: pytest.C
     assert load_picture(tmp_path / "curves.png").shape[0] > 250
 
 
+def test_plan_notes_pictures_that_are_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "r.toml"
+    path.write_text('frames = 2\n[[keyframes]]\nimage = "sum.png"\nmask = "x/m.png"\n', encoding="utf-8")
+    save_picture(tmp_path / "sun.png", np.zeros((8, 8, 3), np.uint8))
+    assert run("plan", path) == 0
+    assert capsys.readouterr().err.splitlines() == [
+        f"note    'sum.png' is not a file in {tmp_path}; did you mean 'sun.png'?",
+        f"note    'x/m.png' is not a file in {tmp_path}; put the picture there, or mend its name",
+    ]
+
+
 def test_new_writes_a_recipe_that_plans(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("new", tmp_path / "mine.toml") == 0
     assert run("plan", tmp_path / "mine.toml") == 0
@@ -280,7 +296,7 @@ def test_inspect_of_a_job_shows_its_recipe(
         (
             {"engine": "a1111", "checkpoint": "both.safetensors"},
             "both.safetensors",
-            ["# the checkpoint is called so by a1111, which rendered it; for the local engine give its file"],
+            ["# the checkpoint as a1111 calls it, which rendered this; for the local engine give its file"],
         ),
         (
             {"engine": "comfyui", "model": "17", "file both.safetensors": "616f"},
@@ -288,9 +304,9 @@ def test_inspect_of_a_job_shows_its_recipe(
             ["# comfyui rendered it with both.safetensors; write the checkpoint below [model]"],
         ),
         (
-            {"engine": "a\nframes = 9\x1b", "checkpoint": "b"},
+            {"engine": "a\nb = 9\x1b", "checkpoint": "b"},
             "b",
-            ["# the checkpoint is called so by a frames = 9\\x1b, which rendered it; for the local engine give its file"],
+            ["# the checkpoint as a b = 9\\x1b calls it, which rendered this; for the local engine give its file"],
         ),
         ("none", "playground", []),
     ],
@@ -417,6 +433,15 @@ def test_help_lists_every_verb(capsys: pytest.CaptureFixture[str]) -> None:
     assert all(verb in out for verb in cli.VERBS)
     for verb in cli.VERBS:
         assert run(verb, "--help") == 0
+
+
+def test_help_says_where_servers_are_looked_for(capsys: pytest.CaptureFixture[str]) -> None:
+    from remix.client.a1111.engine import URL as A1111_URL
+    from remix.client.comfyui.engine import URL as COMFYUI_URL
+
+    assert run("render", "--help") == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert f"comfyui {COMFYUI_URL}, a1111 {A1111_URL}]" in out
 
 
 def test_python_m_is_the_same_command() -> None:

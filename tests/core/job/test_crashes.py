@@ -190,7 +190,9 @@ def test_the_lock_of_a_killed_run_is_not_in_the_way(recipe: Path, whole: dict[st
 
 
 @posix
-@pytest.mark.parametrize(("sign", "times"), [("SIGINT", 1), ("SIGINT", 2), ("SIGTERM", 1), ("SIGTERM", 2), ("SIGHUP", 1)])
+@pytest.mark.parametrize(
+    ("sign", "times"), [("SIGINT", 1), ("SIGINT", 2), ("SIGTERM", 1), ("SIGTERM", 2), ("SIGHUP", 1)]
+)
 def test_ctrl_c_finishes_the_frame_a_second_one_stops_at_once_and_both_go_on(
     recipe: Path, whole: dict[str, bytes], tmp_path: Path, sign: str, times: int
 ) -> None:
