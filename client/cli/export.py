@@ -21,7 +21,10 @@ WRITTEN = [name for name, syntax in SYNTAXES.items() if syntax.write]
 @overwrite_option
 @schedule_options
 def command(recipe: Path, name: str, out: Path | None, field: str | None, overwrite: bool, reading: Reading) -> None:
-    """Writes RECIPE as a schedule for another tool, and says what that tool's text cannot express."""
+    """Writes RECIPE as a schedule for another tool, and says what that tool's text cannot express.
+
+    RECIPE may also be a job folder.
+    """
     made = write(reading.recipe(recipe), name, field=field)
     if out is None:
         click.echo(made.text, nl=False)

@@ -27,7 +27,7 @@ def command(
 ) -> None:
     """Prints what every frame of RECIPE is made of.
 
-    RECIPE may also be a schedule of another tool.
+    RECIPE may also be a job folder, or a schedule of another tool.
     """
     loaded = reading.recipe(recipe)
     schedule = plan(loaded)

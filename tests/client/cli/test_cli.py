@@ -336,6 +336,27 @@ def test_a_recipe_from_a_job_says_which_pictures_it_needs_and_where_they_are(
         assert said in capsys.readouterr().out
 
 
+def test_plan_and_export_take_a_job_and_import_says_how_to(
+    recipe: Path, painter: Painter, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    save_picture(tmp_path / "a.png", np.zeros((16, 32, 3), np.uint8))
+    recipe.write_text(RECIPE.replace('"a"', '"a"\nimage = "a.png"'), encoding="utf-8")
+    job = tmp_path / "job"
+    run("render", recipe, "-o", job, "-q")
+    (tmp_path / "a.png").unlink()
+    capsys.readouterr()
+    assert run("plan", job, "--json") == 0
+    assert capsys.readouterr() == (plan(Recipe.load(recipe)).to_json() + "\n", "")
+    assert run("export", job, "--to", "toml") == 0
+    assert Recipe.from_toml(capsys.readouterr().out) == Recipe.load(recipe)
+    assert run("import", job) == 2
+    assert f"for a job's recipe: remix inspect {job} --recipe" in capsys.readouterr().err
+    for made in (job / "film.mp4", job / "frames" / "000001.png"):
+        assert run("plan", made) == 2
+        said = f"{made}: is no text, and carries a recipe; write that to a file: remix inspect {made} --recipe"
+        assert said in capsys.readouterr().err
+
+
 def test_a_film_of_a_job_still_says_what_made_it(
     recipe: Path, painter: Painter, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

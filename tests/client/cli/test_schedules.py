@@ -86,6 +86,7 @@ def test_import_takes_what_a_text_leaves_open(tmp_path: Path, capsys: pytest.Cap
         (["plan", "r.yaml"], "r.yaml: recipes are not written in YAML; write it as TOML or JSON"),
         (["plan", "r.yml", "--frames", "12"], "r.yml: recipes are not written in YAML"),
         (["plan", "r.txt", "--frames", "12"], "r.txt:1:1: recipes are not written in YAML"),
+        (["plan", "own.toml", "--from", "fizz"], "remix: there is no syntax 'fizz'; did you mean \"fizznodes\"?"),
         (["plan", "plain.txt"], "plain.txt:1:1: this is one line of plain text"),
     ],
 )
