@@ -17,6 +17,7 @@ from typing import Any
 from remix.errors import BadInput, RecipeError
 from remix.plan import Keyframe, Mix, Recipe
 from remix.plan import fields as check
+from remix.plan.expression import verbatim
 from remix.plan.labels import names_of_labels
 from remix.plan.moments import MAX_FRAMES
 from remix.plan.read import read_json, read_toml
@@ -208,7 +209,8 @@ def _defaults(said: Mapping[str, Any], host: Fields) -> dict[str, Any]:
 def _completed(recipe: Recipe, host: Fields) -> tuple[Recipe, frozenset[str]]:
     """The recipe with what no keyframe sets taken from the host, and the names of that."""
     first: dict[str, Any] = {}
-    for name, value in (("prompt", host.prompt), ("negative", host.negative), ("seed", host.seed)):
+    prompts = {"prompt": verbatim(host.prompt), "negative": verbatim(host.negative)}
+    for name, value in {**prompts, "seed": host.seed}.items():
         if all(getattr(keyframe, name) is None for keyframe in recipe.keyframes):
             first[name] = Mix.one(value)
     if host.images and all(keyframe.denoise is None for keyframe in recipe.keyframes):

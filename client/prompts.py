@@ -6,19 +6,12 @@ import re
 from collections.abc import Sequence
 
 from remix.errors import Unsupported
-from remix.plan import Recipe
 from remix.plan.syntax.over_steps import over_steps
 
 EMPHASIS = re.compile(r"(?<!\\)\((?:\\.|[^()\\])*\)")
 """What both hosts read as more weight: ``(word)`` and ``(word:1.2)``, but not ``\\(word\\)``."""
 
 LORA_TAG = re.compile(r"<(?:lora|lyco|hypernet):[^>]*>")
-
-
-def prompts_of(recipe: Recipe) -> list[str]:
-    """Returns the distinct prompts and negatives of a recipe, in order."""
-    mixes = [mix for keyframe in recipe.keyframes for mix in (keyframe.prompt, keyframe.negative) if mix]
-    return list(dict.fromkeys(prompt for mix in mixes for prompt in mix.values))
 
 
 def emphasis_in(prompts: Sequence[str]) -> str | None:

@@ -81,8 +81,8 @@ def _value_input() -> io.Input:
                     io.String.Input(
                         "expression",
                         default="1 + 0.5*sin(tau*t/max_f)",
-                        tooltip="Worked out for each frame; t is the frame, max_f the last one; fps, cfg and denoise "
-                        "are the schedule's.",
+                        tooltip="Worked out for each frame; t is the frame, max_f the last one; fps, s (the seed), cfg "
+                        "and denoise are the schedule's.",
                     )
                 ],
             ),

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
-from remix.client.prompts import prompts_of
 from remix.errors import BadReply, Unsupported
-from remix.plan import Recipe, Schedule
+from remix.plan import Recipe, Schedule, prompts_of
 from remix.plan.labels import AUTOMATIC, a1111_labels
 from remix.plan.names import nearest
 

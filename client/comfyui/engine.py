@@ -14,11 +14,11 @@ from remix.client.comfyui.run import Run, Timing
 from remix.client.comfyui.server import Server
 from remix.client.events import Events
 from remix.client.http import Http
-from remix.client.prompts import prompts_of, refuse_lora_tags, refuse_over_steps
+from remix.client.prompts import refuse_lora_tags, refuse_over_steps
 from remix.errors import Unsupported
 from remix.job import Listener, Picture
 from remix.job.agreement import read_differently
-from remix.plan import Schedule
+from remix.plan import Schedule, prompts_of
 
 URL = "http://127.0.0.1:8188"
 """Where ComfyUI listens when it is not told otherwise."""

@@ -16,12 +16,12 @@ from remix.client.local.models import LoadedModel, check_model, in_full, model_f
 from remix.client.local.sampling import SAMPLERS, SCHEDULERS
 from remix.client.local.travelling import Strengths, divided
 from remix.client.playground import unknown_words
-from remix.client.prompts import emphasis_in, prompts_of, refuse_lora_tags, refuse_over_steps
+from remix.client.prompts import emphasis_in, refuse_lora_tags, refuse_over_steps
 from remix.errors import BlankFrame, OutOfMemory, Unsupported
 from remix.job import Listener, Picture
 from remix.job.agreement import read_differently
 from remix.mix import Conditioning
-from remix.plan import Model, Schedule
+from remix.plan import Model, Schedule, prompts_of
 
 log = logging.getLogger(__name__)
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from remix.motion.difference import Difference
-from remix.plan import Recipe
+from remix.plan import Recipe, prompts_of
 from remix.plan.syntax.over_steps import over_steps
 
 ENGINES = ("comfyui", "a1111", "local")
@@ -162,8 +162,7 @@ READ_DIFFERENTLY = {
 
 def read_differently(recipe: Recipe) -> Iterator[str]:
     """Yields what of the prompts no two tools read alike, each thing once."""
-    mixes = [mix for keyframe in recipe.keyframes for mix in (keyframe.prompt, keyframe.negative) if mix]
-    prompts = list(dict.fromkeys(prompt for mix in mixes for prompt in mix.values))
+    prompts = prompts_of(recipe)
     for prompt in prompts:
         if turns := over_steps(prompt):
             yield f"prompt: {turns[0].text!r} changes over the steps in A1111, and is words elsewhere"

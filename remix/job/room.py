@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import logging
 import shutil
 from collections.abc import Iterator
@@ -11,12 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from remix.errors import DiskFull, VideoError
+from remix.motion.landing import FULL
 from remix.plan import Recipe
 
 log = logging.getLogger(__name__)
-
-FULL = {errno.ENOSPC, errno.EDQUOT}
-"""What the system says when there is no room: on the disk, or for this user."""
 
 
 @dataclass

@@ -5,6 +5,7 @@ Lies in this room because films land this way too; `remix.job.files` builds on i
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shutil
@@ -15,6 +16,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from remix.errors import BadInput
+
+FULL = {errno.ENOSPC, errno.EDQUOT}
+"""How systems say that a disk, or a user's share of it, is full."""
 
 WHOLE = "whole"
 """What is to land is called so in its workplace; it may have other files and folders beside it."""

@@ -22,7 +22,7 @@ from remix.motion.feed import Feed
 from remix.motion.ffmpeg import BITEXACT, Ffmpeg, ffmpeg_exe, free_space, refuse_lacking
 from remix.motion.formats import Format, format_of, rate_for
 from remix.motion.images import Picture
-from remix.motion.landing import WHOLE, flush_folder, landing, mode_at, refuse_place, workplace
+from remix.motion.landing import FULL, WHOLE, flush_folder, landing, mode_at, refuse_place, workplace
 from remix.motion.reading import probe
 from remix.motion.sound import Track, join, refuse_other_sound, track_for
 from remix.motion.streams import VideoInfo, ffmetadata
@@ -54,9 +54,8 @@ def write_video(
     The film appears under its name whole or not at all, over what was there before; equal frames and
     settings give equal bytes with the same ffmpeg. VideoFormatError for frames or settings that do not
     fit, BadInput where no film can land at `path`, MissingPackage where ffmpeg lacks an encoder, PictureError
-    for `audio` that cannot be read, VideoError (with the encoder's last words) when encoding fails or the film
-    cannot be read back, OSError when the disk refuses a picture format. What `pictures` itself raises passes
-    through.
+    for `audio` that cannot be read, VideoError (with the encoder's last words) when encoding fails, the disk is full
+    or the film cannot be read back. What `pictures` itself raises passes through.
 
     >>> write_video(frames, "film.mp4", 12).fps  # doctest: +SKIP
     Fraction(12, 1)
@@ -71,7 +70,14 @@ def write_video(
     if row.needs:
         refuse_lacking(row.name, (*row.needs, *(track.encoders if track else ())), ffmpeg_exe())
     film = _Film(Feed(pictures, row, on_frame), target, row, rate, loops, texts, track)
-    return _write_folder(film) if row.name == "png" else _write_file(film)
+    try:
+        return _write_folder(film) if row.name == "png" else _write_file(film)
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        raise VideoError(
+            f"{target}: the disk is full, {free_space(target)}; make room, or write it to another", disk_full=True
+        ) from error
 
 
 @dataclass(frozen=True)

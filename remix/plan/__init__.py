@@ -9,7 +9,7 @@ from remix.plan.keyframe import Keyframe
 from remix.plan.mix import Mix
 from remix.plan.model import Lora, Model
 from remix.plan.recipe import Recipe, read_recipe
-from remix.plan.schedule import Frame, Schedule, plan
+from remix.plan.schedule import Frame, Schedule, plan, prompts_of
 
 __all__ = [
     "EASINGS",
@@ -21,5 +21,6 @@ __all__ = [
     "Recipe",
     "Schedule",
     "plan",
+    "prompts_of",
     "read_recipe",
 ]

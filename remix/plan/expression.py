@@ -69,8 +69,8 @@ def parse(text: str, names: Collection[str] | None = None) -> Expression:
 def fill_prompt(text: str, t: float | None = None, **names: float) -> str:
     """`text` with each expression between backticks replaced by its value.
 
-    A value is written with up to four decimals: what a prompt's weights can tell apart. RecipeError
-    with the line and column in `text`.
+    A value is written with up to four decimals: what a prompt's weights can tell apart. Two backticks, one right
+    after the other, are one that is meant as such. RecipeError with the line and column in `text`.
 
     >>> fill_prompt("(snow:`t/max_f`), `2*t` birds", t=8, max_f=24)
     '(snow:0.3333), 16 birds'
@@ -81,6 +81,18 @@ def fill_prompt(text: str, t: float | None = None, **names: float) -> str:
         return text
     given = names if t is None else {"t": t, **names}
     return "".join(part if isinstance(part, str) else _short(part.evaluate(**given)) for part in _template(text))
+
+
+def verbatim(text: str) -> str:
+    """`text` as a prompt that `fill_prompt` gives back as it was: each backtick of it twice."""
+    return text.replace("`", "``")
+
+
+def check_prompt(text: str, names: Collection[str]) -> None:
+    """Refuses what `fill_prompt` could not read, or a name in backticks that is neither built in nor one of `names`."""
+    for part in _template(text) if "`" in text else ():
+        if isinstance(part, Expression):
+            part._check_names(names)
 
 
 def caret(text: str, error: RecipeError, width: int = 100) -> str:
@@ -253,7 +265,7 @@ def _template(text: str) -> tuple[str | Expression, ...]:
         end = text.find("`", start + 1)
         if end < 0:
             raise refusal(text, start, "this backtick is not closed; put a second one after the expression")
-        parts.append(_parse(text, start + 1, end, None))
+        parts.append("`" if end == start + 1 else _parse(text, start + 1, end, None))
     return (*parts, text[end + 1 :])
 
 

@@ -57,7 +57,8 @@ def under(prefix: str) -> Iterator[None]:
     except RecipeError as error:
         inner = error.path or ""
         joint = "." if inner and not inner.startswith("[") else ""
-        raise RecipeError(error.problem, path=f"{prefix}{joint}{inner}") from error.__cause__
+        path = f"{prefix}{joint}{inner}"
+        raise RecipeError(error.problem, path=path, excerpt=error.excerpt) from error.__cause__
 
 
 def number(value: Any, path: str, low: float, high: float) -> float:

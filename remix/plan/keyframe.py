@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from typing import Any
 
 from remix.errors import RecipeError
 from remix.plan import fields as check
 from remix.plan.curves import easing_name
+from remix.plan.expression import Expression, caret, check_prompt, parse
 from remix.plan.mix import Mix
 from remix.plan.model import Lora, strengths
 from remix.plan.moments import moment
@@ -20,6 +22,9 @@ MAX_PROMPT = 20_000
 MAX_SEED = 2**64 - 1
 MAX_CFG = 100.0
 
+CHANGING = ("t", "max_f", "s", "fps")
+"""What expressions in a recipe may use: the frame, the last frame, the frame's heaviest seed, frames per second."""
+
 
 @dataclass(frozen=True, init=False)
 class Keyframe:
@@ -27,7 +32,9 @@ class Keyframe:
 
     `at`: a frame (24), a time (``"2s"``, ``"500ms"``), a share (``"50%"``), or None for evenly spaced.
     `prompt`, `negative`, `seed`, `image` and `mask` take one value, ``{value: weight}``, pairs of value and weight,
-    or a Mix, and are held as Mix. `mask` is a picture: white is drawn anew, black keeps the image. `loras` takes
+    or a Mix, and are held as Mix. A prompt may have expressions in backticks, and `cfg` and `denoise` may be one, as
+    text: worked out for every frame (see `remix.plan.expression`; the names are CHANGING), an expression of a number
+    until the next keyframe that sets it. `mask` is a picture: white is drawn anew, black keeps the image. `loras` takes
     ``{name: strength}`` and is held in order of the names. `ease` shapes the travel that starts here. RecipeError
     for any other value.
     """
@@ -36,8 +43,8 @@ class Keyframe:
     prompt: Mix[str] | None
     negative: Mix[str] | None
     seed: Mix[int] | None
-    cfg: float | None
-    denoise: float | None
+    cfg: float | Expression | None
+    denoise: float | Expression | None
     image: Mix[str] | None
     mask: Mix[str] | None
     loras: tuple[Lora, ...] | None
@@ -49,8 +56,8 @@ class Keyframe:
         prompt: str | Mapping[str, float] | Sequence[Any] | Mix[str] | None = None,
         negative: str | Mapping[str, float] | Sequence[Any] | Mix[str] | None = None,
         seed: int | Mapping[int, float] | Sequence[Any] | Mix[int] | None = None,
-        cfg: float | None = None,
-        denoise: float | None = None,
+        cfg: float | str | Expression | None = None,
+        denoise: float | str | Expression | None = None,
         image: str | Mapping[str, float] | Sequence[Any] | Mix[str] | None = None,
         mask: str | Mapping[str, float] | Sequence[Any] | Mix[str] | None = None,
         loras: Mapping[str, float] | Sequence[Lora] | None = None,
@@ -62,8 +69,8 @@ class Keyframe:
             prompt=None if prompt is None else check.mixed(prompt, "prompt", _prompt),
             negative=None if negative is None else check.mixed(negative, "negative", _prompt),
             seed=None if seed is None else check.mixed(seed, "seed", _seed, keys=int),
-            cfg=None if cfg is None else check.number(cfg, "cfg", 0, MAX_CFG),
-            denoise=None if denoise is None else check.number(denoise, "denoise", 0, 1),
+            cfg=None if cfg is None else _number(cfg, "cfg", MAX_CFG),
+            denoise=None if denoise is None else _number(denoise, "denoise", 1),
             image=None if image is None else check.mixed(image, "image", check.picture),
             mask=None if mask is None else check.mixed(mask, "mask", check.picture),
             loras=None if loras is None else strengths(loras),
@@ -89,6 +96,8 @@ def plain_keyframe(keyframe: Keyframe) -> dict[str, Any]:
         value = getattr(keyframe, name)
         if isinstance(value, Mix):
             value = value.items[0][0] if len(value.items) == 1 else [list(item) for item in value.items]
+        elif isinstance(value, Expression):
+            value = value.text
         elif name == "loras" and value is not None:
             value = {lora.name: lora.strength for lora in value}
         if value is not None:
@@ -105,7 +114,34 @@ def easing(value: Any) -> str:
 
 
 def _prompt(value: Any, path: str) -> str:
-    return check.text(value, path, MAX_PROMPT)
+    prompt = check.text(value, path, MAX_PROMPT)
+    with _pointed_at(prompt, path):
+        check_prompt(prompt, CHANGING)
+    return prompt
+
+
+def _number(value: Any, path: str, high: float) -> float | Expression:
+    """`value` as a number from 0 to `high`, or as the expression that it is the text of."""
+    written = value.text if isinstance(value, Expression) else value
+    if not isinstance(written, str):
+        return check.number(value, path, 0, high)
+    with _pointed_at(written, path):
+        expression = parse(written, CHANGING)
+    if not expression.names:
+        raise RecipeError(
+            f"{check.show(written)} is the same on every frame; write {expression.evaluate():.9g}, without quotes",
+            path=path,
+        )
+    return expression
+
+
+@contextmanager
+def _pointed_at(text: str, path: str) -> Iterator[None]:
+    """Within it, an error in an expression of `text` is one of the field at `path`, with a caret below its place."""
+    try:
+        yield
+    except RecipeError as error:
+        raise RecipeError(error.problem, path=path, excerpt=caret(text, error)) from error.__cause__
 
 
 def _seed(value: Any, path: str) -> int:

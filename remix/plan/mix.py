@@ -64,6 +64,11 @@ class Mix(Generic[V]):
         """The weights, in the order of the values."""
         return tuple(weight for _, weight in self.items)
 
+    @property
+    def heaviest(self) -> V:
+        """The value with the largest weight, the first of equal ones."""
+        return max(self.items, key=lambda item: item[1])[0]
+
     def toward(self, other: Mix[V], t: float) -> Mix[V]:
         """The mix (1 - t) of this and t of `other`; t is clamped to 0..1, the ends are exact.
 

@@ -67,7 +67,7 @@ class Recipe:
             sampler=_sampler(self.sampler),
             scheduler=check.choice(self.scheduler, "scheduler", SCHEDULERS, SCHEDULER_LABELS),
             steps=check.integer(self.steps, "steps", 1, 1000),
-            cfg=check.number(self.cfg, "cfg", 0, MAX_CFG),
+            cfg=_cfg(self.cfg),
             loop=check.flag(self.loop, "loop"),
             ease=easing(self.ease),
             curve=check.choice(self.curve, "curve", CURVES),
@@ -93,10 +93,10 @@ class Recipe:
                     'says where a picture is drawn anew, but no keyframe sets one; set "image", or leave "mask" out',
                     path=f"keyframes[{i}].mask",
                 )
-            if keyframe.denoise is not None and keyframe.denoise < 1:
+            if keyframe.denoise is not None and keyframe.denoise != 1:
+                denoise = plain_keyframe(keyframe)["denoise"]
                 raise RecipeError(
-                    f"{keyframe.denoise:g} keeps part of a picture, but no keyframe sets one; "
-                    'set "image", or leave "denoise" out',
+                    f'{denoise} keeps part of a picture, but no keyframe sets one; set "image", or leave "denoise" out',
                     path=f"keyframes[{i}].denoise",
                 )
 
@@ -208,7 +208,15 @@ def located(data: Any, text: str | bytes, source: str | None, folder: str) -> Re
         return Recipe.from_dict(data, folder=folder)
     except RecipeError as error:
         line, column = locate(text, error.path or "")
-        raise RecipeError(error.problem, path=error.path, source=source, line=line, column=column) from error.__cause__
+        raise RecipeError(
+            error.problem, path=error.path, source=source, line=line, column=column, excerpt=error.excerpt
+        ) from error.__cause__
+
+
+def _cfg(value: Any) -> float:
+    if isinstance(value, str):
+        raise RecipeError(f"{check.show(value)} is text; write an expression below a [[keyframes]]", path="cfg")
+    return check.number(value, "cfg", 0, MAX_CFG)
 
 
 def _side(value: Any, path: str) -> int:

@@ -12,7 +12,7 @@ from remix.plan.keyframe import MAX_CFG
 from remix.plan.mix import Mix
 from remix.plan.model import Lora
 from remix.plan.recipe import Recipe
-from remix.plan.travel import Travel
+from remix.plan.travel import Travel, changes
 
 SCHEDULE_VERSION = 1
 
@@ -129,8 +129,8 @@ def plan(recipe: Recipe) -> Schedule:
     travel = Travel(recipe)
     columns = zip(
         range(recipe.frames),
-        travel.mixes("prompt", Mix.one("")),
-        travel.mixes("negative", Mix.one("")),
+        travel.prompts("prompt"),
+        travel.prompts("negative"),
         travel.mixes("seed", Mix.one(0)),
         travel.numbers("cfg", recipe.cfg, 0.0, MAX_CFG),
         travel.numbers("denoise", 1.0, 0.0, 1.0),
@@ -140,6 +140,14 @@ def plan(recipe: Recipe) -> Schedule:
         strict=True,
     )
     return Schedule(recipe, tuple([Frame(*column) for column in columns]))
+
+
+def prompts_of(recipe: Recipe) -> list[str]:
+    """The distinct prompts and negatives of a recipe, in order, with the expressions in them worked out."""
+    mixes = [mix for keyframe in recipe.keyframes for mix in (keyframe.prompt, keyframe.negative) if mix]
+    if any(map(changes, mixes)):
+        mixes = [mix for frame in plan(recipe) for mix in (frame.prompt, frame.negative)]
+    return list(dict.fromkeys(prompt for mix in mixes for prompt in mix.values))
 
 
 def _pairs(mix: Mix[Any]) -> list[list[Any]]:

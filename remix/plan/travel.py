@@ -6,7 +6,10 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any, NamedTuple, TypeVar
 
+from remix.errors import RecipeError
 from remix.plan.curves import ease, hermite, slopes
+from remix.plan.expression import Expression, fill_prompt
+from remix.plan.fields import under
 from remix.plan.mix import STEPS, Mix, between
 from remix.plan.model import MAX_STRENGTH, Lora
 from remix.plan.recipe import Recipe
@@ -17,11 +20,12 @@ DECIMALS = 9
 
 
 class Stop(NamedTuple):
-    """A keyframe as one field sees it: the frame, the value, and the ease of the travel that starts there."""
+    """A keyframe as one field sees it: the frame, the value, the ease of the travel that starts there, its number."""
 
     frame: int
     value: Any
     ease: str
+    keyframe: int
 
 
 class Travel:
@@ -29,8 +33,10 @@ class Travel:
 
     def __init__(self, recipe: Recipe) -> None:
         self._recipe = recipe
-        self._keyframes = sorted(zip(recipe.positions(), recipe.keyframes, strict=True), key=lambda pair: pair[0])
+        placed = zip(recipe.positions(), recipe.keyframes, range(len(recipe.keyframes)), strict=True)
+        self._keyframes = sorted(placed, key=lambda place: place[0])
         self._shares = cache(_shares)  # fields that travel together are eased once
+        self._said: dict[str, float | list[float]] | None = None
 
     def mixes(self, field: str, default: Mix[T] | None) -> list[Any]:
         """The mix of each frame; `default` in all of them where no keyframe sets the field."""
@@ -44,13 +50,61 @@ class Travel:
         return self._fill(stops, way)
 
     def numbers(self, field: str, default: float, low: float, high: float) -> list[float]:
-        """The number of each frame, within `low` to `high`, to nine decimals between keyframes."""
+        """The number of each frame, within `low` to `high`, to nine decimals between keyframes.
+
+        An expression is worked out on every frame until the next stop, the first one on those before it too. Travels
+        to it end at what it is at its own frame. RecipeError where it is beyond `low` to `high`.
+        """
         stops = self._stops(field)
-        return self._along(stops, low, high) if stops else [default] * self._recipe.frames
+        if not stops:
+            return [default] * self._recipe.frames
+        worked_out: dict[int, float] = {}
+        for i, stop in enumerate(stops):
+            if isinstance(stop.value, Expression):
+                with under(f"keyframes[{stop.keyframe}].{field}"):
+                    worked_out |= self._worked_out(stop.value, self._reign(stops, i), low, high)
+                stops[i] = stop._replace(value=worked_out[stop.frame])
+        found = self._along(stops, low, high)
+        return [worked_out.get(frame, number) for frame, number in enumerate(found)]
+
+    def _reign(self, stops: Sequence[Stop], i: int) -> list[int]:
+        """The frames from a stop to the next, before the first and after the last as the recipe loops or holds."""
+        frames = self._recipe.frames
+        first, last = i == 0, i + 1 == len(stops)
+        begins = 0 if first and (last or not self._recipe.loop) else stops[i].frame
+        around = range(stops[0].frame if last and not first and self._recipe.loop else 0)
+        return [*around, *range(begins, frames if last else stops[i + 1].frame)]
+
+    def _worked_out(self, expression: Expression, frames: Sequence[int], low: float, high: float) -> dict[int, float]:
+        names = {name: values for name, values in self._names().items() if name in expression.names}
+        now = {name: [value[f] for f in frames] if isinstance(value, list) else value for name, value in names.items()}
+        values = [round(value, DECIMALS) for value in expression.over(frames, **now)]
+        found = dict(zip(frames, values, strict=True))
+        for frame, value in found.items():
+            if not low <= value <= high:
+                raise RecipeError(f"{value:g} at frame {frame} is outside {low:g} to {high:g}; mend the expression")
+        return found
+
+    def _names(self) -> dict[str, float | list[float]]:
+        """The numbers that an expression may use beside the frame."""
+        if self._said is None:
+            seeds = [mix.heaviest for mix in self.mixes("seed", Mix.one(0))]
+            self._said = {"max_f": self._recipe.frames - 1, "s": seeds, "fps": self._recipe.fps}
+        return self._said
+
+    def prompts(self, field: str) -> list[Mix[str]]:
+        """The mix of prompts of each frame, with the expressions in them worked out; empty where none is set."""
+        mixes = self.mixes(field, Mix.one(""))
+        return [self._filled(field, frame, mix) if changes(mix) else mix for frame, mix in enumerate(mixes)]
+
+    def _filled(self, field: str, frame: int, mix: Mix[str]) -> Mix[str]:
+        now = {name: value[frame] if isinstance(value, list) else value for name, value in self._names().items()}
+        with under(field):
+            return Mix(tuple((fill_prompt(text, frame, **now), weight) for text, weight in mix.items))
 
     def strengths(self) -> list[tuple[Lora, ...]]:
         """The LoRAs of each frame that keyframes name, in order of their names: each strength travels on its own."""
-        names = sorted({lora.name for _, keyframe in self._keyframes for lora in keyframe.loras or ()})
+        names = sorted({lora.name for _, keyframe, _ in self._keyframes for lora in keyframe.loras or ()})
         columns = [self._along(self._stops_of(name), -MAX_STRENGTH, MAX_STRENGTH) for name in names]
         rows = zip(*columns, strict=True) if columns else [()] * self._recipe.frames
         return [tuple(Lora(name, strength) for name, strength in zip(names, row, strict=True)) for row in rows]
@@ -71,17 +125,17 @@ class Travel:
         return self._fill(stops, way)
 
     def _stops(self, field: str) -> list[Stop]:
-        return self._set([getattr(keyframe, field) for _, keyframe in self._keyframes])
+        return self._set([getattr(keyframe, field) for _, keyframe, _ in self._keyframes])
 
     def _stops_of(self, lora: str) -> list[Stop]:
-        tables = [{x.name: x.strength for x in keyframe.loras or ()} for _, keyframe in self._keyframes]
+        tables = [{x.name: x.strength for x in keyframe.loras or ()} for _, keyframe, _ in self._keyframes]
         return self._set([table.get(lora) for table in tables])
 
     def _set(self, values: Sequence[Any]) -> list[Stop]:
         """The stops of one value for each keyframe, None where it does not set any."""
         return [
-            Stop(frame, value, keyframe.ease or self._recipe.ease)
-            for (frame, keyframe), value in zip(self._keyframes, values, strict=True)
+            Stop(frame, value, keyframe.ease or self._recipe.ease, number)
+            for (frame, keyframe, number), value in zip(self._keyframes, values, strict=True)
             if value is not None
         ]
 
@@ -107,6 +161,11 @@ class Travel:
         home = way(last, 0, self._shares(stops[last].ease, self._span(stops, last, 0)))
         after = frames - len(values)
         return [*home[after:], *values[stops[0].frame :], *home[:after]]
+
+
+def changes(mix: Mix[str]) -> bool:
+    """Whether a mix of prompts has expressions in it, so that it may differ from frame to frame."""
+    return any("`" in text for text in mix.values)
 
 
 def _shares(easing: str, span: int) -> tuple[int, ...]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from remix.errors import RecipeError
 from remix.plan.expression import parse
-from remix.plan.keyframe import Keyframe
+from remix.plan.keyframe import CHANGING, Keyframe
 from remix.plan.recipe import Recipe
 from remix.plan.schedule import Schedule
 from remix.plan.shares import table
@@ -54,12 +54,14 @@ def share_values(schedule: Schedule, field: str, number: int, low: float = 0.0, 
 def expression_values(schedule: Schedule, text: str) -> list[float]:
     """The value of an expression at each frame (see remix.plan.expression).
 
-    Its names: `t` the frame, `max_f` the last frame, `fps`, and the frame's own `cfg` and `denoise`.
+    Its names: `t` the frame, `max_f` the last frame, `s` the frame's heaviest seed, `fps`, and the frame's own `cfg`
+    and `denoise`.
     """
     frames = range(len(schedule))
-    return parse(text, ("t", "max_f", "fps", "cfg", "denoise")).over(
+    return parse(text, (*CHANGING, "cfg", "denoise")).over(
         frames,
         max_f=float(len(schedule) - 1),
+        s=[frame.seed.heaviest for frame in schedule],
         fps=schedule.recipe.fps,
         cfg=setting_values(schedule, "cfg"),
         denoise=setting_values(schedule, "denoise"),

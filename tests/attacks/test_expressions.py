@@ -208,7 +208,8 @@ def test_one_frame_and_many_agree_or_are_both_refused(text: str) -> None:
 def test_any_prompt_is_filled_or_refused(prompt: str) -> None:
     start = time.thread_time()
     with contextlib.suppress(RecipeError):
-        assert "`" not in fill_prompt(prompt, **NAMES)
+        # What is left of backticks was meant as such, and was written twice.
+        assert fill_prompt(prompt, **NAMES).count("`") <= prompt.count("``")
     assert time.thread_time() - start < LIMIT
 
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from remix.errors import RecipeError
 from remix.plan import fields as check
+from remix.plan.expression import verbatim
 from remix.plan.keyframe import MAX_PROMPT, Keyframe
 from remix.plan.mix import Mix
 from remix.plan.syntax.parts import Given, Parts
@@ -35,7 +36,8 @@ def _surrounded(source: Source, parts: Parts, given: Given) -> Parts:
             return key
         items = []
         for value, weight in key.prompt.items:
-            text = ", ".join(part for part in (given.before.strip(), value, given.after.strip()) if part)
+            before, after = (verbatim(text.strip()) for text in (given.before, given.after))
+            text = ", ".join(part for part in (before, value, after) if part)
             items.append((check.text(text, "", MAX_PROMPT), weight))
         return replace(key, prompt=Mix(tuple(items)))
 

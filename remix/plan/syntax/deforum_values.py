@@ -39,7 +39,7 @@ def write(recipe: Recipe, field: str) -> Export:
     if target.track == "seed":
         if any(len(frame.seed.items) > 1 for frame in frames):
             sheet.lose("the mixes of two seeds; the heavier one is written")
-        values: list[float] = [max(frame.seed.items, key=lambda item: item[1])[0] for frame in frames]
+        values: list[float] = [frame.seed.heaviest for frame in frames]
     else:
         values = [target.turned(getattr(frame, target.track)) for frame in frames]
     stops = numbers(0, values)

@@ -9,7 +9,7 @@ from functools import partial
 from typing import NamedTuple
 
 from remix.plan import fields as check
-from remix.plan.expression import fill_prompt
+from remix.plan.expression import fill_prompt, verbatim
 from remix.plan.keyframe import MAX_PROMPT
 from remix.plan.mix import STEPS, Mix, between
 from remix.plan.recipe import MAX_KEYFRAMES
@@ -35,7 +35,7 @@ def prompt_of(source: Source, written: Written) -> Mix[str]:
     """The mix of one prompt, without the blanks around it; RecipeError with its place when no recipe can hold it."""
     plain = written.strip()
     with source.within(plain):
-        return Mix.one(check.text(plain.text, "", MAX_PROMPT))
+        return Mix.one(verbatim(check.text(plain.text, "", MAX_PROMPT)))
 
 
 def composed(source: Source, written: Written) -> Mix[str]:
@@ -50,7 +50,7 @@ def composed(source: Source, written: Written) -> Mix[str]:
         return prompt_of(source, written)
     source.note("AND with weights is read as a mix: one conditioning of all parts, not one denoising each")
     with source.within(written):
-        pairs = [(check.text(part[0], "", MAX_PROMPT), part[1]) for part in weighed if part]
+        pairs = [(verbatim(check.text(part[0], "", MAX_PROMPT)), part[1]) for part in weighed if part]
         return Mix(tuple(pairs))
 
 

@@ -12,6 +12,7 @@ from remix.plan.keyframe import Keyframe
 from remix.plan.mix import Mix
 from remix.plan.recipe import Recipe
 from remix.plan.schedule import plan
+from remix.plan.travel import changes
 
 WORDS = {"width": "size", "height": "size"}
 
@@ -56,7 +57,7 @@ class Sheet:
         """The text of a mix: that of its heaviest part, where a sentence is due about the others."""
         if len(mix.items) > 1:
             self._mixed.add(frame)
-        return max(mix.items, key=lambda item: item[1])[0]
+        return mix.heaviest
 
     @cached_property
     def lines(self) -> list[Line]:
@@ -68,6 +69,9 @@ class Sheet:
         at = sorted(zip(recipe.positions(), recipe.keyframes, strict=True), key=lambda pair: pair[0])
         stops = [(frame, key) for frame, key in at if key.prompt is not None or key.negative is not None]
         frames = plan(recipe).frames
+        for frame, key in stops:
+            if any(changes(mix) for mix in (key.prompt, key.negative) if mix):
+                self.lose(f"the numbers in backticks at frame {frame}; they stay what they are there")
         if not stops:
             return [Line(0, frames[0].prompt, frames[0].negative, True)]
         if recipe.loop and stops[0][0] > 0:

@@ -424,7 +424,7 @@ def test_a_prompt_is_filled_with_short_numbers(prompt: str, filled: str) -> None
     ("prompt", "line", "column", "words"),
     [
         ("a cat `t", 1, 7, "not closed"),
-        ("``", 1, 2, "no expression"),
+        ("` `", 1, 3, "no expression"),
         ("a `t`, b `2t`", 1, 12, "follows a value"),
         ("a,\nb `sqrt(-t)`", 2, 4, "not a real number"),
         ("(x:`pw_a`)", 1, 5, "no number named 'pw_a'"),

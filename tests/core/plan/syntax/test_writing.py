@@ -141,7 +141,7 @@ def test_any_recipe_is_written_and_what_is_written_is_read(recipe: Recipe, name:
         (TRAVEL.replace(height=768), "fizznodes", "the text has no place for: size"),
         (TRAVEL.replace(model=Model("dream")), "fizznodes", "the text has no place for: model"),
         (TRAVEL.replace(keyframes=(Keyframe(prompt="a", seed=3, cfg=4),)), "fizznodes", "no place for: seed, cfg"),
-        (TRAVEL.replace(keyframes=(Keyframe(prompt="`a`"),)), "fizznodes", "read as the beginning of an expression"),
+        (TRAVEL.replace(keyframes=(Keyframe(prompt="``a``"),)), "fizznodes", "read as the beginning of an expression"),
         (TRAVEL, "deforum-prompts", 'unless Deforum\'s animation mode is "Interpolation"'),
         (TRAVEL, "deforum-values", "the prompts; write them with --to"),
         (TRAVEL.replace(keyframes=(Keyframe(prompt='a "b"'),)), "animatediff-evolved", "it is written as '"),
