@@ -465,7 +465,8 @@ def test_help_says_where_servers_are_looked_for(capsys: pytest.CaptureFixture[st
     assert f"comfyui {COMFYUI_URL}, a1111 {A1111_URL}]" in out
 
 
-def test_python_m_is_the_same_command() -> None:
-    found = subprocess.run([sys.executable, "-m", "remix.client", "--version"], capture_output=True, text=True)
+@pytest.mark.parametrize("module", ["remix", "remix.client"])
+def test_python_m_is_the_same_command(module: str) -> None:
+    found = subprocess.run([sys.executable, "-m", module, "--version"], capture_output=True, text=True)
     assert found.returncode == 0
     assert found.stdout.startswith("remix, version")
