@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from remix.client.cli.completion import among
 from remix.client.cli.outputs import overwrite_option, refuse_present
 from remix.client.cli.schedules import Reading, schedule_options
 from remix.plan.syntax import SYNTAXES, write
@@ -15,7 +16,14 @@ WRITTEN = [name for name, syntax in SYNTAXES.items() if syntax.write]
 
 @click.command("export")
 @click.argument("recipe", type=click.Path(path_type=Path))
-@click.option("--to", "name", required=True, metavar="NAME", help=f"One of: {', '.join(WRITTEN)}.")
+@click.option(
+    "--to",
+    "name",
+    required=True,
+    metavar="NAME",
+    shell_complete=among(WRITTEN),
+    help=f"One of: {', '.join(WRITTEN)}.",
+)
 @click.option("-o", "--out", type=click.Path(path_type=Path), help="File to write; else the text is printed.")
 @click.option("--field", help="What values are of (cfg, denoise, strength, seed, sampler), or prompt or negative.")
 @overwrite_option

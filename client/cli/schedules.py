@@ -10,11 +10,12 @@ from typing import Any
 
 import click
 
+from remix.client.cli.completion import among
 from remix.errors import RecipeError
 from remix.job import read_metadata, recipe_of
 from remix.plan import Recipe
 from remix.plan.read import decoded, read_file
-from remix.plan.syntax import detect, read
+from remix.plan.syntax import SYNTAXES, detect, read
 from remix.plan.syntax.detect import NO_YAML
 
 YAML = (".yaml", ".yml")
@@ -96,7 +97,13 @@ def _sized(recipe: Recipe, size: str | None, changes: dict[str, Any]) -> Recipe:
 def schedule_options(command: Callable[..., None]) -> Callable[..., None]:
     """Adds the options for a schedule of another tool to a verb, which is given them as one `reading`."""
 
-    @click.option("--from", "syntax", metavar="NAME", help="Syntax of a schedule; told by how it looks if left out.")
+    @click.option(
+        "--from",
+        "syntax",
+        metavar="NAME",
+        shell_complete=among(SYNTAXES),
+        help="Syntax of a schedule; told by how it looks if left out.",
+    )
     @click.option("--frames", metavar="N", help="How many frames, or a time such as 4s, where the file leaves it open.")
     @click.option("--fps", type=float, help="Frames per second.")
     @click.option("--size", metavar="WxH", help="Size of the pictures, such as 512x768.")

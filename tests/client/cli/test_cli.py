@@ -441,11 +441,21 @@ def test_completion_prints_a_script(shell: str, capsys: pytest.CaptureFixture[st
     assert "_REMIX_COMPLETE" in capsys.readouterr().out
 
 
-def test_completion_completes() -> None:
-    environment = {**os.environ, "_REMIX_COMPLETE": "bash_complete", "COMP_WORDS": "remix re", "COMP_CWORD": "1"}
+@pytest.mark.parametrize(
+    ("words", "found_there"),
+    [
+        ("remix re", "render"),
+        ("remix render r.toml --engine com", "comfyui"),
+        ("remix export r.toml --to deforum-v", "deforum-values"),
+        ("remix plan r.txt --from fiz", "fizznodes"),
+    ],
+)
+def test_completion_completes(words: str, found_there: str) -> None:
+    number = str(len(words.split()) - 1)
+    environment = {**os.environ, "_REMIX_COMPLETE": "bash_complete", "COMP_WORDS": words, "COMP_CWORD": number}
     code = "import sys; from remix.client.cli import main; sys.exit(main())"
     found = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
-    assert "render" in found.stdout
+    assert found_there in found.stdout
 
 
 def test_help_lists_every_verb(capsys: pytest.CaptureFixture[str]) -> None:
