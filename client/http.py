@@ -254,7 +254,7 @@ class Http:
     def _lost(self, path: str, error: Exception, within: float, over: bool) -> HostError:
         reason = self.told(str(_reason(error)), 200)
         if _is_unsent(error):
-            return HostUnreachable(f"{self.address}: nothing answers ({reason}); is the server running there?")
+            return HostUnreachable(f"{self.address}: nothing answers ({_unmade(reason)}); is the server running there?")
         if over or any(isinstance(each, TimeoutError | requests.exceptions.Timeout) for each in _chain(error)):
             return HostSilent(f"{self._at(path)}: no whole answer within {within:g} s")
         return HostSilent(f"{self._at(path)}: the connection was lost ({reason})")
@@ -386,6 +386,15 @@ def _is_unsent(error: Exception) -> bool:
     """Whether a connection was never made, which is the only trouble after which a POST may be sent again."""
     never = (requests.exceptions.ConnectTimeout, urllib3.exceptions.NewConnectionError)
     return any(isinstance(each, never) for each in _chain(error))
+
+
+def _unmade(reason: str) -> str:
+    """Why a connection was never made, without the words of libraries.
+
+    >>> _unmade("_Connection(host='a', port=1): Failed to establish a new connection: [Errno 111] Connection refused")
+    'Connection refused'
+    """
+    return re.sub(r"^_\w+\([^)]*\): |Failed to establish a new connection: |\[Errno -?[0-9]+\] ", "", reason)
 
 
 def _reason(error: Exception) -> object:

@@ -21,6 +21,7 @@ CORE = {"remix.errors", "remix.job", "remix.mix", "remix.motion", "remix.plan"}
 
 ROOMS = {
     "remix/errors.py": set(),
+    "remix/__main__.py": {"remix.client"},  # python -m remix
     "remix/plan": {"remix.errors", "remix.plan", "tomli", "numpy"},  # numpy only where columns are evaluated
     "remix/mix": {"remix.errors", "remix.mix", "torch"},
     "remix/motion": {"remix.errors", "remix.motion", "numpy", "PIL", "imageio_ffmpeg"},

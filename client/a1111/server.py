@@ -15,6 +15,7 @@ from typing import Any
 from remix.client.a1111.stock import Stock
 from remix.client.auth import Auth
 from remix.client.http import PICTURE_LIMIT, WITHIN, Http
+from remix.client.other import is_there
 from remix.errors import BadReply, HostRefused, PictureError, Unsupported
 from remix.job import Picture
 from remix.motion import load_picture
@@ -96,6 +97,8 @@ class Server:
                 raise
             if name in OPTIONAL:
                 return OPTIONAL[name]
+            if is_there(self._work, "comfyui"):
+                raise Unsupported(f"{self.address}: this is a ComfyUI; use --engine comfyui") from error
             mend = "use A1111 1.9 or newer" if name == "schedulers" else "start the server with --api"
             raise Unsupported(f"{self.address}{API}/{name}: there is no such thing; {mend}") from error
 

@@ -96,7 +96,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         error.show()
         return BAD_INPUT
     except (Interrupted, KeyboardInterrupt, click.Abort) as stop:
-        click.echo(f"remix: {stop or 'stopped'}", err=True)
+        click.echo(f"remix: {str(stop) or 'stopped; run the same line again to go on'}", err=True)
         return INTERRUPTED
     except RemixError as error:
         click.echo(f"remix: {printable(str(error))}", err=True)

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+
 import click
 from click.shell_completion import get_completion_class
 
 SHELLS = ("bash", "zsh", "fish")
+
+
+def among(known: Iterable[str]) -> Callable[[click.Context, click.Parameter, str], list[str]]:
+    """Returns what completes an option's value to one of the `known` names."""
+    return lambda context, parameter, begun: [name for name in known if name.startswith(begun)]
 
 
 @click.command("completion")

@@ -10,8 +10,11 @@ import click
 
 from remix.client import ENGINES
 
+DEFAULT = "[default: comfyui http://127.0.0.1:8188, a1111 http://127.0.0.1:7860]"
+"""Where the servers are looked for; the engines' own `URL`, which are not imported for a line of help."""
+
 OPTIONS = (
-    click.option("--url", help="Address of the server, where the engine drives one."),
+    click.option("--url", help=f"Address of the server, where the engine drives one.  {DEFAULT}"),
     click.option(
         "--auth", metavar="FROM", help="Who asks: env:NAME or a private file, with a token or user:password in it."
     ),

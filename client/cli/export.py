@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from remix.client.cli.completion import among
 from remix.client.cli.outputs import overwrite_option, refuse_present
 from remix.client.cli.schedules import Reading, schedule_options
 from remix.job.files import write_text
@@ -16,13 +17,23 @@ WRITTEN = [name for name, syntax in SYNTAXES.items() if syntax.write]
 
 @click.command("export")
 @click.argument("recipe", type=click.Path(path_type=Path))
-@click.option("--to", "name", required=True, metavar="NAME", help=f"One of: {', '.join(WRITTEN)}.")
+@click.option(
+    "--to",
+    "name",
+    required=True,
+    metavar="NAME",
+    shell_complete=among(WRITTEN),
+    help=f"One of: {', '.join(WRITTEN)}.",
+)
 @click.option("-o", "--out", type=click.Path(path_type=Path), help="File to write; else the text is printed.")
 @click.option("--field", help="What values are of (cfg, denoise, strength, seed, sampler), or prompt or negative.")
 @overwrite_option
 @schedule_options
 def command(recipe: Path, name: str, out: Path | None, field: str | None, overwrite: bool, reading: Reading) -> None:
-    """Writes RECIPE as a schedule for another tool, and says what that tool's text cannot express."""
+    """Writes RECIPE as a schedule for another tool, and says what that tool's text cannot express.
+
+    RECIPE may also be a job folder.
+    """
     made = write(reading.recipe(recipe), name, field=field)
     if out is None:
         click.echo(made.text, nl=False)

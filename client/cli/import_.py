@@ -53,6 +53,10 @@ def command(
     The syntax is told by how the file looks. What it says that is understood differently here, or has no place in a
     recipe, is told in notes.
     """
+    if file.is_dir():
+        raise BadInput(
+            f"{file}: is a folder, and a schedule is a file; for a job's recipe: remix inspect {file} --recipe"
+        )
     if out is not None:
         refuse_present(out, overwrite)
     recipe = reading.recipe(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,8 @@ import click
 
 from remix.errors import BadInput, RecipeError
 from remix.job import Made, is_job, read_job, read_metadata
-from remix.plan import Recipe
+from remix.job.job import INPUTS
+from remix.plan import Model, Recipe
 from remix.plan.printable import printable
 
 TOOLS = {"remix": "Remix Toolkit", "a1111": "A1111", "comfyui": "ComfyUI", "unknown": "nobody says"}
@@ -21,7 +22,7 @@ TOOLS = {"remix": "Remix Toolkit", "a1111": "A1111", "comfyui": "ComfyUI", "unkn
 @click.command("inspect")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Everything that was found, as JSON.")
-@click.option("--recipe", "as_recipe", is_flag=True, help="The recipe alone, as TOML, ready to render again.")
+@click.option("--recipe", "as_recipe", is_flag=True, help="The recipe alone, to render again: TOML, with --json JSON.")
 def command(file: Path, as_json: bool, as_recipe: bool) -> None:
     """Says what made FILE: a recipe of this toolkit, A1111's parameters, or a ComfyUI graph.
 
@@ -31,7 +32,12 @@ def command(file: Path, as_json: bool, as_recipe: bool) -> None:
     if not made.texts and made.remix is None and any(note.startswith("metadata: skipped") for note in made.notes):
         raise BadInput(f"{file}: is no picture or film that can be read; give a PNG, JPEG, WebP, GIF, film or job")
     if as_recipe:
-        click.echo(_recipe(file, made).to_toml(), nl=False)
+        recipe, notes = _recipe(file, made)
+        if as_json:
+            for note in notes:
+                click.echo(f"note    {note}", err=True)
+        text = recipe.to_json() if as_json else "".join(f"# {note}\n" for note in notes) + recipe.to_toml()
+        click.echo(text, nl=False)
     elif as_json:
         text = json.dumps(asdict(made), indent=2, ensure_ascii=False)
         click.echo(printable(text))
@@ -42,10 +48,24 @@ def command(file: Path, as_json: bool, as_recipe: bool) -> None:
             click.echo(f"{label:{width}}" + text.replace("\n", "\n" + " " * width))
 
 
-def _recipe(file: Path, made: Made) -> Recipe:
+def _recipe(file: Path, made: Made) -> tuple[Recipe, list[str]]:
+    """The recipe that made a file, and what whoever renders it again has to know."""
     if made.remix is None or "recipe" not in made.remix:
         raise BadInput(f"{file}: carries no recipe of this toolkit; leave --recipe out to see what it carries")
-    return Recipe.from_dict(made.remix["recipe"])
+    recipe, notes = Recipe.from_dict(made.remix["recipe"]), []
+    engine = made.remix.get("engine")
+    if recipe.model.checkpoint == Model.checkpoint and isinstance(engine, Mapping):
+        host, name = engine.get("engine"), engine.get("checkpoint")
+        files = [str(key).removeprefix("file ") for key in engine if str(key).startswith("file ")]
+        if isinstance(name, str) and name not in ("", Model.checkpoint):
+            recipe = recipe.replace(model=replace(recipe.model, checkpoint=name))
+            notes.append(f"the checkpoint as {host} calls it, which rendered this; for the local engine give its file")
+        elif files:
+            notes.append(f"{host} rendered it with {', '.join(files)}; write the checkpoint below [model]")
+    if names := recipe.pictures():
+        there = file / INPUTS if is_job(file) else "the folder inputs of its job"
+        notes.append(f"its pictures are to lie beside this recipe, and are in {there}: {', '.join(names)}")
+    return recipe, [" ".join(printable(note).split()) for note in notes]
 
 
 def _lines(made: Made) -> Iterator[tuple[str, str]]:

@@ -10,6 +10,7 @@ import click
 from remix.client.cli.outputs import overwrite_option, refuse_present
 from remix.client.cli.schedules import Reading, schedule_options
 from remix.errors import BadInput
+from remix.job import missing_pictures
 from remix.plan import Schedule, plan
 from remix.plan.printable import printable
 from remix.plan.table import chosen_rows, columns_of, letters_of, row_of
@@ -29,9 +30,12 @@ def command(
 ) -> None:
     """Prints what every frame of RECIPE is made of.
 
-    RECIPE may also be a schedule of another tool.
+    RECIPE may also be a job folder, or a schedule of another tool.
     """
-    schedule = plan(reading.recipe(recipe))
+    loaded = reading.recipe(recipe)
+    schedule = plan(loaded)
+    for sentence in missing_pictures(loaded):
+        click.echo(f"note    {sentence}", err=True)
     if plot is not None:
         if plot.suffix.lower() != ".png":
             raise BadInput(f"--plot: {plot} is not a PNG file; call it {plot.with_suffix('.png')}")

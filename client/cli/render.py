@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from remix.client import ENGINES, open_engine
+from remix.client.cli.completion import among
 from remix.client.cli.engines import engine_options
 from remix.client.cli.schedules import Reading, schedule_options
 from remix.client.cli.screen import progress, stoppable
@@ -20,7 +21,13 @@ from remix.plan import Recipe
 @click.command("render")
 @click.argument("recipe", type=click.Path(path_type=Path))
 @click.option("-o", "--out", type=click.Path(path_type=Path), help="Job folder; made if it is not there.")
-@click.option("--engine", default="local", show_default=True, help=f"One of: {', '.join(ENGINES)}.")
+@click.option(
+    "--engine",
+    default="local",
+    show_default=True,
+    shell_complete=among(ENGINES),
+    help=f"One of: {', '.join(ENGINES)}.",
+)
 @click.option("--checkpoint", help="Checkpoint, in place of the recipe's.")
 @engine_options
 @click.option("--film", default="film.mp4", show_default=True, help="Film file; its suffix is the format.")

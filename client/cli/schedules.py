@@ -10,13 +10,16 @@ from typing import Any
 
 import click
 
+from remix.client.cli.completion import among
 from remix.errors import BadInput, RecipeError
+from remix.job import read_metadata, recipe_of
 from remix.plan import Recipe
 from remix.plan.moments import length
 from remix.plan.read import decoded, read_file
-from remix.plan.syntax import detect, read
+from remix.plan.syntax import SYNTAXES, detect, read
+from remix.plan.syntax.detect import NO_YAML
 
-OWN = (".toml", ".json")
+YAML = (".yaml", ".yml")
 
 
 @dataclass(frozen=True)
@@ -43,33 +46,51 @@ class Reading:
             )
 
     def recipe(self, path: Path, **given: Any) -> Recipe:
-        """The recipe in the file at `path`; what was understood differently goes to the terminal.
+        """The recipe in the file or job folder at `path`; what was understood differently goes to the terminal.
 
         RecipeError, with the position, for what cannot be read; it asks for the frames where they are not known.
         """
         frames = self.length
+        if path.is_dir():
+            return _sized(recipe_of(path), self.size, {"frames": frames, "fps": self.fps})
         text = None if path.suffix.lower() == ".toml" and not self.syntax else self._foreign(path)
         if text is None:
             recipe = Recipe.load(path)
-            changes: dict[str, Any] = {"frames": frames, "fps": self.fps}
+            changes = {"frames": frames, "fps": self.fps}
         else:
             parts = read(text, self.syntax, source=str(path), frames=frames, fps=self.fps, **given)
             for note in parts.notes:
                 click.echo(f"note    {note}", err=True)
             recipe = self._whole(path, parts)
             changes = {}
-        said = {name: value for name, value in changes.items() if value is not None}
-        return _sized(recipe, self.size, said)
+        return _sized(recipe, self.size, changes)
 
     def _foreign(self, path: Path) -> bytes | None:
         """The text of a schedule in another tool's syntax; None when the file is a recipe."""
-        raw = read_file(path)
+        raw = self._text(path)
+        if path.suffix.lower() in YAML and self.syntax is None:
+            raise RecipeError(NO_YAML, source=str(path))
         if path.suffix.lower() == ".json" and self.syntax is None:
             try:
                 if detect(decoded(raw)) == "json":
                     return None
             except RecipeError:
                 return None  # the reader of recipes says what is wrong with it
+        return raw
+
+    def _text(self, path: Path) -> bytes:
+        """The bytes of a text; a picture or film with a recipe in it is told how to get at that."""
+        try:
+            raw = read_file(path)
+            decoded(raw)
+        except RecipeError as error:
+            made = read_metadata(path).remix if path.is_file() else None
+            if made is None or "recipe" not in made:
+                raise
+            raise RecipeError(
+                f"is no text, and carries a recipe; write that to a file: remix inspect {path} --recipe > recipe.toml",
+                source=str(path),
+            ) from error
         return raw
 
     def _whole(self, path: Path, parts: Any) -> Recipe:
@@ -81,16 +102,23 @@ class Reading:
 
 
 def _sized(recipe: Recipe, size: str | None, changes: dict[str, Any]) -> Recipe:
-    if size is None and not changes:
+    said = {name: value for name, value in {**changes, "size": size}.items() if value is not None}
+    if not said:
         return recipe
-    plain = {**recipe.to_dict(), **changes, **({"size": size} if size else {})}
+    plain = {**recipe.to_dict(), **said}
     return Recipe.from_dict(plain, folder=recipe.folder)
 
 
 def schedule_options(command: Callable[..., None]) -> Callable[..., None]:
     """Adds the options for a schedule of another tool to a verb, which is given them as one `reading`."""
 
-    @click.option("--from", "syntax", metavar="NAME", help="Syntax of a schedule; told by how it looks if left out.")
+    @click.option(
+        "--from",
+        "syntax",
+        metavar="NAME",
+        shell_complete=among(SYNTAXES),
+        help="Syntax of a schedule; told by how it looks if left out.",
+    )
     @click.option("--frames", metavar="N", help="How many frames, or a time such as 4s, where the file leaves it open.")
     @click.option("--fps", type=float, help="Frames per second.")
     @click.option("--size", metavar="WxH", help="Size of the pictures, such as 512x768.")

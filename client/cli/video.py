@@ -10,7 +10,7 @@ import click
 
 from remix.client.cli.outputs import overwrite_option, refuse_present
 from remix.client.cli.screen import progress
-from remix.errors import BadInput, JobError, PictureError
+from remix.errors import BadInput, JobError, PictureError, VideoFormatError
 from remix.job import Event, film_texts, is_job, read_frames, recipe_of, spans
 from remix.motion import FORMATS, Picture, film_order, load_picture, write_video
 from remix.motion.landing import contents
@@ -106,5 +106,13 @@ def _natural(path: Path) -> tuple[list[tuple[int, str]], str]:
 
 
 def _loaded(paths: list[Path], order: list[int]) -> Iterator[Picture]:
+    first: tuple[int, ...] = ()
     for index in order:
-        yield load_picture(paths[index])
+        picture = load_picture(paths[index])
+        first = first or picture.shape
+        if picture.shape != first:
+            raise VideoFormatError(
+                f"{paths[index]}: {picture.shape[1]}x{picture.shape[0]}, but {paths[order[0]].name} is "
+                f"{first[1]}x{first[0]}; give all pictures one size"
+            )
+        yield picture

@@ -155,7 +155,7 @@ class Run:
                 bad += isinstance(error, BadReply)
                 if not _may_pass(error) or bad >= TIMES or time.monotonic() > end:
                     raise
-                log.log(logging.INFO if told else logging.WARNING, "%s; waiting for the server", error)
+                log.log(logging.INFO if told else logging.WARNING, "%s (waiting for the server)", error)
                 told = True
             self._refuse_if_cancelled()
             self._events.wait(pause)

@@ -12,7 +12,8 @@ from urllib.parse import quote
 
 from remix.client.graph import Nodes
 from remix.client.http import Http
-from remix.errors import BadReply, HostRefused, WorkflowRejected
+from remix.client.other import is_there
+from remix.errors import BadReply, HostRefused, Unsupported, WorkflowRejected
 from remix.job import Picture
 from remix.job.journal import sha256
 from remix.motion.images import png_bytes
@@ -66,10 +67,21 @@ class Server:
         return tuple(int(part) for part in parts if re.fullmatch(r"[0-9]{1,9}", part))
 
     def node(self, kind: str) -> Mapping[str, Any] | None:
-        """Returns what the server says of a kind of node; None where it has none of that name."""
+        """Returns what the server says of a kind of node; None where it has none of that name.
+
+        Raises `Unsupported`, with what it is, for a server that is no ComfyUI.
+        """
         if kind not in self._nodes:
             path = f"/object_info/{quote(kind)}"
-            self._nodes[kind] = _table(self.http.get(path), path).get(kind)
+            try:
+                answer = self.http.get(path)
+            except HostRefused as error:
+                if error.status != 404:
+                    raise
+                if is_there(self.http, "a1111"):
+                    raise Unsupported(f"{self.http.address}: this is an A1111 or Forge; use --engine a1111") from error
+                raise Unsupported(f"{self.http.address}: this is no ComfyUI; is it the right address?") from error
+            self._nodes[kind] = _table(answer, path).get(kind)
         return self._nodes[kind]
 
     def inputs(self, kind: str) -> dict[str, Any]:

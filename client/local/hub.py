@@ -7,6 +7,10 @@ from pathlib import Path
 from remix.client.local.damage import told_of_damage
 from remix.client.local.parts import INDEX, NETWORKS, SETTINGS, VARIANTS, parts_of, read_settings, variant_of, weights
 from remix.errors import Unsupported
+from remix.plan.names import close
+
+STARTS = "relative paths start where the command is run; give a diffusers folder, a .safetensors file or a hub id"
+"""Where a checkpoint that is not there may be."""
 
 
 def from_hub(name: str) -> Path:
@@ -16,14 +20,19 @@ def from_hub(name: str) -> Path:
     """
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
+    if name.endswith(".safetensors"):
+        raise Unsupported(f"model.checkpoint: there is no file {name!r} in {Path.cwd()}; {STARTS}")
     with told_of_damage(f"model.checkpoint: {name!r} could not be fetched", "run it again, what is fetched stays"):
         try:
             return _fetched(name)
         except (HFValidationError, HfHubHTTPError, LocalEntryNotFoundError) as error:
+            near = 'did you mean "playground"?' if close(name, ("playground",)) else ""
+            if isinstance(error, LocalEntryNotFoundError):
+                hub = "the hub could not be reached to ask for it, nor has it given it whole before"
+            else:
+                hub = f"the hub gives no diffusers model of that name ({type(error).__name__})"
             raise Unsupported(
-                f"model.checkpoint: {name!r} is neither a folder here nor a diffusers model that the hub, or what it "
-                f"gave before, has whole ({type(error).__name__}); give a diffusers folder, a .safetensors file, a hub "
-                'id, or "playground"'
+                f"model.checkpoint: {name!r} is no folder in {Path.cwd()}, and {hub}; {near or STARTS}"
             ) from error
 
 

@@ -35,6 +35,7 @@ from remix.job.metadata import TEXT_BYTES, Made, read_metadata, size_of, write_f
 from remix.motion.images import load_picture
 from remix.motion.landing import contents, is_part
 from remix.plan import Recipe, Schedule, plan
+from remix.plan.names import close
 from remix.plan.read import read_file, read_json
 
 RECIPE, SCHEDULE, JOB, JOURNAL = "recipe.json", "schedule.json", "job.json", "journal.jsonl"
@@ -323,6 +324,13 @@ def _refuse_other(folder: Path, schedule: Schedule, about: dict[str, Any], movin
 
 
 def _other(folder: Path, part: str, was: Any, now: Any) -> str:
+    if part == "inputs":
+        names = [name for name in now if not isinstance(was, Mapping) or was.get(name) != now[name]]
+        many = "are other pictures" if len(names) > 1 else "is another picture"
+        return (
+            f"{folder}: {', '.join(names)} {many} than the job began with; put the first back, give another folder, "
+            "or --new to render over it"
+        )
     return (
         f"{folder}: was begun with {part} {canonical(was)}, now it is {canonical(now)}; "
         "give another folder, or --new to render over it"
@@ -363,10 +371,23 @@ def _input_hashes(recipe: Recipe) -> dict[str, str]:
     for name, field in names.items():
         source = _input(recipe, name)
         if not source.is_file():
-            raise RecipeError(f"{name!r} is not a file in {Path(recipe.folder or '.').resolve()}", path=field)
+            raise RecipeError(_missing(recipe, name), path=field)
         load_picture(source)
         hashes[name] = fingerprint(source)
     return hashes
+
+
+def missing_pictures(recipe: Recipe) -> list[str]:
+    """Returns a sentence for each init picture and mask of a recipe that is not where the recipe says."""
+    return [_missing(recipe, name) for name in recipe.pictures() if not _input(recipe, name).is_file()]
+
+
+def _missing(recipe: Recipe, name: str) -> str:
+    place = _input(recipe, name).parent
+    beside = [path.name for path in place.iterdir()] if place.is_dir() else []
+    near = close(Path(name).name, beside)
+    mend = f"did you mean {near!r}?" if near else "put the picture there, or mend its name"
+    return f"{name!r} is not a file in {Path(recipe.folder or '.').resolve()}; {mend}"
 
 
 def _copy_inputs(folder: Path, recipe: Recipe, hashes: Mapping[str, str]) -> None:

@@ -102,6 +102,10 @@ def probe(path: str | os.PathLike[str]) -> VideoInfo:
     return info
 
 
+_NO_SOUND = ("matches no streams", "Format not on whitelist")
+"""What ffmpeg says of a film without sound, and of pictures, texts and playlists."""
+
+
 def probe_sound(path: str | os.PathLike[str]) -> Sound:
     """Returns the first sound in a film or sound file, measured by reading all packets; PictureError without one."""
     open_file(path).close()
@@ -112,7 +116,7 @@ def probe_sound(path: str | os.PathLike[str]) -> Sound:
         sound = heard(said.words(), table)
         if status == 0 and sound is not None and not said.saw_damage():
             return sound
-        if any("matches no streams" in line for line in said.complaints()):
+        if any(words in line for line in said.complaints() for words in _NO_SOUND):
             raise PictureError(
                 f"{target}: holds no sound; give a WAV, FLAC, MP3, AAC, Ogg or AIFF, or a film with sound"
             )

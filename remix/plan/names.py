@@ -56,9 +56,11 @@ def sampler_of(label: str) -> tuple[str, str] | None:
 
     >>> sampler_of("DPM++ 2M Karras"), sampler_of("Euler a")
     (('dpmpp_2m', 'karras'), ('euler_ancestral', ''))
+    >>> sampler_of("euler_a")
+    ('euler_ancestral', '')
     """
     words = " ".join(label[:60].lower().split())
-    name = SAMPLER_LABELS.get(words, words)
+    name = SAMPLER_LABELS.get(words) or SAMPLER_LABELS.get(words.replace("_", " "), words)
     if name in SAMPLERS:
         return name, ""
     start, _, last = words.rpartition(" ")

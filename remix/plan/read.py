@@ -63,7 +63,7 @@ def read_json(text: str | bytes, *, limit: int = LIMIT, source: str | None = Non
     try:
         return json.loads(plain, parse_constant=refuse_bare, parse_int=whole, parse_float=real, object_pairs_hook=table)
     except json.JSONDecodeError as error:
-        _refuse(f"this is not JSON: {error.msg}; mend it here", plain, error.pos, source, error)
+        _refuse(f"this is not JSON: {json_advice(error.msg, plain, error.pos)}", plain, error.pos, source, error)
     except RecursionError:
         _refuse("this is nested too deeply; a recipe has a few levels", plain, None, source)
 
@@ -99,6 +99,22 @@ def read_toml(text: str | bytes, *, limit: int = LIMIT, source: str | None = Non
         _refuse(f"this is not TOML: {error}; mend it", plain, None, source, error)
 
 
+def json_advice(message: str, text: str, at: int) -> str:
+    """What a parser's `message` about the offset `at` of a JSON text means, and what to do, in one sentence."""
+    here = text[at : at + 100].lstrip()
+    if here.startswith(("//", "/*", "#")):
+        return "JSON has no comments; leave it out, or write the recipe as TOML"
+    if "trailing comma" in message or (text[:at].rstrip().endswith(",") and here[:1] in ("]", "}")):
+        return "a comma stands after the last value; leave it out"
+    if here[:1] in CURLY:
+        return f'{here[0]} is a curly quote; write straight ones: "'
+    return f"{message}; mend it here"
+
+
+CURLY = tuple("“”„‟«»‘’‚‛")
+"""Quotes as word processors write them."""
+
+
 def toml_advice(message: str, text: str, line: int, column: int | None) -> str:
     """What a parser's `message` about a place in a TOML text means, and what to do, in one sentence."""
     here = text.split("\n")[line - 1]
@@ -107,6 +123,8 @@ def toml_advice(message: str, text: str, line: int, column: int | None) -> str:
         return f"the field {here.partition('=')[0].strip()[:60]!r} is given twice; keep one"
     if message != "Invalid value" or not rest:
         return f"{message}; mend it here"
+    if rest.startswith(CURLY):
+        return f'{rest[0]} is a curly quote; write straight ones: "'
     if rest.lower() in ("true", "false"):
         return f"{rest} begins with a small letter; write {rest.lower()}"
     if re.fullmatch(r"[+-]?\.[0-9]+", rest):

@@ -137,9 +137,8 @@ class Recipe:
         be the checkpoint's name alone. RecipeError with the path of the field, such as ``keyframes[2].at``.
         """
         found = check.only(data, RECIPE_FIELDS, _ASTRAY)
-        for name, example in (("frames", '48 or "4s"'), ("keyframes", "at least one keyframe")):
-            if name not in found:
-                raise RecipeError(f"is missing; write {example}", path=name)
+        if "keyframes" not in found:
+            raise RecipeError("is missing; write at least one keyframe", path="keyframes")
         if "size" in found:
             if "width" in found or "height" in found:
                 raise RecipeError('says again what "width" and "height" say; keep one of them', path="size")
@@ -149,6 +148,8 @@ class Recipe:
                 found["model"] = read_model(found["model"], _ASTRAY)
         with check.under("keyframes"):
             found["keyframes"] = read_keyframes(found["keyframes"], _ASTRAY)
+        if "frames" not in found:  # asked last: written below a table, it was refused there with its place
+            raise RecipeError('is missing; write 48 or "4s"', path="frames")
         return cls(**found, folder=folder)
 
     def to_json(self) -> str:

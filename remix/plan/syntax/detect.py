@@ -6,6 +6,7 @@ import re
 
 from remix.errors import RecipeError
 from remix.plan.expression import parse
+from remix.plan.keyframe import KEYFRAME_FIELDS
 from remix.plan.names import sampler_of
 from remix.plan.recipe import RECIPE_FIELDS
 from remix.plan.syntax import seed_travel, shift_attention
@@ -22,6 +23,10 @@ from remix.plan.syntax.values import is_text
 
 _TABLE = re.compile(r"(?m)^[ \t]*\[\[?(?:keyframes|model)[\].]")
 _FIELD = re.compile(rf"(?m)^[ \t]*(?:{'|'.join(RECIPE_FIELDS)})[ \t]*=")
+_YAML = re.compile(
+    r"""(?m)^(?:keyframes:[ \t]*$|frames:[ \t]*["']?[0-9.]{1,12}s?["']?[ \t]*$)"""
+    rf"|^[ \t]*-[ \t]+(?:{'|'.join(KEYFRAME_FIELDS)}):[ \t]"
+)
 _WALK = re.compile(r"\bprompts\s*=\s*\[")
 _FREE = re.compile(r"\bprompt\s*=\s*\{")
 _NUMERIC_OBJECT = re.compile(r"\{\s*[0-9]+\s*:")
@@ -34,6 +39,8 @@ _QUOTED_KEY = re.compile(r"[\"'][^\"'\n]*[\"']\s*:")
 _QUOTED = re.compile(r"""[0-9]{1,12}\s*:\s*("[^"\n]*"|'[^'\n]*')[^\S\n]*(?:,|\n|$)""")
 _FIRST = re.compile(r"[0-9]+\s*:\s*(\(\s*[-+.\d(\"'][^,\n]*)")
 _TOKEN = re.compile(r"""["']|[\[\]{}]""")
+
+NO_YAML = "recipes are not written in YAML; write it as TOML or JSON"
 
 OBJECTS = (
     (("rendered_frames",), "parseq"),
@@ -61,7 +68,7 @@ def detect(text: str, source: str | None = None) -> str:
     start = held.blank(0)
     if start >= len(text):
         raise held.refuse(len(text), "there is nothing in this text; write a schedule")
-    for look in (_settings, _object, _pairs, _marked, _lines):
+    for look in (_settings, _object, _yaml, _pairs, _marked, _lines):
         name = look(held)
         if name is not None:
             return name
@@ -104,6 +111,13 @@ def _object(source: Source) -> str | None:
     if keys and all(_is_frame(key) for key in keys):
         return "deforum-prompts"
     return "json"
+
+
+def _yaml(source: Source) -> str | None:
+    """Refuses fields of a recipe in YAML, whose lines would pass for prompts."""
+    if found := _YAML.search(source.text):
+        raise source.refuse(found.start(), NO_YAML)
+    return None
 
 
 def _top_keys(source: Source, start: int) -> list[str]:

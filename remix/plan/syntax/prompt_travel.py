@@ -36,6 +36,8 @@ def read(source: Source, given: Given) -> Parts:
     tracks = {name: [*mixes, *[mixes[-1]] * (count - len(mixes))] for name, mixes in tracks.items()}
     seed = seed_said(source, boxes.settings)
     ways = _ways(source, label, count) if label else None
+    if ways is not None and given.spacing:
+        source.note("the text says the steps between its stages itself, so the spacing that is given is left out")
     every: dict[str, list[Mix[Any]]] = {**tracks}
     if seed is not None:
         every["seed"] = [Mix.one(seed)]

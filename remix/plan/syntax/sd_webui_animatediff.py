@@ -18,6 +18,9 @@ from remix.plan.syntax.writing import Export, Sheet, refused_in
 
 KEY = re.compile(r"([0-9]{1,12})\s*:(?=\s|$|[^\d\s(\"'])\s*", re.ASCII)
 
+_ALMOST = re.compile(r"[0-9]{1,12}\s{0,9}[;.,|=>)-]\s", re.ASCII)
+"""What may have been meant for a key."""
+
 SECOND = re.compile(r"[,|;]\s{0,9}([0-9]{1,12}\s{0,9}:)(?=\s|$|[^\d\s(\"'])", re.ASCII)
 """A key after the first on one line."""
 
@@ -26,6 +29,12 @@ def read(source: Source, given: Given) -> Parts:
     """The parts that a prompt box says; it travels by slerp, and the host's settings close the loop."""
     boxes = read_boxes(source)
     head, keys, tail = _sorted_out(source, [line for line in boxes.prompt if line.text])
+    for line in (*head, *tail):
+        if _ALMOST.match(line.text):
+            source.note(
+                f"the line {show(line.text)} belongs to every prompt, as it is no key; for a key write the frame and "
+                "':', such as 4: a blue star"
+            )
     first: list[Written | str] = [given.before.strip(), joined(head, ", ")]
     last: list[Written | str] = [joined(tail, ", "), given.after.strip()]
     found = []

@@ -110,6 +110,8 @@ def read(
     plain = decoded(text, source=source)
     given = _given(frames, fps, seed, before, after, numbers or {}, field, spacing, loop)
     held = Source(plain, source)
+    if name is not None:
+        named(name)  # told without a place in the text: it stands elsewhere
     try:
         name = name or detect(plain, source)
         parts = completed(held, named(name).read(held, given), given, surrounded=name in AROUND)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 from remix.plan.fields import show
@@ -40,7 +41,6 @@ class Sheet:
         self.recipe = recipe
         self.lost: list[str] = []
         self._mixed: set[int] = set()
-        self.lines = self._lines()
         self._lose_fields(carried)
 
     def lose(self, sentence: str) -> None:
@@ -59,8 +59,12 @@ class Sheet:
             self._mixed.add(frame)
         return mix.heaviest
 
-    def _lines(self) -> list[Line]:
-        """A line for each frame where a prompt or a negative is set, with what both are there."""
+    @cached_property
+    def lines(self) -> list[Line]:
+        """A line for each frame where a prompt or a negative is set, with what both are there.
+
+        What lines cannot say is lost only where they are asked for: values have none.
+        """
         recipe = self.recipe
         at = sorted(zip(recipe.positions(), recipe.keyframes, strict=True), key=lambda pair: pair[0])
         stops = [(frame, key) for frame, key in at if key.prompt is not None or key.negative is not None]

@@ -28,8 +28,9 @@ from remix.job import Event, render
 from remix.job.portable import PORTABLE
 from remix.motion import load_picture, save_picture
 from remix.plan import Recipe, plan
-from tests.client.a1111.conftest import Serve, engine, recipe
+from tests.client.a1111.conftest import QUICK, Serve, engine, recipe
 from tests.fakes.a1111_server import A1111Server, png
+from tests.fakes.comfyui_server import ComfyServer
 from tests.fakes.faults import Fault
 
 SENTINEL = "SENTINEL-77d1"
@@ -208,6 +209,11 @@ def test_a_server_without_its_api_is_told_how_to_have_one(serve: Serve) -> None:
     with pytest.raises(Unsupported, match=r"A1111 1\.9 or newer"):
         engine(serve(without=["schedulers"])).check(plan(recipe()))
     engine(serve(without=["loras", "sd-vae"])).check(plan(recipe()))
+
+
+def test_a_comfyui_is_told_by_name() -> None:
+    with ComfyServer().started() as server, pytest.raises(Unsupported, match="is a ComfyUI; use --engine comfyui"):
+        A1111(server.url, pace=QUICK).check(plan(recipe()))
 
 
 def test_another_model_is_told_before_the_first_frame(serve: Serve, tmp_path: Path) -> None:

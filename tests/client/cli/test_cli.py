@@ -18,7 +18,7 @@ import pytest
 from remix.client import cli
 from remix.job import Engine, read_metadata
 from remix.motion import load_picture, probe, save_picture
-from remix.plan import Keyframe, Mix, Recipe, plan
+from remix.plan import Keyframe, Mix, Model, Recipe, plan
 from tests.fakes.renderer import Painter
 
 RECIPE = """\
@@ -146,6 +146,10 @@ def test_film_formats_go_by_suffix(recipe: Path, painter: Painter, tmp_path: Pat
         (["render", "recipe.toml", "-o", "x", "--film", "../x.mp4"], "film: '../x.mp4'; give the name of a file in"),
         (["render", "recipe.toml", "-o", "x", "--film", "x.avi"], "x.avi: '.avi' is not a film's suffix"),
         (["render", "recipe.toml", "--ou"], "No such option"),
+        (
+            ["plan", "below.toml"],
+            'below.toml:2:1: keyframes[0].frames: belongs to the whole recipe; write "frames"',
+        ),
     ],
 )
 def test_bad_input_is_one_sentence_and_exit_code_2(
@@ -153,6 +157,7 @@ def test_bad_input_is_one_sentence_and_exit_code_2(
 ) -> None:
     monkeypatch.chdir(recipe.parent)
     Path("bad.toml").write_text(RECIPE.replace("frames", "frame"), encoding="utf-8")
+    Path("below.toml").write_text("[[keyframes]]\nframes = 6\n", encoding="utf-8")
     Path("empty").mkdir()
     Path("pictures").mkdir()
     save_picture("pictures/a.png", np.zeros((16, 16, 3), np.uint8))
@@ -172,6 +177,15 @@ def test_interrupted_is_130_and_resumable(
     engines.pop(0)
     assert run("render", recipe, "-o", tmp_path / "job", "-q") == 0
     assert engines[0].rendered == [2, 3, 4, 5]
+
+
+def test_stopped_without_a_word_it_says_how_to_go_on(
+    recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    engine = Painter(fail_at=1, failure=KeyboardInterrupt())
+    monkeypatch.setattr("remix.client.cli.render.open_engine", lambda name, **options: engine)
+    assert run("render", recipe, "-o", tmp_path / "job", "-q") == 130
+    assert capsys.readouterr().err.splitlines()[-1] == "remix: stopped; run the same line again to go on"
 
 
 def test_plan_prints_a_table_of_the_frames(recipe: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -301,6 +315,17 @@ def test_plan_shows_masks_and_loras_that_travel(tmp_path: Path, capsys: pytest.C
     assert load_picture(tmp_path / "curves.png").shape[0] > 250
 
 
+def test_plan_notes_pictures_that_are_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "r.toml"
+    path.write_text('frames = 2\n[[keyframes]]\nimage = "sum.png"\nmask = "x/m.png"\n', encoding="utf-8")
+    save_picture(tmp_path / "sun.png", np.zeros((8, 8, 3), np.uint8))
+    assert run("plan", path) == 0
+    assert capsys.readouterr().err.splitlines() == [
+        f"note    'sum.png' is not a file in {tmp_path}; did you mean 'sun.png'?",
+        f"note    'x/m.png' is not a file in {tmp_path}; put the picture there, or mend its name",
+    ]
+
+
 def test_new_writes_a_recipe_that_plans(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("new", tmp_path / "mine.toml") == 0
     assert run("plan", tmp_path / "mine.toml") == 0
@@ -333,7 +358,9 @@ def test_inspect_gives_the_recipe_back(
     for file in ("frames/000003.png", "film.mp4"):
         capsys.readouterr()
         assert run("inspect", tmp_path / "job" / file, "--recipe") == 0
-        assert Recipe.from_toml(capsys.readouterr().out) == Recipe.load(recipe)
+        assert Recipe.from_toml(capsys.readouterr().out) == Recipe.load(recipe).replace(model=Model("paint"))
+        assert run("inspect", tmp_path / "job" / file, "--recipe", "--json") == 0
+        assert Recipe.from_json(capsys.readouterr().out) == Recipe.load(recipe).replace(model=Model("paint"))
         assert run("inspect", tmp_path / "job" / file) == 0
         assert "painter" in capsys.readouterr().out
         assert run("inspect", tmp_path / "job" / file, "--json") == 0
@@ -367,11 +394,79 @@ def test_inspect_of_a_job_shows_its_recipe(
     run("render", recipe, "-o", tmp_path / "job", "-q", "--no-film")
     capsys.readouterr()
     assert run("inspect", tmp_path / "job", "--recipe") == 0
-    assert Recipe.from_toml(capsys.readouterr().out) == Recipe.load(recipe)
+    assert Recipe.from_toml(capsys.readouterr().out) == Recipe.load(recipe).replace(model=Model("paint"))
     assert run("inspect", tmp_path / "job") == 0
     assert "engine painter" in capsys.readouterr().out
     (tmp_path / "job" / "recipe.json").unlink()
     assert run("inspect", tmp_path / "job") == 2
+
+
+@pytest.mark.parametrize(
+    ("engine", "checkpoint", "notes"),
+    [
+        ({"engine": "local", "checkpoint": "playground"}, "playground", []),
+        (
+            {"engine": "a1111", "checkpoint": "both.safetensors"},
+            "both.safetensors",
+            ["# the checkpoint as a1111 calls it, which rendered this; for the local engine give its file"],
+        ),
+        (
+            {"engine": "comfyui", "model": "17", "file both.safetensors": "616f"},
+            "playground",
+            ["# comfyui rendered it with both.safetensors; write the checkpoint below [model]"],
+        ),
+        (
+            {"engine": "a\nb = 9\x1b", "checkpoint": "b"},
+            "b",
+            ["# the checkpoint as a b = 9\\x1b calls it, which rendered this; for the local engine give its file"],
+        ),
+        ("none", "playground", []),
+    ],
+)
+def test_a_recipe_from_a_picture_names_the_checkpoint_that_made_it(
+    engine: object, checkpoint: str, notes: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    about = {"recipe": Recipe.from_toml(RECIPE).to_dict(), "engine": engine}
+    save_picture(tmp_path / "a.png", np.zeros((8, 8, 3), np.uint8), {"remix": json.dumps(about)})
+    assert run("inspect", tmp_path / "a.png", "--recipe") == 0
+    out = capsys.readouterr().out
+    assert Recipe.from_toml(out) == Recipe.from_toml(RECIPE).replace(model=Model(checkpoint))
+    assert [line for line in out.splitlines() if line.startswith("#")] == notes
+
+
+def test_a_recipe_from_a_job_says_which_pictures_it_needs_and_where_they_are(
+    recipe: Path, painter: Painter, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("a.png", "m.png"):
+        save_picture(tmp_path / name, np.zeros((16, 32, 3), np.uint8))
+    recipe.write_text(RECIPE.replace('"a"', '"a"\nimage = "a.png"\nmask = "m.png"'), encoding="utf-8")
+    run("render", recipe, "-o", tmp_path / "job", "-q", "--no-film")
+    for file, place in (("", tmp_path / "job" / "inputs"), ("frames/000001.png", "the folder inputs of its job")):
+        capsys.readouterr()
+        assert run("inspect", tmp_path / "job" / file, "--recipe") == 0
+        said = f"# its pictures are to lie beside this recipe, and are in {place}: a.png, m.png\n"
+        assert said in capsys.readouterr().out
+
+
+def test_plan_and_export_take_a_job_and_import_says_how_to(
+    recipe: Path, painter: Painter, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    save_picture(tmp_path / "a.png", np.zeros((16, 32, 3), np.uint8))
+    recipe.write_text(RECIPE.replace('"a"', '"a"\nimage = "a.png"'), encoding="utf-8")
+    job = tmp_path / "job"
+    run("render", recipe, "-o", job, "-q")
+    (tmp_path / "a.png").unlink()
+    capsys.readouterr()
+    assert run("plan", job, "--json") == 0
+    assert capsys.readouterr() == (plan(Recipe.load(recipe)).to_json() + "\n", "")
+    assert run("export", job, "--to", "toml") == 0
+    assert Recipe.from_toml(capsys.readouterr().out) == Recipe.load(recipe)
+    assert run("import", job) == 2
+    assert f"for a job's recipe: remix inspect {job} --recipe" in capsys.readouterr().err
+    for made in (job / "film.mp4", job / "frames" / "000001.png"):
+        assert run("plan", made) == 2
+        said = f"{made}: is no text, and carries a recipe; write that to a file: remix inspect {made} --recipe"
+        assert said in capsys.readouterr().err
 
 
 def test_a_film_of_a_job_still_says_what_made_it(
@@ -467,11 +562,21 @@ def test_completion_prints_a_script(shell: str, capsys: pytest.CaptureFixture[st
     assert "_REMIX_COMPLETE" in capsys.readouterr().out
 
 
-def test_completion_completes() -> None:
-    environment = {**os.environ, "_REMIX_COMPLETE": "bash_complete", "COMP_WORDS": "remix re", "COMP_CWORD": "1"}
+@pytest.mark.parametrize(
+    ("words", "found_there"),
+    [
+        ("remix re", "render"),
+        ("remix render r.toml --engine com", "comfyui"),
+        ("remix export r.toml --to deforum-v", "deforum-values"),
+        ("remix plan r.txt --from fiz", "fizznodes"),
+    ],
+)
+def test_completion_completes(words: str, found_there: str) -> None:
+    number = str(len(words.split()) - 1)
+    environment = {**os.environ, "_REMIX_COMPLETE": "bash_complete", "COMP_WORDS": words, "COMP_CWORD": number}
     code = "import sys; from remix.client.cli import main; sys.exit(main())"
     found = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
-    assert "render" in found.stdout
+    assert found_there in found.stdout
 
 
 def test_help_lists_every_verb(capsys: pytest.CaptureFixture[str]) -> None:
@@ -482,7 +587,17 @@ def test_help_lists_every_verb(capsys: pytest.CaptureFixture[str]) -> None:
         assert run(verb, "--help") == 0
 
 
-def test_python_m_is_the_same_command() -> None:
-    found = subprocess.run([sys.executable, "-m", "remix.client", "--version"], capture_output=True, text=True)
+def test_help_says_where_servers_are_looked_for(capsys: pytest.CaptureFixture[str]) -> None:
+    from remix.client.a1111.engine import URL as A1111_URL
+    from remix.client.comfyui.engine import URL as COMFYUI_URL
+
+    assert run("render", "--help") == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert f"comfyui {COMFYUI_URL}, a1111 {A1111_URL}]" in out
+
+
+@pytest.mark.parametrize("module", ["remix", "remix.client"])
+def test_python_m_is_the_same_command(module: str) -> None:
+    found = subprocess.run([sys.executable, "-m", module, "--version"], capture_output=True, text=True)
     assert found.returncode == 0
     assert found.stdout.startswith("remix, version")

@@ -83,6 +83,10 @@ def test_import_takes_what_a_text_leaves_open(tmp_path: Path, capsys: pytest.Cap
         (["export", "own.toml", "--to", "parseq"], "parseq is read and not written"),
         (["export", "own.toml", "--to", "fizznodes", "-o", "open.txt"], "open.txt: is there already"),
         (["plan", "own.toml", "--size", "7x7"], "7 is outside 8 to 8192"),
+        (["plan", "r.yaml"], "r.yaml: recipes are not written in YAML; write it as TOML or JSON"),
+        (["plan", "r.yml", "--frames", "12"], "r.yml: recipes are not written in YAML"),
+        (["plan", "r.txt", "--frames", "12"], "r.txt:1:1: recipes are not written in YAML"),
+        (["plan", "own.toml", "--from", "fizz"], "remix: there is no syntax 'fizz'; did you mean \"fizznodes\"?"),
         (["plan", "plain.txt"], "plain.txt:1:1: this is one line of plain text"),
     ],
 )
@@ -92,6 +96,8 @@ def test_bad_input_is_told_and_is_exit_code_2(
     monkeypatch.chdir(schedule.parent)
     Path("open.txt").write_text('"0": "a", "9": "b"', encoding="utf-8")
     Path("plain.txt").write_text("a cat", encoding="utf-8")
+    for name in ("r.yaml", "r.yml", "r.txt"):
+        Path(name).write_text("frames: 12\nkeyframes:\n- at: 0\n  prompt: a\n", encoding="utf-8")
     Path("own.toml").write_text('frames = 4\n[[keyframes]]\nprompt = "a"', encoding="utf-8")
     assert run(*words) == 2
     error = capsys.readouterr().err

@@ -163,3 +163,11 @@ def test_what_finder_lays_beside_pictures_is_no_picture(pictures: Path, tmp_path
     (pictures / "._1.png").write_bytes(b"Mac OS X")
     assert run("video", pictures, "-o", tmp_path / "film.mp4", "-q") == 0
     assert probe(tmp_path / "film.mp4").frames == 3
+
+
+def test_a_picture_of_another_size_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name, width in (("a.png", 16), ("b.png", 24), ("c.png", 16)):
+        save_picture(tmp_path / name, np.zeros((16, width, 3), np.uint8))
+    assert run("video", tmp_path, "-o", tmp_path / "film.mp4", "-q") == 2
+    said = f"{tmp_path / 'b.png'}: 24x16, but a.png is 16x16; give all pictures one size"
+    assert said in capsys.readouterr().err

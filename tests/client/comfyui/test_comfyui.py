@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,13 @@ from remix.client.auth import Auth
 from remix.client.comfyui.server import Server
 from remix.client.graph import Graph
 from remix.client.http import Http
-from remix.errors import HostRefused, OtherRecipe, Unsupported, WorkflowRejected
+from remix.errors import OtherRecipe, Unsupported, WorkflowRejected
 from remix.job import Event, Picture
 from remix.motion import save_picture
 from remix.plan import Keyframe, Lora, Model, Recipe, plan
 from remix.plan.names import DRAWING
 from tests.client.comfyui.runs import FRAMES, QUICK, frames, plain, recipe, right, run
+from tests.fakes.a1111_server import A1111Server
 from tests.fakes.comfyui_server import ComfyServer, Script
 from tests.fakes.faults import Answer, Asked, FaultyServer
 
@@ -50,6 +52,20 @@ def test_the_next_chunk_is_queued_before_the_last_one_is_fetched(tmp_path: Path)
     told = [line for line in server.asked if line in ("POST /prompt", "GET /view")]
     assert told[:3] == ["POST /prompt", "POST /prompt", "GET /view"]
     assert told.index("POST /prompt", 3) == 2 + 16
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({}, "this is an A1111 or Forge; use --engine a1111"),
+        ({"auth": "me:secret"}, "this is an A1111 or Forge; use --engine a1111"),
+        ({"without": ("progress",)}, "this is no ComfyUI; is it the right address?"),
+    ],
+)
+def test_another_kind_of_server_is_told_by_name(options: dict[str, Any], said: str, tmp_path: Path) -> None:
+    server = A1111Server(**options)
+    with server.started(), pytest.raises(Unsupported, match=re.escape(f"{server.url}: {said}")):
+        run(server.url, tmp_path, recipe())
 
 
 def test_without_the_remix_nodes_it_goes_frame_by_frame(tmp_path: Path) -> None:
@@ -259,7 +275,7 @@ def test_a_server_behind_a_path_that_minds_origins_is_asked_without_one(tmp_path
 
 
 def test_what_is_no_comfyui_is_told(tmp_path: Path) -> None:
-    with ComfyServer().started() as server, pytest.raises(HostRefused, match="404"):
+    with ComfyServer().started() as server, pytest.raises(Unsupported, match="elsewhere: this is no ComfyUI"):
         run(server.url + "/elsewhere", tmp_path)
 
 

@@ -345,7 +345,12 @@ def test_identity_changes_with_the_weights(checkpoint: str, v_checkpoint: str) -
     ("changes", "message"),
     [
         ({"sampler": "lms"}, "sampler: the local engine does not have 'lms'; use one of euler"),
-        ({"model": Model("nowhere/at-all-xyz")}, "model.checkpoint: 'nowhere/at-all-xyz' is neither a folder here"),
+        (
+            {"model": Model("nowhere/at-all-xyz")},
+            "model.checkpoint: 'nowhere/at-all-xyz' is no folder in /.*, and the hub",
+        ),
+        ({"model": Model("playgroud")}, 'is no folder in /.*; did you mean "playground"?'),
+        ({"model": Model("a/b.safetensors")}, "there is no file 'a/b.safetensors' in /.*; relative paths start where"),
         ({"model": Model("~nobody-at-all/x")}, "model.checkpoint: '~nobody-at-all/x' cannot be looked up"),
         ({"model": Model("x" * 900)}, "model.checkpoint: 'xxx.*' cannot be looked up"),
         ({"model": Model("playground", vae="~nobody-at-all/x")}, "model.vae: '~nobody-at-all/x' cannot be looked up"),

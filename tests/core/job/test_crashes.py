@@ -190,21 +190,24 @@ def test_the_lock_of_a_killed_run_is_not_in_the_way(recipe: Path, whole: dict[st
 
 
 @posix
-@pytest.mark.parametrize("times", [1, 2])
+@pytest.mark.parametrize(
+    ("sign", "times"), [("SIGINT", 1), ("SIGINT", 2), ("SIGTERM", 1), ("SIGTERM", 2), ("SIGHUP", 1)]
+)
 def test_ctrl_c_finishes_the_frame_a_second_one_stops_at_once_and_both_go_on(
-    recipe: Path, whole: dict[str, bytes], tmp_path: Path, times: int
+    recipe: Path, whole: dict[str, bytes], tmp_path: Path, sign: str, times: int
 ) -> None:
     job, record = tmp_path / "job", tmp_path / "record"
     with started(recipe, job, record, seconds=1 if times == 1 else 3) as child:
         assert child.stderr is not None
-        child.send_signal(signal.SIGINT)
+        child.send_signal(getattr(signal, sign))
         assert "finishing the frames at hand; press Ctrl-C again to stop at once" in child.stderr.readline()
         began = time.monotonic()
         if times == 2:
-            child.send_signal(signal.SIGINT)
+            child.send_signal(getattr(signal, sign))
         said = child.stderr.read()
         assert child.wait() == 130
     assert "Traceback" not in said
+    assert "run it again" in said or "run the same line again to go on" in said
     if times == 2:
         assert time.monotonic() - began < 2.5
     else:
@@ -214,6 +217,35 @@ def test_ctrl_c_finishes_the_frame_a_second_one_stops_at_once_and_both_go_on(
     assert command(["render", recipe, "-o", job, "-q"], tmp_path / "second") == 0
     assert recorded(tmp_path / "second") == list(range(finished, 3))
     assert contents(job) == whole
+
+
+@posix
+def test_a_terminal_that_closes_takes_nothing_with_it(recipe: Path, tmp_path: Path) -> None:
+    job, record, (master, slave) = tmp_path / "job", tmp_path / "record", os.openpty()
+    words = [sys.executable, "-m", "tests.fakes.command", str(record), "1", "render", str(recipe), "-o", str(job)]
+    with subprocess.Popen(words, stdout=slave, stderr=slave, cwd=ROOT, env={**os.environ, "TERM": "xterm"}) as child:
+        os.close(slave)
+        while child.poll() is None and len(recorded(record)) < 1:
+            time.sleep(0.01)
+        child.send_signal(signal.SIGHUP)
+        os.close(master)
+        child.send_signal(signal.SIGHUP)
+        assert child.wait() == 130
+    assert [path.name for path in (job / "frames").iterdir()] == ["000000.png"]
+
+
+@posix
+def test_a_run_that_was_told_to_outlive_its_terminal_does(
+    recipe: Path, whole: dict[str, bytes], tmp_path: Path
+) -> None:
+    words = [sys.executable, "-m", "tests.fakes.command", str(tmp_path / "record"), "0.3", "render", str(recipe)]
+    line = ["sh", "-c", 'trap "" HUP; exec "$@"', "sh", *words, "-o", str(tmp_path / "job"), "-q"]
+    with subprocess.Popen(line, stdout=subprocess.PIPE, cwd=ROOT) as child:
+        while child.poll() is None and len(recorded(tmp_path / "record")) < 1:
+            time.sleep(0.01)
+        child.send_signal(signal.SIGHUP)
+        assert child.wait() == 0
+    assert contents(tmp_path / "job") == whole
 
 
 def test_jobs_lie_in_folders_of_any_name_whatever_the_locale(whole: dict[str, bytes], tmp_path: Path) -> None:

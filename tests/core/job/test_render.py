@@ -319,7 +319,9 @@ def test_a_changed_init_picture_is_another_job(tmp_path: Path) -> None:
     save_picture(tmp_path / "in.png", np.full((16, 32, 3), 10, np.uint8))
     render(asked, Painter(), tmp_path / "job")
     save_picture(tmp_path / "in.png", np.full((16, 32, 3), 90, np.uint8))
-    with pytest.raises(OtherRecipe, match="begun with inputs"):
+    with pytest.raises(
+        OtherRecipe, match=r"job: in\.png is another picture than the job began with; put the first back"
+    ):
         render(asked, Painter(), tmp_path / "job")
     with pytest.raises(OtherRecipe, match="another recipe"):
         render(dataclasses.replace(asked, frames=9), Painter(), tmp_path / "job")
@@ -352,7 +354,7 @@ def test_masks_are_copied_and_counted_as_init_pictures_are(tmp_path: Path) -> No
         (tmp_path / "n.png").rename(tmp_path / "m.png")
         (tmp_path / "x.png").rename(tmp_path / "n.png")
     assert keys[0] != keys[1]
-    with pytest.raises(RecipeError, match=r"mask: 'no\.png' is not a file"):
+    with pytest.raises(RecipeError, match=r"mask: 'no\.png' is not a file in .*; did you mean 'n.png'"):
         render(
             recipe(keyframes=(Keyframe(image="in.png", mask="no.png"),), folder=str(tmp_path)),
             Painter(),

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from remix.errors import MissingPackage, PictureError, VideoError, VideoFormatError
-from remix.motion import FORMATS, Sound, probe, probe_sound, read_video, write_video
+from remix.motion import FORMATS, Sound, probe, probe_sound, read_video, save_picture, write_video
 from remix.motion.ffmpeg import Ffmpeg, ffmpeg_exe
 from remix.motion.texts import read_texts
 from tests.core.motion.films import put_in_place_of_ffmpeg, smooth
@@ -207,8 +207,11 @@ def test_a_sound_that_is_cut_off_is_an_error_not_a_shorter_sound(tmp_path: Path)
 
 def test_a_film_without_sound_and_a_folder_are_no_sound(tmp_path: Path) -> None:
     write_video(smooth(2), tmp_path / "silent.mp4", 12)
-    with pytest.raises(PictureError, match=r"silent\.mp4: holds no sound"):
-        write_video(nothing(), tmp_path / "film.mp4", 12, audio=tmp_path / "silent.mp4")
+    save_picture(tmp_path / "sun.png", smooth(1)[0])
+    (tmp_path / "words.txt").write_text("words " * 99, encoding="utf-8")
+    for name in ("silent.mp4", "sun.png", "words.txt"):
+        with pytest.raises(PictureError, match=rf"{name}: holds no sound; give a WAV, [^\n]*$"):
+            write_video(nothing(), tmp_path / "film.mp4", 12, audio=tmp_path / name)
     with pytest.raises(PictureError, match="not an ordinary file"):
         write_video(nothing(), tmp_path / "film.mp4", 12, audio=tmp_path)
 

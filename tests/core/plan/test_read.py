@@ -110,11 +110,25 @@ def test_windows_files_are_read(tmp_path: Path, before: bytes) -> None:
     assert (caught.value.line, caught.value.column) == (12, 1)
 
 
+@pytest.mark.parametrize("text", ['[{"a": 1},]', '{"a": 1,\n}', '{"a": [1, 2,]}'])
+def test_a_comma_after_the_last_value_is_told(text: str) -> None:
+    # Its place is that of the comma or of the bracket, by the version of Python.
+    with pytest.raises(RecipeError, match="a comma stands after the last value; leave it out"):
+        read_json(text)
+
+
 @pytest.mark.parametrize(
     ("text", "line", "column", "part"),
     [
         ("{", 1, 2, "this is not JSON"),
         ('{"a": 1,\n "b": }', 2, 7, "this is not JSON"),
+        (
+            '{"a": 1 // one\n}',
+            1,
+            9,
+            "this is not JSON: JSON has no comments; leave it out, or write the recipe as TOML",
+        ),
+        ('{"a": “b”}', 1, 7, 'this is not JSON: “ is a curly quote; write straight ones: "'),
         ("", 1, 1, "this is not JSON"),
         ('{"a": NaN}', 1, 7, "NaN is not a finite number"),
         ('{"NaN": 1,\n"a": -Infinity}', 2, 6, "-Infinity is not a finite number"),
@@ -138,6 +152,7 @@ def test_bad_json_is_refused_with_its_place(text: str, line: int | None, column:
         ("a = 1\nb = = 2", 2, 5, "this is not TOML"),
         ("a = 1\na = 2\n", 2, 6, "this is not TOML: the field 'a' is given twice; keep one"),
         ("a = True # yes", 1, 5, "this is not TOML: True begins with a small letter; write true"),
+        ("a = “b”", 1, 5, 'this is not TOML: “ is a curly quote; write straight ones: "'),
         ("a = .5", 1, 5, "this is not TOML: .5 needs a digit before its point; write 0.5"),
         ("a = a red \u2764", 1, 5, 'a red \u2764 is text without quotes; write "a red \u2764"'),
         ("a = [1, True]", 1, 9, "this is not TOML: Invalid value; mend it here"),

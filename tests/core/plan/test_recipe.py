@@ -137,6 +137,7 @@ def test_a_model_may_be_its_checkpoints_name() -> None:
         ("strength", 1, "strength", 'it is called "denoise" here, and belongs to a keyframe; write "denoise" below'),
         ("model", {"steps": 3}, "model.steps", 'belongs to the whole recipe; write "steps" above all [[keyframes]]'),
         ("keyframes", {"prompt": "a"}, "keyframes", "write [[keyframes]] above each (in JSON a list)"),
+        ("sampler", "euler_a", "sampler", "'euler_a' is a label of A1111; write \"euler_ancestral\""),
         ("sampler", "Euler a", "sampler", "'Euler a' is a label of A1111; write \"euler_ancestral\""),
         ("sampler", "DPM++ 2M SDE Karras", "sampler", 'write "dpmpp_2m_sde" and scheduler = "karras"'),
         ("sampler", "DPM++ 3M", "sampler", 'is not known; did you mean "dpmpp_2m"?'),

@@ -370,6 +370,9 @@ def test_prompts_over_steps_are_carried_through(text: str, name: str) -> None:
 def test_stages_take_their_steps_from_the_text_or_from_outside() -> None:
     stages = "a\nb\nc"
     assert [key.at for key in read(stages + "\nTravel steps between stages: 2, 4").keyframes] == [0, 2, 6]
+    both = read(stages + "\nTravel steps between stages: 2, 4", spacing=[3, 4])
+    assert ([key.at for key in both.keyframes], len(both.notes)) == ([0, 2, 6], 1)
+    assert "the spacing that is given is left out" in both.notes[0]
     assert [key.at for key in read(stages, spacing=[2, 4]).keyframes] == [0, 2, 6]
     assert [key.at for key in read(stages, spacing=[3]).keyframes] == [0, 3, 6]
     assert read(stages, spacing=[3]).frames == 7
@@ -501,3 +504,12 @@ def test_names_that_do_not_exist_are_told_with_the_nearest() -> None:
     with pytest.raises(RecipeError, match="'zoom' is no field that values can set; use one of cfg"):
         read("0:(1)", field="zoom")
     assert len(SYNTAXES) == 18
+
+
+@pytest.mark.parametrize(
+    ("line", "noted"), [("4; a star", True), ("4, a star", True), ("1girl, 8k", False), ("8k", False)]
+)
+def test_a_line_that_is_almost_a_key_is_told_of(line: str, noted: bool) -> None:
+    for text in (f"0: a\n8: b\n{line}", f"{line}\n0: a\n8: b"):
+        notes = read(text, frames=9).notes
+        assert [note.startswith(f"the line {line!r} belongs to every prompt") for note in notes] == [True] * noted

@@ -161,6 +161,15 @@ def test_what_a_tool_cannot_express_is_said(recipe: Recipe, name: str, sentence:
     assert any(sentence in lost for lost in write(recipe, name).lost), write(recipe, name).lost
 
 
+def test_values_written_frame_by_frame_lose_no_ease_and_no_way() -> None:
+    keys = (Keyframe(0, prompt="a", cfg=5), Keyframe(8, prompt="b", cfg=9))
+    for recipe in (TRAVEL.replace(keyframes=keys, ease="in-out"), TRAVEL.replace(keyframes=keys[:1], ease="in-out")):
+        assert write(recipe, "deforum-values").lost == (
+            "the prompts; write them with --to deforum-prompts or --to fizznodes",
+        )
+        assert any("the ease" in lost for lost in write(recipe, "fizznodes").lost) == (len(recipe.keyframes) > 1)
+
+
 def test_an_empty_prompt_is_a_line_too() -> None:
     made = write(Recipe(frames=3, keyframes=(Keyframe(0, prompt="a"), Keyframe(2, prompt=""))), "sd-webui-animatediff")
     assert [key.prompt for key in read(made.text, frames=3).recipe().keyframes] == [Mix.one("a"), Mix.one("")]
