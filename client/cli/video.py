@@ -11,7 +11,7 @@ import click
 from remix.client.cli.outputs import overwrite_option, refuse_present
 from remix.client.cli.screen import progress
 from remix.errors import BadInput, JobError, PictureError, VideoFormatError
-from remix.job import Event, film_texts, is_job, read_frames, recipe_of, spans
+from remix.job import Event, film_texts, is_job, job_texts, read_frames, recipe_of, spans
 from remix.motion import FORMATS, Picture, film_order, load_picture, write_video
 from remix.motion.landing import contents
 
@@ -44,7 +44,8 @@ def command(
     """Makes a film of the pictures in the folder FRAMES, in the order of their names, or of a job folder.
 
     Numbers in names count as numbers: 2.png comes before 10.png. What the first picture says of how it was made, the
-    film says too. Of a job its own frames are taken and nothing else; they are verified.
+    film says too. Of a job its own frames are taken and nothing else; they are verified, and the film says the job's
+    recipe.
     """
     of_job = is_job(frames)
     if unfinished and not of_job:
@@ -61,7 +62,7 @@ def command(
             out,
             rate,
             format=name,
-            metadata=film_texts(paths[0]),
+            metadata=job_texts(frames) if of_job else film_texts(paths[0]),
             audio=audio,
             on_frame=lambda done: listen(Event("film", done, len(order))),
         )

@@ -3,7 +3,18 @@
 `render(recipe, engine, folder)` is the only loop of the product; run again, it renders only what is missing.
 """
 
-from remix.job.job import FRAMES, Job, is_job, missing_pictures, open_job, read_frames, read_job, recipe_of, spans
+from remix.job.inputs import missing_pictures
+from remix.job.job import (
+    FRAMES,
+    Job,
+    is_job,
+    job_texts,
+    open_job,
+    read_frames,
+    read_job,
+    recipe_of,
+    spans,
+)
 from remix.job.metadata import Made, film_texts, read_metadata
 from remix.job.render import Engine, Event, Listener, Outcome, Picture, render
 
@@ -18,6 +29,7 @@ __all__ = [
     "Picture",
     "film_texts",
     "is_job",
+    "job_texts",
     "missing_pictures",
     "open_job",
     "read_frames",

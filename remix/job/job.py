@@ -28,18 +28,18 @@ import numpy as np
 
 from remix import __version__
 from remix.errors import JobError, OtherRecipe, RecipeError, RemixError
-from remix.job.files import inside, write_bytes, write_text
-from remix.job.journal import Journal, canonical, fingerprint, sha256
+from remix.job.files import inside, write_text
+from remix.job.inputs import INPUTS, copy_inputs, input_hashes
+from remix.job.journal import Journal, canonical, sha256
 from remix.job.lock import LOCK, locked
 from remix.job.metadata import TEXT_BYTES, Made, read_metadata, size_of, write_frame
 from remix.motion.images import load_picture
 from remix.motion.landing import contents, is_part
 from remix.plan import Recipe, Schedule, plan
-from remix.plan.names import close
 from remix.plan.read import read_file, read_json
 
 RECIPE, SCHEDULE, JOB, JOURNAL = "recipe.json", "schedule.json", "job.json", "journal.jsonl"
-INPUTS, FRAMES, SHEET = "inputs", "frames", "sheet.png"
+FRAMES, SHEET = "frames", "sheet.png"
 OWN = (RECIPE, SCHEDULE, JOB, JOURNAL, INPUTS, FRAMES, SHEET, LOCK)
 """What lies in every job folder beside its films."""
 
@@ -208,13 +208,13 @@ def open_job(
     folder.mkdir(parents=True, exist_ok=True)
     with locked(folder):
         _remove_parts(folder)
-        inputs = _input_hashes(schedule.recipe)
+        inputs = input_hashes(schedule.recipe)
         about = {"engine": dict(engine), "inputs": inputs, "toolkit": __version__}
         (folder / FRAMES).mkdir(exist_ok=True)
         if new:
             _remove_frames_of_others(folder, engine)
         begun_with = None if new else _refuse_other(folder, schedule, about, moving)
-        _copy_inputs(folder, schedule.recipe, inputs)
+        copy_inputs(folder, schedule.recipe, inputs)
         write_text(folder / RECIPE, schedule.recipe.to_json())
         write_text(folder / SCHEDULE, schedule.to_json())
         if begun_with is None:
@@ -252,6 +252,12 @@ def read_frames(folder: Path | str) -> tuple[list[Path], list[int]]:
         raise JobError(f"{folder / JOB}: says nothing of the picture {lacking[0]!r}; render it again")
     job = Job(folder, schedule, {}, named)
     return job.frame_paths(), job.lacks()
+
+
+def job_texts(folder: Path | str) -> dict[str, str]:
+    """Returns the metadata of a film of a job folder: the job's recipe and engine, whatever made the frames it kept."""
+    engine = _plain_job(Path(folder)).get("engine")
+    return {"remix": canonical(_about(recipe_of(folder), engine if isinstance(engine, dict) else {}))}
 
 
 def is_job(folder: Path | str) -> bool:
@@ -361,49 +367,6 @@ def spans(numbers: Sequence[int]) -> str:
         else:
             runs.append([number])
     return ", ".join("-".join(map(str, run)) for run in runs)
-
-
-def _input_hashes(recipe: Recipe) -> dict[str, str]:
-    """The recipe's init pictures and masks, each one a picture that can be read: name -> sha256."""
-    mixes = [(field, getattr(keyframe, field)) for keyframe in recipe.keyframes for field in ("image", "mask")]
-    names = {name: field for field, mix in reversed(mixes) if mix for name in mix.values}
-    hashes: dict[str, str] = {}
-    for name, field in names.items():
-        source = _input(recipe, name)
-        if not source.is_file():
-            raise RecipeError(_missing(recipe, name), path=field)
-        load_picture(source)
-        hashes[name] = fingerprint(source)
-    return hashes
-
-
-def missing_pictures(recipe: Recipe) -> list[str]:
-    """Returns a sentence for each init picture and mask of a recipe that is not where the recipe says."""
-    return [_missing(recipe, name) for name in recipe.pictures() if not _input(recipe, name).is_file()]
-
-
-def _missing(recipe: Recipe, name: str) -> str:
-    place = _input(recipe, name).parent
-    beside = [path.name for path in place.iterdir()] if place.is_dir() else []
-    near = close(Path(name).name, beside)
-    mend = f"did you mean {near!r}?" if near else "put the picture there, or mend its name"
-    return f"{name!r} is not a file in {Path(recipe.folder or '.').resolve()}; {mend}"
-
-
-def _copy_inputs(folder: Path, recipe: Recipe, hashes: Mapping[str, str]) -> None:
-    """Copies the recipe's init pictures and masks into the job, as they were when they were hashed."""
-    for name, expected in hashes.items():
-        copy = inside(folder / INPUTS, name)
-        if not copy.is_file() or fingerprint(copy) != expected:
-            data = _input(recipe, name).read_bytes()
-            if sha256(data) != expected:
-                raise JobError(f"{name}: the picture was changed while the run began; run it again")
-            copy.parent.mkdir(parents=True, exist_ok=True)
-            write_bytes(copy, data)
-
-
-def _input(recipe: Recipe, name: str) -> Path:
-    return inside(Path(recipe.folder or "."), name)
 
 
 def _remove_parts(folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 import wave
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 from PIL import Image
 
 from remix.client.cli import main
-from remix.job import render
+from remix.job import read_metadata, recipe_of, render
 from remix.motion import probe, save_picture
 from remix.plan import Keyframe, Recipe
 from tests.fakes.renderer import Painter
@@ -152,6 +153,18 @@ def test_a_job_whose_frames_cannot_be_told_is_one_sentence(
     (job / file).write_text(text, encoding="utf-8")
     assert run("video", job, "-o", tmp_path / "film.mp4", "-q") == 2
     assert sentence in capsys.readouterr().err
+
+
+def test_a_film_of_a_job_says_the_jobs_recipe_not_that_of_a_frame_that_it_kept(job: Path, tmp_path: Path) -> None:
+    first = recipe_of(job)
+    keyframes = (first.keyframes[0], dataclasses.replace(first.keyframes[1], prompt="c"))
+    other = first.replace(keyframes=keyframes)
+    assert render(other, Painter(), job, film=None, new=True).rendered == 5  # the first frame is kept
+    assert run("video", job, "-o", tmp_path / "film.mp4", "-q") == 0
+    made = read_metadata(tmp_path / "film.mp4").remix
+    assert made is not None
+    assert made["recipe"] == other.to_dict()
+    assert made["engine"] == {"engine": "painter", "checkpoint": "paint"}
 
 
 def test_unfinished_is_for_jobs(pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

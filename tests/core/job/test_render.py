@@ -332,7 +332,7 @@ def test_a_changed_init_picture_is_another_job(tmp_path: Path) -> None:
 def test_a_picture_that_changes_while_a_run_begins_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = recipe(keyframes=(Keyframe(at=0, image="in.png"),), folder=str(tmp_path))
     save_picture(tmp_path / "in.png", np.full((16, 32, 3), 10, np.uint8))
-    monkeypatch.setattr("remix.job.job.fingerprint", lambda _: "0" * 64)
+    monkeypatch.setattr("remix.job.inputs.fingerprint", lambda _: "0" * 64)
     with pytest.raises(JobError, match=r"in\.png: the picture was changed"):
         render(asked, Painter(), tmp_path / "job")
 

@@ -1,0 +1,58 @@
+"""A job's own copies of what its recipe is given: init pictures and masks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from remix.errors import JobError, RecipeError
+from remix.job.files import inside, write_bytes
+from remix.job.journal import fingerprint, sha256
+from remix.motion.images import load_picture
+from remix.plan import Recipe
+from remix.plan.names import close
+
+INPUTS = "inputs"
+
+
+def input_hashes(recipe: Recipe) -> dict[str, str]:
+    """Returns name -> sha256 of the recipe's init pictures and masks; RecipeError where one is not there."""
+    mixes = [(field, getattr(keyframe, field)) for keyframe in recipe.keyframes for field in ("image", "mask")]
+    names = {name: field for field, mix in reversed(mixes) if mix for name in mix.values}
+    hashes: dict[str, str] = {}
+    for name, field in names.items():
+        source = _input(recipe, name)
+        if not source.is_file():
+            raise RecipeError(_missing(recipe, name), path=field)
+        load_picture(source)
+        hashes[name] = fingerprint(source)
+    return hashes
+
+
+def missing_pictures(recipe: Recipe) -> list[str]:
+    """Returns a sentence for each init picture and mask of a recipe that is not where the recipe says."""
+    return [_missing(recipe, name) for name in recipe.pictures() if not _input(recipe, name).is_file()]
+
+
+def _missing(recipe: Recipe, name: str) -> str:
+    place = _input(recipe, name).parent
+    beside = [path.name for path in place.iterdir()] if place.is_dir() else []
+    near = close(Path(name).name, beside)
+    mend = f"did you mean {near!r}?" if near else "put the picture there, or mend its name"
+    return f"{name!r} is not a file in {Path(recipe.folder or '.').resolve()}; {mend}"
+
+
+def copy_inputs(folder: Path, recipe: Recipe, hashes: Mapping[str, str]) -> None:
+    """Copies the recipe's init pictures and masks into the job, as they were when they were hashed."""
+    for name, expected in hashes.items():
+        copy = inside(folder / INPUTS, name)
+        if not copy.is_file() or fingerprint(copy) != expected:
+            data = _input(recipe, name).read_bytes()
+            if sha256(data) != expected:
+                raise JobError(f"{name}: the picture was changed while the run began; run it again")
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            write_bytes(copy, data)
+
+
+def _input(recipe: Recipe, name: str) -> Path:
+    return inside(Path(recipe.folder or "."), name)
