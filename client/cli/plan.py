@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import click
@@ -11,7 +11,7 @@ from remix.client.cli.outputs import overwrite_option, refuse_present
 from remix.client.cli.schedules import Reading, schedule_options
 from remix.errors import BadInput
 from remix.job import missing_pictures
-from remix.plan import Schedule, plan
+from remix.plan import Recipe, Schedule, plan
 from remix.plan.printable import printable
 from remix.plan.table import chosen_rows, columns_of, letters_of, row_of
 
@@ -34,7 +34,7 @@ def command(
     """
     loaded = reading.recipe(recipe)
     schedule = plan(loaded)
-    for sentence in missing_pictures(loaded):
+    for sentence in _notes(loaded):
         click.echo(f"note    {sentence}", err=True)
     if plot is not None:
         if plot.suffix.lower() != ".png":
@@ -49,6 +49,13 @@ def command(
         click.echo(schedule.to_json())
     elif plot is None or everything:
         _table(schedule, range(len(schedule)) if everything else chosen_rows(schedule))
+
+
+def _notes(recipe: Recipe) -> Iterator[str]:
+    """What of a recipe may not be as it was meant."""
+    yield from missing_pictures(recipe)
+    if recipe.cfg != Recipe.cfg and any(keyframe.cfg is not None for keyframe in recipe.keyframes):
+        yield f"cfg: {recipe.cfg:g} above the keyframes counts nowhere, as a keyframe sets cfg for all frames"
 
 
 def _table(schedule: Schedule, rows: Sequence[int]) -> None:

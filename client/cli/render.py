@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,7 @@ from remix.plan import Recipe
 @click.option(
     "--new", is_flag=True, help="Render over another recipe's or model's job; frames common to both are kept."
 )
+@click.option("--json", "as_json", is_flag=True, help="What there is in the end as one JSON object.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress bar.")
 @schedule_options
 def command(
@@ -45,6 +47,7 @@ def command(
     film: str,
     no_film: bool,
     new: bool,
+    as_json: bool,
     quiet: bool,
     reading: Reading,
     options: Mapping[str, Any],
@@ -64,7 +67,12 @@ def command(
         raise click.UsageError(f"say where to: remix render {recipe} -o FOLDER")
     if checkpoint is not None:
         loaded = loaded.replace(model=replace(loaded.model, checkpoint=checkpoint))
-    report(run(loaded, out, engine, quiet, new=new, film=None if no_film else film, **options))
+    outcome = run(loaded, out, engine, quiet, new=new, film=None if no_film else film, **options)
+    if as_json:
+        told = {name: str(value) if isinstance(value, Path) else value for name, value in asdict(outcome).items()}
+        click.echo(json.dumps(told, ensure_ascii=False))
+    else:
+        report(outcome)
 
 
 def run(recipe: Recipe, out: Path, engine: str, quiet: bool, *, new: bool, film: str | None, **options: Any) -> Outcome:

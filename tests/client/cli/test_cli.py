@@ -70,6 +70,17 @@ def test_render_makes_a_job_and_says_where(
     assert painter.rendered == list(range(6))
 
 
+def test_render_tells_what_there_is_as_json(
+    recipe: Path, painter: Painter, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    job = tmp_path / "job"
+    assert run("render", recipe, "-o", job, "--json") == 0
+    made = {"folder": str(job), "film": str(job / "film.mp4"), "sheet": str(job / "sheet.png"), "frames": 6}
+    assert json.loads(capsys.readouterr().out) == {**made, "rendered": 6}
+    assert run("render", job, "--json", "--no-film") == 0
+    assert json.loads(capsys.readouterr().out) == {**made, "rendered": 0, "film": None}
+
+
 def test_a_job_folder_is_a_recipe_that_goes_on(recipe: Path, painter: Painter, tmp_path: Path) -> None:
     run("render", recipe, "-o", tmp_path / "job", "--quiet")
     (tmp_path / "job" / "frames" / "000001.png").unlink()
@@ -247,6 +258,15 @@ def test_plan_writes_prompts_that_fit_as_they_are(
     assert terminal_lines(capsys.readouterr().out)[0].split() == ["frame", "time", "prompt", "seed", "cfg"]
 
 
+def test_plan_tells_a_cfg_that_counts_nowhere(recipe: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Recipe.load(recipe).replace(cfg=3.5).save(recipe)
+    assert run("plan", recipe) == 0
+    assert "counts nowhere" not in capsys.readouterr().err
+    Recipe(4, (Keyframe(prompt="a"), Keyframe(cfg=5)), cfg=3.5).save(recipe)
+    assert run("plan", recipe) == 0
+    assert "cfg: 3.5 above the keyframes counts nowhere" in capsys.readouterr().err
+
+
 def test_plan_json_is_the_schedule(recipe: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("plan", recipe, "--json") == 0
     assert capsys.readouterr().out == plan(Recipe.load(recipe)).to_json() + "\n"
@@ -418,7 +438,7 @@ def test_inspect_of_a_job_shows_its_recipe(
         (
             {"engine": "a\nb = 9\x1b", "checkpoint": "b"},
             "b",
-            ["# the checkpoint as a b = 9\\x1b calls it, which rendered this; for the local engine give its file"],
+            ["# the checkpoint as a b = 9\\u001b calls it, which rendered this; for the local engine give its file"],
         ),
         ("none", "playground", []),
     ],
