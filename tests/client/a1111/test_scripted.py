@@ -102,7 +102,7 @@ def test_what_the_script_refuses_is_told_in_its_sentence(serve: Serve, tmp_path:
     server = serve(script=True)
 
     def scripted(said: Any, made_by: Any) -> list[str]:
-        return server.__class__.scripted(server, {**said, "recipe": {}}, made_by)
+        return server.__class__.scripted(server, {**said, "recipe": {"keyframes": [{}]}}, made_by)
 
     server.scripted = scripted  # type: ignore[method-assign]
     with pytest.raises(Unsupported, match='frames 0 to 4: frames: is missing; write 48 or "4s"'):
