@@ -15,7 +15,6 @@ import pytest
 import torch
 
 from remix.client.local import Local
-from remix.client.playground import WEIGHTS
 from remix.plan import Keyframe, Model, Recipe, plan
 from tests.bench.race import Race, best
 
@@ -95,22 +94,12 @@ SIZES = (Size("SD1.5, 512x512", 512, stable_diffusion), Size("SDXL, 1024x1024", 
 
 def text(width: int, layers: int, activation: str, *, projected: bool = False) -> tuple[Any, Any]:
     """A tokenizer and a CLIP text encoder for it."""
-    from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
+    from transformers import CLIPTextModel, CLIPTextModelWithProjection
 
-    words = CLIPTokenizer.from_pretrained(WEIGHTS / "tokenizer")
-    config = CLIPTextConfig(
-        vocab_size=len(words),
-        hidden_size=width,
-        intermediate_size=4 * width,
-        num_hidden_layers=layers,
-        num_attention_heads=width // 64,
-        max_position_embeddings=words.model_max_length,
-        projection_dim=width,
-        hidden_act=activation,
-        bos_token_id=words.bos_token_id,
-        eos_token_id=words.eos_token_id,
-        pad_token_id=words.pad_token_id,
-    )
+    from tests.client.local import tiny
+
+    words = tiny.tokenizer()
+    config = tiny.text(words, width, activation, layers=layers, wider=4)
     return words, (CLIPTextModelWithProjection if projected else CLIPTextModel)(config)
 
 

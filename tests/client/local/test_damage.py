@@ -25,16 +25,6 @@ from tests.client.local.test_local import travel
 Damage = Callable[[bytes], bytes]
 
 
-@pytest.fixture(scope="module")
-def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny.stable_diffusion(tmp_path_factory.mktemp("sound"))
-
-
-@pytest.fixture
-def folder(sound: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(sound, tmp_path / "folder"))
-
-
 @pytest.fixture
 def single(sound: Path, tmp_path: Path) -> Path:
     shutil.copytree(WEIGHTS / "tokenizer", tmp_path / "tokenizer")

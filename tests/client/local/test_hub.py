@@ -16,16 +16,10 @@ from remix.client.local import Local
 from remix.client.local.checkpoints import checkpoint_path
 from remix.errors import EngineError, Unsupported
 from remix.plan import plan
-from tests.client.local import tiny
 from tests.client.local.test_local import pictures
 from tests.client.local.test_parts import frame, saved
 
 NAME, COMMIT = "someone/tiny", "0123456789abcdef0123456789abcdef01234567"
-
-
-@pytest.fixture(scope="module")
-def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny.stable_diffusion(tmp_path_factory.mktemp("sound"))
 
 
 @pytest.fixture

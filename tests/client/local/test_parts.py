@@ -21,18 +21,8 @@ from tests.client.local.test_local import pictures, travel
 
 
 @pytest.fixture(scope="module")
-def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny.stable_diffusion(tmp_path_factory.mktemp("sound"))
-
-
-@pytest.fixture(scope="module")
 def sd3(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tiny.stable_diffusion_3(tmp_path_factory.mktemp("sd3"))
-
-
-@pytest.fixture
-def folder(sound: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(sound, tmp_path / "folder"))
 
 
 def frame(checkpoint: Path | str) -> Any:

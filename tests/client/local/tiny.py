@@ -163,13 +163,13 @@ def tokenizer(pad: str | None = None) -> CLIPTokenizer:
     return CLIPTokenizer.from_pretrained(WEIGHTS / "tokenizer", **({"pad_token": pad} if pad else {}))
 
 
-def text(words: CLIPTokenizer, width: int, activation: str) -> CLIPTextConfig:
-    """Returns the settings of a text encoder of 3 layers."""
+def text(words: CLIPTokenizer, width: int, activation: str, *, layers: int = 3, wider: int = 2) -> CLIPTextConfig:
+    """Returns the settings of a text encoder, between whose layers rows are `wider` times as wide."""
     return CLIPTextConfig(
         vocab_size=len(words),
         hidden_size=width,
-        intermediate_size=2 * width,
-        num_hidden_layers=3,
+        intermediate_size=wider * width,
+        num_hidden_layers=layers,
         num_attention_heads=width // 64,
         max_position_embeddings=words.model_max_length,
         projection_dim=width,
