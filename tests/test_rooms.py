@@ -123,7 +123,7 @@ def test_nothing_of_strangers_is_executed(path: Path) -> None:
         ("import remix", ("torch", "numpy", "PIL", "diffusers", "requests", "click")),
         ("import remix.plan", ("torch", "numpy", "PIL")),
         ("import remix.motion, remix.job", ("torch", "diffusers", "requests")),
-        ("import remix.client, remix.client.cli", ("torch", "diffusers", "requests", "rich", "numpy")),
+        ("import remix.client, remix.client.cli", ("torch", "diffusers", "requests", "rich", "numpy", "remix.plan")),
         ("import remix.client.a1111", ("torch", "diffusers", "rich", "click")),
         ("import remix.client.comfyui", ("torch", "diffusers", "rich", "click")),
         ("import remix.client.playground", ("torch", "diffusers")),

@@ -17,7 +17,6 @@ import click
 
 from remix import __version__
 from remix.errors import BadInput, Interrupted, RemixError
-from remix.plan.printable import printable
 
 VERBS = {
     "demo": "Render a looping film with the bundled model, now.",
@@ -76,7 +75,14 @@ class _Lines(logging.Formatter):
     """Lines of the log, which may hold words of a server."""
 
     def format(self, record: logging.LogRecord) -> str:
-        return printable(super().format(record))
+        return _shown(super().format(record))
+
+
+def _shown(text: str) -> str:
+    """Words that may be a stranger's, without what a terminal would obey."""
+    from remix.plan.printable import printable  # here, since the list of verbs needs nothing of plans
+
+    return printable(text)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -99,7 +105,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         click.echo(f"remix: {str(stop) or 'stopped; run the same line again to go on'}", err=True)
         return INTERRUPTED
     except RemixError as error:
-        click.echo(f"remix: {printable(str(error))}", err=True)
+        click.echo(f"remix: {_shown(str(error))}", err=True)
         return BAD_INPUT if isinstance(error, BadInput) else FAILED
     except OSError as error:  # a place that is not there or not ours, or a disk that is full or gone
         at = f"{error.filename}: " if error.filename else ""

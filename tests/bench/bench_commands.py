@@ -18,8 +18,9 @@ def started(*arguments: str) -> None:
 def show(race: Race, what: str, limit: str, seconds: float, beyond: str | None = None) -> None:
     """Puts a command into the tables; fails where it takes longer than its limit."""
     share = race.share_of(seconds, beyond)
-    race.show(TABLE, what, limit=limit, CPU=f"{share.cpu:.0%}", wall=f"{share.wall:.0%}")
-    race.show("In short", what, beside=f"a limit of {limit}", ours=f"{share.wall:.0%} of it")
+    cpu, wall = (f"{max(part, 0):.0%}" for part in (share.cpu, share.wall))  # below 0 is noise
+    race.show(TABLE, what, limit=limit, CPU=cpu, wall=wall)
+    race.show("In short", what, beside=f"a limit of {limit}", ours=f"{wall} of it")
     assert share.cpu < 1
     assert share.wall < 1
 
