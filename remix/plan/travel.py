@@ -99,6 +99,8 @@ class Travel:
     def prompts(self, field: str) -> list[Mix[str]]:
         """The mix of prompts of each frame, with the expressions in them worked out; empty where none is set."""
         mixes = self.mixes(field, Mix.one(""))
+        if not any(changes(stop.value) for stop in self._stops(field)):
+            return mixes
         return [self._filled(field, frame, mix) if changes(mix) else mix for frame, mix in enumerate(mixes)]
 
     def _filled(self, field: str, frame: int, mix: Mix[str]) -> Mix[str]:
