@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import unicodedata
@@ -86,11 +87,21 @@ def inside(folder: str | os.PathLike[str], relative: str | os.PathLike[str]) -> 
     try:
         # Windows' separators are understood everywhere, so that a recipe means the same file on each system.
         found = root.joinpath(*map(_on_disk, windows.parts)).resolve()
-    except (OSError, RuntimeError) as error:  # a circle of links
+        _refuse_loop(found)
+    except (OSError, RuntimeError) as error:
         raise BadInput(f"{text!r}: cannot be followed ({error}); mend the links in {folder}") from error
     if not found.is_relative_to(root):
         raise BadInput(f"{text!r}: a link leads out of {folder}; copy the file into it")
     return found
+
+
+def _refuse_loop(path: Path) -> None:
+    """Raises OSError for links that lead round in a circle, which `Path.resolve` leaves in place since Python 3.13."""
+    try:
+        path.stat()
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise
 
 
 def _on_disk(name: str) -> str:

@@ -41,8 +41,15 @@ def columns(text: str) -> np.ndarray:
     return (written(text) < 200).any(axis=0)
 
 
+def is_fixed() -> bool:
+    """Whether Pillow has only its font of fixed width, as before 10.1."""
+    return lettering._own().fine == 1
+
+
 def test_words_stand_apart() -> None:
-    for text in ("LoRA styles/ink", "0.3 to 0.75", "a red heart on a white background"):
+    # In a fixed font the room beside a full stop is as wide as that between words.
+    numbers = () if is_fixed() else ("0.3 to 0.75",)
+    for text in ("LoRA styles/ink", "a red heart on a white background", *numbers):
         inked = np.flatnonzero(columns(text))
         gaps = np.diff(inked)
         assert (gaps > 3).sum() == text.count(" "), text
@@ -69,7 +76,9 @@ def test_a_line_is_as_wide_as_it_is_said_to_be_and_stays_on_its_line(text: str) 
 )
 def test_what_no_font_has_is_written_in_plain_letters_or_by_its_number(text: str, instead: str, no_fonts: None) -> None:
     assert width_of(text) == width_of(instead)
-    assert np.array_equal(written(text), written(instead))
+    # Letters of the fixed font overlap by a pixel, which a letter written alone does not take from the one before it.
+    overlapping = len(instead) if is_fixed() else 0
+    assert (written(text) != written(instead)).sum() <= overlapping
 
 
 def test_other_alphabets_are_looked_for_in_the_systems_fonts(monkeypatch: pytest.MonkeyPatch) -> None:
