@@ -295,6 +295,13 @@ def test_the_json_of_a_schedule_is_canonical(recipe: Recipe) -> None:
     assert "-0.0" not in [repr(frame["cfg"]) for frame in plain["frames"]]
 
 
+def test_a_number_that_overshoots_below_zero_is_not_minus_zero() -> None:
+    schedule = film(6, Keyframe(cfg=5.38298876636875e-280, ease="elastic-out"), Keyframe(at=5, cfg=0.0))
+    assert [repr(frame.cfg) for frame in schedule][1:] == ["0.0"] * 5
+    worked_out = film(3, Keyframe(cfg="-1e-300*t"))
+    assert [repr(frame.cfg) for frame in worked_out] == ["0.0"] * 3
+
+
 def test_a_schedule_is_a_sequence_of_frames() -> None:
     schedule = film(5, Keyframe(cfg=1), Keyframe(cfg=5))
     assert len(schedule) == 5
