@@ -25,15 +25,18 @@ from remix.motion import load_picture
 
 log = logging.getLogger(__name__)
 
-LARGEST = 64 * 2**20
-"""The longest message, in bytes, that is read."""
+LARGEST = 4 * 2**20
+"""The longest message, in bytes, that is read: a preview has 512 pixels a side, and texts are short."""
+
+LONGEST_ID = 200
+"""The most letters that are kept of a prompt's id; ours have 36."""
 
 CONNECT = 5.0
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 8.0
 """Seconds before a socket is opened again: doubled each time, up to the longest."""
 
 WAITING = 256
-"""The most messages that wait to be taken; more are dropped."""
+"""The most messages that wait to be taken; more are dropped. Of previews only the last one waits."""
 
 ENDS = ("execution_success", "execution_error", "execution_interrupted")
 
@@ -63,13 +66,26 @@ class Message:
 
 
 class Events:
-    """Listens in a thread of its own, from `start` to `close`, and opens the socket again whenever it ends."""
+    """Listens in a thread of its own, from `start` to `close`, and opens the socket again whenever it ends.
 
-    def __init__(self, address: str, header: Mapping[str, str], *, first_pause: float = FIRST_PAUSE) -> None:
+    Without `previews` those that a server sends all the same are dropped as they come.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        header: Mapping[str, str],
+        *,
+        previews: bool = True,
+        first_pause: float = FIRST_PAUSE,
+    ) -> None:
         self._address = address
         self._header = [f"{name}: {value}" for name, value in header.items()]
         self._first_pause = first_pause
+        self._previews = previews
         self._said: queue.SimpleQueue[Message] = queue.SimpleQueue()
+        self._preview: Message | None = None
+        self._lock = threading.Lock()
         self._closing = threading.Event()
         self._socket: websocket.WebSocket | None = None
         self._thread: threading.Thread | None = None
@@ -104,7 +120,9 @@ class Events:
             found.append(self._said.get(timeout=seconds))
             while True:
                 found.append(self._said.get_nowait())
-        return found
+        with self._lock:
+            latest, self._preview = self._preview, None
+        return [*(message for message in found if message.kind != "preview"), *([latest] if latest else [])]
 
     def _listen(self) -> None:
         pause = self._first_pause
@@ -136,11 +154,19 @@ class Events:
         socket.settimeout(None)
 
     def _take(self, binary: bool, data: bytes) -> None:
+        if binary and not self._previews:
+            return
         message = _preview(data) if binary else _told(data)
         if message is not None:
             self._tell(message)
 
     def _tell(self, message: Message) -> None:
+        if message.kind == "preview":
+            with self._lock:
+                waits, self._preview = self._preview is not None, message
+            if waits:
+                return
+            message = Message("preview")  # wakes who waits; the picture itself is in its own place
         if self._said.qsize() < WAITING:
             self._said.put(message)
 
@@ -188,7 +214,7 @@ def _told(data: bytes) -> Message | None:
     try:
         said = json.loads(data)
         kind, about = said["type"], said["data"]
-        prompt = str(about.get("prompt_id") or "")
+        prompt = _id(about)
         if kind == "progress":
             total = max(int(about["max"]), 0)
             return Message("progress", prompt, min(max(int(about["value"]), 0), total), total)
@@ -197,6 +223,10 @@ def _told(data: bytes) -> Message | None:
     except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
         log.debug("a message that cannot be read: %s", error)
     return None
+
+
+def _id(about: Mapping[str, Any]) -> str:
+    return str(about.get("prompt_id") or "")[:LONGEST_ID]
 
 
 def _preview(data: bytes) -> Message | None:
@@ -208,7 +238,7 @@ def _preview(data: bytes) -> Message | None:
             return Message("preview", data=data[8:])
         if event == 4:
             about = json.loads(data[8 : 8 + number])
-            return Message("preview", str(about.get("prompt_id") or ""), data=data[8 + number :])
+            return Message("preview", _id(about), data=data[8 + number :])
     except (struct.error, ValueError, AttributeError, RecursionError) as error:
         log.debug("a binary message that cannot be read: %s", error)
     return None

@@ -24,6 +24,7 @@ from requests.adapters import HTTPAdapter
 from remix import __version__
 from remix.client.address import take_apart
 from remix.client.auth import Auth, read_auth
+from remix.client.masking import plainly_masked, shielded
 from remix.errors import (
     BadInput,
     BadReply,
@@ -138,7 +139,7 @@ class Http:
         It has *** in place of the secret, and escapes in place of what a terminal would obey.
         """
         try:
-            masked = _each(said, self.auth.masked)
+            masked = plainly_masked(said, self.auth.masked)
             text = masked if isinstance(masked, str) else json.dumps(masked, ensure_ascii=False)
         except RecursionError:
             return "something that is nested too deeply"
@@ -149,7 +150,8 @@ class Http:
         if not body:
             return None
         try:
-            return json.loads(body)
+            said = json.loads(body)
+            return shielded(said, self.auth.masked) if self.auth else said
         except (ValueError, RecursionError) as error:
             raise BadReply(f"{self._at(path)}: the answer is not JSON ({self.told(_text(body), 80)})") from error
 
@@ -275,7 +277,7 @@ class Http:
     def _read(self, body: bytes) -> Any:
         """What a server says in place of an answer, without the secret: JSON, or else a text."""
         try:
-            return _each(json.loads(body), self.auth.masked)
+            return plainly_masked(json.loads(body), self.auth.masked)
         except (ValueError, RecursionError):
             return self.auth.masked(_text(body))
 
@@ -371,15 +373,6 @@ def _whole(answer: requests.Response, limit: int, where: str) -> bytes:
 
 def _text(body: bytes) -> str:
     return body[:WORDS].decode("utf-8", "replace")
-
-
-def _each(said: Any, masked: Callable[[str], str]) -> Any:
-    """A JSON value with each of its texts `masked`: once it is written as JSON, a secret may be spelled otherwise."""
-    if isinstance(said, str):
-        return masked(said)
-    if isinstance(said, dict):
-        return {masked(str(name)): _each(value, masked) for name, value in said.items()}
-    return [_each(value, masked) for value in said] if isinstance(said, list) else said
 
 
 def _is_unsent(error: Exception) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from remix.client.a1111 import scripted
@@ -19,6 +20,7 @@ from remix.client.comfyui.routes import PACK
 from remix.client.comfyui.server import Server as ComfyServer
 from remix.client.findings import DIFFERS, MISSING, Finding
 from remix.client.http import Http
+from remix.client.masking import errors_masked, listed
 from remix.errors import BadReply, HostRefused, Unsupported
 from remix.job.portable import PORTABLE, left_over
 
@@ -68,10 +70,17 @@ def diagnose(url: str, auth: Auth | str | None = None, *, insecure: bool = False
     what `Http` raises.
     """
     http = Http(url, auth, insecure=insecure, within=WITHIN)
-    if (about := _asked(http, "/system_stats")) is not None and "system" in about:
-        return list(_comfyui(ComfyServer(http, str(uuid.uuid4())), about))
-    if (flags := _flags(http)) is not None:
-        return list(_a1111(A1111Server(url, auth, insecure=insecure, beside=WITHIN), http, flags))
+    with errors_masked(http.auth.masked):
+        if (about := _asked(http, "/system_stats")) is not None and "system" in about:
+            found = _comfyui(ComfyServer(http, str(uuid.uuid4())), about)
+        elif (flags := _flags(http)) is not None:
+            found = _a1111(A1111Server(url, auth, insecure=insecure, beside=WITHIN), http, flags)
+        else:
+            found = iter(())
+        masked = http.auth.masked
+        findings = [replace(each, what=masked(each.what), found=masked(each.found)) for each in found]
+    if findings:
+        return findings
     raise Unsupported(
         f"{http.address}: neither ComfyUI nor A1111 nor Forge answers there; is this the right address, and was an "
         "A1111 started with --api?"
@@ -92,23 +101,29 @@ def _asked(http: Http, path: str) -> dict[str, Any] | None:
 
 
 def _comfyui(server: ComfyServer, about: Mapping[str, Any]) -> Iterator[Finding]:
-    system = about["system"]
+    system, listed_devices = about["system"], about.get("devices")
+    if not isinstance(system, dict):
+        raise BadReply(f"/system_stats: {type(system).__name__} where a table was expected; is this a ComfyUI server?")
     version = str(system.get("comfyui_version") or "it does not say which")
     old = () < server.version() < OLDEST_COMFYUI
     yield Finding("ComfyUI", version, "update it: it is older than 0.8, the oldest supported" if old else "")
     yield _nodes(server)
     yield _models("checkpoints", server.choices(*LOADERS["checkpoint"][:2]))
-    devices = [str(device.get("name")) for device in about.get("devices") or []]
-    flags = [str(word) for word in system.get("argv") or []]
+    devices = [str(device.get("name")) for device in _entries(listed_devices) if isinstance(device, dict)]
+    flags = [str(word) for word in _entries(system.get("argv"))]
     on_cpu = "--cpu" in flags or devices == ["cpu"]
     full = on_cpu or "--force-fp32" in flags
-    yield _precision("device", ", ".join(devices) or "it does not say", full, "start the server with --force-fp32")
+    yield _precision("device", listed(devices) or "it does not say", full, "start the server with --force-fp32")
     for flag in flags:
         if flag.startswith("--") and any(word in flag for word in HALF):
             yield Finding("flag", flag, f"start the server without {flag}", DIFFERS)
         elif flag.startswith(OTHER_MATHS):
             yield Finding("flag", f"{flag}: last bits of colours differ", "nothing, where 55 dB will do", DIFFERS)
     yield _open(any(not is_loopback(place) for place in _places(flags)), "--listen")
+
+
+def _entries(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
 
 
 def _places(flags: Sequence[str]) -> list[str]:
@@ -164,7 +179,7 @@ def _a1111(server: A1111Server, http: Http, flags: Mapping[str, Any]) -> Iterato
     others = sorted(set(_always_on(http)) - BUILT_IN - {scripted.NAME})
     others = [name for name in others if not (stock.forge and any(part in name for part in BUILT_INTO_FORGE))]
     if others:
-        yield Finding("always-on scripts", ", ".join(others), "turn them off, if they change pictures", DIFFERS)
+        yield Finding("always-on scripts", listed(others), "turn them off, if they change pictures", DIFFERS)
     named = str(flags.get("server_name") or (EVERYWHERE if flags.get("listen") else LOCAL))
     yield _open(not is_loopback(named), "--listen or --server-name")
     if flags.get("share") or flags.get("ngrok"):
@@ -206,13 +221,12 @@ def _settings(stock: Stock, unread: Collection[str]) -> Iterator[Finding]:
 
 
 def _always_on(http: Http) -> list[str]:
-    listed = http.get(f"{API}/script-info")
-    return [str(each.get("name")) for each in listed if isinstance(each, dict) and each.get("is_alwayson")]
+    answer = http.get(f"{API}/script-info")
+    return [str(each.get("name")) for each in answer if isinstance(each, dict) and each.get("is_alwayson")]
 
 
 def _models(what: str, names: Sequence[str]) -> Finding:
-    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return Finding(what, f"{', '.join(names[:SHOWN])}{more}" if names else "none", "" if names else "put one there")
+    return Finding(what, listed(names, SHOWN) or "none", "" if names else "put one there")
 
 
 def _precision(what: str, found: str, full: bool, mend: str) -> Finding:

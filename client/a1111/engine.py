@@ -16,6 +16,7 @@ from remix.client.a1111.settings import as_they_are, check_lossless, doubts, ove
 from remix.client.a1111.stock import Choice, Stock, choose
 from remix.client.auth import Auth
 from remix.client.batches import checked_batch
+from remix.client.masking import errors_masked
 from remix.errors import Interrupted
 from remix.job import Event, Listener, Picture
 from remix.job.agreement import read_differently
@@ -82,6 +83,10 @@ class A1111:
 
         HostError where the server cannot be asked.
         """
+        with errors_masked(self._server.masked):
+            return self._check(schedule)
+
+    def _check(self, schedule: Schedule) -> list[str]:
         stock = self._server.stock()
         check_lossless(stock)
         choice = choose(stock, schedule)
@@ -109,6 +114,12 @@ class A1111:
         An answer that is lost is waited for and asked again; see `Calls.answer` for what is raised when that does
         not help. `WrongModel` when another model rendered, `BlankFrame` for a frame of one colour, twice.
         """
+        with errors_masked(self._server.masked):
+            yield from self._render(schedule, frames, inputs, listen)
+
+    def _render(
+        self, schedule: Schedule, frames: Sequence[int], inputs: Mapping[str, Picture], listen: Listener
+    ) -> Iterator[Picture]:
         self._cancelled = False
         prepared = self._prepare(schedule)
         calls = Calls(self._server, self._pace, partial(self._try, prepared))

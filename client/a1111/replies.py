@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from remix.client.a1111.server import picture_of
 from remix.client.a1111.stock import Choice
+from remix.client.masking import read_within
 from remix.errors import BadReply, BlankFrame, HostError, RecipeError, WrongModel
 from remix.job import Picture
 from remix.motion import only_colour
@@ -35,7 +37,7 @@ def read_answer(reply: Any, where: str) -> Answer:
     if not isinstance(reply, Mapping) or not isinstance(reply.get("images"), list):
         raise BadReply(f"{where}: the answer has no pictures; is this the address of A1111 or Forge?")
     try:
-        info = read_json(str(reply.get("info", "")), source="info")
+        info = read_within(reply.get("info", ""), partial(read_json, source="info"))
     except RecipeError as error:
         raise BadReply(f"{where}: what the server says of its pictures cannot be read ({error})") from error
     if not isinstance(info, Mapping):
@@ -44,8 +46,12 @@ def read_answer(reply: Any, where: str) -> Answer:
     first = first if isinstance(first, int) and 0 <= first <= len(reply["images"]) else 0
     images = reply["images"][first:]
     told = info.get("infotexts")
-    texts = [parse_infotext(str(text)).settings for text in told] if isinstance(told, list) else []
+    texts = [read_within(text, _settings) for text in told] if isinstance(told, list) else []
     return Answer(where, info, tuple(texts[first:]), tuple(images))
+
+
+def _settings(text: str) -> Mapping[str, str]:
+    return dict(parse_infotext(text).settings)
 
 
 def check_model(answer: Answer, choice: Choice) -> None:

@@ -85,6 +85,10 @@ class Server:
         """The server's address, without what is secret."""
         return str(self._work.address)
 
+    def masked(self, text: str) -> str:
+        """Returns `text` with *** in place of the secret."""
+        return self._work.auth.masked(text)
+
     def stock(self) -> Stock:
         """Returns what the server has. `Unsupported` where there is no API, or one that is too old."""
         return Stock.read(self.address, {name: self._list(name) for name in LISTS})

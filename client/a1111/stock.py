@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
+from remix.client.masking import as_text, listed
 from remix.errors import BadReply, Unsupported
 from remix.plan import Recipe, Schedule, prompts_of
 from remix.plan.labels import AUTOMATIC, a1111_labels
@@ -64,8 +65,8 @@ class Stock:
             return cls(
                 address=address,
                 checkpoints=tuple(_checkpoint(each) for each in replies["sd-models"]),
-                vaes=tuple(str(each["model_name"]) for each in replies["sd-vae"]),
-                loras=tuple(str(each["name"]) for each in replies["loras"]),
+                vaes=tuple(as_text(each["model_name"]) for each in replies["sd-vae"]),
+                loras=tuple(as_text(each["name"]) for each in replies["loras"]),
                 samplers=_labels(replies["samplers"], "name"),
                 schedulers=_labels(replies["schedulers"], "label"),
                 options=dict(replies["options"]),
@@ -112,7 +113,7 @@ def _checkpoint_of(recipe: Recipe, stock: Stock) -> Checkpoint:
     found = [each for each in stock.checkpoints if wanted == each.title]
     found = found or [each for each in stock.checkpoints if wanted in each.names()]
     if len(found) > 1:
-        titles = ", ".join(each.title for each in found)
+        titles = listed(each.title for each in found)
         raise Unsupported(f"model.checkpoint: {wanted!r} may be any of {titles}; write one of these whole")
     if not found:
         known = [each.bare for each in stock.checkpoints]
@@ -137,7 +138,7 @@ def _file_of(field: str, wanted: str, known: Sequence[str], stock: Stock) -> str
             return name
     found = [name for name in known if _stem(wanted) == _stem(name)]
     if len(found) > 1:
-        raise Unsupported(f"{field}: {wanted!r} may be any of {', '.join(found)}; write one of these whole")
+        raise Unsupported(f"{field}: {wanted!r} may be any of {listed(found)}; write one of these whole")
     if not found:
         raise Unsupported(f"{field}: {stock.address} does not have {wanted!r}; {_nearest(wanted, known)}")
     return found[0]
@@ -154,10 +155,12 @@ def _nearest(name: str, known: Collection[str]) -> str:
     return nearest(name, sorted(alike)) if known else "it has none at all"
 
 
-def _checkpoint(listed: Mapping[str, Any]) -> Checkpoint:
-    texts = (listed.get("hash"), listed.get("sha256"))
-    short, long = (str(text) if text else None for text in texts)
-    return Checkpoint(str(listed["title"]), str(listed["model_name"]), short, long, str(listed.get("filename") or ""))
+def _checkpoint(about: Mapping[str, Any]) -> Checkpoint:
+    texts = (about.get("hash"), about.get("sha256"))
+    short, long = (as_text(text) if text else None for text in texts)
+    return Checkpoint(
+        as_text(about["title"]), as_text(about["model_name"]), short, long, as_text(about.get("filename") or "")
+    )
 
 
 def _labels(listed: Iterable[Mapping[str, Any]], field: str) -> dict[str, str]:
@@ -165,7 +168,7 @@ def _labels(listed: Iterable[Mapping[str, Any]], field: str) -> dict[str, str]:
     found: dict[str, str] = {}
     for each in listed:
         for name in (each[field], each["name"], *(each.get("aliases") or ())):
-            found.setdefault(str(name), str(each[field]))
+            found.setdefault(as_text(name), as_text(each[field]))
     return found
 
 

@@ -14,6 +14,7 @@ from remix.client.comfyui.run import Run, Timing
 from remix.client.comfyui.server import Server
 from remix.client.events import Events
 from remix.client.http import Http
+from remix.client.masking import errors_masked, listed
 from remix.client.prompts import refuse_lora_tags, refuse_over_steps
 from remix.errors import Unsupported
 from remix.job import Listener, Picture
@@ -58,6 +59,10 @@ class ComfyUI:
 
     def check(self, schedule: Schedule) -> list[str]:
         """Returns remarks; raises `Unsupported`, naming the field, for what this server cannot do."""
+        with errors_masked(self._http.auth.masked):
+            return self._check(schedule)
+
+    def _check(self, schedule: Schedule) -> list[str]:
         prompts, recipe = prompts_of(schedule.recipe), schedule.recipe
         refuse_lora_tags(prompts)
         refuse_over_steps(prompts, self.name)
@@ -67,14 +72,15 @@ class ComfyUI:
         ):
             if getattr(recipe, field) not in known:
                 raise Unsupported(
-                    f"{field}: the server does not have {getattr(recipe, field)!r}; it has {', '.join(known)}"
+                    f"{field}: the server does not have {getattr(recipe, field)!r}; it has {listed(known)}"
                 )
         _, remarks = self._route(schedule)
         return [*remarks, *read_differently(recipe)]
 
     def identity(self, schedule: Schedule) -> dict[str, str]:
         """Returns the engine's name, and the server's names of the model's files with their sizes and ages."""
-        return {"engine": self.name, **Names.find(self._server, schedule).identity(self._server)}
+        with errors_masked(self._http.auth.masked):
+            return {"engine": self.name, **Names.find(self._server, schedule).identity(self._server)}
 
     def cancel(self) -> None:
         """Asks a running `render` to end after the prompt at work; what this run has queued behind it is taken out."""
@@ -89,18 +95,20 @@ class ComfyUI:
         Raises `HostUnreachable` when the server stays away, `JobLost` when it forgets the same work again and again,
         `WorkflowRejected`, `OutOfMemory`, `BlankFrame`, or `EngineError` with the words of the node that failed.
         """
-        route, _ = self._route(schedule)
-        with Run(self._server, schedule, self.identity(schedule), self._events(), listen, self._timing) as run:
-            self._run = run
-            run.batch = self._batch or at_once(schedule)
-            run.extra = {"preview_method": "latent2rgb"} if self._previews else {}
-            uploaded = {name: run.patiently(partial(self._server.upload, inputs[name])) for name in inputs}
-            yield from run.pictures(route.pieces(frames, run.batch, uploaded))
+        with errors_masked(self._http.auth.masked):
+            route, _ = self._route(schedule)
+            with Run(self._server, schedule, self.identity(schedule), self._events(), listen, self._timing) as run:
+                self._run = run
+                run.batch = self._batch or at_once(schedule)
+                run.extra = {"preview_method": "latent2rgb"} if self._previews else {}
+                uploaded = {name: run.patiently(partial(self._server.upload, inputs[name])) for name in inputs}
+                yield from run.pictures(route.pieces(frames, run.batch, uploaded))
 
     def _events(self) -> Events:
         address = self._http.address.socket("/ws", {"clientId": self._client})
         header = self._http.auth.header()
-        return Events(address, {"Authorization": header} if header else {}, first_pause=self._timing.first_pause)
+        said = {"Authorization": header} if header else {}
+        return Events(address, said, previews=self._previews, first_pause=self._timing.first_pause)
 
     def _route(self, schedule: Schedule) -> tuple[Route, list[str]]:
         """The way that gives these frames, the one through our nodes if it can; `Unsupported` where neither can."""

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from remix.client.comfyui.server import Server
 from remix.client.graph import Graph, Link
+from remix.client.masking import listed
 from remix.errors import Unsupported
 from remix.plan import Frame, Model, Schedule
 from remix.plan.names import close
 
-SHOWN = 12
 """How many of a server's names an error lists."""
 
 LOADERS = {
@@ -35,9 +35,9 @@ class Names:
         """Returns the names; `Unsupported` for one that the server does not have, with the nearest that it has."""
         model = schedule.recipe.model
         if model.checkpoint == Model().checkpoint:
-            listed = _shown(server.choices(*LOADERS["checkpoint"][:2]))
+            known = listed(server.choices(*LOADERS["checkpoint"][:2])) or "none"
             raise Unsupported(
-                f"model.checkpoint: {model.checkpoint!r} is the local engine's own; name one of the server's: {listed}"
+                f"model.checkpoint: {model.checkpoint!r} is the local engine's own; name one of the server's: {known}"
             )
         loras = {lora.name: "" for lora in (*model.loras, *schedule[0].loras)}
         return cls(
@@ -83,10 +83,10 @@ def _found(server: Server, kind: str, name: str, path: str) -> str:
     if len(alike) == 1:
         return alike[0]
     if alike:
-        raise Unsupported(f"{path}: {name!r} may be any of {_shown(alike)}; write which")
+        raise Unsupported(f"{path}: {name!r} may be any of {listed(alike)}; write which")
     plain = {_stem(_last(have)): have for have in known}
     near = close(name, known) or plain.get(close(_stem(name), plain) or "")
-    hint = f"did you mean {near!r}?" if near else f"it has {_shown(known)}"
+    hint = f"did you mean {near!r}?" if near else f"it has {listed(known) or 'none'}"
     raise Unsupported(f"{path}: the server has no {name!r}; {hint}")
 
 
@@ -96,8 +96,3 @@ def _last(name: str) -> str:
 
 def _stem(name: str) -> str:
     return name.rpartition(".")[0] or name
-
-
-def _shown(names: Sequence[str]) -> str:
-    listed = ", ".join(names[:SHOWN])
-    return f"{listed} and {len(names) - SHOWN} more" if len(names) > SHOWN else listed or "none"

@@ -86,16 +86,20 @@ class Server:
 
     def inputs(self, kind: str) -> dict[str, Any]:
         """Returns the inputs of a kind of node by name; {} where there is none of that name."""
-        about = (self.node(kind) or {}).get("input") or {}
-        return {**(about.get("required") or {}), **(about.get("optional") or {})}
+        where = f"/object_info/{kind}"
+        about = _table(_table(self.node(kind) or {}, where).get("input") or {}, where)
+        required, optional = (_table(about.get(part) or {}, where) for part in ("required", "optional"))
+        return {**required, **optional}
 
     def choices(self, kind: str, name: str) -> list[str]:
         """Returns what an input may be chosen from, in the old form of a list or in the new one of options."""
         about = self.inputs(kind).get(name) or [[]]
+        if not isinstance(about, list):
+            raise BadReply(f"/object_info/{kind}: {type(about).__name__} where the input {name!r} was expected")
         listed = about[0]
         if listed == "COMBO":
-            listed = about[1].get("options", []) if len(about) > 1 else []
-        return [str(choice) for choice in listed] if isinstance(listed, list) else []
+            listed = _maybe(about[1]).get("options") if len(about) > 1 else []
+        return [choice for choice in listed if isinstance(choice, str)] if isinstance(listed, list) else []
 
     def file(self, folder: str, name: str) -> str:
         """Returns size and age of a model file, as far as the server tells; "" where it does not."""
@@ -106,8 +110,7 @@ class Server:
             return ""
         for about in listed if isinstance(listed, list) else []:
             if isinstance(about, dict) and str(about.get("name")).replace("\\", "/") == name.replace("\\", "/"):
-                changed = datetime.fromtimestamp(int(about.get("modified") or 0), timezone.utc)
-                return f"{about.get('size')} bytes of {changed:%Y-%m-%dT%H:%M:%SZ}"
+                return f"{about.get('size')} bytes of {_moment(about.get('modified') or 0):%Y-%m-%dT%H:%M:%SZ}"
         return ""
 
     def upload(self, picture: Picture) -> str:
@@ -152,7 +155,10 @@ class Server:
             return early
         queue = _table(self.http.get("/queue"), "/queue")
         for name, state in (("queue_running", RUNNING), ("queue_pending", QUEUED)):
-            if any(isinstance(item, list) and item[1:2] == [prompt] for item in queue.get(name) or []):
+            waiting = queue.get(name) or []
+            if not isinstance(waiting, list):
+                raise BadReply(f"/queue: {type(waiting).__name__} where the list {name!r} was expected")
+            if any(isinstance(item, list) and item[1:2] == [prompt] for item in waiting):
                 return Fate(state)
         return self._history(prompt) or Fate(LOST)
 
@@ -183,6 +189,14 @@ def _table(value: Any, where: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise BadReply(f"{where}: {type(value).__name__} where a table was expected; is this a ComfyUI server?")
     return value
+
+
+def _moment(seconds: Any) -> datetime:
+    """The time that a server says a file was changed at, in seconds since 1970."""
+    try:
+        return datetime.fromtimestamp(int(seconds), timezone.utc)
+    except (TypeError, ValueError, OverflowError, OSError) as error:
+        raise BadReply(f"/experiment/models: {str(seconds)[:40]!r} where the time of a file was expected") from error
 
 
 def _maybe(value: Any) -> dict[str, Any]:

@@ -392,6 +392,13 @@ class ComfyServer(FaultyServer):
                 with suppress(OSError):  # it has just ended
                     send(connection, 2, data, announced)
 
+    def say_text(self, kind: str, **about: Any) -> None:
+        """Sends a message to all clients."""
+        with self.lock:
+            for connection in self._sockets.values():
+                with suppress(OSError):  # it has just ended
+                    send_text(connection, json.dumps({"type": kind, "data": about}))
+
     def drop_sockets(self) -> None:
         """Resets all sockets."""
         with self.lock:

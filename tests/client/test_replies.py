@@ -1,0 +1,242 @@
+"""Every field of every reply: one that repeats the secret shows it nowhere, and an odd one is an error with a sentence.
+
+The replies are those of the fakes, which are recorded from the real servers. Each field is changed in a run of its own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import json
+import logging
+import os
+import traceback
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from itertools import cycle
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from remix.client import ComfyUI
+from remix.client.a1111 import A1111
+from remix.client.auth import Auth
+from remix.client.masking import Repeated, errors_masked, listed, read_within, shielded
+from remix.client.servers import diagnose
+from remix.errors import RemixError
+from remix.job import render
+from tests.client.a1111.conftest import QUICK as QUICK_A1111
+from tests.client.a1111.conftest import recipe as recipe_a1111
+from tests.client.comfyui.runs import QUICK, recipe
+from tests.fakes.a1111_server import A1111Server
+from tests.fakes.comfyui_server import ComfyServer, Script, Trouble
+from tests.fakes.faults import Answer, Asked, FaultyServer
+
+SECRET = "SENTINEL-5e1f"
+MOST = int(os.environ.get("REMIX_FIELDS", "10"))
+"""How many fields of each kind of reply are changed, evenly chosen; REMIX_FIELDS=9999 changes all."""
+
+HASTY = replace(QUICK, poll=0.01, within=1, patience=0.2)
+HASTY_A1111 = replace(QUICK_A1111, lost=0.05, back=0.1, sends=2)
+
+Place = tuple[str, ...]
+"""What is asked, and then the names on the way to a field; "*" is every entry of a list."""
+
+
+def places(value: Any, at: Place = ()) -> Iterator[Place]:
+    """The fields of a reply, and each list and table as a whole; entries of a list that are alike are one."""
+    yield at
+    if isinstance(value, dict):
+        for name, part in value.items():
+            yield from places(part, (*at, name))
+    elif isinstance(value, list):
+        for part in value:
+            yield from places(part, (*at, "*"))
+
+
+def chosen(seen: set[Place]) -> list[Place]:
+    """As many fields of each kind of reply as are tried."""
+    found: list[Place] = []
+    for kind in sorted({place[0] for place in seen}):
+        fields = sorted(place for place in seen if place[0] == kind)
+        found += fields[:: -(-len(fields) // MOST)]
+    return found
+
+
+def changed(value: Any, at: Place, change: Callable[[Any], Any]) -> Any:
+    """A reply with the field, or all fields, at a place changed."""
+    if not at:
+        return change(value)
+    name, *rest = at
+    if name == "*" and isinstance(value, list):
+        return [changed(part, tuple(rest), change) for part in value]
+    if isinstance(value, dict) and name in value:
+        return {**value, name: changed(value[name], tuple(rest), change)}
+    return value
+
+
+def about(asked: Asked) -> str:
+    """What is asked, without the ids in it."""
+    parts = asked.path.split("/")
+    return "/".join(part for part in parts if len(part) < 36)
+
+
+def watched(server: FaultyServer, seen: set[Place], spoil: tuple[Place, Callable[[Any], Any]] | None) -> None:
+    """Lets a server take note of the fields of its replies, and change some."""
+    answer = server.answer
+
+    def answered(asked: Asked) -> Answer:
+        given = answer(asked)
+        if isinstance(given.body, bytes):
+            return given
+        body = copy.deepcopy(given.body)
+        seen.update((about(asked), *place) for place in places(body))
+        if spoil is not None and spoil[0][0] == about(asked):
+            body = changed(body, spoil[0][1:], spoil[1])
+        return Answer(body, given.status, given.kind, given.headers, given.reason)
+
+    server.answer = answered  # type: ignore[method-assign]
+
+
+class Scene:
+    """A server that is made anew for each run, and what is done with it."""
+
+    def __init__(self, name: str, server: Callable[[], FaultyServer], act: Callable[[str, Path], Any]) -> None:
+        self.name, self._server, self._act = name, server, act
+
+    def run(self, folder: Path, spoil: tuple[Place, Callable[[Any], Any]] | None = None) -> set[Place]:
+        """Acts once; returns the fields of all replies."""
+        seen: set[Place] = set()
+        server = self._server()
+        watched(server, seen, spoil)
+        with server.started():
+            if spoil is None:
+                with contextlib.suppress(RemixError):
+                    self._act(server.url, folder)
+            else:
+                self._act(server.url, folder)
+        return seen
+
+    def error(self, folder: Path, spoil: tuple[Place, Callable[[Any], Any]]) -> Exception | None:
+        """Acts once with a field changed; returns what that raises."""
+        try:
+            self.run(folder, spoil)
+        except Exception as error:  # noqa: BLE001
+            return error
+        return None
+
+
+def on_comfyui(url: str, folder: Path) -> None:
+    render(recipe(frames=2), ComfyUI(url, Auth(SECRET), timing=HASTY, batch=2), folder, film=None)
+
+
+def on_a1111(url: str, folder: Path) -> None:
+    render(
+        recipe_a1111(frames=1, keyframes=[{"prompt": "a"}]),
+        A1111(url, Auth(SECRET, "me"), pace=HASTY_A1111),
+        folder,
+        film=None,
+    )
+
+
+def failing() -> FaultyServer:
+    server = A1111Server(auth=f"me:{SECRET}")
+    server.failing = ["ValueError"] * 9
+    return server
+
+
+SCENES = [
+    Scene("nodes", lambda: ComfyServer(token=SECRET), on_comfyui),
+    Scene("own nodes", lambda: ComfyServer(token=SECRET, pack=False), on_comfyui),
+    Scene("a node fails", lambda: ComfyServer(token=SECRET, script=Script([Trouble("ValueError", "no")])), on_comfyui),
+    Scene("a prompt is rejected", lambda: ComfyServer(token=SECRET, script=Script([], ["no"])), on_comfyui),
+    Scene("doctor on ComfyUI", lambda: ComfyServer(token=SECRET), lambda url, _: shown(diagnose(url, Auth(SECRET)))),
+    Scene("api", lambda: A1111Server(auth=f"me:{SECRET}"), on_a1111),
+    Scene("script", lambda: A1111Server(auth=f"me:{SECRET}", script=True), on_a1111),
+    Scene("a render fails", failing, on_a1111),
+    Scene(
+        "doctor on A1111",
+        lambda: A1111Server(auth=f"me:{SECRET}"),
+        lambda url, _: shown(diagnose(url, Auth(SECRET, "me"))),
+    ),
+]
+
+
+def shown(findings: list[Any]) -> None:
+    """What the command prints."""
+    for finding in findings:
+        print(f"{finding.what} {finding.found} {finding.mend}")  # noqa: T201
+
+
+def with_secret(value: Any) -> Any:
+    return f"{value} {SECRET}" if isinstance(value, str) else SECRET
+
+
+ODD: dict[str, Callable[[Any], Any]] = {
+    "null": lambda value: None,
+    "text": lambda value: "abc",
+    "huge": lambda value: 1e30,
+    "list": lambda value: [[], {}],
+    "table": lambda value: {"a": {"b": []}},
+    "negative": lambda value: -1,
+}
+
+
+@pytest.mark.parametrize("scene", SCENES, ids=lambda scene: scene.name)
+def test_no_field_of_a_reply_carries_the_secret_out_or_ends_in_a_traceback(
+    scene: Scene, tmp_path: Path, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    fields = chosen(scene.run(tmp_path / "fields"))
+    assert len(fields) > 10
+    odd = cycle(ODD)
+    for number, place in enumerate(fields):
+        for kind in ("secret", next(odd)):
+            change = with_secret if kind == "secret" else ODD[kind]
+            error = scene.error(tmp_path / f"{number}-{kind}", (place, change))
+            assert error is None or isinstance(error, RemixError), (place, kind, error)
+            told = [caplog.text, *capfd.readouterr(), "".join(traceback.format_exception(error)) if error else ""]
+            assert not [text for text in told if SECRET in text], (place, kind)
+            caplog.clear()
+
+
+def test_a_text_that_repeats_the_secret_is_used_as_it_is_and_shown_without_it() -> None:
+    said = shielded({"film-pw.png": ["film-pw.png", 3, None, "film"]}, lambda text: text.replace("pw", "***"))
+    (name,) = said
+    assert said == {"film-pw.png": ["film-pw.png", 3, None, "film"]}
+    assert json.loads(json.dumps(said)) == said
+    assert (str(name), f"{name:>12}", repr(name)) == ("film-***.png", "film-***.png", "'film-***.png'")
+    assert "pw" not in repr(said)
+    assert type(said["film-pw.png"][3]) is str
+
+
+def test_json_within_a_text_is_shielded_as_the_text_is() -> None:
+    (text,) = shielded(['{"model": "a pw b"}'], lambda text: text.replace("pw", "***"))
+    inner = read_within(text, json.loads)
+    assert inner == {"model": "a pw b"}
+    assert str(inner["model"]) == "a *** b"
+    assert isinstance(inner["model"], Repeated)
+
+
+def test_an_error_is_masked_with_all_that_caused_it() -> None:
+    def fail() -> None:
+        try:
+            raise KeyError("a pw")
+        except KeyError as error:
+            raise ValueError("b pw") from error
+
+    with (
+        pytest.raises(ValueError, match=r"^b \*\*\*$") as raised,
+        errors_masked(lambda text: text.replace("pw", "***")),
+    ):
+        fail()
+    assert "pw" not in str(raised.value.__cause__)
+
+
+def test_a_list_of_names_is_cut() -> None:
+    assert listed(["a", "b"]) == "a, b"
+    assert listed([]) == ""
+    many = listed("x" * 10_000 for _ in range(400_000))
+    assert many.endswith(" and 399980 more")
+    assert len(many) < 5000
