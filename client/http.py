@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import requests
@@ -54,8 +55,25 @@ WORDS = 2**16
 PAUSES = (0.5, 2.0)
 """Seconds between tries."""
 
-GATEWAYS = {502, 503, 504, 520, 521, 522, 523, 524}
-"""What something in front of the server says when the server does not answer it."""
+GATEWAYS = frozenset({502, 503, 504, *range(520, 531)})
+"""What a proxy or tunnel in front of the server says when the server does not answer it."""
+
+BUSY = frozenset({408, 425, 429})
+"""What is said to a client that was too slow, too early or too busy: nothing was done, and later it may be."""
+
+FAILED = 500
+"""An error in the server's own code: it may be over at the next try, and is not waited for any longer."""
+
+LONGEST_WAIT = 60.0
+"""The most seconds that a server may ask to wait (Retry-After)."""
+
+ADVICE = {
+    407: "the proxy on the way asks for credentials of its own; connect past it",
+    413: "what is sent is too large for the proxy in front of the server; raise its limit (nginx: "
+    "client_max_body_size), or connect past it, for example through an SSH tunnel",
+    431: "the proxy in front of the server takes no headers of this length; use a shorter token",
+}
+"""What to do about a status that a proxy gives."""
 
 
 class Http:
@@ -163,12 +181,11 @@ class Http:
         for pause in PAUSES:
             try:
                 return call()
-            except HostRefused as error:
-                if error.status not in GATEWAYS:
+            except HostError as error:
+                if not may_pass(error):
                     raise
                 log.info("%s", error)
-            except HostError as error:
-                log.info("%s", error)
+                pause = wait_of(error, pause)
             self._pause(pause)
         return call()
 
@@ -263,16 +280,29 @@ class Http:
 
     def _refused(self, path: str, answer: requests.Response, body: bytes) -> HostRefused:
         status, said = answer.status_code, self._read(body)
-        where = f"{self._at(path)}: {status}"
+        after = _seconds(answer.headers.get("Retry-After", ""))
+        return HostRefused(f"{self._at(path)}: {status}: {self._reason_of(status, answer, said)}", status, said, after)
+
+    def _reason_of(self, status: int, answer: requests.Response, said: Any) -> str:
+        """Why a server or a proxy in front of it refused, in a sentence."""
         if 300 <= status < 400:
-            return HostRefused(
-                f"{where}: it leads elsewhere, and is not followed; give the server's own address", status
-            )
+            return "redirects are not followed; give the server's own address"
         if status in GATEWAYS:
-            return HostRefused(f"{where}: something in front of the server says that it does not answer", status, said)
+            return "a proxy in front of the server says that the server does not answer"
         if status == 401:
-            return HostRefused(f"{where}: it wants to know who asks; give --auth, as the server was told", status, said)
-        return HostRefused(f"{where}: {self.told(said) or self.told(answer.reason)}", status, said)
+            return (
+                "the server refused the credentials; check the user, password or token that --auth gives"
+                if self.auth
+                else "authentication required; pass --auth"
+            )
+        if status in ADVICE:
+            return ADVICE[status]
+        if isinstance(said, str) and (title := _TITLE.search(said)):
+            said = title[1]
+        told = self.told(said) or self.told(answer.reason)
+        if status == 400 and "HTTPS port" in told:
+            return f"{told}; write https:// in the address"
+        return told
 
     def _read(self, body: bytes) -> Any:
         """What a server says in place of an answer, without the secret: JSON, or else a text."""
@@ -369,6 +399,34 @@ def _whole(answer: requests.Response, limit: int, where: str) -> bytes:
     if expected is not None and len(body) != expected:
         raise BadReply(f"{where}: {len(body)} bytes came where {expected} were announced")
     return bytes(body)
+
+
+_TITLE = re.compile(r"<title>([^<]{1,200})</title>", re.IGNORECASE)
+"""The title of a page: proxies answer with one, and their reason is in it."""
+
+
+def may_pass(error: HostError) -> bool:
+    """Returns whether trouble with a server may be over after a while."""
+    return not isinstance(error, HostRefused) or error.status in GATEWAYS | BUSY | {FAILED}
+
+
+def wait_of(error: HostError, pause: float) -> float:
+    """Returns how many seconds to wait after an error: as many as the server asks for, and at least `pause`."""
+    return max(pause, min(error.after, LONGEST_WAIT)) if isinstance(error, HostRefused) else pause
+
+
+def _seconds(text: str) -> float:
+    """The seconds of a header Retry-After: a number, or the date at which they are over; 0 for anything else.
+
+    >>> _seconds("3"), _seconds(""), _seconds("soon")
+    (3.0, 0.0, 0.0)
+    """
+    if re.fullmatch(r"[0-9]{1,9}", text):
+        return float(text)
+    try:
+        return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
+    except (TypeError, ValueError, OverflowError):
+        return 0.0
 
 
 def _text(body: bytes) -> str:

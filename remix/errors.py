@@ -150,12 +150,16 @@ class BadReply(HostError):
 
 
 class HostRefused(HostError):
-    """An answer that says no; `status` is that of HTTP, `body` what the server said, decoded if it was JSON."""
+    """An answer that says no; `status` is that of HTTP, `body` what the server said, decoded if it was JSON.
 
-    def __init__(self, message: str, status: int = 0, body: Any = None) -> None:
+    `after` is how many seconds the server asks to wait before the next try (Retry-After), 0 where it does not say.
+    """
+
+    def __init__(self, message: str, status: int = 0, body: Any = None, after: float = 0.0) -> None:
         super().__init__(message)
         self.status = status
         self.body = body
+        self.after = after
 
 
 class WorkflowRejected(HostRefused):

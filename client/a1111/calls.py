@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from remix.client.a1111.server import Server, State
-from remix.client.http import GATEWAYS, WITHIN
+from remix.client.http import WITHIN, may_pass
 from remix.errors import (
     BadReply,
     BlankFrame,
@@ -31,9 +31,6 @@ from remix.errors import (
 log = logging.getLogger(__name__)
 
 X = TypeVar("X")
-
-FAILED = 500
-"""What the server says when its own code failed."""
 
 UNFIT = 422
 """What the server says of a request that it cannot do; the Remix script says so in a sentence."""
@@ -257,7 +254,7 @@ def _raise_lasting(error: HostError, request: Request) -> None:
     detail = error.body.get("detail") if isinstance(error.body, Mapping) else None
     if error.status == UNFIT and isinstance(detail, str) and detail:
         raise Unsupported(f"{request.where}: {detail}") from error
-    if error.status != FAILED and error.status not in GATEWAYS:
+    if not may_pass(error):
         raise _named(error, request.where) from error
 
 

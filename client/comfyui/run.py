@@ -15,7 +15,8 @@ from remix.client.comfyui.routes import Piece
 from remix.client.comfyui.server import DONE, FAILED, LOST, QUEUED, RUNNING, Fate, Server
 from remix.client.events import FIRST_PAUSE, Events, Message
 from remix.client.graph import Nodes
-from remix.client.http import GATEWAYS, WITHIN
+from remix.client.http import FAILED as SERVER_ERROR
+from remix.client.http import WITHIN, may_pass, wait_of
 from remix.errors import (
     BadReply,
     BlankFrame,
@@ -152,14 +153,20 @@ class Run:
             try:
                 return call()
             except (HostUnreachable, HostSilent, BadReply, HostRefused) as error:
-                bad += isinstance(error, BadReply)
-                if not _may_pass(error) or bad >= TIMES or time.monotonic() > end:
+                bad += isinstance(error, BadReply) or getattr(error, "status", 0) == SERVER_ERROR
+                if not may_pass(error) or bad >= TIMES or time.monotonic() > end:
                     raise
                 log.log(logging.INFO if told else logging.WARNING, "%s (waiting for the server)", error)
-                told = True
+                told, wait = True, wait_of(error, pause)
             self._refuse_if_cancelled()
-            self._events.wait(pause)
+            self._wait(min(wait, max(end - time.monotonic(), pause)))
             pause = min(2 * pause, self._timing.poll)
+
+    def _wait(self, seconds: float) -> None:
+        """Waits so many seconds, or until it is cancelled."""
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0 and not self._cancelled:
+            self._events.wait(left)
 
     def _refuse_if_cancelled(self) -> None:
         if self._cancelled:
@@ -210,8 +217,11 @@ class Run:
                 flight.prompt = self._server.submit(flight.prompt, nodes, self.extra)
                 return
             except (HostUnreachable, HostSilent, BadReply, HostRefused) as error:
-                if not _may_pass(error):
+                if not may_pass(error):
                     raise
+                if isinstance(error, HostRefused):
+                    self._wait(wait_of(error, self._timing.first_pause))
+                    self._refuse_if_cancelled()
                 if self.patiently(lambda: self._server.fate(flight.prompt)).state != LOST:
                     return
                 if not left:
@@ -345,8 +355,3 @@ class Run:
             log.warning(
                 "this ComfyUI is too old to end one prompt alone; what runs goes on, the rest is out of its queue"
             )
-
-
-def _may_pass(error: HostError) -> bool:
-    """Whether trouble with a server may be over after a while."""
-    return not isinstance(error, HostRefused) or error.status in GATEWAYS

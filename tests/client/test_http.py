@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import time
+from email.utils import formatdate
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ import pytest
 
 from remix.client.address import take_apart
 from remix.client.auth import Auth, read_auth
-from remix.client.http import Http
+from remix.client.http import LONGEST_WAIT, Http
 from remix.errors import BadInput, BadReply, HostError, HostRefused, HostSilent, HostUnreachable
 from remix.motion.images import png_bytes
 from tests.fakes.faults import Answer, Asked, Fault, FaultyServer
@@ -154,9 +155,72 @@ def test_a_length_that_is_none_is_a_bad_reply(announced: str) -> None:
 
 
 def test_a_redirect_is_an_error_and_not_followed() -> None:
-    with Echo().started() as server, pytest.raises(HostRefused, match="302: it leads elsewhere"):
+    with Echo().started() as server, pytest.raises(HostRefused, match="302: redirects are not followed"):
         client(server).get("/elsewhere")
     assert server.asked == ["GET /elsewhere"]
+
+
+@pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504, 520, 524, 530])
+def test_a_status_that_may_pass_is_waited_for(status: int) -> None:
+    faults = [Fault("/said", 1, "status", status), Fault("/said", 2, "status", status)]
+    with Echo(faults).started() as server:
+        server.said = Answer({"a": 1})
+        assert client(server).get("/said") == {"a": 1}
+
+
+@pytest.mark.parametrize("status", [400, 403, 404, 405, 413, 501])
+def test_a_status_that_stays_is_told_at_once(status: int) -> None:
+    with Echo([Fault("/said", 0, "status", status)]).started() as server, pytest.raises(HostRefused) as refused:
+        client(server).get("/said")
+    assert refused.value.status == status
+    assert server.asked == ["GET /said"]
+
+
+@pytest.mark.parametrize(
+    ("header", "least", "most"),
+    [
+        ("7", 7, 7),
+        ("100000", LONGEST_WAIT, LONGEST_WAIT),
+        ("soon", 0.5, 0.5),
+        ("-3", 0.5, 0.5),
+        ("in 50 s", 40, 50),
+    ],
+)
+def test_as_long_as_the_server_asks_is_waited(header: str, least: float, most: float) -> None:
+    waited: list[float] = []
+    header = formatdate(time.time() + 50, usegmt=True) if header == "in 50 s" else header
+    with Echo().started() as server:
+        server.said = Answer(b"", 429, headers={"Retry-After": header, "Content-Length": "0"})
+        with pytest.raises(HostRefused):
+            Http(server.url, pause=waited.append).get("/said")
+    assert least <= waited[0] <= most
+
+
+@pytest.mark.parametrize(
+    ("status", "page", "told"),
+    [
+        (413, "<html>\r\n<head><title>413 Request Entity Too Large</title>", "raise its limit (nginx: client_max_body"),
+        (403, "<html><head><title>403 Forbidden</title></head><body><h1>", "403: 403 Forbidden"),
+        (400, "<title>400 The plain HTTP request was sent to HTTPS port</title>", "write https:// in the address"),
+        (504, "<html>", "a proxy in front of the server says that the server does not answer"),
+    ],
+)
+def test_a_proxy_is_quoted_in_a_sentence_and_not_in_html(status: int, page: str, told: str) -> None:
+    with Echo().started() as server:
+        server.said = Answer(page.encode(), status, "text/html")
+        with pytest.raises(HostRefused) as refused:
+            client(server).post("/said", {})
+    assert told in str(refused.value)
+    assert "<" not in str(refused.value)
+
+
+def test_credentials_that_are_refused_are_told_from_those_that_are_lacking() -> None:
+    with Echo().started() as server:
+        server.said = Answer({}, 401)
+        with pytest.raises(HostRefused, match="401: authentication required; pass --auth"):
+            client(server).post("/said", {})
+        with pytest.raises(HostRefused, match="401: the server refused the credentials; check the user, password or"):
+            client(server, Auth("x")).post("/said", {})
 
 
 def test_more_than_is_bearable_is_not_read() -> None:

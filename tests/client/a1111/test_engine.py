@@ -391,7 +391,7 @@ def test_secrets_reach_the_server_alone(
     checked = open_engine("a1111", url=server.url, auth="env:REMIX_TEST_AUTH")
     render(recipe(), checked, tmp_path / "job", film="film.mp4")
     wrong = A1111(server.url, Auth("wrong" + SENTINEL, "me"))
-    with pytest.raises(HostRefused, match=r"401: it wants to know who asks") as caught:
+    with pytest.raises(HostRefused, match=r"401: the server refused the credentials") as caught:
         wrong.check(plan(recipe()))
     assert SENTINEL not in repr(caught.value) + repr(checked) + caplog.text
     for path in (tmp_path / "job").rglob("*"):

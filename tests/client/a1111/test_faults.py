@@ -97,7 +97,7 @@ def test_nothing_is_sent_while_a_lost_request_still_renders(
 
 def test_a_gateway_that_gives_up_every_time_is_named(serve: Serve, tmp_path: Path) -> None:
     server = serve([Fault(FRAMES, nth, "status", 504) for nth in (3, 5, 7)])
-    with pytest.raises(HostRefused, match=r"frame 1, sent 3 times: .*504: something in front of the server"):
+    with pytest.raises(HostRefused, match=r"frame 1, sent 3 times: .*504: a proxy in front of the server"):
         render(recipe(), engine(server), tmp_path / "job", film=None)
     assert len(list((tmp_path / "job" / "frames").iterdir())) == 1
 

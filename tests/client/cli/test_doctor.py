@@ -219,7 +219,7 @@ def test_a_secret_is_asked_for_and_not_shown(
     with server.started():
         code, said = told(capsys, server)
         assert code == 1
-        assert "it wants to know who asks; give --auth" in said
+        assert "authentication required; pass --auth" in said
         code, said = told(capsys, server, "--auth", "env:WHO")
     assert code == 0
     assert "SENTINEL" not in said

@@ -313,6 +313,15 @@ def test_any_other_request_may_fail_too(tmp_path: Path, path: str, do: str) -> N
     assert np.array_equal(frames(tmp_path), right())
 
 
+@pytest.mark.parametrize("path", ["/prompt", "/queue", "/history", "/upload", "/view"])
+@pytest.mark.parametrize("status", [408, 429, 500, 502, 530])
+def test_a_status_that_passes_ends_nothing(tmp_path: Path, path: str, status: int) -> None:
+    with ComfyServer([Fault(path, 1, "status", status), Fault(path, 3, "status", status)]).started() as server:
+        run(server.url, tmp_path)
+        assert once_each(server)
+    assert np.array_equal(frames(tmp_path), right())
+
+
 # S2, S9, S12, S14
 
 
@@ -331,7 +340,7 @@ def test_a_secret_is_in_no_file_and_no_words(tmp_path: Path, caplog: pytest.LogC
     with ComfyServer(faults, token=secret, seconds=0.02).started() as server:
         run(server.url, tmp_path / "job", auth=Auth(secret))
         assert all(headers.get("Authorization") == f"Bearer {secret}" for headers in server.headers)
-        with pytest.raises(HostRefused, match="401: it wants to know who asks; give --auth") as refused:
+        with pytest.raises(HostRefused, match="401: the server refused the credentials; check") as refused:
             run(server.url, tmp_path / "other", auth=Auth(secret + "x"))
         kept = [str(entry) for entry in server.history.values()]
     told = [caplog.text, *capfd.readouterr(), str(refused.value), *kept]
