@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import quote, unquote, urlencode, urlsplit
 
 from remix.client.auth import MASK, Auth
 from remix.errors import BadInput
+
+
+_HOST = re.compile(r"(?:[^/@\s]+@)?[\w.-]+(?::[0-9]{1,5})?(?:/\S*)?")
+"""What looks like a host, perhaps with a port and a path."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +54,8 @@ def take_apart(url: str) -> tuple[Address, Auth]:
         port = parts.port
     except ValueError as error:
         raise BadInput(f"{shown} cannot be read; write one such as http://127.0.0.1:8188") from error
+    if "://" not in url and _HOST.fullmatch(url.strip()):
+        raise BadInput(f"{shown} has no scheme; write http:// or https:// in front of it")
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise BadInput(f"{shown} is no address of a server; write one such as http://127.0.0.1:8188")
     if parts.query or parts.fragment or any(not "!" <= letter <= "~" for letter in parts.path + parts.hostname):

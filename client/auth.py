@@ -28,8 +28,11 @@ class Auth:
     user: str | None = None
 
     def __post_init__(self) -> None:
-        if any(not " " <= letter <= "~" for letter in self.secret) or "\n" in (self.user or ""):
-            raise BadInput("auth: it holds a line break or a letter beyond ASCII; give a plain token or user:password")
+        said = self.secret + (self.user or "")
+        if any(not letter.isprintable() for letter in said):
+            raise BadInput("auth: it holds a line break or another control character; give a token or user:password")
+        if self.user is None and not said.isascii():
+            raise BadInput("auth: a token goes into a header as it is, so it has ASCII letters only; check the token")
 
     def __bool__(self) -> bool:
         return bool(self.secret) or self.user is not None

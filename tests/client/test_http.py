@@ -358,3 +358,19 @@ def test_a_user_in_the_url_is_moved_out() -> None:
         assert SENTINEL not in repr(http)
         with pytest.raises(BadInput, match="leave one of them out"):
             Http(server.url.replace("//", "//me:x@"), Auth("y"))
+
+
+@pytest.mark.parametrize("url", ["127.0.0.1:8188", "localhost:7860/x", "example.com", "me:pw@host:80"])
+def test_an_address_without_a_scheme_is_told_what_to_add(url: str) -> None:
+    with pytest.raises(BadInput, match="has no scheme; write http:// or https:// in front of it") as refused:
+        take_apart(url)
+    assert "pw" not in str(refused.value)
+
+
+def test_a_password_may_have_any_letters_and_a_token_only_those_of_a_header() -> None:
+    assert Auth("pässwörd", "me").header() == "Basic bWU6cMOkc3N3w7ZyZA=="
+    with pytest.raises(BadInput, match="ASCII"):
+        Auth("tökén")
+    for wrong in (("a\nb",), ("a", "b\n"), ("a\x00b", "me")):
+        with pytest.raises(BadInput, match="control character"):
+            Auth(*wrong)
