@@ -11,7 +11,6 @@ from urllib.parse import quote, unquote, urlencode, urlsplit
 from remix.client.auth import MASK, Auth
 from remix.errors import BadInput
 
-
 _HOST = re.compile(r"(?:[^/@\s]+@)?[\w.-]+(?::[0-9]{1,5})?(?:/\S*)?")
 """What looks like a host, perhaps with a port and a path."""
 
