@@ -42,10 +42,14 @@ class Frames:
 
     def whole(self) -> torch.Tensor:
         """Returns all frames as one IMAGE."""
-        plain = self._order == list(range(len(self._pictures)))
         if isinstance(self._pictures, torch.Tensor):
-            return self._pictures if plain else self._pictures[list(self._order)]
+            return self._pictures if self.in_memory else self._pictures[list(self._order)]
         return torch.stack(list(self))
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether the pictures are a tensor already, in the order of the film."""
+        return isinstance(self._pictures, torch.Tensor) and list(self._order) == list(range(len(self._pictures)))
 
 
 class Film(Input.Video):
@@ -59,9 +63,13 @@ class Film(Input.Video):
         return Types.VideoComponents(images=self._frames.whole(), audio=self._audio, frame_rate=self._rate)
 
     def save_to(self, path: Any, *settings: Any, **named: Any) -> None:
-        """Writes the film by the host's own encoder, frame after frame."""
-        streamed = Types.VideoComponents(images=self._frames, audio=self._audio, frame_rate=self._rate)
-        InputImpl.VideoFromComponents(streamed).save_to(path, *settings, **named)
+        """Writes the film by the host's own encoder, frame after frame.
+
+        Pictures that are in memory in this order go to it as the tensor they are.
+        """
+        images = self._frames.whole() if self._frames.in_memory else self._frames
+        components = Types.VideoComponents(images=images, audio=self._audio, frame_rate=self._rate)
+        InputImpl.VideoFromComponents(components).save_to(path, *settings, **named)
 
     def as_trimmed(
         self, start_time: float | None = None, duration: float | None = None, strict_duration: bool = False

@@ -7,12 +7,16 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 
 from tests.fakes.comfyui import PACK, comfyui
 
 ROOT = Path(__file__).parents[3]
+
+CHOICES = ("weights", "latents", "conditionings")
+"""Inputs with inputs of their own."""
 
 
 def load() -> ModuleType:
@@ -41,3 +45,12 @@ def pack(tmp_path: Path) -> Iterator[ModuleType]:
 def room(pack: ModuleType, name: str) -> ModuleType:
     """Returns a file of the pack's nodes."""
     return importlib.import_module(f"{pack.__name__}.custom_nodes.{name}")
+
+
+def listed(**inputs: Any) -> dict[str, Any]:
+    """Returns inputs as the host gives them to a node that takes lists: each value a list of one, also in choices."""
+    return {
+        name: {part: [one] for part, one in value.items()} if name in CHOICES else [value]
+        for name, value in inputs.items()
+        if value is not None
+    }

@@ -1,0 +1,425 @@
+"""What the nodes read from the workflow that runs: lists that meet, settings that samplers take, remarks."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+
+from remix.errors import BadInput, Unsupported
+from remix.plan import Schedule, plan
+from tests.core.plan.recipes import recipe_of_text
+from tests.fakes.comfyui import Graph
+from tests.hosts.comfyui.conftest import listed, room
+from tests.hosts.comfyui.test_conditioning import Clip
+
+TEXT = """
+frames = 3
+sampler = "euler_ancestral"
+scheduler = "karras"
+steps = 12
+[[keyframes]]
+prompt = "a"
+seed = 5
+cfg = 3
+[[keyframes]]
+prompt = "b"
+seed = 6
+cfg = 9
+"""
+
+Nodes = dict[str, tuple[str, dict[str, Any]]]
+
+OUTPUT = type("Output", (), {"OUTPUT_NODE": True})
+LISTS = type("Lists", (), {"INPUT_IS_LIST": True})
+KINDS = {
+    "Save": OUTPUT,
+    "RemixRecipe": OUTPUT,
+    "RemixRender": OUTPUT,
+    "Rebatch": LISTS,
+    "RemixFilm": LISTS,
+    **dict.fromkeys(("RemixPromptTravel", "RemixNoiseTravel", "RemixConditioningMix", "RemixLatentBlend"), LISTS),
+}
+
+
+def schedule(text: str = TEXT) -> Schedule:
+    return plan(recipe_of_text(text))
+
+
+def film(**changed: Any) -> Nodes:
+    """A film of a recipe: 1 recipe, 2 prompts, 3 noise, 4 sampler, 5 decoder, 6 saver; more nodes and links changed."""
+    nodes: Nodes = {
+        "1": ("RemixRecipe", {"recipe": TEXT, "frames": 0, "fps": 0.0, "width": 0, "height": 0}),
+        "2": ("RemixPromptTravel", {"schedule": ["1", 0], "clip": ["0", 1], "batch_size": 0}),
+        "3": ("RemixNoiseTravel", {"schedule": ["1", 0], "model": ["0", 0], "batch_size": 0}),
+        "4": ("KSampler", {"positive": ["2", 0], "latent_image": ["3", 1], "model": ["3", 2], "cfg": 7.0}),
+        "5": ("VAEDecode", {"samples": ["4", 0]}),
+        "6": ("Save", {"images": ["5", 0]}),
+        "0": ("Checkpoint", {}),
+    }
+    for number, (kind, inputs) in changed.pop("more", {}).items():
+        nodes[number] = (kind, inputs)
+    for number, inputs in changed.items():
+        kind, old = nodes[number.removeprefix("n")]
+        nodes[number.removeprefix("n")] = kind, {**old, **inputs}
+    return nodes
+
+
+@pytest.fixture
+def workflow(pack: ModuleType) -> Callable[[Nodes], Any]:
+    """Makes these nodes the workflow that runs; returns it."""
+
+    def run(nodes: Nodes) -> Any:
+        graph = {
+            number: {"class_type": kind, "inputs": inputs, "_meta": {"title": kind}}
+            for number, (kind, inputs) in nodes.items()
+        }
+        vars(sys.modules["comfy_execution.progress"])["graph"] = Graph(graph)
+        sys.modules["nodes"].NODE_CLASS_MAPPINGS.update(KINDS)  # type: ignore[attr-defined]
+        return room(pack, "workflow").Workflow.running()
+
+    return run
+
+
+VALUE = {"7": ("RemixValueTravel", {"schedule": ["1", 0], "value": "cfg"})}
+LORA = {**VALUE, "8": ("LoraLoader", {"model": ["0", 0], "clip": ["0", 1], "strength_model": ["7", 0]})}
+
+
+@pytest.mark.parametrize(
+    ("nodes", "by_frame"),
+    [
+        (film(), set()),
+        (film(more=VALUE), set()),  # its numbers go nowhere
+        (film(more=VALUE, n4={"cfg": ["7", 0]}), {"2", "3"}),
+        (film(more=LORA, n2={"clip": ["8", 1]}, n3={"model": ["8", 0]}), {"2", "3"}),
+        (film(more=LORA, n3={"model": ["8", 0]}), {"2", "3"}),
+        (
+            film(
+                more={**VALUE, "8": ("Strength", {"conditioning": ["2", 0], "strength": ["7", 0]})},
+                n4={"positive": ["8", 0]},
+            ),
+            {"2", "3"},
+        ),
+        # What takes lists whole ends them: one batch of pictures, of which every frame has its own.
+        (
+            film(
+                more={
+                    **VALUE,
+                    "8": ("Shade", {"value": ["7", 0]}),
+                    "9": ("Rebatch", {"images": ["8", 0]}),
+                    "10": ("VAEEncode", {"pixels": ["9", 0]}),
+                },
+                n3={"latent": ["10", 0]},
+            ),
+            set(),
+        ),
+        (film(more={**VALUE, "8": ("RemixFilm", {"images": ["5", 0], "fps": ["7", 0]})}), set()),
+        # A node that no output needs is never run.
+        (film(more={**VALUE, "8": ("KSampler", {"positive": ["2", 0], "cfg": ["7", 0]})}), set()),
+    ],
+)
+def test_frames_go_one_by_one_where_a_list_of_numbers_meets_them(
+    workflow: Callable[[Nodes], Any], nodes: Nodes, by_frame: set[str]
+) -> None:
+    found = workflow(nodes)
+    assert {number for number in ("2", "3") if found.around(number).by_frame} == by_frame
+
+
+BLEND = {"8": ("RemixLatentBlend", {"weights": "travel", "weights.frames": 3, "batch_size": 0})}
+
+
+@pytest.mark.parametrize(
+    ("nodes", "number", "sentence"),
+    [
+        (film(), "2", None),
+        (film(n3={"batch_size": 3}), "2", None),  # all of them in one batch too
+        (film(n3={"batch_size": 9}), "2", None),
+        (
+            film(n3={"batch_size": 2}),
+            "2",
+            r"batch_size: 0, and RemixNoiseTravel \(node 3\) has 2, which meet at KSampler \(node 4\); give both",
+        ),
+        (film(more=VALUE, n3={"batch_size": 2}, n4={"cfg": ["7", 0]}), "2", None),  # one by one, whatever it says
+        (film(more=BLEND, n4={"latent_image": ["8", 0]}), "2", None),
+        (
+            film(more={"8": (BLEND["8"][0], {**BLEND["8"][1], "weights.frames": 4})}, n4={"latent_image": ["8", 0]}),
+            "2",
+            r"frames: there are 3, and RemixLatentBlend \(node 8\) has 4, which meet at KSampler \(node 4\)",
+        ),
+        # Batches that are joined need not be alike.
+        (film(more={"8": (BLEND["8"][0], {**BLEND["8"][1], "batch_size": 2})}, n3={"latent": ["8", 0]}), "3", None),
+        (
+            film(more={"8": ("RemixRecipe", {"recipe": TEXT, "frames": 4})}, n3={"schedule": ["8", 0]}),
+            "2",
+            r"frames: there are 3, and RemixNoiseTravel \(node 3\) has 4",
+        ),
+        (
+            film(
+                more={
+                    "7": ("RemixValueTravel", {"schedule": ["8", 0]}),
+                    "8": ("RemixRecipe", {"recipe": TEXT, "frames": 4}),
+                },
+                n4={"cfg": ["7", 0]},
+            ),
+            "2",
+            r"frames: there are 3, and RemixValueTravel \(node 7\) has 4, which meet at KSampler \(node 4\)",
+        ),
+    ],
+)
+def test_lists_that_meet_agree_or_are_refused(
+    workflow: Callable[[Nodes], Any], nodes: Nodes, number: str, sentence: str | None
+) -> None:
+    around = workflow(nodes).around(number)
+    size = nodes[number][1]["batch_size"]
+    if sentence is None:
+        around.refuse_unequal(3, size)
+        around.refuse_unequal(1, size)
+    else:
+        with pytest.raises(BadInput, match=sentence):
+            around.refuse_unequal(3, size)
+
+
+def hidden(monkeypatch: pytest.MonkeyPatch, node: Any, number: str) -> Any:
+    monkeypatch.setattr(node, "hidden", SimpleNamespace(unique_id=number))
+    return node
+
+
+def test_the_nodes_cut_as_the_workflow_asks(
+    pack: ModuleType, workflow: Callable[[Nodes], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And what the host has kept of another workflow is not taken for the same."""
+    prompts = hidden(monkeypatch, room(pack, "conditioning").RemixPromptTravel, "2")
+    widgets = listed(clip=Clip(), schedule=schedule(), batch_size=0, how="recipe", lengths="recipe")
+    workflow(film())
+    whole, kept = prompts.execute(**widgets).result[0], prompts.fingerprint_inputs()
+    workflow(film(more=VALUE, n4={"cfg": ["7", 0]}))
+    assert [len(entries[0][0]) for entries in whole] == [3]
+    assert [len(entries[0][0]) for entries in prompts.execute(**widgets).result[0]] == [1, 1, 1]
+    assert prompts.fingerprint_inputs() != kept
+    workflow(film())
+    assert prompts.fingerprint_inputs() == kept
+
+
+def test_a_model_or_an_encoder_for_each_frame_gives_a_list_of_frames(pack: ModuleType) -> None:
+    clips = [Clip() for _ in range(3)]
+    prompts = room(pack, "conditioning").RemixPromptTravel
+    widgets = listed(schedule=schedule(), batch_size=0, how="recipe", lengths="recipe")
+    positive = prompts.execute(clip=clips, **widgets).result[0]
+    assert [len(entries[0][0]) for entries in positive] == [1, 1, 1]
+    assert all(clip.encoded for clip in clips)
+    with pytest.raises(BadInput, match="clip: 2 of them came as a list, for 3 frames; give one, or one for each"):
+        prompts.execute(clip=clips[:2], **widgets)
+    with pytest.raises(BadInput, match="schedule: 2 of them came as a list; this input takes one"):
+        prompts.execute(clip=clips, **{**widgets, "schedule": [schedule()] * 2})
+
+
+# --- a number that travels
+
+
+def value_travel(pack: ModuleType, monkeypatch: pytest.MonkeyPatch) -> Any:
+    return hidden(monkeypatch, room(pack, "values").RemixValueTravel, "7")
+
+
+def test_a_number_that_would_make_the_film_again_and_again_is_refused(
+    pack: ModuleType, workflow: Callable[[Nodes], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workflow({**film(more=LORA), "9": ("RemixRender", {"model": ["8", 0], "schedule": ["1", 0]})})
+    with pytest.raises(BadInput, match=r"RemixRender \(node 9\) would run once for each of the 3 numbers"):
+        value_travel(pack, monkeypatch).execute(schedule(), {"value": "cfg"})
+    workflow(film(more=LORA, n3={"model": ["8", 0]}))
+    value_travel(pack, monkeypatch).execute(schedule(), {"value": "cfg"})
+
+
+def test_batches_beside_a_number_are_remarked_on(
+    pack: ModuleType, workflow: Callable[[Nodes], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    empty = {**VALUE, "8": ("EmptyLatentImage", {"batch_size": 4})}
+    workflow(film(more=empty, n4={"cfg": ["7", 0], "latent_image": ["8", 0]}))
+    output = value_travel(pack, monkeypatch).execute(schedule(), {"value": "cfg"})
+    assert output.ui["remarks"] == (
+        "EmptyLatentImage (node 8): batch_size is 4, and the nodes behind run once for each of the 3 numbers, which "
+        "makes 12 pictures; set it to 1",
+    )
+
+
+# --- settings
+
+
+def recipe_node(pack: ModuleType, monkeypatch: pytest.MonkeyPatch) -> Any:
+    return hidden(monkeypatch, room(pack, "recipe").RemixRecipe, "1")
+
+
+def remarks(node: Any, text: str = TEXT) -> tuple[str, ...]:
+    """What is said but for the syntax."""
+    return tuple(node.execute(text, 0, 0.0, 0, 0).ui["remarks"][1:])
+
+
+@pytest.mark.parametrize(
+    ("slot", "text", "sentence"),
+    [
+        (6, TEXT, 'cfg: it travels from 3 (frame 0) to 9 (frame 2), and the output "cfg" gives one number; connect Re'),
+        (7, TEXT, 'seed: it travels from 5 (frame 0) to 6 (frame 2), and the output "seed" gives one number; connect '),
+        (7, "frames = 2\n[[keyframes]]\nseed = {3 = 1, 4 = 3}\n", "seed: it is 25% of 3 + 75% of 4 in every frame, an"),
+        (
+            10,
+            'frames = 2\n[[keyframes]]\nimage = "a.png"\ndenoise = 0.4\n[[keyframes]]\ndenoise = 0.8\n',
+            "denoise: it travels from 0.4 (frame 0) to 0.8 (frame 1)",
+        ),
+    ],
+)
+def test_a_setting_that_travels_has_no_output(
+    pack: ModuleType,
+    workflow: Callable[[Nodes], Any],
+    monkeypatch: pytest.MonkeyPatch,
+    slot: int,
+    text: str,
+    sentence: str,
+) -> None:
+    workflow(film(n4={"number": ["1", slot]}))
+    node = recipe_node(pack, monkeypatch)
+    with pytest.raises(BadInput) as refused:
+        node.execute(text, 0, 0.0, 0, 0)
+    assert str(refused.value).startswith(sentence)
+    workflow(film())
+    node.execute(text, 0, 0.0, 0, 0)
+
+
+def test_the_outputs_are_what_the_table_shows(
+    pack: ModuleType, workflow: Callable[[Nodes], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workflow(film(n4={"number": ["1", 6], "other": ["1", 7], "sampler_name": ["1", 8], "scheduler": ["1", 9]}))
+    text = TEXT.replace("cfg = 9", "cfg = 3").replace("seed = 6", "seed = 5")
+    assert recipe_node(pack, monkeypatch).execute(text, 0, 0.0, 0, 0).result[5:] == (
+        *(12, 3.0, 5, "euler_ancestral", "karras", 1.0),
+    )
+
+
+def test_a_sampler_that_the_host_lacks_is_refused_where_it_is_connected(
+    pack: ModuleType, workflow: Callable[[Nodes], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = TEXT.replace("euler_ancestral", "heun")
+    workflow(film(n4={"sampler_name": ["1", 8]}))
+    with pytest.raises(Unsupported, match="sampler: this ComfyUI does not have 'heun'; use another one"):
+        recipe_node(pack, monkeypatch).execute(text, 0, 0.0, 0, 0)
+    workflow(film())
+    recipe_node(pack, monkeypatch).execute(text, 0, 0.0, 0, 0)
+
+
+WIDGETS = {"sampler_name": "euler", "scheduler": "karras", "steps": 20, "cfg": ["7", 0], "denoise": 0.5}
+
+
+@pytest.mark.parametrize(
+    ("nodes", "text", "told"),
+    [
+        (
+            film(more=VALUE, n4=WIDGETS),
+            TEXT,
+            [
+                "sampler: the recipe says euler_ancestral, but KSampler (node 4) has euler; connect the output "
+                '"sampler"',
+                'steps: the recipe says 12, but KSampler (node 4) has 20; connect the output "steps"',
+            ],
+        ),
+        (film(more=VALUE, n4=WIDGETS), "frames = 3\n[[keyframes]]\n", []),  # it names none of them
+        (
+            film(n4={"sampler_name": ["1", 8], "scheduler": ["1", 9], "steps": ["1", 5]}),
+            TEXT,
+            [
+                "cfg: it travels from 3 (frame 0) to 9 (frame 2), but KSampler (node 4) has 7.0 for all frames; "
+                "connect Remix Value Travel (value: cfg) there instead, or use Remix Render",
+            ],
+        ),
+        (
+            film(
+                more={**VALUE, "9": ("EmptyLatentImage", {"batch_size": 1})},
+                n4={"model": ["0", 0], "latent_image": ["9", 0], "cfg": ["7", 0], "sampler_name": ["1", 8]},
+            ),
+            TEXT,
+            [
+                "seed: it travels from 5 (frame 0) to 6 (frame 2), but no Remix Noise Travel takes the schedule; "
+                "connect Remix Noise Travel between the model and the sampler instead, or use Remix Render"
+            ],
+        ),
+        (
+            film(
+                more={
+                    "7": ("KSamplerSelect", {"sampler_name": "euler"}),
+                    "8": ("BasicScheduler", {"scheduler": "normal", "steps": 12, "denoise": 1.0}),
+                    "9": ("CFGGuider", {"positive": ["2", 0], "cfg": 4.0}),
+                    "4": (
+                        "SamplerCustomAdvanced",
+                        {"noise": ["3", 0], "guider": ["9", 0], "sampler": ["7", 0], "sigmas": ["8", 0]},
+                    ),
+                }
+            ),
+            TEXT.replace("cfg = 9", "cfg = 3"),
+            [
+                "sampler: the recipe says euler_ancestral, but KSamplerSelect (node 7) has euler; connect the output "
+                '"sampler"',
+                "scheduler: the recipe says karras, but BasicScheduler (node 8) has normal; connect the output "
+                '"scheduler"',
+                'cfg: the recipe says 3, but CFGGuider (node 9) has 4.0; connect the output "cfg"',
+            ],
+        ),
+    ],
+)
+def test_what_samplers_do_otherwise_is_said(
+    pack: ModuleType,
+    workflow: Callable[[Nodes], Any],
+    monkeypatch: pytest.MonkeyPatch,
+    nodes: Nodes,
+    text: str,
+    told: list[str],
+) -> None:
+    if nodes["4"][1].get("latent_image") == ["9", 0]:
+        del nodes["3"]
+    workflow(nodes)
+    assert list(remarks(recipe_node(pack, monkeypatch), text)) == told
+
+
+def test_a_recipe_node_runs_again_when_a_sampler_behind_it_changes(
+    pack: ModuleType, workflow: Callable[[Nodes], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node = recipe_node(pack, monkeypatch)
+    said = []
+    for inputs in ({}, {"cfg": 8.0}, {"cfg": ["1", 6]}, {"seed": 3}):
+        workflow(film(n4={"sampler_name": "euler", **inputs}))
+        said.append(node.fingerprint_inputs())
+    assert len(set(said)) == 3
+    assert said[0] == said[3]
+
+
+# --- lists are joined
+
+
+def test_latents_that_come_in_batches_are_one_for_the_frames(pack: ModuleType) -> None:
+    frames = torch.arange(3.0).reshape(3, 1, 1, 1).expand(-1, 4, 8, 8)
+    parts = [{"samples": frames[:2], "batch_index": [4, 5]}, {"samples": frames[2:]}]
+    given = {**listed(schedule=schedule(), batch_size=0), "latent": parts}
+    (latent,) = room(pack, "noise").RemixNoiseTravel.execute(**given).result[1]
+    assert torch.equal(latent["samples"], frames)
+    assert latent["batch_index"] == [0, 0, 0]
+
+
+@pytest.mark.parametrize(("size", "cut"), [(0, [2, 1]), (1, [1, 1, 1]), (3, [3])])
+def test_mixing_nodes_take_lists_as_batches_and_go_on_as_lists(pack: ModuleType, size: int, cut: list[int]) -> None:
+    frames = torch.arange(1.0, 4.0).reshape(3, 1, 1, 1).expand(-1, 4, 8, 8)
+    latents = {"latent0": [{"samples": frames[:2]}, {"samples": frames[2:]}], "latent1": [{"samples": -frames[:1]}]}
+    widgets = listed(weights={"weights": "numbers", "numbers": "3, 1"}, how="lerp", adain=False, batch_size=size)
+    (blended,) = room(pack, "latents").RemixLatentBlend.execute(latents=latents, **widgets).result
+    assert [len(latent["samples"]) for latent in blended] == cut
+    assert torch.equal(torch.cat([latent["samples"] for latent in blended]), frames * 0.75 - 0.25)
+
+    tokens = frames.reshape(3, -1, 64)
+    sources = {
+        "conditioning0": [[[tokens[:2], {}]], [[tokens[2:], {}]]],
+        "conditioning1": [[[-tokens[:1], {}]]],
+    }
+    widgets = listed(weights={"weights": "numbers", "numbers": "3, 1"}, how="lerp", lengths="auto", batch_size=size)
+    (mixed,) = room(pack, "mix").RemixConditioningMix.execute(conditionings=sources, **widgets).result
+    assert [len(entries[0][0]) for entries in mixed] == cut
+    assert torch.equal(torch.cat([entries[0][0] for entries in mixed]), tokens * 0.75 - 0.25)
