@@ -72,4 +72,11 @@ app.registerExtension({
       if (Array.isArray(message?.remarks)) show(this, message.remarks);
     };
   },
+  // A workflow that is opened again brings what its nodes gave.
+  onNodeOutputsUpdated(outputs) {
+    for (const [number, output] of Object.entries(outputs ?? {})) {
+      const node = app.graph?.getNodeById?.(Number(number));
+      if (node?.type?.startsWith?.("Remix") && Array.isArray(output?.remarks)) show(node, output.remarks);
+    }
+  },
 });
