@@ -15,7 +15,7 @@ from remix.motion import film_order, load_picture
 from remix.motion.floats import to_floats
 from remix.motion.formats import rate_of
 
-from .inputs import FILM, JobType, rendered_of, schedule_input, schedule_of, schema
+from .inputs import FILM, JobType, only, rendered_of, schedule_input, schedule_of, schema
 
 PLAIN_FPS = 12
 """The pace where nothing says one; a recipe's default."""
@@ -156,12 +156,12 @@ class RemixFilm(io.ComfyNode):
         audio: list[Any] | None = None,
     ) -> io.NodeOutput:
         """Returns the film."""
-        rendered = rendered_of(job[0]) if job else None
+        rendered = rendered_of(only("job", job)) if job else None
         pictures = _pictures(images, rendered.frames if rendered else None)
-        order = film_order(len(pictures), ping_pong=ping_pong[0], repeat=repeat[0])
-        spoken = rendered.schedule if rendered else schedule_of(schedule[0]) if schedule else None
-        rate = rate_of(fps[0] or (spoken.recipe.fps if spoken else PLAIN_FPS))
-        return io.NodeOutput(Film(Frames(pictures, order), rate, audio[0] if audio else None))
+        order = film_order(len(pictures), ping_pong=only("ping_pong", ping_pong), repeat=only("repeat", repeat))
+        spoken = rendered.schedule if rendered else schedule_of(only("schedule", schedule)) if schedule else None
+        rate = rate_of(only("fps", fps) or (spoken.recipe.fps if spoken else PLAIN_FPS))
+        return io.NodeOutput(Film(Frames(pictures, order), rate, only("audio", audio)))
 
 
 def _pictures(images: list[torch.Tensor] | None, frames: Sequence[Path] | None) -> torch.Tensor | Sequence[Path]:

@@ -94,12 +94,14 @@ class RemixLatentBlend(io.ComfyNode):
         around.refuse_unequal(frames, size)
         blended = blend_latents(
             sources,
-            rows if len(rows) > 1 else rows * frames,
+            rows * frames if frames > frames_of(rows, counts) else rows,  # a mask for each frame makes the frames
             how=only("how", how),
             adain=only("adain", adain),
             mask=torch.cat(mask) if mask else None,
             batch=around.batch_size(size or cut_as([*lists, *masks])),
         )
+        if len(rows) > 1:  # a travel: a sampler that draws the noise itself gives every frame the same
+            blended = [{"batch_index": [0] * latent_count(part, 0), **part} for part in blended]
         return io.NodeOutput(blended)
 
 

@@ -201,6 +201,16 @@ def test_a_film_of_nothing_or_of_two_sizes_is_refused(
         film(pack, *images)
 
 
+@pytest.mark.parametrize("name", ["fps", "ping_pong", "repeat", "job", "schedule", "audio"])
+def test_a_list_where_a_film_takes_one_is_refused(pack: ModuleType, name: str) -> None:
+    """The first of them alone would be taken, without a word."""
+    lists: dict[str, Any] = {"fps": [0.0], "ping_pong": [False], "repeat": [1], "images": [shades(0.0)]}
+    if name == "job":
+        del lists["images"]
+    with pytest.raises(BadInput, match=f"{name}: 2 of them came as a list; this input takes one"):
+        node(pack, "film").execute(**{**lists, name: lists.get(name, [schedule()]) * 2})
+
+
 def test_a_part_of_a_film_is_cut_by_the_host(pack: ModuleType) -> None:
     video = film(pack, shades(0.0, 0.5, 1.0), fps=1.0)
     assert video.as_trimmed(0.0, 9.0, strict_duration=True) is None

@@ -405,6 +405,24 @@ def test_latents_that_come_in_batches_are_one_for_the_frames(pack: ModuleType) -
     assert latent["batch_index"] == [0, 0, 0]
 
 
+@pytest.mark.parametrize(
+    ("weights", "given", "index"),
+    [
+        ({"weights": "numbers", "numbers": "1 0\n1 1\n0 1"}, None, [[0, 0], [0]]),  # a travel has one noise
+        ({"weights": "numbers", "numbers": "1 0\n1 1\n0 1"}, [3, 4, 5], [[3, 4], [5]]),
+        ({"weights": "equal"}, None, [None, None]),  # pictures of their own stay what they are
+    ],
+)
+def test_a_blend_that_travels_gives_every_frame_the_same_noise(
+    pack: ModuleType, weights: dict[str, Any], given: list[int] | None, index: list[Any]
+) -> None:
+    source = {"samples": torch.ones(3, 4, 8, 8), **({"batch_index": given} if given else {})}
+    widgets = listed(weights=weights, how="lerp", adain=False, batch_size=2)
+    sources = {"latent0": [source], "latent1": [source]}
+    (blended,) = room(pack, "latents").RemixLatentBlend.execute(latents=sources, **widgets).result
+    assert [latent.get("batch_index") for latent in blended] == index
+
+
 @pytest.mark.parametrize(("size", "cut"), [(0, [2, 1]), (1, [1, 1, 1]), (3, [3])])
 def test_mixing_nodes_take_lists_as_batches_and_go_on_as_lists(pack: ModuleType, size: int, cut: list[int]) -> None:
     frames = torch.arange(1.0, 4.0).reshape(3, 1, 1, 1).expand(-1, 4, 8, 8)

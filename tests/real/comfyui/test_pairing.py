@@ -109,10 +109,11 @@ def test_a_workflow_that_ran_in_one_batch_pairs_as_soon_as_a_number_travels(host
     assert len(saved(host, driven.builder, {"x": driven.latent()})["x"]) == FRAMES
 
 
-def test_a_mix_of_conditionings_pairs_too(host: Host) -> None:
+def of_a_mix(batch_size: int, number: Callable[[Builder, Link], Number]) -> tuple[Builder, Link]:
+    """Two conditionings that travel into each other, over one empty latent, and the cfg of their sampler."""
     builder = Builder()
     model, clip, _ = builder.checkpoint()
-    schedule = builder.recipe(TEXT)
+    cfg = number(builder, builder.recipe(TEXT))
     ends = [builder.add("CLIPTextEncode", clip=clip, text=text)[0] for text in ("day", "night")]
     mixed = builder.add(
         "RemixConditioningMix",
@@ -120,13 +121,21 @@ def test_a_mix_of_conditionings_pairs_too(host: Host) -> None:
         **travelling(FRAMES),
         how="lerp",
         lengths="auto",
-        batch_size=0,
+        batch_size=batch_size,
     )[0]
-    cfg = builder.add("RemixValueTravel", 2, schedule=schedule, value="cfg")[0]
     empty = builder.add("EmptyLatentImage", width=64, height=64, batch_size=1)[0]
-    found = saved(host, builder, {"x": builder.sampled(model, mixed, ends[1], empty, cfg=cfg)})["x"]
-    assert found.shape[0] == FRAMES
-    assert (found[0] - found[1]).abs().max() > 0.01
+    return builder, builder.sampled(model, mixed, ends[1], empty, cfg=cfg)
+
+
+def test_a_mix_of_conditionings_pairs_too(host: Host) -> None:
+    expected = []
+    for frame, cfg in enumerate((3.0, 6.0, 9.0)):
+        builder, latent = of_a_mix(1, lambda builder, schedule, cfg=cfg: cfg)  # type: ignore[misc]
+        expected.append(saved(host, builder, {"x": latent})["x"][frame])
+    builder, latent = of_a_mix(
+        0, lambda builder, schedule: builder.add("RemixValueTravel", 2, schedule=schedule, value="cfg")[0]
+    )
+    assert torch.equal(saved(host, builder, {"x": latent})["x"], torch.stack(expected))
 
 
 def of_pictures(builder: Builder, vae: Link, shades: list[float]) -> list[Link]:
@@ -156,11 +165,22 @@ def test_latents_that_come_in_batches_are_joined(host: Host) -> None:
     assert (found[0][0] - found[0][2]).abs().max() > 0.1
 
 
+def test_a_morph_between_equal_pictures_is_still(host: Host) -> None:
+    """Also where KSampler draws the noise itself, and in batches of any size."""
+    builder = Builder()
+    model, clip, vae = builder.checkpoint()
+    prompt = builder.add("CLIPTextEncode", clip=clip, text="day")[0]
+    latent = blended(builder, of_pictures(builder, vae, [0.4, 0.4]), 4, 2)
+    found = saved(host, builder, {"x": builder.sampled(model, prompt, prompt, latent, seed=3, denoise=0.5)})["x"]
+    assert found.shape[0] == 4
+    assert (found - found[0]).abs().max() < 1e-4
+
+
 @pytest.mark.parametrize(
     ("frames", "size", "sentence"),
     [
-        (4, 0, r"frames: there are 4, and RemixPromptTravel \(node \d+\) has 3, which meet at KSampler"),
-        (3, 2, r"batch_size: 2, and RemixPromptTravel \(node \d+\) has 0, which meet at KSampler"),
+        (4, 0, r"frames: there are [34], and Remix(PromptTravel|LatentBlend) \(node \d+\) has [34], which meet at KSa"),
+        (3, 2, r"batch_size: [02], and Remix(PromptTravel|LatentBlend) \(node \d+\) has [02], which meet at KSampler"),
     ],
 )
 def test_lists_of_two_lengths_are_refused_before_sampling(host: Host, frames: int, size: int, sentence: str) -> None:
