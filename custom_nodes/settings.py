@@ -9,7 +9,7 @@ from typing import Any
 import comfy.samplers
 
 from remix.errors import BadInput, Unsupported
-from remix.plan import Frame, Mix, Schedule
+from remix.plan import Frame, Mix, Recipe, Schedule
 
 from .workflow import Workflow, link_of, links
 
@@ -23,11 +23,16 @@ TRAVELLING = {
 OUTPUTS = {6: "cfg", 7: "seed", 8: "sampler", 9: "scheduler", 10: "denoise"}
 """The outputs of Remix Recipe that hold a setting, by their place."""
 
-WIDGETS = {"sampler_name": "sampler", "scheduler": "scheduler", "steps": "steps", "cfg": "cfg", "denoise": "denoise"}
+WIDGETS = {
+    "sampler_name": "sampler",
+    "seed": "seed",
+    "noise_seed": "seed",
+    **{name: name for name in ("scheduler", "steps", "cfg", "denoise")},
+}
 """What samplers call the settings of a recipe."""
 
 GUIDER = "CFGGuider"
-PARTS = ("BasicScheduler", GUIDER, "SamplerCustom")
+PARTS = ("BasicScheduler", GUIDER, "RandomNoise", "SamplerCustom")
 """Nodes that sample, or feed one that does, and have no widget for the sampler."""
 
 NOISE = "RemixNoiseTravel"
@@ -35,20 +40,17 @@ NOISE = "RemixNoiseTravel"
 
 @dataclass(frozen=True)
 class Behind:
-    """What stands behind a Remix Recipe: connected outputs, widgets of samplers, and who takes the noise of its seeds.
+    """What stands behind a Remix Recipe: which of its outputs are connected, and the widgets of samplers.
 
-    `widgets` holds (setting, name of the node, its value), `noise` whether a Remix Noise Travel takes the schedule,
-    and `sampled` whether a sampler is reached at all.
+    `widgets` holds (setting, name of the node, its value).
     """
 
     outputs: frozenset[str] = frozenset()
     widgets: tuple[tuple[str, str, Any], ...] = ()
-    noise: bool = False
-    sampled: bool = False
 
     def __repr__(self) -> str:
         """Returns the same text for the same workflow, in every process."""
-        return repr((sorted(self.outputs), self.widgets, self.noise, self.sampled))
+        return repr((sorted(self.outputs), self.widgets))
 
 
 def behind(workflow: Workflow, number: str) -> Behind:
@@ -57,14 +59,14 @@ def behind(workflow: Workflow, number: str) -> Behind:
     outputs = frozenset(OUTPUTS[slot] for _, _, slot in consumers if slot in OUTPUTS)
     takers = {consumer for consumer, _, slot in consumers if slot == 0}
     noise = any(workflow.kind(taker) == NOISE for taker in takers)
-    samplers = _samplers(workflow, takers)
     widgets = [
         (WIDGETS[name], workflow.name(sampler), value)
-        for sampler in samplers
+        for sampler in _samplers(workflow, takers)
         for name, value in workflow.nodes[sampler]["inputs"].items()
-        if name in WIDGETS and link_of(value) is None
+        # With Remix Noise Travel, a sampler's own seed does nothing.
+        if name in WIDGETS and link_of(value) is None and not (noise and WIDGETS[name] == "seed")
     ]
-    return Behind(outputs, tuple(widgets), noise, bool(samplers))
+    return Behind(outputs, tuple(widgets))
 
 
 def _samplers(workflow: Workflow, takers: set[str]) -> list[str]:
@@ -127,6 +129,12 @@ def refuse_travelling(schedule: Schedule, outputs: frozenset[str]) -> None:
             raise Unsupported(f"{name}: this ComfyUI does not have {value!r}; use another one")
 
 
+def _names(text: str, name: str, value: Any) -> bool:
+    """Whether a recipe says what a setting is: in so many words, or by another value than it has of itself."""
+    unsaid = Recipe.__dataclass_fields__[name].default if hasattr(Recipe, name) else {"denoise": 1.0}.get(name, value)
+    return value != unsaid or re.search(rf"\b{name}[\"']?\s*[=:]", text, re.IGNORECASE) is not None
+
+
 def sampler_remarks(schedule: Schedule, text: str, around: Behind) -> list[str]:
     """Returns what the recipe says and the samplers behind it do otherwise, a sentence for each."""
     remarks = []
@@ -136,9 +144,7 @@ def sampler_remarks(schedule: Schedule, text: str, around: Behind) -> list[str]:
             remarks.append(f"{name}: {travel}, but {node} has {value} for all frames; {TRAVELLING[name]}")
             continue
         ours = value_of(schedule[0], name) if name in TRAVELLING else getattr(schedule.recipe, name)
-        if ours != value and re.search(rf"\b{name}\b", text, re.IGNORECASE):
+        if ours != value and _names(text, name, ours):
             shown = f"{ours:g}" if isinstance(ours, float) else ours
             remarks.append(f'{name}: the recipe says {shown}, but {node} has {value}; connect the output "{name}"')
-    if around.sampled and not around.noise and (travel := travel_of(schedule, "seed")) is not None:
-        remarks.append(f"seed: {travel}, but no Remix Noise Travel takes the schedule; {TRAVELLING['seed']}")
     return remarks

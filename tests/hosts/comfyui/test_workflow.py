@@ -325,6 +325,12 @@ WIDGETS = {"sampler_name": "euler", "scheduler": "karras", "steps": 20, "cfg": [
             ],
         ),
         (film(more=VALUE, n4=WIDGETS), "frames = 3\n[[keyframes]]\n", []),  # it names none of them
+        (film(more=VALUE, n4={**WIDGETS, "steps": 9}), 'frames = 3\n[[keyframes]]\nprompt = "stone steps"\n', []),
+        (
+            film(n4={"sampler_name": "euler"}),
+            '{"prompts": {"0": "a"}, "max_frames": 2, "cfg_scale_schedule": "0: (3)"}',
+            ['cfg: the recipe says 3, but KSampler (node 4) has 7.0; connect the output "cfg"'],
+        ),
         (
             film(n4={"sampler_name": ["1", 8], "scheduler": ["1", 9], "steps": ["1", 5]}),
             TEXT,
@@ -336,13 +342,21 @@ WIDGETS = {"sampler_name": "euler", "scheduler": "karras", "steps": 20, "cfg": [
         (
             film(
                 more={**VALUE, "9": ("EmptyLatentImage", {"batch_size": 1})},
-                n4={"model": ["0", 0], "latent_image": ["9", 0], "cfg": ["7", 0], "sampler_name": ["1", 8]},
+                n4={"model": ["0", 0], "latent_image": ["9", 0], "cfg": ["7", 0], "sampler_name": ["1", 8], "seed": 5},
             ),
             TEXT,
             [
-                "seed: it travels from 5 (frame 0) to 6 (frame 2), but no Remix Noise Travel takes the schedule; "
+                "seed: it travels from 5 (frame 0) to 6 (frame 2), but KSampler (node 4) has 5 for all frames; "
                 "connect Remix Noise Travel between the model and the sampler instead, or use Remix Render"
             ],
+        ),
+        (
+            film(
+                more={"9": ("EmptyLatentImage", {"batch_size": 1})},
+                n4={"model": ["0", 0], "latent_image": ["9", 0], "sampler_name": "euler", "seed": 0},
+            ),
+            "frames = 2\n[[keyframes]]\nseed = 5\n",
+            ['seed: the recipe says 5, but KSampler (node 4) has 0; connect the output "seed"'],
         ),
         (
             film(
@@ -375,7 +389,7 @@ def test_what_samplers_do_otherwise_is_said(
     text: str,
     told: list[str],
 ) -> None:
-    if nodes["4"][1].get("latent_image") == ["9", 0]:
+    if nodes["4"][1].get("latent_image") == ["9", 0]:  # and no Remix Noise Travel
         del nodes["3"]
     workflow(nodes)
     assert list(remarks(recipe_node(pack, monkeypatch), text)) == told
