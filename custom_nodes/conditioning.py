@@ -19,20 +19,24 @@ from remix.plan import Schedule
 from .inputs import (
     MIX,
     batch_input,
+    batches,
     how_input,
     lengths_input,
+    one_or_each,
+    only,
     refuse_unwired,
     schedule_input,
     schedule_of,
     schema,
     unlike,
 )
+from .workflow import surroundings_of
 
 Entries = list[list[Any]]
 """A CONDITIONING."""
 
-KEPT = 256
-"""How many encoded prompts of one CLIP stay in memory between runs, beside those of the schedule at hand."""
+KEPT = 256 * 1024**2
+"""Bytes of encoded prompts of one CLIP that stay in memory between runs, beside those of the schedule at hand."""
 
 _encoded: WeakKeyDictionary[Any, OrderedDict[tuple[Any, ...], Entries]] = WeakKeyDictionary()
 
@@ -66,17 +70,38 @@ class RemixPromptTravel(io.ComfyNode):
                     tooltip="The negative prompts of all frames, a list with one batch each.",
                 ),
             ],
+            hidden=[io.Hidden.unique_id],
+            is_input_list=True,
         )
 
     @classmethod
+    def fingerprint_inputs(cls, **inputs: Any) -> str:
+        """Returns what the node looks at in the workflow: the lists that meet its own."""
+        return repr(surroundings_of(cls))
+
+    @classmethod
     def execute(
-        cls, clip: Any, schedule: Any, batch_size: int = 0, how: str = "recipe", lengths: str = "recipe"
+        cls,
+        clip: list[Any],
+        schedule: list[Any],
+        batch_size: list[int],
+        how: list[str],
+        lengths: list[str],
     ) -> io.NodeOutput:
-        schedule = schedule_of(schedule)
-        refuse_unwired(schedule)
-        travel = PromptTravel(schedule, encoder(clip), how=unlike(how), lengths=unlike(lengths))
-        every = range(len(schedule))
-        return io.NodeOutput(*(travel.conditionings(field, every, batch_size) for field in ("prompt", "negative")))
+        """Returns the prompts and the negative prompts of all frames, in as many batches as it takes."""
+        planned = schedule_of(only("schedule", schedule))
+        refuse_unwired(planned)
+        size, around = only("batch_size", batch_size), surroundings_of(cls)
+        around.refuse_unequal(len(planned), size)
+        choices = {"how": unlike(only("how", how)), "lengths": unlike(only("lengths", lengths))}
+        travels = [PromptTravel(planned, encoder(one), **choices) for one in one_or_each("clip", clip, len(planned))]
+        if len(travels) == 1:
+            parts = [(travels[0], part) for part in batches(planned, around.batch_size(size))]
+        else:  # each frame has a text encoder of its own, such as one with a LoRA that fades in
+            parts = [(travel, range(frame, frame + 1)) for frame, travel in enumerate(travels)]
+        return io.NodeOutput(
+            *([travel.conditionings(field, part)[0] for travel, part in parts] for field in ("prompt", "negative"))
+        )
 
 
 class PromptTravel:
@@ -130,11 +155,19 @@ def encoder(clip: Any) -> Callable[[str], Entries]:
         with torch.inference_mode():
             entries = clip.encode_from_tokens_scheduled(clip.tokenize(prompt))
         kept[key] = entries
-        while len(kept) > KEPT:
+        while len(kept) > 1 and sum(map(_bytes, kept.values())) > KEPT:
             kept.popitem(last=False)
         return entries
 
     return encode
+
+
+def _bytes(value: Any) -> int:
+    """The bytes of all tensors in a CONDITIONING."""
+    if isinstance(value, torch.Tensor):
+        return value.numel() * value.element_size()
+    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ()
+    return sum(map(_bytes, parts))
 
 
 NODES = [RemixPromptTravel]

@@ -15,7 +15,7 @@ from remix.motion import film_order, load_picture
 from remix.motion.floats import to_floats
 from remix.motion.formats import rate_of
 
-from .inputs import FILM, JobType, rendered_of, schedule_input, schedule_of, schema
+from .inputs import FILM, JobType, only, rendered_of, schedule_input, schedule_of, schema
 
 PLAIN_FPS = 12
 """The pace where nothing says one; a recipe's default."""
@@ -42,10 +42,14 @@ class Frames:
 
     def whole(self) -> torch.Tensor:
         """Returns all frames as one IMAGE."""
-        plain = self._order == list(range(len(self._pictures)))
         if isinstance(self._pictures, torch.Tensor):
-            return self._pictures if plain else self._pictures[list(self._order)]
+            return self._pictures if self.in_memory else self._pictures[list(self._order)]
         return torch.stack(list(self))
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether the pictures are a tensor already, in the order of the film."""
+        return isinstance(self._pictures, torch.Tensor) and list(self._order) == list(range(len(self._pictures)))
 
 
 class Film(Input.Video):
@@ -59,9 +63,13 @@ class Film(Input.Video):
         return Types.VideoComponents(images=self._frames.whole(), audio=self._audio, frame_rate=self._rate)
 
     def save_to(self, path: Any, *settings: Any, **named: Any) -> None:
-        """Writes the film by the host's own encoder, frame after frame."""
-        streamed = Types.VideoComponents(images=self._frames, audio=self._audio, frame_rate=self._rate)
-        InputImpl.VideoFromComponents(streamed).save_to(path, *settings, **named)
+        """Writes the film by the host's own encoder, frame after frame.
+
+        Pictures that are in memory in this order go to it as the tensor they are.
+        """
+        images = self._frames.whole() if self._frames.in_memory else self._frames
+        components = Types.VideoComponents(images=images, audio=self._audio, frame_rate=self._rate)
+        InputImpl.VideoFromComponents(components).save_to(path, *settings, **named)
 
     def as_trimmed(
         self, start_time: float | None = None, duration: float | None = None, strict_duration: bool = False
@@ -148,12 +156,12 @@ class RemixFilm(io.ComfyNode):
         audio: list[Any] | None = None,
     ) -> io.NodeOutput:
         """Returns the film."""
-        rendered = rendered_of(job[0]) if job else None
+        rendered = rendered_of(only("job", job)) if job else None
         pictures = _pictures(images, rendered.frames if rendered else None)
-        order = film_order(len(pictures), ping_pong=ping_pong[0], repeat=repeat[0])
-        spoken = rendered.schedule if rendered else schedule_of(schedule[0]) if schedule else None
-        rate = rate_of(fps[0] or (spoken.recipe.fps if spoken else PLAIN_FPS))
-        return io.NodeOutput(Film(Frames(pictures, order), rate, audio[0] if audio else None))
+        order = film_order(len(pictures), ping_pong=only("ping_pong", ping_pong), repeat=only("repeat", repeat))
+        spoken = rendered.schedule if rendered else schedule_of(only("schedule", schedule)) if schedule else None
+        rate = rate_of(only("fps", fps) or (spoken.recipe.fps if spoken else PLAIN_FPS))
+        return io.NodeOutput(Film(Frames(pictures, order), rate, only("audio", audio)))
 
 
 def _pictures(images: list[torch.Tensor] | None, frames: Sequence[Path] | None) -> torch.Tensor | Sequence[Path]:

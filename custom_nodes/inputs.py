@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+import folder_paths
 from comfy_api.latest import io
 
 from remix.errors import BadInput, Unsupported
 from remix.mix import POLICIES
-from remix.plan import Schedule
+from remix.plan import Recipe, Schedule
+from remix.plan.text import read_text
 
 PLAN, MIX, FILM = "Remix/plan", "Remix/mix", "Remix/film"
 """Where the nodes are in the menu: what is asked for, tensors, pictures and film."""
@@ -59,7 +62,7 @@ def batch_input() -> io.Input:
         max=LARGEST_BATCH,
         tooltip="Frames that are sampled together. A longer travel becomes a list of batches, which the nodes behind "
         "walk through one after another, so that memory is bounded. 0: all frames in one batch. Give every Remix node "
-        "of a workflow the same.",
+        "of a workflow the same. With Remix Value Travel, frames always go one by one.",
     )
 
 
@@ -92,6 +95,39 @@ def schedule_of(value: Any) -> Schedule:
     if not isinstance(value, Schedule):
         raise BadInput(f"schedule: {type(value).__name__} is not a schedule; connect Remix Recipe")
     return value
+
+
+def read_recipe(
+    recipe: str, frames: int | None = 0, fps: float | None = 0.0, width: int | None = 0, height: int | None = 0
+) -> tuple[Recipe, tuple[str, ...]]:
+    """Returns the recipe of Remix Recipe's widgets, where 0 and None leave what the text says, and notes on it."""
+    return read_text(
+        recipe,
+        frames=frames or None,
+        fps=fps or None,
+        width=width or None,
+        height=height or None,
+        folder=folder_paths.get_input_directory(),
+    )
+
+
+def only(name: str, values: Sequence[Any] | None) -> Any:
+    """Returns the one value at an input of a node that takes lists; BadInput for several, None for none."""
+    if values is not None and len(values) > 1:
+        raise BadInput(f"{name}: {len(values)} of them came as a list; this input takes one")
+    return values[0] if values else None
+
+
+def one_or_each(name: str, values: Sequence[Any], frames: int) -> Sequence[Any]:
+    """Returns what came at an input as a list: one for all frames, or one for each; BadInput for another number."""
+    if len(values) not in (1, frames):
+        raise BadInput(f"{name}: {len(values)} of them came as a list, for {frames} frames; give one, or one for each")
+    return values
+
+
+def shown_remarks(remarks: Sequence[str]) -> dict[str, Any]:
+    """Returns what the front end shows as text on the node; the same text is in the history."""
+    return {"remarks": tuple(remarks)}
 
 
 NO_LORAS = "loras: they are not loaded here; connect a LoRA loader, and leave them out of the recipe"

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from comfy_api.latest import io
 
 from remix.mix.layers import LATENT_MODES
-from remix.mix.wires import blend_latents
+from remix.mix.wires import blend_latents, join_latents, latent_count
 
-from .inputs import MIX, batch_input, schema
-from .weights import in_order, several, weight_rows, weights_input
+from .inputs import MIX, batch_input, only, schema
+from .weights import chosen, cut_as, frames_of, in_order, several, weight_rows, weights_input
+from .workflow import surroundings_of
 
 
 class RemixLatentBlend(io.ComfyNode):
@@ -62,22 +64,45 @@ class RemixLatentBlend(io.ComfyNode):
                     is_output_list=True,
                 )
             ],
+            hidden=[io.Hidden.unique_id],
+            is_input_list=True,
         )
+
+    @classmethod
+    def fingerprint_inputs(cls, **inputs: Any) -> str:
+        """Returns what the node looks at in the workflow: the lists that meet its own."""
+        return repr(surroundings_of(cls))
 
     @classmethod
     def execute(
         cls,
-        latents: dict[str, Any],
-        weights: dict[str, Any],
-        how: str,
-        adain: bool,
-        batch_size: int,
-        mask: Any = None,
+        latents: dict[str, list[Any]],
+        weights: dict[str, list[Any]],
+        how: list[str],
+        adain: list[bool],
+        batch_size: list[int],
+        mask: list[torch.Tensor] | None = None,
     ) -> io.NodeOutput:
         """Returns the blended latents, in as many batches as it takes."""
-        sources = in_order(latents, "latent")
-        rows = weight_rows(weights, len(sources))
-        return io.NodeOutput(blend_latents(sources, rows, how=how, adain=adain, mask=mask, batch=batch_size))
+        lists = in_order(latents, "latent")
+        rows = weight_rows(chosen(weights), len(lists))
+        sources = [parts[0] if len(parts) == 1 else join_latents(parts) for parts in lists]
+        size, around = only("batch_size", batch_size), surroundings_of(cls)
+        masks = [mask] if mask else []
+        counts = [latent_count(source, index) for index, source in enumerate(sources)]
+        frames = frames_of(rows, counts + [sum(map(len, one)) for one in masks])
+        around.refuse_unequal(frames, size)
+        blended = blend_latents(
+            sources,
+            rows * frames if frames > frames_of(rows, counts) else rows,  # a mask for each frame makes the frames
+            how=only("how", how),
+            adain=only("adain", adain),
+            mask=torch.cat(mask) if mask else None,
+            batch=around.batch_size(size or cut_as([*lists, *masks])),
+        )
+        if len(rows) > 1:  # a travel: a sampler that draws the noise itself gives every frame the same
+            blended = [{"batch_index": [0] * latent_count(part, 0), **part} for part in blended]
+        return io.NodeOutput(blended)
 
 
 NODES = [RemixLatentBlend]

@@ -6,10 +6,11 @@ from typing import Any
 
 from comfy_api.latest import io
 
-from remix.mix.wires import mix_conditionings
+from remix.mix.wires import mix_conditioning_lists
 
-from .inputs import MIX, batch_input, how_input, lengths_input, schema, unlike
-from .weights import in_order, several, weight_rows, weights_input
+from .inputs import MIX, batch_input, how_input, lengths_input, only, schema, unlike
+from .weights import chosen, cut_as, frames_of, in_order, several, weight_rows, weights_input
+from .workflow import surroundings_of
 
 
 class RemixConditioningMix(io.ComfyNode):
@@ -57,24 +58,40 @@ class RemixConditioningMix(io.ComfyNode):
                     is_output_list=True,
                 )
             ],
+            hidden=[io.Hidden.unique_id],
+            is_input_list=True,
         )
+
+    @classmethod
+    def fingerprint_inputs(cls, **inputs: Any) -> str:
+        """Returns what the node looks at in the workflow: the lists that meet its own."""
+        return repr(surroundings_of(cls))
 
     @classmethod
     def execute(
         cls,
-        conditionings: dict[str, Any],
-        weights: dict[str, Any],
-        how: str,
-        lengths: str,
-        batch_size: int,
-        empty: Any = None,
+        conditionings: dict[str, list[Any]],
+        weights: dict[str, list[Any]],
+        how: list[str],
+        lengths: list[str],
+        batch_size: list[int],
+        empty: list[Any] | None = None,
     ) -> io.NodeOutput:
         """Returns the mixed conditioning, in as many parts as it takes."""
         sources = in_order(conditionings, "conditioning")
-        rows = weight_rows(weights, len(sources))
-        return io.NodeOutput(
-            mix_conditionings(sources, rows, how=how, lengths=unlike(lengths, "auto"), empty=empty, batch=batch_size)
+        rows = weight_rows(chosen(weights), len(sources))
+        size, around = only("batch_size", batch_size), surroundings_of(cls)
+        frames = frames_of(rows, [sum(len(part[0][0]) for part in source if part) for source in sources])
+        around.refuse_unequal(frames, size)
+        mixed = mix_conditioning_lists(
+            sources,
+            rows,
+            how=only("how", how),
+            lengths=unlike(only("lengths", lengths), "auto"),
+            empty=only("empty", empty),
+            batch=around.batch_size(size or cut_as(sources)),
         )
+        return io.NodeOutput(mixed)
 
 
 NODES = [RemixConditioningMix]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -14,9 +15,21 @@ from comfy_api.latest import io
 from remix.errors import BadInput, Unsupported
 from remix.mix import StepNoise, noise_of_mixes
 from remix.mix.masks import is_by_item
+from remix.mix.wires import join_latents
 from remix.plan import Mix, Schedule
 
-from .inputs import MIX, batch_input, batches, refuse_unwired, schedule_input, schedule_of, schema
+from .inputs import (
+    MIX,
+    batch_input,
+    batches,
+    one_or_each,
+    only,
+    refuse_unwired,
+    schedule_input,
+    schedule_of,
+    schema,
+)
+from .workflow import surroundings_of
 
 OVERLAPPING = ("sample_dpmpp_sde", "sample_dpmpp_sde_gpu")
 """Samplers that ask for noise of overlapping stretches of one step, which independent draws cannot give."""
@@ -46,8 +59,8 @@ class RemixNoiseTravel(io.ComfyNode):
                 io.Latent.Input(
                     "latent",
                     optional=True,
-                    tooltip="What the noise is laid over: one latent for all frames, or one for each. "
-                    "Without it an empty one of the recipe's size.",
+                    tooltip="What the noise is laid over: one latent for all frames, or one for each; a "
+                    "list of batches is joined. Without it an empty one of the recipe's size.",
                 ),
             ],
             outputs=[
@@ -59,22 +72,47 @@ class RemixNoiseTravel(io.ComfyNode):
                     tooltip="The model that takes this noise in KSampler and others, a list with one for each batch.",
                 ),
             ],
+            hidden=[io.Hidden.unique_id],
+            is_input_list=True,
         )
 
     @classmethod
+    def fingerprint_inputs(cls, **inputs: Any) -> str:
+        """Returns what the node looks at in the workflow: the lists that meet its own."""
+        return repr(surroundings_of(cls))
+
+    @classmethod
     def execute(
-        cls, schedule: Any, batch_size: int = 0, model: Any = None, latent: dict[str, Any] | None = None
+        cls,
+        schedule: list[Any],
+        batch_size: list[int],
+        model: list[Any] | None = None,
+        latent: list[dict[str, Any]] | None = None,
     ) -> io.NodeOutput:
-        schedule = schedule_of(schedule)
-        refuse_unwired(schedule)
-        if latent is None and any(frame.image is not None for frame in schedule):
+        """Returns noises, latents and models, in as many batches as it takes."""
+        planned = schedule_of(only("schedule", schedule))
+        refuse_unwired(planned)
+        if not latent and any(frame.image is not None for frame in planned):
             raise BadInput('image: the recipe sets pictures; connect their latent, or use "Remix Render"')
-        parts = batches(schedule, batch_size)
+        size, around = only("batch_size", batch_size), surroundings_of(cls)
+        around.refuse_unequal(len(planned), size)
+        models = one_or_each("model", model or [None], len(planned))
+        size = 1 if len(models) > 1 else around.batch_size(size)
+        start = _joined(latent) if latent else None
+        parts = batches(planned, size)
         return io.NodeOutput(
-            [FrameNoise([schedule[index].seed for index in frames]) for frames in parts],
-            [latent_of(schedule, frames, latent) for frames in parts],
-            [None if model is None else with_noise(model, schedule, frames) for frames in parts],
+            [FrameNoise([planned[index].seed for index in frames]) for frames in parts],
+            [latent_of(planned, frames, start) for frames in parts],
+            [
+                None if given is None else with_noise(given, planned, frames)
+                for given, frames in zip(models if len(models) > 1 else [*models] * len(parts), parts, strict=True)
+            ],
         )
+
+
+def _joined(latents: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """The batches of a list as one, as Remix Latent Blend and others give them."""
+    return latents[0] if len(latents) == 1 else join_latents(latents)
 
 
 class FrameNoise:
@@ -177,8 +215,10 @@ def _told(sampler: Any, steps: StepNoise | None) -> Any:
         assert steps is not None
         return steps.next().to(sigma.device)
 
-    options = {**sampler.extra_options, **({"noise_sampler": draw} if steps else {})}
-    return comfy.samplers.KSAMPLER(sampler.sampler_function, options, {**sampler.inpaint_options, "random": False})
+    told = copy.copy(sampler)  # of its own class, with whatever that adds
+    told.extra_options = {**sampler.extra_options, **({"noise_sampler": draw} if steps else {})}
+    told.inpaint_options = {**sampler.inpaint_options, "random": False}
+    return told
 
 
 def _name(sampler: Any) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-import folder_paths
+import comfy.samplers
 import numpy as np
 import torch
 from comfy_api.latest import io, ui
@@ -13,12 +13,16 @@ from comfy_api.latest import io, ui
 from remix.errors import RemixError
 from remix.job.plot import draw, draw_table
 from remix.plan import Model, Recipe, Schedule, plan
+from remix.plan.syntax import SYNTAXES, detect
 from remix.plan.table import text_table
-from remix.plan.text import read_text
 
-from .inputs import PLAN, ScheduleType, schema
+from .inputs import PLAN, ScheduleType, read_recipe, schema, shown_remarks
+from .settings import Behind, behind, refuse_travelling, sampler_remarks, value_of
+from .workflow import Workflow
 
 log = logging.getLogger(__name__)
+
+TRAVELS = "If it travels, connecting this output is an error: use"
 
 EXAMPLE = """\
 frames = 16
@@ -57,7 +61,7 @@ class RemixRecipe(io.ComfyNode):
                     dynamic_prompts=False,
                     tooltip="The recipe, in TOML or JSON: each [[keyframes]] sets prompt, negative, seed, cfg, denoise "
                     "or image at a moment, and everything travels between them. Or a schedule of FizzNodes, Deforum, "
-                    "AnimateDiff and others, told by how it looks.",
+                    "AnimateDiff and others; the node says which one it was read as.",
                 ),
                 io.Int.Input(
                     "frames", default=0, min=0, max=100_000, tooltip="How many frames. 0: as the recipe says."
@@ -84,13 +88,26 @@ class RemixRecipe(io.ComfyNode):
                 io.Int.Output("width", tooltip="Width in pixels."),
                 io.Int.Output("height", tooltip="Height in pixels."),
                 io.Int.Output("steps", tooltip="Steps of the sampler."),
-                io.Float.Output(
-                    "cfg", tooltip="The recipe's cfg; one that travels is worked out by Remix Value Travel."
+                io.Float.Output("cfg", tooltip=f"The cfg of all frames. {TRAVELS} Remix Value Travel or Remix Render."),
+                io.Int.Output("seed", tooltip=f"The seed of all frames. {TRAVELS} Remix Noise Travel."),
+                io.Custom(comfy.samplers.KSampler.SAMPLERS).Output(
+                    "sampler", tooltip="The sampler, for KSampler and KSamplerSelect."
                 ),
-                io.Int.Output("seed", tooltip="The seed of the first frame."),
+                io.Custom(comfy.samplers.KSampler.SCHEDULERS).Output(
+                    "scheduler", tooltip="The scheduler, for KSampler and BasicScheduler."
+                ),
+                io.Float.Output(
+                    "denoise", tooltip=f"The denoise of all frames. {TRAVELS} Remix Value Travel or Remix Render."
+                ),
             ],
+            hidden=[io.Hidden.unique_id],
             is_output_node=True,
         )
+
+    @classmethod
+    def fingerprint_inputs(cls, **inputs: Any) -> str:
+        """Returns what the node looks at in the workflow: which outputs are connected, and the samplers behind."""
+        return repr(_behind(cls))
 
     @classmethod
     def validate_inputs(
@@ -100,15 +117,18 @@ class RemixRecipe(io.ComfyNode):
         if recipe is None:  # it comes over a wire, and is not known yet
             return True
         try:
-            _read(recipe, frames or 0, fps or 0.0, width or 0, height or 0)
+            read_recipe(recipe, frames, fps, width, height)
         except RemixError as error:
             return str(error)
         return True
 
     @classmethod
     def execute(cls, recipe: str, frames: int, fps: float, width: int, height: int) -> io.NodeOutput:
-        made, notes = _read(recipe, frames, fps, width, height)
-        schedule, remarks = plan(made), [*notes, *_remarks(made)]
+        """Returns the schedule, and the numbers that hold for every frame of it."""
+        made, notes = read_recipe(recipe, frames, fps, width, height)
+        schedule, behind = plan(made), _behind(cls)
+        refuse_travelling(schedule, behind.outputs)
+        remarks = [*notes, *_unwired(made), *sampler_remarks(schedule, recipe, behind)]
         for remark in remarks:
             log.warning("Remix Recipe: %s", remark)
         return io.NodeOutput(
@@ -118,21 +138,22 @@ class RemixRecipe(io.ComfyNode):
             made.width,
             made.height,
             made.steps,
-            made.cfg,
-            schedule[0].seed.values[0],
-            ui=_shown(cls, schedule, remarks),
+            *(value_of(schedule[0], name) for name in ("cfg", "seed")),
+            made.sampler,
+            made.scheduler,
+            value_of(schedule[0], "denoise"),
+            ui=_shown(cls, schedule, [_read_as(recipe), *remarks]),
         )
 
 
-def _read(text: str, frames: int, fps: float, width: int, height: int) -> tuple[Recipe, tuple[str, ...]]:
-    return read_text(
-        text,
-        frames=frames or None,
-        fps=fps or None,
-        width=width or None,
-        height=height or None,
-        folder=folder_paths.get_input_directory(),
-    )
+def _read_as(text: str) -> str:
+    name = detect(text.lstrip("\ufeff"))
+    return f"Read as {SYNTAXES[name].title} ({name})."
+
+
+def _behind(cls: type[io.ComfyNode]) -> Behind:
+    number = getattr(cls.hidden, "unique_id", None)
+    return Behind() if number is None else behind(Workflow.running(), number)
 
 
 def _shown(cls: type[io.ComfyNode], schedule: Schedule, remarks: list[str]) -> dict[str, Any]:
@@ -141,10 +162,11 @@ def _shown(cls: type[io.ComfyNode], schedule: Schedule, remarks: list[str]) -> d
     return {
         **ui.PreviewImage(curves, cls=cls).as_dict(),
         **ui.PreviewText("\n".join([text_table(schedule), *remarks])).as_dict(),
+        **shown_remarks(remarks),
     }
 
 
-def _remarks(recipe: Recipe) -> list[str]:
+def _unwired(recipe: Recipe) -> list[str]:
     """What the recipe names and the wires decide."""
     model, remarks = recipe.model, []
     if model.checkpoint != Model().checkpoint:

@@ -19,7 +19,7 @@ from remix.job.journal import sha256
 from remix.plan import Schedule
 
 from .engine import ComfyEngine
-from .inputs import FILM, LARGEST_BATCH, JobType, Rendered, schedule_input, schedule_of, schema, seldom
+from .inputs import FILM, LARGEST_BATCH, JobType, Rendered, schedule_input, schedule_of, schema, seldom, shown_remarks
 from .job import job_folder, made_by
 
 FROM = ("model", "clip", "vae")
@@ -113,7 +113,10 @@ class RemixRender(io.ComfyNode):
             frames = tuple(job.frame_path(index) for index in wanted)
         _made.setdefault(filename_prefix, set()).update(frames)
         shown = frames if first or count or outcome.sheet is None else [outcome.sheet]
-        return io.NodeOutput(Rendered(outcome.folder, schedule, frames), ui=_shown(shown))
+        return io.NodeOutput(
+            Rendered(outcome.folder, schedule, frames),
+            ui={**_shown(shown), **shown_remarks(engine.check(schedule))},
+        )
 
 
 _made: dict[str, set[Path]] = {}

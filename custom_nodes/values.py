@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from comfy_api.latest import io
@@ -12,7 +14,13 @@ from remix.plan import EASINGS, Schedule
 from remix.plan.shares import MIXED
 from remix.plan.values import expression_values, ramp_values, setting_values, share_values, whole
 
-from .inputs import PLAN, schedule_input, schedule_of, schema
+from .inputs import PLAN, schedule_input, schedule_of, schema, shown_remarks
+from .workflow import Workflow, links, surroundings_of
+
+log = logging.getLogger(__name__)
+
+WHOLE_FILMS = ("RemixRender", "RemixRecipe")
+"""Nodes that work on all frames at each run."""
 
 FARTHEST = 1e9
 
@@ -28,8 +36,8 @@ class RemixValueTravel(io.ComfyNode):
             display_name="Remix Value Travel",
             category=PLAN,
             description="One number for each frame of a schedule, for any widget: the cfg or denoise of the recipe, a "
-            "ramp, the share of a prompt, or an expression. The nodes behind run once for each frame, so give the "
-            "other Remix nodes a batch_size of 1.",
+            "ramp, the share of a prompt, or an expression. The nodes that follow run once for each frame and take "
+            "one frame at a time from the other Remix nodes.",
             search_aliases=["value schedule", "float schedule", "keyframe values", "animate widget", "cfg schedule"],
             inputs=[
                 schedule_input("How many frames there are, and what they hold; from Remix Recipe."),
@@ -41,13 +49,58 @@ class RemixValueTravel(io.ComfyNode):
                     "int", display_name="INT", tooltip="The nearest whole number for each frame.", is_output_list=True
                 ),
             ],
+            hidden=[io.Hidden.unique_id],
         )
+
+    @classmethod
+    def fingerprint_inputs(cls, **inputs: Any) -> str:
+        """Returns what the node looks at in the workflow: the lists that meet its own, and what runs behind it."""
+        number = getattr(cls.hidden, "unique_id", None)
+        return "" if number is None else repr((surroundings_of(cls), _driven(Workflow.running(), number)))
 
     @classmethod
     def execute(cls, schedule: Any, value: dict[str, Any]) -> io.NodeOutput:
         """Returns the numbers of all frames, as they are and as whole numbers."""
-        values = _values(schedule_of(schedule), value)
-        return io.NodeOutput(values, whole(values))
+        planned = schedule_of(schedule)
+        surroundings_of(cls).refuse_unequal(len(planned), 0)
+        number = getattr(cls.hidden, "unique_id", None)
+        driven = _driven(Workflow.running(), number) if number is not None and len(planned) > 1 else Driven()
+        if driven.whole_films:
+            raise BadInput(
+                f"value: {driven.whole_films[0]} would run once for each of the {len(planned)} numbers, each time for "
+                "the whole film; use Remix Prompt Travel, Remix Noise Travel and KSampler for a number that travels"
+            )
+        remarks = [
+            f"{name}: {input_name} is {count}, and the nodes behind run once for each of the {len(planned)} numbers, "
+            f"which makes {count * len(planned)} pictures; set it to 1"
+            for name, input_name, count in driven.batches
+        ]
+        for remark in remarks:
+            log.warning("Remix Value Travel: %s", remark)
+        values = _values(planned, value)
+        return io.NodeOutput(values, whole(values), ui=shown_remarks(remarks))
+
+
+@dataclass(frozen=True)
+class Driven:
+    """What runs once for each number: nodes that make whole films, and latents with several pictures in each."""
+
+    whole_films: tuple[str, ...] = ()
+    batches: tuple[tuple[str, str, int], ...] = ()
+
+
+def _driven(workflow: Workflow, number: str) -> Driven:
+    behind = sorted(workflow.mapped(number))
+    films = tuple(workflow.name(node) for node in behind if workflow.kind(node) in WHOLE_FILMS)
+    # A latent that goes through a Remix node is cut by it.
+    feeders = {source for node in behind for source, _ in links(workflow.nodes[node])} - set(behind)
+    batches = []
+    for feeder in sorted(feeders & workflow.nodes.keys()):
+        for name in ("batch_size", "amount"):
+            count = workflow.nodes[feeder]["inputs"].get(name)
+            if isinstance(count, int) and count > 1 and not workflow.kind(feeder).startswith("Remix"):
+                batches.append((workflow.name(feeder), name, count))
+    return Driven(films, tuple(batches))
 
 
 def _value_input() -> io.Input:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from comfy_api.latest import io
 
 from remix.errors import BadInput
+from remix.mix.wires import latent_count
 from remix.plan import EASINGS
 from remix.plan.shares import MIXED, scheduled_shares, travelled_shares, written_shares
 
-from .inputs import schedule_input, schedule_of
+from .inputs import only, schedule_input, schedule_of
 
 MOST_INPUTS = 50
 MOST_FRAMES = 4096
@@ -26,6 +27,32 @@ def several(name: str, item: io.Input, tooltip: str) -> io.Input:
 def in_order(given: Mapping[str, Any], name: str) -> list[Any]:
     """Returns what is connected to an input that grows, in the order of its sockets."""
     return [value for _, value in sorted(given.items(), key=lambda item: int(item[0].removeprefix(name)))]
+
+
+def chosen(choice: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
+    """Returns a choice with its one value for each input, as a node that takes lists is given it."""
+    return {name: only(name, values) for name, values in choice.items()}
+
+
+def frames_of(rows: Sequence[Any], counts: Sequence[int]) -> int:
+    """Returns how many frames come of so many rows of weights, and sources with so many."""
+    return max(len(rows), *counts)
+
+
+def cut_as(sources: Sequence[Sequence[Any]]) -> int:
+    """Returns the size of the batches where no batch_size is set: that of the longest list of sources; 0 for one batch.
+
+    What comes as a list goes on as a list, so that the nodes behind run as often as the nodes before.
+    """
+    longest = max(sources, key=len)
+    return max(map(_rows, longest)) if len(longest) > 1 else 0
+
+
+def _rows(part: Any) -> int:
+    """The frames of a CONDITIONING, a LATENT or a MASK."""
+    if isinstance(part, Mapping):
+        return latent_count(part, 0)
+    return len(part[0][0]) if isinstance(part, list) and part else len(part)
 
 
 def weights_input() -> io.Input:

@@ -40,13 +40,28 @@ def mix_conditionings(
     tensors, and `empty` is the CONDITIONING of "". Each CONDITIONING of the result holds `batch` frames (0: all).
     MixError where a number such as guidance differs within a batch: ComfyUI holds one number for it.
     """
+    return mix_conditioning_lists(
+        [[source] for source in sources], weights, how=how, lengths=lengths, empty=empty, batch=batch
+    )
+
+
+def mix_conditioning_lists(
+    sources: Sequence[Sequence[Sequence[Any]]],
+    weights: Tensor | Sequence[Sequence[float]],
+    *,
+    how: str = "lerp",
+    lengths: str | None = None,
+    empty: Sequence[Any] | None = None,
+    batch: int = 0,
+) -> list[list[Any]]:
+    """As `mix_conditionings`, where each source is a list of CONDITIONINGs: batches whose frames follow each other."""
     entries = _entries(sources)
     table = _table([[len(source) for source in entry] for entry in entries], weights)
     padding = None if empty is None else _entry(empty[0], "empty").at(0)
     columns = []
     for entry in entries:
         rows = spread([len(source) for source in entry], table)
-        items = [source.at(index) for source in entry for index in range(len(source))]
+        items = [frame for source in entry for frame in source]
         columns.append(
             [
                 mix_conditioning(items, part, how=how, lengths=lengths, family=family_of(items[0]), empty=padding)
@@ -56,22 +71,32 @@ def mix_conditionings(
     return [[_comfy(entry) for entry in entries] for entries in zip(*columns, strict=True)]
 
 
-def _entries(sources: Sequence[Sequence[Any]]) -> list[list[Conditioning]]:
-    """The sources' first entries, their second ones, and so on."""
+def _entries(sources: Sequence[Sequence[Sequence[Any]]]) -> list[list[list[Conditioning]]]:
+    """The frames of the sources' first entries, those of their second ones, and so on."""
     if not len(sources):
         raise MixError("sources: there are none; give at least one conditioning.")
-    for index, source in enumerate(sources):
-        if not isinstance(source, list) or not source:
-            raise MixError(f"sources[{index}]: it is empty; give a conditioning that a text encoder made.")
-        if len(source) != len(sources[0]):
-            raise MixError(
-                f"sources[{index}]: {len(source)} combined prompts, and sources[0] has {len(sources[0])}; combine them"
-                " after the mix, or give as many in each."
-            )
+    combined = 0
+    for index, parts in enumerate(sources):
+        for part in parts:
+            if not isinstance(part, list) or not part:
+                raise MixError(f"sources[{index}]: it is empty; give a conditioning that a text encoder made.")
+            combined = combined or len(part)
+            if len(part) != combined:
+                raise MixError(
+                    f"sources[{index}]: {len(part)} combined prompts, and sources[0] has {combined}; combine them"
+                    " after the mix, or give as many in each."
+                )
     return [
-        [_entry(source[place], f"sources[{index}]") for index, source in enumerate(sources)]
-        for place in range(len(sources[0]))
+        [
+            [frame for part in parts for frame in _frames_of(_entry(part[place], f"sources[{index}]"))]
+            for index, parts in enumerate(sources)
+        ]
+        for place in range(combined)
     ]
+
+
+def _frames_of(entry: Conditioning) -> list[Conditioning]:
+    return [entry.at(frame) for frame in range(len(entry))]
 
 
 def _entry(entry: Sequence[Any], where: str) -> Conditioning:
@@ -118,7 +143,7 @@ def blend_latents(
     `blend_layers`. Keys go as in `mix_comfy_latents`; a batch keeps its own `batch_index`. `mask`
     [F or 1, H, W], of 0 to 1, keeps the first source where it is 0 and takes the blend where it is 1.
     """
-    counts = [_count(source, index) for index, source in enumerate(sources)]
+    counts = [latent_count(source, index) for index, source in enumerate(sources)]
     table = weight_table(weights, len(counts))
     _refuse_unlike(sources)
     rows = spread(counts, table)
@@ -137,6 +162,19 @@ def blend_latents(
             part["batch_index"] = places[first : frames.stop]
         blended.append(part)
     return blended
+
+
+def join_latents(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Several LATENTs as one batch: the frames of the first, then those of the second, and so on, bit for bit.
+
+    Their `batch_index` is left out. Noise masks are joined too; a latent without one counts as noised everywhere.
+    """
+    for index, part in enumerate(parts):
+        latent_count(part, index)
+    _refuse_unlike(parts)
+    plain = [{key: value for key, value in part.items() if key != "batch_index"} for part in parts]
+    items = [_item(part, frame) for part in plain for frame in range(_length(part["samples"]))]
+    return mix_comfy_latents(items, torch.eye(len(items), dtype=torch.float64))
 
 
 def _blended(
@@ -195,7 +233,8 @@ def _without_places(
     return plain, found
 
 
-def _count(source: Mapping[str, Any], index: int) -> int:
+def latent_count(source: Mapping[str, Any], index: int) -> int:
+    """The frames of a LATENT, the source of this number; MixError for what is none."""
     if not isinstance(source, Mapping) or "samples" not in source:
         raise MixError(f'sources[{index}]: "samples" is missing; give ComfyUI latents, {{"samples": tensor}}.')
     return _length(source["samples"])

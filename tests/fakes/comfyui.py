@@ -42,8 +42,8 @@ class Slot:
 class _Kind:
     """A type of ComfyUI, with whatever classes are asked of it."""
 
-    def __init__(self, name: str) -> None:
-        self.io_type = name
+    def __init__(self, name: str | list[str]) -> None:
+        self.io_type = name if isinstance(name, str) else "COMBO"  # a list of choices is a type of the host's too
 
     def __getattr__(self, name: str) -> type[Slot]:
         made: type[Slot] = type(name, (Slot,), {"kind": self.io_type})
@@ -107,6 +107,21 @@ class Model:
         self.wrappers.append(wrapper)
 
 
+class Graph:
+    """`DynamicPrompt`: the nodes of a prompt, by number."""
+
+    def __init__(self, nodes: Mapping[str, Any] | None = None) -> None:
+        self.nodes = dict(nodes or {})
+
+    def all_node_ids(self) -> set[str]:
+        """Returns the numbers."""
+        return set(self.nodes)
+
+    def get_node(self, number: str) -> Any:
+        """Returns a node."""
+        return self.nodes[number]
+
+
 class Video:
     """`Input.Video`: the class of films."""
 
@@ -165,6 +180,8 @@ def modules(base: Path, version: str, schema: tuple[str, ...]) -> dict[str, Modu
         KSAMPLER=Sampler,
         KSampler=SimpleNamespace(SAMPLERS=["euler", "euler_ancestral"], SCHEDULERS=["normal", "karras"]),
     )
+    progress = _module("comfy_execution.progress", graph=Graph())
+    progress.get_progress_state = lambda: SimpleNamespace(dynprompt=progress.graph)  # type: ignore[attr-defined]
     wrappers = _module("comfy.patcher_extension", WrappersMP=SimpleNamespace(OUTER_SAMPLE="outer_sample"))
     parts = {"samplers": samplers, "patcher_extension": wrappers, "sample": _module("comfy.sample")}
     parts["model_management"] = _module(
@@ -190,6 +207,9 @@ def modules(base: Path, version: str, schema: tuple[str, ...]) -> dict[str, Modu
         "comfyui_version": _module("comfyui_version", __version__=version),
         "comfy": _module("comfy", **parts),
         **{f"comfy.{name}": module for name, module in parts.items()},
+        "comfy_execution": _module("comfy_execution", progress=progress),
+        "comfy_execution.progress": progress,
+        "nodes": _module("nodes", NODE_CLASS_MAPPINGS={}),
         "folder_paths": folders,
         "latent_preview": _module("latent_preview", get_previewer=lambda device, latents: None),
     }

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 
-from tests.fakes.comfyui import PACK, comfyui
+from tests.fakes.comfyui import PACK, Graph, comfyui
+from tests.hosts.comfyui.workflows import KINDS, Nodes
 
 ROOT = Path(__file__).parents[3]
+
+CHOICES = ("weights", "latents", "conditionings")
+"""Inputs with inputs of their own."""
 
 
 def load() -> ModuleType:
@@ -41,3 +46,28 @@ def pack(tmp_path: Path) -> Iterator[ModuleType]:
 def room(pack: ModuleType, name: str) -> ModuleType:
     """Returns a file of the pack's nodes."""
     return importlib.import_module(f"{pack.__name__}.custom_nodes.{name}")
+
+
+def listed(**inputs: Any) -> dict[str, Any]:
+    """Returns inputs as the host gives them to a node that takes lists: each value a list of one, also in choices."""
+    return {
+        name: {part: [one] for part, one in value.items()} if name in CHOICES else [value]
+        for name, value in inputs.items()
+        if value is not None
+    }
+
+
+@pytest.fixture
+def workflow(pack: ModuleType) -> Callable[[Nodes], Any]:
+    """Makes these nodes the workflow that runs; returns it."""
+
+    def run(nodes: Nodes) -> Any:
+        graph = {
+            number: {"class_type": kind, "inputs": inputs, "_meta": {"title": kind}}
+            for number, (kind, inputs) in nodes.items()
+        }
+        vars(sys.modules["comfy_execution.progress"])["graph"] = Graph(graph)
+        sys.modules["nodes"].NODE_CLASS_MAPPINGS.update(KINDS)  # type: ignore[attr-defined]
+        return room(pack, "workflow").Workflow.running()
+
+    return run

@@ -12,7 +12,7 @@ from remix.errors import BadInput, Unsupported
 from remix.mix import Conditioning, mix_conditioning, weights_of
 from remix.plan import Schedule, plan
 from tests.core.plan.recipes import recipe_of_text
-from tests.hosts.comfyui.conftest import room
+from tests.hosts.comfyui.conftest import listed, room
 
 
 class Clip:
@@ -43,8 +43,12 @@ def schedule(ease: str = "linear", second: str = "the sea", frames: int = 5) -> 
     )
 
 
-def travel(pack: ModuleType, clip: Clip, *arguments: Any) -> Any:
-    return room(pack, "conditioning").RemixPromptTravel.execute(clip, *arguments).result
+def travel(
+    pack: ModuleType, clip: Any, asked: Any, batch_size: int = 0, how: str = "recipe", lengths: str = "recipe"
+) -> Any:
+    widgets = {"batch_size": batch_size, "how": how, "lengths": lengths}
+    clips = clip if isinstance(clip, list) else [clip]
+    return room(pack, "conditioning").RemixPromptTravel.execute(clip=clips, **listed(schedule=asked, **widgets)).result
 
 
 def test_each_prompt_is_encoded_once(pack: ModuleType) -> None:
@@ -74,10 +78,16 @@ def test_another_encoder_is_asked_anew(pack: ModuleType) -> None:
     assert len(second.encoded) == 2 * len(first.encoded)
 
 
-@pytest.mark.parametrize(("kept", "encoded"), [(3, 3), (2, 6)])
-def test_what_is_kept_has_an_end(pack: ModuleType, monkeypatch: pytest.MonkeyPatch, kept: int, encoded: int) -> None:
-    clip = Clip()
-    monkeypatch.setattr(room(pack, "conditioning"), "KEPT", kept)
+ONE = 4 * 768 * 3
+"""Bytes of an encoded prompt of two words, with what is pooled."""
+
+
+@pytest.mark.parametrize(("room_for", "encoded"), [(3, 3), (2, 6)])
+def test_what_is_kept_is_bounded_by_its_bytes(
+    pack: ModuleType, monkeypatch: pytest.MonkeyPatch, room_for: int, encoded: int
+) -> None:
+    clip = Clip(least=2)
+    monkeypatch.setattr(room(pack, "conditioning"), "KEPT", room_for * ONE)
     travel(pack, clip, schedule(), 0)
     travel(pack, clip, schedule(), 2)
     assert len(clip.encoded) == encoded
@@ -126,7 +136,7 @@ def test_a_length_policy_of_the_node_goes_before_the_recipes(pack: ModuleType) -
 
 def test_a_checkpoint_without_an_encoder_is_told(pack: ModuleType) -> None:
     with pytest.raises(BadInput, match="clip: is None"):
-        room(pack, "conditioning").RemixPromptTravel.execute(None, schedule())
+        travel(pack, None, schedule())
 
 
 def test_what_is_no_schedule_is_refused(pack: ModuleType) -> None:

@@ -256,7 +256,8 @@ def test_a_recipe_node_gives_the_schedule_and_its_numbers(pack: ModuleType) -> N
     output = node.execute(text, 0, 0.0, 128, 0)
     made, *numbers = output.result
     assert made.recipe == recipe_of_text(text, width=128)
-    assert numbers == [3, 6.0, 128, 512, 4, 5.0, 9]
+    assert numbers == [3, 6.0, 128, 512, 4, 5.0, 9, "euler", "normal", 1.0]
+    assert output.ui["remarks"] == ("Read as a recipe of this toolkit (toml).",)
     assert output.ui["text"].splitlines()[1].startswith("* 0      0.00s  a")
     assert output.ui["images"].shape[0] == 1
     assert 0 <= float(output.ui["images"].min()) < float(output.ui["images"].max()) <= 1
@@ -266,7 +267,9 @@ def test_a_recipe_that_names_models_is_told_that_wires_decide(
     pack: ModuleType, caplog: pytest.LogCaptureFixture
 ) -> None:
     text = 'frames = 2\nmodel = {checkpoint = "x", loras = [{name = "grain"}]}\n[[keyframes]]\n'
-    shown = room(pack, "recipe").RemixRecipe.execute(text, 0, 0.0, 0, 0).ui["text"].splitlines()
+    told = room(pack, "recipe").RemixRecipe.execute(text, 0, 0.0, 0, 0).ui
+    shown = told["text"].splitlines()
+    assert told["remarks"] == tuple(shown[-3:])
     assert shown[-2:] == [
         "model.checkpoint: 'x' is not loaded here; connect a checkpoint loader",
         "model.loras: 'grain' is not loaded here; connect a LoRA loader",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from fractions import Fraction
 from pathlib import Path
 from types import ModuleType
@@ -16,7 +17,7 @@ from remix.errors import BadInput, RecipeError
 from remix.mix.wires import blend_latents, mix_conditionings
 from remix.motion import save_picture
 from remix.plan import EASINGS, Keyframe, Recipe, Schedule, plan
-from tests.hosts.comfyui.conftest import room
+from tests.hosts.comfyui.conftest import listed, room
 
 WALK = [[1.0, 0.0], [0.5, 0.5], [0.0, 1.0]]
 TRAVEL = {"weights": "travel", "frames": 3, "ease": "linear", "loop": False}
@@ -51,25 +52,28 @@ def latent(seed: int) -> dict[str, Any]:
 def test_weights_are_those_that_were_chosen(pack: ModuleType, weights: dict[str, Any], rows: list[list[float]]) -> None:
     sources = {"conditioning1": conditioning(2), "conditioning0": conditioning(1)}
     widgets = {"how": "slerp", "lengths": "auto", "batch_size": 2}
-    (found,) = node(pack, "mix").execute(sources, weights, **widgets).result
+    (found,) = node(pack, "mix").execute(**listed(conditionings=sources, weights=weights, **widgets)).result
     expected = mix_conditionings([conditioning(1), conditioning(2)], rows, how="slerp", batch=2)
     assert len(found) == len(expected)
     for one, other in zip(found, expected, strict=True):
         assert torch.equal(one[0][0], other[0][0])
 
 
+def blend(pack: ModuleType, latents: dict[str, Any], weights: dict[str, Any], **changed: Any) -> Any:
+    widgets = {"how": "lerp", "adain": False, "batch_size": 0, **changed}
+    return node(pack, "latents").execute(**listed(latents=latents, weights=weights, **widgets)).result[0]
+
+
 def test_sockets_are_taken_by_number_and_gaps_do_not_matter(pack: ModuleType) -> None:
     latents = {f"latent{index}": latent(index) for index in (10, 2, 0)}
-    (found,) = (
-        node(pack, "latents").execute(latents, {"weights": "numbers", "numbers": "0 0 1"}, "lerp", False, 0).result
-    )
+    found = blend(pack, latents, {"weights": "numbers", "numbers": "0 0 1"})
     assert torch.equal(found[0]["samples"], latent(10)["samples"])
 
 
 def test_latents_are_blended_as_the_core_does(pack: ModuleType) -> None:
     mask = torch.ones(1, 8, 8)
     sources = {"latent0": latent(1), "latent1": latent(2)}
-    (found,) = node(pack, "latents").execute(sources, TRAVEL, "overlay", True, 0, mask).result
+    found = blend(pack, sources, TRAVEL, how="overlay", adain=True, mask=mask)
     (expected,) = blend_latents([latent(1), latent(2)], WALK, how="overlay", adain=True, mask=mask)
     assert torch.equal(found[0]["samples"], expected["samples"])
 
@@ -86,7 +90,7 @@ def test_weights_that_cannot_be_are_refused(
     pack: ModuleType, weights: dict[str, Any], error: type[Exception], words: str
 ) -> None:
     with pytest.raises(error, match=words):
-        node(pack, "latents").execute({"latent0": latent(1), "latent1": latent(2)}, weights, "lerp", False, 0)
+        blend(pack, {"latent0": latent(1), "latent1": latent(2)}, weights)
 
 
 # --- values
@@ -151,9 +155,16 @@ def test_a_film_gives_its_frames_whole_and_one_by_one(pack: ModuleType) -> None:
     assert [frame[0, 0, 0].item() for frame in written[1:]] == order
 
 
-def test_pictures_in_their_own_order_are_not_copied(pack: ModuleType) -> None:
+def test_pictures_in_their_own_order_are_not_copied(pack: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     images = shades(0.0, 1.0)
-    assert film(pack, images).get_components().images is images
+    video = film(pack, images)
+    assert video.get_components().images is images
+    # The host's encoder, and whoever replaces it, gets the tensor itself.
+    given: list[Any] = []
+    encoder = vars(sys.modules["comfy_api.latest"])["InputImpl"].VideoFromComponents
+    monkeypatch.setattr(encoder, "save_to", lambda self, path, **settings: given.append(self.components.images))
+    video.save_to("film.mp4")
+    assert given[0] is images
 
 
 def test_the_pace_is_the_one_that_is_said(pack: ModuleType) -> None:
@@ -188,6 +199,16 @@ def test_a_film_of_nothing_or_of_two_sizes_is_refused(
 ) -> None:
     with pytest.raises(BadInput, match=words):
         film(pack, *images)
+
+
+@pytest.mark.parametrize("name", ["fps", "ping_pong", "repeat", "job", "schedule", "audio"])
+def test_a_list_where_a_film_takes_one_is_refused(pack: ModuleType, name: str) -> None:
+    """The first of them alone would be taken, without a word."""
+    lists: dict[str, Any] = {"fps": [0.0], "ping_pong": [False], "repeat": [1], "images": [shades(0.0)]}
+    if name == "job":
+        del lists["images"]
+    with pytest.raises(BadInput, match=f"{name}: 2 of them came as a list; this input takes one"):
+        node(pack, "film").execute(**{**lists, name: lists.get(name, [schedule()]) * 2})
 
 
 def test_a_part_of_a_film_is_cut_by_the_host(pack: ModuleType) -> None:

@@ -14,7 +14,7 @@ from remix.mix import StepNoise, noise_of_mixes
 from remix.plan import Schedule, plan
 from tests.core.plan.recipes import recipe_of_text
 from tests.fakes.comfyui import Model
-from tests.hosts.comfyui.conftest import room
+from tests.hosts.comfyui.conftest import listed, room
 
 SHAPE = (4, 8, 8)
 
@@ -31,8 +31,9 @@ def mixes() -> list[Any]:
     return [frame.seed for frame in schedule()]
 
 
-def travel(pack: ModuleType, *arguments: Any) -> Any:
-    return room(pack, "noise").RemixNoiseTravel.execute(*arguments).result
+def travel(pack: ModuleType, asked: Any, batch_size: int = 0, model: Any = None, latent: Any = None) -> Any:
+    given = listed(schedule=asked, batch_size=batch_size, model=model, latent=latent)
+    return room(pack, "noise").RemixNoiseTravel.execute(**given).result
 
 
 def drawing(model: Any, x: Any, sigmas: Any, noise_sampler: Any = None) -> None:
@@ -85,6 +86,18 @@ def test_a_model_takes_the_frames_noise_whatever_the_sampler_drew(pack: ModuleTy
     assert sampler.extra_options == {"eta": 0.5}
     # ddim would draw a noise of its own for what a noise mask keeps, one for the whole batch.
     assert sampler.inpaint_options == {"random": False}
+
+
+def test_a_sampler_of_another_packs_own_class_stays_what_it_is(pack: ModuleType) -> None:
+    """What it adds (detail, restarts) is in its methods and attributes."""
+    kind = sys.modules["comfy.samplers"].KSAMPLER  # type: ignore[attr-defined]
+    given = type("DetailSampler", (kind,), {})(still, {"eta": 0.5}, {"random": True})
+    given.amount = 0.3
+    noise, sampler = sampled(pack, still, sampler=given)
+    assert type(sampler) is type(given)
+    assert (sampler.amount, sampler.extra_options, sampler.inpaint_options) == (0.3, {"eta": 0.5}, {"random": False})
+    assert given.inpaint_options == {"random": True}
+    assert torch.equal(noise, noise_of_mixes(mixes(), SHAPE))
 
 
 def test_a_sampler_that_draws_noise_gets_each_frames_next_draws(pack: ModuleType) -> None:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from remix.motion import probe, read_video
+from remix.motion import load_picture, probe, read_video
 from tests.real.browser import browser as started_browser
+from tests.real.comfyui.graphs import new_folder
 from tests.real.comfyui.host import CHECKPOINT, ROOT, Graph, Host
 
 READY = "!!(window.app && window.LiteGraph && window.LiteGraph.registered_node_types.RemixFilm)"
@@ -126,3 +129,69 @@ def test_an_example_workflow_makes_its_film(host: Host, browser: Browser, workfl
     pictures = list(read_video(film))
     assert all(picture.std() > 1 for picture in pictures)
     assert abs(pictures[0].astype(int) - pictures[count // 2].astype(int)).mean() > 1
+
+
+def still(prompt: Graph) -> Graph:
+    """The same prompt, whose keyframes, pictures and numbers are all alike, in batches of 2; its frames are saved."""
+    for node in prompt.values():
+        inputs, kind = node["inputs"], node["class_type"]
+        if kind == "RemixRecipe":
+            alike = re.sub(r"(?m)^seed = .*$", "seed = 7", inputs["recipe"])
+            inputs["recipe"] = alike if "short names" in alike else re.sub(r"(?m)^prompt = .*$", 'prompt = "a"', alike)
+        elif kind == "CLIPTextEncode":
+            inputs["text"] = "a boat"
+        elif kind == "RemixValueTravel":
+            inputs["value.expression"] = "6"
+        elif kind == "KSampler":
+            inputs["seed"] = 5
+        if kind.startswith("Remix") and "batch_size" in inputs:
+            inputs["batch_size"] = 2
+    (film,) = (node["inputs"] for node in prompt.values() if node["class_type"] == "RemixFilm")
+    images = film.get("images")
+    if images is None:
+        images = ["frames", 0]
+        prompt["frames"] = {"class_type": "RemixFrames", "inputs": {"job": film["job"], "first": 0, "count": 0}}
+    prompt["still"] = {"class_type": "SaveImage", "inputs": {"images": images, "filename_prefix": f"{new_folder()}/x"}}
+    for number in ("frames", "still"):
+        prompt.get(number, {})["_meta"] = {"title": number}
+    return prompt
+
+
+@pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda path: path.stem)
+def test_what_an_example_workflow_does_not_change_is_still(host: Host, browser: Browser, workflow: Path) -> None:
+    """Nothing flickers of its own: where both ends are one picture, all frames are."""
+    saved = host.run(still(small(browser.prompt_of(workflow), 4)))["still"]["images"]
+    frames = np.stack([load_picture(host.output / one["subfolder"] / one["filename"]) for one in saved]).astype(int)
+    assert len(frames) == 4
+    assert frames.std() > 1
+    assert np.abs(frames - frames[0]).max() <= 1
+
+
+NAMED = 'model = {checkpoint = "other"}\nframes = 2\nsize = [64, 64]\n[[keyframes]]\nprompt = "a"\n'
+REMARKS = "model.checkpoint: 'other' is not loaded here; connect a checkpoint loader"
+
+
+@pytest.mark.parametrize("nodes_2", [False, True], ids=["canvas", "nodes 2.0"])
+def test_remarks_are_text_on_the_node(host: Host, browser: Browser, nodes_2: bool) -> None:
+    host.post("/settings/Comfy.VueNodes.Enabled", nodes_2)
+    page = browser.page.context.browser.new_page()
+    try:
+        shown = Browser(page, host.url)
+        made = "const node = LiteGraph.createNode('RemixRecipe'); node.pos = [400, 100]; app.graph.add(node);"
+        page.evaluate(f"text => {{ app.graph.clear(); {made} node.widgets[0].value = text }}", NAMED)
+        before = page.evaluate("app.graph.serialize().nodes[0].widgets_values")
+        page.evaluate("() => app.queuePrompt(0, 1)")
+        text = page.locator(".remix-remarks")
+        text.wait_for(state="visible", timeout=60_000)
+        assert text.inner_text().splitlines() == ["Read as a recipe of this toolkit (toml).", REMARKS]
+        place = text.bounding_box()
+        assert place is not None
+        assert min(place["width"], place["height"]) > 20
+        # It is no widget of the workflow: neither the prompt nor a saved file has it.
+        (node,) = page.evaluate("async () => (await app.graphToPrompt()).output").values()
+        assert node["inputs"].keys() == {"recipe", "frames", "fps", "width", "height"}
+        assert page.evaluate("app.graph.serialize().nodes[0].widgets_values") == before
+        assert shown.wrong == []
+    finally:
+        page.close()
+        host.post("/settings/Comfy.VueNodes.Enabled", False)

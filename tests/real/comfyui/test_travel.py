@@ -127,7 +127,7 @@ def test_one_seed_is_what_the_plain_sampler_gives(host: Host) -> None:
     ("change", "sentence"),
     [
         ({"latents": 6}, "latent: 6 for 4 frames of the noise"),
-        ({"batch": 3}, "positive: 3 conditionings for 4 latents"),
+        ({"batch": 3}, r"batch_size: [03], and Remix\w+Travel \(node \d+\) has [03], which meet at KSampler"),
         ({"sampler": "dpmpp_sde"}, "sample_dpmpp_sde: takes noise of overlapping stretches"),
         ({"grown": 45}, "latent: it holds NaN or inf; make it again"),
     ],

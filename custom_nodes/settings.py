@@ -1,0 +1,150 @@
+"""Settings of a recipe that samplers take from their widgets: which hold for all frames, and which differ there."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import comfy.samplers
+
+from remix.errors import BadInput, Unsupported
+from remix.plan import Frame, Mix, Recipe, Schedule
+
+from .workflow import Workflow, link_of, links
+
+TRAVELLING = {
+    "cfg": "connect Remix Value Travel (value: cfg) there instead, or use Remix Render",
+    "denoise": "connect Remix Value Travel (value: denoise) there instead, or use Remix Render",
+    "seed": "connect Remix Noise Travel between the model and the sampler instead, or use Remix Render",
+}
+"""What keyframes set as a number, and what to connect where that travels."""
+
+OUTPUTS = {6: "cfg", 7: "seed", 8: "sampler", 9: "scheduler", 10: "denoise"}
+"""The outputs of Remix Recipe that hold a setting, by their place."""
+
+WIDGETS = {
+    "sampler_name": "sampler",
+    "seed": "seed",
+    "noise_seed": "seed",
+    **{name: name for name in ("scheduler", "steps", "cfg", "denoise")},
+}
+"""What samplers call the settings of a recipe."""
+
+GUIDER = "CFGGuider"
+PARTS = ("BasicScheduler", GUIDER, "RandomNoise", "SamplerCustom")
+"""Nodes that sample, or feed one that does, and have no widget for the sampler."""
+
+NOISE = "RemixNoiseTravel"
+
+
+@dataclass(frozen=True)
+class Behind:
+    """What stands behind a Remix Recipe: which of its outputs are connected, and the widgets of samplers.
+
+    `widgets` holds (setting, name of the node, its value).
+    """
+
+    outputs: frozenset[str] = frozenset()
+    widgets: tuple[tuple[str, str, Any], ...] = ()
+
+    def __repr__(self) -> str:
+        """Returns the same text for the same workflow, in every process."""
+        return repr((sorted(self.outputs), self.widgets))
+
+
+def behind(workflow: Workflow, number: str) -> Behind:
+    """Returns what stands behind the Remix Recipe of this number."""
+    consumers = workflow.consumers(number)
+    outputs = frozenset(OUTPUTS[slot] for _, _, slot in consumers if slot in OUTPUTS)
+    takers = {consumer for consumer, _, slot in consumers if slot == 0}
+    noise = any(workflow.kind(taker) == NOISE for taker in takers)
+    widgets = [
+        (WIDGETS[name], workflow.name(sampler), value)
+        for sampler in _samplers(workflow, takers)
+        for name, value in workflow.nodes[sampler]["inputs"].items()
+        # With Remix Noise Travel, a sampler's own seed does nothing.
+        if name in WIDGETS and link_of(value) is None and not (noise and WIDGETS[name] == "seed")
+    ]
+    return Behind(outputs, tuple(widgets))
+
+
+def _samplers(workflow: Workflow, takers: set[str]) -> list[str]:
+    """The first samplers on the ways from these nodes, and the nodes that hold their settings."""
+    found: set[str] = set()
+    seen = set(takers)
+    waiting = list(takers)
+    while waiting:
+        for consumer, _, _ in workflow.consumers(waiting.pop()):
+            if consumer in seen:
+                continue
+            seen.add(consumer)
+            feeders = {source for source, _ in links(workflow.nodes[consumer])}
+            holding = {node for node in feeders | {consumer} if _holds_settings(workflow, node)}
+            found |= holding
+            if not holding or workflow.kind(consumer) == GUIDER:
+                waiting.append(consumer)
+    return sorted(found)
+
+
+def _holds_settings(workflow: Workflow, number: str) -> bool:
+    node = workflow.nodes[number]
+    return node["class_type"] in PARTS or "sampler_name" in node["inputs"]
+
+
+def value_of(frame: Frame, name: str) -> Any:
+    """Returns the cfg, the denoise or the heaviest seed of a frame."""
+    return frame.seed.heaviest if name == "seed" else getattr(frame, name)
+
+
+def travel_of(schedule: Schedule, name: str) -> str | None:
+    """Returns from where to where a setting travels, in words; None where it is the same for every frame."""
+    values = [getattr(frame, name) for frame in schedule]
+    first = values[0]
+    other = next((index for index, value in enumerate(values) if value != first), None)
+    if other is None:
+        # One mix of several seeds for all frames has no number that could stand for it.
+        return f"it is {_shown(first)} in every frame" if isinstance(first, Mix) and len(first.values) > 1 else None
+    if not isinstance(first, Mix):
+        other = max(range(len(values)), key=lambda index: abs(values[index] - first))
+    elif whole := [i for i in range(other, len(values)) if len(values[i].values) == 1 and values[i] != first]:
+        other = whole[0]
+    return f"it travels from {_shown(first)} (frame 0) to {_shown(values[other])} (frame {other})"
+
+
+def _shown(value: Any) -> str:
+    if not isinstance(value, Mix):
+        return f"{value:g}"
+    return " + ".join(f"{share:.0%} of {seed}" if len(value.values) > 1 else str(seed) for seed, share in value.items)
+
+
+def refuse_travelling(schedule: Schedule, outputs: frozenset[str]) -> None:
+    """Raises BadInput for a connected output whose setting travels, Unsupported for a sampler that the host lacks."""
+    for name in sorted(outputs & TRAVELLING.keys()):
+        if (travel := travel_of(schedule, name)) is not None:
+            raise BadInput(f'{name}: {travel}, and the output "{name}" gives one number; {TRAVELLING[name]}')
+    known = {"sampler": comfy.samplers.KSampler.SAMPLERS, "scheduler": comfy.samplers.KSampler.SCHEDULERS}
+    for name in sorted(outputs & known.keys()):
+        if (value := getattr(schedule.recipe, name)) not in known[name]:
+            raise Unsupported(f"{name}: this ComfyUI does not have {value!r}; use another one")
+
+
+def _names(text: str, name: str, value: Any) -> bool:
+    """Whether a recipe says what a setting is: in so many words, or by another value than it has of itself."""
+    unsaid = Recipe.__dataclass_fields__[name].default if hasattr(Recipe, name) else {"denoise": 1.0}.get(name, value)
+    return value != unsaid or re.search(rf"\b{name}[\"']?\s*[=:]", text, re.IGNORECASE) is not None
+
+
+def sampler_remarks(schedule: Schedule, text: str, around: Behind) -> list[str]:
+    """Returns what the recipe says and the samplers behind it do otherwise, a sentence for each."""
+    remarks = []
+    for name, node, value in around.widgets:
+        travel = travel_of(schedule, name) if name in TRAVELLING else None
+        if travel is not None:
+            remarks.append(f"{name}: {travel}, but {node} has {value} for all frames; {TRAVELLING[name]}")
+            continue
+        ours = value_of(schedule[0], name) if name in TRAVELLING else getattr(schedule.recipe, name)
+        if ours != value and _names(text, name, ours):
+            shown = f"{ours:g}" if isinstance(ours, float) else ours
+            remarks.append(f'{name}: the recipe says {shown}, but {node} has {value}; connect the output "{name}"')
+    return remarks

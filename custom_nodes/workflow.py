@@ -1,0 +1,236 @@
+"""The workflow that runs: what is connected to what, and where lists of values meet batches of frames.
+
+ComfyUI runs a node once for each item of the longest list at its inputs, and repeats the last item of a shorter one.
+A list of numbers from Remix Value Travel therefore needs lists of single frames beside it, and two Remix nodes whose
+lists meet need lists of one length.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import nodes
+from comfy_execution.progress import get_progress_state
+
+from remix.errors import BadInput, RemixError
+
+from .inputs import read_recipe
+
+VALUES = "RemixValueTravel"
+TRAVELS = ("RemixPromptTravel", "RemixNoiseTravel", "RemixConditioningMix", "RemixLatentBlend")
+"""The nodes that give a list of batches, and join lists that they are given."""
+
+Link = tuple[str, int]
+Node = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Partner:
+    """A node whose list meets that of another node.
+
+    `frames` is how many frames it has, or the link of its schedule, or None where only its run tells. `batch` is its
+    batch_size, None where a link sets it.
+    """
+
+    name: str
+    meets_at: str
+    frames: int | Link | None
+    batch: int | None
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What a node's list has to agree with. `by_frame` says whether each run behind the node takes a single frame."""
+
+    by_frame: bool = False
+    schedule: Link | None = None
+    partners: tuple[Partner, ...] = ()
+
+    def batch_size(self, asked: int) -> int:
+        """Returns how many frames go together: `asked` (0: all), or 1 where a list of values meets them."""
+        return 1 if self.by_frame else asked
+
+    def refuse_unequal(self, frames: int, asked: int) -> None:
+        """Raises BadInput where a partner has another number of frames, or cuts them into other batches."""
+        if frames == 1:
+            return
+        for partner in self.partners:
+            if isinstance(partner.frames, int) and partner.frames not in (1, frames):
+                raise BadInput(
+                    f"frames: there are {frames}, and {partner.name} has {partner.frames}, which meet at "
+                    f"{partner.meets_at}; give both the same number, or connect one Remix Recipe to both"
+                )
+            size, other = (min(count or frames, frames) for count in (asked, partner.batch or 0))
+            if size != other and partner.frames is not None and partner.batch is not None and not self.by_frame:
+                raise BadInput(
+                    f"batch_size: {asked}, and {partner.name} has {partner.batch}, which meet at {partner.meets_at}; "
+                    "give both the same"
+                )
+
+
+class Workflow:
+    """The nodes of a prompt, by number, as far as an output needs them."""
+
+    def __init__(self, graph: Mapping[str, Node]) -> None:
+        self._all = graph
+        needed = [number for number, node in graph.items() if getattr(_class_of(node), "OUTPUT_NODE", False)]
+        alive: set[str] = set()
+        while needed:
+            number = needed.pop()
+            if number not in alive and number in graph:
+                alive.add(number)
+                needed.extend(source for source, _ in links(graph[number]))
+        self.nodes = {number: node for number, node in graph.items() if number in alive}
+
+    @classmethod
+    def running(cls) -> Workflow:
+        """Returns the workflow that the host executes, or prepares to execute."""
+        graph = get_progress_state().dynprompt
+        return cls({number: graph.get_node(number) for number in graph.all_node_ids()})
+
+    def name(self, number: str) -> str:
+        """Returns how a person knows a node: its title and its number."""
+        node = self._all[number]
+        return f"{(node.get('_meta') or {}).get('title') or node['class_type']} (node {number})"
+
+    def kind(self, number: str) -> str:
+        """Returns the class of a node."""
+        return str(self._all[number]["class_type"])
+
+    def consumers(self, number: str) -> list[tuple[str, str, int]]:
+        """Returns which nodes take an output of a node: their number, the input, and which output."""
+        return self._consumers.get(number, [])
+
+    @cached_property
+    def _consumers(self) -> dict[str, list[tuple[str, str, int]]]:
+        found: dict[str, list[tuple[str, str, int]]] = {}
+        for number, node in self.nodes.items():
+            for name, value in node["inputs"].items():
+                if (link := link_of(value)) is not None:
+                    found.setdefault(link[0], []).append((number, name, link[1]))
+        return found
+
+    def mapped(self, number: str) -> set[str]:
+        """Returns the nodes that the host runs once for each item of the lists of a node.
+
+        A node that takes lists whole ends them.
+        """
+        found: set[str] = set()
+        waiting = [number]
+        while waiting:
+            for consumer, _, _ in self.consumers(waiting.pop()):
+                if consumer not in found and not _takes_lists(self.nodes[consumer]):
+                    found.add(consumer)
+                    waiting.append(consumer)
+        return found
+
+    @cached_property
+    def by_frame(self) -> set[str]:
+        """The nodes whose outputs are lists with an item for each number of a Remix Value Travel."""
+        found = {number for number in self.nodes if self.kind(number) == VALUES}
+        while found:
+            more = {number for number in self.nodes.keys() - found if self._is_by_frame(number, found)}
+            if not more:
+                break
+            found |= more
+        return found
+
+    def _is_by_frame(self, number: str, found: set[str]) -> bool:
+        fed = any(source in found for source, _ in links(self.nodes[number]))
+        if self.kind(number) in TRAVELS:
+            return fed or not found.isdisjoint(self.mapped(number))
+        return fed and not _takes_lists(self.nodes[number])
+
+    def around(self, number: str) -> Surroundings:
+        """Returns what the list of a node has to agree with."""
+        if number not in self.nodes:  # nothing that is queued needs it
+            return Surroundings()
+        schedule = _schedule_of(self.nodes[number])
+        return Surroundings(number in self.by_frame, schedule, tuple(self._partners(number, schedule)))
+
+    def _partners(self, number: str, schedule: Link | None) -> Iterator[Partner]:
+        mine = self.mapped(number)
+        for other in sorted(self.nodes.keys() - {number}):
+            if self.kind(other) not in (VALUES, *TRAVELS):
+                continue
+            theirs = self.mapped(other)
+            shared = mine & theirs
+            # A list that comes in by way of other nodes is joined, and met, in the node itself.
+            if VALUES in (self.kind(number), self.kind(other)):
+                shared |= self._entered(number, other, theirs) | self._entered(other, number, mine)
+            if shared:
+                yield self._partner(other, self._first(shared), schedule)
+
+    def _first(self, places: set[str]) -> str:
+        """The first of these nodes on the way."""
+        first = {place for place in places if places.isdisjoint(source for source, _ in links(self.nodes[place]))}
+        return min(first or places)
+
+    def _entered(self, into: str, other: str, way: set[str]) -> set[str]:
+        sources = {source for source, _ in links(self.nodes[into])}
+        entered = self.kind(into) in TRAVELS and self.kind(other) == VALUES and sources & (way | {other})
+        return {into} if entered else set()
+
+    def _partner(self, number: str, place: str, schedule: Link | None) -> Partner:
+        node = self.nodes[number]
+        batch = node["inputs"].get("batch_size", 0)
+        return Partner(
+            self.name(number),
+            self.name(place),
+            self._frames(node, schedule),
+            batch if isinstance(batch, int) and self.kind(number) != VALUES else None,
+        )
+
+    def _frames(self, node: Node, schedule: Link | None) -> int | Link | None:
+        """How many frames a node has, as far as its widgets and its recipe say; the link of a schedule that is ours."""
+        inputs = node["inputs"]
+        theirs = _schedule_of(node)
+        if theirs is not None:
+            return theirs if theirs == schedule else self._length(theirs)
+        frames = inputs.get("weights.frames")
+        return frames if inputs.get("weights") == "travel" and isinstance(frames, int) else None
+
+    def _length(self, schedule: Link) -> int | Link:
+        node = self._all.get(schedule[0], {})
+        inputs = node.get("inputs", {})
+        widgets = {name: inputs.get(name) for name in ("recipe", "frames", "fps", "width", "height")}
+        if node.get("class_type") != "RemixRecipe" or any(link_of(value) for value in widgets.values()):
+            return schedule
+        try:
+            return read_recipe(**widgets)[0].frames
+        except RemixError:  # Remix Recipe says it, with its place
+            return schedule
+
+
+def surroundings_of(node: type[Any]) -> Surroundings:
+    """Returns what the list of a node that the host calls has to agree with, in the workflow that runs."""
+    number = getattr(node.hidden, "unique_id", None)
+    return Surroundings() if number is None else Workflow.running().around(number)
+
+
+def links(node: Node) -> Iterator[Link]:
+    """Yields the outputs that are connected to the inputs of a node."""
+    for value in node["inputs"].values():
+        if (link := link_of(value)) is not None:
+            yield link
+
+
+def link_of(value: Any) -> Link | None:
+    """Returns the output that an input is connected to; None for the value of a widget."""
+    linked = isinstance(value, list) and len(value) == 2 and isinstance(value[0], str) and isinstance(value[1], int)
+    return (value[0], value[1]) if linked else None
+
+
+def _schedule_of(node: Node) -> Link | None:
+    return link_of(node["inputs"].get("schedule")) or link_of(node["inputs"].get("weights.schedule"))
+
+
+def _class_of(node: Node) -> Any:
+    return nodes.NODE_CLASS_MAPPINGS.get(node["class_type"])
+
+
+def _takes_lists(node: Node) -> bool:
+    return bool(getattr(_class_of(node), "INPUT_IS_LIST", False))
