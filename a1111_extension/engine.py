@@ -37,6 +37,9 @@ OVERLAPPING = ("dpmpp_sde",)
 CHECKPOINT, VAE = "sd_model_checkpoint", "sd_vae"
 """The host's settings that name the model."""
 
+INITIAL_NOISE = "initial_noise_multiplier"
+"""The setting that the host reads when a request comes in, and not for each call."""
+
 Sources = tuple[tuple[str, ...], tuple[str, ...]]
 """Distinct prompts, and distinct negative prompts."""
 
@@ -289,6 +292,8 @@ class HostEngine:
         told.sampler_name, told.scheduler = self._labels(recipe)
         _size(told, recipe.width, recipe.height)
         told.override_settings = self._overrides(recipe)
+        if host.is_filled_in(told, INITIAL_NOISE) and INITIAL_NOISE in told.override_settings:
+            setattr(told, INITIAL_NOISE, told.override_settings[INITIAL_NOISE])
         own = self._p.sampler_name, self._p.scheduler or AUTOMATIC
         if self._is_own(recipe) and own[0] != told.sampler_name:
             # What the fields of the page say is what finds the job again when the infotext is pasted.

@@ -54,6 +54,11 @@ def has_option(name: str) -> bool:
     return name in shared.opts.data_labels
 
 
+def is_filled_in(p: Any, name: str) -> bool:
+    """Returns whether a field of a request has its value from the setting of the same name."""
+    return has_option(name) and hasattr(p, name) and getattr(p, name) == option(name)
+
+
 def default_option(name: str) -> Any:
     """Returns what a setting is while nobody changes it; None for one that the host does not have."""
     label = shared.opts.data_labels.get(name)

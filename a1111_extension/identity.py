@@ -137,8 +137,8 @@ def _fields(p: Any) -> Iterator[tuple[str, Any]]:
         value: Any = getattr(p, name, None)
         if not _acts(p, field) or _same(value, _default(field)):
             continue
-        if host.has_option(name) and value == host.option(name):
-            continue  # filled in from the setting, which is in the table already
+        if host.is_filled_in(p, name):
+            continue  # the setting is in the table already
         if name in CHECKPOINT_FIELDS:
             yield name, [value, *([fingerprint(path)] if (path := host.checkpoint_file(value)) else [])]
         elif name == "styles":

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -145,3 +146,37 @@ def test_a_checkpoint_that_was_chosen_and_not_loaded_yet_is_the_one_that_counts(
     second = ui.run(TOLD)
     assert first.extra_generation_params["Remix job"] != second.extra_generation_params["Remix job"]
     assert not np.array_equal(pictures(first)[0], pictures(second)[0])
+
+
+def test_forge_loads_what_was_chosen_when_the_film_began_and_then_what_was_chosen_meanwhile(
+    ui: Runner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A click there hands the model over to the loader at once."""
+    from a1111_extension import host
+
+    opts, dynamic = ui.host.shared.opts, {"online_lora": False}
+    data = SimpleNamespace(forge_loading_parameters={"checkpoint_info": "model"})
+
+    def refresh() -> None:
+        data.forge_loading_parameters = {"checkpoint_info": opts.sd_model_checkpoint}
+        dynamic["online_lora"] = opts.sd_model_checkpoint == "second"
+
+    def click() -> None:
+        opts.set("sd_model_checkpoint", "second")
+        refresh()
+
+    monkeypatch.setattr(host, "FORGE", True)
+    monkeypatch.setattr(ui.host.sd_models, "model_data", data, raising=False)
+    entry = SimpleNamespace(refresh_model_loading_parameters=refresh, dynamic_args=dynamic)
+    monkeypatch.setattr(ui.host.processing, "main_entry", entry, raising=False)
+    seen: list[Any] = []
+
+    def note(p: Any) -> None:
+        seen.append((data.forge_loading_parameters["checkpoint_info"], dynamic["online_lora"]))
+        if len(seen) == 1:
+            elsewhere(click)
+
+    webui.on_call.append(note)
+    ui.run(TOLD)
+    assert seen == [("model", False)] * 4
+    assert (data.forge_loading_parameters, dynamic) == ({"checkpoint_info": "second"}, {"online_lora": True})

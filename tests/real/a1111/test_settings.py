@@ -14,8 +14,8 @@ import pytest
 
 from remix.job import read_metadata
 from tests.real.a1111 import models
-from tests.real.a1111.films import A, B, off, plain, recipe
-from tests.real.a1111.host import CHECKPOINT, OPTIONS, Answer, Host
+from tests.real.a1111.films import A, B, off, painted, plain, recipe
+from tests.real.a1111.host import CHECKPOINT, OPTIONS, Answer, Host, encoded
 from tests.real.a1111.test_jobs import frames_of, in_background, job, until
 
 FRAMES = 4
@@ -140,6 +140,20 @@ def seed_of(path: Any) -> int:
     made = read_metadata(path).a1111
     assert made is not None
     return int(made.settings["Seed"])
+
+
+def test_a_setting_that_the_host_reads_when_a_request_comes_is_portable_too(host: Host) -> None:
+    told = {**TOLD, "recipe": recipe({"prompt": A, "image": "a.png", "denoise": 0.6}, {"prompt": B}, frames=2)}
+    given = {"kind": "img2img", "init_images": [encoded(painted(1))]}
+    before = host.remix({**told, "name": "noise"}, **given)
+    host.post("options", initial_noise_multiplier=0.5)
+    try:
+        after = host.remix({**told, "name": "noise-set", "new": True}, **given)
+        own = host.remix({**told, "name": "noise-own", "portable": False}, **given)
+    finally:
+        host.post("options", initial_noise_multiplier=1.0)
+    assert all(off(a, b) == 0 for a, b in zip(before.pictures, after.pictures, strict=True))
+    assert off(own.pictures[0], before.pictures[0]) > 5
 
 
 def test_a_frame_that_an_extension_failed_at_is_not_served(host: Host) -> None:
