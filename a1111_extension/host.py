@@ -65,17 +65,10 @@ def default_option(name: str) -> Any:
     return getattr(label, "default", None)
 
 
-def reaches_pictures(name: str) -> bool:
-    """Returns whether pictures may depend on a setting: not on those of files, of the page and of the server."""
-    section = getattr(shared.opts.data_labels.get(name), "section", None) or (None,)
-    return section[0] not in _NOT_OF_PICTURES
-
-
-_NOT_OF_PICTURES = (
-    *("saving-images", "saving-paths", "saving-to-dirs", "system", "profiler", "API", "training", "interrogate"),
-    *("ui", "ui_gallery", "ui_alternatives", "ui_prompt_editing", "settings_in_ui", "infotext"),
-)
-"""The hosts' sections of settings that change no picture."""
+def section_of(name: str) -> str | None:
+    """Returns the section in which the host's page shows a setting."""
+    section = getattr(shared.opts.data_labels.get(name), "section", None)
+    return section[0] if section else None
 
 
 def differing(model: Model) -> str:

@@ -53,6 +53,12 @@ OPTIONS = (
 BY_FILE = ("sd_model_checkpoint", "sd_vae")
 """Settings that name a file, which stands in the table by itself."""
 
+NOT_OF_PICTURES = (
+    *("saving-images", "saving-paths", "saving-to-dirs", "system", "profiler", "API", "training", "interrogate"),
+    *("ui", "ui_gallery", "ui_alternatives", "ui_prompt_editing", "settings_in_ui", "infotext"),
+)
+"""The hosts' sections of settings that change no picture."""
+
 DECIDED = frozenset(
     {
         *("sd_model", "outpath_samples", "outpath_grids", "do_not_save_samples", "do_not_save_grid", "user", "is_api"),
@@ -112,7 +118,7 @@ def _settings(p: Any, settings: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     values = {**users, **shown_settings(p), **settings}
     for name in sorted(values.keys() - {*BY_FILE}):
         value = values[name]
-        if host.reaches_pictures(name) and not _same(value, host.default_option(name)):
+        if host.section_of(name) not in NOT_OF_PICTURES and not _same(value, host.default_option(name)):
             yield name, [_by_file(each) for each in value] if isinstance(value, list | tuple) else value
 
 
