@@ -260,9 +260,11 @@ def network_file(kind: str, name: str) -> Path | None:
         found = getattr(shared, "hypernetworks", {}).get(name)
         return None if found is None else Path(found)
     networks = sys.modules.get("networks")  # of the extension that reads such tags
-    for table in ("available_network_aliases", "available_networks"):
-        if (known := getattr(networks, table, {}).get(name)) is not None:
-            return Path(known.filename)
+    for look in (lambda: None, getattr(networks, "list_available_networks", lambda: None)):
+        look()  # again for a file that was put there after the start, as the host does
+        for table in ("available_network_aliases", "available_networks"):
+            if (known := getattr(networks, table, {}).get(name)) is not None:
+                return Path(known.filename)
     return None
 
 
@@ -364,11 +366,6 @@ def fitted_mask(mask: Any, p: Any, width: int, height: int) -> Any:
         return mask
     fitted = images.resize_image(min(p.resize_mode, 2), mask.convert("RGB"), width, height)
     return fitted.convert(mask.mode)
-
-
-def is_upscaling(p: Any) -> bool:
-    """Returns whether a request comes from the gallery's button that upscales one picture by hires fix."""
-    return bool(getattr(p, "txt2img_upscale", False))
 
 
 def refused(error: BadInput, p: Any) -> Exception:

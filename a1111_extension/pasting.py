@@ -80,6 +80,11 @@ def infotext(settings: Settings) -> dict[str, str]:
     return {SCRIPT: TITLE, **kept}
 
 
+def is_upscaling(p: Any) -> bool:
+    """Returns whether a request comes from the gallery's button that upscales one picture by hires fix."""
+    return bool(getattr(p, "txt2img_upscale", False))
+
+
 def fill_for_upscaling(p: Any) -> None:
     """Gives a request to upscale one picture of the gallery what made that picture, where it is a frame of a film.
 

@@ -55,7 +55,7 @@ class RemixScript(host.Script):
 
         None for the button that upscales one picture of the gallery, which leaves it to the host.
         """
-        if host.is_upscaling(p):
+        if pasting.is_upscaling(p):
             pasting.fill_for_upscaling(p)
             return None
         try:

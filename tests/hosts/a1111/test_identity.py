@@ -195,6 +195,12 @@ def test_a_lora_counts_by_its_file_and_one_that_is_not_there_is_refused(
     assert "lora warm" in before
     file.write_bytes(b"another")
     assert differing(before, table(ui, told=told)) == {"lora warm"}
+    listed = dict(known)
+    known.clear()
+    networks = sys.modules["networks"]
+    networks.list_available_networks = lambda: known.update(listed)  # type: ignore[attr-defined]
+    assert "lora warm" in table(ui, told=told)  # a file that was put there after the start
+    listed.clear()
     known.clear()
     with pytest.raises(Unsupported, match="lora: there is no 'warm' here"):
         table(ui, told=told)

@@ -118,6 +118,22 @@ def test_a_dictionary_that_a_thread_took_before_the_run_is_still_the_users(ui: R
     assert opts.CLIP_stop_at_last_layers == 7
 
 
+def test_runs_of_two_threads_that_end_in_any_order_leave_nothing(ui: Runner) -> None:
+    from a1111_extension.pinned import pinned_settings
+
+    opts = ui.host.shared.opts
+    kind, first, second = type(opts), pinned_settings(opts), pinned_settings(opts)
+    with ThreadPoolExecutor(1) as one, ThreadPoolExecutor(1) as other:
+        own = [one.submit(first.__enter__).result(), other.submit(second.__enter__).result()]
+        own[0]["randn_source"], own[1]["randn_source"] = "NV", "CPU"
+        read = [threads.submit(getattr, opts, "randn_source").result() for threads in (one, other)]
+        one.submit(first.__exit__, None, None, None).result()
+        assert (read, opts.randn_source) == (["NV", "CPU"], "GPU")
+        assert other.submit(getattr, opts, "randn_source").result() == "CPU"
+        other.submit(second.__exit__, None, None, None).result()
+    assert type(opts) is kind
+
+
 def test_settings_that_a_request_wants_to_keep_are_kept(ui: Runner) -> None:
     ui.run(TOLD, override_settings={"eta_ddim": 0.5}, override_settings_restore_afterwards=False)
     assert ui.host.shared.opts.data == {"sd_model_checkpoint": "model", "eta_ddim": 0.5}
