@@ -39,26 +39,24 @@ def unfinished(
 
     `drawn` gives the recipe as it is with any seed in the place of `seed`, which is the one that was drawn now.
     """
-    now = seeds_of(drawn(seed))
-    places = [
-        at for at, seeds in enumerate(zip(now, seeds_of(drawn((seed + 1) % SEEDS)), strict=False)) if len({*seeds}) > 1
-    ]
-    if not places:
-        return None  # no seed in it is drawn
+    recipe, other = drawn(seed), drawn((seed + 1) % SEEDS)
+    now = seeds_of(recipe)
+    # The first seed that follows the drawn one is as far from it in every job, or is the drawn one.
+    place = next((at for at, seeds in enumerate(zip(now, seeds_of(other), strict=False)) if len({*seeds}) > 1), None)
+    if place is None:
+        return None
     folders = [folder for folder in root.glob(f"{escape(name)}_*") if is_job(folder)] if root.is_dir() else []
     for folder in sorted(folders, key=lambda folder: folder.stat().st_mtime, reverse=True):
         try:
-            held = recipe_of(folder)
+            held = recipe_of(folder).replace(folder=recipe.folder)
         except RemixError:
             continue
         found = seeds_of(held)
         if len(found) != len(now) or len(list((folder / "frames").glob("*.png"))) >= held.frames:
             continue
-        # The first seed that follows the drawn one is as far from it in every job, or is the drawn one.
-        first = found[places[0]]
-        for before in dict.fromkeys(((seed + first - now[places[0]]) % SEEDS, first)):
-            if drawn(before) == held and job_folder(root, name, held, made_by) == folder:
-                return held.replace(folder=drawn(seed).folder)
+        before = {(seed + found[place] - now[place]) % SEEDS, found[place]}
+        if any(drawn(each) == held for each in before) and job_folder(root, name, held, made_by) == folder:
+            return held
     return None
 
 

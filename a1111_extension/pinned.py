@@ -7,7 +7,7 @@ So a setting that is changed during a film would change the film, and what the f
 Here `opts.data` depends on the thread. The thread of the run reads and writes a copy, taken when the run begins. All
 others read, write and save the dictionary of the user, as ever. That dictionary never holds a value of the run, so
 there is nothing to restore: not after an error, and not after the process is killed. What the user sets meanwhile is
-saved at once, and holds for whatever comes after the run.
+saved as ever, and holds for whatever comes after the run.
 
 For that time `opts` has a subclass of its own class, in which `data` is a property. The object and the dictionary stay
 the same ones, so a thread that is just about to write into it loses nothing when the class comes or goes.
