@@ -6,6 +6,8 @@
     pasting.py    the panel in an infotext
     settings.py, travels.py     what the fields, or a request over the API, say; from there to a recipe
     job.py        job folders below the host's output folder
+    identity.py   what else than the recipe makes the pictures of a run
+    pinned.py     the host's settings during a run, which nobody changes and nobody else sees
     engine.py     groups of frames, each rendered by one call of the host's `process_images`
     frames.py     the hooks on the one processing object of such a call
     conditioning.py, noise.py, filling.py, masks.py, tags.py     what is mixed for its frames

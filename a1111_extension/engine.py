@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from remix.plan.labels import AUTOMATIC, a1111_labels, names_of_labels
 from . import host
 from .conditioning import Way
 from .frames import Batch, travelling
+from .identity import made_by, shown_settings
 from .tags import networks_of_frame, plain, written
 
 AND = re.compile(r"\bAND\b")
@@ -31,6 +33,12 @@ ALONE = ("dpm_adaptive",)
 
 OVERLAPPING = ("dpmpp_sde",)
 """Samplers that ask for noise of overlapping stretches of one step, which independent draws cannot give."""
+
+CHECKPOINT, VAE = "sd_model_checkpoint", "sd_vae"
+"""The host's settings that name the model."""
+
+INITIAL_NOISE = "initial_noise_multiplier"
+"""The setting that the host reads when a request comes in, and not for each call."""
 
 Sources = tuple[tuple[str, ...], tuple[str, ...]]
 """Distinct prompts, and distinct negative prompts."""
@@ -54,7 +62,8 @@ class HostEngine:
         self._cancelled = False
         asked = recipe.model.checkpoint
         self._named = asked != Model().checkpoint
-        self._checkpoint = host.checkpoint_of(asked) if self._named else host.chosen_checkpoint(p)
+        requested = {**shown_settings(p), **p.override_settings}.get(CHECKPOINT)
+        self._checkpoint = host.chosen_checkpoint(asked if self._named else requested)
         self._said = dict(said)
         self._infotexts: dict[int, str] = {}
 
@@ -66,8 +75,7 @@ class HostEngine:
             raise Unsupported(f"sampler: this host does not have {sampler!r}; use another one")
         if not host.has_scheduler(scheduler):
             raise Unsupported(f"scheduler: this host does not have {scheduler!r}; use another one")
-        if recipe.model.vae is not None:
-            host.vae_of(recipe.model.vae)
+        self._check_files(schedule)
         if self._portable and recipe.sampler in OVERLAPPING:
             raise Unsupported(
                 f"sampler: {recipe.sampler!r} takes noise of overlapping stretches, which is not the same in every "
@@ -88,7 +96,29 @@ class HostEngine:
             )
         if min(p.seed_resize_from_h or 0, p.seed_resize_from_w or 0) > 0:
             raise Unsupported("resize seed: is not read here; set it to 0")
-        remarks = []
+        return self._remarks(recipe)
+
+    def _check_files(self, schedule: Schedule) -> None:
+        """Unsupported for a VAE or a LoRA that the host would render without."""
+        named = schedule.recipe.model.vae
+        if named is not None and self._vae(schedule.recipe) != host.vae_of(named):
+            raise Unsupported(
+                f"model.vae: {named!r} would not be loaded, because the host's --vae-path or its preferences for this "
+                "checkpoint go before it; change these, or leave it out"
+            )
+        for kind, name in self._networks(schedule):
+            if kind == "lora" and host.has_networks() and host.network_file(kind, name) is None:
+                raise Unsupported(f"lora: there is no {name!r} here; correct its name, or leave it out")
+
+    def _remarks(self, recipe: Recipe) -> list[str]:
+        """What the user should know of a run that can be done."""
+        p, remarks = self._p, []
+        own, labels = (p.sampler_name, p.scheduler or AUTOMATIC), self._labels(recipe)
+        if self._is_own(recipe) and own[0] != labels[0]:
+            remarks.append(
+                f"sampler: {own[0]} is rendered as {labels[0]} with the schedule {labels[1]}, which gives the same "
+                "frames in every tool; turn Portable noise off for the host's own"
+            )
         if p.n_iter > 1 or p.batch_size > 1:
             remarks.append(
                 f"batch count {p.n_iter}, batch size {p.batch_size}: are not read; the recipe says how many frames "
@@ -101,10 +131,9 @@ class HostEngine:
     def identity(self, schedule: Schedule) -> dict[str, str]:
         """Returns the host's name, the checkpoint's file, and what else of the host makes the pictures."""
         noise = "portable" if self._portable else f"host {host.option('randn_source')}"
-        named = schedule.recipe.model.vae
-        vae = None if named is None else host.vae_of(named)
-        settings = self._settings(schedule.recipe)
-        return {**host.made_by(self._p, self._checkpoint, vae, settings), "noise": noise}
+        settings, vae = self._overrides(schedule.recipe), self._vae(schedule.recipe)
+        networks = self._networks(schedule)
+        return {**made_by(self._p, self._checkpoint, vae, settings, networks), "noise": noise}
 
     def cancel(self) -> None:
         """Asks a running `render` to end after the frames at hand."""
@@ -166,17 +195,39 @@ class HostEngine:
     def _labels(self, recipe: Recipe) -> tuple[str, str]:
         """The host's labels of sampler and schedule: its own choice as it is, where that is what the recipe says."""
         own = self._p.sampler_name, self._p.scheduler or AUTOMATIC
-        names = recipe.sampler, recipe.scheduler
-        if not self._portable:
-            with contextlib.suppress(Unsupported):  # a choice that no recipe has a name for
-                if names_of_labels(*own) == names:
-                    return own
-        return a1111_labels(*names)
+        if not self._portable and self._is_own(recipe):
+            return own
+        return a1111_labels(recipe.sampler, recipe.scheduler)
 
-    def _settings(self, recipe: Recipe) -> dict[str, Any]:
-        """The host's settings for a run that is to give the same frames as elsewhere; a request's own go before."""
+    def _is_own(self, recipe: Recipe) -> bool:
+        """Whether the recipe asks for the sampler and schedule that are chosen in the host."""
+        with contextlib.suppress(Unsupported):  # a choice that no recipe has a name for
+            own = names_of_labels(self._p.sampler_name, self._p.scheduler or AUTOMATIC)
+            return own == (recipe.sampler, recipe.scheduler)
+        return False
+
+    def _overrides(self, recipe: Recipe) -> dict[str, Any]:
+        """The host's settings that a run sets: the recipe's, then the request's own, then those of a portable run."""
+        asked = dict(self._p.override_settings)
+        if self._named or CHECKPOINT in asked:
+            asked[CHECKPOINT] = self._checkpoint.title
+        if recipe.model.vae is not None:
+            asked[VAE] = recipe.model.vae
+        if recipe.model.clip_skip > 1:
+            asked["CLIP_stop_at_last_layers"] = recipe.model.clip_skip
         wanted = portable(self._labels(recipe)[1]) if self._portable else {}
-        return {name: value for name, value in wanted.items() if host.has_option(name)}
+        return {**{name: value for name, value in wanted.items() if host.has_option(name)}, **asked}
+
+    def _vae(self, recipe: Recipe) -> Path | None:
+        """The file of the VAE that the run loads, None for the one in the checkpoint."""
+        return host.resolved_vae(self._checkpoint, {**shown_settings(self._p), **self._overrides(recipe)}.get(VAE))
+
+    @staticmethod
+    def _networks(schedule: Schedule) -> list[tuple[str, str]]:
+        """The LoRAs and the like of all frames: their kinds and names."""
+        loras = schedule.recipe.model.loras
+        mixes = {(frame.prompt, frame.loras): frame for frame in schedule}.values()
+        return sorted({(net.kind, net.name) for frame in mixes for net in networks_of_frame(frame, loras)})
 
     @staticmethod
     def _tags(recipe: Recipe, frame: Frame) -> str:
@@ -198,6 +249,8 @@ class HostEngine:
         done = host.process(told)
         if host.state.interrupted or host.state.skipped:
             return None
+        if told.remix_failed:
+            raise EngineError(f"frame {group[0]}: {told.remix_failed[0]}; repair the extension, or turn it off")
         start = done.index_of_first_image
         images = done.images[start : start + len(group)]
         count = len(done.images) - start
@@ -230,6 +283,7 @@ class HostEngine:
             images={name: Image.fromarray(inputs[name]) for name in _names(frame.image for frame in frames)},
             masks={name: torch.from_numpy(inputs[name].copy()) for name in _names(frame.mask for frame in frames)},
             infotext=self._infotext,
+            checkpoint=self._checkpoint.filename,
         )
 
     def _set(self, told: Any, recipe: Recipe) -> None:
@@ -237,13 +291,13 @@ class HostEngine:
         told.steps = recipe.steps
         told.sampler_name, told.scheduler = self._labels(recipe)
         _size(told, recipe.width, recipe.height)
-        if self._named:
-            told.override_settings["sd_model_checkpoint"] = self._checkpoint.title
-        if recipe.model.vae is not None:
-            told.override_settings["sd_vae"] = recipe.model.vae
-        if recipe.model.clip_skip > 1:
-            told.override_settings["CLIP_stop_at_last_layers"] = recipe.model.clip_skip
-        told.override_settings = {**self._settings(recipe), **told.override_settings}
+        told.override_settings = self._overrides(recipe)
+        if host.is_filled_in(told, INITIAL_NOISE) and INITIAL_NOISE in told.override_settings:
+            setattr(told, INITIAL_NOISE, told.override_settings[INITIAL_NOISE])
+        own = self._p.sampler_name, self._p.scheduler or AUTOMATIC
+        if self._is_own(recipe) and own[0] != told.sampler_name:
+            # What the fields of the page say is what finds the job again when the infotext is pasted.
+            told.extra_generation_params |= {"Sampler": own[0], "Schedule type": own[1]}
         if getattr(told, "image_mask", None) is not None:
             told.image_mask = host.fitted_mask(told.image_mask, told, recipe.width, recipe.height)
             told.override_settings |= {"return_mask": False, "return_mask_composite": False}

@@ -26,17 +26,30 @@ Fill = Callable[[Any], None]
 """Lets one script process a processing object."""
 
 
-def watched(runner: Any, begin: Callable[[Any], None], refill: Callable[[Any, Fill], None]) -> Any:
+HOOKS = (
+    *("before_process", "process", "before_process_batch", "before_process_init_images", "before_hr"),
+    *("after_extra_networks_activate", "process_batch", "process_before_every_sampling", "on_mask_blend"),
+    *("post_sample", "postprocess_batch", "postprocess_batch_list", "postprocess_image", "postprocess_maskoverlay"),
+    *("postprocess_image_after_composite", "postprocess"),
+)
+"""What the hosts call scripts by while they render."""
+
+
+def watched(runner: Any, begin: Callable[[Any], None], refill: Callable[[Any, Fill], None], failed: list[str]) -> Any:
     """Returns a copy of the host's runner of scripts whose scripts process as ever, but for those that change prompts.
 
     `begin(p)` is called before them. What one of these did is taken back, and `refill(p, fill)` is called in its
-    place, `fill` being that script's own way of processing. The host's runner stays as it is.
+    place, `fill` being that script's own way of processing. The host goes on without a script that fails; a sentence
+    about each such is put into `failed`. The host's runner stays as it is.
     """
-    told = copy.copy(runner)
+    told, noting = copy.copy(runner), _noting(runner, failed)
+    for hook in HOOKS:
+        if hasattr(noting, hook):
+            setattr(told, hook, getattr(noting, hook))
 
     def process(p: Any) -> None:
         begin(p)
-        for fill in _each(runner):
+        for fill in _each(noting):
             before = {name: _kept(getattr(p, name)) for name in TAKEN_BACK if hasattr(p, name)}
             fill(p)
             if any(getattr(p, name) != before[name] for name in TEXTS if name in before):
@@ -48,12 +61,48 @@ def watched(runner: Any, begin: Callable[[Any], None], refill: Callable[[Any, Fi
     return told
 
 
+class _Noted:
+    """A script of the host that notes what fails in it, before the host reports that and goes on."""
+
+    def __init__(self, script: Any, failed: list[str]) -> None:
+        vars(self).update(script=script, failed=failed)
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self.script, name)
+        return self._noting(name, found) if name in HOOKS else found
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        setattr(self.script, name, value)
+
+    def _noting(self, hook: str, call: Callable[..., Any]) -> Callable[..., Any]:
+        def noted(*args: Any, **kwargs: Any) -> Any:
+            try:
+                return call(*args, **kwargs)
+            except Exception as error:
+                about = f"{type(error).__name__}: {error}"
+                self.failed.append(f"the always-on script {self.script.title()!r} failed in {hook} ({about})")
+                raise
+
+        return noted
+
+
+def _noting(runner: Any, failed: list[str]) -> Any:
+    """A copy of a runner whose scripts note what fails in them."""
+    noting = copy.copy(runner)
+    noting.alwayson_scripts = [_Noted(script, failed) for script in runner.alwayson_scripts]
+    if hasattr(runner, "ordered_scripts"):
+        # By the original, which sorts scripts by their classes, and keeps the order.
+        noting.ordered_scripts = lambda hook: [_Noted(script, failed) for script in runner.ordered_scripts(hook)]
+    return noting
+
+
 def _each(runner: Any) -> Iterator[Fill]:
     """The scripts' ways of processing, in the host's order, with the host's care for what fails in them."""
-    ordered = getattr(runner, "ordered_scripts", lambda name: runner.alwayson_scripts)
+    ordered = getattr(runner, "ordered_scripts", lambda hook: runner.alwayson_scripts)
     for script in ordered("process"):
         alone = copy.copy(runner)
-        alone.alwayson_scripts, alone.callback_map = [script], {}
+        alone.alwayson_scripts = [script]
+        alone.ordered_scripts = lambda hook, script=script: [script]
         yield alone.process
 
 

@@ -36,6 +36,7 @@ class Batch:
     `prompts` and `negatives` are what the host encodes, without tags; `tags` go to all of them. `portable` says whose
     noise it is, `seed` is the film's first. `images` are the init pictures by the names that frames have for them,
     `masks` those of masks, as uint8 [H, W, 3]; `infotext` gives what is written into the host's infotext of a frame.
+    `checkpoint` is the file that the host must have loaded.
     """
 
     frames: tuple[Frame, ...]
@@ -48,6 +49,7 @@ class Batch:
     images: Mapping[str, Any]
     masks: Mapping[str, Tensor]
     infotext: Callable[[Frame], Mapping[str, str]]
+    checkpoint: str
 
     def weights(self, field: str) -> Tensor:
         """Returns the weights [frames, prompts] of `prompts` or `negatives`."""
@@ -67,8 +69,9 @@ def travelling(p: Any, batch: Batch) -> Any:
     told.cfg_scale = first.cfg
     told.seed = told.subseed = first.seed.values[0]
     told.subseed_strength = 0.0
+    told.remix_failed = []
     if p.scripts is not None:
-        told.scripts = watched(p.scripts, Travelling._seeds_of_frames, Travelling._refill)
+        told.scripts = watched(p.scripts, Travelling._seeds_of_frames, Travelling._refill, told.remix_failed)
     told.do_not_save_samples = told.do_not_save_grid = True
     if batch.images:
         told.denoising_strength = first.denoise
@@ -91,6 +94,7 @@ class Travelling:
     def setup_prompts(self: Any) -> None:
         """Gives the host every prompt of the travel in the place of one for each picture."""
         batch, own = self.remix_batch, (self.prompt, self.negative_prompt)
+        host.require_checkpoint(batch.checkpoint)
         count = max(len(batch.frames), len(batch.prompts), len(batch.negatives))
         self.prompt = _padded(batch.prompts, count)
         self.negative_prompt = _padded(batch.negatives, count)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import functools
-import json
 import random
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import fields, is_dataclass
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -28,54 +27,19 @@ from modules import (
 )
 from PIL import Image
 
-from remix.errors import BadInput, Unsupported
+from remix.errors import BadInput, EngineError, Unsupported
 from remix.job import is_job
-from remix.job.ends import ends
 from remix.job.files import safe_name
-from remix.job.journal import sha256
 from remix.job.portable import left_over
 from remix.plan import Model
+
+from .pinned import pinned_settings
 
 Script = scripts.Script
 FORGE = hasattr(processing, "main_entry")
 """Forge and what descends from it: a checkpoint is loaded with the first picture, and a VAE is one of its modules."""
 
 NAME = "forge" if FORGE else "a1111"
-
-OPTIONS = (
-    *("CLIP_stop_at_last_layers", "emphasis", "comma_padding_backtrack", "use_old_emphasis_implementation"),
-    *("use_old_scheduling", "pad_cond_uncond", "pad_cond_uncond_v0", "sd_lora", "sd_vae", "upcast_attn"),
-    *("eta_noise_seed_delta", "eta_ancestral", "eta_ddim", "s_min_uncond", "s_churn", "s_tmin", "s_tmax", "s_noise"),
-    *("sigma_min", "sigma_max", "rho", "use_old_karras_scheduler_sigmas", "always_discard_next_to_last_sigma"),
-    *("sgm_noise_multiplier", "beta_dist_alpha", "beta_dist_beta", "skip_early_cond", "token_merging_ratio"),
-    *("sdxl_crop_left", "sdxl_crop_top", "sd_vae_encode_method", "sd_vae_decode_method", "img2img_extra_noise"),
-    "sdxl_clip_l_skip",
-    *("uni_pc_variant", "uni_pc_skip_type", "uni_pc_order", "uni_pc_lower_order_final", "fp8_storage"),
-    *("img2img_fix_steps", "randn_source", "refiner_switch_by_sample_steps", "no_dpmpp_sde_batch_determinism"),
-    *("img2img_background_color", "img2img_color_correction", "initial_noise_multiplier", "face_restoration"),
-    *("forge_additional_modules", "forge_unet_storage_dtype", "forge_try_reproduce", "sd_noise_schedule"),
-)
-"""Settings of the host that change pictures; those that a host does not have do not count."""
-
-NOT_OF_PICTURES = (
-    *(
-        "sd_model",
-        "outpath_samples",
-        "outpath_grids",
-        "prompt",
-        "negative_prompt",
-        "seed",
-        "n_iter",
-        "batch_size",
-        "sampler_name",
-    ),
-    *("scheduler", "steps", "cfg_scale", "width", "height", "do_not_save_samples", "do_not_save_grid", "comments"),
-    *("extra_generation_params", "scripts_value", "script_args_value", "scripts_setup_complete", "user", "is_api"),
-    *("prompt_for_display", "force_task_id", "do_not_reload_embeddings", "sampler_index", "init_images", "paste_to"),
-    *("denoising_strength", "override_settings_restore_afterwards", "subseed", "cached_c", "cached_uc"),
-    "override_settings",  # among the settings, where one that is set to what a run sets anyway changes nothing
-)
-"""Fields of a processing object that the recipe decides, or that no picture depends on."""
 
 state = shared.state
 
@@ -90,6 +54,23 @@ def has_option(name: str) -> bool:
     return name in shared.opts.data_labels
 
 
+def is_filled_in(p: Any, name: str) -> bool:
+    """Returns whether a field of a request has its value from the setting of the same name."""
+    return has_option(name) and hasattr(p, name) and getattr(p, name) == option(name)
+
+
+def default_option(name: str) -> Any:
+    """Returns what a setting is while nobody changes it; None for one that the host does not have."""
+    label = shared.opts.data_labels.get(name)
+    return getattr(label, "default", None)
+
+
+def section_of(name: str) -> str | None:
+    """Returns the section in which the host's page shows a setting."""
+    section = getattr(shared.opts.data_labels.get(name), "section", None)
+    return section[0] if section else None
+
+
 def differing(model: Model) -> str:
     """Returns one sentence about the settings here that make frames other ones than in other tools; "" if none does.
 
@@ -100,21 +81,56 @@ def differing(model: Model) -> str:
     return f"In other tools these frames are other ones, because here {', '.join(found)}." if found else ""
 
 
-def process(p: Any) -> Any:
-    """Returns what the host makes of a processing object.
+@contextmanager
+def pinned(p: Any) -> Iterator[None]:
+    """Within it nothing that the user sets reaches this run, and nothing of this run reaches the user's settings.
 
-    The host takes back the settings that a request overrides only where they were ever saved; the others here, and
-    with them the VAE, which is loaded by its setting.
+    After it the host has what the user chose meanwhile, and what the request of `p` asks to be kept.
     """
-    held = shared.opts.data
-    unsaved = [name for name in p.override_settings if name not in held]
+    asked = {} if getattr(p, "override_settings_restore_afterwards", True) else dict(p.override_settings)
+    before = {name: option(name) for name in _FORGE_MODEL}
+    held = _held.set(_forge_choice())
     try:
-        return processing.process_images(p)
+        with pinned_settings(shared.opts):
+            yield
     finally:
-        for name in unsaved:
-            held.pop(name, None)
-        if "sd_vae" in unsaved and not FORGE:
-            sd_vae.reload_vae_weights()
+        _held.reset(held)
+        for name, value in asked.items():
+            shared.opts.set(name, value, is_api=True, run_callbacks=False)
+        if FORGE and before != {name: option(name) for name in _FORGE_MODEL}:
+            processing.main_entry.refresh_model_loading_parameters()
+
+
+_FORGE_MODEL = ("sd_model_checkpoint", "forge_additional_modules", "forge_unet_storage_dtype")
+"""The settings by which Forge loads a model. A click hands them over at once, and not through the settings."""
+
+_held: ContextVar[Any] = ContextVar("held", default=None)
+"""What Forge was to load when the run began."""
+
+
+def _forge_choice() -> Any:
+    """What Forge loads for the next picture; None in A1111, which goes by its settings."""
+    if not FORGE:
+        return None
+    return sd_models.model_data.forge_loading_parameters, processing.main_entry.dynamic_args.get("online_lora")
+
+
+def process(p: Any) -> Any:
+    """Returns what the host makes of a processing object, with the model that was chosen when the run began."""
+    if (held := _held.get()) is not None:
+        sd_models.model_data.forge_loading_parameters = held[0]
+        processing.main_entry.dynamic_args["online_lora"] = held[1]
+    return processing.process_images(p)
+
+
+def require_checkpoint(path: str) -> None:
+    """Raises EngineError where the host has loaded another checkpoint than the one of this file."""
+    loaded = shared.sd_model.sd_checkpoint_info.filename
+    if loaded != path:
+        raise EngineError(
+            f"checkpoint: {Path(loaded).name} is loaded in the place of {Path(path).name}, which this film began with; "
+            "an extension or a request has changed it. Run it again to go on with the frames that are missing"
+        )
 
 
 def is_random(seed: Any) -> bool:
@@ -203,13 +219,15 @@ def checkpoint_of(name: str) -> Any:
     return found
 
 
-def chosen_checkpoint(p: Any) -> Any:
-    """Returns the host's entry of the checkpoint that it will render a request with."""
-    asked = p.override_settings.get("sd_model_checkpoint")
-    if asked:
-        return checkpoint_of(asked)
-    # Forge loads it when the first picture is made.
-    return sd_models.select_checkpoint() if FORGE else shared.sd_model.sd_checkpoint_info
+def chosen_checkpoint(asked: str | None) -> Any:
+    """Returns the host's entry of the checkpoint that a request names, or else of the one that the user chose."""
+    return checkpoint_of(asked) if asked else sd_models.select_checkpoint()
+
+
+def checkpoint_file(name: str) -> Path | None:
+    """Returns the file of a checkpoint that a field names as freely as the host lets it; None where there is none."""
+    found = sd_models.get_closet_checkpoint_match(name)
+    return None if found is None else Path(found.filename)
 
 
 def vae_of(name: str) -> Path:
@@ -221,79 +239,49 @@ def vae_of(name: str) -> Path:
     return Path(known[name])
 
 
+def resolved_vae(checkpoint: Any, name: str | None) -> Path | None:
+    """Returns the file of the VAE that the host takes for a checkpoint; None for the checkpoint's own.
+
+    `name` is the setting of the VAE where a run overrides it. A flag of the server, or what the user set for this
+    checkpoint alone, may go before it. In Forge a VAE is one of its modules, which are settings.
+    """
+    if FORGE:
+        return None
+    with pinned_settings(shared.opts) as own:
+        if name is not None:
+            own["sd_vae"] = name
+        found = sd_vae.resolve_vae(checkpoint.filename).vae
+    return None if found is None else Path(found)
+
+
+def network_file(kind: str, name: str) -> Path | None:
+    """Returns the file of a LoRA or a hypernetwork, by the host's own name; None where it has none."""
+    if kind == "hypernet":
+        found = getattr(shared, "hypernetworks", {}).get(name)
+        return None if found is None else Path(found)
+    networks = sys.modules.get("networks")  # of the extension that reads such tags
+    for look in (lambda: None, getattr(networks, "list_available_networks", lambda: None)):
+        look()  # again for a file that was put there after the start, as the host does
+        for table in ("available_network_aliases", "available_networks"):
+            if (known := getattr(networks, table, {}).get(name)) is not None:
+                return Path(known.filename)
+    return None
+
+
+def has_networks() -> bool:
+    """Returns whether the host's extension that reads the tags of LoRAs is here, with its list of files."""
+    return hasattr(sys.modules.get("networks"), "available_networks")
+
+
+def style_texts(names: Sequence[str]) -> list[Any]:
+    """Returns what styles add to prompts and negative prompts; a name where the host has no such style."""
+    known = shared.prompt_styles.styles
+    return [[known[name].prompt, known[name].negative_prompt] if name in known else name for name in names]
+
+
 def has_plain_attention() -> bool:
     """Returns whether the model's attention to a prompt is plain, so that repeating the prompt changes nothing."""
     return any(getattr(shared.sd_model, f"is_{family}", False) for family in ("sd1", "sd2", "sdxl"))
-
-
-def made_by(p: Any, checkpoint: Any, vae: Path | None, settings: Mapping[str, Any]) -> dict[str, str]:
-    """Returns what the pictures of a processing object depend on beside the recipe, each as a short text.
-
-    `settings` are those that a run sets.
-    """
-    vae = vae or getattr(sd_vae, "loaded_vae_file", None)
-    asked = {field.name for field in fields(p) if field.init} - {*NOT_OF_PICTURES} | {"image_mask"}
-    if not getattr(p, "enable_hr", False):
-        asked = {name for name in asked if not name.startswith("hr_")}
-    own = {name: getattr(p, name, None) for name in sorted(asked)}
-    options = {name: option(name) for name in OPTIONS if has_option(name)}
-    return {
-        "engine": NAME,
-        "checkpoint": checkpoint.name,
-        "checkpoint_file": _ends(Path(checkpoint.filename)),
-        "vae": "" if vae is None else _ends(Path(vae)),
-        "settings": _short({**options, **settings, **p.override_settings}),
-        "fields": _short({name: value for name, value in own.items() if value is not None}),
-        "scripts": _short(_always_on(p)),
-    }
-
-
-def _ends(path: Path) -> str:
-    about = path.stat()
-    return _ends_at(path, about.st_size, about.st_mtime_ns)
-
-
-@functools.lru_cache(maxsize=64)
-def _ends_at(path: Path, size: int, changed: int) -> str:
-    """The hash of a file: megabytes are read once, and not for every request of a film."""
-    return ends(path)
-
-
-def _always_on(p: Any) -> dict[str, Any]:
-    """The arguments of the scripts that are always on, by their titles, but for those that fill in fields of `p`."""
-    if p.scripts is None:
-        return {}
-    return {
-        script.title(): list(p.script_args[script.args_from : script.args_to])
-        for script in p.scripts.alwayson_scripts
-        if not getattr(script, "setup_for_ui_only", False)
-    }
-
-
-def _short(value: Any) -> str:
-    return sha256(json.dumps(_told(value), sort_keys=True).encode())[:16]
-
-
-def _told(value: Any, depth: int = 8) -> Any:
-    """A value as JSON, the same in every run: pictures and arrays by their content, objects by what they hold."""
-    if depth == 0:
-        return type(value).__name__
-    if value is None or isinstance(value, str | bool):
-        return value
-    if isinstance(value, int | float):
-        return float(value)  # a setting that was read from a file is 0 where its default is 0.0
-    if isinstance(value, Mapping):
-        return {str(key): _told(part, depth - 1) for key, part in value.items()}
-    if isinstance(value, list | tuple | set | frozenset):
-        return [_told(part, depth - 1) for part in value]
-    if hasattr(value, "tobytes"):
-        return sha256(value.tobytes())
-    if is_dataclass(value) or hasattr(value, "__dict__"):
-        return [
-            type(value).__name__,
-            {name: _told(part, depth - 1) for name, part in vars(value).items() if name[0] != "_"},
-        ]
-    return type(value).__name__
 
 
 def output_folder(p: Any) -> Path:

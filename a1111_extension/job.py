@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping
 from glob import escape
 from pathlib import Path
 
@@ -11,7 +10,7 @@ from remix.errors import BadInput, RemixError
 from remix.job import is_job, recipe_of
 from remix.job.files import inside, safe_name
 from remix.job.journal import canonical, sha256
-from remix.plan import Mix, Recipe, plan
+from remix.plan import Recipe, plan
 
 SHORT = 10
 """How many digits of its key a folder's name has."""
@@ -33,23 +32,38 @@ def job_folder(root: Path, name: str, recipe: Recipe, made_by: Mapping[str, str]
     return folder
 
 
-def unfinished(root: Path, name: str, recipe: Recipe, made_by: Mapping[str, str]) -> Recipe | None:
-    """Returns the recipe of the newest job that is this one but for its drawn seed, and lacks frames; else None."""
+def unfinished(
+    root: Path, name: str, drawn: Callable[[int], Recipe], seed: int, made_by: Mapping[str, str]
+) -> Recipe | None:
+    """Returns the recipe of the newest job that is this one but for its drawn seed, and lacks frames; else None.
+
+    `drawn` gives the recipe as it is with any seed in the place of `seed`, which is the one that was drawn now.
+    """
+    recipe, other = drawn(seed), drawn((seed + 1) % SEEDS)
+    now = seeds_of(recipe)
+    # The first seed that follows the drawn one is as far from it in every job, or is the drawn one.
+    place = next((at for at, seeds in enumerate(zip(now, seeds_of(other), strict=False)) if len({*seeds}) > 1), None)
+    if place is None:
+        return None
     folders = [folder for folder in root.glob(f"{escape(name)}_*") if is_job(folder)] if root.is_dir() else []
     for folder in sorted(folders, key=lambda folder: folder.stat().st_mtime, reverse=True):
         try:
-            held = recipe_of(folder)
+            held = recipe_of(folder).replace(folder=recipe.folder)
         except RemixError:
             continue
-        if len(list((folder / "frames").glob("*.png"))) >= held.frames:
+        found = seeds_of(held)
+        if len(found) != len(now) or len(list((folder / "frames").glob("*.png"))) >= held.frames:
             continue
-        drawn = held.keyframes[0].seed
-        if drawn is not None and with_seed(recipe, drawn) == held and job_folder(root, name, held, made_by) == folder:
-            return held.replace(folder=recipe.folder)
+        before = {(seed + found[place] - now[place]) % SEEDS, found[place]}
+        if any(drawn(each) == held for each in before) and job_folder(root, name, held, made_by) == folder:
+            return held
     return None
 
 
-def with_seed(recipe: Recipe, seed: Mix[int]) -> Recipe:
-    """Returns the recipe with another seed at its beginning."""
-    start, *rest = recipe.keyframes
-    return recipe.replace(keyframes=(replace(start, seed=seed), *rest))
+SEEDS = 2**32
+"""How many seeds a drawn one may be."""
+
+
+def seeds_of(recipe: Recipe) -> list[int]:
+    """Returns all seeds that keyframes set, in their order."""
+    return [seed for keyframe in recipe.keyframes if keyframe.seed is not None for seed in keyframe.seed.values]

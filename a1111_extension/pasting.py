@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
+from remix.plan.infotext import parse_infotext
+
 from .settings import Settings
 
 SCRIPT, TITLE = "Script", "Remix"
@@ -76,3 +78,21 @@ def infotext(settings: Settings) -> dict[str, str]:
         if value != _DEFAULTS[label.field] and len(str(value)) <= LONGEST_TEXT
     }
     return {SCRIPT: TITLE, **kept}
+
+
+def is_upscaling(p: Any) -> bool:
+    """Returns whether a request comes from the gallery's button that upscales one picture by hires fix."""
+    return bool(getattr(p, "txt2img_upscale", False))
+
+
+def fill_for_upscaling(p: Any) -> None:
+    """Gives a request to upscale one picture of the gallery what made that picture, where it is a frame of a film.
+
+    Its prompts come from keyframes, and its size may come from the recipe; the fields of the page have neither.
+    """
+    picture = p.firstpass_image
+    made = parse_infotext(picture.info.get("parameters") or "")
+    if made.settings.get(SCRIPT) != TITLE:
+        return
+    p.width, p.height = picture.size
+    p.prompt, p.negative_prompt, p.styles = made.prompt, made.negative, []  # styles are in the prompts already

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from remix.errors import BadInput, Interrupted
 from remix.job import FRAMES, Event, render
 from remix.job.files import inside
 from remix.job.journal import sha256
-from remix.plan import Mix, Recipe, plan
+from remix.plan import Recipe, plan
 
 from . import host, panel, pasting
 from .engine import HostEngine
@@ -50,9 +51,15 @@ class RemixScript(host.Script):
         self.panel.seen(component, said.get("elem_id"))
 
     def run(self, p: Any, *args: Any) -> Any:
-        """Returns the host's result: the frames that were asked for, after they are in the job folder."""
+        """Returns the host's result: the frames that were asked for, after they are in the job folder.
+
+        None for the button that upscales one picture of the gallery, which leaves it to the host.
+        """
+        if pasting.is_upscaling(p):
+            pasting.fill_for_upscaling(p)
+            return None
         try:
-            with tempfile.TemporaryDirectory() as scratch:
+            with host.pinned(p), tempfile.TemporaryDirectory() as scratch:
                 return self._run(p, self._settings(p), Path(scratch))
         except BadInput as error:
             raise host.refused(error, p) from error
@@ -73,8 +80,12 @@ class RemixScript(host.Script):
             p.comment(remark)
         made_by = {**engine.identity(plan(recipe)), "pictures": _save_pictures(p, recipe, fields, scratch)}
         root = host.output_folder(p)
-        if random and not settings.new and recipe.keyframes[0].seed == Mix.one(fields.seed):
-            recipe = unfinished(root, settings.name, recipe, made_by) or recipe
+        if random and not settings.new:
+
+            def drawn(seed: int) -> Recipe:
+                return settings.recipe(replace(fields, seed=seed))
+
+            recipe = unfinished(root, settings.name, drawn, fields.seed, made_by) or recipe
         folder = job_folder(root, settings.name, recipe, made_by, new=settings.new)
         wanted = settings.wanted(recipe.frames)
         film = None

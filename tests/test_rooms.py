@@ -32,7 +32,7 @@ ROOMS = {
         *("custom_nodes", "torch", "numpy", *COMFYUI),
     },
     "a1111_extension": {*CORE, "remix", "a1111_extension", "torch", "numpy", "PIL"},
-    "a1111_extension/host.py": {*CORE, "modules", "fastapi", "torch", "PIL"},
+    "a1111_extension/host.py": {*CORE, "a1111_extension.pinned", "modules", "fastapi", "torch", "PIL"},
     "a1111_extension/panel.py": {*CORE, "a1111_extension", "gradio"},
     "scripts/remix_toolkit.py": {"a1111_extension"},
     "install.py": {"launch"},

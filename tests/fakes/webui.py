@@ -6,6 +6,7 @@ the conditioning says, times cfg. So whatever is mixed shows in the pictures, an
 
 from __future__ import annotations
 
+import json
 import sys
 import zlib
 from collections import namedtuple
@@ -113,11 +114,14 @@ class Processing:
     scheduler: Any = "Automatic"
     denoising_strength: Any = None
     refiner_checkpoint: Any = None
+    refiner_switch_at: Any = None
     override_settings: dict[str, Any] = field(default_factory=dict)
+    override_settings_restore_afterwards: bool = True
     extra_generation_params: dict[str, Any] = field(default_factory=dict)
     do_not_save_samples: bool = False
     do_not_save_grid: bool = False
     enable_hr: bool = False
+    firstpass_image: Any = None
     hr_prompt: Any = ""
     hr_negative_prompt: Any = ""
     hr_scale: float = 2.0
@@ -181,6 +185,7 @@ class Processing:
             noise = noise + self.sampler.create_noise_sampler(noise, torch.ones(2), self)(1.0, 0.5) / 100
         wanted = torch.stack([sum(part.weight * part.schedules[-1].cond.mean() for part in parts) for parts in c.batch])
         unwanted = torch.stack([steps[-1].cond.mean() for steps in uc])
+        noise = noise + SHIFT * (host_opts().CLIP_stop_at_last_layers - 1) + loaded().shift
         return noise / 8 + (self.cfg_scale * (wanted - unwanted) / 10).view(-1, 1, 1, 1)
 
 
@@ -189,6 +194,7 @@ class Img2Img(Processing):
 
     init_images: Any = ()
     resize_mode: int = 0
+    denoising_strength: Any = 0.75
 
     def init(self, prompts: Any, seeds: Any, subseeds: Any) -> None:
         super().init(prompts, seeds, subseeds)
@@ -212,7 +218,48 @@ def parse_prompt(prompt: str) -> tuple[str, dict[str, list[str]]]:
     return TAG.sub("", prompt), found
 
 
+def host_opts() -> Any:
+    return sys.modules["modules.shared"].opts  # type: ignore[attr-defined]
+
+
+def loaded() -> Any:
+    """The checkpoint that is loaded."""
+    return sys.modules["modules.shared"].sd_model.sd_checkpoint_info  # type: ignore[attr-defined]
+
+
+def reload_model_weights() -> None:
+    """Loads the checkpoint that the settings name, as the host does before each call."""
+    models = sys.modules["modules.sd_models"]
+    sys.modules["modules.shared"].sd_model.sd_checkpoint_info = models.select_checkpoint()  # type: ignore[attr-defined]
+
+
 def process_images(p: Any) -> Any:
+    """The host's settings for one call: what a request overrides is written into them, and restored after it."""
+    opts = host_opts()
+    if p.scripts is not None:
+        p.scripts.before_process(p)
+    stored = {name: opts.data[name] for name in p.override_settings if name in opts.data}
+    try:
+        aliases = sys.modules["modules.sd_models"].checkpoint_aliases  # type: ignore[attr-defined]
+        if aliases.get(p.override_settings.get("sd_model_checkpoint")) is None:
+            p.override_settings.pop("sd_model_checkpoint", None)
+            reload_model_weights()
+        for name, value in p.override_settings.items():
+            opts.set(name, value, is_api=True, run_callbacks=False)
+            if name == "sd_model_checkpoint":
+                reload_model_weights()
+            if name == "sd_vae":
+                sys.modules["modules.sd_vae"].reload_vae_weights()  # type: ignore[attr-defined]
+        return process_images_inner(p)
+    finally:
+        if p.override_settings_restore_afterwards:
+            for name, value in stored.items():
+                setattr(opts, name, value)
+                if name == "sd_vae":
+                    sys.modules["modules.sd_vae"].reload_vae_weights()  # type: ignore[attr-defined]
+
+
+def process_images_inner(p: Any) -> Any:
     """The host's loop, in its order."""
     calls.append(p)
     p.setup_prompts()
@@ -244,6 +291,9 @@ def process_images(p: Any) -> Any:
 
 activated: list[Any] = []
 """The tags of extra networks that each call was made with."""
+
+SHIFT = 0.5
+"""How far another Clip skip, or another checkpoint, moves what is sampled."""
 
 vaes: list[Any] = []
 """The setting by which each VAE was loaded."""
@@ -278,21 +328,107 @@ class HTTPException(Exception):
         self.status_code, self.detail = status_code, detail
 
 
-class Options(SimpleNamespace):
-    """The host's settings."""
+class Runner:
+    """A ScriptRunner with scripts that are always on: one that fails is left out, and the host goes on."""
 
-    data_labels: dict[str, Any] = {"CLIP_stop_at_last_layers": 1, "randn_source": 1}  # noqa: RUF012
+    def __init__(self, scripts: Any, always_on: Any) -> None:
+        self.scripts, self.alwayson_scripts = scripts, always_on
+
+    def ordered_scripts(self, hook: str) -> list[Any]:
+        return [script for script in self.alwayson_scripts if hasattr(script, hook)]
+
+    def before_process(self, p: Any) -> None:
+        self._call("before_process", p)
+
+    def process(self, p: Any) -> None:
+        self._call("process", p)
+
+    def before_process_batch(self, p: Any) -> None:
+        self._call("before_process_batch", p)
+
+    def _call(self, hook: str, p: Any) -> None:
+        for script in self.ordered_scripts(hook):
+            try:
+                getattr(script, hook)(p, *p.script_args[script.args_from : script.args_to])
+            except Exception as error:  # noqa: BLE001 - whatever it is, as the host does
+                reported.append(error)
+
+
+reported: list[Exception] = []
+"""What failed in scripts, and was reported on the console alone."""
+
+
+class Label:
+    """An OptionInfo: a setting's default, and where the page shows it."""
+
+    do_not_save = False
+    onchange = None
+
+    def __init__(self, default: Any, section: str = "sd") -> None:
+        self.default, self.section = default, (section, section.title())
+
+
+class Options:
+    """The host's settings: what was ever set is in `data`, which is saved whole."""
+
+    def __init__(self, labels: dict[str, Label], data: dict[str, Any]) -> None:
+        vars(self).update(data_labels=labels, data=data)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in self.data_labels:
+            self.data[name] = value
+        else:
+            object.__setattr__(self, name, value)
+
+    def __getattr__(self, name: str) -> Any:
+        if name in self.data:
+            return self.data[name]
+        if name in self.data_labels:
+            return self.data_labels[name].default
+        raise AttributeError(name)
+
+    def set(self, name: str, value: Any, is_api: bool = False, run_callbacks: bool = True) -> bool:
+        if self.data.get(name) == value:
+            return False
+        self.data_labels[name]  # KeyError: the host answers 500
+        setattr(self, name, value)
+        return True
+
+    def save(self, filename: Any) -> None:
+        Path(filename).write_text(json.dumps(self.data, indent=4), encoding="utf-8")
+
+
+def fake_options(base: Path) -> Options:
+    """The settings that the tests change, as they are on a new host."""
+    labels = {
+        "CLIP_stop_at_last_layers": Label(1),
+        "randn_source": Label("GPU"),
+        "eta_ddim": Label(0.0, "sampler-params"),
+        "sd_model_checkpoint": Label(None),
+        "sd_vae": Label("Automatic"),
+        "samples_format": Label("png", "saving-images"),
+        "img2img_background_color": Label("#ffffff"),
+        "outdir_samples": Label("", "saving-paths"),
+        "outdir_txt2img_samples": Label(str(base / "out"), "saving-paths"),
+        "outdir_img2img_samples": Label(str(base / "out"), "saving-paths"),
+    }
+    return Options(labels, {"sd_model_checkpoint": "model"})
+
+
+def checkpoint(base: Path, name: str, shift: float) -> Any:
+    """A checkpoint with its file in `base`; `shift` is how far it moves what is sampled."""
+    file = base / f"{name}.safetensors"
+    file.write_bytes(b"weights" if name == "model" else name.encode())
+    return SimpleNamespace(name=file.name, title=name, filename=str(file), shift=shift)
 
 
 def fake_modules(base: Path) -> dict[str, Any]:
-    """The host's modules by their names; its checkpoint and its pictures lie in `base`."""
-    (base / "model.safetensors").write_bytes(b"weights")
-    info = SimpleNamespace(name="model.safetensors", title="model", filename=str(base / "model.safetensors"))
-    opts = Options(CLIP_stop_at_last_layers=1, randn_source="GPU", img2img_background_color="#ffffff", data={})
-    opts.outdir_samples = ""
-    opts.outdir_txt2img_samples = opts.outdir_img2img_samples = str(base / "out")
+    """The host's modules by their names; its checkpoints and its pictures lie in `base`."""
+    infos = {name: checkpoint(base, name, shift) for name, shift in (("model", 0.0), ("second", SHIFT))}
+    opts = fake_options(base)
     state = SimpleNamespace(interrupted=False, skipped=False, stopping_generation=False, job_count=-1, textinfo=None)
     labels = ["Euler", "Euler a", "DPM++ 2M", "DPM++ 2M SDE", "DPM++ SDE", "DDIM", "DPM adaptive"]
+    vae_files = {"fine.pt": str(base / "model.safetensors")}
     return {
         "scripts": SimpleNamespace(Script=Script),
         "shared": SimpleNamespace(
@@ -300,7 +436,8 @@ def fake_modules(base: Path) -> dict[str, Any]:
             state=state,
             demo=None,
             device="cpu",
-            sd_model=SimpleNamespace(sd_checkpoint_info=info, is_sd1=True),
+            sd_model=SimpleNamespace(sd_checkpoint_info=infos["model"], is_sd1=True),
+            prompt_styles=SimpleNamespace(styles={}),
         ),
         "ui_tempdir": SimpleNamespace(register_tmp_file=lambda demo, path: None),
         "devices": SimpleNamespace(torch_gc=lambda: None),
@@ -308,15 +445,18 @@ def fake_modules(base: Path) -> dict[str, Any]:
         "rng": SimpleNamespace(ImageRNG=ImageRNG),
         "extra_networks": SimpleNamespace(parse_prompt=parse_prompt),
         "sd_models": SimpleNamespace(
-            checkpoint_aliases={"model": info}, checkpoints_list={"model": info}, select_checkpoint=lambda: info
+            checkpoint_aliases=infos,
+            checkpoints_list=infos,
+            select_checkpoint=lambda: infos.get(opts.sd_model_checkpoint, infos["model"]),
+            get_closet_checkpoint_match=infos.get,
         ),
         "sd_samplers": SimpleNamespace(find_sampler_config=lambda name: name if name in labels else None),
         "sd_samplers_timesteps": SimpleNamespace(CompVisSampler=OfTimes),
         "sd_schedulers": SimpleNamespace(schedulers_map=dict.fromkeys(["Automatic", "Uniform", "Karras"])),
         "sd_vae": SimpleNamespace(
-            loaded_vae_file=None,
-            vae_dict={"fine.pt": str(base / "model.safetensors")},
-            reload_vae_weights=lambda: vaes.append(opts.data.get("sd_vae")),
+            vae_dict=vae_files,
+            resolve_vae=lambda file: SimpleNamespace(vae=vae_files.get(opts.sd_vae)),
+            reload_vae_weights=lambda: vaes.append(opts.sd_vae),
         ),
         "images": SimpleNamespace(
             flatten=lambda image, color: image.convert("RGB"),
@@ -341,7 +481,7 @@ def webui(base: Path) -> Iterator[Any]:
         "fastapi.exceptions": fastapi,
     }
     sys.modules |= {f"modules.{name}": module for name, module in found.items()}
-    for kept in (encoded, calls, activated, vaes, on_call):
+    for kept in (encoded, calls, activated, vaes, on_call, reported):
         kept.clear()
     try:
         yield SimpleNamespace(**found)

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.fakes.webui import Img2Img, Processing, webui
+from tests.fakes.webui import Runner as Scripts
 
 
 class Runner:
@@ -30,13 +31,8 @@ class Runner:
         if images is not None:
             p.init_images = images  # type: ignore[attr-defined]
         after = SimpleNamespace(args_from=self.script.args_to, args_to=self.script.args_to + 1, title=lambda: "After")
-        always = SimpleNamespace(args_from=1, args_to=2, title=lambda: "Always")
-        p.scripts = SimpleNamespace(
-            scripts=[always, self.script, after],
-            alwayson_scripts=[always],
-            process=lambda p: None,
-            before_process_batch=lambda p: None,
-        )
+        always = SimpleNamespace(args_from=1, args_to=2, title=lambda: "Always", filename="always.py")
+        p.scripts = Scripts([always, self.script, after], [always])
         p.script_args = [1, "always", *args, "after"]
         return p
 

@@ -147,12 +147,12 @@ def test_styles_and_what_extensions_fill_in_reach_every_prompt_alike_in_all_call
     told = recipe({"prompt": f"a __thing__{tag}"}, {"prompt": B}, frames=4)
     p = ui.processing({"recipe": told, "film": "", "batch": 2}, styles=["painted"])
 
-    def fill_in(p: Any) -> None:
+    def fill_in(p: Any, *args: Any) -> None:
         p.all_prompts = [
             prompt.replace("__thing__", f"lamp{seed}") for prompt, seed in zip(p.all_prompts, p.all_seeds, strict=True)
         ]
 
-    p.scripts.process = fill_in
+    p.scripts.alwayson_scripts[0].process = fill_in
     ui.script.run(p)
     (filled,) = {prompt for prompt in webui.encoded if prompt.startswith("a lamp")}
     assert filled.endswith(" painted")
@@ -163,14 +163,14 @@ def test_styles_and_what_extensions_fill_in_reach_every_prompt_alike_in_all_call
 def test_an_extension_that_fills_in_from_the_first_prompt_alone_fills_in_each(ui: Runner) -> None:
     """So Dynamic Prompts does, which also counts pictures and seeds anew."""
 
-    def fill_in(p: Any) -> None:
+    def fill_in(p: Any, *args: Any) -> None:
         count, first, seed = p.n_iter * p.batch_size, p.all_prompts[0], int(p.seed)
         p.all_prompts = [first.replace("__thing__", f"lamp{seed + at}") for at in range(count)]
         p.all_seeds, p.n_iter, p.prompt = [seed] * count, 7, first
 
     told = recipe({"prompt": "a __thing__"}, {"prompt": "two __thing__"}, frames=4)
     p = ui.processing({"recipe": told, "film": "", "batch": 2})
-    p.scripts.process = fill_in
+    p.scripts.alwayson_scripts[0].process = fill_in
     ui.script.run(p)
     filled = {prompt.split("lamp")[0] for prompt in webui.encoded if "lamp" in prompt}
     assert (filled, len(set(webui.encoded))) == ({"a ", "two "}, 3)
@@ -180,14 +180,16 @@ def test_an_extension_that_fills_in_from_the_first_prompt_alone_fills_in_each(ui
 def test_scripts_see_a_prompt_and_a_seed_for_each_picture(ui: Runner) -> None:
     seen: list[Any] = []
     p = ui.processing({"recipe": recipe({"prompt": A}, {"prompt": B}, frames=4), "film": ""})
-    p.scripts.process = lambda p: seen.append((p.batch_size, list(p.all_prompts), list(p.all_seeds)))
+    p.scripts.alwayson_scripts[0].process = lambda p, *args: seen.append(
+        (p.batch_size, list(p.all_prompts), list(p.all_seeds))
+    )
     ui.script.run(p)
     assert seen == [(4, [A, A, B, B], [1, 1, 1, 2])]
 
 
 def test_prompts_that_are_changed_in_a_batch_under_way_are_refused(ui: Runner) -> None:
     p = ui.processing({"recipe": recipe({"prompt": A}, {"prompt": B}), "film": ""})
-    p.scripts.before_process_batch = lambda p: p.prompts.reverse()
+    p.scripts.alwayson_scripts[0].before_process_batch = lambda p, *args: p.prompts.reverse()
     with pytest.raises(webui.HTTPException, match="prompts: an extension changed them in a batch that was under way"):
         ui.script.run(p)
 
@@ -199,7 +201,9 @@ def test_an_extension_that_makes_several_prompts_or_adds_unlike_tags_is_told_of(
         (lambda prompts: [f"{text}<lora:x:1>" if text == A else text for text in prompts], "an extension put tags"),
     ):
         p = ui.processing(told)
-        p.scripts.process = lambda p, change=change: setattr(p, "all_prompts", change(p.all_prompts))
+        p.scripts.alwayson_scripts[0].process = lambda p, *args, change=change: setattr(
+            p, "all_prompts", change(p.all_prompts)
+        )
         with pytest.raises(webui.HTTPException, match=said):
             ui.script.run(p)
 
@@ -329,7 +333,7 @@ def test_the_vae_and_clip_skip_of_the_recipe_are_the_hosts_settings_for_the_run(
     ui.run({"recipe": told, "film": ""})
     asked = webui.calls[0].override_settings
     assert (asked["sd_vae"], asked["CLIP_stop_at_last_layers"]) == ("fine.pt", 2)
-    assert webui.vaes == [None]  # the host's own is loaded again
+    assert webui.vaes == ["fine.pt", "Automatic"]  # the host's own is loaded again
     ui.run({"recipe": recipe({"prompt": A}, {"prompt": B}), "film": ""}, override_settings={"sd_vae": "own"})
     assert webui.calls[1].override_settings["sd_vae"] == "own"
 
@@ -337,9 +341,10 @@ def test_the_vae_and_clip_skip_of_the_recipe_are_the_hosts_settings_for_the_run(
 def test_a_portable_run_sets_what_makes_frames_the_same_everywhere_but_for_what_the_request_sets(ui: Runner) -> None:
     told = {"recipe": recipe({"prompt": A}, {"prompt": B}), "film": ""}
     ui.run(told)
-    assert webui.calls[0].override_settings == {"randn_source": "CPU"}  # of those that this host has
+    wanted = {"randn_source": "CPU", "eta_ddim": 0.0}  # of those that this host has
+    assert webui.calls[0].override_settings == wanted
     ui.run(told, override_settings={"randn_source": "NV"})
-    assert webui.calls[1].override_settings == {"randn_source": "NV"}
+    assert webui.calls[1].override_settings == {**wanted, "randn_source": "NV"}
     ui.run({**told, "portable": False})
     assert webui.calls[2].override_settings == {}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -106,6 +107,67 @@ def test_a_drawn_seed_is_kept_until_the_job_is_finished(ui: Runner, name: str) -
     assert folder_of(ui, rest) == folder_of(ui, some)
     assert len(webui.calls) == 2
     assert folder_of(ui, ui.run(told)) != folder_of(ui, some)
+
+
+DEFORUM = {"max_frames": 6, "prompts": {"0": "a cat", "5": "a dog"}, "W": 64, "H": 64}
+
+
+@pytest.mark.parametrize("behaviour", ["fixed", "iter", "ladder", "alternate", "random"])
+def test_a_drawn_seed_is_found_again_by_whatever_rule_others_follow_from_it(ui: Runner, behaviour: str) -> None:
+    told = {"recipe": {}, "syntax": "deforum-settings", "film": "", "batch": 2}
+    told["recipe"] = json.dumps({**DEFORUM, "seed_behavior": behaviour})
+    some = ui.run({**told, "count": 2})
+    rest = ui.run(told)
+    assert folder_of(ui, rest) == folder_of(ui, some)
+    assert len(webui.calls) == 3
+    seeds = [seed for call in webui.calls for seed in call.all_seeds[:2]]
+    assert len(set(seeds)) == {"fixed": 1, "alternate": 2, "ladder": 5}.get(behaviour, 6)
+    assert folder_of(ui, ui.run(told)) != folder_of(ui, some)  # it is finished: the next one is drawn anew
+
+
+def test_a_job_of_a_seed_that_was_not_drawn_is_not_gone_on_with_for_another(ui: Runner) -> None:
+    told = {"recipe": TEXT.replace("seed = 1\n", ""), "film": "", "batch": 2}
+    drawn = ui.run({**told, "count": 2})
+    given = ui.run({**told, "recipe": TEXT, "count": 2})
+    assert folder_of(ui, given) != folder_of(ui, drawn)
+    assert folder_of(ui, ui.run({**told, "recipe": TEXT})) == folder_of(ui, given)
+
+
+def test_the_gallerys_button_for_hires_fix_is_left_to_the_host_with_the_frames_own_prompts(ui: Runner) -> None:
+    from PIL import Image
+
+    jobs = ui.base / "out" / "remix"
+    p = ui.processing(TEXT, width=512, height=512, styles=["oil"])
+    p.txt2img_upscale, p.firstpass_image = True, Image.new("RGB", (64, 96))
+    p.firstpass_image.info["parameters"] = (
+        "a dog, in oil\nNegative prompt: dull\nSteps: 4, Sampler: Euler, Seed: 1, Script: Remix, Remix frame: 3"
+    )
+    assert ui.script.run(p) is None
+    assert (p.prompt, p.negative_prompt, p.styles, p.width, p.height) == ("a dog, in oil", "dull", [], 64, 96)
+    assert not jobs.exists()
+    assert not webui.calls
+
+
+def test_a_picture_of_another_script_is_upscaled_by_the_fields_of_the_page(ui: Runner) -> None:
+    from PIL import Image
+
+    p = ui.processing(TEXT, prompt="mine", width=512)
+    p.txt2img_upscale, p.firstpass_image = True, Image.new("RGB", (64, 64))
+    assert ui.script.run(p) is None
+    assert (p.prompt, p.width) == ("mine", 512)
+
+
+def test_ddim_by_another_name_is_said_and_the_infotext_has_the_name_of_the_page(ui: Runner) -> None:
+    p = ui.processing({"recipe": TEXT, "film": ""}, sampler_name="DDIM")
+    ui.host.sd_schedulers.schedulers_map["DDIM"] = None
+    ui.script.run(p)
+    assert any(text.startswith("sampler: DDIM is rendered as Euler with the schedule DDIM") for text in p.comments)
+    call = webui.calls[0]
+    assert (call.sampler_name, call.scheduler) == ("Euler", "DDIM")
+    assert call.extra_generation_params["Sampler"] == "DDIM"
+    own = ui.processing({"recipe": TEXT, "film": "", "portable": False}, sampler_name="DDIM")
+    ui.script.run(own)
+    assert (webui.calls[1].sampler_name, own.comments) == ("DDIM", {})
 
 
 def test_pictures_that_the_recipe_names_are_the_requests_in_their_order(ui: Runner) -> None:

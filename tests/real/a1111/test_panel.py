@@ -212,6 +212,27 @@ def test_the_same_settings_go_on_with_the_same_job(page: Page, host: Host) -> No
     assert last.stat().st_mtime_ns == before
 
 
+def test_the_gallerys_button_upscales_a_frame_by_its_own_prompt_and_the_gallery_keeps_the_others(
+    page: Page, host: Host
+) -> None:
+    jobs, frames = set(host.jobs.glob("*")), {path.stat().st_mtime_ns for path in host.jobs.glob("*/frames/*.png")}
+    thumbnails = page.page.locator("#txt2img_gallery .thumbnails .thumbnail-item")
+    thumbnails.nth(3).click()
+    page.page.locator("#txt2img_upscale").click()
+    page.page.locator("#txt2img_interrupt").wait_for(state="visible", timeout=PATIENCE)
+    page.page.locator("#txt2img_interrupt").wait_for(state="hidden", timeout=PATIENCE)
+    told = page.page.locator("#html_info_txt2img").first
+    told.get_by_text("Hires upscale").first.wait_for(timeout=PATIENCE)
+    assert told.inner_text().startswith("a white house in the snow")
+    assert page.page.locator("#html_log_txt2img .error").count() == 0
+    assert thumbnails.count() == 6
+    shown = page.page.locator("#txt2img_gallery img[data-testid='detailed-image']").first
+    assert shown.evaluate("image => image.decode().then(() => [image.naturalWidth, image.naturalHeight])") == [128, 128]
+    assert set(host.jobs.glob("*")) == jobs
+    assert {path.stat().st_mtime_ns for path in host.jobs.glob("*/frames/*.png")} == frames
+    page.page.keyboard.press("Escape")
+
+
 def test_an_example_fills_the_keyframes(page: Page) -> None:
     page.clear()
     page.pick(page.field("preset"), "mixed map")

@@ -8,6 +8,7 @@ import torch
 from modules import scripts
 
 TROUBLES = {"a full memory": torch.OutOfMemoryError("CUDA out of memory"), "a wrong turn": ValueError("no such thing")}
+SHY = "a shy extension"
 MOST_GUIDANCE = 6
 """Frames with more of it fail."""
 
@@ -22,6 +23,8 @@ class Trouble(scripts.Script):
         return scripts.AlwaysVisible
 
     def process(self, p: Any) -> None:
+        if p.cfg_scale > MOST_GUIDANCE and any(SHY in prompt for prompt in p.all_prompts):
+            raise ValueError("not today")  # the host reports it, and goes on
         for words, error in TROUBLES.items():
             if words in p.prompt and p.cfg_scale > MOST_GUIDANCE:
                 p.sample = _raising(error)
