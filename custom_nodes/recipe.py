@@ -13,8 +13,9 @@ from comfy_api.latest import io, ui
 from remix.errors import RemixError
 from remix.job.plot import draw, draw_table
 from remix.plan import Model, Recipe, Schedule, plan
+from remix.plan.syntax import SYNTAXES
 from remix.plan.table import text_table
-from remix.plan.text import read_text
+from remix.plan.text import ReadText, read_text
 
 from .inputs import PLAN, ScheduleType, schema
 
@@ -107,7 +108,7 @@ class RemixRecipe(io.ComfyNode):
 
     @classmethod
     def execute(cls, recipe: str, frames: int, fps: float, width: int, height: int) -> io.NodeOutput:
-        made, notes = _read(recipe, frames, fps, width, height)
+        made, notes, syntax = _read(recipe, frames, fps, width, height)
         schedule, remarks = plan(made), [*notes, *_remarks(made)]
         for remark in remarks:
             log.warning("Remix Recipe: %s", remark)
@@ -120,11 +121,11 @@ class RemixRecipe(io.ComfyNode):
             made.steps,
             made.cfg,
             schedule[0].seed.values[0],
-            ui=_shown(cls, schedule, remarks),
+            ui=_shown(cls, schedule, [f"Read as {SYNTAXES[syntax].title}.", *remarks]),
         )
 
 
-def _read(text: str, frames: int, fps: float, width: int, height: int) -> tuple[Recipe, tuple[str, ...]]:
+def _read(text: str, frames: int, fps: float, width: int, height: int) -> ReadText:
     return read_text(
         text,
         frames=frames or None,

@@ -29,9 +29,7 @@ from remix.plan.syntax import SYNTAXES, read
 @click.option(
     "--number", "numbers", multiple=True, metavar="NAME=VALUES", help="A number from outside: pw_a=0:(0), 24:(1)"
 )
-@click.option(
-    "--field", default="cfg", show_default=True, help="What values set: cfg, denoise, strength, seed, sampler."
-)
+@click.option("--field", help="What values set, where the file does not say it: cfg, denoise, strength, seed, sampler.")
 @click.option("--spacing", metavar="N,N,...", help="Frames from each stage to the next.")
 @click.option("--loop", is_flag=True, help="Close the film, where the schedule cannot say it.")
 @overwrite_option
@@ -43,7 +41,7 @@ def command(
     before: str,
     after: str,
     numbers: tuple[str, ...],
-    field: str,
+    field: str | None,
     spacing: str | None,
     loop: bool,
     overwrite: bool,
@@ -90,6 +88,8 @@ def _numbers(text: str, reading: Reading) -> tuple[str, Any]:
     if not sign or not name.isidentifier():
         raise BadInput(f"--number: {text[:40]!r} has no name and value; write pw_a=0.5, or pw_a=0:(0), 24:(1)")
     schedule = values if ":" in values else f"0:({values})"
-    parts = read(schedule, "deforum-values", source=f"--number {name}", frames=reading.length, fps=reading.fps)
+    parts = read(
+        schedule, "deforum-values", source=f"--number {name}", field="cfg", frames=reading.length, fps=reading.fps
+    )
     recipe: Recipe = parts.recipe()
     return name, [frame.cfg for frame in plan(recipe)]

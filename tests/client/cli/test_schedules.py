@@ -87,6 +87,9 @@ def test_import_takes_what_a_text_leaves_open(tmp_path: Path, capsys: pytest.Cap
         (["plan", "r.yml", "--frames", "12"], "r.yml: recipes are not written in YAML"),
         (["plan", "r.txt", "--frames", "12"], "r.txt:1:1: recipes are not written in YAML"),
         (["plan", "own.toml", "--from", "fizz"], "remix: there is no syntax 'fizz'; did you mean \"fizznodes\"?"),
+        (["plan", "zoom.txt", "--frames", "9"], "zoom.txt:1:1: these are numbers, and nothing says of what"),
+        (["import", "zoom.txt", "--frames", "9"], "zoom.txt:1:1: these are numbers, and nothing says of what"),
+        (["plan", "keys.txt", "--frames", "9"], "keys.txt:2:1: '[0-5s] a' looks like a line with a key"),
         (["plan", "plain.txt"], "plain.txt:1:1: this is one line of plain text"),
     ],
 )
@@ -95,6 +98,8 @@ def test_bad_input_is_told_and_is_exit_code_2(
 ) -> None:
     monkeypatch.chdir(schedule.parent)
     Path("open.txt").write_text('"0": "a", "9": "b"', encoding="utf-8")
+    Path("zoom.txt").write_text("0:(1.02), 30:(1.00+0.02*sin(t/10))", encoding="utf-8")
+    Path("keys.txt").write_text("head\n[0-5s] a", encoding="utf-8")
     Path("plain.txt").write_text("a cat", encoding="utf-8")
     for name in ("r.yaml", "r.yml", "r.txt"):
         Path(name).write_text("frames: 12\nkeyframes:\n- at: 0\n  prompt: a\n", encoding="utf-8")
@@ -140,6 +145,39 @@ def test_plan_and_render_take_a_schedule(
     assert run("render", schedule, "--frames", 5, "--size", "32x16", "-o", tmp_path / "job", "-q", "--no-film") == 0
     assert engine.rendered == list(range(5))
     assert run("render", tmp_path / "job", "-q", "--no-film") == 0
+
+
+def test_every_verb_says_which_syntax_it_took(
+    schedule: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("remix.client.cli.render.open_engine", lambda name, **options: Painter())
+    said = "syntax  fizznodes: FizzNodes' prompt schedule\n"
+    job, both = tmp_path / "job", tmp_path / "both"
+    for words in (
+        ("plan", schedule),
+        ("plan", schedule, "--json"),
+        ("plan", schedule, "--plot", tmp_path / "curves.png"),
+        ("import", schedule),
+        ("export", schedule, "--to", "sd-webui-animatediff"),
+        ("render", schedule, "-o", job, "-q", "--no-film"),
+        ("render", schedule, "-o", job, "-q", "--no-film", "--json"),
+        ("compare", schedule, "-o", both, "-q", "--engines", "local,comfyui"),
+    ):
+        assert run(*words, "--frames", 5, "--size", "32x16") == 0, words
+        shown = capsys.readouterr()
+        assert said in shown.err, words
+        assert "syntax  " not in shown.out
+        if "--json" in words:
+            assert json.loads(shown.out)["syntax"] == "fizznodes"
+
+
+def test_a_recipe_of_ours_is_no_other_syntax(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    own = tmp_path / "own.toml"
+    own.write_text('frames = 4\n[[keyframes]]\nprompt = "a"', encoding="utf-8")
+    assert run("plan", own, "--json") == 0
+    shown = capsys.readouterr()
+    assert "syntax" not in shown.err
+    assert "syntax" not in json.loads(shown.out)
 
 
 @pytest.mark.parametrize("name", ["manifest.json", "manifest.txt"])

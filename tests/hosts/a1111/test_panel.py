@@ -157,6 +157,7 @@ def test_an_empty_panel_invites(panel: ModuleType, text: str) -> None:
         ('{"0": "a red house", "11": "a boat"}', "Deforum"),
         ('0:11 = "a red house", -1 = "a boat"', "AnimateDiff-Evolved"),
         ("a red house\na boat", "prompt travel"),
+        ("0s: a red house\n0.9s: a boat", "lines with frames, times or shares"),
         ('[[keyframes]]\nprompt = "a red house"\n[[keyframes]]\nprompt = "a boat"', "a recipe"),
     ],
 )
