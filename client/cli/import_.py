@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from remix.plan.syntax import SYNTAXES, read
     "--number", "numbers", multiple=True, metavar="NAME=VALUES", help="A number from outside: pw_a=0:(0), 24:(1)"
 )
 @click.option("--field", help="What values set, where the file does not say it: cfg, denoise, strength, seed, sampler.")
+@click.option("--image", type=click.Path(path_type=Path), help="Init picture of all frames, for values of denoise.")
 @click.option("--spacing", metavar="N,N,...", help="Frames from each stage to the next.")
 @click.option("--loop", is_flag=True, help="Close the film, where the schedule cannot say it.")
 @overwrite_option
@@ -42,6 +44,7 @@ def command(
     after: str,
     numbers: tuple[str, ...],
     field: str | None,
+    image: Path | None,
     spacing: str | None,
     loop: bool,
     overwrite: bool,
@@ -64,6 +67,7 @@ def command(
         after=after,
         numbers=dict(_numbers(text, reading) for text in numbers),
         field=field,
+        image=_beside(image, out),
         spacing=_spacing(spacing),
         loop=loop,
     )
@@ -72,6 +76,19 @@ def command(
         return
     write_text(out, recipe.text_for(out))
     click.echo(f"recipe  {out}  {recipe.frames} frames, {len(recipe.keyframes)} keyframes")
+
+
+def _beside(image: Path | None, out: Path | None) -> str | None:
+    """The picture as the recipe names it, from the folder that the recipe is written to."""
+    if image is None:
+        return None
+    if not image.is_file():
+        raise BadInput(f"--image: there is no picture {image}; give the path of one")
+    folder = out.parent if out is not None else Path()
+    try:
+        return Path(os.path.relpath(image, folder)).as_posix()
+    except ValueError:  # on another drive of Windows
+        return image.absolute().as_posix()
 
 
 def _spacing(text: str | None) -> list[int]:

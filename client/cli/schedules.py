@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,7 +13,7 @@ import click
 from remix.client.cli.completion import among
 from remix.errors import BadInput, RecipeError
 from remix.job import read_metadata, recipe_of
-from remix.plan import Recipe
+from remix.plan import Mix, Recipe
 from remix.plan.moments import length
 from remix.plan.read import decoded, read_file
 from remix.plan.syntax import SYNTAXES, detect, read
@@ -56,10 +56,11 @@ class Reading:
         """The recipe in the file or job folder at `path`; the rest as for `read`."""
         return self.read(path, **given).recipe
 
-    def read(self, path: Path, **given: Any) -> ReadRecipe:
+    def read(self, path: Path, *, image: str | None = None, **given: Any) -> ReadRecipe:
         """The recipe in the file or job folder at `path`, and the syntax of a schedule of another tool.
 
-        That syntax, and what was understood differently, goes to the terminal. RecipeError, with the position, for what
+        `image` is the init picture of a schedule, beside the recipe. The syntax, and what was understood differently,
+        goes to the terminal. RecipeError, with the position, for what
         cannot be read; it asks for the frames where they are not known.
         """
         frames = self.length
@@ -75,6 +76,9 @@ class Reading:
             click.echo(f"syntax  {syntax}: {SYNTAXES[syntax].title}", err=True)
             for note in parts.notes:
                 click.echo(f"note    {note}", err=True)
+            if image is not None:
+                first, *rest = parts.keyframes
+                parts = replace(parts, keyframes=(replace(first, image=Mix.one(image)), *rest))
             recipe = self._whole(path, parts)
             changes = {}
         return ReadRecipe(_sized(recipe, self.size, changes), syntax)

@@ -6,10 +6,11 @@ import json
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from remix.client import cli
 from remix.job import Engine
-from remix.plan import Recipe, plan
+from remix.plan import Mix, Recipe, plan
 from tests.fakes.renderer import Painter
 
 FIZZ = '"0": "a --neg x",\n"max_f-1": "b"\n'
@@ -65,6 +66,27 @@ def test_import_takes_what_a_text_leaves_open(tmp_path: Path, capsys: pytest.Cap
     path.write_text("0:(s)", encoding="utf-8")
     assert run("import", path, "--frames", 3, "--field", "seed", "--seed", 7) == 0
     assert plan(Recipe.from_toml(capsys.readouterr().out))[2].seed.values == (7,)
+
+
+@pytest.mark.parametrize("field", ["denoise", "strength"])
+def test_import_takes_the_picture_that_denoise_needs(
+    field: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("values.txt").write_text("0:(0.65), 8:(0.25)", encoding="utf-8")
+    Path("pictures").mkdir()
+    Image.new("RGB", (8, 8)).save("pictures/init.png")
+    words = ("import", "values.txt", "--frames", 9, "--field", field)
+    assert run(*words) == 2
+    assert "keeps part of a picture, but no keyframe sets one" in capsys.readouterr().err
+    assert run(*words, "--image", "pictures/no.png") == 2
+    assert "--image: there is no picture" in capsys.readouterr().err
+    assert run(*words, "--image", "pictures/init.png", "-o", "r.toml") == 0
+    recipe = Recipe.load(Path("r.toml"))
+    assert plan(recipe)[8].denoise == (0.25 if field == "denoise" else 0.75)
+    assert plan(recipe)[8].image == Mix.one("pictures/init.png")
+    assert run("plan", "r.toml") == 0
+    assert "is missing" not in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

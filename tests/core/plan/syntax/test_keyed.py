@@ -410,6 +410,23 @@ def test_ranges_of_evolved_that_begin_with_a_decimal_are_its_own() -> None:
     assert plan(read(text, frames=48).recipe())[10].prompt.values == ("a",)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"0": "a", "8": "b", "8": "b"}',
+        '"0": "a", "8": "b", "max_f/6": "b"',
+        "0: a\n8: b\n8: b",
+        "0s: a\n8: b\n8: b",
+        '{"prompts": {"0": "a", "8": "b", "8": "b"}, "max_frames": 48}',
+        'prompt={0: "a", 8: "b", 8: "b"}',
+    ],
+)
+def test_a_key_that_stands_twice_with_one_prompt_is_one_key(text: str) -> None:
+    assert prompts_at(text) == {0: "a", 8: "b"}
+    with pytest.raises(RecipeError, match="is given twice"):
+        read(text[::-1].replace("b", "c", 1)[::-1], frames=48)
+
+
 def test_settings_on_lines_of_their_own_are_no_negative_prompts() -> None:
     text = "a boy\na girl\nNegative prompt: bad\nSteps: 15\nCFG scale: 7\nSeed: 114514"
     parts = read(text, frames=9)
