@@ -121,7 +121,7 @@ class RemixRecipe(io.ComfyNode):
             made.steps,
             made.cfg,
             schedule[0].seed.values[0],
-            ui=_shown(cls, schedule, [f"Read as {SYNTAXES[syntax].title}.", *remarks]),
+            ui=_shown(cls, schedule, [*_read_as(syntax), *remarks]),
         )
 
 
@@ -134,6 +134,11 @@ def _read(text: str, frames: int, fps: float, width: int, height: int) -> ReadTe
         height=height or None,
         folder=folder_paths.get_input_directory(),
     )
+
+
+def _read_as(syntax: str) -> list[str]:
+    """Which tool's syntax a text was read in, for one that is no recipe of ours."""
+    return [] if syntax in ("toml", "json") else [f"Read as {SYNTAXES[syntax].title}."]
 
 
 def _shown(cls: type[io.ComfyNode], schedule: Schedule, remarks: list[str]) -> dict[str, Any]:

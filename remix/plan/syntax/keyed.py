@@ -120,7 +120,7 @@ def keys_among(
         if i not in found:
             raise source.refuse(
                 lines[i].start,
-                f"{show(lines[i].text)} has no key, and stands between keys; {WRITE}, or move the line before or after "
+                f"{show(lines[i].text)} stands between keys and has none; {WRITE}, or move the line before or after "
                 "them all",
             )
     keys = list(found.values())
@@ -150,7 +150,7 @@ def refuse_keyed(source: Source, lines: Sequence[Written]) -> None:
     for line in _suspects(lines):
         raise source.refuse(
             line.start,
-            f"{show(line.text)} looks like a line with a key, in a form that is not read here; {WRITE}, or name the "
+            f"{show(line.text)} looks like a key in a form that is not supported; {WRITE}, or name the "
             "syntax prompt-travel if each line is a prompt as it stands",
         )
 
@@ -174,7 +174,7 @@ def _refuse_strays(source: Source, head: Sequence[Written], keys: Sequence[Key],
             if marked or (counted and is_next(_size(counted["number"] + (counted["unit"] or "")))):
                 raise source.refuse(
                     line.start,
-                    f"{show(line.text)} stands among keys, and looks like one without its mark; {WRITE}, or begin the "
+                    f"{show(line.text)} looks like a key without its mark; {WRITE}, or begin the "
                     "line with a word if it belongs to every prompt",
                 )
 

@@ -233,7 +233,7 @@ def tracks_of(source: Source, ordered: Ordered, given: Given) -> Mapping[str, li
     if given.field is None:
         raise source.refuse(
             ordered[0][1].key.start,
-            "these are numbers, and nothing says of what; write their field before them, such as cfg: or denoise: "
+            "these numbers may set any field; write which one before them, such as cfg: or denoise: "
             "(cfg, denoise, strength, seed), or name it (--field). A recipe has no camera, so a zoom has no field",
         )
     target = target_of(given.field)

@@ -109,9 +109,12 @@ def test_import_takes_the_picture_that_denoise_needs(
         (["plan", "r.yml", "--frames", "12"], "r.yml: recipes are not written in YAML"),
         (["plan", "r.txt", "--frames", "12"], "r.txt:1:1: recipes are not written in YAML"),
         (["plan", "own.toml", "--from", "fizz"], "remix: there is no syntax 'fizz'; did you mean \"fizznodes\"?"),
-        (["plan", "zoom.txt", "--frames", "9"], "zoom.txt:1:1: these are numbers, and nothing says of what"),
-        (["import", "zoom.txt", "--frames", "9"], "zoom.txt:1:1: these are numbers, and nothing says of what"),
-        (["plan", "keys.txt", "--frames", "9"], "keys.txt:2:1: '[0-5s] a' looks like a line with a key"),
+        (["plan", "zoom.txt", "--frames", "9"], "zoom.txt:1:1: these numbers may set any field"),
+        (["import", "zoom.txt", "--frames", "9"], "zoom.txt:1:1: these numbers may set any field"),
+        (
+            ["plan", "keys.txt", "--frames", "9"],
+            "keys.txt:2:1: '[0-5s] a' looks like a key in a form that is not supported",
+        ),
         (["plan", "plain.txt"], "plain.txt:1:1: this is one line of plain text"),
     ],
 )

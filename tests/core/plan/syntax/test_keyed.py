@@ -342,8 +342,8 @@ def test_what_stands_around_fizznodes_pairs_goes_to_both_sides() -> None:
         ('head\n"0": "a",\nmiddle\n"12": "b"', 4, "a line without a key stands before this one"),
         ('head\n"0": "a",\n"12": "b\ntail', 3, "this quote is not closed"),
         ('head\n"0": "a"\n"12": "b"\ntail', 3, "a comma is missing before this"),
-        ('0 | head\n"0": "a",\n"12": "b"', 1, "'0 | head' looks like a line with a key"),
-        ('head\n"0": "a",\n"12": "b"\n24 | c', 4, "'24 | c' looks like a line with a key"),
+        ('0 | head\n"0": "a",\n"12": "b"', 1, "'0 | head' looks like a key in a form that is not supported"),
+        ('head\n"0": "a",\n"12": "b"\n24 | c', 4, "'24 | c' looks like a key in a form that is not supported"),
         ('head\n"0": "a",\n"0": "b"', 3, "frame 0 is given twice, first in line 2"),
     ],
 )
@@ -360,7 +360,7 @@ VALUES = ["0:(1.02), 30:(1.00+0.02*sin(t/10))", "0:(7)", '"0": 1.0, "16": 1.3', 
 
 @pytest.mark.parametrize("text", VALUES)
 def test_values_without_a_field_are_refused_and_with_one_are_read(text: str) -> None:
-    with pytest.raises(RecipeError, match="these are numbers, and nothing says of what; write their field before"):
+    with pytest.raises(RecipeError, match="these numbers may set any field; write which one before"):
         read(text, frames=48)
     assert len(plan(read(text, frames=48, field="cfg").recipe())) == 48
 
