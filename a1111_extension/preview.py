@@ -25,6 +25,7 @@ STYLE = """<style>
 .remix-said .band { margin: .3em 0 .6em }
 .remix-said .band b { display: inline-block; min-width: 4em }
 .remix-said .band img { display: block; width: 100%; height: 3.6em; border-radius: 4px; margin: .15em 0 0 }
+.remix-said .curves { max-height: 22em; overflow: auto }
 .remix-said .band span { margin-right: 1em }
 .remix-said .band i { display: inline-block; width: .75em; height: .75em; border-radius: 2px; margin-right: .35em }
 .remix-said .rows { max-height: 12.5em; overflow: auto; border: 1px solid var(--border-color-primary);
@@ -40,7 +41,9 @@ STYLE = """<style>
 .remix-said .wrong pre { margin: .4em 0 0; padding: 0; overflow: auto; white-space: pre; background: none;
   color: inherit; font-family: var(--font-mono) }
 </style>"""
-"""In the colours and the fonts of the host's theme, light or dark."""
+"""In the colours and the fonts of the host's theme, light or dark; a long list scrolls within its own frame."""
+LEGEND, CELL, WHOLE = 40, 120, 400
+"""The most letters of a text that a legend and a cell show, and that each shows when the mouse rests on it."""
 
 
 def shown(
@@ -57,9 +60,10 @@ def shown(
     loop = ", in a loop" if recipe.loop else ""
     frames = f"{len(schedule)} frame{'s' if len(schedule) > 1 else ''}"
     remarks = "".join(f'<p class="note">{escape(note)}</p>' for note in notes)
-    curves = "".join(map(_curve, bands(schedule)))
+    head = f"<p><b>{frames}</b>, {seconds}{loop}{read}</p>"
+    curves = f'<div class="curves">{"".join(map(_curve, bands(schedule)))}</div>'
     under = f'<p class="note under">{escape(below)}</p>' if below else ""
-    return _box(f"<p><b>{frames}</b>, {seconds}{loop}{read}</p>{remarks}{curves}{_table(schedule, without)}{under}")
+    return _box(f"{head}{remarks}{curves}{_table(schedule, without)}{under}")
 
 
 def refused(error: RemixError, text: str = "") -> str:
@@ -93,7 +97,8 @@ def _curve(band: Band) -> str:
     Image.fromarray(band.picture).save(held, "PNG")
     source = f"data:image/png;base64,{base64.b64encode(held.getvalue()).decode('ascii')}"
     legend = "".join(
-        f'<span><i style="background: rgb{colour}"></i>{escape(text)}</span>' for colour, text in band.legend
+        f'<span{_title(text, LEGEND)}><i style="background: rgb{colour}"></i>{_cut(text, LEGEND)}</span>'
+        for colour, text in band.legend
     )
     name = escape(band.name)
     return f'<div class="band"><b>{name}</b>{legend}<img alt="{name}" src="{source}"></div>'
@@ -112,6 +117,13 @@ def _table(schedule: Schedule, without: Sequence[str]) -> str:
 
 
 def _cell(text: str) -> str:
-    """A cell; one that may be cut off says all of it when the mouse rests on it."""
-    title = f' title="{escape(text)}"' if len(text) > 20 else ""
-    return f"<td{title}>{escape(text)}</td>"
+    return f"<td{_title(text, 20)}>{_cut(text, CELL)}</td>"
+
+
+def _title(text: str, room: int) -> str:
+    """The attribute with what a longer text says, for the mouse that rests on it."""
+    return f' title="{_cut(text, WHOLE)}"' if len(text) > room else ""
+
+
+def _cut(text: str, most: int) -> str:
+    return escape(text if len(text) <= most else f"{text[: most - 3]}...")

@@ -155,10 +155,9 @@ class Settings:
         )
         said = {field.name for field in fields(parts) if getattr(parts, field.name) is not None}
         if "frames" not in said:
-            last = max((key.at for key in parts.keyframes if isinstance(key.at, int)), default=0)
-            raise RecipeError(
-                f"the text does not say how many there are; set them, {last + 1} to end on its last key", path="frames"
-            )
+            last = parts.last_frame()
+            some = "such as 48, or 4s" if last is None else f"{last + 1} to end on its last key"
+            raise RecipeError(f"the text does not say how many there are; set them, {some}", path="frames")
         start, *rest = parts.keyframes
         if start.seed == Mix.one(host.seed) and all(key.seed is None for key in rest):
             # The reader has put the main seed there: what is laid over it, or left to the host, is told later.

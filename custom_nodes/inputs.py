@@ -13,8 +13,8 @@ from comfy_api.latest import io
 
 from remix.errors import BadInput, Unsupported
 from remix.mix import POLICIES
-from remix.plan import Recipe, Schedule
-from remix.plan.text import read_text
+from remix.plan import Schedule
+from remix.plan.text import ReadText, read_text
 
 PLAN, MIX, FILM = "Remix/plan", "Remix/mix", "Remix/film"
 """Where the nodes are in the menu: what is asked for, tensors, pictures and film."""
@@ -99,7 +99,7 @@ def schedule_of(value: Any) -> Schedule:
 
 def read_recipe(
     recipe: str, frames: int | None = 0, fps: float | None = 0.0, width: int | None = 0, height: int | None = 0
-) -> tuple[Recipe, tuple[str, ...]]:
+) -> ReadText:
     """Returns the recipe of Remix Recipe's widgets, where 0 and None leave what the text says, and notes on it."""
     return read_text(
         recipe,

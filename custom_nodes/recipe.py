@@ -13,7 +13,7 @@ from comfy_api.latest import io, ui
 from remix.errors import RemixError
 from remix.job.plot import draw, draw_table
 from remix.plan import Model, Recipe, Schedule, plan
-from remix.plan.syntax import SYNTAXES, detect
+from remix.plan.syntax import SYNTAXES
 from remix.plan.table import text_table
 
 from .inputs import PLAN, ScheduleType, read_recipe, schema, shown_remarks
@@ -125,7 +125,7 @@ class RemixRecipe(io.ComfyNode):
     @classmethod
     def execute(cls, recipe: str, frames: int, fps: float, width: int, height: int) -> io.NodeOutput:
         """Returns the schedule, and the numbers that hold for every frame of it."""
-        made, notes = read_recipe(recipe, frames, fps, width, height)
+        made, notes, syntax = read_recipe(recipe, frames, fps, width, height)
         schedule, behind = plan(made), _behind(cls)
         refuse_travelling(schedule, behind.outputs)
         remarks = [*notes, *_unwired(made), *sampler_remarks(schedule, recipe, behind)]
@@ -142,13 +142,8 @@ class RemixRecipe(io.ComfyNode):
             made.sampler,
             made.scheduler,
             value_of(schedule[0], "denoise"),
-            ui=_shown(cls, schedule, [_read_as(recipe), *remarks]),
+            ui=_shown(cls, schedule, [f"Read as {SYNTAXES[syntax].title} ({syntax}).", *remarks]),
         )
-
-
-def _read_as(text: str) -> str:
-    name = detect(text.lstrip("\ufeff"))
-    return f"Read as {SYNTAXES[name].title} ({name})."
 
 
 def _behind(cls: type[io.ComfyNode]) -> Behind:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +30,8 @@ from remix.plan.syntax import SYNTAXES, read
 @click.option(
     "--number", "numbers", multiple=True, metavar="NAME=VALUES", help="A number from outside: pw_a=0:(0), 24:(1)"
 )
-@click.option(
-    "--field", default="cfg", show_default=True, help="What values set: cfg, denoise, strength, seed, sampler."
-)
+@click.option("--field", help="What values set, where the file does not say it: cfg, denoise, strength, seed, sampler.")
+@click.option("--image", type=click.Path(path_type=Path), help="Init picture of all frames, for values of denoise.")
 @click.option("--spacing", metavar="N,N,...", help="Frames from each stage to the next.")
 @click.option("--loop", is_flag=True, help="Close the film, where the schedule cannot say it.")
 @overwrite_option
@@ -43,7 +43,8 @@ def command(
     before: str,
     after: str,
     numbers: tuple[str, ...],
-    field: str,
+    field: str | None,
+    image: Path | None,
     spacing: str | None,
     loop: bool,
     overwrite: bool,
@@ -66,6 +67,7 @@ def command(
         after=after,
         numbers=dict(_numbers(text, reading) for text in numbers),
         field=field,
+        image=_beside(image, out),
         spacing=_spacing(spacing),
         loop=loop,
     )
@@ -74,6 +76,19 @@ def command(
         return
     write_text(out, recipe.text_for(out))
     click.echo(f"recipe  {out}  {recipe.frames} frames, {len(recipe.keyframes)} keyframes")
+
+
+def _beside(image: Path | None, out: Path | None) -> str | None:
+    """The picture as the recipe names it, from the folder that the recipe is written to."""
+    if image is None:
+        return None
+    if not image.is_file():
+        raise BadInput(f"--image: there is no picture {image}; give the path of one")
+    folder = out.parent if out is not None else Path()
+    try:
+        return Path(os.path.relpath(image, folder)).as_posix()
+    except ValueError:  # on another drive of Windows
+        return image.absolute().as_posix()
 
 
 def _spacing(text: str | None) -> list[int]:
@@ -90,6 +105,8 @@ def _numbers(text: str, reading: Reading) -> tuple[str, Any]:
     if not sign or not name.isidentifier():
         raise BadInput(f"--number: {text[:40]!r} has no name and value; write pw_a=0.5, or pw_a=0:(0), 24:(1)")
     schedule = values if ":" in values else f"0:({values})"
-    parts = read(schedule, "deforum-values", source=f"--number {name}", frames=reading.length, fps=reading.fps)
+    parts = read(
+        schedule, "deforum-values", source=f"--number {name}", field="cfg", frames=reading.length, fps=reading.fps
+    )
     recipe: Recipe = parts.recipe()
     return name, [frame.cfg for frame in plan(recipe)]

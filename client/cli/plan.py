@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -30,9 +31,9 @@ def command(
 ) -> None:
     """Prints what every frame of RECIPE is made of.
 
-    RECIPE may also be a job folder, or a schedule of another tool.
+    RECIPE may also be a job folder, or a schedule of another tool; then the syntax that was read is printed too.
     """
-    loaded = reading.recipe(recipe)
+    loaded, syntax = reading.read(recipe)
     schedule = plan(loaded)
     for sentence in _notes(loaded):
         click.echo(f"note    {sentence}", err=True)
@@ -46,9 +47,16 @@ def command(
         save_picture(plot, draw(schedule))
         click.echo(f"curves  {plot}", err=True)
     if as_json:
-        click.echo(schedule.to_json())
+        click.echo(_json(schedule, syntax))
     elif plot is None or everything:
         _table(schedule, range(len(schedule)) if everything else chosen_rows(schedule))
+
+
+def _json(schedule: Schedule, syntax: str | None) -> str:
+    """The schedule as JSON; that of another tool's text with the name of its syntax."""
+    if syntax is None:
+        return schedule.to_json()
+    return json.dumps({**schedule.to_dict(), "syntax": syntax}, sort_keys=True, separators=(",", ":"))
 
 
 def _notes(recipe: Recipe) -> Iterator[str]:

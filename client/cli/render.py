@@ -60,9 +60,9 @@ def command(
     if recipe.is_dir():
         reading.refuse_for(recipe)
         out = out or recipe
-        loaded = recipe_of(recipe)
+        loaded, syntax = recipe_of(recipe), None
     else:
-        loaded = reading.recipe(recipe)
+        loaded, syntax = reading.read(recipe)
     if out is None:
         raise click.UsageError(f"say where to: remix render {recipe} -o FOLDER")
     if checkpoint is not None:
@@ -70,6 +70,7 @@ def command(
     outcome = run(loaded, out, engine, quiet, new=new, film=None if no_film else film, **options)
     if as_json:
         told = {name: str(value) if isinstance(value, Path) else value for name, value in asdict(outcome).items()}
+        told |= {"syntax": syntax} if syntax else {}
         click.echo(json.dumps(told, ensure_ascii=False))
     else:
         report(outcome)

@@ -4,22 +4,29 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 
 from remix.client.cli.completion import among
 from remix.errors import BadInput, RecipeError
 from remix.job import read_metadata, recipe_of
-from remix.plan import Recipe
+from remix.plan import Mix, Recipe
 from remix.plan.moments import length
 from remix.plan.read import decoded, read_file
 from remix.plan.syntax import SYNTAXES, detect, read
 from remix.plan.syntax.detect import NO_YAML
 
 YAML = (".yaml", ".yml")
+
+
+class ReadRecipe(NamedTuple):
+    """A recipe, and the name of the syntax that it was read in, None for a recipe of ours."""
+
+    recipe: Recipe
+    syntax: str | None = None
 
 
 @dataclass(frozen=True)
@@ -46,24 +53,35 @@ class Reading:
             )
 
     def recipe(self, path: Path, **given: Any) -> Recipe:
-        """The recipe in the file or job folder at `path`; what was understood differently goes to the terminal.
+        """The recipe in the file or job folder at `path`; the rest as for `read`."""
+        return self.read(path, **given).recipe
 
-        RecipeError, with the position, for what cannot be read; it asks for the frames where they are not known.
+    def read(self, path: Path, *, image: str | None = None, **given: Any) -> ReadRecipe:
+        """The recipe in the file or job folder at `path`, and the syntax of a schedule of another tool.
+
+        `image` is the init picture of a schedule, beside the recipe. The syntax, and what was understood differently,
+        goes to the terminal. RecipeError, with the position, for what
+        cannot be read; it asks for the frames where they are not known.
         """
         frames = self.length
         if path.is_dir():
-            return _sized(recipe_of(path), self.size, {"frames": frames, "fps": self.fps})
+            return ReadRecipe(_sized(recipe_of(path), self.size, {"frames": frames, "fps": self.fps}))
         text = None if path.suffix.lower() == ".toml" and not self.syntax else self._foreign(path)
         if text is None:
-            recipe = Recipe.load(path)
+            recipe, syntax = Recipe.load(path), None
             changes = {"frames": frames, "fps": self.fps}
         else:
             parts = read(text, self.syntax, source=str(path), frames=frames, fps=self.fps, **given)
+            syntax = parts.syntax
+            click.echo(f"syntax  {syntax}: {SYNTAXES[syntax].title}", err=True)
             for note in parts.notes:
                 click.echo(f"note    {note}", err=True)
+            if image is not None:
+                first, *rest = parts.keyframes
+                parts = replace(parts, keyframes=(replace(first, image=Mix.one(image)), *rest))
             recipe = self._whole(path, parts)
             changes = {}
-        return _sized(recipe, self.size, changes)
+        return ReadRecipe(_sized(recipe, self.size, changes), syntax)
 
     def _foreign(self, path: Path) -> bytes | None:
         """The text of a schedule in another tool's syntax; None when the file is a recipe."""
@@ -117,7 +135,7 @@ def schedule_options(command: Callable[..., None]) -> Callable[..., None]:
         "syntax",
         metavar="NAME",
         shell_complete=among(SYNTAXES),
-        help="Syntax of a schedule; told by how it looks if left out.",
+        help="Syntax of a schedule; detected automatically if omitted.",
     )
     @click.option("--frames", metavar="N", help="How many frames, or a time such as 4s, where the file leaves it open.")
     @click.option("--fps", type=float, help="Frames per second.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache, partial
@@ -17,6 +18,7 @@ from remix.client.local.models import LoadedModel, check_model, in_full, model_f
 from remix.client.local.pictures import to_tensor
 from remix.client.local.sampling import SAMPLERS, SCHEDULERS
 from remix.client.local.travelling import Strengths, divided
+from remix.client.local.turns import TURNS
 from remix.client.playground import MOST_CFG, SIDE, unknown_words
 from remix.client.prompts import emphasis_in, refuse_lora_tags, refuse_over_steps
 from remix.errors import BlankFrame, OutOfMemory, Unsupported
@@ -40,6 +42,9 @@ class Local:
     device: "auto", "cpu", "cuda", "cuda:1", "mps"; batch: frames at once, None chooses by picture size and memory;
     precision: "auto" (half on CUDA) or "full" (float32). A frame's bytes do not depend on which frames are still
     missing: batches always have the same rows, unless memory runs out and they have to be halved.
+
+    Several threads may render, each with a `Local` of its own, or with one that they share: then they take turns, batch
+    by batch, and the model is loaded once if their recipes name the same one.
     """
 
     name = "local"
@@ -48,7 +53,8 @@ class Local:
         self._device = device
         self._batch = checked_batch(batch)
         self._precision = precision
-        self._cancelled = False
+        self._running: set[threading.Event] = set()
+        self._turn = threading.RLock()
         self._model: LoadedModel | None = None
         self._loaded: tuple[Model, tuple[str, ...]] | None = None
         self._prompts: OrderedDict[tuple[str, Strengths], Conditioning] = OrderedDict()
@@ -89,8 +95,9 @@ class Local:
         return {"device": place.device.type, "precision": precision, "batch": str(self._batch or "auto")}
 
     def cancel(self) -> None:
-        """Asks a running `render` to end after the batch at hand; before the first one if the model still loads."""
-        self._cancelled = True
+        """Asks every running `render` to end after the batch at hand; before the first one if the model still loads."""
+        for stop in tuple(self._running):
+            stop.set()
 
     def render(
         self, schedule: Schedule, frames: Sequence[int], inputs: Mapping[str, Picture], listen: Listener
@@ -102,9 +109,24 @@ class Local:
         colour, in float32 too. Before the first frame: `Unsupported` when the size or a LoRA does not fit the model,
         `MixError` when the lengths of prompts do not meet.
         """
-        self._cancelled = False
+        stop = threading.Event()
+        self._running.add(stop)
+        try:
+            yield from self._rendered(schedule, frames, inputs, listen, stop.is_set)
+        finally:
+            self._running.discard(stop)
+
+    def _rendered(
+        self,
+        schedule: Schedule,
+        frames: Sequence[int],
+        inputs: Mapping[str, Picture],
+        listen: Listener,
+        stop: Callable[[], bool],
+    ) -> Iterator[Picture]:
         model = self._load(schedule)
-        check_lengths(model, schedule)
+        with self._turn:  # tokenizers serve one thread at a time
+            check_lengths(model, schedule)
         wanted = set(frames)
 
         @lru_cache(LATENTS_KEPT)
@@ -112,10 +134,11 @@ class Local:
             return model.to_latents(to_tensor(inputs[name]))
 
         def attempt(block: range) -> list[Picture]:
-            return self._pictures(model, schedule, block, latent, inputs, listen)
+            with self._turn, TURNS.shared():
+                return self._pictures(model, schedule, block, latent, inputs, listen)
 
         blocks = self._blocks(model, schedule)
-        for block, pictures in _halving(blocks, wanted, attempt, model.place, lambda: self._cancelled):
+        for block, pictures in _halving(blocks, wanted, attempt, model.place, stop):
             yield from (pictures[index - block.start] for index in block if index in wanted)
 
     def _pictures(
@@ -130,13 +153,13 @@ class Local:
         """The pictures of a block; one that half precision cannot paint is painted once more in float32."""
         if model.place.dtype is not torch.float32:
             try:
-                return render_batch(model, schedule, block, self._encoded, latent, inputs, listen)
+                return render_batch(model, schedule, block, partial(self._encoded, model), latent, inputs, listen)
             except BlankFrame as error:
                 log.warning("%s in half precision; frames %s to %s again in float32", error, block[0], block[-1])
         try:
             # What half precision encoded is of no use here, so each prompt is encoded anew.
             with in_full(model) as changed:
-                encode = partial(_encode, model) if changed else self._encoded
+                encode = partial(_encode if changed else self._encoded, model)
                 return render_batch(model, schedule, block, encode, latent, inputs, listen)
         except BlankFrame as error:
             raise BlankFrame(
@@ -146,15 +169,17 @@ class Local:
     def _load(self, schedule: Schedule) -> LoadedModel:
         recipe = schedule.recipe
         wanted = divided(schedule)
-        if self._model is None or self._loaded != wanted:
-            self._model = None
-            self._prompts.clear()
-            self._model = self._open(*wanted)
-            self._loaded = wanted
-        multiple = self._model.multiple
+        with self._turn:
+            if self._model is None or self._loaded != wanted:
+                self._model = None
+                self._prompts.clear()
+                self._model = self._open(*wanted)
+                self._loaded = wanted
+            model = self._model
+        multiple = model.multiple
         if recipe.width % multiple or recipe.height % multiple:
             raise Unsupported(f"size: {recipe.width}x{recipe.height} does not fit; use multiples of {multiple}")
-        return self._model
+        return model
 
     def _open(self, model: Model, travelling: Sequence[str]) -> LoadedModel:
         place = Place.find(self._device, self._precision)
@@ -179,13 +204,14 @@ class Local:
         for first in range(0, len(schedule), size):
             yield range(first, min(first + size, len(schedule)))
 
-    def _encoded(self, prompt: str, strengths: Strengths) -> Conditioning:
-        assert self._model is not None
+    def _encoded(self, model: LoadedModel, prompt: str, strengths: Strengths) -> Conditioning:
+        if model is not self._model:  # another thread has loaded another one since
+            return _encode(model, prompt, strengths)
         key = prompt, strengths
         if key in self._prompts:
             self._prompts.move_to_end(key)
         else:
-            self._prompts[key] = _encode(self._model, prompt, strengths)
+            self._prompts[key] = _encode(model, prompt, strengths)
             if len(self._prompts) > PROMPTS_KEPT:
                 self._prompts.popitem(last=False)
         return self._prompts[key]

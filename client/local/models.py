@@ -17,6 +17,7 @@ from remix.client.local.devices import Place
 from remix.client.local.loras import apply_loras, lora_path
 from remix.client.local.sampling import FOR_FLOWS, Levels
 from remix.client.local.travelling import TravellingLoras, divided
+from remix.client.local.turns import TURNS
 from remix.errors import Unsupported
 from remix.mix import Conditioning
 from remix.plan import Model, Recipe, Schedule
@@ -69,16 +70,17 @@ class LoadedModel(Protocol):
 def open_model(model: Model, travelling: Sequence[str], place: Place) -> LoadedModel:
     """Returns the checkpoint that a recipe names, loaded, with its LoRAs merged and the `travelling` ones beside them.
 
-    Raises what `check_model` raises, `EngineError` for files that are damaged, and `Unsupported` for a LoRA that does
-    not fit.
+    Models load one at a time in a process, and no batch of any engine runs meanwhile. Raises what `check_model` raises,
+    `EngineError` for files that are damaged, and `Unsupported` for a LoRA that does not fit.
     """
     checkpoint = open_checkpoint(model.checkpoint)
     module, name = FAMILIES[check_family(checkpoint.pipeline(), model)]
     damaged = f"model.checkpoint: {model.checkpoint!r} could not be loaded", "its files do not go together"
-    with quiet(), told_of_damage(*damaged):
-        loaded: LoadedModel = getattr(importlib.import_module(module), name)(model, checkpoint, place)
-    apply_loras(loaded.parts(), model.loras)
-    loaded.loras = TravellingLoras(loaded.parts(), travelling)
+    with TURNS.alone():
+        with quiet(), told_of_damage(*damaged):
+            loaded: LoadedModel = getattr(importlib.import_module(module), name)(model, checkpoint, place)
+        apply_loras(loaded.parts(), model.loras)
+        loaded.loras = TravellingLoras(loaded.parts(), travelling)
     return loaded
 
 

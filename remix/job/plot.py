@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from itertools import accumulate
+from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -26,6 +28,8 @@ COLOURS = ((66, 103, 178), (224, 122, 63), (76, 153, 92), (190, 71, 90), (128, 9
 SECONDS = (0.1, 0.25, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600)
 """The steps of an axis, where they fall on whole frames."""
 LONGEST_LEGEND = 12
+ROOM, STROKE = 6, 8
+"""Keyframes with less room than this, in pixels, are short strokes at the foot of a band: whole lines would hide it."""
 LONGEST_CELL = 400
 """Letters of a text of which some may be shown: more of them would not fit."""
 
@@ -38,7 +42,7 @@ class Band:
     """One field of a schedule as a picture, uint8 [BAND + 2 * EDGE, WIDTH - 2 * MARGIN, 3], frame 0 at its left end.
 
     Shares of a mix are stacked, numbers are a line; upright lines mark the keyframes. `legend` has a colour and a
-    text for each value of a mix, or the range of a number.
+    text for each of the first values of a mix, or the range of a number, and says how many more there are.
     """
 
     name: str
@@ -117,14 +121,12 @@ def _travels(schedule: Schedule, name: str) -> bool:
 
 def _legend(values: Sequence[Any]) -> tuple[tuple[Colour, str], ...]:
     """The colour and the text of each line below a band: the values of a mix, or the range of a number."""
-    texts = [f"{min(values):g} to {max(values):g}"] if not isinstance(values[0], Mix) else _values(values)
-    return tuple((COLOURS[k % len(COLOURS)], text) for k, text in enumerate(texts))
-
-
-def _values(mixes: Sequence[Mix[Any]]) -> list[str]:
-    texts = [str(value) for value in _parts(mixes)]
-    more = len(texts) - LONGEST_LEGEND
-    return texts if more <= 0 else [*texts[:LONGEST_LEGEND], f"and {more} more"]
+    if not isinstance(values[0], Mix):
+        return ((COLOURS[0], f"{min(values):g} to {max(values):g}"),)
+    parts = _parts(values)
+    lines = [(COLOURS[k % len(COLOURS)], str(part)) for k, part in enumerate(parts[:LONGEST_LEGEND])]
+    more = len(parts) - len(lines)
+    return (*lines, (FAINT, f"and {more:,} more")) if more else tuple(lines)
 
 
 def _parts(mixes: Sequence[Mix[Any]]) -> list[object]:
@@ -146,25 +148,73 @@ def _band(values: Sequence[Any], keyframes: Sequence[int]) -> np.ndarray:
         _line(shapes, [(0, EDGE + BAND), (size[0], EDGE + BAND)], FAINT, 1)
         heights = [EDGE + BAND * (1 - (value - low) / ((high - low) or 1)) for value in values]
         _line(shapes, [(_x(i, len(values)), y) for i, y in enumerate(heights)], COLOURS[0], 2)
+    crowded = len(keyframes) > size[0] / ROOM
     for index in keyframes:
         # The first and the last stand within the picture with all of their width.
         x = min(max(_x(index, len(values)), 1), size[0] - 1)
-        _line(shapes, [(x, EDGE), (x, EDGE + BAND)], INK, 1)
+        _line(shapes, [(x, EDGE + (BAND - STROKE if crowded else 0)), (x, EDGE + BAND)], INK, 1)
     return np.asarray(canvas.resize(size, Image.Resampling.BOX))
 
 
 def _shares(shapes: ImageDraw.ImageDraw, mixes: Sequence[Mix]) -> None:
+    """Stacks the shares of all values, the first one lowest: one shape for each run of frames that a value is part of.
+
+    The work is proportional to the items of all mixes, however many values there are.
+    """
     # One frame alone is drawn as two, so that its shares have a width.
     mixes = mixes if len(mixes) > 1 else [*mixes, *mixes]
-    floor = [0.0] * len(mixes)
-    for k, part in enumerate(_parts(mixes)):
-        ceiling = [low + dict(mix.items).get(part, 0.0) for low, mix in zip(floor, mixes, strict=True)]
-        edge = [
-            *((_x(i, len(mixes)), EDGE + BAND * (1 - share)) for i, share in enumerate(ceiling)),
-            *((_x(i, len(mixes)), EDGE + BAND * (1 - share)) for i, share in reversed(list(enumerate(floor)))),
-        ]
-        shapes.polygon(_fine(edge), fill=COLOURS[k % len(COLOURS)])
-        floor = ceiling
+    stacks = _stacks(mixes)
+    for k, runs in enumerate(_runs(stacks)):
+        for first, last in runs:
+            # A run grows from nothing at the frame before it, and shrinks to nothing at the frame after it.
+            span = range(max(first - 1, 0), min(last + 2, len(mixes)))
+            sides = [stacks[i].between(k) for i in span]
+            edge = [(_x(i, len(mixes)), EDGE + BAND * (1 - high)) for i, (_, high) in zip(span, sides, strict=True)]
+            edge += [
+                (_x(i, len(mixes)), EDGE + BAND * (1 - low))
+                for i, (low, _) in zip(reversed(span), reversed(sides), strict=True)
+            ]
+            shapes.polygon(_fine(edge), fill=COLOURS[k % len(COLOURS)])
+
+
+class Stack(NamedTuple):
+    """The shares of one frame, stacked: the numbers of its values in ascending order, and where each begins and ends.
+
+    `edges` has one number more than `numbers`.
+    """
+
+    numbers: Sequence[int]
+    edges: Sequence[float]
+
+    def between(self, number: int) -> tuple[float, float]:
+        """Returns where the share of a value begins and ends: at the same height where it has none."""
+        at = bisect_left(self.numbers, number)
+        there = at < len(self.numbers) and self.numbers[at] == number
+        return self.edges[at], self.edges[at + there]
+
+
+def _stacks(mixes: Sequence[Mix[Any]]) -> list[Stack]:
+    numbers = {part: k for k, part in enumerate(_parts(mixes))}
+    stacks = []
+    for mix in mixes:
+        shares = sorted((numbers[value], weight) for value, weight in mix.items)
+        edges = [0.0, *accumulate(weight for _, weight in shares)]
+        stacks.append(Stack([number for number, _ in shares], edges))
+    return stacks
+
+
+def _runs(stacks: Sequence[Stack]) -> list[list[tuple[int, int]]]:
+    """For each value the first and the last frame of every run of frames that it is part of."""
+    runs: list[list[tuple[int, int]]] = []
+    for index, stack in enumerate(stacks):
+        for number in stack.numbers:
+            if number == len(runs):  # values are numbered as they appear
+                runs.append([])
+            if runs[number] and runs[number][-1][1] == index - 1:
+                runs[number][-1] = (runs[number][-1][0], index)
+            else:
+                runs[number].append((index, index))
+    return runs
 
 
 def _line(shapes: ImageDraw.ImageDraw, points: Points, colour: Colour, width: int) -> None:

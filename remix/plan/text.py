@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from remix.errors import RecipeError
 from remix.plan.read import read_json, read_toml
 from remix.plan.recipe import Recipe, located
 from remix.plan.syntax import detect, read
+
+
+class ReadText(NamedTuple):
+    """A recipe, sentences on what is understood differently here, and the name of the syntax it was written in."""
+
+    recipe: Recipe
+    notes: tuple[str, ...]
+    syntax: str
 
 
 def read_text(
@@ -19,8 +27,8 @@ def read_text(
     height: int | None = None,
     folder: str = "",
     source: str | None = None,
-) -> tuple[Recipe, tuple[str, ...]]:
-    """The recipe in `text`, in any syntax that `detect` tells, and notes on what is understood differently there.
+) -> ReadText:
+    """The recipe in `text`, in any syntax that `detect` knows, with notes and the name of that syntax.
 
     `frames`, `fps`, `width` and `height` stand in place of what the text says, where they are given; a side that
     neither gives is Recipe's own. `folder` is where the recipe's pictures are. RecipeError with line and column.
@@ -32,11 +40,11 @@ def read_text(
     if name not in ("toml", "json"):
         parts = read(text, name, source=source, frames=frames, fps=fps)
         given = {side: value for side, value in sides.items() if value is not None}
-        return parts.recipe(folder=folder).replace(**given), parts.notes
+        return ReadText(parts.recipe(folder=folder).replace(**given), parts.notes, name)
     data = (read_json if name == "json" else read_toml)(text, source=source)
     if isinstance(data, dict):
         data = _changed(data, {"frames": frames, "fps": fps}, sides)
-    return located(data, text, source, folder), ()
+    return ReadText(located(data, text, source, folder), (), name)
 
 
 def _changed(data: dict[str, Any], numbers: dict[str, Any], sides: dict[str, int | None]) -> dict[str, Any]:

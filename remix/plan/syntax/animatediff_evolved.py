@@ -23,7 +23,7 @@ from remix.plan.syntax.values import tracks_of
 from remix.plan.syntax.writing import Export, Sheet, refused_in
 
 _INDEX = re.compile(r"-?(?:[0-9]{1,12}\.?[0-9]{0,12}|\.[0-9]{1,12})", re.ASCII)
-PYTHONIC = re.compile(r"\s*(?:\{\s*)?[-\d:.]+\s*=", re.ASCII)
+PYTHONIC = re.compile(r"\s*(?:\{\s*)?[-\d:.]+\s*=(?!>)", re.ASCII)
 
 
 class Stretch(NamedTuple):

@@ -15,6 +15,11 @@ from remix.plan.syntax.literal import number
 from remix.plan.syntax.scan import Source, Written
 
 _SETTINGS = re.compile(r"Steps: [0-9]+(?:,|$)")
+_LATER = re.compile(
+    r"(?:Steps|Sampler|Schedule type|CFG scale|Distilled CFG Scale|Seed|Size|Model|Model hash|VAE|Clip skip"
+    r"|Denoising strength|Version): \S[^\n]*"
+)
+"""A setting on a line of its own; only below the first that is one, as a prompt may begin so."""
 _SIZE = re.compile(r"([0-9]{1,5})\s*x\s*([0-9]{1,5})")
 
 
@@ -28,7 +33,7 @@ class Boxes:
 
 
 def read_boxes(source: Source) -> Boxes:
-    """The boxes of a text: lines up to ``Negative prompt:``, lines after it, and a line that begins ``Steps:``."""
+    """The boxes of a text: lines up to ``Negative prompt:``, lines after it, and settings from ``Steps:`` on."""
     prompt: list[Written] = []
     negative: list[Written] = []
     settings: dict[str, Written] = {}
@@ -38,7 +43,7 @@ def read_boxes(source: Source) -> Boxes:
         start += len(line) + 1
         if written.text.startswith(NEGATIVE):
             box, written = negative, written[len(NEGATIVE) :].strip()
-        elif _SETTINGS.match(written.text):
+        elif _SETTINGS.match(written.text) or (settings and _LATER.fullmatch(written.text)):
             settings.update((entry.name, written[entry.start : entry.end]) for entry in entries(written.text))
             continue
         box.append(written)

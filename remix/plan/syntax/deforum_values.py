@@ -2,9 +2,12 @@
 
 Numbers are keys with straight ways between them; an expression of `t`, `max_f` (the last frame), `s` (the
 seed) and `fps` is worked out on every frame until the next key. A text schedule, ``0:("Euler a")``, names the sampler.
+The field that the numbers are of may stand before them: ``cfg: 0:(7), 15:(9)``.
 """
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 from remix.plan.keyframe import Keyframe
 from remix.plan.recipe import Recipe
@@ -13,12 +16,16 @@ from remix.plan.syntax.pairs import frame_of, in_order, read_pairs
 from remix.plan.syntax.parts import Given, Parts
 from remix.plan.syntax.scan import Source
 from remix.plan.syntax.tracks import lay, numbers
-from remix.plan.syntax.values import is_text, sampler_said, target_of, tracks_of
+from remix.plan.syntax.values import is_text, label_of, sampler_said, target_of, tracks_of
 from remix.plan.syntax.writing import Export, Sheet, said
 
 
 def read(source: Source, given: Given) -> Parts:
     """The parts that a value schedule says of the field that is `given` for it."""
+    if label := label_of(source):
+        if given.field not in (None, label.field):
+            raise source.refuse(0, f"these are values of {label.field}, and {given.field} was asked for; keep one")
+        source, given = source.only(label.start, label.end), replace(given, field=label.field)
     clock = given.clock()
     ordered = in_order(source, [(frame_of(source, pair.key, clock), pair.key, pair) for pair in read_pairs(source)])
     pairs = [pair for _, pair in ordered]

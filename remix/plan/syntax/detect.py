@@ -13,13 +13,14 @@ from remix.plan.syntax import seed_travel, shift_attention
 from remix.plan.syntax.animatediff_evolved import PYTHONIC
 from remix.plan.syntax.boxes import read_boxes
 from remix.plan.syntax.deforum_prompts import NAMED
+from remix.plan.syntax.fizznodes import has_head
+from remix.plan.syntax.keyed import FRAME, MOMENT, refuse_keyed
 from remix.plan.syntax.literal import gap
 from remix.plan.syntax.over_steps import constructs
 from remix.plan.syntax.pairs import Pair, read_pairs
 from remix.plan.syntax.prompt_travel import STEPS
-from remix.plan.syntax.scan import Source, quoted
-from remix.plan.syntax.sd_webui_animatediff import KEY
-from remix.plan.syntax.values import is_text
+from remix.plan.syntax.scan import Source, quoted, straightened
+from remix.plan.syntax.values import is_text, label_of
 
 _TABLE = re.compile(r"(?m)^[ \t]*\[\[?(?:keyframes|model)[\].]")
 _FIELD = re.compile(rf"(?m)^[ \t]*(?:{'|'.join(RECIPE_FIELDS)})[ \t]*=")
@@ -31,7 +32,7 @@ _WALK = re.compile(r"\bprompts\s*=\s*\[")
 _FREE = re.compile(r"\bprompt\s*=\s*\{")
 _NUMERIC_OBJECT = re.compile(r"\{\s*[0-9]+\s*:")
 _INDEX = re.compile(r"[-\d:.]+", re.ASCII)
-_COUNTED = re.compile(r"-?[0-9]+:[-0-9.]*|-[0-9]+|[0-9]*\.[0-9]*:?", re.ASCII)
+_COUNTED = re.compile(r"-?[0-9]+\.?[0-9]*:[-0-9.]*|-[0-9]+|[0-9]*\.[0-9]*:?", re.ASCII)
 _VARIED = re.compile(r"\s*[0-9]+\s*(?:,\s*[0-9]+\s*:\s*[0-9.]+\s*)+", re.ASCII)
 _WORD = re.compile(r"(\w+)(\s{0,9}\()?")
 _KNOWN = re.compile(r"\d+(?:e\d*)?|t|s|max_f|fps|pi|tau|e|pw_[abcd]", re.ASCII)
@@ -64,7 +65,7 @@ def detect(text: str, source: str | None = None) -> str:
     >>> detect("0: closed mouth\\\\n8: open mouth"), detect("0:(7), 24:(9)"), detect("a [cat:dog:0.5]")
     ('sd-webui-animatediff', 'deforum-values', 'a1111')
     """
-    held = Source(text, source)
+    held = Source(straightened(text), source)
     start = held.blank(0)
     if start >= len(text):
         raise held.refuse(len(text), "there is nothing in this text; write a schedule")
@@ -82,6 +83,8 @@ def detect(text: str, source: str | None = None) -> str:
 def _settings(source: Source) -> str | None:
     """Texts of the form name = value."""
     start = gap(source, 0)
+    if label_of(source):
+        return "deforum-values"
     if source.text.startswith("{", start):
         return None
     if NAMED.match(source.text, start):
@@ -110,6 +113,8 @@ def _object(source: Source) -> str | None:
         return "animatediff-evolved"
     if keys and all(_is_frame(key) for key in keys):
         return "deforum-prompts"
+    if not keys and not source.text.rstrip().endswith("}"):
+        return None  # a prompt that begins with a choice: {red|blue} cats
     return "json"
 
 
@@ -163,6 +168,8 @@ def _pairs(source: Source) -> str | None:
     start = gap(source, 0)
     if PYTHONIC.match(source.text, start):
         return "animatediff-evolved"
+    if has_head(source):
+        return "fizznodes"
     if source.text[start : start + 1] not in set("\"'(0123456789m"):
         return None
     if source.text[start] in "\"'":
@@ -171,7 +178,7 @@ def _pairs(source: Source) -> str | None:
         return "fizznodes"
     if _values(source, start):
         return "deforum-values"
-    return "sd-webui-animatediff" if KEY.match(source.text, start) else None
+    return None
 
 
 def _samplers(source: Source) -> bool:
@@ -189,7 +196,7 @@ def _values(source: Source, start: int) -> bool:
         pairs = read_pairs(Source(source.text, plain=True))
     except RecipeError:
         first = _FIRST.match(source.text, start)
-        return first is not None and not (KEY.match(source.text, start) and _is_emphasis(first[1]))
+        return first is not None and not (FRAME.match(source.text, start) and _is_emphasis(first[1]))
     return all(is_text(pair) or _is_value(pair) for pair in pairs)
 
 
@@ -228,7 +235,9 @@ def _marked(source: Source) -> str | None:
     lines = [line.strip() for line in source.text.split("\n") if line.strip()]
     if _are_seeds(lines):
         return "seed-travel"
-    if any(KEY.match(line) for line in lines):
+    if any(MOMENT.match(line) for line in lines):
+        return "moments"
+    if any(FRAME.match(line) for line in lines):
         return "sd-webui-animatediff"
     if shift_attention.THEN.search(source.text) or any(
         "~" in found[0] for found in shift_attention.RANGE.finditer(source.text)
@@ -252,10 +261,11 @@ def _lines(source: Source) -> str | None:
     """Texts of prompts alone: one picture with a host's syntax, or a stage on each line."""
     boxes = read_boxes(source)
     lines = [line for line in boxes.prompt if line.text]
-    if any(STEPS.match(line.text) for line in lines):
-        return "prompt-travel"
     if "Sampler" in boxes.settings:
         return "a1111"  # what A1111 writes below a picture
+    refuse_keyed(source, lines)
+    if any(STEPS.match(line.text) for line in lines):
+        return "prompt-travel"
     found = constructs("\n".join(line.text for line in lines))
     if any(construct.control for construct in found):
         return "prompt-control"

@@ -113,13 +113,14 @@ def _object(source: Source, at: int, depth: int) -> tuple[Node, int]:
     here = gap(source, at + 1)
     while not _closes(source, here, "}", at):
         key, here = _key(source, here)
-        if key.text in fields:
-            raise source.refuse(key.start, f"the field {show(key.text)} is given twice; keep one")
         here = gap(source, here)
         if source.text[here : here + 1] != ":":
             raise source.refuse(here, f"a colon is missing after the key {show(key.text)}; write one")
-        fields[key.text], here = read_value(source, here + 1, depth + 1)
-        keys[key.text] = key
+        value, here = read_value(source, here + 1, depth + 1)
+        # Deforum's own default file says a frame twice, with one prompt.
+        if key.text in fields and fields[key.text].plain() != value.plain():
+            raise source.refuse(key.start, f"the field {show(key.text)} is given twice; keep one")
+        fields[key.text], keys[key.text] = value, key
         here = _next(source, here, "}", at)
     return Node(fields, at, keys), here + 1
 

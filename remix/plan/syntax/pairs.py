@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from remix.plan.expression import parse
 from remix.plan.fields import show
@@ -172,12 +172,19 @@ def _worked_out(source: Source, key: Written, clock: Clock) -> int:
 T = TypeVar("T")
 
 
+def _said(value: Any) -> Any:
+    """A value without its place in the text, to compare it with another."""
+    if isinstance(value, Pair):
+        return value.value.text, value.quoted
+    return value.text if isinstance(value, Written) else value
+
+
 def in_order(source: Source, found: Iterable[tuple[int, Written, T]]) -> list[tuple[int, T]]:
-    """The values by frame, in order of the frames; RecipeError when a frame is there twice."""
+    """The values by frame, in order of the frames; RecipeError when a frame is there twice with different values."""
     first: dict[int, Written] = {}
     values: dict[int, T] = {}
     for frame, key, value in found:
-        if frame in first:
+        if frame in first and _said(value) != _said(values[frame]):
             line = source.text.count("\n", 0, first[frame].start) + 1
             raise source.refuse(key.start, f"frame {frame} is given twice, first in line {line}; keep one of the two")
         first[frame] = key

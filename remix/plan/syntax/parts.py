@@ -10,8 +10,12 @@ from typing import Any
 from remix.errors import RecipeError
 from remix.plan.keyframe import Keyframe
 from remix.plan.model import Model
+from remix.plan.moments import place
 from remix.plan.recipe import Recipe
 from remix.plan.syntax.pairs import Clock
+
+FAR = 10**12
+"""More frames than any key is away."""
 
 
 @dataclass(frozen=True)
@@ -20,8 +24,9 @@ class Given:
 
     `frames` and `fps` hold before those of the text. `seed` is the main seed. `before` and `after` are put
     around every prompt. `numbers` are those that a text takes from outside (``pw_a``): one for all frames,
-    or one for each. `field` is what a bare value schedule sets; `spacing` how many frames lie from one stage
-    to the next, where the text has stages and no frames. `loop` closes a film whose text cannot say so.
+    or one for each. `field` is what a bare value schedule sets, None where nobody says it; `spacing` how many
+    frames lie from one stage to the next, where the text has stages and no frames. `loop` closes a film whose
+    text cannot say so.
     """
 
     frames: int | None = None
@@ -30,7 +35,7 @@ class Given:
     before: str = ""
     after: str = ""
     numbers: Mapping[str, float | Sequence[float]] = filled(default_factory=dict)
-    field: str = "cfg"
+    field: str | None = None
     spacing: tuple[int, ...] = ()
     loop: bool = False
 
@@ -47,7 +52,8 @@ class Given:
 class Parts:
     """What a text says of a recipe; a field is None where it says nothing.
 
-    `notes` are sentences about what is understood differently here, or has no place in a recipe.
+    `notes` are sentences about what is understood differently here, or has no place in a recipe; `syntax` is the name
+    of the syntax that the text was read in.
     """
 
     keyframes: tuple[Keyframe, ...]
@@ -66,19 +72,25 @@ class Parts:
     mix: str | None = None
     lengths: str | None = None
     notes: tuple[str, ...] = ()
+    syntax: str = ""
+
+    def last_frame(self) -> int | None:
+        """The frame of the last key that names one, or a time; None where no key does."""
+        fps = self.fps or Recipe.fps
+        keys = [key.at for key in self.keyframes if key.at is not None and not str(key.at).endswith("%")]
+        return max((place(at, FAR, fps, False, "at") for at in keys), default=None)
 
     def recipe(self, **defaults: Any) -> Recipe:
         """The recipe of these parts; `defaults` hold for the fields that the text says nothing of.
 
         RecipeError when neither says how many frames there are, or the parts do not go together.
         """
-        said = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "notes"}
+        said = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("notes", "syntax")}
         whole = {**defaults, **{name: value for name, value in said.items() if value is not None}}
         if "frames" not in whole:
-            last = max((key.at for key in self.keyframes if isinstance(key.at, int)), default=0)
+            last = self.last_frame()
+            some = "--frames 48, or a time: 4s" if last is None else f"--frames {last + 1} ends on its last key"
             raise RecipeError(
-                f"the schedule does not say how many frames there are; give frames (--frames {last + 1} ends "
-                "on its last key)",
-                path="frames",
+                f"the schedule does not say how many frames there are; give frames ({some})", path="frames"
             )
         return Recipe(**whole)

@@ -13,6 +13,17 @@ from remix.plan.locate import line_and_column
 from remix.plan.printable import OBEYED
 
 _BLANK = re.compile(r"\s*")
+_NOT_BLANK = re.compile(r"\S")
+_DOUBLE = str.maketrans("\u201c\u201d\u201e\u201f\u2033", '"' * 5)
+_OPENING_SINGLE = re.compile(r"(?<![^\s,:{])[\u2018\u201a\u201b]")
+_CLOSING_SINGLE = re.compile(r"\u2019(?=[^\S\n]{0,9}(?:[,:}\n]|\Z))")
+_CURLY_PAIR = re.compile(
+    r"\{?\s{0,99}(?:[\u201c-\u201f][^\u201c-\u201f:\n]{1,40}[\u201c-\u201f]\s{0,9}:"
+    r"|[\u2018\u201a\u201b][^\u2019:\n]{1,40}\u2019\s{0,9}:"
+    r"|[\"']?[0-9]{1,12}[\"']?\s{0,9}:\s{0,9}[\u2018-\u201f][^\n]*[\u2018-\u201f][^\S\n]{0,9}(?:[,}]|$))",
+    re.MULTILINE,
+)
+"""How a text begins whose keys or prompts are in curly quotes."""
 _PART = {
     quote: re.compile(rf"(?P<fold>[^\S\n]*\n\s*)|(?P<plain>[^\S\n]+|[^\s\\{quote}]+)|(?P<escape>\\)") for quote in "\"'"
 }
@@ -54,6 +65,17 @@ class Source:
         self.name = name
         self.plain = plain
         self.notes: list[str] = []
+        self._whole = text
+
+    def only(self, start: int, end: int) -> Source:
+        """The same source with blanks in place of all but the text from `start` to `end`, whose offsets stay.
+
+        Its errors show the lines as they are written, and its notes are those of this one.
+        """
+        before, after = (_NOT_BLANK.sub(" ", text) for text in (self.text[:start], self.text[end:]))
+        part = Source(before + self.text[start:end] + after, self.name, plain=self.plain)
+        part.notes, part._whole = self.notes, self._whole
+        return part
 
     def note(self, sentence: str) -> None:
         """Keep a sentence for the reader of the text, once."""
@@ -70,7 +92,7 @@ class Source:
         line, column = line_and_column(self.text, at)
         if self.plain:
             return RecipeError(problem, line=line, column=column)
-        excerpt = caret(self.text, RecipeError("", line=line, column=column))
+        excerpt = caret(self._whole, RecipeError("", line=line, column=column))
         return RecipeError(problem, source=self.name, line=line, column=column, excerpt=_printable(excerpt))
 
     @contextmanager
@@ -97,6 +119,19 @@ class Source:
 def _printable(excerpt: str) -> str:
     """A line and its caret, with a blank for each character that a terminal would obey."""
     return OBEYED.sub(" ", excerpt)
+
+
+def straightened(text: str) -> str:
+    """The text with straight quotes for the curly ones around its keys and prompts, of the same length.
+
+    Word processors make them. Those of other texts stay, and so does an apostrophe within a prompt.
+
+    >>> straightened("\u201c0\u201d: \u201cthe cat\u2019s hat\u201d")
+    '"0": "the cat\u2019s hat"'
+    """
+    if not _CURLY_PAIR.match(text, len(text) - len(text.lstrip())):
+        return text
+    return _CLOSING_SINGLE.sub("'", _OPENING_SINGLE.sub("'", text.translate(_DOUBLE)))
 
 
 def quoted(source: Source, at: int) -> tuple[Written, int]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 
 from remix.plan.fields import show
 from remix.plan.mix import Mix
 from remix.plan.recipe import Recipe
 from remix.plan.syntax.boxes import read_boxes, said, seed_said
+from remix.plan.syntax.keyed import FRAME, SECOND, Key, keys_among, refuse_keyed_negatives
 from remix.plan.syntax.pairs import MAX_FRAME, in_order
 from remix.plan.syntax.parts import Given, Parts
 from remix.plan.syntax.prompts import prompt_of
@@ -16,37 +16,17 @@ from remix.plan.syntax.scan import Source, Written, joined
 from remix.plan.syntax.tracks import Stop, cut, lay
 from remix.plan.syntax.writing import Export, Sheet, refused_in
 
-KEY = re.compile(r"([0-9]{1,12})\s*:(?=\s|$|[^\d\s(\"'])\s*", re.ASCII)
-
-_ALMOST = re.compile(r"[0-9]{1,12}\s{0,9}[;.,|=>)-]\s", re.ASCII)
-"""What may have been meant for a key."""
-
-SECOND = re.compile(r"[,|;]\s{0,9}([0-9]{1,12}\s{0,9}:)(?=\s|$|[^\d\s(\"'])", re.ASCII)
-"""A key after the first on one line."""
-
 
 def read(source: Source, given: Given) -> Parts:
     """The parts that a prompt box says; it travels by slerp, and the host's settings close the loop."""
     boxes = read_boxes(source)
-    head, keys, tail = _sorted_out(source, [line for line in boxes.prompt if line.text])
-    for line in (*head, *tail):
-        if _ALMOST.match(line.text):
-            source.note(
-                f"the line {show(line.text)} belongs to every prompt, as it is no key; for a key write the frame and "
-                "':', such as 4: a blue star"
-            )
+    head, keys, tail = keys_among(source, [line for line in boxes.prompt if line.text], _key_of)
+    refuse_keyed_negatives(source, boxes.negative)
     first: list[Written | str] = [given.before.strip(), joined(head, ", ")]
     last: list[Written | str] = [joined(tail, ", "), given.after.strip()]
     found = []
-    for line in keys:
-        match = KEY.match(line.text)
-        assert match is not None
-        frame, prompt = int(match[1]), line[match.end() :]
-        if second := SECOND.search(prompt.text):
-            raise source.refuse(
-                prompt.places[second.start(1)],
-                f"{show(second[1])} is a second key on this line; give it a line of its own",
-            )
+    for at, line, prompt in keys:
+        frame = int(at)
         if prompt.text[:1] == '"' and prompt.text[-1:] == '"':
             source.note("the quote marks around a prompt are part of it here; remove them if they are not meant")
         if (given.loop and given.frames is not None and frame >= given.frames) or frame > MAX_FRAME:
@@ -61,18 +41,9 @@ def read(source: Source, given: Given) -> Parts:
     return Parts(keyframes, frames=given.frames, fps=given.fps, loop=loop, ease=ease, mix="slerp", **fields)
 
 
-def _sorted_out(source: Source, lines: list[Written]) -> tuple[list[Written], list[Written], list[Written]]:
-    """The lines before the keys, the keys, and the lines after them."""
-    at = [i for i, line in enumerate(lines) if KEY.match(line.text)]
-    if not at:
-        raise source.refuse(0, 'there are no keys; write lines such as "0: closed mouth"')
-    first, last = at[0], at[-1]
-    for i in range(first, last):
-        if i not in at:
-            raise source.refuse(
-                lines[i].start, "this line without a frame stands between the keys; move it before or after them all"
-            )
-    return lines[:first], lines[first : last + 1], lines[last + 1 :]
+def _key_of(line: Written) -> Key | None:
+    found = FRAME.match(line.text)
+    return Key(int(found[1]), line, line[found.end() :]) if found else None
 
 
 def _constants(source: Source, negative: list[Written], settings: Mapping[str, Written]) -> dict[str, list[Stop]]:

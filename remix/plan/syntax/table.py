@@ -31,11 +31,12 @@ from remix.plan.syntax import (
     seed_travel,
     shift_attention,
     stable_diffusion_videos,
+    timed_lines,
 )
 from remix.plan.syntax.completed import completed
 from remix.plan.syntax.detect import detect
 from remix.plan.syntax.parts import Given, Parts
-from remix.plan.syntax.scan import Source
+from remix.plan.syntax.scan import Source, straightened
 from remix.plan.syntax.values import target_of
 from remix.plan.syntax.writing import Export
 
@@ -65,6 +66,7 @@ SYNTAXES: Mapping[str, Syntax] = {
     ),
     "animatediff-cli": Syntax("animatediff-cli-prompt-travel's JSON", animatediff_cli.read),
     "sd-webui-animatediff": Syntax("sd-webui-animatediff's box", sd_webui_animatediff.read, sd_webui_animatediff.write),
+    "moments": Syntax("lines with frames, times or shares", timed_lines.read),
     "freenoise": Syntax("FreeNoise in diffusers", freenoise.read),
     "a1111": Syntax("one A1111 prompt", prompt_editing.read_a1111),
     "prompt-control": Syntax("one prompt for ComfyUI's prompt-control", prompt_editing.read_prompt_control),
@@ -94,7 +96,7 @@ def read(
     before: str = "",
     after: str = "",
     numbers: Mapping[str, float | Sequence[float]] | None = None,
-    field: str = "cfg",
+    field: str | None = None,
     spacing: Sequence[int] = (),
     loop: bool = False,
 ) -> Parts:
@@ -103,11 +105,12 @@ def read(
     `name` is its syntax, detected where it is left out; `source` names the text in errors. `frames`, which
     may be a time at `fps`, holds before the text's own number. `seed` is the main seed (`s`). `before` and
     `after` go around every prompt. `numbers` are those that the text takes from outside, each one number or
-    one for each frame. `field` is what a value schedule sets: cfg, denoise, strength, seed or sampler.
+    one for each frame. `field` is what a value schedule sets that does not say it: cfg, denoise, strength, seed or
+    sampler.
     `spacing` is the way from each stage to the next, in frames, where a text has stages alone. `loop` closes
     the film where the text cannot say it. RecipeError with line and column for whatever is not understood.
     """
-    plain = decoded(text, source=source)
+    plain = straightened(decoded(text, source=source))
     given = _given(frames, fps, seed, before, after, numbers or {}, field, spacing, loop)
     held = Source(plain, source)
     if name is not None:
@@ -117,7 +120,7 @@ def read(
         parts = completed(held, named(name).read(held, given), given, surrounded=name in AROUND)
     except RecipeError as error:
         raise _placed(held, error) from error
-    return replace(parts, notes=tuple(held.notes))
+    return replace(parts, notes=tuple(held.notes), syntax=name)
 
 
 def write(recipe: Recipe, name: str, *, field: str | None = None) -> Export:
@@ -153,7 +156,7 @@ def _given(
     before: str,
     after: str,
     numbers: Mapping[str, float | Sequence[float]],
-    field: str,
+    field: str | None,
     spacing: Sequence[int],
     loop: bool,
 ) -> Given:
@@ -163,7 +166,8 @@ def _given(
     for name, values in numbers.items():
         if not isinstance(values, (int, float)) and len(values) != (count or len(values)):
             raise RecipeError(f"{len(values)} values for {count} frames; give one for each", path=f"numbers.{name}")
-    target_of(field)
+    if field is not None:
+        target_of(field)
     return Given(
         frames=count,
         fps=fps,

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 from remix.errors import RecipeError
 from remix.plan import fields as check
@@ -45,6 +45,63 @@ TARGETS = {
     "sampler": Target("sampler", 0, 0),
 }
 """By name, as it is given for a value schedule. `strength` is Deforum's: how much of the picture is kept."""
+
+
+MOTION = frozenset(
+    {"zoom", "angle", "fov", "near", "far", "noise", "contrast", "kernel", "sigma", "amount", "threshold", "cadence"}
+)
+"""What Deforum's other schedules are called; so are all that begin with `translation`, `rotation` or `transform`."""
+
+_CALLED = {
+    "scale": "cfg",
+    "guidance": "cfg",
+    "guidance_scale": "cfg",
+    "cfg_scale": "cfg",
+    "denoising_strength": "denoise",
+}
+_LABEL = re.compile(
+    r"""\s*["']?(?P<name>[a-z][a-z0-9_ ]{1,40}?)["']?\s{0,9}[:=]\s{0,9}"""
+    r"""(?=["']?\s{0,9}\{?["']?(?:[0-9]{1,12}|max_f[^:\n]{0,20})["']?\s{0,9}:\s{0,9}["'(\d+\-.])""",
+    re.IGNORECASE | re.ASCII,
+)
+
+
+class Label(NamedTuple):
+    """The field that a text names before its values, and where these begin and end."""
+
+    field: str
+    start: int
+    end: int
+
+
+def label_of(source: Source) -> Label | None:
+    """The label of a text such as ``cfg: 0:(7), 24:(9)`` or ``"strength_schedule": "0:(0.65)"``, None without one.
+
+    RecipeError for a schedule of Deforum's that moves the camera.
+    """
+    found = _LABEL.match(source.text)
+    if not found:
+        return None
+    called = "_".join(found["name"].lower().split()).removesuffix("_schedule").removesuffix("_series")
+    name = _CALLED.get(called, called.removesuffix("s"))
+    if called in MOTION or called.startswith(("translation", "rotation", "transform", "noise", "sub")):
+        raise source.refuse(
+            found.start("name"),
+            f"{check.show(found['name'])} has no place in a recipe, whose frames are each made on their own; leave it "
+            f"out, or write values of {', '.join(TARGETS)}",
+        )
+    if name not in TARGETS:
+        return None
+    start, end = found.end(), len(source.text.rstrip().rstrip(","))
+    mark = source.text[start]
+    if mark in "\"'" and end - 1 > start and source.text[end - 1] == mark and _is_whole(source.text[start:end], mark):
+        start, end = start + 1, end - 1
+    return Label(name, start, end)
+
+
+def _is_whole(text: str, mark: str) -> bool:
+    """Whether the quotes around a text hold all its pairs, and are not those of its first key and last value."""
+    return not re.match(rf"{mark}\s*(?:[0-9]{{1,12}}|max_f[^:\n]{{0,20}}){mark}\s*:", text, re.ASCII)
 
 
 def is_text(pair: Pair) -> bool:
@@ -173,6 +230,12 @@ def target_of(name: str) -> Target:
 
 def tracks_of(source: Source, ordered: Ordered, given: Given) -> Mapping[str, list[Stop]]:
     """The track that a value schedule sets, by its name."""
+    if given.field is None:
+        raise source.refuse(
+            ordered[0][1].key.start,
+            "these numbers may set any field; write which one before them, such as cfg: or denoise: "
+            "(cfg, denoise, strength, seed), or name it (--field). A recipe has no camera, so a zoom has no field",
+        )
     target = target_of(given.field)
     if target.track == "seed":
         return {"seed": seed_track(source, ordered, given)}

@@ -6,10 +6,11 @@ import json
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from remix.client import cli
 from remix.job import Engine
-from remix.plan import Recipe, plan
+from remix.plan import Mix, Recipe, plan
 from tests.fakes.renderer import Painter
 
 FIZZ = '"0": "a --neg x",\n"max_f-1": "b"\n'
@@ -67,6 +68,27 @@ def test_import_takes_what_a_text_leaves_open(tmp_path: Path, capsys: pytest.Cap
     assert plan(Recipe.from_toml(capsys.readouterr().out))[2].seed.values == (7,)
 
 
+@pytest.mark.parametrize("field", ["denoise", "strength"])
+def test_import_takes_the_picture_that_denoise_needs(
+    field: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("values.txt").write_text("0:(0.65), 8:(0.25)", encoding="utf-8")
+    Path("pictures").mkdir()
+    Image.new("RGB", (8, 8)).save("pictures/init.png")
+    words = ("import", "values.txt", "--frames", 9, "--field", field)
+    assert run(*words) == 2
+    assert "keeps part of a picture, but no keyframe sets one" in capsys.readouterr().err
+    assert run(*words, "--image", "pictures/no.png") == 2
+    assert "--image: there is no picture" in capsys.readouterr().err
+    assert run(*words, "--image", "pictures/init.png", "-o", "r.toml") == 0
+    recipe = Recipe.load(Path("r.toml"))
+    assert plan(recipe)[8].denoise == (0.25 if field == "denoise" else 0.75)
+    assert plan(recipe)[8].image == Mix.one("pictures/init.png")
+    assert run("plan", "r.toml") == 0
+    assert "is missing" not in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
@@ -87,6 +109,12 @@ def test_import_takes_what_a_text_leaves_open(tmp_path: Path, capsys: pytest.Cap
         (["plan", "r.yml", "--frames", "12"], "r.yml: recipes are not written in YAML"),
         (["plan", "r.txt", "--frames", "12"], "r.txt:1:1: recipes are not written in YAML"),
         (["plan", "own.toml", "--from", "fizz"], "remix: there is no syntax 'fizz'; did you mean \"fizznodes\"?"),
+        (["plan", "zoom.txt", "--frames", "9"], "zoom.txt:1:1: these numbers may set any field"),
+        (["import", "zoom.txt", "--frames", "9"], "zoom.txt:1:1: these numbers may set any field"),
+        (
+            ["plan", "keys.txt", "--frames", "9"],
+            "keys.txt:2:1: '[0-5s] a' looks like a key in a form that is not supported",
+        ),
         (["plan", "plain.txt"], "plain.txt:1:1: this is one line of plain text"),
     ],
 )
@@ -95,6 +123,8 @@ def test_bad_input_is_told_and_is_exit_code_2(
 ) -> None:
     monkeypatch.chdir(schedule.parent)
     Path("open.txt").write_text('"0": "a", "9": "b"', encoding="utf-8")
+    Path("zoom.txt").write_text("0:(1.02), 30:(1.00+0.02*sin(t/10))", encoding="utf-8")
+    Path("keys.txt").write_text("head\n[0-5s] a", encoding="utf-8")
     Path("plain.txt").write_text("a cat", encoding="utf-8")
     for name in ("r.yaml", "r.yml", "r.txt"):
         Path(name).write_text("frames: 12\nkeyframes:\n- at: 0\n  prompt: a\n", encoding="utf-8")
@@ -140,6 +170,39 @@ def test_plan_and_render_take_a_schedule(
     assert run("render", schedule, "--frames", 5, "--size", "32x16", "-o", tmp_path / "job", "-q", "--no-film") == 0
     assert engine.rendered == list(range(5))
     assert run("render", tmp_path / "job", "-q", "--no-film") == 0
+
+
+def test_every_verb_says_which_syntax_it_took(
+    schedule: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("remix.client.cli.render.open_engine", lambda name, **options: Painter())
+    said = "syntax  fizznodes: FizzNodes' prompt schedule\n"
+    job, both = tmp_path / "job", tmp_path / "both"
+    for words in (
+        ("plan", schedule),
+        ("plan", schedule, "--json"),
+        ("plan", schedule, "--plot", tmp_path / "curves.png"),
+        ("import", schedule),
+        ("export", schedule, "--to", "sd-webui-animatediff"),
+        ("render", schedule, "-o", job, "-q", "--no-film"),
+        ("render", schedule, "-o", job, "-q", "--no-film", "--json"),
+        ("compare", schedule, "-o", both, "-q", "--engines", "local,comfyui"),
+    ):
+        assert run(*words, "--frames", 5, "--size", "32x16") == 0, words
+        shown = capsys.readouterr()
+        assert said in shown.err, words
+        assert "syntax  " not in shown.out
+        if "--json" in words:
+            assert json.loads(shown.out)["syntax"] == "fizznodes"
+
+
+def test_a_recipe_of_ours_is_no_other_syntax(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    own = tmp_path / "own.toml"
+    own.write_text('frames = 4\n[[keyframes]]\nprompt = "a"', encoding="utf-8")
+    assert run("plan", own, "--json") == 0
+    shown = capsys.readouterr()
+    assert "syntax" not in shown.err
+    assert "syntax" not in json.loads(shown.out)
 
 
 @pytest.mark.parametrize("name", ["manifest.json", "manifest.txt"])

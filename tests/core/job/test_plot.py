@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import ImageDraw
 
-from remix.job.plot import FAINT, INK, PAPER, WIDTH, bands, draw, draw_table, ticks
+from remix.job.plot import COLOURS, FAINT, INK, PAPER, WIDTH, bands, draw, draw_table, ticks
 from remix.motion.lettering import LINE
 from remix.plan import Keyframe, Recipe, Schedule, plan
 
@@ -68,3 +72,53 @@ def test_below_each_band_stand_the_numbers_of_frames(frames: int) -> None:
     assert strokes >= 4 * len(bands(plan(recipe)))
     assert (picture[:, :15] == np.asarray(PAPER)).all()
     assert (picture[:, WIDTH - 15 :] == np.asarray(PAPER)).all()
+
+
+def many(keyframes: int) -> Schedule:
+    return plan(Recipe(frames=2 * keyframes, keyframes=tuple(Keyframe(prompt=f"p{k}") for k in range(keyframes))))
+
+
+def test_what_is_drawn_grows_with_the_keyframes_and_no_faster(monkeypatch: pytest.MonkeyPatch) -> None:
+    corners: list[int] = []
+    polygon = ImageDraw.ImageDraw.polygon
+
+    def counted(self: Any, xy: Sequence[Any], *args: Any, **kwargs: Any) -> None:
+        corners.append(len(xy))
+        polygon(self, xy, *args, **kwargs)
+
+    monkeypatch.setattr(ImageDraw.ImageDraw, "polygon", counted)
+    drawn = {}
+    for keyframes in (50, 200):
+        corners.clear()
+        bands(many(keyframes))
+        drawn[keyframes] = sum(corners)
+    assert 0 < drawn[200] <= 4.2 * drawn[50]
+
+
+def test_shares_are_stacked_in_the_order_in_which_they_appear() -> None:
+    """One that ends, and one that comes back: each column shows the shares of its frame, the first value lowest."""
+    keyframes = (Keyframe(prompt="a"), Keyframe(prompt="b"), Keyframe(prompt="c"), Keyframe(prompt="a"))
+    [band] = bands(plan(Recipe(frames=4, keyframes=keyframes)))
+    height, width = band.picture.shape[:2]
+
+    def colours(x: int, *heights: float) -> list[tuple[int, ...]]:
+        return [tuple(int(part) for part in band.picture[int(height * (1 - y)), x]) for y in heights]
+
+    a, b, c = COLOURS[:3]
+    assert colours(3, 0.1, 0.9) == [a, a]
+    assert colours(width // 6, 0.25, 0.75) == [a, b]
+    assert colours(width // 2, 0.25, 0.75) == [b, c]
+    assert colours(width * 5 // 6, 0.25, 0.75) == [a, c]
+    assert colours(width - 4, 0.1, 0.9) == [a, a]
+
+
+def test_a_legend_names_the_first_values_and_counts_the_others() -> None:
+    [band] = bands(many(3_000))
+    assert [text for _, text in band.legend] == [*(f"p{k}" for k in range(12)), "and 2,988 more"]
+
+
+def test_keyframes_without_room_are_strokes_that_leave_the_band_visible() -> None:
+    [band] = bands(many(3_000))
+    ink = (band.picture == np.asarray(INK)).all(-1)
+    assert ink[:50].sum() == 0
+    assert ink[-6].mean() > 0.9

@@ -49,10 +49,12 @@ def test_an_empty_text_is_refused(text: str) -> None:
 
 
 def test_schedules_of_other_tools_are_told_by_how_they_look() -> None:
-    recipe, notes = read_text('{"0": "a cat", "4": "a dog"}', frames=8, fps=6, width=64)
+    recipe, notes, syntax = read_text('{"0": "a cat", "4": "a dog"}', frames=8, fps=6, width=64)
     assert (recipe.frames, recipe.fps, recipe.width, recipe.height) == (8, 6, 64, 512)
     assert [key.prompt.values for key in recipe.keyframes if key.prompt] == [("a cat",), ("a dog",)]
     assert any("hold" in note for note in notes)
+    assert syntax == "deforum-prompts"
+    assert read_text('frames = 1\n[[keyframes]]\nprompt = "a"').syntax == "toml"
     with pytest.raises(RecipeError, match="does not say how many frames"):
         read_text('"0": "a cat", "4": "a dog"')
 

@@ -157,6 +157,7 @@ def test_an_empty_panel_invites(panel: ModuleType, text: str) -> None:
         ('{"0": "a red house", "11": "a boat"}', "Deforum"),
         ('0:11 = "a red house", -1 = "a boat"', "AnimateDiff-Evolved"),
         ("a red house\na boat", "prompt travel"),
+        ("0s: a red house\n0.9s: a boat", "lines with frames, times or shares"),
         ('[[keyframes]]\nprompt = "a red house"\n[[keyframes]]\nprompt = "a boat"', "a recipe"),
     ],
 )
@@ -170,6 +171,19 @@ def test_whatever_syntax_it_is_the_table_and_the_curves_are_shown(panel: ModuleT
     assert page.count('src="data:image/png;base64,') == 1
     assert "<i style=" in page
     assert "a boat</span>" in page
+
+
+def test_long_prompts_and_many_of_them_leave_a_short_preview(panel: ModuleType) -> None:
+    text = "\n".join(f"{k}: prompt {k} {'of many words ' * 200}" for k in range(300))
+    page = page_of(panel, text, frames="300")
+    legend = re.findall(r"</i>([^<]*)</span>", page)
+    assert len(legend) == 13
+    assert legend[-1] == "and 288 more"
+    assert max(map(len, legend)) <= 40
+    assert 'title="prompt 0 of many words' in page
+    assert len(cells(page)) <= 60
+    assert max(len(cell) for row in cells(page) for cell in row) <= 120
+    assert len(page) < 200_000
 
 
 @pytest.mark.parametrize(

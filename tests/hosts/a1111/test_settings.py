@@ -127,6 +127,14 @@ def test_the_init_picture_is_the_hosts_unless_keyframes_set_some() -> None:
             {"text": "0: a\n3: b"},
             "frames: the text does not say how many there are; set them, 4 to end on its last key",
         ),
+        (
+            {"text": "0s: a\n1.5s: b\n3s: c", "fps": 10.0},
+            "frames: the text does not say how many there are; set them, 31 to end on its last key",
+        ),
+        ({"text": "a\nb\nc"}, "frames: the text does not say how many there are; set them, such as 48, or 4s"),
+        ({"text": "0: a\n48: b\n96 c", "frames": "99"}, "line 3:1: '96 c' looks like a key without its mark"),
+        ({"text": "0 | a\n8 | b", "frames": "9"}, "line 1:1: '0 | a' looks like a key in a form that is not supported"),
+        ({"text": "0:(1.02), 30:(1.1)", "frames": "9"}, "line 1:1: these numbers may set any field"),
         ({"text": TOML, "cfg": "0:(4"}, "cfg: "),
         (
             {"text": "cfg = 3\n" + TOML.replace('"a"', '"a"\ncfg = 2', 1), "cfg": "4, 5"},

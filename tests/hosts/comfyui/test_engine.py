@@ -277,6 +277,19 @@ def test_a_recipe_that_names_models_is_told_that_wires_decide(
     assert [record.args for record in caplog.records] == [(line,) for line in shown[-2:]]
 
 
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("0: a\n3: b", "Read as sd-webui-animatediff's box (sd-webui-animatediff)."),
+        ("0s: a\n0.2s: b", "Read as lines with frames, times or shares (moments)."),
+        ('frames = 2\n[[keyframes]]\nprompt = "a"', "Read as a recipe of this toolkit (toml)."),
+    ],
+)
+def test_a_recipe_node_says_which_syntax_it_read(pack: ModuleType, text: str, line: str) -> None:
+    shown = room(pack, "recipe").RemixRecipe.execute(text, 4, 0.0, 0, 0).ui["text"].splitlines()
+    assert [text for text in shown if text.startswith("Read as")] == [line]
+
+
 def test_a_recipe_is_checked_before_anything_runs(pack: ModuleType) -> None:
     node = room(pack, "recipe").RemixRecipe
     assert node.validate_inputs('frames = 3\n[[keyframes]]\nprompt = "a"\n') is True

@@ -91,6 +91,9 @@ MIXED = [
 NUMBERS = [
     ("deforum-values", "0:(7), 24:(9)"),
     ("deforum-values", "0: 7, 24: 9"),
+    ("deforum-values", "cfg: 0:(7), 24:(9)"),
+    ("deforum-values", 'cfg_scale_schedule = "0:(7), 24:(9)"'),
+    ("deforum-values", '"cfg_scale_schedule": "0:(7), 24:(9)",'),
     ("deforum-values", '"0": (7), "24": (9),'),
     ("deforum-values", '0:("7"), 24:("9")'),
     ("deforum-values", "24:(9), 0:(7.0)"),
@@ -118,7 +121,7 @@ WRITTEN_IN = [
         (HELD, {}),
         (NEGATIVE, {}),
         (SEEDS, {"frames": 49}),
-        (NUMBERS, {}),
+        (NUMBERS, {"field": "cfg"}),
         (WRITTEN_IN, {}),
     ],
     ids=["travel", "held", "negative", "seeds", "numbers", "written in"],
@@ -154,7 +157,9 @@ def test_each_of_them_is_told_by_how_it_looks(name: str, text: str) -> None:
     """Where two syntaxes are the same to the letter, as pairs in quotes are, the one that means the same is told."""
     same = {"animatediff-evolved": ("fizznodes", "deforum-values")}
     found = detect(text)
-    assert found == name or (found in same.get(name, ()) and frames(found, text) == frames(name, text))
+    assert found == name or (
+        found in same.get(name, ()) and frames(found, text, field="cfg") == frames(name, text, field="cfg")
+    )
 
 
 @given(

@@ -66,7 +66,7 @@ def test_a_prompt_says_what_is_written(text: str, frame: int, said: str) -> None
     ],
 )
 def test_values_are_what_is_written(text: str, values: list[float]) -> None:
-    assert [frame.cfg for frame in schedule(text, "deforum-values", 8)] == pytest.approx(values, abs=1e-9)
+    assert [frame.cfg for frame in schedule(text, "deforum-values", 8, field="cfg")] == pytest.approx(values, abs=1e-9)
 
 
 @pytest.mark.parametrize(
@@ -108,7 +108,8 @@ def test_values_are_what_is_written(text: str, values: list[float]) -> None:
         ('0 = "a", 1.5 = "b"', 1, 10, "1.5 is no share from 0 to 1"),
         ('0 = "a", -99 = "b"', 1, 10, "-99 is before the first frame of 48"),
         ('0 = "a", 8 = b', 1, 14, "'b' is not in quotes"),
-        ("0: a\nsmile\n8: b", 2, 1, "stands between the keys"),
+        ("0: a\nsmile\n8: b", 2, 1, "'smile' stands between keys and has none"),
+        ("0: a\n20 c\n48: b", 2, 1, "'20 c' stands between keys and has none"),
         ("head\nsmile\nSteps: 5, CFG scale: x\nNegative prompt: a", 3, 22, "'x' is not a number"),
         ('{"prompt_map": {"60": "a"}}', 1, 18, "frame 60 is past the last frame (47) of the loop"),
         ('{"prompt_map": {"0": 3}}', 1, 22, "the prompt 3 is not text"),
@@ -144,8 +145,9 @@ def test_what_is_wrong_is_shown_in_its_line_with_a_caret(
     if problem is None:
         read(text)
         return
+    known = '"frames"' in text or "frames =" in text
     with pytest.raises(RecipeError) as caught:
-        read(text, frames=None if '"frames"' in text or "frames =" in text else 48, source="my.txt")
+        read(text, frames=None if known else 48, source="my.txt", field="cfg")
     error = caught.value
     assert problem in error.problem
     assert (error.line, error.column, error.source) == (line, column, "my.txt")
@@ -168,7 +170,7 @@ def test_what_is_wrong_is_shown_in_its_line_with_a_caret(
 )
 def test_frames_are_asked_for_where_they_are_needed(text: str, sentence: str) -> None:
     with pytest.raises(RecipeError, match="frames") as caught:
-        read(text)
+        read(text, field="cfg")
     assert sentence in caught.value.problem
 
 
@@ -178,6 +180,12 @@ def test_frames_that_a_text_leaves_open_are_asked_for_with_its_last_key() -> Non
         parts.recipe()
     assert "give frames (--frames 24 ends on its last key)" in str(caught.value)
     assert parts.recipe(frames=30).frames == 30
+    with pytest.raises(RecipeError, match=r"give frames \(--frames 48, or a time: 4s\)"):
+        read("a cat\na dog").recipe()
+    with pytest.raises(RecipeError, match=r"give frames \(--frames 37 ends on its last key\)"):
+        read("0s: a\n3s: b").recipe()
+    with pytest.raises(RecipeError, match=r"give frames \(--frames 31 ends on its last key\)"):
+        read("0s: a\n3s: b", fps=10).recipe()
 
 
 def test_a_key_past_the_end_is_told() -> None:
