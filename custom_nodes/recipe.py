@@ -13,6 +13,7 @@ from comfy_api.latest import io, ui
 from remix.errors import RemixError
 from remix.job.plot import draw, draw_table
 from remix.plan import Model, Recipe, Schedule, plan
+from remix.plan.remarks import remarks_on
 from remix.plan.table import text_table
 from remix.plan.text import read_text
 
@@ -108,7 +109,8 @@ class RemixRecipe(io.ComfyNode):
     @classmethod
     def execute(cls, recipe: str, frames: int, fps: float, width: int, height: int) -> io.NodeOutput:
         made, notes = _read(recipe, frames, fps, width, height)
-        schedule, remarks = plan(made), [*notes, *_remarks(made)]
+        schedule = plan(made)
+        remarks = [*notes, *_remarks(made), *remarks_on(schedule)]
         for remark in remarks:
             log.warning("Remix Recipe: %s", remark)
         return io.NodeOutput(

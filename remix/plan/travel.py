@@ -82,7 +82,7 @@ class Travel:
     def _worked_out(self, expression: Expression, frames: Sequence[int], low: float, high: float) -> dict[int, float]:
         names = {name: values for name, values in self._names().items() if name in expression.names}
         now = {name: [value[f] for f in frames] if isinstance(value, list) else value for name, value in names.items()}
-        values = [round(value, DECIMALS) for value in expression.over(frames, **now)]
+        values = [_rounded(value) for value in expression.over(frames, **now)]
         found = dict(zip(frames, values, strict=True))
         for frame, value in found.items():
             if not low <= value <= high:
@@ -142,7 +142,7 @@ class Travel:
             else:
                 span = self._span(stops, start, end)
                 found = [hermite(a, b, bend[start] * span, bend[end] * span, min(max(t, 0.0), 1.0)) for t in shares]
-            return [min(max(round(number, DECIMALS), low), high) for number in found]
+            return [min(max(_rounded(number), low), high) for number in found]
 
         return self._fill(stops, way)
 
@@ -183,6 +183,11 @@ class Travel:
         home = way(last, 0, self._shares(stops[last].ease, self._span(stops, last, 0)))
         after = frames - len(values)
         return [*home[after:], *values[stops[0].frame :], *home[:after]]
+
+
+def _rounded(number: float) -> float:
+    # What rounds to a negative zero would have other bytes in a schedule.
+    return round(number, DECIMALS) + 0.0
 
 
 def _letters(values: Iterable[Any]) -> int:
