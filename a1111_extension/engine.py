@@ -105,9 +105,7 @@ class HostEngine:
     def _check_denoise(self, schedule: Schedule) -> list[str]:
         """Returns a remark where denoise moves in whole steps; Unsupported where it must not, and cannot otherwise."""
         recipe = schedule.recipe
-        between = [
-            frame for frame in schedule if frame.image is not None and is_between(recipe.steps, frame.denoise)
-        ]
+        between = [frame for frame in schedule if frame.image is not None and is_between(recipe.steps, frame.denoise)]
         if self._portable and between and recipe.sampler in WHOLE_TIMES:
             raise Unsupported(
                 f"sampler: {recipe.sampler!r} cannot begin frame {between[0].index} at denoise "
@@ -115,9 +113,7 @@ class HostEngine:
             )
         if self._portable or len({frame.denoise for frame in between}) < 2:
             return []
-        return [
-            "denoise: moves in whole steps with the host's own noise; turn on Portable noise for a smooth travel"
-        ]
+        return ["denoise: moves in whole steps with the host's own noise; turn on Portable noise for a smooth travel"]
 
     def identity(self, schedule: Schedule) -> dict[str, str]:
         """Returns the host's name, the checkpoint's file, and what else of the host makes the pictures."""

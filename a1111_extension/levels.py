@@ -1,7 +1,7 @@
 """At which noise level the host begins with an init picture: by the toolkit's rule, between whole steps too.
 
-By itself the host takes the last steps of a schedule of int(steps / denoise) steps, so that a denoise that travels moves
-in whole steps, and its UniPC begins at another level than its schedule has.
+By itself the host takes the last steps of a schedule of int(steps / denoise) steps, so a denoise that travels moves in
+whole steps, and its UniPC begins at another level than its schedule has.
 """
 
 from __future__ import annotations
@@ -16,6 +16,9 @@ from torch import Tensor
 from remix.mix import levels_from
 
 from . import host
+
+UNI_PC_END = 0.001
+"""The level at which ComfyUI's UniPC ends; the host's own ends at the model's least, with noise that shows."""
 
 
 def begin_by_rule(sampler: Any, steps: int, denoise: float) -> None:
@@ -59,44 +62,44 @@ def _by_times(sampler: Any, steps: int, denoise: float) -> None:
         return forward(x, times.round(), *args, **kwargs)  # the nearest that the model knows, as ComfyUI does
 
     def sample_img2img(p: Any, x: Tensor, noise: Tensor, *args: Any, **kwargs: Any) -> Any:
-        logs = _log_levels(host.alphas())
-        first = levels_from(functools.partial(_evenly, logs), steps, denoise)[0]
-        share = 1 / (1 + first**2)
-        more = _excess(float(first), float(logs[-1].exp()))
-        begun = (share.sqrt() * x + (1 - share).sqrt() * more * noise).to(x)
-        times = torch.full((steps,), _time(logs, first))
+        alphas = host.alphas().detach().cpu().double()
+        levels = levels_from(functools.partial(_evenly, ((1 - alphas) / alphas).sqrt()), steps, denoise)
+        share = 1 / (1 + levels[0] ** 2)
+        more = _excess(float(levels[0]), float(((1 - alphas[-1]) / alphas[-1]).sqrt()))
+        begun = share.sqrt().item() * x + (1 - share).sqrt().item() * more * noise
+        times = _times(alphas, levels)
 
         @functools.wraps(func)
-        def from_there(model: Any, _: Tensor, **named: Any) -> Any:
-            return func(model, begun, **{**named, "timesteps": times})
+        def from_there(model: Any, _: Tensor, *, extra_args: Any, callback: Any, **named: Any) -> Any:
+            return host.unipc(model, begun, times, extra_args, callback)
 
         sampler.func = from_there
         return sample(p, x, noise, *args, **kwargs)
 
-    # The host divides its 1000 times by the steps, and its own beginning is not used.
+    # The host divides its 1000 times by the steps; where it would begin is not used.
     sampler.get_timesteps = lambda p, total: timesteps(p, min(total, 1000))
     sampler.sample_img2img = sample_img2img
     denoiser.forward = at_whole_times
 
 
-def _log_levels(alphas: Tensor) -> Tensor:
-    a = alphas.detach().cpu().double()
-    return ((1 - a) / a).log() / 2
+def _evenly(table: Tensor, steps: int) -> Tensor:
+    """The levels of ComfyUI's UniPC along "normal": at evenly spaced times, the least left out."""
+    times = torch.linspace(len(table) - 1, 0, steps + 1, dtype=torch.float64)[:-1]
+    logs, before = table.log(), times.floor().long()
+    after = (before + 1).clamp(max=len(table) - 1)
+    return torch.cat([torch.lerp(logs[before], logs[after], times.frac()).exp(), table.new_zeros(1)])
 
 
-def _evenly(logs: Tensor, steps: int) -> Tensor:
-    """The levels of ComfyUI's UniPC along "normal": evenly spaced times, the least left out."""
-    times = torch.linspace(len(logs) - 1, 0, steps + 1, dtype=torch.float64)[:-1]
-    before = times.floor().long()
-    after = (before + 1).clamp(max=len(logs) - 1)
-    return torch.cat([torch.lerp(logs[before], logs[after], times.frac()).exp(), logs.new_zeros(1)])
+def _times(alphas: Tensor, levels: Tensor) -> Tensor:
+    """Where on the host's way from 1 to 0 its noise has these levels, and at the end `UNI_PC_END`.
 
-
-def _time(logs: Tensor, level: Tensor) -> float:
-    """The time at which the model's noise has a level, between two of its times too."""
-    log = level.double().log()
-    after = int(torch.searchsorted(logs, log).clamp(1, len(logs) - 1))
-    return after - 1 + float((log - logs[after - 1]) / (logs[after] - logs[after - 1]))
+    The host takes the logarithm of the signal's share as straight between the model's times, and below the first.
+    """
+    wanted = -torch.cat([levels[:-1], levels.new_tensor([UNI_PC_END])]).square().log1p()
+    logs = alphas.log()
+    after = torch.searchsorted(-logs, -wanted).clamp(1, len(logs) - 1)
+    share = (wanted - logs[after - 1]) / (logs[after] - logs[after - 1])
+    return ((after + share) / len(logs)).float()
 
 
 def _excess(first: float, greatest: float) -> float:

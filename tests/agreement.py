@@ -111,7 +111,7 @@ def of_family(family: str) -> list[Extra]:
         Extra("clip skip", "euler", "normal", clip_skip=2 if family == "sd2" else 3),
         Extra("", "euler_ancestral", "normal"),
         Extra("long", "euler", "normal", LENGTHY),
-        Extra("image", "euler", "normal", BEGUN),
+        Extra("image", "euler", "normal", [{**BEGUN[0], "denoise": 8 / 13}, *BEGUN[1:]]),  # of 13 whole steps
     ]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 DENOISE_OF_PICTURES = 0.5
 """The denoise of frames with init pictures where no keyframe sets one.
 
-Half of the picture's structure stays. The schedule is twice as long as the walk, so that every host's own rule is exact.
+The layout of the picture stays, and the schedule is twice as long as the walk, so that every host's own rule is exact.
 """
 
 LEAST_DENOISE = 1e-4

@@ -15,9 +15,7 @@ def remarks_on(schedule: Schedule) -> list[str]:
     """Returns a sentence for each thing that may not be meant: what it is, where, and what to do."""
     found = []
     if forgotten := [
-        frame.index
-        for frame in schedule
-        if frame.image is not None and frame.mask is None and frame.denoise > WHOLE
+        frame.index for frame in schedule if frame.image is not None and frame.mask is None and frame.denoise > WHOLE
     ]:
         have = "has" if len(forgotten) == 1 else "have"
         found.append(

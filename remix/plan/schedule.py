@@ -136,7 +136,8 @@ def plan(recipe: Recipe) -> Schedule:
     before the first and after the last it holds, unless the recipe loops: then the last travels on to the
     first. The ease of a travel is that of the keyframe where it starts. A field that no keyframe sets has
     its default: empty prompts, seed 0, the recipe's cfg, no picture, no mask; denoise is `DENOISE_OF_PICTURES` where
-    there are pictures, else 1. The strength of each LoRA is a field of its own. RecipeError where frames and prompts together are too many, see `MAX_EXTENT`.
+    there are pictures, else 1. The strength of each LoRA is a field of its own. RecipeError where frames and prompts
+    together are too many, see `MAX_EXTENT`.
     """
     travel = Travel(recipe)
     if (extent := travel.extent()) > MAX_EXTENT:

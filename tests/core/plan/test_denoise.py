@@ -103,6 +103,8 @@ def test_other_films_are_not_remarked_on(keyframes: list[Keyframe]) -> None:
 
 def test_a_scheduler_that_moves_in_stages_is_remarked_on() -> None:
     moving = Keyframe(image="a.png", denoise=0.3), Keyframe(denoise=0.7)
-    assert "moves in stages with scheduler 'ddim_uniform'" in remarks_on(plan(film(*moving, scheduler="ddim_uniform")))[0]
+    assert (
+        "moves in stages with scheduler 'ddim_uniform'" in remarks_on(plan(film(*moving, scheduler="ddim_uniform")))[0]
+    )
     assert remarks_on(plan(film(*moving))) == []
     assert remarks_on(plan(film(moving[0], scheduler="ddim_uniform"))) == []

@@ -293,7 +293,7 @@ def test_a_walk_from_the_greatest_level_begins_as_in_comfyui(ui: Runner, monkeyp
 
 def test_a_sampler_of_whole_times_is_refused_between_whole_steps(ui: Runner) -> None:
     told = recipe({"prompt": A, "denoise": 0.4}, {}, steps=3, sampler="plms", scheduler="ddim_uniform")
-    with pytest.raises(webui.HTTPException, match="'plms' cannot begin frame 0 at denoise 0.4, between two whole"):
+    with pytest.raises(webui.HTTPException, match=r"'plms' cannot begin frame 0 at denoise 0.4, between two whole"):
         ui.img2img({"recipe": told, "film": ""}, init_images=[grey(200)])
 
 
@@ -367,6 +367,14 @@ def test_the_hosts_batch_fields_are_not_read_and_that_is_said(ui: Runner) -> Non
     p = ui.processing({"recipe": recipe({"prompt": A}, {"prompt": B}), "film": ""}, n_iter=3, batch_size=2)
     assert len(ui.script.run(p).images) == 3
     assert any("batch count 3, batch size 2: are not read" in comment for comment in p.comments)
+
+
+def test_a_picture_that_meets_denoise_1_is_told(ui: Runner) -> None:
+    told = {"recipe": recipe({"prompt": A}, {"prompt": B}), "film": ""}
+    for strength, count in ((1.0, 1), (0.9, 0)):
+        p = ui.processing(told, kind=webui.Img2Img, init_images=[grey(200)], denoising_strength=strength)
+        ui.script.run(p)
+        assert sum("which leaves nothing of the picture" in comment for comment in p.comments) == count
 
 
 def test_a_picture_of_one_colour_stops_the_run(ui: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
