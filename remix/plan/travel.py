@@ -186,7 +186,7 @@ class Travel:
 
 
 def _rounded(number: float) -> float:
-    # What rounds to a negative zero would have other bytes in a schedule.
+    """A number of a frame. One just below 0 is 0.0: -0.0 compares equal, and has another text and another hash."""
     return round(number, DECIMALS) + 0.0
 
 
