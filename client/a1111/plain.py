@@ -51,7 +51,7 @@ def check(schedule: Schedule) -> list[str]:
         if whole is not None:
             raise Unsupported(
                 f"denoise: frame {frame.index} has {frame.denoise:g}, which the server rounds to whole steps; "
-                f"use {whole:g} throughout, or {INSTALL}"
+                f"use {whole:.12g} throughout, or {INSTALL}"
             )
     if any(frame.image is not None for frame in schedule):
         return ["image: the server adds a little noise of its own to init pictures, if the model's VAE does"]

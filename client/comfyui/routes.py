@@ -127,7 +127,7 @@ class Bare(Route):
             if whole is not None:
                 raise Unsupported(
                     f"denoise: frame {frame.index} has {frame.denoise:g}, which the server's own nodes round to whole "
-                    f"steps; use {whole:g} throughout, or {INSTALL}"
+                    f"steps; use {whole:.12g} throughout, or {INSTALL}"
                 )
             for field, most in (("seed", 1), ("image", 1), ("prompt", 2), ("negative", 2)):
                 mix = getattr(frame, field)

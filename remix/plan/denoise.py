@@ -41,16 +41,18 @@ def is_between(steps: int, denoise: float) -> bool:
 def nearest_whole(steps: int, denoise: float) -> float | None:
     """Returns the nearest denoise for which a host's own rule, int(steps / denoise) steps, is exact.
 
-    None where it is exact as it is: what is lost there shows in no picture.
+    None where it is exact as it is: what is lost there shows in no picture. As short as a number can be that works.
 
-    >>> nearest_whole(20, 0.5), nearest_whole(20, 0.6), nearest_whole(20, 0.606060)
+    >>> nearest_whole(20, 0.5), nearest_whole(20, 0.6), nearest_whole(20, 0.60606)
     (None, 0.60606, None)
     """
     length = schedule_length(steps, denoise) if denoise > 0 else 0.0
     if length - int(length) < INVISIBLE:
         return None
+    whole = round(length)
     # Rounded down: a host that rounds steps / denoise down still finds this many.
-    return int(steps / round(length) * 1e6) / 1e6
+    found = (int(steps / whole * 10**digits) / 10**digits for digits in range(1, 12))
+    return next((each for each in found if each and 0 <= steps / each - whole < INVISIBLE), steps / whole)
 
 
 INVISIBLE = 1e-3

@@ -54,7 +54,8 @@ def flow(n: int) -> Tensor:
 
 
 SCHEDULES: list[Schedule] = [normal, karras, simple, in_stages, without_repeats, flow]
-LENGTHS = st.floats(0.001, 1)
+DENOISES = st.floats(0.001, 0.9999)
+"""All but what counts as 1: that is the host's whole schedule, however long it is."""
 
 
 def host_rule(schedule: Schedule, steps: int, length: int) -> Tensor:
@@ -72,7 +73,7 @@ def test_at_whole_steps_the_levels_are_the_hosts_own_bit_for_bit(schedule: Sched
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES)
-@given(steps=st.integers(1, 40), denoise=LENGTHS)
+@given(steps=st.integers(1, 40), denoise=DENOISES)
 @settings(max_examples=60, deadline=None)
 def test_levels_fall_and_end_in_0(schedule: Schedule, steps: int, denoise: float) -> None:
     levels = levels_from(schedule, steps, denoise)
@@ -90,7 +91,8 @@ def test_a_little_more_denoise_moves_every_level_up_a_little(schedule: Schedule,
     lower, upper = (levels_from(schedule, steps, d)[:-1].log() for d in (denoise, denoise + 1e-6))
     assert len(lower) == len(upper) == steps
     assert bool((upper - lower > -1e-5).all())
-    assert float((upper - lower).max()) < 2e-3
+    longer = steps / denoise - steps / (denoise + 1e-6)  # by which the schedule was longer
+    assert float((upper - lower).max()) < 5 * longer + 1e-5
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES)
