@@ -50,9 +50,10 @@ def nearest_whole(steps: int, denoise: float) -> float | None:
     if length - int(length) < INVISIBLE:
         return None
     whole = round(length)
-    # Rounded down: a host that rounds steps / denoise down still finds this many.
-    found = (int(steps / whole * 10**digits) / 10**digits for digits in range(1, 12))
-    return next((each for each in found if each and 0 <= steps / each - whole < INVISIBLE), steps / whole)
+    # Rounded down: a host that rounds steps / denoise down still finds this many. 7 / 0.28 is 24.999999999999996.
+    digits = ((10**digits, less) for digits in range(1, 17) for less in (0, 1))
+    found = ((int(steps / whole * unit) - less) / unit for unit, less in digits)
+    return next(each for each in found if each > 0 and 0 <= steps / each - whole < INVISIBLE)
 
 
 INVISIBLE = 1e-3

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from remix.plan import Keyframe, Recipe, plan
@@ -30,7 +30,9 @@ def test_a_schedule_is_never_shorter_than_the_walk(steps: int, denoise: float) -
     assert schedule_length(steps, denoise) >= steps
 
 
-@given(st.integers(1, 200), st.floats(0.001, 1))
+@given(st.integers(1, 1000), st.floats(0, 1))
+@example(7, 0.28)
+@example(1000, LEAST_DENOISE / 2)
 def test_the_nearest_whole_number_of_steps_is_one_that_hosts_find_too(steps: int, denoise: float) -> None:
     whole = nearest_whole(steps, denoise)
     if whole is None:
