@@ -11,6 +11,7 @@
     engine.py     groups of frames, each rendered by one call of the host's `process_images`
     frames.py     the hooks on the one processing object of such a call
     conditioning.py, noise.py, filling.py, masks.py, tags.py     what is mixed for its frames
+    levels.py     the noise level at which they begin with a picture
     host.py       everything that is the host's own; where A1111, Forge and reForge differ is met there
 
 The host loads `scripts/remix_toolkit.py` with the clone at the front of `sys.path`, and takes it away again; what is

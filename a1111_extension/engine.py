@@ -17,6 +17,7 @@ from remix.job import Listener, Picture
 from remix.job.portable import portable
 from remix.motion import only_colour
 from remix.plan import Frame, Mix, Model, Recipe, Schedule
+from remix.plan.denoise import is_between
 from remix.plan.labels import AUTOMATIC, a1111_labels, names_of_labels
 
 from . import host
@@ -39,6 +40,9 @@ CHECKPOINT, VAE = "sd_model_checkpoint", "sd_vae"
 
 INITIAL_NOISE = "initial_noise_multiplier"
 """The setting that the host reads when a request comes in, and not for each call."""
+
+WHOLE_TIMES = ("plms",)
+"""Samplers that begin at whole times of the model alone."""
 
 Sources = tuple[tuple[str, ...], tuple[str, ...]]
 """Distinct prompts, and distinct negative prompts."""
@@ -96,7 +100,7 @@ class HostEngine:
             )
         if min(p.seed_resize_from_h or 0, p.seed_resize_from_w or 0) > 0:
             raise Unsupported("resize seed: is not read here; set it to 0")
-        return self._remarks(recipe)
+        return [*self._check_denoise(schedule), *self._remarks(recipe)]
 
     def _check_files(self, schedule: Schedule) -> None:
         """Unsupported for a VAE or a LoRA that the host would render without."""
@@ -127,6 +131,19 @@ class HostEngine:
         if self._portable and (differing := host.differing(recipe.model)):
             remarks.append(differing)
         return remarks
+
+    def _check_denoise(self, schedule: Schedule) -> list[str]:
+        """Returns a remark where denoise moves in whole steps; Unsupported where it must not, and cannot otherwise."""
+        recipe = schedule.recipe
+        between = [frame for frame in schedule if frame.image is not None and is_between(recipe.steps, frame.denoise)]
+        if self._portable and between and recipe.sampler in WHOLE_TIMES:
+            raise Unsupported(
+                f"sampler: {recipe.sampler!r} cannot begin frame {between[0].index} at denoise "
+                f"{between[0].denoise:g}, between two whole steps; use another sampler, such as euler"
+            )
+        if self._portable or len({frame.denoise for frame in between}) < 2:
+            return []
+        return ["denoise: moves in whole steps with the host's own noise; turn on Portable noise for a smooth travel"]
 
     def identity(self, schedule: Schedule) -> dict[str, str]:
         """Returns the host's name, the checkpoint's file, and what else of the host makes the pictures."""

@@ -20,10 +20,12 @@ from remix.errors import Unsupported
 from remix.job.portable import EMPTY
 from remix.mix import masks_of_mixes, mix_latents, weights_of
 from remix.plan import Frame
+from remix.plan.denoise import LEAST_DENOISE
 
 from . import host
 from .conditioning import Way, evened, mix_prompts, mix_steps
 from .filling import TEXTS, Fill, every, filled, watched
+from .levels import begin_by_rule
 from .masks import Kept
 from .noise import FrameNoise, step_noise
 from .tags import networks_of, plain, without_tags, written
@@ -74,7 +76,7 @@ def travelling(p: Any, batch: Batch) -> Any:
         told.scripts = watched(p.scripts, Travelling._seeds_of_frames, Travelling._refill, told.remix_failed)
     told.do_not_save_samples = told.do_not_save_grid = True
     if batch.images:
-        told.denoising_strength = first.denoise
+        told.denoising_strength = first.denoise and max(first.denoise, LEAST_DENOISE)
     return told
 
 
@@ -306,7 +308,7 @@ class Travelling:
 
     @property
     def sampler(self: Any) -> Any:
-        """The host's sampler, told to take the frames' own noise where it draws some at its steps."""
+        """The host's sampler, which takes the frames' own noise at its steps, and begins where their denoise says."""
         return self.__dict__.get("sampler")
 
     @sampler.setter
@@ -316,6 +318,9 @@ class Travelling:
             given.create_noise_sampler = lambda x, sigmas, p: step_noise(make, self.rng, self.remix_batch.portable)(
                 x, sigmas, p
             )
+        batch = self.remix_batch
+        if given is not None and batch.portable and batch.images and batch.frames[0].denoise > 0:
+            begin_by_rule(given, self.steps, batch.frames[0].denoise)
         self.__dict__["sampler"] = given
 
 

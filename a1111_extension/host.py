@@ -312,6 +312,18 @@ def alphas() -> Any:
     return shared.sd_model.alphas_cumprod
 
 
+def unipc(model: Any, x: Any, times: Any, extra_args: Any, callback: Any) -> Any:
+    """Returns what the host's UniPC makes of latents with noise on its way down these times, which fall from 1 to 0."""
+    from modules.sd_samplers_timesteps_impl import UniPCCFG, uni_pc
+
+    schedule, steps = uni_pc.NoiseScheduleVP("discrete", alphas_cumprod=alphas()), len(times) - 1
+    way = {"predict_x0": True, "thresholding": False, "variant": option("uni_pc_variant", "bh1")}
+    walk = UniPCCFG(model, extra_args, callback, schedule, **way)
+    walk.get_time_steps = lambda **_: times.to(x.device)
+    order = min(option("uni_pc_order", 3), steps)
+    return walk.sample(x, steps=steps, method="multistep", order=order, lower_order_final=True)
+
+
 def noised(sampler: Any) -> Callable[[Any, Any, Any], Any]:
     """Returns how the model's latents have noise in them: of clean ones, noise, and its level."""
     if FORGE:

@@ -12,6 +12,7 @@ from remix.errors import RemixError
 from remix.motion.formats import FORMATS
 from remix.plan import EASINGS, plan
 from remix.plan.names import MIXINGS
+from remix.plan.remarks import remarks_on
 from remix.plan.syntax import SYNTAXES
 
 from . import preview, results
@@ -139,7 +140,7 @@ def said(args: Sequence[Any], host: Mapping[str, Any], tab: str) -> str:
     except RemixError as error:
         return preview.refused(error, text)
     random = drawn and "seed" in read.of_host
-    notes = [*read.notes, *_set_aside(read, fields)]
+    notes = [*read.notes, *_set_aside(read, fields), *remarks_on(schedule)]
     if random:
         notes.append("The seed is drawn when the film is made, one for all frames: the host's seed is -1.")
     below = host_differs(read.recipe.model) if wanted.portable else ""

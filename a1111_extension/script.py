@@ -18,6 +18,7 @@ from remix.job import FRAMES, Event, render
 from remix.job.files import inside
 from remix.job.journal import sha256
 from remix.plan import Recipe, plan
+from remix.plan.remarks import remarks_on
 
 from . import host, panel, pasting
 from .engine import HostEngine
@@ -76,7 +77,7 @@ class RemixScript(host.Script):
         recipe = settings.recipe(fields)
         said = pasting.infotext(settings)
         engine = HostEngine(p, recipe, batch=settings.batch, portable=settings.portable, said=said)
-        for remark in engine.check(plan(recipe)):
+        for remark in (*remarks_on(plan(recipe)), *engine.check(plan(recipe))):
             p.comment(remark)
         made_by = {**engine.identity(plan(recipe)), "pictures": _save_pictures(p, recipe, fields, scratch)}
         root = host.output_folder(p)

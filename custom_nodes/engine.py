@@ -12,10 +12,11 @@ import torch
 
 from remix.errors import BlankFrame, Unsupported
 from remix.job import Listener, Picture
-from remix.mix import masks_of_mixes, mix_latents, weights_of
+from remix.mix import levels_from, masks_of_mixes, mix_latents, weights_of
 from remix.motion import only_colour
 from remix.motion.floats import to_bytes, to_floats
-from remix.plan import Frame, Schedule
+from remix.plan import Frame, Recipe, Schedule
+from remix.plan.denoise import LEAST_DENOISE, is_between
 
 from .conditioning import PromptTravel, encoder
 from .inputs import batches, refuse_loras
@@ -137,6 +138,7 @@ class ComfyEngine:
         (negative,) = prompts.conditionings("negative", indices)
         start = self._start(schedule, frames, given.latents)
         mask = given.mask(frames, start.shape)
+        denoise, sigmas = self._beginning(recipe, frames[0])
         samples = comfy.sample.sample(
             with_noise(self._model, schedule, indices),
             torch.ones_like(start),  # in whose place the model puts the frames' own
@@ -147,7 +149,8 @@ class ComfyEngine:
             positive,
             negative,
             start,
-            denoise=frames[0].denoise,
+            denoise=denoise,
+            sigmas=sigmas,
             noise_mask=mask,
             callback=lambda step, x0, x, total: self._on_step(len(indices), step + 1, total, x0),
             disable_pbar=True,
@@ -160,6 +163,19 @@ class ComfyEngine:
             if not bool(torch.isfinite(latent).all()):
                 raise BlankFrame(f"frame {index}: the model gave numbers that are not finite")
         return samples
+
+    def _beginning(self, recipe: Recipe, frame: Frame) -> tuple[float, torch.Tensor | None]:
+        """What the host is given as `denoise` and as noise levels; None where its own rule gives these.
+
+        The host's rule is int(steps / denoise), by which a denoise that travels would move in whole steps.
+        """
+        if frame.image is None or frame.denoise == 0:
+            return frame.denoise, None
+        if not is_between(recipe.steps, frame.denoise):
+            return max(frame.denoise, LEAST_DENOISE), None
+        device = self._model.load_device
+        host = comfy.samplers.KSampler(self._model, recipe.steps, device, recipe.sampler, recipe.scheduler)
+        return 1.0, levels_from(host.calculate_sigmas, recipe.steps, frame.denoise).to(device)
 
     def _start(self, schedule: Schedule, frames: Sequence[Frame], given: Mapping[str, torch.Tensor]) -> torch.Tensor:
         """What the noise is laid over: the mixed init pictures, or nothing."""

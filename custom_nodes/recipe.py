@@ -13,6 +13,7 @@ from comfy_api.latest import io, ui
 from remix.errors import RemixError
 from remix.job.plot import draw, draw_table
 from remix.plan import Model, Recipe, Schedule, plan
+from remix.plan.remarks import remarks_on
 from remix.plan.syntax import SYNTAXES
 from remix.plan.table import text_table
 
@@ -128,7 +129,7 @@ class RemixRecipe(io.ComfyNode):
         made, notes, syntax = read_recipe(recipe, frames, fps, width, height)
         schedule, behind = plan(made), _behind(cls)
         refuse_travelling(schedule, behind.outputs)
-        remarks = [*notes, *_unwired(made), *sampler_remarks(schedule, recipe, behind)]
+        remarks = [*notes, *_unwired(made), *remarks_on(schedule), *sampler_remarks(schedule, recipe, behind)]
         for remark in remarks:
             log.warning("Remix Recipe: %s", remark)
         return io.NodeOutput(

@@ -58,6 +58,19 @@ REEDS = "tall reeds, a small wooden boat, low mist over the water, " * 9
 UNSAID: Sequence[Mapping[str, Any]] = ({"negative": ""}, {}, {})
 LENGTHY: Sequence[Mapping[str, Any]] = [{"prompt": f"{REEDS}{prompt}"} for prompt in PROMPTS]
 BEGUN: Sequence[Mapping[str, Any]] = ({"image": "one.png", "denoise": 0.6}, {}, {"image": "other.png"})
+MOVING: Sequence[Mapping[str, Any]] = ({"image": "one.png", "denoise": 0.2}, {}, {"image": "other.png", "denoise": 1})
+
+
+WAYS_OF_DENOISE = (
+    ("euler", "normal"),
+    ("euler", "simple"),
+    ("euler", "ddim_uniform"),
+    ("dpmpp_2m", "karras"),
+    ("dpmpp_2m", "sgm_uniform"),
+    ("heun", "exponential"),
+    ("euler_ancestral", "normal"),
+    ("uni_pc", "normal"),
+)
 
 
 class Extra(NamedTuple):
@@ -77,6 +90,8 @@ def extras(lora: str) -> list[Extra]:
         Extra("image", "euler", "normal", BEGUN),
         Extra("image", "dpmpp_2m", "karras", BEGUN),
         Extra("image", "euler_ancestral", "normal", BEGUN),
+        Extra("image", "uni_pc", "normal", BEGUN),
+        *(Extra("travelling denoise", *way, MOVING) for way in WAYS_OF_DENOISE),
         Extra("mask", "euler", "normal", masked),
         Extra("loras", "euler", "normal", [{"loras": {lora: 1.0}}, {}, {}]),
         Extra("travelling loras", "euler", "normal", [{"loras": {lora: 0.0}}, {}, {"loras": {lora: 1.0}}]),
@@ -96,7 +111,7 @@ def of_family(family: str) -> list[Extra]:
         Extra("clip skip", "euler", "normal", clip_skip=2 if family == "sd2" else 3),
         Extra("", "euler_ancestral", "normal"),
         Extra("long", "euler", "normal", LENGTHY),
-        Extra("image", "euler", "normal", BEGUN),
+        Extra("image", "euler", "normal", [{**BEGUN[0], "denoise": 8 / 13}, *BEGUN[1:]]),  # of 13 whole steps
     ]
 
 

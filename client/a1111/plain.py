@@ -14,6 +14,7 @@ from remix.job import Picture
 from remix.job.portable import EMPTY
 from remix.motion.images import png_bytes
 from remix.plan import Frame, Mix, Schedule
+from remix.plan.denoise import nearest_whole
 from remix.plan.labels import OWN_STEPS, SAMPLERS, WRITTEN_AS
 
 INSTALL = "install Remix Toolkit there (Extensions, Install from URL, then restart the server), and its script does it"
@@ -45,6 +46,12 @@ def check(schedule: Schedule) -> list[str]:
             raise Unsupported(
                 f"frame {frame.index}: the server starts {recipe.sampler!r} from a picture with other steps than a "
                 f"recipe means; use another sampler, or {INSTALL}"
+            )
+        whole = None if frame.image is None else nearest_whole(recipe.steps, frame.denoise)
+        if whole is not None:
+            raise Unsupported(
+                f"denoise: frame {frame.index} has {frame.denoise:g}, which the server rounds to whole steps; "
+                f"use {whole:.12g} throughout, or {INSTALL}"
             )
     if any(frame.image is not None for frame in schedule):
         return ["image: the server adds a little noise of its own to init pictures, if the model's VAE does"]

@@ -108,5 +108,5 @@ def _body(
         return f"{API}/txt2img", body
     # In this order, which is how the script tells them apart.
     pictures = [base64.b64encode(png_bytes(inputs[name])).decode("ascii") for name in names]
-    body |= {"init_images": pictures, "denoising_strength": 1.0, "include_init_images": False}
+    body |= {"init_images": pictures, "denoising_strength": schedule[0].denoise, "include_init_images": False}
     return f"{API}/img2img", body

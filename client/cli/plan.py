@@ -14,6 +14,7 @@ from remix.errors import BadInput
 from remix.job import missing_pictures
 from remix.plan import Recipe, Schedule, plan
 from remix.plan.printable import printable
+from remix.plan.remarks import remarks_on
 from remix.plan.table import chosen_rows, columns_of, letters_of, row_of
 
 NUMBERS = ("frame", "time", "seed", "cfg", "denoise")
@@ -35,7 +36,7 @@ def command(
     """
     loaded, syntax = reading.read(recipe)
     schedule = plan(loaded)
-    for sentence in _notes(loaded):
+    for sentence in (*_notes(loaded), *remarks_on(schedule)):
         click.echo(f"note    {sentence}", err=True)
     if plot is not None:
         if plot.suffix.lower() != ".png":

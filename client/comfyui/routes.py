@@ -13,6 +13,7 @@ from remix.client.comfyui.server import Server
 from remix.client.graph import Graph, Link
 from remix.errors import Unsupported
 from remix.plan import Mix, Schedule
+from remix.plan.denoise import nearest_whole
 from remix.plan.names import DRAWING
 
 PACK = {
@@ -122,6 +123,12 @@ class Bare(Route):
         for frame in self.schedule:
             if frame.mask is not None:
                 raise Unsupported(f"mask: the server's own nodes round it otherwise than the other engines; {INSTALL}")
+            whole = None if frame.image is None else nearest_whole(recipe.steps, frame.denoise)
+            if whole is not None:
+                raise Unsupported(
+                    f"denoise: frame {frame.index} has {frame.denoise:g}, which the server's own nodes round to whole "
+                    f"steps; use {whole:.12g} throughout, or {INSTALL}"
+                )
             for field, most in (("seed", 1), ("image", 1), ("prompt", 2), ("negative", 2)):
                 mix = getattr(frame, field)
                 if mix is not None and len(mix.values) > most:

@@ -20,6 +20,7 @@ from numpy.polynomial.legendre import leggauss
 from torch import Tensor
 
 from remix.errors import Unsupported
+from remix.mix import levels_from
 
 Denoiser = Callable[[Tensor, Tensor], Tensor]
 """(x [B, c, h, w], sigma [B]) -> estimate of x0 [B, c, h, w]."""
@@ -196,33 +197,28 @@ SCHEDULERS: dict[str, Callable[[Levels, int], Tensor]] = {
 SKIPS_LEAST = frozenset({"uni_pc"})
 """The samplers that leave out the least level before 0, from a schedule one step longer, as in ComfyUI."""
 
-LEAST_DENOISE = 1e-4
-"""Less counts as this: the walk then starts within 4 % of the least level, and schedules stay in memory."""
-
 
 def sigmas_for(levels: Levels, scheduler: str, steps: int, denoise: float = 1.0, sampler: str = "euler") -> Tensor:
     """Returns the noise levels that a frame walks down, float32 [n + 1], the last of them 0.
 
-    `denoise` d below 1 keeps the last `steps` steps of a schedule of int(steps / d) steps, as ComfyUI's
-    KSampler does; d = 0 gives one level, 0: there is nothing to walk. Levels that repeat are kept once: a
-    step between equal levels moves nothing, and multistep samplers divide by its length. `sampler` counts
-    where it is in `SKIPS_LEAST`. Raises `Unsupported` for a scheduler that is not in `SCHEDULERS`.
+    `denoise` d below 1 keeps the last `steps` steps of a schedule of steps / d steps, a number that need not
+    be whole: `remix.mix.levels_from`. d = 0 gives one level, 0: there is nothing to walk. Levels that repeat
+    are kept once: a step between equal levels moves nothing, and multistep samplers divide by its length.
+    `sampler` counts where it is in `SKIPS_LEAST`. Raises `Unsupported` for a scheduler that is not in
+    `SCHEDULERS`.
     """
     if scheduler not in SCHEDULERS:
         raise Unsupported(
             f"scheduler: the local engine does not know {scheduler!r}; use one of {', '.join(SCHEDULERS)}"
         )
-    if denoise <= 0:
-        return torch.zeros(1)
-    total = steps if denoise > 0.9999 else int(steps / max(denoise, LEAST_DENOISE))
-    if sampler in SKIPS_LEAST:
-        sigmas = SCHEDULERS[scheduler](levels, total + 1)
-        sigmas = torch.cat([sigmas[:-2], sigmas[-1:]])
-    else:
-        sigmas = SCHEDULERS[scheduler](levels, total)
-    if denoise <= 0.9999:
-        sigmas = sigmas[-(steps + 1) :]
-    return torch.unique_consecutive(sigmas.float())
+
+    def schedule(total: int) -> Tensor:
+        if sampler not in SKIPS_LEAST:
+            return SCHEDULERS[scheduler](levels, total).float()
+        sigmas = SCHEDULERS[scheduler](levels, total + 1).float()
+        return torch.cat([sigmas[:-2], sigmas[-1:]])
+
+    return torch.unique_consecutive(levels_from(schedule, steps, denoise))
 
 
 # --- samplers: (denoise, x, sigmas [B, n + 1], noise, report) -> x0; every row falls and ends in 0 ----------

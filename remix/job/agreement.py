@@ -28,6 +28,7 @@ TABLE = Path(__file__).with_suffix(".json")
 
 EXTRAS: Mapping[str, str] = {
     "image": "pictures that begin from given ones",
+    "travelling denoise": "pictures whose `denoise` travels",
     "mask": "masks",
     "loras": "LoRAs",
     "travelling loras": "LoRAs whose strengths travel",
@@ -125,6 +126,9 @@ def _kinds(recipe: Recipe) -> Iterator[str]:
     """What of `EXTRAS` a recipe has, but for long prompts, which every engine cuts alike."""
     if any(frame.image for frame in recipe.keyframes):
         yield "image"
+        set_ones = {keyframe.denoise for keyframe in recipe.keyframes if keyframe.denoise is not None}
+        if len(set_ones) > 1 or any(not isinstance(denoise, float) for denoise in set_ones):
+            yield "travelling denoise"
     if any(frame.mask for frame in recipe.keyframes):
         yield "mask"
     named = {keyframe.loras for keyframe in recipe.keyframes if keyframe.loras}

@@ -21,6 +21,7 @@ from remix.motion.images import fit, load_picture, save_picture
 from remix.motion.report import contact_sheet
 from remix.motion.video import write_video
 from remix.plan import Recipe, Schedule, plan
+from remix.plan.remarks import remarks_on
 
 log = logging.getLogger(__name__)
 
@@ -129,7 +130,7 @@ def render(
     wanted = _wanted(frames, len(schedule))
     if film is not None:
         _check_film(film, recipe)
-    for remark in engine.check(schedule):
+    for remark in (*remarks_on(schedule), *engine.check(schedule)):
         log.warning("%s", remark)
     with (
         told_when_full(folder, recipe) as room,

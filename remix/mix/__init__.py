@@ -13,6 +13,7 @@ from remix.mix.interpolate import lerp, mix, slerp
 from remix.mix.latents import mix_comfy_latents, mix_latents
 from remix.mix.layouts import LAYOUTS, Layout
 from remix.mix.lengths import POLICIES
+from remix.mix.levels import levels_from
 from remix.mix.masks import masked, masks_of_mixes
 from remix.mix.modes import BLEND_MODES, blend
 from remix.mix.noise import StepNoise, noise_of_mixes, noise_of_seed, noise_on_circle
@@ -29,6 +30,7 @@ __all__ = [
     "blend",
     "family_of",
     "lerp",
+    "levels_from",
     "masked",
     "masks_of_mixes",
     "matched_to_mix",

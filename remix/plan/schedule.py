@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, overload
 
 from remix.errors import RecipeError
+from remix.plan.denoise import DENOISE_OF_PICTURES, RULE, is_between
 from remix.plan.keyframe import MAX_CFG
 from remix.plan.mix import Mix
 from remix.plan.model import Lora
@@ -117,9 +118,13 @@ class Schedule:
         """The SHA-256 (hex) of all that makes the picture of a frame.
 
         That is the settings and the frame's own numbers, not its index, so that equal frames of a film
-        have equal hashes. Pictures and models count by name; their content is the caller's to add.
+        have equal hashes. Pictures and models count by name; their content is the caller's to add. The version of
+        the rule for noise levels counts where `denoise` lies between two whole numbers of steps.
         """
-        made_of = {name: value for name, value in self.frames[index].to_dict().items() if name != "index"}
+        frame = self.frames[index]
+        made_of = {name: value for name, value in frame.to_dict().items() if name != "index"}
+        if frame.image is not None and is_between(self.recipe.steps, frame.denoise):
+            made_of["levels"] = RULE
         text = _canonical({"frame": made_of, "settings": self.settings()})
         return hashlib.sha256(text.encode("ascii")).hexdigest()
 
@@ -130,8 +135,9 @@ def plan(recipe: Recipe) -> Schedule:
     Each field travels on its own between the keyframes that set it. At those it is exactly what they say;
     before the first and after the last it holds, unless the recipe loops: then the last travels on to the
     first. The ease of a travel is that of the keyframe where it starts. A field that no keyframe sets has
-    its default: empty prompts, seed 0, the recipe's cfg, denoise 1, no picture, no mask. The strength of each LoRA
-    is a field of its own. RecipeError where frames and prompts together are too many, see `MAX_EXTENT`.
+    its default: empty prompts, seed 0, the recipe's cfg, no picture, no mask; denoise is `DENOISE_OF_PICTURES` where
+    there are pictures, else 1. The strength of each LoRA is a field of its own. RecipeError where frames and prompts
+    together are too many, see `MAX_EXTENT`.
     """
     travel = Travel(recipe)
     if (extent := travel.extent()) > MAX_EXTENT:
@@ -140,13 +146,14 @@ def plan(recipe: Recipe) -> Schedule:
             f"keep to {MAX_EXTENT}: make fewer frames, shorter prompts or smaller mixes",
             path="frames",
         )
+    has_pictures = any(keyframe.image is not None for keyframe in recipe.keyframes)
     columns = zip(
         range(recipe.frames),
         travel.prompts("prompt"),
         travel.prompts("negative"),
         travel.mixes("seed", Mix.one(0)),
         travel.numbers("cfg", recipe.cfg, 0.0, MAX_CFG),
-        travel.numbers("denoise", 1.0, 0.0, 1.0),
+        travel.numbers("denoise", DENOISE_OF_PICTURES if has_pictures else 1.0, 0.0, 1.0),
         travel.mixes("image", None),
         travel.mixes("mask", None),
         travel.strengths(),

@@ -211,12 +211,35 @@ def test_ddim_uniform_has_a_level_more_where_the_steps_do_not_divide_the_table()
 
 
 @pytest.mark.parametrize("scheduler", SCHEDULERS)
-@pytest.mark.parametrize(("steps", "denoise", "total"), [(2, 0.5, 4), (5, 0.7, 7), (20, 0.35, 57), (1, 0.3, 3)])
+@pytest.mark.parametrize(("steps", "denoise", "total"), [(2, 0.5, 4), (5, 5 / 7, 7), (20, 20 / 57, 57), (1, 1 / 3, 3)])
 def test_denoise_keeps_the_last_steps_of_a_longer_schedule(scheduler, steps, denoise, total):
     levels = levels_of(SD15)
     tail = sigmas_for(levels, scheduler, steps, denoise)
     assert len(tail) == steps + 1
     assert torch.equal(tail, sigmas_for(levels, scheduler, total)[-(steps + 1) :])
+
+
+@pytest.mark.parametrize("sampler", ["euler", "uni_pc"])
+@pytest.mark.parametrize("scheduler", SCHEDULERS)
+def test_denoise_between_whole_steps_begins_between_their_levels(scheduler, sampler):
+    levels = levels_of(SD15)
+    shorter, longer = (sigmas_for(levels, scheduler, 8, 8 / total, sampler)[:-1].log() for total in (13, 14))
+    between = sigmas_for(levels, scheduler, 8, 8 / 13.25, sampler)
+    torch.testing.assert_close(between[:-1].log(), 0.75 * shorter + 0.25 * longer, rtol=0, atol=2e-6)
+
+
+@pytest.mark.parametrize("sampler", ["euler", "uni_pc"])
+@pytest.mark.parametrize("steps", [8, 20, 30])
+@pytest.mark.parametrize("config", [SD15, PLAYGROUND])
+@pytest.mark.parametrize("scheduler", sorted(SCHEDULERS.keys() - {"ddim_uniform"}))
+def test_a_denoise_that_travels_neither_stands_nor_jumps(scheduler, config, steps, sampler):
+    travel = [0.2 + 0.7 * k / 47 for k in range(48)]
+    walks = torch.stack([sigmas_for(levels_of(config), scheduler, steps, denoise, sampler) for denoise in travel])
+    moves = walks[:, :-1].log().diff(dim=0)
+    assert walks.shape == (48, steps + 1)
+    assert bool((moves >= -1e-5).all())
+    assert float(moves[:, 0].min()) > 0
+    assert float(moves[:, 0].max()) < 3 * float(moves[:, 0].median())
 
 
 @pytest.mark.parametrize("scheduler", SCHEDULERS)

@@ -54,15 +54,32 @@ class ImageRNG:
 
 
 class Sampler:
-    """A sampler that draws noise at its one step where its name says so."""
+    """A sampler that draws noise at its one step where its name says so; `levels` are those that it walked last."""
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.model_wrap_cfg = SimpleNamespace(forward=lambda x, sigma: x)
+        self.model_wrap = SimpleNamespace(sigmas=torch.tensor([0.5, GREATEST]))
+        self.levels: list[float] = []
+
+    def get_sigmas(self, p: Any, steps: int) -> torch.Tensor:
+        """The levels of so many steps, from 16 on each nine tenths of the one before, and 0."""
+        return torch.cat([16 * 0.9 ** torch.arange(steps), torch.zeros(1)])
+
+    def sample_img2img(self, p: Any, x: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
+        """The clean latents with the noise of the first level, after the host's own rule of which that is."""
+        total = int(p.steps / min(p.denoising_strength, 0.999))
+        levels = self.get_sigmas(p, total)[total - p.steps :]
+        self.levels = levels.tolist()
+        return x + noise * levels[0] / 40
 
     def create_noise_sampler(self, x: Any, sigmas: Any, p: Any) -> Any:
         seeds = p.all_seeds[p.iteration * p.batch_size : (p.iteration + 1) * p.batch_size]
         return lambda sigma, sigma_next: torch.stack([torch.full(x.shape[1:], float(seed)) for seed in seeds])
+
+
+GREATEST = 100.0
+"""The greatest level of the model, above where any schedule here begins."""
 
 
 class OfTimes:
@@ -207,7 +224,7 @@ class Img2Img(Processing):
         self.image_conditioning = torch.zeros(len(means), 5, 1, 1)
 
     def sample(self, *args: Any, **kwargs: Any) -> torch.Tensor:
-        found = self.init_latent + self.denoising_strength * super().sample(*args, **kwargs) / 10
+        found = self.sampler.sample_img2img(self, self.init_latent, super().sample(*args, **kwargs))
         return self.sampler.model_wrap_cfg.forward(found, torch.zeros(len(found)))
 
 
@@ -427,7 +444,7 @@ def fake_modules(base: Path) -> dict[str, Any]:
     infos = {name: checkpoint(base, name, shift) for name, shift in (("model", 0.0), ("second", SHIFT))}
     opts = fake_options(base)
     state = SimpleNamespace(interrupted=False, skipped=False, stopping_generation=False, job_count=-1, textinfo=None)
-    labels = ["Euler", "Euler a", "DPM++ 2M", "DPM++ 2M SDE", "DPM++ SDE", "DDIM", "DPM adaptive"]
+    labels = ["PLMS", "Euler", "Euler a", "DPM++ 2M", "DPM++ 2M SDE", "DPM++ SDE", "DDIM", "DPM adaptive"]
     vae_files = {"fine.pt": str(base / "model.safetensors")}
     return {
         "scripts": SimpleNamespace(Script=Script),

@@ -8,11 +8,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import pytest
 
 from remix.client import A1111, ComfyUI, Local, cli
 from remix.errors import Interrupted, OtherRecipe
 from remix.job import render
+from remix.motion import save_picture
 from remix.plan import Keyframe, Model, Recipe
 from tests.real.a1111 import host as a1111
 from tests.real.comfyui import host as comfyui
@@ -69,8 +71,8 @@ def recipe(sampler: str = "euler", scheduler: str = "normal", prompt: str = "a r
         Keyframe(prompt="the blue sea", seed=2),
         Keyframe(prompt="snow at night", seed=3),
     )
-    given = {"width": 64, "height": 64, "steps": STEPS, "model": Model(ALIKE), **changes}
-    return Recipe(frames=FRAMES, keyframes=keyframes, sampler=sampler, scheduler=scheduler, **given)
+    given = {"width": 64, "height": 64, "steps": STEPS, "model": Model(ALIKE), "keyframes": keyframes, **changes}
+    return Recipe(frames=FRAMES, sampler=sampler, scheduler=scheduler, **given)
 
 
 def compare(hosts: Hosts, asked: Recipe, folder: Path) -> int:
@@ -102,6 +104,24 @@ def test_one_recipe_gives_the_same_frames_in_three_tools(
     asked: Recipe, hosts: Hosts, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     code = compare(hosts, asked, tmp_path)
+    told = capsys.readouterr()
+    assert code == 0, told.out + told.err
+    assert told.out.count(": agree") == 3
+
+
+@pytest.mark.parametrize(
+    ("sampler", "scheduler"), [("euler", "normal"), ("dpmpp_2m", "karras"), ("uni_pc", "normal")], ids="-".join
+)
+def test_a_denoise_that_travels_gives_the_same_frames_in_three_tools(
+    sampler: str, scheduler: str, hosts: Hosts, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ramp = np.linspace(0, 255, 64).astype(np.uint8)
+    save_picture(tmp_path / "in.png", np.stack(np.broadcast_arrays(ramp, ramp[:, None], 255 - ramp), axis=2))
+    keyframes = (
+        Keyframe(prompt="a red apple", negative="blurry", seed=1, image="in.png", denoise=0.3),
+        Keyframe(seed=2, denoise=0.9),
+    )
+    code = compare(hosts, recipe(sampler, scheduler, keyframes=keyframes), tmp_path)
     told = capsys.readouterr()
     assert code == 0, told.out + told.err
     assert told.out.count(": agree") == 3

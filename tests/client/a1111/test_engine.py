@@ -106,11 +106,12 @@ def test_an_init_picture_goes_by_img2img(serve: Serve, tmp_path: Path) -> None:
     server = serve()
     picture = np.arange(64 * 64 * 3, dtype=np.uint8).reshape(64, 64, 3)
     save_picture(tmp_path / "in.png", picture)
-    keyframes = [{"image": "in.png", "denoise": 0.4}, {"denoise": 0.8}]
-    wanted = recipe(frames=3, keyframes=keyframes).replace(folder=str(tmp_path))
+    # Of 4 steps: 10, 8 and 5 whole ones. Between whole steps the server's own means are another picture.
+    keyframes = [{"image": "in.png", "denoise": 0.4}, {"denoise": 0.5}, {"denoise": 0.8}]
+    wanted = recipe(frames=3, steps=4, keyframes=keyframes).replace(folder=str(tmp_path))
     render(wanted, engine(server), tmp_path / "job", film=None)
     asked = frames_asked(server)
-    assert [round(body["denoising_strength"], 6) for body in asked] == [0.4, 0.6, 0.8]
+    assert [round(body["denoising_strength"], 6) for body in asked] == [0.4, 0.5, 0.8]
     sent = load_picture(io.BytesIO(base64.b64decode(asked[0]["init_images"][0])))
     assert np.array_equal(sent, picture)
 
@@ -173,6 +174,10 @@ def test_loras_go_into_the_prompt_by_the_servers_names(serve: Serve, tmp_path: P
             r"frame 0: the server starts 'lcm' from a picture with",
         ),
         ({"keyframes": [{"image": "a.png", "mask": "b.png"}]}, r"frame 0: the server's own masks"),
+        (
+            {"steps": 4, "keyframes": [{"image": "a.png", "denoise": 0.5}, {"denoise": 0.6}]},
+            r"denoise: frame 1 has 0.52\d*, which the server rounds to whole steps; use 0.5 throughout, or install",
+        ),
     ],
 )
 def test_what_the_server_cannot_do_is_refused_by_name(serve: Serve, change: dict[str, Any], said: str) -> None:

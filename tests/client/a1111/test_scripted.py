@@ -98,6 +98,18 @@ def test_init_pictures_go_once_each_in_the_order_of_the_recipe_and_masks_after_t
     assert [np.asarray(picture)[0, 0, 0] for picture in sent] == [20, 10, 40, 30]
 
 
+@pytest.mark.parametrize(("keyframe", "denoise"), [({}, 0.5), ({"denoise": 0.8}, 0.8)])
+def test_the_script_is_given_the_denoise_that_is_planned_here(
+    serve: Serve, tmp_path: Path, keyframe: dict[str, Any], denoise: float
+) -> None:
+    # Where no keyframe sets one, the script takes that of the request's own field.
+    server = serve(script=True)
+    save_picture(tmp_path / "a.png", np.zeros((64, 64, 3), np.uint8))
+    wanted = recipe(keyframes=[{"image": "a.png", **keyframe}]).replace(folder=str(tmp_path))
+    render(wanted, engine(server), tmp_path / "job", film=None)
+    assert server.requests[-1]["denoising_strength"] == denoise
+
+
 def test_what_the_script_refuses_is_told_in_its_sentence(serve: Serve, tmp_path: Path) -> None:
     server = serve(script=True)
 

@@ -258,6 +258,16 @@ def test_plan_writes_prompts_that_fit_as_they_are(
     assert terminal_lines(capsys.readouterr().out)[0].split() == ["frame", "time", "prompt", "seed", "cfg"]
 
 
+def test_plan_tells_a_picture_that_meets_denoise_1(recipe: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    save_picture(recipe.with_name("a.png"), np.zeros((8, 8, 3), np.uint8))
+    for denoise, told in ((None, False), (1, True)):
+        Recipe(4, (Keyframe(image="a.png", denoise=denoise),)).save(recipe)
+        assert run("plan", recipe) == 0
+        out, err = capsys.readouterr()
+        assert ("image: frames 0 to 3 have denoise 1" in err) == told
+        assert ("denoise" in out) != told  # a column only where it says something
+
+
 def test_plan_tells_a_cfg_that_counts_nowhere(recipe: Path, capsys: pytest.CaptureFixture[str]) -> None:
     Recipe.load(recipe).replace(cfg=3.5).save(recipe)
     assert run("plan", recipe) == 0

@@ -102,6 +102,11 @@ def test_without_the_remix_nodes_it_goes_frame_by_frame(tmp_path: Path) -> None:
         (plain(keyframes=(Keyframe(prompt="a <lora:x:1>"),)), True, "'<lora:x:1>' is read by A1111 alone"),
         (plain(keyframes=(Keyframe(prompt="[a:b:0.5]"),)), True, "changes over the steps of one picture"),
         (plain(keyframes=(Keyframe(image="a.png", mask="b.png"),)), False, "mask: the server's own nodes round it"),
+        (
+            plain(steps=20, keyframes=(Keyframe(image="a.png", denoise=0.5), Keyframe(denoise=0.6))),
+            False,
+            "which the server's own nodes round to whole steps; use 0.5",
+        ),
     ],
 )
 def test_what_a_server_cannot_do_is_refused_before_the_first_frame(asked: Recipe, pack: bool, sentence: str) -> None:

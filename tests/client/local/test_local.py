@@ -283,6 +283,28 @@ class TestInitPictures:
         together = pictures(recipe, inputs=inputs, batch=4)
         assert largest_difference(together, pictures(recipe, inputs=inputs, batch=1)) <= TOLERANCE
 
+    @pytest.mark.parametrize(
+        ("sampler", "scheduler"), [("euler", "normal"), ("dpmpp_2m", "karras"), ("euler", "simple")]
+    )
+    def test_a_denoise_that_travels_moves_in_every_frame_of_the_playground(
+        self, sampler: str, scheduler: str, inputs: dict[str, np.ndarray]
+    ) -> None:
+        def moves(first: float, last: float, frames: int) -> np.ndarray:
+            """How far the pictures of neighbours are apart, in the mean."""
+            keyframes = (
+                Keyframe(at=0, prompt="a yellow sun", seed=1, image="a.png", denoise=first),
+                Keyframe(at=frames - 1, denoise=last),
+            )
+            way = {"sampler": sampler, "scheduler": scheduler, "steps": 12, "cfg": 3.0}
+            shown = pictures(Recipe(frames, keyframes, width=64, height=64, **way), inputs=inputs)
+            return np.abs(np.diff(shown.astype(float), axis=0)).mean((1, 2, 3))
+
+        assert float(moves(0.2, 0.9, 48).min()) > 0
+        whole = float(moves(12 / 29, 12 / 28, 2)[0])  # from one whole number of steps to the next
+        within = moves(12 / 29, 12 / 28, 9)
+        assert float(within.min()) > 0
+        assert float(within.max()) < whole / 2
+
     def test_denoise_1_starts_from_noise_of_the_seed(self, checkpoint: str, inputs: dict[str, np.ndarray]) -> None:
         kept, forgotten = (pictures(self.recipe(checkpoint, d, d), inputs=inputs) for d in (0.3, 1.0))
         assert largest_difference(kept, forgotten) > 8

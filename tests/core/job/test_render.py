@@ -303,6 +303,26 @@ def test_what_an_engine_remarks_is_told(tmp_path: Path, caplog: pytest.LogCaptur
     assert "mind the paint" in caplog.text
 
 
+def test_a_picture_that_meets_denoise_1_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    save_picture(tmp_path / "red.png", np.full((50, 50, 3), (200, 0, 0), np.uint8))
+    keyframes = (Keyframe(at=0, image="red.png", denoise=1),)
+    with caplog.at_level(logging.WARNING):
+        render(recipe(keyframes=keyframes, folder=str(tmp_path)), Painter(), tmp_path / "job")
+    assert "image: frames 0 to 5 have denoise 1, which leaves nothing of the picture" in caplog.text
+
+
+def test_frames_between_whole_steps_of_another_rule_are_rendered_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_picture(tmp_path / "red.png", np.full((50, 50, 3), (200, 0, 0), np.uint8))
+    keyframes = (Keyframe(at=0, image="red.png", denoise=0.5), Keyframe(at=5, denoise=0.6))
+    asked = recipe(keyframes=keyframes, folder=str(tmp_path))
+    assert render(asked, Painter(), tmp_path / "job").rendered == 6
+    assert render(asked, Painter(), tmp_path / "job").rendered == 0
+    monkeypatch.setattr("remix.plan.schedule.RULE", 2)
+    assert render(asked, Painter(), tmp_path / "job").rendered == 5
+
+
 def test_init_pictures_are_copied_into_the_job_and_fitted(tmp_path: Path) -> None:
     save_picture(tmp_path / "red.png", np.full((50, 50, 3), (200, 0, 0), np.uint8))
     keyframes = (Keyframe(at=0, image="red.png", denoise=0.5),)

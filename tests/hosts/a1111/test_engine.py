@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from tests.fakes import webui
@@ -247,6 +248,59 @@ def test_cfg_and_denoise_are_one_number_for_a_call(ui: Runner) -> None:
     assert frames[0].std() == 0  # nothing of it was to change
 
 
+def moving() -> dict[str, Any]:
+    """A recipe whose denoise travels."""
+    return recipe({"prompt": A, "denoise": 0.4}, {"prompt": A, "denoise": 0.8}, frames=3, steps=2)
+
+
+def levels_walked(ui: Runner, **changes: Any) -> list[list[float]]:
+    """The noise levels of the calls of a film whose denoise travels."""
+    ui.img2img({"recipe": moving(), "film": "", **changes}, init_images=[grey(200)])
+    return [[round(level, 4) for level in call.sampler.levels] for call in webui.calls]
+
+
+def walk(length: float) -> list[float]:
+    """The last two steps of the fake's schedule of so many."""
+    first = 16 * 0.9 ** (length - 2)
+    return [round(first, 4), round(first * 0.9, 4), 0.0]
+
+
+def test_a_denoise_that_travels_begins_between_whole_steps(ui: Runner) -> None:
+    # Of 5, 10 / 3 and 2.5 steps: the host by itself would take 5, 3 and 2.
+    assert levels_walked(ui) == [walk(5), walk(10 / 3), walk(2.5)]
+
+
+def test_with_the_hosts_own_noise_denoise_is_the_hosts_own_and_that_is_told(ui: Runner) -> None:
+    assert levels_walked(ui, portable=False) == [walk(5), walk(3), walk(2)]
+    p = ui.processing({"recipe": moving(), "film": "", "portable": False}, kind=webui.Img2Img, init_images=[grey(200)])
+    ui.script.run(p)
+    assert any("moves in whole steps with the host's own noise" in text for text in p.comments)
+
+
+def test_a_walk_from_the_greatest_level_begins_as_in_comfyui(ui: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = recipe({"prompt": A, "denoise": 1.0}, {"prompt": A, "seed": 1}, steps=2)
+    given: list[torch.Tensor] = []
+    sample = webui.Sampler.sample_img2img
+
+    def noted(self: Any, p: Any, x: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
+        given.append(noise)
+        return sample(self, p, x, noise)
+
+    monkeypatch.setattr(webui.Sampler, "sample_img2img", noted)
+    settings = {"recipe": told, "film": "", "batch": 1}
+    for greatest in (16.0, 100.0):
+        monkeypatch.setattr(webui, "GREATEST", greatest)
+        ui.img2img({**settings, "name": f"job{greatest}"}, init_images=[grey(200)])
+    full, plain = given[0], given[3]
+    torch.testing.assert_close(full, plain * (1 + 1 / 16**2) ** 0.5)
+
+
+def test_a_sampler_of_whole_times_is_refused_between_whole_steps(ui: Runner) -> None:
+    told = recipe({"prompt": A, "denoise": 0.4}, {}, steps=3, sampler="plms", scheduler="ddim_uniform")
+    with pytest.raises(webui.HTTPException, match=r"'plms' cannot begin frame 0 at denoise 0.4, between two whole"):
+        ui.img2img({"recipe": told, "film": ""}, init_images=[grey(200)])
+
+
 def half() -> Image.Image:
     """Black, and white on the right."""
     picture = Image.new("RGB", (64, 64))
@@ -317,6 +371,14 @@ def test_the_hosts_batch_fields_are_not_read_and_that_is_said(ui: Runner) -> Non
     p = ui.processing({"recipe": recipe({"prompt": A}, {"prompt": B}), "film": ""}, n_iter=3, batch_size=2)
     assert len(ui.script.run(p).images) == 3
     assert any("batch count 3, batch size 2: are not read" in comment for comment in p.comments)
+
+
+def test_a_picture_that_meets_denoise_1_is_told(ui: Runner) -> None:
+    told = {"recipe": recipe({"prompt": A}, {"prompt": B}), "film": ""}
+    for strength, count in ((1.0, 1), (0.9, 0)):
+        p = ui.processing(told, kind=webui.Img2Img, init_images=[grey(200)], denoising_strength=strength)
+        ui.script.run(p)
+        assert sum("which leaves nothing of the picture" in comment for comment in p.comments) == count
 
 
 def test_a_picture_of_one_colour_stops_the_run(ui: Runner, monkeypatch: pytest.MonkeyPatch) -> None:

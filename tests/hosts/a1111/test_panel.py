@@ -254,6 +254,9 @@ def test_in_img2img_the_hosts_denoising_strength_holds(panel: ModuleType) -> Non
     page = page_of(panel, THREE, {**HOST, "denoise": 0.4}, "img2img", frames="12")
     assert cells(page)[0][-1] == "denoise"
     assert cells(page)[1][-1] == "0.4"
+    assert "leaves nothing of the picture" not in page
+    full = page_of(panel, THREE, {**HOST, "denoise": 1}, "img2img", frames="12")
+    assert "image: frames 0 to 11 have denoise 1, which leaves nothing of the picture" in full
 
 
 def test_seed_0_is_a_seed(panel: ModuleType) -> None:

@@ -147,6 +147,40 @@ def test_each_step_is_told_with_its_frames(pack: ModuleType) -> None:
     assert steps == [(2, 1, 2), (2, 2, 2), (1, 1, 2), (1, 2, 2)]
 
 
+class KSampler:
+    """`comfy.samplers.KSampler`: levels of n steps that fall from 8, each half the one before, and 0."""
+
+    SAMPLERS, SCHEDULERS = ("euler",), ("normal",)
+
+    def __init__(self, model: Any, steps: int, device: str, sampler: str, scheduler: str) -> None:
+        assert (sampler, scheduler) == ("euler", "normal")
+
+    def calculate_sigmas(self, steps: int) -> torch.Tensor:
+        return torch.cat([8 * 0.5 ** torch.arange(steps), torch.zeros(1)])
+
+
+def test_a_denoise_between_whole_steps_is_given_as_levels_and_another_as_itself(
+    pack: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.modules["comfy.samplers"], "KSampler", KSampler)
+    monkeypatch.setattr(Pictures, "load_device", "cpu", raising=False)
+    asked = plan(
+        recipe_of_text(
+            'frames = 5\nsize = [64, 64]\nsteps = 2\n[[keyframes]]\nimage = "a.png"\ndenoise = 0\n'
+            "[[keyframes]]\nat = 4\ndenoise = 1\n[[keyframes]]\nat = 3\ndenoise = 0.8\n"
+            "[[keyframes]]\nat = 2\ndenoise = 0.5\n[[keyframes]]\nat = 1\ndenoise = 1e-9"
+        )
+    )
+    given = {"a.png": np.arange(64 * 64 * 3, dtype=np.uint8).reshape(64, 64, 3) // 16 * 16}
+    _, model = rendered(pack, asked, inputs=given, batch_size=5)
+    found = {call["denoise"]: call["sigmas"] for call in model.calls[:3] + model.calls[4:]}
+    # 0.5 is the host's own rule, as is what a least denoise is taken for; 0 is nothing to walk.
+    assert found == {0.0: None, 1e-4: None, 0.5: None, 1.0: None}
+    assert model.calls[3]["denoise"] == 1.0
+    first = 2**2.5  # of 2.5 steps: between 8 and 4
+    assert model.calls[3]["sigmas"].tolist() == pytest.approx([first, first / 2, 0], rel=1e-6)
+
+
 def test_init_pictures_are_mixed_and_kept_as_far_as_denoise_says(pack: ModuleType) -> None:
     asked = plan(
         recipe_of_text(
@@ -261,6 +295,14 @@ def test_a_recipe_node_gives_the_schedule_and_its_numbers(pack: ModuleType) -> N
     assert output.ui["text"].splitlines()[1].startswith("* 0      0.00s  a")
     assert output.ui["images"].shape[0] == 1
     assert 0 <= float(output.ui["images"].min()) < float(output.ui["images"].max()) <= 1
+
+
+def test_a_recipe_whose_picture_meets_denoise_1_is_told_so(pack: ModuleType, caplog: pytest.LogCaptureFixture) -> None:
+    text = 'frames = 2\n[[keyframes]]\nimage = "a.png"\ndenoise = 1\n'
+    shown = room(pack, "recipe").RemixRecipe.execute(text, 0, 0.0, 0, 0).ui["text"].splitlines()
+    told = "image: frames 0 to 1 have denoise 1, which leaves nothing of the picture; set denoise below 1, such as 0.5"
+    assert shown[-1] == told
+    assert [record.args for record in caplog.records] == [(told,)]
 
 
 def test_a_recipe_that_names_models_is_told_that_wires_decide(

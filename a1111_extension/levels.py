@@ -1,0 +1,110 @@
+"""At which noise level the host begins with an init picture: by the toolkit's rule, between whole steps too.
+
+By itself the host takes the last steps of a schedule of int(steps / denoise) steps, so a denoise that travels moves in
+whole steps, and its UniPC begins at another level than its schedule has.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from remix.mix import levels_from
+
+from . import host
+
+UNI_PC_END = 0.001
+"""The level at which ComfyUI's UniPC ends; the host's own ends at the model's least, with noise that shows."""
+
+
+def begin_by_rule(sampler: Any, steps: int, denoise: float) -> None:
+    """Lets a sampler, which the host makes for each run, walk `steps` steps from the level that `denoise` names.
+
+    Those that go by the model's times and cannot begin between two of them are left as they are.
+    """
+    if not host.is_of_times(sampler):
+        _by_levels(sampler, steps, denoise)
+    elif "is_img2img" in inspect.signature(sampler.func).parameters:  # UniPC: it is told where it begins
+        _by_times(sampler, steps, denoise)
+
+
+def _by_levels(sampler: Any, steps: int, denoise: float) -> None:
+    schedule, sample = sampler.get_sigmas, sampler.sample_img2img
+
+    def levels(p: Any) -> Tensor:
+        return levels_from(functools.partial(schedule, p), steps, denoise)
+
+    def get_sigmas(p: Any, total: int) -> Tensor:
+        found = levels(p)
+        # The host leaves out as many levels as its own schedule has steps too many.
+        return torch.cat([found[:1].expand(total - steps), found])
+
+    def sample_img2img(p: Any, x: Tensor, noise: Tensor, *args: Any, **kwargs: Any) -> Any:
+        first = levels(p)[:1].view(1, 1, 1, 1)
+        clean = host.noised(sampler)(torch.ones_like(first), torch.zeros_like(first), first)
+        # A flow's clean latent grows less with the noise; elsewhere it stays as it is.
+        more = _excess(float(first), float(sampler.model_wrap.sigmas[-1])) if float(clean) == 1 else 1.0
+        return sample(p, x, noise * more, *args, **kwargs)
+
+    sampler.get_sigmas, sampler.sample_img2img = get_sigmas, sample_img2img
+
+
+def _by_times(sampler: Any, steps: int, denoise: float) -> None:
+    func, sample, timesteps = sampler.func, sampler.sample_img2img, sampler.get_timesteps
+    denoiser = sampler.model_wrap_cfg
+    forward = denoiser.forward
+
+    def at_whole_times(x: Tensor, times: Tensor, *args: Any, **kwargs: Any) -> Any:
+        return forward(x, times.round(), *args, **kwargs)  # the nearest that the model knows, as ComfyUI does
+
+    def sample_img2img(p: Any, x: Tensor, noise: Tensor, *args: Any, **kwargs: Any) -> Any:
+        alphas = host.alphas().detach().cpu().double()
+        levels = levels_from(functools.partial(_evenly, ((1 - alphas) / alphas).sqrt()), steps, denoise)
+        share = 1 / (1 + levels[0] ** 2)
+        more = _excess(float(levels[0]), float(((1 - alphas[-1]) / alphas[-1]).sqrt()))
+        begun = share.sqrt().item() * x + (1 - share).sqrt().item() * more * noise
+        times = _times(alphas, levels)
+
+        @functools.wraps(func)
+        def from_there(model: Any, _: Tensor, *, extra_args: Any, callback: Any, **named: Any) -> Any:
+            return host.unipc(model, begun, times, extra_args, callback)
+
+        sampler.func = from_there
+        return sample(p, x, noise, *args, **kwargs)
+
+    # The host divides its 1000 times by the steps; where it would begin is not used.
+    sampler.get_timesteps = lambda p, total: timesteps(p, min(total, 1000))
+    sampler.sample_img2img = sample_img2img
+    denoiser.forward = at_whole_times
+
+
+def _evenly(table: Tensor, steps: int) -> Tensor:
+    """The levels of ComfyUI's UniPC along "normal": at evenly spaced times, the least left out."""
+    times = torch.linspace(len(table) - 1, 0, steps + 1, dtype=torch.float64)[:-1]
+    logs, before = table.log(), times.floor().long()
+    after = (before + 1).clamp(max=len(table) - 1)
+    return torch.cat([torch.lerp(logs[before], logs[after], times.frac()).exp(), table.new_zeros(1)])
+
+
+def _times(alphas: Tensor, levels: Tensor) -> Tensor:
+    """Where on the host's way from 1 to 0 its noise has these levels, and at the end `UNI_PC_END`.
+
+    The host takes the logarithm of the signal's share as straight between the model's times, and below the first.
+    """
+    wanted = -torch.cat([levels[:-1], levels.new_tensor([UNI_PC_END])]).square().log1p()
+    logs = alphas.log()
+    after = torch.searchsorted(-logs, -wanted).clamp(1, len(logs) - 1)
+    share = (wanted - logs[after - 1]) / (logs[after] - logs[after - 1])
+    return ((after + share) / len(logs)).float()
+
+
+def _excess(first: float, greatest: float) -> float:
+    """How much more noise a walk begins with at the greatest level.
+
+    There the noisy latent of the training, which has unit variance, is all noise, as in ComfyUI.
+    """
+    return float((1 + first**-2) ** 0.5) if first >= greatest * (1 - 1e-5) else 1.0
