@@ -3,19 +3,20 @@
 `render(recipe, engine, folder)` is the only loop of the product; run again, it renders only what is missing.
 """
 
+from remix.job.identity import job_folder, siblings
 from remix.job.inputs import missing_pictures
 from remix.job.job import (
     FRAMES,
     Job,
     is_job,
     job_texts,
-    open_job,
     read_frames,
     read_job,
     recipe_of,
     spans,
 )
 from remix.job.metadata import Made, film_texts, read_metadata
+from remix.job.opening import open_job
 from remix.job.render import Engine, Event, Listener, Outcome, Picture, render
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "Picture",
     "film_texts",
     "is_job",
+    "job_folder",
     "job_texts",
     "missing_pictures",
     "open_job",
@@ -37,5 +39,6 @@ __all__ = [
     "read_metadata",
     "recipe_of",
     "render",
+    "siblings",
     "spans",
 ]
