@@ -33,6 +33,10 @@ Taking = Callable[[int, int], None]
 """Is called with how many frames of how many are there, before each that is taken over; an error of it ends that."""
 
 
+Telling = Callable[[str], None]
+"""Is called with a sentence for the person who began the run."""
+
+
 @dataclass
 class Sources:
     """Where finished frames lie, by their keys, and the engines that may have rendered them."""

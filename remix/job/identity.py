@@ -50,11 +50,14 @@ def job_folder(root: Path, name: str, schedule: Schedule, engine: Mapping[str, s
     return inside(root, f"{name}_{sha256(canonical([keys, dict(engine)]).encode())[:SHORT]}")
 
 
-def siblings(root: Path, name: str) -> list[Path]:
-    """Returns the folders of jobs of that name below `root`, the one with the newest frame first."""
+def siblings(root: Path, name: str, *, begun: bool = False) -> list[Path]:
+    """Returns the folders of jobs of that name below `root`, the one with the newest frame first.
+
+    With `begun` those too that have no frame yet.
+    """
     named = re.compile(rf"{re.escape(name)}_[0-9a-f]{{{SHORT}}}(_\d+)?", re.ASCII)
     found = [path for path in (root.iterdir() if root.is_dir() else ()) if named.fullmatch(path.name)]
-    return sorted(filter(finished_at, found), key=finished_at, reverse=True)
+    return sorted((path for path in found if begun or finished_at(path)), key=finished_at, reverse=True)
 
 
 def finished_at(folder: Path) -> int:

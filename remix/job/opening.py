@@ -12,7 +12,7 @@ from typing import Any
 
 from remix import __version__
 from remix.errors import JobError, OtherRecipe, RecipeError
-from remix.job.adoption import Sources, Taking, adopt, adopted, finished, look_through, set_aside
+from remix.job.adoption import Sources, Taking, Telling, adopt, adopted, finished, look_through, set_aside
 from remix.job.files import write_text
 from remix.job.identity import differing, finished_at
 from remix.job.inputs import INPUTS, copy_inputs, input_hashes
@@ -40,6 +40,11 @@ from remix.plan import Schedule
 log = logging.getLogger(__name__)
 
 
+def warn(sentence: str) -> None:
+    """Writes a sentence into the log, for the person who began the run."""
+    log.warning("%s", sentence)
+
+
 @contextmanager
 def open_job(
     folder: Path | str,
@@ -50,6 +55,7 @@ def open_job(
     moving: bool = False,
     donors: Iterable[Path] = (),
     taking: Taking = lambda done, total: None,
+    tell: Telling = warn,
 ) -> Iterator[Job]:
     """Opens the folder of a run, made if it is not there, and holds it locked.
 
@@ -60,7 +66,7 @@ def open_job(
     called. A folder that holds something else is refused with `JobError`.
 
     `donors` are other jobs from which frames that are the same are taken over, the first that has one counts. `taking`
-    is called before each frame that is taken over.
+    is called before each frame that is taken over, and `tell` with each sentence on what was kept.
     """
     folder = Path(folder).resolve()
     if folder.exists() and not folder.is_dir():
@@ -72,7 +78,7 @@ def open_job(
     was_there = folder.is_dir()
     with locked(folder):
         try:
-            job = _opened(folder, Asked(schedule, dict(engine), inputs, new, moving), list(donors), taking)
+            job = _opened(folder, Asked(schedule, dict(engine), inputs, new, moving), list(donors), taking, tell)
         except BaseException:
             if not is_job(folder):
                 _remove_begun(folder, was_there)
@@ -112,7 +118,7 @@ class Found:
         return engine if isinstance(engine, dict) else None
 
 
-def _opened(folder: Path, asked: Asked, donors: Sequence[Path], taking: Taking) -> Job:
+def _opened(folder: Path, asked: Asked, donors: Sequence[Path], taking: Taking, tell: Telling) -> Job:
     """The job, after every frame that it shares with what was there, and with `donors`, lies in its place."""
     _remove_parts(folder)
     (folder / FRAMES).mkdir(exist_ok=True)
@@ -139,7 +145,7 @@ def _opened(folder: Path, asked: Asked, donors: Sequence[Path], taking: Taking) 
         path.unlink()
     if found.is_other:
         _remove_frames_past(folder, len(asked.schedule))
-    _take_over(job, sources, taking)
+    _take_over(job, sources, taking, tell)
     return job
 
 
@@ -230,10 +236,10 @@ def _write_down(job: Job, asked: Asked, found: Found) -> None:
         write_text(job.folder / JOB, canonical({**kept, **about}))
 
 
-def _take_over(job: Job, sources: Sources, taking: Taking) -> None:
+def _take_over(job: Job, sources: Sources, taking: Taking, tell: Telling) -> None:
     """Writes what lies elsewhere into its place, and says so."""
     for remark in sources.remarks:
-        log.warning("%s", remark)
+        tell(remark)
     if not (job.folder / EARLIER).is_dir():
         return
     missing, total = job.missing(), len(job.schedule)
@@ -242,7 +248,7 @@ def _take_over(job: Job, sources: Sources, taking: Taking) -> None:
     if kept := total - len(missing) + taken:
         names = ", ".join(sorted(donor.name for donor in sources.donors))
         took = f"took {kept} of {total} frames from {names}" if names else f"kept {kept} of {total} frames"
-        log.warning("%s: %s", job.folder, took)
+        tell(f"{job.folder}: {took}")
 
 
 def _is_begun(folder: Path) -> bool:

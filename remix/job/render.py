@@ -14,7 +14,7 @@ from remix.errors import BadInput, Interrupted, VideoFormatError
 from remix.job.job import OWN, SHEET, Job
 from remix.job.journal import sha256
 from remix.job.moving import move
-from remix.job.opening import open_job
+from remix.job.opening import open_job, warn
 from remix.job.room import Room, told_when_full
 from remix.motion.ffmpeg import ffmpeg_exe, refuse_lacking
 from remix.motion.formats import format_of, rate_for
@@ -114,6 +114,7 @@ def render(
     donors: Sequence[Path] = (),
     listen: Listener = lambda event: None,
     stop: Callable[[], bool] = lambda: False,
+    tell: Callable[[str], None] = warn,
 ) -> Outcome:
     """Renders what is missing of a recipe into a job folder, then the film and a contact sheet.
 
@@ -123,6 +124,7 @@ def render(
     film file in the folder (its suffix is the format), None for frames alone. With `frames` only these are rendered,
     and film and sheet are written only if all others are there already. `stop` is asked again and again; once
     it says True the frames at hand are finished, nothing new is begun, and a film that is being written is given up.
+    `tell` takes sentences on what was kept of another recipe's job or of other jobs; they go to the log by default.
 
     A job that another engine has begun goes on with this one where their pictures are the same, see `remix.job.moving`.
 
@@ -145,6 +147,7 @@ def render(
             moving=True,
             donors=donors,
             taking=_taking(listen, stop),
+            tell=tell,
         ) as job,
     ):
         if job.begun_with is not None:

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any, overload
 
 from remix.errors import RecipeError
@@ -120,8 +121,12 @@ class Schedule:
         have equal hashes. Pictures and models count by name; their content is the caller's to add.
         """
         made_of = {name: value for name, value in self.frames[index].to_dict().items() if name != "index"}
-        text = _canonical({"frame": made_of, "settings": self.settings()})
+        text = f'{{"frame":{_canonical(made_of)},"settings":{self._settings_text}}}'
         return hashlib.sha256(text.encode("ascii")).hexdigest()
+
+    @cached_property
+    def _settings_text(self) -> str:
+        return _canonical(self.settings())
 
 
 def plan(recipe: Recipe) -> Schedule:
