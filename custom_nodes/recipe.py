@@ -17,6 +17,7 @@ from remix.plan.table import text_table
 from remix.plan.text import read_text
 
 from .inputs import PLAN, ScheduleType, schema
+from .pictures import input_stamps
 
 log = logging.getLogger(__name__)
 
@@ -104,6 +105,19 @@ class RemixRecipe(io.ComfyNode):
         except RemixError as error:
             return str(error)
         return True
+
+    @classmethod
+    def fingerprint_inputs(
+        cls, recipe: str | None = None, frames: int = 0, fps: float = 0.0, width: int = 0, height: int = 0
+    ) -> str:
+        """Returns the hashes of the recipe's pictures: the host works the node out again when one is replaced."""
+        if recipe is None:  # it comes over a wire; Remix Render looks at the pictures itself
+            return ""
+        try:
+            made, _ = _read(recipe, frames or 0, fps or 0.0, width or 0, height or 0)
+        except RemixError:
+            return ""
+        return ",".join(input_stamps(made).values())
 
     @classmethod
     def execute(cls, recipe: str, frames: int, fps: float, width: int, height: int) -> io.NodeOutput:

@@ -8,6 +8,7 @@ from remix.job.inputs import missing_pictures
 from remix.job.job import (
     FRAMES,
     Job,
+    frame_path,
     is_job,
     job_texts,
     read_frames,
@@ -29,6 +30,7 @@ __all__ = [
     "Outcome",
     "Picture",
     "film_texts",
+    "frame_path",
     "is_job",
     "job_folder",
     "job_texts",

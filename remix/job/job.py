@@ -68,7 +68,7 @@ class Job:
 
     def frame_path(self, index: int) -> Path:
         """Returns where frame `index` lies, or will lie."""
-        return self.folder / FRAMES / f"{index:06d}.png"
+        return frame_path(self.folder, index)
 
     def frame_paths(self) -> list[Path]:
         """Returns where all frames lie, in order."""
@@ -192,6 +192,11 @@ class Job:
     def note(self, path: Path, key: str) -> None:
         """Writes down that what lies at `path` is finished, made by `key`."""
         self.journal.note(path, key)
+
+
+def frame_path(folder: Path, index: int) -> Path:
+    """Returns where a frame of a job folder lies, or will lie."""
+    return folder / FRAMES / f"{index:06d}.png"
 
 
 def frame_key(schedule: Schedule, index: int, inputs: Mapping[str, str]) -> str:
