@@ -70,7 +70,8 @@ class _Telling:
 
     def __init__(self) -> None:
         self._within: list[int] = []
-        self._circles = 0
+        self._circle = DEPTH
+        """The outermost of these that what is told now has come back to."""
 
     def patcher(self, patcher: Any) -> Told:
         """Returns what a model patcher loaded and patched."""
@@ -101,8 +102,11 @@ class _Telling:
             return [str(value.dtype), list(value.shape), sha256(value.tobytes())]
         if isinstance(value, type | types.ModuleType | types.BuiltinFunctionType):
             return _name(value)
-        if len(self._within) >= DEPTH or id(value) in self._within:
-            self._circles += 1
+        if id(value) in self._within:
+            self._circle = min(self._circle, self._within.index(id(value)))
+            return _name(type(value))
+        if len(self._within) >= DEPTH:
+            self._circle = 0
             return _name(type(value))
         return self._known_or_inner(value)
 
@@ -110,11 +114,14 @@ class _Telling:
         known = _known.get(id(value))
         if known is not None and known[0]() is value:
             return known[1]
-        circles = self._circles
+        before, self._circle, place = self._circle, DEPTH, len(self._within)
         self._within.append(id(value))
         told = self._inner(value)
         self._within.pop()
-        if circles == self._circles and not isinstance(value, dict | list | tuple | set | frozenset):
+        # What leads back to what it lies in is told otherwise from there.
+        is_whole = self._circle >= place
+        self._circle = before if is_whole else min(before, self._circle)
+        if is_whole and not isinstance(value, dict | list | tuple | set | frozenset):
             _remember(value, told := _digest(told))
         return told
 

@@ -112,6 +112,7 @@ class RemixRender(io.ComfyNode):
         progress = Progress(model, schedule.recipe.steps)
         engine = ComfyEngine(model, clip, vae, made_by=origin, batch_size=batch_size, on_step=progress.step)
         folder = job_folder(filename_prefix, schedule, engine.identity(schedule))
+        given = input_stamps(schedule.recipe)  # as they are now: one that is replaced meanwhile is to be noticed
         outcome = render_job(
             schedule.recipe,
             engine,
@@ -122,7 +123,7 @@ class RemixRender(io.ComfyNode):
             listen=progress.listen,
         )
         frames = tuple(frame_path(outcome.folder, index) for index in wanted)
-        _remember(Given(filename_prefix, outcome.folder, frames, input_stamps(schedule.recipe)))
+        _remember(Given(filename_prefix, outcome.folder, frames, given))
         shown = frames if first or count or outcome.sheet is None else [outcome.sheet]
         return io.NodeOutput(Rendered(outcome.folder, schedule, frames), ui=_shown(shown))
 
@@ -149,8 +150,12 @@ _given: dict[tuple[str, Path, tuple[Path, ...]], Given] = {}
 
 
 def _remember(given: Given) -> None:
+    """Remembers a render, and forgets those of the same frames, and of pictures that are other ones now."""
     key = (given.prefix, given.folder, given.frames[:1] + given.frames[-1:])
-    _given.pop(key, None)
+    for other, held in list(_given.items()):
+        replaced = any(held.pictures.get(path, now) != now for path, now in given.pictures.items())
+        if other == key or (held.prefix == given.prefix and replaced):
+            del _given[other]
     _given[key] = given
     while len(_given) > MOST_GIVEN:
         del _given[next(iter(_given))]
