@@ -50,7 +50,7 @@ class RemixRender(io.ComfyNode):
                     "filename_prefix",
                     default="remix/film",
                     tooltip="The beginning of the job folder's name, below the output folder. The rest of the name "
-                    "stands for the schedule and the model, so that the same workflow finds its job again.",
+                    "stands for the frames and the model, so that the same workflow finds its job again.",
                 ),
                 io.Int.Input(
                     "batch_size",
