@@ -40,7 +40,7 @@ def _short(value: Any) -> str:
 def job_folder(root: Path, name: str, schedule: Schedule, engine: Mapping[str, str]) -> Path:
     """Returns the folder of a job below `root`: the same for the same frames from the same engine.
 
-    Its name is `name` and a key of what makes the pictures. How fast the film plays does not count, nor how it ends.
+    Its name is `name` and a key of what makes the pictures. The rate and the format of the film do not count.
     BadInput for a name that is not one of a folder; RecipeError for a picture that is not there.
     """
     if safe_name(name) != name or not name:

@@ -138,6 +138,8 @@ def _opened(folder: Path, asked: Asked, donors: Sequence[Path], taking: Taking, 
     if found.is_moving:
         sources.files.update(set_aside(job, found.frames, wanted))
     look_through(donors, job, wanted, sources)
+    if found.about is not None:
+        sources.remarks.clear()  # they are about whether to begin a new job
     if sources.donors:
         (folder / EARLIER).mkdir(exist_ok=True)  # until all is taken over
     _write_down(job, asked, found)
@@ -258,8 +260,13 @@ def _is_begun(folder: Path) -> bool:
 
 
 def _remove_begun(folder: Path, was_there: bool) -> None:
-    """Removes what a run that failed left in a folder before there was a job; the folder too, if it made it."""
+    """Removes what a run that failed left in a folder before there was a job; the folder too, if it made it.
+
+    Frames stay: they are there if somebody has lost their job.json.
+    """
     with suppress(OSError):
+        if contents(folder / FRAMES):
+            return
         for name in (RECIPE, SCHEDULE, JOURNAL):
             (folder / name).unlink(missing_ok=True)
         for name in (FRAMES, INPUTS, EARLIER):

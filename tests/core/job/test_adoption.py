@@ -8,15 +8,15 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from remix.errors import EngineError, Interrupted, JobError, OtherRecipe
-from remix.job import Event, Listener, Picture, job_folder, read_metadata, render, siblings
+from remix.errors import EngineError, Interrupted, JobError, JobLocked, OtherRecipe
+from remix.job import Event, Listener, Picture, job_folder, lock, read_metadata, render, siblings
 from remix.job.adoption import MOST_DONORS
 from remix.job.identity import differing
 from remix.motion import load_picture, probe, save_picture
@@ -352,6 +352,10 @@ class TestOtherJobs:
             in caplog.text
         )
         caplog.clear()
+        (tmp_path / "job" / "frames" / "000001.png").unlink()
+        os.utime(one / "journal.jsonl", ns=(2**62, 2**62))
+        render(film(BASE), Painter(), tmp_path / "job", donors=[one])
+        assert "unfinished" not in caplog.text  # it is no new job any more
         render(film(BASE), Painter(model="other"), one)
         render(film(BASE), Painter(), tmp_path / "second", donors=[one])
         assert "unfinished" not in caplog.text
@@ -401,6 +405,43 @@ def test_a_run_that_fails_before_there_is_a_job_leaves_nothing(
     with pytest.raises(JobError, match="the picture was changed"):
         render(asked, Painter(), job)
     assert list(job.iterdir()) == [] if there else not job.exists()
+
+
+def test_frames_whose_job_json_was_lost_survive_a_run_that_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_picture(tmp_path / "in.png", np.full((16, 32, 3), 10, np.uint8))
+    asked = film(BASE, keyframes=(Keyframe(image="in.png"),), folder=str(tmp_path))
+    render(asked, Painter(), tmp_path / "job", film=None)
+    for name in ("job.json", "sheet.png", "inputs/in.png"):
+        (tmp_path / "job" / name).unlink()
+    before = contents(tmp_path / "job")
+    monkeypatch.setattr("remix.job.inputs.fingerprint", lambda _: "0" * 64)
+    with pytest.raises(JobError, match="the picture was changed"):
+        render(asked, Painter(), tmp_path / "job", film=None)
+    assert contents(tmp_path / "job") == before
+
+
+@pytest.mark.parametrize("gone", ["file", "folder"])
+def test_a_lock_whose_file_a_failing_run_removed_meanwhile_is_taken_anew(
+    tmp_path: Path, gone: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job, tries = tmp_path / "job", []
+
+    def removed_before(file: IO[bytes]) -> bool:
+        tries.append(file.name)
+        if len(tries) == 1:
+            (job / "job.lock").unlink()
+            if gone == "folder":
+                job.rmdir()
+        return real(file)
+
+    real = lock._try_lock
+    monkeypatch.setattr(lock, "_try_lock", removed_before)
+    with lock.locked(job):
+        assert len(tries) == 2
+        with pytest.raises(JobLocked), lock.locked(job):
+            pass
 
 
 def test_what_a_run_was_refused_stays(tmp_path: Path) -> None:
