@@ -3,37 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from glob import escape
 from pathlib import Path
 
-from remix.errors import BadInput, RemixError
-from remix.job import is_job, recipe_of
-from remix.job.files import inside, safe_name
-from remix.job.journal import canonical, sha256
+from remix.errors import RemixError
+from remix.job import is_job, recipe_of, siblings
+from remix.job import job_folder as folder_of_frames
 from remix.plan import Recipe, plan
 
-SHORT = 10
-"""How many digits of its key a folder's name has."""
 
-
-def job_folder(root: Path, name: str, recipe: Recipe, made_by: Mapping[str, str], *, new: bool = False) -> Path:
-    """Returns the folder of a job below `root`: the same for the same recipe and host.
+def job_folder(root: Path, name: str, recipe: Recipe, engine: Mapping[str, str], *, new: bool = False) -> Path:
+    """Returns the folder of a job below `root`: the same for the same frames from the same host, at whatever rate.
 
     With `new` it is one that is not there yet. BadInput for a name that leads anywhere else.
     """
-    if safe_name(name) != name or not name:
-        raise BadInput(f"name: {name!r} is not a name of a folder; write one such as film")
-    key = sha256(canonical([plan(recipe).to_dict(), dict(made_by)]).encode())
-    folder = inside(root, f"{name}_{key[:SHORT]}")
+    first = folder = folder_of_frames(root, name, plan(recipe), engine)
     count = 1
     while new and folder.exists():
         count += 1
-        folder = inside(root, f"{name}_{key[:SHORT]}_{count}")
+        folder = first.with_name(f"{first.name}_{count}")
     return folder
 
 
 def unfinished(
-    root: Path, name: str, drawn: Callable[[int], Recipe], seed: int, made_by: Mapping[str, str]
+    root: Path, name: str, drawn: Callable[[int], Recipe], seed: int, engine: Mapping[str, str]
 ) -> Recipe | None:
     """Returns the recipe of the newest job that is this one but for its drawn seed, and lacks frames; else None.
 
@@ -45,17 +37,16 @@ def unfinished(
     place = next((at for at, seeds in enumerate(zip(now, seeds_of(other), strict=False)) if len({*seeds}) > 1), None)
     if place is None:
         return None
-    folders = [folder for folder in root.glob(f"{escape(name)}_*") if is_job(folder)] if root.is_dir() else []
-    for folder in sorted(folders, key=lambda folder: folder.stat().st_mtime, reverse=True):
+    for folder in siblings(root, name, begun=True):
         try:
             held = recipe_of(folder).replace(folder=recipe.folder)
         except RemixError:
             continue
         found = seeds_of(held)
-        if len(found) != len(now) or len(list((folder / "frames").glob("*.png"))) >= held.frames:
+        if not is_job(folder) or len(found) != len(now) or len(list((folder / "frames").glob("*.png"))) >= held.frames:
             continue
         before = {(seed + found[place] - now[place]) % SEEDS, found[place]}
-        if any(drawn(each) == held for each in before) and job_folder(root, name, held, made_by) == folder:
+        if any(drawn(each) == held for each in before) and job_folder(root, name, held, engine) == folder:
             return held
     return None
 

@@ -14,11 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from remix.errors import BadInput, Interrupted
-from remix.job import FRAMES, Event, render
+from remix.job import FRAMES, Event, render, siblings
 from remix.job.files import inside
 from remix.job.journal import sha256
 from remix.plan import Recipe, plan
-from remix.plan.remarks import remarks_on
 
 from . import host, panel, pasting
 from .engine import HostEngine
@@ -77,17 +76,17 @@ class RemixScript(host.Script):
         recipe = settings.recipe(fields)
         said = pasting.infotext(settings)
         engine = HostEngine(p, recipe, batch=settings.batch, portable=settings.portable, said=said)
-        for remark in (*remarks_on(plan(recipe)), *engine.check(plan(recipe))):
-            p.comment(remark)
-        made_by = {**engine.identity(plan(recipe)), "pictures": _save_pictures(p, recipe, fields, scratch)}
+        engine.check(plan(recipe))  # first, as it may refuse; `render` passes on what it remarks
+        identity = engine.identity(plan(recipe))
+        _save_pictures(p, recipe, fields, scratch)
         root = host.output_folder(p)
         if random and not settings.new:
 
             def drawn(seed: int) -> Recipe:
                 return settings.recipe(replace(fields, seed=seed))
 
-            recipe = unfinished(root, settings.name, drawn, fields.seed, made_by) or recipe
-        folder = job_folder(root, settings.name, recipe, made_by, new=settings.new)
+            recipe = unfinished(root, settings.name, drawn, fields.seed, identity) or recipe
+        folder = job_folder(root, settings.name, recipe, identity, new=settings.new)
         wanted = settings.wanted(recipe.frames)
         film = None
         try:
@@ -97,7 +96,9 @@ class RemixScript(host.Script):
                 folder,
                 film=settings.film_name,
                 frames=wanted,
+                donors=[] if settings.new else siblings(root, settings.name),
                 listen=_tell,
+                tell=p.comment,
                 stop=lambda: host.state.stopping_generation or host.state.interrupted,
             ).film
         except Interrupted as stopped:
@@ -130,8 +131,8 @@ def _fields(p: Any, scratch: Path) -> Fields:
     )
 
 
-def _save_pictures(p: Any, recipe: Recipe, fields: Fields, scratch: Path) -> str:
-    """Saves the init pictures under the names that the recipe has for them; returns a hash of them all.
+def _save_pictures(p: Any, recipe: Recipe, fields: Fields, scratch: Path) -> None:
+    """Saves the init pictures under the names that the recipe has for them.
 
     A recipe's own names stand for the init pictures in their order: first those of pictures, then those of masks.
     """
@@ -144,14 +145,10 @@ def _save_pictures(p: Any, recipe: Recipe, fields: Fields, scratch: Path) -> str
             f"image: the recipe names {len(names)} pictures, and there are {len(images)}; give one for each, in the "
             "order in which the recipe names them"
         )
-    hashes = []
     for name, image in zip(names, images, strict=False):
         path = inside(scratch, name)
         path.parent.mkdir(parents=True, exist_ok=True)
-        fitted = host.fitted(image, p, recipe.width, recipe.height)
-        fitted.save(path, "PNG")
-        hashes.append(sha256(fitted.tobytes()))
-    return ",".join(hashes)
+        host.fitted(image, p, recipe.width, recipe.height).save(path, "PNG")
 
 
 def _result(p: Any, folder: Path, wanted: Sequence[int], film: Path | None, recipe: Recipe) -> Any:

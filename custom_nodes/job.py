@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path, PureWindowsPath
 from typing import Any
 
@@ -12,17 +12,15 @@ import torch
 from comfy_api.latest import io
 
 from remix.errors import BadInput
+from remix.job import job_folder as folder_of_frames
 from remix.job.ends import ends
 from remix.job.files import inside, safe_name
-from remix.job.journal import sha256
+from remix.job.journal import fingerprint, sha256
 from remix.motion import load_picture
 from remix.motion.floats import to_floats
 from remix.plan import Schedule
 
 from .inputs import FILM, JobType, rendered_of, schema
-
-SHORT = 10
-"""How many digits of its key a folder's name has."""
 
 PROGRAMS = "custom_nodes"
 """What the host calls those of its folders that hold no models."""
@@ -57,8 +55,17 @@ class RemixFrames(io.ComfyNode):
         return io.NodeOutput(torch.stack([torch.from_numpy(to_floats(load_picture(path))) for path in chosen]))
 
 
-def job_folder(prefix: str, schedule: Schedule, made_by: dict[str, str]) -> Path:
-    """Returns the folder of a job, below ComfyUI's output folder: the same for the same schedule and model.
+def job_folder(prefix: str, schedule: Schedule, engine: Mapping[str, str]) -> Path:
+    """Returns the folder of a job, below ComfyUI's output folder: the same for the same frames from the same model.
+
+    BadInput for a prefix that leads anywhere else, also by a link.
+    """
+    root, name = named(prefix)
+    return folder_of_frames(root, name, schedule, engine)
+
+
+def named(prefix: str) -> tuple[Path, str]:
+    """Returns the folder below ComfyUI's output folder in which the jobs of a prefix lie, and how their names begin.
 
     BadInput for a prefix that leads anywhere else, also by a link.
     """
@@ -68,15 +75,14 @@ def job_folder(prefix: str, schedule: Schedule, made_by: dict[str, str]) -> Path
         raise BadInput(
             f"filename_prefix: {prefix!r} is not a name below the output folder; write one such as remix/film"
         )
-    key = sha256(json.dumps([schedule.to_json(), made_by], sort_keys=True).encode())
-    return inside(root, "/".join([*parts[:-1], f"{parts[-1]}_{key[:SHORT]}"]))
+    return inside(root, "/".join(parts[:-1])) if parts[1:] else root, parts[-1]
 
 
 def made_by(graph: Any, node: str, inputs: tuple[str, ...]) -> dict[str, str]:
     """Returns what the `inputs` of a node came from: a hash of the nodes behind each, and the files that those name.
 
     `graph` is the workflow at hand (`hidden.dynprompt`). Model files and pictures are told by name and content, so
-    that another file of the same name is another job.
+    that another file of the same name is another job. Of what nodes are fed by lists it says nothing: see `applied`.
     """
     found: dict[str, str] = {}
     digests: dict[str, str] = {}
@@ -85,7 +91,8 @@ def made_by(graph: Any, node: str, inputs: tuple[str, ...]) -> dict[str, str]:
         found[name] = _digest(_behind(graph, graph.get_node(node)["inputs"].get(name), digests, texts))
     for text in sorted(texts):
         if (path := _file(text)) is not None:
-            found[f"file {text}"] = ends(path)
+            picture = path.is_relative_to(folder_paths.get_input_directory())
+            found[f"file {text}"] = fingerprint(path)[:16] if picture else ends(path)
     return found
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from typing import Any
 
 import comfy.samplers
@@ -18,6 +19,7 @@ from remix.plan.syntax import SYNTAXES
 from remix.plan.table import text_table
 
 from .inputs import PLAN, ScheduleType, read_recipe, schema, shown_remarks
+from .pictures import input_stamps
 from .settings import Behind, behind, refuse_travelling, sampler_remarks, value_of
 from .workflow import Workflow
 
@@ -106,11 +108,6 @@ class RemixRecipe(io.ComfyNode):
         )
 
     @classmethod
-    def fingerprint_inputs(cls, **inputs: Any) -> str:
-        """Returns what the node looks at in the workflow: which outputs are connected, and the samplers behind."""
-        return repr(_behind(cls))
-
-    @classmethod
     def validate_inputs(
         cls, recipe: str | None = None, frames: int = 0, fps: float = 0.0, width: int = 0, height: int = 0
     ) -> bool | str:
@@ -122,6 +119,21 @@ class RemixRecipe(io.ComfyNode):
         except RemixError as error:
             return str(error)
         return True
+
+    @classmethod
+    def fingerprint_inputs(
+        cls, recipe: str | None = None, frames: int = 0, fps: float = 0.0, width: int = 0, height: int = 0
+    ) -> str:
+        """Returns what else the node looks at: the recipe's pictures, connected outputs, and the samplers behind them.
+
+        So the host works it out again when a picture is replaced by another one of the same name.
+        """
+        stamps: list[str] = []
+        if recipe is not None:  # one that comes over a wire is not known yet; Remix Render looks at its pictures
+            with suppress(RemixError):
+                made = read_recipe(recipe, frames, fps, width, height).recipe
+                stamps = list(input_stamps(made).values())
+        return f"{_behind(cls)!r} {stamps}"
 
     @classmethod
     def execute(cls, recipe: str, frames: int, fps: float, width: int, height: int) -> io.NodeOutput:

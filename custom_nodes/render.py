@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import logging
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +15,18 @@ import latent_preview
 from comfy_api.latest import io, ui
 
 from remix.errors import BadInput
-from remix.job import Event, open_job
+from remix.job import Event, frame_path, siblings
 from remix.job import render as render_job
 from remix.job.journal import sha256
 from remix.plan import Schedule
 
+from .applied import applied
 from .engine import ComfyEngine
 from .inputs import FILM, LARGEST_BATCH, JobType, Rendered, schedule_input, schedule_of, schema, seldom, shown_remarks
-from .job import job_folder, made_by
+from .job import job_folder, made_by, named
+from .pictures import input_stamps, picture_hash
+
+log = logging.getLogger(__name__)
 
 FROM = ("model", "clip", "vae")
 """The inputs that, with the schedule, make the pictures."""
@@ -47,7 +53,7 @@ class RemixRender(io.ComfyNode):
                     "filename_prefix",
                     default="remix/film",
                     tooltip="The beginning of the job folder's name, below the output folder. The rest of the name "
-                    "stands for the schedule and the model, so that the same workflow finds its job again.",
+                    "stands for the frames and the model, so that the same workflow finds its job again.",
                 ),
                 io.Int.Input(
                     "batch_size",
@@ -85,10 +91,11 @@ class RemixRender(io.ComfyNode):
     def fingerprint_inputs(cls, filename_prefix: str = "", **inputs: Any) -> str:
         """Returns something new where files that were made under this prefix are gone, else always the same.
 
-        The host keeps what a node gave, and would name files that nobody has any more.
+        So it is where a picture of the recipe is another one now. The host keeps what a node gave, and would name
+        files that nobody has any more, or show an old film.
         """
-        gone = [str(path) for path in _made.get(filename_prefix, ()) if not path.is_file()]
-        return sha256("\n".join(sorted(gone)).encode("utf-8", "surrogateescape")) if gone else ""
+        odd = [name for given in _given.values() if given.prefix == filename_prefix for name in given.odd()]
+        return sha256("\n".join(sorted(odd)).encode("utf-8", "surrogateescape")) if odd else ""
 
     @classmethod
     def execute(
@@ -104,23 +111,67 @@ class RemixRender(io.ComfyNode):
     ) -> io.NodeOutput:
         schedule = schedule_of(schedule)
         wanted = _part(schedule, first, count)
-        origin = made_by(cls.hidden.dynprompt, cls.hidden.unique_id, FROM)
-        folder = job_folder(filename_prefix, schedule, origin)
+        origin = {**made_by(cls.hidden.dynprompt, cls.hidden.unique_id, FROM), **applied(model, clip, vae)}
         progress = Progress(model, schedule.recipe.steps)
         engine = ComfyEngine(model, clip, vae, made_by=origin, batch_size=batch_size, on_step=progress.step)
-        outcome = render_job(schedule.recipe, engine, folder, film=None, frames=wanted, listen=progress.listen)
-        with open_job(folder, schedule, engine.identity(schedule)) as job:
-            frames = tuple(job.frame_path(index) for index in wanted)
-        _made.setdefault(filename_prefix, set()).update(frames)
+        folder = job_folder(filename_prefix, schedule, engine.identity(schedule))
+        remarks: list[str] = []
+
+        def tell(remark: str) -> None:
+            log.warning("Remix Render: %s", remark)
+            remarks.append(remark)
+
+        given = input_stamps(schedule.recipe)  # as they are now: one that is replaced meanwhile is to be noticed
+        outcome = render_job(
+            schedule.recipe,
+            engine,
+            folder,
+            film=None,
+            frames=wanted,
+            donors=siblings(*named(filename_prefix)),
+            listen=progress.listen,
+            tell=tell,
+        )
+        frames = tuple(frame_path(outcome.folder, index) for index in wanted)
+        _remember(Given(filename_prefix, outcome.folder, frames, given))
         shown = frames if first or count or outcome.sheet is None else [outcome.sheet]
         return io.NodeOutput(
             Rendered(outcome.folder, schedule, frames),
-            ui={**_shown(shown), **shown_remarks(engine.check(schedule))},
+            ui={**_shown(shown), **shown_remarks(remarks)},
         )
 
 
-_made: dict[str, set[Path]] = {}
-"""Frames that were given to the host since its start, by their prefix."""
+@dataclass(frozen=True)
+class Given:
+    """Frames that were given to the host, and the recipe's pictures as they were then, by their paths."""
+
+    prefix: str
+    folder: Path
+    frames: tuple[Path, ...]
+    pictures: Mapping[Path, str]
+
+    def odd(self) -> list[str]:
+        """Returns which frames are gone, and which pictures are other ones now."""
+        gone = [str(path) for path in self.frames if not path.is_file()]
+        return gone + [f"{path} {now}" for path, was in self.pictures.items() if (now := picture_hash(path)) != was]
+
+
+MOST_GIVEN = 64
+"""How many renders are remembered, the last ones."""
+
+_given: dict[tuple[str, Path, tuple[Path, ...]], Given] = {}
+
+
+def _remember(given: Given) -> None:
+    """Remembers a render, and forgets those of the same frames, and of pictures that are other ones now."""
+    key = (given.prefix, given.folder, given.frames[:1] + given.frames[-1:])
+    for other, held in list(_given.items()):
+        replaced = any(held.pictures.get(path, now) != now for path, now in given.pictures.items())
+        if other == key or (held.prefix == given.prefix and replaced):
+            del _given[other]
+    _given[key] = given
+    while len(_given) > MOST_GIVEN:
+        del _given[next(iter(_given))]
 
 
 def _part(schedule: Schedule, first: int, count: int) -> range:

@@ -15,6 +15,7 @@ from remix.client.cli.completion import among
 from remix.client.cli.engines import engine_options
 from remix.client.cli.schedules import Reading, schedule_options
 from remix.client.cli.screen import progress, stoppable
+from remix.errors import OtherRecipe
 from remix.job import Event, Outcome, recipe_of, render
 from remix.plan import Recipe
 
@@ -34,7 +35,7 @@ from remix.plan import Recipe
 @click.option("--film", default="film.mp4", show_default=True, help="Film file; its suffix is the format.")
 @click.option("--no-film", is_flag=True, help="Frames alone.")
 @click.option(
-    "--new", is_flag=True, help="Render over another recipe's or model's job; frames common to both are kept."
+    "--new", is_flag=True, help="Replace frames of another recipe's or model's job; those that are the same are kept."
 )
 @click.option("--json", "as_json", is_flag=True, help="What there is in the end as one JSON object.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress bar.")
@@ -67,7 +68,10 @@ def command(
         raise click.UsageError(f"say where to: remix render {recipe} -o FOLDER")
     if checkpoint is not None:
         loaded = loaded.replace(model=replace(loaded.model, checkpoint=checkpoint))
-    outcome = run(loaded, out, engine, quiet, new=new, film=None if no_film else film, **options)
+    try:
+        outcome = run(loaded, out, engine, quiet, new=new, film=None if no_film else film, **options)
+    except OtherRecipe as error:
+        raise OtherRecipe(f"{error}, or pass --new to replace what is not the same") from error
     if as_json:
         told = {name: str(value) if isinstance(value, Path) else value for name, value in asdict(outcome).items()}
         told |= {"syntax": syntax} if syntax else {}

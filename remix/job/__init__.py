@@ -3,19 +3,21 @@
 `render(recipe, engine, folder)` is the only loop of the product; run again, it renders only what is missing.
 """
 
+from remix.job.identity import job_folder, siblings
 from remix.job.inputs import missing_pictures
 from remix.job.job import (
     FRAMES,
     Job,
+    frame_path,
     is_job,
     job_texts,
-    open_job,
     read_frames,
     read_job,
     recipe_of,
     spans,
 )
 from remix.job.metadata import Made, film_texts, read_metadata
+from remix.job.opening import open_job
 from remix.job.render import Engine, Event, Listener, Outcome, Picture, render
 
 __all__ = [
@@ -28,7 +30,9 @@ __all__ = [
     "Outcome",
     "Picture",
     "film_texts",
+    "frame_path",
     "is_job",
+    "job_folder",
     "job_texts",
     "missing_pictures",
     "open_job",
@@ -37,5 +41,6 @@ __all__ = [
     "read_metadata",
     "recipe_of",
     "render",
+    "siblings",
     "spans",
 ]

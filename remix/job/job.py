@@ -9,6 +9,7 @@
     film.mp4        the film
     sheet.png       a contact sheet
     job.lock        held by the run that is at work
+    earlier/        frames that wait for their new place, see `remix.job.adoption`; gone once they have it
 
 Every file but the journal is written aside and renamed; the journal only grows, line by line, after the file
 that it speaks of is in place. A frame counts when its file has the hash that the journal names, or, where the
@@ -18,29 +19,26 @@ journal is silent, when it decodes and its own metadata names what should have m
 from __future__ import annotations
 
 import re
-import shutil
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from remix import __version__
-from remix.errors import JobError, OtherRecipe, RecipeError, RemixError
+from remix.errors import JobError, OtherRecipe, RemixError
 from remix.job.files import inside, write_text
-from remix.job.inputs import INPUTS, copy_inputs, input_hashes
+from remix.job.inputs import INPUTS
 from remix.job.journal import Journal, canonical, sha256
-from remix.job.lock import LOCK, locked
+from remix.job.lock import LOCK
 from remix.job.metadata import TEXT_BYTES, Made, read_metadata, size_of, write_frame
 from remix.motion.images import load_picture
-from remix.motion.landing import contents, is_part
 from remix.plan import Recipe, Schedule, plan
 from remix.plan.read import read_file, read_json
 
 RECIPE, SCHEDULE, JOB, JOURNAL = "recipe.json", "schedule.json", "job.json", "journal.jsonl"
-FRAMES, SHEET = "frames", "sheet.png"
-OWN = (RECIPE, SCHEDULE, JOB, JOURNAL, INPUTS, FRAMES, SHEET, LOCK)
+FRAMES, SHEET, EARLIER = "frames", "sheet.png", "earlier"
+OWN = (RECIPE, SCHEDULE, JOB, JOURNAL, INPUTS, FRAMES, SHEET, LOCK, EARLIER)
 """What lies in every job folder beside its films."""
 
 SETTINGS = "settings"
@@ -49,7 +47,8 @@ SETTINGS = "settings"
 RECIPE_IN_METADATA = 48 * 1024
 """The longest recipe, in bytes, that is repeated whole in every frame; a longer one is named by its hash."""
 
-_FRAME = re.compile(r"\d{6,}\.png", re.ASCII)
+FRAME = re.compile(r"\d{6,}\.png", re.ASCII)
+"""The names of frames: their numbers."""
 
 
 class Job:
@@ -64,11 +63,12 @@ class Job:
         self.engine = dict(engine)
         self._inputs = dict(inputs)
         self._about = _about(schedule.recipe, self.engine)
-        self._journal = Journal(folder / JOURNAL)
+        self._keys: dict[int, str] = {}
+        self.journal = Journal(folder / JOURNAL)
 
     def frame_path(self, index: int) -> Path:
         """Returns where frame `index` lies, or will lie."""
-        return self.folder / FRAMES / f"{index:06d}.png"
+        return frame_path(self.folder, index)
 
     def frame_paths(self) -> list[Path]:
         """Returns where all frames lie, in order."""
@@ -76,10 +76,9 @@ class Job:
 
     def frame_key(self, index: int) -> str:
         """Returns the hash of everything that makes the picture: numbers, settings, init pictures and masks."""
-        frame = self.schedule[index]
-        names = sorted({name for mix in (frame.image, frame.mask) if mix for name in mix.values})
-        used = [self._inputs[name] for name in names]
-        return sha256("\n".join([self.schedule.frame_hash(index), *used]).encode())
+        if index not in self._keys:
+            self._keys[index] = frame_key(self.schedule, index, self._inputs)
+        return self._keys[index]
 
     def input_path(self, name: str) -> Path:
         """Returns the job's own copy of an init picture that the recipe calls `name`."""
@@ -96,11 +95,11 @@ class Job:
 
     def _is_finished(self, index: int) -> bool:
         path, key = self.frame_path(index), self.frame_key(index)
-        if self._journal.holds(path, key):
+        if self.journal.holds(path, key):
             return True
         if not self._says_so(index):
             return False
-        self._journal.note(path, key)
+        self.journal.note(path, key)
         return True
 
     def lacks(self) -> list[int]:
@@ -108,7 +107,7 @@ class Job:
         return [
             index
             for index in range(len(self.schedule))
-            if not self._journal.holds(self.frame_path(index), self.frame_key(index)) and not self._says_so(index)
+            if not self.journal.holds(self.frame_path(index), self.frame_key(index)) and not self._says_so(index)
         ]
 
     def _says_so(self, index: int) -> bool:
@@ -126,10 +125,16 @@ class Job:
             return False
         return bool(made.get("key") == key and frame.get("index") == index)
 
-    def keep(self, index: int, picture: np.ndarray, texts: Mapping[str, str] | None = None) -> Path:
+    def keep(
+        self,
+        index: int,
+        picture: np.ndarray,
+        texts: Mapping[str, str] | None = None,
+        engine: Mapping[str, str] | None = None,
+    ) -> Path:
         """Writes a finished frame for good and returns its path; `picture` is uint8 [height, width, 3].
 
-        `texts` stand in its metadata beside our own.
+        `texts` are kept in its metadata beside our own. `engine` is what rendered it, where that is not the job's.
         """
         recipe = self.schedule.recipe
         if picture.shape != (recipe.height, recipe.width, 3) or picture.dtype != np.uint8:
@@ -138,14 +143,14 @@ class Job:
                 f"the recipe asks for uint8 {(recipe.height, recipe.width, 3)}"
             )
         path, key = self.frame_path(index), self.frame_key(index)
-        write_frame(path, picture, self._frame_texts(index, key, texts or {}))
-        self._journal.note(path, key)
+        write_frame(path, picture, self._frame_texts(index, key, texts or {}, engine or self.engine))
+        self.journal.note(path, key)
         return path
 
     def move(self, frames: Sequence[int]) -> None:
         """Writes down that another engine goes on with this job, after those before it have rendered `frames`."""
-        before = _plain_job(self.folder)
-        earlier = [*_earlier(before), {"engine": before["engine"], "frames": spans(frames)}]
+        before = plain_job(self.folder)
+        earlier = [*earlier_engines(before), {"engine": before["engine"], "frames": spans(frames)}]
         about = {"engine": self.engine, "inputs": self._inputs, "toolkit": __version__, "earlier": earlier}
         write_text(self.folder / JOB, canonical(about))
         self.begun_with = None
@@ -155,7 +160,7 @@ class Job:
 
         Returns with what frames were rendered before, where that is known and was never this.
         """
-        about = _plain_job(self.folder)
+        about = plain_job(self.folder)
         written, now = about.get(SETTINGS), dict(setting)
         known = [one for one in written if isinstance(one, dict)] if isinstance(written, list) else []
         if now in known:
@@ -172,58 +177,34 @@ class Job:
         """Returns the film's metadata."""
         return {"remix": canonical(self._about)}
 
-    def _frame_texts(self, index: int, key: str, others: Mapping[str, str]) -> dict[str, str]:
-        about = {**self._about, "frame": self.schedule[index].to_dict(), "key": key}
+    def _frame_texts(
+        self, index: int, key: str, others: Mapping[str, str], engine: Mapping[str, str]
+    ) -> dict[str, str]:
+        about = {**self._about, "engine": dict(engine), "frame": self.schedule[index].to_dict(), "key": key}
         if size_of({**others, "remix": canonical(about)}) > TEXT_BYTES:
             about["frame"] = {"index": index}  # the key says the rest
         return {**others, "remix": canonical(about)}
 
     def is_finished(self, path: Path, key: str) -> bool:
         """Returns whether what is made of the frames, a film or the sheet, lies at `path` whole, made by `key`."""
-        return self._journal.holds(path, key)
+        return self.journal.holds(path, key)
 
     def note(self, path: Path, key: str) -> None:
         """Writes down that what lies at `path` is finished, made by `key`."""
-        self._journal.note(path, key)
+        self.journal.note(path, key)
 
 
-@contextmanager
-def open_job(
-    folder: Path | str, schedule: Schedule, engine: Mapping[str, str], *, new: bool = False, moving: bool = False
-) -> Iterator[Job]:
-    """Opens the folder of a run, made if it is not there, and holds it locked.
+def frame_path(folder: Path, index: int) -> Path:
+    """Returns where a frame of a job folder lies, or will lie."""
+    return folder / FRAMES / f"{index:06d}.png"
 
-    `engine` says what renders: name, family, model, fingerprint. A folder with another recipe or another model
-    in it is refused with `OtherRecipe`; with `new` it is taken over: frames that both recipes share are kept if the
-    same engine and model made them, all others are rendered over. With `moving` a job is opened too that an engine of
-    another name has begun: `begun_with` then says which, and it is so until `move` is called. A folder that holds
-    something else is refused with `JobError`.
-    """
-    folder = Path(folder).resolve()
-    if folder.exists() and not folder.is_dir():
-        raise JobError(f"{folder}: is a file; give a new or empty folder")
-    _refuse_links(folder)
-    if folder.is_dir() and contents(folder) and not is_job(folder) and not _is_begun(folder):
-        raise JobError(f"{folder}: is not empty and holds no job; give a new or empty folder")
-    folder.mkdir(parents=True, exist_ok=True)
-    with locked(folder):
-        _remove_parts(folder)
-        inputs = input_hashes(schedule.recipe)
-        about = {"engine": dict(engine), "inputs": inputs, "toolkit": __version__}
-        (folder / FRAMES).mkdir(exist_ok=True)
-        if new:
-            _remove_frames_of_others(folder, engine)
-        begun_with = None if new else _refuse_other(folder, schedule, about, moving)
-        copy_inputs(folder, schedule.recipe, inputs)
-        write_text(folder / RECIPE, schedule.recipe.to_json())
-        write_text(folder / SCHEDULE, schedule.to_json())
-        if begun_with is None:
-            write_text(folder / JOB, canonical(about))
-        if new:
-            _remove_frames_past(folder, len(schedule))
-        job = Job(folder, schedule, engine, inputs)
-        job.begun_with = begun_with
-        yield job
+
+def frame_key(schedule: Schedule, index: int, inputs: Mapping[str, str]) -> str:
+    """Returns the hash of everything that makes a frame's picture; `inputs` are the hashes of pictures, by name."""
+    frame = schedule[index]
+    names = sorted({name for mix in (frame.image, frame.mask) if mix for name in mix.values})
+    used = [inputs[name] for name in names]
+    return sha256("\n".join([schedule.frame_hash(index), *used]).encode())
 
 
 def recipe_of(folder: Path | str) -> Recipe:
@@ -238,7 +219,7 @@ def read_frames(folder: Path | str) -> tuple[list[Path], list[int]]:
     JobError where there is no job, or one that another version of the toolkit has planned.
     """
     folder = Path(folder)
-    _refuse_links(folder)
+    refuse_links(folder)
     recipe = recipe_of(folder)
     schedule = plan(recipe)
     if _read(folder, SCHEDULE) != schedule.to_json().encode():
@@ -246,7 +227,7 @@ def read_frames(folder: Path | str) -> tuple[list[Path], list[int]]:
             f"{folder}: its {SCHEDULE} is not that of its {RECIPE}, so its frames cannot be told; "
             f"give {folder / FRAMES} for whatever pictures are there"
         )
-    inputs = _plain_job(folder).get("inputs")
+    inputs = plain_job(folder).get("inputs")
     named = inputs if isinstance(inputs, dict) else {}
     if lacking := [name for name in recipe.pictures() if not isinstance(named.get(name), str)]:
         raise JobError(f"{folder / JOB}: says nothing of the picture {lacking[0]!r}; render it again")
@@ -256,7 +237,7 @@ def read_frames(folder: Path | str) -> tuple[list[Path], list[int]]:
 
 def job_texts(folder: Path | str) -> dict[str, str]:
     """Returns the metadata of a film of a job folder: the job's recipe and engine, whatever made the frames it kept."""
-    engine = _plain_job(Path(folder)).get("engine")
+    engine = plain_job(Path(folder)).get("engine")
     return {"remix": canonical(_about(recipe_of(folder), engine if isinstance(engine, dict) else {}))}
 
 
@@ -288,68 +269,21 @@ def _about(recipe: Recipe, engine: Mapping[str, str]) -> dict[str, Any]:
     return {**named, "engine": engine, "toolkit": __version__}
 
 
-def _is_begun(folder: Path) -> bool:
-    """A run killed before job.json was in place leaves a lock, and what it had written until then."""
-    entries = [entry.name for entry in contents(folder)]
-    return LOCK in entries and all(name in OWN or is_part(name) for name in entries)
-
-
-def _refuse_links(folder: Path) -> None:
-    """A job that came from somebody else could lead what is written to any place."""
+def refuse_links(folder: Path) -> None:
+    """Raises JobError where a part of a job is a link: one from somebody else could lead writes to any place."""
     for name in OWN:
         if (folder / name).is_symlink():
             raise JobError(f"{folder / name}: is a link; put what it leads to in its place, or give another folder")
 
 
-def _refuse_other(folder: Path, schedule: Schedule, about: dict[str, Any], moving: bool) -> Mapping[str, str] | None:
-    """Refuses a job of another recipe or engine; with `moving` returns the other engine where it has another name.
-
-    What the job knows of engines that rendered in it earlier goes into `about`.
-    """
-    path = folder / JOB
-    if not path.is_file() or not (folder / SCHEDULE).is_file():
-        return None
-    if (folder / SCHEDULE).read_bytes() != schedule.to_json().encode():
-        raise OtherRecipe(
-            f"{folder}: holds the job of another recipe; give another folder, "
-            "or --new to render this recipe over it (frames that both share are kept if the same model made them)"
-        )
-    before = _plain_job(folder)
-    if earlier := _earlier(before):
-        about["earlier"] = earlier
-    if before.get(SETTINGS):
-        about[SETTINGS] = before[SETTINGS]
-    for part in ("inputs", "engine"):
-        was = before.get(part)
-        if was == about[part]:
-            continue
-        if part == "engine" and moving and isinstance(was, dict) and was.get("engine") != about["engine"]["engine"]:
-            return was
-        raise OtherRecipe(_other(folder, part, was, about[part]))
-    return None
-
-
-def _other(folder: Path, part: str, was: Any, now: Any) -> str:
-    if part == "inputs":
-        names = [name for name in now if not isinstance(was, Mapping) or was.get(name) != now[name]]
-        many = "are other pictures" if len(names) > 1 else "is another picture"
-        return (
-            f"{folder}: {', '.join(names)} {many} than the job began with; put the first back, give another folder, "
-            "or --new to render over it"
-        )
-    return (
-        f"{folder}: was begun with {part} {canonical(was)}, now it is {canonical(now)}; "
-        "give another folder, or --new to render over it"
-    )
-
-
-def _plain_job(folder: Path) -> dict[str, Any]:
-    """What job.json says."""
+def plain_job(folder: Path) -> dict[str, Any]:
+    """Returns what job.json says; RecipeError where it is no JSON."""
     found = read_json((folder / JOB).read_bytes(), source=str(folder / JOB))
     return found if isinstance(found, dict) else {}
 
 
-def _earlier(before: Mapping[str, Any]) -> list[Any]:
+def earlier_engines(before: Mapping[str, Any]) -> list[Any]:
+    """Returns what job.json says of the engines that rendered in a job before its present one."""
     earlier = before.get("earlier", [])
     return earlier if isinstance(earlier, list) else []
 
@@ -367,31 +301,3 @@ def spans(numbers: Sequence[int]) -> str:
         else:
             runs.append([number])
     return ", ".join("-".join(map(str, run)) for run in runs)
-
-
-def _remove_parts(folder: Path) -> None:
-    """Removes what an interrupted run of this job left aside; the lock is held, so nobody is writing."""
-    parts = [part for place in ("", f"{FRAMES}/", f"{INPUTS}/**/") for part in folder.glob(f"{place}*.part")]
-    for part in parts:
-        if is_part(part.name):
-            shutil.rmtree(part, ignore_errors=True)  # which leaves links and files alone
-
-
-def _remove_frames_of_others(folder: Path, engine: Mapping[str, str]) -> None:
-    """Removes the frames of a job that another engine or model made: by their keys they would count as finished."""
-    if not (folder / JOB).is_file():
-        return
-    try:
-        before = _plain_job(folder).get("engine")
-    except RecipeError:  # a damaged job.json does not say who made them
-        before = None
-    if before != engine:
-        (folder / JOURNAL).unlink(missing_ok=True)  # first: it says of films that they are finished, too
-        _remove_frames_past(folder, 0)
-
-
-def _remove_frames_past(folder: Path, count: int) -> None:
-    """Removes the frames of a longer job that was taken over: they would end up in films of the folder."""
-    for path in (folder / FRAMES).iterdir():
-        if _FRAME.fullmatch(path.name) and int(path.stem) >= count:
-            path.unlink()

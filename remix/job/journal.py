@@ -43,6 +43,15 @@ class Journal:
         entry = self._entries.get(_name(path))
         return entry is not None and entry[0] == key and path.exists() and entry[1] == fingerprint(path)
 
+    def key_of(self, path: Path) -> str | None:
+        """Returns what `path` was noted as made by, None where it is not noted or is no longer the same file."""
+        entry = self._entries.get(_name(path))
+        return entry[0] if entry is not None and path.is_file() and entry[1] == fingerprint(path) else None
+
+    def keys(self) -> dict[str, str]:
+        """Returns what each file was noted as made by, by its name; no file is looked at."""
+        return {name: key for name, (key, _) in self._entries.items()}
+
     def note(self, path: Path, key: str) -> None:
         """Writes down, for good, that the file or folder at `path` is finished and what made it."""
         name, digest = _name(path), fingerprint(path)

@@ -18,23 +18,49 @@ LOCK = "job.lock"
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Holds the folder for this process; another run meanwhile gets `JobLocked`, which names this one.
+    """Holds the folder, made if it is not there, for this process; another run gets `JobLocked`, which names this one.
 
     The operating system holds the lock and drops it when the process ends in whatever way, so a killed run
     leaves nothing stale behind; the file's text only says who holds it.
     """
-    path = folder / LOCK
-    with open(path, "a+b", buffering=0) as file:
-        if not _try_lock(file):
-            raise JobLocked(
-                f"{folder}: {_holder(path)} is at work in this folder; wait for it, stop it, or give another folder"
-            )
+    with _locked_file(folder) as file:
         file.truncate(0)
         file.write(json.dumps({"pid": os.getpid(), "host": socket.gethostname()}).encode())
         try:
             yield
         finally:
             file.truncate(0)
+
+
+TRIES = 10
+"""How often a lock is taken anew when its file was removed meanwhile, by a run that failed before it began."""
+
+
+def _locked_file(folder: Path) -> IO[bytes]:
+    path = folder / LOCK
+    for _ in range(TRIES):
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            file = open(path, "a+b", buffering=0)  # noqa: SIM115  # it is closed by whoever holds the lock
+        except FileNotFoundError:  # the folder was removed
+            continue
+        if _try_lock(file) and _is_at(file, path):
+            return file
+        held = _is_at(file, path)
+        file.close()
+        if held:
+            break
+    raise JobLocked(
+        f"{folder}: {_holder(path)} is at work in this folder; wait for it, stop it, or give another folder"
+    )
+
+
+def _is_at(file: IO[bytes], path: Path) -> bool:
+    """Whether `path` still leads to this open file."""
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def _holder(path: Path) -> str:

@@ -38,8 +38,8 @@ def move(job: Job, engine: Engine, inputs: Inputs, listen: Listener) -> None:
     reason = disagreement(before, now, job.schedule.recipe)
     if reason is not None:
         raise OtherRecipe(
-            f"{job.folder}: was begun on {before}, and does not go on on {now}: {reason}; use {before}, give another "
-            "folder, or --new to render over it"
+            f"{job.folder}: was begun on {before}, and does not go on on {now}: {reason}; use {before}, or "
+            "give another folder"
         )
     witnesses = sorted({finished[0], finished[-1]})
     worst = _apart(job, engine, witnesses, inputs, listen)
@@ -47,8 +47,7 @@ def move(job: Job, engine: Engine, inputs: Inputs, listen: Listener) -> None:
     if not worst.agrees():
         raise OtherRecipe(
             f"{job.folder}: was begun on {before}, and does not go on on {now}: frame {names}, rendered again, is not "
-            f"the same ({worst}); is it the same checkpoint, VAE and precision? Use {before}, give another folder, or "
-            "--new to render over it"
+            f"the same ({worst}); is it the same checkpoint, VAE and precision? Use {before}, or give another folder"
         )
     log.warning(
         "%s: was begun on %s, goes on on %s; frame %s, rendered again to compare: %s",

@@ -11,9 +11,10 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 
 from remix.errors import BadInput, Interrupted, VideoFormatError
-from remix.job.job import OWN, SHEET, Job, open_job
+from remix.job.job import OWN, SHEET, Job
 from remix.job.journal import sha256
 from remix.job.moving import move
+from remix.job.opening import open_job, warn
 from remix.job.room import Room, told_when_full
 from remix.motion.ffmpeg import ffmpeg_exe, refuse_lacking
 from remix.motion.formats import format_of, rate_for
@@ -111,15 +112,21 @@ def render(
     new: bool = False,
     film: str | None = "film.mp4",
     frames: Sequence[int] | None = None,
+    donors: Sequence[Path] = (),
     listen: Listener = lambda event: None,
     stop: Callable[[], bool] = lambda: False,
+    tell: Callable[[str], None] = warn,
 ) -> Outcome:
     """Renders what is missing of a recipe into a job folder, then the film and a contact sheet.
 
-    Run it again with the same arguments after any kind of end and it goes on where it stopped. `film` names the
+    Run it again with the same arguments after any kind of end and it goes on where it stopped. Frames that a folder
+    with the job of another recipe has are kept, and those that other jobs (`donors`) have are taken over, where the
+    same engine rendered them; `new` allows that finished frames are replaced, see `open_job`. `film` names the
     film file in the folder (its suffix is the format), None for frames alone. With `frames` only these are rendered,
     and film and sheet are written only if all others are there already. `stop` is asked again and again; once
     it says True the frames at hand are finished, nothing new is begun, and a film that is being written is given up.
+    `tell` takes sentences for the person: remarks on the recipe and of the engine, and what was kept of another
+    recipe's job or of other jobs. They go to the log by default.
 
     A job that another engine has begun goes on with this one where their pictures are the same, see `remix.job.moving`.
 
@@ -131,10 +138,19 @@ def render(
     if film is not None:
         _check_film(film, recipe)
     for remark in (*remarks_on(schedule), *engine.check(schedule)):
-        log.warning("%s", remark)
+        tell(remark)
     with (
         told_when_full(folder, recipe) as room,
-        open_job(folder, schedule, engine.identity(schedule), new=new, moving=True) as job,
+        open_job(
+            folder,
+            schedule,
+            engine.identity(schedule),
+            new=new,
+            moving=True,
+            donors=donors,
+            taking=_taking(listen, stop),
+            tell=tell,
+        ) as job,
     ):
         if job.begun_with is not None:
             move(job, engine, Inputs(job), listen)
@@ -144,6 +160,17 @@ def render(
         room.expect(len(schedule))
         made = _write_film(job, film, listen, stop) if film is not None else None
         return Outcome(job.folder, made, _write_sheet(job), rendered, len(wanted))
+
+
+def _taking(listen: Listener, stop: Callable[[], bool]) -> Callable[[int, int], None]:
+    """What is done before each frame that is taken over."""
+
+    def taking(done: int, total: int) -> None:
+        listen(Event("frames", done, total))
+        if stop():
+            raise Interrupted(f"stopped with {done} of {total} frames in their places; run it again to go on")
+
+    return taking
 
 
 def _wanted(frames: Sequence[int] | None, count: int) -> Sequence[int]:

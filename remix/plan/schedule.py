@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any, overload
 
 from remix.errors import RecipeError
@@ -125,8 +126,12 @@ class Schedule:
         made_of = {name: value for name, value in frame.to_dict().items() if name != "index"}
         if frame.image is not None and is_between(self.recipe.steps, frame.denoise):
             made_of["levels"] = RULE
-        text = _canonical({"frame": made_of, "settings": self.settings()})
+        text = f'{{"frame":{_canonical(made_of)},"settings":{self._settings_text}}}'
         return hashlib.sha256(text.encode("ascii")).hexdigest()
+
+    @cached_property
+    def _settings_text(self) -> str:
+        return _canonical(self.settings())
 
 
 def plan(recipe: Recipe) -> Schedule:

@@ -70,7 +70,11 @@ def test_an_init_picture_outside_the_recipes_folder_is_refused(
 
 @links
 @pytest.mark.parametrize(
-    "name", ["job.lock", "job.json", "journal.jsonl", "recipe.json", "schedule.json", "sheet.png", "frames", "inputs"]
+    "name",
+    [
+        *("job.lock", "job.json", "journal.jsonl", "recipe.json", "schedule.json", "sheet.png", "frames", "inputs"),
+        "earlier",
+    ],
 )
 @pytest.mark.parametrize("dangling", [False, True])
 def test_a_job_that_leads_elsewhere_is_refused_and_nothing_there_is_touched(

@@ -80,7 +80,7 @@ class Painter:
         numbers = hashlib.sha256(schedule.frame_hash(index).encode()).digest()
         picture = np.zeros((recipe.height, recipe.width, 3), np.uint8)
         picture[:] = np.frombuffer(numbers[:3], np.uint8)
-        picture[: recipe.height // 2, :, 0] = index % 256
+        picture[: recipe.height // 2, :, 0] = numbers[3]
         for name, weight in images.items if images else ():
             self.inputs.append(name)
             picture = (picture * (1 - weight) + inputs[name] * weight).round().astype(np.uint8)

@@ -104,11 +104,27 @@ def test_what_a_job_folder_says_itself_cannot_be_asked_for_beside_it(
     assert len(painter.rendered) == 6
 
 
-def test_a_recipe_of_another_kind_is_2_and_new_takes_over(recipe: Path, painter: Painter, tmp_path: Path) -> None:
+def test_a_recipe_of_another_kind_is_2_and_new_takes_over(
+    recipe: Path, painter: Painter, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     run("render", recipe, "-o", tmp_path / "job", "--quiet")
     recipe.write_text(RECIPE.replace('"b"', '"c"'), encoding="utf-8")
     assert run("render", recipe, "-o", tmp_path / "job", "--quiet") == 2
+    assert "1 of its 6 finished frames stay, 5 would be replaced; give another folder, or pass --new to replace" in (
+        capsys.readouterr().err
+    )
     assert run("render", recipe, "-o", tmp_path / "job", "--quiet", "--new") == 0
+    assert painter.rendered == [*range(6), 1, 2, 3, 4, 5]
+
+
+def test_another_rate_renders_nothing_and_needs_no_new(
+    recipe: Path, painter: Painter, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run("render", recipe, "-o", tmp_path / "job", "--quiet")
+    assert run("render", recipe, "-o", tmp_path / "job", "--quiet", "--fps", "30") == 0
+    assert "6 (6 were there already)" in capsys.readouterr().out
+    assert painter.rendered == list(range(6))
+    assert probe(tmp_path / "job" / "film.mp4").fps == 30
 
 
 def test_film_formats_go_by_suffix(recipe: Path, painter: Painter, tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 """Runs jobs in children that are killed, and says what became of them. A process of its own, which forks.
 
-Run: python -m tests.core.job.killed every|random FOLDER; prints one JSON object per kill.
+Run: python -m tests.core.job.killed every|random|edited|sibling FOLDER; prints one JSON object per kill.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import contextlib
 import json
 import os
 import random
+import shutil
 import signal
 import sys
 import time
@@ -16,11 +17,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from remix.job import render
 from remix.motion import load_picture
 from remix.motion.ffmpeg import encoders, ffmpeg_exe, ffmpeg_version
+from remix.plan import read_recipe
 from tests.core.job.test_render import contents
 from tests.fakes.command import command
 from tests.fakes.disk import Disk
+from tests.fakes.renderer import Painter
 
 RECIPE = """
 frames = 3
@@ -66,9 +70,14 @@ class Runs:
         # What the encoder says of itself is asked once here, and not in every child.
         ffmpeg_version(ffmpeg_exe()), encoders(ffmpeg_exe())
         whole = folder / "whole"
+        self.prepare(whole)
         code = ended(forked(lambda: self.run(whole)))
         assert code == 0, code
         self.whole = contents(whole)
+        self.rendered()
+
+    def prepare(self, job: Path) -> None:
+        """Makes what a run begins with: nothing."""
 
     def run(self, job: Path, disk: Disk | None = None, seconds: float = 0) -> int:
         """Renders; the body of a child."""
@@ -95,13 +104,52 @@ class Runs:
         """Runs the job again, undisturbed, and says what it did and what it left."""
         while is_encoding(job):  # nobody types as quickly as this
             time.sleep(0.002)
-        before = self.finished(job)
-        self.rendered()
+        before, begun = self.finished(job), self.rendered()
         code = ended(forked(lambda: self.run(job)))
         here = contents(job)
         odd = sorted(name for name in here.keys() | self.whole.keys() if here.get(name) != self.whole.get(name))
         odd += sorted(str(path) for path in job.rglob("*.part"))
-        return {"finished": before, "code": code, "rendered": self.rendered(), "odd": odd}
+        return {"finished": before, "begun": begun, "code": code, "rendered": self.rendered(), "odd": odd}
+
+
+EDITED = """
+frames = 5
+size = [32, 16]
+keyframes = [{at = 0, prompt = "c"}, {at = 1, prompt = "a"}, {at = 3, prompt = "b"}, {at = 4, prompt = "d"}]
+"""
+"""The same three frames, each one later, between two others."""
+
+
+class Edits(Runs):
+    """A finished job whose recipe has been edited."""
+
+    def __init__(self, folder: Path) -> None:
+        self.edited, self.before = folder / "edited.toml", folder / "before"
+        self.edited.write_text(EDITED, encoding="utf-8")
+        (folder / "recipe.toml").write_text(RECIPE, encoding="utf-8")
+        words = ["render", folder / "recipe.toml", "-o", self.before, "-q"]
+        assert ended(forked(lambda: command(words, folder / "record"))) == 0
+        super().__init__(folder)
+
+    def prepare(self, job: Path) -> None:
+        shutil.copytree(self.before, job)
+
+    def run(self, job: Path, disk: Disk | None = None, seconds: float = 0) -> int:
+        words = ["render", self.edited, "-o", job, "-q", "--new"]
+        with disk.installed() if disk is not None else contextlib.nullcontext():
+            return command(words, self.record, seconds)
+
+
+class Siblings(Edits):
+    """A new job of the edited recipe, beside the one that has some of its frames."""
+
+    def prepare(self, job: Path) -> None:
+        pass
+
+    def run(self, job: Path, disk: Disk | None = None, seconds: float = 0) -> int:
+        with disk.installed() if disk is not None else contextlib.nullcontext():
+            render(read_recipe(self.edited), Painter(record=self.record), job, donors=[self.before])
+        return 0
 
 
 def say(run: dict[str, Any]) -> None:
@@ -121,6 +169,7 @@ def every(runs: Runs) -> None:
     while code == -signal.SIGKILL:
         step += 1
         job, disk = runs.folder / str(step), Disk(step, die)
+        runs.prepare(job)
         code = ended(forked(lambda job=job, disk=disk: runs.run(job, disk)))  # type: ignore[misc]
         if code == -signal.SIGKILL:
             name = Path(runs.folder, "step").read_text("ascii")
@@ -146,4 +195,11 @@ def at_random(runs: Runs) -> None:
 
 
 if __name__ == "__main__":
-    {"every": every, "random": at_random}[sys.argv[1]](Runs(Path(sys.argv[2])))
+    work: dict[str, tuple[Callable[[Runs], None], type[Runs]]] = {
+        "every": (every, Runs),
+        "random": (at_random, Runs),
+        "edited": (every, Edits),
+        "sibling": (every, Siblings),
+    }
+    kill, runs = work[sys.argv[1]]
+    kill(runs(Path(sys.argv[2])))

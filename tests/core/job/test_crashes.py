@@ -55,7 +55,7 @@ def recorded(record: Path) -> list[int]:
     return [int(line) for line in record.read_text("ascii").split()] if record.exists() else []
 
 
-def killed(how: str, folder: Path) -> list[dict[str, Any]]:
+def killed_runs(how: str, folder: Path) -> list[dict[str, Any]]:
     words = [sys.executable, "-m", "tests.core.job.killed", how, str(folder)]
     done = subprocess.run(words, capture_output=True, text=True, check=False, cwd=ROOT)
     assert done.returncode == 0, done.stderr
@@ -63,6 +63,12 @@ def killed(how: str, folder: Path) -> list[dict[str, Any]]:
     for run in runs:
         assert run["code"] == 0, run
         assert run["odd"] == [], run
+    return runs
+
+
+def killed(how: str, folder: Path) -> list[dict[str, Any]]:
+    runs = killed_runs(how, folder)
+    for run in runs:
         assert run["rendered"] == [index for index in range(3) if index not in run["finished"]], run
     return runs
 
@@ -74,6 +80,19 @@ def test_killed_at_any_write_it_goes_on_to_the_same_bytes_and_renders_no_finishe
     names = {run["name"] for run in runs}
     assert {"open", "write", "half-written", "os.mkdir", "os.replace", "os.rmdir", "os.fsync", "Ffmpeg.finish"} <= names
     assert {tuple(run["finished"]) for run in runs} == {(), (0,), (0, 1), (0, 1, 2)}
+
+
+@posix
+@pytest.mark.parametrize("how", ["edited", "sibling"])
+def test_killed_at_any_write_while_frames_are_taken_over_none_of_them_is_rendered(quick_disk: Path, how: str) -> None:
+    """Frames 1 to 3 are those of the job before, or of the other job; 0 and 4 are rendered, and never twice."""
+    runs = killed_runs(how, quick_disk)
+    assert len(runs) > 100
+    for run in runs:
+        finished = set(run["begun"][:-1])  # the last one may have been at hand
+        assert {0, 4} - set(run["begun"]) <= set(run["rendered"]) <= {0, 4} - finished, run
+    assert {tuple(run["begun"]) for run in runs} == {(), (0,), (0, 4)}
+    assert {tuple(run["rendered"]) for run in runs} == {(0, 4), (4,), ()}
 
 
 @posix

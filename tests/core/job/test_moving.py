@@ -92,7 +92,7 @@ def test_engines_that_are_not_known_to_agree_are_refused_before_anything_is_rend
     asked = recipe(**changes)
     begun(tmp_path, 4, asked)
     other, before = Painter(name=name), job(tmp_path)
-    with pytest.raises(OtherRecipe, match=f"begun on comfyui, and does not go on on {name}: .*{reason}.*--new"):
+    with pytest.raises(OtherRecipe, match=f"begun on comfyui, and does not go on on {name}: .*{reason}.*give"):
         render(asked, other, tmp_path)
     assert other.rendered == []
     assert job(tmp_path) == before
@@ -100,7 +100,10 @@ def test_engines_that_are_not_known_to_agree_are_refused_before_anything_is_rend
 
 def test_one_engine_with_another_model_is_refused_as_ever(tmp_path: Path) -> None:
     begun(tmp_path, 4)
-    with pytest.raises(OtherRecipe, match="was begun with engine"):
+    sentence = (
+        r"was begun with another checkpoint \('paint', now 'another'\), so none of its 4 finished frames would stay"
+    )
+    with pytest.raises(OtherRecipe, match=sentence):
         render(recipe(), Painter(name="comfyui", model="another"), tmp_path)
 
 
@@ -130,7 +133,7 @@ def test_a_run_that_is_stopped_before_it_is_known_changes_nothing(tmp_path: Path
 def test_whoever_opens_a_job_by_itself_is_refused_as_ever(tmp_path: Path) -> None:
     begun(tmp_path, 4)
     with (
-        pytest.raises(OtherRecipe, match="was begun with engine"),
+        pytest.raises(OtherRecipe, match=r"was begun with another .* engine \('comfyui', now 'local'\)"),
         open_job(tmp_path, plan(recipe()), {"engine": "local"}),
     ):
         pass

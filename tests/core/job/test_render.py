@@ -174,7 +174,8 @@ def test_another_recipe_is_refused_unless_new_then_shared_frames_are_kept(tmp_pa
         keyframes=(*recipe().keyframes[:1], Keyframe(at=3, prompt="c"), Keyframe(at=FRAMES - 1, prompt="b", seed=2))
     )
     before = contents(tmp_path)
-    with pytest.raises(OtherRecipe, match="another recipe; give another folder, or --new"):
+    sentence = "the job of another recipe: 2 of its 6 finished frames stay, 4 would be replaced; give another folder"
+    with pytest.raises(OtherRecipe, match=sentence):
         render(other, Painter(), tmp_path)
     assert contents(tmp_path) == before
     taken = Painter()
@@ -190,7 +191,7 @@ def test_another_recipe_is_refused_unless_new_then_shared_frames_are_kept(tmp_pa
 
 def test_another_model_is_refused(tmp_path: Path) -> None:
     render(recipe(), Painter(), tmp_path)
-    with pytest.raises(OtherRecipe, match="begun with engine"):
+    with pytest.raises(OtherRecipe, match=r"begun with another checkpoint \('paint', now 'other paint'\)"):
         render(recipe(), Painter(model="other paint"), tmp_path)
 
 
@@ -340,7 +341,8 @@ def test_a_changed_init_picture_is_another_job(tmp_path: Path) -> None:
     render(asked, Painter(), tmp_path / "job")
     save_picture(tmp_path / "in.png", np.full((16, 32, 3), 90, np.uint8))
     with pytest.raises(
-        OtherRecipe, match=r"job: in\.png is another picture than the job began with; put the first back"
+        OtherRecipe,
+        match=r"in\.png is another picture than the job began with: 0 of .* 6 would be replaced; put the first",
     ):
         render(asked, Painter(), tmp_path / "job")
     with pytest.raises(OtherRecipe, match="another recipe"):
@@ -386,6 +388,7 @@ def test_an_init_picture_that_is_not_there_is_named_before_anything_is_made(tmp_
     asked = recipe(keyframes=(Keyframe(at=0, image="no.png"),), folder=str(tmp_path))
     with pytest.raises(RecipeError, match=r"'no\.png' is not a file"):
         render(asked, Painter(), tmp_path / "job")
+    assert not (tmp_path / "job").exists()
 
 
 @pytest.mark.parametrize(

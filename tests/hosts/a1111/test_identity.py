@@ -84,7 +84,7 @@ def test_a_plain_run_is_known_by_the_files_and_the_settings_that_are_not_default
         [script("lists", 1, defaults=("b",), type="index", choices=["a", "b"])],
         [script("none")],
     ],
-    ids=str,
+    ids=["plain", "version", "table", "object", "index", "without"],
 )
 def test_extensions_that_are_asked_for_nothing_change_nothing(ui: Runner, scripts: list[Any]) -> None:
     assert table(ui, with_scripts(ui)) == table(ui, with_scripts(ui, *scripts))

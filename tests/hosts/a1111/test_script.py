@@ -192,3 +192,55 @@ def test_a_picture_name_that_leads_out_is_refused(ui: Runner) -> None:
     with pytest.raises(webui.HTTPException):
         ui.img2img({"recipe": text, "film": ""}, init_images=[Image.new("RGB", (64, 64))])
     assert not list(ui.base.glob("**/one.png"))
+
+
+def test_another_rate_is_the_same_job_and_renders_nothing(ui: Runner) -> None:
+    first = ui.run({"recipe": TEXT, "film": "gif"})
+    again = ui.run({"recipe": f"fps = 5\n{TEXT}", "film": "gif"})
+    assert folder_of(ui, again) == folder_of(ui, first)
+    assert len(webui.calls) == 1
+
+
+@pytest.mark.parametrize(
+    ("frames", "rest", "rendered"),
+    [
+        (5, 'at = 3\nprompt = "b"\n[[keyframes]]\nprompt = "c"', 1),
+        (4, 'prompt = "c"', 3),
+        (6, 'prompt = "b"', 4),
+    ],
+    ids=["one more", "edited", "stretched"],
+)
+def test_of_an_edited_recipe_what_is_new_is_rendered_and_the_rest_is_taken_over(
+    ui: Runner, frames: int, rest: str, rendered: int
+) -> None:
+    first = ui.run({"recipe": TEXT, "film": "", "batch": 1})
+    del webui.calls[:]
+    text = TEXT.replace("frames = 4", f"frames = {frames}").replace('prompt = "b"', rest)
+    p = ui.processing({"recipe": text, "film": "", "batch": 1})
+    result = ui.script.run(p)
+    assert folder_of(ui, result) != folder_of(ui, first)
+    assert len(webui.calls) == rendered
+    told = f"took {frames - rendered} of {frames} frames from {folder_of(ui, first).name}"
+    assert [comment for comment in p.comments if told in comment]
+    anew = ui.run({"recipe": text, "film": "", "batch": 1, "new": True})
+    assert len(webui.calls) == rendered + frames
+    assert all(np.array_equal(a, b) for a, b in zip(result.images, anew.images, strict=True))
+
+
+def test_an_unfinished_job_of_almost_the_same_settings_is_named(ui: Runner) -> None:
+    some = ui.run({"recipe": TEXT, "film": "", "count": 2})
+    p = ui.processing({"recipe": TEXT, "film": ""}, override_settings={"eta_ddim": 1})
+    ui.script.run(p)
+    (comment,) = [comment for comment in p.comments if "unfinished" in comment]
+    assert f"{folder_of(ui, some)} is unfinished and has 2 of these frames" in comment
+    assert "another settings (" in comment
+
+
+def test_another_init_picture_is_another_job(ui: Runner) -> None:
+    from PIL import Image
+
+    found = {
+        folder_of(ui, ui.img2img({"recipe": TEXT, "film": ""}, init_images=[Image.new("RGB", (64, 64), color)]))
+        for color in ("red", "blue", "red")
+    }
+    assert len(found) == 2

@@ -72,6 +72,17 @@ def test_another_file_of_the_same_name_is_another_job(pack: ModuleType) -> None:
     assert made_by(pack, graph()) != first
 
 
+def test_a_picture_in_front_of_the_model_is_told_by_all_of_it(pack: ModuleType) -> None:
+    picture = Path(pack.base) / "input" / "a.png"
+    data = bytearray(16 << 20)
+    picture.write_bytes(data)
+    first = made_by(pack, graph(lora="a.png"))
+    assert "file a.png" in first
+    data[(4 << 20) + (70 << 10)] = 1  # between two samples of a large file
+    picture.write_bytes(data)
+    assert made_by(pack, graph(lora="a.png")) != first
+
+
 @pytest.mark.parametrize("kind", ["absolute", "up", "up on Windows", "share", "drive", "settings", "program"])
 def test_no_widget_makes_a_file_told_that_is_no_model(pack: ModuleType, kind: str, monkeypatch: Any) -> None:
     models, hidden = Path(pack.base) / "models", Path(pack.base) / "secret.safetensors"

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
 
-from remix.errors import BadInput
-from remix.plan import Schedule
+from remix.errors import BadInput, RecipeError
+from remix.motion import save_picture
+from remix.plan import Schedule, plan
+from tests.core.plan.recipes import recipe_of_text
 from tests.hosts.comfyui.conftest import room
 from tests.hosts.comfyui.test_conditioning import Clip
 from tests.hosts.comfyui.test_engine import Pictures, Vae, sample, schedule
@@ -83,3 +89,71 @@ def test_what_is_kept_counts_until_one_of_its_files_is_gone(pack: ModuleType, no
     assert gone != node.fingerprint_inputs(filename_prefix="remix/other")
     rendered(node, schedule(), count=2)
     assert said() == before
+
+
+def test_another_rate_is_the_same_job_and_more_frames_take_over_what_is_there(
+    pack: ModuleType, node: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    rendered(node, schedule())
+    rendered(node, schedule(settings="fps = 30"))
+    (job,) = Path(pack.base, "output", "remix").iterdir()
+    sampled: list[int] = []
+    host: Any = sys.modules["comfy.sample"]
+    host.sample = lambda model, noise, *rest, **more: (sampled.append(len(noise)), sample(model, noise, *rest, **more))[
+        1
+    ]
+    edited = schedule().recipe
+    last = edited.keyframes[-1]
+    longer = edited.replace(frames=6, keyframes=(*edited.keyframes[:-1], replace(last, at=4), replace(last, cfg=3.0)))
+    with caplog.at_level(logging.WARNING):
+        assert rendered(node, plan(longer))[0] == names(0, 1, 2, 3, 4, 5)
+    assert f"took 5 of 6 frames from {job.name}" in caplog.text
+    assert sum(sampled) == 2  # the block of the sixth frame
+
+
+def test_other_strengths_are_other_jobs_though_the_graph_is_the_same(pack: ModuleType, node: Any) -> None:
+    for strength in (0.0, 0.5, 0.5, 1.0):
+        model = Model()
+        model.patches = {"layer": [(strength, ("diff", (torch.ones(2),)), 1.0, None, None)]}  # type: ignore[attr-defined]
+        node.execute(model, Clip(), Vae(), schedule(), "remix/film", 2)
+    assert len(list(Path(pack.base, "output", "remix").iterdir())) == 3
+
+
+def test_a_replaced_picture_is_noticed_by_both_nodes(pack: ModuleType, node: Any) -> None:
+    picture = Path(pack.base, "input", "in.png")
+    text = 'frames = 2\nsize = [64, 64]\nsteps = 2\n[[keyframes]]\nprompt = "a"\nimage = "in.png"\ndenoise = 0.5\n'
+    asked = plan(recipe_of_text(text, folder=str(picture.parent)))
+    (recipe,) = room(pack, "recipe").NODES
+
+    def said() -> tuple[str, str]:
+        return node.fingerprint_inputs(filename_prefix="remix/film"), recipe.fingerprint_inputs(recipe=text)
+
+    def put(level: int) -> None:
+        save_picture(picture, np.full((64, 64, 3), level, np.uint8))
+
+    put(10)
+    rendered(node, asked)
+    before = said()
+    put(90)
+    after = said()
+    assert before[0] != after[0]
+    assert before[1] != after[1]
+    rendered(node, asked)
+    assert said()[0] == before[0]
+    assert len(list(Path(pack.base, "output", "remix").iterdir())) == 2
+    assert recipe.fingerprint_inputs() == recipe.fingerprint_inputs(recipe="frames =") == ""
+
+
+def test_what_is_remembered_of_earlier_renders_is_bounded(pack: ModuleType, node: Any) -> None:
+    render = room(pack, "render")
+    for number in range(render.MOST_GIVEN + 3):
+        rendered(node, schedule(2, settings=f"fps = {number + 1}"), count=1 + number % 2)
+        render._remember(render.Given("x", Path(str(number)), (), {}))
+    assert len(render._given) == render.MOST_GIVEN
+
+
+def test_a_render_that_fails_before_its_job_leaves_no_folder(pack: ModuleType, node: Any) -> None:
+    text = 'frames = 2\nsize = [64, 64]\n[[keyframes]]\nprompt = "a"\nimage = "no.png"\ndenoise = 0.5\n'
+    with pytest.raises(RecipeError, match=r"'no\.png' is not a file"):
+        rendered(node, plan(recipe_of_text(text, folder=str(Path(pack.base, "input")))))
+    assert not list(Path(pack.base, "output").rglob("job.lock"))

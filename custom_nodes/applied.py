@@ -1,0 +1,254 @@
+"""What really renders: the weights and patches of the MODEL, CLIP and VAE on the wires, by value.
+
+A workflow's graph does not tell this: a node that is fed a list of strengths gives several models, all of them from
+the same node. Values are told the same after a restart: tensors by samples of their numbers, functions by their code
+and what they close over, objects by their class and attributes; nothing is told by its address or a random id.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import os
+import types
+import uuid
+import weakref
+from collections.abc import Iterable, Mapping
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from remix.job.ends import ends
+from remix.job.journal import sha256
+
+SAMPLES = 256
+"""How many numbers of a tensor are read, evenly spread; all of a smaller one."""
+
+LARGE = 4096
+"""Mappings with more entries are told by their number alone."""
+
+DEPTH = 24
+"""How deep values are told that lie within others."""
+
+PATCHED = (
+    *("object_patches", "weight_wrapper_patches", "model_options", "wrappers", "callbacks", "injections"),
+    *("attachments", "additional_models", "hook_patches", "forced_hooks"),
+)
+"""What a patcher holds beside the patches of weights."""
+
+OF_CLIP = ("layer_idx", "tokenizer_options", "use_clip_schedule", "apply_hooks_to_conds")
+"""What a CLIP holds beside its patcher."""
+
+Told = Any
+"""A value as JSON."""
+
+
+def applied(model: Any, clip: Any, vae: Any) -> dict[str, str]:
+    """Returns short hashes of what is loaded and applied: "model applied", "clip applied" and "vae applied"."""
+    clip_parts = {name: getattr(clip, name, None) for name in OF_CLIP}
+    return {
+        "model applied": _digest(_Telling().patcher(model)),
+        "clip applied": _digest([_Telling().patcher(getattr(clip, "patcher", None)), _Telling().value(clip_parts)]),
+        "vae applied": _digest(_Telling().patcher(getattr(vae, "patcher", None))),
+    }
+
+
+def _digest(told: Told) -> str:
+    return sha256(json.dumps(told, sort_keys=True).encode())[:16]
+
+
+_known: dict[int, tuple[weakref.ref[Any], Told]] = {}
+"""Objects that were told before. Some change when they are used, such as caches of a step; what they were at first
+is what the workflow made, and what it makes again after a restart."""
+
+
+class _Telling:
+    """Tells one value, and what it holds."""
+
+    def __init__(self) -> None:
+        self._within: list[int] = []
+        self._circle = DEPTH
+        """The outermost of these that what is told now has come back to."""
+
+    def patcher(self, patcher: Any) -> Told:
+        """Returns what a model patcher loaded and patched."""
+        if patcher is None:
+            return None
+        patches = {
+            key: [[self.value(part) for part in patch] for patch in found]
+            for key, found in getattr(patcher, "patches", {}).items()
+        }
+        others = {name: self.value(getattr(patcher, name, None) or None) for name in PATCHED}
+        return [_loaded(patcher), patches, others]
+
+    def value(self, value: Any) -> Told:
+        """Returns a value as JSON, the same in every process that makes it anew."""
+        if value is None or isinstance(value, bool | int | str):
+            return value
+        if isinstance(value, float):
+            return repr(value)
+        if isinstance(value, uuid.UUID | torch.device):
+            return type(value).__name__
+        if isinstance(value, Enum):
+            return [_name(type(value)), value.name]
+        if isinstance(value, bytes | bytearray):
+            return sha256(bytes(value))
+        if isinstance(value, torch.Tensor):
+            return _tensor(value)
+        if hasattr(value, "__array_interface__"):
+            return [str(value.dtype), list(value.shape), sha256(value.tobytes())]
+        if isinstance(value, type | types.ModuleType | types.BuiltinFunctionType):
+            return _name(value)
+        if id(value) in self._within:
+            self._circle = min(self._circle, self._within.index(id(value)))
+            return _name(type(value))
+        if len(self._within) >= DEPTH:
+            self._circle = 0
+            return _name(type(value))
+        return self._known_or_inner(value)
+
+    def _known_or_inner(self, value: Any) -> Told:
+        known = _known.get(id(value))
+        if known is not None and known[0]() is value:
+            return known[1]
+        before, self._circle, place = self._circle, DEPTH, len(self._within)
+        self._within.append(id(value))
+        told = self._inner(value)
+        self._within.pop()
+        # What leads back to what it lies in is told otherwise from there.
+        is_whole = self._circle >= place
+        self._circle = before if is_whole else min(before, self._circle)
+        if is_whole and not isinstance(value, dict | list | tuple | set | frozenset):
+            _remember(value, told := _digest(told))
+        return told
+
+    def _inner(self, value: Any) -> Told:
+        if isinstance(value, Mapping):
+            if len(value) > LARGE:  # a vocabulary
+                return [_name(type(value)), len(value)]
+            pairs = [[self.value(key), self.value(held)] for key, held in value.items() if _counts(key, held)]
+            return sorted(pairs, key=json.dumps)
+        if isinstance(value, list | tuple):
+            return [self.value(part) for part in value]
+        if isinstance(value, set | frozenset):
+            return sorted((self.value(part) for part in value), key=json.dumps)
+        if isinstance(value, functools.partial):
+            return ["partial", *(self.value(part) for part in (value.func, value.args, value.keywords))]
+        if isinstance(value, types.MethodType):
+            return ["method", self.value(value.__self__), self.value(value.__func__)]
+        if isinstance(value, types.FunctionType):
+            return [_name(value), self._code(value)]
+        if hasattr(value, "model_loaded_weight_memory"):  # a whole model, into which patches may be merged just now
+            return _name(type(value))
+        if isinstance(value, torch.nn.Module):
+            return [_name(type(value)), self._attributes(value), _weights(value.state_dict().items())]
+        if hasattr(value, "patches") and hasattr(value, "model_options"):
+            return self.patcher(value)
+        return [_name(type(value)), self._attributes(value)]
+
+    def _code(self, function: types.FunctionType) -> Told:
+        cells = [self.value(_content(cell)) for cell in function.__closure__ or ()]
+        defaults = [self.value(function.__defaults__), self.value(function.__kwdefaults__)]
+        return [_written(function.__code__), cells, defaults]
+
+    def _attributes(self, value: Any) -> Told:
+        """What an object holds; of a module without torch's own parts, which are told as weights."""
+        names = [name for kind in type(value).__mro__ for name in getattr(kind, "__slots__", ()) or ()]
+        held = {name: getattr(value, name) for name in names if isinstance(name, str) and hasattr(value, name)}
+        held = {**held, **getattr(value, "__dict__", {})}
+        private = "_" if isinstance(value, torch.nn.Module) else "__"
+        held.pop("loaded_keys", None)  # each part of a LoRA has the names of all its parts
+        return {name: self.value(part) for name, part in sorted(held.items()) if not name.startswith(private)}
+
+
+def _counts(key: Any, held: Any) -> bool:
+    """Whether an entry may say something: not what is kept for a device, nor a list without entries."""
+    return not isinstance(key, torch.device) and held is not None and not (isinstance(held, dict | list) and not held)
+
+
+def _content(cell: types.CellType) -> Any:
+    try:
+        return cell.cell_contents
+    except ValueError:  # it is empty as yet
+        return None
+
+
+def _written(code: types.CodeType) -> Told:
+    """A function's code, wherever its file lies."""
+    constants = [_written(part) if isinstance(part, types.CodeType) else _constant(part) for part in code.co_consts]
+    return [sha256(code.co_code), list(code.co_names), list(code.co_varnames), constants]
+
+
+def _constant(value: Any) -> str:
+    return repr(sorted(map(repr, value))) if isinstance(value, frozenset) else repr(value)
+
+
+def _name(value: Any) -> str:
+    """Its module's name, which of a pack is the path of that, is left out."""
+    return str(getattr(value, "__qualname__", None) or getattr(value, "__name__", ""))
+
+
+def _remember(value: Any, told: Told) -> None:
+    try:
+        reference = weakref.ref(value, functools.partial(_forget, id(value)))
+    except TypeError:  # it cannot be followed
+        return
+    _known[id(value)] = (reference, told)
+
+
+def _forget(number: int, reference: weakref.ref[Any]) -> None:
+    known = _known.get(number)
+    if known is not None and known[0] is reference:
+        del _known[number]
+
+
+def _loaded(patcher: Any) -> Told:
+    """What a patcher's weights came from: its files where the host says so, else samples of the weights."""
+    made: Any = getattr(patcher, "cached_patcher_init", None)
+    files = list(_files(made[1])) if made else []
+    if files:
+        return [_name(made[0]), [_ends(path) for path in files], made[2] if len(made) > 2 else 0]
+    model = getattr(patcher, "model", None)
+    if not isinstance(model, torch.nn.Module):
+        return _name(type(model))
+    kept = getattr(patcher, "backup", {})  # the weights as they were before patches were merged into them
+    weights = ((name, getattr(kept.get(name), "weight", weight)) for name, weight in model.state_dict().items())
+    return [_name(type(model)), _weights(weights)]
+
+
+def _files(value: Any) -> Iterable[Path]:
+    for part in value if isinstance(value, list | tuple) else [value]:
+        if isinstance(part, list | tuple):
+            yield from _files(part)
+        elif isinstance(part, str) and os.path.isfile(part):
+            yield Path(part)
+
+
+def _ends(path: Path) -> str:
+    about = path.stat()
+    return _ends_at(path, about.st_size, about.st_mtime_ns)
+
+
+@functools.lru_cache(maxsize=64)
+def _ends_at(path: Path, size: int, changed: int) -> str:
+    """The hash of a file, read once as long as it is the same."""
+    return ends(path)
+
+
+def _weights(weights: Iterable[tuple[str, Any]]) -> Told:
+    return [
+        [name, _tensor(weight) if isinstance(weight, torch.Tensor) else _name(type(weight))] for name, weight in weights
+    ]
+
+
+def _tensor(tensor: torch.Tensor) -> Told:
+    about = [str(tensor.dtype), list(tensor.shape)]
+    if tensor.layout != torch.strided or tensor.device.type == "meta" or not tensor.numel():
+        return about
+    with torch.no_grad():
+        flat = tensor.detach().reshape(-1) if tensor.is_contiguous() else tensor.detach().flatten()
+        sample = flat[:: (flat.numel() // SAMPLES) | 1].contiguous().cpu()  # odd, so as not to stay in a few columns
+        return [*about, hashlib.sha256(sample.view(torch.uint8).numpy().tobytes()).hexdigest()]

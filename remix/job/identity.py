@@ -1,0 +1,68 @@
+"""What makes a job the same job: the keys of its frames and what renders them; and how two of the latter differ."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from remix.errors import BadInput
+from remix.job.files import inside, safe_name
+from remix.job.inputs import input_hashes
+from remix.job.job import JOURNAL, frame_key
+from remix.job.journal import canonical, sha256
+from remix.plan import Schedule
+
+SHORT = 10
+"""How many digits of its key the name of a job's folder has."""
+
+LONGEST_VALUE = 24
+"""How many letters of a value `differing` shows."""
+
+
+def differing(was: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    """Returns which parts of an engine's identity are not the same, in words.
+
+    >>> differing({"engine": "local", "checkpoint": "a"}, {"engine": "local", "checkpoint": "b", "vae": "c"})
+    "checkpoint ('a', now 'b') and vae (none, now 'c')"
+    """
+    names = [name for name in {**was, **now} if was.get(name) != now.get(name)]
+    parts = [f"{name} ({_short(was.get(name))}, now {_short(now.get(name))})" for name in names]
+    return " and ".join(filter(None, [", ".join(parts[:-1]), *parts[-1:]]))
+
+
+def _short(value: Any) -> str:
+    text = "none" if value is None else repr(value)
+    return text if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE]}..."
+
+
+def job_folder(root: Path, name: str, schedule: Schedule, engine: Mapping[str, str]) -> Path:
+    """Returns the folder of a job below `root`: the same for the same frames from the same engine.
+
+    Its name is `name` and a key of what makes the pictures. The rate and the format of the film do not count.
+    BadInput for a name that is not one of a folder; RecipeError for a picture that is not there.
+    """
+    if safe_name(name) != name or not name:
+        raise BadInput(f"name: {name!r} is not a name of a folder; write one such as film")
+    inputs = input_hashes(schedule.recipe)
+    keys = [frame_key(schedule, index, inputs) for index in range(len(schedule))]
+    return inside(root, f"{name}_{sha256(canonical([keys, dict(engine)]).encode())[:SHORT]}")
+
+
+def siblings(root: Path, name: str, *, begun: bool = False) -> list[Path]:
+    """Returns the folders of jobs of that name below `root`, the one with the newest frame first.
+
+    With `begun` those too that have no frame yet.
+    """
+    named = re.compile(rf"{re.escape(name)}_[0-9a-f]{{{SHORT}}}(_\d+)?", re.ASCII)
+    found = [path for path in (root.iterdir() if root.is_dir() else ()) if named.fullmatch(path.name)]
+    return sorted((path for path in found if begun or finished_at(path)), key=finished_at, reverse=True)
+
+
+def finished_at(folder: Path) -> int:
+    """Returns when the last frame of a job was finished, in nanoseconds; 0 where none is."""
+    try:
+        return (folder / JOURNAL).stat().st_mtime_ns
+    except OSError:
+        return 0

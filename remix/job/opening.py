@@ -1,0 +1,298 @@
+"""Opening a job folder: what it holds already, and what of it stays for the recipe that is asked for now."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from remix import __version__
+from remix.errors import JobError, OtherRecipe, RecipeError
+from remix.job.adoption import Sources, Taking, Telling, adopt, adopted, finished, look_through, set_aside
+from remix.job.files import write_text
+from remix.job.identity import differing, finished_at
+from remix.job.inputs import INPUTS, copy_inputs, input_hashes
+from remix.job.job import (
+    EARLIER,
+    FRAME,
+    FRAMES,
+    JOB,
+    JOURNAL,
+    OWN,
+    RECIPE,
+    SCHEDULE,
+    SETTINGS,
+    Job,
+    earlier_engines,
+    is_job,
+    plain_job,
+    refuse_links,
+)
+from remix.job.journal import Journal, canonical
+from remix.job.lock import LOCK, locked
+from remix.motion.landing import contents, is_part
+from remix.plan import Schedule
+
+log = logging.getLogger(__name__)
+
+
+def warn(sentence: str) -> None:
+    """Writes a sentence into the log, for the person who began the run."""
+    log.warning("%s", sentence)
+
+
+@contextmanager
+def open_job(
+    folder: Path | str,
+    schedule: Schedule,
+    engine: Mapping[str, str],
+    *,
+    new: bool = False,
+    moving: bool = False,
+    donors: Iterable[Path] = (),
+    taking: Taking = lambda done, total: None,
+    tell: Telling = warn,
+) -> Iterator[Job]:
+    """Opens the folder of a run, made if it is not there, and holds it locked.
+
+    `engine` says what renders: name, family, model, fingerprint. Where the folder holds the job of another recipe,
+    frames that are the same are kept, whatever their numbers. If finished frames would be lost by that, or another
+    model rendered them, it is refused with `OtherRecipe`; with `new` such frames are replaced. With `moving` a job is
+    opened too that an engine of another name has begun: `begun_with` then says which, and it is so until `move` is
+    called. A folder that holds something else is refused with `JobError`.
+
+    `donors` are other jobs from which frames that are the same are taken over, the first that has one counts. `taking`
+    is called before each frame that is taken over, and `tell` with each sentence on what was kept.
+    """
+    folder = Path(folder).resolve()
+    if folder.exists() and not folder.is_dir():
+        raise JobError(f"{folder}: is a file; give a new or empty folder")
+    refuse_links(folder)
+    if folder.is_dir() and contents(folder) and not is_job(folder) and not _is_begun(folder):
+        raise JobError(f"{folder}: is not empty and holds no job; give a new or empty folder")
+    inputs = input_hashes(schedule.recipe)
+    was_there = folder.is_dir()
+    with locked(folder):
+        try:
+            job = _opened(folder, Asked(schedule, dict(engine), inputs, new, moving), list(donors), taking, tell)
+        except BaseException:
+            if not is_job(folder):
+                _remove_begun(folder, was_there)
+            raise
+        yield job
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a job is opened for: the schedule, the engine, the hashes of the pictures, and how far it may go."""
+
+    schedule: Schedule
+    engine: Mapping[str, str]
+    inputs: Mapping[str, str]
+    new: bool
+    moving: bool
+
+
+@dataclass(frozen=True)
+class Found:
+    """What lies in the folder.
+
+    `about` is its job.json, None where there is no job yet; `is_other` that its recipe, or a picture of it, is
+    another; `is_moving` that frames have to get other places, now or since a run that was ended at it; `frames` the
+    keys of the finished ones, by their files, which are looked at where the job is not the one that is asked for.
+    """
+
+    about: Mapping[str, Any] | None = None
+    is_other: bool = False
+    is_moving: bool = False
+    frames: Mapping[Path, str] = field(default_factory=dict)
+
+    @property
+    def engine(self) -> Mapping[str, Any] | None:
+        """What the job was begun with."""
+        engine = self.about.get("engine") if self.about is not None else None
+        return engine if isinstance(engine, dict) else None
+
+
+def _opened(folder: Path, asked: Asked, donors: Sequence[Path], taking: Taking, tell: Telling) -> Job:
+    """The job, after every frame that it shares with what was there, and with `donors`, lies in its place."""
+    _remove_parts(folder)
+    (folder / FRAMES).mkdir(exist_ok=True)
+    found = _found(folder, asked)
+    job = Job(folder, asked.schedule, asked.engine, asked.inputs)
+    if found.about is not None and found.engine != asked.engine:
+        if found.is_other or not _may_move(found, asked):
+            raise OtherRecipe(_other_engine(folder, asked, found))
+        job.begun_with = found.engine
+    if found.about is not None and not found.is_moving:
+        donors = _newer(donors, folder)
+    wanted = {job.frame_key(index) for index in range(len(asked.schedule))} if found.is_moving or donors else set()
+    lost = [path for path, key in found.frames.items() if key not in wanted] if found.is_moving else []
+    if lost and found.is_other and not asked.new:
+        raise OtherRecipe(_other_recipe(folder, asked, found, len(lost)))
+    sources = Sources([asked.engine, *_engines(found)])
+    if found.is_moving:
+        sources.files.update(set_aside(job, found.frames, wanted))
+    look_through(donors, job, wanted, sources)
+    if found.about is not None:
+        sources.remarks.clear()  # they are about whether to begin a new job
+    if sources.donors:
+        (folder / EARLIER).mkdir(exist_ok=True)  # until all is taken over
+    _write_down(job, asked, found)
+    for path in lost:
+        path.unlink()
+    if found.is_other:
+        _remove_frames_past(folder, len(asked.schedule))
+    _take_over(job, sources, taking, tell)
+    return job
+
+
+def _found(folder: Path, asked: Asked) -> Found:
+    """What lies in the folder; what another engine left there is removed first, where that costs nothing that counts.
+
+    That is so with `new`, and where the other engine has finished no frame.
+    """
+    if not is_job(folder):
+        return Found(is_moving=(folder / EARLIER).is_dir())
+    about = _about(folder, asked.new)
+    is_other = _is_other(folder, asked, about)
+    is_moving = is_other or (folder / EARLIER).is_dir()
+    engines_differ = about.get("engine") != asked.engine
+    frames = finished(folder, Journal(folder / JOURNAL)) if is_moving or engines_differ else {}
+    found = Found(about, is_other, is_moving, frames)
+    if engines_differ and (asked.new or (not frames and (is_other or not _may_move(found, asked)))):
+        _remove_frames(folder)
+        return Found()
+    return found
+
+
+def _about(folder: Path, new: bool) -> dict[str, Any]:
+    """What job.json says; with `new` a damaged one says nothing, so that it vouches for no frame."""
+    try:
+        return plain_job(folder)
+    except RecipeError:
+        if new:
+            return {}
+        raise
+
+
+def _is_other(folder: Path, asked: Asked, about: Mapping[str, Any]) -> bool:
+    return _has_other_schedule(folder, asked) or about.get("inputs") != asked.inputs
+
+
+def _has_other_schedule(folder: Path, asked: Asked) -> bool:
+    path = folder / SCHEDULE
+    return not path.is_file() or path.read_bytes() != asked.schedule.to_json().encode()
+
+
+def _may_move(found: Found, asked: Asked) -> bool:
+    """Whether the job was begun by an engine of another name, and may go on with this one if their pictures agree."""
+    was = found.engine
+    return asked.moving and was is not None and was.get("engine") != asked.engine.get("engine")
+
+
+def _engines(found: Found) -> list[Mapping[str, Any]]:
+    """The engines that rendered in a job so far."""
+    earlier = [one.get("engine") for one in earlier_engines(found.about or {}) if isinstance(one, dict)]
+    return [engine for engine in (found.engine, *earlier) if isinstance(engine, dict)]
+
+
+def _other_engine(folder: Path, asked: Asked, found: Found) -> str:
+    what = "holds the job of another recipe, begun" if found.is_other else "was begun"
+    return (
+        f"{folder}: {what} with another {differing(found.engine or {}, asked.engine)}, so none of its "
+        f"{len(found.frames)} finished frames would stay; give another folder"
+    )
+
+
+def _other_recipe(folder: Path, asked: Asked, found: Found, lost: int) -> str:
+    what, mend = "holds the job of another recipe", "give another folder"
+    if not _has_other_schedule(folder, asked):
+        was = (found.about or {}).get("inputs")
+        names = [name for name in asked.inputs if not isinstance(was, dict) or was.get(name) != asked.inputs[name]]
+        many = "are other pictures" if len(names) > 1 else "is another picture"
+        what = f"{', '.join(names)} {many} than the job began with"
+        mend = "put the first back, or give another folder"
+    count = len(found.frames)
+    return f"{folder}: {what}: {count - lost} of its {count} finished frames stay, {lost} would be replaced; {mend}"
+
+
+def _newer(donors: Sequence[Path], folder: Path) -> list[Path]:
+    """Those of the donors in which a frame was finished after the last of this job."""
+    own = finished_at(folder)
+    return [donor for donor in donors if finished_at(donor) > own]
+
+
+def _write_down(job: Job, asked: Asked, found: Found) -> None:
+    """Makes the folder the job of what is asked for."""
+    copy_inputs(job.folder, asked.schedule.recipe, asked.inputs)
+    write_text(job.folder / RECIPE, asked.schedule.recipe.to_json())
+    write_text(job.folder / SCHEDULE, asked.schedule.to_json())
+    if job.begun_with is None:
+        kept = {name: found.about[name] for name in ("earlier", SETTINGS) if found.about and found.about.get(name)}
+        about = {"engine": dict(asked.engine), "inputs": dict(asked.inputs), "toolkit": __version__}
+        write_text(job.folder / JOB, canonical({**kept, **about}))
+
+
+def _take_over(job: Job, sources: Sources, taking: Taking, tell: Telling) -> None:
+    """Writes what lies elsewhere into its place, and says so."""
+    for remark in sources.remarks:
+        tell(remark)
+    if not (job.folder / EARLIER).is_dir():
+        return
+    missing, total = job.missing(), len(job.schedule)
+    taken = adopt(job, sources, missing, taking)
+    adopted(job.folder)
+    if kept := total - len(missing) + taken:
+        names = ", ".join(sorted(donor.name for donor in sources.donors))
+        took = f"took {kept} of {total} frames from {names}" if names else f"kept {kept} of {total} frames"
+        tell(f"{job.folder}: {took}")
+
+
+def _is_begun(folder: Path) -> bool:
+    """A run killed before job.json was in place leaves a lock, and what it had written until then."""
+    entries = [entry.name for entry in contents(folder)]
+    return LOCK in entries and all(name in OWN or is_part(name) for name in entries)
+
+
+def _remove_begun(folder: Path, was_there: bool) -> None:
+    """Removes what a run that failed left in a folder before there was a job; the folder too, if it made it.
+
+    Frames stay: they are there if somebody has lost their job.json.
+    """
+    with suppress(OSError):
+        if contents(folder / FRAMES):
+            return
+        for name in (RECIPE, SCHEDULE, JOURNAL):
+            (folder / name).unlink(missing_ok=True)
+        for name in (FRAMES, INPUTS, EARLIER):
+            shutil.rmtree(folder / name, ignore_errors=True)
+        (folder / LOCK).unlink()
+        if not was_there:
+            folder.rmdir()
+
+
+def _remove_parts(folder: Path) -> None:
+    """Removes what an interrupted run of this job left aside; the lock is held, so nobody is writing."""
+    parts = [part for place in ("", f"{FRAMES}/", f"{INPUTS}/**/") for part in folder.glob(f"{place}*.part")]
+    for part in parts:
+        if is_part(part.name):
+            shutil.rmtree(part, ignore_errors=True)  # which leaves links and files alone
+
+
+def _remove_frames(folder: Path) -> None:
+    """Removes the frames that another engine or model made: by their keys they would count as finished."""
+    (folder / JOURNAL).unlink(missing_ok=True)  # first: it says of films that they are finished, too
+    shutil.rmtree(folder / EARLIER, ignore_errors=True)
+    _remove_frames_past(folder, 0)
+
+
+def _remove_frames_past(folder: Path, count: int) -> None:
+    """Removes the frames of a longer job that was taken over: they would end up in films of the folder."""
+    for path in (folder / FRAMES).iterdir():
+        if FRAME.fullmatch(path.name) and int(path.stem) >= count:
+            path.unlink()
