@@ -109,9 +109,7 @@ def test_one_recipe_gives_the_same_frames_in_three_tools(
     assert told.out.count(": agree") == 3
 
 
-@pytest.mark.parametrize(
-    ("sampler", "scheduler"), [("euler", "normal"), ("dpmpp_2m", "karras"), ("uni_pc", "normal")], ids="-".join
-)
+@pytest.mark.parametrize(("sampler", "scheduler"), [("euler", "normal"), ("dpmpp_2m", "karras"), ("uni_pc", "normal")])
 def test_a_denoise_that_travels_gives_the_same_frames_in_three_tools(
     sampler: str, scheduler: str, hosts: Hosts, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
