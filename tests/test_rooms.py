@@ -23,7 +23,7 @@ ROOMS = {
     "remix/errors.py": set(),
     "remix/__main__.py": {"remix.client"},  # python -m remix
     "remix/plan": {"remix.errors", "remix.plan", "tomli", "numpy"},  # numpy only where columns are evaluated
-    "remix/mix": {"remix.errors", "remix.mix", "torch"},
+    "remix/mix": {"remix.errors", "remix.mix", "remix.plan.denoise", "torch"},  # what denoise means, in numbers
     "remix/motion": {"remix.errors", "remix.motion", "numpy", "PIL", "imageio_ffmpeg"},
     "remix/job": {"remix", "remix.errors", "remix.job", "remix.motion", "remix.plan", "numpy", "PIL"},
     "__init__.py": {"custom_nodes"},

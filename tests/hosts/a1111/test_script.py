@@ -233,7 +233,7 @@ def test_an_unfinished_job_of_almost_the_same_settings_is_named(ui: Runner) -> N
     ui.script.run(p)
     (comment,) = [comment for comment in p.comments if "unfinished" in comment]
     assert f"{folder_of(ui, some)} is unfinished and has 2 of these frames" in comment
-    assert "another settings (" in comment
+    assert "another setting eta_ddim (none, now '1')" in comment
 
 
 def test_another_init_picture_is_another_job(ui: Runner) -> None:
