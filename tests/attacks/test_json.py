@@ -85,13 +85,23 @@ def job(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE.keys())
-@pytest.mark.parametrize("name", ["job.json", "schedule.json"])
-def test_a_job_with_hostile_files_is_refused_and_left_alone(job: Path, name: str, text: str) -> None:
-    (job / name).write_text(text, encoding="utf-8")
+def test_a_job_with_a_hostile_job_file_is_refused_and_left_alone(job: Path, text: str) -> None:
+    (job / "job.json").write_text(text, encoding="utf-8")
     before = {path: path.read_bytes() for path in job.rglob("*") if path.is_file() and path.name != "job.lock"}
     with pytest.raises(RemixError):
         render(RECIPE, Painter(), job)
     assert {path: path.read_bytes() for path in before} == before
+
+
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE.keys())
+def test_a_hostile_schedule_is_not_read_and_costs_nothing(job: Path, text: str) -> None:
+    """Frames are known by what made them: the schedule that lies there is only written."""
+    whole = {path: path.read_bytes() for path in job.rglob("*") if path.is_file() and path.name != "job.lock"}
+    (job / "schedule.json").write_text(text, encoding="utf-8")
+    again = Painter()
+    render(RECIPE, again, job)
+    assert again.rendered == []
+    assert {path: path.read_bytes() for path in whole} == whole
 
 
 LINES = [

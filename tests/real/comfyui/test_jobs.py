@@ -34,8 +34,7 @@ def with_lora(prefix: str, strength: float | None) -> Graph:
     model, clip, vae = builder.checkpoint()
     given: Link | float | None = strength
     if strength is None:
-        ramp = {"value": "ramp", "value.start": 0.0, "value.end": 1.0, "value.ease": "linear"}
-        given = builder.add("RemixValueTravel", 2, schedule=builder.recipe(text(8)), **ramp)[0]
+        given = builder.add("TestRamp", count=8)[0]
     strengths = {"strength_model": given, "strength_clip": given}
     model, clip = builder.add("LoraLoader", 2, model=model, clip=clip, lora_name="jobs.safetensors", **strengths)
     schedule = builder.recipe(text(2))

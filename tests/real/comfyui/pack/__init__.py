@@ -113,6 +113,22 @@ class Trouble:
         return (model,)
 
 
+class Ramp:
+    """Numbers from 0 to 1 as a list, as many packs give them: the nodes behind run once for each."""
+
+    RETURN_TYPES = ("FLOAT",)
+    OUTPUT_IS_LIST = (True,)
+    FUNCTION = "ramp"
+    CATEGORY = "test"
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        return {"required": {"count": ("INT", {"min": 2})}}
+
+    def ramp(self, count: int) -> tuple[list[float]]:
+        return ([number / (count - 1) for number in range(count)],)
+
+
 class TextEncoder:
     """The host's own text encoder of a model family, shallow and with random weights."""
 
@@ -193,4 +209,6 @@ def _words() -> torch.Tensor:
     return torch.frombuffer(bytearray(written.getvalue()), dtype=torch.uint8)
 
 
-NODE_CLASS_MAPPINGS = {f"Test{kind.__name__}": kind for kind in (ImagePrompt, MoreWords, Trouble, TextEncoder, Tell)}
+NODE_CLASS_MAPPINGS = {
+    f"Test{kind.__name__}": kind for kind in (ImagePrompt, MoreWords, Trouble, Ramp, TextEncoder, Tell)
+}
