@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 
 from remix.errors import BlankFrame, EngineError, Unsupported
-from remix.job import Listener, Picture
+from remix.job import Listener, Picture, prompts_that_meet
 from remix.job.portable import portable
 from remix.motion import only_colour
 from remix.plan import Frame, Mix, Model, Recipe, Schedule
@@ -23,7 +23,7 @@ from remix.plan.labels import AUTOMATIC, a1111_labels, names_of_labels
 from . import host
 from .conditioning import Way
 from .frames import Batch, travelling
-from .identity import made_by, shown_settings
+from .identity import has_unet, made_by, shown_settings
 from .tags import networks_of_frame, plain, written
 
 AND = re.compile(r"\bAND\b")
@@ -150,7 +150,8 @@ class HostEngine:
         noise = "portable" if self._portable else f"host {host.option('randn_source')}"
         settings, vae = self._overrides(schedule.recipe), self._vae(schedule.recipe)
         networks = self._networks(schedule)
-        return {**made_by(self._p, self._checkpoint, vae, settings, networks), "noise": noise}
+        meeting = prompts_that_meet(schedule, plain_attention=has_unet(Path(self._checkpoint.filename)))
+        return {**made_by(self._p, self._checkpoint, vae, settings, networks), "noise": noise, **meeting}
 
     def cancel(self) -> None:
         """Asks a running `render` to end after the frames at hand."""

@@ -112,6 +112,29 @@ def _fingerprint_at(path: Path, size: int, changed: int) -> str:
     return ends(path)
 
 
+def has_unet(path: Path) -> bool:
+    """Returns whether a checkpoint holds a U-Net, whose attention to a prompt is plain, and not a transformer.
+
+    It is told by the names of its weights: the model itself may not be loaded yet.
+    """
+    about = path.stat()
+    return _has_unet_at(path, about.st_size, about.st_mtime_ns)
+
+
+@functools.lru_cache(maxsize=64)
+def _has_unet_at(path: Path, size: int, changed: int) -> bool:
+    if path.suffix != ".safetensors":
+        return path.suffix != ".gguf"
+    with open(path, "rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        header = file.read(min(length, LONGEST_HEADER))
+    return b"input_blocks." in header or b"down_blocks." in header
+
+
+LONGEST_HEADER = 100 * 2**20
+"""The longest table of weights that is read of a `.safetensors` file, in bytes: the format's own limit."""
+
+
 def _settings(p: Any, settings: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     """The settings that are not at the host's defaults, as they are in the run."""
     users = {name: host.option(name) for name in OPTIONS if host.has_option(name)}

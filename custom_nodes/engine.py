@@ -11,7 +11,7 @@ import comfy.samplers
 import torch
 
 from remix.errors import BlankFrame, Unsupported
-from remix.job import Listener, Picture
+from remix.job import Listener, Picture, prompts_that_meet
 from remix.mix import levels_from, masks_of_mixes, mix_latents, weights_of
 from remix.motion import only_colour
 from remix.motion.floats import to_bytes, to_floats
@@ -81,8 +81,10 @@ class ComfyEngine:
         return []
 
     def identity(self, schedule: Schedule) -> dict[str, str]:
-        """Returns the engine's name, and what the model, CLIP and VAE came from."""
-        return {"engine": self.name, **self._made_by}
+        """Returns the engine's name, what the model, CLIP and VAE came from, and prompts where frames depend on all."""
+        config = getattr(getattr(self._model.model, "model_config", None), "unet_config", {})
+        plain = "model_channels" in config  # a U-Net; transformers attend to padding
+        return {"engine": self.name, **self._made_by, **prompts_that_meet(schedule, plain_attention=plain)}
 
     def cancel(self) -> None:
         """Asks a running `render` to end after the block at hand."""

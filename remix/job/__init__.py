@@ -3,7 +3,7 @@
 `render(recipe, engine, folder)` is the only loop of the product; run again, it renders only what is missing.
 """
 
-from remix.job.identity import job_folder, siblings
+from remix.job.identity import job_folder, prompts_that_meet, siblings
 from remix.job.inputs import missing_pictures
 from remix.job.job import (
     FRAMES,
@@ -36,6 +36,7 @@ __all__ = [
     "job_texts",
     "missing_pictures",
     "open_job",
+    "prompts_that_meet",
     "read_frames",
     "read_job",
     "read_metadata",

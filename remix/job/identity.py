@@ -12,7 +12,7 @@ from remix.job.files import inside, safe_name
 from remix.job.inputs import input_hashes
 from remix.job.job import JOURNAL, frame_key
 from remix.job.journal import canonical, sha256
-from remix.plan import Schedule
+from remix.plan import Schedule, prompts_of
 
 SHORT = 10
 """How many digits of its key the name of a job's folder has."""
@@ -35,6 +35,23 @@ def differing(was: Mapping[str, Any], now: Mapping[str, Any]) -> str:
 def _short(value: Any) -> str:
     text = "none" if value is None else repr(value)
     return text if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE]}..."
+
+
+def prompts_that_meet(schedule: Schedule, *, plain_attention: bool) -> dict[str, str]:
+    """Returns what else an engine's frames depend on if it lets all prompts of a film meet at one length: the prompts.
+
+    Prompts that are padded or cut to a common length make other pictures, so a frame is only the same among the same
+    prompts. Where each is repeated whole ("tile") it is the same among any; that is how lengths meet in models with
+    plain cross-attention (`plain_attention`: SD 1, 2 and XL) unless the recipe says otherwise.
+
+    >>> from remix.plan import Keyframe, Recipe, plan
+    >>> prompts_that_meet(plan(Recipe(frames=1, keyframes=(Keyframe(prompt="a cat"),))), plain_attention=True)
+    {}
+    """
+    policy = schedule.recipe.lengths or ("tile" if plain_attention else "empty")
+    if policy in ("tile", "equal"):
+        return {}
+    return {"prompts": sha256(canonical(sorted(prompts_of(schedule.recipe))).encode())[:16]}
 
 
 def job_folder(root: Path, name: str, schedule: Schedule, engine: Mapping[str, str]) -> Path:

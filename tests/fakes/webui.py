@@ -435,8 +435,15 @@ def fake_options(base: Path) -> Options:
 def checkpoint(base: Path, name: str, shift: float) -> Any:
     """A checkpoint with its file in `base`; `shift` is how far it moves what is sampled."""
     file = base / f"{name}.safetensors"
-    file.write_bytes(b"weights" if name == "model" else name.encode())
+    write_checkpoint(file, name, "model.diffusion_model.input_blocks.0.0.weight")
     return SimpleNamespace(name=file.name, title=name, filename=str(file), shift=shift)
+
+
+def write_checkpoint(file: Path, name: str, weight: str) -> None:
+    """Writes a checkpoint of its own content that has one weight, of no number."""
+    about = {"__metadata__": {"name": name}, weight: {"dtype": "F32", "shape": [0], "data_offsets": [0, 0]}}
+    header = json.dumps(about).encode()
+    file.write_bytes(len(header).to_bytes(8, "little") + header)
 
 
 def fake_modules(base: Path) -> dict[str, Any]:

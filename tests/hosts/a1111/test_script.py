@@ -227,6 +227,18 @@ def test_of_an_edited_recipe_what_is_new_is_rendered_and_the_rest_is_taken_over(
     assert all(np.array_equal(a, b) for a, b in zip(result.images, anew.images, strict=True))
 
 
+def test_a_transformers_frames_are_not_taken_over_among_other_prompts(ui: Runner) -> None:
+    """It attends to what prompts are padded with, and they are padded to the longest of the film."""
+    ui.run({"recipe": TEXT, "film": ""})  # of a U-Net; and now the file of that name holds another model
+    webui.write_checkpoint(ui.base / "model.safetensors", "flux", "double_blocks.0.img_attn.proj.weight")
+    first = ui.run({"recipe": TEXT, "film": "", "batch": 1})
+    del webui.calls[:]
+    p = ui.processing({"recipe": TEXT.replace('prompt = "b"', 'prompt = "c"'), "film": "", "batch": 1})
+    assert folder_of(ui, ui.script.run(p)) != folder_of(ui, first)
+    assert len(webui.calls) == 4
+    assert not [comment for comment in p.comments if "took" in comment]
+
+
 def test_an_unfinished_job_of_almost_the_same_settings_is_named(ui: Runner) -> None:
     some = ui.run({"recipe": TEXT, "film": "", "count": 2})
     p = ui.processing({"recipe": TEXT, "film": ""}, override_settings={"eta_ddim": 1})

@@ -27,7 +27,7 @@ class Pictures(Model):
 
     def __init__(self, dimensions: int = 2) -> None:
         super().__init__()
-        self.model = SimpleNamespace()
+        self.model = SimpleNamespace(model_config=SimpleNamespace(unet_config={"model_channels": 320}))
         self.format = SimpleNamespace(latent_dimensions=dimensions, spacial_downscale_ratio=8)
         self.calls: list[dict[str, Any]] = []
 
@@ -282,6 +282,16 @@ def test_a_recipe_that_can_be_rendered_gives_no_remarks(pack: ModuleType) -> Non
     able = engine(pack, Pictures())
     assert able.check(schedule()) == []
     assert able.identity(schedule()) == {"engine": "comfyui", "model": "m"}
+
+
+def test_frames_depend_on_all_prompts_where_these_are_padded_to_meet(pack: ModuleType) -> None:
+    one, other = schedule(), schedule(settings='lengths = "empty"')
+    unet = engine(pack, Pictures())
+    assert unet.identity(one) == {"engine": "comfyui", "model": "m"}
+    assert unet.identity(other).keys() == {"engine", "model", "prompts"}
+    transformer = engine(pack, model := Pictures())
+    model.model.model_config.unet_config = {"depth": 19}
+    assert transformer.identity(one).keys() == {"engine", "model", "prompts"}
 
 
 def test_a_recipe_node_gives_the_schedule_and_its_numbers(pack: ModuleType) -> None:
