@@ -230,7 +230,7 @@ def test_of_an_edited_recipe_what_is_new_is_rendered_and_the_rest_is_taken_over(
 def test_a_transformers_frames_are_not_taken_over_among_other_prompts(ui: Runner) -> None:
     """It attends to what prompts are padded with, and they are padded to the longest of the film."""
     ui.run({"recipe": TEXT, "film": ""})  # of a U-Net; and now the file of that name holds another model
-    webui.write_checkpoint(ui.base / "model.safetensors", "flux", "double_blocks.0.img_attn.proj.weight")
+    webui.write_checkpoint(ui.base / "model.safetensors", "flux", "vae.encoder.down_blocks.0.conv.weight")
     first = ui.run({"recipe": TEXT, "film": "", "batch": 1})
     del webui.calls[:]
     p = ui.processing({"recipe": TEXT.replace('prompt = "b"', 'prompt = "c"'), "film": "", "batch": 1})
