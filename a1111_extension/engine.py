@@ -16,7 +16,7 @@ from remix.errors import BlankFrame, EngineError, Unsupported
 from remix.job import Listener, Picture, prompts_that_meet
 from remix.job.portable import portable
 from remix.motion import only_colour
-from remix.plan import Frame, Mix, Model, Recipe, Schedule
+from remix.plan import Frame, Mix, Model, Recipe, Schedule, prompts_of
 from remix.plan.denoise import is_between
 from remix.plan.labels import AUTOMATIC, a1111_labels, names_of_labels
 
@@ -28,6 +28,9 @@ from .tags import networks_of_frame, plain, written
 
 AND = re.compile(r"\bAND\b")
 """Forge takes the weights of a batch's last picture for all of it, and what the host pads depends on the others."""
+
+FILLED_IN = re.compile(r"__|[{$]")
+"""What wildcards and the like begin with. Extensions fill them in by a seed, and are given the film's first one."""
 
 ALONE = ("dpm_adaptive",)
 """Samplers whose steps depend on all pictures of a batch."""
@@ -151,6 +154,8 @@ class HostEngine:
         settings, vae = self._overrides(schedule.recipe), self._vae(schedule.recipe)
         networks = self._networks(schedule)
         meeting = prompts_that_meet(schedule, plain_attention=has_unet(Path(self._checkpoint.filename)))
+        if any(FILLED_IN.search(prompt) for prompt in prompts_of(schedule.recipe)):
+            meeting["first seed"] = str(schedule[0].seed.values[0])
         return {**made_by(self._p, self._checkpoint, vae, settings, networks), "noise": noise, **meeting}
 
     def cancel(self) -> None:

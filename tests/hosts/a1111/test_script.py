@@ -239,6 +239,20 @@ def test_a_transformers_frames_are_not_taken_over_among_other_prompts(ui: Runner
     assert not [comment for comment in p.comments if "took" in comment]
 
 
+@pytest.mark.parametrize(("prompt", "shared"), [("a", True), ("a __colour__", False), ("{a|b}", False)])
+def test_frames_with_wildcards_are_taken_over_from_films_of_the_same_first_seed_alone(
+    ui: Runner, prompt: str, shared: bool
+) -> None:
+    def text(seed: int) -> str:
+        first = f'frames = 2\nsize = [64, 64]\n[[keyframes]]\nprompt = "{prompt}"\nseed = {seed}\n'
+        return f"{first}[[keyframes]]\nseed = 9\n"
+
+    ui.run({"recipe": text(1), "film": "", "batch": 1})
+    p = ui.processing({"recipe": text(2), "film": "", "batch": 1})
+    ui.script.run(p)
+    assert any("took 1 of 2 frames" in comment for comment in p.comments) is shared
+
+
 def test_an_unfinished_job_of_almost_the_same_settings_is_named(ui: Runner) -> None:
     some = ui.run({"recipe": TEXT, "film": "", "count": 2})
     p = ui.processing({"recipe": TEXT, "film": ""}, override_settings={"eta_ddim": 1})
