@@ -115,7 +115,7 @@ def _fingerprint_at(path: Path, size: int, changed: int) -> str:
 def has_unet(path: Path) -> bool:
     """Returns whether a checkpoint holds a U-Net, whose attention to a prompt is plain, and not a transformer.
 
-    It is told by the names of its weights: the model itself may not be loaded yet.
+    Only the names of the weights are read, since the model may not be loaded yet.
     """
     about = path.stat()
     return _has_unet_at(path, about.st_size, about.st_mtime_ns)

@@ -76,8 +76,9 @@ class RemixScript(host.Script):
         recipe = settings.recipe(fields)
         said = pasting.infotext(settings)
         engine = HostEngine(p, recipe, batch=settings.batch, portable=settings.portable, said=said)
-        engine.check(plan(recipe))  # first, as it may refuse; `render` passes on what it remarks
-        identity = engine.identity(plan(recipe))
+        schedule = plan(recipe)
+        engine.check(schedule)  # first, as it may refuse; `render` passes on what it remarks
+        identity = engine.identity(schedule)
         _save_pictures(p, recipe, fields, scratch)
         root = host.output_folder(p)
         if random and not settings.new:

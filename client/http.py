@@ -25,7 +25,7 @@ from requests.adapters import HTTPAdapter
 from remix import __version__
 from remix.client.address import take_apart
 from remix.client.auth import Auth, read_auth
-from remix.client.masking import plainly_masked, shielded
+from remix.client.masking import each_text, shielded
 from remix.errors import (
     BadInput,
     BadReply,
@@ -59,10 +59,10 @@ GATEWAYS = frozenset({502, 503, 504, *range(520, 531)})
 """What a proxy or tunnel in front of the server says when the server does not answer it."""
 
 BUSY = frozenset({408, 425, 429})
-"""What is said to a client that was too slow, too early or too busy: nothing was done, and later it may be."""
+"""The server asks the client to come back later. The request was not processed."""
 
-FAILED = 500
-"""An error in the server's own code: it may be over at the next try, and is not waited for any longer."""
+SERVER_ERROR = 500
+"""An error in the server's own code. The next try may succeed; longer waiting does not help."""
 
 LONGEST_WAIT = 60.0
 """The most seconds that a server may ask to wait (Retry-After)."""
@@ -157,7 +157,7 @@ class Http:
         It has *** in place of the secret, and escapes in place of what a terminal would obey.
         """
         try:
-            masked = plainly_masked(said, self.auth.masked)
+            masked = each_text(said, self.auth.masked)
             text = masked if isinstance(masked, str) else json.dumps(masked, ensure_ascii=False)
         except RecursionError:
             return "something that is nested too deeply"
@@ -307,7 +307,7 @@ class Http:
     def _read(self, body: bytes) -> Any:
         """What a server says in place of an answer, without the secret: JSON, or else a text."""
         try:
-            return plainly_masked(json.loads(body), self.auth.masked)
+            return each_text(json.loads(body), self.auth.masked)
         except (ValueError, RecursionError):
             return self.auth.masked(_text(body))
 
@@ -407,7 +407,7 @@ _TITLE = re.compile(r"<title>([^<]{1,200})</title>", re.IGNORECASE)
 
 def may_pass(error: HostError) -> bool:
     """Returns whether trouble with a server may be over after a while."""
-    return not isinstance(error, HostRefused) or error.status in GATEWAYS | BUSY | {FAILED}
+    return not isinstance(error, HostRefused) or error.status in GATEWAYS | BUSY | {SERVER_ERROR}
 
 
 def wait_of(error: HostError, pause: float) -> float:

@@ -50,20 +50,16 @@ def shielded(said: Any, masked: Callable[[str], str]) -> Any:
 
     RecursionError for a value that is nested too deeply.
     """
-    if isinstance(said, str):
-        return said if masked(said) == said else Repeated(said, masked)
-    if isinstance(said, dict):
-        return {shielded(name, masked): shielded(value, masked) for name, value in said.items()}
-    return [shielded(value, masked) for value in said] if isinstance(said, list) else said
+    return each_text(said, lambda text: text if masked(text) == text else Repeated(text, masked))
 
 
-def plainly_masked(said: Any, masked: Callable[[str], str]) -> Any:
-    """Returns a JSON value with each of its texts `masked`, for what is only shown; RecursionError as `shielded`."""
+def each_text(said: Any, change: Callable[[str], str]) -> Any:
+    """Returns a JSON value with each of its texts changed, keys included; RecursionError as `shielded`."""
     if isinstance(said, str):
-        return masked(said)
+        return change(said)
     if isinstance(said, dict):
-        return {masked(str(name)): plainly_masked(value, masked) for name, value in said.items()}
-    return [plainly_masked(value, masked) for value in said] if isinstance(said, list) else said
+        return {change(name): each_text(value, change) for name, value in said.items()}
+    return [each_text(value, change) for value in said] if isinstance(said, list) else said
 
 
 def read_within(text: Any, read: Callable[[str], Any]) -> Any:

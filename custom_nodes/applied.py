@@ -2,7 +2,7 @@
 
 A workflow's graph does not tell this: a node that is fed a list of strengths gives several models, all of them from
 the same node. Values are told the same after a restart: tensors by samples of their numbers, functions by their code
-and what they close over, objects by their class and attributes; nothing is told by its address or a random id.
+and what they close over, objects by their class and attributes; addresses and random ids never count.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ SAMPLES = 256
 """How many numbers of a tensor are read, evenly spread; all of a smaller one."""
 
 LARGE = 4096
-"""Mappings with more entries are told by their number alone."""
+"""Of larger mappings only the number of entries counts."""
 
 DEPTH = 24
 """How deep values are told that lie within others."""

@@ -15,8 +15,7 @@ from remix.client.comfyui.routes import Piece
 from remix.client.comfyui.server import DONE, FAILED, LOST, QUEUED, RUNNING, Fate, Server
 from remix.client.events import FIRST_PAUSE, Events, Message
 from remix.client.graph import Nodes
-from remix.client.http import FAILED as SERVER_ERROR
-from remix.client.http import WITHIN, may_pass, wait_of
+from remix.client.http import SERVER_ERROR, WITHIN, may_pass, wait_of
 from remix.errors import (
     BadReply,
     BlankFrame,

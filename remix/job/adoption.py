@@ -19,7 +19,7 @@ from typing import Any
 
 from remix.errors import RemixError
 from remix.job.identity import differing
-from remix.job.job import EARLIER, FRAME, FRAMES, JOURNAL, Job, is_job, plain_job, recipe_of, refuse_links
+from remix.job.job import EARLIER, FRAME, FRAMES, JOURNAL, Job, is_job, made_of, plain_job, recipe_of, refuse_links
 from remix.job.journal import Journal
 from remix.job.metadata import KEY, read_metadata
 from remix.motion.images import load_picture
@@ -65,12 +65,7 @@ def finished(folder: Path, journal: Journal) -> dict[Path, str]:
 
 def _own_key(path: Path) -> str | None:
     """The key that a frame's own metadata names, None for a file that does not decode."""
-    try:
-        load_picture(path)
-        made = read_metadata(path).remix
-    except RemixError:
-        return None
-    key = made.get("key") if made else None
+    key = made_of(path).get("key")
     return key if isinstance(key, str) else None
 
 

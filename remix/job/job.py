@@ -112,18 +112,9 @@ class Job:
 
     def _says_so(self, index: int) -> bool:
         """Whether a frame's file decodes, and its own metadata names what should have made it."""
-        path, key = self.frame_path(index), self.frame_key(index)
-        if not path.is_file():
-            return False
-        try:
-            load_picture(path)
-            made = read_metadata(path).remix
-        except RemixError:
-            return False
-        frame = made.get("frame") if made else None
-        if not made or not isinstance(frame, dict):
-            return False
-        return bool(made.get("key") == key and frame.get("index") == index)
+        made = made_of(self.frame_path(index))
+        frame = made.get("frame")
+        return isinstance(frame, dict) and made.get("key") == self.frame_key(index) and frame.get("index") == index
 
     def keep(
         self,
@@ -197,6 +188,17 @@ class Job:
 def frame_path(folder: Path, index: int) -> Path:
     """Returns where a frame of a job folder lies, or will lie."""
     return folder / FRAMES / f"{index:06d}.png"
+
+
+def made_of(path: Path) -> Mapping[str, Any]:
+    """Returns what a frame's own metadata says of it; nothing for a file that is missing or does not decode."""
+    if not path.is_file():
+        return {}
+    try:
+        load_picture(path)
+        return read_metadata(path).remix or {}
+    except RemixError:
+        return {}
 
 
 def frame_key(schedule: Schedule, index: int, inputs: Mapping[str, str]) -> str:

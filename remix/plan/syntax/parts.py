@@ -24,7 +24,7 @@ class Given:
 
     `frames` and `fps` hold before those of the text. `seed` is the main seed. `before` and `after` are put
     around every prompt. `numbers` are those that a text takes from outside (``pw_a``): one for all frames,
-    or one for each. `field` is what a bare value schedule sets, None where nobody says it; `spacing` how many
+    or one for each. `field` is what a bare value schedule sets, None if unspecified; `spacing` how many
     frames lie from one stage to the next, where the text has stages and no frames. `loop` closes a film whose
     text cannot say so.
     """

@@ -1,4 +1,4 @@
-"""What is told of a MODEL, CLIP and VAE: the same for the same values, whatever objects hold them."""
+"""The identity of a MODEL, CLIP and VAE depends on their values, not on the objects that hold them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Settings of a recipe on their way to samplers: what its outputs give, and what is said of others."""
+"""Settings of a recipe on their way to samplers: the outputs of Remix Recipe, and its remarks."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def recipe_node(pack: ModuleType, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 def remarks(node: Any, text: str = TEXT) -> tuple[str, ...]:
-    """What is said but for the syntax."""
+    """The remarks, without the one on the syntax."""
     return tuple(node.execute(text, 0, 0.0, 0, 0).ui["remarks"][1:])
 
 
