@@ -12,9 +12,10 @@ import numpy as np
 import torch
 from PIL import Image
 
+from remix.engine import Listener, Picture
 from remix.errors import BlankFrame, EngineError, Unsupported
-from remix.job import Listener, Picture, prompts_that_meet
-from remix.job.portable import portable
+from remix.hosts.a1111.settings import portable
+from remix.job import prompts_that_meet
 from remix.motion import only_colour
 from remix.plan import Frame, Mix, Model, Recipe, Schedule, prompts_of
 from remix.plan.denoise import is_between

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from remix.errors import Unsupported
-from remix.job.portable import EMPTY
+from remix.hosts.a1111.settings import EMPTY
 from remix.mix import masks_of_mixes, mix_latents, weights_of
 from remix.plan import Frame
 from remix.plan.denoise import LEAST_DENOISE

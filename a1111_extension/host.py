@@ -28,9 +28,9 @@ from modules import (
 from PIL import Image
 
 from remix.errors import BadInput, EngineError, Unsupported
+from remix.hosts.a1111.settings import left_over
 from remix.job import is_job
 from remix.job.files import safe_name
-from remix.job.portable import left_over
 from remix.plan import Model
 
 from .pinned import pinned_settings

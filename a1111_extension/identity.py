@@ -20,8 +20,8 @@ from dataclasses import MISSING, Field, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
-from remix.job.ends import ends
-from remix.job.journal import sha256
+from remix.digest import sha256
+from remix.job.sampled_hash import sampled_hash
 
 from . import host
 
@@ -109,7 +109,7 @@ def fingerprint(path: Path) -> str:
 @functools.lru_cache(maxsize=64)
 def _fingerprint_at(path: Path, size: int, changed: int) -> str:
     """The hash of a file: megabytes are read once, and not for every request of a film."""
-    return ends(path)
+    return sampled_hash(path)
 
 
 def has_unet(path: Path) -> bool:

@@ -13,7 +13,7 @@ from remix.motion.formats import FORMATS
 from remix.plan import EASINGS, plan
 from remix.plan.names import MIXINGS
 from remix.plan.remarks import remarks_on
-from remix.plan.syntax import SYNTAXES
+from remix.syntax import SYNTAXES
 
 from . import preview, results
 from .host import differing as host_differs

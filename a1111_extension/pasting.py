@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
-from remix.plan.infotext import parse_infotext
+from remix.hosts.a1111.infotext import parse_infotext
 
 from .settings import Settings
 

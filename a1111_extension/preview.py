@@ -10,11 +10,11 @@ from io import BytesIO
 from PIL import Image
 
 from remix.errors import RecipeError, RemixError
-from remix.job.plot import Band, bands
 from remix.plan import Schedule
 from remix.plan.expression import caret
-from remix.plan.syntax import SYNTAXES
-from remix.plan.table import chosen_rows, columns_of, row_of
+from remix.show.plot import Band, bands
+from remix.show.table import chosen_rows, columns_of, row_of
+from remix.syntax import SYNTAXES
 
 STYLE = """<style>
 .remix-use { align-self: end; height: 2.7em; border-radius: 4px }

@@ -13,10 +13,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from remix.digest import sha256
+from remix.engine import Event, render
 from remix.errors import BadInput, Interrupted
-from remix.job import FRAMES, Event, render, siblings
+from remix.job import FRAMES, siblings
 from remix.job.files import inside
-from remix.job.journal import sha256
 from remix.plan import Recipe, plan
 
 from . import host, panel, pasting

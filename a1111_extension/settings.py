@@ -22,7 +22,7 @@ from remix.plan.labels import names_of_labels
 from remix.plan.moments import MAX_FRAMES, length
 from remix.plan.read import read_json, read_toml
 from remix.plan.recipe import located
-from remix.plan.syntax import detect, read
+from remix.syntax import detect, read
 
 from .travels import lay_over, travel_of
 

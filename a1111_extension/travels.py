@@ -11,9 +11,9 @@ from remix.errors import RecipeError
 from remix.plan import Keyframe, Recipe
 from remix.plan import fields as check
 from remix.plan.moments import places
-from remix.plan.syntax import detect, read
-from remix.plan.syntax.literal import number
-from remix.plan.syntax.scan import Source
+from remix.syntax import detect, read
+from remix.syntax.literal import number
+from remix.syntax.scan import Source
 
 _NUMBER = re.compile(r"[0-9]+(?:\.[0-9]+)?|\.[0-9]+", re.ASCII)
 _NUMBERS = re.compile(rf"\s*(?:{_NUMBER.pattern})\s*(?:,\s*(?:{_NUMBER.pattern})\s*)*", re.ASCII)

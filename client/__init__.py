@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from remix.client.a1111 import A1111
     from remix.client.comfyui import ComfyUI
     from remix.client.local import Local
-    from remix.job import Engine
+    from remix.engine import Engine
 
 __all__ = ["A1111", "ENGINES", "ComfyUI", "Kind", "Local", "open_engine"]
 

@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from remix.job import Picture
+from remix.engine import Picture
 from remix.motion import load_picture
 from remix.motion.difference import Difference, difference
-from remix.motion.lettering import LINE, width_of, write
-from remix.motion.report import evenly
+from remix.show.contact_sheet import evenly
+from remix.show.lettering import LINE, width_of, write
 
 CELL, GAP = 128, 4
 BACKGROUND, INK = (24, 24, 24), (200, 200, 200)

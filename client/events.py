@@ -19,8 +19,8 @@ from typing import Any
 
 import websocket
 
+from remix.engine import Picture
 from remix.errors import PictureError
-from remix.job import Picture
 from remix.motion import load_picture
 
 log = logging.getLogger(__name__)

@@ -26,6 +26,7 @@ from remix import __version__
 from remix.client.address import take_apart
 from remix.client.auth import Auth, read_auth
 from remix.client.masking import each_text, shielded
+from remix.engine import Picture
 from remix.errors import (
     BadInput,
     BadReply,
@@ -35,7 +36,6 @@ from remix.errors import (
     HostUnreachable,
     PictureError,
 )
-from remix.job import Picture
 from remix.motion import load_picture
 from remix.plan.printable import printable
 

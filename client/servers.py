@@ -18,11 +18,11 @@ from remix.client.comfyui.names import LOADERS
 from remix.client.comfyui.routes import INSTALL as INSTALL_NODES
 from remix.client.comfyui.routes import PACK
 from remix.client.comfyui.server import Server as ComfyServer
-from remix.client.findings import DIFFERS, MISSING, Finding
+from remix.client.diagnosis import DIFFERS, MISSING, Finding
 from remix.client.http import Http
 from remix.client.masking import errors_masked, listed
 from remix.errors import BadReply, HostRefused, Unsupported
-from remix.job.portable import PORTABLE, left_over
+from remix.hosts.a1111.settings import PORTABLE, left_over
 
 OLDEST_COMFYUI = (0, 8)
 SHOWN = 8

@@ -21,8 +21,8 @@ from typing import Any
 
 import torch
 
-from remix.job.ends import ends
-from remix.job.journal import sha256
+from remix.digest import sha256
+from remix.job.sampled_hash import sampled_hash
 
 SAMPLES = 256
 """How many numbers of a tensor are read, evenly spread; all of a smaller one."""
@@ -235,7 +235,7 @@ def _ends(path: Path) -> str:
 @functools.lru_cache(maxsize=64)
 def _ends_at(path: Path, size: int, changed: int) -> str:
     """The hash of a file, read once as long as it is the same."""
-    return ends(path)
+    return sampled_hash(path)
 
 
 def _weights(weights: Iterable[tuple[str, Any]]) -> Told:

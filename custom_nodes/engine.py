@@ -10,8 +10,9 @@ import comfy.sample
 import comfy.samplers
 import torch
 
+from remix.engine import Listener, Picture
 from remix.errors import BlankFrame, Unsupported
-from remix.job import Listener, Picture, prompts_that_meet
+from remix.job import prompts_that_meet
 from remix.mix import levels_from, masks_of_mixes, mix_latents, weights_of
 from remix.motion import only_colour
 from remix.motion.floats import to_bytes, to_floats

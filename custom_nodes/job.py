@@ -11,11 +11,12 @@ import folder_paths
 import torch
 from comfy_api.latest import io
 
+from remix.digest import sha256
 from remix.errors import BadInput
 from remix.job import job_folder as folder_of_frames
-from remix.job.ends import ends
 from remix.job.files import inside, safe_name
-from remix.job.journal import fingerprint, sha256
+from remix.job.journal import fingerprint
+from remix.job.sampled_hash import sampled_hash
 from remix.motion import load_picture
 from remix.motion.floats import to_floats
 from remix.plan import Schedule
@@ -92,7 +93,7 @@ def made_by(graph: Any, node: str, inputs: tuple[str, ...]) -> dict[str, str]:
     for text in sorted(texts):
         if (path := _file(text)) is not None:
             picture = path.is_relative_to(folder_paths.get_input_directory())
-            found[f"file {text}"] = fingerprint(path)[:16] if picture else ends(path)
+            found[f"file {text}"] = fingerprint(path)[:16] if picture else sampled_hash(path)
     return found
 
 

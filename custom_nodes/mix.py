@@ -6,7 +6,7 @@ from typing import Any
 
 from comfy_api.latest import io
 
-from remix.mix.wires import mix_conditioning_lists
+from remix.mix.comfy_types import mix_conditioning_lists
 
 from .inputs import MIX, batch_input, how_input, lengths_input, only, schema, unlike
 from .weights import chosen, cut_as, frames_of, in_order, several, weight_rows, weights_input

@@ -14,8 +14,8 @@ from comfy_api.latest import io
 
 from remix.errors import BadInput, Unsupported
 from remix.mix import StepNoise, noise_of_mixes
+from remix.mix.comfy_types import join_latents
 from remix.mix.masks import is_by_item
-from remix.mix.wires import join_latents
 from remix.plan import Mix, Schedule
 
 from .inputs import (

@@ -12,11 +12,11 @@ import torch
 from comfy_api.latest import io, ui
 
 from remix.errors import RemixError
-from remix.job.plot import draw, draw_table
 from remix.plan import Model, Recipe, Schedule, plan
 from remix.plan.remarks import remarks_on
-from remix.plan.syntax import SYNTAXES
-from remix.plan.table import text_table
+from remix.show.plot import draw, draw_table
+from remix.show.table import text_table
+from remix.syntax import SYNTAXES
 
 from .inputs import PLAN, ScheduleType, read_recipe, schema, shown_remarks
 from .pictures import input_stamps

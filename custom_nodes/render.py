@@ -14,10 +14,11 @@ import folder_paths
 import latent_preview
 from comfy_api.latest import io, ui
 
+from remix.digest import sha256
+from remix.engine import Event
+from remix.engine import render as render_job
 from remix.errors import BadInput
-from remix.job import Event, frame_path, siblings
-from remix.job import render as render_job
-from remix.job.journal import sha256
+from remix.job import frame_path, siblings
 from remix.plan import Schedule
 
 from .applied import applied

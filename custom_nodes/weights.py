@@ -8,7 +8,7 @@ from typing import Any
 from comfy_api.latest import io
 
 from remix.errors import BadInput
-from remix.mix.wires import latent_count
+from remix.mix.comfy_types import latent_count
 from remix.plan import EASINGS
 from remix.plan.shares import MIXED, scheduled_shares, travelled_shares, written_shares
 

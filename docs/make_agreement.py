@@ -10,9 +10,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
 
+from remix.engine.agreement import ENGINES, EXTRAS, FAMILIES, READ_DIFFERENTLY, Row, measured, rows, table
 from remix.errors import Unsupported
-from remix.job.agreement import ENGINES, EXTRAS, FAMILIES, READ_DIFFERENTLY, Row, measured, rows, table
-from remix.job.portable import PORTABLE
+from remix.hosts.a1111.settings import PORTABLE
 from remix.motion.difference import LEAST_PSNR, MOST_OFF
 from remix.plan.labels import a1111_labels
 

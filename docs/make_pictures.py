@@ -14,9 +14,10 @@ from pathlib import Path
 
 from remix.client import Local
 from remix.client.cli import main
-from remix.job import render
-from remix.motion import contact_sheet, save_picture
+from remix.engine import render
+from remix.motion import save_picture
 from remix.plan import Recipe
+from remix.show import contact_sheet
 
 ROOT = Path(__file__).parents[1]
 PICTURES = ROOT / "docs" / "pictures"

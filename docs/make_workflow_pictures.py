@@ -13,9 +13,10 @@ from pathlib import Path
 from PIL import Image
 
 from remix.client import Local
-from remix.job import render
-from remix.motion import contact_sheet, save_picture
+from remix.engine import render
+from remix.motion import save_picture
 from remix.plan import Keyframe, Recipe
+from remix.show import contact_sheet
 
 ROOT = Path(__file__).parents[1]
 WORKFLOWS = ROOT / "example_workflows"

@@ -29,9 +29,9 @@ import numpy as np
 
 from remix import __version__
 from remix.client import open_engine
+from remix.engine import Engine, Picture
+from remix.engine.agreement import FAMILIES, TABLE
 from remix.errors import Unsupported
-from remix.job import Engine, Picture
-from remix.job.agreement import FAMILIES, TABLE
 from remix.motion.difference import difference
 from remix.plan import Recipe, plan
 from tests.real.loras import write_lora

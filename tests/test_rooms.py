@@ -16,16 +16,41 @@ STANDARD = sys.stdlib_module_names
 COMFYUI = {"comfy", "comfy_api", "comfy_execution", "comfyui_version", "folder_paths", "latent_preview", "nodes"}
 """The host's own modules that the nodes touch."""
 
-CORE = {"remix.errors", "remix.job", "remix.mix", "remix.motion", "remix.plan"}
+CORE = {
+    "remix.errors",
+    "remix.digest",
+    *(
+        "remix.plan",
+        "remix.syntax",
+        "remix.mix",
+        "remix.motion",
+        "remix.job",
+        "remix.engine",
+        "remix.show",
+        "remix.hosts",
+    ),
+}
 """The rooms of the core, for a host's skin."""
 
 ROOMS = {
     "remix/errors.py": set(),
+    "remix/digest.py": set(),
     "remix/__main__.py": {"remix.client"},  # python -m remix
     "remix/plan": {"remix.errors", "remix.plan", "tomli", "numpy"},  # numpy only where columns are evaluated
+    "remix/syntax": {"remix.errors", "remix.plan", "remix.syntax", "remix.hosts", "tomli"},
+    "remix/hosts": {"remix.errors", "remix.digest", "remix.plan", "remix.hosts"},
     "remix/mix": {"remix.errors", "remix.mix", "remix.plan.denoise", "torch"},  # what denoise means, in numbers
     "remix/motion": {"remix.errors", "remix.motion", "numpy", "PIL", "imageio_ffmpeg"},
-    "remix/job": {"remix", "remix.errors", "remix.job", "remix.motion", "remix.plan", "numpy", "PIL"},
+    "remix/job": {
+        "remix",
+        *("remix.errors", "remix.digest", "remix.plan", "remix.motion", "remix.hosts", "remix.job"),
+        *("numpy", "PIL"),
+    },
+    "remix/show": {"remix.errors", "remix.plan", "remix.motion", "remix.show", "numpy", "PIL"},
+    "remix/engine": {
+        *("remix.errors", "remix.digest", "remix.plan", "remix.syntax", "remix.hosts"),
+        *("remix.motion", "remix.job", "remix.show", "remix.engine", "numpy"),
+    },
     "__init__.py": {"custom_nodes"},
     "custom_nodes": {
         *CORE,
@@ -122,7 +147,7 @@ def test_nothing_of_strangers_is_executed(path: Path) -> None:
     [
         ("import remix", ("torch", "numpy", "PIL", "diffusers", "requests", "click")),
         ("import remix.plan", ("torch", "numpy", "PIL")),
-        ("import remix.motion, remix.job", ("torch", "diffusers", "requests")),
+        ("import remix.motion, remix.job, remix.engine", ("torch", "diffusers", "requests")),
         ("import remix.client, remix.client.cli", ("torch", "diffusers", "requests", "rich", "numpy", "remix.plan")),
         ("import remix.client.a1111", ("torch", "diffusers", "rich", "click")),
         ("import remix.client.comfyui", ("torch", "diffusers", "rich", "click")),

@@ -17,9 +17,9 @@ from remix.client.a1111.stock import Choice, Stock, choose
 from remix.client.auth import Auth
 from remix.client.batches import checked_batch
 from remix.client.masking import errors_masked
+from remix.engine import Event, Listener, Picture
+from remix.engine.agreement import read_differently
 from remix.errors import Interrupted
-from remix.job import Event, Listener, Picture
-from remix.job.agreement import read_differently
 from remix.plan import Schedule
 
 URL = "http://127.0.0.1:7860"

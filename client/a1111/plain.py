@@ -9,9 +9,9 @@ from typing import Any
 from remix.client.a1111.calls import Request
 from remix.client.a1111.server import API
 from remix.client.a1111.stock import Choice
+from remix.engine import Picture
 from remix.errors import Unsupported
-from remix.job import Picture
-from remix.job.portable import EMPTY
+from remix.hosts.a1111.settings import EMPTY
 from remix.motion.images import png_bytes
 from remix.plan import Frame, Mix, Schedule
 from remix.plan.denoise import nearest_whole

@@ -10,11 +10,11 @@ from typing import Any
 from remix.client.a1111.server import picture_of
 from remix.client.a1111.stock import Choice
 from remix.client.masking import read_within
+from remix.engine import Picture
 from remix.errors import BadReply, BlankFrame, HostError, RecipeError, WrongModel
-from remix.job import Picture
+from remix.hosts.a1111.infotext import parse_infotext
 from remix.motion import only_colour
 from remix.plan import Schedule
-from remix.plan.infotext import parse_infotext
 from remix.plan.labels import AUTOMATIC
 from remix.plan.read import read_json
 

@@ -14,10 +14,10 @@ from typing import Any
 
 from remix.client.a1111.stock import Stock
 from remix.client.auth import Auth
+from remix.client.detect_host import is_there
 from remix.client.http import PICTURE_LIMIT, WITHIN, Http
-from remix.client.other import is_there
+from remix.engine import Picture
 from remix.errors import BadReply, HostRefused, PictureError, Unsupported
-from remix.job import Picture
 from remix.motion import load_picture
 
 log = logging.getLogger(__name__)

@@ -7,7 +7,7 @@ from typing import Any
 
 from remix.client.a1111.stock import Choice, Stock
 from remix.errors import Unsupported
-from remix.job.portable import portable
+from remix.hosts.a1111.settings import portable
 
 OWN_VAE = "None"
 """What A1111 calls the VAE in the checkpoint itself."""

@@ -16,9 +16,9 @@ from remix.client import ENGINES
 from remix.client.cli.engines import servers_options
 from remix.client.cli.render import run
 from remix.client.cli.schedules import Reading, schedule_options
+from remix.engine.agreement import remarks
 from remix.errors import BadInput, Interrupted, RemixError
 from remix.job import FRAMES, read_metadata
-from remix.job.agreement import remarks
 from remix.job.metadata import KEY
 from remix.plan import Recipe
 from remix.plan.names import nearest

@@ -13,7 +13,7 @@ from pathlib import Path
 import click
 
 from remix import __version__
-from remix.client.findings import DIFFERS, MISSING, OK, Finding
+from remix.client.diagnosis import DIFFERS, MISSING, OK, Finding
 from remix.errors import MissingPackage, RemixError
 from remix.plan.printable import printable
 

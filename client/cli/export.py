@@ -10,7 +10,7 @@ from remix.client.cli.completion import among
 from remix.client.cli.outputs import overwrite_option, refuse_present
 from remix.client.cli.schedules import Reading, schedule_options
 from remix.job.files import write_text
-from remix.plan.syntax import SYNTAXES, write
+from remix.syntax import SYNTAXES, write
 
 WRITTEN = [name for name, syntax in SYNTAXES.items() if syntax.write]
 

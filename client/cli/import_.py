@@ -15,7 +15,7 @@ from remix.job.files import write_text
 from remix.plan import Recipe
 from remix.plan.read import MAX_DIGITS
 from remix.plan.schedule import plan
-from remix.plan.syntax import SYNTAXES, read
+from remix.syntax import SYNTAXES, read
 
 
 @click.command("import", epilog=f"Syntaxes: {', '.join(SYNTAXES)}.")

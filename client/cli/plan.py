@@ -15,7 +15,7 @@ from remix.job import missing_pictures
 from remix.plan import Recipe, Schedule, plan
 from remix.plan.printable import printable
 from remix.plan.remarks import remarks_on
-from remix.plan.table import chosen_rows, columns_of, letters_of, row_of
+from remix.show.table import chosen_rows, columns_of, letters_of, row_of
 
 NUMBERS = ("frame", "time", "seed", "cfg", "denoise")
 
@@ -42,8 +42,8 @@ def command(
         if plot.suffix.lower() != ".png":
             raise BadInput(f"--plot: {plot} is not a PNG file; call it {plot.with_suffix('.png')}")
         refuse_present(plot, overwrite)
-        from remix.job.plot import draw
         from remix.motion.images import save_picture
+        from remix.show.plot import draw
 
         save_picture(plot, draw(schedule))
         click.echo(f"curves  {plot}", err=True)

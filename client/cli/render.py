@@ -15,8 +15,9 @@ from remix.client.cli.completion import among
 from remix.client.cli.engines import engine_options
 from remix.client.cli.schedules import Reading, schedule_options
 from remix.client.cli.screen import progress, stoppable
+from remix.engine import Event, Outcome, render
 from remix.errors import OtherRecipe
-from remix.job import Event, Outcome, recipe_of, render
+from remix.job import recipe_of
 from remix.plan import Recipe
 
 

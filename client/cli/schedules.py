@@ -16,8 +16,8 @@ from remix.job import read_metadata, recipe_of
 from remix.plan import Mix, Recipe
 from remix.plan.moments import length
 from remix.plan.read import decoded, read_file
-from remix.plan.syntax import SYNTAXES, detect, read
-from remix.plan.syntax.detect import NO_YAML
+from remix.syntax import SYNTAXES, detect, read
+from remix.syntax.detect import NO_YAML
 
 YAML = (".yaml", ".yml")
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from remix.job import Engine, Event, Listener
+from remix.engine import Engine, Event, Listener
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -10,10 +10,11 @@ import click
 
 from remix.client.cli.outputs import overwrite_option, refuse_present
 from remix.client.cli.screen import progress
+from remix.engine import Event
 from remix.errors import BadInput, JobError, PictureError, VideoFormatError
-from remix.job import Event, film_texts, is_job, job_texts, read_frames, recipe_of, spans
+from remix.job import film_texts, is_job, job_texts, read_frames, recipe_of, spans
 from remix.motion import FORMATS, Picture, film_order, load_picture, write_video
-from remix.motion.landing import contents
+from remix.motion.atomic import contents
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".webp"}
 

@@ -16,9 +16,9 @@ from remix.client.events import Events
 from remix.client.http import Http
 from remix.client.masking import errors_masked, listed
 from remix.client.prompts import refuse_lora_tags, refuse_over_steps
+from remix.engine import Listener, Picture
+from remix.engine.agreement import read_differently
 from remix.errors import Unsupported
-from remix.job import Listener, Picture
-from remix.job.agreement import read_differently
 from remix.plan import Schedule, prompts_of
 
 URL = "http://127.0.0.1:8188"

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from remix.client.comfyui.server import Server
-from remix.client.graph import Graph, Link
 from remix.client.masking import listed
 from remix.errors import Unsupported
+from remix.hosts.comfyui.graph import Graph, Link
 from remix.plan import Frame, Model, Schedule
 from remix.plan.names import close
 

@@ -10,8 +10,8 @@ from typing import Any
 
 from remix.client.comfyui.names import Names
 from remix.client.comfyui.server import Server
-from remix.client.graph import Graph, Link
 from remix.errors import Unsupported
+from remix.hosts.comfyui.graph import Graph, Link
 from remix.plan import Mix, Schedule
 from remix.plan.denoise import nearest_whole
 from remix.plan.names import DRAWING

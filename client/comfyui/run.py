@@ -14,8 +14,9 @@ from typing import Any, TypeVar
 from remix.client.comfyui.routes import Piece
 from remix.client.comfyui.server import DONE, FAILED, LOST, QUEUED, RUNNING, Fate, Server
 from remix.client.events import FIRST_PAUSE, Events, Message
-from remix.client.graph import Nodes
 from remix.client.http import SERVER_ERROR, WITHIN, may_pass, wait_of
+from remix.digest import canonical, sha256
+from remix.engine import Event, Listener, Picture
 from remix.errors import (
     BadReply,
     BlankFrame,
@@ -27,8 +28,7 @@ from remix.errors import (
     JobLost,
     OutOfMemory,
 )
-from remix.job import Event, Listener, Picture
-from remix.job.journal import canonical, sha256
+from remix.hosts.comfyui.graph import Nodes
 from remix.motion import only_colour
 from remix.plan import Schedule
 

@@ -10,12 +10,12 @@ from datetime import datetime, timezone
 from typing import Any, ClassVar
 from urllib.parse import quote
 
-from remix.client.graph import Nodes
+from remix.client.detect_host import is_there
 from remix.client.http import Http
-from remix.client.other import is_there
+from remix.digest import sha256
+from remix.engine import Picture
 from remix.errors import BadReply, HostRefused, Unsupported, WorkflowRejected
-from remix.job import Picture
-from remix.job.journal import sha256
+from remix.hosts.comfyui.graph import Nodes
 from remix.motion.images import png_bytes
 
 log = logging.getLogger(__name__)

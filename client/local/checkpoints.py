@@ -13,7 +13,7 @@ from remix.client.local.parts import INDEX, WHOLE, lacking, loaded_files, parts_
 from remix.client.local.single_file import SingleFile, is_vae, read_vae
 from remix.client.playground import WEIGHTS
 from remix.errors import EngineError, Unsupported
-from remix.job.ends import take_ends
+from remix.job.sampled_hash import update_sampled_hash
 from remix.plan import Model
 
 PICKLED = frozenset({".ckpt", ".pt", ".pth", ".bin", ".pkl"})
@@ -178,7 +178,7 @@ def fingerprint(path: Path) -> str:
     for file in [path] if path.is_file() else sorted(loaded_files(path)):
         # A folder may be moved and a file renamed: what is in them counts.
         digest.update(f"{file.relative_to(path).as_posix()}\0".encode())
-        take_ends(digest, file)
+        update_sampled_hash(digest, file)
     return digest.hexdigest()[:16]
 
 

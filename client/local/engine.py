@@ -21,9 +21,9 @@ from remix.client.local.travelling import Strengths, divided
 from remix.client.local.turns import TURNS
 from remix.client.playground import MOST_CFG, SIDE, unknown_words
 from remix.client.prompts import emphasis_in, refuse_lora_tags, refuse_over_steps
+from remix.engine import Listener, Picture
+from remix.engine.agreement import read_differently
 from remix.errors import BlankFrame, OutOfMemory, Unsupported
-from remix.job import Listener, Picture
-from remix.job.agreement import read_differently
 from remix.mix import Conditioning
 from remix.plan import Model, Schedule, prompts_of
 

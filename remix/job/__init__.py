@@ -1,7 +1,4 @@
-"""What must not be lost: the job folder, and the loop that fills it.
-
-`render(recipe, engine, folder)` is the only loop of the product; run again, it renders only what is missing.
-"""
+"""What must not be lost: the job folder, with its recipe, schedule, journal and frames."""
 
 from remix.job.identity import job_folder, prompts_that_meet, siblings
 from remix.job.inputs import missing_pictures
@@ -18,17 +15,11 @@ from remix.job.job import (
 )
 from remix.job.metadata import Made, film_texts, read_metadata
 from remix.job.opening import open_job
-from remix.job.render import Engine, Event, Listener, Outcome, Picture, render
 
 __all__ = [
     "FRAMES",
-    "Engine",
-    "Event",
     "Job",
-    "Listener",
     "Made",
-    "Outcome",
-    "Picture",
     "film_texts",
     "frame_path",
     "is_job",
@@ -41,7 +32,6 @@ __all__ = [
     "read_job",
     "read_metadata",
     "recipe_of",
-    "render",
     "siblings",
     "spans",
 ]

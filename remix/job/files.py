@@ -9,7 +9,7 @@ import unicodedata
 from pathlib import Path, PureWindowsPath
 
 from remix.errors import BadInput
-from remix.motion.landing import landing
+from remix.motion.atomic import atomic_write
 
 NAME_BYTES = 120
 """The longest name that `safe_name` gives, in UTF-8 bytes; file systems allow 255, copies often less."""
@@ -24,7 +24,7 @@ def write_bytes(path: str | os.PathLike[str], data: bytes) -> Path:
 
     OSError (also a full disk) leaves what was there before as it was.
     """
-    with landing(path) as part:
+    with atomic_write(path) as part:
         part.write_bytes(data)
     return Path(path)
 

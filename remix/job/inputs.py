@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from remix.digest import sha256
 from remix.errors import JobError, RecipeError
 from remix.job.files import inside, write_bytes
-from remix.job.journal import fingerprint, sha256
+from remix.job.journal import fingerprint
 from remix.motion.images import load_picture
 from remix.plan import Recipe
 from remix.plan.names import close

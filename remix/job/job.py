@@ -26,10 +26,11 @@ from typing import Any
 import numpy as np
 
 from remix import __version__
+from remix.digest import canonical, sha256
 from remix.errors import JobError, OtherRecipe, RemixError
 from remix.job.files import inside, write_text
 from remix.job.inputs import INPUTS
-from remix.job.journal import Journal, canonical, sha256
+from remix.job.journal import Journal
 from remix.job.lock import LOCK
 from remix.job.metadata import TEXT_BYTES, Made, read_metadata, size_of, write_frame
 from remix.motion.images import load_picture

@@ -7,9 +7,9 @@ import json
 import logging
 import os
 from pathlib import Path
-from typing import Any
 
-from remix.motion.landing import contents
+from remix.digest import canonical, sha256
+from remix.motion.atomic import contents
 
 log = logging.getLogger(__name__)
 
@@ -83,13 +83,3 @@ def fingerprint(path: Path) -> str:
         while piece := file.read(_PIECE):
             found.update(piece)
     return found.hexdigest()
-
-
-def sha256(data: bytes) -> str:
-    """Returns the SHA-256 of `data` in hexadecimal."""
-    return hashlib.sha256(data).hexdigest()
-
-
-def canonical(value: Any) -> str:
-    """Returns the one JSON text of `value`: keys sorted, no spaces."""
-    return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))

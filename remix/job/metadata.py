@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from remix.errors import PictureError
-from remix.job.comfy_graph import ComfyGraph, read_prompt, read_workflow
+from remix.hosts.a1111.infotext import LEAST_SETTINGS, Infotext, parse_infotext
+from remix.hosts.comfyui.reading import ComfyGraph, read_prompt, read_workflow
 from remix.motion.images import Picture, save_picture
 from remix.motion.texts import read_texts
-from remix.plan.infotext import LEAST_SETTINGS, Infotext, parse_infotext
 
 KEY = "remix"
 """The name of our own text: one JSON object."""

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from remix import __version__
+from remix.digest import canonical
 from remix.errors import JobError, OtherRecipe, RecipeError
 from remix.job.adoption import Sources, Taking, Telling, adopt, adopted, finished, look_through, set_aside
 from remix.job.files import write_text
@@ -32,9 +33,9 @@ from remix.job.job import (
     plain_job,
     refuse_links,
 )
-from remix.job.journal import Journal, canonical
+from remix.job.journal import Journal
 from remix.job.lock import LOCK, locked
-from remix.motion.landing import contents, is_part
+from remix.motion.atomic import contents, is_part
 from remix.plan import Schedule
 
 log = logging.getLogger(__name__)

@@ -8,8 +8,7 @@ import torch
 from torch import Tensor
 
 from remix.errors import MixError
-from remix.mix.kinds import floating
-from remix.mix.names import size
+from remix.mix.checks import floating, size
 from remix.mix.product import in_range
 from remix.mix.sources import merged, sources_of, weight_table
 

@@ -10,11 +10,10 @@ import torch
 from torch import Tensor
 
 from remix.errors import MixError
+from remix.mix.checks import floating, known, sequence, shown, size
 from remix.mix.interpolate import mix
-from remix.mix.kinds import floating, sequence, shown
 from remix.mix.layouts import LAYOUTS, MASK, NUMBERS, TOKEN_AXES, Layout
 from remix.mix.lengths import POLICIES, aligned
-from remix.mix.names import known, size
 from remix.mix.sources import weight_table
 
 POOLED = "pooled_output"

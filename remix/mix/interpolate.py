@@ -9,12 +9,11 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from remix.errors import MixError
-from remix.mix.kinds import floating, numbers
-from remix.mix.names import known, size
+from remix.mix.arc_factors import lerp_factors, noise_factors, slerp_factors
+from remix.mix.checks import floating, known, numbers, size
 from remix.mix.product import in_range, product
 from remix.mix.sources import Sources, largest_magnitude, merged, sources_of, weight_table
 from remix.mix.spherical import angles_between, perpendicular, turn, unit_rows
-from remix.mix.weights import lerp_factors, noise_factors, slerp_factors
 
 # No rule makes an element of a mix larger than the largest of its sources by more than this.
 MOST_GROWTH = 1e6

@@ -11,10 +11,9 @@ from torch import Tensor
 
 from remix.errors import MixError
 from remix.mix.channels import matched_to_mix
+from remix.mix.checks import floating, sequence, shown, size
 from remix.mix.conditioning import same
 from remix.mix.interpolate import mix
-from remix.mix.kinds import floating, sequence, shown
-from remix.mix.names import size
 from remix.mix.sources import weight_table
 
 # Ranks of a latent batch: audio [B, C, L], picture [B, C, H, W], video [B, C, T, H, W].

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from remix.errors import MixError
+from remix.mix.checks import known, size
 from remix.mix.modes import SEPARABLE, blend
-from remix.mix.names import known, size
 from remix.mix.sources import weight_table
 
 LATENT_MODES = tuple(name for name in SEPARABLE if name != "normal")

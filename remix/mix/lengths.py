@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from remix.errors import MixError
-from remix.mix.names import size
+from remix.mix.checks import size
 
 POLICIES = ("tile", "empty", "zero", "equal", "trim")
 

@@ -10,9 +10,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from remix.errors import MixError
+from remix.mix.checks import floating, size
 from remix.mix.interpolate import mix
-from remix.mix.kinds import floating
-from remix.mix.names import size
 from remix.mix.tables import weights_of
 
 # Masks that were sharpened, added up or resized by a cubic leave 0 to 1 by less than this; those of

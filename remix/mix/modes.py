@@ -9,8 +9,7 @@ import torch
 from torch import Tensor
 
 from remix.errors import MixError
-from remix.mix.kinds import floating, numbers, shown
-from remix.mix.names import known, size
+from remix.mix.checks import floating, known, numbers, shown, size
 
 
 def _multiply(base: Tensor, top: Tensor) -> Tensor:

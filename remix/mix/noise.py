@@ -11,9 +11,8 @@ import torch
 from torch import Tensor
 
 from remix.errors import MixError
+from remix.mix.checks import numbers, sequence, shown, size
 from remix.mix.interpolate import mix, result_of
-from remix.mix.kinds import numbers, sequence, shown
-from remix.mix.names import size
 from remix.mix.product import product
 from remix.mix.sources import sources_of, weight_table
 

@@ -11,8 +11,7 @@ import torch
 from torch import Tensor
 
 from remix.errors import MixError
-from remix.mix.kinds import floating, numbers, sequence
-from remix.mix.names import size
+from remix.mix.checks import floating, numbers, sequence, size
 
 # Weights that were once float32 sum to 1 within this.
 TOLERANCE = 1e-6

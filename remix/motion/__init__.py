@@ -14,7 +14,6 @@ from remix.motion.images import (
 )
 from remix.motion.order import film_order
 from remix.motion.reading import probe, probe_sound, read_video
-from remix.motion.report import contact_sheet
 from remix.motion.streams import Sound, VideoInfo
 from remix.motion.texts import read_tags
 from remix.motion.video import write_video
@@ -25,7 +24,6 @@ __all__ = [
     "Picture",
     "Sound",
     "VideoInfo",
-    "contact_sheet",
     "ffmpeg_exe",
     "ffmpeg_version",
     "film_order",

@@ -25,7 +25,7 @@ from PIL import Image, ImageFile, JpegImagePlugin, PngImagePlugin, UnidentifiedI
 
 from remix.errors import BadInput, PictureError
 from remix.motion import exif, pngs
-from remix.motion.landing import landing
+from remix.motion.atomic import atomic_write
 
 log = logging.getLogger(__name__)
 _warnings_lock = threading.RLock()
@@ -280,6 +280,6 @@ def png_bytes(picture: Picture, texts: Mapping[str, str] | None = None, *, compr
 
 def save_picture(path: str | os.PathLike[str], picture: Picture, texts: Mapping[str, str] | None = None) -> Path:
     """Returns `path` after `picture` is safely there as a PNG, whole, with `texts` in it; see `png_bytes`."""
-    with landing(path) as part:
+    with atomic_write(path) as part:
         part.write_bytes(png_bytes(picture, texts))
     return Path(path)

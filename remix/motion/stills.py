@@ -23,8 +23,8 @@ from PIL import Image, ImageSequence
 
 from remix.errors import PictureError, VideoError
 from remix.motion import pngs
+from remix.motion.atomic import flush_to_disk
 from remix.motion.images import MAX_BYTES, MAX_PIXELS, Picture, load_picture, open_file, png_bytes
-from remix.motion.landing import flush_to_disk
 
 QUALITY = 80
 METHOD = 2

@@ -18,11 +18,11 @@ from pathlib import Path
 
 from remix.errors import PictureError, VideoError, VideoFormatError
 from remix.motion import apng, gif, stills
+from remix.motion.atomic import FULL, WHOLE, atomic_write, contents, flush_folder, mode_at, refuse_place, workplace
 from remix.motion.feed import Feed
 from remix.motion.ffmpeg import BITEXACT, Ffmpeg, ffmpeg_exe, free_space, refuse_lacking
 from remix.motion.formats import Format, format_of, rate_for
 from remix.motion.images import Picture
-from remix.motion.landing import FULL, WHOLE, contents, flush_folder, landing, mode_at, refuse_place, workplace
 from remix.motion.reading import probe
 from remix.motion.sound import Track, join, refuse_other_sound, track_for
 from remix.motion.streams import VideoInfo, ffmetadata
@@ -145,7 +145,7 @@ def _verified(film: _Film, part: Path) -> VideoInfo:
 
 
 def _write_file(film: _Film) -> VideoInfo:
-    with landing(film.target) as part:
+    with atomic_write(film.target) as part:
         if film.row.name in _OWN_WRITERS:
             _OWN_WRITERS[film.row.name](film.feed, part, film.rate, film.loops, film.texts)
         elif film.row.two_pass:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from remix.plan.syntax import read
+from remix.syntax import read
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from remix.client import cli
+from remix.engine import render
 from remix.errors import RecipeError, RemixError
-from remix.job import render
 from remix.motion import load_picture, save_picture
 from remix.plan import Keyframe, Recipe
 from remix.plan.read import read_json, read_toml

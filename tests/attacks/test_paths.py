@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from remix.client import cli
+from remix.engine import render
 from remix.errors import BadInput, JobError
-from remix.job import render
 from remix.motion import save_picture
 from remix.plan import Keyframe, Recipe
 from tests.fakes.renderer import Painter

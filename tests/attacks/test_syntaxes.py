@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from remix.errors import RecipeError
 from remix.plan import plan
-from remix.plan.syntax import SYNTAXES, detect, read
+from remix.syntax import SYNTAXES, detect, read
 
 CORPUS = {path.stem: path.read_bytes().decode() for path in sorted((Path(__file__).parent / "syntaxes").glob("*.txt"))}
 TEXTS = list(CORPUS.values())

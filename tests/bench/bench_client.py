@@ -11,7 +11,7 @@ import pytest
 import requests
 
 from remix.client import ComfyUI
-from remix.job import render
+from remix.engine import render
 from remix.plan import Keyframe, Model, Recipe
 from tests.bench.race import Race, now
 from tests.real.comfyui.conftest import started_host

@@ -29,7 +29,7 @@ from remix.client.a1111 import A1111, plain, scripted
 from remix.client.a1111.calls import Request
 from remix.client.a1111.settings import overrides
 from remix.client.a1111.stock import choose
-from remix.job import render
+from remix.engine import render
 from remix.plan import Recipe, plan
 from tests.bench.race import Race, now
 from tests.real.a1111.conftest import started_host

@@ -25,8 +25,8 @@ import requests
 from remix.client import A1111, ComfyUI
 from remix.client.a1111.calls import Pace
 from remix.client.comfyui.run import Timing
-from remix.job import Engine, Picture, render
-from remix.job.portable import EMPTY
+from remix.engine import Engine, Picture, render
+from remix.hosts.a1111.settings import EMPTY
 from remix.motion import load_picture
 from remix.plan import Frame, Keyframe, Model, Recipe, plan
 from tests.fakes.a1111_server import A1111Server

@@ -10,7 +10,7 @@ import pytest
 
 from remix.client.compare import CELL, GAP, compare, sheet
 from remix.motion import save_picture
-from remix.motion.lettering import LINE
+from remix.show.lettering import LINE
 
 SHAPE = (64, 128, 3)
 

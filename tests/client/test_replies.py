@@ -24,8 +24,8 @@ from remix.client.a1111 import A1111
 from remix.client.auth import Auth
 from remix.client.masking import Repeated, errors_masked, listed, read_within, shielded
 from remix.client.servers import diagnose
+from remix.engine import render
 from remix.errors import RemixError
-from remix.job import render
 from tests.client.a1111.conftest import QUICK as QUICK_A1111
 from tests.client.a1111.conftest import recipe as recipe_a1111
 from tests.client.comfyui.runs import QUICK, recipe

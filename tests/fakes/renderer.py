@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from remix.job import Event, Listener, Picture
+from remix.engine import Event, Listener, Picture
 from remix.plan import Schedule
 
 

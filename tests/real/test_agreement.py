@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from remix.client import A1111, ComfyUI, Local, cli
+from remix.engine import render
 from remix.errors import Interrupted, OtherRecipe
-from remix.job import render
 from remix.motion import save_picture
 from remix.plan import Keyframe, Model, Recipe
 from tests.real.a1111 import host as a1111

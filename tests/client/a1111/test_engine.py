@@ -14,6 +14,7 @@ import pytest
 from remix.client import open_engine
 from remix.client.a1111 import A1111
 from remix.client.auth import Auth
+from remix.engine import Event, render
 from remix.errors import (
     BadReply,
     BlankFrame,
@@ -24,8 +25,7 @@ from remix.errors import (
     Unsupported,
     WrongModel,
 )
-from remix.job import Event, render
-from remix.job.portable import PORTABLE
+from remix.hosts.a1111.settings import PORTABLE
 from remix.motion import load_picture, save_picture
 from remix.plan import Recipe, plan
 from tests.client.a1111.conftest import QUICK, Serve, engine, recipe

@@ -15,10 +15,10 @@ from typing import Any
 import pytest
 
 from remix.client.a1111.server import Server
+from remix.engine import Event, render
 from remix.errors import HostRefused, HostSilent, HostUnreachable
-from remix.job import Event, render
 from tests.client.a1111.conftest import Serve, engine, recipe
-from tests.core.job.test_render import contents
+from tests.core.engine.test_render import contents
 from tests.fakes.a1111_server import A1111Server
 from tests.fakes.faults import Answer, Fault
 

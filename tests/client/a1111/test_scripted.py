@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from remix.engine import render
 from remix.errors import BadReply, Unsupported
-from remix.job import render
 from remix.motion import save_picture
 from remix.plan import Recipe, plan
 from tests.client.a1111.conftest import Serve, engine, recipe

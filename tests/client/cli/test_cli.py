@@ -16,7 +16,8 @@ import numpy as np
 import pytest
 
 from remix.client import cli
-from remix.job import Engine, read_metadata
+from remix.engine import Engine
+from remix.job import read_metadata
 from remix.motion import load_picture, probe, save_picture
 from remix.plan import Keyframe, Mix, Model, Recipe, plan
 from tests.fakes.renderer import Painter

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from remix.client import cli
+from remix.engine import Engine
+from remix.engine.agreement import Row
 from remix.errors import HostUnreachable
-from remix.job import Engine, read_job
-from remix.job.agreement import Row
+from remix.job import read_job
 from remix.motion import load_picture, save_picture
 from remix.motion.difference import Difference
 from tests.fakes.renderer import Painter
@@ -146,7 +147,7 @@ def test_what_is_known_to_differ_is_told_first(
     engines: Engines, recipe: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     row = Row("euler", "normal", 3, {frozenset(("comfyui", "local")): Difference(31.5, 33)})
-    monkeypatch.setattr("remix.job.agreement.table", lambda: {("euler", "normal"): row})
+    monkeypatch.setattr("remix.engine.agreement.table", lambda: {("euler", "normal"): row})
     assert run(recipe) == 0
     told = (
         "note    sampler: 'euler' with 'normal' is not the same in comfyui and local (31.5 dB, 33); docs/agreement.md"

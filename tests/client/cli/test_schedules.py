@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from remix.client import cli
-from remix.job import Engine
+from remix.engine import Engine
 from remix.plan import Mix, Recipe, plan
 from tests.fakes.renderer import Painter
 

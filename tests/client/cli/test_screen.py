@@ -11,7 +11,7 @@ import pytest
 
 from remix.client.cli import render
 from remix.client.cli.screen import Lines, progress
-from remix.job import Event, Listener, Picture
+from remix.engine import Event, Listener, Picture
 from remix.plan import Keyframe, Recipe, Schedule
 from tests.fakes.renderer import Painter
 

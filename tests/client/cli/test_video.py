@@ -12,7 +12,8 @@ import pytest
 from PIL import Image
 
 from remix.client.cli import main
-from remix.job import read_metadata, recipe_of, render
+from remix.engine import render
+from remix.job import read_metadata, recipe_of
 from remix.motion import probe, save_picture
 from remix.plan import Keyframe, Recipe
 from tests.fakes.renderer import Painter

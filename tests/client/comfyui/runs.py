@@ -9,7 +9,7 @@ import numpy as np
 
 from remix.client import ComfyUI
 from remix.client.comfyui.run import Timing
-from remix.job import Outcome, render
+from remix.engine import Outcome, render
 from remix.motion import load_picture
 from remix.plan import Keyframe, Model, Recipe, plan
 from tests.fakes.comfyui_server import painted

@@ -13,10 +13,10 @@ import pytest
 from remix.client import ComfyUI
 from remix.client.auth import Auth
 from remix.client.comfyui.server import Server
-from remix.client.graph import Graph
 from remix.client.http import Http
+from remix.engine import Event, Picture
 from remix.errors import OtherRecipe, Unsupported, WorkflowRejected
-from remix.job import Event, Picture
+from remix.hosts.comfyui.graph import Graph
 from remix.motion import save_picture
 from remix.plan import Keyframe, Lora, Model, Recipe, plan
 from remix.plan.names import DRAWING

@@ -21,6 +21,7 @@ import pytest
 
 from remix.client import ComfyUI
 from remix.client.auth import Auth
+from remix.engine import Event, render
 from remix.errors import (
     BadReply,
     BlankFrame,
@@ -32,10 +33,9 @@ from remix.errors import (
     JobLost,
     OutOfMemory,
 )
-from remix.job import Event, render
 from remix.plan import Keyframe, Recipe, prompts_of
 from tests.client.comfyui.runs import FRAMES, QUICK, frames, plain, recipe, right, run
-from tests.core.job.test_render import contents
+from tests.core.engine.test_render import contents
 from tests.fakes.comfyui_server import ComfyServer, Script, Trouble
 from tests.fakes.faults import Fault
 from tests.fakes.proxy import Proxy, Toxic

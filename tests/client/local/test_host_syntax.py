@@ -11,7 +11,7 @@ from remix.client import Local
 from remix.client.prompts import emphasis_in, refuse_lora_tags
 from remix.errors import Unsupported
 from remix.plan import plan
-from remix.plan.syntax import read
+from remix.syntax import read
 
 
 @pytest.mark.parametrize(

@@ -20,11 +20,11 @@ import torch
 
 from remix.client.local import Local
 from remix.client.local.devices import Place
+from remix.engine import Event, render
 from remix.errors import MixError, Unsupported
-from remix.job import Event, render
 from remix.plan import Keyframe, Lora, Model, Recipe, Schedule, plan
 from tests.client.local import tiny
-from tests.core.job.test_render import contents
+from tests.core.engine.test_render import contents
 
 ROOT = Path(__file__).parents[3]
 
@@ -110,7 +110,7 @@ def test_a_resumed_frame_has_the_very_bytes_of_an_undisturbed_run(checkpoint: st
 KILLED_AT_4 = """
 import os, signal, sys
 from remix.client.local import Local
-from remix.job import render
+from remix.engine import render
 from remix.plan import Recipe
 
 def listen(event):

@@ -140,7 +140,7 @@ def test_masks_are_mixed_and_reduced_to_the_latents_size() -> None:
 
 
 def test_a_job_gives_its_masks_to_the_engine(checkpoint: str, tmp_path: Path) -> None:
-    from remix.job import render
+    from remix.engine import render
     from remix.motion import load_picture, save_picture
 
     for name in ("in.png", "left.png"):

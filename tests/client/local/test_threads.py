@@ -15,8 +15,8 @@ import torch
 from remix.client.local import Local, engine
 from remix.client.local.damage import told_of_damage
 from remix.client.local.turns import TURNS, Turns
+from remix.engine import render
 from remix.errors import EngineError
-from remix.job import render
 from remix.plan import Model, Recipe, plan
 from tests.client.local.test_local import pictures, travel
 

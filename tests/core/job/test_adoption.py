@@ -15,13 +15,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from remix.engine import Event, Listener, Picture, render
 from remix.errors import EngineError, Interrupted, JobError, JobLocked, OtherRecipe
-from remix.job import Event, Listener, Picture, job_folder, lock, read_metadata, render, siblings
+from remix.job import job_folder, lock, read_metadata, siblings
 from remix.job.adoption import MOST_DONORS
 from remix.job.identity import differing
 from remix.motion import load_picture, probe, save_picture
 from remix.plan import Keyframe, Recipe, Schedule, plan
-from tests.core.job.test_render import contents
+from tests.core.engine.test_render import contents
 from tests.fakes.renderer import Painter
 
 ENGINE = {"engine": "painter", "checkpoint": "paint"}

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from remix.errors import BadInput
 from remix.job.files import NAME_BYTES, inside, safe_name, write_bytes, write_text
-from remix.motion import landing
+from remix.motion import atomic
 
 
 @pytest.mark.parametrize("name", ["a.json", "日本 é 🎬.txt", "no suffix", ".hidden"])
@@ -36,7 +36,7 @@ def test_an_error_leaves_the_old_file_and_no_part(tmp_path: Path) -> None:
     path = write_bytes(tmp_path / "a", b"old")
 
     def fail_halfway() -> None:
-        with landing.landing(path) as part:
+        with atomic.atomic_write(path) as part:
             part.write_bytes(b"half")
             raise KeyError
 
@@ -49,8 +49,8 @@ def test_an_error_leaves_the_old_file_and_no_part(tmp_path: Path) -> None:
 def test_a_file_is_on_the_disk_before_it_has_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     steps: list[str] = []
     for name in ("flush_to_disk", "flush_folder"):
-        real = getattr(landing, name)
-        monkeypatch.setattr(landing, name, lambda path, name=name, real=real: (steps.append(name), real(path)))
+        real = getattr(atomic, name)
+        monkeypatch.setattr(atomic, name, lambda path, name=name, real=real: (steps.append(name), real(path)))
     replace = os.replace
     monkeypatch.setattr(os, "replace", lambda a, b: (steps.append("replace"), replace(a, b)))
     write_bytes(tmp_path / "a", b"x")
@@ -64,7 +64,7 @@ def test_a_disk_that_refuses_leaves_the_old_file(tmp_path: Path, monkeypatch: py
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(*(os, "replace", full) if step == "replace" else (landing, step, full))
+    monkeypatch.setattr(*(os, "replace", full) if step == "replace" else (atomic, step, full))
     with pytest.raises(OSError, match="No space left"):
         write_bytes(path, b"new")
     assert path.read_bytes() == b"old"

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
+from remix.engine import render
 from remix.errors import Interrupted
-from remix.job import render
 from remix.plan import Schedule
-from tests.core.job.test_render import FRAMES, contents, recipe
+from tests.core.engine.test_render import FRAMES, contents, recipe
 from tests.fakes.renderer import Painter
 
 

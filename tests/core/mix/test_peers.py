@@ -42,7 +42,7 @@ def test_every_family_is_documented_with_its_policy(family):
     assert f"| `{family}` | `{layout.lengths}` | {layout.rows} | {keys} |" in DOC
 
 
-@pytest.mark.parametrize("module", ["interpolate", "kinds", "modes", "names", "noise"])
+@pytest.mark.parametrize("module", ["checks", "interpolate", "modes", "noise"])
 def test_examples_in_docstrings_give_what_they_say(module):
     room = importlib.import_module(f"remix.mix.{module}")
     scope = {**vars(room), "torch": importlib.import_module("torch")}

@@ -11,7 +11,8 @@ from typing import TypeVar
 import numpy as np
 import pytest
 
-from remix.motion import FORMATS, contact_sheet, probe, read_video, write_video
+from remix.motion import FORMATS, probe, read_video, write_video
+from remix.show import contact_sheet
 from tests.core.motion.films import Picture, smooth
 
 X = TypeVar("X")

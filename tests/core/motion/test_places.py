@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from remix.errors import BadInput
-from remix.motion import FORMATS, landing, load_picture, probe, save_picture, write_video
+from remix.motion import FORMATS, atomic, load_picture, probe, save_picture, write_video
 from tests.core.motion.films import smooth
 from tests.core.motion.test_sound import sine
 
@@ -92,12 +92,12 @@ def test_while_a_film_is_written_all_of_it_lies_in_one_folder_that_is_told_as_a_
         )
         assert [path.name for path in place.iterdir()] == [film.name]
     assert len(seen) == len(FORMATS)
-    assert all(landing.is_part(name) for name in seen)
+    assert all(atomic.is_part(name) for name in seen)
 
 
 @pytest.mark.parametrize("name", ["film.part.mp4", "film.part", ".film.part", ".film.0123456.part", ".a.ABCDEFGH.part"])
 def test_names_that_users_give_are_no_parts(name: str) -> None:
-    assert not landing.is_part(name)
+    assert not atomic.is_part(name)
 
 
 @posix
@@ -192,7 +192,7 @@ def test_the_old_folder_comes_back_when_the_new_one_cannot_take_its_place(
     before, real = everything_in(tmp_path), os.replace
 
     def replace(source: Path, target: Path) -> None:
-        if Path(source).name == landing.WHOLE:
+        if Path(source).name == atomic.WHOLE:
             raise OSError(5, "Input/output error")
         real(source, target)
 

@@ -9,7 +9,7 @@ import pytest
 
 from remix.errors import RecipeError
 from remix.plan import Keyframe, Recipe, plan, prompts_of
-from remix.plan.syntax import read, write
+from remix.syntax import read, write
 
 
 def cfgs(frames: int, *keyframes: Keyframe, **fields: Any) -> list[float]:

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 import torch
 
+from remix.engine import Event
 from remix.errors import BlankFrame, Unsupported
-from remix.job import Event
 from remix.mix import noise_of_mixes
 from remix.motion.floats import to_floats
 from remix.plan import Schedule, plan

@@ -14,7 +14,7 @@ import torch
 
 from docs.make_node_pages import inputs_of
 from remix.errors import BadInput, RecipeError
-from remix.mix.wires import blend_latents, mix_conditionings
+from remix.mix.comfy_types import blend_latents, mix_conditionings
 from remix.motion import save_picture
 from remix.plan import EASINGS, Keyframe, Recipe, Schedule, plan
 from tests.hosts.comfyui.conftest import listed, room

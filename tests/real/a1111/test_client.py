@@ -12,9 +12,9 @@ import pytest
 
 from remix.client.a1111 import A1111, scripted
 from remix.client.a1111.calls import Pace
+from remix.engine import Event, render
 from remix.errors import BlankFrame, HostRefused, HostSilent, Interrupted, OutOfMemory, RemixError
-from remix.job import Event, render
-from remix.job.portable import PORTABLE
+from remix.hosts.a1111.settings import PORTABLE
 from remix.motion import load_picture
 from remix.plan import Recipe
 from tests.fakes.proxy import Proxy, Toxic

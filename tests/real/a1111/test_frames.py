@@ -9,7 +9,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from remix.job.portable import PORTABLE
+from remix.hosts.a1111.settings import PORTABLE
 from tests.real.a1111.films import ROUNDING, SIDE, STEPS, A, B, off, painted, plain, recipe, rendered
 from tests.real.a1111.host import Host, encoded
 

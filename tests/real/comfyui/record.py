@@ -15,7 +15,7 @@ import numpy as np
 import requests
 import websocket
 
-from remix.client.graph import Graph
+from remix.hosts.comfyui.graph import Graph
 from remix.motion.images import png_bytes
 from tests.real.comfyui.host import CHECKPOINT, ROOT, Host, installed
 

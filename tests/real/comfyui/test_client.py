@@ -21,8 +21,8 @@ from remix.client.comfyui.names import Names
 from remix.client.comfyui.routes import Through
 from remix.client.comfyui.run import Timing
 from remix.client.comfyui.server import DONE, LOST, QUEUED, RUNNING, Server
-from remix.client.graph import Graph, Link
 from remix.client.http import Http
+from remix.engine import Outcome, render
 from remix.errors import (
     BlankFrame,
     EngineError,
@@ -32,12 +32,12 @@ from remix.errors import (
     Unsupported,
     WorkflowRejected,
 )
-from remix.job import Outcome, render
+from remix.hosts.comfyui.graph import Graph, Link
 from remix.motion import save_picture
 from remix.plan import Frame, Keyframe, Lora, Model, Recipe
 from tests.client.comfyui.runs import frames
 from tests.client.comfyui.test_reliability import at_frames
-from tests.core.job.test_render import contents
+from tests.core.engine.test_render import contents
 from tests.fakes.comfyui_server import recorded
 from tests.fakes.proxy import Proxy, Toxic
 from tests.real.comfyui.graphs import Builder

@@ -7,7 +7,7 @@ from fractions import Fraction
 import pytest
 import torch
 
-from remix.mix.wires import blend_latents
+from remix.mix.comfy_types import blend_latents
 from remix.motion import load_picture, probe, read_video
 from tests.real.comfyui.films import batch, frames_of, mixed, saved, travelling
 from tests.real.comfyui.graphs import Builder, Link

@@ -1,0 +1,178 @@
+"""What is the same in every tool: the one table of measured agreement, and what in a recipe no two tools read alike.
+
+The table beside this file, agreement.json, is written by `python -m tests.agreement` from pictures that ComfyUI,
+AUTOMATIC1111 and the local engine rendered. docs/agreement.md shows it.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+from remix.motion.difference import Difference
+from remix.plan import Recipe, prompts_of
+from remix.syntax.over_steps import over_steps
+
+ENGINES = ("comfyui", "a1111", "local")
+"""The engines that were measured; what is said of others is not known here."""
+
+TABLE = Path(__file__).with_suffix(".json")
+
+
+EXTRAS: Mapping[str, str] = {
+    "image": "pictures that begin from given ones",
+    "travelling denoise": "pictures whose `denoise` travels",
+    "mask": "masks",
+    "loras": "LoRAs",
+    "travelling loras": "LoRAs whose strengths travel",
+    "long": "prompts over 75 tokens",
+    "no negative": "no negative prompt",
+    "clip skip": "`clip_skip` 2, for SDXL 3",
+}
+"""What a recipe may have beside prompts and seeds, as the table calls it and in words."""
+
+FAMILIES: Mapping[str, str] = {"sd2": "SD 2.1", "sdxl": "SDXL"}
+"""The families beside SD 1.5 that were measured, as the table calls them and in words."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A sampler and scheduler, how many frames were measured, and how far each pair of engines was apart.
+
+    `kind` is one of `EXTRAS` where these frames had that, else ""; `family` one of `FAMILIES`, else "".
+    """
+
+    sampler: str
+    scheduler: str
+    frames: int
+    apart: Mapping[frozenset[str], Difference]
+    kind: str = ""
+    family: str = ""
+
+    def portable(self) -> bool:
+        """Returns whether all engines agree."""
+        return all(
+            (found := self.apart.get(frozenset(pair))) is not None and found.agrees()
+            for pair in combinations(ENGINES, 2)
+        )
+
+
+@cache
+def table() -> Mapping[tuple[str, str], Row]:
+    """Returns the rows by sampler and scheduler."""
+    return {(row.sampler, row.scheduler): row for row in rows("rows")}
+
+
+@cache
+def rows(part: str) -> tuple[Row, ...]:
+    """Returns the rows of a part of the table: "rows", by which `table` is; "extras"; "families"; "forge"."""
+    return tuple(_row(plain) for plain in measured().get(part, ()))
+
+
+@cache
+def measured() -> dict[str, Any]:
+    """Returns the table as it is stored, with how it was measured."""
+    found: dict[str, Any] = json.loads(TABLE.read_text(encoding="utf-8"))
+    return found
+
+
+def _row(plain: Mapping[str, Any]) -> Row:
+    apart = {
+        frozenset(pair.split("-")): Difference(math.inf if psnr is None else psnr, off)
+        for pair, (psnr, off) in plain["apart"].items()
+    }
+    return Row(
+        plain["sampler"], plain["scheduler"], plain["frames"], apart, plain.get("kind", ""), plain.get("family", "")
+    )
+
+
+def disagreement(one: str, other: str, recipe: Recipe) -> str | None:
+    """Returns why the pictures of two engines may be unlike, in a phrase; None where they agree.
+
+    A recipe does not say its model's family; of families that were not measured, as Flux, nothing is told here.
+
+    >>> from remix.plan import Keyframe
+    >>> recipe = Recipe(frames=1, keyframes=(Keyframe(prompt="a (red) apple"),))
+    >>> disagreement("comfyui", "local", recipe)
+    "prompt: '(' is emphasis, which no two tools weigh alike"
+    """
+    for engine in (one, other):
+        if engine not in ENGINES:
+            return f"{engine} was not measured against others"
+    if found := next(read_differently(recipe), None):
+        return found
+    pair = frozenset((one, other))
+    for kind in _kinds(recipe):
+        known = [row.apart[pair] for row in rows("extras") if row.kind == kind and pair in row.apart]
+        if not known:
+            return f"{kind.split()[-1]}: {EXTRAS[kind]} were not measured on both"
+        if worst := next((apart for apart in known if not apart.agrees()), None):
+            return f"{kind.split()[-1]}: {EXTRAS[kind]} differ there ({worst})"
+    row = table().get((recipe.sampler, recipe.scheduler))
+    apart = row.apart.get(pair) if row else None
+    if apart is None:
+        return f"sampler {recipe.sampler!r} with scheduler {recipe.scheduler!r} was not measured on both"
+    return None if apart.agrees() else f"sampler {recipe.sampler!r} with {recipe.scheduler!r} differs there ({apart})"
+
+
+def _kinds(recipe: Recipe) -> Iterator[str]:
+    """What of `EXTRAS` a recipe has, but for long prompts, which every engine cuts alike."""
+    if any(frame.image for frame in recipe.keyframes):
+        yield "image"
+        set_ones = {keyframe.denoise for keyframe in recipe.keyframes if keyframe.denoise is not None}
+        if len(set_ones) > 1 or any(not isinstance(denoise, float) for denoise in set_ones):
+            yield "travelling denoise"
+    if any(frame.mask for frame in recipe.keyframes):
+        yield "mask"
+    named = {keyframe.loras for keyframe in recipe.keyframes if keyframe.loras}
+    if len(named) > 1:
+        yield "travelling loras"
+    elif named or recipe.model.loras:
+        yield "loras"
+    if recipe.model.clip_skip > 1:
+        yield "clip skip"
+
+
+def remarks(recipe: Recipe, engines: Collection[str] = ENGINES) -> list[str]:
+    """Returns which of these engines are known to make other pictures with a recipe's sampler and scheduler."""
+    found, row = list[str](), table().get((recipe.sampler, recipe.scheduler))
+    for pair in combinations(engines, 2):
+        apart = row.apart.get(frozenset(pair)) if row else None
+        if apart is not None and not apart.agrees():
+            found.append(
+                f"sampler: {recipe.sampler!r} with {recipe.scheduler!r} is not the same in {pair[0]} and {pair[1]} "
+                f"({apart}); docs/agreement.md lists those that are"
+            )
+    return found
+
+
+READ_DIFFERENTLY = {
+    r"(?<!\\)\(": r"is emphasis, which no two tools weigh alike",
+    r"(?<!\\)\[": "is read by A1111 (less emphasis), and as a letter elsewhere",
+    r"\bBREAK\b": "begins a new chunk in A1111, and is a word elsewhere",
+    r"\bAND\b": "puts two prompts together in A1111, and is a word elsewhere",
+    r"#[^\n]*": "begins a comment in A1111, and is a letter elsewhere",
+    r"\bembedding:": "names an embedding in ComfyUI, and is words elsewhere",
+    r"<(?:lora|lyco|hypernet):": "is read by A1111 alone; name it under model.loras",
+    r"\\[^()]": "has a backslash that A1111 takes out, and that is a letter elsewhere",
+}
+"""What stands in prompts -> why it is not the same everywhere."""
+
+
+def read_differently(recipe: Recipe) -> Iterator[str]:
+    """Yields what of the prompts no two tools read alike, each thing once."""
+    prompts = prompts_of(recipe)
+    for prompt in prompts:
+        if turns := over_steps(prompt):
+            yield f"prompt: {turns[0].text!r} changes over the steps in A1111, and is words elsewhere"
+            return
+    for pattern, why in READ_DIFFERENTLY.items():
+        if found := next(filter(None, (re.search(pattern, prompt) for prompt in prompts)), None):
+            yield f"prompt: {found[0]!r} {why}"

@@ -1,0 +1,67 @@
+"""A job that one engine has begun goes on with another, where the table says that they agree, and a frame shows it.
+
+What a server tells of its models is a name, and seldom a hash; so it is the pictures that are compared. The first and
+the last frame that are finished are rendered once more by the engine that is to go on.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from remix.engine.agreement import disagreement
+from remix.errors import Interrupted, OtherRecipe
+from remix.job.job import Job
+from remix.motion.difference import Difference, difference
+from remix.motion.images import load_picture
+
+if TYPE_CHECKING:
+    from remix.engine.render import Engine, Inputs, Listener
+
+log = logging.getLogger(__name__)
+
+
+def move(job: Job, engine: Engine, inputs: Inputs, listen: Listener) -> None:
+    """Gives a job to `engine` in place of the one that began it, and says so in the log.
+
+    Raises `OtherRecipe` where the two are not known to agree on such a recipe, or a frame is not the same;
+    `Interrupted` where the engine was stopped before that was known.
+    """
+    assert job.begun_with is not None
+    before, now = job.begun_with["engine"], job.engine["engine"]
+    lacking = set(job.missing())
+    finished = [index for index in range(len(job.schedule)) if index not in lacking]
+    if not finished:
+        log.warning("%s: was begun on %s, which finished nothing; it is rendered on %s", job.folder, before, now)
+        job.move(())
+        return
+    reason = disagreement(before, now, job.schedule.recipe)
+    if reason is not None:
+        raise OtherRecipe(
+            f"{job.folder}: was begun on {before}, and does not go on on {now}: {reason}; use {before}, or "
+            "give another folder"
+        )
+    witnesses = sorted({finished[0], finished[-1]})
+    worst = _apart(job, engine, witnesses, inputs, listen)
+    names = " and ".join(map(str, witnesses))
+    if not worst.agrees():
+        raise OtherRecipe(
+            f"{job.folder}: was begun on {before}, and does not go on on {now}: frame {names}, rendered again, is not "
+            f"the same ({worst}); is it the same checkpoint, VAE and precision? Use {before}, or give another folder"
+        )
+    log.warning(
+        "%s: was begun on %s, goes on on %s; frame %s, rendered again to compare: %s",
+        *(job.folder, before, now, names, worst),
+    )
+    job.move(finished)
+
+
+def _apart(job: Job, engine: Engine, witnesses: list[int], inputs: Inputs, listen: Listener) -> Difference:
+    """How far the engine's pictures of these frames are from those in the job, at worst."""
+    found = [
+        difference(load_picture(job.frame_path(index)), picture)
+        for index, picture in zip(witnesses, engine.render(job.schedule, witnesses, inputs, listen), strict=False)
+    ]
+    if len(found) < len(witnesses):
+        raise Interrupted(f"{job.folder}: stopped before it was known whether it can go on here; run it again")
+    return Difference(min(each.psnr for each in found), max(each.off for each in found))

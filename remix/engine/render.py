@@ -1,0 +1,291 @@
+"""render(recipe, engine, folder): the only loop of the product."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PureWindowsPath
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+
+from remix.digest import sha256
+from remix.engine.handover import move
+from remix.errors import BadInput, Interrupted, VideoFormatError
+from remix.job.disk_space import DiskSpace, raising_disk_full
+from remix.job.job import OWN, SHEET, Job
+from remix.job.opening import open_job, warn
+from remix.motion.ffmpeg import ffmpeg_exe, refuse_lacking
+from remix.motion.formats import format_of, rate_for
+from remix.motion.images import fit, load_picture, save_picture
+from remix.motion.video import write_video
+from remix.plan import Recipe, Schedule, plan
+from remix.plan.remarks import remarks_on
+from remix.show.contact_sheet import contact_sheet
+
+log = logging.getLogger(__name__)
+
+Picture = np.ndarray
+"""uint8 [height, width, 3], RGB."""
+
+
+@dataclass(frozen=True)
+class Event:
+    """Progress: `done` of `total` units of a stage ("frames", "steps" or "film") are finished.
+
+    `frame` is the frame that a step belongs to, the first of those that are sampled together; `preview` a small
+    picture of it so far. Each is None where the engine does not tell.
+    """
+
+    stage: str
+    done: int
+    total: int
+    frame: int | None = None
+    preview: Picture | None = field(default=None, compare=False, repr=False)
+
+
+Listener = Callable[[Event], None]
+
+
+class Engine(Protocol):
+    """What turns frames into pictures."""
+
+    name: str
+
+    def check(self, schedule: Schedule) -> Sequence[str]:
+        """Returns remarks for the user; raises `Unsupported`, by name, for what this engine cannot do."""
+        ...
+
+    def identity(self, schedule: Schedule) -> Mapping[str, str]:
+        """Returns what renders: engine, family, model and the model's fingerprint."""
+        ...
+
+    def render(
+        self, schedule: Schedule, frames: Sequence[int], inputs: Mapping[str, Picture], listen: Listener
+    ) -> Iterator[Picture]:
+        """Yields the pictures of these frames in this order; `inputs` gives init pictures and masks by name, fitted."""
+        ...
+
+    def cancel(self) -> None:
+        """Asks a running `render` to end after the frames at hand; may be called from a signal handler."""
+        ...
+
+
+@runtime_checkable
+class Telling(Protocol):
+    """An engine that also says what its tool writes into pictures, such as A1111's infotext."""
+
+    def texts(self, index: int) -> Mapping[str, str]:
+        """Returns what stands in the metadata of a frame that `render` has just yielded."""
+        ...
+
+
+@runtime_checkable
+class Adjustable(Protocol):
+    """An engine that may render with another device, precision or batch, which hardly changes its pictures."""
+
+    def setting(self, schedule: Schedule) -> Mapping[str, str]:
+        """Returns with what it renders, by the names of its options."""
+        ...
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run left: the job's folder, its film and contact sheet, and how many frames were rendered now.
+
+    `film` and `sheet` are None while frames are missing that this run was not asked for.
+    """
+
+    folder: Path
+    film: Path | None
+    sheet: Path | None
+    rendered: int
+    frames: int
+
+
+def render(
+    recipe: Recipe,
+    engine: Engine,
+    folder: Path | str,
+    *,
+    new: bool = False,
+    film: str | None = "film.mp4",
+    frames: Sequence[int] | None = None,
+    donors: Sequence[Path] = (),
+    listen: Listener = lambda event: None,
+    stop: Callable[[], bool] = lambda: False,
+    tell: Callable[[str], None] = warn,
+) -> Outcome:
+    """Renders what is missing of a recipe into a job folder, then the film and a contact sheet.
+
+    Run it again with the same arguments after any kind of end and it goes on where it stopped. Frames that a folder
+    with the job of another recipe has are kept, and those that other jobs (`donors`) have are taken over, where the
+    same engine rendered them; `new` allows that finished frames are replaced, see `open_job`. `film` names the
+    film file in the folder (its suffix is the format), None for frames alone. With `frames` only these are rendered,
+    and film and sheet are written only if all others are there already. `stop` is asked again and again; once
+    it says True the frames at hand are finished, nothing new is begun, and a film that is being written is given up.
+    `tell` takes sentences for the person: remarks on the recipe and of the engine, and what was kept of another
+    recipe's job or of other jobs. They go to the log by default.
+
+    A job that another engine began continues with this one where their pictures are the same; see
+    `remix.engine.handover`.
+
+    Raises `Unsupported`, `VideoFormatError` or `MissingPackage` before the first frame, `OtherRecipe` or `JobLocked`
+    from `open_job`, `Interrupted` when it was stopped or the engine was cancelled, `DiskFull` when there is no room.
+    """
+    schedule, folder = plan(recipe), Path(folder)
+    wanted = _wanted(frames, len(schedule))
+    if film is not None:
+        _check_film(film, recipe)
+    for remark in (*remarks_on(schedule), *engine.check(schedule)):
+        tell(remark)
+    with (
+        raising_disk_full(folder, recipe) as room,
+        open_job(
+            folder,
+            schedule,
+            engine.identity(schedule),
+            new=new,
+            moving=True,
+            donors=donors,
+            taking=_taking(listen, stop),
+            tell=tell,
+        ) as job,
+    ):
+        if job.begun_with is not None:
+            move(job, engine, Inputs(job), listen)
+        rendered = _render_missing(job, wanted, engine, room, listen, stop)
+        if len(wanted) < len(schedule) and not job.is_whole():
+            return Outcome(job.folder, None, None, rendered, len(wanted))
+        room.expect(len(schedule))
+        made = _write_film(job, film, listen, stop) if film is not None else None
+        return Outcome(job.folder, made, _write_sheet(job), rendered, len(wanted))
+
+
+def _taking(listen: Listener, stop: Callable[[], bool]) -> Callable[[int, int], None]:
+    """What is done before each frame that is taken over."""
+
+    def taking(done: int, total: int) -> None:
+        listen(Event("frames", done, total))
+        if stop():
+            raise Interrupted(f"stopped with {done} of {total} frames in their places; run it again to go on")
+
+    return taking
+
+
+def _wanted(frames: Sequence[int] | None, count: int) -> Sequence[int]:
+    if frames is None:
+        return range(count)
+    if odd := [index for index in frames if not 0 <= index < count]:
+        raise BadInput(f"frames: {odd[0]} is not a frame of this recipe; give some of 0 to {count - 1}")
+    return sorted(set(frames))
+
+
+def _check_film(name: str, recipe: Recipe) -> None:
+    """Refuses, before hours of rendering, a film that could not be written after them."""
+    if name in {"", ".."} or name != PureWindowsPath(name).name or name.casefold() in OWN:
+        raise VideoFormatError(f"film: {name!r}; give the name of a file in the job, such as film.mp4")
+    row = format_of(name)
+    rate_for(row, recipe.fps)
+    if row.needs:
+        refuse_lacking(row.name, row.needs, ffmpeg_exe())
+
+
+def _note_setting(job: Job, setting: Mapping[str, str]) -> None:
+    before = job.note_setting(setting)
+    if before is not None:
+        told = ", ".join(f"{name} {before.get(name)}" for name in setting if before.get(name) != setting[name])
+        log.warning(
+            "%s: was begun with %s; frames that are rendered now may differ from those of that run by a level or two",
+            job.folder,
+            told,
+        )
+
+
+def _render_missing(
+    job: Job, wanted: Sequence[int], engine: Engine, room: DiskSpace, listen: Listener, stop: Callable[[], bool]
+) -> int:
+    missing, total = job.missing(wanted), len(wanted)
+    listen(Event("frames", total - len(missing), total))
+    room.expect(len(missing))
+    room.warn()
+    rendered = 0
+    if missing and not stop():
+        if isinstance(engine, Adjustable):
+            _note_setting(job, engine.setting(job.schedule))
+        for index, picture in zip(missing, engine.render(job.schedule, missing, Inputs(job), listen), strict=False):
+            job.keep(index, picture, engine.texts(index) if isinstance(engine, Telling) else None)
+            rendered += 1
+            room.expect(len(missing) - rendered)
+            listen(Event("frames", total - len(missing) + rendered, total))
+            if stop():  # it may have been asked before the engine began, and then the engine does not know
+                engine.cancel()
+    if rendered < len(missing):
+        left = len(missing) - rendered
+        raise Interrupted(f"{job.folder}: stopped with {left} of {total} frames left; run it again to go on")
+    return rendered
+
+
+def _write_film(job: Job, name: str, listen: Listener, stop: Callable[[], bool]) -> Path:
+    path, total = job.folder / name, len(job.schedule)
+    key = _key_of_all(job, f"{name} {job.schedule.recipe.fps}")
+    if job.is_finished(path, key):
+        return path
+
+    def pictures() -> Iterator[Picture]:
+        for frame in job.frame_paths():
+            if stop():
+                raise Interrupted(f"{job.folder}: stopped at the film; all frames are there, run it again to go on")
+            yield load_picture(frame)
+
+    write_video(
+        pictures(),
+        path,
+        job.schedule.recipe.fps,
+        metadata=job.film_texts(),
+        on_frame=lambda done: listen(Event("film", done, total)),
+    )
+    job.note(path, key)
+    return path
+
+
+def _write_sheet(job: Job) -> Path:
+    path, key = job.folder / SHEET, _key_of_all(job, SHEET)
+    if not job.is_finished(path, key):
+        save_picture(path, contact_sheet(job.frame_paths()))
+        job.note(path, key)
+    return path
+
+
+def _key_of_all(job: Job, about: str) -> str:
+    """The hash of everything that makes what is made of all frames."""
+    keys = "".join(job.frame_key(index) for index in range(len(job.schedule)))
+    return sha256(f"{about} {keys}".encode("utf-8", "surrogateescape"))
+
+
+class Inputs(Mapping[str, Picture]):
+    """A job's init pictures and masks by the recipe's names, fitted to its size; the last few stay in memory."""
+
+    KEPT = 8
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        self._names = tuple(job.input_names())
+        self._loaded: dict[str, Picture] = {}
+
+    def __getitem__(self, name: str) -> Picture:
+        if name not in self._names:
+            raise KeyError(name)
+        if name not in self._loaded:
+            if len(self._loaded) >= self.KEPT:
+                del self._loaded[next(iter(self._loaded))]
+            recipe = self._job.schedule.recipe
+            self._loaded[name] = fit(load_picture(self._job.input_path(name)), recipe.width, recipe.height)
+        return self._loaded[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)

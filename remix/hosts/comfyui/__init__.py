@@ -1,0 +1,1 @@
+"""ComfyUI: its graphs, written and read."""

@@ -1,0 +1,69 @@
+"""Free disk space: a warning before a run that may need more, and an error once the disk is full."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from remix.errors import DiskFull, VideoError
+from remix.motion.atomic import FULL
+from remix.plan import Recipe
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class DiskSpace:
+    """How many bytes a run may still need where it writes: an upper bound, the pictures as they are in memory."""
+
+    folder: Path
+    recipe: Recipe
+    needed: int = 0
+
+    def expect(self, frames: int) -> None:
+        """Sets what is needed to that of `frames` frames."""
+        self.needed = frames * 3 * self.recipe.width * self.recipe.height
+
+    def free(self) -> int:
+        """Returns how many bytes are free for this user on the folder's disk."""
+        place = self.folder.resolve()
+        while not place.exists():
+            place = place.parent
+        return shutil.disk_usage(place).free
+
+    def warn(self) -> None:
+        """Says so when there may not be enough."""
+        if self.needed > (free := self.free()):
+            log.warning(
+                "%s: the frames to come may need up to %d bytes, %d are free on its disk; "
+                "the run keeps what is finished if they do not fit",
+                self.folder,
+                self.needed,
+                free,
+            )
+
+
+@contextmanager
+def raising_disk_full(folder: Path, recipe: Recipe) -> Iterator[DiskSpace]:
+    """Gives the room of a run; a disk that is full within it becomes `DiskFull`, with the bytes needed and free."""
+    room = DiskSpace(folder, recipe)
+    room.expect(recipe.frames)
+    try:
+        yield room
+    except (OSError, VideoError) as error:
+        if not _is_full(error):
+            raise
+        raise DiskFull(
+            f"{folder}: the disk is full: up to {room.needed} bytes are needed to go on, {room.free()} are free; "
+            "what is finished is kept, make room and run it again"
+        ) from error
+
+
+def _is_full(error: OSError | VideoError) -> bool:
+    if isinstance(error, OSError):
+        return error.errno in FULL
+    return error.disk_full

@@ -1,0 +1,5 @@
+"""What people look at: curves of a schedule, its table, and the contact sheet of a film."""
+
+from remix.show.contact_sheet import contact_sheet
+
+__all__ = ["contact_sheet"]

@@ -1,0 +1,255 @@
+"""A schedule as pictures: its curves, who takes part in each frame and how the numbers go, and its table."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import Any, NamedTuple
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from remix.plan import Mix, Schedule
+from remix.show.lettering import LINE, shortened, width_of, write
+from remix.show.table import chosen_rows, columns_of, row_of
+
+WIDTH, BAND, MARGIN = 960, 110, 16
+EDGE = 2
+"""Room above and below a band, for lines that are thicker than a pixel."""
+AXIS, TICK, GAP = 24, 4, 14
+"""The frames' numbers below a band, the strokes that lead to them, and the room between bands."""
+MOST_TICKS = 10
+FINE = 3
+"""Shapes are drawn so many times larger and scaled down, which smooths their edges."""
+INK, PAPER, FAINT = (30, 30, 34), (255, 255, 255), (225, 226, 230)
+COLOURS = ((66, 103, 178), (224, 122, 63), (76, 153, 92), (190, 71, 90), (128, 96, 176), (60, 150, 160))
+SECONDS = (0.1, 0.25, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600)
+"""The steps of an axis, where they fall on whole frames."""
+LONGEST_LEGEND = 12
+ROOM, STROKE = 6, 8
+"""Keyframes with less room than this, in pixels, are short strokes at the foot of a band: whole lines would hide it."""
+LONGEST_CELL = 400
+"""Letters of a text of which some may be shown: more of them would not fit."""
+
+Points = Sequence[tuple[float, float]]
+Colour = tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class Band:
+    """One field of a schedule as a picture, uint8 [BAND + 2 * EDGE, WIDTH - 2 * MARGIN, 3], frame 0 at its left end.
+
+    Shares of a mix are stacked, numbers are a line; upright lines mark the keyframes. `legend` has a colour and a
+    text for each of the first values of a mix, or the range of a number, and says how many more there are.
+    """
+
+    name: str
+    picture: np.ndarray
+    legend: tuple[tuple[Colour, str], ...]
+
+
+def bands(schedule: Schedule) -> list[Band]:
+    """Returns a band for each field that travels, and the prompt's where none does.
+
+    Mixes are prompt, negative, seed, image and mask; numbers cfg, denoise and the strengths of LoRAs.
+    """
+    fields = ("prompt", "negative", "seed", "image", "mask", "cfg", "denoise")
+    travelling = [name for name in fields if _travels(schedule, name)]
+    columns = {name: [getattr(frame, name) for frame in schedule] for name in travelling or ["prompt"]}
+    for k, lora in enumerate(schedule[0].loras):
+        strengths = [frame.loras[k].strength for frame in schedule]
+        if len(set(strengths)) > 1:
+            columns[f"LoRA {lora.name}"] = strengths
+    keyframes = schedule.recipe.positions()
+    return [Band(name, _band(values, keyframes), _legend(values)) for name, values in columns.items()]
+
+
+def draw(schedule: Schedule) -> np.ndarray:
+    """Returns a picture of the schedule, uint8 [height, 960, 3].
+
+    It has the `bands`, each with its name, the frames' numbers and times below it, and its legend.
+    """
+    drawn, top = bands(schedule), MARGIN
+    heights = [LINE + BAND + AXIS + LINE * len(band.legend) + GAP for band in drawn]
+    picture = Image.new("RGB", (WIDTH, MARGIN + sum(heights)), PAPER)
+    for band, height in zip(drawn, heights, strict=True):
+        picture.paste(Image.fromarray(band.picture), (MARGIN, top + LINE - EDGE))
+        write(picture, (MARGIN, top - 2), band.name, INK)
+        _write_axis(picture, schedule, top + LINE + BAND + EDGE)
+        _write_legend(picture, band, top + LINE + BAND + AXIS)
+        top += height
+    return np.asarray(picture)
+
+
+def draw_table(schedule: Schedule) -> np.ndarray:
+    """Returns the table of a schedule as a picture, uint8 [height, 960, 3]: a line for each of `chosen_rows`.
+
+    Keyframes stand on grey; what is longer than its column is cut.
+    """
+    names, rows = columns_of(schedule), chosen_rows(schedule)
+    keyframes = set(schedule.recipe.positions())
+    lines = [names, *([cell[:LONGEST_CELL] for cell in row_of(schedule, index, names)] for index in rows)]
+    picture = Image.new("RGB", (WIDTH, 2 * MARGIN + LINE * len(lines)), PAPER)
+    edges = _edges([max(map(width_of, column)) for column in zip(*lines, strict=True)])
+    for at, cells in enumerate(lines):
+        top = MARGIN + LINE * at
+        if at and rows[at - 1] in keyframes:
+            picture.paste(FAINT, (MARGIN - 4, top, WIDTH - MARGIN + 5, top + LINE))
+        for cell, left, right in zip(cells, edges, edges[1:], strict=False):
+            write(picture, (left, top), shortened(cell, right - left - GAP), INK)
+    return np.asarray(picture)
+
+
+def _edges(widths: Sequence[float]) -> list[float]:
+    """Where columns of these widths begin, and the last ends: the widest give way until all fit side by side."""
+    room = WIDTH - 2 * MARGIN - GAP * len(widths)
+    most = max(widths)
+    while sum(min(width, most) for width in widths) > room:
+        most -= 1
+    edges = [float(MARGIN)]
+    for width in widths:
+        edges.append(edges[-1] + min(width, most) + GAP)
+    return edges
+
+
+def _travels(schedule: Schedule, name: str) -> bool:
+    first = getattr(schedule[0], name)
+    return any(getattr(frame, name) != first for frame in schedule)
+
+
+def _legend(values: Sequence[Any]) -> tuple[tuple[Colour, str], ...]:
+    """The colour and the text of each line below a band: the values of a mix, or the range of a number."""
+    if not isinstance(values[0], Mix):
+        return ((COLOURS[0], f"{min(values):g} to {max(values):g}"),)
+    parts = _parts(values)
+    lines = [(COLOURS[k % len(COLOURS)], str(part)) for k, part in enumerate(parts[:LONGEST_LEGEND])]
+    more = len(parts) - len(lines)
+    return (*lines, (FAINT, f"and {more:,} more")) if more else tuple(lines)
+
+
+def _parts(mixes: Sequence[Mix[Any]]) -> list[object]:
+    return list(dict.fromkeys(value for mix in mixes for value, _ in mix.items))
+
+
+def _x(index: float, count: int) -> float:
+    return (WIDTH - 2 * MARGIN) * index / max(count - 1, 1)
+
+
+def _band(values: Sequence[Any], keyframes: Sequence[int]) -> np.ndarray:
+    size = (WIDTH - 2 * MARGIN, BAND + 2 * EDGE)
+    canvas = Image.new("RGB", (size[0] * FINE, size[1] * FINE), PAPER)
+    shapes = ImageDraw.Draw(canvas)
+    if isinstance(values[0], Mix):
+        _shares(shapes, values)
+    else:
+        low, high = min(values), max(values)
+        _line(shapes, [(0, EDGE + BAND), (size[0], EDGE + BAND)], FAINT, 1)
+        heights = [EDGE + BAND * (1 - (value - low) / ((high - low) or 1)) for value in values]
+        _line(shapes, [(_x(i, len(values)), y) for i, y in enumerate(heights)], COLOURS[0], 2)
+    crowded = len(keyframes) > size[0] / ROOM
+    for index in keyframes:
+        # The first and the last stand within the picture with all of their width.
+        x = min(max(_x(index, len(values)), 1), size[0] - 1)
+        _line(shapes, [(x, EDGE + (BAND - STROKE if crowded else 0)), (x, EDGE + BAND)], INK, 1)
+    return np.asarray(canvas.resize(size, Image.Resampling.BOX))
+
+
+def _shares(shapes: ImageDraw.ImageDraw, mixes: Sequence[Mix]) -> None:
+    """Stacks the shares of all values, the first one lowest: one shape for each run of frames that a value is part of.
+
+    The work is proportional to the items of all mixes, however many values there are.
+    """
+    # One frame alone is drawn as two, so that its shares have a width.
+    mixes = mixes if len(mixes) > 1 else [*mixes, *mixes]
+    stacks = _stacks(mixes)
+    for k, runs in enumerate(_runs(stacks)):
+        for first, last in runs:
+            # A run grows from nothing at the frame before it, and shrinks to nothing at the frame after it.
+            span = range(max(first - 1, 0), min(last + 2, len(mixes)))
+            sides = [stacks[i].between(k) for i in span]
+            edge = [(_x(i, len(mixes)), EDGE + BAND * (1 - high)) for i, (_, high) in zip(span, sides, strict=True)]
+            edge += [
+                (_x(i, len(mixes)), EDGE + BAND * (1 - low))
+                for i, (low, _) in zip(reversed(span), reversed(sides), strict=True)
+            ]
+            shapes.polygon(_fine(edge), fill=COLOURS[k % len(COLOURS)])
+
+
+class Stack(NamedTuple):
+    """The shares of one frame, stacked: the numbers of its values in ascending order, and where each begins and ends.
+
+    `edges` has one number more than `numbers`.
+    """
+
+    numbers: Sequence[int]
+    edges: Sequence[float]
+
+    def between(self, number: int) -> tuple[float, float]:
+        """Returns where the share of a value begins and ends: at the same height where it has none."""
+        at = bisect_left(self.numbers, number)
+        there = at < len(self.numbers) and self.numbers[at] == number
+        return self.edges[at], self.edges[at + there]
+
+
+def _stacks(mixes: Sequence[Mix[Any]]) -> list[Stack]:
+    numbers = {part: k for k, part in enumerate(_parts(mixes))}
+    stacks = []
+    for mix in mixes:
+        shares = sorted((numbers[value], weight) for value, weight in mix.items)
+        edges = [0.0, *accumulate(weight for _, weight in shares)]
+        stacks.append(Stack([number for number, _ in shares], edges))
+    return stacks
+
+
+def _runs(stacks: Sequence[Stack]) -> list[list[tuple[int, int]]]:
+    """For each value the first and the last frame of every run of frames that it is part of."""
+    runs: list[list[tuple[int, int]]] = []
+    for index, stack in enumerate(stacks):
+        for number in stack.numbers:
+            if number == len(runs):  # values are numbered as they appear
+                runs.append([])
+            if runs[number] and runs[number][-1][1] == index - 1:
+                runs[number][-1] = (runs[number][-1][0], index)
+            else:
+                runs[number].append((index, index))
+    return runs
+
+
+def _line(shapes: ImageDraw.ImageDraw, points: Points, colour: Colour, width: int) -> None:
+    shapes.line(_fine(points), fill=colour, width=width * FINE)
+
+
+def _fine(points: Points) -> list[tuple[float, float]]:
+    return [(x * FINE, y * FINE) for x, y in points]
+
+
+def _write_axis(picture: Image.Image, schedule: Schedule, top: int) -> None:
+    """The numbers and the times of some frames, each below its place in the band, as far as the margins let them."""
+    pen, fps = ImageDraw.Draw(picture), schedule.recipe.fps
+    for index in ticks(len(schedule), fps):
+        x = MARGIN + _x(index, len(schedule))
+        pen.line([(x, top), (x, top + TICK)], fill=INK)
+        label = f"{index} · {index / fps:.4g} s" if index else "frame 0"
+        width = width_of(label)
+        write(picture, (min(max(x - width / 2, MARGIN), WIDTH - MARGIN - width), top + TICK), label, INK)
+
+
+def ticks(count: int, fps: float) -> range:
+    """Returns the frames that an axis tells, three at least where there are so many: at even times, if those exist.
+
+    >>> list(ticks(48, 12)), list(ticks(5, 12))
+    ([0, 6, 12, 18, 24, 30, 36, 42], [0, 1, 2, 3, 4])
+    """
+    even = [round(seconds * fps) for seconds in SECONDS if round(seconds * fps, 6) % 1 == 0]
+    plain = [digit * 10**power for power in range(len(str(count))) for digit in (1, 2, 5)]
+    fitting = (step for step in (*even, *plain) if 2 * step < count <= MOST_TICKS * step)
+    return range(0, count, next(fitting, 1))
+
+
+def _write_legend(picture: Image.Image, band: Band, top: int) -> None:
+    for k, (colour, label) in enumerate(band.legend):
+        y = top + LINE * k
+        picture.paste(colour, (MARGIN, y + 4, MARGIN + 10, y + 14))
+        write(picture, (MARGIN + 16, y), shortened(label[:LONGEST_CELL], WIDTH - 2 * MARGIN - 16), INK)

@@ -1,0 +1,127 @@
+"""Parseq's manifest: the frames that it rendered, one after another, with prompt, seed, subseed and scale."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from remix.errors import RecipeError
+from remix.plan import fields as check
+from remix.plan.keyframe import MAX_CFG, MAX_SEED, Keyframe
+from remix.plan.locate import locate
+from remix.plan.mix import Mix
+from remix.plan.read import read_json
+from remix.syntax.parts import Given, Parts
+from remix.syntax.prompts import composed, sides
+from remix.syntax.scan import Source
+from remix.syntax.seeds import random_seed, seed_mix
+from remix.syntax.tracks import Stop, cut, lay, numbers, steps_of
+
+USED = {"frame", "deforum_prompt", "seed", "subseed", "subseed_strength", "scale"}
+MAX_RENDERED = 100_000
+
+
+def read(source: Source, given: Given) -> Parts:
+    """The parts that the rendered frames of a manifest say. Its formulas are not read: Parseq has worked them out."""
+    data = read_json(source.text, source=source.name)
+    rendered = data.get("rendered_frames") if isinstance(data, Mapping) else None
+    if not isinstance(rendered, list) or not rendered:
+        raise _wrong(source, "rendered_frames", "there are none; let Parseq render, and copy the manifest again")
+    for i, frame in enumerate(rendered):
+        _check_frame(source, i, frame)
+    tracks: dict[str, list[Stop]] = {}
+    if any("deforum_prompt" in frame for frame in rendered):
+        tracks.update(_prompts(source, rendered))
+    if any("seed" in frame for frame in rendered):
+        tracks["seed"] = steps_of([_seed(source, i, frame) for i, frame in enumerate(rendered)])
+    if any("scale" in frame for frame in rendered):
+        tracks["cfg"] = numbers(0, [_number(source, i, frame, "scale", 0, MAX_CFG) for i, frame in enumerate(rendered)])
+    _note_rest(source, rendered)
+    frames = given.frames or len(rendered)
+    keyframes, ease = lay(source, {name: cut(source, track, frames) for name, track in tracks.items()})
+    options = data.get("options")
+    fps = options.get("output_fps") if isinstance(options, Mapping) else None
+    if fps is not None:
+        fps = check.number(fps, "options.output_fps", 0.001, 240)
+    return Parts(keyframes or (Keyframe(at=0),), frames=frames, fps=given.fps or fps, ease=ease)
+
+
+def _wrong(source: Source, path: str, problem: str) -> RecipeError:
+    line, column = locate(source.text, path)
+    return RecipeError(f"{path}: {problem}", line=line, column=column)
+
+
+def _check_frame(source: Source, i: int, frame: Any) -> None:
+    path = f"rendered_frames[{i}]"
+    if i >= MAX_RENDERED:
+        raise _wrong(source, path, f"there are more than {MAX_RENDERED} frames; render fewer")
+    if not isinstance(frame, Mapping):
+        raise _wrong(source, path, f"{check.show(frame)} is not a frame; let Parseq render again")
+    if frame.get("frame", i) != i:
+        shown = check.show(frame["frame"])
+        raise _wrong(source, f"{path}.frame", f"{shown} where {i} should follow; let Parseq render all frames")
+
+
+def _number(source: Source, i: int, frame: Mapping[str, Any], name: str, low: float, high: float) -> float:
+    path = f"rendered_frames[{i}].{name}"
+    if name not in frame:
+        raise _wrong(
+            source, f"rendered_frames[{i}]", f"has no {name}, which other frames have; render all frames again"
+        )
+    try:
+        return check.number(frame[name], "", low, high)
+    except RecipeError as error:
+        raise _wrong(source, path, error.problem) from error
+
+
+def _prompts(source: Source, rendered: list[Any]) -> dict[str, list[Stop]]:
+    known: dict[str, tuple[Mix[str], Mix[str]]] = {}
+    found = []
+    for i, frame in enumerate(rendered):
+        text = frame.get("deforum_prompt", "")
+        if not isinstance(text, str):
+            path = f"rendered_frames[{i}].deforum_prompt"
+            raise _wrong(source, path, f"{check.show(text)} is not text; put it in quotes")
+        if text not in known:
+            try:
+                held = Source(text, plain=True)
+                positive, negative = sides(held, held.piece())
+                known[text] = composed(held, positive), composed(held, negative)
+            except RecipeError as error:
+                raise _wrong(source, f"rendered_frames[{i}].deforum_prompt", error.problem) from error
+            for sentence in held.notes:
+                source.note(sentence)
+        found.append(known[text])
+    tracks = {"prompt": steps_of([positive for positive, _ in found])}
+    if any(negative != Mix.one("") for _, negative in found):
+        tracks["negative"] = steps_of([negative for _, negative in found])
+    return tracks
+
+
+def _seed(source: Source, i: int, frame: Mapping[str, Any]) -> Mix[int]:
+    """The seed of a frame: with its subseed, or between two where it is fractional; below 0 is a random one."""
+    seed = _whole(source, i, frame, "seed", -1)
+    if seed < 0:
+        source.note("the seed -1 stands for a random one: here it is drawn from the frame's number")
+        return Mix.one(random_seed(0, i))
+    if frame.get("subseed") is None or not frame.get("subseed_strength"):
+        return seed_mix(seed, None, None)
+    subseed = _whole(source, i, frame, "subseed", 0)
+    return seed_mix(seed, subseed, _number(source, i, frame, "subseed_strength", 0, 1))
+
+
+def _whole(source: Source, i: int, frame: Mapping[str, Any], name: str, low: int) -> float:
+    """A seed of a frame: exactly where it is an integer, whose float may be another."""
+    exact = type(frame.get(name)) is int
+    found = _number(source, i, frame, name, low, MAX_SEED if exact else MAX_SEED - 1)
+    return int(frame[name]) if exact else found
+
+
+def _note_rest(source: Source, rendered: list[Any]) -> None:
+    """Name what changes over the frames and has no place in a recipe."""
+    first = rendered[0]
+    names = sorted({name for frame in rendered for name in frame} - USED)
+    left = [name for name in names if any(frame.get(name) != first.get(name) for frame in rendered)]
+    plain = [name for name in left if not name.endswith(("_delta", "_pc", "_i"))]
+    if plain:
+        source.note(f"not in a recipe, and left out: {', '.join(name[:40] for name in plain[:20])}")
