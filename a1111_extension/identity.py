@@ -20,8 +20,7 @@ from dataclasses import MISSING, Field, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
-from remix.digest import sha256
-from remix.job.sampled_hash import sampled_hash
+from remix.digest import sampled_hash, sha256
 
 from . import host
 

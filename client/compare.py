@@ -13,7 +13,7 @@ from PIL import Image
 
 from remix.engine import Picture
 from remix.motion import load_picture
-from remix.motion.difference import Difference, difference
+from remix.motion.pictures import Difference, difference
 from remix.show.contact_sheet import evenly
 from remix.show.lettering import LINE, width_of, write
 

@@ -21,8 +21,7 @@ from typing import Any
 
 import torch
 
-from remix.digest import sha256
-from remix.job.sampled_hash import sampled_hash
+from remix.digest import sampled_hash, sha256
 
 SAMPLES = 256
 """How many numbers of a tensor are read, evenly spread; all of a smaller one."""

@@ -15,7 +15,7 @@ from remix.errors import BlankFrame, Unsupported
 from remix.job import prompts_that_meet
 from remix.mix import levels_from, masks_of_mixes, mix_latents, weights_of
 from remix.motion import only_colour
-from remix.motion.floats import to_bytes, to_floats
+from remix.motion.pictures import to_bytes, to_floats
 from remix.plan import Frame, Recipe, Schedule
 from remix.plan.denoise import LEAST_DENOISE, is_between
 

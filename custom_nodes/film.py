@@ -12,8 +12,8 @@ from comfy_api.latest import Input, InputImpl, Types, io
 
 from remix.errors import BadInput
 from remix.motion import film_order, load_picture
-from remix.motion.floats import to_floats
 from remix.motion.formats import rate_of
+from remix.motion.pictures import to_floats
 
 from .inputs import FILM, JobType, only, rendered_of, schedule_input, schedule_of, schema
 

@@ -11,14 +11,13 @@ import folder_paths
 import torch
 from comfy_api.latest import io
 
-from remix.digest import sha256
+from remix.digest import sampled_hash, sha256
 from remix.errors import BadInput
 from remix.job import job_folder as folder_of_frames
 from remix.job.files import inside, safe_name
-from remix.job.journal import fingerprint
-from remix.job.sampled_hash import sampled_hash
 from remix.motion import load_picture
-from remix.motion.floats import to_floats
+from remix.motion.pictures import to_floats
+from remix.motion.regular import fingerprint
 from remix.plan import Schedule
 
 from .inputs import FILM, JobType, rendered_of, schema

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from remix.errors import BadInput
 from remix.job.files import inside
-from remix.job.journal import fingerprint
+from remix.motion.regular import fingerprint
 from remix.plan import Recipe
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from remix.engine.agreement import ENGINES, EXTRAS, FAMILIES, READ_DIFFERENTLY, Row, measured, rows, table
 from remix.errors import Unsupported
 from remix.hosts.a1111.settings import PORTABLE
-from remix.motion.difference import LEAST_PSNR, MOST_OFF
+from remix.motion.pictures import LEAST_PSNR, MOST_OFF
 from remix.plan.labels import a1111_labels
 
 WIDTH = 120

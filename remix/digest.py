@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
+from pathlib import Path
 from typing import Any
+
+END = 4 * 2**20
+"""How much is read at either end: in a checkpoint, the names and places of its tensors, and some of them.
+
+Hashing gigabytes would delay the first frame by seconds.
+"""
+
+SAMPLES, SAMPLE = 64, 64 * 2**10
+"""How many samples are read between the ends of files above 12 MiB, evenly spread, and of how many bytes."""
 
 
 def sha256(data: bytes) -> str:
@@ -15,3 +25,25 @@ def sha256(data: bytes) -> str:
 def canonical(value: Any) -> str:
     """Returns the one JSON text of `value`: keys sorted, no spaces."""
     return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+
+
+def sampled_hash(path: Path) -> str:
+    """Returns a short hash of a file's size, its first 4 MiB, its last, and samples between: 16 hexadecimal digits."""
+    digest = hashlib.sha256()
+    update_sampled_hash(digest, path)
+    return digest.hexdigest()[:16]
+
+
+def update_sampled_hash(digest: Any, path: Path) -> None:
+    """Adds a file's size, its ends and samples between them to a digest of hashlib."""
+    size = path.stat().st_size
+    digest.update(f"{size}\0".encode())
+    with path.open("rb") as file:
+        digest.update(file.read(END))
+        if size > END:
+            file.seek(max(size - END, END))
+            digest.update(file.read(END))
+        if size > 3 * END:
+            for sample in range(SAMPLES):
+                file.seek(END + (size - 2 * END) * sample // SAMPLES)
+                digest.update(file.read(SAMPLE))

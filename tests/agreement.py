@@ -32,7 +32,7 @@ from remix.client import open_engine
 from remix.engine import Engine, Picture
 from remix.engine.agreement import FAMILIES, TABLE
 from remix.errors import Unsupported
-from remix.motion.difference import difference
+from remix.motion.pictures import difference
 from remix.plan import Recipe, plan
 from tests.real.loras import write_lora
 

@@ -40,7 +40,7 @@ ROOMS = {
     "remix/syntax": {"remix.errors", "remix.plan", "remix.syntax", "remix.hosts", "tomli"},
     "remix/hosts": {"remix.errors", "remix.digest", "remix.plan", "remix.hosts"},
     "remix/mix": {"remix.errors", "remix.mix", "remix.plan.denoise", "torch"},  # what denoise means, in numbers
-    "remix/motion": {"remix.errors", "remix.motion", "numpy", "PIL", "imageio_ffmpeg"},
+    "remix/motion": {"remix.errors", "remix.digest", "remix.motion", "numpy", "PIL", "imageio_ffmpeg"},
     "remix/job": {
         "remix",
         *("remix.errors", "remix.digest", "remix.plan", "remix.motion", "remix.hosts", "remix.job"),

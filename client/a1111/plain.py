@@ -12,7 +12,7 @@ from remix.client.a1111.stock import Choice
 from remix.engine import Picture
 from remix.errors import Unsupported
 from remix.hosts.a1111.settings import EMPTY
-from remix.motion.images import png_bytes
+from remix.motion.pictures import png_bytes
 from remix.plan import Frame, Mix, Schedule
 from remix.plan.denoise import nearest_whole
 from remix.plan.labels import OWN_STEPS, SAMPLERS, WRITTEN_AS

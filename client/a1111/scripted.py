@@ -13,7 +13,7 @@ from remix.client.a1111.plain import seconds
 from remix.client.a1111.server import API
 from remix.client.a1111.stock import Choice, Stock
 from remix.engine import Picture
-from remix.motion.images import png_bytes
+from remix.motion.pictures import png_bytes
 from remix.plan import Recipe, Schedule
 
 NAME = "remix"

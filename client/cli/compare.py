@@ -119,7 +119,7 @@ def _rendered(recipe: Recipe, folder: Path, name: str, quiet: bool, options: Map
 def _report(frames: Mapping[str, Sequence[Path]], out: Path, psnr: float, off: int) -> bool:
     """Prints every frame's differences, writes the sheet, and returns whether all pairs agree."""
     from remix.client.compare import compare, sheet
-    from remix.motion.images import save_picture
+    from remix.motion.pictures import save_picture
 
     pairs = compare(frames)
     titles = [" - ".join(pair.engines) for pair in pairs]

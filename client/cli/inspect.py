@@ -12,7 +12,7 @@ import click
 
 from remix.errors import BadInput, RecipeError
 from remix.job import Made, is_job, read_job, read_metadata
-from remix.job.inputs import INPUTS
+from remix.job.reading import INPUTS
 from remix.plan import Model, Recipe
 from remix.plan.printable import printable
 

@@ -42,7 +42,7 @@ def command(
         if plot.suffix.lower() != ".png":
             raise BadInput(f"--plot: {plot} is not a PNG file; call it {plot.with_suffix('.png')}")
         refuse_present(plot, overwrite)
-        from remix.motion.images import save_picture
+        from remix.motion.pictures import save_picture
         from remix.show.plot import draw
 
         save_picture(plot, draw(schedule))

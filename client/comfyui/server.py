@@ -16,7 +16,7 @@ from remix.digest import sha256
 from remix.engine import Picture
 from remix.errors import BadReply, HostRefused, Unsupported, WorkflowRejected
 from remix.hosts.comfyui.graph import Nodes
-from remix.motion.images import png_bytes
+from remix.motion.pictures import png_bytes
 
 log = logging.getLogger(__name__)
 

@@ -12,8 +12,8 @@ from remix.client.local.hub import from_hub
 from remix.client.local.parts import INDEX, WHOLE, lacking, loaded_files, parts_of, read_settings, variant_of
 from remix.client.local.single_file import SingleFile, is_vae, read_vae
 from remix.client.playground import WEIGHTS
+from remix.digest import update_sampled_hash
 from remix.errors import EngineError, Unsupported
-from remix.job.sampled_hash import update_sampled_hash
 from remix.plan import Model
 
 PICKLED = frozenset({".ckpt", ".pt", ".pth", ".bin", ".pkl"})

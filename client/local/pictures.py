@@ -12,7 +12,7 @@ from torch import Tensor
 from remix.client.local.sampling import Denoiser, Levels
 from remix.engine import Picture
 from remix.mix import masked, masks_of_mixes
-from remix.motion.floats import to_bytes
+from remix.motion.pictures import to_bytes
 from remix.plan import Frame
 
 

@@ -16,7 +16,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
-from remix.motion.difference import Difference
+from remix.motion.pictures import Difference
 from remix.plan import Recipe, prompts_of
 from remix.syntax.over_steps import over_steps
 

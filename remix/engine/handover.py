@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from remix.engine.agreement import disagreement
 from remix.errors import Interrupted, OtherRecipe
 from remix.job.job import Job
-from remix.motion.difference import Difference, difference
 from remix.motion.images import load_picture
+from remix.motion.pictures import Difference, difference
 
 if TYPE_CHECKING:
     from remix.engine.render import Engine, Inputs, Listener

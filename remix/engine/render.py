@@ -14,11 +14,13 @@ from remix.digest import sha256
 from remix.engine.handover import move
 from remix.errors import BadInput, Interrupted, VideoFormatError
 from remix.job.disk_space import DiskSpace, raising_disk_full
-from remix.job.job import OWN, SHEET, Job
+from remix.job.job import Job
 from remix.job.opening import open_job, warn
+from remix.job.reading import OWN, SHEET
 from remix.motion.ffmpeg import ffmpeg_exe, refuse_lacking
 from remix.motion.formats import format_of, rate_for
-from remix.motion.images import fit, load_picture, save_picture
+from remix.motion.images import load_picture
+from remix.motion.pictures import fit, save_picture
 from remix.motion.video import write_video
 from remix.plan import Recipe, Schedule, plan
 from remix.plan.remarks import remarks_on
@@ -150,6 +152,7 @@ def render(
             moving=True,
             donors=donors,
             taking=_taking(listen, stop),
+            pause=_pause(folder, stop),
             tell=tell,
         ) as job,
     ):
@@ -172,6 +175,16 @@ def _taking(listen: Listener, stop: Callable[[], bool]) -> Callable[[int, int], 
             raise Interrupted(f"stopped with {done} of {total} frames in their places; run it again to go on")
 
     return taking
+
+
+def _pause(folder: Path, stop: Callable[[], bool]) -> Callable[[], None]:
+    """What is done between two blocks of a file that is checked."""
+
+    def pause() -> None:
+        if stop():
+            raise Interrupted(f"{folder}: stopped while its files were checked; run it again to go on")
+
+    return pause
 
 
 def _wanted(frames: Sequence[int] | None, count: int) -> Sequence[int]:

@@ -2,19 +2,10 @@
 
 from remix.job.identity import job_folder, prompts_that_meet, siblings
 from remix.job.inputs import missing_pictures
-from remix.job.job import (
-    FRAMES,
-    Job,
-    frame_path,
-    is_job,
-    job_texts,
-    read_frames,
-    read_job,
-    recipe_of,
-    spans,
-)
+from remix.job.job import Job, frame_path, job_texts, read_frames, read_job, recipe_of, spans
 from remix.job.metadata import Made, film_texts, read_metadata
 from remix.job.opening import open_job
+from remix.job.reading import FRAMES, is_job
 
 __all__ = [
     "FRAMES",

@@ -19,9 +19,10 @@ from typing import Any
 
 from remix.errors import RemixError
 from remix.job.identity import differing
-from remix.job.job import EARLIER, FRAME, FRAMES, JOURNAL, Job, is_job, made_of, plain_job, recipe_of, refuse_links
+from remix.job.job import FRAME, Job, made_of, recipe_of
 from remix.job.journal import Journal
 from remix.job.metadata import KEY, read_metadata
+from remix.job.reading import EARLIER, FRAMES, JOURNAL, MAX_PICTURE, is_job, open_part, read_about, refuse_foreign
 from remix.motion.images import load_picture
 
 log = logging.getLogger(__name__)
@@ -54,7 +55,7 @@ def finished(folder: Path, journal: Journal) -> dict[Path, str]:
     """
     found: dict[Path, str] = {}
     for path in sorted((folder / FRAMES).iterdir()):
-        if FRAME.fullmatch(path.name) and not path.is_symlink() and (key := journal.key_of(path) or _own_key(path)):
+        if FRAME.fullmatch(path.name) and (key := journal.key_of(path) or _own_key(path)):
             found[path] = key
     earlier = folder / EARLIER
     for path in sorted(earlier.glob("*.png")) if earlier.is_dir() else ():
@@ -96,15 +97,16 @@ def look_through(donors: Iterable[Path], job: Job, wanted: Collection[str], sour
     """
     for donor in list(donors)[:MOST_DONORS]:
         try:
-            refuse_links(donor)
-            about = plain_job(donor) if is_job(donor) else {}
+            refuse_foreign(donor)
+            about = read_about(donor) if is_job(donor) else {}
+            noted = Journal(donor / JOURNAL).keys()
         except (RemixError, OSError) as error:
             log.info("%s: skipped (%s)", donor, error)
             continue
         engine = about.get("engine")
         if donor == job.folder or not isinstance(engine, dict):
             continue
-        keys = {key: name for name, key in Journal(donor / JOURNAL).keys().items() if FRAME.fullmatch(name)}
+        keys = {key: name for name, key in noted.items() if FRAME.fullmatch(name)}
         shared = keys.keys() & wanted
         if engine == job.engine:
             for key in shared - sources.files.keys():
@@ -146,16 +148,16 @@ def adopt(job: Job, sources: Sources, missing: Sequence[int], taking: Taking) ->
 
 def _take(job: Job, index: int, source: Path, engines: Collection[Mapping[str, Any]]) -> bool:
     """Writes one frame, if its file is whole and its own metadata names what should have made it."""
-    if source.is_symlink():
-        return False
+    recipe = job.schedule.recipe
     try:
-        made = read_metadata(source)
-        picture = load_picture(source)
+        with open_part(source, MAX_PICTURE) as file:
+            picture = load_picture(file, size=(recipe.width, recipe.height))
+            made = read_metadata(source)
     except RemixError as error:
         log.info("%s: not taken over (%s)", source, error)
         return False
     about = made.remix or {}
-    recipe, engine = job.schedule.recipe, about.get("engine")
+    engine = about.get("engine")
     if about.get("key") != job.frame_key(index) or engine not in engines:
         return False
     if picture.shape != (recipe.height, recipe.width, 3):

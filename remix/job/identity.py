@@ -11,7 +11,8 @@ from remix.digest import canonical, sha256
 from remix.errors import BadInput
 from remix.job.files import inside, safe_name
 from remix.job.inputs import input_hashes
-from remix.job.job import JOURNAL, frame_key
+from remix.job.job import frame_key
+from remix.job.reading import JOURNAL
 from remix.plan import Schedule, prompts_of
 
 SHORT = 10

@@ -8,12 +8,11 @@ from pathlib import Path
 from remix.digest import sha256
 from remix.errors import JobError, RecipeError
 from remix.job.files import inside, write_bytes
-from remix.job.journal import fingerprint
+from remix.job.reading import INPUTS, MAX_PICTURE, hash_of
 from remix.motion.images import load_picture
+from remix.motion.regular import fingerprint, open_file
 from remix.plan import Recipe
 from remix.plan.names import close
-
-INPUTS = "inputs"
 
 
 def input_hashes(recipe: Recipe) -> dict[str, str]:
@@ -47,8 +46,9 @@ def copy_inputs(folder: Path, recipe: Recipe, hashes: Mapping[str, str]) -> None
     """Copies the recipe's init pictures and masks into the job, as they were when they were hashed."""
     for name, expected in hashes.items():
         copy = inside(folder / INPUTS, name)
-        if not copy.is_file() or fingerprint(copy) != expected:
-            data = _input(recipe, name).read_bytes()
+        if not copy.is_file() or hash_of(copy) != expected:
+            with open_file(_input(recipe, name), limit=MAX_PICTURE) as file:
+                data = file.read()
             if sha256(data) != expected:
                 raise JobError(f"{name}: the picture was changed while the run began; run it again")
             copy.parent.mkdir(parents=True, exist_ok=True)

@@ -18,8 +18,9 @@ journal is silent, when it decodes and its own metadata names what should have m
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,18 +30,25 @@ from remix import __version__
 from remix.digest import canonical, sha256
 from remix.errors import JobError, OtherRecipe, RemixError
 from remix.job.files import inside, write_text
-from remix.job.inputs import INPUTS
 from remix.job.journal import Journal
-from remix.job.lock import LOCK
 from remix.job.metadata import TEXT_BYTES, Made, read_metadata, size_of, write_frame
+from remix.job.reading import (
+    FRAMES,
+    INPUTS,
+    JOB,
+    JOURNAL,
+    MAX_PICTURE,
+    RECIPE,
+    SCHEDULE,
+    open_part,
+    read_about,
+    read_part,
+    refuse_foreign,
+    says,
+)
 from remix.motion.images import load_picture
+from remix.motion.regular import never
 from remix.plan import Recipe, Schedule, plan
-from remix.plan.read import read_file, read_json
-
-RECIPE, SCHEDULE, JOB, JOURNAL = "recipe.json", "schedule.json", "job.json", "journal.jsonl"
-FRAMES, SHEET, EARLIER = "frames", "sheet.png", "earlier"
-OWN = (RECIPE, SCHEDULE, JOB, JOURNAL, INPUTS, FRAMES, SHEET, LOCK, EARLIER)
-"""What lies in every job folder beside its films."""
 
 SETTINGS = "settings"
 """Where job.json says with what a job's engine rendered: device, precision and batch, each combination once."""
@@ -58,14 +66,21 @@ class Job:
     begun_with: Mapping[str, str] | None = None
     """The other engine that rendered in this job so far, as long as `move` was not called."""
 
-    def __init__(self, folder: Path, schedule: Schedule, engine: Mapping[str, str], inputs: Mapping[str, str]):
+    def __init__(
+        self,
+        folder: Path,
+        schedule: Schedule,
+        engine: Mapping[str, str],
+        inputs: Mapping[str, str],
+        pause: Callable[[], None] = never,
+    ) -> None:
         self.folder = folder
         self.schedule = schedule
         self.engine = dict(engine)
         self._inputs = dict(inputs)
         self._about = _about(schedule.recipe, self.engine)
         self._keys: dict[int, str] = {}
-        self.journal = Journal(folder / JOURNAL)
+        self.journal = Journal(folder / JOURNAL, pause)
 
     def frame_path(self, index: int) -> Path:
         """Returns where frame `index` lies, or will lie."""
@@ -113,7 +128,7 @@ class Job:
 
     def _says_so(self, index: int) -> bool:
         """Whether a frame's file decodes, and its own metadata names what should have made it."""
-        made = made_of(self.frame_path(index))
+        made = made_of(self.frame_path(index), (self.schedule.recipe.width, self.schedule.recipe.height))
         frame = made.get("frame")
         return isinstance(frame, dict) and made.get("key") == self.frame_key(index) and frame.get("index") == index
 
@@ -141,7 +156,7 @@ class Job:
 
     def move(self, frames: Sequence[int]) -> None:
         """Writes down that another engine goes on with this job, after those before it have rendered `frames`."""
-        before = plain_job(self.folder)
+        before = read_about(self.folder)
         earlier = [*earlier_engines(before), {"engine": before["engine"], "frames": spans(frames)}]
         about = {"engine": self.engine, "inputs": self._inputs, "toolkit": __version__, "earlier": earlier}
         write_text(self.folder / JOB, canonical(about))
@@ -152,7 +167,7 @@ class Job:
 
         Returns with what frames were rendered before, where that is known and was never this.
         """
-        about = plain_job(self.folder)
+        about = read_about(self.folder)
         written, now = about.get(SETTINGS), dict(setting)
         known = [one for one in written if isinstance(one, dict)] if isinstance(written, list) else []
         if now in known:
@@ -179,11 +194,17 @@ class Job:
 
     def is_finished(self, path: Path, key: str) -> bool:
         """Returns whether what is made of the frames, a film or the sheet, lies at `path` whole, made by `key`."""
-        return self.journal.holds(path, key)
+        return self.journal.holds(path, key, largest_film(self.schedule.recipe))
 
     def note(self, path: Path, key: str) -> None:
         """Writes down that what lies at `path` is finished, made by `key`."""
         self.journal.note(path, key)
+
+
+def largest_film(recipe: Recipe) -> int:
+    """Returns how many bytes a film of a recipe can have: twice its raw pixels, raw sound, and room for the rest."""
+    pixels = 6 * recipe.frames * recipe.width * recipe.height
+    return pixels + round(2**21 * recipe.frames / recipe.fps) + MAX_PICTURE
 
 
 def frame_path(folder: Path, index: int) -> Path:
@@ -191,12 +212,16 @@ def frame_path(folder: Path, index: int) -> Path:
     return folder / FRAMES / f"{index:06d}.png"
 
 
-def made_of(path: Path) -> Mapping[str, Any]:
-    """Returns what a frame's own metadata says of it; nothing for a file that is missing or does not decode."""
-    if not path.is_file():
+def made_of(path: Path, size: tuple[int, int] | None = None) -> Mapping[str, Any]:
+    """Returns what a frame's own metadata says of it; nothing for a file that is missing or does not decode.
+
+    With `size`, a picture whose header names another one is not decoded.
+    """
+    if not os.path.lexists(path):
         return {}
     try:
-        load_picture(path)
+        with open_part(path, MAX_PICTURE) as file:
+            load_picture(file, size=size)
         return read_metadata(path).remix or {}
     except RemixError:
         return {}
@@ -212,7 +237,7 @@ def frame_key(schedule: Schedule, index: int, inputs: Mapping[str, str]) -> str:
 
 def recipe_of(folder: Path | str) -> Recipe:
     """Returns the recipe of a job folder, its pictures resolved among the job's own copies."""
-    text = _read(Path(folder), RECIPE)
+    text = read_part(Path(folder), RECIPE)
     return Recipe.from_json(text, source=str(Path(folder) / RECIPE), folder=str(Path(folder) / INPUTS))
 
 
@@ -222,15 +247,15 @@ def read_frames(folder: Path | str) -> tuple[list[Path], list[int]]:
     JobError where there is no job, or one that another version of the toolkit has planned.
     """
     folder = Path(folder)
-    refuse_links(folder)
+    refuse_foreign(folder)
     recipe = recipe_of(folder)
     schedule = plan(recipe)
-    if _read(folder, SCHEDULE) != schedule.to_json().encode():
+    if not says(folder, SCHEDULE, schedule.to_json().encode()):
         raise OtherRecipe(
             f"{folder}: its {SCHEDULE} is not that of its {RECIPE}, so its frames cannot be told; "
             f"give {folder / FRAMES} for whatever pictures are there"
         )
-    inputs = plain_job(folder).get("inputs")
+    inputs = read_about(folder).get("inputs")
     named = inputs if isinstance(inputs, dict) else {}
     if lacking := [name for name in recipe.pictures() if not isinstance(named.get(name), str)]:
         raise JobError(f"{folder / JOB}: says nothing of the picture {lacking[0]!r}; render it again")
@@ -240,28 +265,16 @@ def read_frames(folder: Path | str) -> tuple[list[Path], list[int]]:
 
 def job_texts(folder: Path | str) -> dict[str, str]:
     """Returns the metadata of a film of a job folder: the job's recipe and engine, whatever made the frames it kept."""
-    engine = plain_job(Path(folder)).get("engine")
+    engine = read_about(Path(folder)).get("engine")
     return {"remix": canonical(_about(recipe_of(folder), engine if isinstance(engine, dict) else {}))}
-
-
-def is_job(folder: Path | str) -> bool:
-    """Returns whether there is a job in a folder."""
-    return (Path(folder) / JOB).is_file()
 
 
 def read_job(folder: Path | str) -> Made:
     """Returns what made, or is to make, the pictures of a job folder; JobError where there is no job."""
-    about = read_json(_read(Path(folder), JOB), source=str(Path(folder) / JOB))
+    about = read_about(Path(folder))
     recipe = recipe_of(folder).to_dict()
-    engine, toolkit = (about.get(name, "") if isinstance(about, dict) else "" for name in ("engine", "toolkit"))
+    engine, toolkit = (about.get(name, "") for name in ("engine", "toolkit"))
     return Made("remix", remix={"recipe": recipe, "engine": engine, "toolkit": toolkit})
-
-
-def _read(folder: Path, name: str) -> bytes:
-    path = folder / name
-    if not path.is_file():
-        raise JobError(f"{folder}: holds no job (there is no {name}); give a job folder or a recipe file")
-    return read_file(path)
 
 
 def _about(recipe: Recipe, engine: Mapping[str, str]) -> dict[str, Any]:
@@ -270,19 +283,6 @@ def _about(recipe: Recipe, engine: Mapping[str, str]) -> dict[str, Any]:
     text = canonical(plain).encode()
     named = {"recipe": plain} if len(text) <= RECIPE_IN_METADATA else {"recipe_sha256": sha256(text)}
     return {**named, "engine": engine, "toolkit": __version__}
-
-
-def refuse_links(folder: Path) -> None:
-    """Raises JobError where a part of a job is a link: one from somebody else could lead writes to any place."""
-    for name in OWN:
-        if (folder / name).is_symlink():
-            raise JobError(f"{folder / name}: is a link; put what it leads to in its place, or give another folder")
-
-
-def plain_job(folder: Path) -> dict[str, Any]:
-    """Returns what job.json says; RecipeError where it is no JSON."""
-    found = read_json((folder / JOB).read_bytes(), source=str(folder / JOB))
-    return found if isinstance(found, dict) else {}
 
 
 def earlier_engines(before: Mapping[str, Any]) -> list[Any]:

@@ -2,31 +2,35 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import os
+from collections.abc import Callable
 from pathlib import Path
 
-from remix.digest import canonical, sha256
-from remix.motion.atomic import contents
+from remix.digest import canonical
+from remix.errors import JobError
+from remix.job.reading import MAX_PICTURE, REMEDY, hash_of, lines_of
+from remix.motion.regular import never
 
 log = logging.getLogger(__name__)
 
-_PIECE = 2**20
+MAX_NAMES = 2**18
+"""The most files that a journal is read for: a job has 100,000 frames at most, and a few films."""
 
 
 class Journal:
-    """What is finished, by file name. It only grows, line by line; the last line of a name counts."""
+    """What is finished, by file name. It only grows, line by line; the last line of a name counts.
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    `pause` is called again and again while files are hashed; an error it raises ends that.
+    """
+
+    def __init__(self, path: Path, pause: Callable[[], None] = never) -> None:
+        self._path, self._pause = path, pause
         self._entries: dict[str, tuple[str, str]] = {}
         self._torn = False
-        if path.is_file():
-            with open(path, "rb") as file:
-                for line in file:
-                    self._read(line)
+        for line in lines_of(path):
+            self._read(line)
 
     def _read(self, line: bytes) -> None:
         self._torn = not line.endswith(b"\n")
@@ -34,19 +38,33 @@ class Journal:
             entry = json.loads(line)
             name, key, digest = (entry[field] for field in ("file", "key", "sha256"))
             self._entries[str(name)] = (str(key), str(digest))
+            if len(self._entries) > MAX_NAMES:
+                raise JobError(f"{self._path}: names more than {MAX_NAMES} files; {REMEDY}")
         except (ValueError, KeyError, TypeError, RecursionError):
             # A run was killed, or the disk was full, in the middle of a line. What it spoke of is looked at anew.
             log.info("%s: skipped a line that is not whole", self._path)
 
-    def holds(self, path: Path, key: str) -> bool:
-        """Returns whether `path` was noted as made by `key`, and is still the same file."""
+    def holds(self, path: Path, key: str, limit: int = MAX_PICTURE) -> bool:
+        """Returns whether `path` was noted as made by `key`, and is still the same file.
+
+        A link, a pipe, a device and a file over `limit` bytes are not, and are not read.
+        """
         entry = self._entries.get(_name(path))
-        return entry is not None and entry[0] == key and path.exists() and entry[1] == fingerprint(path)
+        return entry is not None and entry[0] == key and self._is_same(path, entry[1], limit)
 
     def key_of(self, path: Path) -> str | None:
         """Returns what `path` was noted as made by, None where it is not noted or is no longer the same file."""
         entry = self._entries.get(_name(path))
-        return entry[0] if entry is not None and path.is_file() and entry[1] == fingerprint(path) else None
+        return entry[0] if entry is not None and self._is_same(path, entry[1], MAX_PICTURE) else None
+
+    def _is_same(self, path: Path, digest: str, limit: int) -> bool:
+        if not os.path.lexists(path):
+            return False
+        try:
+            return hash_of(path, limit, self._pause) == digest
+        except JobError as error:
+            log.warning("%s", error)
+            return False
 
     def keys(self) -> dict[str, str]:
         """Returns what each file was noted as made by, by its name; no file is looked at."""
@@ -54,7 +72,7 @@ class Journal:
 
     def note(self, path: Path, key: str) -> None:
         """Writes down, for good, that the file or folder at `path` is finished and what made it."""
-        name, digest = _name(path), fingerprint(path)
+        name, digest = _name(path), hash_of(path, None)
         line = canonical({"file": name, "key": key, "sha256": digest}).encode() + b"\n"
         with open(self._path, "ab") as file:
             file.write(b"\n" + line if self._torn else line)
@@ -68,18 +86,3 @@ def _name(path: Path) -> str:
     # Where the system's encoding is not UTF-8, Python keeps a name's odd bytes as halves of characters,
     # which no UTF-8 file can hold; the bytes themselves are the same everywhere.
     return os.fsencode(path.name).decode("utf-8", "backslashreplace")
-
-
-def fingerprint(path: Path) -> str:
-    """Returns the SHA-256 of a file; of a folder that of its files' names and contents. Read piece by piece.
-
-    What file managers leave in folders does not count.
-    """
-    if path.is_dir():
-        inner = (f"{file.name} {fingerprint(file)}" for file in contents(path))
-        return sha256("\n".join(inner).encode("utf-8", "surrogateescape"))
-    found = hashlib.sha256()
-    with open(path, "rb") as file:
-        while piece := file.read(_PIECE):
-            found.update(piece)
-    return found.hexdigest()

@@ -11,9 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from remix.errors import JobLocked
-
-LOCK = "job.lock"
+from remix.errors import JobError, JobLocked
+from remix.job.reading import LOCK, MAX_LOCK, open_part
 
 
 @contextmanager
@@ -65,9 +64,10 @@ def _is_at(file: IO[bytes], path: Path) -> bool:
 
 def _holder(path: Path) -> str:
     try:
-        holder = json.loads(path.read_bytes())
+        with open_part(path, MAX_LOCK) as file:
+            holder = json.loads(file.read(MAX_LOCK))
         return f"process {holder['pid']} on {holder['host']}"
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, JobError, ValueError, KeyError, TypeError):
         return "another process"
 
 

@@ -12,7 +12,7 @@ from typing import Any, Literal
 from remix.errors import PictureError
 from remix.hosts.a1111.infotext import LEAST_SETTINGS, Infotext, parse_infotext
 from remix.hosts.comfyui.reading import ComfyGraph, read_prompt, read_workflow
-from remix.motion.images import Picture, save_picture
+from remix.motion.pictures import Picture, save_picture
 from remix.motion.texts import read_texts
 
 KEY = "remix"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,26 +16,27 @@ from remix.errors import JobError, OtherRecipe, RecipeError
 from remix.job.adoption import Sources, Taking, Telling, adopt, adopted, finished, look_through, set_aside
 from remix.job.files import write_text
 from remix.job.identity import differing, finished_at
-from remix.job.inputs import INPUTS, copy_inputs, input_hashes
-from remix.job.job import (
+from remix.job.inputs import copy_inputs, input_hashes
+from remix.job.job import FRAME, SETTINGS, Job, earlier_engines
+from remix.job.journal import Journal
+from remix.job.lock import locked
+from remix.job.reading import (
     EARLIER,
-    FRAME,
     FRAMES,
+    INPUTS,
     JOB,
     JOURNAL,
+    LOCK,
     OWN,
     RECIPE,
     SCHEDULE,
-    SETTINGS,
-    Job,
-    earlier_engines,
     is_job,
-    plain_job,
-    refuse_links,
+    read_about,
+    refuse_foreign,
+    says,
 )
-from remix.job.journal import Journal
-from remix.job.lock import LOCK, locked
 from remix.motion.atomic import contents, is_part
+from remix.motion.regular import never
 from remix.plan import Schedule
 
 log = logging.getLogger(__name__)
@@ -56,6 +57,7 @@ def open_job(
     moving: bool = False,
     donors: Iterable[Path] = (),
     taking: Taking = lambda done, total: None,
+    pause: Callable[[], None] = never,
     tell: Telling = warn,
 ) -> Iterator[Job]:
     """Opens the folder of a run, made if it is not there, and holds it locked.
@@ -67,19 +69,20 @@ def open_job(
     called. A folder that holds something else is refused with `JobError`.
 
     `donors` are other jobs from which frames that are the same are taken over, the first that has one counts. `taking`
-    is called before each frame that is taken over, and `tell` with each sentence on what was kept.
+    is called before each frame that is taken over, `pause` again and again while files are hashed (an error that it
+    raises ends that), and `tell` with each sentence on what was kept.
     """
     folder = Path(folder).resolve()
     if folder.exists() and not folder.is_dir():
         raise JobError(f"{folder}: is a file; give a new or empty folder")
-    refuse_links(folder)
+    refuse_foreign(folder)
     if folder.is_dir() and contents(folder) and not is_job(folder) and not _is_begun(folder):
         raise JobError(f"{folder}: is not empty and holds no job; give a new or empty folder")
     inputs = input_hashes(schedule.recipe)
     was_there = folder.is_dir()
     with locked(folder):
         try:
-            job = _opened(folder, Asked(schedule, dict(engine), inputs, new, moving), list(donors), taking, tell)
+            job = _opened(folder, Asked(schedule, dict(engine), inputs, new, moving, pause), list(donors), taking, tell)
         except BaseException:
             if not is_job(folder):
                 _remove_begun(folder, was_there)
@@ -89,13 +92,17 @@ def open_job(
 
 @dataclass(frozen=True)
 class Asked:
-    """What a job is opened for: the schedule, the engine, the hashes of the pictures, and how far it may go."""
+    """What a job is opened for: the schedule, the engine, the hashes of the pictures, and how far it may go.
+
+    `pause` is called while files are hashed.
+    """
 
     schedule: Schedule
     engine: Mapping[str, str]
     inputs: Mapping[str, str]
     new: bool
     moving: bool
+    pause: Callable[[], None]
 
 
 @dataclass(frozen=True)
@@ -124,7 +131,7 @@ def _opened(folder: Path, asked: Asked, donors: Sequence[Path], taking: Taking, 
     _remove_parts(folder)
     (folder / FRAMES).mkdir(exist_ok=True)
     found = _found(folder, asked)
-    job = Job(folder, asked.schedule, asked.engine, asked.inputs)
+    job = Job(folder, asked.schedule, asked.engine, asked.inputs, asked.pause)
     if found.about is not None and found.engine != asked.engine:
         if found.is_other or not _may_move(found, asked):
             raise OtherRecipe(_other_engine(folder, asked, found))
@@ -163,7 +170,7 @@ def _found(folder: Path, asked: Asked) -> Found:
     is_other = _is_other(folder, asked, about)
     is_moving = is_other or (folder / EARLIER).is_dir()
     engines_differ = about.get("engine") != asked.engine
-    frames = finished(folder, Journal(folder / JOURNAL)) if is_moving or engines_differ else {}
+    frames = finished(folder, Journal(folder / JOURNAL, asked.pause)) if is_moving or engines_differ else {}
     found = Found(about, is_other, is_moving, frames)
     if engines_differ and (asked.new or (not frames and (is_other or not _may_move(found, asked)))):
         _remove_frames(folder)
@@ -174,7 +181,7 @@ def _found(folder: Path, asked: Asked) -> Found:
 def _about(folder: Path, new: bool) -> dict[str, Any]:
     """What job.json says; with `new` a damaged one says nothing, so that it vouches for no frame."""
     try:
-        return plain_job(folder)
+        return read_about(folder)
     except RecipeError:
         if new:
             return {}
@@ -186,8 +193,7 @@ def _is_other(folder: Path, asked: Asked, about: Mapping[str, Any]) -> bool:
 
 
 def _has_other_schedule(folder: Path, asked: Asked) -> bool:
-    path = folder / SCHEDULE
-    return not path.is_file() or path.read_bytes() != asked.schedule.to_json().encode()
+    return not says(folder, SCHEDULE, asked.schedule.to_json().encode())
 
 
 def _may_move(found: Found, asked: Asked) -> bool:

@@ -2,17 +2,9 @@
 
 from remix.motion.ffmpeg import ffmpeg_exe, ffmpeg_version
 from remix.motion.formats import FORMATS, Format
-from remix.motion.images import (
-    Picture,
-    fit,
-    load_picture,
-    only_colour,
-    open_image,
-    pad_to_even,
-    png_bytes,
-    save_picture,
-)
-from remix.motion.order import film_order
+from remix.motion.frames import film_order
+from remix.motion.images import load_frame, load_picture, open_image
+from remix.motion.pictures import Picture, fit, only_colour, pad_to_even, png_bytes, save_picture
 from remix.motion.reading import probe, probe_sound, read_video
 from remix.motion.streams import Sound, VideoInfo
 from remix.motion.texts import read_tags
@@ -28,6 +20,7 @@ __all__ = [
     "ffmpeg_version",
     "film_order",
     "fit",
+    "load_frame",
     "load_picture",
     "only_colour",
     "open_image",

@@ -21,7 +21,7 @@ import numpy as np
 
 from remix.errors import PictureError
 from remix.motion import pngs
-from remix.motion.images import Picture, png_bytes
+from remix.motion.pictures import Picture, png_bytes
 
 _LARGEST = 65535
 

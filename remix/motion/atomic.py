@@ -27,6 +27,15 @@ _PART = re.compile(r"\..{0,40}\.[a-z0-9_]{8}\.part", re.DOTALL)
 LITTER = re.compile(r"\.DS_Store|\._.*|\.directory|desktop\.ini|thumbs\.db", re.IGNORECASE | re.DOTALL)
 """The names of what file managers leave in folders that they show: macOS, KDE, Windows."""
 
+_KINDS = (
+    (stat.S_ISLNK, "a link"),
+    (stat.S_ISDIR, "a folder"),
+    (stat.S_ISFIFO, "a named pipe"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+)
+
 _NAME_KEPT = 40
 """How many characters of a target's name its workplace repeats: file systems allow 255 bytes for all of it."""
 
@@ -73,12 +82,21 @@ def contents(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if not LITTER.fullmatch(path.name))
 
 
+def kind_of(mode: int) -> str:
+    """Returns what a file mode stands for, in words; "" for a regular file.
+
+    >>> kind_of(stat.S_IFIFO), kind_of(stat.S_IFREG)
+    ('a named pipe', '')
+    """
+    return next((words for is_kind, words in _KINDS if is_kind(mode)), "" if stat.S_ISREG(mode) else "a special file")
+
+
 def refuse_place(target: Path) -> None:
     """Raises BadInput where no file can land at `target`: no folder for it, or something else by its name."""
     mode = mode_at(target)
     if mode is not None and not stat.S_ISREG(mode):
-        kind = "a folder" if stat.S_ISDIR(mode) else "a device or pipe"
-        raise BadInput(f"{target}: is {kind}; give the name of a file")
+        remedy = "give the name of a file" if stat.S_ISDIR(mode) else "delete it, or give another name"
+        raise BadInput(f"{target}: is {kind_of(mode)}; {remedy}")
 
 
 def mode_at(target: Path) -> int | None:

@@ -1,7 +1,7 @@
-"""Pictures in and out: bounded opening, fitting, padding, PNG.
+"""Pictures from files: bounded opening, decoding, colour profiles, transparency.
 
-A *picture* is a numpy array uint8 [height, width, 3], RGB. Colour profiles are not applied: like
-ComfyUI and AUTOMATIC1111, the numbers in the file are taken as sRGB.
+Init pictures, masks and frames are read as the hosts read them: their numbers are taken as sRGB, whatever profile the
+file carries. `load_frame` is for films of any pictures: it converts profiles and reads more formats.
 """
 
 from __future__ import annotations
@@ -9,32 +9,39 @@ from __future__ import annotations
 import io
 import logging
 import os
-import stat
 import struct
 import threading
 import warnings
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import Any, BinaryIO, TypeAlias
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import BinaryIO
 
 import numpy as np
-import numpy.typing as npt
-from PIL import Image, ImageFile, JpegImagePlugin, PngImagePlugin, UnidentifiedImageError, WebPImagePlugin
+from PIL import Image, ImageCms, ImageFile, JpegImagePlugin, PngImagePlugin, UnidentifiedImageError, WebPImagePlugin
+from PIL import features as pillow
 
-from remix.errors import BadInput, PictureError
+from remix.errors import PictureError
 from remix.motion import exif, pngs
-from remix.motion.atomic import atomic_write
+from remix.motion.pictures import MAX_PIXELS, Picture
+from remix.motion.regular import open_file
 
 log = logging.getLogger(__name__)
 _warnings_lock = threading.RLock()
 
-Picture: TypeAlias = npt.NDArray[np.uint8]
-
-MAX_PIXELS = 64 * 10**6
 MAX_BYTES = 256 * 2**20
 FORMATS = ("PNG", "JPEG", "WEBP")
+
+STRIP = 2**20
+"""How many pixels are converted at a time: a whole picture in every form on the way would take gigabytes."""
+
+PROFILE_BYTES = 8 * 2**20
+"""The largest colour profile that is applied."""
+
+SAME_COLOR = 2
+"""A profile that moves no channel by more than this (of 255) is sRGB, and the numbers stay as they are."""
 
 BROKEN = (
     OSError,
@@ -65,45 +72,57 @@ _TURNS = {
 """How to undo each value of EXIF's Orientation."""
 
 
-def open_image(source: str | os.PathLike[str] | BinaryIO) -> Image.Image:
-    """Returns the picture in a file as a decoded RGB `PIL.Image`, upright.
+def frame_formats() -> dict[str, str]:
+    """Returns the formats that `load_frame` reads with the Pillow at hand: suffix -> Pillow's name.
 
-    `source` is the path of an ordinary file, or a binary file object (left open). PNG, JPEG and WebP
-    up to 64 million pixels and 256 MiB, both checked before anything is decoded; of an animation the
-    first frame. EXIF orientation is applied, transparency laid over white (as AUTOMATIC1111 does), and
-    16-bit grey scaled to 8. PictureError for everything else; a URL is just a file that does not exist.
+    AVIF needs Pillow 11.3, or a system's build with libavif.
     """
-    if isinstance(source, (str, os.PathLike)):
-        with open_file(source) as file:
-            return _decoded(file, os.fspath(source))
-    return _decoded(source, str(getattr(source, "name", "picture")))
+    suffixes = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
+    suffixes |= {".bmp": "BMP", ".tif": "TIFF", ".tiff": "TIFF"}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # an older Pillow warns that it does not know the name
+        return suffixes | ({".avif": "AVIF"} if pillow.check("avif") else {})
 
 
-def load_picture(source: str | os.PathLike[str] | BinaryIO) -> Picture:
-    """Returns the picture in a file as uint8 [height, width, 3]; bounds and errors as for `open_image`."""
-    return np.array(open_image(source), dtype=np.uint8)
+def open_image(source: str | os.PathLike[str] | BinaryIO, *, size: tuple[int, int] | None = None) -> Image.Image:
+    """Returns the picture in a file as a decoded RGB `PIL.Image`; see `load_picture`."""
+    return Image.fromarray(load_picture(source, size=size))
 
 
-def only_colour(picture: Picture) -> tuple[int, ...] | None:
-    """Returns the colour of all pixels of a picture, None where they have several.
+def load_picture(source: str | os.PathLike[str] | BinaryIO, *, size: tuple[int, int] | None = None) -> Picture:
+    """Returns the picture in a file as uint8 [height, width, 3], upright.
 
-    >>> only_colour(np.full((2, 2, 3), (255, 0, 0), np.uint8))
-    (255, 0, 0)
+    `source` is the path of a regular file, or a binary file object, which stays open. Reads PNG, JPEG and WebP of up
+    to 64 million pixels and 256 MiB; of an animation, the first frame. With `size`, (width, height), a picture of any
+    other size is refused by its header, before it is decoded. EXIF orientation is applied, transparency is laid over
+    white (as AUTOMATIC1111 does), and 16-bit grey is scaled to 8. Raises PictureError for everything else; a URL is
+    just a file that does not exist.
     """
-    return tuple(picture[0, 0].tolist()) if (picture == picture[:1, :1]).all() else None
+    return _read(source, _Wanted(size=size))
 
 
-def open_file(path: str | os.PathLike[str]) -> BinaryIO:
-    """Returns the ordinary file at `path`, opened for reading; PictureError for pipes, devices, folders."""
-    try:
-        # Looked at before it is opened: opening a named pipe would wait for its other end.
-        if not stat.S_ISREG(os.stat(path).st_mode):
-            raise PictureError(f"{os.fspath(path)}: not an ordinary file; give a picture or film")
-        return open(path, "rb")
-    except FileNotFoundError as error:
-        raise PictureError(f"{os.fspath(path)}: no such file; only files on this machine are read") from error
-    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
-        raise PictureError(f"{os.fspath(path)!r}: cannot be read ({error}); give a picture or film") from error
+def load_frame(source: str | os.PathLike[str], *, alpha: bool = False) -> Picture:
+    """Returns a picture for a film, uint8 [height, width, 3]; with `alpha`, [height, width, 4].
+
+    Colours are converted to sRGB from the profile that the file carries. Reads what `frame_formats` lists, with the
+    bounds and errors of `load_picture`.
+    """
+    return _read(source, _Wanted(tuple(dict.fromkeys(frame_formats().values())), profiles=True, alpha=alpha))
+
+
+def is_transparent(source: str | os.PathLike[str]) -> bool:
+    """Returns whether a picture that `load_frame` reads has transparent pixels."""
+    return bool((load_frame(source, alpha=True)[..., 3] < 255).any())
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """How a picture is read: its formats, its size if that is known, and what happens to profiles and transparency."""
+
+    formats: tuple[str, ...] = FORMATS
+    size: tuple[int, int] | None = None
+    profiles: bool = False
+    alpha: bool = False
 
 
 @contextmanager
@@ -119,51 +138,57 @@ def quiet_pillow(name: str) -> Iterator[None]:
                 log.warning("%s: %s", name, warning.message)
 
 
-def _decoded(file: BinaryIO, name: str) -> Image.Image:
+def _read(source: str | os.PathLike[str] | BinaryIO, wanted: _Wanted) -> Picture:
+    if isinstance(source, (str, os.PathLike)):
+        with open_file(source) as file:
+            return _decoded(file, os.fspath(source), wanted)
+    return _decoded(source, str(getattr(source, "name", "picture")), wanted)
+
+
+def _decoded(file: BinaryIO, name: str, wanted: _Wanted) -> Picture:
     start = file.tell()
     try:
-        return _opened(file, name)
+        return _opened(file, name, wanted)
     except BROKEN as error:
         problem = error
     # Pillow refuses a whole picture over large text chunks, such as a big workflow; the picture is good.
     stripped = pngs.without_texts(file, start)
     if stripped is not None:
         try:
-            image = _opened(io.BytesIO(stripped), name)
+            picture = _opened(io.BytesIO(stripped), name, wanted)
         except BROKEN as error:
             problem = error
         else:
             log.warning("%s: its text chunks are too large; the picture was read without them", name)
-            return image
-    raise PictureError(f"{name}: {_reason(problem)}; give a whole PNG, JPEG or WebP") from problem
+            return picture
+    known = "PNG, JPEG or WebP" if wanted.formats == FORMATS else ", ".join(wanted.formats)
+    raise PictureError(f"{name}: {_reason(problem)}; give a whole {known}") from problem
 
 
-def _opened(file: BinaryIO, name: str) -> Image.Image:
+def _opened(file: BinaryIO, name: str, wanted: _Wanted) -> Picture:
     start = file.tell()
     size = file.seek(0, os.SEEK_END) - start
     file.seek(start)
     if size > MAX_BYTES:
         raise PictureError(f"{name}: {size} bytes; at most {MAX_BYTES} are read, make the picture smaller")
     with quiet_pillow(name):
-        image = _of_bearable_size(file, name)
+        image = _of_bearable_size(file, name, wanted)
         # Decoded first: asked for its EXIF, Pillow may decode too, and would pass damage off as EXIF's.
         image.load()
         turn = _TURNS.get(_orientation(image, name))
+        flat = _flattened(image, name, wanted)
     if image.format == "PNG" and pngs.is_damaged(file, start):
         raise PictureError(f"{name}: its pixels do not match their checksum; give a whole PNG, or write it again")
-    flat = _flattened(image)
-    return flat.transpose(turn) if turn is not None else flat
+    return np.array(Image.fromarray(flat).transpose(turn)) if turn is not None else flat
 
 
-def _of_bearable_size(file: BinaryIO, name: str) -> Image.Image:
+def _of_bearable_size(file: BinaryIO, name: str, wanted: _Wanted) -> Image.Image:
     """Returns the picture in `file`, not yet decoded; PictureError when its header says that it is too large."""
     start = file.tell()
-    if file.read(2) == b"\xff\xd8":
-        file.seek(start)
-        exif.refuse_shared(exif.of_jpeg(file) or b"")  # which Pillow reads as it opens a JPEG
+    _refuse_shared_entries(file)
     file.seek(start)
     try:
-        image = Image.open(file, formats=FORMATS)
+        image = Image.open(file, formats=wanted.formats)
     except Image.DecompressionBombError:  # it does not say how large
         file.seek(start)
         image = _reader(file)(file)
@@ -172,7 +197,19 @@ def _of_bearable_size(file: BinaryIO, name: str) -> Image.Image:
         raise PictureError(
             f"{name}: {width}x{height}; at most {MAX_PIXELS // 10**6} million pixels are read, shrink it"
         )
+    if wanted.size is not None and {wanted.size, wanted.size[::-1]}.isdisjoint({image.size}):
+        raise PictureError(f"{name}: {width}x{height}; expected {wanted.size[0]}x{wanted.size[1]}")
     return image
+
+
+def _refuse_shared_entries(file: BinaryIO) -> None:
+    """Raises ValueError for a JPEG or TIFF whose entries share their bytes: Pillow copies them as it opens the file."""
+    start, head = file.tell(), file.read(4)
+    file.seek(start)
+    if head[:2] == b"\xff\xd8":
+        exif.refuse_shared(exif.of_jpeg(file) or b"")
+    elif head in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
+        exif.refuse_shared(file.read())
 
 
 def _reader(file: BinaryIO) -> Callable[[BinaryIO], ImageFile.ImageFile]:
@@ -207,79 +244,80 @@ def _exif_of(image: Image.Image) -> bytes:
     return bytes(image.info.get("exif", b""))
 
 
-def _flattened(image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I") or image.mode == "F":
+def _flattened(image: Image.Image, name: str, wanted: _Wanted) -> Picture:
+    """Returns the pixels as uint8, converted strip by strip."""
+    convert = _profile_of(image, name) if wanted.profiles else None
+    width, height = image.size
+    pixels = np.empty((height, width, 4 if wanted.alpha else 3), np.uint8)
+    rows = max(1, min(STRIP, Image.MAX_IMAGE_PIXELS or STRIP) // width)  # `crop` has Pillow's limit too
+    for top in range(0, height, rows):
+        strip = image.crop((0, top, width, min(top + rows, height)))
+        pixels[top : top + rows] = _strip(strip, convert, wanted.alpha)
+    return pixels
+
+
+def _strip(strip: Image.Image, convert: _Conversion | None, alpha: bool) -> Picture:
+    if strip.mode.startswith("I") or strip.mode == "F":
         # Pillow would clip 16-bit grey at 255 where it means 65535.
-        grey = np.clip(np.rint(np.asarray(image).astype(np.float64) / 257), 0, 255).astype(np.uint8)
-        return Image.fromarray(grey).convert("RGB")
-    if image.mode in {"RGBA", "LA", "PA", "RGBa", "La"} or "transparency" in image.info:
-        colours = image.convert("RGBA")
-        white = Image.new("RGBA", image.size, (255, 255, 255, 255))
-        return Image.alpha_composite(white, colours).convert("RGB")
-    return image.convert("RGB") if image.mode != "RGB" else image.copy()
+        strip = Image.fromarray(np.clip(np.rint(np.asarray(strip).astype(np.float64) / 257), 0, 255).astype(np.uint8))
+    opacity = None
+    if strip.mode in {"RGBA", "LA", "PA", "RGBa", "La"} or "transparency" in strip.info:
+        strip = strip.convert("RGBA")
+        opacity = strip.getchannel("A")
+    if convert is not None:
+        strip = _applied(convert, strip)
+    if opacity is None:
+        return np.asarray(strip.convert("RGBA" if alpha else "RGB"))
+    strip = strip.convert("RGB")
+    strip.putalpha(opacity)
+    if alpha:
+        return np.asarray(strip)
+    return np.asarray(Image.alpha_composite(Image.new("RGBA", strip.size, (255, 255, 255, 255)), strip).convert("RGB"))
 
 
-def checked(picture: Any, where: str = "picture") -> Picture:
-    """Returns `picture` when it is uint8 [height, width, 3] with at least one pixel; else PictureError."""
-    if not isinstance(picture, np.ndarray):
-        raise PictureError(f"{where}: {type(picture).__name__}; give a numpy array uint8 [height, width, 3]")
-    if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3 or 0 in picture.shape:
-        raise PictureError(f"{where}: {picture.dtype} {list(picture.shape)}; give uint8 [height, width, 3], RGB")
-    return picture
+@dataclass(frozen=True)
+class _Conversion:
+    """A conversion to sRGB from pictures of one mode."""
+
+    mode: str
+    transform: ImageCms.ImageCmsTransform
 
 
-def fit(picture: Picture, width: int, height: int) -> Picture:
-    """Returns `picture` resized to cover `width` x `height` and cut to it around its middle.
-
-    Proportions are kept, nothing is padded; Lanczos. A picture of that size comes back unchanged.
-    """
-    checked(picture)
-    if width < 1 or height < 1 or width * height > MAX_PIXELS:
-        raise BadInput(f"size: {width}x{height}; give 1 to {MAX_PIXELS // 10**6} million pixels")
-    rows, columns = picture.shape[:2]
-    if (columns, rows) == (width, height):
-        return picture
-    scale = min(columns / width, rows / height)
-    left = max(0.0, (columns - width * scale) / 2)
-    top = max(0.0, (rows - height * scale) / 2)
-    box = (left, top, min(columns, left + width * scale), min(rows, top + height * scale))
-    resized = Image.fromarray(picture).resize((width, height), Image.Resampling.LANCZOS, box=box)
-    return np.array(resized, dtype=np.uint8)
+def _applied(convert: _Conversion, strip: Image.Image) -> Image.Image:
+    given = strip if strip.mode == convert.mode else strip.convert(convert.mode)
+    converted = ImageCms.applyTransform(given, convert.transform)
+    assert converted is not None  # it is only where a picture is changed in place
+    return converted
 
 
-def pad_to_even(picture: Picture) -> Picture:
-    """Returns `picture` with an odd last column or row doubled: both sides are even, nothing is resized."""
-    rows, columns = picture.shape[:2]
-    if rows % 2 == 0 and columns % 2 == 0:
-        return picture
-    return np.pad(picture, ((0, rows % 2), (0, columns % 2), (0, 0)), mode="edge")
+def _profile_of(image: Image.Image, name: str) -> _Conversion | None:
+    """Returns the conversion from the picture's colour profile to sRGB; None where the numbers are sRGB already."""
+    profile = image.info.get("icc_profile")
+    if not profile:
+        return None
+    if len(profile) > PROFILE_BYTES:
+        raise PictureError(f"{name}: a colour profile of {len(profile)} bytes; at most {PROFILE_BYTES} are read")
+    mode = {"CMYK": "CMYK", "LAB": "LAB"}.get(image.mode, "L" if _is_grey(profile) else "RGB")
+    try:
+        return _to_srgb(profile, mode)
+    except (ImageCms.PyCMSError, OSError, ValueError, TypeError) as error:
+        log.warning("%s: its colour profile cannot be used (%s); its numbers are taken as sRGB", name, error)
+        return None
 
 
-def png_bytes(picture: Picture, texts: Mapping[str, str] | None = None, *, compress_level: int = 4) -> bytes:
-    """Returns `picture` as a PNG file that carries `texts` uncompressed, in their order.
-
-    Latin-1 texts go into tEXt chunks, others into iTXt, as readers of either host expect. Keys are 1
-    to 79 Latin-1 characters; a key or text that PNG cannot hold is a PictureError.
-    """
-    checked(picture)
-    chunks = PngImagePlugin.PngInfo()
-    for key, text in (texts or {}).items():
-        if not 1 <= len(key) <= 79 or not all(" " <= c <= "~" or "\xa1" <= c <= "\xff" for c in key):
-            raise PictureError(f"metadata: {key!r}; a PNG's keys are 1 to 79 Latin-1 characters")
-        try:
-            text.encode("utf-8")
-        except UnicodeEncodeError as error:
-            raise PictureError(f"metadata {key!r}: half a character ({error}); give whole Unicode text") from error
-        if "\0" in text:
-            raise PictureError(f"metadata {key!r}: a NUL character, which PNG ends its texts with; remove it")
-        chunks.add_text(key, text)
-    buffer = io.BytesIO()
-    Image.fromarray(picture).save(buffer, "PNG", pnginfo=chunks, compress_level=compress_level)
-    return buffer.getvalue()
+def _is_grey(profile: bytes) -> bool:
+    return profile[16:20] == b"GRAY"  # the data colour space of the header, ICC.1:2010, 7.2.6
 
 
-def save_picture(path: str | os.PathLike[str], picture: Picture, texts: Mapping[str, str] | None = None) -> Path:
-    """Returns `path` after `picture` is safely there as a PNG, whole, with `texts` in it; see `png_bytes`."""
-    with atomic_write(path) as part:
-        part.write_bytes(png_bytes(picture, texts))
-    return Path(path)
+@lru_cache(maxsize=8)
+def _to_srgb(profile: bytes, mode: str) -> _Conversion | None:
+    source = ImageCms.getOpenProfile(io.BytesIO(profile))
+    convert = _Conversion(mode, ImageCms.buildTransform(source, ImageCms.createProfile("sRGB"), mode, "RGB"))
+    if mode not in ("RGB", "L"):
+        return convert
+    levels = np.arange(0, 256, 15, dtype=np.uint8)
+    probe = np.stack(np.meshgrid(levels, levels, levels), -1).reshape(1, -1, 3)
+    given = Image.fromarray(probe if mode == "RGB" else levels[None])
+    moved = np.asarray(_applied(convert, given)).astype(int)
+    same = np.abs(moved - np.asarray(given.convert("RGB"))).max() <= SAME_COLOR
+    return None if same else convert

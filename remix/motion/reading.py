@@ -13,7 +13,8 @@ import numpy as np
 from remix.errors import PictureError
 from remix.motion import apng, gif, pngs, stills
 from remix.motion.ffmpeg import LISTEN_STRICTLY, READ_STRICTLY, Ffmpeg, every_frame, ffmpeg_exe
-from remix.motion.images import MAX_PIXELS, Picture, open_file
+from remix.motion.pictures import MAX_PIXELS, Picture
+from remix.motion.regular import open_file
 from remix.motion.streams import Sound, VideoInfo, described, from_ffmetadata, heard, simplest_rate
 
 _TABLE_BYTES = 64 * 2**20

@@ -24,7 +24,9 @@ from PIL import Image, ImageSequence
 from remix.errors import PictureError, VideoError
 from remix.motion import pngs
 from remix.motion.atomic import flush_to_disk
-from remix.motion.images import MAX_BYTES, MAX_PIXELS, Picture, load_picture, open_file, png_bytes
+from remix.motion.images import MAX_BYTES, load_picture
+from remix.motion.pictures import MAX_PIXELS, Picture, png_bytes
+from remix.motion.regular import open_file
 
 QUALITY = 80
 METHOD = 2

@@ -13,8 +13,9 @@ from PIL import Image
 
 from remix.errors import MissingPackage, PictureError
 from remix.motion import exif, gif, pngs, stills
-from remix.motion.images import BROKEN, open_file, quiet_pillow
+from remix.motion.images import BROKEN, quiet_pillow
 from remix.motion.reading import container_tags
+from remix.motion.regular import open_file
 
 LIMIT = 8 * 2**20
 """The longest text that is read, in bytes."""

@@ -19,10 +19,10 @@ from pathlib import Path
 from remix.errors import PictureError, VideoError, VideoFormatError
 from remix.motion import apng, gif, stills
 from remix.motion.atomic import FULL, WHOLE, atomic_write, contents, flush_folder, mode_at, refuse_place, workplace
-from remix.motion.feed import Feed
 from remix.motion.ffmpeg import BITEXACT, Ffmpeg, ffmpeg_exe, free_space, refuse_lacking
 from remix.motion.formats import Format, format_of, rate_for
-from remix.motion.images import Picture
+from remix.motion.frames import Feed
+from remix.motion.pictures import Picture
 from remix.motion.reading import probe
 from remix.motion.sound import Track, join, refuse_other_sound, track_for
 from remix.motion.streams import VideoInfo, ffmetadata

@@ -11,7 +11,8 @@ import numpy as np
 from PIL import Image
 
 from remix.errors import BadInput, PictureError
-from remix.motion.images import MAX_PIXELS, Picture, checked, load_picture
+from remix.motion.images import load_picture
+from remix.motion.pictures import MAX_PIXELS, Picture, checked
 from remix.show.lettering import LINE, shortened, write
 
 Source: TypeAlias = Picture | str | os.PathLike[str]

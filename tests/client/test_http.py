@@ -15,7 +15,7 @@ from remix.client.address import take_apart
 from remix.client.auth import Auth, read_auth
 from remix.client.http import LONGEST_WAIT, Http
 from remix.errors import BadInput, BadReply, HostError, HostRefused, HostSilent, HostUnreachable
-from remix.motion.images import png_bytes
+from remix.motion.pictures import png_bytes
 from tests.fakes.faults import Answer, Asked, Fault, FaultyServer
 from tests.fakes.proxy import Proxy, Toxic
 

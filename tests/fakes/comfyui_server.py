@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from remix.digest import canonical, sha256
-from remix.motion.images import png_bytes
+from remix.motion.pictures import png_bytes
 from remix.plan import Frame, Recipe, plan
 from tests.fakes.faults import Answer, Asked, Fault, FaultyServer, reset
 

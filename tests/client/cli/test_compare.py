@@ -14,7 +14,7 @@ from remix.engine.agreement import Row
 from remix.errors import HostUnreachable
 from remix.job import read_job
 from remix.motion import load_picture, save_picture
-from remix.motion.difference import Difference
+from remix.motion.pictures import Difference
 from tests.fakes.renderer import Painter
 
 RECIPE = """\

@@ -205,7 +205,7 @@ def test_progress_comes_with_frame_and_step(tmp_path: Path) -> None:
 
 
 def test_a_preview_comes_as_a_picture(tmp_path: Path) -> None:
-    from remix.motion.images import png_bytes
+    from remix.motion.pictures import png_bytes
 
     shown = np.arange(4 * 6 * 3, dtype=np.uint8).reshape(4, 6, 3)
     previews: list[Picture] = []

@@ -18,7 +18,7 @@ from remix.engine.agreement import (
     rows,
     table,
 )
-from remix.motion.difference import Difference
+from remix.motion.pictures import Difference
 from remix.plan import Keyframe, Lora, Model, Recipe
 from remix.plan.names import SAMPLERS, SCHEDULERS
 

@@ -509,8 +509,17 @@ def test_the_sheet_of_another_recipe_does_not_stay(tmp_path: Path) -> None:
     other = recipe(keyframes=(Keyframe(at=0, prompt="c"),))
     render(other, Painter(), tmp_path / "whole")
     render(recipe(), Painter(), tmp_path / "job")
+    stages: list[str] = []
     with pytest.raises(Interrupted):  # all frames are there, the sheet is still the old one
-        render(other, Painter(), tmp_path / "job", new=True, stop=Stop(FRAMES + 1))
+        render(
+            other,
+            Painter(),
+            tmp_path / "job",
+            new=True,
+            listen=lambda event: stages.append(event.stage),
+            stop=lambda: "film" in stages,
+        )
+    assert contents(tmp_path / "job")["sheet.png"] != contents(tmp_path / "whole")["sheet.png"]
     render(other, Painter(), tmp_path / "job")
     assert contents(tmp_path / "job") == contents(tmp_path / "whole")
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from remix.errors import PictureError
-from remix.motion.difference import Difference, difference
+from remix.motion.pictures import Difference, difference
 
 GREY = np.full((4, 6, 3), 100, np.uint8)
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from remix.errors import PictureError
-from remix.motion.floats import to_bytes, to_floats
+from remix.motion.pictures import to_bytes, to_floats
 
 
 def test_every_byte_comes_back() -> None:

@@ -21,7 +21,8 @@ from PIL import Image
 
 from remix.errors import BadInput, PictureError
 from remix.motion import images
-from remix.motion.images import fit, load_picture, open_image, pad_to_even, png_bytes, save_picture
+from remix.motion.images import load_picture, open_image
+from remix.motion.pictures import fit, pad_to_even, png_bytes, save_picture
 
 SIZES = st.tuples(st.integers(1, 40), st.integers(1, 40))
 
@@ -191,7 +192,7 @@ def test_pipes_devices_and_folders_are_refused_without_waiting(tmp_path: Path) -
     pipe = tmp_path / "pipe.png"
     os.mkfifo(pipe)
     for odd in (pipe, tmp_path, Path("/dev/zero")):
-        with pytest.raises(PictureError, match="not an ordinary file"):
+        with pytest.raises(PictureError, match="not a regular file"):
             open_image(odd)
 
 

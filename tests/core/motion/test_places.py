@@ -127,7 +127,7 @@ def test_a_place_that_cannot_be_is_told_before_the_first_frame(tmp_path: Path, n
         f"no/film{suffix}": r"there is no folder \S*no; make it",
         f"file/film{suffix}": r"there is no folder \S*file; make it",
         f"folder{suffix}": "is a folder; give the name of a file" if suffix else "holds other files",
-        f"pipe{suffix}": "is a device or pipe" if suffix else "is no folder",
+        f"pipe{suffix}": "is a named pipe" if suffix else "is no folder",
         f"{'x' * 300}{suffix}": "cannot be written .*; choose another name",
         f"a\0b{suffix}": "cannot be written .*; choose another name",
     }.items():
@@ -145,7 +145,7 @@ def test_a_folder_of_pngs_where_a_file_lies_is_told_before_the_first_frame(tmp_p
 
 @posix
 @pytest.mark.parametrize(
-    ("path", "problem"), [("no/a.png", "there is no folder"), ("d.png", "is a folder"), ("p.png", "device or pipe")]
+    ("path", "problem"), [("no/a.png", "there is no folder"), ("d.png", "is a folder"), ("p.png", "is a named pipe")]
 )
 def test_a_picture_that_cannot_land_is_one_sentence(tmp_path: Path, path: str, problem: str) -> None:
     (tmp_path / "d.png").mkdir()

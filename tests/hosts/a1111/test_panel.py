@@ -20,7 +20,7 @@ from a1111_extension.presets import EXAMPLES, presets
 from a1111_extension.settings import Fields, Settings
 from remix.errors import BadInput, RecipeError
 from remix.hosts.a1111.infotext import parse_infotext
-from remix.job.job import JOB
+from remix.job.reading import JOB
 from remix.plan import EASINGS, Keyframe, Recipe, plan
 from tests.fakes.gradio import Page
 from tests.fakes.webui import webui

@@ -14,7 +14,7 @@ import torch
 from remix.engine import Event
 from remix.errors import BlankFrame, Unsupported
 from remix.mix import noise_of_mixes
-from remix.motion.floats import to_floats
+from remix.motion.pictures import to_floats
 from remix.plan import Schedule, plan
 from tests.core.plan.recipes import recipe_of_text
 from tests.fakes.comfyui import Model

@@ -16,7 +16,7 @@ import requests
 import websocket
 
 from remix.hosts.comfyui.graph import Graph
-from remix.motion.images import png_bytes
+from remix.motion.pictures import png_bytes
 from tests.real.comfyui.host import CHECKPOINT, ROOT, Host, installed
 
 PLACE = ROOT / "tests" / "fakes" / "recorded" / "comfyui"

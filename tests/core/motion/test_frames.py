@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from remix.errors import BadInput
-from remix.motion.order import film_order
+from remix.motion.frames import film_order
 
 
 @pytest.mark.parametrize(

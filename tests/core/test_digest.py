@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from remix.job.sampled_hash import END, SAMPLES, sampled_hash
+from remix.digest import END, SAMPLES, sampled_hash
 
 
 def test_size_and_both_ends_count(tmp_path: Path) -> None:

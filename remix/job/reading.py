@@ -1,0 +1,102 @@
+"""Opening what lies in a job folder: the one place for it.
+
+A job folder may come from somebody else. Its files must be regular files, not links, and of a size that such a file can
+have; whatever else lies in their places is refused by name before it is opened.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from remix.errors import JobError
+from remix.motion.atomic import kind_of
+from remix.motion.images import MAX_BYTES
+from remix.motion.regular import fingerprint, never, open_file
+from remix.plan.read import LIMIT as MAX_TEXT
+from remix.plan.read import read_json
+
+RECIPE, SCHEDULE, JOB, JOURNAL = "recipe.json", "schedule.json", "job.json", "journal.jsonl"
+FRAMES, INPUTS, EARLIER, SHEET, LOCK = "frames", "inputs", "earlier", "sheet.png", "job.lock"
+
+FILES = (RECIPE, SCHEDULE, JOB, JOURNAL, SHEET, LOCK)
+FOLDERS = (FRAMES, INPUTS, EARLIER)
+OWN = FILES + FOLDERS
+"""What lies in every job folder besides its films."""
+
+MAX_JOURNAL = 128 * 2**20
+"""The largest journal that is read, in bytes: 100,000 frames written six times over."""
+
+MAX_LINE = 4096
+"""The longest line of a journal: a file name of 255 bytes, and two hashes."""
+
+MAX_PICTURE = MAX_BYTES
+"""The largest frame, init picture or contact sheet that is read, in bytes."""
+
+MAX_LOCK = 4096
+
+REMEDY = "delete it, or give another folder"
+REMEDIES = {"a link": "put what it leads to in its place, or give another folder"}
+
+
+def refuse_foreign(folder: Path) -> None:
+    """Raises JobError where a part of a job is not what it should be: a link could lead writes anywhere."""
+    for name in OWN:
+        path = folder / name
+        try:
+            kind = kind_of(os.lstat(path).st_mode)
+        except FileNotFoundError:
+            continue
+        if kind != ("a folder" if name in FOLDERS else ""):
+            raise JobError(f"{path}: is {kind or 'a file'}; {REMEDIES.get(kind, REMEDY)}")
+
+
+def open_part(path: Path, limit: int | None) -> BinaryIO:
+    """Returns a file of a job, opened for reading; JobError for links, pipes, devices and more than `limit` bytes."""
+    return open_file(path, links=False, limit=limit, remedy=REMEDY, error=JobError)
+
+
+def read_part(folder: Path, name: str, limit: int = MAX_TEXT) -> bytes:
+    """Returns the bytes of a job's file; JobError where there is no such file, or `open_part` refuses it."""
+    if not os.path.lexists(folder / name):
+        raise JobError(f"{folder}: holds no job (there is no {name}); give a job folder or a recipe file")
+    with open_part(folder / name, limit) as file:
+        return file.read(limit)
+
+
+def says(folder: Path, name: str, expected: bytes) -> bool:
+    """Returns whether a job's file holds exactly the bytes `expected`; no more than those are read."""
+    path = folder / name
+    if not os.path.lexists(path):
+        return False
+    with open_part(path, limit=None) as file:
+        return file.read(len(expected) + 1) == expected
+
+
+def read_about(folder: Path) -> dict[str, Any]:
+    """Returns what job.json holds, {} for anything but an object; RecipeError where it is not JSON."""
+    found = read_json(read_part(folder, JOB), source=str(folder / JOB))
+    return found if isinstance(found, dict) else {}
+
+
+def is_job(folder: Path | str) -> bool:
+    """Returns whether there is a job in a folder."""
+    return os.path.lexists(Path(folder) / JOB)
+
+
+def lines_of(path: Path) -> Iterator[bytes]:
+    """Returns the lines of a journal, none where there is no file; of a line over `MAX_LINE` bytes, its beginning."""
+    if not os.path.lexists(path):
+        return
+    with open_part(path, MAX_JOURNAL) as file:
+        while line := file.readline(MAX_LINE):
+            yield line
+            while len(line) == MAX_LINE and not line.endswith(b"\n"):
+                line = file.readline(MAX_LINE)
+
+
+def hash_of(path: Path, limit: int | None = MAX_PICTURE, pause: Callable[[], None] = never) -> str:
+    """Returns the SHA-256 of a job's file or folder of pictures; JobError for what `open_part` refuses."""
+    return fingerprint(path, links=False, limit=limit, pause=pause, error=JobError)

@@ -1,0 +1,151 @@
+"""Pictures in memory: what they must be, how they are fitted, compared, and written as PNG.
+
+A *picture* is a numpy array uint8 [height, width, 3], sRGB.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, PngImagePlugin
+
+from remix.errors import BadInput, PictureError
+from remix.motion.atomic import atomic_write
+
+Picture: TypeAlias = npt.NDArray[np.uint8]
+
+MAX_PIXELS = 64 * 10**6
+
+LEAST_PSNR, MOST_OFF = 55.0, 2
+"""Pictures count as the same with that many dB at least and no colour of a pixel off by more: nobody can see it."""
+
+
+def checked(picture: Any, where: str = "picture") -> Picture:
+    """Returns `picture` when it is uint8 [height, width, 3] with at least one pixel; else PictureError."""
+    if not isinstance(picture, np.ndarray):
+        raise PictureError(f"{where}: {type(picture).__name__}; give a numpy array uint8 [height, width, 3]")
+    if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3 or 0 in picture.shape:
+        raise PictureError(f"{where}: {picture.dtype} {list(picture.shape)}; give uint8 [height, width, 3], RGB")
+    return picture
+
+
+def fit(picture: Picture, width: int, height: int) -> Picture:
+    """Returns `picture` resized to cover `width` x `height` and cut to it around its middle.
+
+    Proportions are kept, nothing is padded; Lanczos. A picture of that size comes back unchanged.
+    """
+    checked(picture)
+    if width < 1 or height < 1 or width * height > MAX_PIXELS:
+        raise BadInput(f"size: {width}x{height}; give 1 to {MAX_PIXELS // 10**6} million pixels")
+    rows, columns = picture.shape[:2]
+    if (columns, rows) == (width, height):
+        return picture
+    scale = min(columns / width, rows / height)
+    left = max(0.0, (columns - width * scale) / 2)
+    top = max(0.0, (rows - height * scale) / 2)
+    box = (left, top, min(columns, left + width * scale), min(rows, top + height * scale))
+    resized = Image.fromarray(picture).resize((width, height), Image.Resampling.LANCZOS, box=box)
+    return np.array(resized, dtype=np.uint8)
+
+
+def pad_to_even(picture: Picture) -> Picture:
+    """Returns `picture` with an odd last column or row doubled: both sides are even, nothing is resized."""
+    rows, columns = picture.shape[:2]
+    if rows % 2 == 0 and columns % 2 == 0:
+        return picture
+    return np.pad(picture, ((0, rows % 2), (0, columns % 2), (0, 0)), mode="edge")
+
+
+def png_bytes(picture: Picture, texts: Mapping[str, str] | None = None, *, compress_level: int = 4) -> bytes:
+    """Returns `picture` as a PNG file that carries `texts` uncompressed, in their order.
+
+    Latin-1 texts go into tEXt chunks, others into iTXt, as readers of either host expect. Keys are 1
+    to 79 Latin-1 characters; a key or text that PNG cannot hold is a PictureError.
+    """
+    checked(picture)
+    chunks = PngImagePlugin.PngInfo()
+    for key, text in (texts or {}).items():
+        if not 1 <= len(key) <= 79 or not all(" " <= c <= "~" or "\xa1" <= c <= "\xff" for c in key):
+            raise PictureError(f"metadata: {key!r}; a PNG's keys are 1 to 79 Latin-1 characters")
+        try:
+            text.encode("utf-8")
+        except UnicodeEncodeError as error:
+            raise PictureError(f"metadata {key!r}: half a character ({error}); give whole Unicode text") from error
+        if "\0" in text:
+            raise PictureError(f"metadata {key!r}: a NUL character, which PNG ends its texts with; remove it")
+        chunks.add_text(key, text)
+    buffer = io.BytesIO()
+    Image.fromarray(picture).save(buffer, "PNG", pnginfo=chunks, compress_level=compress_level)
+    return buffer.getvalue()
+
+
+def save_picture(path: str | os.PathLike[str], picture: Picture, texts: Mapping[str, str] | None = None) -> Path:
+    """Returns `path` after `picture` is safely there as a PNG, whole, with `texts` in it; see `png_bytes`."""
+    with atomic_write(path) as part:
+        part.write_bytes(png_bytes(picture, texts))
+    return Path(path)
+
+
+def only_colour(picture: Picture) -> tuple[int, ...] | None:
+    """Returns the colour of all pixels of a picture, None where they have several.
+
+    >>> only_colour(np.full((2, 2, 3), (255, 0, 0), np.uint8))
+    (255, 0, 0)
+    """
+    return tuple(picture[0, 0].tolist()) if (picture == picture[:1, :1]).all() else None
+
+
+def to_bytes(pictures: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Returns `pictures` [..., height, width, 3] of floats as uint8: 255 times each, cut off, as ComfyUI saves them.
+
+    What lies beyond 0 to 1 is clipped. PictureError for NaN and for anything but floats.
+    """
+    if not np.issubdtype(pictures.dtype, np.floating) or pictures.ndim < 3 or pictures.shape[-1] != 3:
+        raise PictureError(f"pictures: {pictures.dtype} {list(pictures.shape)}; give floats [..., height, width, 3]")
+    if np.isnan(pictures).any():
+        raise PictureError("pictures: they hold NaN; make them again, with a VAE in float32 if it overflowed")
+    return np.clip(255.0 * pictures, 0, 255).astype(np.uint8)
+
+
+def to_floats(pictures: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Returns uint8 `pictures` as float32 of 0 to 1, as ComfyUI loads them."""
+    return pictures.astype(np.float32) / np.float32(255)
+
+
+@dataclass(frozen=True)
+class Difference:
+    """PSNR in dB, infinite where two pictures are equal, and the most that a colour of a pixel is off, of 255."""
+
+    psnr: float
+    off: int
+
+    def agrees(self, psnr: float = LEAST_PSNR, off: int = MOST_OFF) -> bool:
+        """Returns whether such pictures count as the same."""
+        return self.psnr >= psnr and self.off <= off
+
+    def __str__(self) -> str:
+        return "same" if self.off == 0 else f"{self.psnr:.1f} dB, {self.off}"
+
+
+def difference(one: Picture, other: Picture) -> Difference:
+    """Returns how far two pictures of one size, uint8 [height, width, 3], are apart.
+
+    PSNR = 10 log10(255^2 / mean squared difference). PictureError for unlike sizes.
+
+    >>> grey = np.full((8, 8, 3), 100, np.uint8)
+    >>> print(difference(grey, grey), "|", difference(grey, grey + 1))
+    same | 48.1 dB, 1
+    """
+    if one.shape != other.shape:
+        raise PictureError(f"pictures: one is {list(one.shape)}, the other {list(other.shape)}; render them alike")
+    apart = np.abs(one.astype(np.int16) - other.astype(np.int16))
+    squares = float((apart.astype(np.float64) ** 2).mean())
+    return Difference(math.inf if squares == 0 else 10 * math.log10(255**2 / squares), int(apart.max(initial=0)))
