@@ -20,7 +20,10 @@ from tests.fakes.renderer import Painter
 
 ROOT = Path(__file__).parents[1]
 CARD = ROOT / "client" / "playground" / "README.md"
-PAGES = [ROOT / "README.md", ROOT / "examples" / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [
+    *(ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "examples" / "README.md"),
+    *sorted((ROOT / "docs").rglob("*.md")),
+]
 
 
 def blocks(page: Path, language: str) -> list[str]:

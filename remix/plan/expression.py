@@ -131,7 +131,7 @@ class Expression:
         self._check_names(given)
         return self._at({name: _finite(value, name) for name, value in given.items()})
 
-    def over(self, frames: Sequence[int], **names: float | Sequence[float]) -> list[float]:
+    def over(self, frames: Sequence[float], **names: float | Sequence[float]) -> list[float]:
         """The values at each of the `frames`, the `t` of the expression.
 
         A name's value is a number, or a sequence with one number for each frame. More than 500 frames

@@ -13,10 +13,14 @@ from numbers import Integral
 from typing import Any
 
 from remix.errors import RecipeError
-from remix.plan.fields import show
+from remix.plan.fields import number, show
 from remix.plan.read import MAX_DIGITS
 
 MAX_FRAMES = 100_000
+
+CLOCK_DECIMALS = 6
+CLOCK_UNIT = 10**-CLOCK_DECIMALS
+"""The precision of a clock's moments, in frames."""
 
 _MOMENT = re.compile(r"\s*([0-9]{1,12}(?:\.[0-9]{0,12})?|\.[0-9]{1,12})\s*(ms|s|%)\s*", re.ASCII)
 _COUNT = re.compile(rf"[0-9]{{1,{MAX_DIGITS}}}", re.ASCII)
@@ -42,6 +46,29 @@ def moment(at: Any, path: str = "at") -> int | str | None:
     if at < 0:
         raise RecipeError(f"{show(at)} is before the first frame (0); {_FORMS} count from the start", path=path)
     return int(at)
+
+
+def clock(moments: Any, frames: int, loop: bool) -> tuple[float, ...]:
+    """Returns the moments of a recipe's clock as they are held: one for each frame, see `rising`."""
+    if isinstance(moments, list | tuple) and len(moments) != frames:
+        raise RecipeError(f"has {len(moments)} moments for {frames} frames; give one for each frame", path="clock")
+    return rising(moments, frames, loop, "clock")
+
+
+def rising(moments: Any, frames: int, loop: bool, path: str) -> tuple[float, ...]:
+    """Returns moments of a film, in frames, to six decimals.
+
+    They rise, or stay, from 0 to the last frame; in a loop they may lie after it, on the way to the first frame.
+    RecipeError with the place of the first that does not.
+    """
+    if isinstance(moments, str) or not isinstance(moments, Sequence):
+        raise RecipeError(f"{show(moments)} is not a list of moments; write [0, 1.5, 3]", path=path)
+    most = frames - CLOCK_UNIT if loop else frames - 1
+    found, before = [], 0.0
+    for i, moment in enumerate(moments):
+        before = number(moment, f"{path}[{i}]", before, most)
+        found.append(round(before, CLOCK_DECIMALS))
+    return tuple(found)
 
 
 def length(text: str) -> int | str:

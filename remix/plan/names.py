@@ -44,6 +44,9 @@ SCHEDULER_LABELS = {
 CURVES = ("linear", "cubic")
 """How numbers travel from keyframe to keyframe: straight, or along one smooth curve."""
 
+PACES = ("linear", "even")
+"""How frames are spaced: by time, or by how much the picture changes."""
+
 MIXINGS = ("lerp", "slerp")
 """How conditionings are mixed."""
 

@@ -14,8 +14,8 @@ from remix.plan import fields as check
 from remix.plan.keyframe import KEYFRAME_FIELDS, LIST, MAX_CFG, Keyframe, easing, plain_keyframe, read_keyframes
 from remix.plan.locate import locate
 from remix.plan.model import MODEL_FIELDS, Model, plain_model, read_model
-from remix.plan.moments import frame_count, places
-from remix.plan.names import CURVES, LENGTHS, MIXINGS, SAMPLERS, SCHEDULER_LABELS, SCHEDULERS, sampler_of
+from remix.plan.moments import clock, frame_count, places
+from remix.plan.names import CURVES, LENGTHS, MIXINGS, PACES, SAMPLERS, SCHEDULER_LABELS, SCHEDULERS, sampler_of
 from remix.plan.read import read_file, read_json, read_toml
 from remix.plan.write import write_toml
 
@@ -31,9 +31,11 @@ class Recipe:
     `ease` hold where no keyframe says otherwise. `loop`: the last keyframe travels on to the first, and
     the frame that would repeat frame 0 is left out. `curve`: numbers travel straight ("linear") or along
     a smooth curve that never overshoots ("cubic"). `mix`: how conditionings are mixed. `lengths`: how
-    those of unequal length meet (None: the model family's own way). `folder`: where relative picture
-    paths start; no part of what the recipe is. RecipeError, with the path of the field, for anything
-    that cannot be.
+    those of unequal length meet (None: the model family's own way). `pace`: "linear" spaces the frames by
+    time, "even" by how much the picture changes, which is measured while rendering. `clock`: the moment, in
+    frames, that each frame shows; a measured pace is written down like this, and is not measured again.
+    `folder`: where relative picture paths start; no part of what the recipe is. RecipeError, with the path
+    of the field, for anything that cannot be.
     """
 
     frames: int
@@ -51,6 +53,8 @@ class Recipe:
     curve: str = "linear"
     mix: str = "lerp"
     lengths: str | None = None
+    pace: str = "linear"
+    clock: tuple[float, ...] | None = None
     folder: str = field(default="", compare=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -73,6 +77,7 @@ class Recipe:
             curve=check.choice(self.curve, "curve", CURVES),
             mix=check.choice(self.mix, "mix", MIXINGS),
             lengths=None if self.lengths is None else check.choice(self.lengths, "lengths", LENGTHS),
+            pace=check.choice(self.pace, "pace", PACES),
             folder=str(self.folder),
         )
         self._check_whole()
@@ -85,6 +90,8 @@ class Recipe:
                 path="size",
             )
         self.positions()
+        if self.clock is not None:
+            check.settle(self, clock=clock(self.clock, self.frames, self.loop))
         if any(keyframe.image for keyframe in self.keyframes):
             return
         for i, keyframe in enumerate(self.keyframes):
@@ -124,6 +131,8 @@ class Recipe:
                 plain["size"] = [self.width, self.height]
             elif name == "model":
                 plain["model"] = plain_model(self.model)
+            elif name == "clock":
+                plain[name] = list(value)
             elif name not in ("keyframes", "folder"):
                 plain[name] = value
         plain["keyframes"] = [plain_keyframe(keyframe) for keyframe in self.keyframes]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any, overload
@@ -14,6 +14,7 @@ from remix.plan.denoise import DENOISE_OF_PICTURES, RULE, is_between
 from remix.plan.keyframe import MAX_CFG
 from remix.plan.mix import Mix
 from remix.plan.model import Lora
+from remix.plan.moments import rising
 from remix.plan.recipe import Recipe
 from remix.plan.travel import Travel, changes
 
@@ -102,8 +103,10 @@ class Schedule:
         }
 
     def to_dict(self) -> dict[str, Any]:
-        """The schedule as plain JSON values: settings, pace and frames."""
+        """The schedule as plain JSON values: settings, rate and frames; `clock` only where the recipe has one."""
+        clock = {} if self.recipe.clock is None else {"clock": list(self.recipe.clock)}
         return {
+            **clock,
             "fps": self.recipe.fps,
             "frames": [frame.to_dict() for frame in self.frames],
             "loop": self.recipe.loop,
@@ -134,26 +137,31 @@ class Schedule:
         return _canonical(self.settings())
 
 
-def plan(recipe: Recipe) -> Schedule:
+def plan(recipe: Recipe, at: Sequence[float] | None = None) -> Schedule:
     """The schedule of a recipe: one Frame after another.
 
     Each field travels on its own between the keyframes that set it. At those it is exactly what they say;
     before the first and after the last it holds, unless the recipe loops: then the last travels on to the
     first. The ease of a travel is that of the keyframe where it starts. A field that no keyframe sets has
     its default: empty prompts, seed 0, the recipe's cfg, no picture, no mask; denoise is `DENOISE_OF_PICTURES` where
-    there are pictures, else 1. The strength of each LoRA is a field of its own. RecipeError where frames and prompts
+    there are pictures, else 1. The strength of each LoRA is a field of its own.
+
+    `at` asks for other moments than the frames: in frames, rising, from 0 to the last frame (in a loop, to just before
+    `frames`), whole or not, to six decimals. The schedule then has a frame for each of them.
+
+    RecipeError where frames and prompts
     together are too many, see `MAX_EXTENT`.
     """
-    travel = Travel(recipe)
+    travel = Travel(recipe, None if at is None else rising(at, recipe.frames, recipe.loop, "at"))
     if (extent := travel.extent()) > MAX_EXTENT:
         raise RecipeError(
-            f"{recipe.frames} frames, each with all that it is mixed of, come to {extent} letters; "
+            f"{len(travel)} frames, each with all that it is mixed of, come to {extent} letters; "
             f"keep to {MAX_EXTENT}: make fewer frames, shorter prompts or smaller mixes",
             path="frames",
         )
     has_pictures = any(keyframe.image is not None for keyframe in recipe.keyframes)
     columns = zip(
-        range(recipe.frames),
+        range(len(travel)),
         travel.prompts("prompt"),
         travel.prompts("negative"),
         travel.mixes("seed", Mix.one(0)),

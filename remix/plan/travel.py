@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from itertools import pairwise
@@ -33,20 +34,30 @@ class Stop(NamedTuple):
 
 
 class Travel:
-    """The fields of a recipe's keyframes, each worked out for every frame."""
+    """The fields of a recipe's keyframes, each worked out for every frame, or at any moments.
 
-    def __init__(self, recipe: Recipe) -> None:
+    `at` gives moments in frames, rising, which need not be whole. Without it they are the recipe's clock, or the frames
+    themselves. Expressions are worked out for the number of a frame, also where the clock gives it another moment, so
+    that a beat stays where it is.
+    """
+
+    def __init__(self, recipe: Recipe, at: Sequence[float] | None = None) -> None:
         self._recipe = recipe
+        self._moments = at if at is not None else recipe.clock or range(recipe.frames)
+        self._times = at if at is not None else range(recipe.frames)
         placed = zip(recipe.positions(), recipe.keyframes, range(len(recipe.keyframes)), strict=True)
         self._keyframes = sorted(placed, key=lambda place: place[0])
-        self._shares = cache(_shares)  # fields that travel together are eased once
+        self._steps = cache(self._eased)  # fields that travel together are eased once
         self._said: dict[str, float | list[float]] | None = None
+
+    def __len__(self) -> int:
+        return len(self._moments)
 
     def mixes(self, field: str, default: Mix[T] | None) -> list[Any]:
         """The mix of each frame; `default` in all of them where no keyframe sets the field."""
         stops = self._stops(field)
         if not stops:
-            return [default] * self._recipe.frames
+            return [default] * len(self)
 
         def way(start: int, end: int, steps: Sequence[int]) -> list[Mix[Any]]:
             return between(stops[start].value, stops[end].value, steps)
@@ -61,33 +72,42 @@ class Travel:
         """
         stops = self._stops(field)
         if not stops:
-            return [default] * self._recipe.frames
+            return [default] * len(self)
         worked_out: dict[int, float] = {}
         for i, stop in enumerate(stops):
             if isinstance(stop.value, Expression):
                 with under(f"keyframes[{stop.keyframe}].{field}"):
                     worked_out |= self._worked_out(stop.value, self._reign(stops, i), low, high)
-                stops[i] = stop._replace(value=worked_out[stop.frame])
+                    stops[i] = stop._replace(value=self._at_its_stop(stop, worked_out, low, high))
         found = self._along(stops, low, high)
-        return [worked_out.get(frame, number) for frame, number in enumerate(found)]
+        return [worked_out.get(index, number) for index, number in enumerate(found)]
 
     def _reign(self, stops: Sequence[Stop], i: int) -> list[int]:
-        """The frames from a stop to the next, before the first and after the last as the recipe loops or holds."""
-        frames = self._recipe.frames
+        """The pictures from a stop to the next, before the first and after the last as the recipe loops or holds."""
         first, last = i == 0, i + 1 == len(stops)
-        begins = 0 if first and (last or not self._recipe.loop) else stops[i].frame
-        around = range(stops[0].frame if last and not first and self._recipe.loop else 0)
-        return [*around, *range(begins, frames if last else stops[i + 1].frame)]
+        begins = 0 if first and (last or not self._recipe.loop) else self._index(stops[i])
+        around = range(self._index(stops[0]) if last and not first and self._recipe.loop else 0)
+        return [*around, *range(begins, len(self) if last else self._index(stops[i + 1]))]
 
-    def _worked_out(self, expression: Expression, frames: Sequence[int], low: float, high: float) -> dict[int, float]:
+    def _index(self, stop: Stop) -> int:
+        """The number of the first picture at or after a stop."""
+        return bisect_left(self._moments, stop.frame)
+
+    def _at_its_stop(self, stop: Stop, worked_out: dict[int, float], low: float, high: float) -> float:
+        index = self._index(stop)
+        if index < len(self) and self._times[index] == stop.frame:
+            return worked_out[index]
+        return Travel(self._recipe, [stop.frame])._worked_out(stop.value, [0], low, high)[0]
+
+    def _worked_out(self, expression: Expression, indices: Sequence[int], low: float, high: float) -> dict[int, float]:
         names = {name: values for name, values in self._names().items() if name in expression.names}
-        now = {name: [value[f] for f in frames] if isinstance(value, list) else value for name, value in names.items()}
-        values = [_rounded(value) for value in expression.over(frames, **now)]
-        found = dict(zip(frames, values, strict=True))
-        for frame, value in found.items():
+        now = {name: [value[i] for i in indices] if isinstance(value, list) else value for name, value in names.items()}
+        times = [self._times[i] for i in indices]
+        values = [_rounded(value) for value in expression.over(times, **now)]
+        for time, value in zip(times, values, strict=True):
             if not low <= value <= high:
-                raise RecipeError(f"{value:g} at frame {frame} is outside {low:g} to {high:g}; mend the expression")
-        return found
+                raise RecipeError(f"{value:g} at frame {time:g} is outside {low:g} to {high:g}; mend the expression")
+        return dict(zip(indices, values, strict=True))
 
     def _names(self) -> dict[str, float | list[float]]:
         """The numbers that an expression may use beside the frame."""
@@ -101,34 +121,34 @@ class Travel:
         mixes = self.mixes(field, Mix.one(""))
         if not any(changes(stop.value) for stop in self._stops(field)):
             return mixes
-        return [self._filled(field, frame, mix) if changes(mix) else mix for frame, mix in enumerate(mixes)]
+        return [self._filled(field, index, mix) if changes(mix) else mix for index, mix in enumerate(mixes)]
 
-    def _filled(self, field: str, frame: int, mix: Mix[str]) -> Mix[str]:
-        now = {name: value[frame] if isinstance(value, list) else value for name, value in self._names().items()}
+    def _filled(self, field: str, index: int, mix: Mix[str]) -> Mix[str]:
+        now = {name: value[index] if isinstance(value, list) else value for name, value in self._names().items()}
         with under(field):
-            return Mix(tuple((fill_prompt(text, frame, **now), weight) for text, weight in mix.items))
+            return Mix(tuple((fill_prompt(text, self._times[index], **now), weight) for text, weight in mix.items))
 
     def strengths(self) -> list[tuple[Lora, ...]]:
         """The LoRAs of each frame that keyframes name, in order of their names: each strength travels on its own."""
         names = sorted({lora.name for _, keyframe, _ in self._keyframes for lora in keyframe.loras or ()})
         columns = [self._along(self._stops_of(name), -MAX_STRENGTH, MAX_STRENGTH) for name in names]
-        rows = zip(*columns, strict=True) if columns else [()] * self._recipe.frames
+        rows = zip(*columns, strict=True) if columns else [()] * len(self)
         return [tuple(Lora(name, strength) for name, strength in zip(names, row, strict=True)) for row in rows]
 
     def extent(self) -> int:
         """At most how many letters the mixes and LoRAs of all frames have, taken together; a part is `PART` more."""
-        frames, names = self._recipe.frames, {lora.name for _, key, _ in self._keyframes for lora in key.loras or ()}
-        total = frames * _letters(names)
+        names = {lora.name for _, key, _ in self._keyframes for lora in key.loras or ()}
+        total = len(self) * _letters(names)
         for stops in filter(None, map(self._stops, ("prompt", "negative", "seed", "image", "mask"))):
-            first, last = stops[0], stops[-1]
-            ways = [*pairwise(stops)]
+            indices = [self._index(stop) for stop in stops]
+            letters = [_letters(stop.value.values) for stop in stops]
+            before, after = indices[0], len(self) - indices[-1]
+            for (a, b), (i, j) in zip(pairwise(stops), pairwise(indices), strict=True):
+                total += (j - i) * _letters({*a.value.values, *b.value.values})
             if self._recipe.loop and len(stops) > 1:
-                ways.append((last, first))
+                total += (before + after) * _letters({*stops[0].value.values, *stops[-1].value.values})
             else:
-                total += first.frame * _letters(first.value.values)
-                total += (frames - last.frame) * _letters(last.value.values)
-            for a, b in ways:
-                total += (b.frame - a.frame) % frames * _letters({*a.value.values, *b.value.values})
+                total += before * letters[0] + after * letters[-1]
         return total
 
     def _along(self, stops: Sequence[Stop], low: float, high: float) -> list[float]:
@@ -170,19 +190,40 @@ class Travel:
         return stops[end].frame - stops[start].frame + (self._recipe.frames if end <= start else 0)
 
     def _fill(self, stops: Sequence[Stop], way: Callable[[int, int, Sequence[int]], list[Any]]) -> list[Any]:
-        """The value of each frame: `way` gives those between two stops, by their numbers in `stops`."""
-        frames = self._recipe.frames
+        """The value of each picture: `way` gives those between two stops, by their numbers in `stops`."""
         last = len(stops) - 1
-        values = [stops[0].value] * (stops[0].frame + 1)
-        for start in range(last):
-            steps = self._shares(stops[start].ease, self._span(stops, start, start + 1))
-            values += way(start, start + 1, steps)
-            values.append(stops[start + 1].value)
+        before, after = self._index(stops[0]), len(self) - self._index(stops[last])
+        values = [each for start in range(last) for each in self._leg(stops, start, start + 1, way)]
         if not self._recipe.loop or last == 0:
-            return values + [stops[last].value] * (frames - len(values))
-        home = way(last, 0, self._shares(stops[last].ease, self._span(stops, last, 0)))
-        after = frames - len(values)
-        return [*home[after:], *values[stops[0].frame :], *home[:after]]
+            return [*[stops[0].value] * before, *values, *[stops[last].value] * after]
+        home = self._leg(stops, last, 0, way)
+        return [*home[after:], *values, *home[:after]]
+
+    def _leg(
+        self, stops: Sequence[Stop], start: int, end: int, way: Callable[[int, int, Sequence[int]], list[Any]]
+    ) -> list[Any]:
+        """The values from one stop, which is exactly what it says, to just before another."""
+        begin = stops[start]
+        moments = self._from(begin.frame, stops[end].frame)
+        values = way(start, end, self._steps(begin.ease, begin.frame, stops[end].frame))
+        if moments and moments[0] == begin.frame:
+            values[0] = begin.value
+        return values
+
+    def _from(self, begin: int, end: int) -> list[float]:
+        """The moments from one frame to just before another; over the wrap they go on past the last frame."""
+        i, j = bisect_left(self._moments, begin), bisect_left(self._moments, end)
+        if begin < end:
+            return [*self._moments[i:j]]
+        return [*self._moments[i:], *(moment + self._recipe.frames for moment in self._moments[:j])]
+
+    def _eased(self, easing: str, begin: int, end: int) -> tuple[int, ...]:
+        """How far a travel between two frames is at each moment of it, in STEPS.
+
+        Rounded here, before anything is worked out from it: the last bit of a sine differs between machines.
+        """
+        span = (end - begin) + (self._recipe.frames if end <= begin else 0)
+        return tuple([round(ease(easing, (moment - begin) / span) * STEPS) for moment in self._from(begin, end)])
 
 
 def _rounded(number: float) -> float:
@@ -198,11 +239,3 @@ def _letters(values: Iterable[Any]) -> int:
 def changes(mix: Mix[str]) -> bool:
     """Whether a mix of prompts has expressions in it, so that it may differ from frame to frame."""
     return any("`" in text for text in mix.values)
-
-
-def _shares(easing: str, span: int) -> tuple[int, ...]:
-    """How far a travel of `span` frames is at each frame inside it, in STEPS.
-
-    Rounded here, before anything is worked out from it: the last bit of a sine differs between machines.
-    """
-    return tuple([round(ease(easing, j / span) * STEPS) for j in range(1, span)])
