@@ -585,10 +585,10 @@ def test_doctor_says_how_to_install_what_is_missing(
     monkeypatch.setattr("remix.client.cli.doctor._encoders", list)
     without("diffusers")
     assert run("doctor") == 1
-    assert 'to mend: pip install -c constraints.txt -e ".[local]"' in capsys.readouterr().out
+    assert 'to mend: pip install -c constraints.txt ".[local]"' in capsys.readouterr().out
     without("imageio-ffmpeg")
     assert run("doctor") == 1
-    assert 'to mend: pip install -c constraints.txt -e "."' in capsys.readouterr().out
+    assert 'to mend: pip install -c constraints.txt "."' in capsys.readouterr().out
     without("imageio")  # which nothing here imports
     assert run("doctor") == 0
 
