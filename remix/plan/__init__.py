@@ -10,6 +10,7 @@ Type checkers see the function there; they find the other names with `from remix
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from types import ModuleType
 
 from remix.plan.curves import EASINGS
@@ -37,9 +38,9 @@ __all__ = [
 class _CallablePackage(ModuleType):
     """A package with the name of its main function, which may be called in its place."""
 
-    def __call__(self, recipe: Recipe) -> Schedule:
+    def __call__(self, recipe: Recipe, at: Sequence[float] | None = None) -> Schedule:
         """Returns the schedule of a recipe, see `remix.plan.schedule.plan`."""
-        return plan(recipe)
+        return plan(recipe, at)
 
 
 sys.modules[__name__].__class__ = _CallablePackage
