@@ -1,4 +1,4 @@
-"""Drives what renders: the engines by name, each imported when it is first asked for."""
+"""Renders recipes: films in one call, and the engines by name. Each is imported on first use."""
 
 from __future__ import annotations
 
@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from remix.errors import BadInput, MissingPackage
 
 if TYPE_CHECKING:
-    from remix.client.a1111 import A1111
-    from remix.client.comfyui import ComfyUI
-    from remix.client.local import Local
+    from remix.client.a1111 import A1111 as A1111
+    from remix.client.comfyui import ComfyUI as ComfyUI
+    from remix.client.film_queue import render_all as render_all
+    from remix.client.films import arender as arender
+    from remix.client.films import render as render
+    from remix.client.local import Local as Local
     from remix.engine import Engine
 
-__all__ = ["A1111", "ENGINES", "ComfyUI", "Kind", "Local", "open_engine"]
+__all__ = ["A1111", "ENGINES", "ComfyUI", "Kind", "Local", "arender", "open_engine", "render", "render_all"]
 
 OF_SERVERS = ("url", "auth", "insecure", "batch")
 """The options that engines which drive a server have in common."""
@@ -35,6 +38,14 @@ ENGINES = {
     "a1111": Kind("remix.client.a1111", "A1111", "", OF_SERVERS),
 }
 """The engines by name."""
+
+_HOMES = {
+    **{kind.cls: kind.module for kind in ENGINES.values()},
+    "arender": "remix.client.films",
+    "render": "remix.client.films",
+    "render_all": "remix.client.film_queue",
+}
+"""The module that each lazily imported name comes from."""
 
 
 def open_engine(name: str, **options: Any) -> Engine:
@@ -58,14 +69,17 @@ def open_engine(name: str, **options: Any) -> Engine:
             raise
         raise MissingPackage(
             f"the {name} engine needs {error.name}, which is not installed; "
-            f'run: pip install -c constraints.txt -e ".{f"[{kind.extra}]" if kind.extra else ""}" in the repository'
+            f'run: pip install -c constraints.txt ".{f"[{kind.extra}]" if kind.extra else ""}" in the repository'
         ) from error
     engine: Engine = made(**given)
     return engine
 
 
 def __getattr__(name: str) -> Any:
-    for kind in ENGINES.values():
-        if kind.cls == name:
-            return getattr(importlib.import_module(kind.module), name)
+    if name in _HOMES:
+        return getattr(importlib.import_module(_HOMES[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -33,6 +33,7 @@ CORE = {
 """The rooms of the core, for a host's skin."""
 
 ROOMS = {
+    "remix/__init__.py": {"remix"},  # the front door, lazy: the test of imports below holds that
     "remix/errors.py": set(),
     "remix/digest.py": set(),
     "remix/__main__.py": {"remix.client"},  # python -m remix
@@ -63,6 +64,7 @@ ROOMS = {
     "install.py": {"launch"},
     "client": {
         "remix",
+        "typing_extensions",  # for type checkers alone, which bring it
         "numpy",
         "PIL",
         "click",

@@ -17,7 +17,7 @@ from remix.client.diagnosis import DIFFERS, MISSING, OK, Finding
 from remix.errors import MissingPackage, RemixError
 from remix.plan.printable import printable
 
-INSTALL = 'pip install -c constraints.txt -e ".[local]"'
+INSTALL = 'pip install -c constraints.txt ".[local]"'
 ALWAYS = ("numpy", "Pillow", "imageio-ffmpeg", "requests", "websocket-client", "click", "rich")
 FOR_LOCAL = ("torch", "diffusers", "transformers", "safetensors", "accelerate")
 
@@ -71,7 +71,7 @@ def _packages() -> list[Finding]:
         try:
             found.append(Finding(name, version(name)))
         except PackageNotFoundError:
-            mend = INSTALL if name in FOR_LOCAL else 'pip install -c constraints.txt -e "."'
+            mend = INSTALL if name in FOR_LOCAL else 'pip install -c constraints.txt "."'
             found.append(Finding(name, "not installed", mend))
     return found
 

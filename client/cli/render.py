@@ -74,9 +74,7 @@ def command(
     except OtherRecipe as error:
         raise OtherRecipe(f"{error}, or pass --new to replace what is not the same") from error
     if as_json:
-        told = {name: str(value) if isinstance(value, Path) else value for name, value in asdict(outcome).items()}
-        told |= {"syntax": syntax} if syntax else {}
-        click.echo(json.dumps(told, ensure_ascii=False))
+        click.echo(json.dumps({**as_plain(outcome), **({"syntax": syntax} if syntax else {})}, ensure_ascii=False))
     else:
         report(outcome)
 
@@ -91,6 +89,13 @@ def run(recipe: Recipe, out: Path, engine: str, quiet: bool, *, new: bool, film:
             listen(event)
 
         return render(recipe, opened, out, new=new, film=film, listen=told, stop=stop)
+
+
+def as_plain(outcome: Outcome) -> dict[str, Any]:
+    """Returns an outcome as JSON values; its error, if it has one, as a sentence."""
+    plain = {name: str(value) if isinstance(value, Path) else value for name, value in asdict(outcome).items()}
+    error = plain.pop("error")
+    return plain if error is None else {**plain, "error": str(error)}
 
 
 def report(outcome: Outcome) -> None:

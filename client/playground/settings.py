@@ -22,7 +22,7 @@ def require_packages() -> None:
         if importlib.util.find_spec(name) is None:
             raise MissingPackage(
                 f"the playground model needs {name}, which is not installed; "
-                'run: pip install -c constraints.txt -e ".[local]" in the repository'
+                'run: pip install -c constraints.txt ".[local]" in the repository'
             )
 
 

@@ -96,7 +96,9 @@ class Adjustable(Protocol):
 class Outcome:
     """What a run left: the job's folder, its film and contact sheet, and how many frames were rendered now.
 
-    `film` and `sheet` are None while frames are missing that this run was not asked for.
+    `film` and `sheet` are None while frames are missing that this run was not asked for. `remarks` are sentences on
+    what may not be meant, as `tell` got them. `error` is set by `render_all` alone, for a film that failed; `render`
+    raises it.
     """
 
     folder: Path
@@ -104,6 +106,8 @@ class Outcome:
     sheet: Path | None
     rendered: int
     frames: int
+    remarks: tuple[str, ...] = ()
+    error: Exception | None = None
 
 
 def render(
@@ -136,12 +140,17 @@ def render(
     Raises `Unsupported`, `VideoFormatError` or `MissingPackage` before the first frame, `OtherRecipe` or `JobLocked`
     from `open_job`, `Interrupted` when it was stopped or the engine was cancelled, `DiskFull` when there is no room.
     """
-    schedule, folder = plan(recipe), Path(folder)
+    schedule, folder, remarks = plan(recipe), Path(folder), list[str]()
+
+    def remark(sentence: str) -> None:
+        remarks.append(sentence)
+        tell(sentence)
+
     wanted = _wanted(frames, len(schedule))
     if film is not None:
         _check_film(film, recipe)
-    for remark in (*remarks_on(schedule), *engine.check(schedule)):
-        tell(remark)
+    for sentence in (*remarks_on(schedule), *engine.check(schedule)):
+        remark(sentence)
     with (
         raising_disk_full(folder, recipe) as room,
         open_job(
@@ -153,17 +162,17 @@ def render(
             donors=donors,
             taking=_taking(listen, stop),
             pause=_pause(folder, stop),
-            tell=tell,
+            tell=remark,
         ) as job,
     ):
         if job.begun_with is not None:
             move(job, engine, Inputs(job), listen)
         rendered = _render_missing(job, wanted, engine, room, listen, stop)
         if len(wanted) < len(schedule) and not job.is_whole():
-            return Outcome(job.folder, None, None, rendered, len(wanted))
+            return Outcome(job.folder, None, None, rendered, len(wanted), tuple(remarks))
         room.expect(len(schedule))
         made = _write_film(job, film, listen, stop) if film is not None else None
-        return Outcome(job.folder, made, _write_sheet(job), rendered, len(wanted))
+        return Outcome(job.folder, made, _write_sheet(job), rendered, len(wanted), tuple(remarks))
 
 
 def _taking(listen: Listener, stop: Callable[[], bool]) -> Callable[[int, int], None]:

@@ -2,7 +2,16 @@
 
 A `Recipe` has keyframes; `plan` works it out into a `Schedule`, one `Frame` after another, in which every
 changing thing is a number or a `Mix` of values. Pure Python: no tensors, no host.
+
+The package is callable: `from remix import plan` gives the package, and `plan(recipe)` calls its function `plan`.
+Type checkers see the function there; they find the other names with `from remix.plan import ...`.
 """
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from types import ModuleType
 
 from remix.plan.curves import EASINGS
 from remix.plan.keyframe import Keyframe
@@ -24,3 +33,14 @@ __all__ = [
     "prompts_of",
     "read_recipe",
 ]
+
+
+class _CallablePackage(ModuleType):
+    """A package with the name of its main function, which may be called in its place."""
+
+    def __call__(self, recipe: Recipe, at: Sequence[float] | None = None) -> Schedule:
+        """Returns the schedule of a recipe, see `remix.plan.schedule.plan`."""
+        return plan(recipe, at)
+
+
+sys.modules[__name__].__class__ = _CallablePackage

@@ -77,9 +77,9 @@ def test_render_tells_what_there_is_as_json(
     job = tmp_path / "job"
     assert run("render", recipe, "-o", job, "--json") == 0
     made = {"folder": str(job), "film": str(job / "film.mp4"), "sheet": str(job / "sheet.png"), "frames": 6}
-    assert json.loads(capsys.readouterr().out) == {**made, "rendered": 6}
+    assert json.loads(capsys.readouterr().out) == {**made, "rendered": 6, "remarks": []}
     assert run("render", job, "--json", "--no-film") == 0
-    assert json.loads(capsys.readouterr().out) == {**made, "rendered": 0, "film": None}
+    assert json.loads(capsys.readouterr().out) == {**made, "rendered": 0, "film": None, "remarks": []}
 
 
 def test_a_job_folder_is_a_recipe_that_goes_on(recipe: Path, painter: Painter, tmp_path: Path) -> None:
@@ -585,10 +585,10 @@ def test_doctor_says_how_to_install_what_is_missing(
     monkeypatch.setattr("remix.client.cli.doctor._encoders", list)
     without("diffusers")
     assert run("doctor") == 1
-    assert 'to mend: pip install -c constraints.txt -e ".[local]"' in capsys.readouterr().out
+    assert 'to mend: pip install -c constraints.txt ".[local]"' in capsys.readouterr().out
     without("imageio-ffmpeg")
     assert run("doctor") == 1
-    assert 'to mend: pip install -c constraints.txt -e "."' in capsys.readouterr().out
+    assert 'to mend: pip install -c constraints.txt "."' in capsys.readouterr().out
     without("imageio")  # which nothing here imports
     assert run("doctor") == 0
 

@@ -1,0 +1,166 @@
+"""A film in one call: `render` makes it, `arender` awaits it. `remix.client.film_queue` makes many."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypedDict
+
+from remix.client import open_engine
+from remix.client.recipes import RecipeLike, read_any
+from remix.engine import Engine, Event, Outcome
+from remix.engine import render as fill_job
+from remix.errors import BadInput
+from remix.plan import Schedule
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from remix.client.auth import Auth
+
+log = logging.getLogger(__name__)
+
+Folder = str | os.PathLike[str]
+
+
+class EngineOptions(TypedDict, total=False):
+    """Options of an engine that is given by name; each engine refuses those that it does not have."""
+
+    url: str | None
+    auth: Auth | str | None
+    insecure: bool | None
+    batch: int | None
+    device: str | None
+    precision: str | None
+
+
+class RenderOptions(EngineOptions, total=False):
+    """What `render` takes by name, except the engine."""
+
+    new: bool
+    film: str | None
+    frames: Sequence[int] | None
+    donors: Sequence[Path]
+    listen: Callable[[Event], None]
+    stop: Callable[[], bool]
+    tell: Callable[[str], None] | None
+
+
+def render(
+    recipe: RecipeLike,
+    folder: Folder,
+    *,
+    engine: str | Engine = "local",
+    new: bool = False,
+    film: str | None = "film.mp4",
+    frames: Sequence[int] | None = None,
+    donors: Sequence[Path] = (),
+    listen: Callable[[Event], None] = lambda event: None,
+    stop: Callable[[], bool] = lambda: False,
+    tell: Callable[[str], None] | None = None,
+    **options: Unpack[EngineOptions],
+) -> Outcome:
+    """Renders a recipe into a job folder and returns what is there: frames, film, contact sheet.
+
+    Run it again after any kind of end, and only what is missing is rendered.
+
+        render("morph.toml", "morph", engine="comfyui", url="http://127.0.0.1:8188")
+
+    Args:
+        recipe: A `Recipe`, a `Schedule`, the path of a recipe or job folder, or a text, see `read_any`.
+        folder: The job folder; it is created if needed.
+        engine: "local", "comfyui" or "a1111", with its options (`url`, `auth`, `insecure`, `batch`; `device`,
+            `precision`), or an engine, which stays open.
+        new: Replaces the frames of another recipe's job.
+        film: Name of the film in the folder, whose suffix is the format; None for frames alone.
+        frames: Renders these frames alone.
+        donors: Job folders from which equal frames are copied.
+        listen: Called with each `Event`.
+        stop: Called between frames; once it returns True, the run ends with `Interrupted`.
+        tell: Called with each remark. By default remarks are logged with the folder. `Outcome.remarks` has them too.
+
+    Raises:
+        BadInput: What is asked for cannot be rendered; raised before the first frame.
+        EngineError: A picture could not be made.
+        Interrupted: The run was stopped; what is finished is kept.
+        DiskFull, MissingPackage, VideoError: See `remix.errors`.
+    """
+    if not isinstance(folder, (str, os.PathLike)):
+        raise BadInput(f'folder: {type(folder).__name__} is not a path; write render(recipe, "folder", engine=...)')
+    say = partial(log_remark, folder) if tell is None else tell
+    read = read_any(recipe)
+    for note in read.notes:
+        say(note)
+    asked = read.recipe.recipe if isinstance(read.recipe, Schedule) else read.recipe
+    with opened(engine, options) as renderer:
+        outcome = fill_job(
+            asked,
+            renderer,
+            Path(folder),
+            new=new,
+            film=film,
+            frames=frames,
+            donors=donors,
+            listen=listen,
+            stop=stop,
+            tell=say,
+        )
+    return replace(outcome, remarks=(*read.notes, *outcome.remarks))
+
+
+async def arender(
+    recipe: RecipeLike, folder: Folder, *, engine: str | Engine = "local", **options: Unpack[RenderOptions]
+) -> Outcome:
+    """Returns what `render` returns, which runs in a thread meanwhile. `listen`, `stop` and `tell` are called there.
+
+    When the task is cancelled, the run ends after the frames at hand, which are kept; only then is `CancelledError`
+    raised, so that the job folder is free again.
+    """
+    given: dict[str, Any] = dict(options)
+    asked: Callable[[], bool] = given.pop("stop", lambda: False)
+    own = {name: given.pop(name) for name in EngineOptions.__annotations__ if name in given}
+    cancelled, running = threading.Event(), list[Engine]()
+
+    def run() -> Outcome:
+        with opened(engine, own) as renderer:
+            running.append(renderer)
+            return render(recipe, folder, engine=renderer, stop=lambda: cancelled.is_set() or asked(), **given)
+
+    work = asyncio.ensure_future(asyncio.to_thread(run))
+    try:
+        return await asyncio.shield(work)
+    except asyncio.CancelledError:
+        cancelled.set()
+        for renderer in running:
+            renderer.cancel()
+        while not work.done():
+            with suppress(asyncio.CancelledError):  # cancelled again: the folder is still locked by the thread
+                await asyncio.wait([work])
+        raise
+
+
+@contextmanager
+def opened(engine: str | Engine, options: Mapping[str, Any]) -> Iterator[Engine]:
+    """Gives the engine called `engine`, opened with `options`; an engine that is open already is given as it is."""
+    if isinstance(engine, str):
+        yield open_engine(engine, **options)
+        return
+    if named := [name for name, value in options.items() if value is not None]:
+        raise BadInput(
+            f"{named[0]}: goes with the name of an engine; pass it to {type(engine).__name__}(...), or write "
+            'engine="local", "comfyui" or "a1111"'
+        )
+    yield engine
+
+
+def log_remark(folder: Folder, sentence: str) -> None:
+    """Logs a remark with the job folder that it is about."""
+    named = sentence.startswith((os.fspath(folder), os.path.realpath(folder)))
+    log.warning("%s", sentence if named else f"{os.fspath(folder)}: {sentence}")

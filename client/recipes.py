@@ -1,0 +1,94 @@
+"""Reads whatever names a recipe: a `Recipe`, a `Schedule`, a file, a job folder, or a text in any known syntax."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+from remix.errors import BadInput, RecipeError
+from remix.job import is_job, read_metadata, recipe_of
+from remix.plan import Recipe, Schedule
+from remix.plan.read import decoded, read_file
+from remix.syntax.any_recipe import read_text
+
+RecipeLike = Recipe | Schedule | str | os.PathLike[str]
+"""What `read_any` takes."""
+
+PICTURES = (b"\x89PNG\r\n", b"\xff\xd8\xff", b"GIF8", b"RIFF", b"BM", b"II*\0", b"MM\0*")
+"""How files of pictures begin."""
+
+FILMS = (b"\x1aE\xdf\xa3", b"OggS")
+"""How files of films begin; MP4 and MOV have `ftyp` at byte 4."""
+
+
+class ReadAny(NamedTuple):
+    """A recipe or schedule, and sentences on what of a foreign syntax is understood differently."""
+
+    recipe: Recipe | Schedule
+    notes: tuple[str, ...] = ()
+
+
+def read_any(recipe: RecipeLike) -> ReadAny:
+    """Returns the recipe that `recipe` names, with notes.
+
+    A string is a text if it has a line break or begins with ``{``, else a path. A path is a recipe (.toml, .json), a
+    schedule in another tool's syntax, or a job folder.
+
+    >>> read_any('frames = 2' + chr(10) + '[[keyframes]]' + chr(10) + 'prompt = "a cat"').recipe.frames
+    2
+
+    Raises `RecipeError`, with the position, for a text that cannot be read, and `BadInput` for any other value.
+    """
+    if isinstance(recipe, (Recipe, Schedule)):
+        return ReadAny(recipe)
+    if isinstance(recipe, str) and is_text(recipe):
+        found = read_text(recipe)
+        return ReadAny(found.recipe, found.notes)
+    if not isinstance(recipe, (str, os.PathLike)):
+        kind = type(recipe).__name__
+        raise BadInput(f"recipe: {kind} is not a recipe; give a Recipe, a Schedule, the path of a file, or a text")
+    path = Path(recipe)
+    if path.is_dir():
+        return ReadAny(recipe_of(path))
+    if path.suffix.lower() == ".toml":
+        return ReadAny(Recipe.from_toml(recipe_text(path), source=str(path), folder=str(path.parent)))
+    found = read_text(decoded(recipe_text(path), source=str(path)), folder=str(path.parent), source=str(path))
+    return ReadAny(found.recipe, found.notes)
+
+
+def is_text(recipe: str) -> bool:
+    """Returns whether a string is the text of a recipe, and not the path of a file.
+
+    >>> is_text("morph.toml"), is_text('{"frames": 2}')
+    (False, True)
+    """
+    return "\n" in recipe or recipe.lstrip().startswith("{")
+
+
+def recipe_text(path: Path) -> bytes:
+    """Returns the bytes of a file of text; `RecipeError` for one that cannot be read, and for pictures and films."""
+    raw = read_file(path)
+    kind = _kind(raw)
+    if kind is None:
+        return raw
+    made = read_metadata(path).remix
+    if made is not None and "recipe" in made:
+        advice = f"To get the recipe in it: remix inspect {path} --recipe > recipe.toml"
+    else:
+        advice = f"To see what made it: remix inspect {path}"
+    raise RecipeError(f"is a {kind}, not a recipe. {advice}", source=str(path))
+
+
+def _kind(raw: bytes) -> str | None:
+    if raw.startswith(PICTURES):
+        return "picture"
+    return "film" if raw.startswith(FILMS) or raw[4:8] == b"ftyp" else None
+
+
+def default_folder(recipe: RecipeLike, number: int) -> str:
+    """Returns the name of a job folder for a recipe: that of its file, else ``film-3``."""
+    if isinstance(recipe, (Recipe, Schedule)) or (isinstance(recipe, str) and is_text(recipe)):
+        return f"film-{number}"
+    path = Path(recipe)
+    return path.name if is_job(path) else path.stem

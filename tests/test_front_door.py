@@ -1,0 +1,63 @@
+"""What `import remix` offers: its names, in every order of imports, and nothing heavy before it is used."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+import remix
+import remix.client
+
+SURFACE = {
+    *("Recipe", "Keyframe", "Mix", "Model", "Lora", "Schedule", "read_recipe", "plan"),
+    *("render", "arender", "render_all", "open_engine", "Local", "ComfyUI", "A1111"),
+    *("Event", "Outcome", "errors"),
+}
+
+
+def test_the_surface_is_as_documented() -> None:
+    assert set(remix.__all__) == SURFACE
+    assert set(dir(remix)) >= SURFACE | {"job", "motion", "mix", "syntax", "show", "engine", "client", "hosts"}
+    assert set(dir(remix.client)) == {
+        *("A1111", "ComfyUI", "Local", "ENGINES", "Kind"),
+        *("arender", "open_engine", "render", "render_all"),
+    }
+
+
+@pytest.mark.parametrize("name", [*sorted(SURFACE), "job", "motion", "mix", "syntax", "show", "engine", "client"])
+def test_every_name_is_there(name: str) -> None:
+    assert getattr(remix, name).__name__.rpartition(".")[2] == name
+
+
+def test_a_name_that_does_not_exist_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'rendr'"):
+        remix.rendr  # noqa: B018
+    with pytest.raises(AttributeError, match="no attribute 'Comfy'"):
+        remix.client.Comfy  # noqa: B018
+
+
+@pytest.mark.parametrize(
+    "statements",
+    [
+        "from remix import plan, Recipe, Keyframe",
+        "import remix.plan; from remix import plan, Recipe, Keyframe",
+        "from remix.plan import Recipe, Keyframe; from remix import plan",
+        "from remix import plan; from remix.plan import Recipe, Keyframe",
+        "from remix.plan import Recipe, Keyframe, plan",
+        "import remix; plan = remix.plan; Recipe, Keyframe = remix.plan.Recipe, remix.Keyframe",
+        "import remix.plan; plan = remix.plan.plan; Recipe, Keyframe = remix.plan.Recipe, remix.plan.Keyframe",
+        "import remix.plan.schedule; from remix import *",
+    ],
+)
+def test_plan_is_a_package_and_a_function_in_every_order_of_imports(statements: str) -> None:
+    code = f"{statements}; print(len(plan(Recipe(frames=3, keyframes=[Keyframe(prompt='a cat')]))))"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout == "3\n"
+
+
+def test_names_are_imported_on_first_use() -> None:
+    code = "import sys, remix; remix.Recipe; print(sorted({'numpy', 'torch', 'requests', 'click'} & {*sys.modules}))"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout == "[]\n"
