@@ -26,7 +26,7 @@ _ACCURATELY = "flags=bicubic+accurate_rnd+full_chroma_int"
 def _bt709(pixels: str) -> tuple[str, ...]:
     """Returns the arguments that convert RGB with the BT.709 matrix, and say so in frames and container.
 
-    Tags without the conversion, or the other way round, change colours by up to 39 levels in players.
+    Tags without the conversion, or the other way round, change colors by up to 39 levels in players.
     """
     tagged = "setparams=range=tv:color_primaries=bt709:color_trc=bt709:colorspace=bt709"
     return (
@@ -142,7 +142,7 @@ _ROWS = (
     Format(
         "gif",
         (".gif",),
-        "GIF with one palette of 256 colours for the whole film",
+        "GIF with one palette of 256 colors for the whole film",
         encoder=("-filter_complex", _PALETTE, "-c:v", "gif"),
         max_side=65535,
         max_fps=50,

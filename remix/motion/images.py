@@ -1,4 +1,4 @@
-"""Pictures from files: bounded opening, decoding, colour profiles, transparency.
+"""Pictures from files: bounded opening, decoding, color profiles, transparency.
 
 Init pictures, masks and frames are read as the hosts read them: their numbers are taken as sRGB, whatever profile the
 file carries. `load_frame` is for films of any pictures: it converts profiles and reads more formats.
@@ -38,7 +38,7 @@ STRIP = 2**20
 """How many pixels are converted at a time: a whole picture in every form on the way would take gigabytes."""
 
 PROFILE_BYTES = 8 * 2**20
-"""The largest colour profile that is applied."""
+"""The largest color profile that is applied."""
 
 SAME_COLOR = 2
 """A profile that moves no channel by more than this (of 255) is sRGB, and the numbers stay as they are."""
@@ -95,7 +95,7 @@ def load_picture(source: str | os.PathLike[str] | BinaryIO, *, size: tuple[int, 
     `source` is the path of a regular file, or a binary file object, which stays open. Reads PNG, JPEG and WebP of up
     to 64 million pixels and 256 MiB; of an animation, the first frame. With `size`, (width, height), a picture of any
     other size is refused by its header, before it is decoded. EXIF orientation is applied, transparency is laid over
-    white (as AUTOMATIC1111 does), and 16-bit grey is scaled to 8. Raises PictureError for everything else; a URL is
+    white (as AUTOMATIC1111 does), and 16-bit gray is scaled to 8. Raises PictureError for everything else; a URL is
     just a file that does not exist.
     """
     return _read(source, _Wanted(size=size))
@@ -104,7 +104,7 @@ def load_picture(source: str | os.PathLike[str] | BinaryIO, *, size: tuple[int, 
 def load_frame(source: str | os.PathLike[str], *, alpha: bool = False) -> Picture:
     """Returns a picture for a film, uint8 [height, width, 3]; with `alpha`, [height, width, 4].
 
-    Colours are converted to sRGB from the profile that the file carries. Reads what `frame_formats` lists, with the
+    Colors are converted to sRGB from the profile that the file carries. Reads what `frame_formats` lists, with the
     bounds and errors of `load_picture`.
     """
     return _read(source, _Wanted(tuple(dict.fromkeys(frame_formats().values())), profiles=True, alpha=alpha))
@@ -258,7 +258,7 @@ def _flattened(image: Image.Image, name: str, wanted: _Wanted) -> Picture:
 
 def _strip(strip: Image.Image, convert: _Conversion | None, alpha: bool) -> Picture:
     if strip.mode.startswith("I") or strip.mode == "F":
-        # Pillow would clip 16-bit grey at 255 where it means 65535.
+        # Pillow would clip 16-bit gray at 255 where it means 65535.
         strip = Image.fromarray(np.clip(np.rint(np.asarray(strip).astype(np.float64) / 257), 0, 255).astype(np.uint8))
     opacity = None
     if strip.mode in {"RGBA", "LA", "PA", "RGBa", "La"} or "transparency" in strip.info:
@@ -291,22 +291,22 @@ def _applied(convert: _Conversion, strip: Image.Image) -> Image.Image:
 
 
 def _profile_of(image: Image.Image, name: str) -> _Conversion | None:
-    """Returns the conversion from the picture's colour profile to sRGB; None where the numbers are sRGB already."""
+    """Returns the conversion from the picture's color profile to sRGB; None where the numbers are sRGB already."""
     profile = image.info.get("icc_profile")
     if not profile:
         return None
     if len(profile) > PROFILE_BYTES:
-        raise PictureError(f"{name}: a colour profile of {len(profile)} bytes; at most {PROFILE_BYTES} are read")
+        raise PictureError(f"{name}: a color profile of {len(profile)} bytes; at most {PROFILE_BYTES} are read")
     mode = {"CMYK": "CMYK", "LAB": "LAB"}.get(image.mode, "L" if _is_grey(profile) else "RGB")
     try:
         return _to_srgb(profile, mode)
     except (ImageCms.PyCMSError, OSError, ValueError, TypeError) as error:
-        log.warning("%s: its colour profile cannot be used (%s); its numbers are taken as sRGB", name, error)
+        log.warning("%s: its color profile cannot be used (%s); its numbers are taken as sRGB", name, error)
         return None
 
 
 def _is_grey(profile: bytes) -> bool:
-    return profile[16:20] == b"GRAY"  # the data colour space of the header, ICC.1:2010, 7.2.6
+    return profile[16:20] == b"GRAY"  # the data color space of the header, ICC.1:2010, 7.2.6
 
 
 @lru_cache(maxsize=8)

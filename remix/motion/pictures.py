@@ -25,7 +25,7 @@ Picture: TypeAlias = npt.NDArray[np.uint8]
 MAX_PIXELS = 64 * 10**6
 
 LEAST_PSNR, MOST_OFF = 55.0, 2
-"""Pictures count as the same with that many dB at least and no colour of a pixel off by more: nobody can see it."""
+"""Pictures count as the same with that many dB at least and no color of a pixel off by more: nobody can see it."""
 
 
 def checked(picture: Any, where: str = "picture") -> Picture:
@@ -95,7 +95,7 @@ def save_picture(path: str | os.PathLike[str], picture: Picture, texts: Mapping[
 
 
 def only_colour(picture: Picture) -> tuple[int, ...] | None:
-    """Returns the colour of all pixels of a picture, None where they have several.
+    """Returns the color of all pixels of a picture, None where they have several.
 
     >>> only_colour(np.full((2, 2, 3), (255, 0, 0), np.uint8))
     (255, 0, 0)
@@ -122,7 +122,7 @@ def to_floats(pictures: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
 
 @dataclass(frozen=True)
 class Difference:
-    """PSNR in dB, infinite where two pictures are equal, and the most that a colour of a pixel is off, of 255."""
+    """PSNR in dB, infinite where two pictures are equal, and the most that a color of a pixel is off, of 255."""
 
     psnr: float
     off: int
@@ -140,8 +140,8 @@ def difference(one: Picture, other: Picture) -> Difference:
 
     PSNR = 10 log10(255^2 / mean squared difference). PictureError for unlike sizes.
 
-    >>> grey = np.full((8, 8, 3), 100, np.uint8)
-    >>> print(difference(grey, grey), "|", difference(grey, grey + 1))
+    >>> gray = np.full((8, 8, 3), 100, np.uint8)
+    >>> print(difference(gray, gray), "|", difference(gray, gray + 1))
     same | 48.1 dB, 1
     """
     if one.shape != other.shape:

@@ -27,7 +27,7 @@ def read_video(path: str | os.PathLike[str]) -> Iterator[Picture]:
     """Returns the frames of a film one after another, uint8 [height, width, 3], every one that it holds.
 
     A film file (MP4, MOV, WebM, MKV, AVI, GIF, animated WebP or PNG) or a folder of numbered PNGs, read as a stream;
-    colours follow the film's tags. PictureError for what cannot be read; a URL is a file that does not exist.
+    colors follow the film's tags. PictureError for what cannot be read; a URL is a file that does not exist.
     """
     if os.path.isdir(path):
         return stills.read_pngs(path)
@@ -51,9 +51,9 @@ def _kind(file: BinaryIO, name: str) -> str:
 
 def _decoded(path: Path) -> Iterator[Picture]:
     exe = ffmpeg_exe()
-    colours = ("-sws_flags", "bicubic+accurate_rnd+full_chroma_int+full_chroma_inp")
+    colors = ("-sws_flags", "bicubic+accurate_rnd+full_chroma_int+full_chroma_inp")
     # PPM frames bring their own size, so that nothing has to be known beforehand.
-    output = (*every_frame(exe), *colours, "-f", "image2pipe", "-c:v", "ppm", "-pix_fmt", "rgb24", "pipe:1")
+    output = (*every_frame(exe), *colors, "-f", "image2pipe", "-c:v", "ppm", "-pix_fmt", "rgb24", "pipe:1")
     with Ffmpeg([*READ_STRICTLY, "-i", str(path), "-map", "0:v:0", *output], exe=exe) as process:
         frames = 0
         while (picture := _ppm(process, path)) is not None:

@@ -199,7 +199,7 @@ def _encode_gif(film: _Film, part: Path) -> None:
 
 
 def _palette_filter(feed: Feed) -> str:
-    # Counting the colours of every pixel takes longer than all the rest; a fair sample gives the same palette.
+    # Counting the colors of every pixel takes longer than all the rest; a fair sample gives the same palette.
     shrink = math.sqrt(_PALETTE_PIXELS / (feed.count * feed.width * feed.height))
     width, height = (max(1, round(side * shrink)) for side in (feed.width, feed.height))
     sample = f"scale={width}:{height}:flags=neighbor," if shrink < 1 else ""

@@ -27,7 +27,7 @@ FONTS = (
 NO_LETTER = "\U0010ffff"
 """No font has it: what looks like it is not there."""
 
-Colour = tuple[int, int, int]
+Color = tuple[int, int, int]
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class _Face:
         return drawn.resize((width, LINE), Image.Resampling.BOX)
 
 
-def write(picture: Image.Image, place: tuple[float, float], text: str, ink: Colour) -> None:
+def write(picture: Image.Image, place: tuple[float, float], text: str, ink: Color) -> None:
     """Writes a line of `text` into `picture`, its upper left corner at `place`; any white space is one space.
 
     What no font has is written without its accents, or as ``<U+732B>``.

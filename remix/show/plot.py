@@ -34,20 +34,20 @@ LONGEST_CELL = 400
 """Letters of a text of which some may be shown: more of them would not fit."""
 
 Points = Sequence[tuple[float, float]]
-Colour = tuple[int, int, int]
+Color = tuple[int, int, int]
 
 
 @dataclass(frozen=True)
 class Band:
     """One field of a schedule as a picture, uint8 [BAND + 2 * EDGE, WIDTH - 2 * MARGIN, 3], frame 0 at its left end.
 
-    Shares of a mix are stacked, numbers are a line; upright lines mark the keyframes. `legend` has a colour and a
+    Shares of a mix are stacked, numbers are a line; upright lines mark the keyframes. `legend` has a color and a
     text for each of the first values of a mix, or the range of a number, and says how many more there are.
     """
 
     name: str
     picture: np.ndarray
-    legend: tuple[tuple[Colour, str], ...]
+    legend: tuple[tuple[Color, str], ...]
 
 
 def bands(schedule: Schedule) -> list[Band]:
@@ -86,7 +86,7 @@ def draw(schedule: Schedule) -> np.ndarray:
 def draw_table(schedule: Schedule) -> np.ndarray:
     """Returns the table of a schedule as a picture, uint8 [height, 960, 3]: a line for each of `chosen_rows`.
 
-    Keyframes stand on grey; what is longer than its column is cut.
+    Keyframes stand on gray; what is longer than its column is cut.
     """
     names, rows = columns_of(schedule), chosen_rows(schedule)
     keyframes = set(schedule.recipe.positions())
@@ -119,8 +119,8 @@ def _travels(schedule: Schedule, name: str) -> bool:
     return any(getattr(frame, name) != first for frame in schedule)
 
 
-def _legend(values: Sequence[Any]) -> tuple[tuple[Colour, str], ...]:
-    """The colour and the text of each line below a band: the values of a mix, or the range of a number."""
+def _legend(values: Sequence[Any]) -> tuple[tuple[Color, str], ...]:
+    """The color and the text of each line below a band: the values of a mix, or the range of a number."""
     if not isinstance(values[0], Mix):
         return ((COLOURS[0], f"{min(values):g} to {max(values):g}"),)
     parts = _parts(values)
@@ -217,8 +217,8 @@ def _runs(stacks: Sequence[Stack]) -> list[list[tuple[int, int]]]:
     return runs
 
 
-def _line(shapes: ImageDraw.ImageDraw, points: Points, colour: Colour, width: int) -> None:
-    shapes.line(_fine(points), fill=colour, width=width * FINE)
+def _line(shapes: ImageDraw.ImageDraw, points: Points, color: Color, width: int) -> None:
+    shapes.line(_fine(points), fill=color, width=width * FINE)
 
 
 def _fine(points: Points) -> list[tuple[float, float]]:
@@ -249,7 +249,7 @@ def ticks(count: int, fps: float) -> range:
 
 
 def _write_legend(picture: Image.Image, band: Band, top: int) -> None:
-    for k, (colour, label) in enumerate(band.legend):
+    for k, (color, label) in enumerate(band.legend):
         y = top + LINE * k
-        picture.paste(colour, (MARGIN, y + 4, MARGIN + 10, y + 14))
+        picture.paste(color, (MARGIN, y + 4, MARGIN + 10, y + 14))
         write(picture, (MARGIN + 16, y), shortened(label[:LONGEST_CELL], WIDTH - 2 * MARGIN - 16), INK)

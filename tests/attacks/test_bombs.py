@@ -19,8 +19,8 @@ def chunk(kind: bytes, data: bytes) -> bytes:
     return struct.pack(">L", len(data)) + kind + data + struct.pack(">L", zlib.crc32(kind + data))
 
 
-def png(width: int, height: int, depth: int = 8, colours: int = 2) -> bytes:
-    head = struct.pack(">LLBBBBB", width, height, depth, colours, 0, 0, 0)
+def png(width: int, height: int, depth: int = 8, colors: int = 2) -> bytes:
+    head = struct.pack(">LLBBBBB", width, height, depth, colors, 0, 0, 0)
     return (
         b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(bytes(10**6))) + chunk(b"IEND", b"")
     )
@@ -51,8 +51,8 @@ BOMBS = {
     "10000.png": (png(10_000, 10_000), "10000x10000; at most 64 million pixels"),
     "wide.png": (png(2**31 - 1, 1), "2147483647x1; at most 64 million pixels"),
     "tall.png": (png(1, 2**31 - 1), "1x2147483647; at most 64 million pixels"),
-    "deep.png": (png(9_000, 9_000, depth=16, colours=6), "9000x9000; at most 64 million pixels"),
-    "bits.png": (png(60_000, 60_000, depth=1, colours=0), "60000x60000; at most 64 million pixels"),
+    "deep.png": (png(9_000, 9_000, depth=16, colors=6), "9000x9000; at most 64 million pixels"),
+    "bits.png": (png(60_000, 60_000, depth=1, colors=0), "60000x60000; at most 64 million pixels"),
     "none.png": (png(0, 0), "cannot be decoded|not a picture"),
     "a.jpg": (jpeg(65_500, 65_500), "65500x65500; at most 64 million pixels"),
     "a.webp": (webp(16_384, 16_384), "16384x16384; at most 64 million pixels|not a picture"),

@@ -30,13 +30,13 @@ SECONDS = 10.0
 """What hangs, hangs for ever; what reads 200 GB takes minutes."""
 
 MEMORY = 300 * 2**20
-"""What a run may take beside what is there already."""
+"""The memory that a run may use on top of what the tests use."""
 
 RECIPE = Recipe(4, (Keyframe(at=0, prompt="a", image=Mix.one("in/a.png"), denoise=0.5),), width=32, height=16)
 
 TEXTS = ("job.json", "recipe.json", "schedule.json", "journal.jsonl", "job.lock")
 REWRITTEN = ("job.lock", "recipe.json", "schedule.json")
-"""What a run writes anew: it reads no more of them than they should hold."""
+"""Files that a run writes again. It reads no more of them than they should hold."""
 PICTURES = ("frames/000002.png", "film.mp4", "sheet.png")
 
 
@@ -153,10 +153,10 @@ def test_no_verb_hangs_on_a_job(
         ["render", str(job), "-q"],
     )
     codes = [cli.main(verb) for verb in verbs]
-    said = capsys.readouterr().err
-    assert "Traceback" not in said
+    printed = capsys.readouterr().err
+    assert "Traceback" not in printed
     assert 2 in codes or place == "schedule.json"
-    assert Path(place).name in said or "1 of 4 frames are missing" in said or place == "schedule.json"
+    assert Path(place).name in printed or "1 of 4 frames are missing" in printed or place == "schedule.json"
 
 
 @pytest.mark.parametrize("kind", ODD)

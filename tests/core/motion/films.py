@@ -14,7 +14,7 @@ Picture = np.ndarray
 
 
 def smooth(count: int, width: int = 32, height: int = 24) -> list[Picture]:
-    """Returns `count` pictures with soft colours, each unlike its neighbours."""
+    """Returns `count` pictures with soft colors, each unlike its neighbors."""
     y, x = np.mgrid[0:height, 0:width]
     return [
         np.stack(
@@ -24,9 +24,9 @@ def smooth(count: int, width: int = 32, height: int = 24) -> list[Picture]:
     ]
 
 
-def flat(colour: tuple[int, int, int], count: int = 2, width: int = 16, height: int = 16) -> list[Picture]:
-    """Returns `count` equal pictures of one colour."""
-    return [np.full((height, width, 3), colour, np.uint8)] * count
+def flat(color: tuple[int, int, int], count: int = 2, width: int = 16, height: int = 16) -> list[Picture]:
+    """Returns `count` equal pictures of one color."""
+    return [np.full((height, width, 3), color, np.uint8)] * count
 
 
 def difference(first: Picture, second: Picture) -> float:

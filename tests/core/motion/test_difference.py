@@ -14,7 +14,7 @@ GREY = np.full((4, 6, 3), 100, np.uint8)
 
 
 def changed(by: int, values: int) -> np.ndarray:
-    """Grey with the first so many values changed."""
+    """Gray with the first so many values changed."""
     picture = GREY.copy()
     picture.reshape(-1)[:values] = 100 + by
     return picture

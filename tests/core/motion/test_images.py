@@ -109,7 +109,7 @@ def test_exif_orientation_is_applied(orientation: int) -> None:
         (lambda: Image.fromarray(np.full((2, 2), 65_280, np.uint16)), (254, 254, 254)),
         (lambda: Image.fromarray(np.full((2, 2), 65_535, np.uint16)), (255, 255, 255)),
     ],
-    ids=["clear", "solid", "veil", "clear grey", "grey", "bit", "palette", "16 bit", "16 bit white"],
+    ids=["clear", "solid", "veil", "clear gray", "gray", "bit", "palette", "16 bit", "16 bit white"],
 )
 def test_every_mode_becomes_rgb_over_white(make: Callable[[], Image.Image], expected: tuple[int, int, int]) -> None:
     found = load_picture(saved(make(), "PNG"))

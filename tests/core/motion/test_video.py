@@ -1,4 +1,4 @@
-"""Films are written, opened again, counted, and hold the colours that were given."""
+"""Films are written, opened again, counted, and hold the colors that were given."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ EVERY = {
     **{"mp4": 3.0, "webm": 4.0, "gif": 8.0, "webp": 3.5, "prores": 1.0, "hevc": 3.5, "av1": 4.0},
     **dict.fromkeys(LOSSLESS, 0.0),
 }
-"""Formats, and how far soft colours may move on their way through, in mean levels."""
+"""Formats, and how far soft colors may move on their way through, in mean levels."""
 
 
 def test_each_format_has_its_bound_here() -> None:
@@ -58,7 +58,7 @@ def test_a_film_gives_back_its_frames_in_order(tmp_path: Path, name: str, count:
 
 
 @pytest.mark.parametrize("name", EVERY)
-def test_equal_neighbours_are_frames_too(tmp_path: Path, name: str) -> None:
+def test_equal_neighbors_are_frames_too(tmp_path: Path, name: str) -> None:
     path = tmp_path / f"film{FORMATS[name].suffix}"
     frames = flat((9, 90, 200), 3) + flat((200, 90, 9), 3)
     assert write_video(frames, path, 12, format=name).frames == 6
@@ -81,19 +81,19 @@ def test_equal_frames_give_equal_bytes(tmp_path: Path, name: str) -> None:
     [("mp4", "yuv420p"), ("webm", "yuv420p"), ("prores", "yuv422p10le"), ("hevc", "yuv420p"), ("av1", "yuv420p")],
 )
 @pytest.mark.parametrize(
-    "colour",
+    "color",
     [
         *itertools.product((0, 255), repeat=3),
         *((128, 128, 128), (16, 16, 16), (235, 235, 235), (200, 30, 60), (12, 180, 90), (90, 60, 210)),
     ],
 )
-def test_bt709_is_both_used_and_said(tmp_path: Path, name: str, pixels: str, colour: tuple[int, int, int]) -> None:
+def test_bt709_is_both_used_and_said(tmp_path: Path, name: str, pixels: str, color: tuple[int, int, int]) -> None:
     path = tmp_path / f"film{FORMATS[name].suffix}"
-    info = write_video(flat(colour), path, 12, format=name)
+    info = write_video(flat(color), path, 12, format=name)
     assert info.pixel_format == pixels
     assert info.colour == {"range": "tv", "space": "bt709", "primaries": "bt709", "transfer": "bt709"}
     for found in read_video(path):
-        assert np.abs(found.astype(int) - colour).max() <= 4
+        assert np.abs(found.astype(int) - color).max() <= 4
 
 
 SIZES = [(n, 18 - n) for n in range(1, 18)] + [(1, 1), (2, 2), (1, 17), (17, 17), (2, 1)]
@@ -103,7 +103,7 @@ SIZES = [(n, 18 - n) for n in range(1, 18)] + [(1, 1), (2, 2), (1, 17), (17, 17)
 def test_odd_sides_are_padded_by_the_edge_and_never_resized(
     tmp_path: Path, width: int, height: int, caplog: pytest.LogCaptureFixture
 ) -> None:
-    # Grey: colours are shared by two by two pixels, brightness is not.
+    # Gray: colors are shared by two by two pixels, brightness is not.
     frames, path = [frame[..., [1, 1, 1]] for frame in smooth(2, width, height)], tmp_path / "film.mp4"
     with caplog.at_level(logging.WARNING):
         info = write_video(frames, path, 12)

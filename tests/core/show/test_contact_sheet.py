@@ -23,7 +23,7 @@ def greys(count: int, width: int = 20, height: int = 10) -> list[np.ndarray]:
 
 
 def shown(sheet: np.ndarray, width: int = 20, height: int = 10) -> list[int]:
-    """Returns the numbers of the grey pictures on a sheet, in reading order."""
+    """Returns the numbers of the gray pictures on a sheet, in reading order."""
     found = []
     for top in range(GAP, sheet.shape[0] - height, height + GAP):
         for left in range(GAP, sheet.shape[1] - width, width + GAP):

@@ -101,15 +101,15 @@ def test_shares_are_stacked_in_the_order_in_which_they_appear() -> None:
     [band] = bands(plan(Recipe(frames=4, keyframes=keyframes)))
     height, width = band.picture.shape[:2]
 
-    def colours(x: int, *heights: float) -> list[tuple[int, ...]]:
+    def colors(x: int, *heights: float) -> list[tuple[int, ...]]:
         return [tuple(int(part) for part in band.picture[int(height * (1 - y)), x]) for y in heights]
 
     a, b, c = COLOURS[:3]
-    assert colours(3, 0.1, 0.9) == [a, a]
-    assert colours(width // 6, 0.25, 0.75) == [a, b]
-    assert colours(width // 2, 0.25, 0.75) == [b, c]
-    assert colours(width * 5 // 6, 0.25, 0.75) == [a, c]
-    assert colours(width - 4, 0.1, 0.9) == [a, a]
+    assert colors(3, 0.1, 0.9) == [a, a]
+    assert colors(width // 6, 0.25, 0.75) == [a, b]
+    assert colors(width // 2, 0.25, 0.75) == [b, c]
+    assert colors(width * 5 // 6, 0.25, 0.75) == [a, c]
+    assert colors(width - 4, 0.1, 0.9) == [a, a]
 
 
 def test_a_legend_names_the_first_values_and_counts_the_others() -> None:
