@@ -17,7 +17,7 @@ from remix.plan import Mix, Recipe
 from remix.plan.moments import length
 from remix.plan.read import decoded, read_file
 from remix.syntax import SYNTAXES, detect, read
-from remix.syntax.detect import NO_YAML
+from remix.syntax.recipes import NO_YAML
 
 YAML = (".yaml", ".yml")
 

@@ -18,7 +18,7 @@ from typing import Any
 
 from remix.motion.difference import Difference
 from remix.plan import Recipe, prompts_of
-from remix.syntax.over_steps import over_steps
+from remix.syntax.text.over_steps import over_steps
 
 ENGINES = ("comfyui", "a1111", "local")
 """The engines that were measured; what is said of others is not known here."""

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from remix.plan import EASINGS, Keyframe, Lora, Model, Recipe
 from remix.plan.names import LENGTHS, SAMPLERS, SCHEDULERS
-from remix.syntax.any_recipe import read_text
+from remix.syntax import read_text
 
 texts = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="`"), max_size=30)
 names = st.text(st.characters(exclude_categories=("Cs", "Cc")), min_size=1, max_size=20).filter(

@@ -1,4 +1,4 @@
-"""What hosts read out of a prompt that changes over the denoising steps of one picture, and what composes prompts."""
+"""Prompt syntax of A1111 and prompt-control: what changes over the denoising steps of a picture, AND, LoRA tags."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MAX_DEPTH = 200
 
 
 class Construct(NamedTuple):
-    """Something that a host reads: its kind, how it begins, where, and whether prompt-control alone has it."""
+    """A construct in a prompt: its kind, text and offset, and whether only prompt-control has it."""
 
     kind: str
     text: str
@@ -33,7 +33,7 @@ class _Open:
 
 
 def constructs(prompt: str) -> list[Construct]:
-    """What a prompt has that A1111 or prompt-control would read, in order.
+    """Returns what A1111 or prompt-control would interpret in a prompt, in order.
 
     Kinds: "prompt editing", "alternation", "composition", "LoRA tag", "prompt-control".
 
@@ -49,7 +49,7 @@ def constructs(prompt: str) -> list[Construct]:
 
 
 def over_steps(prompt: str) -> list[Construct]:
-    """What a prompt has that changes over the denoising steps: an engine that cannot read it has to say so.
+    """Returns what changes over the denoising steps in a prompt; an engine that cannot do it refuses it.
 
     >>> [found.text for found in over_steps("a [cat:dog:0.5] (big:1.2) [grey]")]
     ['[cat:dog:0.5]']
@@ -68,7 +68,7 @@ def _brackets(prompt: str) -> list[Construct]:
         elif sign == "]":
             if levels:
                 level = levels.pop()
-                found += _meant(prompt, level, at)
+                found += _classified(prompt, level, at)
         elif sign == "(" and levels:
             levels[-1].marks.append((at, "("))
         elif sign == ")" and levels:
@@ -78,8 +78,8 @@ def _brackets(prompt: str) -> list[Construct]:
     return found
 
 
-def _meant(prompt: str, level: _Open, end: int) -> list[Construct]:
-    """What the square brackets from `level` to `end` are, where they are more than emphasis."""
+def _classified(prompt: str, level: _Open, end: int) -> list[Construct]:
+    """Returns the construct in the square brackets from `level` to `end`, nothing for plain emphasis."""
     depth, marks = 0, []
     for at, sign in level.marks:
         depth += (sign == "(") - (sign == ")")

@@ -1,4 +1,4 @@
-"""A schedule text with its positions: every piece of it knows where each of its characters stands."""
+"""A schedule text and the spans cut from it, each of which knows where its characters stand in the source."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _CURLY_PAIR = re.compile(
     r"|[\"']?[0-9]{1,12}[\"']?\s{0,9}:\s{0,9}[\u2018-\u201f][^\n]*[\u2018-\u201f][^\S\n]{0,9}(?:[,}]|$))",
     re.MULTILINE,
 )
-"""How a text begins whose keys or prompts are in curly quotes."""
+"""The beginning of a text whose keys or prompts are in curly quotes."""
 _PART = {
     quote: re.compile(rf"(?P<fold>[^\S\n]*\n\s*)|(?P<plain>[^\S\n]+|[^\s\\{quote}]+)|(?P<escape>\\)") for quote in "\"'"
 }
@@ -32,72 +32,72 @@ _UNICODE = re.compile(r"u([0-9a-fA-F]{4})")
 
 
 @dataclass(frozen=True)
-class Written:
-    """A piece of a text: what it says, and the offset in the source of each character and of its end."""
+class Span:
+    """Text taken from a source, with the source offset of each character and of its end."""
 
     text: str
     places: Sequence[int]
 
-    def __getitem__(self, part: slice) -> Written:
+    def __getitem__(self, part: slice) -> Span:
         start, stop, _ = part.indices(len(self.text))
         stop = max(start, stop)
-        return Written(self.text[start:stop], self.places[start : stop + 1])
+        return Span(self.text[start:stop], self.places[start : stop + 1])
 
-    def strip(self) -> Written:
-        """The piece without the blanks around it."""
+    def strip(self) -> Span:
+        """Returns the span without leading and trailing blanks."""
         start = len(self.text) - len(self.text.lstrip())
         return self[start : start + len(self.text.strip())]
 
     @property
     def start(self) -> int:
-        """The offset in the source of the first character."""
+        """Source offset of the first character."""
         return self.places[0]
 
 
 class Source:
-    """A text that is being read; `notes` are sentences about what was understood differently, or left out.
+    """A text that is being read, its name for errors, and `notes`: what was changed or left out on the way.
 
-    One that is `plain` is a part of another, and its errors are told there: they do not show the line.
+    Errors of a `nested` source have a line and column but no excerpt: the source around it adds that.
     """
 
-    def __init__(self, text: str, name: str | None = None, *, plain: bool = False) -> None:
+    def __init__(self, text: str, name: str | None = None, *, nested: bool = False) -> None:
         self.text = text
         self.name = name
-        self.plain = plain
+        self.nested = nested
         self.notes: list[str] = []
         self._whole = text
 
-    def only(self, start: int, end: int) -> Source:
-        """The same source with blanks in place of all but the text from `start` to `end`, whose offsets stay.
+    def part(self, start: int, end: int) -> Source:
+        """Returns this source with everything outside `start` to `end` blanked, so that offsets stay the same.
 
-        Its errors show the lines as they are written, and its notes are those of this one.
+        Errors of the part still show the original lines, and both share their notes.
         """
         before, after = (_NOT_BLANK.sub(" ", text) for text in (self.text[:start], self.text[end:]))
-        part = Source(before + self.text[start:end] + after, self.name, plain=self.plain)
+        part = Source(before + self.text[start:end] + after, self.name, nested=self.nested)
         part.notes, part._whole = self.notes, self._whole
         return part
 
     def note(self, sentence: str) -> None:
-        """Keep a sentence for the reader of the text, once."""
+        """Adds a note for the user, once."""
         if sentence not in self.notes:
             self.notes.append(sentence)
 
-    def piece(self, start: int = 0, end: int | None = None) -> Written:
-        """The text from `start` to `end`."""
+    def span(self, start: int = 0, end: int | None = None) -> Span:
+        """Returns the text from `start` to `end`."""
         end = len(self.text) if end is None else end
-        return Written(self.text[start:end], range(start, end + 1))
+        return Span(self.text[start:end], range(start, end + 1))
 
-    def refuse(self, at: int, problem: str) -> RecipeError:
-        """The error about what stands at the offset `at`, with its line shown."""
+    def error(self, at: int, problem: str) -> RecipeError:
+        """Returns a RecipeError about the text at the offset `at`, with line, column and an excerpt."""
         line, column = line_and_column(self.text, at)
-        if self.plain:
+        if self.nested:
             return RecipeError(problem, line=line, column=column)
         excerpt = caret(self._whole, RecipeError("", line=line, column=column))
         return RecipeError(problem, source=self.name, line=line, column=column, excerpt=_printable(excerpt))
 
     @contextmanager
-    def within(self, written: Written) -> Iterator[None]:
-        """Within it, an error about the text of `written` becomes one about the place where that stands."""
+    def errors_at(self, span: Span) -> Iterator[None]:
+        """Turns a RecipeError about the text of `span`, raised inside the block, into one about its source position."""
         try:
             yield
         except RecipeError as error:
@@ -105,26 +105,26 @@ class Source:
                 raise
             offset = 0
             if error.line is not None:
-                lines = written.text.split("\n")[: error.line - 1]
+                lines = span.text.split("\n")[: error.line - 1]
                 offset = sum(len(line) + 1 for line in lines) + (error.column or 1) - 1
-            at = written.places[min(offset, len(written.text))]
-            raise self.refuse(at, error.problem) from error
+            at = span.places[min(offset, len(span.text))]
+            raise self.error(at, error.problem) from error
 
-    def blank(self, at: int) -> int:
-        """The offset of what follows the blanks at `at`."""
+    def after_blanks(self, at: int) -> int:
+        """Returns the offset of the first character from `at` on that is not blank."""
         found = _BLANK.match(self.text, at)
         return found.end() if found else at
 
 
 def _printable(excerpt: str) -> str:
-    """A line and its caret, with a blank for each character that a terminal would obey."""
+    """Replaces terminal control characters by blanks."""
     return OBEYED.sub(" ", excerpt)
 
 
-def straightened(text: str) -> str:
-    """The text with straight quotes for the curly ones around its keys and prompts, of the same length.
+def straighten_quotes(text: str) -> str:
+    """Returns the text with straight quotes in place of curly ones around keys and prompts; its length stays the same.
 
-    Word processors make them. Those of other texts stay, and so does an apostrophe within a prompt.
+    Word processors insert curly quotes. Apostrophes within a prompt stay, and so do all quotes of other texts.
 
     >>> straightened("\u201c0\u201d: \u201cthe cat\u2019s hat\u201d")
     '"0": "the cat\u2019s hat"'
@@ -134,32 +134,32 @@ def straightened(text: str) -> str:
     return _CLOSING_SINGLE.sub("'", _OPENING_SINGLE.sub("'", text.translate(_DOUBLE)))
 
 
-def quoted(source: Source, at: int) -> tuple[Written, int]:
-    """The piece in the quotes that open at `at`, and the offset after them.
+def quoted(source: Source, at: int) -> tuple[Span, int]:
+    """Returns the span in the quotes that open at `at`, and the offset after the closing quote.
 
-    Escapes are those of JSON, and a backslash before any other character stays. A line break, with the
-    blanks around it, is one blank. RecipeError when the quotes are not closed.
+    JSON escapes are resolved; a backslash before any other character stays. A line break with the blanks around it
+    becomes one blank. Raises RecipeError if the quote is not closed.
     """
     text, quote = source.text, source.text[at]
     parts: list[str] = []
     places: list[int] = []
     here = at + 1
     while found := _PART[quote].match(text, here):
-        said, after = found[0], found.end()
+        chars, after = found[0], found.end()
         if found["plain"]:
             places += range(here, after)
         else:
-            said, after = (" ", after) if found["fold"] else _escape(text, here)
-            places += [here] * len(said)
-        parts.append(said)
+            chars, after = (" ", after) if found["fold"] else _escape(text, here)
+            places += [here] * len(chars)
+        parts.append(chars)
         here = after
     if here >= len(text):
-        raise source.refuse(at, f"this quote is not closed; put a second {quote} where the text ends")
-    return Written("".join(parts), [*places, here]), here + 1
+        raise source.error(at, f"this quote is not closed; put a second {quote} where the text ends")
+    return Span("".join(parts), [*places, here]), here + 1
 
 
 def _escape(text: str, at: int) -> tuple[str, int]:
-    """What the escape at `at` says, and the offset after it."""
+    """Returns the characters that the escape at `at` stands for, and the offset after it."""
     sign = text[at + 1 : at + 2]
     if sign in _ESCAPES and sign:
         return _ESCAPES[sign], at + 2
@@ -174,22 +174,22 @@ def _escape(text: str, at: int) -> tuple[str, int]:
     return chr(code), after
 
 
-def joined(parts: Sequence[Written | str], between: str) -> Written:
-    """The pieces that say anything, one after another; text that is not of the source counts to its neighbour."""
+def join(parts: Sequence[Span | str], between: str) -> Span:
+    """Returns the non-empty parts joined by `between`; plain strings take the place of their neighbor."""
     text: list[str] = []
     places: list[int] = []
-    known = next((part.start for part in parts if isinstance(part, Written)), 0)
+    known = next((part.start for part in parts if isinstance(part, Span)), 0)
     for part in parts:
-        said = part if isinstance(part, str) else part.text
-        if not said:
+        chars = part if isinstance(part, str) else part.text
+        if not chars:
             continue
         if text:
             text.append(between)
             places += [known] * len(between)
-        text.append(said)
-        if isinstance(part, Written):
-            places += part.places[: len(said)]
-            known = part.places[len(said)]
+        text.append(chars)
+        if isinstance(part, Span):
+            places += part.places[: len(chars)]
+            known = part.places[len(chars)]
         else:
-            places += [known] * len(said)
-    return Written("".join(text), [*places, known])
+            places += [known] * len(chars)
+    return Span("".join(text), [*places, known])

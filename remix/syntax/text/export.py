@@ -1,4 +1,4 @@
-"""What a recipe has that another tool's text can say, and sentences about the rest."""
+"""Writing a recipe for another tool: the lines of its prompts, and notes on what the text cannot say."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from remix.plan.recipe import Recipe
 from remix.plan.schedule import plan
 from remix.plan.travel import changes
 
-WORDS = {"width": "size", "height": "size"}
+SHOWN_AS = {"width": "size", "height": "size"}
 
 
 @dataclass(frozen=True)
 class Export:
-    """A text for another tool, and a sentence for each thing of the recipe that it cannot express."""
+    """A text for another tool, and a sentence for each part of the recipe that it cannot express."""
 
     text: str
     lost: tuple[str, ...]
 
 
 class Line(NamedTuple):
-    """A prompt with its negative at a frame; `holds` says that nothing moves until the next."""
+    """The prompt and negative at a frame; `holds` says that they stay the same until the next line."""
 
     frame: int
     prompt: Mix[str]
@@ -34,36 +34,36 @@ class Line(NamedTuple):
     holds: bool
 
 
-class Sheet:
-    """The prompts of a recipe in order of their frames, and what is lost on the way to a text."""
+class Draft:
+    """The prompts of a recipe sorted by frame, and what is lost when they become a text."""
 
-    def __init__(self, recipe: Recipe, carried: Sequence[str] = ()) -> None:
+    def __init__(self, recipe: Recipe, supported: Sequence[str] = ()) -> None:
         self.recipe = recipe
         self.lost: list[str] = []
         self._mixed: set[int] = set()
-        self._lose_fields(carried)
+        self._lose_unsupported(supported)
 
     def lose(self, sentence: str) -> None:
-        """Keep a sentence about what the text cannot say, once."""
+        """Adds a sentence about what the text cannot say, once."""
         if sentence not in self.lost:
             self.lost.append(sentence)
 
     def export(self, text: str) -> Export:
-        """The text with what it has lost."""
+        """Returns the text with what it has lost."""
         mixed = f"{_runs(self._mixed)}: a mix of prompts; the heaviest is written" if self._mixed else ""
         return Export(text, (*self.lost, mixed) if mixed else tuple(self.lost))
 
     def one(self, mix: Mix[str], frame: int) -> str:
-        """The text of a mix: that of its heaviest part, where a sentence is due about the others."""
+        """Returns the prompt of a mix with the largest weight; the export then says that the others are lost."""
         if len(mix.items) > 1:
             self._mixed.add(frame)
         return mix.heaviest
 
     @cached_property
     def lines(self) -> list[Line]:
-        """A line for each frame where a prompt or a negative is set, with what both are there.
+        """A line with prompt and negative for each frame where one of them is set.
 
-        What lines cannot say is lost only where they are asked for: values have none.
+        Losses of prompts are noted only when lines are asked for: value schedules have none.
         """
         recipe = self.recipe
         at = sorted(zip(recipe.positions(), recipe.keyframes, strict=True), key=lambda pair: pair[0])
@@ -85,8 +85,8 @@ class Sheet:
             lines.append(Line(frame, frames[frame].prompt, frames[frame].negative, ease == "hold"))
         return lines
 
-    def travelling(self) -> list[Line]:
-        """The lines for a text that knows straight ways alone: holds written out, a loop led home past its end."""
+    def straight_lines(self) -> list[Line]:
+        """Returns lines for a text that always travels straight: holds written out, a loop led back to its start."""
         lines = list(self.lines)
         if self.recipe.loop and len(lines) > 1:
             lines.append(lines[0]._replace(frame=self.recipe.frames, holds=True))
@@ -97,15 +97,15 @@ class Sheet:
                 found.append(line._replace(frame=lines[i + 1].frame - 1))
         return found
 
-    def _lose_fields(self, carried: Sequence[str]) -> None:
-        """Name the fields of the recipe and its keyframes that are set and not `carried` by the text."""
+    def _lose_unsupported(self, supported: Sequence[str]) -> None:
+        """Notes the fields of the recipe and its keyframes that are set and not `supported` by the text."""
         recipe = self.recipe
-        keys = [f for f in ("seed", "cfg", "denoise", "image", "mask", "loras") if f not in carried]
+        keys = [f for f in ("seed", "cfg", "denoise", "image", "mask", "loras") if f not in supported]
         set_ = [f for f in keys if any(getattr(key, f, None) is not None for key in recipe.keyframes)]
         default = Recipe(frames=1, keyframes=(Keyframe(),))
         for name in ("model", "width", "sampler", "scheduler", "steps", "cfg", "curve", "mix", "lengths", "fps"):
-            if name not in carried and name not in set_ and getattr(recipe, name) != getattr(default, name):
-                set_.append(WORDS.get(name, name))
+            if name not in supported and name not in set_ and getattr(recipe, name) != getattr(default, name):
+                set_.append(SHOWN_AS.get(name, name))
             elif name == "width" and recipe.height != default.height:
                 set_.append("size")
         if set_:
@@ -113,7 +113,7 @@ class Sheet:
 
 
 def _runs(frames: Iterable[int]) -> str:
-    """The frames in words: "frames 3 to 9, 12"."""
+    """Returns the frames in words: "frames 3 to 9, 12"."""
     runs: list[tuple[int, int]] = []
     for frame in sorted(frames):
         first = runs.pop()[0] if runs and runs[-1][1] == frame - 1 else frame
@@ -122,13 +122,13 @@ def _runs(frames: Iterable[int]) -> str:
     return f"frame{many} " + ", ".join(f"{first}" if first == last else f"{first} to {last}" for first, last in runs)
 
 
-def refused_in(sheet: Sheet, text: str, signs: Mapping[str, str]) -> None:
-    """Lose a sentence for each of the `signs` in a prompt that would be read as something else."""
+def lose_misread(draft: Draft, text: str, signs: Mapping[str, str]) -> None:
+    """Notes each of the `signs` in a prompt that the other tool would read as something else."""
     for sign, meaning in signs.items():
         if sign in text:
-            sheet.lose(f"{show(text)} has {sign!r} in it, which is read as {meaning}")
+            draft.lose(f"{show(text)} has {sign!r} in it, which is read as {meaning}")
 
 
-def said(value: float) -> str:
-    """A number as schedules write it."""
+def number_text(value: float) -> str:
+    """Returns a number as schedules write it."""
     return repr(round(value, 9)).removesuffix(".0")

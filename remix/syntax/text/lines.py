@@ -1,7 +1,7 @@
-"""Lines that look keyed and are in no syntax that is read here: they are refused, since a prompt would hold the key.
+"""Lines with a frame or moment before each prompt, and lines that look keyed and are in no supported form.
 
-Many tools write a frame, a time or a share before each prompt, each in its own way. A text of plain lines is a prompt
-travel, so that a key which is not understood would become words of the prompt.
+Many tools write a frame, a time or a share before each prompt, each in its own way. Since plain lines are the stages of
+a prompt travel, an unknown key would become part of the prompt: such lines are refused.
 """
 
 from __future__ import annotations
@@ -12,18 +12,18 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from remix.plan.fields import show
-from remix.syntax.scan import Source, Written
+from remix.syntax.text.source import Source, Span
 
 FRAME = re.compile(r"([0-9]{1,12})\s{0,9}:(?=\s|$|[^\d\s(\"'])\s{0,9}", re.ASCII)
-"""A frame before a prompt, ``12: a cat``, as sd-webui-animatediff has it; ``16:9`` and ``0:(7)`` are none."""
+"""A frame before a prompt, ``12: a cat``, as in sd-webui-animatediff; not ``16:9`` or ``0:(7)``."""
 
 MOMENT = re.compile(
-    r"(?!(?:1[0-9]|20)[0-9]0s\b)"  # the 1980s are none
+    r"(?!(?:1[0-9]|20)[0-9]0s\b)"  # not the 1980s
     r"(?:(?:key\s?)?frame\s{0,3}#?\s{0,3}(?P<frame>[0-9]{1,12})"
     r"|(?P<number>[0-9]{1,12}(?:\.[0-9]{0,12})?|\.[0-9]{1,12})\s{0,3}(?P<unit>ms|s|secs?|seconds?|%))\s{0,9}:\s{0,9}",
     re.ASCII | re.IGNORECASE,
 )
-"""A frame by its word, a time or a share before a prompt: ``Frame 12: a``, ``1.5s: a``, ``50%: a``."""
+"""A named frame, a time or a share before a prompt: ``Frame 12: a``, ``1.5s: a``, ``50%: a``."""
 
 _GAP = r"\s{0,9}"
 _SPAN = r"[0-9]{1,9}(?:\.[0-9]{0,9})?\s?(?:ms|s|secs?|seconds?|%)"
@@ -59,7 +59,7 @@ _ALWAYS = re.compile(
     ),
     re.ASCII | re.IGNORECASE,
 )
-"""What no prompt begins with."""
+"""Beginnings that no prompt has."""
 
 _DECADE = r"(?:[0-9]{2})?[0-9]0s"
 _NUMBER = r"(?P<number>[0-9]{1,9}(?:\.[0-9]{0,9})?)"
@@ -73,27 +73,27 @@ _SEVERAL = (
         rf"(?P<kind>[A-Za-z]{{1,16}})\s?[#=]?\s?{_NUMBER}{_GAP}[:.)|\-\u2013\u2014](?=\s)", re.ASCII
     ),  # Scene 1: a
 )
-"""What a prompt may begin with, but hardly several, each with a greater number than the one before."""
+"""Beginnings that one prompt may have, but hardly several with rising numbers."""
 
 _COUNTED = re.compile(rf"(?!00s){_NUMBER}\s?(?P<unit>ms|s|secs?|seconds?|%)?(?=\s)", re.ASCII)
-"""A number before words: a key only among keys, or where the lines begin with 0 and count up."""
+"""A number before words: a key only among keys, or where the first line has 0."""
 
 SECOND = re.compile(r"[,|;]\s{0,9}([0-9]{1,12}\s{0,9}:)(?=\s|$|[^\d\s(\"'])", re.ASCII)
-"""A key after the first on one line."""
+"""A second key on a line."""
 
 WRITE = 'write "12: " (a frame), "1.5s: " (a time) or "50%: " (a share) before each prompt'
 
 
 class Key(NamedTuple):
-    """A line that is a key: the moment it names, as a keyframe holds it, and the prompt after it."""
+    """A line with a key: its moment, as a keyframe holds it, and the prompt after it."""
 
     at: int | str
-    line: Written
-    prompt: Written
+    line: Span
+    prompt: Span
 
 
-def key_of(line: Written) -> Key | None:
-    """The key that a line is, None for one without."""
+def key_of(line: Span) -> Key | None:
+    """Returns the key of a line, None if it has none."""
     if found := FRAME.match(line.text):
         return Key(int(found[1]), line, line[found.end() :])
     found = MOMENT.match(line.text)
@@ -105,20 +105,20 @@ def key_of(line: Written) -> Key | None:
     return Key(found["number"] + (unit if unit in ("ms", "%") else "s"), line, line[found.end() :])
 
 
-def keys_among(
-    source: Source, lines: Sequence[Written], read: Callable[[Written], Key | None]
-) -> tuple[Sequence[Written], list[Key], Sequence[Written]]:
-    """The lines before the keys, the keys that `read` finds, and the lines after them.
+def split_keys(
+    source: Source, lines: Sequence[Span], read: Callable[[Span], Key | None]
+) -> tuple[Sequence[Span], list[Key], Sequence[Span]]:
+    """Returns the lines before the keys, the keys that `read` finds, and the lines after them.
 
-    RecipeError where there are no keys, a line without one stands between them, or one looks keyed and lacks its mark.
+    Raises RecipeError if there are no keys, if a line between keys has none, or if a line looks keyed in another form.
     """
     found = {i: key for i, line in enumerate(lines) if (key := read(line))}
     if not found:
-        raise source.refuse(0, 'there are no keys; write lines such as "0: closed mouth"')
+        raise source.error(0, 'there are no keys; write lines such as "0: closed mouth"')
     first, last = min(found), max(found)
     for i in range(first, last):
         if i not in found:
-            raise source.refuse(
+            raise source.error(
                 lines[i].start,
                 f"{show(lines[i].text)} stands between keys and has none; {WRITE}, or move the line before or after "
                 "them all",
@@ -126,7 +126,7 @@ def keys_among(
     keys = list(found.values())
     for key in keys:
         if second := SECOND.search(key.prompt.text):
-            raise source.refuse(
+            raise source.error(
                 key.prompt.places[second.start(1)],
                 f"{show(second[1])} is a second key on this line; give it a line of its own",
             )
@@ -134,53 +134,53 @@ def keys_among(
     return lines[:first], keys, lines[last + 1 :]
 
 
-def refuse_keyed_negatives(source: Source, lines: Sequence[Written]) -> None:
-    """RecipeError about a key in the negative box, which is one text for the whole film."""
+def refuse_keyed_negatives(source: Source, lines: Sequence[Span]) -> None:
+    """Raises RecipeError about a key in the negative box, which is one text for the whole film."""
     for line in lines:
         if key_of(line):
-            raise source.refuse(
+            raise source.error(
                 line.start,
                 f"{show(line.text)} is a key in the negative prompt, which is the same on all frames here; write it "
                 "without keys, or the film as a recipe, whose keyframes have negatives",
             )
 
 
-def refuse_keyed(source: Source, lines: Sequence[Written]) -> None:
-    """RecipeError about the first of the lines that looks keyed, where none of them is a key."""
+def refuse_keyed(source: Source, lines: Sequence[Span]) -> None:
+    """Raises RecipeError about the first line that looks keyed; none of the lines has a supported key."""
     for line in _suspects(lines):
-        raise source.refuse(
+        raise source.error(
             line.start,
             f"{show(line.text)} looks like a key in a form that is not supported; {WRITE}, or name the "
             "syntax prompt-travel if each line is a prompt as it stands",
         )
 
 
-def _refuse_strays(source: Source, head: Sequence[Written], keys: Sequence[Key], tail: Sequence[Written]) -> None:
-    """RecipeError about a line around the keys that looks like one more, and lacks its mark.
+def _refuse_strays(source: Source, head: Sequence[Span], keys: Sequence[Key], tail: Sequence[Span]) -> None:
+    """Raises RecipeError about a line around the keys that looks like another key.
 
-    A number before words may be part of a prompt there ("2 girls"): it is a key where it is earlier than the first
-    key and stands before it, or later than the last and stands after that.
+    A number before words may be part of a prompt ("2 girls"). It counts as a key if it continues the order: smaller
+    than the first key and above it, or greater than the last key and below it.
     """
     first, last = _size(keys[0].at), _size(keys[-1].at)
-    near: list[tuple[Sequence[Written], Callable[[float], bool]]] = [
+    near: list[tuple[Sequence[Span], Callable[[float], bool]]] = [
         (head, lambda number: number < first),
         (tail, lambda number: number > last),
     ]
     for lines, is_next in near:
         for line in lines:
-            text = _bare(line).text
+            text = _without_bullet(line).text
             counted = _COUNTED.match(text)
             marked = _ALWAYS.match(text) or any(pattern.match(text) for pattern in _SEVERAL[:2])
             if marked or (counted and is_next(_size(counted["number"] + (counted["unit"] or "")))):
-                raise source.refuse(
+                raise source.error(
                     line.start,
                     f"{show(line.text)} looks like a key without its mark; {WRITE}, or begin the "
                     "line with a word if it belongs to every prompt",
                 )
 
 
-def _suspects(lines: Sequence[Written]) -> Iterator[Written]:
-    bare = [_bare(line) for line in lines]
+def _suspects(lines: Sequence[Span]) -> Iterator[Span]:
+    bare = [_without_bullet(line) for line in lines]
     for line, text in zip(lines, bare, strict=True):
         bulleted = text is not line and key_of(text)
         if bulleted or _ALWAYS.match(text.text) or (len(lines) > 1 and line.text.endswith("|")):
@@ -193,9 +193,9 @@ def _suspects(lines: Sequence[Written]) -> Iterator[Written]:
         yield lines[0]
 
 
-def _rising(lines: Sequence[Written], found: Sequence[re.Match[str] | None]) -> Iterator[Written]:
-    """The first of several lines of one kind, each with a greater number than the one before; else nothing."""
-    kinds: dict[str, list[tuple[Written, float]]] = {}
+def _rising(lines: Sequence[Span], found: Sequence[re.Match[str] | None]) -> Iterator[Span]:
+    """Yields the first of several lines of one kind whose numbers rise."""
+    kinds: dict[str, list[tuple[Span, float]]] = {}
     for line, match in zip(lines, found, strict=True):
         if match:
             kinds.setdefault(match["kind"].lower(), []).append((line, _size(match["number"])))
@@ -204,14 +204,14 @@ def _rising(lines: Sequence[Written], found: Sequence[re.Match[str] | None]) -> 
             yield counted[0][0]
 
 
-def _bare(line: Written) -> Written:
-    """The line without the sign of a list."""
+def _without_bullet(line: Span) -> Span:
+    """Returns the line without a bullet."""
     found = _BULLET.match(line.text)
     return line[found.end() :] if found else line
 
 
 def _size(at: int | str) -> float:
-    """A number that grows with the moment: seconds, frames or per cent."""
+    """Returns a number for comparing moments of one unit: seconds, frames or percent."""
     if isinstance(at, int):
         return float(at)
     if ":" in at:
