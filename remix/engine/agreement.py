@@ -38,15 +38,13 @@ EXTRAS: Mapping[str, str] = {
 }
 """What a recipe may have beside prompts and seeds, as the table calls it and in words."""
 
-FAMILIES: Mapping[str, str] = {"sd2": "SD 2.1", "sdxl": "SDXL"}
-"""The families beside SD 1.5 that were measured, as the table calls them and in words."""
-
 
 @dataclass(frozen=True)
 class Row:
     """A sampler and scheduler, how many frames were measured, and how far each pair of engines was apart.
 
-    `kind` is one of `EXTRAS` where these frames had that, else ""; `family` one of `FAMILIES`, else "".
+    `kind` is one of `EXTRAS` where these frames had that, else ""; `family` is the model's in `remix.catalog.families`,
+    "" for SD 1.5.
     """
 
     sampler: str

@@ -21,7 +21,7 @@ from remix.motion.formats import format_of, rate_for
 from remix.motion.images import fit, load_picture, save_picture
 from remix.motion.video import write_video
 from remix.plan import Recipe, Schedule, plan
-from remix.plan.remarks import remarks_on
+from remix.plan.schedule import remarks_on
 from remix.show.contact_sheet import contact_sheet
 
 log = logging.getLogger(__name__)

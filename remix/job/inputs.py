@@ -11,7 +11,7 @@ from remix.job.files import inside, write_bytes
 from remix.job.journal import fingerprint
 from remix.motion.images import load_picture
 from remix.plan import Recipe
-from remix.plan.names import close
+from remix.plan.wording import close
 
 INPUTS = "inputs"
 

@@ -35,7 +35,7 @@ from remix.job.lock import LOCK
 from remix.job.metadata import TEXT_BYTES, Made, read_metadata, size_of, write_frame
 from remix.motion.images import load_picture
 from remix.plan import Recipe, Schedule, plan
-from remix.plan.read import read_file, read_json
+from remix.plan.documents import read_file, read_json
 
 RECIPE, SCHEDULE, JOB, JOURNAL = "recipe.json", "schedule.json", "job.json", "journal.jsonl"
 FRAMES, SHEET, EARLIER = "frames", "sheet.png", "earlier"

@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from remix.catalog.samplers import sampler_of
 from remix.plan.fields import show
 from remix.plan.keyframe import MAX_CFG, MAX_SEED
 from remix.plan.mix import Mix
 from remix.plan.model import Lora, Model
-from remix.plan.names import sampler_of
 from remix.syntax.text.calls import note_unread
 from remix.syntax.text.literal import Node, fields_of, items_of, number_of, read_all, text_of
 from remix.syntax.text.pairs import Clock, by_frame, frame_of

@@ -15,12 +15,12 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import NamedTuple
 
+from remix.catalog.samplers import sampler_of
 from remix.errors import RecipeError
 from remix.plan import fields as check
 from remix.plan.expression import parse
 from remix.plan.keyframe import Keyframe
 from remix.plan.mix import Mix
-from remix.plan.names import sampler_of
 from remix.plan.recipe import Recipe
 from remix.plan.schedule import plan
 from remix.syntax.text.export import Draft, Export, lose_misread, number_text

@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from remix.catalog.samplers import sampler_of
 from remix.plan.fields import show
 from remix.plan.keyframe import MAX_SEED
 from remix.plan.mix import Mix
 from remix.plan.model import Model
 from remix.plan.moments import MAX_FRAMES
-from remix.plan.names import sampler_of
 from remix.syntax.deforum import prompt_tracks, with_negatives
 from remix.syntax.text.boxes import scheduler_of
 from remix.syntax.text.calls import note_unread

@@ -7,10 +7,10 @@ from typing import Any
 
 from remix.errors import RecipeError
 from remix.plan import fields as check
+from remix.plan.documents import read_json
 from remix.plan.keyframe import MAX_CFG, MAX_SEED, Keyframe
 from remix.plan.locate import locate
 from remix.plan.mix import Mix
-from remix.plan.read import read_json
 from remix.syntax.text.parts import Options, Parts
 from remix.syntax.text.prompts import mix_of_and, split_negative
 from remix.syntax.text.source import Source

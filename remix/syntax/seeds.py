@@ -17,8 +17,8 @@ from remix.plan.fields import show
 from remix.plan.keyframe import MAX_SEED, Keyframe
 from remix.plan.mix import STEPS, Mix, between
 from remix.plan.moments import MAX_FRAMES
-from remix.plan.names import nearest
 from remix.plan.recipe import MAX_KEYFRAMES
+from remix.plan.wording import nearest
 from remix.syntax.text.parts import Options, Parts
 from remix.syntax.text.source import Source, Span
 from remix.syntax.text.syntax import Shape, Syntax

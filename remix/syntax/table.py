@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 
 from remix.errors import RecipeError
 from remix.plan import fields as check
+from remix.plan.documents import decoded, read_file, read_json, read_toml
 from remix.plan.keyframe import MAX_SEED
 from remix.plan.moments import MAX_FRAMES, frame_count
-from remix.plan.names import nearest
-from remix.plan.read import decoded, read_file, read_json, read_toml
 from remix.plan.recipe import Recipe, located
+from remix.plan.wording import nearest
 from remix.syntax import (
     animatediff_cli,
     animatediff_evolved,

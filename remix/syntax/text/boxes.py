@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from remix.catalog.samplers import SAMPLERS, sampler_of
+from remix.catalog.schedulers import SCHEDULER_LABELS, SCHEDULERS
 from remix.hosts.a1111.infotext import NEGATIVE, entries
-from remix.plan.labels import BY_DEFAULT
 from remix.plan.model import Model
-from remix.plan.names import SCHEDULER_LABELS, SCHEDULERS, sampler_of
 from remix.syntax.text.literal import number
 from remix.syntax.text.source import Source, Span
 
@@ -86,7 +86,7 @@ def scheduler_of(label: str, sampler: str) -> str | None:
     """Returns the scheduler that A1111's label means for a sampler, None if there is none of that name."""
     kind = " ".join(label[:60].lower().split())
     if kind == "automatic":
-        kind = BY_DEFAULT.get(sampler, "normal")
+        kind = SAMPLERS[sampler].automatic if sampler in SAMPLERS else "normal"
     kind = SCHEDULER_LABELS.get(kind, kind.replace(" ", "_"))
     return kind if kind in SCHEDULERS else None
 

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from remix.plan.documents import MAX_DIGITS
 from remix.plan.fields import show
-from remix.plan.read import MAX_DIGITS
 from remix.syntax.text.source import Source, Span, quoted
 
 MAX_DEPTH = 50

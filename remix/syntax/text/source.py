@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from remix.errors import RecipeError
 from remix.plan.expression import caret
 from remix.plan.locate import line_and_column
-from remix.plan.printable import OBEYED
+from remix.plan.wording import UNPRINTABLE
 
 _BLANK = re.compile(r"\s*")
 _NOT_BLANK = re.compile(r"\S")
@@ -118,7 +118,7 @@ class Source:
 
 def _printable(excerpt: str) -> str:
     """Replaces terminal control characters by blanks."""
-    return OBEYED.sub(" ", excerpt)
+    return UNPRINTABLE.sub(" ", excerpt)
 
 
 def straighten_quotes(text: str) -> str:

@@ -10,12 +10,12 @@ from fractions import Fraction
 from itertools import pairwise
 from typing import Any
 
+from remix.catalog.samplers import sampler_of
 from remix.errors import RecipeError
 from remix.plan import fields as check
 from remix.plan.expression import Expression, parse
 from remix.plan.keyframe import MAX_CFG, MAX_SEED
 from remix.plan.mix import Mix
-from remix.plan.names import sampler_of
 from remix.plan.recipe import MAX_KEYFRAMES
 from remix.syntax.text.pairs import Pair
 from remix.syntax.text.parts import Options
