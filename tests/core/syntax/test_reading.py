@@ -213,7 +213,7 @@ def test_the_settings_of_a_picture_name_its_scheduler_and_clip_skip() -> None:
     automatic = INFOTEXT.format("", "Automatic", 832)
     assert read(automatic).scheduler == "karras"
     assert read(automatic.replace("DPM++ 2M", "Euler")).scheduler == "normal"
-    odd = read(INFOTEXT.format("", "Turbo", 830))
+    odd = read(INFOTEXT.format("", "Fast", 830))
     assert (odd.width, odd.scheduler) == (None, None)
     assert odd.notes == ("not taken over from the settings: Schedule type, Size",)
 
