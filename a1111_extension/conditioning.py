@@ -15,15 +15,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from remix.mix import LAYOUTS, Conditioning, mix_conditioning
+from remix.catalog.families import Family, family_of_shapes
+from remix.mix import Conditioning, family_of, mix_conditioning
 from remix.mix.lengths import tiled
-
-POOLED = 1280
-SIZED = ("sdxl", "sdxl_refiner")
-"""The families whose `vector` has sizes of the picture after the `POOLED` numbers of the prompt; others have none."""
-
-FAMILIES = {768: "sd1", 1024: "sd2", 2048: "sdxl", 1280: "sdxl_refiner"}
-"""Width of the tokens -> family; what is wider is taken for Flux."""
 
 Steps = list[Any]
 """The host's schedule of one prompt: objects with `end_at_step` and `cond`, in order."""
@@ -100,8 +94,7 @@ def evened(groups: Sequence[Sequence[Steps]]) -> list[list[Steps]]:
     """
     conds = [step.cond for group in groups for steps in group for step in steps]
     counts = {len(_tokens(cond)) for cond in conds}
-    width = _tokens(conds[0]).shape[-1]
-    if len(counts) == 1 or width not in FAMILIES:
+    if len(counts) == 1 or not _family(conds[0]).tiles:
         return [list(group) for group in groups]
     length = math.lcm(*counts)
     return [
@@ -110,11 +103,12 @@ def evened(groups: Sequence[Sequence[Steps]]) -> list[list[Steps]]:
     ]
 
 
-def family_of(conditioning: Conditioning) -> str:
-    """Returns the name in LAYOUTS of the family that a conditioning looks like."""
-    found = FAMILIES.get(conditioning.tokens.shape[2], "flux")
-    assert found in LAYOUTS
-    return found
+def _family(cond: Any) -> Family:
+    """The family that one prompt's conditioning looks like."""
+    if not isinstance(cond, dict):
+        return family_of_shapes(cond.shape[-1], None, len(cond))
+    vector = cond["vector"].shape[-1] if "vector" in cond else None
+    return family_of_shapes(_tokens(cond).shape[-1], vector, len(_tokens(cond)), cond.keys())
 
 
 def _at(steps: Steps, end: int) -> Any:
@@ -138,9 +132,9 @@ def _conditioning(cond: Any) -> Conditioning:
         return Conditioning(cond[None])
     pooled, extra = None, {name: value[None] for name, value in cond.items() if name not in ("crossattn", "vector")}
     if "vector" in cond:
-        pooled = cond["vector"][None]
-        if FAMILIES.get(cond["crossattn"].shape[-1]) in SIZED:
-            pooled, extra["vector"] = pooled[:, :POOLED], pooled[:, POOLED:]
+        pooled, family = cond["vector"][None], _family(cond)
+        if family.sizes:  # which follow the numbers of the prompt
+            pooled, extra["vector"] = pooled.split([family.pooled[0], pooled.shape[1] - family.pooled[0]], dim=1)
     return Conditioning(cond["crossattn"][None], pooled, extra)
 
 

@@ -12,14 +12,16 @@ import numpy as np
 import torch
 from PIL import Image
 
+from remix.catalog.samplers import SAMPLERS
+from remix.catalog.schedulers import AUTOMATIC
 from remix.engine import Listener, Picture
 from remix.errors import BlankFrame, EngineError, Unsupported
+from remix.hosts.a1111.labels import a1111_labels, names_of_labels
 from remix.hosts.a1111.settings import portable
 from remix.job import prompts_that_meet
 from remix.motion import only_colour
 from remix.plan import Frame, Mix, Model, Recipe, Schedule, prompts_of
 from remix.plan.denoise import is_between
-from remix.plan.labels import AUTOMATIC, a1111_labels, names_of_labels
 
 from . import host
 from .conditioning import Way
@@ -33,20 +35,11 @@ AND = re.compile(r"\bAND\b")
 FILLED_IN = re.compile(r"__|[{$]")
 """What wildcards and the like begin with. Extensions fill them in by a seed, and are given the film's first one."""
 
-ALONE = ("dpm_adaptive",)
-"""Samplers whose steps depend on all pictures of a batch."""
-
-OVERLAPPING = ("dpmpp_sde",)
-"""Samplers that ask for noise of overlapping stretches of one step, which independent draws cannot give."""
-
 CHECKPOINT, VAE = "sd_model_checkpoint", "sd_vae"
 """The host's settings that name the model."""
 
 INITIAL_NOISE = "initial_noise_multiplier"
 """The setting that the host reads when a request comes in, and not for each call."""
-
-WHOLE_TIMES = ("plms",)
-"""Samplers that begin at whole times of the model alone."""
 
 Sources = tuple[tuple[str, ...], tuple[str, ...]]
 """Distinct prompts, and distinct negative prompts."""
@@ -84,7 +77,7 @@ class HostEngine:
         if not host.has_scheduler(scheduler):
             raise Unsupported(f"scheduler: this host does not have {scheduler!r}; use another one")
         self._check_files(schedule)
-        if self._portable and recipe.sampler in OVERLAPPING:
+        if self._portable and SAMPLERS[recipe.sampler].overlapping:
             raise Unsupported(
                 f"sampler: {recipe.sampler!r} takes noise of overlapping stretches, which is not the same in every "
                 "tool; use dpmpp_2m_sde, or the host's own noise"
@@ -140,7 +133,7 @@ class HostEngine:
         """Returns a remark where denoise moves in whole steps; Unsupported where it must not, and cannot otherwise."""
         recipe = schedule.recipe
         between = [frame for frame in schedule if frame.image is not None and is_between(recipe.steps, frame.denoise)]
-        if self._portable and between and recipe.sampler in WHOLE_TIMES:
+        if self._portable and between and SAMPLERS[recipe.sampler].whole_times:
             raise Unsupported(
                 f"sampler: {recipe.sampler!r} cannot begin frame {between[0].index} at denoise "
                 f"{between[0].denoise:g}, between two whole steps; use another sampler, such as euler"
@@ -201,7 +194,8 @@ class HostEngine:
             block: dict[tuple[Any, ...], list[int]] = {}
             for index in range(first, min(first + self._batch, len(schedule))):
                 frame = schedule[index]
-                alone = recipe.sampler in ALONE or any(AND.search(prompt) for prompt in frame.prompt.values)
+                parts = any(AND.search(prompt) for prompt in frame.prompt.values)
+                alone = parts or SAMPLERS[recipe.sampler].one_at_a_time
                 key = (frame.cfg, frame.denoise, self._tags(recipe, frame), index if alone else None)
                 block.setdefault(key, []).append(index)
             groups += block.values()

@@ -11,8 +11,8 @@ import gradio as gr
 from remix.errors import RemixError
 from remix.motion.formats import FORMATS
 from remix.plan import EASINGS, plan
-from remix.plan.names import MIXINGS
-from remix.plan.remarks import remarks_on
+from remix.plan.recipe import MIXINGS
+from remix.plan.schedule import remarks_on
 from remix.syntax import SYNTAXES
 
 from . import preview, results

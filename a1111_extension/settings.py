@@ -15,12 +15,12 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from remix.errors import BadInput, RecipeError
+from remix.hosts.a1111.labels import names_of_labels
 from remix.plan import Keyframe, Mix, Recipe
 from remix.plan import fields as check
+from remix.plan.documents import read_json, read_toml
 from remix.plan.expression import verbatim
-from remix.plan.labels import names_of_labels
 from remix.plan.moments import MAX_FRAMES, length
-from remix.plan.read import read_json, read_toml
 from remix.plan.recipe import located
 from remix.syntax import detect, read
 

@@ -12,8 +12,8 @@ from remix.plan import Keyframe, Recipe
 from remix.plan import fields as check
 from remix.plan.moments import places
 from remix.syntax import detect, read
-from remix.syntax.literal import number
-from remix.syntax.scan import Source
+from remix.syntax.text.literal import number
+from remix.syntax.text.source import Source
 
 _NUMBER = re.compile(r"[0-9]+(?:\.[0-9]+)?|\.[0-9]+", re.ASCII)
 _NUMBERS = re.compile(rf"\s*(?:{_NUMBER.pattern})\s*(?:,\s*(?:{_NUMBER.pattern})\s*)*", re.ASCII)

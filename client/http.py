@@ -37,7 +37,7 @@ from remix.errors import (
     PictureError,
 )
 from remix.motion import load_picture
-from remix.plan.printable import printable
+from remix.plan.wording import printable
 
 log = logging.getLogger(__name__)
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from remix.errors import Unsupported
-from remix.syntax.over_steps import over_steps
+from remix.syntax.text.over_steps import over_steps
 
 EMPHASIS = re.compile(r"(?<!\\)\((?:\\.|[^()\\])*\)")
 """What both hosts read as more weight: ``(word)`` and ``(word:1.2)``, but not ``\\(word\\)``."""

@@ -9,8 +9,8 @@ from typing import NamedTuple
 from remix.errors import BadInput, RecipeError
 from remix.job import is_job, read_metadata, recipe_of
 from remix.plan import Recipe, Schedule
-from remix.plan.read import decoded, read_file
-from remix.syntax.any_recipe import read_text
+from remix.plan.documents import decoded, read_file
+from remix.syntax import read_text
 
 RecipeLike = Recipe | Schedule | str | os.PathLike[str]
 """What `read_any` takes."""

@@ -13,7 +13,7 @@ from comfy_api.latest import io
 from remix.errors import BadInput
 from remix.mix import Conditioning, weights_of
 from remix.mix.comfy_types import mix_conditionings
-from remix.mix.families import needs_empty
+from remix.mix.conditioning import needs_empty
 from remix.plan import Schedule
 
 from .inputs import (

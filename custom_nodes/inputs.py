@@ -14,7 +14,7 @@ from comfy_api.latest import io
 from remix.errors import BadInput, Unsupported
 from remix.mix import POLICIES
 from remix.plan import Schedule
-from remix.syntax.any_recipe import ReadText, read_text
+from remix.syntax import ReadText, read_text
 
 PLAN, MIX, FILM = "Remix/plan", "Remix/mix", "Remix/film"
 """Where the nodes are in the menu: what is asked for, tensors, pictures and film."""

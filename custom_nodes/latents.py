@@ -8,7 +8,7 @@ import torch
 from comfy_api.latest import io
 
 from remix.mix.comfy_types import blend_latents, join_latents, latent_count
-from remix.mix.layers import LATENT_MODES
+from remix.mix.modes import LATENT_MODES
 
 from .inputs import MIX, batch_input, only, schema
 from .weights import chosen, cut_as, frames_of, in_order, several, weight_rows, weights_input

@@ -13,7 +13,7 @@ from comfy_api.latest import io, ui
 
 from remix.errors import RemixError
 from remix.plan import Model, Recipe, Schedule, plan
-from remix.plan.remarks import remarks_on
+from remix.plan.schedule import remarks_on
 from remix.show.plot import draw, draw_table
 from remix.show.table import text_table
 from remix.syntax import SYNTAXES

@@ -10,11 +10,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
 
-from remix.engine.agreement import ENGINES, EXTRAS, FAMILIES, READ_DIFFERENTLY, Row, measured, rows, table
+from remix.catalog.families import FAMILIES
+from remix.engine.agreement import ENGINES, EXTRAS, READ_DIFFERENTLY, Row, measured, rows, table
 from remix.errors import Unsupported
+from remix.hosts.a1111.labels import a1111_labels
 from remix.hosts.a1111.settings import PORTABLE
 from remix.motion.pictures import LEAST_PSNR, MOST_OFF
-from remix.plan.labels import a1111_labels
 
 WIDTH = 120
 PAGE = Path(__file__).with_name("agreement.md")
@@ -91,7 +92,7 @@ def _extra(row: Row) -> list[object]:
 
 
 def _of_family(row: Row) -> list[object]:
-    return [FAMILIES[row.family], EXTRAS.get(row.kind, ""), *_way(row), *_told(row, ALL)]
+    return [FAMILIES[row.family].title, EXTRAS.get(row.kind, ""), *_way(row), *_told(row, ALL)]
 
 
 def _on_forge(row: Row) -> list[object]:

@@ -30,7 +30,7 @@ import numpy as np
 from remix import __version__
 from remix.client import open_engine
 from remix.engine import Engine, Picture
-from remix.engine.agreement import FAMILIES, TABLE
+from remix.engine.agreement import TABLE
 from remix.errors import Unsupported
 from remix.motion.pictures import difference
 from remix.plan import Recipe, plan
@@ -217,7 +217,7 @@ def main() -> None:
     parser.add_argument("--a1111")
     parser.add_argument("--checkpoint")
     parser.add_argument("--lora")
-    parser.add_argument("--family", choices=FAMILIES)
+    parser.add_argument("--family", choices=("sd2", "sdxl"))
     parser.add_argument("--forge")
     parser.add_argument("--versions", help="what to write down of the hosts, or of the Forge")
     parser.add_argument("--again", action="store_true")

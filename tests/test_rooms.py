@@ -20,6 +20,7 @@ CORE = {
     "remix.errors",
     "remix.digest",
     *(
+        "remix.catalog",
         "remix.plan",
         "remix.syntax",
         "remix.mix",
@@ -37,10 +38,23 @@ ROOMS = {
     "remix/errors.py": set(),
     "remix/digest.py": set(),
     "remix/__main__.py": {"remix.client"},  # python -m remix
-    "remix/plan": {"remix.errors", "remix.plan", "tomli", "numpy"},  # numpy only where columns are evaluated
-    "remix/syntax": {"remix.errors", "remix.plan", "remix.syntax", "remix.hosts", "tomli"},
-    "remix/hosts": {"remix.errors", "remix.digest", "remix.plan", "remix.hosts"},
-    "remix/mix": {"remix.errors", "remix.mix", "remix.plan.denoise", "torch"},  # what denoise means, in numbers
+    "remix/catalog": {"remix.errors", "remix.catalog"},
+    "remix/plan": {
+        "remix.errors",
+        "remix.catalog",
+        "remix.plan",
+        "tomli",
+        "numpy",
+    },  # numpy only where columns are evaluated
+    "remix/syntax": {"remix.errors", "remix.catalog", "remix.plan", "remix.syntax", "remix.hosts", "tomli"},
+    "remix/hosts": {"remix.errors", "remix.digest", "remix.catalog", "remix.plan", "remix.hosts"},
+    "remix/mix": {
+        "remix.errors",
+        "remix.catalog",
+        "remix.mix",
+        "remix.plan.denoise",
+        "torch",
+    },  # what denoise means, in numbers
     "remix/motion": {"remix.errors", "remix.digest", "remix.motion", "numpy", "PIL", "imageio_ffmpeg"},
     "remix/job": {
         "remix",
@@ -49,7 +63,7 @@ ROOMS = {
     },
     "remix/show": {"remix.errors", "remix.plan", "remix.motion", "remix.show", "numpy", "PIL"},
     "remix/engine": {
-        *("remix.errors", "remix.digest", "remix.plan", "remix.syntax", "remix.hosts"),
+        *("remix.errors", "remix.digest", "remix.catalog", "remix.plan", "remix.syntax", "remix.hosts"),
         *("remix.motion", "remix.job", "remix.show", "remix.engine", "numpy"),
     },
     "__init__.py": {"custom_nodes"},

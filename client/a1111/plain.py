@@ -6,6 +6,7 @@ import base64
 from collections.abc import Mapping
 from typing import Any
 
+from remix.catalog.samplers import SAMPLERS
 from remix.client.a1111.calls import Request
 from remix.client.a1111.server import API
 from remix.client.a1111.stock import Choice
@@ -15,34 +16,28 @@ from remix.hosts.a1111.settings import EMPTY
 from remix.motion.pictures import png_bytes
 from remix.plan import Frame, Mix, Schedule
 from remix.plan.denoise import nearest_whole
-from remix.plan.labels import OWN_STEPS, SAMPLERS, WRITTEN_AS
 
 INSTALL = "install Remix Toolkit there (Extensions, Install from URL, then restart the server), and its script does it"
-
-OWN_NOISE = frozenset({"dpmpp_sde", "dpmpp_2m_sde", "dpmpp_2m_sde_heun", "dpmpp_3m_sde"})
-"""Samplers whose steps draw from a Brownian tree in A1111, which is another noise than the shared rule's."""
-
-NOT_FROM_PICTURES = frozenset({*OWN_STEPS, "lcm"}) - WRITTEN_AS.keys()
-"""Samplers that A1111 starts from an init picture at another level, or with other steps, than a recipe means."""
 
 SECONDS, SECONDS_PER_STEP, PIXELS = 600.0, 30.0, 512 * 512
 """What a request may take: a base, and for each step of so many pixels; a slow processor needs about that."""
 
 TRIAL_SIDE = 64
-TRIAL_SAMPLER = SAMPLERS["euler"]
+TRIAL_SAMPLER = SAMPLERS["euler"].label
 """Whatever the recipe's is: DPM++ 2M SDE fails where there is only one step."""
 
 
 def check(schedule: Schedule) -> list[str]:
     """Returns remarks; raises `Unsupported`, with the first frame, for what needs the Remix script."""
     recipe = schedule.recipe
-    if recipe.sampler in OWN_NOISE:
+    sampler = SAMPLERS[recipe.sampler]
+    if sampler.brownian:
         raise Unsupported(
             f"sampler: {recipe.sampler!r} draws noise of its own at each step on this server; use another, or {INSTALL}"
         )
     for frame in schedule:
         _check_mixes(frame)
-        if frame.image is not None and recipe.sampler in NOT_FROM_PICTURES:
+        if frame.image is not None and sampler.starts_elsewhere:
             raise Unsupported(
                 f"frame {frame.index}: the server starts {recipe.sampler!r} from a picture with other steps than a "
                 f"recipe means; use another sampler, or {INSTALL}"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from remix.catalog.schedulers import AUTOMATIC
 from remix.client.a1111.server import picture_of
 from remix.client.a1111.stock import Choice
 from remix.client.masking import read_within
@@ -15,8 +16,7 @@ from remix.errors import BadReply, BlankFrame, HostError, RecipeError, WrongMode
 from remix.hosts.a1111.infotext import parse_infotext
 from remix.motion import only_colour
 from remix.plan import Schedule
-from remix.plan.labels import AUTOMATIC
-from remix.plan.read import read_json
+from remix.plan.documents import read_json
 
 LEAST_SETTINGS = ("Sampler", "Steps")
 """What every text about a picture has, in A1111 and in Forge."""

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
+from remix.catalog.schedulers import AUTOMATIC
 from remix.client.masking import as_text, listed
 from remix.errors import BadReply, Unsupported
+from remix.hosts.a1111.labels import a1111_labels
 from remix.plan import Recipe, Schedule, prompts_of
-from remix.plan.labels import AUTOMATIC, a1111_labels
-from remix.plan.names import nearest
+from remix.plan.wording import nearest
 
 _TAG = re.compile(r"<(?:lora|lyco):([^:<>]+)")
 _HASH = re.compile(r" \[[0-9a-fA-F]{6,64}\]$")

@@ -55,7 +55,7 @@ class Verbs(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if not args[0].startswith("-") and args[0] not in VERBS:
-            from remix.plan.names import nearest
+            from remix.plan.wording import nearest
 
             ctx.fail(f"there is no verb {args[0]!r}; {nearest(args[0], VERBS)}")
         return super().resolve_command(ctx, args)
@@ -80,7 +80,7 @@ class _Lines(logging.Formatter):
 
 def _shown(text: str) -> str:
     """Words that may be a stranger's, without what a terminal would obey."""
-    from remix.plan.printable import printable  # here, since the list of verbs needs nothing of plans
+    from remix.plan.wording import printable  # here, since the list of verbs needs nothing of plans
 
     return printable(text)
 

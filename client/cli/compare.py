@@ -21,8 +21,7 @@ from remix.errors import BadInput, Interrupted, RemixError
 from remix.job import FRAMES, read_metadata
 from remix.job.metadata import KEY
 from remix.plan import Recipe
-from remix.plan.names import nearest
-from remix.plan.printable import printable
+from remix.plan.wording import nearest, printable
 
 SHEET = "compare.png"
 SHEET_OF = "compare"

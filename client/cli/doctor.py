@@ -15,7 +15,7 @@ import click
 from remix import __version__
 from remix.client.diagnosis import DIFFERS, MISSING, OK, Finding
 from remix.errors import MissingPackage, RemixError
-from remix.plan.printable import printable
+from remix.plan.wording import printable
 
 INSTALL = 'pip install -c constraints.txt ".[local]"'
 ALWAYS = ("numpy", "Pillow", "imageio-ffmpeg", "requests", "websocket-client", "click", "rich")

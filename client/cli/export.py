@@ -10,9 +10,7 @@ from remix.client.cli.completion import among
 from remix.client.cli.outputs import overwrite_option, refuse_present
 from remix.client.cli.schedules import Reading, schedule_options
 from remix.job.files import write_text
-from remix.syntax import SYNTAXES, write
-
-WRITTEN = [name for name, syntax in SYNTAXES.items() if syntax.write]
+from remix.syntax import WRITTEN, write
 
 
 @click.command("export")
@@ -26,11 +24,15 @@ WRITTEN = [name for name, syntax in SYNTAXES.items() if syntax.write]
     help=f"One of: {', '.join(WRITTEN)}.",
 )
 @click.option("-o", "--out", type=click.Path(path_type=Path), help="File to write; else the text is printed.")
-@click.option("--field", help="What values are of (cfg, denoise, strength, seed, sampler), or prompt or negative.")
+@click.option(
+    "--field",
+    help="What to write: cfg, denoise, strength, seed or sampler as deforum-values; prompt or negative as "
+    "animatediff-evolved.",
+)
 @overwrite_option
 @schedule_options
 def command(recipe: Path, name: str, out: Path | None, field: str | None, overwrite: bool, reading: Reading) -> None:
-    """Writes RECIPE as a schedule for another tool, and says what that tool's text cannot express.
+    """Writes RECIPE as a schedule for another tool, and lists what that tool's text cannot express.
 
     RECIPE may also be a job folder.
     """

@@ -13,7 +13,7 @@ from remix.client.cli.schedules import Reading, schedule_options
 from remix.errors import BadInput
 from remix.job.files import write_text
 from remix.plan import Recipe
-from remix.plan.read import MAX_DIGITS
+from remix.plan.documents import MAX_DIGITS
 from remix.plan.schedule import plan
 from remix.syntax import SYNTAXES, read
 

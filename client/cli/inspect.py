@@ -14,7 +14,7 @@ from remix.errors import BadInput, RecipeError
 from remix.job import Made, is_job, read_job, read_metadata
 from remix.job.reading import INPUTS
 from remix.plan import Model, Recipe
-from remix.plan.printable import printable
+from remix.plan.wording import printable
 
 TOOLS = {"remix": "Remix Toolkit", "a1111": "A1111", "comfyui": "ComfyUI", "unknown": "nobody says"}
 

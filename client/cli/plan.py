@@ -13,8 +13,8 @@ from remix.client.cli.schedules import Reading, schedule_options
 from remix.errors import BadInput
 from remix.job import missing_pictures
 from remix.plan import Recipe, Schedule, plan
-from remix.plan.printable import printable
-from remix.plan.remarks import remarks_on
+from remix.plan.schedule import remarks_on
+from remix.plan.wording import printable
 from remix.show.table import chosen_rows, columns_of, letters_of, row_of
 
 NUMBERS = ("frame", "time", "seed", "cfg", "denoise")

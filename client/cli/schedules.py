@@ -14,10 +14,10 @@ from remix.client.cli.completion import among
 from remix.errors import BadInput, RecipeError
 from remix.job import read_metadata, recipe_of
 from remix.plan import Mix, Recipe
+from remix.plan.documents import decoded, read_file
 from remix.plan.moments import length
-from remix.plan.read import decoded, read_file
 from remix.syntax import SYNTAXES, detect, read
-from remix.syntax.detect import NO_YAML
+from remix.syntax.recipes import NO_YAML
 
 YAML = (".yaml", ".yml")
 

@@ -10,7 +10,7 @@ from remix.client.masking import listed
 from remix.errors import Unsupported
 from remix.hosts.comfyui.graph import Graph, Link
 from remix.plan import Frame, Model, Schedule
-from remix.plan.names import close
+from remix.plan.wording import close
 
 """How many of a server's names an error lists."""
 

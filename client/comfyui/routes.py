@@ -8,13 +8,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from remix.catalog.samplers import SAMPLERS
 from remix.client.comfyui.names import Names
 from remix.client.comfyui.server import Server
 from remix.errors import Unsupported
 from remix.hosts.comfyui.graph import Graph, Link
 from remix.plan import Mix, Schedule
 from remix.plan.denoise import nearest_whole
-from remix.plan.names import DRAWING
 
 PACK = {
     "RemixRecipe": ("recipe", "frames", "fps", "width", "height"),
@@ -115,7 +115,7 @@ class Bare(Route):
 
     def check(self) -> list[str]:
         recipe, remarks = self.schedule.recipe, []
-        if recipe.sampler in DRAWING:
+        if SAMPLERS[recipe.sampler].stochastic:
             raise Unsupported(
                 f"sampler: {recipe.sampler!r} draws noise at its steps, and the server's own nodes draw it by another "
                 f"rule than the other engines; {INSTALL}"

@@ -8,15 +8,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from remix.catalog.families import FAMILIES, MASK, TOKEN_AXES
 from remix.client.local.models import LoadedModel
 from remix.client.local.pictures import Kept, changing, to_picture
 from remix.client.local.sampling import SAMPLERS, sigmas_for
 from remix.client.local.travelling import Strengths
 from remix.engine.render import Event, Listener, Picture
 from remix.errors import BlankFrame, MixError
-from remix.mix import LAYOUTS, Conditioning, StepNoise, mix_conditioning, mix_latents, weights_of
+from remix.mix import Conditioning, StepNoise, mix_conditioning, mix_latents, weights_of
 from remix.mix.conditioning import same
-from remix.mix.layouts import MASK, TOKEN_AXES
 from remix.mix.lengths import aligned, common_length
 from remix.motion import only_colour
 from remix.plan import Frame, Mix, Schedule
@@ -88,7 +88,7 @@ def _clean_start(model: LoadedModel, schedule: Schedule, frames: Sequence[Frame]
 
 def check_lengths(model: LoadedModel, schedule: Schedule) -> None:
     """Raises `MixError`, naming the frame, where prompts of unlike lengths cannot meet by the recipe's policy."""
-    policy = schedule.recipe.lengths or LAYOUTS[model.family].lengths
+    policy = schedule.recipe.lengths or FAMILIES[model.family].lengths
     if policy not in ("tile", "equal"):  # the others never refuse
         return
     seen: set[Lengths] = set()
@@ -175,7 +175,7 @@ def _guided(
     if not _twice(model, frames[0]):
         return lambda x, sigma: model.estimate(x, sigma, positive)
     negative = _conditioning(model, schedule, [frame.negative for frame in frames], own, encode)
-    lengths = schedule.recipe.lengths or LAYOUTS[model.family].lengths
+    lengths = schedule.recipe.lengths or FAMILIES[model.family].lengths
     both = stacked(positive, negative, lengths, encode("", ()) if lengths == "empty" else None)
     cfg = guidance.to(model.place.device).view(-1, 1, 1, 1)
 

@@ -11,6 +11,8 @@ from functools import lru_cache, partial
 import torch
 from torch import Tensor
 
+from remix.catalog.samplers import require_sampler
+from remix.catalog.schedulers import require_scheduler
 from remix.client.batches import checked_batch
 from remix.client.local.batch import Latent, check_lengths, render_batch
 from remix.client.local.devices import Place, frames_at_once, is_out_of_memory
@@ -62,14 +64,8 @@ class Local:
     def check(self, schedule: Schedule) -> list[str]:
         """Returns remarks; raises `Unsupported`, naming the field, for what this engine cannot do."""
         recipe = schedule.recipe
-        if recipe.sampler not in SAMPLERS:
-            raise Unsupported(
-                f"sampler: the local engine does not have {recipe.sampler!r}; use one of {', '.join(SAMPLERS)}"
-            )
-        if recipe.scheduler not in SCHEDULERS:
-            raise Unsupported(
-                f"scheduler: the local engine does not have {recipe.scheduler!r}; use one of {', '.join(SCHEDULERS)}"
-            )
+        require_sampler(recipe.sampler, SAMPLERS, "the local engine")
+        require_scheduler(recipe.scheduler, SCHEDULERS, "the local engine")
         check_model(schedule)
         Place.find(self._device, self._precision)
         prompts = prompts_of(recipe)

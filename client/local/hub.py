@@ -7,7 +7,7 @@ from pathlib import Path
 from remix.client.local.damage import told_of_damage
 from remix.client.local.parts import INDEX, NETWORKS, SETTINGS, VARIANTS, parts_of, read_settings, variant_of, weights
 from remix.errors import Unsupported
-from remix.plan.names import close
+from remix.plan.wording import close
 
 STARTS = "relative paths start where the command is run; give a diffusers folder, a .safetensors file or a hub id"
 """Where a checkpoint that is not there may be."""

@@ -11,28 +11,32 @@ from typing import Any, Protocol
 
 from torch import Tensor
 
+from remix.catalog.families import FAMILIES
+from remix.catalog.samplers import SAMPLERS as CATALOG
 from remix.client.local.checkpoints import checkpoint_path, fingerprint, open_checkpoint, vae_path
 from remix.client.local.damage import told_of_damage
 from remix.client.local.devices import Place
 from remix.client.local.loras import apply_loras, lora_path
-from remix.client.local.sampling import FOR_FLOWS, Levels
+from remix.client.local.sampling import SAMPLERS, Levels
 from remix.client.local.travelling import TravellingLoras, divided
 from remix.client.local.turns import TURNS
 from remix.errors import Unsupported
 from remix.mix import Conditioning
 from remix.plan import Model, Recipe, Schedule
 
-FAMILIES = {
+LOADERS = {
     "StableDiffusionPipeline": ("remix.client.local.stable_diffusion", "StableDiffusion"),
     "StableDiffusionXLPipeline": ("remix.client.local.sdxl", "StableDiffusionXL"),
     "StableDiffusion3Pipeline": ("remix.client.local.sd3", "StableDiffusion3"),
     "FluxPipeline": ("remix.client.local.flux", "Flux"),
 }
-"""Which class runs a checkpoint, by the pipeline that it was saved from. A new family is one file."""
+"""The module and class that load a checkpoint, by the diffusers pipeline that it was saved from."""
 
+FLOWS = frozenset(family.pipeline for family in FAMILIES.values() if family.flow)
+"""The pipelines of flow models, which have fewer samplers."""
 
-FLOWS = frozenset({"StableDiffusion3Pipeline", "FluxPipeline"})
-"""Those of them that were trained on flows, which have fewer samplers."""
+FOR_FLOWS = frozenset(name for name in SAMPLERS if CATALOG[name].same_for_flows)
+"""The samplers of this engine that are the same for flow models; ComfyUI has others there by the names of the rest."""
 
 
 class LoadedModel(Protocol):
@@ -74,7 +78,7 @@ def open_model(model: Model, travelling: Sequence[str], place: Place) -> LoadedM
     `EngineError` for files that are damaged, and `Unsupported` for a LoRA that does not fit.
     """
     checkpoint = open_checkpoint(model.checkpoint)
-    module, name = FAMILIES[check_family(checkpoint.pipeline(), model)]
+    module, name = LOADERS[check_family(checkpoint.pipeline(), model)]
     damaged = f"model.checkpoint: {model.checkpoint!r} could not be loaded", "its files do not go together"
     with TURNS.alone():
         with quiet(), told_of_damage(*damaged):
@@ -122,9 +126,9 @@ def _check_flow(recipe: Recipe) -> None:
 
 def check_family(pipeline: str, model: Model) -> str:
     """Returns the pipeline's name; raises `Unsupported` for one that no family here runs."""
-    if pipeline not in FAMILIES:
+    if pipeline not in LOADERS:
         raise Unsupported(
-            f"model.checkpoint: {model.checkpoint!r} is a {pipeline}; the local engine runs {', '.join(FAMILIES)}"
+            f"model.checkpoint: {model.checkpoint!r} is a {pipeline}; the local engine runs {', '.join(LOADERS)}"
         )
     return pipeline
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from remix.errors import EngineError
-from remix.plan.read import read_json
+from remix.plan.documents import read_json
 
 WHOLE = "give a checkpoint that is whole, with its weights as safetensors"
 

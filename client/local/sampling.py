@@ -19,6 +19,8 @@ import torch
 from numpy.polynomial.legendre import leggauss
 from torch import Tensor
 
+from remix.catalog.samplers import SAMPLERS as CATALOG
+from remix.catalog.schedulers import require_scheduler
 from remix.errors import Unsupported
 from remix.mix import levels_from
 
@@ -194,26 +196,19 @@ SCHEDULERS: dict[str, Callable[[Levels, int], Tensor]] = {
 }
 
 
-SKIPS_LEAST = frozenset({"uni_pc"})
-"""The samplers that leave out the least level before 0, from a schedule one step longer, as in ComfyUI."""
-
-
 def sigmas_for(levels: Levels, scheduler: str, steps: int, denoise: float = 1.0, sampler: str = "euler") -> Tensor:
     """Returns the noise levels that a frame walks down, float32 [n + 1], the last of them 0.
 
     `denoise` d below 1 keeps the last `steps` steps of a schedule of steps / d steps, a number that need not
     be whole: `remix.mix.levels_from`. d = 0 gives one level, 0: there is nothing to walk. Levels that repeat
     are kept once: a step between equal levels moves nothing, and multistep samplers divide by its length.
-    `sampler` counts where it is in `SKIPS_LEAST`. Raises `Unsupported` for a scheduler that is not in
+    `sampler` counts where it skips the least level. Raises `Unsupported` for a scheduler that is not in
     `SCHEDULERS`.
     """
-    if scheduler not in SCHEDULERS:
-        raise Unsupported(
-            f"scheduler: the local engine does not know {scheduler!r}; use one of {', '.join(SCHEDULERS)}"
-        )
+    require_scheduler(scheduler, SCHEDULERS, "the local engine")
 
     def schedule(total: int) -> Tensor:
-        if sampler not in SKIPS_LEAST:
+        if not CATALOG[sampler].skips_least:
             return SCHEDULERS[scheduler](levels, total).float()
         sigmas = SCHEDULERS[scheduler](levels, total + 1).float()
         return torch.cat([sigmas[:-2], sigmas[-1:]])
@@ -359,9 +354,6 @@ SAMPLERS: dict[str, Sampler] = {
     "uni_pc": uni_pc,
     "lcm": lcm,
 }
-
-FOR_FLOWS = frozenset({"euler", "heun", "dpmpp_2m", "ddim"})
-"""The samplers that are the same for flows; ComfyUI has others there by the names of the rest, or none."""
 
 
 def _steps(sigmas: Tensor, report: Report) -> Iterator[tuple[Tensor, Tensor, bool]]:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from remix.catalog.families import FAMILIES
 from remix.client.local.checkpoints import Checkpoint
 from remix.client.local.clip import ClipText
 from remix.client.local.devices import Place
@@ -38,7 +39,7 @@ class StableDiffusion3(FlowModel):
                 checkpoint.component(f"text_encoder{number}", CLIPTextModelWithProjection, place),
                 place,
                 clip_skip=model.clip_skip,
-                trained=2,
+                trained=FAMILIES[self.family].clip_layer,
                 normed=False,
             )
             for number in ("", "_2")

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from remix.catalog.families import FAMILIES
 from remix.client.local.checkpoints import Checkpoint
 from remix.client.local.clip import ClipText
 from remix.client.local.devices import Place
@@ -35,7 +36,7 @@ class StableDiffusionXL(LatentDiffusion):
                 checkpoint.component(f"text_encoder{number}", kind, place),
                 place,
                 clip_skip=model.clip_skip,
-                trained=2,
+                trained=FAMILIES[self.family].clip_layer,
                 normed=False,
             )
             for number, kind in kinds.items()

@@ -16,6 +16,7 @@ from typing import Any
 
 from torch import Tensor
 
+from remix.catalog.families import FAMILIES, Family
 from remix.client.local.damage import told_of_damage
 from remix.client.local.devices import Place
 from remix.errors import Unsupported
@@ -25,25 +26,10 @@ Shapes = Mapping[str, tuple[int, ...]]
 
 UNET = "model.diffusion_model."
 VAE = "first_stage_model."
-CLIP_L, OPENCLIP = "cond_stage_model.transformer.", "cond_stage_model.model."
-XL_CLIP_L, XL_OPENCLIP = "conditioner.embedders.0.transformer.", "conditioner.embedders.1.model."
+SINGLE_FILES = tuple(FAMILIES[name] for name in ("sdxl", "sd2", "sd1"))
+"""The families whose checkpoints come in a single file."""
 
-
-@dataclass(frozen=True)
-class Family:
-    """A family by the prefixes of its text encoders' weights, in the order of diffusers' folders."""
-
-    pipeline: str
-    encoders: tuple[str, ...]
-    vae_scale: float
-
-
-FAMILIES = (
-    Family("StableDiffusionXLPipeline", (XL_CLIP_L, XL_OPENCLIP), 0.13025),
-    Family("StableDiffusionPipeline", (OPENCLIP,), 0.18215),
-    Family("StableDiffusionPipeline", (CLIP_L,), 0.18215),
-)
-SD2 = FAMILIES[1]
+SD2 = FAMILIES["sd2"]
 
 
 @dataclass(frozen=True)
@@ -99,7 +85,7 @@ class SingleFile:
             return _converted(kind, self._weights, vae_config(_shapes(self._weights, VAE), self.vae_scale()))
         if name == "unet":
             return _converted(kind, self._weights, unet_config(_shapes(self._weights, UNET)))
-        prefix = self.family.encoders[1 if name.endswith("_2") else 0]
+        prefix = self.family.text_prefixes[1 if name.endswith("_2") else 0]
         return _text_encoder(kind, self._weights, prefix)
 
     def tokenizer(self, name: str, kind: Any = None) -> Any:
@@ -256,7 +242,7 @@ def _text_encoder(kind: Any, weights: Weights, prefix: str) -> Any:
     from diffusers.loaders.single_file_utils import create_diffusers_clip_model_from_ldm
 
     config = text_config(_shapes(weights, prefix))
-    if prefix == OPENCLIP:
+    if (prefix,) == SD2.text_prefixes:
         # SD2 was trained with the layer before the last, and diffusers leaves the last one out.
         config["num_hidden_layers"] = min(config["num_hidden_layers"], SD2_LAYERS)
     with tempfile.TemporaryDirectory() as folder:
@@ -285,8 +271,8 @@ def _whole(network: Any) -> Any:
 
 def _family(path: Path, names: Collection[str]) -> Family:
     if any(name.startswith(UNET) for name in names):
-        for family in FAMILIES:
-            if all(any(name.startswith(prefix) for name in names) for prefix in family.encoders):
+        for family in SINGLE_FILES:
+            if all(any(name.startswith(prefix) for name in names) for prefix in family.text_prefixes):
                 return family
     raise Unsupported(
         f"model.checkpoint: {str(path)!r} holds no SD1, SD2 or SDXL checkpoint with its text encoders; "

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from remix.catalog.families import FAMILIES
 from remix.client.local.checkpoints import Checkpoint
 from remix.client.local.clip import ClipText
 from remix.client.local.devices import Place
@@ -29,7 +30,7 @@ class StableDiffusion(LatentDiffusion):
             checkpoint.component("text_encoder", CLIPTextModel, place),
             place,
             clip_skip=model.clip_skip,
-            trained=2 if second else 1,
+            trained=FAMILIES[self.family].clip_layer,
             cut=1 if second else 0,
         )
 

@@ -18,7 +18,7 @@ from typing import Any
 
 from remix.motion.pictures import Difference
 from remix.plan import Recipe, prompts_of
-from remix.syntax.over_steps import over_steps
+from remix.syntax.text.over_steps import over_steps
 
 ENGINES = ("comfyui", "a1111", "local")
 """The engines that were measured; what is said of others is not known here."""
@@ -38,15 +38,13 @@ EXTRAS: Mapping[str, str] = {
 }
 """What a recipe may have beside prompts and seeds, as the table calls it and in words."""
 
-FAMILIES: Mapping[str, str] = {"sd2": "SD 2.1", "sdxl": "SDXL"}
-"""The families beside SD 1.5 that were measured, as the table calls them and in words."""
-
 
 @dataclass(frozen=True)
 class Row:
     """A sampler and scheduler, how many frames were measured, and how far each pair of engines was apart.
 
-    `kind` is one of `EXTRAS` where these frames had that, else ""; `family` one of `FAMILIES`, else "".
+    `kind` is one of `EXTRAS` where these frames had that, else ""; `family` is the model's in `remix.catalog.families`,
+    "" for SD 1.5.
     """
 
     sampler: str

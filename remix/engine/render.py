@@ -23,7 +23,7 @@ from remix.motion.images import load_picture
 from remix.motion.pictures import fit, save_picture
 from remix.motion.video import write_video
 from remix.plan import Recipe, Schedule, plan
-from remix.plan.remarks import remarks_on
+from remix.plan.schedule import remarks_on
 from remix.show.contact_sheet import contact_sheet
 
 log = logging.getLogger(__name__)

@@ -12,7 +12,7 @@ from remix.job.reading import INPUTS, MAX_PICTURE, hash_of
 from remix.motion.images import load_picture
 from remix.motion.regular import fingerprint, open_file
 from remix.plan import Recipe
-from remix.plan.names import close
+from remix.plan.wording import close
 
 
 def input_hashes(recipe: Recipe) -> dict[str, str]:

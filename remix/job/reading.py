@@ -15,8 +15,8 @@ from remix.errors import JobError
 from remix.motion.atomic import kind_of
 from remix.motion.images import MAX_BYTES
 from remix.motion.regular import fingerprint, never, open_file
-from remix.plan.read import LIMIT as MAX_TEXT
-from remix.plan.read import read_json
+from remix.plan.documents import LIMIT as MAX_TEXT
+from remix.plan.documents import read_json
 
 RECIPE, SCHEDULE, JOB, JOURNAL = "recipe.json", "schedule.json", "job.json", "journal.jsonl"
 FRAMES, INPUTS, EARLIER, SHEET, LOCK = "frames", "inputs", "earlier", "sheet.png", "job.lock"

@@ -7,24 +7,19 @@ dtype and device, and hits its ends bit for bit. docs/mixing.md tells the rules.
 from __future__ import annotations
 
 from remix.mix.channels import adain, matched_to_mix
-from remix.mix.conditioning import Conditioning, mix_conditioning
-from remix.mix.families import family_of
+from remix.mix.conditioning import Conditioning, family_of, mix_conditioning
 from remix.mix.interpolate import lerp, mix, slerp
 from remix.mix.latents import mix_comfy_latents, mix_latents
-from remix.mix.layouts import LAYOUTS, Layout
 from remix.mix.lengths import POLICIES
-from remix.mix.levels import levels_from
 from remix.mix.masks import masked, masks_of_mixes
 from remix.mix.modes import BLEND_MODES, blend
-from remix.mix.noise import StepNoise, noise_of_mixes, noise_of_seed, noise_on_circle
-from remix.mix.tables import weights_of
+from remix.mix.noise import StepNoise, levels_from, noise_of_mixes, noise_of_seed, noise_on_circle
+from remix.mix.weights import weights_of
 
 __all__ = [
     "BLEND_MODES",
-    "LAYOUTS",
     "POLICIES",
     "Conditioning",
-    "Layout",
     "StepNoise",
     "adain",
     "blend",

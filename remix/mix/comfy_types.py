@@ -8,17 +8,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from remix.catalog.families import NUMBERS
 from remix.errors import MixError
-from remix.mix.batch_weights import spread
 from remix.mix.channels import matched_to_mix
 from remix.mix.checks import size
-from remix.mix.conditioning import POOLED, Conditioning, mix_conditioning
-from remix.mix.families import family_of
+from remix.mix.conditioning import POOLED, Conditioning, family_of, mix_conditioning
 from remix.mix.latents import mix_comfy_latents
-from remix.mix.layers import LATENT_MODES, blend_layers
-from remix.mix.layouts import NUMBERS
 from remix.mix.masks import is_by_item, masked
+from remix.mix.modes import LATENT_MODES, blend_layers
 from remix.mix.sources import weight_table
+from remix.mix.weights import batch_weights
 
 # Says how far an empty latent may be resized for another model; a mix is not empty.
 _EMPTY_LATENTS_KEY = "downscale_ratio_spacial"
@@ -36,7 +35,7 @@ def mix_conditionings(
     """Several CONDITIONINGs, together of F frames, from S of them and `weights` [F or 1, S].
 
     Sources with several entries (combined prompts) are mixed entry by entry, and sources with a batch frame by
-    frame (see `spread`); keys, `how` and `lengths` go as in `mix_conditioning`, the family being told by the
+    frame (see `batch_weights`); keys, `how` and `lengths` go as in `mix_conditioning`, the family being told by the
     tensors, and `empty` is the CONDITIONING of "". Each CONDITIONING of the result holds `batch` frames (0: all).
     MixError where a number such as guidance differs within a batch: ComfyUI holds one number for it.
     """
@@ -60,7 +59,7 @@ def mix_conditioning_lists(
     padding = None if empty is None else _entry(empty[0], "empty").at(0)
     columns = []
     for entry in entries:
-        rows = spread([len(source) for source in entry], table)
+        rows = batch_weights([len(source) for source in entry], table)
         items = [frame for source in entry for frame in source]
         columns.append(
             [
@@ -113,7 +112,7 @@ def _entry(entry: Sequence[Any], where: str) -> Conditioning:
 def _table(counts: Sequence[Sequence[int]], weights: Tensor | Sequence[Sequence[float]]) -> Tensor:
     """The weights, with one row for each frame of whatever entry has most."""
     table = weight_table(weights, len(counts[0]))
-    frames = max(len(spread(row, table)) for row in counts)
+    frames = max(len(batch_weights(row, table)) for row in counts)
     return table.expand(frames, -1) if len(table) == 1 else table
 
 
@@ -139,14 +138,14 @@ def blend_latents(
 ) -> list[dict[str, Any]]:
     """Several LATENTs of `batch` frames each (0: all), together F frames, from S of them and `weights` [F or 1, S].
 
-    Sources with a batch are taken frame by frame (see `spread`). `how` is that of `mix`, or a mode of
+    Sources with a batch are taken frame by frame (see `batch_weights`). `how` is that of `mix`, or a mode of
     `blend_layers`. Keys go as in `mix_comfy_latents`; a batch keeps its own `batch_index`. `mask`
     [F or 1, H, W], of 0 to 1, keeps the first source where it is 0 and takes the blend where it is 1.
     """
     counts = [latent_count(source, index) for index, source in enumerate(sources)]
     table = weight_table(weights, len(counts))
     _refuse_unlike(sources)
-    rows = spread(counts, table)
+    rows = batch_weights(counts, table)
     if mask is not None and (mask.ndim != 3 or len(mask) not in (1, len(rows))):
         raise MixError(f"mask: {size(mask.shape)} for {len(rows)} frame(s); give one mask, or one for each.")
     plain, places = _without_places(sources, counts, len(rows))
@@ -182,7 +181,7 @@ def _blended(
 ) -> dict[str, Any]:
     taken = [_taken(source, frames, count) for source, count in zip(sources, counts, strict=True)]
     items = [_item(source, index) for source in taken for index in range(_length(source["samples"]))]
-    rows = spread([_length(source["samples"]) for source in taken], table)
+    rows = batch_weights([_length(source["samples"]) for source in taken], table)
     rows = rows.expand(len(frames), -1)
     if how not in LATENT_MODES:
         return mix_comfy_latents(items, rows, how=how, adain=adain)
@@ -198,7 +197,7 @@ def _layered(layers: Sequence[Any], weights: Tensor, mode: str, adain: bool) -> 
         blended = blend_layers(layers, weights, mode)
         if not adain:
             return blended
-        rows = spread([len(layer) for layer in layers], weights)
+        rows = batch_weights([len(layer) for layer in layers], weights)
         return matched_to_mix(blended, torch.cat(list(layers)), rows.expand(len(blended), -1), out=blended)
     parts = zip(*(layer.unbind() for layer in layers), strict=True)
     return type(layers[0])([_layered(part, weights, mode, adain) for part in parts])

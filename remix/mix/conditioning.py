@@ -9,10 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from remix.catalog.families import FAMILIES, MASK, NUMBERS, TOKEN_AXES, Family, family_of_shapes
 from remix.errors import MixError
 from remix.mix.checks import floating, known, sequence, shown, size
 from remix.mix.interpolate import mix
-from remix.mix.layouts import LAYOUTS, MASK, NUMBERS, TOKEN_AXES, Layout
 from remix.mix.lengths import POLICIES, aligned
 from remix.mix.sources import weight_table
 
@@ -113,12 +113,12 @@ def mix_conditioning(
     a frame where any of its sources attends to it. Every other key has to be equal in all sources,
     else MixError names it.
 
-    Unlike numbers of rows meet by the policy `lengths`, one of "tile", "empty", "zero", "equal",
-    "trim"; None takes that of `family` (LAYOUTS). "empty" needs `empty`, the
+    Unlike numbers of rows meet by the policy `lengths`, one of "tile", "empty", "zero", "front",
+    "equal", "trim"; None takes that of `family` (remix.catalog.families). "empty" needs `empty`, the
     encoder's own conditioning of "".
     """
-    layout = LAYOUTS[known(family, LAYOUTS, "family")]
-    policy = layout.lengths if lengths is None else known(lengths, POLICIES, "lengths")
+    row = FAMILIES[known(family, FAMILIES, "family")]
+    policy = row.lengths if lengths is None else known(lengths, POLICIES, "lengths")
     known(how, ("lerp", "slerp"), "how")
     sources = _alike(sources)
     table = weight_table(weights, len(sources))
@@ -129,11 +129,11 @@ def mix_conditioning(
         policy,
         "tokens",
         empty=None if padding is None else padding.tokens,
-        fewest=layout.rows,
+        fewest=row.rows,
     )
     pooled = [source.pooled for source in sources if source.pooled is not None]
     extra, shared = _mixed_extra(sources, table, how, policy, padding)
-    masks = _masks(sources, policy, layout, padding)
+    masks = _masks(sources, policy, row, padding)
     if masks is not None:
         extra[MASK] = _union(masks, table)
     return Conditioning(
@@ -142,6 +142,29 @@ def mix_conditioning(
         extra,
         shared,
     )
+
+
+def family_of(conditioning: Conditioning) -> str:
+    """Returns the name of the family whose conditioning looks like this one, "unknown" where none does."""
+    pooled = None if conditioning.pooled is None else conditioning.pooled.shape[1]
+    return family_of_shapes(
+        conditioning.tokens.shape[2], pooled, conditioning.tokens.shape[1], conditioning.extra.keys()
+    ).name
+
+
+def needs_empty(sources: Sequence[Conditioning], lengths: str | None = None) -> bool:
+    """Returns whether a mix of `sources` needs the conditioning of "" to pad with, which costs time to encode.
+
+    It does where their numbers of token rows differ and meet by "empty": the given policy, or the family's own.
+    """
+    policy = FAMILIES[family_of(sources[0])].lengths if lengths is None else lengths
+    return policy == "empty" and len({_rows(source) for source in sources}) > 1
+
+
+def _rows(conditioning: Conditioning) -> tuple[int, ...]:
+    """How many rows of tokens each part of a conditioning has."""
+    more = [(conditioning.extra.get(key), axis) for key, axis in TOKEN_AXES.items()]
+    return (conditioning.tokens.shape[1], *(part.shape[axis] for part, axis in more if isinstance(part, Tensor)))
 
 
 def _padding(empty: Any) -> Conditioning | None:
@@ -234,7 +257,7 @@ def _numbers(values: list[float], table: Tensor) -> float | Tensor:
 
 
 def _masks(
-    sources: Sequence[Conditioning], policy: str, layout: Layout, empty: Conditioning | None
+    sources: Sequence[Conditioning], policy: str, row: Family, empty: Conditioning | None
 ) -> list[Tensor] | None:
     """The attention masks of all sources, as long as the tokens have become; None where none is needed.
 
@@ -243,7 +266,7 @@ def _masks(
     """
     counts = [source.tokens.shape[1] for source in sources]
     given = [source.extra[MASK] for source in sources if source.extra.get(MASK) is not None]
-    added_zeros = policy == "zero" and len(set(counts)) > 1 and MASK in layout.keys
+    added_zeros = policy == "zero" and len(set(counts)) > 1 and MASK in row.keys
     if not given and not added_zeros:
         return None
     device = sources[0].tokens.device

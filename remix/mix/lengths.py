@@ -8,11 +8,12 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from remix.errors import MixError
 from remix.mix.checks import size
 
-POLICIES = ("tile", "empty", "zero", "equal", "trim")
+POLICIES = ("tile", "empty", "zero", "front", "equal", "trim")
 
 # Attention costs grow with every repeat: prompts of 77 and 85 rows would need 85 and 77 of them.
 MOST_TILES = 16
@@ -89,6 +90,10 @@ def aligned(
     length = common_length(counts, policy, what, fewest)
     if policy == "tile":
         return [tiled(part, axis, length) for part in parts]
+    if policy == "front":
+        return [
+            functional.pad(part, (*[0, 0] * (part.ndim - 1 - axis), length - part.shape[axis], 0)) for part in parts
+        ]
     if policy == "empty":
         if empty is None:
             raise MixError(

@@ -12,7 +12,7 @@ from torch.nn import functional
 from remix.errors import MixError
 from remix.mix.checks import floating, size
 from remix.mix.interpolate import mix
-from remix.mix.tables import weights_of
+from remix.mix.weights import weights_of
 
 # Masks that were sharpened, added up or resized by a cubic leave 0 to 1 by less than this; those of
 # 8 bits go on to 255, and cutting them off would make a hard mask of a soft one.

@@ -1,9 +1,9 @@
-"""The noise that every host shares: of a seed, of a mix of seeds, on a closed circle, and of each step."""
+"""The noise that every host shares: of a seed, of a mix of seeds, on a closed circle, of each step; and its levels."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from operator import index as whole
 from typing import Any
 
@@ -15,6 +15,7 @@ from remix.mix.checks import numbers, sequence, shown, size
 from remix.mix.interpolate import mix, result_of
 from remix.mix.product import product
 from remix.mix.sources import sources_of, weight_table
+from remix.plan.denoise import schedule_length
 
 LARGEST_SEED = 2**64 - 1
 
@@ -118,6 +119,41 @@ class StepNoise:
             return mix(draws, self._table, how="noise", out=out)
         # Samplers ask at every step: nothing is looked into that cannot be otherwise.
         return result_of(sources_of(draws), len(self._alone), out).copy_(draws[self._alone])
+
+
+def levels_from(schedule: Callable[[int], Tensor], steps: int, denoise: float) -> Tensor:
+    """The noise levels from the one that `denoise` names down to the schedule's end: [steps + 1] in most cases.
+
+    `schedule(n)` gives the host's levels of n steps, falling, the last of them 0. The levels are the last steps + 1 of
+    the schedule of T = steps / denoise steps. Where T is whole these are the host's own, bit for bit, which is
+    ComfyUI's rule. Between whole numbers each level lies between those of the next shorter and the next longer
+    schedule, straight in log sigma, so that a `denoise` that travels moves all levels without a jump. A `denoise` of 0
+    gives the end alone.
+
+    Levels that a schedule of fractional length has twice are kept once: a step of no length moves nothing, and
+    multistep samplers divide by it.
+
+    >>> def halves(n):
+    ...     return torch.cat([16 * 0.5 ** torch.arange(n), torch.zeros(1)])
+    >>> levels_from(halves, 2, 0.5).tolist(), levels_from(halves, 2, 0.4).tolist()
+    ([4.0, 2.0, 0.0], [2.0, 1.0, 0.0])
+    >>> [round(level, 3) for level in levels_from(halves, 2, 2 / 4.5).tolist()]  # half way, sqrt(4 * 2)
+    [2.828, 1.414, 0.0]
+    """
+    if denoise <= 0:
+        return schedule(steps)[-1:]
+    length = schedule_length(steps, denoise)
+    if length == steps:
+        return schedule(steps)
+    shorter = schedule(int(length))[-(steps + 1) :]
+    share = length - int(length)
+    if not share:
+        return shorter
+    longer = schedule(int(length) + 1)[-(steps + 1) :]
+    count = min(len(shorter), len(longer))  # some schedules leave out levels that repeat
+    shorter, longer = shorter[-count:], longer[-count:]
+    between = torch.lerp(shorter.double().log(), longer.double().log(), share).exp().to(shorter.dtype)
+    return torch.unique_consecutive(torch.cat([between[:-1], shorter[-1:]]))
 
 
 def _merged(index: int, one: Any) -> dict[int, float]:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
 
 from remix.errors import RecipeError
-from remix.plan.names import nearest
+from remix.plan.wording import nearest
 
 Curve = Callable[[float], float]
 

@@ -21,7 +21,7 @@ RULE = 1
 def schedule_length(steps: int, denoise: float) -> float:
     """Returns how many steps the schedule has whose last `steps` a frame takes, for a `denoise` above 0.
 
-    That is steps / denoise, which need not be whole: see `remix.mix.levels.levels_from`.
+    That is steps / denoise, which need not be whole: see `remix.mix.noise.levels_from`.
 
     >>> schedule_length(20, 0.5), schedule_length(20, 1.0), round(schedule_length(20, 0.6), 3)
     (40.0, 20.0, 33.333)

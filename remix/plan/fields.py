@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from remix.errors import RecipeError
 from remix.plan.mix import Mix
-from remix.plan.names import close, nearest
+from remix.plan.wording import close, nearest
 
 V = TypeVar("V")
 

@@ -10,8 +10,8 @@ from typing import Any
 from ..errors import RecipeError
 from . import elementary as el
 from .fields import show
-from .names import nearest
 from .operations import CONSTANTS, FUNCTIONS, OPERATORS, Step, complaint, raising
+from .wording import nearest
 
 MAX_LENGTH = 1000
 MAX_DEPTH = 50

@@ -13,8 +13,8 @@ from numbers import Integral
 from typing import Any
 
 from remix.errors import RecipeError
+from remix.plan.documents import MAX_DIGITS
 from remix.plan.fields import number, show
-from remix.plan.read import MAX_DIGITS
 
 MAX_FRAMES = 100_000
 

@@ -9,18 +9,30 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
+from remix.catalog.samplers import SAMPLERS, sampler_of
+from remix.catalog.schedulers import SCHEDULER_LABELS, SCHEDULERS
 from remix.errors import RecipeError
 from remix.plan import fields as check
+from remix.plan.documents import read_file, read_json, read_toml, write_toml
 from remix.plan.keyframe import KEYFRAME_FIELDS, LIST, MAX_CFG, Keyframe, easing, plain_keyframe, read_keyframes
 from remix.plan.locate import locate
 from remix.plan.model import MODEL_FIELDS, Model, plain_model, read_model
 from remix.plan.moments import clock, frame_count, places
-from remix.plan.names import CURVES, LENGTHS, MIXINGS, PACES, SAMPLERS, SCHEDULER_LABELS, SCHEDULERS, sampler_of
-from remix.plan.read import read_file, read_json, read_toml
-from remix.plan.write import write_toml
 
 MAX_KEYFRAMES = 10_000
 MAX_PIXELS = 64_000_000
+
+CURVES = ("linear", "cubic")
+"""How numbers travel from keyframe to keyframe: straight, or along one smooth curve."""
+
+PACES = ("linear", "even")
+"""How frames are spaced: by time, or by how much the picture changes."""
+
+MIXINGS = ("lerp", "slerp")
+"""How conditionings are mixed."""
+
+LENGTHS = ("tile", "empty", "zero", "front", "equal", "trim")
+"""Policies by which conditionings with unequal numbers of tokens meet."""
 
 
 @dataclass(frozen=True)

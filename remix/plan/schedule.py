@@ -9,8 +9,9 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any, overload
 
+from remix.catalog.schedulers import SCHEDULERS
 from remix.errors import RecipeError
-from remix.plan.denoise import DENOISE_OF_PICTURES, RULE, is_between
+from remix.plan.denoise import DENOISE_OF_PICTURES, RULE, WHOLE, is_between
 from remix.plan.keyframe import MAX_CFG
 from remix.plan.mix import Mix
 from remix.plan.model import Lora
@@ -181,6 +182,39 @@ def prompts_of(recipe: Recipe) -> list[str]:
     if any(map(changes, mixes)):
         mixes = [mix for frame in plan(recipe) for mix in (frame.prompt, frame.negative)]
     return list(dict.fromkeys(prompt for mix in mixes for prompt in mix.values))
+
+
+def remarks_on(schedule: Schedule) -> list[str]:
+    """Returns a sentence for each thing that may not be meant: what it is, where, and what to do."""
+    found = []
+    if forgotten := [
+        frame.index for frame in schedule if frame.image is not None and frame.mask is None and frame.denoise > WHOLE
+    ]:
+        have = "has" if len(forgotten) == 1 else "have"
+        found.append(
+            f"image: {_frames(forgotten)} {have} denoise 1, which leaves nothing of the picture; set denoise below 1, "
+            f"such as {DENOISE_OF_PICTURES:g}"
+        )
+    recipe = schedule.recipe
+    moving = {
+        frame.denoise for frame in schedule if frame.image is not None and is_between(recipe.steps, frame.denoise)
+    }
+    if SCHEDULERS[recipe.scheduler].in_stages and len(moving) > 1:
+        found.append(
+            f"denoise: moves in stages with scheduler {recipe.scheduler!r}, which has the same noise levels for many "
+            'lengths; use another one, such as "normal"'
+        )
+    return found
+
+
+def _frames(indices: Sequence[int]) -> str:
+    """Rising frames in words: all of them where they lie side by side, else the first."""
+    first, last = indices[0], indices[-1]
+    if first == last:
+        return f"frame {first}"
+    if last - first + 1 == len(indices):
+        return f"frames {first} to {last}"
+    return f"frame {first} and {len(indices) - 1} others"
 
 
 def _pairs(mix: Mix[Any]) -> list[list[Any]]:

@@ -10,12 +10,26 @@ r"""Schedules as other tools write them, read into the parts of a recipe, and re
     >>> write(read(text, frames=48).recipe(), "sd-webui-animatediff").text
     '0: spring\n24: summer\n47: winter\n'
 
-`SYNTAXES` has all of them by name. Every error about a text is a RecipeError with line and column.
+Each syntax has a file: how it looks, how it is read and, where possible, written, and the row that the file ends with.
+To add a syntax, write its file and put its row into `SYNTAXES` (`remix.syntax.table`). What syntaxes share is in
+`remix.syntax.text`. Every error about a text is a RecipeError with line and column.
 """
 
-from remix.syntax.detect import detect
-from remix.syntax.parts import Parts
-from remix.syntax.table import SYNTAXES, Syntax, load, read, write
-from remix.syntax.writing import Export
+from remix.syntax.table import SYNTAXES, WRITTEN, ReadText, detect, load, read, read_text, write
+from remix.syntax.text.export import Export
+from remix.syntax.text.parts import Parts
+from remix.syntax.text.syntax import Syntax
 
-__all__ = ["SYNTAXES", "Export", "Parts", "Syntax", "detect", "load", "read", "write"]
+__all__ = [
+    "SYNTAXES",
+    "WRITTEN",
+    "Export",
+    "Parts",
+    "ReadText",
+    "Syntax",
+    "detect",
+    "load",
+    "read",
+    "read_text",
+    "write",
+]

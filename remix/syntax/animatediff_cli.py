@@ -1,6 +1,6 @@
 """animatediff-cli-prompt-travel's JSON: ``{"prompt_map": {"0": "smile", "32": "walking"}, "head_prompt": ...}``.
 
-Each prompt holds for a share of its way and then travels on, by slerp; the last travels home to the first.
+Each prompt holds for a share of its way and then travels on, by slerp; the last travels back to the first.
 """
 
 from __future__ import annotations
@@ -8,69 +8,73 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from remix.catalog.samplers import sampler_of
 from remix.plan.fields import show
 from remix.plan.keyframe import MAX_CFG, MAX_SEED
 from remix.plan.mix import Mix
 from remix.plan.model import Lora, Model
-from remix.plan.names import sampler_of
-from remix.syntax.literal import Node, fields_of, items_of, number_of, read_all, text_of
-from remix.syntax.pairs import Clock, frame_of, in_order
-from remix.syntax.parts import Given, Parts
-from remix.syntax.prompts import prompt_of
-from remix.syntax.scan import Source, joined
-from remix.syntax.tracks import Stop, lay
+from remix.syntax.text.calls import note_unread
+from remix.syntax.text.literal import Node, fields_of, items_of, number_of, read_all, text_of
+from remix.syntax.text.pairs import Clock, by_frame, frame_of
+from remix.syntax.text.parts import Options, Parts
+from remix.syntax.text.prompts import prompt_of
+from remix.syntax.text.source import Source, join
+from remix.syntax.text.syntax import Shape, Syntax
+from remix.syntax.text.tracks import Stop, to_keyframes
 
-READ = {
+_READ = {
     *("prompt_map", "head_prompt", "tail_prompt", "prompt_fixed_ratio", "n_prompt", "seed", "steps", "scheduler"),
     *("guidance_scale", "clip_skip", "path", "vae_path", "lora_map", "tensor_interpolation_slerp", "output", "name"),
 }
 
 
-def read(source: Source, given: Given) -> Parts:
-    """The parts that a prompt travel says. Its length is not in it: it takes as many frames as are given."""
+def looks(shape: Shape) -> bool:
+    return shape.has_keys("prompt_map")
+
+
+def read(source: Source, options: Options) -> Parts:
+    """Returns the parts of a prompt travel. The length is not in the text: `options.frames` gives it."""
     data = fields_of(source, read_all(source), "this text")
     if "prompt_map" not in data:
-        raise source.refuse(0, 'there is no "prompt_map"; write one, with a prompt for each frame')
-    tracks = {"prompt": _travel(source, data, given)}
+        raise source.error(0, 'there is no "prompt_map"; write one, with a prompt for each frame')
+    tracks = {"prompt": _travel(source, data, options)}
     if "n_prompt" in data and (texts := items_of(source, data["n_prompt"], "n_prompt")):
         tracks["negative"] = [Stop(0, prompt_of(source, text_of(source, texts[0], "n_prompt")))]
     if "seed" in data and (seed := _seed(source, data["seed"])) is not None:
         tracks["seed"] = [Stop(0, Mix.one(seed))]
-    left = [key for key in data if key not in READ]
-    if left:
-        source.note(f"not in a recipe, and left out: {', '.join(key[:40] for key in left[:20])}")
-    keyframes, ease = lay(source, tracks)
-    return Parts(keyframes, frames=given.frames, loop=True, ease=ease, **_fields(source, data, given))
+    note_unread(source, [key for key in data if key not in _READ])
+    keyframes, ease = to_keyframes(source, tracks)
+    return Parts(keyframes, frames=options.frames, loop=True, ease=ease, **_fields(source, data, options))
 
 
-def _travel(source: Source, data: Mapping[str, Node], given: Given) -> list[Stop]:
+def _travel(source: Source, data: Mapping[str, Node], options: Options) -> list[Stop]:
     node = data["prompt_map"]
-    if given.frames is None:
-        raise source.refuse(node.at, "the length of the film is not in the text; give frames (--frames 128)")
+    if options.frames is None:
+        raise source.error(node.at, "the length of the film is not in the text; give frames (--frames 128)")
     head, tail = (text_of(source, data[n], n) if n in data else "" for n in ("head_prompt", "tail_prompt"))
     found = []
     for key, value in fields_of(source, node, "prompt_map").items():
         written = node.keys[key]
         frame = frame_of(source, written, Clock(None, None, 0))
-        if frame >= given.frames:
-            raise source.refuse(
+        if frame >= options.frames:
+            raise source.error(
                 written.start,
-                f"frame {frame} is past the last frame ({given.frames - 1}) of the loop; give more frames",
+                f"frame {frame} is past the last frame ({options.frames - 1}) of the loop; give more frames",
             )
-        parts = [given.before.strip(), head, text_of(source, value, "the prompt"), tail, given.after.strip()]
-        found.append((frame, written, prompt_of(source, joined(parts, ","))))
+        parts = [options.before.strip(), head, text_of(source, value, "the prompt"), tail, options.after.strip()]
+        found.append((frame, written, prompt_of(source, join(parts, ","))))
     if not found:
-        raise source.refuse(node.at, "there are no prompts; write one for a frame")
+        raise source.error(node.at, "there are no prompts; write one for a frame")
     ratio = 0.5
     if "prompt_fixed_ratio" in data:
         ratio = number_of(source, data["prompt_fixed_ratio"], "prompt_fixed_ratio", 0, 1)
-    return _resting(in_order(source, found), ratio, given.frames)
+    return _with_rests(by_frame(source, found), ratio, options.frames)
 
 
-def _resting(prompts: list[tuple[int, Mix[str]]], ratio: float, frames: int) -> list[Stop]:
-    """The stops of prompts that each hold for the share `ratio` of the way to the next, once round.
+def _with_rests(prompts: list[tuple[int, Mix[str]]], ratio: float, frames: int) -> list[Stop]:
+    """The stops of a closed loop of prompts, each of which holds for the share `ratio` of the way to the next.
 
-    The last holds for that share of the way to the film's end, wherever the first is.
+    The last holds for that share of the way to the film's end, wherever the first key is.
     """
     stops = []
     for i, (frame, mix) in enumerate(prompts):
@@ -92,8 +96,8 @@ def _seed(source: Source, node: Node) -> int | None:
     return seed if seed >= 0 else None
 
 
-def _fields(source: Source, data: Mapping[str, Node], given: Given) -> dict[str, Any]:
-    fields: dict[str, Any] = {"mix": "slerp", "fps": given.fps}
+def _fields(source: Source, data: Mapping[str, Node], options: Options) -> dict[str, Any]:
+    fields: dict[str, Any] = {"mix": "slerp", "fps": options.fps}
     slerp = data.get("tensor_interpolation_slerp")
     if slerp is not None and slerp.value is False:
         fields["mix"] = "lerp"
@@ -102,16 +106,16 @@ def _fields(source: Source, data: Mapping[str, Node], given: Given) -> dict[str,
     if "guidance_scale" in data:
         fields["cfg"] = number_of(source, data["guidance_scale"], "guidance_scale", 0, MAX_CFG)
     output = data.get("output")
-    if given.fps is None and output is not None and "fps" in fields_of(source, output, "output"):
+    if options.fps is None and output is not None and "fps" in fields_of(source, output, "output"):
         fields["fps"] = number_of(source, output.value["fps"], "fps", 0.001, 240)
     if "scheduler" in data:
         label = text_of(source, data["scheduler"], "scheduler")
         name = label.text.strip().removeprefix("k_")
-        meant = sampler_of({"euler_a": "euler_ancestral"}.get(name, name))
-        if meant is None:
+        known = sampler_of({"euler_a": "euler_ancestral"}.get(name, name))
+        if known is None:
             source.note(f"the scheduler {show(label.text)} has no name here; the sampler is left as it is")
         else:
-            fields["sampler"] = meant[0]
+            fields["sampler"] = known[0]
             if label.text.strip().startswith("k_"):  # as diffusers calls Karras' noise levels
                 fields["scheduler"] = "karras"
     model = _model(source, data)
@@ -119,19 +123,22 @@ def _fields(source: Source, data: Mapping[str, Node], given: Given) -> dict[str,
 
 
 def _model(source: Source, data: Mapping[str, Node]) -> Model:
-    said: dict[str, Any] = {}
+    fields: dict[str, Any] = {}
     for key, name in (("path", "checkpoint"), ("vae_path", "vae")):
         if key in data and text_of(source, data[key], key).text.strip():
-            said[name] = text_of(source, data[key], key).text.strip()
+            fields[name] = text_of(source, data[key], key).text.strip()
     if "clip_skip" in data:
-        said["clip_skip"] = number_of(source, data["clip_skip"], "clip_skip", 1, 12, whole=True)
+        fields["clip_skip"] = number_of(source, data["clip_skip"], "clip_skip", 1, 12, whole=True)
     loras = []
     for name, node in fields_of(source, data["lora_map"], "lora_map").items() if "lora_map" in data else ():
         if isinstance(node.value, dict):
             source.note(f"the LoRA {show(name)} is on for regions alone, which a recipe has not; it is left out")
             continue
-        with source.within(data["lora_map"].keys[name]):
+        with source.errors_at(data["lora_map"].keys[name]):
             loras.append(Lora(name, number_of(source, node, "the strength", -10, 10)))
-    whole = source.piece(0, 0)
-    with source.within(whole):
-        return Model(**said, loras=tuple(loras))
+    whole = source.span(0, 0)
+    with source.errors_at(whole):
+        return Model(**fields, loras=tuple(loras))
+
+
+SYNTAX = Syntax("animatediff-cli", "animatediff-cli-prompt-travel's JSON", looks, read)

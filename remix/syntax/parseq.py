@@ -7,22 +7,27 @@ from typing import Any
 
 from remix.errors import RecipeError
 from remix.plan import fields as check
+from remix.plan.documents import read_json
 from remix.plan.keyframe import MAX_CFG, MAX_SEED, Keyframe
 from remix.plan.locate import locate
 from remix.plan.mix import Mix
-from remix.plan.read import read_json
-from remix.syntax.parts import Given, Parts
-from remix.syntax.prompts import composed, sides
-from remix.syntax.scan import Source
-from remix.syntax.seeds import random_seed, seed_mix
-from remix.syntax.tracks import Stop, cut, lay, numbers, steps_of
+from remix.syntax.text.parts import Options, Parts
+from remix.syntax.text.prompts import mix_of_and, split_negative
+from remix.syntax.text.source import Source
+from remix.syntax.text.syntax import Shape, Syntax
+from remix.syntax.text.tracks import Stop, clip, held_stops, number_stops, to_keyframes
+from remix.syntax.text.values import random_seed
 
-USED = {"frame", "deforum_prompt", "seed", "subseed", "subseed_strength", "scale"}
-MAX_RENDERED = 100_000
+_USED = {"frame", "deforum_prompt", "seed", "subseed", "subseed_strength", "scale"}
+_MAX_RENDERED = 100_000
 
 
-def read(source: Source, given: Given) -> Parts:
-    """The parts that the rendered frames of a manifest say. Its formulas are not read: Parseq has worked them out."""
+def looks(shape: Shape) -> bool:
+    return shape.has_keys("rendered_frames")
+
+
+def read(source: Source, options: Options) -> Parts:
+    """Returns the parts of the rendered frames of a manifest; Parseq has evaluated its formulas."""
     data = read_json(source.text, source=source.name)
     rendered = data.get("rendered_frames") if isinstance(data, Mapping) else None
     if not isinstance(rendered, list) or not rendered:
@@ -33,17 +38,19 @@ def read(source: Source, given: Given) -> Parts:
     if any("deforum_prompt" in frame for frame in rendered):
         tracks.update(_prompts(source, rendered))
     if any("seed" in frame for frame in rendered):
-        tracks["seed"] = steps_of([_seed(source, i, frame) for i, frame in enumerate(rendered)])
+        tracks["seed"] = held_stops([_seed(source, i, frame) for i, frame in enumerate(rendered)])
     if any("scale" in frame for frame in rendered):
-        tracks["cfg"] = numbers(0, [_number(source, i, frame, "scale", 0, MAX_CFG) for i, frame in enumerate(rendered)])
+        tracks["cfg"] = number_stops(
+            0, [_number(source, i, frame, "scale", 0, MAX_CFG) for i, frame in enumerate(rendered)]
+        )
     _note_rest(source, rendered)
-    frames = given.frames or len(rendered)
-    keyframes, ease = lay(source, {name: cut(source, track, frames) for name, track in tracks.items()})
-    options = data.get("options")
-    fps = options.get("output_fps") if isinstance(options, Mapping) else None
+    frames = options.frames or len(rendered)
+    keyframes, ease = to_keyframes(source, {name: clip(source, track, frames) for name, track in tracks.items()})
+    manifest = data.get("options")
+    fps = manifest.get("output_fps") if isinstance(manifest, Mapping) else None
     if fps is not None:
         fps = check.number(fps, "options.output_fps", 0.001, 240)
-    return Parts(keyframes or (Keyframe(at=0),), frames=frames, fps=given.fps or fps, ease=ease)
+    return Parts(keyframes or (Keyframe(at=0),), frames=frames, fps=options.fps or fps, ease=ease)
 
 
 def _wrong(source: Source, path: str, problem: str) -> RecipeError:
@@ -53,8 +60,8 @@ def _wrong(source: Source, path: str, problem: str) -> RecipeError:
 
 def _check_frame(source: Source, i: int, frame: Any) -> None:
     path = f"rendered_frames[{i}]"
-    if i >= MAX_RENDERED:
-        raise _wrong(source, path, f"there are more than {MAX_RENDERED} frames; render fewer")
+    if i >= _MAX_RENDERED:
+        raise _wrong(source, path, f"there are more than {_MAX_RENDERED} frames; render fewer")
     if not isinstance(frame, Mapping):
         raise _wrong(source, path, f"{check.show(frame)} is not a frame; let Parseq render again")
     if frame.get("frame", i) != i:
@@ -84,44 +91,61 @@ def _prompts(source: Source, rendered: list[Any]) -> dict[str, list[Stop]]:
             raise _wrong(source, path, f"{check.show(text)} is not text; put it in quotes")
         if text not in known:
             try:
-                held = Source(text, plain=True)
-                positive, negative = sides(held, held.piece())
-                known[text] = composed(held, positive), composed(held, negative)
+                nested = Source(text, nested=True)
+                positive, negative = split_negative(nested, nested.span())
+                known[text] = mix_of_and(nested, positive), mix_of_and(nested, negative)
             except RecipeError as error:
                 raise _wrong(source, f"rendered_frames[{i}].deforum_prompt", error.problem) from error
-            for sentence in held.notes:
+            for sentence in nested.notes:
                 source.note(sentence)
         found.append(known[text])
-    tracks = {"prompt": steps_of([positive for positive, _ in found])}
+    tracks = {"prompt": held_stops([positive for positive, _ in found])}
     if any(negative != Mix.one("") for _, negative in found):
-        tracks["negative"] = steps_of([negative for _, negative in found])
+        tracks["negative"] = held_stops([negative for _, negative in found])
     return tracks
 
 
 def _seed(source: Source, i: int, frame: Mapping[str, Any]) -> Mix[int]:
-    """The seed of a frame: with its subseed, or between two where it is fractional; below 0 is a random one."""
+    """The seed of a frame: mixed with its subseed, or of two seeds if it is fractional; below 0 it is random."""
     seed = _whole(source, i, frame, "seed", -1)
     if seed < 0:
         source.note("the seed -1 stands for a random one: here it is drawn from the frame's number")
         return Mix.one(random_seed(0, i))
     if frame.get("subseed") is None or not frame.get("subseed_strength"):
-        return seed_mix(seed, None, None)
+        return _seed_mix(seed, None, None)
     subseed = _whole(source, i, frame, "subseed", 0)
-    return seed_mix(seed, subseed, _number(source, i, frame, "subseed_strength", 0, 1))
+    return _seed_mix(seed, subseed, _number(source, i, frame, "subseed_strength", 0, 1))
 
 
 def _whole(source: Source, i: int, frame: Mapping[str, Any], name: str, low: int) -> float:
-    """A seed of a frame: exactly where it is an integer, whose float may be another."""
+    """A seed of a frame, exactly if it is an integer: its float may be another number."""
     exact = type(frame.get(name)) is int
     found = _number(source, i, frame, name, low, MAX_SEED if exact else MAX_SEED - 1)
     return int(frame[name]) if exact else found
 
 
 def _note_rest(source: Source, rendered: list[Any]) -> None:
-    """Name what changes over the frames and has no place in a recipe."""
+    """Notes what changes over the frames and has no place in a recipe."""
     first = rendered[0]
-    names = sorted({name for frame in rendered for name in frame} - USED)
+    names = sorted({name for frame in rendered for name in frame} - _USED)
     left = [name for name in names if any(frame.get(name) != first.get(name) for frame in rendered)]
     plain = [name for name in left if not name.endswith(("_delta", "_pc", "_i"))]
     if plain:
         source.note(f"not in a recipe, and left out: {', '.join(name[:40] for name in plain[:20])}")
+
+
+def _between_seeds(value: float) -> Mix[int]:
+    """The mix of the two seeds next to a fractional one: 1.25 is three quarters of seed 1 and one of seed 2."""
+    low = int(value // 1)
+    share = value - low
+    return Mix(((low, 1 - share), (low + 1, share))) if share else Mix.one(low)
+
+
+def _seed_mix(seed: float, other: float | None, strength: float | None) -> Mix[int]:
+    """The mix of a seed with a share `strength` of another, or else of the seeds next to a fractional seed."""
+    if other is None or strength is None:
+        return _between_seeds(seed)
+    return Mix.one(int(seed)).toward(Mix.one(int(other)), strength)
+
+
+SYNTAX = Syntax("parseq", "Parseq's manifest", looks, read, wraps=False)

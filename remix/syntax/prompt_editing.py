@@ -1,66 +1,82 @@
 """Prompts of one picture with a host's own syntax: A1111's ``[cat:dog:0.5]``, and that of ComfyUI's prompt-control.
 
-They say what changes over the denoising steps of a picture, which is no schedule of frames: the text is carried
-through as it is, for hosts that read it. An engine that cannot refuses it by name.
+These change a prompt over the denoising steps of one picture, which is not a schedule of frames. The text is passed on
+unchanged to hosts that read it; other engines refuse it by name.
 """
 
 from __future__ import annotations
 
 from remix.plan.mix import Mix
-from remix.syntax.boxes import read_boxes, said, seed_said
-from remix.syntax.over_steps import constructs
-from remix.syntax.parts import Given, Parts
-from remix.syntax.prompts import prompt_of
-from remix.syntax.scan import Source, Written, joined
-from remix.syntax.tracks import Stop, lay
+from remix.syntax.text.boxes import read_boxes, recipe_fields, seed_of
+from remix.syntax.text.over_steps import constructs
+from remix.syntax.text.parts import Options, Parts
+from remix.syntax.text.prompts import prompt_of
+from remix.syntax.text.source import Source, Span, join
+from remix.syntax.text.syntax import Shape, Syntax
+from remix.syntax.text.tracks import Stop, to_keyframes
 
-A1111, CONTROL = "AUTOMATIC1111", "ComfyUI with prompt-control"
-
-
-def read_a1111(source: Source, given: Given) -> Parts:
-    """The parts of a prompt, and perhaps of negative prompt and settings, as A1111 writes them below a picture."""
-    return _read(source, given, A1111)
+_A1111, _CONTROL = "AUTOMATIC1111", "ComfyUI with prompt-control"
 
 
-def read_prompt_control(source: Source, given: Given) -> Parts:
-    """The parts of a prompt for prompt-control; what stands after ``#`` on a line is a remark and left out."""
-    return _read(source, given, CONTROL)
+def looks_a1111(shape: Shape) -> bool:
+    boxes = shape.boxes
+    return bool("Sampler" in boxes.settings or shape.constructs or boxes.settings or boxes.negative)
 
 
-def _read(source: Source, given: Given, host: str) -> Parts:
+def looks_prompt_control(shape: Shape) -> bool:
+    return "Sampler" not in shape.boxes.settings and any(construct.control for construct in shape.constructs)
+
+
+def read_a1111(source: Source, options: Options) -> Parts:
+    """Returns the parts of a prompt, perhaps with the negative prompt and settings that A1111 writes below it."""
+    return _read(source, options, _A1111)
+
+
+def read_prompt_control(source: Source, options: Options) -> Parts:
+    """Returns the parts of a prompt for prompt-control, without comments (``#`` to the end of the line)."""
+    return _read(source, options, _CONTROL)
+
+
+def _read(source: Source, options: Options, host: str) -> Parts:
     boxes = read_boxes(source)
-    without = _without_remark if host == CONTROL else _as_it_is
+    without = _without_comment if host == _CONTROL else _unchanged
     prompt, negative = (
-        joined([line for line in map(without, box) if line.text], "\n") for box in (boxes.prompt, boxes.negative)
+        join([line for line in map(without, box) if line.text], "\n") for box in (boxes.prompt, boxes.negative)
     )
     if not prompt.text.strip():
-        raise source.refuse(0, "there is no prompt; write one")
-    tracks = {"prompt": [Stop(0, prompt_of(source, joined([given.before, prompt, given.after], ", ")))]}
+        raise source.error(0, "there is no prompt; write one")
+    tracks = {"prompt": [Stop(0, prompt_of(source, join([options.before, prompt, options.after], ", ")))]}
     if negative.text.strip():
         tracks["negative"] = [Stop(0, prompt_of(source, negative))]
-    seed = given.seed if given.seed is not None else seed_said(source, boxes.settings)
+    seed = options.seed if options.seed is not None else seed_of(source, boxes.settings)
     if seed is not None:
         tracks["seed"] = [Stop(0, Mix.one(seed))]
     _note(source, f"{prompt.text}\n{negative.text}", host)
-    keyframes, _ = lay(source, tracks)
-    return Parts(keyframes, frames=given.frames or 1, fps=given.fps, **said(source, boxes.settings))
+    keyframes, _ = to_keyframes(source, tracks)
+    return Parts(keyframes, frames=options.frames or 1, fps=options.fps, **recipe_fields(source, boxes.settings))
 
 
 def _note(source: Source, text: str, host: str) -> None:
-    """Say what is carried through for whom; and what another host than this one would read."""
-    for kind in dict.fromkeys(found.kind for found in constructs(text) if host == CONTROL or not found.control):
+    """Notes what is passed on as text, and for which host."""
+    for kind in dict.fromkeys(found.kind for found in constructs(text) if host == _CONTROL or not found.control):
         first = next(found.text for found in constructs(text) if found.kind == kind)
-        source.note(f"{kind} ({first}) is carried through as text; {host} reads it, other engines refuse it or say so")
+        source.note(f"{kind} ({first}) is passed on as text; {host} reads it, other engines refuse it or say so")
 
 
-def _as_it_is(line: Written) -> Written:
+def _unchanged(line: Span) -> Span:
     return line
 
 
-def _without_remark(line: Written) -> Written:
+def _without_comment(line: Span) -> Span:
     at = 0
     while (at := line.text.find("#", at)) >= 0:
         if line.text[at - 1 : at] != "\\":
             return line[:at].strip()
         at += 1
     return line
+
+
+A1111 = Syntax("a1111", "one A1111 prompt", looks_a1111, read_a1111)
+PROMPT_CONTROL = Syntax(
+    "prompt-control", "one prompt for ComfyUI's prompt-control", looks_prompt_control, read_prompt_control
+)

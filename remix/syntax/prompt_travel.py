@@ -1,6 +1,6 @@
 """The prompt travel script of A1111: each line of the prompt box is a stage, and so is each of the negative box.
 
-``Travel steps between stages: 12, 24, 36``, on a line of its own, says how many frames each stage is from the next.
+``Travel steps between stages: 12, 24, 36``, on a line of its own, sets the frames from each stage to the next.
 """
 
 from __future__ import annotations
@@ -10,50 +10,73 @@ from typing import Any
 
 from remix.plan.mix import Mix
 from remix.plan.moments import MAX_FRAMES
-from remix.syntax.boxes import read_boxes, said, seed_said
-from remix.syntax.parts import Given, Parts
-from remix.syntax.prompts import prompt_of
-from remix.syntax.scan import Source, Written, joined
-from remix.syntax.stages import spaced, staged
+from remix.syntax.text.boxes import read_boxes, recipe_fields, seed_of
+from remix.syntax.text.lines import refuse_keyed
+from remix.syntax.text.parts import Options, Parts
+from remix.syntax.text.prompts import prompt_of
+from remix.syntax.text.source import Source, Span, join
+from remix.syntax.text.syntax import Shape, Syntax
+from remix.syntax.text.tracks import from_stages, gaps_between
 
-STEPS = re.compile(r"travel steps[^:]*:\s*(.*)", re.IGNORECASE)
+_STEPS = re.compile(r"travel steps[^:]*:\s*(.*)", re.IGNORECASE)
 
 
-def read(source: Source, given: Given) -> Parts:
-    """The parts that the two boxes say; the shorter of them repeats its last line."""
+def looks(shape: Shape) -> bool:
+    if "Sampler" in shape.boxes.settings:
+        return False  # what A1111 writes below a picture
+    lines = shape.prompt_lines
+    refuse_keyed(shape.source, lines)
+    if any(_STEPS.match(line.text) for line in lines):
+        return True
+    if any(construct.control for construct in shape.constructs):
+        return False
+    if len(lines) > 1 and shape.constructs:
+        raise shape.source.error(
+            lines[0].start,
+            f"{shape.constructs[0].text} may stand in one prompt of several lines (a1111), or in a stage of its own on "
+            "each line (prompt-travel); name the syntax (--from)",
+        )
+    return len(lines) > 1
+
+
+def read(source: Source, options: Options) -> Parts:
+    """Returns the parts of the two boxes; the shorter of them repeats its last line."""
     boxes = read_boxes(source)
-    label = next((line for line in boxes.prompt + boxes.negative if STEPS.match(line.text)), None)
+    label = next((line for line in boxes.prompt + boxes.negative if _STEPS.match(line.text)), None)
     prompts, negatives = (
-        [_whole(line, given) for line in box if line.text and line is not label]
+        [_wrapped(line, options) for line in box if line.text and line is not label]
         for box in (boxes.prompt, boxes.negative)
     )
     if not prompts:
-        raise source.refuse(0, "there are no prompts; write one on each line")
+        raise source.error(0, "there are no prompts; write one on each line")
     count = max(len(prompts), len(negatives))
     tracks = {"prompt": [prompt_of(source, line) for line in prompts]}
     if negatives:
         tracks["negative"] = [prompt_of(source, line) for line in negatives]
     tracks = {name: [*mixes, *[mixes[-1]] * (count - len(mixes))] for name, mixes in tracks.items()}
-    seed = seed_said(source, boxes.settings)
-    ways = _ways(source, label, count) if label else None
-    if ways is not None and given.spacing:
-        source.note("the text says the steps between its stages itself, so the spacing that is given is left out")
+    seed = seed_of(source, boxes.settings)
+    steps = _steps_between(source, label, count) if label else None
+    if steps is not None and options.spacing:
+        source.note("the text sets the steps between its stages itself, so the spacing option is left out")
     every: dict[str, list[Mix[Any]]] = {**tracks}
     if seed is not None:
         every["seed"] = [Mix.one(seed)]
-    return staged(source, every, given, ways, {"fps": given.fps, **said(source, boxes.settings)})
+    return from_stages(source, every, options, steps, {"fps": options.fps, **recipe_fields(source, boxes.settings)})
 
 
-def _whole(line: Written, given: Given) -> Written:
-    return joined([given.before.strip(), line, given.after.strip()], ", ")
+def _wrapped(line: Span, options: Options) -> Span:
+    return join([options.before.strip(), line, options.after.strip()], ", ")
 
 
-def _ways(source: Source, label: Written, stages: int) -> list[int] | None:
-    match = STEPS.match(label.text)
+def _steps_between(source: Source, label: Span, stages: int) -> list[int] | None:
+    match = _STEPS.match(label.text)
     assert match is not None
     place = label.places[match.start(1)]
     numbers = [text.strip() for text in match[1].split(",")]
     for text in numbers:
         if not re.fullmatch(r"[0-9]{1,6}", text, re.ASCII) or not 1 <= int(text) <= MAX_FRAMES:
-            raise source.refuse(place, f"{text[:40]!r} is not a number of steps; write 12, or one for each way: 12, 24")
-    return spaced(source, [int(text) for text in numbers], stages, place)
+            raise source.error(place, f"{text[:40]!r} is not a number of steps; write 12, or one for each way: 12, 24")
+    return gaps_between(source, [int(text) for text in numbers], stages, place)
+
+
+SYNTAX = Syntax("prompt-travel", "A1111's prompt travel script", looks, read)

@@ -1,88 +1,92 @@
-"""The table of syntaxes, and how a text is read by it."""
+"""The table of syntaxes, detection, and reading and writing by name."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from remix.errors import RecipeError
 from remix.plan import fields as check
+from remix.plan.documents import decoded, read_file, read_json, read_toml
 from remix.plan.keyframe import MAX_SEED
 from remix.plan.moments import MAX_FRAMES, frame_count
-from remix.plan.names import nearest
-from remix.plan.read import decoded, read_file
-from remix.plan.recipe import Recipe
+from remix.plan.recipe import Recipe, located
+from remix.plan.wording import nearest
 from remix.syntax import (
     animatediff_cli,
     animatediff_evolved,
-    deforum_prompts,
+    deforum,
     deforum_settings,
-    deforum_values,
+    diffusers_calls,
     fizznodes,
-    freenoise,
-    own,
+    moments,
     parseq,
     prompt_editing,
     prompt_travel,
+    recipes,
     sd_webui_animatediff,
-    seed_explorer,
-    seed_travel,
+    seeds,
     shift_attention,
-    stable_diffusion_videos,
-    timed_lines,
 )
-from remix.syntax.completed import completed
-from remix.syntax.detect import detect
-from remix.syntax.parts import Given, Parts
-from remix.syntax.scan import Source, straightened
-from remix.syntax.values import target_of
-from remix.syntax.writing import Export
-
-Reader = Callable[[Source, Given], Parts]
-Writer = Callable[[Recipe, str], Export]
-
-
-@dataclass(frozen=True)
-class Syntax:
-    """A syntax: whose it is, and how it is read and, where that is possible, written."""
-
-    title: str
-    read: Reader
-    write: Writer | None = None
-
+from remix.syntax.text.export import Export
+from remix.syntax.text.parts import Options, Parts, complete
+from remix.syntax.text.source import Source, straighten_quotes
+from remix.syntax.text.syntax import Shape, Syntax
+from remix.syntax.text.values import target_of
 
 SYNTAXES: Mapping[str, Syntax] = {
-    "toml": Syntax("a recipe of this toolkit", own.read_toml, own.write_toml),
-    "json": Syntax("a recipe of this toolkit", own.read_json, own.write_json),
-    "fizznodes": Syntax("FizzNodes' prompt schedule", fizznodes.read, fizznodes.write),
-    "deforum-prompts": Syntax("Deforum's prompts", deforum_prompts.read, deforum_prompts.write),
-    "deforum-values": Syntax("Deforum's and FizzNodes' values", deforum_values.read, deforum_values.write),
-    "deforum-settings": Syntax("Deforum's settings file", deforum_settings.read),
-    "parseq": Syntax("Parseq's manifest", parseq.read),
-    "animatediff-evolved": Syntax(
-        "AnimateDiff-Evolved's schedules", animatediff_evolved.read, animatediff_evolved.write
-    ),
-    "animatediff-cli": Syntax("animatediff-cli-prompt-travel's JSON", animatediff_cli.read),
-    "sd-webui-animatediff": Syntax("sd-webui-animatediff's box", sd_webui_animatediff.read, sd_webui_animatediff.write),
-    "moments": Syntax("lines with frames, times or shares", timed_lines.read),
-    "freenoise": Syntax("FreeNoise in diffusers", freenoise.read),
-    "a1111": Syntax("one A1111 prompt", prompt_editing.read_a1111),
-    "prompt-control": Syntax("one prompt for ComfyUI's prompt-control", prompt_editing.read_prompt_control),
-    "prompt-travel": Syntax("A1111's prompt travel script", prompt_travel.read),
-    "shift-attention": Syntax("A1111's shift attention script", shift_attention.read),
-    "seed-travel": Syntax("A1111's seed travel script", seed_travel.read),
-    "seed-explorer": Syntax("Inspire's seed explorer", seed_explorer.read),
-    "stable-diffusion-videos": Syntax("stable-diffusion-videos", stable_diffusion_videos.read),
+    syntax.name: syntax
+    for syntax in (
+        parseq.SYNTAX,
+        animatediff_cli.SYNTAX,
+        diffusers_calls.FREENOISE,
+        animatediff_evolved.SYNTAX,
+        deforum.PROMPTS,
+        diffusers_calls.STABLE_DIFFUSION_VIDEOS,
+        deforum_settings.SYNTAX,
+        recipes.JSON,
+        recipes.TOML,
+        deforum.VALUES,
+        fizznodes.SYNTAX,
+        seeds.EXPLORER,
+        seeds.TRAVEL,
+        moments.SYNTAX,
+        sd_webui_animatediff.SYNTAX,
+        shift_attention.SYNTAX,
+        prompt_travel.SYNTAX,
+        prompt_editing.PROMPT_CONTROL,
+        prompt_editing.A1111,
+    )
 }
-"""Every syntax by its name."""
+"""Every syntax by its name, in the order in which detection asks them: the most distinctive first."""
 
-AROUND = frozenset(SYNTAXES) - {
-    *("toml", "json", "parseq", "freenoise", "stable-diffusion-videos"),
-    *("deforum-values", "seed-travel", "seed-explorer"),
-}
-"""The syntaxes whose readers put text before and after prompts themselves."""
+WRITTEN = tuple(name for name, syntax in SYNTAXES.items() if syntax.write is not None)
+"""The names of those that can be written."""
+
+
+def detect(text: str, source: str | None = None) -> str:
+    """Returns the name of the syntax of `text`: the first in the table whose `looks` accepts it.
+
+    `source` names the text in errors. Raises RecipeError if no syntax accepts it.
+
+    >>> detect("0: closed mouth\\n8: open mouth"), detect("0:(7), 24:(9)"), detect("a [cat:dog:0.5]")
+    ('sd-webui-animatediff', 'deforum-values', 'a1111')
+    """
+    held = Source(straighten_quotes(text), source)
+    start = held.after_blanks(0)
+    if start >= len(text):
+        raise held.error(len(text), "there is nothing in this text; write a schedule")
+    shape = Shape(held)
+    for name, syntax in SYNTAXES.items():
+        if syntax.looks(shape):
+            return name
+    raise held.error(
+        start,
+        "this is one line of plain text, with no frame and no sign of a syntax; name the syntax (--from), "
+        "or give each prompt a line of its own after its frame: 0: first",
+    )
 
 
 def read(
@@ -100,56 +104,56 @@ def read(
     spacing: Sequence[int] = (),
     loop: bool = False,
 ) -> Parts:
-    """The parts of a recipe that a schedule text says.
+    """Returns the parts of a recipe that a schedule text sets.
 
-    `name` is its syntax, detected where it is left out; `source` names the text in errors. `frames`, which
-    may be a time at `fps`, holds before the text's own number. `seed` is the main seed (`s`). `before` and
-    `after` go around every prompt. `numbers` are those that the text takes from outside, each one number or
-    one for each frame. `field` is what a value schedule sets that does not say it: cfg, denoise, strength, seed or
-    sampler.
-    `spacing` is the way from each stage to the next, in frames, where a text has stages alone. `loop` closes
-    the film where the text cannot say it. RecipeError with line and column for whatever is not understood.
+    `name` is its syntax, detected if omitted; `source` names the text in errors. `frames`, which may be a time at
+    `fps`, overrides the text's own number. `seed` is the main seed (`s`). `before` and `after` go around every prompt.
+    `numbers` are names for expressions, each with one number or one for each frame. `field` is what a value schedule
+    sets that does not say so: cfg, denoise, strength, seed or sampler. `spacing` holds the frames from each stage to
+    the next, where a text has only stages. `loop` closes the film where the text cannot say so. Raises RecipeError with
+    line and column for anything that cannot be read.
     """
-    plain = straightened(decoded(text, source=source))
-    given = _given(frames, fps, seed, before, after, numbers or {}, field, spacing, loop)
+    plain = straighten_quotes(decoded(text, source=source))
+    options = _options(frames, fps, seed, before, after, numbers or {}, field, spacing, loop)
     held = Source(plain, source)
     if name is not None:
-        named(name)  # told without a place in the text: it stands elsewhere
+        named(name)  # outside the try: the name has no position in the text
     try:
         name = name or detect(plain, source)
-        parts = completed(held, named(name).read(held, given), given, surrounded=name in AROUND)
+        parts = complete(held, named(name).read(held, options), options, wraps=named(name).wraps)
     except RecipeError as error:
         raise _placed(held, error) from error
     return replace(parts, notes=tuple(held.notes), syntax=name)
 
 
 def write(recipe: Recipe, name: str, *, field: str | None = None) -> Export:
-    """The recipe as a text in the syntax called `name`, with a sentence for each thing that it cannot express.
+    """Returns the recipe as a text in the syntax called `name`, with a sentence for each thing that it cannot express.
 
-    `field` is what a value schedule has the values of (cfg, denoise, strength, seed, sampler), and whether one
-    of AnimateDiff-Evolved has the prompts ("prompt") or the negatives ("negative"). RecipeError for a syntax
-    that is read alone.
+    `field` selects what a value schedule has (cfg, denoise, strength, seed, sampler), and whether one of
+    AnimateDiff-Evolved has the prompts ("prompt") or the negatives ("negative"). Raises RecipeError for a syntax that
+    cannot be written.
     """
-    writer = named(name).write
+    if name not in SYNTAXES:
+        raise RecipeError(f"there is no syntax {check.show(name)} to write; {nearest(name, WRITTEN)}")
+    writer = SYNTAXES[name].write
     if writer is None:
-        known = ", ".join(key for key, syntax in SYNTAXES.items() if syntax.write)
-        raise RecipeError(f"{name} is read and not written; write one of {known}")
+        raise RecipeError(f"{name} can be read but not written; choose one of {', '.join(WRITTEN)}")
     return writer(recipe, field or "cfg")
 
 
 def named(name: str) -> Syntax:
-    """The syntax called `name`; RecipeError, with the nearest names, where there is none."""
+    """Returns the syntax called `name`. Raises RecipeError with the nearest name if there is none."""
     if name not in SYNTAXES:
         raise RecipeError(f"there is no syntax {check.show(name)}; {nearest(name, SYNTAXES)}")
     return SYNTAXES[name]
 
 
-def load(path: str | Path, name: str | None = None, **given: Any) -> Parts:
-    """The parts that the schedule in the file at `path` says; the rest as for `read`."""
-    return read(read_file(Path(path)), name, source=str(path), **given)
+def load(path: str | Path, name: str | None = None, **options: Any) -> Parts:
+    """Returns the parts of the schedule in the file at `path`; the other arguments are those of `read`."""
+    return read(read_file(Path(path)), name, source=str(path), **options)
 
 
-def _given(
+def _options(
     frames: int | str | None,
     fps: float | None,
     seed: int | None,
@@ -159,8 +163,8 @@ def _given(
     field: str | None,
     spacing: Sequence[int],
     loop: bool,
-) -> Given:
-    """What a reader is told, checked."""
+) -> Options:
+    """The checked options of a reader."""
     fps = None if fps is None else check.number(fps, "fps", 0.001, 240)
     count = None if frames is None else frame_count(frames, fps or 12.0)
     for name, values in numbers.items():
@@ -168,7 +172,7 @@ def _given(
             raise RecipeError(f"{len(values)} values for {count} frames; give one for each", path=f"numbers.{name}")
     if field is not None:
         target_of(field)
-    return Given(
+    return Options(
         frames=count,
         fps=fps,
         seed=None if seed is None else check.integer(seed, "seed", 0, MAX_SEED),
@@ -182,10 +186,63 @@ def _given(
 
 
 def _placed(source: Source, error: RecipeError) -> RecipeError:
-    """The error with a position and its line shown; one about the whole text is about its beginning."""
+    """The error with a position and an excerpt; an error about the whole text gets the position of its beginning."""
     if error.excerpt:
         return error
     line = error.line or 1
     starts = sum(len(text) + 1 for text in source.text.split("\n")[: line - 1])
     problem = f"{error.path}: {error.problem}" if error.path else error.problem
-    return source.refuse(min(starts + (error.column or 1) - 1, len(source.text)), problem)
+    return source.error(min(starts + (error.column or 1) - 1, len(source.text)), problem)
+
+
+class ReadText(NamedTuple):
+    """A recipe, notes on what is read differently here, and the name of its syntax."""
+
+    recipe: Recipe
+    notes: tuple[str, ...]
+    syntax: str
+
+
+def read_text(
+    text: str,
+    *,
+    frames: int | str | None = None,
+    fps: float | None = None,
+    width: int | None = None,
+    height: int | None = None,
+    folder: str = "",
+    source: str | None = None,
+) -> ReadText:
+    """Returns the recipe in `text`, in any syntax that `detect` knows, with notes and the name of that syntax.
+
+    `frames`, `fps`, `width` and `height` override those of the text. `folder` is where relative picture paths start.
+    Raises RecipeError with line and column.
+    """
+    if not text.strip("\ufeff \t\r\n"):
+        raise RecipeError("is empty; write at least one keyframe", path="recipe", source=source)
+    name = detect(text.lstrip("\ufeff"), source)
+    split_negative = {"width": width, "height": height}
+    if name not in ("toml", "json"):
+        parts = read(text, name, source=source, frames=frames, fps=fps)
+        options = {side: value for side, value in split_negative.items() if value is not None}
+        return ReadText(parts.recipe(folder=folder).replace(**options), parts.notes, name)
+    data = (read_json if name == "json" else read_toml)(text, source=source)
+    if isinstance(data, dict):
+        data = _overridden(data, {"frames": frames, "fps": fps}, split_negative)
+    return ReadText(located(data, text, source, folder), (), name)
+
+
+def _overridden(data: dict[str, Any], numbers: dict[str, Any], split_negative: dict[str, int | None]) -> dict[str, Any]:
+    """The data with the given numbers and sides in place of its own."""
+    found = {**data, **{name: value for name, value in numbers.items() if value is not None}}
+    options = {name: value for name, value in split_negative.items() if value is not None}
+    if len(options) == len(split_negative):
+        found.pop("size", None)
+    elif options and "size" in found:
+        try:
+            size = Recipe.from_dict({"frames": 1, "keyframes": [{}], "size": found["size"]})
+        except RecipeError:  # raised again, with its position, when the whole recipe is read
+            return found
+        del found["size"]
+        found.update(width=size.width, height=size.height)
+    return {**found, **options}

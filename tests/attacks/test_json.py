@@ -15,7 +15,7 @@ from remix.engine import render
 from remix.errors import RecipeError, RemixError
 from remix.motion import load_picture, save_picture
 from remix.plan import Keyframe, Recipe
-from remix.plan.read import read_json, read_toml
+from remix.plan.documents import read_json, read_toml
 from tests.fakes.renderer import Painter
 
 DEEP = "[" * 100_000

@@ -13,16 +13,15 @@ import numpy as np
 import pytest
 import torch
 
+from remix import catalog
 from remix.client.local.sampling import (
     SAMPLERS,
     SCHEDULERS,
-    SKIPS_LEAST,
     UNI_PC_END,
     NoiseLevels,
     sigmas_for,
 )
 from remix.errors import Unsupported
-from remix.plan import names
 
 MEAN, SPREAD = 0.3, 0.8
 SD15 = {"beta_schedule": "scaled_linear", "beta_start": 0.00085, "beta_end": 0.012}
@@ -575,7 +574,7 @@ def test_calls_draws_and_reports_are_counted(name, steps):
     assert reports == [(k + 1, steps) for k in range(steps)]
     assert len(calls) == (max(2 * steps - 1, 0) if name == "heun" else steps)
     assert all(sigma in sigmas.T.tolist() for sigma in calls)
-    assert len(drawn) == (max(steps - 1, 0) if name in names.DRAWING else 0)
+    assert len(drawn) == (max(steps - 1, 0) if catalog.samplers.SAMPLERS[name].stochastic else 0)
     assert steps or torch.equal(out, x)
 
 
@@ -634,7 +633,6 @@ def test_every_walk_that_a_recipe_can_ask_for_ends_in_finite_numbers(name, sched
 
 
 def test_names_are_those_that_recipes_know():
-    assert set(SCHEDULERS) <= set(names.SCHEDULERS)
-    assert set(SAMPLERS) <= set(names.SAMPLERS)
-    assert set(SAMPLERS) >= SKIPS_LEAST
-    assert set(names.SAMPLERS) >= names.DRAWING
+    assert set(SCHEDULERS) <= set(catalog.schedulers.SCHEDULERS)
+    assert set(SAMPLERS) <= set(catalog.samplers.SAMPLERS)
+    assert {name for name in SAMPLERS if catalog.samplers.SAMPLERS[name].skips_least} == {"uni_pc"}

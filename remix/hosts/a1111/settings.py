@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from remix.plan.labels import SCHEDULERS
+from remix.catalog.schedulers import SCHEDULERS
 
 PORTABLE: Mapping[str, Any] = {
     # Noise: the shared rule of a seed, and each later draw from the same generator.
@@ -78,8 +78,8 @@ NOT_PER_REQUEST: Mapping[str, tuple[Any, str]] = {
 
 def portable(scheduler: str | None) -> dict[str, Any]:
     """Returns the values of `PORTABLE` for a run with a schedule, by A1111's label."""
-    if scheduler == SCHEDULERS["ddim_uniform"]:
-        # It begins below the greatest noise level, where ComfyUI does without; A1111 would not tell.
+    if any(row.starts_below and row.label == scheduler for row in SCHEDULERS.values()):
+        # ComfyUI adds no extra noise there. A1111 adds it at every level that a walk starts at.
         return {**PORTABLE, "sgm_noise_multiplier": False}
     return dict(PORTABLE)
 

@@ -161,7 +161,7 @@ def test_loras_go_into_the_prompt_by_the_servers_names(serve: Serve, tmp_path: P
         ({"model": {"checkpoint": "both-sd15", "loras": [{"name": "ink"}]}}, r"model.loras: .*'ink'"),
         (
             {"sampler": "uni_pc", "scheduler": "karras"},
-            r'scheduler: .karras. is not read by A1111.s UniPC.*write "normal"',
+            r'scheduler: A1111.s UniPC ignores .karras..*write "normal"',
         ),
         ({"keyframes": [{"prompt": "a <lora:ink:1>"}]}, r"prompt: .* does not have 'ink'; it has none at all"),
         ({"sampler": "dpmpp_2m_sde", "scheduler": "karras"}, r"sampler: 'dpmpp_2m_sde' draws noise.*install Remix"),

@@ -44,7 +44,7 @@ def test_import_prints_a_recipe_and_says_what_it_left_out(tmp_path: Path, capsys
     assert run("import", path) == 0
     shown = capsys.readouterr()
     assert Recipe.from_toml(shown.out).frames == 9
-    assert "note    every frame is made on its own here, so these are left out: zoom" in shown.err
+    assert "note    every frame is rendered on its own here, so these are left out: zoom" in shown.err
 
 
 def test_import_takes_what_a_text_leaves_open(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -101,8 +101,8 @@ def test_import_takes_the_picture_that_denoise_needs(
         (["import", "travel.txt", "--frames", "8", "--number", "x"], "--number: 'x' has no name and value"),
         (["import", "travel.txt", "--frames", "8", "--number", "x=("], "--number x:1:"),
         (["import", "travel.txt", "--frames", "8", "-o", "out.yaml"], "'.yaml' is not a suffix of recipes"),
-        (["export", "own.toml", "--to", "fizz"], "there is no syntax 'fizz'; did you mean \"fizznodes\"?"),
-        (["export", "own.toml", "--to", "parseq"], "parseq is read and not written"),
+        (["export", "own.toml", "--to", "fizz"], "there is no syntax 'fizz' to write; did you mean \"fizznodes\"?"),
+        (["export", "own.toml", "--to", "parseq"], "parseq can be read but not written"),
         (["export", "own.toml", "--to", "fizznodes", "-o", "open.txt"], "open.txt: is there already"),
         (["plan", "own.toml", "--size", "7x7"], "7 is outside 8 to 8192"),
         (["plan", "r.yaml"], "r.yaml: recipes are not written in YAML; write it as TOML or JSON"),

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from remix.catalog.samplers import SAMPLERS
 from remix.client import ComfyUI
 from remix.client.auth import Auth
 from remix.client.comfyui.server import Server
@@ -19,7 +20,6 @@ from remix.errors import OtherRecipe, Unsupported, WorkflowRejected
 from remix.hosts.comfyui.graph import Graph
 from remix.motion import save_picture
 from remix.plan import Keyframe, Lora, Model, Recipe, plan
-from remix.plan.names import DRAWING
 from tests.client.comfyui.runs import FRAMES, QUICK, frames, plain, recipe, right, run
 from tests.fakes.a1111_server import A1111Server
 from tests.fakes.comfyui_server import ComfyServer, Script
@@ -91,7 +91,8 @@ def test_without_the_remix_nodes_it_goes_frame_by_frame(tmp_path: Path) -> None:
         (recipe(), False, "seed: frame 1 mixes 2, which the server's own nodes cannot; install the Remix nodes"),
         *[
             (plain(sampler=name), False, f"sampler: {name!r} draws noise at its steps")
-            for name in sorted(DRAWING - {"restart"})  # which ComfyUI does not have
+            for name, row in sorted(SAMPLERS.items())
+            if row.stochastic and "comfyui" in row.hosts
         ],
         (plain(mix="slerp"), False, "mix: 'slerp' is nothing that the server's own nodes do"),
         (

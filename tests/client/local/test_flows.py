@@ -15,8 +15,8 @@ from safetensors.torch import save_file
 from remix.client.local import Local
 from remix.client.local.devices import Place
 from remix.client.local.flow import FlowLevels
-from remix.client.local.models import open_model
-from remix.client.local.sampling import FOR_FLOWS, SAMPLERS, SCHEDULERS, sigmas_for
+from remix.client.local.models import FOR_FLOWS, open_model
+from remix.client.local.sampling import SAMPLERS, SCHEDULERS, sigmas_for
 from remix.errors import Unsupported
 from remix.plan import Keyframe, Model, Recipe, plan
 from tests.client.local import tiny

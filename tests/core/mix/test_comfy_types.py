@@ -12,9 +12,9 @@ from torch import Tensor
 
 from remix.errors import MixError
 from remix.mix import Conditioning, masked, mix_comfy_latents, mix_conditioning
-from remix.mix.batch_weights import spread
 from remix.mix.comfy_types import blend_latents, mix_conditionings
-from remix.mix.layers import blend_layers
+from remix.mix.modes import blend_layers
+from remix.mix.weights import batch_weights
 
 HALF = [[0.5, 0.5]]
 WALK = [[1.0, 0.0], [0.75, 0.25], [0.0, 1.0]]
@@ -48,9 +48,9 @@ class Nested:
 
 
 def test_one_item_serves_every_frame_and_a_batch_serves_frame_by_frame():
-    assert spread([1, 3], HALF).tolist() == [[0.5, 0.5, 0, 0], [0.5, 0, 0.5, 0], [0.5, 0, 0, 0.5]]
-    assert spread([1, 1], WALK).tolist() == WALK
-    assert spread([2, 1], [[1, 0], [0.25, 0.75]]).tolist() == [[1, 0, 0], [0, 0.25, 0.75]]
+    assert batch_weights([1, 3], HALF).tolist() == [[0.5, 0.5, 0, 0], [0.5, 0, 0.5, 0], [0.5, 0, 0, 0.5]]
+    assert batch_weights([1, 1], WALK).tolist() == WALK
+    assert batch_weights([2, 1], [[1, 0], [0.25, 0.75]]).tolist() == [[1, 0, 0], [0, 0.25, 0.75]]
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_one_item_serves_every_frame_and_a_batch_serves_frame_by_frame():
 )
 def test_batches_that_do_not_meet_are_refused_with_both_counts(counts, weights, words):
     with pytest.raises(MixError, match=words):
-        spread(counts, weights)
+        batch_weights(counts, weights)
 
 
 # --- conditioning

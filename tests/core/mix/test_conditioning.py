@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from remix.catalog.families import FAMILIES
 from remix.errors import MixError
-from remix.mix import LAYOUTS, POLICIES, Conditioning, mix_conditioning, slerp
+from remix.mix import POLICIES, Conditioning, mix_conditioning, slerp
 from tests.core.mix.memory import Peak
 
 WALK = [[1.0, 0.0], [0.75, 0.25], [0.0, 1.0]]
@@ -113,7 +114,7 @@ def test_padding_by_the_empty_prompt_takes_its_rows_at_the_same_places(form):
 
 
 @pytest.mark.parametrize("lengths", POLICIES)
-@pytest.mark.parametrize("family", LAYOUTS)
+@pytest.mark.parametrize("family", FAMILIES)
 def test_prompts_of_one_length_are_left_alone_by_every_policy(family, lengths):
     sources = [prompt(1), prompt(2)]
     mixed = mix_conditioning(sources, [[1, 0]], lengths=lengths, family=family)
@@ -121,10 +122,10 @@ def test_prompts_of_one_length_are_left_alone_by_every_policy(family, lengths):
     assert mixed.extra == {}
 
 
-@pytest.mark.parametrize("family", LAYOUTS)
+@pytest.mark.parametrize("family", FAMILIES)
 def test_every_family_has_a_policy_that_brings_unlike_lengths_together(family):
     mixed = mix_conditioning([prompt(1, 3), prompt(2, 5)], WALK, family=family, empty=prompt(3, 4))
-    assert mixed.tokens.shape[:2] == (3, 15 if LAYOUTS[family].lengths == "tile" else 5)
+    assert mixed.tokens.shape[:2] == (3, 15 if FAMILIES[family].lengths == "tile" else 5)
 
 
 # --- masks
@@ -292,7 +293,7 @@ def test_a_comfyui_entry_cannot_hold_numbers_that_differ():
         ([prompt(1), prompt(2)], {"lengths": "tiel"}, "'tiel'.*'tile'"),
         ([prompt(1), prompt(2)], {"how": "noise"}, "'noise'.*lerp, slerp"),
         ([prompt(1, 77), prompt(2, 85)], {}, '77 and 85.*6545.*"empty"'),
-        ([prompt(1, 3), prompt(2, 4)], {"lengths": "equal"}, "3 and 4 rows.*tile, empty, zero, trim"),
+        ([prompt(1, 3), prompt(2, 4)], {"lengths": "equal"}, "3 and 4 rows.*tile, empty, zero, front, trim"),
         ([prompt(1, 300), prompt(2, 400)], {"family": "flux"}, "300 and 400.*empty="),
         ([prompt(1, 77), prompt(2, 400)], {"family": "flux"}, "77 is fewer.*256.*check the family"),
         ([prompt(1, 0), prompt(2, 4)], {}, "without any row"),

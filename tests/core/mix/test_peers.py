@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from remix.mix import BLEND_MODES, LAYOUTS, POLICIES
+from remix.catalog.families import FAMILIES
+from remix.mix import BLEND_MODES, POLICIES
 from tests.bench import mixing_errors
 
 DOC = (Path(__file__).parents[3] / "docs" / "mixing.md").read_text(encoding="utf-8")
@@ -35,9 +36,9 @@ def test_every_name_a_user_can_choose_is_documented(name):
     assert f"`{name}`" in DOC
 
 
-@pytest.mark.parametrize("family", LAYOUTS)
+@pytest.mark.parametrize("family", FAMILIES)
 def test_every_family_is_documented_with_its_policy(family):
-    layout = LAYOUTS[family]
+    layout = FAMILIES[family]
     keys = ", ".join(f"`{key}`" for key in layout.keys) or "-"
     assert f"| `{family}` | `{layout.lengths}` | {layout.rows} | {keys} |" in DOC
 

@@ -6,9 +6,11 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from remix.catalog.samplers import SAMPLERS
+from remix.catalog.schedulers import SCHEDULERS
 from remix.plan import EASINGS, Keyframe, Lora, Model, Recipe
-from remix.plan.names import LENGTHS, SAMPLERS, SCHEDULERS
-from remix.syntax.any_recipe import read_text
+from remix.plan.recipe import LENGTHS
+from remix.syntax import read_text
 
 texts = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="`"), max_size=30)
 names = st.text(st.characters(exclude_categories=("Cs", "Cc")), min_size=1, max_size=20).filter(
@@ -70,8 +72,8 @@ def recipes(draw: st.DrawFn, max_frames: int = 60) -> Recipe:
             loras=tuple(Lora(draw(names), draw(strengths)) for _ in range(draw(st.integers(0, 2)))),
             clip_skip=draw(st.integers(1, 12)),
         ),
-        sampler=draw(st.sampled_from(SAMPLERS)),
-        scheduler=draw(st.sampled_from(SCHEDULERS)),
+        sampler=draw(st.sampled_from(tuple(SAMPLERS))),
+        scheduler=draw(st.sampled_from(tuple(SCHEDULERS))),
         steps=draw(st.integers(1, 1000)),
         cfg=draw(st.floats(0, 100)),
         loop=draw(st.booleans()),

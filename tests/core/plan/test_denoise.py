@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from remix.plan import Keyframe, Recipe, plan
 from remix.plan.denoise import DENOISE_OF_PICTURES, LEAST_DENOISE, is_between, nearest_whole, schedule_length
-from remix.plan.remarks import remarks_on
+from remix.plan.schedule import remarks_on
 
 
 def film(*keyframes: Keyframe, frames: int = 5, **changes: Any) -> Recipe:

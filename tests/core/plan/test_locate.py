@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from remix.errors import RecipeError
 from remix.plan import Recipe, read_recipe
+from remix.plan.documents import write_toml
 from remix.plan.keyframe import KEYFRAME_FIELDS
 from remix.plan.locate import locate
-from remix.plan.write import write_toml
 
 TOML = '''\
 frames = 8

@@ -14,8 +14,7 @@ from hypothesis import strategies as st
 
 from remix.errors import MissingPackage, RecipeError
 from remix.plan import Keyframe, Recipe, read_recipe
-from remix.plan.read import LIMIT, read_json, read_toml
-from remix.plan.write import write_toml
+from remix.plan.documents import LIMIT, read_json, read_toml, write_toml
 from tests.core.plan.recipes import recipes
 
 TOML = """\

@@ -7,7 +7,7 @@ import pytest
 from remix.errors import RecipeError
 from remix.plan import Keyframe, Recipe, plan
 from remix.show.table import chosen_rows, letters_of, row_of, text_table
-from remix.syntax.any_recipe import read_text
+from remix.syntax import read_text
 from tests.core.plan.recipes import recipe_of_text
 
 TOML = 'frames = 8\nfps = 6\nsize = [64, 128]\n[[keyframes]]\nprompt = "a"\n'

@@ -392,7 +392,7 @@ def test_a_field_before_values_says_what_they_are_of(text: str, field: str, valu
 
 def test_a_field_that_is_asked_for_is_that_of_the_text() -> None:
     assert read("cfg: 0:(7)", field="cfg", frames=2).keyframes[0].cfg == 7
-    with pytest.raises(RecipeError, match="these are values of cfg, and denoise was asked for"):
+    with pytest.raises(RecipeError, match="these are values of cfg, not of denoise"):
         read("cfg: 0:(7)", field="denoise", frames=2)
 
 

@@ -129,7 +129,7 @@ def test_values_are_what_is_written(text: str, values: list[float]) -> None:
         ('{"rendered_frames": [{"frame": 0}, {"frame": 2}]}', 1, 37, "2 where 1 should follow"),
         ('{"rendered_frames": [{"seed": "x"}]}', 1, 23, "'x' is not a number"),
         ('{"rendered_frames": []}', 1, 2, "let Parseq render"),
-        ('{"prompts": {"0": "a"}, "seed_behavior": "jump"}', 1, 42, "'jump' is no behaviour of seeds"),
+        ('{"prompts": {"0": "a"}, "seed_behavior": "jump"}', 1, 42, "'jump' is no behavior of seeds"),
         ('{"prompts": {"0": "a"}, "cfg_scale_schedule": "0:(7), 9:(x)"}', 1, 58, "there is no number named 'x'"),
         ('frames = 3\n[[keyframes]]\npromt = "a"', 3, 1, 'did you mean "prompt"?'),
         ('{"frames": 3, "keyframes": [{"at": 9}]}', 1, 30, "9 is past the last frame (2)"),

@@ -10,8 +10,9 @@ import pytest
 from remix.errors import RecipeError
 from remix.plan import Keyframe, Lora, Mix, Model, Recipe, plan
 from remix.syntax import SYNTAXES, Parts, detect, load, read
-from remix.syntax.over_steps import over_steps
-from remix.syntax.seeds import behaved, random_seed
+from remix.syntax.deforum_settings import seeds_of_behavior
+from remix.syntax.text.over_steps import over_steps
+from remix.syntax.text.values import random_seed
 
 
 def seeds(parts: Parts) -> list[Any]:
@@ -40,7 +41,7 @@ def settings(**more: Any) -> str:
         ({"seed_behavior": "alternate"}, [5, 6, 5, 6, 5, 6]),
         ({"seed_behavior": "schedule", "seed_schedule": "0:(s), 3:(s+4), 5:(1)"}, [5, 5, 5, 9, 9, 1]),
         ({"seed_behavior": "schedule", "seed_schedule": "0:(1), 5:(4)"}, [1, 1, 2, 2, 3, 4]),
-        ({"seed_behavior": "random"}, behaved("random", 5, 6)),
+        ({"seed_behavior": "random"}, seeds_of_behavior("random", 5, 6)),
         ({"seed": -1}, [0] * 6),
     ],
 )
@@ -49,7 +50,7 @@ def test_deforums_seed_behaviours(said: dict[str, Any], found: list[int]) -> Non
 
 
 def test_random_seeds_are_the_same_every_time_and_no_two_are_alike() -> None:
-    found = behaved("random", 5, 100)
+    found = seeds_of_behavior("random", 5, 100)
     assert found[:3] == [5, random_seed(5, 1), random_seed(5, 2)]
     assert random_seed(5, 1) == 3101376431
     assert len(set(found)) == 100
@@ -77,9 +78,8 @@ def test_deforums_settings_file() -> None:
     assert (parts.width, parts.height, parts.fps, parts.steps, parts.cfg) == (512, 768, 15, 25, 6.5)
     assert (parts.sampler, parts.scheduler, parts.model) == ("dpmpp_2m", "karras", Model("dream.safetensors"))
     assert [frame.cfg for frame in plan(parts.recipe())] == [7, 7.5, 8, 8.5, 9, 9.5]
-    assert parts.notes == (
-        "every frame is made on its own here, so these are left out: translation_z, strength_schedule, fov_schedule",
-    )
+    left_out = "translation_z, strength_schedule, fov_schedule"
+    assert parts.notes == (f"every frame is rendered on its own here, so these are left out: {left_out}",)
 
 
 def test_deforums_own_prompts_around_all_others() -> None:
@@ -189,9 +189,7 @@ def test_the_settings_line_of_a_picture_is_read() -> None:
     assert (parts.sampler, parts.scheduler) == ("dpmpp_2m", "karras")
     key = parts.keyframes[0]
     assert (key.prompt, key.negative, key.seed) == (Mix.one("a [cat:dog:0.5]"), Mix.one("bad"), Mix.one(9))
-    assert parts.notes[0].startswith(
-        "prompt editing ([cat:dog:0.5]) is carried through as text; AUTOMATIC1111 reads it"
-    )
+    assert parts.notes[0].startswith("prompt editing ([cat:dog:0.5]) is passed on as text; AUTOMATIC1111 reads it")
     assert parts.notes[1] == "not taken over from the settings: Model hash"
 
 
@@ -215,7 +213,7 @@ def test_the_settings_of_a_picture_name_its_scheduler_and_clip_skip() -> None:
     automatic = INFOTEXT.format("", "Automatic", 832)
     assert read(automatic).scheduler == "karras"
     assert read(automatic.replace("DPM++ 2M", "Euler")).scheduler == "normal"
-    odd = read(INFOTEXT.format("", "Turbo", 830))
+    odd = read(INFOTEXT.format("", "Fast", 830))
     assert (odd.width, odd.scheduler) == (None, None)
     assert odd.notes == ("not taken over from the settings: Schedule type, Size",)
 
@@ -311,7 +309,7 @@ def test_text_goes_around_each_part_of_a_mix() -> None:
         ({"parseq_manifest": "https://example.org"}, "parseq_manifest"),
         ({"diffusion_cadence": "3"}, "diffusion_cadence"),
         ({"diffusion_cadence": 1}, None),
-        ({"negative_prompts": {"0": "bad"}}, "negative_prompts"),
+        ({"negative_prompts": {"0": "bad"}}, None),  # which are read
         ({"subseed": 5, "subseed_strength": 0.5}, "subseed, subseed_strength"),
         ({"subseed": 5, "subseed_strength": 0}, None),
         ({"hybrid_motion": "Optical Flow", "hybrid_composite": "None"}, "hybrid_motion"),
@@ -373,7 +371,7 @@ def test_stages_take_their_steps_from_the_text_or_from_outside() -> None:
     assert [key.at for key in read(stages + "\nTravel steps between stages: 2, 4").keyframes] == [0, 2, 6]
     both = read(stages + "\nTravel steps between stages: 2, 4", spacing=[3, 4])
     assert ([key.at for key in both.keyframes], len(both.notes)) == ([0, 2, 6], 1)
-    assert "the spacing that is given is left out" in both.notes[0]
+    assert "the spacing option is left out" in both.notes[0]
     assert [key.at for key in read(stages, spacing=[2, 4]).keyframes] == [0, 2, 6]
     assert [key.at for key in read(stages, spacing=[3]).keyframes] == [0, 3, 6]
     assert read(stages, spacing=[3]).frames == 7
@@ -502,6 +500,6 @@ def test_a_file_is_loaded_by_how_it_looks(tmp_path: Any) -> None:
 def test_names_that_do_not_exist_are_told_with_the_nearest() -> None:
     with pytest.raises(RecipeError, match="there is no syntax 'fiznodes'; did you mean \"fizznodes\""):
         read("0: a", "fiznodes")
-    with pytest.raises(RecipeError, match="'zoom' is no field that values can set; use one of cfg"):
+    with pytest.raises(RecipeError, match="'zoom' is not a field that values can set; use one of cfg"):
         read("0:(1)", field="zoom")
     assert len(SYNTAXES) == 19

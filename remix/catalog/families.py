@@ -1,0 +1,342 @@
+"""Model families: what their conditioning looks like, how their prompts meet, and what their latents are.
+
+Read in ComfyUI 0.33 (model_base, latent_formats, text_encoders) and diffusers. A family that is not listed is
+`UNKNOWN`, whose rules are safe for any encoder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+MASK = "attention_mask"
+"""The key that says which tokens are attended to, [B, n]."""
+
+TOKEN_AXES: Mapping[str, int] = MappingProxyType({"conditioning_llama3": 2, "conditioning_lyrics": 1})
+"""Keys with one row for each token, and the axis of those rows."""
+
+_SIZES = ("width", "height", "crop_w", "crop_h", "target_width", "target_height")
+
+NUMBERS = frozenset(
+    (
+        *_SIZES,
+        *("aesthetic_score", "guidance", "frame_rate", "lyrics_strength", "seconds_start", "seconds_total"),
+    )
+)
+"""Keys that a model reads as a position on a scale, so that a value in between has a meaning."""
+
+SIZE_WIDTH = 256
+"""How many numbers encode one size of a picture in the vector of an SDXL."""
+
+
+@dataclass(frozen=True)
+class Family:
+    """A model family.
+
+    `widths` are the widths of its tokens, `pooled` those of its pooled vector (None: it has none; empty: any).
+    `lengths` is the policy by which token rows of unequal number meet, `rows` the fewest rows that its encoder gives.
+    `chunk`: rows come in chunks of this many. `keys` come with the tokens besides `pooled`; `sign` is one of them that
+    no other family has.
+    """
+
+    name: str
+    title: str
+    lengths: str
+    widths: tuple[int, ...] = ()
+    pooled: tuple[int | None, ...] = ()
+    rows: int = 1
+    chunk: int = 1
+    keys: tuple[str, ...] = ()
+    sign: str = ""
+    sizes: int = 0
+    """How many sizes of the picture follow the pooled vector in A1111."""
+    comfyui: tuple[str, ...] = ()
+    """The classes of ComfyUI's `supported_models`, without those derived from them."""
+    channels: int = 4
+    """The channels of its latents."""
+    axes: int = 2
+    """The axes of a latent after its channels; 3 where there is a time axis, which has length 1 for one picture."""
+    film: bool = False
+    """It is trained to make films, not single pictures."""
+    flow: bool = False
+    """It is trained on straight ways from data to noise (rectified flow)."""
+    clip_layer: int = 1
+    """The layer of CLIP that it is trained with, counted from the end."""
+    pipeline: str = ""
+    """The class of diffusers' pipeline."""
+    text_prefixes: tuple[str, ...] = ()
+    """How the weights of its text encoders begin in a single file, in the order of diffusers' folders."""
+    vae_scale: float = 1.0
+    """What its VAE's latents are multiplied by."""
+
+    @property
+    def tiles(self) -> bool:
+        """Whether tokens meet plain cross-attention only, which repeating all of them does not change."""
+        return self.lengths == "tile"
+
+
+_ROWS = (
+    Family(
+        *("sd1", "SD 1.5", "tile"),
+        widths=(768,),
+        pooled=(768, None),
+        rows=77,
+        chunk=77,
+        comfyui=("SD15",),
+        pipeline="StableDiffusionPipeline",
+        text_prefixes=("cond_stage_model.transformer.",),
+        vae_scale=0.18215,
+    ),
+    Family(
+        *("sd2", "SD 2.1", "tile"),
+        widths=(1024,),
+        pooled=(1024, None),
+        rows=77,
+        chunk=77,
+        keys=("unclip_conditioning",),
+        comfyui=("SD20",),
+        clip_layer=2,
+        pipeline="StableDiffusionPipeline",
+        text_prefixes=("cond_stage_model.model.",),
+        vae_scale=0.18215,
+    ),
+    Family(
+        *("sdxl", "SDXL", "tile"),
+        widths=(2048,),
+        pooled=(1280,),
+        rows=77,
+        chunk=77,
+        keys=_SIZES,
+        sizes=6,
+        comfyui=("SDXL",),
+        clip_layer=2,
+        pipeline="StableDiffusionXLPipeline",
+        text_prefixes=("conditioner.embedders.0.transformer.", "conditioner.embedders.1.model."),
+        vae_scale=0.13025,
+    ),
+    Family(
+        *("sdxl_refiner", "SDXL refiner", "tile"),
+        widths=(1280,),
+        pooled=(1280,),
+        rows=77,
+        chunk=77,
+        keys=(*_SIZES[:4], "aesthetic_score"),
+        sizes=5,
+        comfyui=("SDXLRefiner",),
+        clip_layer=2,
+    ),
+    Family(
+        *("sd3", "SD 3", "empty"),
+        widths=(4096,),
+        pooled=(2048,),
+        rows=154,
+        keys=(MASK,),
+        comfyui=("SD3",),
+        channels=16,
+        flow=True,
+        clip_layer=2,
+        pipeline="StableDiffusion3Pipeline",
+    ),
+    Family(
+        *("flux", "Flux.1", "empty"),
+        widths=(4096,),
+        pooled=(768,),
+        rows=256,
+        keys=("guidance", MASK, "reference_latents", "reference_latents_method"),
+        comfyui=("Flux",),
+        channels=16,
+        flow=True,
+        pipeline="FluxPipeline",
+    ),
+    # The host pads its rows with zeros in front, up to 512.
+    Family(
+        *("flux2", "Flux.2", "front"),
+        widths=(15360, 7680, 12288),
+        keys=("guidance", "reference_latents", "reference_latents_method"),
+        comfyui=("Flux2",),
+        channels=128,
+        flow=True,
+    ),
+    Family(
+        *("hidream", "HiDream", "empty"),
+        rows=128,
+        keys=("conditioning_llama3",),
+        sign="conditioning_llama3",
+        comfyui=("HiDream",),
+        channels=16,
+        flow=True,
+    ),
+    # Masks say where a prompt ends, so that zeros after it are not attended to.
+    Family(
+        *("hunyuan_image", "HunyuanImage 2.1", "zero"),
+        keys=(MASK, "conditioning_byt5small", "guidance"),
+        sign="conditioning_byt5small",
+        comfyui=("HunyuanImage21",),
+        channels=64,
+        flow=True,
+    ),
+    Family(
+        *("qwen_image", "Qwen-Image", "zero"),
+        widths=(3584,),
+        pooled=(None,),
+        keys=(MASK, "reference_latents"),
+        comfyui=("QwenImage",),
+        channels=16,
+        axes=3,
+        flow=True,
+    ),
+    # What follows attends to every row: an empty prompt is the padding that its encoder knows.
+    Family(
+        *("chroma", "Chroma", "empty"),
+        rows=256,
+        keys=("guidance", MASK),
+        comfyui=("Chroma",),
+        channels=16,
+        flow=True,
+    ),
+    Family(
+        *("z_image", "Z-Image", "empty"),
+        widths=(2560,),
+        keys=(MASK,),
+        comfyui=("ZImage",),
+        channels=16,
+        flow=True,
+    ),
+    Family(
+        *("lumina2", "Lumina 2", "empty"),
+        widths=(2304,),
+        keys=(MASK,),
+        comfyui=("Lumina2",),
+        channels=16,
+        flow=True,
+    ),
+    Family(
+        *("omnigen2", "OmniGen 2", "empty"),
+        widths=(2048,),
+        pooled=(None,),
+        keys=(MASK, "reference_latents"),
+        comfyui=("Omnigen2",),
+        channels=16,
+        flow=True,
+    ),
+    Family(
+        *("krea2", "Krea 2", "empty"),
+        widths=(30720,),
+        keys=("reference_latents",),
+        comfyui=("Krea2",),
+        channels=16,
+        axes=3,
+        flow=True,
+    ),
+    Family(
+        *("anima", "Anima", "empty"),
+        widths=(1024,),
+        pooled=(None,),
+        keys=("t5xxl_ids", "t5xxl_weights"),
+        sign="t5xxl_ids",
+        comfyui=("Anima",),
+        channels=16,
+        axes=3,
+        flow=True,
+    ),
+    # The encoder puts zeros after a prompt itself.
+    Family(
+        *("wan", "Wan 2.1", "zero"),
+        widths=(4096,),
+        pooled=(None,),
+        rows=512,
+        keys=("concat_latent_image", "concat_mask", "clip_vision_output"),
+        comfyui=("WAN21_T2V",),
+        channels=16,
+        axes=3,
+        film=True,
+        flow=True,
+    ),
+    Family(
+        *("hunyuan_video", "HunyuanVideo", "empty"),
+        keys=(MASK, "guidance", "guiding_frame_index", "ref_latent"),
+        comfyui=("HunyuanVideo",),
+        channels=16,
+        axes=3,
+        film=True,
+        flow=True,
+    ),
+    Family(
+        *("mochi", "Mochi", "empty"),
+        keys=(MASK,),
+        comfyui=("GenmoMochi",),
+        channels=12,
+        axes=3,
+        film=True,
+        flow=True,
+    ),
+    Family(
+        *("ltxv", "LTX-Video", "empty"),
+        keys=(MASK, "frame_rate"),
+        comfyui=("LTXV",),
+        channels=128,
+        axes=3,
+        film=True,
+        flow=True,
+    ),
+    Family(
+        *("cosmos", "Cosmos", "empty"),
+        keys=(MASK,),
+        comfyui=("CosmosT2V",),
+        channels=16,
+        axes=3,
+        film=True,
+    ),
+    Family(
+        *("ace_step", "ACE-Step", "empty"),
+        keys=("conditioning_lyrics", "lyrics_strength"),
+        sign="conditioning_lyrics",
+        comfyui=("ACEStep",),
+        channels=8,
+    ),
+    Family(
+        *("stable_audio", "Stable Audio", "empty"),
+        keys=("seconds_start", "seconds_total"),
+        sign="seconds_total",
+        comfyui=("StableAudio",),
+        channels=64,
+        axes=1,
+    ),
+)
+
+UNKNOWN = Family("unknown", "an unlisted family", "empty")
+"""What is not listed: shorter prompts are padded with the encoder's own empty prompt, and every key that differs has to
+be a tensor or a known number."""
+
+FAMILIES: Mapping[str, Family] = MappingProxyType({row.name: row for row in (*_ROWS, UNKNOWN)})
+
+
+def family_of_shapes(width: int, pooled: int | None, rows: int, keys: Collection[str] = ()) -> Family:
+    """Returns the family whose conditioning has these shapes and keys, `UNKNOWN` where none or several do.
+
+    `width` and `rows` are those of the tokens; `pooled` is the width of the pooled vector, None without one. In A1111
+    the sizes of a picture follow that vector, which makes it wider.
+
+    >>> [family_of_shapes(1024, None, rows).name for rows in (77, 512)]
+    ['sd2', 'anima']
+    >>> family_of_shapes(2048, 2816, 77).name, family_of_shapes(99, None, 5).name
+    ('sdxl', 'unknown')
+    """
+    if signed := [row for row in _ROWS if row.sign and row.sign in keys]:
+        return signed[0]
+    alike = [row for row in _ROWS if width in row.widths and _fits(row, pooled, rows, keys)]
+    if len(alike) > 1:
+        whole = [row for row in alike if row.chunk > 1 and rows % row.chunk == 0]
+        alike = whole or [row for row in alike if row.chunk == 1]
+    return alike[0] if len(alike) == 1 else UNKNOWN
+
+
+def _fits(row: Family, pooled: int | None, rows: int, keys: Collection[str]) -> bool:
+    if MASK in keys and MASK not in row.keys:
+        return False
+    if row.chunk == 1 and rows < row.rows:
+        return False
+    if not row.pooled or pooled in row.pooled:
+        return True
+    return row.sizes > 0 and pooled is not None and pooled - SIZE_WIDTH * row.sizes in row.pooled

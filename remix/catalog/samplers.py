@@ -1,0 +1,291 @@
+"""Samplers: what each host calls them, and what each of them needs.
+
+The vocabulary is the union of ComfyUI 0.33, AUTOMATIC1111 1.10.1 and Forge f2.0.1. A sampler has ComfyUI's name, or
+A1111's alias for it where ComfyUI lacks it. An engine that lacks a sampler refuses it in its `check`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from remix.catalog.rows import COMFYUI, EVERY_HOST, FORGE, WEBUI, by_label, plain, require
+from remix.catalog.schedulers import SCHEDULERS
+
+_COMFYUI_ONLY = frozenset({COMFYUI})
+_COMFYUI_FORGE = frozenset({COMFYUI, FORGE})
+
+
+@dataclass(frozen=True)
+class Sampler:
+    """A sampler.
+
+    `hosts` have it; `label` is what A1111 and Forge call it. `aliases` are further names, in lower case. `diffusers` is
+    the scheduler class of diffusers and `arguments` what it is built with. `like` is the closest relative, to suggest
+    where a host lacks this one.
+    """
+
+    name: str
+    hosts: frozenset[str] = EVERY_HOST
+    label: str = ""
+    aliases: tuple[str, ...] = ()
+    diffusers: str = ""
+    arguments: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
+    like: str = ""
+    stochastic: bool = False
+    """Adds fresh noise at its steps."""
+    overlapping: bool = False
+    """Asks for noise over overlapping intervals: to the middle of a step, then to its end."""
+    one_at_a_time: bool = False
+    """Chooses its steps by all pictures of a batch together."""
+    skips_least: bool = False
+    """ComfyUI drops the least noise level above 0, from a schedule one step longer."""
+    same_for_flows: bool = False
+    """Has one formula for diffusion models and for flow models."""
+    automatic: str = "normal"
+    """The scheduler that "Automatic" means in A1111."""
+    own_schedule: bool = False
+    """A1111 ignores the schedule, and always takes the steps of `automatic`."""
+    whole_times: bool = False
+    """Starts at whole timesteps only, in A1111."""
+    starts_elsewhere: bool = False
+    """A1111 starts it from a picture at another noise level than the schedule has."""
+    brownian: bool = False
+    """A1111 draws its noise from a Brownian tree."""
+    rendered_as: str = ""
+    """The sampler that A1111 is asked for instead: it takes the steps of ComfyUI's sampler of this name."""
+
+
+def _gpu(name: str, *, overlapping: bool = False) -> Sampler:
+    """ComfyUI's twin of a sampler that draws its noise on the GPU."""
+    return Sampler(f"{name}_gpu", _COMFYUI_ONLY, like=name, stochastic=True, overlapping=overlapping)
+
+
+_ROWS = (
+    Sampler("euler", label="Euler", aliases=("k_euler",), diffusers="EulerDiscreteScheduler", same_for_flows=True),
+    Sampler(
+        "euler_ancestral",
+        label="Euler a",
+        aliases=("k_euler_a", "k_euler_ancestral"),
+        diffusers="EulerAncestralDiscreteScheduler",
+        like="euler",
+        stochastic=True,
+    ),
+    Sampler(
+        "heun",
+        label="Heun",
+        aliases=("k_heun",),
+        diffusers="HeunDiscreteScheduler",
+        like="euler",
+        same_for_flows=True,
+    ),
+    Sampler(
+        "dpmpp_2m",
+        label="DPM++ 2M",
+        aliases=("k_dpmpp_2m",),
+        diffusers="DPMSolverMultistepScheduler",
+        like="euler",
+        same_for_flows=True,
+        automatic="karras",
+    ),
+    Sampler(
+        "dpmpp_2m_sde",
+        label="DPM++ 2M SDE",
+        aliases=("k_dpmpp_2m_sde",),
+        diffusers="DPMSolverMultistepScheduler",
+        arguments=MappingProxyType({"algorithm_type": "sde-dpmsolver++"}),
+        like="euler_ancestral",
+        stochastic=True,
+        automatic="exponential",
+        brownian=True,
+    ),
+    # ComfyUI's ddim is Euler's method along the requested schedule. A1111's own reads no schedule, and stops at the
+    # least noise level instead of 0.
+    Sampler(
+        "ddim",
+        label="DDIM",
+        diffusers="DDIMScheduler",
+        like="euler",
+        same_for_flows=True,
+        automatic="ddim_uniform",
+        own_schedule=True,
+        rendered_as="euler",
+    ),
+    Sampler(
+        "uni_pc",
+        label="UniPC",
+        diffusers="UniPCMultistepScheduler",
+        arguments=MappingProxyType({"solver_order": 3, "solver_type": "bh1"}),
+        like="dpmpp_2m",
+        skips_least=True,
+        own_schedule=True,
+        starts_elsewhere=True,
+    ),
+    Sampler(
+        "lcm",
+        label="LCM",
+        aliases=("k_lcm",),
+        diffusers="LCMScheduler",
+        like="euler_ancestral",
+        stochastic=True,
+        starts_elsewhere=True,
+    ),
+    Sampler("lms", label="LMS", aliases=("k_lms",), diffusers="LMSDiscreteScheduler", like="dpmpp_2m"),
+    Sampler(
+        "dpm_2",
+        label="DPM2",
+        aliases=("k_dpm_2",),
+        diffusers="KDPM2DiscreteScheduler",
+        like="heun",
+        skips_least=True,
+        automatic="karras",
+    ),
+    Sampler(
+        "dpm_2_ancestral",
+        label="DPM2 a",
+        aliases=("k_dpm_2_a",),
+        diffusers="KDPM2AncestralDiscreteScheduler",
+        like="euler_ancestral",
+        stochastic=True,
+        skips_least=True,
+        automatic="karras",
+    ),
+    Sampler("dpm_fast", label="DPM fast", aliases=("k_dpm_fast",), like="dpmpp_2m"),
+    Sampler("dpm_adaptive", label="DPM adaptive", aliases=("k_dpm_ad",), like="dpmpp_2m", one_at_a_time=True),
+    Sampler(
+        "dpmpp_2s_ancestral",
+        label="DPM++ 2S a",
+        aliases=("k_dpmpp_2s_a",),
+        like="euler_ancestral",
+        stochastic=True,
+        automatic="karras",
+    ),
+    Sampler(
+        "dpmpp_sde",
+        label="DPM++ SDE",
+        aliases=("k_dpmpp_sde",),
+        diffusers="DPMSolverSDEScheduler",
+        like="dpmpp_2m_sde",
+        stochastic=True,
+        overlapping=True,
+        automatic="karras",
+        brownian=True,
+    ),
+    Sampler(
+        "dpmpp_2m_sde_heun",
+        label="DPM++ 2M SDE Heun",
+        aliases=("k_dpmpp_2m_sde_heun",),
+        diffusers="DPMSolverMultistepScheduler",
+        arguments=MappingProxyType({"algorithm_type": "sde-dpmsolver++", "solver_type": "heun"}),
+        like="dpmpp_2m_sde",
+        stochastic=True,
+        automatic="exponential",
+        brownian=True,
+    ),
+    Sampler(
+        "dpmpp_3m_sde",
+        label="DPM++ 3M SDE",
+        like="dpmpp_2m_sde",
+        stochastic=True,
+        automatic="exponential",
+        brownian=True,
+    ),
+    Sampler("restart", WEBUI, "Restart", like="heun", stochastic=True, automatic="karras"),
+    Sampler(
+        "plms",
+        WEBUI,
+        "PLMS",
+        diffusers="PNDMScheduler",
+        arguments=MappingProxyType({"skip_prk_steps": True}),
+        like="lms",
+        automatic="ddim_uniform",
+        own_schedule=True,
+        whole_times=True,
+        starts_elsewhere=True,
+    ),
+    Sampler(
+        "ddim_cfgpp",
+        WEBUI,
+        "DDIM CFG++",
+        like="euler_cfg_pp",
+        automatic="ddim_uniform",
+        own_schedule=True,
+        whole_times=True,
+        starts_elsewhere=True,
+    ),
+    Sampler("heunpp2", _COMFYUI_FORGE, "HeunPP2", like="heun"),
+    Sampler("ipndm", _COMFYUI_FORGE, "IPNDM", diffusers="IPNDMScheduler", like="lms"),
+    Sampler("ipndm_v", _COMFYUI_FORGE, "IPNDM_V", like="ipndm"),
+    Sampler("deis", _COMFYUI_FORGE, "DEIS", diffusers="DEISMultistepScheduler", like="dpmpp_2m"),
+    Sampler(
+        "ddpm",
+        _COMFYUI_FORGE,
+        "DDPM",
+        diffusers="DDPMScheduler",
+        like="euler_ancestral",
+        stochastic=True,
+    ),
+    Sampler("euler_cfg_pp", _COMFYUI_ONLY, like="euler"),
+    Sampler("euler_ancestral_cfg_pp", _COMFYUI_ONLY, like="euler_ancestral", stochastic=True),
+    Sampler("exp_heun_2_x0", _COMFYUI_ONLY, like="heun"),
+    Sampler("exp_heun_2_x0_sde", _COMFYUI_ONLY, like="dpmpp_sde", stochastic=True),
+    Sampler("dpmpp_2s_ancestral_cfg_pp", _COMFYUI_ONLY, like="dpmpp_2s_ancestral", stochastic=True),
+    _gpu("dpmpp_sde", overlapping=True),
+    Sampler("dpmpp_2m_cfg_pp", _COMFYUI_ONLY, like="dpmpp_2m"),
+    _gpu("dpmpp_2m_sde"),
+    _gpu("dpmpp_2m_sde_heun"),
+    _gpu("dpmpp_3m_sde"),
+    Sampler("res_multistep", _COMFYUI_ONLY, like="dpmpp_2m"),
+    Sampler("res_multistep_cfg_pp", _COMFYUI_ONLY, like="dpmpp_2m_cfg_pp"),
+    Sampler("res_multistep_ancestral", _COMFYUI_ONLY, like="euler_ancestral", stochastic=True),
+    Sampler("res_multistep_ancestral_cfg_pp", _COMFYUI_ONLY, like="euler_ancestral_cfg_pp", stochastic=True),
+    Sampler("gradient_estimation", _COMFYUI_ONLY, like="euler"),
+    Sampler("gradient_estimation_cfg_pp", _COMFYUI_ONLY, like="euler_cfg_pp"),
+    Sampler("er_sde", _COMFYUI_ONLY, like="dpmpp_2m_sde", stochastic=True),
+    Sampler("seeds_2", _COMFYUI_ONLY, like="dpmpp_sde", stochastic=True),
+    Sampler("seeds_3", _COMFYUI_ONLY, like="dpmpp_sde", stochastic=True),
+    Sampler("sa_solver", _COMFYUI_ONLY, diffusers="SASolverScheduler", like="dpmpp_2m_sde", stochastic=True),
+    Sampler("sa_solver_pece", _COMFYUI_ONLY, like="dpmpp_2m_sde", stochastic=True),
+    Sampler(
+        "uni_pc_bh2",
+        _COMFYUI_ONLY,
+        diffusers="UniPCMultistepScheduler",
+        arguments=MappingProxyType({"solver_order": 3, "solver_type": "bh2"}),
+        like="uni_pc",
+        skips_least=True,
+    ),
+)
+
+SAMPLERS: Mapping[str, Sampler] = MappingProxyType({row.name: row for row in _ROWS})
+"""Every sampler that a recipe can name, the widely available ones first."""
+
+
+_CLASSES = {row.diffusers.lower(): row.name for row in reversed(_ROWS) if row.diffusers}
+
+SAMPLER_LABELS: Mapping[str, str] = MappingProxyType({**_CLASSES, **by_label(_ROWS)})
+"""What A1111, Forge, diffusers and older tools call samplers, in lower case, where a recipe has another name."""
+
+
+def sampler_of(label: str) -> tuple[str, str] | None:
+    """Returns the sampler that a label means, and the scheduler in it: "" where it names none.
+
+    A label is A1111's or Forge's, an older tool's, or the class of a diffusers scheduler.
+
+    >>> sampler_of("DPM++ 2M Karras"), sampler_of("Euler a"), sampler_of("euler_a")
+    (('dpmpp_2m', 'karras'), ('euler_ancestral', ''), ('euler_ancestral', ''))
+    >>> sampler_of("DPMSolverMultistepScheduler")
+    ('dpmpp_2m', '')
+    """
+    words = plain(label[:60])
+    name = SAMPLER_LABELS.get(words) or SAMPLER_LABELS.get(words.replace("_", " "), words)
+    if name in SAMPLERS:
+        return name, ""
+    start, _, last = words.rpartition(" ")
+    before = sampler_of(start) if start else None
+    return (before[0], last) if before and last in SCHEDULERS else None
+
+
+def require_sampler(name: str, available: Collection[str], engine: str) -> None:
+    """Raises `Unsupported`, with the nearest sampler, where an engine does not have this one."""
+    require("sampler", SAMPLERS, name, available, engine)

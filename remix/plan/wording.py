@@ -1,0 +1,39 @@
+"""How names and texts are shown to people: the nearest known name, and text that is safe for a terminal."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Collection
+
+UNPRINTABLE = re.compile(
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]"  # control characters, line ends, half pairs
+    r"|[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]"  # marks of direction
+)
+"""Characters that a terminal obeys or that reverse text; tabs and line feeds are allowed."""
+
+
+def printable(text: str) -> str:
+    r"""Returns `text` with `UNPRINTABLE` characters escaped as in JSON and TOML.
+
+    >>> printable("a\x1b[2J")
+    'a\\u001b[2J'
+    """
+    return UNPRINTABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def nearest(name: str, known: Collection[str]) -> str:
+    """Returns a sentence with the most similar known name, if one is similar, and then all of them.
+
+    >>> nearest("eulr", ("ddim", "euler"))
+    'did you mean "euler"? (known: ddim, euler)'
+    """
+    near = close(name, known)
+    every = "known: " + ", ".join(known)
+    return f'did you mean "{near}"? ({every})' if near else every
+
+
+def close(name: str, known: Collection[str], cutoff: float = 0.6) -> str | None:
+    """Returns the most similar known name, or None where none reaches the similarity `cutoff` (0 to 1)."""
+    plain = name[:60].strip().lower().replace(" ", "_")
+    return next(iter(difflib.get_close_matches(plain, known, n=1, cutoff=cutoff)), None)

@@ -1,0 +1,134 @@
+"""Writing a recipe for another tool: the lines of its prompts, and notes on what the text cannot say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+from remix.plan.fields import show
+from remix.plan.keyframe import Keyframe
+from remix.plan.mix import Mix
+from remix.plan.recipe import Recipe
+from remix.plan.schedule import plan
+from remix.plan.travel import changes
+
+SHOWN_AS = {"width": "size", "height": "size"}
+
+
+@dataclass(frozen=True)
+class Export:
+    """A text for another tool, and a sentence for each part of the recipe that it cannot express."""
+
+    text: str
+    lost: tuple[str, ...]
+
+
+class Line(NamedTuple):
+    """The prompt and negative at a frame; `holds` says that they stay the same until the next line."""
+
+    frame: int
+    prompt: Mix[str]
+    negative: Mix[str]
+    holds: bool
+
+
+class Draft:
+    """The prompts of a recipe sorted by frame, and what is lost when they become a text."""
+
+    def __init__(self, recipe: Recipe, supported: Sequence[str] = ()) -> None:
+        self.recipe = recipe
+        self.lost: list[str] = []
+        self._mixed: set[int] = set()
+        self._lose_unsupported(supported)
+
+    def lose(self, sentence: str) -> None:
+        """Adds a sentence about what the text cannot say, once."""
+        if sentence not in self.lost:
+            self.lost.append(sentence)
+
+    def export(self, text: str) -> Export:
+        """Returns the text with what it has lost."""
+        mixed = f"{_runs(self._mixed)}: a mix of prompts; the heaviest is written" if self._mixed else ""
+        return Export(text, (*self.lost, mixed) if mixed else tuple(self.lost))
+
+    def one(self, mix: Mix[str], frame: int) -> str:
+        """Returns the prompt of a mix with the largest weight; the export then says that the others are lost."""
+        if len(mix.items) > 1:
+            self._mixed.add(frame)
+        return mix.heaviest
+
+    @cached_property
+    def lines(self) -> list[Line]:
+        """A line with prompt and negative for each frame where one of them is set.
+
+        Losses of prompts are noted only when lines are asked for: value schedules have none.
+        """
+        recipe = self.recipe
+        at = sorted(zip(recipe.positions(), recipe.keyframes, strict=True), key=lambda pair: pair[0])
+        stops = [(frame, key) for frame, key in at if key.prompt is not None or key.negative is not None]
+        frames = plan(recipe).frames
+        for frame, key in stops:
+            if any(changes(mix) for mix in (key.prompt, key.negative) if mix):
+                self.lose(f"the numbers in backticks at frame {frame}; they stay what they are there")
+        if not stops:
+            return [Line(0, frames[0].prompt, frames[0].negative, True)]
+        if recipe.loop and stops[0][0] > 0:
+            self.lose(f"the loop comes home at frame {stops[0][0]}; the text begins with what frame 0 is on the way")
+            stops.insert(0, (0, Keyframe(at=0, ease=stops[-1][1].ease)))
+        lines = []
+        for i, (frame, key) in enumerate(stops):
+            ease = key.ease or recipe.ease
+            if ease not in ("linear", "hold") and (i + 1 < len(stops) or recipe.loop) and len(stops) > 1:
+                self.lose(f"the ease {ease} at frame {frame}; the way from there is straight")
+            lines.append(Line(frame, frames[frame].prompt, frames[frame].negative, ease == "hold"))
+        return lines
+
+    def straight_lines(self) -> list[Line]:
+        """Returns lines for a text that always travels straight: holds written out, a loop led back to its start."""
+        lines = list(self.lines)
+        if self.recipe.loop and len(lines) > 1:
+            lines.append(lines[0]._replace(frame=self.recipe.frames, holds=True))
+        found: list[Line] = []
+        for i, line in enumerate(lines):
+            found.append(line)
+            if line.holds and i + 1 < len(lines) and lines[i + 1].frame > line.frame + 1:
+                found.append(line._replace(frame=lines[i + 1].frame - 1))
+        return found
+
+    def _lose_unsupported(self, supported: Sequence[str]) -> None:
+        """Notes the fields of the recipe and its keyframes that are set and not `supported` by the text."""
+        recipe = self.recipe
+        keys = [f for f in ("seed", "cfg", "denoise", "image", "mask", "loras") if f not in supported]
+        set_ = [f for f in keys if any(getattr(key, f, None) is not None for key in recipe.keyframes)]
+        default = Recipe(frames=1, keyframes=(Keyframe(),))
+        for name in ("model", "width", "sampler", "scheduler", "steps", "cfg", "curve", "mix", "lengths", "fps"):
+            if name not in supported and name not in set_ and getattr(recipe, name) != getattr(default, name):
+                set_.append(SHOWN_AS.get(name, name))
+            elif name == "width" and recipe.height != default.height:
+                set_.append("size")
+        if set_:
+            self.lose(f"the text has no place for: {', '.join(dict.fromkeys(set_))}")
+
+
+def _runs(frames: Iterable[int]) -> str:
+    """Returns the frames in words: "frames 3 to 9, 12"."""
+    runs: list[tuple[int, int]] = []
+    for frame in sorted(frames):
+        first = runs.pop()[0] if runs and runs[-1][1] == frame - 1 else frame
+        runs.append((first, frame))
+    many = "s" if len(runs) > 1 or runs[0][0] < runs[0][1] else ""
+    return f"frame{many} " + ", ".join(f"{first}" if first == last else f"{first} to {last}" for first, last in runs)
+
+
+def lose_misread(draft: Draft, text: str, signs: Mapping[str, str]) -> None:
+    """Notes each of the `signs` in a prompt that the other tool would read as something else."""
+    for sign, meaning in signs.items():
+        if sign in text:
+            draft.lose(f"{show(text)} has {sign!r} in it, which is read as {meaning}")
+
+
+def number_text(value: float) -> str:
+    """Returns a number as schedules write it."""
+    return repr(round(value, 9)).removesuffix(".0")

@@ -1,0 +1,102 @@
+"""Prompt syntax of A1111 and prompt-control: what changes over the denoising steps of a picture, AND, LoRA tags."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import NamedTuple
+
+_MARK = re.compile(r"\\.|[\[\]:|()]", re.DOTALL)
+_NUMBER = re.compile(r"\s*[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)\s*", re.ASCII)
+_NUMBERS = re.compile(rf"{_NUMBER.pattern}(?:,{_NUMBER.pattern})+", re.ASCII)
+_TAG = re.compile(r"\s*[A-Z][A-Z0-9_]*\s*", re.ASCII)
+_COMPOSED = re.compile(r"\b(AND|BREAK)\b|<(lora|lyco|hypernet):[^<>]{1,200}>")
+_CONTROL = re.compile(
+    r"\b(AVG)\s*\(|\b(CAT)\b|\b(TE|STYLE|DEF|SEG|COUPLE|MASK|AREA|SHUFFLE|SHIFT|NOISE|ATTN|FILL|IMASK|SDXL|FEATHER)\s*\("
+)
+MAX_DEPTH = 200
+
+
+class Construct(NamedTuple):
+    """A construct in a prompt: its kind, text and offset, and whether only prompt-control has it."""
+
+    kind: str
+    text: str
+    at: int
+    control: bool
+
+
+@dataclass
+class _Open:
+    at: int
+    marks: list[tuple[int, str]]
+
+
+def constructs(prompt: str) -> list[Construct]:
+    """Returns what A1111 or prompt-control would interpret in a prompt, in order.
+
+    Kinds: "prompt editing", "alternation", "composition", "LoRA tag", "prompt-control".
+
+    >>> [found.kind for found in constructs("a [cat:dog:0.5] AND [x|y]")]
+    ['prompt editing', 'composition', 'alternation']
+    """
+    found = _brackets(prompt)
+    for match in _COMPOSED.finditer(prompt):
+        found.append(Construct("LoRA tag" if match[2] else "composition", match[0], match.start(), False))
+    for match in _CONTROL.finditer(prompt):
+        found.append(Construct("prompt-control", match[0].rstrip("( "), match.start(), True))
+    return sorted(found, key=lambda construct: construct.at)
+
+
+def over_steps(prompt: str) -> list[Construct]:
+    """Returns what changes over the denoising steps in a prompt; an engine that cannot do it refuses it.
+
+    >>> [found.text for found in over_steps("a [cat:dog:0.5] (big:1.2) [grey]")]
+    ['[cat:dog:0.5]']
+    """
+    return [found for found in _brackets(prompt) if "[" in prompt]
+
+
+def _brackets(prompt: str) -> list[Construct]:
+    found: list[Construct] = []
+    levels: list[_Open] = []
+    for match in _MARK.finditer(prompt):
+        sign, at = match[0], match.start()
+        if sign == "[":
+            if len(levels) < MAX_DEPTH:
+                levels.append(_Open(at, []))
+        elif sign == "]":
+            if levels:
+                level = levels.pop()
+                found += _classified(prompt, level, at)
+        elif sign == "(" and levels:
+            levels[-1].marks.append((at, "("))
+        elif sign == ")" and levels:
+            levels[-1].marks.append((at, ")"))
+        elif sign in (":", "|") and levels:
+            levels[-1].marks.append((at, sign))
+    return found
+
+
+def _classified(prompt: str, level: _Open, end: int) -> list[Construct]:
+    """Returns the construct in the square brackets from `level` to `end`, nothing for plain emphasis."""
+    depth, marks = 0, []
+    for at, sign in level.marks:
+        depth += (sign == "(") - (sign == ")")
+        if depth == 0 and sign in (":", "|"):
+            marks.append((at, sign))
+    if not marks:
+        return []
+    text = prompt[level.at : min(end + 1, level.at + 60)]
+    last, sign = marks[-1]
+    tail = prompt[last + 1 : end]
+    if any(sign == "|" for _, sign in marks):
+        timed = sign == ":" and _NUMBER.fullmatch(tail) is not None
+        return [Construct("alternation", text, level.at, timed)]
+    if prompt[level.at + 1 : marks[0][0]].strip() == "SEQ" or _NUMBERS.fullmatch(tail):
+        return [Construct("prompt editing", text, level.at, True)]
+    if _NUMBER.fullmatch(tail):
+        return [Construct("prompt editing", text, level.at, len(marks) > 2)]
+    if len(marks) > 1 and _TAG.fullmatch(tail):
+        return [Construct("prompt editing", text, level.at, True)]
+    return []

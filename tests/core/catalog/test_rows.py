@@ -1,0 +1,120 @@
+"""The rows of the catalog: their names, and what they say about each other."""
+
+from __future__ import annotations
+
+import pytest
+
+from remix.catalog.families import FAMILIES, UNKNOWN, family_of_shapes
+from remix.catalog.rows import EVERY_HOST
+from remix.catalog.samplers import SAMPLER_LABELS, SAMPLERS, Sampler, require_sampler, sampler_of
+from remix.catalog.schedulers import SCHEDULER_LABELS, SCHEDULERS, Scheduler, require_scheduler
+from remix.errors import RecipeError, Unsupported
+from remix.plan import Keyframe, Recipe
+
+ROWS = [*SAMPLERS.values(), *SCHEDULERS.values()]
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+def test_a_row_has_hosts_and_a_label_where_these_use_labels(row: Sampler | Scheduler) -> None:
+    assert row.hosts
+    assert row.hosts <= EVERY_HOST
+    assert bool(row.label) == bool(row.hosts - {"comfyui"})
+
+
+@pytest.mark.parametrize("rows", [SAMPLERS, SCHEDULERS])
+def test_no_label_names_two_rows(rows: dict[str, Sampler | Scheduler]) -> None:
+    labels = [label for row in rows.values() for label in (row.label.lower(), *row.aliases) if label]
+    assert len(labels) == len(set(labels))
+
+
+@pytest.mark.parametrize("rows", [SAMPLERS, SCHEDULERS])
+def test_relatives_are_rows_and_end_at_what_every_host_has(rows: dict[str, Sampler | Scheduler]) -> None:
+    for name in rows:
+        seen = [name]
+        while rows[seen[-1]].like:
+            seen.append(rows[seen[-1]].like)
+            assert len(set(seen)) == len(seen), seen
+        assert rows[seen[-1]].hosts == EVERY_HOST
+
+
+def test_the_schedulers_that_samplers_take_by_default_are_rows() -> None:
+    assert {row.automatic for row in SAMPLERS.values()} <= SCHEDULERS.keys()
+    assert {row.rendered_as for row in SAMPLERS.values() if row.rendered_as} <= SAMPLERS.keys()
+
+
+@pytest.mark.parametrize(
+    ("label", "name"),
+    [
+        ("DPM++ 2M Karras", ("dpmpp_2m", "karras")),
+        ("k_euler_a", ("euler_ancestral", "")),
+        ("HeunPP2", ("heunpp2", "")),
+        ("UniPCMultistepScheduler", ("uni_pc", "")),
+        ("DPMSolverMultistepScheduler", ("dpmpp_2m", "")),
+        ("res_multistep", ("res_multistep", "")),
+        ("Euler Turbo", ("euler", "turbo")),
+        ("Euler b", None),
+    ],
+)
+def test_samplers_are_found_by_the_labels_of_tools(label: str, name: tuple[str, str] | None) -> None:
+    assert sampler_of(label) == name
+
+
+@pytest.mark.parametrize("name", ["res_multistep", "uni_pc_bh2", "dpmpp_2m_sde_gpu", "sa_solver_pece", "ddim_cfgpp"])
+def test_a_recipe_can_name_every_sampler(name: str) -> None:
+    assert Recipe(frames=1, keyframes=(Keyframe(),), sampler=name).sampler == name
+
+
+@pytest.mark.parametrize("name", ["linear_quadratic", "turbo", "align_your_steps_gits"])
+def test_a_recipe_can_name_every_scheduler(name: str) -> None:
+    assert Recipe(frames=1, keyframes=(Keyframe(),), scheduler=name).scheduler == name
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "advice"),
+    [("sampler", "DPM++ 2M", "dpmpp_2m"), ("sampler", "LCMScheduler", "lcm"), ("scheduler", "Uniform", "normal")],
+)
+def test_a_label_in_a_recipe_is_refused_with_the_name(field: str, value: str, advice: str) -> None:
+    with pytest.raises(RecipeError, match=f'write "{advice}"'):
+        Recipe(frames=1, keyframes=(Keyframe(),), **{field: value})  # type: ignore[arg-type]
+
+
+def test_what_an_engine_lacks_is_refused_with_the_nearest_that_it_has() -> None:
+    require_sampler("euler", ("euler",), "this engine")
+    with pytest.raises(Unsupported, match="sampler: this engine does not have 'uni_pc_bh2'; use \"dpmpp_2m\""):
+        require_sampler("uni_pc_bh2", ("euler", "dpmpp_2m"), "this engine")
+    with pytest.raises(Unsupported, match="scheduler: this engine does not have 'turbo'; use \"normal\""):
+        require_scheduler("turbo", ("normal", "karras"), "this engine")
+
+
+def test_labels_never_hide_names() -> None:
+    assert not SAMPLER_LABELS.keys() & SAMPLERS.keys()
+    assert not SCHEDULER_LABELS.keys() & SCHEDULERS.keys()
+
+
+@pytest.mark.parametrize(
+    ("width", "pooled", "rows", "keys", "family"),
+    [
+        (768, None, 248, (), "sd1"),  # encoders with long positions
+        (1024, None, 154, (), "sd2"),
+        (1024, None, 512, (), "anima"),
+        (1024, None, 154, ("t5xxl_ids",), "anima"),
+        (2048, 2816, 77, (), "sdxl"),  # A1111 has the sizes in the vector
+        (1280, 2560, 77, (), "sdxl_refiner"),
+        (2048, None, 30, ("attention_mask",), "omnigen2"),
+        (4096, 768, 256, ("guidance",), "flux"),
+        (15360, None, 40, (), "flux2"),
+        (4096, None, 300, ("guidance",), "unknown"),
+        (4096, None, 512, (), "wan"),
+        (4096, None, 512, ("attention_mask",), "unknown"),
+        (128, None, 32, (), "unknown"),
+    ],
+)
+def test_a_family_is_found_by_shapes_and_keys(
+    width: int, pooled: int | None, rows: int, keys: tuple[str, ...], family: str
+) -> None:
+    assert family_of_shapes(width, pooled, rows, keys) is FAMILIES[family]
+
+
+def test_an_unknown_family_pads_with_the_empty_prompt() -> None:
+    assert UNKNOWN.lengths == "empty"
+    assert not UNKNOWN.tiles
