@@ -1,4 +1,4 @@
-"""Writes docs/agreement.md from the table that `python -m tests.agreement` has measured.
+"""Writes docs/agreement.md from the table that `python -m tests.agreement` measured.
 
 python -m docs.make_agreement
 """
@@ -34,7 +34,7 @@ SHOWN = {
     r"<(?:lora|lyco|hypernet):": "`<lora:name:1>`",
     r"\\[^()]": r"`\[` and other backslashes (`\(` is the same everywhere)",
 }
-"""How what is read differently is written, by its pattern."""
+"""How the page shows what each pattern of `READ_DIFFERENTLY` matches."""
 
 
 def page() -> str:
@@ -45,16 +45,16 @@ def page() -> str:
         "measured": (
             f"Measured with Remix Toolkit {about['toolkit']}, {about['hosts']}, on a CPU, with a checkpoint of random "
             f"weights in SD 1.5's layout: {about['steps']} steps, cfg {about['cfg']:g}, "
-            f"{about['size'][0]}x{about['size'][1]}, a travel through {len(about['prompts'])} prompts and seeds."
+            f"{about['size'][0]}x{about['size'][1]}, through {len(about['prompts'])} prompts and seeds."
         ),
-        "limits": f"{LEAST_PSNR:g} dB at least, and no colour of a pixel off by more than {MOST_OFF} of 255",
+        "limits": f"at most {MOST_OFF} of 255 per color value and have a PSNR of at least {LEAST_PSNR:g} dB",
         "table": _table(("sampler", "scheduler", "in A1111", "frames"), map(_line, table().values()), ALL),
-        "extras": _table(("what", "sampler", "scheduler", "frames"), map(_extra, rows("extras")), ALL),
-        "families": _table(("family", "what", *WAY), map(_of_family, rows("families")), ALL),
+        "extras": _table(("feature", "sampler", "scheduler", "frames"), map(_extra, rows("extras")), ALL),
+        "families": _table(("family", "feature", *WAY), map(_of_family, rows("families")), ALL),
         "forge": _table(WAY, map(_on_forge, rows("forge")), FORGE),
         "on_forge": (
-            f"{about['forge']} with the Remix script, beside the others on the checkpoint of the first table. It has "
-            "A1111's settings and goes by most of them; `remix doctor --url` tells of a Forge what counts there."
+            f"{about['forge']} with the Remix script, compared with the others on the checkpoint of the first table. "
+            "It has A1111's settings and uses most of them. `remix doctor --url` lists those that matter for a Forge."
         ),
         "settings": ", ".join(f"`{name}` {value!r}" for name, value in PORTABLE.items()),
         "prompts": "\n".join(_prompts()),
@@ -65,15 +65,15 @@ def page() -> str:
 
 
 def _wrapped(paragraph: str) -> str:
-    """A paragraph of plain text in lines of 120 letters; tables, headings and code as they are."""
-    if paragraph.startswith(("|", "#", "```")) or len(max(paragraph.split("\n"), key=len)) <= WIDTH:
+    """Wraps a paragraph at 120 characters; keeps tables, lists, headings and code."""
+    if paragraph.startswith(("|", "#", "```", "- ", "1. ")) or len(max(paragraph.split("\n"), key=len)) <= WIDTH:
         return paragraph
     end = "\n" if paragraph.endswith("\n") else ""
     return textwrap.fill(paragraph, WIDTH, break_long_words=False, break_on_hyphens=False) + end
 
 
 def _table(head: Sequence[str], lines: Iterable[Sequence[object]], pairs: Sequence[Pair]) -> str:
-    """A table of these lines, which tell of each pair of engines, and whether all of them agree."""
+    """Returns a table of these lines, which compare each pair of engines and end with whether all agree."""
     columns = [*head, *(" - ".join(NAMES[engine] for engine in pair) for pair in pairs), ""]
     written = ["|".join(f" {cell} ".replace("  ", " ") for cell in line) for line in (columns, *lines)]
     return "\n".join(f"|{line}|" for line in (written[0], "|".join(["---"] * len(columns)), *written[1:]))
@@ -83,28 +83,28 @@ def _line(row: Row) -> list[object]:
     try:
         labels = ", ".join(a1111_labels(row.sampler, row.scheduler))
     except Unsupported:
-        labels = "not there"
-    return [f"`{row.sampler}`", f"`{row.scheduler}`", labels, row.frames, *_told(row, ALL)]
+        labels = "not available"
+    return [f"`{row.sampler}`", f"`{row.scheduler}`", labels, row.frames, *_differences(row, ALL)]
 
 
 def _extra(row: Row) -> list[object]:
-    return [EXTRAS[row.kind], *_way(row), *_told(row, ALL)]
+    return [EXTRAS[row.kind], *_way(row), *_differences(row, ALL)]
 
 
 def _of_family(row: Row) -> list[object]:
-    return [FAMILIES[row.family].title, EXTRAS.get(row.kind, ""), *_way(row), *_told(row, ALL)]
+    return [FAMILIES[row.family].title, EXTRAS.get(row.kind, ""), *_way(row), *_differences(row, ALL)]
 
 
 def _on_forge(row: Row) -> list[object]:
-    return [*_way(row), *_told(row, FORGE)]
+    return [*_way(row), *_differences(row, FORGE)]
 
 
 def _way(row: Row) -> list[object]:
     return [f"`{row.sampler}`", f"`{row.scheduler}`", row.frames]
 
 
-def _told(row: Row, pairs: Sequence[Pair]) -> list[object]:
-    """How far these pairs are apart, and whether all agree."""
+def _differences(row: Row, pairs: Sequence[Pair]) -> list[object]:
+    """Returns the differences of these pairs, and whether all agree."""
     found = [row.apart.get(frozenset(pair)) for pair in pairs]
     same = all(apart is not None and apart.agrees() for apart in found)
     return [*("-" if apart is None else apart for apart in found), "same frames" if same else ""]
@@ -113,7 +113,7 @@ def _told(row: Row, pairs: Sequence[Pair]) -> list[object]:
 def _prompts() -> Iterator[str]:
     yield "| in a prompt | |"
     yield "|---|---|"
-    yield "| `[a:b:0.5]`, `[a\\|b]` | changes over the steps in A1111, and is words elsewhere |"
+    yield "| `[a:b:0.5]`, `[a\\|b]` | changes during sampling in A1111; plain text elsewhere |"
     for pattern, why in READ_DIFFERENTLY.items():
         yield f"| {SHOWN[pattern]} | {why} |"
 

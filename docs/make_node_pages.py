@@ -1,8 +1,9 @@
-"""Writes what is told of the ComfyUI nodes in other places than their own declaration.
+"""Writes the texts about ComfyUI nodes that come from their declarations.
 
     python -m docs.make_node_pages
 
-The lists in web/docs/NODE.md (what stands around them is written by hand) and locales/en/nodeDefs.json.
+Writes the input and output lists in web/docs/NODE.md (the rest of a page is written by hand) and
+locales/en/nodeDefs.json.
 """
 
 from __future__ import annotations
@@ -26,13 +27,13 @@ KINDS = {"AUTOGROW": "two or more", "DYNAMICCOMBO": "choice", "COMBO": "choice",
 
 
 def schemas(pack: Any) -> list[Any]:
-    """The schemas of all nodes of the loaded pack."""
+    """Returns the schemas of all nodes of the loaded pack."""
     extension = asyncio.run(pack.comfy_entrypoint())
     return [node.define_schema() for node in asyncio.run(extension.get_node_list())]
 
 
 def inputs_of(schema: Any) -> Iterator[tuple[str, Any]]:
-    """Every input with its name on the wire; those that a choice brings follow it."""
+    """Yields every input with its API name. The inputs that a choice adds follow it."""
     for slot in schema.inputs:
         yield slot.id, slot
         for option in slot.options.get("options", ()):
@@ -41,7 +42,7 @@ def inputs_of(schema: Any) -> Iterator[tuple[str, Any]]:
 
 
 def lists(schema: Any) -> str:
-    """The inputs and outputs of a node as lists: ComfyUI shows a page in a column too narrow for tables."""
+    """Returns a node's inputs and outputs as lists, because ComfyUI shows pages in a column too narrow for tables."""
     inputs = [f"- `{name}` ({_kind(slot)}): {slot.tooltip}" for name, slot in inputs_of(schema)]
     outputs = [f"- `{_shown(output)}` ({_kind(output)}): {output.tooltip}" for output in schema.outputs]
     return "\n".join(["## Inputs", "", *inputs, "", "## Outputs", "", *outputs])
@@ -60,7 +61,7 @@ def _shown(output: Any) -> str:
 
 
 def page(text: str, schema: Any) -> str:
-    """A page with its lists made anew: what is from the heading "Inputs" to the end of the list below "Outputs"."""
+    """Returns a page with new lists: from the heading "Inputs" to the end of the list below "Outputs"."""
     found = re.search(r"^## Inputs\n.*?^## Outputs\n\n(- [^\n]*\n?)*(?=\n|\Z)", text, re.MULTILINE | re.DOTALL)
     if found is None:
         raise ValueError(f'{schema.node_id}: write the headings "## Inputs" and "## Outputs" where the lists go')
@@ -68,13 +69,13 @@ def page(text: str, schema: Any) -> str:
 
 
 def definitions(found: list[Any]) -> dict[str, Any]:
-    """The names and texts of all nodes, as ComfyUI's front end looks for translations of them."""
+    """Returns the names and texts of all nodes, in the format of ComfyUI's translations."""
     return {
         schema.node_id: {
             "display_name": schema.display_name,
             "description": schema.description,
             "inputs": {
-                # The front end writes a dot in a name so.
+                # The front end writes dots in names as underscores.
                 name.replace(".", "_"): {"name": name.rpartition(".")[2], "tooltip": slot.tooltip}
                 for name, slot in inputs_of(schema)
             },
@@ -88,7 +89,7 @@ def definitions(found: list[Any]) -> dict[str, Any]:
 
 
 def as_text(texts: dict[str, Any]) -> str:
-    """A locale file."""
+    """Returns the text of a locale file."""
     return json.dumps(texts, ensure_ascii=False, indent=2) + "\n"
 
 

@@ -1,9 +1,8 @@
-"""Makes every picture of the README and of examples/README.md with the product itself.
+"""Renders the pictures of the README and of examples/README.md with the bundled model.
 
-    python docs/make_pictures.py
+    python -m docs.make_pictures
 
-Renders the demo and the examples with the bundled model (about two minutes on two cores) and writes
-docs/pictures/.
+Renders the demo and the examples into docs/pictures. Takes about two minutes on two cores.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ def frames_of(recipe: Path, folder: Path, engine: Local) -> list[Path]:
 
 
 def make() -> None:
-    """Writes demo.gif, one strip for each example, and the curves of one of them."""
+    """Writes demo.gif, a strip for each example, and curves.png."""
     engine = Local()
     with tempfile.TemporaryDirectory() as work:
         demo = ROOT / "client" / "cli" / "demo.toml"

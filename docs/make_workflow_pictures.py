@@ -1,8 +1,8 @@
-"""Makes the pictures of the ComfyUI pack with the product itself: thumbnails of the workflows, icon and banner.
+"""Renders the pictures of the ComfyUI pack with the bundled model: workflow thumbnails, icon and banner.
 
     python -m docs.make_workflow_pictures
 
-Each thumbnail shows what its workflow shows, painted by the bundled model (about a minute on two cores).
+Each thumbnail shows what its workflow does. Takes about a minute on two cores.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ SHOWN: dict[str, tuple[Keyframe, ...]] = {
         Keyframe(prompt="a white moon at night", seed=21),
         Keyframe(prompt="a yellow sun on a green meadow", seed=22),
     ),
-    "5 Mix of three with a travelling cfg": (
+    "5 Mix of three with a changing cfg": (
         Keyframe(prompt="a white boat on the sea", seed=4),
         Keyframe(prompt="an orange boat at sunset"),
         Keyframe(prompt={"an orange boat at sunset": 1, "a blue boat at night": 3}),
@@ -66,7 +66,7 @@ def frames_of(keyframes: tuple[Keyframe, ...], count: int, engine: Local, folder
 
 
 def make() -> None:
-    """Writes a thumbnail beside each workflow, icon.png and banner.png."""
+    """Writes a thumbnail next to each workflow, icon.png and banner.png."""
     engine = Local()
     with tempfile.TemporaryDirectory() as work:
         for name, keyframes in SHOWN.items():

@@ -23,14 +23,14 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 TABLES = {
-    "errors": ("What others get wrong", "mixing_errors"),
+    "errors": ("Comparison with other packs", "mixing_errors"),
     "formats": ("Film formats", "film_formats"),
-    "soak": ("Jobs with a fault in every tenth request", "soak"),
+    "soak": ("Jobs with a failure in every tenth request", "soak"),
 }
 """Parts that are no race but a table: its heading, and the module that makes it."""
 LONG = ("soak",)
 """Parts that run only when they are named."""
-SHORT = "In short"
+SHORT = "Summary"
 PACKAGES = ("torch", "diffusers", "numpy")
 
 

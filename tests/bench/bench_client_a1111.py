@@ -1,12 +1,12 @@
-"""What the client adds to bare calls of a real A1111's API: processor time, the server's and the client's together.
+"""CPU time that the client adds to plain calls of a real A1111's API: the server's and the client's together.
 
-A job costs something once (what the server has is read, a trial loads the model and guards the server's settings) and
-something for each frame (its picture is verified, on the disk for good, hashed and noted; progress is asked for). A
-short and a long job tell the two apart, and the sum is told for a film of 100 frames. Times are counted in what a row
-of the U-Net takes in the same job, by a stopwatch in the server: a machine that is slow for a while is slow for both. A
-frame of these benches takes two thirds of a second of a processor, and a picture on a graphics card takes about as
-long; but a trial takes there less of that, since what it costs here is the text encoder. "Alone" is beside one call
-for each frame, "script" beside one call of the script for as many frames.
+A job has a cost per run (reading the server's lists, a test request that loads the model and guards the settings) and
+per frame (the picture is verified, stored, hashed and noted in the journal; the progress is polled). A short and a long
+job separate the two, and the sum is given for a film of 100 frames. Times are relative to a row of the U-Net in the
+same job, measured by a stopwatch in the server, so slow phases of the machine cancel out. A frame takes two thirds of a
+second of CPU time here, about as long as a picture on a GPU. The test request takes less on a GPU, because its cost
+here is the text encoder. "alone" is compared with one call per frame, "script" with one call of the script for as many
+frames.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from tests.bench.race import Race, now
 from tests.real.a1111.conftest import started_host
 from tests.real.a1111.host import Host
 
-TABLE = "A1111: processor time beside bare calls of its API for the same frames"
+TABLE = "A1111 client: CPU time compared with plain API calls for the same frames"
 SHORT, LONG = 8, 24
 """Frames of the two jobs; the bare calls are for those of the long one."""
 
@@ -162,5 +162,5 @@ def test_the_client_adds_little(
     columns = {"once": f"{once:.2f} of a frame", "each_frame": f"{each / frame:.3f} times"}
     race.show(TABLE, way, **columns, **{f"{FILM}_frames": f"{ratio:.3f} times"})
     what = f"A1111 client, {way}, {FILM} frames"
-    race.show("In short", what, beside="bare calls of its API", ours=f"{ratio:.3f} times their time")
+    race.show("Summary", what, baseline="plain API calls", ours=f"{ratio:.3f} times their time")
     assert ratio < MOST

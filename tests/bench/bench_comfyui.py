@@ -1,4 +1,4 @@
-"""What the nodes add to a workflow of a real ComfyUI: the server's time beside the host's own nodes, and its memory."""
+"""What the nodes add to a workflow of a real ComfyUI: CPU time compared with the host's own nodes, and memory."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.real.comfyui.conftest import started_host
 from tests.real.comfyui.graphs import Builder, Link
 from tests.real.comfyui.host import Graph, Host
 
-TABLE = "ComfyUI: processor time beside the same frames by the host's own nodes"
+TABLE = "ComfyUI nodes: CPU time compared with the host's own nodes for the same frames"
 FRAMES, SIDE, STEPS = 8, 64, 12
 ROUNDS = 7
 MOST = 1.02
@@ -19,7 +19,7 @@ MOST = 1.02
 SHORT, LONG = 40, 340
 GROWTH = 20
 """MiB that 300 more frames may take: their pictures would be 14, their prompts 135."""
-MEMORY = "ComfyUI: MiB of the server at most, while Remix Render is at work"
+MEMORY = "ComfyUI: peak memory of the server during Remix Render, in MiB"
 
 RECIPE = f"""
 frames = {FRAMES}
@@ -96,8 +96,8 @@ def test_the_nodes_add_little(race: Race, host: Host, what: str, graph: Callable
     race.run(run("ours", graph), {"bare": run("bare", bare)}, range(ROUNDS))
     # The server collects garbage now and then, which costs a third of a second: the best rounds are without.
     ratio = min(spent["ours"]) / min(spent["bare"])
-    race.show(TABLE, what, processor_time=f"{ratio:.3f} times")
-    race.show("In short", f"ComfyUI, {what}", beside="the host's own nodes", ours=f"{ratio:.3f} times their time")
+    race.show(TABLE, what, CPU_time=f"{ratio:.3f} times")
+    race.show("Summary", f"ComfyUI, {what}", baseline="the host's own nodes", ours=f"{ratio:.3f} times their time")
     assert ratio < MOST
 
 
@@ -114,8 +114,8 @@ def test_memory_does_not_grow_with_the_length_of_a_film(race: Race, host: Host) 
     # A server's peaks differ by a few MiB from run to run.
     race.run(measure, {}, [(1001, SHORT), (1002, SHORT), (1003, SHORT), (1004, LONG)])
     for length, size in most.items():
-        race.show(MEMORY, f"{length} frames of {SIDE}x{SIDE}", most=f"{size:.0f}")
+        race.show(MEMORY, f"{length} frames of {SIDE}x{SIDE}", peak=f"{size:.0f}")
     growth = most[LONG] - most[SHORT]
     row = f"ComfyUI's memory: Remix Render, {LONG} frames"
-    race.show("In short", row, beside=f"{SHORT} frames, {most[SHORT]:.0f} MiB", ours=f"{growth:+.0f} MiB")
+    race.show("Summary", row, baseline=f"{SHORT} frames, {most[SHORT]:.0f} MiB", ours=f"{growth:+.0f} MiB")
     assert growth < GROWTH

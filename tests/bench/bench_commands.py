@@ -1,4 +1,4 @@
-"""How long a user waits for the command line: each command in a fresh interpreter, beside its limit."""
+"""How long a user waits for the command line: each command in a fresh interpreter, compared with its limit."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def show(race: Race, what: str, limit: str, seconds: float, beyond: str | None =
     share = race.share_of(seconds, beyond)
     cpu, wall = (f"{max(part, 0):.0%}" for part in (share.cpu, share.wall))  # below 0 is noise
     race.show(TABLE, what, limit=limit, CPU=cpu, wall=wall)
-    race.show("In short", what, beside=f"a limit of {limit}", ours=f"{wall} of it")
+    race.show("Summary", what, baseline=f"a limit of {limit}", ours=f"{wall} of it")
     assert share.cpu < 1
     assert share.wall < 1
 

@@ -1,4 +1,4 @@
-"""Expressions: 100,000 frames of a ten-term expression beside the same formula written by hand in numpy."""
+"""Expressions: 100,000 frames of a ten-term expression compared with the same formula written by hand in numpy."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_ten_terms(name: str, race: Race) -> None:
     )
     if name == "as users write":
         race.show(
-            "In short", "100,000 frames of an expression", beside="a limit of 50 ms", ours=f"{share.cpu:.0%} of it"
+            "Summary", "100,000 frames of an expression", baseline="a limit of 50 ms", ours=f"{share.cpu:.0%} of it"
         )
     assert share.cpu < 1
 

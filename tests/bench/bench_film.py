@@ -1,4 +1,4 @@
-"""Writing film beside a raw ffmpeg pipe: the same program, input, encoder and container, and nothing around it."""
+"""Writing film compared with a raw ffmpeg pipe: the same program, input, encoder and container."""
 
 from __future__ import annotations
 
@@ -71,6 +71,6 @@ def test_film(name: str, pictures: list[np.ndarray], race: Race, tmp_path: Path)
     assert abs(ours.stat().st_size / theirs.stat().st_size - 1) < 0.1
     what = f"{name}, {count:,} frames of {SIDE}x{SIDE}"
     race.show(TABLE, what, CPU=f"{found.cpu:.2f}", wall=f"{found.wall:.2f}")
-    race.show("In short", f"Writing film: {what}", beside="a raw ffmpeg pipe", ours=f"{found.cpu:.2f} times as fast")
+    race.show("Summary", f"Writing film: {what}", baseline="a raw ffmpeg pipe", ours=f"{found.cpu:.2f} times as fast")
     assert found.cpu >= FLOOR
     assert found.wall >= FLOOR

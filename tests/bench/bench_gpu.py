@@ -1,4 +1,4 @@
-"""Frames per second on a GPU at the sizes that people render, beside the stock diffusers pipeline, frame by frame.
+"""Frames per second on a GPU at the sizes that people render, compared with the stock diffusers pipeline.
 
 The models have the real layouts and random weights in half precision: what a step costs does not depend on what the
 weights are. Skipped where torch finds no GPU.
@@ -178,9 +178,9 @@ def measure(size: Size, folder: Path, place: str, race: Race) -> None:
     race.show(table, size.name, **{f"{name}": f"{rate:.2f}" for name, rate in rates.items()})
     fastest = max(rates, key=lambda name: rates[name])
     race.show(
-        "In short",
+        "Summary",
         f"{size.name} on {name_of(place)}, {fastest}",
-        beside=f"diffusers' pipeline, once per frame: {rates['stock']:.2f} frames/s",
+        baseline=f"diffusers' pipeline, once per frame: {rates['stock']:.2f} frames/s",
         ours=f"{rates[fastest]:.2f} frames/s",
     )
     assert fastest != "stock"

@@ -17,7 +17,7 @@ LIMIT = 300
 GROWTH = 20
 """MiB that the numbers and names of 4,500 more frames may take; their pictures would be 53 MiB at 64x64 already."""
 LENGTHS = (500, 5000)
-TABLE = f"Memory: MiB at most, of a limit of {LIMIT}"
+TABLE = f"Memory: peak in MiB, limit {LIMIT}"
 
 pytestmark = pytest.mark.skipif(not STATUS.exists(), reason="reads the kernel's own figures")
 
@@ -30,9 +30,9 @@ def show(race: Race, what: str, found: dict[int, Peak]) -> None:
         assert max(size.python, size.ffmpeg) < LIMIT
     long = found[LENGTHS[-1]]
     race.show(
-        "In short",
+        "Summary",
         f"Memory: {what}, {LENGTHS[-1]:,} frames",
-        beside=f"a limit of {LIMIT} MiB each",
+        baseline=f"a limit of {LIMIT} MiB each",
         ours=f"{long.python:.0f} MiB and ffmpeg's {long.ffmpeg:.0f} MiB",
     )
     assert long.python - found[LENGTHS[0]].python < GROWTH
@@ -78,4 +78,4 @@ def test_render(race: Race, tmp_path: Path) -> None:
         found[length] = peak(["render", recipe, "-o", tmp_path / str(length), "-q"], tmp_path)
 
     race.run(measure, {}, LENGTHS)
-    show(race, "`remix render` with an engine that paints, 64x64", found)
+    show(race, "`remix render` with an engine that only fills pictures, 64x64", found)

@@ -1,4 +1,4 @@
-"""Mixing beside the bare matrix product of the same sizes, which is its limit, and beside the formulas of other packs.
+"""Mixing compared with the bare matrix product of the same sizes, which is its limit, and with other packs' formulas.
 
 240 frames between two ends. `fresh` allocates its result, `buffer` writes into one that is there (`out=`).
 """
@@ -28,10 +28,10 @@ ROUNDS = 9
 NEARLY_PARALLEL = 0.9995
 """The cosine from which the peers mix straight."""
 MOST, MOST_OF_CALL = 1.2, 1e-3
-"""Times the bare product, at most, and the seconds that a call may cost beside it: checks, lengths, angles, factors."""
+"""Times the bare product, at most, and the seconds that a call may cost on top: checks, lengths, angles, factors."""
 SMALL = 64
 LIMIT_TABLE = "Mixing: times as fast as one bare matrix product"
-CALL_TABLE = "Mixing: what a call for 240 frames costs by itself"
+CALL_TABLE = "Mixing: overhead of a call for 240 frames"
 FRESH_TABLE = "Mixing by slerp: times as fast as ..."
 BUFFER_TABLE = "Mixing by slerp into a buffer, as the engine does it: times as fast as ..."
 
@@ -103,7 +103,7 @@ LATENTS_ONLY = ("ComfyUI LatentInterpolate", "A1111")
 @pytest.mark.parametrize("how", ["lerp", "slerp", "noise"])
 @pytest.mark.parametrize("name", SHAPES)
 def test_the_matrix_product(name: str, how: str, target: str, race: Race) -> None:
-    """What a call costs by itself is told apart: measured on ends of 64 numbers, with nothing of it in the cache."""
+    """What a call costs by itself is measured separately, on ends of 64 numbers, with nothing of it in the cache."""
     ends, factors = ends_of(SHAPES[name]), WEIGHTS.float()
     rows, out = ends.reshape(2, -1), None
     bare: Callable[[int], Tensor] = lambda _: torch.mm(factors, rows)  # noqa: E731
@@ -118,8 +118,8 @@ def test_the_matrix_product(name: str, how: str, target: str, race: Race) -> Non
     found = race.run(lambda _: mix(ends, WEIGHTS, how=how, out=out), peers, range(ROUNDS))
     least = best(race.theirs["bare"]).cpu
     race.show(LIMIT_TABLE, f"{how}, {target}", **{name: f"{found['bare'].cpu:.2f}"})
-    race.show(LIMIT_TABLE, f"one number everywhere, {target}", **{name: f"{race.faster_than('bare', 'fill').cpu:.2f}"})
-    race.show(CALL_TABLE, how, one_call=f"{best(race.theirs['call']).cpu * 1e3:.2f} ms")
+    race.show(LIMIT_TABLE, f"constant fill, {target}", **{name: f"{race.faster_than('bare', 'fill').cpu:.2f}"})
+    race.show(CALL_TABLE, how, per_call=f"{best(race.theirs['call']).cpu * 1e3:.2f} ms")
     assert best(race.ours).cpu <= MOST * least + MOST_OF_CALL
 
 
@@ -138,7 +138,7 @@ def test_the_formulas_of_others(name: str, race: Race) -> None:
         assert min(found.values()) > 1
     least, most = min(found.values()), max(found.values())
     what = f"Mixing {FRAMES} frames by slerp: {name}"
-    race.show("In short", what, beside="the formulas of other packs", ours=f"{least:.1f} to {most:.0f} times as fast")
+    race.show("Summary", what, baseline="the formulas of other packs", ours=f"{least:.1f} to {most:.0f} times as fast")
 
 
 def on(walk: Callable[[Tensor], Tensor], ends: Tensor, _: int) -> Tensor:

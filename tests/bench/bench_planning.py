@@ -19,7 +19,7 @@ def test_ten_thousand_frames_with_fifty_keyframes(race: Race) -> None:
     race.run(lambda _: plan(recipe).to_json(), {}, range(ROUNDS))
     share = race.share_of(LIMIT_SECONDS)
     race.show(
-        "In short", "Planning 10,000 frames, 50 keyframes", beside="a limit of 500 ms", ours=f"{share.cpu:.0%} of it"
+        "Summary", "Planning 10,000 frames, 50 keyframes", baseline="a limit of 500 ms", ours=f"{share.cpu:.0%} of it"
     )
     assert share.cpu < 1
 
@@ -30,5 +30,5 @@ def test_the_preview_of_three_thousand_keyframes(race: Race) -> None:
     schedule = plan(Recipe(9_000, keyframes))
     race.run(lambda _: shown(schedule), {}, range(ROUNDS))
     share = race.share_of(LIMIT_SECONDS)
-    race.show("In short", "The preview of 3,000 keyframes", beside="a limit of 500 ms", ours=f"{share.cpu:.0%} of it")
+    race.show("Summary", "The preview of 3,000 keyframes", baseline="a limit of 500 ms", ours=f"{share.cpu:.0%} of it")
     assert share.cpu < 1

@@ -1,4 +1,4 @@
-"""Rendering beside the stock diffusers pipeline, called once per frame with its prompts encoded again, as scripts do.
+"""Rendering compared with the stock diffusers pipeline, called once per frame, as scripts do.
 
 Both make the same pictures: DDIM on diffusers' trailing timesteps is ComfyUI's ddim on `simple` levels.
 """
@@ -167,9 +167,9 @@ def compare(case: Case, race: Race) -> None:
         TABLE, case.name, CPU=f"{found.cpu:.2f}", wall=f"{found.wall:.2f}", largest_difference=f"{largest} of 255"
     )
     race.show(
-        "In short",
+        "Summary",
         f"Rendering: {case.name}",
-        beside="diffusers' pipeline, once per frame",
+        baseline="diffusers' pipeline, once per frame",
         ours=f"{found.cpu:.1f} times as fast",
     )
     assert largest <= LEVELS

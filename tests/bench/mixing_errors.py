@@ -1,4 +1,4 @@
-"""What the formulas of known packs get wrong, beside ours. Run: python -m tests.bench errors
+"""What the formulas of known packs get wrong, compared with ours. Run: python -m tests.bench errors
 
 Each row measures one error of a formula as its pack is known to compute it, written down here from
 its description, and the error of this package for the same question. 0 stands for below 1e-6.

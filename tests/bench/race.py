@@ -44,7 +44,7 @@ def best(costs: Sequence[Cost]) -> Cost:
 
 
 class Race:
-    """One bench: ours beside its peers, and what it found for the tables."""
+    """One bench: ours and its peers, and what it found for the tables."""
 
     def __init__(self, benchmark: Any) -> None:
         self._benchmark = benchmark

@@ -1,7 +1,7 @@
-"""Many jobs on servers that stand in for ComfyUI and A1111, with a fault in every tenth request.
+"""Many jobs on fake ComfyUI and A1111 servers, with a failure in every tenth request.
 
-`python -m tests.bench soak` runs 1,000 jobs of 20 frames on those that keep what they have made, and 100 on A1111's
-own API; a server is a process of its own, so that what is told of memory is the client's.
+`python -m tests.bench soak` runs 1,000 jobs of 20 frames on servers that keep their frames, and 100 on A1111's own API.
+A server is a separate process, so the reported memory is the client's.
 """
 
 from __future__ import annotations
@@ -223,7 +223,7 @@ def table() -> str:
     """Returns what whole soaks found, as Markdown; AssertionError where a frame is wrong, missing or made twice."""
     return "\n".join(
         [
-            "| server | jobs | frames, all right | made again | requests that failed | client's memory | took |",
+            "| server | jobs | correct frames | rendered again | failed requests | client memory | time |",
             "|---|---|---|---|---|---|---|",
             *(row(name) for name in HOSTS),
         ]
