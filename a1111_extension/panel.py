@@ -12,7 +12,7 @@ from remix.errors import RemixError
 from remix.motion.formats import FORMATS
 from remix.plan import EASINGS, plan
 from remix.plan.recipe import MIXINGS
-from remix.plan.schedule import remarks_on
+from remix.plan.schedule import is_quick, remarks_on
 from remix.syntax import SYNTAXES
 
 from . import preview, results
@@ -30,6 +30,7 @@ NAMES = (
 FILMS = tuple(dict.fromkeys(row.suffix[1:] for row in FORMATS.values() if row.suffix))
 """One ending for each kind of film: its format is the one that the ending means by itself."""
 
+LONG = "This film is too long, or has too many expressions or LoRAs, to be shown while you type. It can be generated."
 INVITATION = "Write keyframes, or choose an example: here you see what every frame is then made of."
 EXAMPLE = "0: a red house on a green hill\n24: a white house in the snow\n47: a yellow boat at sunset"
 
@@ -136,6 +137,8 @@ def said(args: Sequence[Any], host: Mapping[str, Any], tab: str) -> str:
         wanted = settings(args)
         fields, drawn = fields_of(host, tab)
         read = wanted.read(fields)
+        if not is_quick(read.recipe):
+            return preview.asked(LONG)
         schedule = plan(read.recipe)
     except RemixError as error:
         return preview.refused(error, text)

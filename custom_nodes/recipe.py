@@ -13,7 +13,7 @@ from comfy_api.latest import io, ui
 
 from remix.errors import RemixError
 from remix.plan import Model, Recipe, Schedule, plan
-from remix.plan.schedule import remarks_on
+from remix.plan.schedule import is_quick, remarks_on
 from remix.show.plot import draw, draw_table
 from remix.show.table import text_table
 from remix.syntax import SYNTAXES
@@ -166,6 +166,9 @@ def _behind(cls: type[io.ComfyNode]) -> Behind:
 
 def _shown(cls: type[io.ComfyNode], schedule: Schedule, remarks: list[str]) -> dict[str, Any]:
     """The curves and the table as one picture under the node, and the table as a text for whoever asks over the API."""
+    if not is_quick(schedule.recipe):
+        text = "The schedule is too large to be drawn here. The film can be rendered."
+        return {**ui.PreviewText("\n".join([text, *remarks])).as_dict(), **shown_remarks(remarks)}
     curves = torch.from_numpy(np.concatenate([draw(schedule), draw_table(schedule)])).unsqueeze(0) / 255
     return {
         **ui.PreviewImage(curves, cls=cls).as_dict(),

@@ -27,6 +27,7 @@ from remix.job.reading import (
     JOB,
     JOURNAL,
     LOCK,
+    MAX_TEXT,
     OWN,
     RECIPE,
     SCHEDULE,
@@ -37,7 +38,7 @@ from remix.job.reading import (
 )
 from remix.motion.atomic import contents, is_part
 from remix.motion.regular import never
-from remix.plan import Schedule
+from remix.plan import Recipe, Schedule
 
 log = logging.getLogger(__name__)
 
@@ -78,6 +79,7 @@ def open_job(
     refuse_foreign(folder)
     if folder.is_dir() and contents(folder) and not is_job(folder) and not _is_begun(folder):
         raise JobError(f"{folder}: is not empty and holds no job; give a new or empty folder")
+    _refuse_unreadable(schedule.recipe)
     inputs = input_hashes(schedule.recipe)
     was_there = folder.is_dir()
     with locked(folder):
@@ -88,6 +90,15 @@ def open_job(
                 _remove_begun(folder, was_there)
             raise
         yield job
+
+
+def _refuse_unreadable(recipe: Recipe) -> None:
+    """Raises JobError for a recipe that is too long, as JSON, to be read again from the job."""
+    if (size := len(recipe.to_json().encode())) > MAX_TEXT:
+        raise JobError(
+            f"{RECIPE}: the recipe has {size} bytes as JSON; a job reads {MAX_TEXT}, "
+            "use fewer keyframes or shorter prompts"
+        )
 
 
 @dataclass(frozen=True)
@@ -153,7 +164,7 @@ def _opened(folder: Path, asked: Asked, donors: Sequence[Path], taking: Taking, 
     _write_down(job, asked, found)
     for path in lost:
         path.unlink()
-    if found.is_other:
+    if found.is_moving:  # also after a run that was killed once job.json was the new one
         _remove_frames_past(folder, len(asked.schedule))
     _take_over(job, sources, taking, tell)
     return job

@@ -44,6 +44,7 @@ from typing import Any, cast
 
 from ..errors import RecipeError
 from . import elementary as el
+from .bounds import COLUMN_SPEEDUP, EXPRESSION_WORK, STEP_WORK
 from .fields import MAX_PROMPT, number, show
 from .grammar import read_steps, refusal, unknown
 from .operations import CONSTANTS, FUNCTIONS, Step, culprit
@@ -80,6 +81,11 @@ def fill_prompt(text: str, t: float | None = None, **names: float) -> str:
         return text
     given = names if t is None else {"t": t, **names}
     return "".join(part if isinstance(part, str) else _short(part.evaluate(**given)) for part in _template(text))
+
+
+def prompt_work(text: str) -> int:
+    """Returns how much work `fill_prompt` is for one frame, in the units of `Bounds`."""
+    return sum(part.work_over(1) for part in _template(text) if isinstance(part, Expression)) if "`" in text else 0
 
 
 def verbatim(text: str) -> str:
@@ -156,6 +162,11 @@ class Expression:
             self._at({**fixed, **{name: _finite(v[i], f"{name}[{i}]") for name, v in columns.items()}})
             for i in range(len(frames))
         ]
+
+    def work_over(self, frames: int) -> int:
+        """Returns how much work `over` is for that many frames, in the units of `Bounds`."""
+        work = frames * (EXPRESSION_WORK + STEP_WORK * len(self._steps))
+        return work // COLUMN_SPEEDUP if frames > _FEW else work
 
     def _check_names(self, given: Collection[str]) -> None:
         for name in given:

@@ -11,6 +11,7 @@ from typing import Any, overload
 
 from remix.catalog.schedulers import SCHEDULERS
 from remix.errors import RecipeError
+from remix.plan.bounds import FULL, PREVIEW
 from remix.plan.denoise import DENOISE_OF_PICTURES, RULE, WHOLE, is_between
 from remix.plan.keyframe import MAX_CFG
 from remix.plan.mix import Mix
@@ -20,12 +21,6 @@ from remix.plan.recipe import Recipe
 from remix.plan.travel import Travel, changes
 
 SCHEDULE_VERSION = 1
-
-MAX_EXTENT = 2**29
-"""The greatest `Travel.extent`: each frame names all that it is mixed of, in memory and in schedule.json.
-
-100,000 frames may have more than 5,000 letters each.
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,16 +145,10 @@ def plan(recipe: Recipe, at: Sequence[float] | None = None) -> Schedule:
     `at` asks for other moments than the frames: in frames, rising, from 0 to the last frame (in a loop, to just before
     `frames`), whole or not, to six decimals. The schedule then has a frame for each of them.
 
-    RecipeError where frames and prompts
-    together are too many, see `MAX_EXTENT`.
+    Raises RecipeError where all frames together come to more than `bounds.FULL`.
     """
     travel = Travel(recipe, None if at is None else rising(at, recipe.frames, recipe.loop, "at"))
-    if (extent := travel.extent()) > MAX_EXTENT:
-        raise RecipeError(
-            f"{len(travel)} frames, each with all that it is mixed of, come to {extent} letters; "
-            f"keep to {MAX_EXTENT}: make fewer frames, shorter prompts or smaller mixes",
-            path="frames",
-        )
+    _refuse_large(travel)
     has_pictures = any(keyframe.image is not None for keyframe in recipe.keyframes)
     columns = zip(
         range(len(travel)),
@@ -174,6 +163,27 @@ def plan(recipe: Recipe, at: Sequence[float] | None = None) -> Schedule:
         strict=True,
     )
     return Schedule(recipe, tuple([Frame(*column) for column in columns]))
+
+
+def _refuse_large(travel: Travel) -> None:
+    if (size := travel.extent()) > FULL.size:
+        raise RecipeError(
+            f"{len(travel)} frames, each with all that it is mixed of, come to {size} bytes; "
+            f"keep to {FULL.size}: make fewer frames, shorter prompts or smaller mixes",
+            path="frames",
+        )
+    if (work := travel.work()) > FULL.work:
+        raise RecipeError(
+            f"{len(travel)} frames, each with all its expressions and LoRAs, take {work / 10**6:.0f} seconds to plan; "
+            f"keep to {FULL.work / 10**6:.0f}: make fewer frames, or use fewer or shorter expressions and LoRAs",
+            path="frames",
+        )
+
+
+def is_quick(recipe: Recipe) -> bool:
+    """Returns whether a recipe is planned and drawn within `PREVIEW`: while somebody types."""
+    travel = Travel(recipe)
+    return travel.extent() <= PREVIEW.size and travel.work() <= PREVIEW.work
 
 
 def prompts_of(recipe: Recipe) -> list[str]:

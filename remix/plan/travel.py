@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache
@@ -9,8 +10,9 @@ from itertools import pairwise
 from typing import Any, NamedTuple, TypeVar
 
 from remix.errors import RecipeError
+from remix.plan.bounds import FRAME_BYTES, LORA_WORK, NUMBER_BYTES, PART_BYTES
 from remix.plan.curves import ease, hermite, slopes
-from remix.plan.expression import Expression, fill_prompt
+from remix.plan.expression import Expression, fill_prompt, prompt_work
 from remix.plan.fields import under
 from remix.plan.mix import STEPS, Mix, between
 from remix.plan.model import MAX_STRENGTH, Lora
@@ -19,9 +21,6 @@ from remix.plan.recipe import Recipe
 T = TypeVar("T")
 
 DECIMALS = 9
-
-PART = 64
-"""What a value of a mix takes beside its letters, in letters: its weight, in memory and as JSON."""
 
 
 class Stop(NamedTuple):
@@ -130,26 +129,45 @@ class Travel:
 
     def strengths(self) -> list[tuple[Lora, ...]]:
         """The LoRAs of each frame that keyframes name, in order of their names: each strength travels on its own."""
-        names = sorted({lora.name for _, keyframe, _ in self._keyframes for lora in keyframe.loras or ()})
-        columns = [self._along(self._stops_of(name), -MAX_STRENGTH, MAX_STRENGTH) for name in names]
+        names = sorted(self._lora_names())
+        tables = [{lora.name: lora.strength for lora in keyframe.loras or ()} for _, keyframe, _ in self._keyframes]
+        stops = [self._set([table.get(name) for table in tables]) for name in names]
+        columns = [self._along(each, -MAX_STRENGTH, MAX_STRENGTH) for each in stops]
         rows = zip(*columns, strict=True) if columns else [()] * len(self)
         return [tuple(Lora(name, strength) for name, strength in zip(names, row, strict=True)) for row in rows]
 
     def extent(self) -> int:
-        """At most how many letters the mixes and LoRAs of all frames have, taken together; a part is `PART` more."""
-        names = {lora.name for _, key, _ in self._keyframes for lora in key.loras or ()}
-        total = len(self) * _letters(names)
+        """Returns the most bytes that the schedule can have as JSON, without computing it."""
+        total = len(self) * (FRAME_BYTES + _bytes_of(self._lora_names()))
         for stops in filter(None, map(self._stops, ("prompt", "negative", "seed", "image", "mask"))):
-            indices = [self._index(stop) for stop in stops]
-            letters = [_letters(stop.value.values) for stop in stops]
-            before, after = indices[0], len(self) - indices[-1]
-            for (a, b), (i, j) in zip(pairwise(stops), pairwise(indices), strict=True):
-                total += (j - i) * _letters({*a.value.values, *b.value.values})
-            if self._recipe.loop and len(stops) > 1:
-                total += (before + after) * _letters({*stops[0].value.values, *stops[-1].value.values})
-            else:
-                total += before * letters[0] + after * letters[-1]
+            total += self._summed(stops, _bytes_of)
         return total
+
+    def work(self) -> int:
+        """Returns how much work the expressions and LoRAs of all frames are, in the units of `Bounds`."""
+        total = len(self) * LORA_WORK * len(self._lora_names())
+        for stops in filter(None, map(self._stops, ("prompt", "negative"))):
+            total += self._summed(stops, lambda texts: sum(map(prompt_work, texts)))
+        for stops in map(self._stops, ("cfg", "denoise")):
+            for i, stop in enumerate(stops):
+                if isinstance(stop.value, Expression):
+                    total += stop.value.work_over(len(self._reign(stops, i)))
+        return total
+
+    def _summed(self, stops: Sequence[Stop], measure: Callable[[set[Any]], int]) -> int:
+        """The sum over all frames of a measure of the values that a frame may be mixed of."""
+        indices = [self._index(stop) for stop in stops]
+        before, after = indices[0], len(self) - indices[-1]
+        first, last = set(stops[0].value.values), set(stops[-1].value.values)
+        total = 0
+        for (a, b), (i, j) in zip(pairwise(stops), pairwise(indices), strict=True):
+            total += (j - i) * measure({*a.value.values, *b.value.values})
+        if self._recipe.loop and len(stops) > 1:
+            return total + (before + after) * measure(first | last)
+        return total + before * measure(first) + after * measure(last)
+
+    def _lora_names(self) -> set[str]:
+        return {lora.name for _, keyframe, _ in self._keyframes for lora in keyframe.loras or ()}
 
     def _along(self, stops: Sequence[Stop], low: float, high: float) -> list[float]:
         bend = self._bends(stops) if self._recipe.curve == "cubic" else None
@@ -168,10 +186,6 @@ class Travel:
 
     def _stops(self, field: str) -> list[Stop]:
         return self._set([getattr(keyframe, field) for _, keyframe, _ in self._keyframes])
-
-    def _stops_of(self, lora: str) -> list[Stop]:
-        tables = [{x.name: x.strength for x in keyframe.loras or ()} for _, keyframe, _ in self._keyframes]
-        return self._set([table.get(lora) for table in tables])
 
     def _set(self, values: Sequence[Any]) -> list[Stop]:
         """The stops of one value for each keyframe, None where it does not set any."""
@@ -231,9 +245,9 @@ def _rounded(number: float) -> float:
     return round(number, DECIMALS) + 0.0
 
 
-def _letters(values: Iterable[Any]) -> int:
-    # A number takes 20 letters at most in the place of its expression, which has a backtick at either end.
-    return sum(len(text) + 10 * text.count("`") + PART for text in map(str, values))
+def _bytes_of(values: Iterable[Any]) -> int:
+    # An expression has a backtick at either end.
+    return sum(len(json.dumps(text)) + NUMBER_BYTES // 2 * text.count("`") + PART_BYTES for text in map(str, values))
 
 
 def changes(mix: Mix[str]) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any, NamedTuple
@@ -32,6 +32,9 @@ ROOM, STROKE = 6, 8
 """Keyframes with less room than this, in pixels, are short strokes at the foot of a band: whole lines would hide it."""
 LONGEST_CELL = 400
 """Letters of a text of which some may be shown: more of them would not fit."""
+
+SAMPLES = 3_600
+"""The most frames that a band draws: about four for each of its pixels."""
 
 Points = Sequence[tuple[float, float]]
 Color = tuple[int, int, int]
@@ -64,6 +67,23 @@ def bands(schedule: Schedule) -> list[Band]:
             columns[f"LoRA {lora.name}"] = strengths
     keyframes = schedule.recipe.positions()
     return [Band(name, _band(values, keyframes), _legend(values)) for name, values in columns.items()]
+
+
+def sampled(values: Sequence[Any]) -> Sequence[int]:
+    """Returns the frames that a band draws, in order: all, or of a long film `SAMPLES` spread evenly, with both ends.
+
+    Of numbers, the lowest and the highest of each stretch are among them, so that no peak is lost.
+    """
+    count = len(values)
+    if count <= SAMPLES:
+        return range(count)
+    evenly = {k * (count - 1) // (SAMPLES - 1) for k in range(SAMPLES)}
+    if isinstance(values[0], Mix):
+        return sorted(evenly)
+    edges = [k * count // (SAMPLES // 4) for k in range(SAMPLES // 4 + 1)]
+    for stretch in map(range, edges, edges[1:]):
+        evenly |= {min(stretch, key=values.__getitem__), max(stretch, key=values.__getitem__)}
+    return sorted(evenly)
 
 
 def draw(schedule: Schedule) -> np.ndarray:
@@ -142,12 +162,12 @@ def _band(values: Sequence[Any], keyframes: Sequence[int]) -> np.ndarray:
     canvas = Image.new("RGB", (size[0] * FINE, size[1] * FINE), PAPER)
     shapes = ImageDraw.Draw(canvas)
     if isinstance(values[0], Mix):
-        _shares(shapes, values)
+        _shares(shapes, values, sampled(values))
     else:
         low, high = min(values), max(values)
         _line(shapes, [(0, EDGE + BAND), (size[0], EDGE + BAND)], FAINT, 1)
-        heights = [EDGE + BAND * (1 - (value - low) / ((high - low) or 1)) for value in values]
-        _line(shapes, [(_x(i, len(values)), y) for i, y in enumerate(heights)], COLOURS[0], 2)
+        heights = {i: EDGE + BAND * (1 - (values[i] - low) / ((high - low) or 1)) for i in sampled(values)}
+        _line(shapes, [(_x(i, len(values)), y) for i, y in heights.items()], COLOURS[0], 2)
     crowded = len(keyframes) > size[0] / ROOM
     for index in keyframes:
         # The first and the last stand within the picture with all of their width.
@@ -156,22 +176,24 @@ def _band(values: Sequence[Any], keyframes: Sequence[int]) -> np.ndarray:
     return np.asarray(canvas.resize(size, Image.Resampling.BOX))
 
 
-def _shares(shapes: ImageDraw.ImageDraw, mixes: Sequence[Mix]) -> None:
+def _shares(shapes: ImageDraw.ImageDraw, mixes: Sequence[Mix], frames: Sequence[int]) -> None:
     """Stacks the shares of all values, the first one lowest: one shape for each run of frames that a value is part of.
 
-    The work is proportional to the items of all mixes, however many values there are.
+    Only `frames` are drawn. The work is proportional to the items of their mixes, however many values there are.
     """
-    # One frame alone is drawn as two, so that its shares have a width.
-    mixes = mixes if len(mixes) > 1 else [*mixes, *mixes]
-    stacks = _stacks(mixes)
-    for k, runs in enumerate(_runs(stacks)):
+    numbers = {part: k for k, part in enumerate(_parts(mixes))}
+    stacks = [_stack(mixes[i], numbers) for i in frames]
+    places = [_x(i, len(mixes)) for i in frames]
+    if len(stacks) == 1:  # one frame alone is drawn as two, so that its shares have a width
+        stacks, places = stacks * 2, [0, _x(1, 2)]
+    for k, runs in _runs(stacks).items():
         for first, last in runs:
             # A run grows from nothing at the frame before it, and shrinks to nothing at the frame after it.
-            span = range(max(first - 1, 0), min(last + 2, len(mixes)))
+            span = range(max(first - 1, 0), min(last + 2, len(stacks)))
             sides = [stacks[i].between(k) for i in span]
-            edge = [(_x(i, len(mixes)), EDGE + BAND * (1 - high)) for i, (_, high) in zip(span, sides, strict=True)]
+            edge = [(places[i], EDGE + BAND * (1 - high)) for i, (_, high) in zip(span, sides, strict=True)]
             edge += [
-                (_x(i, len(mixes)), EDGE + BAND * (1 - low))
+                (places[i], EDGE + BAND * (1 - low))
                 for i, (low, _) in zip(reversed(span), reversed(sides), strict=True)
             ]
             shapes.polygon(_fine(edge), fill=COLOURS[k % len(COLOURS)])
@@ -193,28 +215,22 @@ class Stack(NamedTuple):
         return self.edges[at], self.edges[at + there]
 
 
-def _stacks(mixes: Sequence[Mix[Any]]) -> list[Stack]:
-    numbers = {part: k for k, part in enumerate(_parts(mixes))}
-    stacks = []
-    for mix in mixes:
-        shares = sorted((numbers[value], weight) for value, weight in mix.items)
-        edges = [0.0, *accumulate(weight for _, weight in shares)]
-        stacks.append(Stack([number for number, _ in shares], edges))
-    return stacks
+def _stack(mix: Mix[Any], numbers: Mapping[object, int]) -> Stack:
+    shares = sorted((numbers[value], weight) for value, weight in mix.items)
+    return Stack([number for number, _ in shares], [0.0, *accumulate(weight for _, weight in shares)])
 
 
-def _runs(stacks: Sequence[Stack]) -> list[list[tuple[int, int]]]:
-    """For each value the first and the last frame of every run of frames that it is part of."""
-    runs: list[list[tuple[int, int]]] = []
+def _runs(stacks: Sequence[Stack]) -> dict[int, list[tuple[int, int]]]:
+    """Returns, by the number of each value, the first and the last stack of every run of stacks that it is part of."""
+    runs: dict[int, list[tuple[int, int]]] = {}
     for index, stack in enumerate(stacks):
         for number in stack.numbers:
-            if number == len(runs):  # values are numbered as they appear
-                runs.append([])
-            if runs[number] and runs[number][-1][1] == index - 1:
-                runs[number][-1] = (runs[number][-1][0], index)
+            spans = runs.setdefault(number, [])
+            if spans and spans[-1][1] == index - 1:
+                spans[-1] = (spans[-1][0], index)
             else:
-                runs[number].append((index, index))
-    return runs
+                spans.append((index, index))
+    return dict(sorted(runs.items()))
 
 
 def _line(shapes: ImageDraw.ImageDraw, points: Points, color: Color, width: int) -> None:

@@ -577,3 +577,12 @@ def test_a_recipe_of_that_name_in_a_folder_that_is_no_job_is_not_overwritten(tmp
 def test_jobs_lie_in_folders_of_any_name(tmp_path: Path) -> None:
     render(recipe(), Painter(), tmp_path / "日本 é 🎬")
     assert (tmp_path / "日本 é 🎬" / "film.mp4").is_file()
+
+
+def test_a_recipe_that_no_job_could_read_again_is_refused_before_the_first_frame(tmp_path: Path) -> None:
+    long = recipe(frames=400, keyframes=tuple(Keyframe(at=n, prompt=f"{n} " + "x" * 15_000) for n in range(300)))
+    with pytest.raises(
+        JobError, match=r"recipe.json: the recipe has \d+ bytes as JSON; a job reads 4194304"
+    ):
+        render(long, Painter(), tmp_path / "job")
+    assert not (tmp_path / "job").exists()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import logging
 import os
@@ -23,6 +24,7 @@ from remix.job.identity import differing
 from remix.motion import load_picture, probe, save_picture
 from remix.plan import Keyframe, Recipe, Schedule, plan
 from tests.core.engine.test_render import contents
+from tests.fakes.disk import Disk
 from tests.fakes.renderer import Painter
 
 ENGINE = {"engine": "painter", "checkpoint": "paint"}
@@ -467,3 +469,39 @@ class Blocks(Painter):
 def test_an_engine_is_asked_for_what_is_missing_alone(tmp_path: Path) -> None:
     render(film({0: "a", 1: "b", 2: "c"}), Painter(), tmp_path)
     render(film({0: "a", 1: "b", 2: "c", 3: "d"}), Blocks(), tmp_path)
+
+
+class Killed(BaseException):
+    """Stands in for a kill."""
+
+
+def test_killed_while_a_longer_job_is_replaced_it_continues_without_new_and_keeps_no_frame_past_the_end(
+    tmp_path: Path,
+) -> None:
+    longer, shorter = film({0: "old"}, 4), film({0: "new"}, 2)
+    render(longer, Painter(), tmp_path / "longer", film=None)
+    (tmp_path / "longer" / "frames" / "000003.png").write_bytes(b"damaged")
+    render(shorter, Painter(), tmp_path / "whole", film=None)
+    whole, refused, continued = contents(tmp_path / "whole"), 0, 0
+
+    def kill(name: str) -> None:
+        raise Killed(name)
+
+    for step in itertools.count(1):
+        job = tmp_path / str(step)
+        shutil.copytree(tmp_path / "longer", job)
+        try:
+            with Disk(step, kill).installed():
+                render(shorter, Painter(), job, film=None, new=True)
+            break
+        except Killed:
+            pass
+        try:
+            render(shorter, Painter(), job, film=None)
+        except OtherRecipe:  # it was killed before the folder was the job of the new recipe
+            refused += 1
+        else:
+            continued += 1
+            assert contents(job) == whole, step
+    assert refused > 5
+    assert continued > 5

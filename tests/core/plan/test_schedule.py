@@ -19,7 +19,8 @@ from hypothesis import strategies as st
 from remix.errors import RecipeError
 from remix.plan import EASINGS, Frame, Keyframe, Lora, Mix, Model, Recipe, Schedule, plan
 from remix.plan.curves import ease
-from remix.plan.travel import PART, Travel
+from remix.plan.schedule import is_quick
+from remix.plan.travel import Travel
 from tests.core.plan.recipes import recipes
 
 FIELDS = ("prompt", "negative", "seed", "cfg", "denoise", "image", "mask")
@@ -50,7 +51,7 @@ def test_a_schedule_too_large_for_memory_is_refused_before_it_is_made(loop: bool
     def keyframe(start: str, letters: int) -> Keyframe:
         return Keyframe(prompt=Mix([(f"{start}{n:02}" + "x" * letters, 1) for n in range(64)]))
 
-    with pytest.raises(RecipeError, match=r"^frames: 100000 frames, each with all .* come to 1\d{11} letters; keep to"):
+    with pytest.raises(RecipeError, match=r"^frames: 100000 frames, each with all .* come to 1\d{11} bytes; keep to"):
         film(100_000, keyframe("a", 10_000), keyframe("b", 10_000), loop=loop)
     with pytest.raises(RecipeError, match="smaller mixes"):  # of weights alone
         film(100_000, keyframe("a", 0), keyframe("b", 0), loop=loop)
@@ -59,17 +60,39 @@ def test_a_schedule_too_large_for_memory_is_refused_before_it_is_made(loop: bool
     assert len(film(1000, keyframe("a", 1000), keyframe("b", 1000), loop=loop)) == 1000
 
 
+SINES = "`" + "+".join(f"sin(t/{n})" for n in range(10, 90)) + "`"
+
+
+@pytest.mark.parametrize(
+    "keyframes",
+    [
+        [Keyframe(prompt=f"{SINES} a {SINES}")],
+        [Keyframe(loras={f"lora {n}": n / 64 for n in range(64)}), Keyframe(prompt="b")],
+        [Keyframe(at=400 * n, cfg=f"1+abs({SINES[1:-1]})/{n + 1}") for n in range(250)],
+    ],
+    ids=["prompts", "loras", "numbers"],
+)
+def test_a_small_recipe_that_would_take_minutes_is_refused_at_once(keyframes: list[Keyframe]) -> None:
+    with pytest.raises(RecipeError, match=r"^frames: 100000 frames, each with all .*; keep to \d+: make fewer"):
+        film(100_000, *keyframes)
+    shorter = [keyframe for keyframe in keyframes if keyframe.at is None or keyframe.at < 3_000]
+    assert len(film(3_000, *shorter)) == 3_000
+
+
+def test_what_is_quick_is_far_below_what_is_planned() -> None:
+    def recipe(frames: int, prompt: str = "a cat") -> Recipe:
+        return Recipe(frames, (Keyframe(prompt=prompt), Keyframe(prompt="b")))
+
+    assert is_quick(recipe(20_000))
+    assert not is_quick(recipe(20_000, f"a {SINES}"))
+    assert not is_quick(recipe(100_000))
+    assert len(plan(recipe(100_000))) == 100_000
+
+
 @given(recipes() | st.just(Recipe(9, (Keyframe(prompt="a `1e14*t+t/3` `t` b"), Keyframe(negative="``")))))
 def test_what_frames_name_is_never_more_than_was_counted_before(recipe: Recipe) -> None:
     schedule = plan(recipe)
-    named = [
-        value
-        for frame in schedule
-        for field in MIXES
-        if (mix := getattr(frame, field)) and any(getattr(keyframe, field) for keyframe in recipe.keyframes)
-        for value in mix.values
-    ] + [lora.name for frame in schedule for lora in frame.loras]
-    counted, found = Travel(recipe).extent(), sum(len(str(value)) + PART for value in named)
+    counted, found = Travel(recipe).extent(), sum(len(json.dumps(frame.to_dict())) for frame in schedule)
     assert found <= counted <= 4 * found
 
 

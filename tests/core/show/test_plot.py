@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import ImageDraw
 
-from remix.plan import Keyframe, Recipe, Schedule, plan
+from remix.plan import Keyframe, Mix, Recipe, Schedule, plan
+from remix.show import plot
 from remix.show.lettering import LINE
 from remix.show.plot import COLOURS, FAINT, INK, PAPER, WIDTH, bands, draw, draw_table, ticks
 
@@ -122,3 +123,16 @@ def test_keyframes_without_room_are_strokes_that_leave_the_band_visible() -> Non
     ink = (band.picture == np.asarray(INK)).all(-1)
     assert ink[:50].sum() == 0
     assert ink[-6].mean() > 0.9
+
+
+def test_a_band_of_a_long_film_draws_few_frames_and_loses_no_peak() -> None:
+    values = [1.0] * 100_000
+    values[54_321], values[54_322] = 9.0, -9.0
+    chosen = plot.sampled(values)
+    assert {0, 54_321, 54_322, 99_999} <= set(chosen)
+    assert list(chosen) == sorted(chosen)
+    assert len(chosen) <= 2 * plot.SAMPLES
+    assert list(plot.sampled(values[:3_600])) == list(range(3_600))
+    mixes = [Mix.one("a")] * 99_999 + [Mix.one("b")]
+    assert plot.sampled(mixes)[-1] == 99_999
+    assert len(plot.sampled(mixes)) == plot.SAMPLES

@@ -186,6 +186,15 @@ def test_long_prompts_and_many_of_them_leave_a_short_preview(panel: ModuleType) 
     assert len(page) < 200_000
 
 
+def test_a_film_that_takes_long_to_plan_is_not_planned_while_its_text_is_typed(
+    panel: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(panel, "plan", lambda recipe: pytest.fail("it was planned"))
+    page = page_of(panel, "0: a red house\n11: a boat", frames="100000")
+    assert "This film is too long" in page
+    assert "It can be generated." in page
+
+
 @pytest.mark.parametrize(
     ("text", "sentence", "excerpt"),
     [

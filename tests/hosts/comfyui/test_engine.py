@@ -294,6 +294,16 @@ def test_frames_depend_on_all_prompts_where_these_are_padded_to_meet(pack: Modul
     assert transformer.identity(one).keys() == {"engine", "model", "prompts"}
 
 
+def test_a_schedule_that_is_too_large_to_draw_is_planned_and_not_drawn(
+    pack: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = room(pack, "recipe")
+    monkeypatch.setattr(recipe, "draw", lambda schedule: pytest.fail("it was drawn"))
+    output = recipe.RemixRecipe.execute("0: a\n99999: b", 100_000, 0.0, 0, 0)
+    assert "too large to be drawn" in output.ui["text"]
+    assert len(output.result[0]) == 100_000
+
+
 def test_a_recipe_node_gives_the_schedule_and_its_numbers(pack: ModuleType) -> None:
     node = room(pack, "recipe").RemixRecipe
     text = 'frames = 3\nfps = 6\nsteps = 4\ncfg = 5\n[[keyframes]]\nprompt = "a"\nseed = 9\n'
