@@ -81,8 +81,7 @@ def command(
 
 def run(recipe: Recipe, out: Path, engine: str, quiet: bool, *, new: bool, film: str | None, **options: Any) -> Outcome:
     """Renders with a progress bar and a polite Ctrl-C; returns what the run left."""
-    opened = open_engine(engine, **options)
-    with stoppable(opened) as stop, progress(quiet) as listen:
+    with open_engine(engine, **options) as opened, stoppable(opened) as stop, progress(quiet) as listen:
 
         def told(event: Event) -> None:
             stop()
