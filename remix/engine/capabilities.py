@@ -74,9 +74,9 @@ def _unknown_fields(schedule: Schedule, can: Capabilities) -> Iterator[str]:
     mixes = any(len(frame.prompt.values) > 1 or len(frame.negative.values) > 1 for frame in schedule)
     for name, value in _set_fields(recipe, can.recipe):
         if name not in OF_MIXES or mixes:
-            yield _refusal(name, f"{value!r} is set", can)
+            yield _refusal(name, f"{_shown(value)} is set", can)
     for name, value in _set_fields(recipe.model, can.model):
-        yield _refusal(f"model.{name}", f"{value!r} is set", can)
+        yield _refusal(f"model.{name}", f"{_shown(value)} is set", can)
     known = {*PLANNED, *can.keyframe.split()}
     for number, keyframe in enumerate(recipe.keyframes):
         for one in fields(keyframe):
@@ -136,6 +136,11 @@ def _in_frame(schedule: Schedule, frame: Frame, can: Capabilities) -> Iterator[s
 def _refusal(path: str, fact: str, can: Capabilities) -> str:
     why = can.reasons.get(path.rpartition(".")[2], f"{can.who} cannot render that")
     return f"{path}: {fact}, and {why}" + (f"; {can.instead}" if can.instead else "")
+
+
+def _shown(value: Any) -> str:
+    named = value if isinstance(value, tuple) else (value,)
+    return ", ".join(repr(getattr(one, "name", one)) for one in named)
 
 
 def _or(can: Capabilities) -> str:
