@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from remix.engine.protocol import Picture
 from remix.errors import BlankFrame, EngineError
-from remix.motion.images import only_colour
+from remix.motion.pictures import only_colour
 from remix.plan import Frame, Schedule
 
 if TYPE_CHECKING:
