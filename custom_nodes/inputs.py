@@ -11,7 +11,6 @@ from typing import Any
 import folder_paths
 from comfy_api.latest import io
 
-from remix.engine.blocks import blocks
 from remix.errors import BadInput, Unsupported
 from remix.mix import POLICIES
 from remix.plan import Schedule
@@ -134,6 +133,12 @@ def shown_remarks(remarks: Sequence[str]) -> dict[str, Any]:
 NO_LORAS = "loras: they are not loaded here; connect a LoRA loader, and leave them out of the recipe"
 
 
+def refuse_loras(schedule: Schedule) -> None:
+    """Raises Unsupported for LoRAs, of the recipe or of keyframes."""
+    if schedule.recipe.model.loras or any(frame.loras for frame in schedule):
+        raise Unsupported(NO_LORAS)
+
+
 def refuse_unwired(schedule: Schedule) -> None:
     """Raises Unsupported for what keyframes may set and the wires of a workflow decide."""
     if any(frame.loras for frame in schedule):
@@ -153,7 +158,8 @@ def rendered_of(value: Any) -> Rendered:
 
 def batches(schedule: Schedule, batch_size: int) -> list[range]:
     """Returns the frames of each batch, in order."""
-    return list(blocks(len(schedule), batch_size or len(schedule)))
+    size = batch_size or len(schedule)
+    return [range(first, min(first + size, len(schedule))) for first in range(0, len(schedule), size)]
 
 
 def unlike(value: str, word: str = "recipe") -> str | None:

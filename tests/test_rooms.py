@@ -55,7 +55,10 @@ ROOMS = {
         "remix.plan.denoise",
         "torch",
     },  # what denoise means, in numbers
-    "remix/motion": {"remix.errors", "remix.digest", "remix.motion", "numpy", "PIL", "imageio_ffmpeg"},
+    "remix/motion": {
+        *("remix.errors", "remix.digest", "remix.plan.curves", "remix.motion"),  # a monotone curve through points
+        *("numpy", "PIL", "imageio_ffmpeg"),
+    },
     "remix/job": {
         "remix",
         *("remix.errors", "remix.digest", "remix.plan", "remix.motion", "remix.hosts", "remix.job"),
@@ -64,10 +67,7 @@ ROOMS = {
     "remix/show": {"remix.errors", "remix.plan", "remix.motion", "remix.show", "numpy", "PIL"},
     "remix/engine": {
         *("remix.errors", "remix.digest", "remix.catalog", "remix.plan", "remix.syntax", "remix.hosts"),
-        *("remix.catalog", "remix.motion", "remix.job", "remix.show", "remix.engine", "numpy"),
-    },
-    "remix/engine/pictures.py": {  # masks are tensors, wherever somebody has latents already
-        *("remix.errors", "remix.plan", "remix.motion", "remix.mix", "remix.engine", "torch"),
+        *("remix.motion", "remix.job", "remix.show", "remix.engine", "numpy"),
     },
     "__init__.py": {"custom_nodes"},
     "custom_nodes": {

@@ -15,10 +15,10 @@ from remix.client.a1111.server import Server, State
 from remix.client.a1111.settings import as_they_are, check_lossless, doubts, overrides
 from remix.client.a1111.stock import Choice, Stock, choose
 from remix.client.auth import Auth
+from remix.client.batches import checked_batch
 from remix.client.masking import errors_masked
-from remix.engine import Capabilities, Engine, Event, Listener, Picture
+from remix.engine import Event, Listener, Picture
 from remix.engine.agreement import read_differently
-from remix.engine.blocks import checked_batch
 from remix.errors import Interrupted
 from remix.plan import Schedule
 
@@ -41,7 +41,7 @@ class Prepared:
         return scripted.NAME in self.stock.scripts
 
 
-class A1111(Engine):
+class A1111:
     """Renders on a running A1111 or Forge, whose API is on (``--api``).
 
     url: the server's address, a path prefix included; auth: who asks, as `read_auth` reads it, or an `Auth`
@@ -78,23 +78,22 @@ class A1111(Engine):
         """Waits between two tries: as long as `Http` says at the usual pace, and less at a quicker one."""
         time.sleep(seconds * self._pace.poll / Pace.poll)
 
-    def capabilities(self, schedule: Schedule) -> Capabilities:
-        """Returns what the server can render: more if it has the Remix script.
+    def check(self, schedule: Schedule) -> list[str]:
+        """Returns remarks; raises `Unsupported`, naming the field, for what this server does not have or cannot do.
 
-        Raises `Unsupported` for a model, sampler or scheduler that it does not have, `HostError` if it does not answer.
+        HostError where the server cannot be asked.
         """
         with errors_masked(self._server.masked):
-            stock = self._server.stock()
-            check_lossless(stock)
-            choice = choose(stock, schedule)
-            settings = overrides(stock, choice, schedule.recipe.model.clip_skip)
-            self._prepared = Prepared(schedule, stock, choice, settings)
-            return scripted.CAPABILITIES if self._prepared.scripted else plain.CAPABILITIES
+            return self._check(schedule)
 
     def _check(self, schedule: Schedule) -> list[str]:
-        prepared = self._prepare(schedule)
-        remarks = [] if prepared.scripted else plain.remarks(schedule)
-        return [*remarks, *doubts(prepared.stock, schedule.recipe.model.clip_skip), *read_differently(schedule)]
+        stock = self._server.stock()
+        check_lossless(stock)
+        choice = choose(stock, schedule)
+        settings = overrides(stock, choice, schedule.recipe.model.clip_skip)
+        self._prepared = Prepared(schedule, stock, choice, settings)
+        remarks = [] if self._prepared.scripted else plain.check(schedule)
+        return [*remarks, *doubts(stock, schedule.recipe.model.clip_skip), *read_differently(schedule.recipe)]
 
     def identity(self, schedule: Schedule) -> dict[str, str]:
         """Returns the engine's name and the server's names of the checkpoint, the VAE and the LoRAs."""
@@ -106,10 +105,6 @@ class A1111(Engine):
     def cancel(self) -> None:
         """Asks a running `render` to end after the request at hand."""
         self._cancelled = True
-
-    def close(self) -> None:
-        """Closes the connections to the server."""
-        self._server.close()
 
     def render(
         self, schedule: Schedule, frames: Sequence[int], inputs: Mapping[str, Picture], listen: Listener

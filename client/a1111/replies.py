@@ -12,17 +12,14 @@ from remix.client.a1111.server import picture_of
 from remix.client.a1111.stock import Choice
 from remix.client.masking import read_within
 from remix.engine import Picture
-from remix.engine.pictures import verified
-from remix.errors import BadReply, BlankFrame, EngineError, HostError, RecipeError, WrongModel
+from remix.errors import BadReply, BlankFrame, HostError, RecipeError, WrongModel
 from remix.hosts.a1111.infotext import parse_infotext
+from remix.motion import only_colour
 from remix.plan import Schedule
 from remix.plan.documents import read_json
 
 LEAST_SETTINGS = ("Sampler", "Steps")
 """What every text about a picture has, in A1111 and in Forge."""
-
-ADVICE = "start the server with --no-half-vae or --no-half, which compute in float32, or lower cfg"
-"""What to do about blank pictures."""
 
 
 @dataclass(frozen=True)
@@ -94,18 +91,22 @@ def _compare(where: str, what: str, found: str, wanted: str) -> None:
 
 
 def picture_in(image: str, index: int, schedule: Schedule) -> Picture:
-    """Returns the picture of a frame.
-
-    Raises `BadReply` if it is none or of another size, `BlankFrame` if it is blank.
-    """
+    """Returns the picture of a frame; BadReply where it is none or of another size, `BlankFrame` where it is blank."""
+    recipe, frame = schedule.recipe, schedule[index]
     try:
-        return verified(picture_of(image), schedule, index, ADVICE)
+        picture = picture_of(image)
     except BadReply as error:
         raise BadReply(f"frame {index}: {error}") from error
-    except BlankFrame:
-        raise
-    except EngineError as error:  # of another size: an answer to somebody else's request, or a server that is broken
-        raise BadReply(str(error)) from error
+    height, width = picture.shape[:2]
+    if (width, height) != (recipe.width, recipe.height):
+        raise BadReply(f"frame {index}: the picture is {width}x{height}; {recipe.width}x{recipe.height} was asked for")
+    # A frame that is only decoded may show a given picture of one colour.
+    if (colour := only_colour(picture)) and not (frame.image is not None and frame.denoise == 0):
+        raise BlankFrame(
+            f"frame {index}: every pixel of the picture is {colour}; start the server with --no-half-vae or "
+            "--no-half, which compute in float32, or lower cfg"
+        )
+    return picture
 
 
 def pictures_in(answer: Answer, frames: Sequence[int], schedule: Schedule) -> list[Picture]:

@@ -12,8 +12,7 @@ from remix.client.a1111.calls import Request
 from remix.client.a1111.plain import seconds
 from remix.client.a1111.server import API
 from remix.client.a1111.stock import Choice, Stock
-from remix.engine import Capabilities, Picture
-from remix.engine.blocks import frames_at_once
+from remix.engine import Picture
 from remix.motion.pictures import png_bytes
 from remix.plan import Recipe, Schedule
 
@@ -23,16 +22,8 @@ NAME = "remix"
 FOLDER = "client"
 """How the names of the job folders begin that the server keeps."""
 
-MOST_AT_ONCE = 16
-"""The most frames that are rendered together if nobody sets a batch."""
-
-CAPABILITIES = Capabilities(
-    who="the server's Remix script",
-    recipe="width height sampler scheduler steps cfg mix lengths",
-    model="checkpoint vae loras clip_skip",
-    keyframe="prompt negative seed cfg denoise image mask loras",
-    prompts=frozenset({"emphasis", "LoRA tags", "prompt editing"}),
-)
+MOST, PIXELS = 16, 8 * 512 * 512
+"""Frames, and pixels of them, that are rendered together where nobody says how many."""
 
 
 def requests(
@@ -48,13 +39,18 @@ def requests(
 
     The script renders fixed blocks of `batch` frames, so that a frame's bytes do not depend on which are missing.
     """
-    size = batch or frames_at_once(schedule.recipe.width, schedule.recipe.height, MOST_AT_ONCE)
+    size = batch or frames_at_once(schedule.recipe)
     body = _body(schedule, stock, choice, settings, inputs)
     for run in _runs(frames, size):
         said = {**_told(schedule.recipe, choice), "first": run[0], "count": len(run), "batch": size}
         # As many values as the script has fields: what is missing would be taken from the next script's.
         values = [said, *[None] * (stock.scripts[NAME] - 1)]
         yield Request(body[0], {**body[1], "script_args": values}, tuple(run), seconds(schedule, len(run)))
+
+
+def frames_at_once(recipe: Recipe) -> int:
+    """Returns how many frames of a recipe are rendered together, by its size alone."""
+    return max(1, min(MOST, PIXELS // (recipe.width * recipe.height)))
 
 
 def _runs(frames: Sequence[int], size: int) -> Iterator[list[int]]:

@@ -118,11 +118,6 @@ class Server:
         self._work.give_up()
         self._work = self._connect()
 
-    def close(self) -> None:
-        """Closes all connections."""
-        self._work.close()
-        self._beside.close()
-
     def state(self, *, image: bool = False) -> State:
         """Returns how things stand; with `image` there is a preview, which the server has to make first."""
         asked = {} if image else {"skip_current_image": "true"}

@@ -12,7 +12,7 @@ from remix.catalog.schedulers import AUTOMATIC
 from remix.client.masking import as_text, listed
 from remix.errors import BadReply, Unsupported
 from remix.hosts.a1111.labels import a1111_labels
-from remix.plan import Recipe, Schedule
+from remix.plan import Recipe, Schedule, prompts_of
 from remix.plan.wording import nearest
 
 _TAG = re.compile(r"<(?:lora|lyco):([^:<>]+)")
@@ -129,7 +129,7 @@ def _lora_names(schedule: Schedule) -> list[str]:
 
 def _tagged(schedule: Schedule) -> list[str]:
     """The LoRAs that tags in prompts name; the server passes over those that it does not have."""
-    return [name for prompt in schedule.texts for name in _TAG.findall(prompt)]
+    return [name for prompt in prompts_of(schedule.recipe) for name in _TAG.findall(prompt)]
 
 
 def _file_of(field: str, wanted: str, known: Sequence[str], stock: Stock) -> str:

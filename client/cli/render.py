@@ -81,7 +81,8 @@ def command(
 
 def run(recipe: Recipe, out: Path, engine: str, quiet: bool, *, new: bool, film: str | None, **options: Any) -> Outcome:
     """Renders with a progress bar and a polite Ctrl-C; returns what the run left."""
-    with open_engine(engine, **options) as opened, stoppable(opened) as stop, progress(quiet) as listen:
+    opened = open_engine(engine, **options)
+    with stoppable(opened) as stop, progress(quiet) as listen:
 
         def told(event: Event) -> None:
             stop()

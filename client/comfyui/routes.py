@@ -1,4 +1,4 @@
-"""The two routes to a picture on a ComfyUI server: the Remix nodes, many frames per prompt; or its own nodes, one."""
+"""The two ways to a picture on a ComfyUI server: through our nodes, many frames in one prompt; through its own, one."""
 
 from __future__ import annotations
 
@@ -11,11 +11,10 @@ from typing import Any
 from remix.catalog.samplers import SAMPLERS
 from remix.client.comfyui.names import Names
 from remix.client.comfyui.server import Server
-from remix.engine import Capabilities, refuse_unsupported
-from remix.engine.blocks import requests
 from remix.errors import Unsupported
 from remix.hosts.comfyui.graph import Graph, Link
 from remix.plan import Mix, Schedule
+from remix.plan.denoise import nearest_whole
 
 PACK = {
     "RemixRecipe": ("recipe", "frames", "fps", "width", "height"),
@@ -30,15 +29,18 @@ INSTALL = (
 FOLDER = "remix"
 """Where in the server's output folder all of it is put."""
 
-PER_PROMPT = 16
+AT_ONCE = 16
 """Frames that one prompt renders, rounded to whole batches."""
+
+MOST_BATCH, PIXELS = 8, 8 * 512 * 512
+"""The most frames, and pixels, that are sampled together where nobody says how many."""
 
 MOST_LETTERS = 75
 """A prompt of so many bytes without its spaces has as many tokens at most: one chunk of CLIP's."""
 
 
 @dataclass(frozen=True)
-class PromptJob:
+class Piece:
     """What one prompt renders: `frames` are wanted of those from `first` on; `graph` writes the prompt.
 
     `graph` takes the number of a try, so that a server that keeps results works again, and the frames in a batch; it
@@ -50,41 +52,25 @@ class PromptJob:
     graph: Callable[[str, int], tuple[Graph, str]]
 
 
-RENDERED = "width height sampler scheduler steps cfg mix lengths"
-MODEL = "checkpoint vae loras clip_skip"
-KEYFRAME = "prompt negative seed cfg denoise image loras"
-
-
 class Route(ABC):
-    """One of the two routes."""
+    """One way of the two."""
 
     def __init__(self, server: Server, schedule: Schedule, names: Names) -> None:
         self.server, self.schedule, self.names = server, schedule, names
 
+    @abstractmethod
     def check(self) -> list[str]:
-        """Returns remarks. Raises `Unsupported` for what cannot be rendered on this route."""
-        refuse_unsupported(self.schedule, self.capabilities())
-        return []
+        """Returns remarks; raises `Unsupported` for what cannot be rendered this way."""
 
     @abstractmethod
-    def capabilities(self) -> Capabilities:
-        """Returns what this route can render. Raises `Unsupported` if the server does not offer it."""
-
-    def _samplers(self) -> list[str]:
-        return self.server.choices("KSampler", "sampler_name")
-
-    def _schedulers(self) -> list[str]:
-        return self.server.choices("KSampler", "scheduler")
-
-    @abstractmethod
-    def jobs(self, frames: Sequence[int], batch: int, uploaded: Mapping[str, str]) -> list[PromptJob]:
+    def pieces(self, frames: Sequence[int], batch: int, uploaded: Mapping[str, str]) -> list[Piece]:
         """Returns the prompts that render these frames, in order; `uploaded` gives the server's names of pictures."""
 
 
-class RemixNodes(Route):
+class Through(Route):
     """Through *Remix Recipe* and *Remix Render*, which keep what they have made in a job folder of the server's."""
 
-    def capabilities(self) -> Capabilities:
+    def check(self) -> list[str]:
         for kind, wanted in PACK.items():
             have = self.server.inputs(kind)
             if not have:
@@ -93,24 +79,24 @@ class RemixNodes(Route):
                 raise Unsupported(
                     f"the server's {kind} has no {missing[0]!r}: it is older; update the Remix nodes there"
                 )
-        return Capabilities(
-            who="the server",
-            recipe=RENDERED,
-            model=MODEL,
-            keyframe=f"{KEYFRAME} mask",
-            samplers=self._samplers(),
-            schedulers=self._schedulers(),
-            travelling_loras=False,
-            prompts=frozenset({"emphasis"}),
-            instead="",
-            reasons={"loras": "one prompt loads them once for all of its frames"},
-        )
+        if len({frame.loras for frame in self.schedule}) > 1:
+            raise Unsupported("loras: their strengths travel, and one prompt loads them once for all of its frames")
+        return []
 
-    def jobs(self, frames: Sequence[int], batch: int, uploaded: Mapping[str, str]) -> list[PromptJob]:
+    def pieces(self, frames: Sequence[int], batch: int, uploaded: Mapping[str, str]) -> list[Piece]:
         text = _recipe(self.schedule, uploaded)
-        return [self._job(group, text) for group in requests(frames, batch, PER_PROMPT)]
+        chunk = batch * max(1, AT_ONCE // batch)
+        groups: list[list[int]] = []
+        for index in frames:
+            # A batch that none of these frames is in would be rendered for nothing.
+            last = groups[-1][-1] if groups else None
+            if last is not None and last // chunk == index // chunk and index // batch - last // batch <= 1:
+                groups[-1].append(index)
+            else:
+                groups.append([index])
+        return [self._piece(tuple(group), text) for group in groups]
 
-    def _job(self, frames: tuple[int, ...], text: str) -> PromptJob:
+    def _piece(self, frames: tuple[int, ...], text: str) -> Piece:
         first, count = frames[0], frames[-1] - frames[0] + 1
 
         def graph(attempt: str, batch: int) -> tuple[Graph, str]:
@@ -121,41 +107,44 @@ class RemixNodes(Route):
             part = {"batch_size": batch, "first": first, "count": count}
             return made, made.one("RemixRender", **wires, filename_prefix=f"{FOLDER}/client", **part).node
 
-        return PromptJob(frames, first, graph)
+        return Piece(frames, first, graph)
 
 
-class StockNodes(Route):
+class Bare(Route):
     """Through the nodes that every server has, frame by frame, where these give the same picture."""
 
-    def capabilities(self) -> Capabilities:
-        rounds = "the server's own nodes round it in another way than the other engines"
-        draws = "it draws noise at its steps, by another rule on the server's own nodes than in the other engines"
-        stochastic = {name for name, sampler in SAMPLERS.items() if sampler.stochastic}
-        drawn = {"sampler": draws} if self.schedule.recipe.sampler in stochastic else {}
-        return Capabilities(
-            who="the server without the Remix nodes",
-            recipe="width height sampler scheduler steps cfg mix",
-            model=MODEL,
-            keyframe=KEYFRAME,
-            samplers=[name for name in self._samplers() if name not in stochastic],
-            schedulers=self._schedulers(),
-            most_mixed={"seed": 1, "image": 1, "prompt": 2, "negative": 2},
-            fractional_denoise=False,
-            prompts=frozenset({"emphasis"}),
-            instead=INSTALL,
-            reasons={"mask": rounds, **drawn},
-        )
-
     def check(self) -> list[str]:
-        super().check()
-        mixes = [mix for frame in self.schedule for mix in (frame.prompt, frame.negative) if len(mix.values) > 1]
-        for mix in mixes:
-            self._check_average(mix)
-        return ["mixes of two prompts go through ConditioningAverage: right for SD 1, 2 and XL"] if mixes else []
+        recipe, remarks = self.schedule.recipe, []
+        if SAMPLERS[recipe.sampler].stochastic:
+            raise Unsupported(
+                f"sampler: {recipe.sampler!r} draws noise at its steps, and the server's own nodes draw it by another "
+                f"rule than the other engines; {INSTALL}"
+            )
+        for frame in self.schedule:
+            if frame.mask is not None:
+                raise Unsupported(f"mask: the server's own nodes round it otherwise than the other engines; {INSTALL}")
+            whole = None if frame.image is None else nearest_whole(recipe.steps, frame.denoise)
+            if whole is not None:
+                raise Unsupported(
+                    f"denoise: frame {frame.index} has {frame.denoise:g}, which the server's own nodes round to whole "
+                    f"steps; use {whole:.12g} throughout, or {INSTALL}"
+                )
+            for field, most in (("seed", 1), ("image", 1), ("prompt", 2), ("negative", 2)):
+                mix = getattr(frame, field)
+                if mix is not None and len(mix.values) > most:
+                    raise Unsupported(
+                        f"{field}: frame {frame.index} mixes {len(mix.values)}, which the server's own nodes cannot; "
+                        f"{INSTALL}"
+                    )
+            for mix in (frame.prompt, frame.negative):
+                if len(mix.values) > 1:
+                    self._check_average(mix)
+                    remarks = ["mixes of two prompts go through ConditioningAverage: right for SD 1, 2 and XL"]
+        return remarks
 
     def _check_average(self, mix: Mix[str]) -> None:
         if self.schedule.recipe.mix != "lerp":
-            raise Unsupported(f"mix: the server's own nodes cannot do {self.schedule.recipe.mix!r}; {INSTALL}")
+            raise Unsupported(f"mix: {self.schedule.recipe.mix!r} is nothing that the server's own nodes do; {INSTALL}")
         for prompt in mix.values:
             if len("".join(prompt.split()).encode()) > MOST_LETTERS:
                 raise Unsupported(
@@ -163,8 +152,8 @@ class StockNodes(Route):
                     f"nodes fill the shorter one with zeros; {INSTALL}"
                 )
 
-    def jobs(self, frames: Sequence[int], batch: int, uploaded: Mapping[str, str]) -> list[PromptJob]:
-        return [PromptJob((index,), index, self._writer(index, uploaded)) for index in frames]
+    def pieces(self, frames: Sequence[int], batch: int, uploaded: Mapping[str, str]) -> list[Piece]:
+        return [Piece((index,), index, self._writer(index, uploaded)) for index in frames]
 
     def _writer(self, index: int, uploaded: Mapping[str, str]) -> Callable[[str, int], tuple[Graph, str]]:
         def graph(attempt: str, batch: int) -> tuple[Graph, str]:
@@ -188,6 +177,11 @@ class StockNodes(Route):
         how = {"sampler_name": recipe.sampler, "scheduler": recipe.scheduler, "steps": recipe.steps}
         numbers = {"seed": frame.seed.values[0], "cfg": frame.cfg, "denoise": frame.denoise}
         return graph.one("VAEDecode", samples=graph.one("KSampler", **wires, **how, **numbers), vae=vae)
+
+
+def at_once(schedule: Schedule) -> int:
+    """Returns how many frames are sampled together where nobody says: fewer of larger ones."""
+    return max(1, min(MOST_BATCH, PIXELS // (schedule.recipe.width * schedule.recipe.height)))
 
 
 def _encoded(graph: Graph, clip: Link, mix: Mix[str]) -> Link:

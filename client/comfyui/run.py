@@ -11,13 +11,12 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar
 
-from remix.client.comfyui.routes import PromptJob
+from remix.client.comfyui.routes import Piece
 from remix.client.comfyui.server import DONE, FAILED, LOST, QUEUED, RUNNING, Fate, Server
 from remix.client.events import FIRST_PAUSE, Events, Message
 from remix.client.http import SERVER_ERROR, WITHIN, may_pass, wait_of
 from remix.digest import canonical, sha256
 from remix.engine import Event, Listener, Picture
-from remix.engine.pictures import verified
 from remix.errors import (
     BadReply,
     BlankFrame,
@@ -30,6 +29,7 @@ from remix.errors import (
     OutOfMemory,
 )
 from remix.hosts.comfyui.graph import Nodes
+from remix.motion import only_colour
 from remix.plan import Schedule
 
 log = logging.getLogger(__name__)
@@ -74,7 +74,7 @@ class _Stopped(Exception):
 class Flight:
     """A piece of work that the server has: the prompt's id, the node whose files count, and what became of it."""
 
-    job: PromptJob
+    piece: Piece
     prompt: str = ""
     node: str = ""
     fate: Fate | None = None
@@ -84,7 +84,7 @@ class Flight:
     redone: set[int] = field(default_factory=set)
 
     def __str__(self) -> str:
-        first, last = self.job.frames[0], self.job.frames[-1]
+        first, last = self.piece.frames[0], self.piece.frames[-1]
         return f"frame {first}" if first == last else f"frames {first} to {last}"
 
 
@@ -124,9 +124,9 @@ class Run:
         self._cancelled = True
         self._events.wake()
 
-    def pictures(self, jobs: Sequence[PromptJob]) -> Iterator[Picture]:
-        """Yields the pictures of all jobs in order; when it was cancelled, of those that the server has begun."""
-        waiting = deque(jobs)
+    def pictures(self, pieces: Sequence[Piece]) -> Iterator[Picture]:
+        """Yields the pictures of all pieces in order; when it was cancelled, of those that the server has begun."""
+        waiting = deque(pieces)
         try:
             while waiting or self._flying:
                 if self._cancelled:
@@ -138,7 +138,7 @@ class Run:
                 if not self._flying:
                     return
                 flight = self._flying[0]
-                for index in flight.job.frames:
+                for index in flight.piece.frames:
                     yield self._picture(flight, index)
                 self._flying.popleft()
         except _Stopped:
@@ -202,11 +202,11 @@ class Run:
 
     def _written(self, flight: Flight) -> Nodes:
         """Returns what a flight asks for at this try; it settles under which id."""
-        bare, _ = flight.job.graph("", self.batch)
+        bare, _ = flight.piece.graph("", self.batch)
         key = sha256(canonical([bare.digest(), self._identity, flight.attempt]).encode())
         flight.prompt = str(uuid.uuid5(OURS, key))
         flight.fate = None
-        graph, flight.node = flight.job.graph(key[:10], self.batch)
+        graph, flight.node = flight.piece.graph(key[:10], self.batch)
         return graph.nodes
 
     def _send(self, flight: Flight, nodes: Nodes) -> None:
@@ -247,13 +247,22 @@ class Run:
 
     def _brought(self, flight: Flight, index: int) -> Picture:
         made = self._landed(flight).made.get(flight.node, ())
-        at = index - flight.job.first
+        at = index - flight.piece.first
         if at >= len(made):
             raise BadReply(f"frame {index}: the server says that it is done, and names {len(made)} files for {flight}")
         picture = self.patiently(lambda: self._server.view(made[at]))
-        return verified(
-            picture, self._schedule, index, "start the server with --fp32-vae, lower cfg, or use another model.vae"
-        )
+        recipe = self._schedule.recipe
+        if picture.shape != (recipe.height, recipe.width, 3):
+            size = f"{picture.shape[1]}x{picture.shape[0]}"
+            raise EngineError(
+                f"frame {index}: the server made {size} of {recipe.width}x{recipe.height}; use sides that fit the model"
+            )
+        if self._schedule[index].denoise > 0 and (colour := only_colour(picture)):
+            raise BlankFrame(
+                f"frame {index}: every pixel of the picture is {colour}; start the server with --fp32-vae, "
+                "lower cfg, or use another model.vae"
+            )
+        return picture
 
     def _landed(self, flight: Flight) -> Fate:
         """What became of a flight, once it is done."""
@@ -293,7 +302,7 @@ class Run:
         flight = next((one for one in self._flying if message.prompt in (one.prompt, "")), None)
         if flight is None or message.kind not in ("progress", "preview"):
             return
-        frames, total = flight.job.frames, max(message.total, 1)
+        frames, total = flight.piece.frames, max(message.total, 1)
         frame = frames[min(message.done * len(frames) // total, len(frames) - 1)]
         preview = message.picture() if message.kind == "preview" else None
         if preview is not None or message.kind == "progress":

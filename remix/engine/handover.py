@@ -16,8 +16,7 @@ from remix.motion.images import load_picture
 from remix.motion.pictures import Difference, difference
 
 if TYPE_CHECKING:
-    from remix.engine.protocol import Engine, Listener
-    from remix.engine.render import Inputs
+    from remix.engine.render import Engine, Inputs, Listener
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +35,7 @@ def move(job: Job, engine: Engine, inputs: Inputs, listen: Listener) -> None:
         log.warning("%s: was begun on %s, which finished nothing; it is rendered on %s", job.folder, before, now)
         job.move(())
         return
-    reason = disagreement(before, now, job.schedule)
+    reason = disagreement(before, now, job.schedule.recipe)
     if reason is not None:
         raise OtherRecipe(
             f"{job.folder}: was begun on {before}, and does not go on on {now}: {reason}; use {before}, or "

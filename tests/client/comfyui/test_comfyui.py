@@ -88,33 +88,25 @@ def test_without_the_remix_nodes_it_goes_frame_by_frame(tmp_path: Path) -> None:
         (recipe(model=Model("sd16")), True, "the server has no 'sd16'; did you mean 'sd15.safetensors'"),
         (recipe(model=Model("sd15.safetensors", vae="x")), True, "model.vae: the server has no 'x'"),
         (recipe(model=Model("sd15.safetensors", loras=(Lora("x"),))), True, "model.loras: the server has no 'x'"),
-        (
-            recipe(),
-            False,
-            "seed: frame 1 mixes 2, and the server without the Remix nodes cannot render that; install the Remix nodes",
-        ),
+        (recipe(), False, "seed: frame 1 mixes 2, which the server's own nodes cannot; install the Remix nodes"),
         *[
-            (plain(sampler=name), False, f"sampler: {name!r}, and it draws noise at its steps")
+            (plain(sampler=name), False, f"sampler: {name!r} draws noise at its steps")
             for name, row in sorted(SAMPLERS.items())
             if row.stochastic and "comfyui" in row.hosts
         ],
-        (plain(mix="slerp"), False, "mix: the server's own nodes cannot do 'slerp'"),
+        (plain(mix="slerp"), False, "mix: 'slerp' is nothing that the server's own nodes do"),
         (
             plain(keyframes=(Keyframe(at=0, prompt="a" * 76), Keyframe(at="100%", prompt="b"))),
             False,
             "fill the shorter",
         ),
-        (plain(keyframes=(Keyframe(prompt="a <lora:x:1>"),)), True, "only A1111 reads '<lora:x:1>'"),
+        (plain(keyframes=(Keyframe(prompt="a <lora:x:1>"),)), True, "'<lora:x:1>' is read by A1111 alone"),
         (plain(keyframes=(Keyframe(prompt="[a:b:0.5]"),)), True, "changes over the steps of one picture"),
-        (
-            plain(keyframes=(Keyframe(image="a.png", mask="b.png"),)),
-            False,
-            "mask: keyframes[0] sets it, and the server's own nodes round it",
-        ),
+        (plain(keyframes=(Keyframe(image="a.png", mask="b.png"),)), False, "mask: the server's own nodes round it"),
         (
             plain(steps=20, keyframes=(Keyframe(image="a.png", denoise=0.5), Keyframe(denoise=0.6))),
             False,
-            "which the server without the Remix nodes rounds to whole steps; use 0.5",
+            "which the server's own nodes round to whole steps; use 0.5",
         ),
     ],
 )
@@ -179,7 +171,7 @@ def test_what_neither_way_can_do_is_told_of_both() -> None:
         ):
             engine.check(plan(recipe(keyframes=keyframes)))
         (remark,) = engine.check(plan(recipe(keyframes=(keyframes[0], Keyframe(at=9, loras={"x": 1})))))
-    assert remark.endswith("for all of its frames; frames are rendered one by one on the server's own nodes")
+    assert remark.endswith("for all of its frames; it goes frame by frame through the server's own nodes")
 
 
 def test_loras_vae_and_clip_skip_are_loaded_in_front() -> None:
