@@ -59,7 +59,7 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return python
 
 
-USERS_SCRIPT = '''
+USERS_SCRIPT = """
 import asyncio
 from pathlib import Path
 
@@ -99,7 +99,7 @@ try:
     render(recipe, "film")
 except errors.RecipeError as error:
     print(error.path, error.line)
-'''
+"""
 
 MISTAKES = {
     "render(recipe, 3)": "arg-type",

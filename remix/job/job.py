@@ -46,7 +46,7 @@ from remix.job.reading import (
     refuse_foreign,
     says,
 )
-from remix.motion.images import load_picture
+from remix.motion.images import Picture, load_picture
 from remix.motion.regular import never
 from remix.plan import Recipe, Schedule, plan
 
@@ -135,7 +135,7 @@ class Job:
     def keep(
         self,
         index: int,
-        picture: np.ndarray,
+        picture: Picture,
         texts: Mapping[str, str] | None = None,
         engine: Mapping[str, str] | None = None,
     ) -> Path:
