@@ -17,8 +17,8 @@ from remix.job.opening import open_job, warn
 from remix.job.reading import OWN, SHEET
 from remix.motion.ffmpeg import ffmpeg_exe, refuse_lacking
 from remix.motion.formats import format_of, rate_for
-from remix.motion.images import Picture, load_picture
-from remix.motion.pictures import fit, save_picture
+from remix.motion.images import load_picture
+from remix.motion.pictures import Picture, fit, save_picture
 from remix.motion.video import write_video
 from remix.plan import Recipe, Schedule, plan
 from remix.plan.schedule import remarks_on

@@ -46,7 +46,8 @@ from remix.job.reading import (
     refuse_foreign,
     says,
 )
-from remix.motion.images import Picture, load_picture
+from remix.motion.images import load_picture
+from remix.motion.pictures import Picture
 from remix.motion.regular import never
 from remix.plan import Recipe, Schedule, plan
 

@@ -22,10 +22,14 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from remix.plan.curves import slopes
+
+Array = npt.NDArray[Any]
 
 FIRST = 5
 """How many pictures the first round renders, evenly spaced."""
@@ -122,7 +126,7 @@ class Pacer:
         power = self._power(gaps)
         return _Travel.measured(np.array(self.weights), gaps, power, self.count, self._apart)
 
-    def _power(self, gaps: np.ndarray) -> float:
+    def _power(self, gaps: Array) -> float:
         """The power p with which distances add up: d(a, c)^(1/p) = d(a, b)^(1/p) + d(b, c)^(1/p)."""
         step = ((gaps ** (1 / USUAL_POWER)).sum() / (self.count - 1)) ** USUAL_POWER
         found = []
@@ -206,17 +210,17 @@ class Pacer:
 class _Travel:
     """What is known of a travel: its pictures' weights, gaps, arcs (length so far), and which gaps are jumps."""
 
-    weights: np.ndarray
-    gaps: np.ndarray
+    weights: Array
+    gaps: Array
     power: float
-    jumps: np.ndarray
-    arcs: np.ndarray
+    jumps: Array
+    arcs: Array
     pitch: float
 
     @classmethod
-    def measured(cls, weights: np.ndarray, gaps: np.ndarray, power: float, count: int, apart: Distance) -> _Travel:
+    def measured(cls, weights: Array, gaps: Array, power: float, count: int, apart: Distance) -> _Travel:
         """Measures the travel; a jump counts as one pitch, the length of the film's step."""
-        jumps = np.zeros(len(gaps), bool)
+        jumps: Array = np.zeros(len(gaps), bool)
         lengths = gaps ** (1 / power)
         for _ in range(4):  # each jump that is found makes the pitch smaller, and others stand out
             pitch = lengths[~jumps].sum() / max(count - 1 - jumps.sum(), 1)
@@ -249,9 +253,9 @@ class _Travel:
 class _Nodes:
     """Where a film's pictures may lie: arc and weight of each, rising, and whether it is rendered, as both ends are."""
 
-    arcs: np.ndarray
-    weights: np.ndarray
-    rendered: np.ndarray
+    arcs: Array
+    weights: Array
+    rendered: Array
 
 
 @dataclass(frozen=True)
@@ -259,7 +263,7 @@ class _Chain:
     """A film as nodes, and the steps between them."""
 
     nodes: list[int]
-    steps: np.ndarray
+    steps: Array
 
     def lacking(self, nodes: _Nodes) -> list[int]:
         """The nodes that are not rendered."""
@@ -312,7 +316,7 @@ class _Costs:
         return _Chain(nodes[::-1], np.array(steps[::-1]))
 
 
-def variation(steps: Sequence[float] | np.ndarray) -> float:
+def variation(steps: Sequence[float] | Array) -> float:
     """Returns the coefficient of variation of steps, their standard deviation over their mean: 0 if all are equal.
 
     >>> variation([2.0, 2.0, 2.0]), round(variation([1.0, 3.0]), 3)
@@ -334,13 +338,13 @@ def _additive_power(one: float, two: float, whole: float) -> float:
     return (low + high) / 2
 
 
-def _jumps(weights: np.ndarray, gaps: np.ndarray, least: float, narrow: float, apart: Distance) -> np.ndarray:
+def _jumps(weights: Array, gaps: Array, least: float, narrow: float, apart: Distance) -> Array:
     """Which gaps above `least` are jumps: those of the finest width, and narrow ones that hold what lies around them.
 
     A narrow gap is a jump if it keeps 0.7 of the distance of a window eight times as wide.
     """
     widths = np.diff(weights)
-    jumps: np.ndarray = (gaps > least) & (widths <= FINEST)
+    jumps: Array = (gaps > least) & (widths <= FINEST)
     for i in np.flatnonzero((gaps > least) & (widths <= narrow) & ~jumps):
         low, high = i, i + 1
         while weights[high] - weights[low] < 8 * widths[i] and (low > 0 or high < len(gaps)):
@@ -353,10 +357,10 @@ def _jumps(weights: np.ndarray, gaps: np.ndarray, least: float, narrow: float, a
     return jumps
 
 
-def _inverse(start: float, end: float, bend: Sequence[float], width: float, wanted: np.ndarray) -> np.ndarray:
+def _inverse(start: float, end: float, bend: Sequence[float], width: float, wanted: Array) -> Array:
     """The shares of an interval at which its cubic, from `start` to `end` with the slopes `bend`, has these values."""
     t = np.linspace(0, 1, 65)
     rise, slope_in, slope_out = end - start, bend[0] * width, bend[1] * width
     cubic = start + t * (slope_in + t * (3 * rise - 2 * slope_in - slope_out + t * (slope_in + slope_out - 2 * rise)))
-    shares: np.ndarray = np.interp(wanted, np.maximum.accumulate(cubic), t)
+    shares: Array = np.interp(wanted, np.maximum.accumulate(cubic), t)
     return shares

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image
 
 SIDE = 128
@@ -21,10 +23,10 @@ _LIGHT, _CONTRAST = 0.01**2, 0.03**2
 class Look:
     """A picture prepared for comparison: at each scale its channels, and their means and variances in windows."""
 
-    scales: tuple[tuple[np.ndarray, np.ndarray, np.ndarray], ...]
+    scales: tuple[tuple[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any]], ...]
 
 
-def look(picture: np.ndarray) -> Look:
+def look(picture: npt.NDArray[Any]) -> Look:
     """Returns a picture (uint8 [height, width, 3]) prepared for `distance`.
 
     Preparing each picture once halves the cost of comparing it with several others.
@@ -56,7 +58,7 @@ def distance(a: Look, b: Look) -> float:
     return float(np.mean(structure) + np.abs(a.scales[0][0] - b.scales[0][0]).mean())
 
 
-def _dissimilarity(a: tuple[np.ndarray, ...], b: tuple[np.ndarray, ...]) -> float:
+def _dissimilarity(a: tuple[npt.NDArray[Any], ...], b: tuple[npt.NDArray[Any], ...]) -> float:
     (x, mean_x, var_x), (y, mean_y, var_y) = a, b
     both = mean_x * mean_y
     shared = _windows(x * y) - both
@@ -64,7 +66,7 @@ def _dissimilarity(a: tuple[np.ndarray, ...], b: tuple[np.ndarray, ...]) -> floa
     return 1 - float((light * (2 * shared + _CONTRAST) / (var_x + var_y + _CONTRAST)).mean())
 
 
-def _windows(plane: np.ndarray) -> np.ndarray:
+def _windows(plane: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """The mean of each window that lies in a plane [channels, height, width]."""
     side = min(WINDOW, *plane.shape[1:])
     for axis in (1, 2):
@@ -78,9 +80,9 @@ def _windows(plane: np.ndarray) -> np.ndarray:
     return plane
 
 
-def _halved(plane: np.ndarray) -> np.ndarray:
+def _halved(plane: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """A plane at half its size, each pixel the mean of four."""
     height, width = plane.shape[1] // 2 * 2, plane.shape[2] // 2 * 2
     rows = plane[:, :height:2, :width] + plane[:, 1:height:2, :width]
-    halved: np.ndarray = (rows[:, :, ::2] + rows[:, :, 1::2]) / 4
+    halved: npt.NDArray[Any] = (rows[:, :, ::2] + rows[:, :, 1::2]) / 4
     return halved
