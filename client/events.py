@@ -136,7 +136,7 @@ class Events:
             except (OSError, websocket.WebSocketException, ValueError) as error:
                 log.debug("the socket to the server ended: %s", type(error).__name__)
             finally:
-                socket.shutdown()  # without the farewell that `close` waits for
+                socket.shutdown()  # type: ignore[no-untyped-call]  # without the farewell that `close` waits for
             self._tell(Message("lost"))
             self._closing.wait(pause)
             pause = min(2 * pause, LONGEST_PAUSE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import venv
@@ -47,13 +48,84 @@ def test_it_holds_every_module_and_the_model_and_no_tests(wheel: Path) -> None:
     assert wheel.stat().st_size < LARGEST_WHEEL
 
 
-def test_installed_by_itself_it_imports_and_has_its_command(wheel: Path, tmp_path: Path) -> None:
-    """In an environment with nothing of this one: the parts that need no package but click still answer."""
-    venv.create(tmp_path / "venv", with_pip=True, symlinks=True)
-    scripts = tmp_path / "venv" / ("Scripts" if sys.platform == "win32" else "bin")
-    python = scripts / "python"
+@pytest.fixture(scope="module")
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The Python of an environment that has the wheel and nothing of this one."""
+    folder = tmp_path_factory.mktemp("installed")
+    venv.create(folder, with_pip=True, symlinks=True)
+    python = folder / ("Scripts" if sys.platform == "win32" else "bin") / "python"
     install = [python, "-m", "pip", "install", "--no-deps", "--no-index", "--quiet", wheel]
     subprocess.run(install, check=True, capture_output=True)
+    return python
+
+
+USERS_SCRIPT = """
+import asyncio
+from pathlib import Path
+
+import remix.plan
+from remix import A1111, ComfyUI, Event, Keyframe, Local, Lora, Model, Outcome, Recipe, Schedule, arender, errors
+from remix import open_engine, plan, read_recipe, render, render_all
+from remix.plan import Mix, Recipe as SameRecipe
+
+keyframes = [
+    Keyframe(at="0%", prompt="a cat", seed=1, loras={"style.safetensors": 1}),
+    Keyframe(at=12, prompt={"a cat": 0.7, "a dog": 0.3}, seed={1: 1, 2: 2}, cfg="5 + sin(t)"),
+    Keyframe(at="2s", prompt=[["a cat", 1], ["a dog", 2]], seed=Mix.one(3), image="a.png", denoise=0.5),
+]
+recipe: SameRecipe = Recipe(
+    frames="4s", fps=12, keyframes=keyframes, width=512, steps=20, cfg=7,
+    model=Model("sd15.safetensors", loras=[Lora("style.safetensors", 1)]),
+)
+schedule: Schedule = plan(recipe)
+prompts: tuple[str, ...] = schedule[0].prompt.values
+smooth: Schedule = remix.plan(recipe, [0.0, 0.5, *range(2, 48)])
+
+def watch(event: Event) -> None:
+    print(event.stage, event.done, event.total)
+
+outcome: Outcome = render(recipe, "film", engine="comfyui", url="http://127.0.0.1:8188", batch=8, listen=watch)
+film: Path | None = outcome.film
+remarks: tuple[str, ...] = outcome.remarks
+render(schedule, Path("film"), engine=Local("cpu"), film=None, frames=range(8))
+render("film.toml", "film", engine=ComfyUI("http://127.0.0.1:8188", batch=4))
+render(read_recipe(Path("film.toml")), "film", engine=open_engine("a1111", url="http://127.0.0.1:7860"))
+awaited: Outcome = asyncio.run(arender(recipe, "film", engine=A1111(), new=True))
+several: list[Outcome] = render_all(["a.toml", recipe, Path("b.toml")], "films", engines=["local", Local()], retries=1)
+render_all({"a": recipe, "b": "b.toml"}, device="cpu", events=lambda line: print(line["event"]))
+with open("log.jsonl", "a") as log:
+    render_all([schedule], "films", events=log)
+try:
+    render(recipe, "film")
+except errors.RecipeError as error:
+    print(error.path, error.line)
+"""
+
+MISTAKES = {
+    "render(recipe, 3)": "arg-type",
+    "render(recipe, 'film', urll='http://127.0.0.1')": "call-arg",
+    "render(recipe, 'film', batch='8')": "arg-type",
+    "Recipe(frames=1.5, keyframes=keyframes)": "arg-type",
+    "plan('film.toml')": "arg-type",
+}
+
+
+def test_a_users_script_passes_strict_type_checks(installed: Path, tmp_path: Path) -> None:
+    checked = [sys.executable, "-m", "mypy", "--strict", "--no-incremental", "--python-executable", str(installed)]
+    script = tmp_path / "film.py"
+    script.write_text(USERS_SCRIPT, encoding="utf-8")
+    found = subprocess.run([*checked, script.name], capture_output=True, text=True, cwd=tmp_path)
+    assert found.stdout == "Success: no issues found in 1 source file\n"
+    script.write_text(USERS_SCRIPT + "\n".join(MISTAKES) + "\n", encoding="utf-8")
+    found = subprocess.run([*checked, script.name], capture_output=True, text=True, cwd=tmp_path)
+    kinds = re.findall(r"film\.py:(\d+): error: .*\[([\w-]+)\]$", found.stdout, re.MULTILINE)
+    first = USERS_SCRIPT.count("\n") + 1
+    assert kinds == [(str(line), kind) for line, kind in enumerate(MISTAKES.values(), first)]
+
+
+def test_installed_by_itself_it_imports_and_has_its_command(installed: Path, tmp_path: Path) -> None:
+    """In an environment with nothing of this one: the parts that need no package but click still answer."""
+    python, scripts = installed, installed.parent
     site = subprocess.run(
         [python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"],
         check=True,

@@ -55,7 +55,10 @@ ROOMS = {
         "remix.plan.denoise",
         "torch",
     },  # what denoise means, in numbers
-    "remix/motion": {"remix.errors", "remix.digest", "remix.motion", "numpy", "PIL", "imageio_ffmpeg"},
+    "remix/motion": {
+        *("remix.errors", "remix.digest", "remix.plan.curves", "remix.motion"),  # a monotone curve through points
+        *("numpy", "PIL", "imageio_ffmpeg"),
+    },
     "remix/job": {
         "remix",
         *("remix.errors", "remix.digest", "remix.plan", "remix.motion", "remix.hosts", "remix.job"),

@@ -13,7 +13,7 @@ from remix.client.local.models import LoadedModel
 from remix.client.local.pictures import Kept, changing, to_picture
 from remix.client.local.sampling import SAMPLERS, sigmas_for
 from remix.client.local.travelling import Strengths
-from remix.engine.render import Event, Listener, Picture
+from remix.engine import Event, Listener, Picture
 from remix.errors import BlankFrame, MixError
 from remix.mix import Conditioning, StepNoise, mix_conditioning, mix_latents, weights_of
 from remix.mix.conditioning import same

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
+from typing import Any
 
 import numpy as np
 import torch
@@ -139,7 +140,7 @@ def distance_fields() -> tuple[torch.Tensor, torch.Tensor]:
     return fields, paints
 
 
-def _raster(part: Part) -> np.ndarray:
+def _raster(part: Part) -> np.ndarray[Any, Any]:
     """Returns the part as a mask [_RASTER, _RASTER] of bools."""
     image = Image.new("L", (_RASTER, _RASTER), 0)
     pen = ImageDraw.Draw(image)
@@ -157,7 +158,7 @@ def _raster(part: Part) -> np.ndarray:
     return np.asarray(image) > 127
 
 
-def _distances(mask: np.ndarray) -> torch.Tensor:
+def _distances(mask: np.ndarray[Any, Any]) -> torch.Tensor:
     """Returns the distance of each field texel to the mask's edge, negative inside."""
     edge = np.zeros_like(mask)
     edge[1:] |= mask[1:] != mask[:-1]

@@ -3,6 +3,7 @@
 `render(recipe, engine, folder)` is the only loop of the product; run again, it renders only what is missing.
 """
 
-from remix.engine.render import Engine, Event, Listener, Outcome, Picture, render
+from remix.engine.render import Engine, Event, Listener, Outcome, render
+from remix.motion import Picture
 
 __all__ = ["Engine", "Event", "Listener", "Outcome", "Picture", "render"]

@@ -8,8 +8,6 @@ from dataclasses import dataclass, field
 from pathlib import Path, PureWindowsPath
 from typing import Protocol, runtime_checkable
 
-import numpy as np
-
 from remix.digest import sha256
 from remix.engine.handover import move
 from remix.errors import BadInput, Interrupted, VideoFormatError
@@ -20,16 +18,13 @@ from remix.job.reading import OWN, SHEET
 from remix.motion.ffmpeg import ffmpeg_exe, refuse_lacking
 from remix.motion.formats import format_of, rate_for
 from remix.motion.images import load_picture
-from remix.motion.pictures import fit, save_picture
+from remix.motion.pictures import Picture, fit, save_picture
 from remix.motion.video import write_video
 from remix.plan import Recipe, Schedule, plan
 from remix.plan.schedule import remarks_on
 from remix.show.contact_sheet import contact_sheet
 
 log = logging.getLogger(__name__)
-
-Picture = np.ndarray
-"""uint8 [height, width, 3], RGB."""
 
 
 @dataclass(frozen=True)

@@ -47,6 +47,7 @@ from remix.job.reading import (
     says,
 )
 from remix.motion.images import load_picture
+from remix.motion.pictures import Picture
 from remix.motion.regular import never
 from remix.plan import Recipe, Schedule, plan
 
@@ -135,7 +136,7 @@ class Job:
     def keep(
         self,
         index: int,
-        picture: np.ndarray,
+        picture: Picture,
         texts: Mapping[str, str] | None = None,
         engine: Mapping[str, str] | None = None,
     ) -> Path:

@@ -128,9 +128,10 @@ def _mix_nested(sources: list[Any], weights: Any, how: str, adain: bool) -> Any:
 
 def _mix_part(index: int, sources: Sequence[Tensor], weights: Any, how: str, adain: bool) -> Tensor:
     try:
-        return mix_latents(sources, weights, how=how, adain=adain)
+        part: Tensor = mix_latents(sources, weights, how=how, adain=adain)
     except MixError as error:
         raise MixError(f"part {index}: {error}") from error
+    return part
 
 
 def _mixed_masks(masks: list[Any], table: Tensor, samples: Any) -> Any:
@@ -154,7 +155,7 @@ def _mixed_mask(masks: Sequence[Any], table: Tensor, rank: int) -> Tensor | None
         raise MixError(f'"noise_mask": {error}') from error
 
 
-def _batched(mask: Any, rank: int) -> Tensor:
+def _batched(mask: Tensor, rank: int) -> Tensor:
     """The mask of one latent as a batch of 1, of the latent's rank for pictures and video.
 
     ComfyUI takes several masks of a picture for a batch, and several of a video for its times.

@@ -153,7 +153,8 @@ def levels_from(schedule: Callable[[int], Tensor], steps: int, denoise: float) -
     count = min(len(shorter), len(longer))  # some schedules leave out levels that repeat
     shorter, longer = shorter[-count:], longer[-count:]
     between = torch.lerp(shorter.double().log(), longer.double().log(), share).exp().to(shorter.dtype)
-    return torch.unique_consecutive(torch.cat([between[:-1], shorter[-1:]]))
+    levels: Tensor = torch.unique_consecutive(torch.cat([between[:-1], shorter[-1:]]))
+    return levels
 
 
 def _merged(index: int, one: Any) -> dict[int, float]:

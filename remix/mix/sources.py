@@ -142,7 +142,8 @@ def largest_magnitude(sources: Sources, names: Sequence[int]) -> float:
             f"sources[{odd}]: it holds inf or NaN, which would spread into every frame of the mix;"
             " make this source again, in float32 if it overflowed."
         )
-    return max(map(abs, ends))
+    largest: float = max(map(abs, ends))
+    return largest
 
 
 def merged(sources: Sources, table: Tensor) -> tuple[Sources, Tensor]:

@@ -69,7 +69,8 @@ def perpendicular(units: Tensor) -> Tensor:
     # Only the odd element left over can be non-zero here: the first axis is perpendicular to that.
     alone = (turned == 0).all(dim=1)
     turned[alone, 0] = 1
-    return turned / torch.linalg.vector_norm(turned, dim=1, keepdim=True)
+    axes: Tensor = turned / torch.linalg.vector_norm(turned, dim=1, keepdim=True)
+    return axes
 
 
 def turn(angle: float, lengths: Sequence[float], shares: Tensor, eps: float) -> Tensor:

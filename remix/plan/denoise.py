@@ -53,7 +53,8 @@ def nearest_whole(steps: int, denoise: float) -> float | None:
     # Rounded down: a host that rounds steps / denoise down still finds this many. 7 / 0.28 is 24.999999999999996.
     digits = ((10**digits, less) for digits in range(1, 17) for less in (0, 1))
     found = ((int(steps / whole * unit) - less) / unit for unit, less in digits)
-    return next(each for each in found if each > 0 and 0 <= steps / each - whole < INVISIBLE)
+    shortest: float = next(each for each in found if each > 0 and 0 <= steps / each - whole < INVISIBLE)
+    return shortest
 
 
 INVISIBLE = 1e-3

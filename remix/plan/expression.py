@@ -241,7 +241,7 @@ def _column(name: str, values: Sequence[float]) -> Any:
     kind = object if plain and not {bool, np.bool_}.isdisjoint(map(type, values)) else None
     try:
         if isinstance(values, range):
-            column: np.ndarray = np.arange(values.start, values.stop, values.step)
+            column: np.ndarray[Any, Any] = np.arange(values.start, values.stop, values.step)
         else:
             column = np.asarray(values, dtype=kind)  # without a kind, True among numbers would become 1
         if column.ndim == 1 and column.dtype.kind in "iuf" and np.isfinite(column).all():

@@ -46,8 +46,8 @@ def settle(target: Any, **values: Any) -> None:
 
 
 def changed(value: Any) -> dict[str, Any]:
-    """The fields of a dataclass that do not hold their default, in order."""
-    return {f.name: getattr(value, f.name) for f in fields(value) if getattr(value, f.name) != f.default}
+    """Returns the fields that are part of a dataclass's value and do not hold their default, in order."""
+    return {f.name: getattr(value, f.name) for f in fields(value) if f.compare and getattr(value, f.name) != f.default}
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -28,7 +28,7 @@ class Lora:
         )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, init=False)
 class Model:
     """A checkpoint, and perhaps a VAE of its own and LoRAs.
 
@@ -40,15 +40,21 @@ class Model:
     loras: tuple[Lora, ...] = ()
     clip_skip: int = 1
 
-    def __post_init__(self) -> None:
-        if not isinstance(self.loras, (list, tuple)) or not all(isinstance(x, Lora) for x in self.loras):
-            raise RecipeError(f"{check.show(self.loras)} is not a list of Lora; write one", path="loras")
+    def __init__(
+        self,
+        checkpoint: str = "playground",
+        vae: str | None = None,
+        loras: Sequence[Lora] = (),
+        clip_skip: int = 1,
+    ) -> None:
+        if not isinstance(loras, (list, tuple)) or not all(isinstance(lora, Lora) for lora in loras):
+            raise RecipeError(f"{check.show(loras)} is not a list of Lora; write one", path="loras")
         check.settle(
             self,
-            checkpoint=check.name(self.checkpoint, "checkpoint"),
-            vae=None if self.vae is None else check.name(self.vae, "vae"),
-            loras=tuple(self.loras),
-            clip_skip=check.integer(self.clip_skip, "clip_skip", 1, 12),
+            checkpoint=check.name(checkpoint, "checkpoint"),
+            vae=None if vae is None else check.name(vae, "vae"),
+            loras=tuple(loras),
+            clip_skip=check.integer(clip_skip, "clip_skip", 1, 12),
         )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,8 @@ from remix.plan.documents import read_file, read_json, read_toml, write_toml
 from remix.plan.keyframe import KEYFRAME_FIELDS, LIST, MAX_CFG, Keyframe, easing, plain_keyframe, read_keyframes
 from remix.plan.locate import locate
 from remix.plan.model import MODEL_FIELDS, Model, plain_model, read_model
-from remix.plan.moments import clock, frame_count, places
+from remix.plan.moments import clock as moments_of_clock
+from remix.plan.moments import frame_count, places
 
 MAX_KEYFRAMES = 10_000
 MAX_PIXELS = 64_000_000
@@ -34,8 +35,11 @@ MIXINGS = ("lerp", "slerp")
 LENGTHS = ("tile", "empty", "zero", "front", "equal", "trim")
 """Policies by which conditionings with unequal numbers of tokens meet."""
 
+FITTED = ("width", "height", "sampler", "scheduler", "steps", "cfg")
+"""The fields whose defaults depend on the model, see `Recipe.fitted_to`."""
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, init=False)
 class Recipe:
     """A film that is asked for.
 
@@ -46,8 +50,9 @@ class Recipe:
     those of unequal length meet (None: the model family's own way). `pace`: "linear" spaces the frames by
     time, "even" by how much the picture changes, which is measured while rendering. `clock`: the moment, in
     frames, that each frame shows; a measured pace is written down like this, and is not measured again.
-    `folder`: where relative picture paths start; no part of what the recipe is. RecipeError, with the path
-    of the field, for anything that cannot be.
+    `folder`: where relative picture paths start; no part of what the recipe is. `defaulted`: which of the fields in
+    `FITTED` were left out; `fitted_to` may still set them. RecipeError, with the path of the field, for anything
+    that cannot be.
     """
 
     frames: int
@@ -68,29 +73,58 @@ class Recipe:
     pace: str = "linear"
     clock: tuple[float, ...] | None = None
     folder: str = field(default="", compare=False, repr=False)
+    defaulted: frozenset[str] = field(default=frozenset(), compare=False, repr=False)
 
-    def __post_init__(self) -> None:
-        fps = check.number(self.fps, "fps", 0.001, 240)
-        if not isinstance(self.model, Model):
-            raise RecipeError(f"{check.show(self.model)} is not a Model; write one", path="model")
+    def __init__(
+        self,
+        frames: int | str,
+        keyframes: Sequence[Keyframe],
+        fps: float = 12.0,
+        width: int | None = None,
+        height: int | None = None,
+        model: Model = Model(),  # noqa: B008 - frozen
+        sampler: str | None = None,
+        scheduler: str | None = None,
+        steps: int | None = None,
+        cfg: float | None = None,
+        loop: bool = False,
+        ease: str = "linear",
+        curve: str = "linear",
+        mix: str = "lerp",
+        lengths: str | None = None,
+        pace: str = "linear",
+        clock: Sequence[float] | None = None,
+        folder: str = "",
+        defaulted: Iterable[str] = (),
+    ) -> None:
+        fitted: dict[str, Any] = {"width": width, "height": height, "sampler": sampler}
+        fitted |= {"scheduler": scheduler, "steps": steps, "cfg": cfg}
+        left_out = {name for name, value in fitted.items() if value is None}
+        fitted |= {name: getattr(Recipe, name) for name in left_out}
+        if not isinstance(model, Model):
+            raise RecipeError(f"{check.show(model)} is not a Model; write one", path="model")
+        fps = check.number(fps, "fps", 0.001, 240)
         check.settle(
             self,
             fps=fps,
-            frames=frame_count(self.frames, fps),
-            keyframes=_keyframes(self.keyframes),
-            width=_side(self.width, "width"),
-            height=_side(self.height, "height"),
-            sampler=_sampler(self.sampler),
-            scheduler=check.choice(self.scheduler, "scheduler", SCHEDULERS, SCHEDULER_LABELS),
-            steps=check.integer(self.steps, "steps", 1, 1000),
-            cfg=_cfg(self.cfg),
-            loop=check.flag(self.loop, "loop"),
-            ease=easing(self.ease),
-            curve=check.choice(self.curve, "curve", CURVES),
-            mix=check.choice(self.mix, "mix", MIXINGS),
-            lengths=None if self.lengths is None else check.choice(self.lengths, "lengths", LENGTHS),
-            pace=check.choice(self.pace, "pace", PACES),
-            folder=str(self.folder),
+            frames=frame_count(frames, fps),
+            keyframes=_keyframes(keyframes),
+            width=_side(fitted["width"], "width"),
+            height=_side(fitted["height"], "height"),
+            model=model,
+            sampler=_sampler(fitted["sampler"]),
+            scheduler=check.choice(fitted["scheduler"], "scheduler", SCHEDULERS, SCHEDULER_LABELS),
+            steps=check.integer(fitted["steps"], "steps", 1, 1000),
+            cfg=_cfg(fitted["cfg"]),
+            loop=check.flag(loop, "loop"),
+            ease=easing(ease),
+            curve=check.choice(curve, "curve", CURVES),
+            mix=check.choice(mix, "mix", MIXINGS),
+            lengths=None if lengths is None else check.choice(lengths, "lengths", LENGTHS),
+            pace=check.choice(pace, "pace", PACES),
+            clock=clock,
+            folder=str(folder),
+            defaulted=frozenset(defaulted) | left_out,
         )
         self._check_whole()
 
@@ -103,7 +137,7 @@ class Recipe:
             )
         self.positions()
         if self.clock is not None:
-            check.settle(self, clock=clock(self.clock, self.frames, self.loop))
+            check.settle(self, clock=moments_of_clock(self.clock, self.frames, self.loop))
         if any(keyframe.image for keyframe in self.keyframes):
             return
         for i, keyframe in enumerate(self.keyframes):
@@ -124,8 +158,23 @@ class Recipe:
         return places([keyframe.at for keyframe in self.keyframes], self.frames, self.fps, self.loop)
 
     def replace(self, **changes: Any) -> Recipe:
-        """This recipe with some fields changed, validated anew."""
-        return replace(self, **changes)
+        """Returns this recipe with some fields changed, validated anew."""
+        return replace(self, **{"defaulted": self.defaulted.difference(changes), **changes})
+
+    def fitted_to(self, defaults: Mapping[str, Any]) -> Recipe:
+        """Returns this recipe with a model's own `defaults` in the fields of `FITTED` that were left out.
+
+        >>> recipe = Recipe(frames=1, keyframes=[Keyframe(prompt="a cat")], steps=20)
+        >>> fitted = recipe.fitted_to({"steps": 12, "cfg": 3})
+        >>> fitted.steps, fitted.cfg
+        (20, 3.0)
+        """
+        changes = {name: value for name, value in defaults.items() if name in self.defaulted}
+        return self.replace(**changes) if changes else self
+
+    def settled(self) -> Recipe:
+        """Returns this recipe with every default as if it had been written, so that no model's own replaces it."""
+        return replace(self, defaulted=frozenset())
 
     def pictures(self) -> list[str]:
         """Returns the names of init pictures, and after them those of masks, each once, as keyframes name them."""
@@ -137,16 +186,26 @@ class Recipe:
 
         ``Recipe.from_dict(recipe.to_dict()) == recipe``.
         """
+        return self._plain(check.changed(self))
+
+    def given(self) -> dict[str, Any]:
+        """Returns the fields that do not hold their default, and those of `FITTED` that do but were not left out."""
+        changed = check.changed(self)
+        names = {*changed, *FITTED} - (self.defaulted - {*changed})
+        return {each.name: getattr(self, each.name) for each in fields(self) if each.name in names}
+
+    def _plain(self, names: Container[str]) -> dict[str, Any]:
+        """The fields of these names as plain JSON values, and the keyframes."""
         plain: dict[str, Any] = {}
-        for name, value in check.changed(self).items():
+        for name in (each.name for each in fields(self) if each.name in names):
             if name in ("width", "height"):
                 plain["size"] = [self.width, self.height]
             elif name == "model":
                 plain["model"] = plain_model(self.model)
             elif name == "clock":
-                plain[name] = list(value)
-            elif name not in ("keyframes", "folder"):
-                plain[name] = value
+                plain[name] = list(self.clock or ())
+            elif name != "keyframes":
+                plain[name] = getattr(self, name)
         plain["keyframes"] = [plain_keyframe(keyframe) for keyframe in self.keyframes]
         return plain
 
@@ -169,17 +228,19 @@ class Recipe:
                 found["model"] = read_model(found["model"], _ASTRAY)
         with check.under("keyframes"):
             found["keyframes"] = read_keyframes(found["keyframes"], _ASTRAY)
+        if none := [name for name in FITTED if name in found and found[name] is None]:
+            raise RecipeError("null is not a value; write one, or leave the field out", path=none[0])
         if "frames" not in found:  # asked last: written below a table, it was refused there with its place
             raise RecipeError('is missing; write 48 or "4s"', path="frames")
         return cls(**found, folder=folder)
 
     def to_json(self) -> str:
-        """The recipe as JSON text; `from_json` gives it back."""
-        return json.dumps(self.to_dict(), ensure_ascii=False, indent=2) + "\n"
+        """Returns the recipe as JSON text; `from_json` gives it back."""
+        return json.dumps(self._plain(self.given()), ensure_ascii=False, indent=2) + "\n"
 
     def to_toml(self) -> str:
-        """The recipe as TOML text; `from_toml` gives it back."""
-        return write_toml(self.to_dict())
+        """Returns the recipe as TOML text; `from_toml` gives it back."""
+        return write_toml(self._plain(self.given()))
 
     @classmethod
     def from_json(cls, text: str | bytes, *, source: str | None = None, folder: str = "") -> Recipe:
@@ -286,7 +347,7 @@ def _keyframes(value: Any) -> tuple[Keyframe, ...]:
     return tuple(value)
 
 
-RECIPE_FIELDS = (*(f.name for f in fields(Recipe) if f.name != "folder"), "size")
+RECIPE_FIELDS = (*(f.name for f in fields(Recipe) if f.compare), "size")
 
 _ASTRAY = {
     **{name: f'belongs to a keyframe; write "{name}" below [[keyframes]]' for name in KEYFRAME_FIELDS},

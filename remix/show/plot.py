@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image, ImageDraw
 
+from remix.motion import Picture
 from remix.plan import Mix, Schedule
 from remix.show.lettering import LINE, shortened, width_of, write
 from remix.show.table import chosen_rows, columns_of, row_of
@@ -49,7 +50,7 @@ class Band:
     """
 
     name: str
-    picture: np.ndarray
+    picture: Picture
     legend: tuple[tuple[Color, str], ...]
 
 
@@ -86,7 +87,7 @@ def sampled(values: Sequence[Any]) -> Sequence[int]:
     return sorted(evenly)
 
 
-def draw(schedule: Schedule) -> np.ndarray:
+def draw(schedule: Schedule) -> Picture:
     """Returns a picture of the schedule, uint8 [height, 960, 3].
 
     It has the `bands`, each with its name, the frames' numbers and times below it, and its legend.
@@ -103,7 +104,7 @@ def draw(schedule: Schedule) -> np.ndarray:
     return np.asarray(picture)
 
 
-def draw_table(schedule: Schedule) -> np.ndarray:
+def draw_table(schedule: Schedule) -> Picture:
     """Returns the table of a schedule as a picture, uint8 [height, 960, 3]: a line for each of `chosen_rows`.
 
     Keyframes stand on gray; what is longer than its column is cut.
@@ -157,7 +158,7 @@ def _x(index: float, count: int) -> float:
     return (WIDTH - 2 * MARGIN) * index / max(count - 1, 1)
 
 
-def _band(values: Sequence[Any], keyframes: Sequence[int]) -> np.ndarray:
+def _band(values: Sequence[Any], keyframes: Sequence[int]) -> Picture:
     size = (WIDTH - 2 * MARGIN, BAND + 2 * EDGE)
     canvas = Image.new("RGB", (size[0] * FINE, size[1] * FINE), PAPER)
     shapes = ImageDraw.Draw(canvas)
@@ -176,7 +177,7 @@ def _band(values: Sequence[Any], keyframes: Sequence[int]) -> np.ndarray:
     return np.asarray(canvas.resize(size, Image.Resampling.BOX))
 
 
-def _shares(shapes: ImageDraw.ImageDraw, mixes: Sequence[Mix], frames: Sequence[int]) -> None:
+def _shares(shapes: ImageDraw.ImageDraw, mixes: Sequence[Mix[Any]], frames: Sequence[int]) -> None:
     """Stacks the shares of all values, the first one lowest: one shape for each run of frames that a value is part of.
 
     Only `frames` are drawn. The work is proportional to the items of their mixes, however many values there are.

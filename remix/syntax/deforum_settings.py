@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -186,7 +186,7 @@ def seeds_of_behavior(behavior: str, seed: int, frames: int, every: int = 1) -> 
     """
     if behavior == "random":
         return [seed, *(random_seed(seed, frame) for frame in range(1, frames))]
-    steps = {
+    steps: Callable[[int], int] = {
         "iter": lambda frame: -(-frame // every),
         "fixed": lambda frame: 0,
         "ladder": lambda frame: frame // 2 + 2 * (frame % 2),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 
-from remix.plan import fields as check
 from remix.plan.keyframe import KEYFRAME_FIELDS
 from remix.plan.recipe import RECIPE_FIELDS, Recipe
 from remix.syntax.text.export import Export
@@ -51,9 +50,7 @@ def read_json(source: Source, options: Options) -> Parts:
 def _parts(recipe: Recipe, options: Options) -> Parts:
     if options.frames is not None or options.fps is not None:
         recipe = recipe.replace(frames=options.frames or recipe.frames, fps=options.fps or recipe.fps)
-    fields = check.changed(recipe)
-    fields.pop("folder", None)
-    return Parts(**fields)
+    return Parts(**recipe.given())
 
 
 def write_toml(recipe: Recipe, field: str) -> Export:

@@ -74,6 +74,8 @@ class Parts:
     curve: str | None = None
     mix: str | None = None
     lengths: str | None = None
+    pace: str | None = None
+    clock: tuple[float, ...] | None = None
     notes: tuple[str, ...] = ()
     syntax: str = ""
 

@@ -344,3 +344,34 @@ def test_any_values_give_a_recipe_or_a_recipe_error(data: Any, keyframes: Any) -
 def test_planning_needs_neither_numpy_nor_torch() -> None:
     code = "import sys, remix.plan; sys.exit(bool({'numpy', 'torch', 'PIL'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_fields_that_were_left_out_take_the_models_own_defaults() -> None:
+    own = {"width": 128, "height": 128, "sampler": "dpmpp_2m", "scheduler": "sgm_uniform", "steps": 12, "cfg": 3.0}
+    recipe = Recipe.from_dict({**SHORT, "steps": 20, "size": [512, 768]})
+    assert recipe.defaulted == {"sampler", "scheduler", "cfg"}
+    fitted = recipe.fitted_to(own)
+    assert (fitted.width, fitted.height, fitted.steps) == (512, 768, 20)
+    assert (fitted.sampler, fitted.scheduler, fitted.cfg) == ("dpmpp_2m", "sgm_uniform", 3.0)
+    assert fitted.defaulted == frozenset()
+    assert recipe.settled().fitted_to(own) == recipe
+    assert Recipe(8, recipe.keyframes).replace(cfg=7.0).fitted_to(own) == Recipe(
+        8, recipe.keyframes, **{**own, "cfg": 7}
+    )
+
+
+@pytest.mark.parametrize("write", [Recipe.to_toml, Recipe.to_json])
+def test_a_default_that_was_written_stays_written(write: Any) -> None:
+    """Left out of the text, it would become the default of the model."""
+    read = Recipe.from_toml if write is Recipe.to_toml else Recipe.from_json
+    recipe = Recipe.from_dict({**SHORT, "steps": 20, "size": [512, 512]})
+    again = read(write(recipe))
+    assert again == recipe
+    assert again.defaulted == recipe.defaulted == {"sampler", "scheduler", "cfg"}
+    assert recipe.to_dict() == Recipe.from_dict(SHORT).to_dict()  # the canonical form has no defaults
+
+
+@pytest.mark.parametrize("field", ["width", "height", "sampler", "scheduler", "steps", "cfg", "size"])
+def test_null_is_no_value(field: str) -> None:
+    error = refusal({**SHORT, field: None})
+    assert str(error.path).startswith(field)

@@ -503,3 +503,13 @@ def test_names_that_do_not_exist_are_told_with_the_nearest() -> None:
     with pytest.raises(RecipeError, match="'zoom' is not a field that values can set; use one of cfg"):
         read("0:(1)", field="zoom")
     assert len(SYNTAXES) == 19
+
+
+@pytest.mark.parametrize("name", ["toml", "json"])
+def test_every_field_of_a_recipe_is_read(name: str) -> None:
+    recipe = Recipe(
+        *(3, [Keyframe(prompt="a"), Keyframe(prompt="b")], 24, 64, 128, Model("m.safetensors"), "heun", "karras", 7, 5),
+        *(False, "in-out", "cubic", "slerp", "zero", "even", [0, 0.5, 2]),
+    )
+    text = recipe.to_toml() if name == "toml" else recipe.to_json()
+    assert read(text, name).recipe() == recipe

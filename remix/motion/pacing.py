@@ -1,0 +1,366 @@
+"""Even pacing: where on a travel to take its pictures, so that each differs as much from the next as any other.
+
+A travel from one picture to another is a function of a weight from 0 to 1. Diffusion models answer it unevenly: for
+long stretches nothing changes, then everything does. `Pacer` finds the weights whose pictures are evenly apart, and
+renders few more pictures than the film has. It asks for pictures in rounds, each a batch, and every picture that was
+rendered is a candidate for the film:
+
+1. The distances of neighboring pictures, summed up, give the length of the travel as a function of the weight.
+   Perceptual distances do not add up (a step of twice the size is more than twice as far), so they are first raised to
+   a power, which is estimated from triples of pictures.
+2. A film is a chain of pictures with equal steps. Dynamic programming finds the best chain among the pictures that are
+   there and places between them where one could be rendered; each place that is not rendered yet has a price.
+3. The places in the middle of the longest stretches that lack pictures are rendered, and it begins again, until the
+   film of rendered pictures is even enough or the budget is spent.
+
+A jump, where the picture changes however small the step, cannot be spaced. It counts as one step and is reported.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from remix.plan.curves import slopes
+
+Array = npt.NDArray[Any]
+
+FIRST = 5
+"""How many pictures the first round renders, evenly spaced."""
+
+TARGET = 0.1
+"""A film is even enough at this coefficient of variation (standard deviation over mean) of its steps."""
+
+FINEST = 1e-5
+"""Two weights are not told apart below this difference: a step there is a jump."""
+
+SAME = 1e-6
+"""Pictures are at least this far apart, so that a travel on which nothing changes has a length."""
+
+USUAL_POWER, USUAL_COUNT = 1.15, 2.0
+"""The power by which distances add up before anything is measured, and how many measurements that is worth."""
+
+PLACES = 8
+"""Places between two pictures where another could be rendered, for each step of the film."""
+
+PRICES = (0.2, 0.1, 0.05, 0.02, 0.01, 0.003, 0.0)
+"""What a place without a picture costs, beside the squared errors of the steps: high at first, then lower."""
+
+WORST = 9.0
+"""The squared error of a step counts at most as much: three times a whole step."""
+
+Distance = Callable[[float, float], float]
+"""Returns how much the pictures at two weights differ."""
+
+
+@dataclass(frozen=True)
+class Jump:
+    """Two neighboring weights between which the picture changes at once, and by how many of the film's steps."""
+
+    before: float
+    after: float
+    steps: float
+
+
+@dataclass
+class Pacer:
+    """Finds the weights of `count` pictures on a travel with equal steps, the ends included.
+
+    Ask `wanted` for the weights to render next, tell it of each with `add`, until it wants none; then `film` gives the
+    weights. `budget` is the most pictures that may be rendered, at least `count`; `distance` compares two of those that
+    were added.
+    """
+
+    count: int
+    budget: int
+    distance: Distance
+    target: float = TARGET
+    weights: list[float] = field(default_factory=list)
+    _known: dict[tuple[float, float], float] = field(default_factory=dict)
+    _cheap: int = 0
+
+    def add(self, weight: float) -> None:
+        """Notes that the picture at a weight is rendered."""
+        self.weights.insert(bisect_left(self.weights, weight), weight)
+
+    def wanted(self) -> list[float]:
+        """Returns the weights of the next round, rising; none when the film is even enough or the budget is spent."""
+        if not self.weights:
+            return [float(weight) for weight in np.linspace(0, 1, min(FIRST, self.count))]
+        left = self.budget - len(self.weights)
+        if left <= 0:
+            return []
+        travel = self._travel()
+        if len(self.weights) >= self.count:
+            chain = self._best_film(travel)
+            if chain is not None and variation(chain.steps) <= self.target:
+                return []
+        return self._next_round(travel, left)
+
+    def film(self) -> tuple[list[float], list[Jump]]:
+        """Returns the weights of the film, rising from 0 to 1, and the jumps in it."""
+        travel = self._travel()
+        chain = self._best_film(travel)
+        if chain is None:  # fewer pictures than frames, or none of the chains fits
+            raise ValueError(f"{len(self.weights)} pictures do not make a film of {self.count}; add those it wants")
+        step = travel.pitch**travel.power
+        jumps = [
+            Jump(self.weights[i], self.weights[i + 1], float(travel.gaps[i] / step))
+            for i in np.flatnonzero(travel.jumps)
+        ]
+        return [self.weights[node] for node in chain.nodes], jumps
+
+    def _apart(self, a: float, b: float) -> float:
+        if (a, b) not in self._known:
+            self._known[a, b] = max(self.distance(a, b), SAME)
+        return self._known[a, b]
+
+    def _travel(self) -> _Travel:
+        gaps = np.array([self._apart(a, b) for a, b in pairwise(self.weights)])
+        power = self._power(gaps)
+        return _Travel.measured(np.array(self.weights), gaps, power, self.count, self._apart)
+
+    def _power(self, gaps: Array) -> float:
+        """The power p with which distances add up: d(a, c)^(1/p) = d(a, b)^(1/p) + d(b, c)^(1/p)."""
+        step = ((gaps ** (1 / USUAL_POWER)).sum() / (self.count - 1)) ** USUAL_POWER
+        found = []
+        for i in range(len(gaps) - 1):
+            one, two = gaps[i], gaps[i + 1]
+            if min(one, two) < 0.15 * (one + two):
+                continue
+            whole = self._apart(self.weights[i], self.weights[i + 2])
+            if whole <= 6 * step:
+                found.append(_additive_power(one, two, whole))
+        if not found:
+            return USUAL_POWER
+        return float((USUAL_COUNT * USUAL_POWER + len(found) * np.median(found)) / (USUAL_COUNT + len(found)))
+
+    def _best_film(self, travel: _Travel) -> _Chain | None:
+        """The most even film of the pictures that are there."""
+        if len(self.weights) < self.count:
+            return None
+        nodes = _Nodes(travel.arcs, np.array(self.weights), np.ones(len(self.weights), bool))
+        return self._chain(nodes, travel, 0.0, (0.8, 0.9, 1.0, 1.1, 1.2), reach=4.0)
+
+    def _next_round(self, travel: _Travel, left: int) -> list[float]:
+        nodes = travel.with_places()
+        while self._cheap < len(PRICES):
+            chain = self._affordable(nodes, travel, PRICES[self._cheap], left)
+            if chain is None:
+                return []
+            if chain.lacking(nodes):
+                return self._middles(chain, nodes, left)
+            self._cheap += 1
+        return []
+
+    def _affordable(self, nodes: _Nodes, travel: _Travel, price: float, left: int) -> _Chain | None:
+        """The best chain at this price, or at the lowest above it at which it lacks no more pictures than are left.
+
+        Where that one lacks none, the one just below it: some of its pictures are better than none.
+        """
+        dear: _Chain | None = None
+        for _ in range(24):
+            chain = self._chain(nodes, travel, price, (1.0, 0.88, 1.13), reach=2.6)
+            if chain is None:
+                return dear
+            if len(chain.lacking(nodes)) <= left:
+                return chain if dear is None or chain.lacking(nodes) else dear
+            dear, price = chain, max(price * 1.35, 0.001)
+        return dear
+
+    def _middles(self, chain: _Chain, nodes: _Nodes, left: int) -> list[float]:
+        """The middle of each of the longest stretches of the chain that lack pictures."""
+        runs: list[list[int]] = [[]]
+        for node in chain.nodes:
+            if nodes.rendered[node]:
+                runs.append([])
+            else:
+                runs[-1].append(node)
+        longest = max(map(len, runs))
+        chosen = [run for run in runs if len(run) == longest][:left]
+        odd = len(self.weights) % 2
+        return sorted(float(nodes.weights[run[(len(run) - (odd and len(run) % 2 == 0)) // 2]]) for run in chosen)
+
+    def _chain(
+        self, nodes: _Nodes, travel: _Travel, price: float, sizes: Iterable[float], reach: float
+    ) -> _Chain | None:
+        """The best chain over several sizes of its step, each settled to the mean of the steps that it finds."""
+        best, least = None, np.inf
+        costs = _Costs(nodes, travel, self.count, self._apart, reach)
+        for size in sizes:
+            step = travel.pitch**travel.power * size
+            for _ in range(3):
+                chain = costs.chain(step, price)
+                if chain is None:
+                    break
+                step = float(chain.steps.mean())
+                cost = float((((chain.steps - step) / step) ** 2).sum()) + price * len(chain.lacking(nodes))
+                if cost < least:
+                    best, least = chain, cost
+        return best
+
+
+@dataclass(frozen=True)
+class _Travel:
+    """What is known of a travel: its pictures' weights, gaps, arcs (length so far), and which gaps are jumps."""
+
+    weights: Array
+    gaps: Array
+    power: float
+    jumps: Array
+    arcs: Array
+    pitch: float
+
+    @classmethod
+    def measured(cls, weights: Array, gaps: Array, power: float, count: int, apart: Distance) -> _Travel:
+        """Measures the travel; a jump counts as one pitch, the length of the film's step."""
+        jumps: Array = np.zeros(len(gaps), bool)
+        lengths = gaps ** (1 / power)
+        for _ in range(4):  # each jump that is found makes the pitch smaller, and others stand out
+            pitch = lengths[~jumps].sum() / max(count - 1 - jumps.sum(), 1)
+            found = _jumps(weights, gaps, 2 * pitch**power, 1 / (512 * (count - 1)), apart)
+            if (found == jumps).all():
+                break
+            jumps = found
+        lengths[jumps] = pitch
+        return cls(weights, gaps, power, jumps, np.concatenate([[0.0], np.cumsum(lengths)]), float(pitch))
+
+    def with_places(self) -> _Nodes:
+        """The pictures, and places between them where others could be rendered."""
+        arcs, weights = [self.arcs], [self.weights]
+        bend = slopes(self.weights.tolist(), self.arcs.tolist())
+        for i, length in enumerate(np.diff(self.arcs)):
+            places, width = int(length / self.pitch * PLACES), self.weights[i + 1] - self.weights[i]
+            if places > 1 and width > FINEST and not self.jumps[i]:
+                inner = self.arcs[i] + length * np.arange(1, places) / places
+                arcs.append(inner)
+                weights.append(
+                    self.weights[i] + width * _inverse(self.arcs[i], self.arcs[i + 1], bend[i : i + 2], width, inner)
+                )
+        rendered = np.concatenate([np.full(len(part), i == 0) for i, part in enumerate(arcs)])
+        arc, weight = np.concatenate(arcs), np.concatenate(weights)
+        order = np.lexsort((~rendered, arc))
+        return _Nodes(arc[order], weight[order], rendered[order])
+
+
+@dataclass(frozen=True)
+class _Nodes:
+    """Where a film's pictures may lie: arc and weight of each, rising, and whether it is rendered, as both ends are."""
+
+    arcs: Array
+    weights: Array
+    rendered: Array
+
+
+@dataclass(frozen=True)
+class _Chain:
+    """A film as nodes, and the steps between them."""
+
+    nodes: list[int]
+    steps: Array
+
+    def lacking(self, nodes: _Nodes) -> list[int]:
+        """The nodes that are not rendered."""
+        return [node for node in self.nodes if not nodes.rendered[node]]
+
+
+class _Costs:
+    """The steps between all nodes that may follow each other in a film, for the dynamic programming."""
+
+    def __init__(self, nodes: _Nodes, travel: _Travel, count: int, apart: Distance, reach: float) -> None:
+        size, arcs = len(nodes.arcs), nodes.arcs
+        self._count, self._rendered = count, nodes.rendered
+        first = np.searchsorted(arcs, arcs - reach * travel.pitch - 1e-12)
+        first = np.minimum(first, np.maximum(np.arange(size) - 1, 0))
+        width = min(int((np.arange(size) - first).max()), 200)
+        before = np.arange(size)[:, None] - 1 - np.arange(width)[None, :]
+        self._valid = (before >= first[:, None]) & (before >= 0)
+        self._before = np.clip(before, 0, size - 1)
+        self._steps = np.maximum(arcs[:, None] - arcs[self._before], 0) ** travel.power
+        both = self._valid & nodes.rendered[:, None] & nodes.rendered[self._before]
+        for i in np.flatnonzero(
+            travel.jumps
+        ):  # a step over a jump has the length of its arc, in which a jump is one pitch
+            low, high = travel.weights[i], travel.weights[i + 1]
+            both &= ~((nodes.weights[self._before] <= low) & (nodes.weights[:, None] >= high))
+        for node, back in zip(*np.nonzero(both), strict=True):
+            pair = float(nodes.weights[self._before[node, back]]), float(nodes.weights[node])
+            self._steps[node, back] = apart(*pair)
+
+    def chain(self, step: float, price: float) -> _Chain | None:
+        """The chain of `count` nodes from the first to the last with the least squared errors of its steps."""
+        error = np.minimum(((self._steps - step) / step) ** 2, WORST)
+        cost = np.where(self._valid, error + price * ~self._rendered[:, None], np.inf)
+        size = len(cost)
+        rows = np.arange(size)
+        total = np.full(size, np.inf)
+        total[0] = 0
+        back = np.zeros((self._count, size), int)
+        for place in range(1, self._count):
+            options = total[self._before] + cost
+            best = options.argmin(1)
+            back[place], total = best, options[rows, best]
+        if not np.isfinite(total[-1]):
+            return None
+        nodes, steps = [size - 1], []
+        for place in range(self._count - 1, 0, -1):
+            node = nodes[-1]
+            steps.append(self._steps[node, back[place, node]])
+            nodes.append(int(self._before[node, back[place, node]]))
+        return _Chain(nodes[::-1], np.array(steps[::-1]))
+
+
+def variation(steps: Sequence[float] | Array) -> float:
+    """Returns the coefficient of variation of steps, their standard deviation over their mean: 0 if all are equal.
+
+    >>> variation([2.0, 2.0, 2.0]), round(variation([1.0, 3.0]), 3)
+    (0.0, 0.5)
+    """
+    mean = float(np.mean(steps))
+    return float(np.std(steps)) / mean if mean > 0 else 0.0
+
+
+def _additive_power(one: float, two: float, whole: float) -> float:
+    """The p with whole^(1/p) = one^(1/p) + two^(1/p), by bisection."""
+    low, high = 0.5, 2.2
+    for _ in range(25):
+        power = (low + high) / 2
+        if whole ** (1 / power) > one ** (1 / power) + two ** (1 / power):
+            low = power
+        else:
+            high = power
+    return (low + high) / 2
+
+
+def _jumps(weights: Array, gaps: Array, least: float, narrow: float, apart: Distance) -> Array:
+    """Which gaps above `least` are jumps: those of the finest width, and narrow ones that hold what lies around them.
+
+    A narrow gap is a jump if it keeps 0.7 of the distance of a window eight times as wide.
+    """
+    widths = np.diff(weights)
+    jumps: Array = (gaps > least) & (widths <= FINEST)
+    for i in np.flatnonzero((gaps > least) & (widths <= narrow) & ~jumps):
+        low, high = i, i + 1
+        while weights[high] - weights[low] < 8 * widths[i] and (low > 0 or high < len(gaps)):
+            if high == len(gaps) or (low > 0 and weights[i] - weights[low - 1] < weights[high + 1] - weights[i + 1]):
+                low -= 1
+            else:
+                high += 1
+        wide = weights[high] - weights[low] >= 8 * widths[i]
+        jumps[i] = wide and gaps[i] >= 0.7 * apart(float(weights[low]), float(weights[high]))
+    return jumps
+
+
+def _inverse(start: float, end: float, bend: Sequence[float], width: float, wanted: Array) -> Array:
+    """The shares of an interval at which its cubic, from `start` to `end` with the slopes `bend`, has these values."""
+    t = np.linspace(0, 1, 65)
+    rise, slope_in, slope_out = end - start, bend[0] * width, bend[1] * width
+    cubic = start + t * (slope_in + t * (3 * rise - 2 * slope_in - slope_out + t * (slope_in + slope_out - 2 * rise)))
+    shares: Array = np.interp(wanted, np.maximum.accumulate(cubic), t)
+    return shares
