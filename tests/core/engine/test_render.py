@@ -581,8 +581,6 @@ def test_jobs_lie_in_folders_of_any_name(tmp_path: Path) -> None:
 
 def test_a_recipe_that_no_job_could_read_again_is_refused_before_the_first_frame(tmp_path: Path) -> None:
     long = recipe(frames=400, keyframes=tuple(Keyframe(at=n, prompt=f"{n} " + "x" * 15_000) for n in range(300)))
-    with pytest.raises(
-        JobError, match=r"recipe.json: the recipe has \d+ bytes as JSON; a job reads 4194304"
-    ):
+    with pytest.raises(JobError, match=r"recipe.json: the recipe has \d+ bytes as JSON; a job reads 4194304"):
         render(long, Painter(), tmp_path / "job")
     assert not (tmp_path / "job").exists()
