@@ -15,8 +15,7 @@ from remix.errors import JobError
 from remix.motion.atomic import kind_of
 from remix.motion.images import MAX_BYTES
 from remix.motion.regular import fingerprint, never, open_file
-from remix.plan.documents import LIMIT as MAX_TEXT
-from remix.plan.documents import read_json
+from remix.plan.documents import LIMIT, read_json
 
 RECIPE, SCHEDULE, JOB, JOURNAL = "recipe.json", "schedule.json", "job.json", "journal.jsonl"
 FRAMES, INPUTS, EARLIER, SHEET, LOCK = "frames", "inputs", "earlier", "sheet.png", "job.lock"
@@ -25,6 +24,9 @@ FILES = (RECIPE, SCHEDULE, JOB, JOURNAL, SHEET, LOCK)
 FOLDERS = (FRAMES, INPUTS, EARLIER)
 OWN = FILES + FOLDERS
 """What lies in every job folder besides its films."""
+
+MAX_TEXT = LIMIT
+"""The largest recipe.json and job.json that are read, in bytes."""
 
 MAX_JOURNAL = 128 * 2**20
 """The largest journal that is read, in bytes: 100,000 frames written six times over."""
