@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageFile
 
 from remix.client.address import parse_address
 from remix.client.auth import Auth, Credentials, parse_headers, read_headers
@@ -20,7 +20,7 @@ from remix.client.events import Events
 from remix.client.http import Http
 from remix.client.transport import CA_VARIABLES, trusted_certificates
 from remix.errors import BadInput, BadReply, HostError, HostRefused, HostUntrusted, WrongSize
-from remix.motion.images import png_bytes
+from remix.motion.pictures import png_bytes
 from tests.fakes.comfyui_server import ComfyServer
 from tests.fakes.faults import Answer, Asked, FaultyServer
 
@@ -284,7 +284,7 @@ def test_a_picture_of_another_size_is_refused_by_its_header(
 ) -> None:
     path = tmp_path / "picture"
     Image.new("L" if kind != "WEBP" else "RGB", (640, 480)).save(path, kind)
-    monkeypatch.setattr("remix.client.pictures.load_picture", lambda file: pytest.fail("it was decoded"))
+    monkeypatch.setattr(ImageFile.ImageFile, "load", lambda image: pytest.fail("it was decoded"))
     with Echo().started() as server:
         server.said = Answer(path.read_bytes(), kind="image/png")
         with pytest.raises(WrongSize, match="picture: 640x480; expected 32x16"):
