@@ -17,7 +17,7 @@ from remix.catalog.schedulers import AUTOMATIC
 from remix.engine import Listener, Picture
 from remix.errors import BlankFrame, EngineError, Unsupported
 from remix.hosts.a1111.labels import a1111_labels, names_of_labels
-from remix.hosts.a1111.settings import portable
+from remix.hosts.a1111.settings import a1111_settings
 from remix.job import prompts_that_meet
 from remix.motion import only_colour
 from remix.plan import Frame, Mix, Model, Recipe, Schedule, prompts_of
@@ -233,7 +233,7 @@ class HostEngine:
             asked[VAE] = recipe.model.vae
         if recipe.model.clip_skip > 1:
             asked["CLIP_stop_at_last_layers"] = recipe.model.clip_skip
-        wanted = portable(self._labels(recipe)[1]) if self._portable else {}
+        wanted = a1111_settings(self._labels(recipe)[1]) if self._portable else {}
         return {**{name: value for name, value in wanted.items() if host.has_option(name)}, **asked}
 
     def _vae(self, recipe: Recipe) -> Path | None:

@@ -28,7 +28,7 @@ from modules import (
 from PIL import Image
 
 from remix.errors import BadInput, EngineError, Unsupported
-from remix.hosts.a1111.settings import left_over
+from remix.hosts.a1111.settings import unset_differences
 from remix.job import is_job
 from remix.job.files import safe_name
 from remix.plan import Model
@@ -77,7 +77,7 @@ def differing(model: Model) -> str:
     `model` is the recipe's, which may say for itself what such a setting says.
     """
     said = {"sd_vae": model.vae is not None, "CLIP_stop_at_last_layers": model.clip_skip > 1}
-    found = [f"{name} is {has!r} ({mend})" for name, has, mend in left_over(option) if not said.get(name)]
+    found = [f"{name} is {has!r} ({mend})" for name, has, mend in unset_differences(option) if not said.get(name)]
     return f"In other tools these frames are other ones, because here {', '.join(found)}." if found else ""
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["A1111", "ENGINES", "ComfyUI", "Kind", "Local", "arender", "open_engine", "render", "render_all"]
 
-OF_SERVERS = ("url", "auth", "insecure", "batch")
+OF_SERVERS = ("url", "auth", "headers", "ca", "insecure", "batch")
 """The options that engines which drive a server have in common."""
 
 

@@ -1,82 +1,98 @@
-"""Where a server is: its address taken apart, with what is secret in it moved out."""
+"""The address of a server, with the secrets in it taken out."""
 
 from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
-from urllib.parse import quote, unquote, urlencode, urlsplit
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
-from remix.client.auth import MASK, Auth
+from remix.client.auth import MASK, Auth, Credentials
 from remix.errors import BadInput
 
-_HOST = re.compile(r"(?:[^/@\s]+@)?[\w.-]+(?::[0-9]{1,5})?(?:/\S*)?")
+_HOST = re.compile(r"(?:[^/@\s]+@)?[\w.-]+(?::[0-9]{1,5})?(?:[/?]\S*)?")
 """What looks like a host, perhaps with a port and a path."""
+
+EXAMPLE = "write one such as http://127.0.0.1:8188"
 
 
 @dataclass(frozen=True)
 class Address:
-    """The base of a server's addresses, without user and password: scheme, host with port, and a path prefix."""
+    """The base address of a server: scheme, host with port, and a path prefix. It contains no secrets."""
 
     scheme: str
-    place: str
+    host: str
     prefix: str
 
     def __str__(self) -> str:
-        return f"{self.scheme}://{self.place}{self.prefix}"
+        return f"{self.scheme}://{self.host}{self.prefix}"
 
-    def of(self, path: str, query: Mapping[str, str] | None = None) -> str:
-        """Returns the address of a path below the base; `path` begins with a slash, and is quoted already."""
-        asked = f"?{urlencode(query, quote_via=quote)}" if query else ""
-        return f"{self}{path}{asked}"
+    def url(self, path: str, query: Iterable[tuple[str, str]] = ()) -> str:
+        """Returns the URL of a path below the base; `path` begins with a slash and is quoted already."""
+        pairs = list(query)
+        return f"{self}{path}{f'?{urlencode(pairs, quote_via=quote)}' if pairs else ''}"
 
-    def socket(self, path: str, query: Mapping[str, str]) -> str:
-        """Returns the address of a websocket below the base."""
-        return f"ws{self.of(path, query).removeprefix('http')}"
+    def websocket_url(self, path: str, query: Iterable[tuple[str, str]] = ()) -> str:
+        """Returns the URL of a websocket below the base."""
+        return f"ws{self.url(path, query).removeprefix('http')}"
 
     @property
-    def is_private(self) -> bool:
-        """Whether what is sent there cannot be read on the way: encrypted, or on this machine."""
+    def is_secure(self) -> bool:
+        """Whether nobody can read the traffic on its way: it is encrypted, or stays on this machine."""
         return self.scheme == "https" or is_loopback(urlsplit(str(self)).hostname or "")
 
 
-def take_apart(url: str) -> tuple[Address, Auth]:
-    """Returns the address that `url` says, and the user and password in it; BadInput for what is no base of a server.
+@dataclass(frozen=True)
+class Endpoint:
+    """What a websocket needs to connect: its URL, its headers, and the file of trusted certificates."""
 
-    >>> take_apart("http://me:x@127.0.0.1:8188/comfy/")
-    (Address(scheme='http', place='127.0.0.1:8188', prefix='/comfy'), Auth(***, user='me'))
+    url: str = field(repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    certificates: str = ""
+
+
+def parse_address(url: str) -> tuple[Address, Credentials]:
+    """Returns the address in `url`, and the credentials in it: user and password, and the query.
+
+    Raises `BadInput`, without the secrets, for anything that is not the base address of a server.
+
+    >>> parse_address("http://me:x@127.0.0.1:8188/comfy/")
+    (Address(scheme='http', host='127.0.0.1:8188', prefix='/comfy'), Credentials(Auth(***, user='me')))
+    >>> parse_address("https://gpu.example/?token=abc")[1]
+    Credentials(Auth(), ?token=***)
     """
-    shown = f"url: {_without_user(url)!r}"
+    shown = f"url: {_masked(url)!r}"
     try:
         parts = urlsplit(url.strip())
         port = parts.port
     except ValueError as error:
-        raise BadInput(f"{shown} cannot be read; write one such as http://127.0.0.1:8188") from error
+        raise BadInput(f"{shown} cannot be read; {EXAMPLE}") from error
     if "://" not in url and _HOST.fullmatch(url.strip()):
         raise BadInput(f"{shown} has no scheme; write http:// or https:// in front of it")
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise BadInput(f"{shown} is no address of a server; write one such as http://127.0.0.1:8188")
-    if parts.query or parts.fragment or any(not "!" <= letter <= "~" for letter in parts.path + parts.hostname):
-        raise BadInput(f"{shown} says more than a server's base; leave out what follows the path")
+        raise BadInput(f"{shown} is not the address of a server; {EXAMPLE}")
+    if parts.fragment or any(not "!" <= letter <= "~" for letter in parts.path + parts.hostname):
+        raise BadInput(f"{shown} is more than a server's base address; leave out what follows the path")
     auth = Auth()
     if parts.username is not None or parts.password is not None:
         auth = Auth(unquote(parts.password or ""), unquote(parts.username or ""))
-    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-    place = host if port is None else f"{host}:{port}"
-    return Address(parts.scheme, place, parts.path.rstrip("/")), auth
+    name = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    host = name if port is None else f"{name}:{port}"
+    query = tuple(parse_qsl(parts.query, keep_blank_values=True))
+    return Address(parts.scheme, host, parts.path.rstrip("/")), Credentials(auth, query=query)
 
 
-def _without_user(url: str) -> str:
+def _masked(url: str) -> str:
+    """The URL without what may be secret: user and password, query and fragment."""
     start, at, rest = url.rpartition("@")
-    if not at:
-        return url
     scheme, slashes, _ = start.partition("//")
-    return f"{scheme if slashes else ''}{slashes}{MASK}@{rest}"
+    user = f"{scheme if slashes else ''}{slashes}{MASK}@" if at else ""
+    return user + re.sub(r"([?#]).*", rf"\1{MASK}", rest, flags=re.DOTALL)
 
 
 def is_loopback(host: str) -> bool:
-    """Returns whether a host, by its name or address, is this machine and reached from nowhere else."""
+    """Returns whether a host, by name or address, is this machine and cannot be reached from anywhere else."""
     if host == "localhost":
         return True
     try:

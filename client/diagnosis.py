@@ -1,4 +1,4 @@
-"""What `remix doctor` has found: lines of a report."""
+"""The findings of `remix doctor`: lines of its report."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ OK, DIFFERS, MISSING = "ok", "differs", "missing"
 
 @dataclass(frozen=True)
 class Finding:
-    """One line of the report; `mend` is what to do, where there is something to do.
+    """A line of the report; `mend` is what to do, "" if there is nothing to do.
 
-    `state`: "ok"; "missing" where something is wrong; "differs" where pictures are other ones than in other tools.
+    `state` is "ok"; "missing" if something is wrong; "differs" if pictures differ from those of other tools.
     """
 
     what: str
@@ -21,5 +21,5 @@ class Finding:
 
     @property
     def mark(self) -> str:
-        """The state, which is "missing" where there is something to mend and nothing else is said."""
+        """The state, by default "missing" if there is something to do."""
         return self.state or (MISSING if self.mend else OK)

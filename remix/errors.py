@@ -5,6 +5,7 @@
     │   ├── RecipeError             a recipe, keyframe, schedule or expression
     │   ├── MixError                tensors, weights or policies that do not go together
     │   ├── PictureError            a picture or film that cannot be read
+    │   │   └── PictureSizeError    a picture of another size than expected
     │   ├── VideoFormatError        a film format or setting that does not exist or does not fit
     │   ├── JobError                a job folder that cannot be used for this run
     │   │   ├── JobLocked           another run is at work in it
@@ -18,11 +19,13 @@
     │   ├── OutOfMemory             not even a batch of one frame fits
     │   └── HostError               a server did not do what it was asked for
     │       ├── HostUnreachable     nothing was sent: no connection, or none in time
+    │       ├── HostUntrusted       nothing was sent: the server's certificate is not accepted
     │       ├── HostSilent          it was sent, and no whole answer came: whether it was done is not known
     │       ├── BadReply            an answer that is damaged, too large, or not what was asked for
     │       ├── HostRefused         an answer that says no, with its status
     │       │   └── WorkflowRejected    what the server says is wrong, node by node
     │       ├── WrongModel          another model rendered than the one asked for
+    │       ├── WrongSize           a picture of another size than asked for
     │       └── JobLost             a server forgot the same work again and again
     └── Interrupted                 stopped on request; what is finished is kept (exit code 130)
 
@@ -85,6 +88,10 @@ class PictureError(BadInput):
     """A picture or film that cannot be read."""
 
 
+class PictureSizeError(PictureError):
+    """A picture whose width and height are not the expected ones, as its header says."""
+
+
 class VideoFormatError(BadInput):
     """A film format or setting that does not exist, or does not fit the frames."""
 
@@ -141,6 +148,10 @@ class HostUnreachable(HostError):
     """No connection to a server: nothing was sent, so that trying again is safe."""
 
 
+class HostUntrusted(HostError):
+    """The server could not prove who it is: its certificate is not accepted, or it does not use TLS."""
+
+
 class HostSilent(HostError):
     """A request was sent and no whole answer came: it may have been done, or not."""
 
@@ -168,6 +179,10 @@ class WorkflowRejected(HostRefused):
 
 class WrongModel(HostError):
     """Another model rendered than the one asked for; the frame was not kept."""
+
+
+class WrongSize(HostError):
+    """A server made a picture of another size than asked for; the frame was not kept."""
 
 
 class JobLost(HostError):

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
-import time
+import logging
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from remix.client.a1111 import plain, scripted
-from remix.client.a1111.calls import Call, Calls, Pace, Request
+from remix.client.a1111.calls import Call, Calls, Request
+from remix.client.a1111.models import NotListed, ResolvedModels, ServerModels, resolve
 from remix.client.a1111.replies import check_answer, check_model, pictures_in, read_answer
 from remix.client.a1111.server import Server, State
-from remix.client.a1111.settings import as_they_are, check_lossless, doubts, overrides
-from remix.client.a1111.stock import Choice, Stock, choose
 from remix.client.auth import Auth
 from remix.client.batches import checked_batch
-from remix.client.masking import errors_masked
+from remix.client.http import Http
+from remix.client.masking import presentable_errors
+from remix.client.timeouts import Timeouts
 from remix.engine import Event, Listener, Picture
 from remix.engine.agreement import read_differently
-from remix.errors import Interrupted
+from remix.errors import HostError, Interrupted, Unsupported
+from remix.hosts.a1111.settings import FRESH, PORTABLE, clip_skip_remarks, current_settings, request_settings
 from remix.plan import Schedule
+
+log = logging.getLogger(__name__)
 
 URL = "http://127.0.0.1:7860"
 """Where A1111 and Forge are when nobody says otherwise."""
@@ -28,26 +33,25 @@ URL = "http://127.0.0.1:7860"
 
 @dataclass(frozen=True)
 class Prepared:
-    """What a schedule means on the server: its stock, what of it is chosen, and the settings of each request."""
+    """What a schedule means on the server: what it has, what of that is used, and the settings of each request."""
 
     schedule: Schedule
-    stock: Stock
-    choice: Choice
+    models: ServerModels
+    resolved: ResolvedModels
     settings: Mapping[str, Any]
 
     @property
     def scripted(self) -> bool:
         """Whether the server has the Remix script."""
-        return scripted.NAME in self.stock.scripts
+        return scripted.NAME in self.models.scripts
 
 
 class A1111:
     """Renders on a running A1111 or Forge, whose API is on (``--api``).
 
-    url: the server's address, a path prefix included; auth: who asks, as `read_auth` reads it, or an `Auth`
-    (``--api-auth``); insecure: send that over plain http; batch: frames at once where the server has the Remix
-    script, None chooses by picture size. Without the script frames are rendered one by one, and what the server's
-    own API cannot do as a recipe means it is refused. The server's settings are left as they are.
+    url: the server's address, a path prefix included; auth (for ``--api-auth``), headers, ca, insecure: as in `Http`;
+    batch: frames at once if the server has the Remix script, None chooses by picture size. Without the script, frames
+    are rendered one by one, and what the server's own API cannot do is refused. The server's settings are not changed.
     """
 
     name = "a1111"
@@ -59,48 +63,62 @@ class A1111:
         insecure: bool = False,
         batch: int | None = None,
         *,
+        headers: Mapping[str, str] | None = None,
+        ca: str | os.PathLike[str] | None = None,
         previews: bool = False,
-        pace: Pace | None = None,
+        timeouts: Timeouts | None = None,
     ) -> None:
         self._batch = checked_batch(batch)
         self._previews = previews
-        self._pace = pace or Pace()
-        self._server = Server(
-            url, auth, insecure=insecure, pause=self._pause, beside=self._pace.beside, ask=self._pace.ask
-        )
+        self._timeouts = timeouts or Timeouts()
+        connect = partial(Http, url, auth, headers=headers, ca=ca, insecure=insecure)
+        self._server = Server(connect, self._timeouts)
         self._cancelled = False
         self._prepared: Prepared | None = None
 
     def __repr__(self) -> str:
         return f"A1111({self._server.address!r})"
 
-    def _pause(self, seconds: float) -> None:
-        """Waits between two tries: as long as `Http` says at the usual pace, and less at a quicker one."""
-        time.sleep(seconds * self._pace.poll / Pace.poll)
-
     def check(self, schedule: Schedule) -> list[str]:
         """Returns remarks; raises `Unsupported`, naming the field, for what this server does not have or cannot do.
 
         HostError where the server cannot be asked.
         """
-        with errors_masked(self._server.masked):
+        with presentable_errors(self._server.mask):
             return self._check(schedule)
 
     def _check(self, schedule: Schedule) -> list[str]:
-        stock = self._server.stock()
-        check_lossless(stock)
-        choice = choose(stock, schedule)
-        settings = overrides(stock, choice, schedule.recipe.model.clip_skip)
-        self._prepared = Prepared(schedule, stock, choice, settings)
+        models = self._server.models()
+        _check_lossless(models)
+        try:
+            resolved = resolve(models, schedule)
+        except NotListed as error:
+            log.info("%s; the server reads its folders again", self._server.mask(str(error)))
+            models = self._server.models(refresh=True)
+            resolved = resolve(models, schedule)
+        clip_skip = schedule.recipe.model.clip_skip
+        settings = request_settings(
+            {*PORTABLE, *FRESH} if models.options is None else models.options,
+            checkpoint=resolved.checkpoint.bare,
+            vae=resolved.vae,
+            clip_skip=clip_skip,
+            scheduler=resolved.scheduler,
+        )
+        self._prepared = Prepared(schedule, models, resolved, settings)
         remarks = [] if self._prepared.scripted else plain.check(schedule)
-        return [*remarks, *doubts(stock, schedule.recipe.model.clip_skip), *read_differently(schedule.recipe)]
+        return [
+            *models.remarks,
+            *remarks,
+            *clip_skip_remarks(clip_skip, forge=models.forge),
+            *read_differently(schedule.recipe),
+        ]
 
     def identity(self, schedule: Schedule) -> dict[str, str]:
         """Returns the engine's name and the server's names of the checkpoint, the VAE and the LoRAs."""
-        choice = self._prepare(schedule).choice
-        loras = {f"lora {number + 1}": name for number, name in enumerate(choice.loras.values())}
-        vae = {"vae": choice.vae} if choice.vae else {}
-        return {"engine": self.name, "checkpoint": choice.checkpoint.name, **vae, **loras}
+        resolved = self._prepare(schedule).resolved
+        loras = {f"lora {number + 1}": name for number, name in enumerate(resolved.loras.values())}
+        vae = {"vae": resolved.vae} if resolved.vae else {}
+        return {"engine": self.name, "checkpoint": resolved.checkpoint.name, **vae, **loras}
 
     def cancel(self) -> None:
         """Asks a running `render` to end after the request at hand."""
@@ -114,7 +132,7 @@ class A1111:
         An answer that is lost is waited for and asked again; see `Calls.answer` for what is raised when that does
         not help. `WrongModel` when another model rendered, `BlankFrame` for a frame of one colour, twice.
         """
-        with errors_masked(self._server.masked):
+        with presentable_errors(self._server.mask):
             yield from self._render(schedule, frames, inputs, listen)
 
     def _render(
@@ -122,7 +140,7 @@ class A1111:
     ) -> Iterator[Picture]:
         self._cancelled = False
         prepared = self._prepare(schedule)
-        calls = Calls(self._server, self._pace, partial(self._try, prepared))
+        calls = Calls(self._server, self._timeouts, partial(self._try, prepared), lambda: self._cancelled)
         requests = iter(self._requests(prepared, frames, inputs))
         try:
             self._try(prepared, calls)
@@ -133,6 +151,10 @@ class A1111:
                 )
                 call = None if self._cancelled else self._start(calls, requests)
                 yield from pictures
+        except HostError as error:
+            if not self._cancelled:
+                raise
+            log.info("%s", error)
         finally:
             calls.withdraw()
 
@@ -143,23 +165,24 @@ class A1111:
         return self._prepared
 
     def _requests(self, prepared: Prepared, frames: Sequence[int], inputs: Mapping[str, Picture]) -> Iterator[Request]:
-        schedule, stock, choice, settings = prepared.schedule, prepared.stock, prepared.choice, prepared.settings
+        schedule, models, resolved, settings = prepared.schedule, prepared.models, prepared.resolved, prepared.settings
         if prepared.scripted:
-            yield from scripted.requests(schedule, frames, stock, choice, settings, inputs, self._batch)
+            yield from scripted.requests(schedule, frames, models, resolved, settings, inputs, self._batch)
             return
         for index in frames:
-            yield plain.request(schedule, index, choice, settings, inputs)
+            yield plain.request(schedule, index, resolved, settings, inputs)
 
     def _try(self, prepared: Prepared, calls: Calls) -> None:
         """Loads the model before the first frame, and makes sure that settings will be put back.
 
         Done again where an answer was lost: it may be that the server was started anew.
         """
-        settings = as_they_are(prepared.stock, prepared.settings)
+        known = prepared.models.options
+        settings = current_settings({**PORTABLE, **FRESH} if known is None else known, prepared.settings)
         request = plain.trial(settings, plain.seconds(prepared.schedule, 1))
 
         def read(reply: Any, request: Request) -> None:
-            check_model(read_answer(reply, request.where), prepared.choice)
+            check_model(read_answer(reply, request.where), prepared.resolved)
 
         calls.answer(calls.start(request), read, lambda state: None)
 
@@ -171,7 +194,7 @@ class A1111:
     def _read(self, prepared: Prepared, reply: Any, request: Request) -> list[Picture]:
         """The pictures of an answer, each verified."""
         answer = read_answer(reply, request.where)
-        check_answer(answer, prepared.schedule, prepared.choice)
+        check_answer(answer, prepared.schedule, prepared.resolved)
         # Only the state tells that somebody ended it in the middle, and only until the next request.
         state = self._server.state()
         if state.interrupted or state.skipped:
@@ -186,3 +209,13 @@ class A1111:
                 listen(Event("steps", state.step, state.steps, frame=request.frames[0], preview=state.preview()))
 
         return watch
+
+
+def _check_lossless(models: ServerModels) -> None:
+    """Raises `Unsupported` for a server that answers with lossy pictures."""
+    kind = models.option("samples_format", "png")
+    if str(kind).lower() != "png":
+        raise Unsupported(
+            f"{models.address}: it sends pictures as {kind!r}, which lose detail; set its option samples_format "
+            "(Settings, Saving images/grids, File format for images) to png"
+        )

@@ -8,8 +8,8 @@ from typing import Any
 
 from remix.catalog.samplers import SAMPLERS
 from remix.client.a1111.calls import Request
+from remix.client.a1111.models import ResolvedModels
 from remix.client.a1111.server import API
-from remix.client.a1111.stock import Choice
 from remix.engine import Picture
 from remix.errors import Unsupported
 from remix.hosts.a1111.settings import EMPTY
@@ -76,12 +76,12 @@ _MIXED = {
 
 
 def request(
-    schedule: Schedule, index: int, choice: Choice, settings: Mapping[str, Any], inputs: Mapping[str, Picture]
+    schedule: Schedule, index: int, resolved: ResolvedModels, settings: Mapping[str, Any], inputs: Mapping[str, Picture]
 ) -> Request:
     """Returns the request that renders one frame by txt2img, or img2img where it has an init picture."""
     recipe, frame = schedule.recipe, schedule[index]
     body: dict[str, Any] = {
-        "prompt": frame.prompt.values[0] + lora_tags(frame, schedule, choice),
+        "prompt": frame.prompt.values[0] + lora_tags(frame, schedule, resolved),
         "negative_prompt": frame.negative.values[0] or EMPTY,
         "seed": frame.seed.values[0],
         "subseed_strength": 0,
@@ -89,8 +89,8 @@ def request(
         "cfg_scale": frame.cfg,
         "width": recipe.width,
         "height": recipe.height,
-        "sampler_name": choice.sampler,
-        "scheduler": choice.scheduler,
+        "sampler_name": resolved.sampler,
+        "scheduler": resolved.scheduler,
         "batch_size": 1,
         "n_iter": 1,
         "send_images": True,
@@ -123,10 +123,10 @@ def trial(settings: Mapping[str, Any], within: float) -> Request:
     return Request(f"{API}/txt2img", body, (), within)
 
 
-def lora_tags(frame: Frame, schedule: Schedule, choice: Choice) -> str:
+def lora_tags(frame: Frame, schedule: Schedule, resolved: ResolvedModels) -> str:
     """The LoRAs of a frame as A1111 reads them, at the end of a prompt."""
     strengths = {lora.name: lora.strength for lora in (*schedule.recipe.model.loras, *frame.loras)}
-    return "".join(f" <lora:{choice.loras[name]}:{strength:.9g}>" for name, strength in strengths.items() if strength)
+    return "".join(f" <lora:{resolved.loras[name]}:{strength:.9g}>" for name, strength in strengths.items() if strength)
 
 
 def seconds(schedule: Schedule, frames: int) -> float:

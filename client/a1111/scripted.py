@@ -9,9 +9,9 @@ from itertools import groupby
 from typing import Any
 
 from remix.client.a1111.calls import Request
+from remix.client.a1111.models import ResolvedModels, ServerModels
 from remix.client.a1111.plain import seconds
 from remix.client.a1111.server import API
-from remix.client.a1111.stock import Choice, Stock
 from remix.engine import Picture
 from remix.motion.pictures import png_bytes
 from remix.plan import Recipe, Schedule
@@ -29,8 +29,8 @@ MOST, PIXELS = 16, 8 * 512 * 512
 def requests(
     schedule: Schedule,
     frames: Sequence[int],
-    stock: Stock,
-    choice: Choice,
+    models: ServerModels,
+    resolved: ResolvedModels,
     settings: Mapping[str, Any],
     inputs: Mapping[str, Picture],
     batch: int | None,
@@ -40,12 +40,12 @@ def requests(
     The script renders fixed blocks of `batch` frames, so that a frame's bytes do not depend on which are missing.
     """
     size = batch or frames_at_once(schedule.recipe)
-    body = _body(schedule, stock, choice, settings, inputs)
+    body = _body(schedule, resolved, settings, inputs)
     for run in _runs(frames, size):
-        said = {**_told(schedule.recipe, choice), "first": run[0], "count": len(run), "batch": size}
+        said = {**_told(schedule.recipe, resolved), "first": run[0], "count": len(run), "batch": size}
         # As many values as the script has fields: what is missing would be taken from the next script's.
-        values = [said, *[None] * (stock.scripts[NAME] - 1)]
-        yield Request(body[0], {**body[1], "script_args": values}, tuple(run), seconds(schedule, len(run)))
+        values = [said, *[None] * (models.scripts[NAME] - 1)]
+        yield Request(body[0], {**body[1], "script_args": values}, tuple(run), seconds(schedule, len(run)), keeps=True)
 
 
 def frames_at_once(recipe: Recipe) -> int:
@@ -60,18 +60,18 @@ def _runs(frames: Sequence[int], size: int) -> Iterator[list[int]]:
         yield [index for _, index in run]
 
 
-def _told(recipe: Recipe, choice: Choice) -> dict[str, Any]:
+def _told(recipe: Recipe, resolved: ResolvedModels) -> dict[str, Any]:
     """What the script is told: the recipe with the server's names in it, and to make no film."""
     model = replace(
         recipe.model,
-        checkpoint=choice.checkpoint.bare,
+        checkpoint=resolved.checkpoint.bare,
         vae=None,  # set for the request
-        loras=tuple(replace(lora, name=choice.loras[lora.name]) for lora in recipe.model.loras),
+        loras=tuple(replace(lora, name=resolved.loras[lora.name]) for lora in recipe.model.loras),
     )
     keyframes = [
         keyframe
         if keyframe.loras is None
-        else replace(keyframe, loras=tuple(replace(lora, name=choice.loras[lora.name]) for lora in keyframe.loras))
+        else replace(keyframe, loras=tuple(replace(lora, name=resolved.loras[lora.name]) for lora in keyframe.loras))
         for keyframe in recipe.keyframes
     ]
     named = recipe.replace(model=model, keyframes=tuple(keyframes))
@@ -80,8 +80,7 @@ def _told(recipe: Recipe, choice: Choice) -> dict[str, Any]:
 
 def _body(
     schedule: Schedule,
-    stock: Stock,
-    choice: Choice,
+    resolved: ResolvedModels,
     settings: Mapping[str, Any],
     inputs: Mapping[str, Picture],
 ) -> tuple[str, dict[str, Any]]:
@@ -95,8 +94,8 @@ def _body(
         "cfg_scale": recipe.cfg,
         "width": recipe.width,
         "height": recipe.height,
-        "sampler_name": choice.sampler,
-        "scheduler": choice.scheduler,
+        "sampler_name": resolved.sampler,
+        "scheduler": resolved.scheduler,
         "script_name": NAME,
         "send_images": True,
         "save_images": False,

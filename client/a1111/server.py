@@ -1,39 +1,42 @@
-"""The API of one server: what it has, the one long call that renders, and what is asked beside it."""
+"""The API of one server: what it has, the call that renders, and its state."""
 
 from __future__ import annotations
 
 import base64
 import binascii
-import io
 import logging
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
-from remix.client.a1111.stock import Stock
-from remix.client.auth import Auth
+from remix.client.a1111.models import ServerModels
 from remix.client.detect_host import is_there
-from remix.client.http import PICTURE_LIMIT, WITHIN, Http
+from remix.client.http import PICTURE_LIMIT, Http
+from remix.client.pictures import decode_picture
+from remix.client.statuses import SERVER_ERROR
+from remix.client.timeouts import Timeouts
 from remix.engine import Picture
-from remix.errors import BadReply, HostRefused, PictureError, Unsupported
-from remix.motion import load_picture
+from remix.errors import BadReply, HostError, HostRefused, Unsupported
 
 log = logging.getLogger(__name__)
 
 API = "/sdapi/v1"
 LISTS = ("sd-models", "sd-vae", "loras", "samplers", "schedulers", "options", "script-info")
 OPTIONAL: Mapping[str, list[Any]] = {"loras": [], "sd-vae": []}
-"""What is answered with 404 where the part of the server that has them is turned off, or Forge keeps them elsewhere."""
+"""Lists that are answered with 404 if that part of the server is turned off, or if Forge keeps them elsewhere."""
+
+REFRESH = ("refresh-checkpoints", "refresh-vae", "refresh-loras")
+"""What makes the server read its folders again."""
+
+MOST_PREVIEW = 4 * 2**20
+"""Characters of a preview that is decoded."""
 
 
 @dataclass(frozen=True)
 class State:
-    """How things stand on a server: whether it renders, at which step, and what was asked of it meanwhile.
+    """The state of a server: whether it renders, at which step, and what its users asked for.
 
-    A request that was `interrupted` or `skipped` ends as if all were
-    well, with a picture that is not finished.
+    A request that was `interrupted` or `skipped` ends as if all were well, with an unfinished picture.
     """
 
     busy: bool
@@ -44,54 +47,64 @@ class State:
     image: str | None = None
 
     def preview(self) -> Picture | None:
-        """Returns the picture so far, uint8 [height, width, 3]; None where there is none that can be read."""
-        if not self.image:
+        """Returns the picture so far, uint8 [height, width, 3]; None if there is none that can be read."""
+        if not self.image or len(self.image) > MOST_PREVIEW:
             return None
         try:
-            return picture_of(self.image)
+            return decode_base64(self.image)
         except BadReply as error:
             log.debug("a preview was not shown: %s", error)
             return None
 
 
 class Server:
-    """One A1111 or Forge. `post` may run in a thread of its own while the others are called.
+    """One A1111 or Forge. `post` may run in its own thread while the other methods are called.
 
-    `beside` is how many seconds a call may take that says how things stand, `ask` one that says what the server has.
+    connect: makes a client for the server, whose `pause` waits between two tries.
     """
 
-    def __init__(
-        self,
-        url: str,
-        auth: Auth | str | None = None,
-        *,
-        insecure: bool = False,
-        pause: Callable[[float], None] = time.sleep,
-        beside: float = 10.0,
-        ask: float = WITHIN,
-    ) -> None:
-        def connect(wait: Callable[[float], None]) -> Http:
-            return Http(url, auth, insecure=insecure, within=ask, pause=wait)
-
-        self._connect = partial(connect, pause)
-        self._work = self._connect()
-        # Asked again and again as it is, so that trying again at once is enough.
-        self._beside = connect(lambda seconds: None)
-        self._within = beside
+    def __init__(self, connect: Callable[..., Http], timeouts: Timeouts) -> None:
+        self._connect = connect
+        self._timeouts = timeouts
+        self._work = self._connect(timeout=timeouts.request, pause=timeouts.sleep)
+        # The state is asked for again and again, so a failed try is repeated at once.
+        self._beside = self._connect(timeout=timeouts.status, pause=lambda seconds: None)
         self._knows_tasks = True
 
     @property
     def address(self) -> str:
-        """The server's address, without what is secret."""
+        """The server's address, without secrets."""
         return str(self._work.address)
 
-    def masked(self, text: str) -> str:
-        """Returns `text` with *** in place of the secret."""
-        return self._work.auth.masked(text)
+    def mask(self, text: str) -> str:
+        """Returns `text` with *** in place of secrets."""
+        return self._work.credentials.mask(text)
 
-    def stock(self) -> Stock:
-        """Returns what the server has. `Unsupported` where there is no API, or one that is too old."""
-        return Stock.read(self.address, {name: self._list(name) for name in LISTS})
+    def models(self, *, refresh: bool = False) -> ServerModels:
+        """Returns what the server has; with `refresh` it reads its folders again first.
+
+        Raises `Unsupported` if there is no API, or one that is too old. A list that fails because of an extension is
+        replaced as far as possible, with a remark.
+        """
+        if refresh:
+            for name in REFRESH:
+                self._refresh(name)
+        lists, remarks = {}, []
+        for name in LISTS:
+            try:
+                lists[name] = self._list(name)
+            except HostRefused as error:
+                if error.status != SERVER_ERROR or name not in _SUBSTITUTES:
+                    raise
+                lists[name], remark = _SUBSTITUTES[name](self, error)
+                remarks.append(remark)
+        return ServerModels.read(self.address, lists, remarks)
+
+    def _refresh(self, name: str) -> None:
+        try:
+            self._work.post(f"{API}/{name}", {})
+        except HostError as error:
+            log.info("%s", error)
 
     def _list(self, name: str) -> Any:
         try:
@@ -103,25 +116,53 @@ class Server:
                 return OPTIONAL[name]
             if is_there(self._work, "comfyui"):
                 raise Unsupported(f"{self.address}: this is a ComfyUI; use --engine comfyui") from error
-            mend = "use A1111 1.9 or newer" if name == "schedulers" else "start the server with --api"
-            raise Unsupported(f"{self.address}{API}/{name}: there is no such thing; {mend}") from error
+            advice = "use A1111 1.9 or newer" if name == "schedulers" else "start the server with --api"
+            raise Unsupported(f"{self.address}{API}/{name}: there is no such API; {advice}") from error
 
-    def post(self, path: str, body: Mapping[str, Any], within: float) -> Any:
-        """Returns the answer to a request that renders; sent once."""
-        return self._work.post(path, body, within=within, limit=PICTURE_LIMIT)
+    def _options_otherwise(self, error: HostRefused) -> tuple[Any, str]:
+        """The settings of a server whose list of them fails, None if they cannot be had, and a remark."""
+        options = body_of_invalid_reply(error) or self._page_config()
+        how = "" if options else "; those of a fresh server are assumed"
+        return options, f"the server fails to list its settings, probably because of an extension{how} ({error})"
 
-    def renew(self) -> None:
-        """Takes a new connection for what renders: the old one may be lost, or about to be.
+    def _page_config(self) -> Any:
+        """The settings on the page for bug reports; None on a server without pages."""
+        try:
+            config = self._work.get("/internal/sysinfo").get("Config")
+        except (HostError, AttributeError) as error:
+            log.info("%s", error)
+            return None
+        return config if isinstance(config, dict) else None
 
-        Forge resets a connection some time after an error on it. A call that is waited for no more ends with its own.
+    def _scripts_otherwise(self, error: HostRefused) -> tuple[Any, str]:
+        """The scripts by their names alone, if their details fail, and a remark."""
+        names: Any = None
+        try:
+            names = self._work.get(f"{API}/scripts").get("txt2img")
+        except (HostError, AttributeError) as other:
+            log.info("%s", other)
+        known = [name for name in names if isinstance(name, str)] if isinstance(names, list) else []
+        # Our script adds the arguments that are not given.
+        scripts = [{"name": name, "args": [None]} for name in known]
+        how = "" if known else "; frames are rendered without the Remix script"
+        return scripts, f"the server fails to list its scripts, probably because of an extension{how} ({error})"
+
+    def post(self, path: str, body: Mapping[str, Any], timeout: float) -> Any:
+        """Returns the answer to a request that renders; it is sent once."""
+        return self._work.post(path, body, timeout=timeout, limit=PICTURE_LIMIT)
+
+    def reconnect(self) -> None:
+        """Opens a new connection for rendering: the old one may be lost, or about to be.
+
+        Forge resets a connection some time after an error on it. A call that nobody waits for any more ends with it.
         """
-        self._work.give_up()
-        self._work = self._connect()
+        self._work.abort()
+        self._work = self._connect(timeout=self._timeouts.request, pause=self._timeouts.sleep)
 
     def state(self, *, image: bool = False) -> State:
-        """Returns how things stand; with `image` there is a preview, which the server has to make first."""
-        asked = {} if image else {"skip_current_image": "true"}
-        answer = self._beside.get(f"{API}/progress", asked, within=self._within)
+        """Returns the state; with `image` it has a preview, which the server must make first."""
+        query = {} if image else {"skip_current_image": "true"}
+        answer = self._beside.get(f"{API}/progress", query)
         try:
             state = answer["state"]
             return State(
@@ -133,18 +174,18 @@ class Server:
                 image=answer.get("current_image"),
             )
         except (TypeError, KeyError, ValueError, AttributeError) as error:
-            raise BadReply(f"{self.address}{API}/progress: this is no progress ({error!r})") from error
+            raise BadReply(f"{self.address}{API}/progress: the answer is not a state ({error!r})") from error
 
-    def waits(self, task: str) -> bool | None:
-        """Returns whether a task waits behind others or runs: True or False; None where the server does not say.
+    def is_pending(self, task: str) -> bool | None:
+        """Returns whether a task waits or runs; None if the server does not say.
 
         A server without its page (--nowebui) knows no tasks.
         """
         found = self._task(task)
         return None if found is None else bool(found.get("queued")) or bool(found.get("active"))
 
-    def runs(self, task: str) -> bool | None:
-        """Returns whether it is this task that runs; None where the server does not say."""
+    def is_running(self, task: str) -> bool | None:
+        """Returns whether a task runs; None if the server does not say."""
         found = self._task(task)
         return None if found is None else bool(found.get("active"))
 
@@ -152,28 +193,40 @@ class Server:
         if not self._knows_tasks:
             return None
         try:
-            answer = self._beside.post(
-                "/internal/progress", {"id_task": task, "live_preview": False}, within=self._within
-            )
+            answer = self._beside.post("/internal/progress", {"id_task": task, "live_preview": False})
         except HostRefused as error:
-            log.debug("tasks are not told apart here: %s", error)
+            log.debug("the server does not tell tasks apart: %s", error)
             self._knows_tasks = False
             return None
         return answer if isinstance(answer, Mapping) else None
 
     def interrupt(self) -> None:
-        """Asks the server to end what it renders, whosoever that is."""
-        self._beside.post(f"{API}/interrupt", {}, within=self._within)
+        """Asks the server to end what it renders, whoever started it."""
+        self._beside.post(f"{API}/interrupt", {})
 
 
-def picture_of(text: str) -> Picture:
-    """Returns the picture in base64 `text`, whole and decoded, uint8 [height, width, 3]; BadReply where it is none."""
+_SUBSTITUTES: Mapping[str, Callable[[Server, HostRefused], tuple[Any, str]]] = {
+    "options": Server._options_otherwise,
+    "script-info": Server._scripts_otherwise,
+}
+"""What stands in for a list that the server fails to give."""
+
+
+def body_of_invalid_reply(error: HostRefused) -> dict[str, Any] | None:
+    """Returns the answer that a server did not give because it breaks the server's own schema; None for other errors.
+
+    One value of another type than its default is enough for that, and the error contains the whole answer.
+    """
+    body = error.body.get("body") if isinstance(error.body, Mapping) else None
+    return body if isinstance(body, dict) and body else None
+
+
+def decode_base64(text: str, size: tuple[int, int] | None = None) -> Picture:
+    """Returns the picture in base64 `text`, uint8 [height, width, 3]; errors as `decode_picture`."""
     if not isinstance(text, str):
-        raise BadReply(f"{type(text).__name__} where a picture in base64 is due")
+        raise BadReply(f"{type(text).__name__} where a picture in base64 was expected")
     try:
         data = base64.b64decode(text.partition(",")[2] if text.startswith("data:") else text, validate=True)
-        return load_picture(io.BytesIO(data))
     except (binascii.Error, ValueError) as error:
-        raise BadReply(f"{len(text)} letters that are no base64 ({error})") from error
-    except PictureError as error:
-        raise BadReply(f"{len(data)} bytes that are no whole picture ({error})") from error
+        raise BadReply(f"{len(text)} characters that are not base64 ({error})") from error
+    return decode_picture(data, size)

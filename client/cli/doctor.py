@@ -9,10 +9,12 @@ import tempfile
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 import click
 
 from remix import __version__
+from remix.client.cli.engines import server_options
 from remix.client.diagnosis import DIFFERS, MISSING, OK, Finding
 from remix.errors import MissingPackage, RemixError
 from remix.plan.wording import printable
@@ -27,9 +29,8 @@ COLOURS = {OK: "green", DIFFERS: "yellow", MISSING: "red"}
 
 @click.command("doctor")
 @click.option("--url", help="Address of a ComfyUI, A1111 or Forge to look at in place of this machine.")
-@click.option("--auth", metavar="FROM", help="Who asks: env:NAME or a private file, with a token or user:password.")
-@click.option("--insecure", is_flag=True, help="Send a secret over plain http.")
-def command(url: str | None, auth: str | None, insecure: bool) -> None:
+@server_options
+def command(url: str | None, **server: Any) -> None:
     """Reports versions, encoders, devices and models, and says how to install what is missing.
 
     With --url it looks at a server: what it is, whether Remix Toolkit is there, and which of its settings make its
@@ -40,7 +41,7 @@ def command(url: str | None, auth: str | None, insecure: bool) -> None:
         return
     from remix.client.servers import diagnose
 
-    _report(diagnose(url, auth, insecure=insecure))
+    _report(diagnose(url, **server))
 
 
 def _report(findings: Sequence[Finding]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import click
@@ -13,12 +13,24 @@ from remix.client import ENGINES
 DEFAULT = "[default: comfyui http://127.0.0.1:8188, a1111 http://127.0.0.1:7860]"
 """Where the servers are looked for; the engines' own `URL`, which are not imported for a line of help."""
 
+AUTH_HELP = "Credentials: env:NAME, or a file only you can read, with a token or user:password."
+HEADER_HELP = "Header to send with each request, such as X-API-Key=env:API_KEY; repeatable. SOURCE is as in --auth."
+CA_HELP = "Certificates to trust (PEM), for a server with a certificate of your own."
+INSECURE_HELP = "Send credentials over plain http."
+
+
+def _headers(context: click.Context, option: click.Parameter, given: Sequence[str]) -> Mapping[str, str] | None:
+    from remix.client.auth import parse_headers
+
+    return parse_headers(given) or None
+
+
 OPTIONS = (
     click.option("--url", help=f"Address of the server, where the engine drives one.  {DEFAULT}"),
-    click.option(
-        "--auth", metavar="FROM", help="Who asks: env:NAME or a private file, with a token or user:password in it."
-    ),
-    click.option("--insecure", is_flag=True, default=None, help="Send a secret over plain http."),
+    click.option("--auth", metavar="SOURCE", help=AUTH_HELP),
+    click.option("--header", "headers", multiple=True, metavar="NAME=SOURCE", callback=_headers, help=HEADER_HELP),
+    click.option("--ca", type=click.Path(dir_okay=True), metavar="FILE", help=CA_HELP),
+    click.option("--insecure", is_flag=True, default=None, help=INSECURE_HELP),
     click.option("--batch", type=click.IntRange(min=1), help="Frames at once; chosen by size when left out."),
     click.option("--device", help="local: auto, cpu, cuda, cuda:1, mps.  [default: auto]"),
     click.option(
@@ -27,7 +39,16 @@ OPTIONS = (
         help="local: auto is half where it is fast and safe, full is float32 everywhere.  [default: auto]",
     ),
 )
-NAMES = ("url", "auth", "insecure", "batch", "device", "precision")
+NAMES = ("url", "auth", "headers", "ca", "insecure", "batch", "device", "precision")
+
+CREDENTIALS = ("auth", "headers", "ca", "insecure")
+
+
+def server_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Adds the options that say how to reach a server, for a verb that has its own --url."""
+    for option in reversed([each for name, each in zip(NAMES, OPTIONS, strict=True) if name in CREDENTIALS]):
+        command = option(command)
+    return command
 
 
 def engine_options(command: Callable[..., None]) -> Callable[..., None]:
@@ -65,8 +86,8 @@ def servers_options(command: Callable[..., None]) -> Callable[..., None]:
     return told
 
 
-SHARED = ("insecure", "batch", "device", "precision")
-OWN = ("url", "auth")
+SHARED = ("ca", "insecure", "batch", "device", "precision")
+OWN = ("url", "auth", "headers")
 
 
 def _of_server(engine: str) -> list[Callable[..., Any]]:
@@ -74,5 +95,13 @@ def _of_server(engine: str) -> list[Callable[..., Any]]:
         return []
     return [
         click.option(f"--{engine}-url", help=f"Address of the {engine} server."),
-        click.option(f"--{engine}-auth", metavar="FROM", help=f"Who asks the {engine} server, as in render."),
+        click.option(f"--{engine}-auth", metavar="SOURCE", help=f"Credentials for the {engine} server, as in render."),
+        click.option(
+            f"--{engine}-header",
+            f"{engine}_headers",
+            multiple=True,
+            metavar="NAME=SOURCE",
+            callback=_headers,
+            help=f"Header for the {engine} server, as in render.",
+        ),
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
@@ -10,12 +11,13 @@ from remix.client.auth import Auth
 from remix.client.batches import checked_batch
 from remix.client.comfyui.names import Names
 from remix.client.comfyui.routes import Bare, Route, Through, at_once
-from remix.client.comfyui.run import Run, Timing
+from remix.client.comfyui.run import Run
 from remix.client.comfyui.server import Server
 from remix.client.events import Events
 from remix.client.http import Http
-from remix.client.masking import errors_masked, listed
+from remix.client.masking import listed, presentable_errors
 from remix.client.prompts import refuse_lora_tags, refuse_over_steps
+from remix.client.timeouts import Timeouts
 from remix.engine import Listener, Picture
 from remix.engine.agreement import read_differently
 from remix.errors import Unsupported
@@ -28,9 +30,9 @@ URL = "http://127.0.0.1:8188"
 class ComfyUI:
     """Renders on the ComfyUI server at `url`: through the Remix nodes where it has them, else through its own.
 
-    auth: who asks, as `read_auth` reads it, or an `Auth`; insecure: a secret may go over plain http; batch: frames
-    that are sampled together, None chooses by picture size; previews: the server is asked for pictures in the making.
-    Raises `BadInput` for an address or secret that cannot be used. What the server has rendered already, for a run
+    auth, headers, ca, insecure: as in `Http`; batch: frames that are sampled together, None chooses by picture size;
+    previews: ask the server for pictures in the making. Raises `BadInput` for an address or credentials that cannot
+    be used. What the server has rendered already, for a run
     that was killed, is found and not rendered again.
     """
 
@@ -43,12 +45,22 @@ class ComfyUI:
         insecure: bool = False,
         batch: int | None = None,
         *,
+        headers: Mapping[str, str] | None = None,
+        ca: str | os.PathLike[str] | None = None,
         previews: bool = False,
-        timing: Timing | None = None,
+        timeouts: Timeouts | None = None,
     ) -> None:
-        self._timing = timing or Timing()
+        self._timeouts = timeouts or Timeouts()
         self._client = str(uuid.uuid4())
-        self._http = Http(url, auth, insecure=insecure, within=self._timing.within, pause=self._timing.pause)
+        self._http = Http(
+            url,
+            auth,
+            headers=headers,
+            ca=ca,
+            insecure=insecure,
+            timeout=self._timeouts.request,
+            pause=self._timeouts.sleep,
+        )
         self._server = Server(self._http, self._client)
         self._batch = checked_batch(batch)
         self._previews = previews
@@ -59,7 +71,7 @@ class ComfyUI:
 
     def check(self, schedule: Schedule) -> list[str]:
         """Returns remarks; raises `Unsupported`, naming the field, for what this server cannot do."""
-        with errors_masked(self._http.auth.masked):
+        with presentable_errors(self._http.credentials.mask):
             return self._check(schedule)
 
     def _check(self, schedule: Schedule) -> list[str]:
@@ -79,7 +91,7 @@ class ComfyUI:
 
     def identity(self, schedule: Schedule) -> dict[str, str]:
         """Returns the engine's name, and the server's names of the model's files with their sizes and ages."""
-        with errors_masked(self._http.auth.masked):
+        with presentable_errors(self._http.credentials.mask):
             return {"engine": self.name, **Names.find(self._server, schedule).identity(self._server)}
 
     def cancel(self) -> None:
@@ -95,9 +107,9 @@ class ComfyUI:
         Raises `HostUnreachable` when the server stays away, `JobLost` when it forgets the same work again and again,
         `WorkflowRejected`, `OutOfMemory`, `BlankFrame`, or `EngineError` with the words of the node that failed.
         """
-        with errors_masked(self._http.auth.masked):
+        with presentable_errors(self._http.credentials.mask):
             route, _ = self._route(schedule)
-            with Run(self._server, schedule, self.identity(schedule), self._events(), listen, self._timing) as run:
+            with Run(self._server, schedule, self.identity(schedule), self._events(), listen, self._timeouts) as run:
                 self._run = run
                 run.batch = self._batch or at_once(schedule)
                 run.extra = {"preview_method": "latent2rgb"} if self._previews else {}
@@ -105,10 +117,8 @@ class ComfyUI:
                 yield from run.pictures(route.pieces(frames, run.batch, uploaded))
 
     def _events(self) -> Events:
-        address = self._http.address.socket("/ws", {"clientId": self._client})
-        header = self._http.auth.header()
-        said = {"Authorization": header} if header else {}
-        return Events(address, said, previews=self._previews, first_pause=self._timing.first_pause)
+        endpoint = self._http.endpoint("/ws", {"clientId": self._client})
+        return Events(endpoint, previews=self._previews, first_pause=self._timeouts.reconnect)
 
     def _route(self, schedule: Schedule) -> tuple[Route, list[str]]:
         """The way that gives these frames, the one through our nodes if it can; `Unsupported` where neither can."""

@@ -7,12 +7,10 @@ from dataclasses import dataclass
 
 from remix.client.comfyui.server import Server
 from remix.client.masking import listed
+from remix.client.model_names import FULL_CHECKPOINTS, match_name, suggestion
 from remix.errors import Unsupported
 from remix.hosts.comfyui.graph import Graph, Link
 from remix.plan import Frame, Model, Schedule
-from remix.plan.wording import close
-
-"""How many of a server's names an error lists."""
 
 LOADERS = {
     "checkpoint": ("CheckpointLoaderSimple", "ckpt_name", "checkpoints"),
@@ -37,7 +35,8 @@ class Names:
         if model.checkpoint == Model().checkpoint:
             known = listed(server.choices(*LOADERS["checkpoint"][:2])) or "none"
             raise Unsupported(
-                f"model.checkpoint: {model.checkpoint!r} is the local engine's own; name one of the server's: {known}"
+                f"model.checkpoint: {model.checkpoint!r} is the local engine's own model; choose one of "
+                f"the server's with --checkpoint NAME (it has {known})"
             )
         loras = {lora.name: "" for lora in (*model.loras, *schedule[0].loras)}
         return cls(
@@ -73,26 +72,13 @@ class Names:
         return unet, clip, vae
 
 
-def _found(server: Server, kind: str, name: str, path: str) -> str:
-    """The server's name for `name`: itself, or the only one that is it but for its folder or suffix."""
-    node, field, _ = LOADERS[kind]
-    known = server.choices(node, field)
-    if name in known:
-        return name
-    alike = [have for have in known if name in (_stem(have), _last(have), _stem(_last(have)))]
-    if len(alike) == 1:
-        return alike[0]
-    if alike:
-        raise Unsupported(f"{path}: {name!r} may be any of {listed(alike)}; write which")
-    plain = {_stem(_last(have)): have for have in known}
-    near = close(name, known) or plain.get(close(_stem(name), plain) or "")
-    hint = f"did you mean {near!r}?" if near else f"it has {listed(known) or 'none'}"
-    raise Unsupported(f"{path}: the server has no {name!r}; {hint}")
-
-
-def _last(name: str) -> str:
-    return name.replace("\\", "/").rpartition("/")[2]
-
-
-def _stem(name: str) -> str:
-    return name.rpartition(".")[0] or name
+def _found(server: Server, kind: str, name: str, field: str) -> str:
+    """The server's name of a file that a recipe calls `name`. Its list is read again before a name is refused."""
+    node, socket, _ = LOADERS[kind]
+    found = match_name(name, server.choices(node, socket)) or match_name(name, server.choices(node, socket, again=True))
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise Unsupported(f"{field}: {name!r} may be any of {listed(found)}; write one of them in full")
+    about = f" ({FULL_CHECKPOINTS})" if kind == "checkpoint" else ""
+    raise Unsupported(f"{field}: the server has no {name!r}; {suggestion(name, server.choices(node, socket))}{about}")

@@ -13,8 +13,10 @@ from typing import Any, TypeVar
 
 from remix.client.comfyui.routes import Piece
 from remix.client.comfyui.server import DONE, FAILED, LOST, QUEUED, RUNNING, Fate, Server
-from remix.client.events import FIRST_PAUSE, Events, Message
-from remix.client.http import SERVER_ERROR, WITHIN, may_pass, wait_of
+from remix.client.events import Events, Message
+from remix.client.masking import cut
+from remix.client.statuses import SERVER_ERROR, may_pass, seconds_to_wait
+from remix.client.timeouts import Timeouts
 from remix.digest import canonical, sha256
 from remix.engine import Event, Listener, Picture
 from remix.errors import (
@@ -27,6 +29,7 @@ from remix.errors import (
     HostUnreachable,
     JobLost,
     OutOfMemory,
+    WrongSize,
 )
 from remix.hosts.comfyui.graph import Nodes
 from remix.motion import only_colour
@@ -48,22 +51,12 @@ FOR_ONE = (0, 3, 64)
 LOOKS = 10
 """How often it is looked whether what was ended has ended."""
 
+LONGEST_WORDS = 2_000
+"""Characters of a node's error that are shown."""
+
 OUT_OF_MEMORY = ("OutOfMemoryError", "OutOfMemory")
 OURS = uuid.UUID("6f1b7a0e-3c0e-5d6c-9a51-8a1f6f0f2f5e")
 """The namespace of prompt ids: the same work has the same id, so that a run that goes on finds it."""
-
-
-@dataclass(frozen=True)
-class Timing:
-    """Seconds: between looks at a prompt (`poll`), that one call may take (`within`), that a server may be away
-    (`patience`), that it may say nothing while it works (`deaf`), and before a socket is opened again."""
-
-    poll: float = 2.0
-    within: float = WITHIN
-    patience: float = 300.0
-    deaf: float = 30.0
-    first_pause: float = FIRST_PAUSE
-    pause: Callable[[float], None] = time.sleep
 
 
 class _Stopped(Exception):
@@ -98,12 +91,12 @@ class Run:
         identity: Mapping[str, str],
         events: Events,
         listen: Listener,
-        timing: Timing,
+        timeouts: Timeouts,
     ) -> None:
         self.batch = 1
         self.extra: Mapping[str, Any] = {}
         self._server, self._schedule, self._identity = server, schedule, dict(identity)
-        self._events, self._listen, self._timing = events, listen, timing
+        self._events, self._listen, self._timeouts = events, listen, timeouts
         self._cancelled = self._thinned = False
         self._flying: deque[Flight] = deque()
         self._heard = time.monotonic()
@@ -146,7 +139,7 @@ class Run:
 
     def patiently(self, call: Callable[[], X]) -> X:
         """Returns what a call gives, repeated while the server is away, as long as patience lasts."""
-        end, pause, bad = time.monotonic() + self._timing.patience, self._timing.first_pause, 0
+        end, pause, bad = time.monotonic() + self._timeouts.offline, self._timeouts.reconnect, 0
         told = False
         while True:
             try:
@@ -156,10 +149,10 @@ class Run:
                 if not may_pass(error) or bad >= TIMES or time.monotonic() > end:
                     raise
                 log.log(logging.INFO if told else logging.WARNING, "%s (waiting for the server)", error)
-                told, wait = True, wait_of(error, pause)
+                told, wait = True, seconds_to_wait(error, pause)
             self._refuse_if_cancelled()
             self._wait(min(wait, max(end - time.monotonic(), pause)))
-            pause = min(2 * pause, self._timing.poll)
+            pause = min(2 * pause, self._timeouts.poll)
 
     def _wait(self, seconds: float) -> None:
         """Waits so many seconds, or until it is cancelled."""
@@ -219,7 +212,7 @@ class Run:
                 if not may_pass(error):
                     raise
                 if isinstance(error, HostRefused):
-                    self._wait(wait_of(error, self._timing.first_pause))
+                    self._wait(seconds_to_wait(error, self._timeouts.reconnect))
                     self._refuse_if_cancelled()
                 if self.patiently(lambda: self._server.fate(flight.prompt)).state != LOST:
                     return
@@ -250,13 +243,11 @@ class Run:
         at = index - flight.piece.first
         if at >= len(made):
             raise BadReply(f"frame {index}: the server says that it is done, and names {len(made)} files for {flight}")
-        picture = self.patiently(lambda: self._server.view(made[at]))
         recipe = self._schedule.recipe
-        if picture.shape != (recipe.height, recipe.width, 3):
-            size = f"{picture.shape[1]}x{picture.shape[0]}"
-            raise EngineError(
-                f"frame {index}: the server made {size} of {recipe.width}x{recipe.height}; use sides that fit the model"
-            )
+        try:
+            picture = self.patiently(lambda: self._server.view(made[at], (recipe.width, recipe.height)))
+        except WrongSize as error:
+            raise WrongSize(f"frame {index}: {error}") from error
         if self._schedule[index].denoise > 0 and (colour := only_colour(picture)):
             raise BlankFrame(
                 f"frame {index}: every pixel of the picture is {colour}; start the server with --fp32-vae, "
@@ -280,7 +271,7 @@ class Run:
 
     def _watch(self, flight: Flight, fate: Fate) -> None:
         """Passes on what is said, until it is time to look again."""
-        end = time.monotonic() + self._timing.poll
+        end = time.monotonic() + self._timeouts.poll
         while (left := end - time.monotonic()) > 0:
             said = self._events.wait(left)
             if self._cancelled:
@@ -293,7 +284,7 @@ class Run:
                 self._relay(message)
             if any(message.kind in ("end", "lost") for message in said):
                 return
-        if fate.state == RUNNING and time.monotonic() - self._heard > self._timing.deaf:
+        if fate.state == RUNNING and time.monotonic() - self._heard > self._timeouts.silent:
             # A socket that was opened before the end of the last one was noticed is told nothing, ever.
             self._heard = time.monotonic()
             self._events.reopen()
@@ -317,7 +308,7 @@ class Run:
 
     def _failed(self, flight: Flight, trouble: Mapping[str, Any]) -> None:
         """What a failed prompt means: an error with the node's own words, or one more try with less at once."""
-        message = str(trouble.get("exception_message") or "it does not say why").strip()
+        message = cut(str(trouble.get("exception_message") or "it does not say why").strip(), LONGEST_WORDS)
         kind = str(trouble.get("exception_type") or "").rpartition(".")[2]
         if trouble.get("kind") == "execution_interrupted":
             raise EngineError(f"{flight}: somebody interrupted it on the server; run the same line again to go on")
@@ -329,7 +320,7 @@ class Run:
         elif kind == "BlankFrame":
             raise BlankFrame(f"{message}; start the server with --fp32-vae, lower cfg, or use another model.vae")
         else:
-            raise EngineError(f"{flight}: {trouble.get('node_type', 'a node')} says: {message}")
+            raise EngineError(f"{flight}: {cut(str(trouble.get('node_type', 'a node')), 200)} says: {message}")
         flight.failed = True
         self.patiently(self._server.free)
         self._launch(flight)
@@ -346,7 +337,7 @@ class Run:
                 left = [prompt for prompt in left if self._server.fate(prompt).state in (QUEUED, RUNNING)]
                 if not left or not alone:
                     break
-                self._events.wait(self._timing.first_pause)
+                self._events.wait(self._timeouts.reconnect)
         except HostError as error:
             log.warning("%s; what was queued there goes on", error)
             return

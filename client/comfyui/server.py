@@ -14,7 +14,7 @@ from remix.client.detect_host import is_there
 from remix.client.http import Http
 from remix.digest import sha256
 from remix.engine import Picture
-from remix.errors import BadReply, HostRefused, Unsupported, WorkflowRejected
+from remix.errors import BadReply, HostRefused, HostSilent, Unsupported, WorkflowRejected
 from remix.hosts.comfyui.graph import Nodes
 from remix.motion.pictures import png_bytes
 
@@ -22,6 +22,18 @@ log = logging.getLogger(__name__)
 
 UPLOADS = "remix"
 """Where in the server's input folder pictures are put."""
+
+FILES_TIMEOUT = 5.0
+"""Seconds for the list of model files; a server that has thousands on a slow disk may not answer at all."""
+
+HISTORY_LIMIT = 8 * 2**20
+"""Bytes of a prompt's entry in the history: its graph, with the recipe in it, and the names of its files."""
+
+LONGEST_ID = 200
+"""Characters of a prompt's id; a UUID has 36."""
+
+MOST_LINES = 20
+"""Reasons for a refused prompt that an error shows."""
 
 QUEUED, RUNNING, DONE, FAILED, LOST = "queued", "running", "done", "failed", "lost"
 
@@ -66,12 +78,12 @@ class Server:
         parts = text.lstrip("v").split(".")
         return tuple(int(part) for part in parts if re.fullmatch(r"[0-9]{1,9}", part))
 
-    def node(self, kind: str) -> Mapping[str, Any] | None:
+    def node(self, kind: str, *, again: bool = False) -> Mapping[str, Any] | None:
         """Returns what the server says of a kind of node; None where it has none of that name.
 
         Raises `Unsupported`, with what it is, for a server that is no ComfyUI.
         """
-        if kind not in self._nodes:
+        if again or kind not in self._nodes:
             path = f"/object_info/{quote(kind)}"
             try:
                 answer = self.http.get(path)
@@ -84,16 +96,19 @@ class Server:
             self._nodes[kind] = _table(answer, path).get(kind)
         return self._nodes[kind]
 
-    def inputs(self, kind: str) -> dict[str, Any]:
+    def inputs(self, kind: str, *, again: bool = False) -> dict[str, Any]:
         """Returns the inputs of a kind of node by name; {} where there is none of that name."""
         where = f"/object_info/{kind}"
-        about = _table(_table(self.node(kind) or {}, where).get("input") or {}, where)
+        about = _table(_table(self.node(kind, again=again) or {}, where).get("input") or {}, where)
         required, optional = (_table(about.get(part) or {}, where) for part in ("required", "optional"))
         return {**required, **optional}
 
-    def choices(self, kind: str, name: str) -> list[str]:
-        """Returns what an input may be chosen from, in the old form of a list or in the new one of options."""
-        about = self.inputs(kind).get(name) or [[]]
+    def choices(self, kind: str, name: str, *, again: bool = False) -> list[str]:
+        """Returns the choices of an input, in the old form of a list or in the new one of options.
+
+        With `again` the server is asked, even if its answer is known.
+        """
+        about = self.inputs(kind, again=again).get(name) or [[]]
         if not isinstance(about, list):
             raise BadReply(f"/object_info/{kind}: {type(about).__name__} where the input {name!r} was expected")
         listed = about[0]
@@ -102,11 +117,14 @@ class Server:
         return [choice for choice in listed if isinstance(choice, str)] if isinstance(listed, list) else []
 
     def file(self, folder: str, name: str) -> str:
-        """Returns size and age of a model file, as far as the server tells; "" where it does not."""
+        """Returns size and age of a model file; "" if the server does not know it, or does not answer soon.
+
+        Only the identity of a job needs it, so a server that stalls here must not end a run.
+        """
         try:
-            listed = self.http.get(f"/experiment/models/{quote(folder)}")
-        except HostRefused as error:
-            log.info("%s", error)
+            listed = self.http.get(f"/experiment/models/{quote(folder)}", timeout=FILES_TIMEOUT, retry=False)
+        except (HostRefused, HostSilent) as error:
+            log.info("%s; another file of the same name would not be noticed", error)
             return ""
         for about in listed if isinstance(listed, list) else []:
             if isinstance(about, dict) and str(about.get("name")).replace("\\", "/") == name.replace("\\", "/"):
@@ -123,9 +141,9 @@ class Server:
             raise BadReply(f"/upload/image: it says {str(answer)[:200]}, where {UPLOADS}/{name} was sent")
         return f"{UPLOADS}/{name}"
 
-    def view(self, made: Made) -> Picture:
-        """Returns a picture that the server made."""
-        return self.http.picture("/view", made.query)
+    def view(self, made: Made, size: tuple[int, int]) -> Picture:
+        """Returns a picture that the server made; `WrongSize` if its width and height are not `size`."""
+        return self.http.get_picture("/view", made.query, size=size)
 
     def submit(self, prompt: str, nodes: Nodes, extra: Mapping[str, Any]) -> str:
         """Returns the id of a prompt that is now queued: the given one, or what an old server made of it.
@@ -137,11 +155,13 @@ class Server:
         try:
             answer = _table(self.http.post("/prompt", body), "/prompt")
         except HostRefused as error:
-            raise _rejected(error, self.http.told) from error
+            raise _rejected(error, self.http.shown) from error
         given = str(answer.get("prompt_id") or prompt)
+        if len(given) > LONGEST_ID:
+            raise BadReply(f"/prompt: the id of the prompt has {len(given)} characters; is this a ComfyUI server?")
         if answer.get("node_errors"):
             self.cancel([given], running=False)
-            raise WorkflowRejected(_lines(answer, self.http.told), 200, answer)
+            raise WorkflowRejected(_lines(answer, self.http.shown), 200, answer)
         return given
 
     def fate(self, prompt: str) -> Fate:
@@ -164,7 +184,7 @@ class Server:
 
     def _history(self, prompt: str) -> Fate | None:
         path = f"/history/{quote(prompt)}"
-        entry = _table(self.http.get(path) or {}, path).get(prompt)
+        entry = _table(self.http.get(path, limit=HISTORY_LIMIT) or {}, path).get(prompt)
         if entry is None:
             return None
         status = _table(_table(entry, path).get("status") or {}, path)
@@ -256,4 +276,5 @@ def _lines(body: Mapping[str, Any], told: Callable[..., str]) -> str:
     about = _maybe(body.get("error"))
     if not lines:
         lines = [": ".join(told(about[part]) for part in ("message", "details") if about.get(part))]
-    return "the server refuses the workflow; " + "\n".join(lines)
+    more = [f"and {len(lines) - MOST_LINES} more"] if len(lines) > MOST_LINES else []
+    return "the server refuses the workflow; " + "\n".join(lines[:MOST_LINES] + more)

@@ -23,7 +23,7 @@ import numpy as np
 from PIL import Image, ImageCms, ImageFile, JpegImagePlugin, PngImagePlugin, UnidentifiedImageError, WebPImagePlugin
 from PIL import features as pillow
 
-from remix.errors import PictureError
+from remix.errors import PictureError, PictureSizeError
 from remix.motion import exif, pngs
 from remix.motion.pictures import MAX_PIXELS, Picture
 from remix.motion.regular import open_file
@@ -198,7 +198,7 @@ def _of_bearable_size(file: BinaryIO, name: str, wanted: _Wanted) -> Image.Image
             f"{name}: {width}x{height}; at most {MAX_PIXELS // 10**6} million pixels are read, shrink it"
         )
     if wanted.size is not None and {wanted.size, wanted.size[::-1]}.isdisjoint({image.size}):
-        raise PictureError(f"{name}: {width}x{height}; expected {wanted.size[0]}x{wanted.size[1]}")
+        raise PictureSizeError(f"{name}: {width}x{height}; expected {wanted.size[0]}x{wanted.size[1]}")
     return image
 
 

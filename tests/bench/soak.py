@@ -23,8 +23,7 @@ import numpy as np
 import requests
 
 from remix.client import A1111, ComfyUI
-from remix.client.a1111.calls import Pace
-from remix.client.comfyui.run import Timing
+from remix.client.timeouts import Timeouts
 from remix.engine import Engine, Picture, render
 from remix.hosts.a1111.settings import EMPTY
 from remix.motion import load_picture
@@ -35,8 +34,8 @@ from tests.fakes.faults import KINDS, Answer, Asked, Fault, FaultyServer
 
 ROOT = Path(__file__).parents[2]
 JOBS, FRAMES, EVERY = 1000, 20, 10
-TIMING = Timing(poll=0.05, within=0.5, patience=30, first_pause=0.02, pause=lambda seconds: None)
-PACE = Pace(poll=0.02, beside=0.5, ask=1, lost=0.1, back=30, sends=5)
+COMFYUI_TIMEOUTS = Timeouts(poll=0.05, request=0.5, offline=30, reconnect=0.02, sleep=lambda seconds: None)
+A1111_TIMEOUTS = Timeouts(poll=0.02, status=0.5, request=1, idle=0.1, offline=30, sends=5)
 """More sends than the usual three: where every tenth request fails, now and then three of one call do."""
 MOST_GROWTH = 16
 """MiB that the client may have grown from its first tenth of the jobs to the last job."""
@@ -154,11 +153,11 @@ def _by_a1111(decides: Mapping[str, object], asked: Recipe) -> Picture:
 
 
 def _comfyui(url: str) -> Engine:
-    return ComfyUI(url, batch=8, timing=TIMING)
+    return ComfyUI(url, batch=8, timeouts=COMFYUI_TIMEOUTS)
 
 
 def _a1111(url: str) -> Engine:
-    return A1111(url, batch=4, pace=PACE)
+    return A1111(url, batch=4, timeouts=A1111_TIMEOUTS)
 
 
 HOSTS = {

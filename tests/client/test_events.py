@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from remix.client.address import take_apart
 from remix.client.events import LARGEST, LONGEST_ID, WAITING, Events, Message
+from remix.client.http import Http
 from tests.fakes.comfyui_server import ComfyServer
 
 
@@ -26,8 +26,8 @@ def server() -> Iterator[ComfyServer]:
 
 def listening(server: ComfyServer, *, previews: bool = True) -> Events:
     """Listens on a server; the socket is open."""
-    address, _ = take_apart(server.url)
-    events = Events(address.socket("/ws", {"clientId": "me"}), {}, previews=previews, first_pause=0.01)
+    endpoint = Http(server.url).endpoint("/ws", {"clientId": "me"})
+    events = Events(endpoint, previews=previews, first_pause=0.01)
     events.start()
     while not server._sockets:
         time.sleep(0.001)
@@ -48,7 +48,7 @@ def test_of_a_flood_of_previews_only_the_last_is_kept(server: ComfyServer) -> No
         for number in range(60):
             server.say_bytes(preview(number))
         server.say_text("execution_success", prompt_id="x")
-        while not events._said.qsize() >= 2:  # the first preview's mark, and the end
+        while not events._messages.qsize() >= 2:  # the first preview's mark, and the end
             time.sleep(0.001)
         kept = [message for message in taken(events) if message.kind == "preview"]
     finally:

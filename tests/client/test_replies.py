@@ -22,7 +22,7 @@ import pytest
 from remix.client import ComfyUI
 from remix.client.a1111 import A1111
 from remix.client.auth import Auth
-from remix.client.masking import Repeated, errors_masked, listed, read_within, shielded
+from remix.client.masking import MaskedText, listed, parse_shielded, presentable_errors, shielded
 from remix.client.servers import diagnose
 from remix.engine import render
 from remix.errors import RemixError
@@ -37,8 +37,8 @@ SECRET = "SENTINEL-5e1f"
 MOST = int(os.environ.get("REMIX_FIELDS", "10"))
 """How many fields of each kind of reply are changed, evenly chosen; REMIX_FIELDS=9999 changes all."""
 
-HASTY = replace(QUICK, poll=0.01, within=1, patience=0.2)
-HASTY_A1111 = replace(QUICK_A1111, lost=0.05, back=0.1, sends=2)
+HASTY = replace(QUICK, poll=0.01, request=1, offline=0.2)
+HASTY_A1111 = replace(QUICK_A1111, idle=0.05, offline=0.1, sends=2)
 
 Place = tuple[str, ...]
 """What is asked, and then the names on the way to a field; "*" is every entry of a list."""
@@ -128,13 +128,13 @@ class Scene:
 
 
 def on_comfyui(url: str, folder: Path) -> None:
-    render(recipe(frames=2), ComfyUI(url, Auth(SECRET), timing=HASTY, batch=2), folder, film=None)
+    render(recipe(frames=2), ComfyUI(url, Auth(SECRET), timeouts=HASTY, batch=2), folder, film=None)
 
 
 def on_a1111(url: str, folder: Path) -> None:
     render(
         recipe_a1111(frames=1, keyframes=[{"prompt": "a"}]),
-        A1111(url, Auth(SECRET, "me"), pace=HASTY_A1111),
+        A1111(url, Auth(SECRET, "me"), timeouts=HASTY_A1111),
         folder,
         film=None,
     )
@@ -213,10 +213,10 @@ def test_a_text_that_repeats_the_secret_is_used_as_it_is_and_shown_without_it() 
 
 def test_json_within_a_text_is_shielded_as_the_text_is() -> None:
     (text,) = shielded(['{"model": "a pw b"}'], lambda text: text.replace("pw", "***"))
-    inner = read_within(text, json.loads)
+    inner = parse_shielded(text, json.loads)
     assert inner == {"model": "a pw b"}
     assert str(inner["model"]) == "a *** b"
-    assert isinstance(inner["model"], Repeated)
+    assert isinstance(inner["model"], MaskedText)
 
 
 def test_an_error_is_masked_with_all_that_caused_it() -> None:
@@ -228,7 +228,7 @@ def test_an_error_is_masked_with_all_that_caused_it() -> None:
 
     with (
         pytest.raises(ValueError, match=r"^b \*\*\*$") as raised,
-        errors_masked(lambda text: text.replace("pw", "***")),
+        presentable_errors(lambda text: text.replace("pw", "***")),
     ):
         fail()
     assert "pw" not in str(raised.value.__cause__)

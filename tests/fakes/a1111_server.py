@@ -38,7 +38,9 @@ class A1111Server(FaultyServer):
 
     auth: "user:password" that the API asks for; tasks: whether it has its page, which knows tasks; models: title ->
     name of the models that it has; other: the model that it uses instead, without a word; paint: what it does to a
-    picture; failing: the errors of its own code, one for each frame to come; gate: what renders wait for.
+    picture; failing: the errors of its own code, one for each frame to come; broken: answers in place of the right
+    ones, by the last part of the path; found_later: what it finds when it reads its folders again; sysinfo: its page
+    for bug reports; gateway_gives_up: a proxy in front of it answers 524 while it renders; gate: what renders wait for.
     """
 
     def __init__(
@@ -58,6 +60,10 @@ class A1111Server(FaultyServer):
         self.options = recorded("options")
         self.flags: dict[str, Any] = recorded("cmd-flags")
         self.says_flags = True
+        self.broken: dict[str, Answer] = {}
+        self.found_later: dict[str, list[Any]] = {}
+        self.sysinfo: dict[str, Any] | None = None
+        self.gateway_gives_up = False
         self.saved: set[str] = {"sd_model_checkpoint"}
         self.lists = {name: recorded(name) for name in ("samplers", "schedulers", "sd-models", "sd-vae", "loras")}
         self.script_info = recorded("script-info") + ([SCRIPT] if script else [])
@@ -81,7 +87,12 @@ class A1111Server(FaultyServer):
 
     def answer(self, asked: Asked) -> Answer:
         if asked.path == "/internal/progress" and self.tasks:
-            return Answer(self._task(asked.json["id_task"]))
+            about = self._task(asked.json["id_task"])
+            if self.gateway_gives_up:
+                self.gate.set()
+            return Answer(about)
+        if asked.path == "/internal/sysinfo" and self.sysinfo is not None:
+            return Answer(self.sysinfo)
         if not asked.path.startswith(API):
             return Answer({"detail": "Not Found"}, 404)
         if self.auth and asked.headers.get("Authorization") != f"Basic {base64.b64encode(self.auth.encode()).decode()}":
@@ -89,8 +100,17 @@ class A1111Server(FaultyServer):
         name = asked.path.removeprefix(API)
         if name in self.without:
             return Answer({"detail": "Not Found"}, 404)
+        if name in self.broken:
+            return self.broken[name]
+        if name == "refresh-checkpoints":
+            for listed, rows in self.found_later.items():
+                self.lists[listed] = [*self.lists[listed], *rows]
+            return Answer()
         if name in self.lists:
             return Answer(self.lists[name])
+        if name == "scripts":
+            names = [each["name"] for each in self.script_info]
+            return Answer({"txt2img": names, "img2img": names})
         simple = {"options": lambda: self.options, "script-info": lambda: self.script_info, "progress": self._progress}
         simple["cmd-flags"] = lambda: self.flags
         if name == "cmd-flags" and not self.says_flags:  # a Forge that was told its port
@@ -98,7 +118,8 @@ class A1111Server(FaultyServer):
         if name in simple:
             return Answer(simple[name]())
         if name in ("txt2img", "img2img"):
-            return self._in_turn(name, asked.json)
+            slow = self.gateway_gives_up and asked.json.get("send_images", True) and not self.kept
+            return self._given_up(name, asked.json) if slow else self._in_turn(name, asked.json)
         if name == "interrupt":
             self.interrupts += 1
             self.state["interrupted"] = True
@@ -116,6 +137,14 @@ class A1111Server(FaultyServer):
         state = {"job_timestamp": "0", "job_no": 0, "sampling_step": 0, "sampling_steps": 0, **self.state}
         busy = bool(state["job_count"])
         return {**recorded("progress"), "progress": 0.5 if busy else 0.0, "state": state, "current_image": self.preview}
+
+    def _given_up(self, name: str, body: dict[str, Any]) -> Answer:
+        """What a proxy answers that does not wait; the server goes on, until it is asked what it does."""
+        self.gate.clear()
+        self.begun.clear()
+        threading.Thread(target=self._in_turn, args=(name, body), daemon=True).start()
+        self.begun.wait()
+        return Answer(b"<html><title>524: A timeout occurred</title>", 524, "text/html")
 
     def _in_turn(self, name: str, body: dict[str, Any]) -> Answer:
         task = body.get("force_task_id") or "task(of somebody)"

@@ -89,6 +89,8 @@ class Script:
     rejections: list[str] = field(default_factory=list)
     black: int = 0
     empty: int = 0
+    id: str = ""
+    """What every prompt is called in the answer, as a hostile server does it."""
     name: str = ""
     """What every file is called in the history, as a hostile server does it."""
     progress: Sequence[tuple[int, int]] = ()
@@ -96,7 +98,8 @@ class Script:
 
 
 class ComfyServer(FaultyServer):
-    """`pack`: it has the Remix nodes; `seconds`: how long a frame takes; `token`: what it wants to be told.
+    """`pack`: it has the Remix nodes; `seconds`: how long a frame takes; `token`: what it wants to be told;
+    `checkpoints`: those that it lists. `size` is that of all pictures, in place of the right one.
 
     `rendered` counts how often each frame was made, `ran` which prompts were; `files` are what lies on its disk, and
     outlives a new start, as they do. `deaf`: it forgets a client's new socket when it notices the end of the old one.
@@ -114,8 +117,10 @@ class ComfyServer(FaultyServer):
         script: Script | None = None,
         deaf: bool = True,
         loras: Sequence[str] = (),
+        checkpoints: Sequence[str] = CHECKPOINTS,
+        certificate: Path | None = None,
     ) -> None:
-        super().__init__(faults, prefix=prefix)
+        super().__init__(faults, prefix=prefix, certificate=certificate)
         self.rendered: Counter[str] = Counter()
         self.ran: list[str] = []
         self.files: dict[Place, bytes] = {}
@@ -125,6 +130,9 @@ class ComfyServer(FaultyServer):
         self.argv: list[str] = []
         self._pack, self._seconds, self._token, self._deaf = pack, seconds, token, deaf
         self._version, self._loras = version, loras
+        self.checkpoints = list(checkpoints)
+        self.history_padding = ""
+        self.size: tuple[int, int] | None = None
         self._script = script or Script()
         self._changed = threading.Condition(self.lock)
         self._sockets: dict[str, socket.socket] = {}
@@ -182,14 +190,14 @@ class ComfyServer(FaultyServer):
         if about is None or (kind.startswith("Remix") and not self._pack):
             return Answer(recorded("unknown"))
         if kind == "CheckpointLoaderSimple":
-            about["input"]["required"]["ckpt_name"] = ["COMBO", {"options": list(CHECKPOINTS)}]
+            about["input"]["required"]["ckpt_name"] = ["COMBO", {"options": list(self.checkpoints)}]
         if kind == "LoraLoader":
             about["input"]["required"]["lora_name"] = [list(self._loras)]
         return Answer({kind: about})
 
     def _get_experiment(self, asked: Asked, models: str, folder: str) -> Answer:
         (row,) = recorded("models")
-        return Answer([{**row, "name": name} for name in CHECKPOINTS] if folder == "checkpoints" else [])
+        return Answer([{**row, "name": name} for name in self.checkpoints] if folder == "checkpoints" else [])
 
     def _get_queue(self, asked: Asked) -> Answer:
         with self.lock:
@@ -198,13 +206,18 @@ class ComfyServer(FaultyServer):
 
     def _get_history(self, asked: Asked, prompt: str) -> Answer:
         with self.lock:
-            return Answer({prompt: self.history[prompt]} if prompt in self.history else recorded("history_unknown"))
+            if prompt not in self.history:
+                return Answer(recorded("history_unknown"))
+            padding = {"padding": self.history_padding} if self.history_padding else {}
+            return Answer({prompt: {**self.history[prompt], **padding}})
 
     def _get_view(self, asked: Asked) -> Answer:
         if ".." in asked.query.get("filename", ""):
             return Answer(b"", 400)
         place = tuple(asked.query.get(name, "") for name in ("type", "subfolder", "filename"))
         data = self.files.get(place)  # type: ignore[arg-type]
+        if data is not None and self.size is not None:
+            data = png_bytes(np.zeros((self.size[1], self.size[0], 3), np.uint8))
         return Answer(b"", 404) if data is None else Answer(data, kind="image/png")
 
     def _post_prompt(self, asked: Asked) -> Answer:
@@ -222,7 +235,7 @@ class ComfyServer(FaultyServer):
             extra = {**body.get("extra_data", {}), "client_id": body["client_id"]}
             self.pending.append(Prompt(self._numbers, given, body["prompt"], extra))
             self._changed.notify_all()
-        return Answer({**recorded("submitted"), "prompt_id": given, "number": self._numbers})
+        return Answer({**recorded("submitted"), "prompt_id": self._script.id or given, "number": self._numbers})
 
     def _post_queue(self, asked: Asked) -> Answer:
         with self.lock:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import json
 import socket
+import ssl
 import struct
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -64,7 +66,8 @@ class Asked:
 class Answer:
     """What is answered; a `body` that is not bytes is sent as JSON.
 
-    `headers` may say how long it is, or that it comes in chunks; `reason` goes with the status.
+    `headers` may say how long it is, or that it comes in chunks; `reason` goes with the status. Without `length` it
+    ends with the connection.
     """
 
     body: Any = b""
@@ -72,6 +75,7 @@ class Answer:
     kind: str = "application/json"
     headers: dict[str, str] = field(default_factory=dict)
     reason: str | None = None
+    length: bool = True
 
     @property
     def data(self) -> bytes:
@@ -81,11 +85,13 @@ class Answer:
 class FaultyServer:
     """A server on a free port of 127.0.0.1, with `answer` to be written; `asked` records "METHOD path" of all.
 
-    `prefix` is a path that all addresses begin with. Within `started()` it serves.
+    `prefix` is a path that all addresses begin with; `certificate` is a PEM file with a certificate and its key, for
+    TLS. Within `started()` it serves.
     """
 
-    def __init__(self, faults: Sequence[Fault] = (), *, prefix: str = "") -> None:
+    def __init__(self, faults: Sequence[Fault] = (), *, prefix: str = "", certificate: Path | None = None) -> None:
         self.prefix = prefix
+        self._certificate = certificate
         self.asked: list[str] = []
         self.headers: list[dict[str, str]] = []
         self.lock = threading.RLock()
@@ -97,7 +103,7 @@ class FaultyServer:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._port}{self.prefix}"
+        return f"http{'s' if self._certificate else ''}://127.0.0.1:{self._port}{self.prefix}"
 
     def answer(self, asked: Asked) -> Answer:
         """Returns what a request is answered; to be written."""
@@ -125,6 +131,10 @@ class FaultyServer:
         self.ending.clear()
         self._server = _Server(("127.0.0.1", self._port), self)
         self._port = self._server.server_address[1]
+        if self._certificate:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(self._certificate)
+            self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
 
     def stop(self) -> None:
@@ -267,6 +277,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header(name, value)
         if "Transfer-Encoding" in answer.headers:
             data = b"%x\r\n%b\r\n0\r\n\r\n" % (len(data), data)
+        elif not answer.length:
+            self.send_header("Connection", "close")
         elif "Content-Length" not in answer.headers:
             self.send_header("Content-Length", str(len(data) if announced is None else announced))
         self.end_headers()

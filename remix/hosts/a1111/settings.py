@@ -1,12 +1,12 @@
-"""The settings of A1111 and Forge by which a recipe gives the same frames there as elsewhere: the one list.
+"""The settings of A1111 and Forge with which a recipe gives the same frames there as in other tools.
 
-The client sends them with each request, the script sets them for a run, and `remix doctor --url` tells of those that
-a server has otherwise. docs/agreement.md says what they do.
+The client sends them with each request, the script sets them for a run, and `remix doctor --url` reports those that
+a server has set differently. docs/agreement.md explains them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from remix.catalog.schedulers import SCHEDULERS
@@ -56,11 +56,26 @@ PORTABLE: Mapping[str, Any] = {
     "sd_vae_encode_method": "Full",
     "sd_vae_decode_method": "Full",
 }
-"""What agrees with ComfyUI and the local engine; a host that does not have a setting does not need it."""
+"""What agrees with ComfyUI and the local engine. A host that lacks a setting does not need it."""
+
+FRESH: Mapping[str, Any] = {
+    "randn_source": "GPU",
+    "comma_padding_backtrack": 20,
+    "emphasis": "Original",
+    "enable_quantization": False,
+    "sgm_noise_multiplier": False,
+    "img2img_fix_steps": False,
+    "CLIP_stop_at_last_layers": 1,
+    "sd_vae": "Automatic",
+}
+"""What a fresh A1111 or Forge has in place of `PORTABLE` and of the settings of a request, where that differs."""
 
 EMPTY = " "
-"""What A1111 and Forge are given in place of an empty negative prompt. A space is no token; of no letter at all they
-make zeros where the model is an SDXL, and not the conditioning of an empty prompt, as every other tool does."""
+"""The negative prompt that A1111 and Forge get in place of an empty one. A space has no tokens; for an empty text they
+make zeros if the model is an SDXL, where every other tool encodes the empty prompt."""
+
+OWN_VAE = "None"
+"""A1111's name for the VAE in the checkpoint itself."""
 
 NOT_PER_REQUEST: Mapping[str, tuple[Any, str]] = {
     "hypertile_enable_unet": (False, "turn it off in Settings, Hypertile"),
@@ -73,29 +88,66 @@ NOT_PER_REQUEST: Mapping[str, tuple[Any, str]] = {
     "sd_hypernetwork": ("None", "set it to None in Settings, Additional Networks"),
     "sd_lora": ("None", "set it to None in Settings, Extra Networks"),
 }
-"""Settings that change pictures and that no run of ours sets -> the portable value, and what to do."""
+"""Settings that change pictures and that no run sets -> the portable value, and what to do."""
 
 
-def portable(scheduler: str | None) -> dict[str, Any]:
-    """Returns the values of `PORTABLE` for a run with a schedule, by A1111's label."""
+def a1111_settings(scheduler: str | None) -> dict[str, Any]:
+    """Returns the values of `PORTABLE` for a run with a schedule, given by A1111's label."""
     if any(row.starts_below and row.label == scheduler for row in SCHEDULERS.values()):
         # ComfyUI adds no extra noise there. A1111 adds it at every level that a walk starts at.
         return {**PORTABLE, "sgm_noise_multiplier": False}
     return dict(PORTABLE)
 
 
-def left_over(option: Callable[[str, Any], Any]) -> list[tuple[str, Any, str]]:
-    """Returns the settings that make frames other ones and that no run of ours sets: name, value, what to do.
+def request_settings(
+    options: Collection[str], *, checkpoint: str, vae: str | None, clip_skip: int, scheduler: str
+) -> dict[str, Any]:
+    """Returns the `override_settings` of a request: the model, and those portable settings that are in `options`.
 
-    `option(name, otherwise)` gives a setting of the host.
+    Settings that already have their value are included: they may have it only because another user's request is
+    running.
+    """
+    wanted = {**a1111_settings(scheduler), "CLIP_stop_at_last_layers": clip_skip, "sd_vae": vae or OWN_VAE}
+    return {"sd_model_checkpoint": checkpoint} | {name: value for name, value in wanted.items() if name in options}
+
+
+def current_settings(options: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns `settings` with the values that a host has now, except for the checkpoint.
+
+    After a request A1111 and Forge restore only what is in their config file; a setting that was never saved would
+    stay as the request set it. Set once to the value that it has, it is restored from then on.
+    """
+    return {name: options.get(name, value) for name, value in settings.items()} | {
+        "sd_model_checkpoint": settings["sd_model_checkpoint"]
+    }
+
+
+def clip_skip_remarks(clip_skip: int, *, forge: bool) -> list[str]:
+    """Returns a remark if a host may not apply a clip skip, which depends on the family of the model.
+
+    A1111 skips layers for Stable Diffusion 1 only, Forge for all. SD 2 and SDXL are trained with the last layer but
+    one, which both 1 and 2 mean.
+    """
+    if clip_skip <= 2 or forge:
+        return []
+    return [
+        f"model.clip_skip: this server applies {clip_skip} to Stable Diffusion 1 only; it renders SDXL and Stable "
+        "Diffusion 2 with 2, so these frames differ from those of other tools"
+    ]
+
+
+def unset_differences(option: Callable[[str, Any], Any]) -> list[tuple[str, Any, str]]:
+    """Returns settings that change frames and that no run sets, as name, value, and what to do.
+
+    `option(name, default)` gives a setting of the host.
     """
     found = [
-        (name, has, mend)
-        for name, (wanted, mend) in NOT_PER_REQUEST.items()
-        if (has := option(name, wanted)) not in (wanted, None, "")
+        (name, value, advice)
+        for name, (wanted, advice) in NOT_PER_REQUEST.items()
+        if (value := option(name, wanted)) not in (wanted, None, "")
     ]
     if (skip := option("CLIP_stop_at_last_layers", 1)) != 1:
         found.append(("CLIP_stop_at_last_layers", skip, f"write clip_skip = {skip} below [model]"))
-    if (vae := option("sd_vae", "Automatic")) not in ("Automatic", "None"):
+    if (vae := option("sd_vae", "Automatic")) not in ("Automatic", OWN_VAE):
         found.append(("sd_vae", vae, f'write vae = "{vae}" below [model]'))
     return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
@@ -9,11 +10,11 @@ from typing import Any
 import pytest
 
 from remix.client.a1111 import A1111
-from remix.client.a1111.calls import Pace
+from remix.client.timeouts import Timeouts
 from remix.plan import Recipe
 from tests.fakes.a1111_server import A1111Server
 
-QUICK = Pace(poll=0.01, beside=0.2, lost=0.1, back=0.3, sends=3)
+QUICK = Timeouts(poll=0.01, status=0.2, idle=0.1, offline=0.3, sleep=lambda seconds: time.sleep(seconds / 200))
 
 PLAIN = {
     "frames": 5,
@@ -33,7 +34,7 @@ def recipe(**changes: Any) -> Recipe:
 
 def engine(server: A1111Server, **options: Any) -> A1111:
     """Returns an engine for a server, which does not wait long."""
-    return A1111(server.url, **{"pace": QUICK, **options})
+    return A1111(server.url, **{"timeouts": QUICK, **options})
 
 
 @pytest.fixture

@@ -24,14 +24,15 @@ from remix.errors import (
     OutOfMemory,
     Unsupported,
     WrongModel,
+    WrongSize,
 )
-from remix.hosts.a1111.settings import PORTABLE
+from remix.hosts.a1111.settings import FRESH, PORTABLE
 from remix.motion import load_picture, save_picture
 from remix.plan import Recipe, plan
 from tests.client.a1111.conftest import QUICK, Serve, engine, recipe
 from tests.fakes.a1111_server import A1111Server, png
 from tests.fakes.comfyui_server import ComfyServer
-from tests.fakes.faults import Fault
+from tests.fakes.faults import Answer, Fault
 
 SENTINEL = "SENTINEL-77d1"
 
@@ -135,7 +136,16 @@ def test_a_clip_skip_that_not_every_family_has_here_is_told_of(serve: Serve, scr
         server.options |= forge
         asked = plan(recipe(model={"checkpoint": "both-sd15", "clip_skip": clip_skip}))
         remarks = engine(server).check(asked)
-        assert len([remark for remark in remarks if remark.startswith("model.clip_skip: 3 is")]) == told
+        assert (
+            len(
+                [
+                    remark
+                    for remark in remarks
+                    if remark.startswith("model.clip_skip: this server applies 3 to Stable Diffusion 1 only")
+                ]
+            )
+            == told
+        )
 
 
 def test_loras_go_into_the_prompt_by_the_servers_names(serve: Serve, tmp_path: Path) -> None:
@@ -156,14 +166,17 @@ def test_loras_go_into_the_prompt_by_the_servers_names(serve: Serve, tmp_path: P
     ("change", "said"),
     [
         ({"model": "both-sd16"}, r"model.checkpoint: http.* does not have 'both-sd16'; did you mean .both-sd15"),
-        ({"model": "playground"}, r"model.checkpoint: .*known: both-sd15, tiny-sd15"),
-        ({"model": {"checkpoint": "both-sd15", "vae": "x"}}, r"model.vae: .*does not have 'x'; it has none at all"),
+        (
+            {"model": "playground"},
+            r"model.checkpoint: 'playground' .*--checkpoint NAME, such as 'both-sd15.safetensors', which",
+        ),
+        ({"model": {"checkpoint": "both-sd15", "vae": "x"}}, r"model.vae: .*does not have 'x'; it has none"),
         ({"model": {"checkpoint": "both-sd15", "loras": [{"name": "ink"}]}}, r"model.loras: .*'ink'"),
         (
             {"sampler": "uni_pc", "scheduler": "karras"},
             r'scheduler: A1111.s UniPC ignores .karras..*write "normal"',
         ),
-        ({"keyframes": [{"prompt": "a <lora:ink:1>"}]}, r"prompt: .* does not have 'ink'; it has none at all"),
+        ({"keyframes": [{"prompt": "a <lora:ink:1>"}]}, r"prompt: .* does not have 'ink'; it has none"),
         ({"sampler": "dpmpp_2m_sde", "scheduler": "karras"}, r"sampler: 'dpmpp_2m_sde' draws noise.*install Remix"),
         ({"keyframes": [{"prompt": "a"}, {"prompt": "b"}]}, r"frame 1: it mixes prompts.*install Remix Toolkit there"),
         ({"keyframes": [{"negative": "a"}, {"negative": "b"}]}, r"frame 1: it mixes negative prompts"),
@@ -218,7 +231,7 @@ def test_a_server_without_its_api_is_told_how_to_have_one(serve: Serve) -> None:
 
 def test_a_comfyui_is_told_by_name() -> None:
     with ComfyServer().started() as server, pytest.raises(Unsupported, match="is a ComfyUI; use --engine comfyui"):
-        A1111(server.url, pace=QUICK).check(plan(recipe()))
+        A1111(server.url, timeouts=QUICK).check(plan(recipe()))
 
 
 def test_another_model_is_told_before_the_first_frame(serve: Serve, tmp_path: Path) -> None:
@@ -406,11 +419,10 @@ def test_secrets_reach_the_server_alone(
 @pytest.mark.parametrize(
     ("picture", "said"),
     [
-        ("not base64 at all!", "no base64"),
-        (base64.b64encode(b"GIF89a and what not").decode(), "no whole picture"),
-        (base64.b64encode(png(np.ones((64, 72, 3), np.uint8))).decode(), "is 72x64; 64x64 was asked for"),
-        ("http://127.0.0.1:9/x.png", "no base64"),
-        ("../../.bashrc", "no base64|no whole picture"),
+        ("not base64 at all!", "not base64"),
+        (base64.b64encode(b"GIF89a and what not").decode(), "not a whole picture"),
+        ("http://127.0.0.1:9/x.png", "not base64"),
+        ("../../.bashrc", "not base64|not a whole picture"),
         (None, "NoneType where a picture"),
     ],
 )
@@ -422,10 +434,20 @@ def test_a_picture_that_is_none_is_not_kept(serve: Serve, tmp_path: Path, pictur
     assert not list((tmp_path / "job" / "frames").iterdir())
 
 
+def test_a_picture_of_another_size_is_not_kept_and_not_rendered_again(serve: Serve, tmp_path: Path) -> None:
+    server = serve()
+    picture = base64.b64encode(png(np.ones((64, 72, 3), np.uint8))).decode()
+    server.pictures = lambda body, made_by: [picture]  # type: ignore[method-assign]
+    with pytest.raises(WrongSize, match=r"^frame 0: picture: 72x64; expected 64x64"):
+        render(still(), engine(server), tmp_path / "job", film=None)
+    assert not list((tmp_path / "job" / "frames").iterdir())
+    assert len(frames_asked(server)) == 1
+
+
 def test_what_a_reply_calls_a_picture_is_never_fetched(serve: Serve, tmp_path: Path) -> None:
     server = serve()
     server.pictures = lambda body, made_by: [f"{server.url}/elsewhere.png"]  # type: ignore[method-assign]
-    with pytest.raises(BadReply, match="no base64"):
+    with pytest.raises(BadReply, match="not base64"):
         render(still(), engine(server), tmp_path / "job", film=None)
     assert not [line for line in server.asked if "elsewhere" in line]
 
@@ -458,3 +480,71 @@ def test_a_trial_is_of_a_sampler_that_can_do_one_step(serve: Serve, tmp_path: Pa
     trial, *rest = server.requests
     assert (trial["steps"], trial["sampler_name"]) == (1, "Euler")
     assert {body["sampler_name"] for body in rest} == {"DPM++ 2M SDE"}
+
+
+@pytest.mark.parametrize("name", ["SD15/win.safetensors", "SD15\\win.safetensors", "SD15/win", "win"])
+def test_names_of_a_server_on_windows_are_found_with_either_slash(serve: Serve, name: str) -> None:
+    server = serve()
+    row = {**server.lists["sd-models"][0], "title": "SD15\\win.safetensors", "model_name": "SD15_win"}
+    server.lists["sd-models"] = [row]
+    server.lists["loras"] = [{"name": "win"}]
+    server.lists["sd-vae"] = [{"model_name": "vae\\win.pt"}]
+    asked = plan(recipe(model={"checkpoint": name, "vae": "vae/win.pt", "loras": [{"name": name}]}))
+    found = engine(server).identity(asked)
+    assert (found["checkpoint"], found["vae"], found["lora 1"]) == ("SD15_win", "vae\\win.pt", "win")
+
+
+def test_a_server_reads_its_folders_again_before_a_name_is_refused(serve: Serve) -> None:
+    server = serve()
+    new = {**server.lists["sd-models"][0], "title": "new.safetensors", "model_name": "new"}
+    server.found_later = {"sd-models": [new]}
+    engine(server).check(plan(recipe(model="new")))
+    with pytest.raises(Unsupported, match=r"does not have 'flux1-dev.safetensors'; it has .*only full checkpoints"):
+        engine(server).check(plan(recipe(model="flux1-dev.safetensors")))
+
+
+def test_settings_that_break_the_servers_own_schema_are_read_from_its_error(serve: Serve, tmp_path: Path) -> None:
+    server = serve()
+    server.broken["options"] = Answer({"error": "ResponseValidationError", "body": server.options, "errors": ""}, 500)
+    (remark, *_) = engine(server).check(plan(recipe()))
+    assert "the server fails to list its settings, probably because of an extension (" in remark
+    render(recipe(), engine(server), tmp_path / "job", film=None)
+    assert frames_asked(server)[0]["override_settings"]["randn_source"] == "CPU"
+
+
+def test_settings_that_cannot_be_listed_are_those_of_a_fresh_server(serve: Serve, tmp_path: Path) -> None:
+    server = serve()
+    fresh = dict(server.options)
+    server.broken["options"] = Answer(b"Internal Server Error", 500, "text/plain")
+    (remark, *_) = engine(server).check(plan(recipe()))
+    assert "those of a fresh server are assumed" in remark
+    render(recipe(), engine(server), tmp_path / "job", film=None)
+    assert frames_asked(server)[0]["override_settings"]["randn_source"] == "CPU"
+    assert server.options == fresh
+
+
+def test_settings_come_from_the_page_for_bug_reports_if_their_list_fails(serve: Serve) -> None:
+    server = serve()
+    server.options["samples_format"] = "jpg"
+    server.broken["options"] = Answer(b"Internal Server Error", 500, "text/plain")
+    server.sysinfo = {"Config": server.options}
+    with pytest.raises(Unsupported, match="it sends pictures as 'jpg'"):
+        engine(server).check(plan(recipe()))
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_scripts_that_cannot_be_described_are_known_by_their_names(serve: Serve, tmp_path: Path, named: bool) -> None:
+    server = serve(script=True)
+    server.broken["script-info"] = Answer({"error": "AttributeError", "errors": "x"}, 500)
+    if not named:
+        server.broken["scripts"] = Answer(b"", 500)
+    (remark, *_) = engine(server).check(plan(recipe()))
+    assert ("rendered without the Remix script" in remark) is not named
+    render(recipe(), engine(server), tmp_path / "job", film=None)
+    assert (frames_asked(server)[0].get("script_name") == "remix") is named
+
+
+def test_the_first_settings_of_fresh_hosts_are_those_that_were_recorded(serve: Serve) -> None:
+    options = serve().options
+    assert {name: options[name] for name in PORTABLE} == {name: FRESH.get(name, PORTABLE[name]) for name in PORTABLE}
+    assert {name: options[name] for name in FRESH} == dict(FRESH)

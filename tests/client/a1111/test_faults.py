@@ -8,7 +8,9 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +18,8 @@ import pytest
 
 from remix.client.a1111.server import Server
 from remix.engine import Event, render
-from remix.errors import HostRefused, HostSilent, HostUnreachable
-from tests.client.a1111.conftest import Serve, engine, recipe
+from remix.errors import HostRefused, HostSilent, HostUnreachable, Interrupted
+from tests.client.a1111.conftest import QUICK, Serve, engine, recipe
 from tests.core.engine.test_render import contents
 from tests.fakes.a1111_server import A1111Server
 from tests.fakes.faults import Answer, Fault
@@ -97,7 +99,7 @@ def test_nothing_is_sent_while_a_lost_request_still_renders(
 
 def test_a_gateway_that_gives_up_every_time_is_named(serve: Serve, tmp_path: Path) -> None:
     server = serve([Fault(FRAMES, nth, "status", 504) for nth in (3, 5, 7)])
-    with pytest.raises(HostRefused, match=r"frame 1, sent 3 times: .*504: a proxy in front of the server"):
+    with pytest.raises(HostRefused, match=r"frame 1, sent 3 times: .*504: the proxy in front of the server gave up"):
         render(recipe(), engine(server), tmp_path / "job", film=None)
     assert len(list((tmp_path / "job" / "frames").iterdir())) == 1
 
@@ -111,7 +113,7 @@ def test_a_server_that_is_gone_is_named_and_the_same_line_goes_on_later(
         if event.stage == "frames" and event.done == 2:
             server.stop()
 
-    with pytest.raises(HostSilent, match=r"has not answered for 0\.3 s; what is finished is kept"):
+    with pytest.raises(HostSilent, match=r"has not answered for 0\.3 s; finished frames are kept"):
         render(recipe(), engine(server), tmp_path / "job", listen=listen)
     finished = list((tmp_path / "job" / "frames").iterdir())
     with pytest.raises(HostUnreachable, match="is the server running there"):
@@ -206,3 +208,31 @@ def test_a_client_that_is_stopped_goes_on_with_the_same_line(
     assert command(server, folder, source).wait(60) == 0
     assert len(server.rendered) - before == 5 - finished
     assert contents(folder) == undisturbed
+
+
+@pytest.mark.parametrize("script", [False, True])
+def test_a_gateway_that_gives_up_while_the_server_renders(serve: Serve, tmp_path: Path, script: bool) -> None:
+    server = serve(script=script)
+    server.gateway_gives_up = True
+    if script:  # which keeps what it has rendered: asked again, it answers at once
+        assert render(recipe(), engine(server), tmp_path / "job", film=None).rendered == 5
+        assert len(server.rendered) == 5
+        return
+    with pytest.raises(HostRefused, match=r"^frame 0: rendering takes longer than a proxy .*proxy_read_timeout"):
+        render(recipe(), engine(server), tmp_path / "job", film=None)
+    assert len(server.rendered) == 1
+
+
+def test_a_run_that_is_cancelled_does_not_wait_for_a_server_that_is_away(serve: Serve, tmp_path: Path) -> None:
+    server = serve()
+    patient = engine(server, timeouts=replace(QUICK, offline=60))
+
+    def listen(event: Event) -> None:
+        if event.stage == "frames" and event.done == 2:
+            server.stop()
+            threading.Timer(0.3, patient.cancel).start()
+
+    before = time.monotonic()
+    with pytest.raises(Interrupted):
+        render(recipe(), patient, tmp_path / "job", film=None, listen=listen)
+    assert time.monotonic() - before < 30

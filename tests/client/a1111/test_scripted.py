@@ -64,7 +64,7 @@ def test_without_a_batch_it_is_chosen_by_size(serve: Serve, tmp_path: Path) -> N
     for (width, height), count in sizes.items():
         server = serve(script=True)
         server.scripted = lambda said, made_by: []  # type: ignore[method-assign]
-        with pytest.raises(BadReply, match=f"0 pictures came where {count} are due"):
+        with pytest.raises(BadReply, match=f"0 pictures came where {count} were expected"):
             next(
                 engine(server).render(
                     plan(recipe(**{**TRAVEL, "frames": 16}, size=[width, height])), range(16), {}, print

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 
 from remix.client import ComfyUI
-from remix.client.comfyui.run import Timing
+from remix.client.timeouts import Timeouts
 from remix.engine import Outcome, render
 from remix.motion import load_picture
 from remix.plan import Keyframe, Model, Recipe, plan
 from tests.fakes.comfyui_server import painted
 
-QUICK = Timing(poll=0.05, within=5, patience=10, deaf=0.4, first_pause=0.02, pause=lambda seconds: None)
+QUICK = Timeouts(poll=0.05, request=5, offline=10, silent=0.4, reconnect=0.02, sleep=lambda seconds: None)
 """As the engine does it, in less time."""
 
 FRAMES = 10
@@ -35,7 +35,7 @@ def plain(**changes: Any) -> Recipe:
 
 def run(url: str, folder: Path, asked: Recipe | None = None, **options: Any) -> Outcome:
     """Renders on a server, without a film."""
-    how = {"timing": QUICK, "batch": 2, **options}
+    how = {"timeouts": QUICK, "batch": 2, **options}
     listen, stop = how.pop("listen", lambda event: None), how.pop("stop", lambda: False)
     return render(asked or recipe(), ComfyUI(url, **how), folder, film=None, listen=listen, stop=stop)
 

@@ -16,14 +16,14 @@ from remix.client.auth import Auth
 from remix.client.comfyui.server import Server
 from remix.client.http import Http
 from remix.engine import Event, Picture
-from remix.errors import OtherRecipe, Unsupported, WorkflowRejected
+from remix.errors import BadReply, EngineError, OtherRecipe, Unsupported, WorkflowRejected, WrongSize
 from remix.hosts.comfyui.graph import Graph
 from remix.motion import save_picture
 from remix.plan import Keyframe, Lora, Model, Recipe, plan
 from tests.client.comfyui.runs import FRAMES, QUICK, frames, plain, recipe, right, run
 from tests.fakes.a1111_server import A1111Server
-from tests.fakes.comfyui_server import ComfyServer, Script
-from tests.fakes.faults import Answer, Asked, FaultyServer
+from tests.fakes.comfyui_server import ComfyServer, Script, Trouble
+from tests.fakes.faults import Answer, Asked, Fault, FaultyServer
 
 
 def graphs(server: ComfyServer) -> list[dict[str, Any]]:
@@ -84,7 +84,13 @@ def test_without_the_remix_nodes_it_goes_frame_by_frame(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("asked", "pack", "sentence"),
     [
-        (recipe(model=Model()), True, "'playground' is the local engine's own; name one of the server's: sd15.safe"),
+        (recipe(model=Model()), True, "'playground' is the local engine's own model; choose one of the server's with "),
+        (
+            recipe(model=Model("flux1-dev.safetensors")),
+            True,
+            "'flux1-dev.safetensors'; it has sd15.safetensors, folder",
+        ),
+        (recipe(model=Model("flux1-dev")), True, "(only full checkpoints are loaded, with text encoder and VAE)"),
         (recipe(model=Model("sd16")), True, "the server has no 'sd16'; did you mean 'sd15.safetensors'"),
         (recipe(model=Model("sd15.safetensors", vae="x")), True, "model.vae: the server has no 'x'"),
         (recipe(model=Model("sd15.safetensors", loras=(Lora("x"),))), True, "model.loras: the server has no 'x'"),
@@ -113,7 +119,7 @@ def test_without_the_remix_nodes_it_goes_frame_by_frame(tmp_path: Path) -> None:
 def test_what_a_server_cannot_do_is_refused_before_the_first_frame(asked: Recipe, pack: bool, sentence: str) -> None:
     with ComfyServer(pack=pack).started() as server:
         with pytest.raises(Unsupported) as refused:
-            ComfyUI(server.url, timing=QUICK).check(plan(asked))
+            ComfyUI(server.url, timeouts=QUICK).check(plan(asked))
         assert sentence in str(refused.value)
         assert "POST /prompt" not in server.asked
 
@@ -121,9 +127,62 @@ def test_what_a_server_cannot_do_is_refused_before_the_first_frame(asked: Recipe
 @pytest.mark.parametrize("name", ["sd15.safetensors", "sd15", "other", "other.ckpt", "folder/other"])
 def test_a_name_is_found_without_its_folder_or_suffix(name: str) -> None:
     with ComfyServer().started() as server:
-        found = ComfyUI(server.url, timing=QUICK).identity(plan(recipe(model=Model(name))))
+        found = ComfyUI(server.url, timeouts=QUICK).identity(plan(recipe(model=Model(name))))
     assert found["checkpoint"].partition(" ")[0] in ("sd15.safetensors", "folder/other.ckpt")
     assert " bytes of 20" in found["checkpoint"]
+
+
+@pytest.mark.parametrize("name", ["SD15/win.safetensors", "SD15\\win.safetensors", "SD15/win", "win"])
+def test_names_of_a_server_on_windows_are_found_with_either_slash(name: str) -> None:
+    listed = "SD15\\win.safetensors"
+    with ComfyServer(loras=[listed], checkpoints=[listed, "other/win2.safetensors"]).started() as server:
+        asked = recipe(model=Model(name, loras=(Lora(name),)))
+        found = ComfyUI(server.url, timeouts=QUICK).identity(plan(asked))
+    assert found["checkpoint"].startswith(f"{listed} (")
+    assert found["lora 1"] == listed
+
+
+def test_a_list_is_read_again_before_a_name_is_refused() -> None:
+    with ComfyServer(checkpoints=["sd15.safetensors"]).started() as server:
+        engine = ComfyUI(server.url, timeouts=QUICK)
+        engine.check(plan(recipe()))
+        server.checkpoints.append("new.safetensors")
+        engine.check(plan(recipe(model=Model("new"))))
+
+
+def test_a_list_of_files_that_stalls_does_not_end_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("remix.client.comfyui.server.FILES_TIMEOUT", 0.1)
+    with ComfyServer([Fault("/experiment/models", 0, "stall")]).started() as server:
+        assert run(server.url, tmp_path).rendered == FRAMES
+        found = ComfyUI(server.url, timeouts=QUICK).identity(plan(recipe()))
+    assert found["checkpoint"] == "sd15.safetensors"
+
+
+def test_an_entry_of_the_history_that_is_too_large_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("remix.client.comfyui.server.HISTORY_LIMIT", 10_000)
+    with ComfyServer().started() as server:
+        server.history_padding = "x" * 20_000
+        with pytest.raises(BadReply, match=r"/history/.* bytes were announced; at most 10000 are read"):
+            run(server.url, tmp_path)
+
+
+def test_a_picture_of_another_size_ends_the_run_with_both_sizes(tmp_path: Path) -> None:
+    with ComfyServer().started() as server:
+        server.size = (640, 480)
+        with pytest.raises(WrongSize, match=r"^frame 0: picture: 640x480; expected 32x16"):
+            run(server.url, tmp_path)
+        assert len([line for line in server.asked if line == "GET /view"]) == 1
+
+
+def test_texts_of_a_server_are_cut_where_they_are_shown(tmp_path: Path) -> None:
+    huge = "x" * 5_000_000
+    with ComfyServer(script=Script(id=huge)).started() as server:
+        assert run(server.url, tmp_path / "id").rendered == FRAMES  # found in the queue under the id that was sent
+    trouble = Script(troubles=[Trouble("ValueError", huge)])
+    with ComfyServer(script=trouble).started() as server, pytest.raises(EngineError) as failed:
+        run(server.url, tmp_path / "trouble")
+    assert "xxx" in str(failed.value)
+    assert len(str(failed.value)) < 3_000
 
 
 def test_another_checkpoint_is_another_job(tmp_path: Path) -> None:
@@ -136,7 +195,7 @@ def test_another_checkpoint_is_another_job(tmp_path: Path) -> None:
 def test_emphasis_is_told_and_let_through() -> None:
     asked = recipe(keyframes=(Keyframe(prompt="a (cat:1.2)"),))
     with ComfyServer().started() as server:
-        (remark,) = ComfyUI(server.url, timing=QUICK).check(plan(asked))
+        (remark,) = ComfyUI(server.url, timeouts=QUICK).check(plan(asked))
     assert remark == "prompt: '(' is emphasis, which no two tools weigh alike"
 
 
@@ -165,7 +224,7 @@ def test_init_pictures_are_put_on_the_server_under_names_of_their_own(tmp_path: 
 def test_what_neither_way_can_do_is_told_of_both() -> None:
     keyframes = (Keyframe(at=0, prompt="a", seed=1, loras={"x": 0}), Keyframe(at=9, seed=2, loras={"x": 1}))
     with ComfyServer(loras=["x.safetensors"]).started() as server:
-        engine = ComfyUI(server.url, timing=QUICK)
+        engine = ComfyUI(server.url, timeouts=QUICK)
         with pytest.raises(
             Unsupported, match=r"loras: their strengths travel.*and frame by frame, seed: frame 1 mixes 2"
         ):

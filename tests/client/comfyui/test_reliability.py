@@ -71,7 +71,7 @@ def test_a_socket_that_is_deaf_after_a_cut_delays_nothing(tmp_path: Path) -> Non
         Proxy(server.url, Toxic("reset_peer", 100, "/ws", 1)).started() as proxy,
     ):
         before = time.monotonic()
-        run(proxy.url, tmp_path, timing=slow)
+        run(proxy.url, tmp_path, timeouts=slow)
         assert time.monotonic() - before < 5
         assert len([path for path in proxy.connections if path.startswith("/ws")]) > 1
     assert np.array_equal(frames(tmp_path), right())
@@ -132,7 +132,7 @@ def test_a_server_that_stays_away_is_told_and_the_same_line_goes_on(tmp_path: Pa
     with server.started():
         listen = at_frames(3, server.stop)
         with pytest.raises((HostUnreachable, HostSilent), match=r"nothing answers|connection was lost"):
-            run(server.url, tmp_path, listen=listen, timing=replace(QUICK, patience=0.2))
+            run(server.url, tmp_path, listen=listen, timeouts=replace(QUICK, offline=0.2))
         server.start()
         outcome = run(server.url, tmp_path)
         assert outcome.rendered == FRAMES - 3
@@ -148,7 +148,7 @@ def test_a_server_that_stays_away_is_told_and_the_same_line_goes_on(tmp_path: Pa
 def test_a_prompt_whose_answer_is_lost_is_done_once(tmp_path: Path, do: str, pack: bool) -> None:
     asked = recipe(frames=3) if pack else plain(frames=3)
     with ComfyServer([Fault("/prompt", 1, do)], pack=pack).started() as server:
-        run(server.url, tmp_path, asked, timing=replace(QUICK, within=0.4))
+        run(server.url, tmp_path, asked, timeouts=replace(QUICK, request=0.4))
         assert len(server.ran) == (1 if pack else 3)
         assert once_each(server, 3)
 
@@ -299,7 +299,7 @@ def test_a_blank_latent_that_our_node_refuses_is_tried_once_more(tmp_path: Path)
 @pytest.mark.parametrize("do", SPOILT)
 def test_a_picture_that_comes_damaged_or_late_is_fetched_again(tmp_path: Path, do: str) -> None:
     with ComfyServer([Fault("/view", 2, do, 50), Fault("/view", 5, do, 0)]).started() as server:
-        run(server.url, tmp_path, timing=replace(QUICK, within=0.3))
+        run(server.url, tmp_path, timeouts=replace(QUICK, request=0.3))
         assert once_each(server)
     assert np.array_equal(frames(tmp_path), right())
 
@@ -308,7 +308,7 @@ def test_a_picture_that_comes_damaged_or_late_is_fetched_again(tmp_path: Path, d
 @pytest.mark.parametrize("do", ["cut", "garbage", "stall", "reset", "status"])
 def test_any_other_request_may_fail_too(tmp_path: Path, path: str, do: str) -> None:
     with ComfyServer([Fault(path, 1, do), Fault(path, 3, do)], seconds=0.01).started() as server:
-        run(server.url, tmp_path, timing=replace(QUICK, within=0.3))
+        run(server.url, tmp_path, timeouts=replace(QUICK, request=0.3))
         assert once_each(server)
     assert np.array_equal(frames(tmp_path), right())
 
@@ -464,7 +464,7 @@ def test_stopped_before_its_turn_a_run_leaves_the_queue_at_once(tmp_path: Path) 
         other = threading.Thread(target=run, args=(server.url, tmp_path / "other", recipe(frames=4, steps=3)))
         other.start()
         until(lambda: server.running is not None)
-        engine = ComfyUI(server.url, batch=2, timing=QUICK)
+        engine = ComfyUI(server.url, batch=2, timeouts=QUICK)
 
         def stop() -> None:
             until(lambda: bool(server.pending))

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from remix.client.a1111 import A1111, scripted
-from remix.client.a1111.calls import Pace
+from remix.client.timeouts import Timeouts
 from remix.engine import Event, render
 from remix.errors import BlankFrame, HostRefused, HostSilent, Interrupted, OutOfMemory, RemixError
 from remix.hosts.a1111.settings import PORTABLE
@@ -22,7 +22,7 @@ from tests.real.a1111.host import Host
 from tests.real.a1111.record import kept, replies
 from tests.real.loras import MIDDLE, write_broken_lora
 
-PACE = Pace(poll=0.2, lost=5, back=3)
+TIMEOUTS = Timeouts(poll=0.2, idle=5, offline=3)
 PLAIN = {
     "frames": 3,
     "size": [64, 64],
@@ -77,7 +77,7 @@ def test_alone_its_frames_are_the_hosts_own_pictures_and_its_settings_stay(
     host: Host, tmp_path: Path, alone: None
 ) -> None:
     before = host.get("/sdapi/v1/options")
-    outcome = render(Recipe.from_dict(PLAIN), A1111(host.url, pace=PACE), tmp_path / "job")
+    outcome = render(Recipe.from_dict(PLAIN), A1111(host.url, timeouts=TIMEOUTS), tmp_path / "job")
     # The hash of the checkpoint is worked out when it is loaded.
     after = host.get("/sdapi/v1/options")
     assert {name for name in after if after[name] != before[name]} <= {"sd_checkpoint_hash"}
@@ -96,11 +96,11 @@ def test_through_the_script_the_ends_of_a_travel_are_the_frames_alone(
     host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     recipe = Recipe.from_dict(TRAVEL)
-    travelled = frames(render(recipe, A1111(host.url, pace=PACE), tmp_path / "job").folder)
+    travelled = frames(render(recipe, A1111(host.url, timeouts=TIMEOUTS), tmp_path / "job").folder)
     monkeypatch.setattr(scripted, "NAME", "not there")
     for index, keyframe in ((0, recipe.keyframes[0]), (2, recipe.keyframes[1])):
         still = recipe.replace(frames=1, keyframes=(dataclasses.replace(keyframe, at=0),))
-        (single,) = frames(render(still, A1111(host.url, pace=PACE), tmp_path / str(index)).folder)
+        (single,) = frames(render(still, A1111(host.url, timeouts=TIMEOUTS), tmp_path / str(index)).folder)
         assert single.std() > 5
         assert np.abs(single.astype(int) - travelled[index]).max() <= 1
     assert np.abs(travelled[1].astype(int) - travelled[0]).mean() > 1
@@ -108,9 +108,9 @@ def test_through_the_script_the_ends_of_a_travel_are_the_frames_alone(
 
 def test_a_connection_that_is_reset_in_the_middle_costs_nothing(host: Host, tmp_path: Path) -> None:
     recipe = Recipe.from_dict({**TRAVEL, "frames": 4})
-    whole = frames(render(recipe, A1111(host.url, batch=2, pace=PACE), tmp_path / "whole").folder)
+    whole = frames(render(recipe, A1111(host.url, batch=2, timeouts=TIMEOUTS), tmp_path / "whole").folder)
     with Proxy(host.url, Toxic("reset_peer", 700, "GET /sdapi/v1/sd-models", most=1)).started() as proxy:
-        folder = render(recipe, A1111(proxy.url, batch=2, pace=PACE), tmp_path / "job").folder
+        folder = render(recipe, A1111(proxy.url, batch=2, timeouts=TIMEOUTS), tmp_path / "job").folder
     assert all(np.array_equal(a, b) for a, b in zip(whole, frames(folder), strict=True))
 
 
@@ -122,9 +122,9 @@ def test_a_picture_that_somebody_interrupts_is_not_kept(host: Host, tmp_path: Pa
             host.post("interrupt")
 
     with pytest.raises(Interrupted, match=r"frame 1: somebody at the server interrupted it"):
-        render(recipe, A1111(host.url, pace=PACE), tmp_path / "job", listen=listen)
+        render(recipe, A1111(host.url, timeouts=TIMEOUTS), tmp_path / "job", listen=listen)
     assert len(frames(tmp_path / "job")) == 1
-    assert render(recipe, A1111(host.url, pace=PACE), tmp_path / "job").rendered == 2
+    assert render(recipe, A1111(host.url, timeouts=TIMEOUTS), tmp_path / "job").rendered == 2
 
 
 def test_a_server_that_is_killed_and_started_again_goes_on_with_what_is_missing(
@@ -137,10 +137,10 @@ def test_a_server_that_is_killed_and_started_again_goes_on_with_what_is_missing(
             host.stop()
 
     with pytest.raises(HostSilent, match="what is finished is kept"):
-        render(recipe, A1111(host.url, pace=PACE), tmp_path / "job", listen=listen)
+        render(recipe, A1111(host.url, timeouts=TIMEOUTS), tmp_path / "job", listen=listen)
     host.start()
-    again = render(recipe, A1111(host.url, pace=PACE), tmp_path / "job")
-    whole = render(recipe, A1111(host.url, pace=PACE), tmp_path / "whole")
+    again = render(recipe, A1111(host.url, timeouts=TIMEOUTS), tmp_path / "job")
+    whole = render(recipe, A1111(host.url, timeouts=TIMEOUTS), tmp_path / "whole")
     assert (again.rendered, whole.rendered) == (2, 3)
     for one, other in zip(frames(again.folder), frames(whole.folder), strict=True):
         assert np.array_equal(one, other)
@@ -158,7 +158,7 @@ def test_what_the_host_says_went_wrong_is_told_and_what_is_finished_kept(
 ) -> None:
     recipe = Recipe.from_dict({**PLAIN, "keyframes": [{"prompt": words, "seed": 5, "cfg": 4}, {"cfg": 8}]})
     with pytest.raises(error, match=told):
-        render(recipe, A1111(host.url, pace=PACE), tmp_path / "job", film=None)
+        render(recipe, A1111(host.url, timeouts=TIMEOUTS), tmp_path / "job", film=None)
     assert len(frames(tmp_path / "job")) == 2
 
 
@@ -173,7 +173,7 @@ def test_a_model_that_gives_no_numbers_is_an_error_that_names_the_switch(
     model = {"checkpoint": "both-sd15", "loras": [{"name": "broken"}]}
     recipe = Recipe.from_dict({**PLAIN, "model": model})
     with pytest.raises(BlankFrame, match=r"frames? 0.*: .*--no-half"):
-        render(recipe, A1111(host.url, pace=PACE), tmp_path / "job", film=None)
+        render(recipe, A1111(host.url, timeouts=TIMEOUTS), tmp_path / "job", film=None)
     assert not frames(tmp_path / "job")
     # The host itself is well again.
     assert host.plain(prompt="a red apple", steps=1, width=64, height=64).std() > 5

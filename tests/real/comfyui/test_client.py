@@ -19,9 +19,9 @@ import pytest
 from remix.client import ComfyUI
 from remix.client.comfyui.names import Names
 from remix.client.comfyui.routes import Through
-from remix.client.comfyui.run import Timing
 from remix.client.comfyui.server import DONE, LOST, QUEUED, RUNNING, Server
 from remix.client.http import Http
+from remix.client.timeouts import Timeouts
 from remix.engine import Outcome, render
 from remix.errors import (
     BlankFrame,
@@ -45,7 +45,7 @@ from tests.real.comfyui.host import CHECKPOINT, ROOT, Host
 from tests.real.comfyui.record import recordings, shape
 from tests.real.loras import write_broken_lora
 
-TIMING = Timing(poll=0.5, first_pause=0.1)
+TIMEOUTS = Timeouts(poll=0.5, reconnect=0.1)
 LAYER = "lora_unet_down_blocks_0_attentions_0_transformer_blocks_0_attn2_to_out_0"
 """A layer of the checkpoint's U-Net, 320 wide."""
 
@@ -60,7 +60,7 @@ def recipe(count: int = 6, word: str = "red", **changes: Any) -> Recipe:
 
 
 def run(host: Host, folder: Path, asked: Recipe, *, url: str = "", batch: int = 2, **options: Any) -> Outcome:
-    return render(asked, ComfyUI(url or host.url, batch=batch, timing=TIMING), folder, film=None, **options)
+    return render(asked, ComfyUI(url or host.url, batch=batch, timeouts=TIMEOUTS), folder, film=None, **options)
 
 
 def jobs(host: Host) -> list[Path]:
@@ -134,7 +134,7 @@ def test_a_prompt_whose_answer_never_came_is_there(host: Host) -> None:
     builder.add("SaveImage", images=images, filename_prefix=f"unclear/{uuid.uuid4()}")
     prompt = str(uuid.uuid4())
     with Proxy(host.url, Toxic("timeout", 1000)).started() as proxy:
-        lost = Server(Http(proxy.url, within=0.5), "unclear")
+        lost = Server(Http(proxy.url, timeout=0.5), "unclear")
         with pytest.raises(HostSilent):
             lost.submit(prompt, builder.graph, {})
     server = Server(Http(host.url), "unclear")

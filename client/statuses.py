@@ -1,0 +1,89 @@
+"""What HTTP statuses mean: which may pass, how long to wait, and what to do about those of proxies."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+from remix.client.masking import one_line
+from remix.errors import HostError, HostRefused, HostUntrusted, WrongSize
+
+GATEWAYS = frozenset({502, 503, 504, *range(520, 531)})
+"""Answers of a proxy or tunnel whose server does not answer it."""
+
+GATEWAY_TIMEOUTS = frozenset({504, 524})
+"""Answers of a proxy that waited for the server and gave up; the server may go on working."""
+
+BUSY = frozenset({408, 425, 429})
+"""The server asks the client to come back later. The request was not processed."""
+
+SERVER_ERROR = 500
+"""An error in the server's own code. The next try may succeed; longer waiting does not help."""
+
+LONGEST_WAIT = 60.0
+"""The most seconds that a server may ask to wait (Retry-After)."""
+
+ADVICE = {
+    407: "the proxy on the way asks for credentials of its own; connect past it",
+    413: "the request is too large for the proxy in front of the server; raise its limit (nginx: "
+    "client_max_body_size), or connect past it, for example through an SSH tunnel",
+    431: "the headers are too long for the proxy in front of the server; use a shorter token",
+}
+"""What to do about a status that a proxy gives."""
+
+_TITLE = re.compile(r"<title>([^<]{1,200})</title>", re.IGNORECASE)
+"""The title of a page. Proxies answer with one, and their reason is in it."""
+
+
+def may_pass(error: HostError) -> bool:
+    """Returns whether trouble with a server may be over after a while."""
+    if isinstance(error, HostUntrusted | WrongSize):
+        return False
+    return not isinstance(error, HostRefused) or error.status in GATEWAYS | BUSY | {SERVER_ERROR}
+
+
+def seconds_to_wait(error: HostError, pause: float) -> float:
+    """Returns how many seconds to wait after an error: as long as the server asks, and at least `pause`."""
+    return max(pause, min(error.after, LONGEST_WAIT)) if isinstance(error, HostRefused) else pause
+
+
+def retry_after(text: str) -> float:
+    """Returns the seconds in a header Retry-After, a number or a date; 0 for anything else.
+
+    >>> retry_after("3"), retry_after(""), retry_after("soon")
+    (3.0, 0.0, 0.0)
+    """
+    if re.fullmatch(r"[0-9]{1,9}", text):
+        return float(text)
+    try:
+        return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
+    except (TypeError, ValueError, OverflowError):
+        return 0.0
+
+
+def explain(status: int, reason: str, body: Any, mask: Callable[[str], str], has_credentials: bool) -> str:
+    """Returns why a server, or a proxy in front of it, refused a request: one line without HTML.
+
+    `body` is its answer, decoded if it is JSON; `reason` stands next to the status.
+    """
+    if 300 <= status < 400:
+        return "redirects are not followed; give the server's own address"
+    if status in GATEWAY_TIMEOUTS:
+        return "the proxy in front of the server gave up waiting for it"
+    if status in GATEWAYS:
+        return "the proxy in front of the server gets no answer from it"
+    if status == 401:
+        return (
+            "the server refused the credentials; check the user, password or token given by --auth or --header"
+            if has_credentials
+            else "authentication required; pass --auth"
+        )
+    if status in ADVICE:
+        return ADVICE[status]
+    if isinstance(body, str) and (title := _TITLE.search(body)):
+        body = title[1]
+    shown = one_line(body, mask) or one_line(reason, mask)
+    return f"{shown}; write https:// in the address" if status == 400 and "HTTPS port" in shown else shown
