@@ -15,6 +15,7 @@ from remix.job.disk_space import DiskSpace, raising_disk_full
 from remix.job.job import Job
 from remix.job.opening import open_job, warn
 from remix.job.reading import OWN, SHEET
+from remix.motion.atomic import windows_problem
 from remix.motion.ffmpeg import ffmpeg_exe, refuse_lacking
 from remix.motion.formats import format_of, rate_for
 from remix.motion.images import load_picture
@@ -203,6 +204,10 @@ def _check_film(name: str, recipe: Recipe) -> None:
     """Refuses, before hours of rendering, a film that could not be written after them."""
     if name in {"", ".."} or name != PureWindowsPath(name).name or name.casefold() in OWN:
         raise VideoFormatError(f"film: {name!r}; give the name of a file in the job, such as film.mp4")
+    if problem := windows_problem(name):
+        raise VideoFormatError(
+            f"film: {name!r} is not a name for Windows ({problem}); choose another, such as film.mp4"
+        )
     row = format_of(name)
     rate_for(row, recipe.fps)
     if row.needs:

@@ -9,7 +9,6 @@ its own. `earlier/` goes when all is done: where it is still there, the next run
 from __future__ import annotations
 
 import logging
-import os
 import shutil
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -23,6 +22,7 @@ from remix.job.job import FRAME, Job, made_of, recipe_of
 from remix.job.journal import Journal
 from remix.job.metadata import KEY, read_metadata
 from remix.job.reading import EARLIER, FRAMES, JOURNAL, MAX_PICTURE, is_job, open_part, read_about, refuse_foreign
+from remix.motion.atomic import replace
 from remix.motion.images import load_picture
 
 log = logging.getLogger(__name__)
@@ -79,7 +79,7 @@ def set_aside(job: Job, held: Mapping[Path, str], wanted: Collection[str]) -> di
             continue
         if path.parent.name == FRAMES and not _is_in_place(job, path, key):
             target = job.folder / EARLIER / f"{key}.png"
-            os.replace(path, target)
+            replace(path, target)
             path = target
         found.setdefault(key, path)
     return found

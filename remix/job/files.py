@@ -9,14 +9,10 @@ import unicodedata
 from pathlib import Path, PureWindowsPath
 
 from remix.errors import BadInput
-from remix.motion.atomic import atomic_write
+from remix.motion.atomic import RESERVED, atomic_write
 
 NAME_BYTES = 120
 """The longest name that `safe_name` gives, in UTF-8 bytes; file systems allow 255, copies often less."""
-
-_RESERVED = {"con", "prn", "aux", "nul", "conin$", "conout$", "clock$"} | {
-    f"{device}{digit}" for device in ("com", "lpt") for digit in "0123456789¹²³"
-}
 
 
 def write_bytes(path: str | os.PathLike[str], data: bytes) -> Path:
@@ -50,7 +46,7 @@ def safe_name(text: str) -> str:
     name = re.sub(r"^[. _]+(?=[^. _])", "", name) if name.startswith((".", " ")) else name
     name = _shortened(name.strip(". "))
     # Windows reads "con.txt" and "con .txt" as the device too, whatever follows the first dot.
-    if name.split(".")[0].rstrip().casefold() in _RESERVED:
+    if name.split(".")[0].rstrip().casefold() in RESERVED:
         name = _shortened("_" + name)
     return name or "_"
 

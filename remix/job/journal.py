@@ -11,6 +11,7 @@ from pathlib import Path
 from remix.digest import canonical
 from remix.errors import JobError
 from remix.job.reading import MAX_PICTURE, REMEDY, hash_of, lines_of
+from remix.motion.atomic import flush
 from remix.motion.regular import never
 
 log = logging.getLogger(__name__)
@@ -77,7 +78,7 @@ class Journal:
         with open(self._path, "ab") as file:
             file.write(b"\n" + line if self._torn else line)
             file.flush()
-            os.fsync(file.fileno())
+            flush(file.fileno())
         self._torn = False
         self._entries[name] = (key, digest)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import logging
 import os
 import socket
 import sys
@@ -13,6 +15,8 @@ from typing import IO
 
 from remix.errors import JobError, JobLocked
 from remix.job.reading import LOCK, MAX_LOCK, open_part
+
+log = logging.getLogger(__name__)
 
 
 @contextmanager
@@ -30,6 +34,9 @@ def locked(folder: Path) -> Iterator[None]:
         finally:
             file.truncate(0)
 
+
+NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP}
+"""How file systems say that they have no locks: NFS and Lustre, depending on how they are mounted."""
 
 TRIES = 10
 """How often a lock is taken anew when its file was removed meanwhile, by a run that failed before it began."""
@@ -91,4 +98,8 @@ else:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return False
+        except OSError as error:
+            if error.errno not in NO_LOCKS:
+                raise
+            log.warning("%s: this file system has no locks; take care that no other run uses the folder", file.name)
         return True

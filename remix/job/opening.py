@@ -283,7 +283,7 @@ def _remove_begun(folder: Path, was_there: bool) -> None:
     Frames stay: they are there if somebody has lost their job.json.
     """
     with suppress(OSError):
-        if contents(folder / FRAMES):
+        if (folder / FRAMES).is_dir() and contents(folder / FRAMES):
             return
         for name in (RECIPE, SCHEDULE, JOURNAL):
             (folder / name).unlink(missing_ok=True)

@@ -10,8 +10,10 @@ import os
 import re
 import shutil
 import stat
+import sys
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -19,6 +21,32 @@ from remix.errors import BadInput
 
 FULL = {errno.ENOSPC, errno.EDQUOT}
 """How systems say that a disk, or a user's share of it, is full."""
+
+NO_FLUSH = {errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
+"""How file systems say that they cannot flush something."""
+
+RETRY_SECONDS, RETRY_EVERY = 1.0, 0.05
+"""How long, and how often, a rename is tried that Windows refuses for the moment."""
+
+_HELD_OPEN = {5, 32, 33}
+"""Windows' ERROR_ACCESS_DENIED, ERROR_SHARING_VIOLATION and ERROR_LOCK_VIOLATION."""
+
+_LONG = 200
+"""From how many characters on a path is extended: a workplace adds up to 60, of the 260 that Windows allows."""
+
+RESERVED = {"con", "prn", "aux", "nul", "conin$", "conout$", "clock$"} | {
+    f"{device}{digit}" for device in ("com", "lpt") for digit in "0123456789¹²³"
+}
+"""The names that Windows keeps for devices, in lower case."""
+
+if sys.platform == "win32":
+    _FULL_FLUSH = None
+else:
+    import fcntl
+
+    _FULL_FLUSH: int | None = getattr(fcntl, "F_FULLFSYNC", None)
+    """macOS has it: there fsync leaves the bytes in the drive's own memory."""
+    _control = fcntl.fcntl
 
 WHOLE = "whole"
 """What is to land is called so in its workplace; it may have other files and folders beside it."""
@@ -53,7 +81,7 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
         part = place / WHOLE
         yield part
         flush_to_disk(part)
-        os.replace(part, target)
+        replace(part, target)
         flush_folder(target.parent)
 
 
@@ -65,7 +93,11 @@ def workplace(target: Path) -> Iterator[Path]:
     neither a user's files nor another run's are ever in the way. A run that is killed leaves it behind, by a
     name that `is_part` knows: ``.NAME.XXXXXXXX.part``.
     """
-    place = Path(tempfile.mkdtemp(prefix=f".{target.name[:_NAME_KEPT]}.", suffix=".part", dir=target.parent))
+    place = Path(
+        tempfile.mkdtemp(
+            prefix=f".{target.name[:_NAME_KEPT]}.", suffix=".part", dir=extended(os.path.abspath(target.parent))
+        )
+    )
     try:
         yield place
     finally:
@@ -91,8 +123,10 @@ def kind_of(mode: int) -> str:
     return next((words for is_kind, words in _KINDS if is_kind(mode)), "" if stat.S_ISREG(mode) else "a special file")
 
 
-def refuse_place(target: Path) -> None:
+def refuse_place(target: Path, *, windows: bool = os.name == "nt") -> None:
     """Raises BadInput where no file can land at `target`: no folder for it, or something else by its name."""
+    if windows and (problem := windows_problem(target.name)):
+        raise BadInput(f"{target}: not a name for Windows ({problem}); choose another")
     mode = mode_at(target)
     if mode is not None and not stat.S_ISREG(mode):
         remedy = "give the name of a file" if stat.S_ISDIR(mode) else "delete it, or give another name"
@@ -114,22 +148,89 @@ def mode_at(target: Path) -> int | None:
         raise BadInput(f"{str(target)!r}: cannot be written ({reason}); choose another name") from error
 
 
+def windows_problem(name: str) -> str:
+    """Returns why Windows cannot keep a file called `name`, in words; "" where it can.
+
+    >>> windows_problem("CON.mp4"), windows_problem("film.mp4:x.mp4"), windows_problem("film.mp4")
+    ("'CON' is a device there", "':' may not be in a name there", '')
+    """
+    stem = name.split(".")[0].rstrip()
+    # Windows reads "con.txt" and "con .txt" as the device too, whatever follows the first dot.
+    if stem.casefold() in RESERVED:
+        return f"{stem!r} is a device there"
+    if odd := next((letter for letter in name if letter in '<>:"/\\|?*' or ord(letter) < 32), ""):
+        return f"{odd!r} may not be in a name there"
+    if name.endswith((".", " ")) or Path(name).stem.endswith((".", " ")):
+        return "a dot or a space ends it, or stands before its suffix"
+    return ""
+
+
+def extended(path: str, *, windows: bool = os.name == "nt") -> str:
+    """Returns an absolute path as Windows takes it beyond 260 characters; on other systems, and where short, as it is.
+
+    Source: Microsoft, "Maximum Path Length Limitation".
+    """
+    if not windows or len(path) < _LONG or path.startswith("\\\\?\\"):
+        return path
+    return "\\\\?\\UNC\\" + path[2:] if path.startswith("\\\\") else "\\\\?\\" + path
+
+
+def replace(
+    source: Path,
+    target: Path,
+    *,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], object] = time.sleep,
+) -> None:
+    """Renames `source` to `target`, over what is there.
+
+    On Windows, a virus scanner or a player may hold either file open for a moment: it is tried again for a second.
+    """
+    until = clock() + RETRY_SECONDS
+    while True:
+        try:
+            return os.replace(source, target)
+        except PermissionError as error:
+            if getattr(error, "winerror", None) not in _HELD_OPEN or clock() >= until:
+                raise
+        sleep(RETRY_EVERY)
+
+
 def flush_to_disk(path: Path) -> None:
     """Waits until the file's bytes are on the disk, not only in the system's memory."""
     # Windows flushes only what is open for writing.
     handle = os.open(path, os.O_RDWR | getattr(os, "O_BINARY", 0))
     try:
-        os.fsync(handle)
+        flush(handle)
     finally:
         os.close(handle)
 
 
+def flush(handle: int) -> None:
+    """Waits until an open file's bytes are on the disk."""
+    if _FULL_FLUSH is not None:
+        try:
+            _control(handle, _FULL_FLUSH)
+        except OSError as error:
+            if error.errno not in NO_FLUSH:
+                raise
+        else:
+            return
+    os.fsync(handle)
+
+
 def flush_folder(folder: Path) -> None:
-    """Waits until the folder's entries are on the disk, so that a rename survives a power cut."""
+    """Waits until the folder's entries are on the disk, so that a rename survives a power cut.
+
+    Some network and user-space file systems cannot do that for folders; there it is left to them.
+    """
     if os.name == "nt":  # Windows cannot open folders, and orders renames itself.
         return
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)
+    except OSError as error:
+        if error.errno not in NO_FLUSH:
+            raise
     finally:
         os.close(handle)

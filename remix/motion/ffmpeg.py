@@ -21,6 +21,9 @@ from remix.errors import MissingPackage, VideoError
 STALL_SECONDS = 600.0
 """An encoder or decoder that makes no progress for so long is stopped."""
 
+_CREATE_NEW_PROCESS_GROUP = 0x200
+"""Windows' flag of that name, which `subprocess` has only there."""
+
 LAST_LINES = 20
 _LOG_BYTES = 64 * 2**10
 _PIPE_BYTES = 2**20
@@ -116,6 +119,13 @@ else:
         """Other systems choose the size of a pipe themselves."""
 
 
+def own_group(platform: str = sys.platform) -> dict[str, Any]:
+    """Returns the options that keep Ctrl-C from a child: the encoder must be able to finish its file."""
+    if platform == "win32":
+        return {"creationflags": _CREATE_NEW_PROCESS_GROUP}
+    return {"start_new_session": True}
+
+
 class Ffmpeg:
     """One running ffmpeg: its words are collected, it may not stall, and it ends with its context."""
 
@@ -135,8 +145,7 @@ class Ffmpeg:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 bufsize=0,
-                # Ctrl-C belongs to us: the encoder must be able to finish its file.
-                start_new_session=True,
+                **own_group(),
             )
         except OSError as error:
             raise MissingPackage(

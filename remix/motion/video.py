@@ -17,7 +17,7 @@ from numbers import Integral
 from pathlib import Path
 
 from remix.errors import PictureError, VideoError, VideoFormatError
-from remix.motion import apng, gif, stills
+from remix.motion import apng, atomic, gif, stills
 from remix.motion.atomic import FULL, WHOLE, atomic_write, contents, flush_folder, mode_at, refuse_place, workplace
 from remix.motion.ffmpeg import BITEXACT, Ffmpeg, ffmpeg_exe, free_space, refuse_lacking
 from remix.motion.formats import Format, format_of, rate_for
@@ -221,11 +221,11 @@ def _write_folder(film: _Film) -> VideoInfo:
         _refuse_target(film.row, film.target)  # it may have got other files meanwhile
         try:
             if os.path.lexists(film.target):
-                os.replace(film.target, old)
-            os.replace(part, film.target)
+                atomic.replace(film.target, old)
+            atomic.replace(part, film.target)
         except BaseException:
             if os.path.lexists(old) and not os.path.lexists(film.target):
-                os.replace(old, film.target)
+                atomic.replace(old, film.target)
             raise
         flush_folder(film.target.parent)
     return info

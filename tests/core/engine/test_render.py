@@ -584,3 +584,10 @@ def test_a_recipe_that_no_job_could_read_again_is_refused_before_the_first_frame
     with pytest.raises(JobError, match=r"recipe.json: the recipe has \d+ bytes as JSON; a job reads 4194304"):
         render(long, Painter(), tmp_path / "job")
     assert not (tmp_path / "job").exists()
+
+
+@pytest.mark.parametrize("name", ["CON.mp4", "film.mp4:x.mp4", "film. .mp4", "film.mp4 "])
+def test_a_film_that_windows_could_not_keep_is_refused_on_every_system(tmp_path: Path, name: str) -> None:
+    with pytest.raises(VideoFormatError, match="film"):
+        render(recipe(), Painter(), tmp_path / "job", film=name)
+    assert not (tmp_path / "job").exists()

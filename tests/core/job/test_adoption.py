@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import json
 import logging
@@ -505,3 +506,32 @@ def test_killed_while_a_longer_job_is_replaced_it_continues_without_new_and_keep
             assert contents(job) == whole, step
     assert refused > 5
     assert continued > 5
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has its own locks")
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP])
+def test_a_file_system_without_locks_is_named_and_used_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, number: int
+) -> None:
+    def flock(file: IO[bytes], how: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("fcntl.flock", flock)
+    assert render(film(BASE), Painter(), tmp_path / "job").rendered == 6
+    assert f"{tmp_path / 'job' / 'job.lock'}: this file system has no locks" in caplog.text
+
+
+def test_a_run_that_fails_before_there_are_frames_leaves_no_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make = Path.mkdir
+
+    def mkdir(path: Path, *given: Any, **more: Any) -> None:
+        if path.name == "frames":
+            raise OSError(errno.EIO, "Input/output error", str(path))
+        make(path, *given, **more)
+
+    monkeypatch.setattr(Path, "mkdir", mkdir)
+    with pytest.raises(OSError, match="Input/output error"):
+        render(film(BASE), Painter(), tmp_path / "job")
+    assert not (tmp_path / "job").exists()
