@@ -44,9 +44,9 @@ class RemixNoiseTravel(io.ComfyNode):
             node_id="RemixNoiseTravel",
             display_name="Remix Noise Travel",
             category=MIX,
-            description="The noise of every frame from its own seed or mix of seeds, the same in every tool. With the "
-            "model that comes out here KSampler takes this noise, whatever its own seed says, and ancestral and SDE "
-            "samplers draw the noise of their steps frame by frame.",
+            description="Makes the noise of each frame from its own seed or mix of seeds, the same as in the other "
+            "Remix tools. With the model output, KSampler uses this noise and ignores its own seed. Ancestral and SDE "
+            "samplers draw their step noise frame by frame.",
             search_aliases=["seed travel", "slerp noise", "noise interpolation", "variation seed", "seed walk"],
             inputs=[
                 schedule_input(),
@@ -54,22 +54,24 @@ class RemixNoiseTravel(io.ComfyNode):
                 io.Model.Input(
                     "model",
                     optional=True,
-                    tooltip="The model for KSampler; what comes out takes the noise of the schedule.",
+                    tooltip="The model for KSampler. The model output uses the noise of the schedule.",
                 ),
                 io.Latent.Input(
                     "latent",
                     optional=True,
-                    tooltip="What the noise is laid over: one latent for all frames, or one for each; a "
-                    "list of batches is joined. Without it an empty one of the recipe's size.",
+                    tooltip="The latents to add noise to: one for all frames, or one for each frame. A list of "
+                    "batches is joined. If not connected, empty latents of the recipe's size.",
                 ),
             ],
             outputs=[
-                io.Noise.Output("noise", is_output_list=True, tooltip="For SamplerCustomAdvanced, a list of batches."),
-                io.Latent.Output("latent", is_output_list=True, tooltip="A latent for each frame, a list of batches."),
+                io.Noise.Output(
+                    "noise", is_output_list=True, tooltip="The noise for SamplerCustomAdvanced, as a list of batches."
+                ),
+                io.Latent.Output("latent", is_output_list=True, tooltip="One latent per frame, as a list of batches."),
                 io.Model.Output(
                     "model",
                     is_output_list=True,
-                    tooltip="The model that takes this noise in KSampler and others, a list with one for each batch.",
+                    tooltip="The model that uses this noise in KSampler and others, one per batch.",
                 ),
             ],
             hidden=[io.Hidden.unique_id],
