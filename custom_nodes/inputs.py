@@ -123,8 +123,14 @@ def read_recipe(
             folder=folder_paths.get_input_directory(),
         )
     except RecipeError as error:
-        place = {"path": error.path, "source": error.source, "line": error.line, "column": error.column}
-        raise RecipeError(_without_options(error.problem), **place, excerpt=error.excerpt) from error
+        raise RecipeError(
+            _without_options(error.problem),
+            path=error.path,
+            source=error.source,
+            line=error.line,
+            column=error.column,
+            excerpt=error.excerpt,
+        ) from error
 
 
 def _without_options(problem: str) -> str:
