@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from PIL import Image
 
-from remix.catalog.samplers import SAMPLERS
-from remix.catalog.schedulers import AUTOMATIC
+from remix.catalog.samplers import SAMPLERS, require_sampler
+from remix.catalog.schedulers import AUTOMATIC, SCHEDULERS, require_scheduler
 from remix.engine import Listener, Picture
 from remix.errors import BlankFrame, EngineError, Unsupported
 from remix.hosts.a1111.labels import a1111_labels, names_of_labels
@@ -73,15 +73,12 @@ class HostEngine:
         recipe, p = schedule.recipe, self._p
         sampler, scheduler = self._labels(recipe)
         if not host.has_sampler(sampler):
-            raise Unsupported(f"sampler: this host does not have {sampler!r}; use another one")
+            here = [row.name for row in SAMPLERS.values() if row.label and host.has_sampler(row.label)]
+            require_sampler(recipe.sampler, here, "this host")
         if not host.has_scheduler(scheduler):
-            raise Unsupported(f"scheduler: this host does not have {scheduler!r}; use another one")
+            here = [row.name for row in SCHEDULERS.values() if row.label and host.has_scheduler(row.label)]
+            require_scheduler(recipe.scheduler, here, "this host")
         self._check_files(schedule)
-        if self._portable and SAMPLERS[recipe.sampler].overlapping:
-            raise Unsupported(
-                f"sampler: {recipe.sampler!r} takes noise of overlapping stretches, which is not the same in every "
-                "tool; use dpmpp_2m_sde, or the host's own noise"
-            )
         if any(frame.mask is not None for frame in schedule) and getattr(p, "image_mask", None) is not None:
             raise Unsupported("mask: keyframes set one, and the host has its own; leave one of them out")
         if any(frame.image is not None for frame in schedule) and not host.is_img2img(p):

@@ -27,7 +27,7 @@ from .conditioning import Way, evened, mix_prompts, mix_steps
 from .filling import TEXTS, Fill, every, filled, watched
 from .levels import begin_by_rule
 from .masks import Kept
-from .noise import FrameNoise, step_noise
+from .noise import FrameNoise, take_step_noise
 from .tags import networks_of, plain, without_tags, written
 
 
@@ -314,10 +314,7 @@ class Travelling:
     @sampler.setter
     def sampler(self: Any, given: Any) -> None:
         if hasattr(given, "create_noise_sampler"):
-            make = given.create_noise_sampler
-            given.create_noise_sampler = lambda x, sigmas, p: step_noise(make, self.rng, self.remix_batch.portable)(
-                x, sigmas, p
-            )
+            take_step_noise(given, lambda: self.rng, self.remix_batch.portable)
         batch = self.remix_batch
         if given is not None and batch.portable and batch.images and batch.frames[0].denoise > 0:
             begin_by_rule(given, self.steps, batch.frames[0].denoise)

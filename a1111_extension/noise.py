@@ -1,7 +1,9 @@
-"""The noise of frames, in the place of the host's own: of each frame's seeds, also that of every step."""
+"""The noise of frames instead of the host's own: drawn from each frame's seeds, at every step too."""
 
 from __future__ import annotations
 
+import functools
+import inspect
 from collections.abc import Callable, Sequence
 from types import SimpleNamespace
 from typing import Any
@@ -16,10 +18,10 @@ Source = Callable[[Sequence[int], Sequence[int]], Any]
 
 
 class FrameNoise:
-    """Stands where the host has its ImageRNG: `next` is the initial noise first, then that of each step.
+    """Replaces the host's ImageRNG: `next` gives the initial noise first, then that of each step.
 
-    Every seed is drawn by itself, and the draws of a mix of seeds are mixed at every step. `source` is the host's
-    own, None for the noise that is the same in every tool.
+    Each seed is drawn on its own, and the draws of a mix of seeds are mixed at every step. `source` is the host's
+    own noise, None for the noise that is the same in every tool.
     """
 
     def __init__(self, mixes: Sequence[Mix[int]], shape: Sequence[int], device: Any, source: Source | None) -> None:
@@ -40,13 +42,18 @@ class FrameNoise:
             self._initial = draw
         return draw
 
+    def between(self, level: float, next_level: float) -> Tensor:
+        """Returns the noise of a step from one noise level to the next, as `StepNoise.between`."""
+        assert self._steps is not None
+        return self._steps.between(level, next_level).to(self._device)
+
     def initial(self) -> Tensor:
-        """Returns the first draw again, with what the host has multiplied it by."""
+        """Returns the first draw again, scaled as the host has scaled it."""
         assert self._initial is not None
         return self._initial
 
     def first(self) -> Tensor:
-        """Returns the initial noise, as the host's own object has it."""
+        """Returns the initial noise, by the name that the host's own object has for it."""
         return self.next()
 
     def mixed(self, draws: Tensor) -> Tensor:
@@ -54,20 +61,26 @@ class FrameNoise:
         return mix(draws.float(), self._weights, how="noise").to(draws.dtype)
 
 
-def step_noise(make: Callable[..., Any], noise: FrameNoise, portable: bool) -> Callable[..., Any]:
-    """Returns what takes the place of `make`, a sampler's `create_noise_sampler`: noise of the frames' own seeds.
+def take_step_noise(sampler: Any, noise: Callable[[], FrameNoise], portable: bool) -> None:
+    """Makes a sampler of the host take the noise of its steps from `noise()`, the noise of the frames.
 
-    Portable: the next draws of each frame's seeds. Else the host's own, a Brownian tree for each seed, mixed.
+    Portable: each step takes the next draws of each frame's seeds. Otherwise a sampler that has a Brownian tree has one
+    for each seed, and their noise is mixed.
     """
+    make = sampler.create_noise_sampler
 
     def create(x: Tensor, sigmas: Tensor, p: Any) -> Callable[..., Tensor] | None:
+        frames = noise()
         if portable:
-            return lambda sigma, sigma_next: noise.next().to(x)
-        rows = x[:1].expand(len(noise.seeds), *x.shape[1:])
-        seeds = SimpleNamespace(all_seeds=list(noise.seeds), iteration=0, batch_size=len(noise.seeds))
+            return lambda sigma, sigma_next: frames.between(float(sigma), float(sigma_next)).to(x)
+        rows = x[:1].expand(len(frames.seeds), *x.shape[1:])
+        seeds = SimpleNamespace(all_seeds=list(frames.seeds), iteration=0, batch_size=len(frames.seeds))
         trees = make(rows, sigmas, seeds)
-        if trees is None:  # the host is told not to care for equal batches
+        if trees is None:  # the host is set to ignore the order of a batch
             return None
-        return lambda sigma, sigma_next: noise.mixed(trees(sigma, sigma_next))
+        return lambda sigma, sigma_next: frames.mixed(trees(sigma, sigma_next))
 
-    return create
+    sampler.create_noise_sampler = create
+    # The host replaces the noise of k-diffusion's own samplers, but not that of Forge's DDPM.
+    if "noise_sampler" in inspect.signature(sampler.func).parameters:
+        sampler.func = functools.partial(sampler.func, noise_sampler=lambda sigma, sigma_next: noise().next())

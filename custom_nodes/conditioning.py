@@ -50,11 +50,11 @@ class RemixPromptTravel(io.ComfyNode):
             node_id="RemixPromptTravel",
             display_name="Remix Prompt Travel",
             category=MIX,
-            description="Encodes each prompt of a schedule once and mixes them for every frame: frame by frame the "
-            "same as single runs with deterministic samplers. Give the sampler a batch of as many latents.",
+            description="Encodes each prompt of a schedule once and mixes them for every frame. With deterministic "
+            "samplers, each frame equals a single run. The sampler needs one latent per frame.",
             search_aliases=["prompt travel", "prompt schedule", "interpolate prompts", "batch prompt schedule"],
             inputs=[
-                io.Clip.Input("clip", tooltip="The text encoder, as the checkpoint loader or a LoRA loader gives it."),
+                io.Clip.Input("clip", tooltip="The text encoder, from a checkpoint or LoRA loader."),
                 schedule_input(),
                 batch_input(),
                 how_input(),
@@ -62,12 +62,12 @@ class RemixPromptTravel(io.ComfyNode):
             ],
             outputs=[
                 io.Conditioning.Output(
-                    "positive", is_output_list=True, tooltip="The prompts of all frames, a list with one batch each."
+                    "positive", is_output_list=True, tooltip="The prompts of all frames, as a list of batches."
                 ),
                 io.Conditioning.Output(
                     "negative",
                     is_output_list=True,
-                    tooltip="The negative prompts of all frames, a list with one batch each.",
+                    tooltip="The negative prompts of all frames, as a list of batches.",
                 ),
             ],
             hidden=[io.Hidden.unique_id],

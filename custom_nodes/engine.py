@@ -10,6 +10,8 @@ import comfy.sample
 import comfy.samplers
 import torch
 
+from remix.catalog.samplers import SAMPLERS, require_sampler
+from remix.catalog.schedulers import require_scheduler
 from remix.engine import Listener, Picture
 from remix.errors import BlankFrame, Unsupported
 from remix.job import prompts_that_meet
@@ -65,12 +67,8 @@ class ComfyEngine:
     def check(self, schedule: Schedule) -> list[str]:
         """Returns remarks; raises `Unsupported`, by name, for what cannot be rendered with what is connected."""
         recipe = schedule.recipe
-        for field, known in (
-            ("sampler", comfy.samplers.KSampler.SAMPLERS),
-            ("scheduler", comfy.samplers.KSampler.SCHEDULERS),
-        ):
-            if getattr(recipe, field) not in known:
-                raise Unsupported(f"{field}: this ComfyUI does not have {getattr(recipe, field)!r}; use another one")
+        require_sampler(recipe.sampler, comfy.samplers.KSampler.SAMPLERS, "this ComfyUI")
+        require_scheduler(recipe.scheduler, comfy.samplers.KSampler.SCHEDULERS, "this ComfyUI")
         refuse_loras(schedule)
         if self._format.latent_dimensions != 2:
             raise Unsupported(
@@ -121,7 +119,8 @@ class ComfyEngine:
         groups: dict[tuple[Any, ...], list[int]] = {}
         for index in block:
             frame = schedule[index]
-            groups.setdefault((frame.cfg, frame.denoise, frame.image is None), []).append(index)
+            alone = index if SAMPLERS[schedule.recipe.sampler].one_at_a_time else None
+            groups.setdefault((frame.cfg, frame.denoise, frame.image is None, alone), []).append(index)
         latents: dict[int, torch.Tensor] = {}
         for indices in groups.values():
             sampled = self._sampled(schedule, indices, prompts, given)

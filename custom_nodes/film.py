@@ -111,35 +111,37 @@ class RemixFilm(io.ComfyNode):
             node_id="RemixFilm",
             display_name="Remix Film",
             category=FILM,
-            description="Makes a VIDEO of pictures, or of a job from Remix Render, whose frames are read from disk one "
-            "at a time. Connect Save Video. Batches that came as a list are joined.",
+            description="Makes a VIDEO from images or from a job of Remix Render. Connect Save Video. The frames of a "
+            "job are read from disk one at a time, and a list of image batches is joined.",
             search_aliases=["create video", "video combine", "images to video", "ping pong", "loop video"],
             inputs=[
-                io.Image.Input("images", optional=True, tooltip="The frames, in order; a list of batches is joined."),
-                JobType.Input("job", optional=True, tooltip="A finished job, from Remix Render, in place of images."),
-                schedule_input("Says how many frames a second, when images are given.", optional=True),
-                io.Audio.Input("audio", optional=True, tooltip="The film's sound; cut at the last frame's end."),
+                io.Image.Input("images", optional=True, tooltip="The frames, in order. A list of batches is joined."),
+                JobType.Input(
+                    "job", optional=True, tooltip="A finished job from Remix Render. Connect it instead of images."
+                ),
+                schedule_input("Sets the frame rate if images are connected.", optional=True),
+                io.Audio.Input("audio", optional=True, tooltip="Sound. It is cut at the end of the last frame."),
                 io.Float.Input(
                     "fps",
                     default=0.0,
                     min=0.0,
                     max=240.0,
                     step=0.01,
-                    tooltip=f"Frames a second. 0: as the job's or schedule's recipe says, {PLAIN_FPS} without one.",
+                    tooltip=f"Frames per second. 0: from the job or schedule, or {PLAIN_FPS} without one.",
                 ),
                 io.Boolean.Input(
-                    "ping_pong", default=False, tooltip="There and back again; neither end is shown twice in a row."
+                    "ping_pong", default=False, tooltip="Play forward, then backward. No end is shown twice in a row."
                 ),
                 io.Int.Input(
                     "repeat",
                     default=1,
                     min=1,
                     max=MOST_REPEATS,
-                    tooltip="How often the film plays, one time after another.",
+                    tooltip="How many times the film plays.",
                 ),
             ],
             outputs=[
-                io.Video.Output("video", display_name="video", tooltip="For Save Video and other nodes of films.")
+                io.Video.Output("video", display_name="video", tooltip="The video, for Save Video and other nodes.")
             ],
             is_input_list=True,
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 import folder_paths
 from comfy_api.latest import io
 
-from remix.errors import BadInput, Unsupported
+from remix.errors import BadInput, RecipeError, Unsupported
 from remix.mix import POLICIES
 from remix.plan import Schedule
 from remix.syntax import ReadText, read_text
@@ -26,6 +27,14 @@ JobType = io.Custom("REMIX_JOB")
 """A `Rendered`: a job folder whose frames are all there."""
 
 LARGEST_BATCH = 4096
+
+OPTIONS = (
+    (r"give frames \([^)]*--frames[^)]*\)", 'set the widget "frames"'),
+    (r"name the syntax \(--from\), or ", ""),
+    (r"name the syntax \(--from\)", "write it in one of these ways"),
+    (r" \(--field\)", ""),
+)
+"""Command-line options in errors about a text, and what a node's user does instead."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +57,7 @@ def seldom() -> dict[str, Any]:
     return {"advanced": True} if "advanced" in inspect.signature(io.Int.Input).parameters else {}
 
 
-def schedule_input(tooltip: str = "What every frame is made of, from Remix Recipe.", **options: Any) -> io.Input:
+def schedule_input(tooltip: str = "The schedule, from Remix Recipe.", **options: Any) -> io.Input:
     """Returns the input `schedule`."""
     return ScheduleType.Input("schedule", tooltip=tooltip, **options)
 
@@ -60,9 +69,9 @@ def batch_input() -> io.Input:
         default=0,
         min=0,
         max=LARGEST_BATCH,
-        tooltip="Frames that are sampled together. A longer travel becomes a list of batches, which the nodes behind "
-        "walk through one after another, so that memory is bounded. 0: all frames in one batch. Give every Remix node "
-        "of a workflow the same. With Remix Value Travel, frames always go one by one.",
+        tooltip="Number of frames to sample together. More frames become a list of batches, which downstream nodes "
+        "process one after another, so memory use is limited. 0: all frames in one batch. Use the same value in all "
+        "Remix nodes. With Remix Value Travel, the batch size is always 1.",
     )
 
 
@@ -72,8 +81,8 @@ def how_input(name: str = "how", *, recipe: bool = True) -> io.Input:
         name,
         options=[*(["recipe"] if recipe else []), "lerp", "slerp"],
         default="recipe" if recipe else "lerp",
-        tooltip="How values are mixed: lerp in a straight line, slerp along an arc that keeps their length."
-        + (" recipe: as the recipe says." if recipe else ""),
+        tooltip="Interpolation method. lerp: in a straight line. slerp: along an arc that keeps the length."
+        + (" recipe: the recipe's setting." if recipe else ""),
     )
 
 
@@ -83,10 +92,10 @@ def lengths_input(*, recipe: bool = True) -> io.Input:
         "lengths",
         options=["recipe" if recipe else "auto", *POLICIES],
         default="recipe" if recipe else "auto",
-        tooltip="How prompts of unequal length meet: tile repeats each whole, empty pads with the empty prompt, zero "
-        "with zeros, trim cuts to the shortest, equal refuses. "
-        + ("recipe: as the recipe says, else" if recipe else "auto:")
-        + " the way that fits the model family.",
+        tooltip="How to combine prompts of different lengths. tile: repeat each prompt. empty: pad with the empty "
+        "prompt. zero: pad with zeros. trim: cut to the shortest. equal: raise an error. "
+        + ("recipe: the recipe's setting, or" if recipe else "auto:")
+        + " the method for the model family.",
     )
 
 
@@ -100,15 +109,34 @@ def schedule_of(value: Any) -> Schedule:
 def read_recipe(
     recipe: str, frames: int | None = 0, fps: float | None = 0.0, width: int | None = 0, height: int | None = 0
 ) -> ReadText:
-    """Returns the recipe of Remix Recipe's widgets, where 0 and None leave what the text says, and notes on it."""
-    return read_text(
-        recipe,
-        frames=frames or None,
-        fps=fps or None,
-        width=width or None,
-        height=height or None,
-        folder=folder_paths.get_input_directory(),
-    )
+    """Returns the recipe in Remix Recipe's widgets, with notes. 0 and None keep the text's own value.
+
+    Raises RecipeError with the names of widgets in place of command-line options.
+    """
+    try:
+        return read_text(
+            recipe,
+            frames=frames or None,
+            fps=fps or None,
+            width=width or None,
+            height=height or None,
+            folder=folder_paths.get_input_directory(),
+        )
+    except RecipeError as error:
+        raise RecipeError(
+            _without_options(error.problem),
+            path=error.path,
+            source=error.source,
+            line=error.line,
+            column=error.column,
+            excerpt=error.excerpt,
+        ) from error
+
+
+def _without_options(problem: str) -> str:
+    for option, words in OPTIONS:
+        problem = re.sub(option, words, problem)
+    return problem
 
 
 def only(name: str, values: Sequence[Any] | None) -> Any:

@@ -35,13 +35,15 @@ class RemixFrames(io.ComfyNode):
             node_id="RemixFrames",
             display_name="Remix Frames",
             category=FILM,
-            description="Loads the frames of a job as images: all of them, or as many as fit into memory. "
-            "Remix Film takes the job itself and needs no more memory for a longer film.",
+            description="Loads the frames of a job as images, all or some of them. To make a video, connect the job to "
+            "Remix Film, which does not load all frames at once.",
             search_aliases=["load frames", "job to images"],
             inputs=[
-                JobType.Input("job", tooltip="A finished job, from Remix Render."),
-                io.Int.Input("first", default=0, min=0, max=99_999, tooltip="The first frame to load, counted from 0."),
-                io.Int.Input("count", default=0, min=0, max=100_000, tooltip="How many frames. 0: all from the first."),
+                JobType.Input("job", tooltip="A finished job from Remix Render."),
+                io.Int.Input("first", default=0, min=0, max=99_999, tooltip="First frame to load, counted from 0."),
+                io.Int.Input(
+                    "count", default=0, min=0, max=100_000, tooltip="Number of frames. 0: all from the first."
+                ),
             ],
             outputs=[io.Image.Output("images", tooltip="The frames, in order.")],
         )

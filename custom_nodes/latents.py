@@ -11,7 +11,7 @@ from remix.mix.comfy_types import blend_latents, join_latents, latent_count
 from remix.mix.modes import LATENT_MODES
 
 from .inputs import MIX, batch_input, only, schema
-from .weights import chosen, cut_as, frames_of, in_order, several, weight_rows, weights_input
+from .weights import chosen, cut_as, frames_of, in_order, naming_sockets, several, weight_rows, weights_input
 from .workflow import surroundings_of
 
 
@@ -25,42 +25,43 @@ class RemixLatentBlend(io.ComfyNode):
             node_id="RemixLatentBlend",
             display_name="Remix Latent Blend",
             category=MIX,
-            description="Blends two or more latents by weights: in a straight line, along an arc, or laid over each "
-            "other by a blend mode. Pictures, video, audio and nested latents; batches frame by frame; one latent or "
-            "a travel.",
+            description="Blends two or more latents by weights: in a straight line, along an arc, or in layers with a "
+            "blend mode. Works with pictures, video, audio and nested latents. Batches are blended frame by frame.",
             search_aliases=["latent interpolate", "latent lerp", "latent slerp", "morph", "adain", "blend mode"],
             inputs=[
                 several(
                     "latent",
-                    io.Latent.Input("latent", tooltip="What to blend; a batch is taken frame by frame."),
-                    "The latents to blend, two or more of one size; a free socket appears as you connect.",
+                    io.Latent.Input("latent", tooltip="A latent to blend. Batches are blended frame by frame."),
+                    "Two or more latents of the same size to blend. A new socket appears when you connect one.",
                 ),
                 weights_input(),
                 io.Combo.Input(
                     "how",
                     options=["lerp", "slerp", "noise", *LATENT_MODES],
                     default="slerp",
-                    tooltip="lerp in a straight line; slerp along an arc that keeps the length; noise for noises, "
-                    "to keep their variance. The others lay each latent over those before it by its weight.",
+                    tooltip="lerp: in a straight line. slerp: along an arc that keeps the length. noise: for noise, "
+                    "keeps the variance. The others place each latent over the previous ones, with its weight as "
+                    "opacity.",
                 ),
                 io.Boolean.Input(
                     "adain",
                     default=False,
-                    tooltip="Gives each channel the mean and spread of its sources: colours do not fade half-way.",
+                    tooltip="Match the mean and deviation of each channel to the inputs, so colors "
+                    "do not fade between them.",
                 ),
                 batch_input(),
                 io.Mask.Input(
                     "mask",
                     optional=True,
-                    tooltip="Where it is black the first latent stays; where it is white the blend is. One mask, or "
-                    "one for each frame.",
+                    tooltip="Black keeps the first latent, white uses the blend. One mask for all frames, or one for "
+                    "each frame.",
                 ),
             ],
             outputs=[
                 io.Latent.Output(
                     "blended",
                     display_name="latent",
-                    tooltip="One latent for each frame, in one batch; several batches where batch_size cuts them.",
+                    tooltip="One latent per frame, as a list of batches.",
                     is_output_list=True,
                 )
             ],
@@ -89,17 +90,18 @@ class RemixLatentBlend(io.ComfyNode):
         sources = [parts[0] if len(parts) == 1 else join_latents(parts) for parts in lists]
         size, around = only("batch_size", batch_size), surroundings_of(cls)
         masks = [mask] if mask else []
-        counts = [latent_count(source, index) for index, source in enumerate(sources)]
-        frames = frames_of(rows, counts + [sum(map(len, one)) for one in masks])
-        around.refuse_unequal(frames, size)
-        blended = blend_latents(
-            sources,
-            rows * frames if frames > frames_of(rows, counts) else rows,  # a mask for each frame makes the frames
-            how=only("how", how),
-            adain=only("adain", adain),
-            mask=torch.cat(mask) if mask else None,
-            batch=around.batch_size(size or cut_as([*lists, *masks])),
-        )
+        with naming_sockets(latents, "latent"):
+            counts = [latent_count(source, index) for index, source in enumerate(sources)]
+            frames = frames_of(rows, counts + [sum(map(len, one)) for one in masks])
+            around.refuse_unequal(frames, size)
+            blended = blend_latents(
+                sources,
+                rows * frames if frames > frames_of(rows, counts) else rows,  # one mask per frame makes the frames
+                how=only("how", how),
+                adain=only("adain", adain),
+                mask=torch.cat(mask) if mask else None,
+                batch=around.batch_size(size or cut_as([*lists, *masks])),
+            )
         if len(rows) > 1:  # a travel: a sampler that draws the noise itself gives every frame the same
             blended = [{"batch_index": [0] * latent_count(part, 0), **part} for part in blended]
         return io.NodeOutput(blended)

@@ -9,7 +9,7 @@ from comfy_api.latest import io
 from remix.mix.comfy_types import mix_conditioning_lists
 
 from .inputs import MIX, batch_input, how_input, lengths_input, only, schema, unlike
-from .weights import chosen, cut_as, frames_of, in_order, several, weight_rows, weights_input
+from .weights import chosen, cut_as, frames_of, in_order, naming_sockets, several, weight_rows, weights_input
 from .workflow import surroundings_of
 
 
@@ -23,8 +23,8 @@ class RemixConditioningMix(io.ComfyNode):
             node_id="RemixConditioningMix",
             display_name="Remix Conditioning Mix",
             category=MIX,
-            description="Mixes two or more conditionings by weights: tokens, pooled, masks, guidance and every other "
-            "key, for any model family. One picture, or a travel with one conditioning for each frame.",
+            description="Mixes two or more conditionings by weights, for any model family: tokens, pooled output, "
+            "masks, guidance and all other keys. For one picture, or with different weights in each frame.",
             search_aliases=[
                 "conditioning average",
                 "prompt interpolation",
@@ -36,8 +36,10 @@ class RemixConditioningMix(io.ComfyNode):
             inputs=[
                 several(
                     "conditioning",
-                    io.Conditioning.Input("conditioning", tooltip="What to mix; a batch is taken frame by frame."),
-                    "The conditionings to mix, two or more; a free socket appears as you connect.",
+                    io.Conditioning.Input(
+                        "conditioning", tooltip="A conditioning to mix. Batches are mixed frame by frame."
+                    ),
+                    "Two or more conditionings to mix. A new socket appears when you connect one.",
                 ),
                 weights_input(),
                 how_input(recipe=False),
@@ -46,15 +48,15 @@ class RemixConditioningMix(io.ComfyNode):
                 io.Conditioning.Input(
                     "empty",
                     optional=True,
-                    tooltip="The encoded empty prompt, which pads shorter prompts where a model needs that (SD3, Flux, "
-                    "Qwen and their like, when prompts differ in length).",
+                    tooltip="The encoded empty prompt. SD3, Flux, Qwen and similar models need it to pad shorter "
+                    "prompts if prompts have different lengths.",
                 ),
             ],
             outputs=[
                 io.Conditioning.Output(
                     "mixed",
                     display_name="conditioning",
-                    tooltip="One conditioning with a row for each frame; a list of them where batch_size cuts them.",
+                    tooltip="The mixed conditionings of all frames, as a list of batches.",
                     is_output_list=True,
                 )
             ],
@@ -83,14 +85,15 @@ class RemixConditioningMix(io.ComfyNode):
         size, around = only("batch_size", batch_size), surroundings_of(cls)
         frames = frames_of(rows, [sum(len(part[0][0]) for part in source if part) for source in sources])
         around.refuse_unequal(frames, size)
-        mixed = mix_conditioning_lists(
-            sources,
-            rows,
-            how=only("how", how),
-            lengths=unlike(only("lengths", lengths), "auto"),
-            empty=only("empty", empty),
-            batch=around.batch_size(size or cut_as(sources)),
-        )
+        with naming_sockets(conditionings, "conditioning"):
+            mixed = mix_conditioning_lists(
+                sources,
+                rows,
+                how=only("how", how),
+                lengths=unlike(only("lengths", lengths), "auto"),
+                empty=only("empty", empty),
+                batch=around.batch_size(size or cut_as(sources)),
+            )
         return io.NodeOutput(mixed)
 
 

@@ -12,6 +12,7 @@ import comfy.samplers
 import torch
 from comfy_api.latest import io
 
+from remix.catalog.samplers import SAMPLERS, Sampler
 from remix.errors import BadInput, Unsupported
 from remix.mix import StepNoise, noise_of_mixes
 from remix.mix.comfy_types import join_latents
@@ -31,8 +32,8 @@ from .inputs import (
 )
 from .workflow import surroundings_of
 
-OVERLAPPING = ("sample_dpmpp_sde", "sample_dpmpp_sde_gpu")
-"""Samplers that ask for noise of overlapping stretches of one step, which independent draws cannot give."""
+FUNCTIONS = {"dpm_fast_function": "dpm_fast", "dpm_adaptive_function": "dpm_adaptive"}
+"""The host's functions for samplers whose names they do not have."""
 
 
 class RemixNoiseTravel(io.ComfyNode):
@@ -44,9 +45,9 @@ class RemixNoiseTravel(io.ComfyNode):
             node_id="RemixNoiseTravel",
             display_name="Remix Noise Travel",
             category=MIX,
-            description="The noise of every frame from its own seed or mix of seeds, the same in every tool. With the "
-            "model that comes out here KSampler takes this noise, whatever its own seed says, and ancestral and SDE "
-            "samplers draw the noise of their steps frame by frame.",
+            description="Makes the noise of each frame from its own seed or mix of seeds, the same as in the other "
+            "Remix tools. With the model output, KSampler uses this noise and ignores its own seed. Ancestral and SDE "
+            "samplers draw their step noise frame by frame.",
             search_aliases=["seed travel", "slerp noise", "noise interpolation", "variation seed", "seed walk"],
             inputs=[
                 schedule_input(),
@@ -54,22 +55,24 @@ class RemixNoiseTravel(io.ComfyNode):
                 io.Model.Input(
                     "model",
                     optional=True,
-                    tooltip="The model for KSampler; what comes out takes the noise of the schedule.",
+                    tooltip="The model for KSampler. The model output uses the noise of the schedule.",
                 ),
                 io.Latent.Input(
                     "latent",
                     optional=True,
-                    tooltip="What the noise is laid over: one latent for all frames, or one for each; a "
-                    "list of batches is joined. Without it an empty one of the recipe's size.",
+                    tooltip="The latents to add noise to: one for all frames, or one for each frame. A list of "
+                    "batches is joined. If not connected, empty latents of the recipe's size.",
                 ),
             ],
             outputs=[
-                io.Noise.Output("noise", is_output_list=True, tooltip="For SamplerCustomAdvanced, a list of batches."),
-                io.Latent.Output("latent", is_output_list=True, tooltip="A latent for each frame, a list of batches."),
+                io.Noise.Output(
+                    "noise", is_output_list=True, tooltip="The noise for SamplerCustomAdvanced, as a list of batches."
+                ),
+                io.Latent.Output("latent", is_output_list=True, tooltip="One latent per frame, as a list of batches."),
                 io.Model.Output(
                     "model",
                     is_output_list=True,
-                    tooltip="The model that takes this noise in KSampler and others, a list with one for each batch.",
+                    tooltip="The model that uses this noise in KSampler and others, one per batch.",
                 ),
             ],
             hidden=[io.Hidden.unique_id],
@@ -176,7 +179,7 @@ def with_noise(model: Any, schedule: Schedule, frames: Sequence[int]) -> Any:
         _refuse_conditionings(executor, len(mixes))
         steps = StepNoise(mixes, noise.shape[1:])
         first = steps.next()
-        drawing = _draws_noise(sampler)
+        drawing = _draws_noise(sampler, len(mixes))
         if not torch.count_nonzero(noise):  # KSampler (Advanced) that adds none: a later part of a walk
             if drawing:
                 raise Unsupported(
@@ -184,41 +187,51 @@ def with_noise(model: Any, schedule: Schedule, frames: Sequence[int]) -> Any:
                     "that of the first part again; sample all steps in one node, or use a sampler such as euler"
                 )
             first = noise
-        return executor(first, latent, _told(sampler, steps if drawing else None), *args, **kwargs)
+        return executor(first, latent, _with_step_noise(sampler, steps if drawing else None), *args, **kwargs)
 
     told.add_wrapper_with_key(comfy.patcher_extension.WrappersMP.OUTER_SAMPLE, "remix_noise", sample)
     return told
 
 
-def _draws_noise(sampler: Any) -> bool:
-    """Whether a sampler asks for noise at its steps; `Unsupported` for one that cannot be given any."""
+def _draws_noise(sampler: Any, frames: int) -> bool:
+    """Returns whether a sampler adds noise at its steps.
+
+    Raises `Unsupported` for a sampler that cannot be given noise, or that cannot sample so many frames together.
+    """
     if not isinstance(sampler, comfy.samplers.KSAMPLER):
         raise Unsupported(
             f"{type(sampler).__name__}: a sampler of its own kind, whose noise cannot be given frame by frame; "
             "use one of KSampler's"
         )
-    if _name(sampler) in OVERLAPPING:
+    row = _row(sampler)
+    if row is not None and row.one_at_a_time and frames > 1:
         raise Unsupported(
-            f"{_name(sampler)}: takes noise of overlapping stretches, which cannot be given frame by frame; "
-            "use dpmpp_2m_sde"
+            f"{row.name}: chooses its steps by all {frames} pictures of a batch; set batch_size to 1 in every Remix "
+            'node, or use "Remix Render"'
         )
-    return "noise_sampler" in inspect.signature(sampler.sampler_function).parameters
+    asks = "noise_sampler" in inspect.signature(sampler.sampler_function).parameters
+    return asks and (row is None or row.stochastic)
 
 
-def _told(sampler: Any, steps: StepNoise | None) -> Any:
-    """The same sampler, which takes the noise of each step from `steps` if it asks for any.
+def _with_step_noise(sampler: Any, steps: StepNoise | None) -> Any:
+    """Returns the same sampler, which takes the noise of each step from `steps`.
 
     Under a noise mask it takes the frames' first noise: ddim would draw one for the whole batch.
     """
+    copied = copy.copy(sampler)  # of its own class, with whatever that adds
+    copied.extra_options, copied.inpaint_options = dict(sampler.extra_options), {**sampler.inpaint_options}
+    copied.inpaint_options["random"] = False
+    if steps is not None:
+        copied.extra_options["noise_sampler"] = lambda sigma, sigma_next: steps.between(
+            float(sigma), float(sigma_next)
+        ).to(sigma.device)
+    return copied
 
-    def draw(sigma: torch.Tensor, sigma_next: torch.Tensor) -> torch.Tensor:
-        assert steps is not None
-        return steps.next().to(sigma.device)
 
-    told = copy.copy(sampler)  # of its own class, with whatever that adds
-    told.extra_options = {**sampler.extra_options, **({"noise_sampler": draw} if steps else {})}
-    told.inpaint_options = {**sampler.inpaint_options, "random": False}
-    return told
+def _row(sampler: Any) -> Sampler | None:
+    """The catalog's row of a sampler, None for one of another pack."""
+    name = _name(sampler)
+    return SAMPLERS.get(FUNCTIONS.get(name, name.removeprefix("sample_")))
 
 
 def _name(sampler: Any) -> str:

@@ -25,7 +25,7 @@ from .workflow import Workflow
 
 log = logging.getLogger(__name__)
 
-TRAVELS = "If it travels, connecting this output is an error: use"
+TRAVELS = "If it changes over time, this output cannot be used; use"
 
 EXAMPLE = """\
 frames = 16
@@ -53,8 +53,8 @@ class RemixRecipe(io.ComfyNode):
             node_id="RemixRecipe",
             display_name="Remix Recipe",
             category=PLAN,
-            description="Works out every number of every frame from a recipe: keyframes with prompts, seeds and "
-            "settings, and what lies between them. Shows the curves and the table.",
+            description="Plans a film from a recipe: keyframes with prompts, seeds and settings, and the frames "
+            "between them. Shows curves and a table of all frames.",
             search_aliases=["prompt travel", "prompt schedule", "keyframes", "animation schedule", "deforum"],
             inputs=[
                 io.String.Input(
@@ -62,12 +62,12 @@ class RemixRecipe(io.ComfyNode):
                     multiline=True,
                     default=EXAMPLE,
                     dynamic_prompts=False,
-                    tooltip="The recipe, in TOML or JSON: each [[keyframes]] sets prompt, negative, seed, cfg, denoise "
-                    "or image at a moment, and everything travels between them. Or a schedule of FizzNodes, Deforum, "
-                    "AnimateDiff and others; the node says which one it was read as.",
+                    tooltip="The recipe, in TOML or JSON. Each [[keyframes]] sets prompt, negative, seed, cfg, "
+                    "denoise or image at one moment; values in between are interpolated. Schedules of FizzNodes, "
+                    "Deforum, AnimateDiff and others work too. The node shows the detected syntax.",
                 ),
                 io.Int.Input(
-                    "frames", default=0, min=0, max=100_000, tooltip="How many frames. 0: as the recipe says."
+                    "frames", default=0, min=0, max=100_000, tooltip="Number of frames. 0: the recipe's value."
                 ),
                 io.Float.Input(
                     "fps",
@@ -75,32 +75,39 @@ class RemixRecipe(io.ComfyNode):
                     min=0.0,
                     max=240.0,
                     step=0.5,
-                    tooltip="Frames in a second of the film. 0: as the recipe says.",
+                    tooltip="Frames per second. 0: the recipe's value.",
                 ),
                 io.Int.Input(
-                    "width", default=0, min=0, max=8192, step=8, tooltip="Width in pixels. 0: as the recipe says."
+                    "width", default=0, min=0, max=8192, step=8, tooltip="Width in pixels. 0: the recipe's value."
                 ),
                 io.Int.Input(
-                    "height", default=0, min=0, max=8192, step=8, tooltip="Height in pixels. 0: as the recipe says."
+                    "height", default=0, min=0, max=8192, step=8, tooltip="Height in pixels. 0: the recipe's value."
                 ),
             ],
             outputs=[
-                ScheduleType.Output("schedule", tooltip="What every frame is made of, for the other Remix nodes."),
-                io.Int.Output("frames", tooltip="How many frames there are."),
-                io.Float.Output("fps", tooltip="Frames in a second of the film."),
+                ScheduleType.Output("schedule", tooltip="The schedule, for the other Remix nodes."),
+                io.Int.Output("frames", tooltip="Number of frames."),
+                io.Float.Output("fps", tooltip="Frames per second."),
                 io.Int.Output("width", tooltip="Width in pixels."),
                 io.Int.Output("height", tooltip="Height in pixels."),
-                io.Int.Output("steps", tooltip="Steps of the sampler."),
-                io.Float.Output("cfg", tooltip=f"The cfg of all frames. {TRAVELS} Remix Value Travel or Remix Render."),
-                io.Int.Output("seed", tooltip=f"The seed of all frames. {TRAVELS} Remix Noise Travel."),
+                io.Int.Output("steps", tooltip="Sampling steps."),
+                io.Float.Output(
+                    "cfg",
+                    tooltip=f"The cfg, if it is the same in all frames. {TRAVELS} Remix Value Travel or Remix Render.",
+                ),
+                io.Int.Output(
+                    "seed", tooltip=f"The seed, if it is the same in all frames. {TRAVELS} Remix Noise Travel."
+                ),
                 io.Custom(comfy.samplers.KSampler.SAMPLERS).Output(
-                    "sampler", tooltip="The sampler, for KSampler and KSamplerSelect."
+                    "sampler", tooltip="The sampler, for KSampler or KSamplerSelect."
                 ),
                 io.Custom(comfy.samplers.KSampler.SCHEDULERS).Output(
-                    "scheduler", tooltip="The scheduler, for KSampler and BasicScheduler."
+                    "scheduler", tooltip="The scheduler, for KSampler or BasicScheduler."
                 ),
                 io.Float.Output(
-                    "denoise", tooltip=f"The denoise of all frames. {TRAVELS} Remix Value Travel or Remix Render."
+                    "denoise",
+                    tooltip=f"The denoise, if it is the same in all frames. {TRAVELS} Remix Value "
+                    "Travel or Remix Render.",
                 ),
             ],
             hidden=[io.Hidden.unique_id],

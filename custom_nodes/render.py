@@ -42,26 +42,26 @@ class RemixRender(io.ComfyNode):
             node_id="RemixRender",
             display_name="Remix Render",
             category=FILM,
-            description="Renders a schedule batch by batch into a job folder below the output folder. Queue it again "
-            "after an interrupt or a crash, and only missing frames are rendered. Memory does not grow with length.",
+            description="Renders a schedule batch by batch into a job folder in the output folder. After an interrupt "
+            "or a crash, queue it again: only missing frames are rendered. Memory use does not grow with the length.",
             search_aliases=["render animation", "resume render", "batch render", "prompt travel video"],
             inputs=[
-                io.Model.Input("model", tooltip="The model, with LoRAs and patches if any."),
+                io.Model.Input("model", tooltip="The model, with any LoRAs and patches applied."),
                 io.Clip.Input("clip", tooltip="The text encoder."),
-                io.Vae.Input("vae", tooltip="What decodes the frames, and encodes the recipe's pictures."),
+                io.Vae.Input("vae", tooltip="The VAE that decodes frames and encodes the recipe's pictures."),
                 schedule_input(),
                 io.String.Input(
                     "filename_prefix",
                     default="remix/film",
-                    tooltip="The beginning of the job folder's name, below the output folder. The rest of the name "
-                    "stands for the frames and the model, so that the same workflow finds its job again.",
+                    tooltip="Start of the job folder's name, in the output folder. A key for the frames and the model "
+                    "is added, so the same workflow continues its job.",
                 ),
                 io.Int.Input(
                     "batch_size",
                     default=8,
                     min=1,
                     max=LARGEST_BATCH,
-                    tooltip="Frames that are sampled together: more are faster and need more memory.",
+                    tooltip="Number of frames to sample together. More are faster and need more memory.",
                 ),
                 io.Int.Input(
                     "first",
@@ -70,7 +70,7 @@ class RemixRender(io.ComfyNode):
                     max=99_999,
                     optional=True,
                     **seldom(),
-                    tooltip="The first frame to render, counted from 0.",
+                    tooltip="First frame to render, counted from 0.",
                 ),
                 io.Int.Input(
                     "count",
@@ -79,11 +79,11 @@ class RemixRender(io.ComfyNode):
                     max=100_000,
                     optional=True,
                     **seldom(),
-                    tooltip="How many frames to render. 0: all from the first. A part of a film is shown frame by "
-                    "frame, and the job that goes on from here is that part.",
+                    tooltip="Number of frames to render. 0: all from the first. If you render a part, the preview and "
+                    "the job output contain that part.",
                 ),
             ],
-            outputs=[JobType.Output("job", tooltip="The finished job, for Remix Film and Remix Frames.")],
+            outputs=[JobType.Output("job", tooltip="The finished job, for Remix Film or Remix Frames.")],
             hidden=[io.Hidden.dynprompt, io.Hidden.unique_id],
             is_output_node=True,
         )

@@ -8,7 +8,9 @@ from typing import Any
 
 import comfy.samplers
 
-from remix.errors import BadInput, Unsupported
+from remix.catalog.samplers import require_sampler
+from remix.catalog.schedulers import require_scheduler
+from remix.errors import BadInput
 from remix.plan import Frame, Mix, Recipe, Schedule
 
 from .workflow import Workflow, link_of, links
@@ -123,10 +125,11 @@ def refuse_travelling(schedule: Schedule, outputs: frozenset[str]) -> None:
     for name in sorted(outputs & TRAVELLING.keys()):
         if (travel := travel_of(schedule, name)) is not None:
             raise BadInput(f'{name}: {travel}, and the output "{name}" gives one number; {TRAVELLING[name]}')
-    known = {"sampler": comfy.samplers.KSampler.SAMPLERS, "scheduler": comfy.samplers.KSampler.SCHEDULERS}
-    for name in sorted(outputs & known.keys()):
-        if (value := getattr(schedule.recipe, name)) not in known[name]:
-            raise Unsupported(f"{name}: this ComfyUI does not have {value!r}; use another one")
+    recipe, host = schedule.recipe, comfy.samplers.KSampler
+    if "sampler" in outputs:
+        require_sampler(recipe.sampler, host.SAMPLERS, "this ComfyUI")
+    if "scheduler" in outputs:
+        require_scheduler(recipe.scheduler, host.SCHEDULERS, "this ComfyUI")
 
 
 def _names(text: str, name: str, value: Any) -> bool:

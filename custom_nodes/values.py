@@ -35,18 +35,17 @@ class RemixValueTravel(io.ComfyNode):
             node_id="RemixValueTravel",
             display_name="Remix Value Travel",
             category=PLAN,
-            description="One number for each frame of a schedule, for any widget: the cfg or denoise of the recipe, a "
-            "ramp, the share of a prompt, or an expression. The nodes that follow run once for each frame and take "
-            "one frame at a time from the other Remix nodes.",
+            description="Outputs one number per frame, for any widget: the recipe's cfg or denoise, a ramp, the "
+            "weight of a prompt, or an expression. Downstream nodes run once per frame.",
             search_aliases=["value schedule", "float schedule", "keyframe values", "animate widget", "cfg schedule"],
             inputs=[
-                schedule_input("How many frames there are, and what they hold; from Remix Recipe."),
+                schedule_input("The schedule with the frames, from Remix Recipe."),
                 _value_input(),
             ],
             outputs=[
-                io.Float.Output("float", display_name="FLOAT", tooltip="A number for each frame.", is_output_list=True),
+                io.Float.Output("float", display_name="FLOAT", tooltip="One number per frame.", is_output_list=True),
                 io.Int.Output(
-                    "int", display_name="INT", tooltip="The nearest whole number for each frame.", is_output_list=True
+                    "int", display_name="INT", tooltip="The same numbers, rounded to integers.", is_output_list=True
                 ),
             ],
             hidden=[io.Hidden.unique_id],
@@ -112,20 +111,27 @@ def _value_input() -> io.Input:
             io.DynamicCombo.Option(
                 "ramp",
                 [
-                    _number("start", 0.0, "The number of the first frame."),
-                    _number("end", 1.0, "The number of the last frame; in a loop, of the middle."),
-                    io.Combo.Input("ease", options=list(EASINGS), default="linear", tooltip="How the way is walked."),
+                    _number("start", 0.0, "Value at the first frame."),
+                    _number("end", 1.0, "Value at the last frame. In a loop, at the middle."),
+                    io.Combo.Input(
+                        "ease", options=list(EASINGS), default="linear", tooltip="Easing from start to end."
+                    ),
                 ],
             ),
             io.DynamicCombo.Option(
                 "share",
                 [
                     io.Combo.Input(
-                        "of", options=list(MIXED), default="prompt", tooltip="Which of the schedule's mixes."
+                        "of",
+                        options=list(MIXED),
+                        default="prompt",
+                        tooltip="Whose weight to use: a prompt, seed or picture.",
                     ),
-                    io.Int.Input("number", default=0, min=0, max=9999, tooltip="Which of its values, counted from 0."),
-                    _number("low", 0.0, "The number where a frame has nothing of that value."),
-                    _number("high", 1.0, "The number where a frame has that value alone."),
+                    io.Int.Input(
+                        "number", default=0, min=0, max=9999, tooltip="Its position in the schedule, counted from 0."
+                    ),
+                    _number("low", 0.0, "Value in frames where its weight is 0."),
+                    _number("high", 1.0, "Value in frames where its weight is 1."),
                 ],
             ),
             io.DynamicCombo.Option(
@@ -134,13 +140,13 @@ def _value_input() -> io.Input:
                     io.String.Input(
                         "expression",
                         default="1 + 0.5*sin(tau*t/max_f)",
-                        tooltip="Worked out for each frame; t is the frame, max_f the last one; fps, s (the seed), cfg "
-                        "and denoise are the schedule's.",
+                        tooltip="Evaluated for each frame. t is the frame, max_f the last frame, s the seed; fps, cfg "
+                        "and denoise are also available.",
                     )
                 ],
             ),
         ],
-        tooltip="Where the numbers come from.",
+        tooltip="The source of the numbers.",
     )
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from comfy_api.latest import io
 
-from remix.errors import BadInput
+from remix.errors import BadInput, MixError
 from remix.mix.comfy_types import latent_count
 from remix.plan import EASINGS
 from remix.plan.shares import MIXED, scheduled_shares, travelled_shares, written_shares
@@ -27,6 +29,16 @@ def several(name: str, item: io.Input, tooltip: str) -> io.Input:
 def in_order(given: Mapping[str, Any], name: str) -> list[Any]:
     """Returns what is connected to an input that grows, in the order of its sockets."""
     return [value for _, value in sorted(given.items(), key=lambda item: int(item[0].removeprefix(name)))]
+
+
+@contextmanager
+def naming_sockets(given: Mapping[str, Any], name: str) -> Iterator[None]:
+    """Names sockets in errors of the mix: ``latent1`` instead of ``sources[1]``."""
+    sockets = sorted(given, key=lambda socket: int(socket.removeprefix(name)))
+    try:
+        yield
+    except MixError as error:
+        raise MixError(re.sub(r"sources\[(\d+)\]", lambda match: sockets[int(match[1])], str(error))) from error
 
 
 def chosen(choice: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
@@ -65,8 +77,8 @@ def weights_input() -> io.Input:
             io.DynamicCombo.Option("travel", _travel()),
             io.DynamicCombo.Option("schedule", _schedule()),
         ],
-        tooltip="How much of each input: equal parts; numbers that you write; a travel from input to input, frame by "
-        "frame; or the shares of a schedule.",
+        tooltip="The weight of each input. equal: the same for all. numbers: your own. travel: from input to input "
+        "over a number of frames. schedule: from a recipe.",
     )
 
 
@@ -75,7 +87,7 @@ def _numbers() -> io.Input:
         "numbers",
         default="1, 1",
         multiline=True,
-        tooltip="A part for each input, such as 0.7, 0.3; parts are relative. Several lines are several frames.",
+        tooltip="One relative weight per input, such as 0.7, 0.3. One line per frame.",
     )
 
 
@@ -86,30 +98,31 @@ def _travel() -> list[io.Input]:
             default=16,
             min=1,
             max=MOST_FRAMES,
-            tooltip="Frames from the first input to the last, both counted.",
+            tooltip="Number of frames from the first input to the last.",
         ),
         io.Combo.Input(
             "ease",
             options=list(EASINGS),
             default="linear",
-            tooltip="How the way from each input to the next is walked.",
+            tooltip="Easing from each input to the next.",
         ),
         io.Boolean.Input(
             "loop",
             default=False,
-            tooltip="The last input travels on to the first, and the frame that would repeat the first is left out.",
+            tooltip="Return from the last input to the first. The frame that would repeat the first one is omitted.",
         ),
     ]
 
 
 def _schedule() -> list[io.Input]:
     return [
-        schedule_input("Its shares are taken, frame by frame; from Remix Recipe."),
+        schedule_input("The schedule with the weights of each frame, from Remix Recipe."),
         io.Combo.Input(
             "of",
             options=list(MIXED),
             default="prompt",
-            tooltip="Which of the schedule's mixes: its first value stands for the first input, and so on.",
+            tooltip="Whose weights to use. The first prompt (or seed, or picture) of the schedule is "
+            "the first input, and so on.",
         ),
     ]
 

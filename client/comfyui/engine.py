@@ -7,6 +7,8 @@ import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 
+from remix.catalog.samplers import require_sampler
+from remix.catalog.schedulers import require_scheduler
 from remix.client.auth import Auth
 from remix.client.batches import checked_batch
 from remix.client.comfyui.names import Names
@@ -15,7 +17,7 @@ from remix.client.comfyui.run import Run
 from remix.client.comfyui.server import Server
 from remix.client.events import Events
 from remix.client.http import Http
-from remix.client.masking import listed, presentable_errors
+from remix.client.masking import presentable_errors
 from remix.client.prompts import refuse_lora_tags, refuse_over_steps
 from remix.client.timeouts import Timeouts
 from remix.engine import Listener, Picture
@@ -78,14 +80,8 @@ class ComfyUI:
         prompts, recipe = prompts_of(schedule.recipe), schedule.recipe
         refuse_lora_tags(prompts)
         refuse_over_steps(prompts, self.name)
-        for field, known in (
-            ("sampler", self._server.choices("KSampler", "sampler_name")),
-            ("scheduler", self._server.choices("KSampler", "scheduler")),
-        ):
-            if getattr(recipe, field) not in known:
-                raise Unsupported(
-                    f"{field}: the server does not have {getattr(recipe, field)!r}; it has {listed(known)}"
-                )
+        require_sampler(recipe.sampler, self._server.choices("KSampler", "sampler_name"), "the server")
+        require_scheduler(recipe.scheduler, self._server.choices("KSampler", "scheduler"), "the server")
         _, remarks = self._route(schedule)
         return [*remarks, *read_differently(recipe)]
 

@@ -35,8 +35,6 @@ class Sampler:
     like: str = ""
     stochastic: bool = False
     """Adds fresh noise at its steps."""
-    overlapping: bool = False
-    """Asks for noise over overlapping intervals: to the middle of a step, then to its end."""
     one_at_a_time: bool = False
     """Chooses its steps by all pictures of a batch together."""
     skips_least: bool = False
@@ -57,9 +55,9 @@ class Sampler:
     """The sampler that A1111 is asked for instead: it takes the steps of ComfyUI's sampler of this name."""
 
 
-def _gpu(name: str, *, overlapping: bool = False) -> Sampler:
+def _gpu(name: str) -> Sampler:
     """ComfyUI's twin of a sampler that draws its noise on the GPU."""
-    return Sampler(f"{name}_gpu", _COMFYUI_ONLY, like=name, stochastic=True, overlapping=overlapping)
+    return Sampler(f"{name}_gpu", _COMFYUI_ONLY, like=name, stochastic=True)
 
 
 _ROWS = (
@@ -168,7 +166,6 @@ _ROWS = (
         diffusers="DPMSolverSDEScheduler",
         like="dpmpp_2m_sde",
         stochastic=True,
-        overlapping=True,
         automatic="karras",
         brownian=True,
     ),
@@ -231,7 +228,7 @@ _ROWS = (
     Sampler("exp_heun_2_x0", _COMFYUI_ONLY, like="heun"),
     Sampler("exp_heun_2_x0_sde", _COMFYUI_ONLY, like="dpmpp_sde", stochastic=True),
     Sampler("dpmpp_2s_ancestral_cfg_pp", _COMFYUI_ONLY, like="dpmpp_2s_ancestral", stochastic=True),
-    _gpu("dpmpp_sde", overlapping=True),
+    _gpu("dpmpp_sde"),
     Sampler("dpmpp_2m_cfg_pp", _COMFYUI_ONLY, like="dpmpp_2m"),
     _gpu("dpmpp_2m_sde"),
     _gpu("dpmpp_2m_sde_heun"),

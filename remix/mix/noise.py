@@ -107,6 +107,7 @@ class StepNoise:
         self._table = weight_table(table, len(seeds))
         self._generators = [_generator(seed) for seed in seeds]
         self._shape = _shape(shape)
+        self._last: tuple[float, float, Tensor] | None = None
         # The seed of each frame, where all have only one.
         self._alone = self._table.argmax(dim=1) if all(len(one) == 1 for one in merged) else None
 
@@ -119,6 +120,22 @@ class StepNoise:
             return mix(draws, self._table, how="noise", out=out)
         # Samplers ask at every step: nothing is looked into that cannot be otherwise.
         return result_of(sources_of(draws), len(self._alone), out).copy_(draws[self._alone])
+
+    def between(self, level: float, next_level: float) -> Tensor:
+        """The noise of a step from one noise level to the next: float32 [F, *shape], unit variance.
+
+        It is the next draw. A step that starts where the last one started and goes further has that one's noise on
+        their common part, as on a Brownian path over the levels (Li et al. 2020, "Scalable Gradients for Stochastic
+        Differential Equations"): DPM++ SDE takes the noise to the middle of a step, and then that to its end.
+        """
+        noise = self.next()
+        if self._last is not None:
+            start, end, known = self._last
+            share = (end - start) / (next_level - level) if level == start and next_level != level else 0.0
+            if 0 < share < 1:
+                noise = math.sqrt(share) * known + math.sqrt(1 - share) * noise
+        self._last = (level, next_level, noise)
+        return noise
 
 
 def levels_from(schedule: Callable[[int], Tensor], steps: int, denoise: float) -> Tensor:

@@ -58,6 +58,7 @@ class Sampler:
 
     def __init__(self, name: str) -> None:
         self.name = name
+        self.func = own_noise if name == "DDPM" else no_noise
         self.model_wrap_cfg = SimpleNamespace(forward=lambda x, sigma: x)
         self.model_wrap = SimpleNamespace(sigmas=torch.tensor([0.5, GREATEST]))
         self.levels: list[float] = []
@@ -76,6 +77,16 @@ class Sampler:
     def create_noise_sampler(self, x: Any, sigmas: Any, p: Any) -> Any:
         seeds = p.all_seeds[p.iteration * p.batch_size : (p.iteration + 1) * p.batch_size]
         return lambda sigma, sigma_next: torch.stack([torch.full(x.shape[1:], float(seed)) for seed in seeds])
+
+
+def no_noise(model: Any, x: torch.Tensor, sigmas: torch.Tensor) -> torch.Tensor:
+    """A sampler's function that asks for no noise."""
+    return x
+
+
+def own_noise(model: Any, x: torch.Tensor, sigmas: torch.Tensor, noise_sampler: Any = None) -> torch.Tensor:
+    """The function of Forge's DDPM: with no other noise it takes that of the whole process."""
+    return x + (torch.randn_like(x) if noise_sampler is None else noise_sampler(1.0, 0.5)) / 100
 
 
 GREATEST = 100.0
@@ -200,6 +211,7 @@ class Processing:
     def _painted(self, noise: torch.Tensor, c: Any, uc: Any) -> torch.Tensor:
         if "SDE" in self.sampler_name:
             noise = noise + self.sampler.create_noise_sampler(noise, torch.ones(2), self)(1.0, 0.5) / 100
+        noise = self.sampler.func(None, noise, torch.ones(2))
         wanted = torch.stack([sum(part.weight * part.schedules[-1].cond.mean() for part in parts) for parts in c.batch])
         unwanted = torch.stack([steps[-1].cond.mean() for steps in uc])
         noise = noise + SHIFT * (host_opts().CLIP_stop_at_last_layers - 1) + loaded().shift

@@ -366,7 +366,7 @@ def test_identity_changes_with_the_weights(checkpoint: str, v_checkpoint: str) -
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"sampler": "lms"}, "sampler: the local engine does not have 'lms'; use one of euler"),
+        ({"sampler": "lms"}, "sampler: the local engine does not have 'lms'; use .dpmpp_2m."),
         (
             {"model": Model("nowhere/at-all-xyz")},
             "model.checkpoint: 'nowhere/at-all-xyz' is no folder in /.*, and the hub",

@@ -214,3 +214,26 @@ def test_step_noise_of_a_frame_is_the_same_in_any_batch():
 def test_what_is_no_seed_or_shape_is_refused(call, words):
     with pytest.raises(MixError, match=words):
         call()
+
+
+def test_the_noise_of_steps_that_follow_each_other_is_drawn_anew():
+    noise, expected = (StepNoise([[(7, 1.0)], [(7, 0.5), (8, 0.5)]], SHAPE) for _ in range(2))
+    for level in (8.0, 4.0, 2.0):
+        assert torch.equal(noise.between(level, level / 2), expected.next())
+
+
+def test_a_step_that_goes_on_from_the_start_of_the_last_one_keeps_its_noise():
+    """As on a Brownian path: W(4) - W(10) is what lies between 10 and 7, and between 7 and 4."""
+    noise, draws = (StepNoise([[(seed, 1.0)] for seed in range(40)], SHAPE) for _ in range(2))
+    half, whole = noise.between(10.0, 7.0), noise.between(10.0, 4.0)
+    first, second = draws.next(), draws.next()
+    assert torch.equal(half, first)
+    torch.testing.assert_close(whole * 6**0.5, first * 3**0.5 + second * 3**0.5)
+    assert float(whole.std()) == pytest.approx(1, abs=0.02)
+    assert torch.equal(noise.between(4.0, 2.0), draws.next())
+
+
+def test_a_step_that_is_taken_again_or_back_is_drawn_anew():
+    noise, draws = (StepNoise([[(7, 1.0)]], SHAPE) for _ in range(2))
+    for start, end in ((10.0, 7.0), (10.0, 7.0), (10.0, 8.0), (10.0, 12.0), (10.0, 10.0)):
+        assert torch.equal(noise.between(start, end), draws.next())

@@ -351,9 +351,21 @@ def test_the_hosts_fields_hold_for_what_the_recipe_leaves_out(ui: Runner) -> Non
 
 def test_what_this_host_cannot_do_is_refused_by_name(ui: Runner) -> None:
     for told, fields, said in (
-        ({**recipe({"prompt": A}, {}), "sampler": "dpm_2"}, {}, "sampler: this host does not have 'DPM2'"),
-        ({**recipe({"prompt": A}, {}), "scheduler": "beta"}, {}, "scheduler: this host does not have 'Beta'"),
-        ({**recipe({"prompt": A}, {}), "sampler": "dpmpp_sde"}, {}, "noise of overlapping stretches"),
+        (
+            {**recipe({"prompt": A}, {}), "sampler": "dpm_2"},
+            {},
+            "this host does not have 'dpm_2'; use .euler",
+        ),
+        (
+            {**recipe({"prompt": A}, {}), "scheduler": "beta"},
+            {},
+            "this host does not have 'beta'; use .normal",
+        ),
+        (
+            {**recipe({"prompt": A}, {}), "sampler": "er_sde"},
+            {},
+            "A1111 does not have 'er_sde'; use .dpmpp_2m_sde",
+        ),
         (recipe({"prompt": A, "image": "a.png"}, {}), {}, "run the script in img2img"),
         (recipe({"prompt": A}, {}), {"subseed_strength": 0.3}, "variation seed"),
         (recipe({"prompt": A}, {}), {"seed_resize_from_h": 64, "seed_resize_from_w": 64}, "resize seed"),

@@ -360,6 +360,22 @@ def test_a_recipe_is_checked_before_anything_runs(pack: ModuleType) -> None:
     assert node.validate_inputs(room(pack, "recipe").EXAMPLE) is True
 
 
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("1, 2, (3), 4", 'set the widget "frames"'),
+        ("(cat:`sin(t)`)\n(dog:`cos(t)`)", 'set the widget "frames"'),
+        ('"0": "a", "max_f": "b"', 'set the widget "frames"'),
+        ("a [cat|dog] in the rain\na house BREAK a tree", "write it in one of these ways"),
+        ("a cat", "line 1:1"),
+    ],
+)
+def test_an_error_about_a_text_names_widgets_and_no_options(pack: ModuleType, text: str, words: str) -> None:
+    found = room(pack, "recipe").RemixRecipe.validate_inputs(text)
+    assert words in found
+    assert "--" not in found
+
+
 def test_the_bar_does_not_go_back_and_every_step_asks_for_an_interrupt(
     pack: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from docs.make_node_pages import inputs_of
-from remix.errors import BadInput, RecipeError
+from remix.errors import BadInput, MixError, RecipeError
 from remix.mix.comfy_types import blend_latents, mix_conditionings
 from remix.motion import save_picture
 from remix.plan import EASINGS, Keyframe, Recipe, Schedule, plan
@@ -91,6 +91,18 @@ def test_weights_that_cannot_be_are_refused(
 ) -> None:
     with pytest.raises(error, match=words):
         blend(pack, {"latent0": latent(1), "latent1": latent(2)}, weights)
+
+
+def test_an_error_names_the_sockets(pack: ModuleType) -> None:
+    wide = {"samples": torch.zeros(1, 4, 8, 16)}
+    with pytest.raises(MixError, match="latent7: 1x4x8x16 does not match latent2, 1x4x8x8"):
+        blend(pack, {"latent2": latent(1), "latent7": wide}, {"weights": "equal"})
+    short = [[torch.zeros(1, 77, 640), {}]]
+    widgets = {"how": "lerp", "lengths": "auto", "batch_size": 0, "weights": {"weights": "equal"}}
+    with pytest.raises(MixError, match=r"conditioning1: .* conditioning0"):
+        node(pack, "mix").execute(
+            **listed(conditionings={"conditioning0": conditioning(1), "conditioning1": short}, **widgets)
+        )
 
 
 # --- values

@@ -105,10 +105,21 @@ def test_a_sampler_that_draws_noise_gets_each_frames_next_draws(pack: ModuleType
     expected = StepNoise(mixes(), SHAPE)
     assert torch.equal(noise, expected.next())
     draw = sampler.extra_options["noise_sampler"]
-    for _ in range(3):
-        assert torch.equal(draw(torch.tensor(2.0), torch.tensor(1.0)), expected.next())
+    for level in (8.0, 4.0, 2.0):
+        assert torch.equal(draw(torch.tensor(level), torch.tensor(level / 2)), expected.next())
     assert sampler.extra_options["eta"] == 0.5
     assert sampler.sampler_function is drawing
+
+
+def test_a_sampler_that_only_accepts_noise_is_given_none(pack: ModuleType) -> None:
+    """res_multistep has the argument, for its ancestral twin."""
+
+    def sample_res_multistep(model: Any, x: Any, sigmas: Any, noise_sampler: Any = None) -> None: ...
+
+    nothing = torch.zeros(5, *SHAPE)
+    noise, sampler = sampled(pack, sample_res_multistep, nothing)
+    assert noise is nothing
+    assert "noise_sampler" not in sampler.extra_options
 
 
 def test_a_walk_without_noise_of_its_own_stays_without(pack: ModuleType) -> None:
@@ -119,10 +130,10 @@ def test_a_walk_without_noise_of_its_own_stays_without(pack: ModuleType) -> None
 
 
 def test_samplers_that_cannot_be_told_are_refused_by_name(pack: ModuleType) -> None:
-    def sample_dpmpp_sde(model: Any, x: Any, sigmas: Any, noise_sampler: Any = None) -> None: ...
+    def dpm_adaptive_function(model: Any, x: Any, sigmas: Any) -> None: ...
 
-    with pytest.raises(Unsupported, match="sample_dpmpp_sde: takes noise of overlapping stretches"):
-        sampled(pack, sample_dpmpp_sde)
+    with pytest.raises(Unsupported, match="dpm_adaptive: chooses its steps by all 5 pictures of a batch"):
+        sampled(pack, dpm_adaptive_function)
     with pytest.raises(Unsupported, match="SimpleNamespace: a sampler of its own kind"):
         sampled(pack, still, sampler=SimpleNamespace())
 

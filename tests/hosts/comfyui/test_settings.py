@@ -67,7 +67,7 @@ def test_a_sampler_that_the_host_lacks_is_refused_where_it_is_connected(
 ) -> None:
     text = TEXT.replace("euler_ancestral", "heun")
     workflow(film(n4={"sampler_name": ["1", 8]}))
-    with pytest.raises(Unsupported, match="sampler: this ComfyUI does not have 'heun'; use another one"):
+    with pytest.raises(Unsupported, match="sampler: this ComfyUI does not have 'heun'; use \"euler\""):
         recipe_node(pack, monkeypatch).execute(text, 0, 0.0, 0, 0)
     workflow(film())
     recipe_node(pack, monkeypatch).execute(text, 0, 0.0, 0, 0)

@@ -287,18 +287,18 @@ def bad(name: str, builder: Builder) -> None:
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("latents of two sizes", "sources[1]: 1x4x8x16 does not match sources[0], 1x4x8x8; resize one of them first."),
+        ("latents of two sizes", "latent1: 1x4x8x16 does not match latent0, 1x4x8x8; resize one of them first."),
         (
             "batches that do not meet",
-            "sources[1]: a batch of 2, and sources[0] has 3 frames; give a batch of 3, or of 1.",
+            "latent1: a batch of 2, and latent0 has 3 frames; give a batch of 3, or of 1.",
         ),
         (
             "weights for others",
             "line 1: weights: '1, 2, 3' has 3 part(s), and there are 2 sources; write 2 in each line",
         ),
         ("fewer frames than inputs", "frames: 1 cannot visit 2 sources; give 2 or more"),
-        ("NaN", "sources[1]: it holds inf or NaN, which no mix survives; make it again, in float32 if it overflowed."),
-        ("combined against single", "sources[1]: 2 combined prompts, and sources[0] has 1;"),
+        ("NaN", "latent1: it holds inf or NaN, which no mix survives; make it again, in float32 if it overflowed."),
+        ("combined against single", "conditioning1: 2 combined prompts, and conditioning0 has 1;"),
         ("equal lengths asked for", 'lengths="equal" refuses unlike lengths'),
         ("schedule of other prompts", "prompt: the schedule has 2 ('cat', 'dog'), and 3 sources are given;"),
         ("no such expression", "frame"),
