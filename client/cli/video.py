@@ -1,9 +1,11 @@
-"""`remix video`: pictures to a film, with no engine at all."""
+"""`remix video`: pictures to a film, without an engine."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 
 import click
@@ -13,21 +15,55 @@ from remix.client.cli.screen import progress
 from remix.engine import Event
 from remix.errors import BadInput, JobError, PictureError, VideoFormatError
 from remix.job import film_texts, is_job, job_texts, read_frames, recipe_of, spans
-from remix.motion import FORMATS, Picture, film_order, load_picture, write_video
+from remix.motion import FORMATS, Picture, film_order, fit, load_frame, write_video
 from remix.motion.atomic import contents
+from remix.motion.formats import format_of, rate_for
+from remix.motion.images import frame_formats, is_animated, is_transparent
+from remix.motion.pictures import MAX_PIXELS, inset
 
-SUFFIXES = {".png", ".jpg", ".jpeg", ".webp"}
+PLACES = {"wide": (1920, 1080), "square": (1080, 1080), "portrait": (1080, 1350), "upright": (1080, 1920)}
+"""Sizes of films by where they are shown."""
+
+NAMED = 5
+"""How many files that are no frames are named one by one."""
+
+
+@dataclass(frozen=True)
+class Size:
+    """How large a film is to be, and how its pictures get that size."""
+
+    sides: tuple[int, int] | None = None
+    scale: float = 1.0
+    pad: bool = False
+
+    def of(self, picture: Picture) -> Picture:
+        """Returns a picture in that size."""
+        rows, columns = picture.shape[:2]
+        sides = self.sides or (max(1, round(columns * self.scale)), max(1, round(rows * self.scale)))
+        return inset(picture, *sides) if self.pad else fit(picture, *sides)
 
 
 @click.command("video")
 @click.argument("frames", type=click.Path(path_type=Path))
 @click.option("-o", "--out", type=click.Path(path_type=Path), required=True, help="Film; its suffix is the format.")
-@click.option("--format", "name", metavar="NAME", help=f"Where the suffix does not say: {', '.join(FORMATS)}.")
-@click.option("--fps", help="Frames per second: 12, 23.976, 24000/1001.  [default: a job's own, else 12]")
-@click.option("--ping-pong", is_flag=True, help="Forth and back, no frame doubled at the ends.")
-@click.option("--repeat", type=click.IntRange(min=1), default=1, show_default=True, help="Play it so many times.")
+@click.option("--format", "name", metavar="NAME", help=f"Format, if the suffix is not enough: {', '.join(FORMATS)}.")
+@click.option("--fps", help="Frames per second: 12, 23.976, 24000/1001.  [default: the job's rate, else 12]")
+@click.option("--ping-pong", is_flag=True, help="Play forward, then backward, without doubling the end frames.")
+@click.option("--repeat", type=click.IntRange(min=1), default=1, show_default=True, help="Number of repetitions.")
+@click.option("--length", metavar="TIME", help="Repeat or cut the frames to this many seconds, such as 15s.")
 @click.option("--audio", type=click.Path(path_type=Path), metavar="FILE", help="Sound; cut where the film ends.")
-@click.option("--unfinished", is_flag=True, help="Of a job that lacks frames, a film of those that it has.")
+@click.option("--size", "sides", metavar="WxH", help="Scale the pictures to fill this size, cropped evenly.")
+@click.option("--scale", type=click.FloatRange(0, 64, min_open=True), help="Scale the pictures by a factor.")
+@click.option(
+    "--for",
+    "place",
+    type=click.Choice(list(PLACES)),
+    help="Size for where the film is shown: " + ", ".join(f"{name} {w}x{h}" for name, (w, h) in PLACES.items()) + ".",
+)
+@click.option("--pad", is_flag=True, help="With --size and --for: add bars instead of cropping.")
+@click.option("--alpha", is_flag=True, help="Keep transparency: webm, webp, apng, png, mov (ProRes 4444), mkv.")
+@click.option("--unfinished", is_flag=True, help="Make a film of a job that lacks frames.")
+@click.option("--open", "show", is_flag=True, help="Open the film when it is finished.")
 @overwrite_option
 @click.option("-q", "--quiet", is_flag=True, help="No progress bar.")
 def command(
@@ -37,29 +73,40 @@ def command(
     fps: str | None,
     ping_pong: bool,
     repeat: int,
+    length: str | None,
     audio: Path | None,
+    sides: str | None,
+    scale: float | None,
+    place: str | None,
+    pad: bool,
+    alpha: bool,
     unfinished: bool,
+    show: bool,
     overwrite: bool,
     quiet: bool,
 ) -> None:
-    """Makes a film of the pictures in the folder FRAMES, in the order of their names, or of a job folder.
+    """Makes a film of the pictures in the folder FRAMES, or of a job folder.
 
-    Numbers in names count as numbers: 2.png comes before 10.png. What the first picture says of how it was made, the
-    film says too. Of a job its own frames are taken and nothing else; they are verified, and the film says the job's
-    recipe.
+    Pictures are ordered by name, numbers by value: 2.png comes before 10.png. The film carries what the first picture
+    says about how it was made. From a job only its own frames are used; they are verified, and the film carries the
+    job's recipe.
     """
     of_job = is_job(frames)
     if unfinished and not of_job:
-        raise BadInput(f"--unfinished: {frames} is no job folder; leave it out")
+        raise BadInput(f"--unfinished: {frames} is not a job folder; leave it out")
+    size = _size(sides, scale, place, pad)
     paths = frames_of(frames, unfinished) if of_job else pictures_in(frames)
     if out.resolve() in {path.resolve() for path in (paths[0].parent, *paths, *([audio] if audio else []))}:
-        raise BadInput(f"{out}: is what the film is made of, and would be replaced; give another name")
+        raise BadInput(f"{out}: the film is made of this, and would replace it; give another name")
     refuse_present(out, overwrite)
     rate = fps or (recipe_of(frames).fps if of_job else 12)
-    order = film_order(len(paths), ping_pong=ping_pong, repeat=repeat)
+    row = format_of(out, name)
+    order = _order(len(paths), ping_pong, repeat, length, rate_for(row, rate))
+    if not alpha and row.alpha and not of_job and is_transparent(paths[0]):
+        click.echo("note    the pictures have transparent parts, laid over white; keep them with --alpha", err=True)
     with progress(quiet) as listen:
         info = write_video(
-            _loaded(paths, order),
+            _loaded(paths, order, alpha, size),
             out,
             rate,
             format=name,
@@ -67,8 +114,41 @@ def command(
             audio=audio,
             on_frame=lambda done: listen(Event("film", done, len(order))),
         )
-    heard = f", {info.sound.codec} {info.sound.duration:.2f} s" if info.sound else ""
-    click.echo(f"film    {out}  {info.frames} frames {info.width}x{info.height} {fps or f'{rate:g}'} fps{heard}")
+    sound = f", {info.sound.codec} {info.sound.duration:.2f} s" if info.sound else ""
+    click.echo(f"film    {out}  {info.frames} frames {info.width}x{info.height} {fps or f'{rate:g}'} fps{sound}")
+    if show:
+        click.launch(str(out.resolve()))
+
+
+def _size(sides: str | None, scale: float | None, place: str | None, pad: bool) -> Size:
+    given = [option for option, value in (("--size", sides), ("--scale", scale), ("--for", place)) if value is not None]
+    if len(given) > 1:
+        raise BadInput(f"{' and '.join(given)}: both set the size; give one of them")
+    if pad and given not in (["--size"], ["--for"]):
+        raise BadInput("--pad: needs a size to pad to; give --size or --for too")
+    if place is not None:
+        return Size(PLACES[place], pad=pad)
+    if sides is None:
+        return Size(scale=1.0 if scale is None else scale)
+    read = re.fullmatch(r"([0-9]{1,5})[xX]([0-9]{1,5})", sides.strip())
+    width, height = (int(read[1]), int(read[2])) if read else (0, 0)
+    if not 1 <= width * height <= MAX_PIXELS:
+        raise BadInput(f"--size: {sides!r}; give a width and a height in pixels, such as 1280x720")
+    return Size((width, height), pad=pad)
+
+
+def _order(count: int, ping_pong: bool, repeat: int, length: str | None, rate: Fraction) -> list[int]:
+    """The frames to show, in order; with a `length` in seconds as many as fill it."""
+    if length is None:
+        return film_order(count, ping_pong=ping_pong, repeat=repeat)
+    if repeat > 1:
+        raise BadInput("--length and --repeat: both set the length; give one of them")
+    read = re.fullmatch(r"([0-9]{1,6}(?:\.[0-9]{1,6})?)\s*(?:s|sec|seconds)?", length.strip())
+    wanted = round(Fraction(read[1]) * rate) if read else 0
+    if wanted < 1:
+        raise BadInput(f"--length: {length!r}; give seconds, at least one frame long, such as 15s")
+    cycle = film_order(count, ping_pong=ping_pong)
+    return film_order(count, ping_pong=ping_pong, repeat=-(-wanted // len(cycle)))[:wanted]
 
 
 def frames_of(job: Path, unfinished: bool) -> list[Path]:
@@ -93,28 +173,49 @@ def _short(text: str, most: int = 60) -> str:
 
 
 def pictures_in(folder: Path) -> list[Path]:
-    """Returns the pictures of a folder in the order of their names, numbers by value."""
+    """Returns the pictures of a folder in the order of their names, numbers by value.
+
+    Names what else lies there in a note. Films are no frames, so an earlier film in the folder stays out of the next.
+    """
     if not folder.is_dir():
         raise PictureError(f"{folder}: is not a folder; give a folder of pictures or a job folder")
-    found = [path for path in contents(folder) if path.suffix.lower() in SUFFIXES and path.is_file()]
+    known = frame_formats()
+    reasons = {path: _why_not(path, known) for path in contents(folder)}
+    found = [path for path, reason in reasons.items() if not reason]
+    others = [f"{path.name} ({reason})" for path, reason in reasons.items() if reason]
+    if others:
+        more = f" and {len(others) - NAMED} more" if len(others) > NAMED else ""
+        click.echo(f"note    not in the film: {', '.join(others[:NAMED])}{more}", err=True)
     if not found:
-        raise PictureError(f"{folder}: holds no pictures ({', '.join(sorted(SUFFIXES))}); give another folder")
+        raise PictureError(f"{folder}: holds no pictures ({', '.join(sorted(known))}); give another folder")
     return sorted(found, key=_natural)
+
+
+def _why_not(path: Path, known: dict[str, str]) -> str:
+    """Why a file of a folder is not a frame, "" where it is one."""
+    if path.is_dir():
+        return "a folder"
+    if not path.exists():
+        return "a link to nothing"
+    if path.suffix.lower() not in known:
+        is_film = any(path.suffix.lower() in row.suffixes for row in FORMATS.values())
+        return "a film" if is_film else "not a picture that is read here"
+    return "a film" if is_animated(path) else ""
 
 
 def _natural(path: Path) -> tuple[list[tuple[int, str]], str]:
     parts = re.split(r"(\d+)", path.stem)
-    return [(int(part), "") if part.isdecimal() else (0, part) for part in parts], path.name
+    return [(int(part), "") if part.isdecimal() else (0, part.casefold()) for part in parts], path.name
 
 
-def _loaded(paths: list[Path], order: list[int]) -> Iterator[Picture]:
+def _loaded(paths: Sequence[Path], order: Sequence[int], alpha: bool, size: Size) -> Iterator[Picture]:
     first: tuple[int, ...] = ()
     for index in order:
-        picture = load_picture(paths[index])
+        picture = load_frame(paths[index], alpha=alpha)
         first = first or picture.shape
-        if picture.shape != first:
+        if picture.shape != first and size.sides is None:
             raise VideoFormatError(
                 f"{paths[index]}: {picture.shape[1]}x{picture.shape[0]}, but {paths[order[0]].name} is "
-                f"{first[1]}x{first[0]}; give all pictures one size"
+                f"{first[1]}x{first[0]}; give all pictures one size, or set one with --size"
             )
-        yield picture
+        yield size.of(picture)

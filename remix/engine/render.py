@@ -20,6 +20,8 @@ from remix.motion.ffmpeg import ffmpeg_exe, refuse_lacking
 from remix.motion.formats import format_of, rate_for
 from remix.motion.images import load_picture
 from remix.motion.pictures import Picture, fit, save_picture
+from remix.motion.regular import fingerprint
+from remix.motion.sound import track_for
 from remix.motion.video import write_video
 from remix.plan import Recipe, Schedule, plan
 from remix.plan.schedule import remarks_on
@@ -113,6 +115,7 @@ def render(
     *,
     new: bool = False,
     film: str | None = "film.mp4",
+    audio: Path | str | None = None,
     frames: Sequence[int] | None = None,
     donors: Sequence[Path] = (),
     listen: Listener = lambda event: None,
@@ -124,9 +127,10 @@ def render(
     Run it again with the same arguments after any kind of end and it goes on where it stopped. Frames that a folder
     with the job of another recipe has are kept, and those that other jobs (`donors`) have are taken over, where the
     same engine rendered them; `new` allows that finished frames are replaced, see `open_job`. `film` names the
-    film file in the folder (its suffix is the format), None for frames alone. With `frames` only these are rendered,
-    and film and sheet are written only if all others are there already. `stop` is asked again and again; once
-    it says True the frames at hand are finished, nothing new is begun, and a film that is being written is given up.
+    film file in the folder (its suffix is the format), None for frames alone; `audio` is a file whose sound the film
+    gets. With `frames` only these are rendered, and film and sheet are written only if all others are there already.
+    `stop` is asked again and again; once it says True the frames at hand are finished, nothing new is begun, and a
+    film that is being written is given up.
     `tell` takes sentences for the person: remarks on the recipe and of the engine, and what was kept of another
     recipe's job or of other jobs. They go to the log by default.
 
@@ -144,7 +148,7 @@ def render(
 
     wanted = _wanted(frames, len(schedule))
     if film is not None:
-        _check_film(film, recipe)
+        _check_film(film, recipe, audio)
     for sentence in (*remarks_on(schedule), *engine.check(schedule)):
         remark(sentence)
     with (
@@ -167,7 +171,7 @@ def render(
         if len(wanted) < len(schedule) and not job.is_whole():
             return Outcome(job.folder, None, None, rendered, len(wanted), tuple(remarks))
         room.expect(len(schedule))
-        made = _write_film(job, film, listen, stop) if film is not None else None
+        made = _write_film(job, film, audio, listen, stop) if film is not None else None
         return Outcome(job.folder, made, _write_sheet(job), rendered, len(wanted), tuple(remarks))
 
 
@@ -200,7 +204,7 @@ def _wanted(frames: Sequence[int] | None, count: int) -> Sequence[int]:
     return sorted(set(frames))
 
 
-def _check_film(name: str, recipe: Recipe) -> None:
+def _check_film(name: str, recipe: Recipe, audio: Path | str | None) -> None:
     """Refuses, before hours of rendering, a film that could not be written after them."""
     if name in {"", ".."} or name != PureWindowsPath(name).name or name.casefold() in OWN:
         raise VideoFormatError(f"film: {name!r}; give the name of a file in the job, such as film.mp4")
@@ -210,8 +214,9 @@ def _check_film(name: str, recipe: Recipe) -> None:
         )
     row = format_of(name)
     rate_for(row, recipe.fps)
+    sound = () if audio is None else track_for(audio, row, Path(name)).encoders
     if row.needs:
-        refuse_lacking(row.name, row.needs, ffmpeg_exe())
+        refuse_lacking(row.name, (*row.needs, *sound), ffmpeg_exe())
 
 
 def _note_setting(job: Job, setting: Mapping[str, str]) -> None:
@@ -249,9 +254,10 @@ def _render_missing(
     return rendered
 
 
-def _write_film(job: Job, name: str, listen: Listener, stop: Callable[[], bool]) -> Path:
+def _write_film(job: Job, name: str, audio: Path | str | None, listen: Listener, stop: Callable[[], bool]) -> Path:
     path, total = job.folder / name, len(job.schedule)
-    key = _key_of_all(job, f"{name} {job.schedule.recipe.fps}")
+    sound = "" if audio is None else f" {fingerprint(Path(audio))}"
+    key = _key_of_all(job, f"{name} {job.schedule.recipe.fps}{sound}")
     if job.is_finished(path, key):
         return path
 
@@ -266,6 +272,7 @@ def _write_film(job: Job, name: str, listen: Listener, stop: Callable[[], bool])
         path,
         job.schedule.recipe.fps,
         metadata=job.film_texts(),
+        audio=audio,
         on_frame=lambda done: listen(Event("film", done, total)),
     )
     job.note(path, key)

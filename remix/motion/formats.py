@@ -36,12 +36,23 @@ def _bt709(pixels: str) -> tuple[str, ...]:
     )
 
 
-_RGB = (
-    *("-vf", "format=bgr0,setparams=range=pc:color_primaries=bt709:color_trc=iec61966-2-1:colorspace=gbr"),
-    *("-color_range", "pc", "-colorspace", "rgb"),
-    *("-color_primaries", "bt709", "-color_trc", "iec61966-2-1"),
+def _rgb(pixels: str) -> tuple[str, ...]:
+    """Returns the arguments that keep the numbers as they are, and say that they are sRGB."""
+    tagged = "setparams=range=pc:color_primaries=bt709:color_trc=iec61966-2-1:colorspace=gbr"
+    return (
+        *("-vf", f"format={pixels},{tagged}"),
+        *("-color_range", "pc", "-colorspace", "rgb"),
+        *("-color_primaries", "bt709", "-color_trc", "iec61966-2-1"),
+    )
+
+
+_FFV1 = ("-c:v", "ffv1", "-level", "3", "-g", "1", "-slicecrc", "1")
+
+
+_VP9 = (
+    *("-c:v", "libvpx-vp9", "-b:v", "0", "-crf", "30"),
+    *("-deadline", "realtime", "-cpu-used", "5", "-row-mt", "1"),
 )
-"""Keeps the numbers as they are, and says that they are sRGB."""
 
 _PALETTE = "[0:v][1:v]paletteuse=dither=bayer:bayer_scale=2:diff_mode=rectangle"
 """The second input is the palette of the whole film."""
@@ -81,6 +92,7 @@ class Format:
     limits in pixels, `max_fps` the rate beyond which players no longer keep time, `max_delay` how many seconds
     a frame can be shown. `two_pass` formats need the whole film before their first frame. `max_loops` is how
     often a film that is shown as a picture can ask to be played, 0 where that is left to the player.
+    `alpha` says whether frames may have an alpha channel; `alpha_encoder` are ffmpeg's arguments for such frames.
     `texts` says where metadata goes: "tags" of the container, or written by us as "gif", "webp" or "png".
     """
 
@@ -96,6 +108,8 @@ class Format:
     two_pass: bool = False
     max_loops: int = 0
     texts: str = "tags"
+    alpha: bool = False
+    alpha_encoder: tuple[str, ...] = ()
 
     @property
     def suffix(self) -> str:
@@ -134,10 +148,11 @@ _ROWS = (
         "VP9, 4:2:0, BT.709: for the web",
         encoder=(
             *_bt709("yuv420p"),
-            *("-c:v", "libvpx-vp9", "-b:v", "0", "-crf", "30"),
-            *("-deadline", "realtime", "-cpu-used", "5", "-row-mt", "1"),
+            *_VP9,
         ),
         even=True,
+        alpha=True,
+        alpha_encoder=(*_bt709("yuva420p"), *_VP9, "-auto-alt-ref", "0"),
     ),
     Format(
         "gif",
@@ -151,8 +166,8 @@ _ROWS = (
         max_loops=65536,
         texts="gif",
     ),
-    Format("webp", (".webp",), "animated WebP, quality 80", max_side=16383, max_loops=65535, texts="webp"),
-    Format("png", (), "a folder of numbered PNGs, lossless", max_side=2**31 - 1, texts="png"),
+    Format("webp", (".webp",), "animated WebP, quality 80", max_side=16383, max_loops=65535, texts="webp", alpha=True),
+    Format("png", (), "a folder of numbered PNGs, lossless", max_side=2**31 - 1, texts="png", alpha=True),
     Format(
         "apng",
         (".apng", ".png"),
@@ -161,25 +176,30 @@ _ROWS = (
         max_delay=65535,
         max_loops=2**31 - 1,
         texts="png",
+        alpha=True,
     ),
     Format(
         "prores",
         (".mov",),
-        "ProRes 422 HQ, 10 bits, BT.709: for cutting programs",
+        "ProRes 422 HQ, 10 bits, BT.709: for cutting programs; with transparency ProRes 4444",
         encoder=(*_bt709("yuv422p10le"), "-c:v", "prores_ks", "-profile:v", "3", "-vendor", "apl0"),
         even=True,
+        alpha=True,
+        alpha_encoder=(*_bt709("yuva444p10le"), "-c:v", "prores_ks", "-profile:v", "4", "-vendor", "apl0"),
     ),
     Format(
         "ffv1",
         (".mkv",),
         "FFV1, RGB, lossless: for keeping",
-        encoder=(*_RGB, "-c:v", "ffv1", "-level", "3", "-g", "1", "-slicecrc", "1"),
+        encoder=(*_rgb("bgr0"), *_FFV1),
+        alpha=True,
+        alpha_encoder=(*_rgb("bgra"), *_FFV1),
     ),
     Format(
         "h264-lossless",
         (".mkv", ".mp4", ".mov"),
         "H.264, RGB, lossless: smaller than FFV1 where pictures repeat; for ffmpeg, mpv and VLC",
-        encoder=(*_RGB, "-c:v", "libx264rgb", "-preset", "veryfast", "-qp", "0"),
+        encoder=(*_rgb("bgr0"), "-c:v", "libx264rgb", "-preset", "veryfast", "-qp", "0"),
     ),
     Format(
         "hevc",

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from remix.errors import BadInput, PictureError, VideoFormatError
-from remix.motion.formats import Format
+from remix.motion.formats import FORMATS, Format
 from remix.motion.pictures import MAX_PIXELS, Picture, checked, pad_to_even
 
 log = logging.getLogger(__name__)
@@ -60,7 +60,10 @@ class Feed:
             raise VideoFormatError("film: no frames; give at least one picture") from None
         self._pictures = itertools.chain((first,), rest)
         self._row, self._on_frame = row, on_frame
-        self.given = self._shape(first, 0)
+        self.given, self.alpha = self._shape(first, 0), first.shape[2] == 4
+        if self.alpha and not row.alpha:
+            keep = ", ".join(name for name, each in FORMATS.items() if each.alpha)
+            raise VideoFormatError(f"film: frames with transparency; {row.name} cannot keep it, choose from {keep}")
         height, width = (side + side % 2 if row.even else side for side in self.given)
         if max(width, height) > row.max_side or width * height > MAX_PIXELS:
             raise VideoFormatError(
@@ -79,7 +82,7 @@ class Feed:
 
     def _shape(self, picture: Any, index: int) -> tuple[int, int]:
         try:
-            shape = checked(picture, f"frame {index}").shape
+            shape = checked(picture, f"frame {index}", alpha=True).shape
         except PictureError as error:
             raise VideoFormatError(str(error)) from error
         return shape[0], shape[1]
@@ -91,6 +94,11 @@ class Feed:
                 raise VideoFormatError(
                     f"frame {self.count}: {width}x{height}, but the film began with "
                     f"{self.given[1]}x{self.given[0]}; give all frames one size"
+                )
+            if (picture.shape[2] == 4) != self.alpha:
+                raise VideoFormatError(
+                    f"frame {self.count}: {picture.shape[2]} channels, but the film began with {3 + self.alpha}; "
+                    "give all frames transparency, or none"
                 )
             yield np.ascontiguousarray(pad_to_even(picture) if self._row.even else picture)
             self.count += 1

@@ -115,6 +115,20 @@ def is_transparent(source: str | os.PathLike[str]) -> bool:
     return bool((load_frame(source, alpha=True)[..., 3] < 255).any())
 
 
+def is_animated(path: str | os.PathLike[str]) -> bool:
+    """Returns whether a file is an animated WebP, PNG or AVIF: a film, not a picture. Nothing is decoded."""
+    with open_file(path) as file:
+        head = file.read(21)
+        if head[:4] == b"RIFF" and head[8:16] == b"WEBPVP8X":
+            return bool(head[20] & 2)
+        if head[4:12] == b"ftypavis":
+            return True
+        for chunk in pngs.chunks(file):
+            if chunk.kind in (b"acTL", b"IDAT"):
+                return chunk.kind == b"acTL"
+    return False
+
+
 @dataclass(frozen=True)
 class _Wanted:
     """How a picture is read: its formats, its size if that is known, and what happens to profiles and transparency."""

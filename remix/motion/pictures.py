@@ -28,11 +28,15 @@ LEAST_PSNR, MOST_OFF = 55.0, 2
 """Pictures count as the same with that many dB at least and no color of a pixel off by more: nobody can see it."""
 
 
-def checked(picture: Any, where: str = "picture") -> Picture:
-    """Returns `picture` when it is uint8 [height, width, 3] with at least one pixel; else PictureError."""
+def checked(picture: Any, where: str = "picture", *, alpha: bool = False) -> Picture:
+    """Returns `picture` when it is uint8 [height, width, 3] with at least one pixel; else raises PictureError.
+
+    With `alpha`, it may also have four channels.
+    """
     if not isinstance(picture, np.ndarray):
         raise PictureError(f"{where}: {type(picture).__name__}; give a numpy array uint8 [height, width, 3]")
-    if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3 or 0 in picture.shape:
+    channels = (3, 4) if alpha else (3,)
+    if picture.dtype != np.uint8 or picture.ndim != 3 or 0 in picture.shape or picture.shape[2] not in channels:
         raise PictureError(f"{where}: {picture.dtype} {list(picture.shape)}; give uint8 [height, width, 3], RGB")
     return picture
 
@@ -42,7 +46,7 @@ def fit(picture: Picture, width: int, height: int) -> Picture:
 
     Proportions are kept, nothing is padded; Lanczos. A picture of that size comes back unchanged.
     """
-    checked(picture)
+    checked(picture, alpha=True)
     if width < 1 or height < 1 or width * height > MAX_PIXELS:
         raise BadInput(f"size: {width}x{height}; give 1 to {MAX_PIXELS // 10**6} million pixels")
     rows, columns = picture.shape[:2]
@@ -54,6 +58,18 @@ def fit(picture: Picture, width: int, height: int) -> Picture:
     box = (left, top, min(columns, left + width * scale), min(rows, top + height * scale))
     resized = Image.fromarray(picture).resize((width, height), Image.Resampling.LANCZOS, box=box)
     return np.array(resized, dtype=np.uint8)
+
+
+def inset(picture: Picture, width: int, height: int) -> Picture:
+    """Returns `picture` resized to fit into `width` x `height`, with black bars, transparent if it has alpha."""
+    checked(picture, alpha=True)
+    rows, columns, channels = picture.shape
+    scale = min(width / columns, height / rows)
+    size = (max(1, round(columns * scale)), max(1, round(rows * scale)))
+    bars = np.zeros((height, width, channels), np.uint8)
+    left, top = (width - size[0]) // 2, (height - size[1]) // 2
+    bars[top : top + size[1], left : left + size[0]] = fit(picture, *size)
+    return bars
 
 
 def pad_to_even(picture: Picture) -> Picture:
@@ -70,7 +86,7 @@ def png_bytes(picture: Picture, texts: Mapping[str, str] | None = None, *, compr
     Latin-1 texts go into tEXt chunks, others into iTXt, as readers of either host expect. Keys are 1
     to 79 Latin-1 characters; a key or text that PNG cannot hold is a PictureError.
     """
-    checked(picture)
+    checked(picture, alpha=True)
     chunks = PngImagePlugin.PngInfo()
     for key, text in (texts or {}).items():
         if not 1 <= len(key) <= 79 or not all(" " <= c <= "~" or "\xa1" <= c <= "\xff" for c in key):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator
 from fractions import Fraction
@@ -16,6 +17,8 @@ from remix.motion.ffmpeg import LISTEN_STRICTLY, READ_STRICTLY, Ffmpeg, every_fr
 from remix.motion.pictures import MAX_PIXELS, Picture
 from remix.motion.regular import open_file
 from remix.motion.streams import Sound, VideoInfo, described, from_ffmetadata, heard, simplest_rate
+
+log = logging.getLogger(__name__)
 
 _TABLE_BYTES = 64 * 2**20
 _TAG_BYTES = 8 * 2**20
@@ -121,7 +124,9 @@ def probe_sound(path: str | os.PathLike[str]) -> Sound:
             raise PictureError(
                 f"{target}: holds no sound; give a WAV, FLAC, MP3, AAC, Ogg or AIFF, or a film with sound"
             )
-        raise PictureError(said.failure("reading", target, status))
+        log.info("%s", said.failure("reading", target, status))
+        reason = next(iter(said.complaints()), "").rstrip(".\n") or "ffmpeg cannot read it"
+        raise PictureError(f"{target}: the sound is damaged or cut off ({reason}); give a whole file")
 
 
 def _table(process: Ffmpeg) -> list[str]:

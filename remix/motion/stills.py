@@ -56,7 +56,8 @@ def write_webp(pictures: Iterable[Picture], path: Path, rate: Fraction, loops: i
             height, width = picture.shape[:2]
             canvas = _uint24(width - 1) + _uint24(height - 1)
             if index == 0:
-                file.write(_chunk(b"VP8X", bytes([0x02 | (0x08 if exif else 0), 0, 0, 0]) + canvas))
+                alpha = 0x10 if picture.shape[2] == 4 else 0
+                file.write(_chunk(b"VP8X", bytes([0x02 | alpha | (0x08 if exif else 0), 0, 0, 0]) + canvas))
                 file.write(_chunk(b"ANIM", struct.pack("<4BH", 0, 0, 0, 255, loops)))
             shown = _milliseconds(index + 1, rate) - _milliseconds(index, rate)
             no_blend = b"\x02"
@@ -81,9 +82,12 @@ def _still(picture: Picture) -> bytes:
     Image.fromarray(picture).save(buffer, "WEBP", quality=QUALITY, method=METHOD)
     data = buffer.getvalue()
     buffer.seek(0)
+    still = b""
     for kind, start, size in webp_chunks(buffer):
+        if kind in (b"ALPH", b"VP8 ", b"VP8L"):
+            still += data[start - 8 : start + size + size % 2]
         if kind in (b"VP8 ", b"VP8L"):
-            return data[start - 8 : start + size + size % 2]
+            return still
     raise VideoError("WebP: Pillow wrote a still without a picture; install another Pillow")
 
 

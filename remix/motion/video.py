@@ -43,7 +43,8 @@ def write_video(
 ) -> VideoInfo:
     """Returns what the film at `path` holds, after it was written, opened again and counted.
 
-    `pictures` (uint8 [height, width, 3], all one size) are taken one at a time. `fps` is kept as an exact
+    `pictures` (uint8 [height, width, 3], all one size) are taken one at a time; formats that keep transparency
+    take [height, width, 4] too. `fps` is kept as an exact
     fraction. `format` is a name in `FORMATS`; None reads it off the suffix. Odd sides are padded to even
     by their edge where the format needs it, never resized. `loops` is how often a GIF, WebP or
     APNG plays, 0 for ever. `metadata` are texts by name, as `remix.job.metadata.read_metadata` reads them
@@ -91,6 +92,10 @@ class _Film:
     loops: int
     texts: Mapping[str, str]
     track: Track | None
+
+    @property
+    def encoder(self) -> tuple[str, ...]:
+        return self.row.alpha_encoder if self.feed.alpha else self.row.encoder
 
 
 _OWN_WRITERS: Mapping[str, Callable[[Feed, Path, Fraction, int, Mapping[str, str]], None]] = {
@@ -163,7 +168,7 @@ def _encode(film: _Film, part: Path) -> None:
     tags, silent = part.with_name("texts"), part if film.track is None else part.with_name("silent")
     tags.write_text(ffmetadata(film.texts), encoding="utf-8", newline="\n")
     texts = ("-f", "ffmetadata", "-i", str(tags), "-map", "0:v:0", "-map_metadata", "1")
-    _pour(film, silent, (*texts, *film.row.encoder, *BITEXACT, *film.row.container(film.target).muxer))
+    _pour(film, silent, (*texts, *film.encoder, *BITEXACT, *film.row.container(film.target).muxer))
     if film.track is not None:
         join(silent, film.track, tags, part, film.feed.count / film.rate, film.target)
 
@@ -171,7 +176,7 @@ def _encode(film: _Film, part: Path) -> None:
 def _pour(film: _Film, part: Path, arguments: Iterable[str]) -> None:
     """Feeds raw frames to an ffmpeg that writes `part`."""
     size = f"{film.feed.width}x{film.feed.height}"
-    raw = ("-f", "rawvideo", "-pixel_format", "rgb24", "-video_size", size)
+    raw = ("-f", "rawvideo", "-pixel_format", "rgba" if film.feed.alpha else "rgb24", "-video_size", size)
     clock = ("-framerate", f"{film.rate.numerator}/{film.rate.denominator}", "-i", "pipe:0")
     with Ffmpeg([*raw, *clock, *arguments, "-y", str(part)], feed=True) as process:
         taken = all(process.write(picture) for picture in film.feed)
