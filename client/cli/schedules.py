@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,10 +11,11 @@ from typing import Any, NamedTuple
 import click
 
 from remix.client.cli.completion import among
+from remix.client.recipes import recipe_text
 from remix.errors import BadInput, RecipeError
-from remix.job import read_metadata, recipe_of
+from remix.job import recipe_of
 from remix.plan import Mix, Recipe
-from remix.plan.documents import decoded, read_file
+from remix.plan.documents import decoded
 from remix.plan.moments import length
 from remix.syntax import SYNTAXES, detect, read
 from remix.syntax.recipes import NO_YAML
@@ -43,12 +44,12 @@ class Reading:
         """The number of frames or the time that is asked for; None where the file says it."""
         return length(self.frames) if self.frames else None
 
-    def refuse_for(self, job: Path) -> None:
-        """Raises BadInput where anything is asked for that the recipe of a job folder says itself."""
+    def refuse_for(self, job: Path, overrides: Sequence[str] = ()) -> None:
+        """Raises BadInput for options, `overrides` too, that would change the recipe of a job folder."""
         options = {"--from": self.syntax, "--frames": self.frames, "--fps": self.fps, "--size": self.size}
-        if said := [option for option, value in options.items() if value is not None]:
+        if given := [*(option for option, value in options.items() if value is not None), *overrides]:
             raise BadInput(
-                f"{', '.join(said)}: {job} is a job folder, whose recipe stays as it is; leave this out, or give a "
+                f"{', '.join(given)}: {job} is a job folder, whose recipe stays as it is; leave this out, or give a "
                 "recipe and a folder of its own"
             )
 
@@ -85,7 +86,7 @@ class Reading:
 
     def _foreign(self, path: Path) -> bytes | None:
         """The text of a schedule in another tool's syntax; None when the file is a recipe."""
-        raw = self._text(path)
+        raw = recipe_text(path)
         if path.suffix.lower() in YAML and self.syntax is None:
             raise RecipeError(NO_YAML, source=str(path))
         if path.suffix.lower() == ".json" and self.syntax is None:
@@ -94,21 +95,6 @@ class Reading:
                     return None
             except RecipeError:
                 return None  # the reader of recipes says what is wrong with it
-        return raw
-
-    def _text(self, path: Path) -> bytes:
-        """The bytes of a text; a picture or film with a recipe in it is told how to get at that."""
-        try:
-            raw = read_file(path)
-            decoded(raw)
-        except RecipeError as error:
-            made = read_metadata(path).remix if path.is_file() else None
-            if made is None or "recipe" not in made:
-                raise
-            raise RecipeError(
-                f"is no text, and carries a recipe; write that to a file: remix inspect {path} --recipe > recipe.toml",
-                source=str(path),
-            ) from error
         return raw
 
     def _whole(self, path: Path, parts: Any) -> Recipe:
@@ -120,11 +106,11 @@ class Reading:
 
 
 def _sized(recipe: Recipe, size: str | None, changes: dict[str, Any]) -> Recipe:
-    said = {name: value for name, value in {**changes, "size": size}.items() if value is not None}
-    if not said:
-        return recipe
-    plain = {**recipe.to_dict(), **said}
-    return Recipe.from_dict(plain, folder=recipe.folder)
+    given = {name: value for name, value in changes.items() if value is not None}
+    if size is not None:
+        sized = Recipe.from_dict({"frames": 1, "keyframes": [{}], "size": size})
+        given |= {"width": sized.width, "height": sized.height}
+    return recipe.replace(**given) if given else recipe
 
 
 def schedule_options(command: Callable[..., None]) -> Callable[..., None]:
