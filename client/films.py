@@ -36,6 +36,8 @@ class EngineOptions(TypedDict, total=False):
 
     url: str | None
     auth: Auth | str | None
+    headers: Mapping[str, str] | None
+    ca: str | os.PathLike[str] | None
     insecure: bool | None
     batch: int | None
     device: str | None
@@ -77,8 +79,8 @@ def render(
     Args:
         recipe: A `Recipe`, a `Schedule`, the path of a recipe or job folder, or a text, see `read_any`.
         folder: The job folder; it is created if needed.
-        engine: "local", "comfyui" or "a1111", with its options (`url`, `auth`, `insecure`, `batch`; `device`,
-            `precision`), or an engine, which stays open.
+        engine: "local", "comfyui" or "a1111", with its options (`url`, `auth`, `headers`, `ca`, `insecure`,
+            `batch`; `device`, `precision`), or an engine, which stays open.
         new: Replaces the frames of another recipe's job.
         film: Name of the film in the folder, whose suffix is the format; None for frames alone.
         frames: Renders these frames alone.
