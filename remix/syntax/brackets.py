@@ -115,6 +115,8 @@ def _frame(source: Source, item: Timed, seconds: Fraction, fps: float) -> int:
 def _split(source: Source, text: Span) -> tuple[Span, list[Timed]]:
     """The text before the first bracket, and the prompts with their times."""
     marks = list(_OPENING.finditer(text.text))
+    if not marks:
+        raise source.error(0, "there are no times; write [0s: a cat] [2s: a dog]")
     head = join([text[: marks[0].start()].strip()], "")
     timed = []
     for found, after in zip(marks, [*(mark.start() for mark in marks[1:]), len(text.text)], strict=True):

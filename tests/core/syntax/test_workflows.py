@@ -127,9 +127,8 @@ def test_the_settings_around_an_api_workflow_are_used() -> None:
     assert parts.model.checkpoint == "dream.safetensors"
     assert {frame.seed for frame in plan(parts.recipe())} == {Mix.one(42)}
     assert parts.notes == ("read from node 6 (ADE_PromptScheduling)",)
-    assert {frame.seed for frame in plan(read(text_of(api("PromptSchedule", text=FIZZ, max_frames=9)), seed=7).recipe())} == {
-        Mix.one(7)
-    }  # fmt: skip
+    given = read(text_of(api("PromptSchedule", text=FIZZ, max_frames=9)), seed=7)
+    assert {frame.seed for frame in plan(given.recipe())} == {Mix.one(7)}
 
 
 def test_settings_without_a_place_are_named() -> None:
@@ -142,11 +141,20 @@ def test_settings_without_a_place_are_named() -> None:
 
 
 @pytest.mark.parametrize(
-    "source", [{"class_type": "String Literal", "inputs": {"string": FIZZ}}, {"class_type": "Text", "inputs": {"text": FIZZ}}]
-)  # fmt: skip
+    "source",
+    [
+        {"class_type": "String Literal", "inputs": {"string": FIZZ}},
+        {"class_type": "Text", "inputs": {"text": FIZZ}},
+        {"class_type": "Reroute", "inputs": {"": ["9", 0]}},
+    ],
+)
 def test_a_text_that_comes_over_a_link_is_followed(source: dict[str, Any]) -> None:
     workflow = api("BatchPromptSchedule", text=["7", 0], max_frames=["8", 0])
-    workflow |= {"7": source, "8": {"class_type": "INTConstant", "inputs": {"value": 16}}}
+    workflow |= {
+        "9": {"class_type": "Text", "inputs": {"text": FIZZ}},
+        "7": source,
+        "8": {"class_type": "INTConstant", "inputs": {"value": 16}},
+    }
     parts = read(text_of(workflow))
     assert (prompts(parts), parts.frames) == ({0: "a", 8: "b"}, 16)
 
