@@ -31,6 +31,10 @@ Events = TextIO | Callable[[dict[str, Any]], object]
 """Where events go: a text stream gets one JSON object in a line for each, a function gets the object."""
 
 
+Recipes = Sequence[RecipeLike] | Mapping[str, RecipeLike] | Mapping[Path, RecipeLike]
+"""The recipes of many films, or job folder -> recipe."""
+
+
 class Film(NamedTuple):
     """A film to render, and its place in the list of results."""
 
@@ -40,7 +44,7 @@ class Film(NamedTuple):
 
 
 def render_all(
-    recipes: Sequence[RecipeLike] | Mapping[Folder, RecipeLike],
+    recipes: Recipes,
     folder: Folder | None = None,
     *,
     engines: Sequence[str | Engine] = ("local",),
@@ -63,6 +67,7 @@ def render_all(
     Args:
         recipes: What `render` takes, each; or a mapping of job folder to recipe.
         folder: Where the job folders are created, each named after its recipe file, or ``film-1``, ``film-2`` ...
+            Job folders that are given as recipes go on where they are.
         engines: Names, opened with `options`, or engines, which stay open.
         retries: How often a film is tried again when a server fails; it goes on where it stopped. A server that
             cannot be reached at all gets no more films while another engine works.
@@ -90,18 +95,21 @@ def render_all(
     return queue.outcomes()
 
 
-def _films(recipes: Sequence[RecipeLike] | Mapping[Folder, RecipeLike], folder: Folder | None) -> list[Film]:
+def _films(recipes: Recipes, folder: Folder | None) -> list[Film]:
     """The films with a folder each, which no two share."""
     if isinstance(recipes, Mapping):
         pairs = [(Path(folder or "", each), recipe) for each, recipe in recipes.items()]
     elif isinstance(recipes, (str, bytes)):
         raise BadInput("recipes: is one text; give a list, or use render for a single film")
-    elif folder is None:
-        raise BadInput("folder: is missing; say where the job folders are to be created, or give {folder: recipe}")
     else:
         names, pairs = Counter[str](), []
         for number, recipe in enumerate(recipes, 1):
             name = default_folder(recipe, number)
+            if isinstance(name, Path):
+                pairs.append((name, recipe))
+                continue
+            if folder is None:
+                raise BadInput("folder: is missing; give the folder for the job folders, or {job folder: recipe}")
             names[name] += 1
             pairs.append((Path(folder, name if names[name] == 1 else f"{name}-{names[name]}"), recipe))
     taken: dict[str, Path] = {}

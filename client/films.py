@@ -11,14 +11,15 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any, Protocol, TypedDict, runtime_checkable
 
 from remix.client import open_engine
 from remix.client.recipes import RecipeLike, read_any
 from remix.engine import Engine, Event, Outcome
 from remix.engine import render as fill_job
-from remix.errors import BadInput
-from remix.plan import Schedule
+from remix.errors import BadInput, RemixError
+from remix.job import is_job, recipe_of
+from remix.plan import Model, Recipe, Schedule
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -35,6 +36,8 @@ class EngineOptions(TypedDict, total=False):
 
     url: str | None
     auth: Auth | str | None
+    headers: Mapping[str, str] | None
+    ca: str | os.PathLike[str] | None
     insecure: bool | None
     batch: int | None
     device: str | None
@@ -76,8 +79,8 @@ def render(
     Args:
         recipe: A `Recipe`, a `Schedule`, the path of a recipe or job folder, or a text, see `read_any`.
         folder: The job folder; it is created if needed.
-        engine: "local", "comfyui" or "a1111", with its options (`url`, `auth`, `insecure`, `batch`; `device`,
-            `precision`), or an engine, which stays open.
+        engine: "local", "comfyui" or "a1111", with its options (`url`, `auth`, `headers`, `ca`, `insecure`,
+            `batch`; `device`, `precision`), or an engine, which stays open.
         new: Replaces the frames of another recipe's job.
         film: Name of the film in the folder, whose suffix is the format; None for frames alone.
         frames: Renders these frames alone.
@@ -98,10 +101,9 @@ def render(
     read = read_any(recipe)
     for note in read.notes:
         say(note)
-    asked = read.recipe.recipe if isinstance(read.recipe, Schedule) else read.recipe
     with opened(engine, options) as renderer:
         outcome = fill_job(
-            asked,
+            read.recipe.recipe if isinstance(read.recipe, Schedule) else fitted(read.recipe, renderer, folder),
             renderer,
             Path(folder),
             new=new,
@@ -144,6 +146,29 @@ async def arender(
             with suppress(asyncio.CancelledError):  # cancelled again: the folder is still locked by the thread
                 await asyncio.wait([work])
         raise
+
+
+@runtime_checkable
+class Fitting(Protocol):
+    """An engine that knows what its models are made for."""
+
+    def defaults(self, model: Model) -> Mapping[str, Any]:
+        """Returns the settings that a model is made for, by the names of a recipe's fields."""
+        ...
+
+
+def fitted(recipe: Recipe, engine: Engine, folder: Folder) -> Recipe:
+    """Returns a recipe with the model's own defaults in the fields that it leaves out.
+
+    The recipe of a job that was begun without them stays as it is.
+    """
+    if not recipe.defaulted or not isinstance(engine, Fitting):
+        return recipe
+    if is_job(Path(folder)):
+        with suppress(RemixError):  # what is wrong with the folder is reported when it is opened
+            if recipe_of(Path(folder)) == recipe:
+                return recipe
+    return recipe.fitted_to(engine.defaults(recipe.model))
 
 
 @contextmanager

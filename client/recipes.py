@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -67,17 +68,24 @@ def is_text(recipe: str) -> bool:
 
 
 def recipe_text(path: Path) -> bytes:
-    """Returns the bytes of a file of text; `RecipeError` for one that cannot be read, and for pictures and films."""
-    raw = read_file(path)
-    kind = _kind(raw)
+    """Returns the bytes of a file of text, or ComfyUI's workflow or A1111's infotext in a picture or film.
+
+    Raises `RecipeError` for a file that cannot be read, and for a picture or film that carries a recipe of ours, or no
+    text at all.
+    """
+    kind = None
+    with suppress(OSError), path.open("rb") as file:  # `read_file` has a better error
+        kind = _kind(file.read(16))
     if kind is None:
-        return raw
-    made = read_metadata(path).remix
-    if made is not None and "recipe" in made:
+        return read_file(path)
+    made = read_metadata(path)
+    if made.remix is not None and "recipe" in made.remix:
         advice = f"To get the recipe in it: remix inspect {path} --recipe > recipe.toml"
-    else:
-        advice = f"To see what made it: remix inspect {path}"
-    raise RecipeError(f"is a {kind}, not a recipe. {advice}", source=str(path))
+        raise RecipeError(f"is a {kind}, not a recipe. {advice}", source=str(path))
+    for name in ("prompt", "workflow", "parameters"):
+        if name in made.texts:
+            return made.texts[name].encode()
+    raise RecipeError(f"is a {kind}, not a recipe. To see what made it: remix inspect {path}", source=str(path))
 
 
 def _kind(raw: bytes) -> str | None:
@@ -86,9 +94,9 @@ def _kind(raw: bytes) -> str | None:
     return "film" if raw.startswith(FILMS) or raw[4:8] == b"ftyp" else None
 
 
-def default_folder(recipe: RecipeLike, number: int) -> str:
-    """Returns the name of a job folder for a recipe: that of its file, else ``film-3``."""
+def default_folder(recipe: RecipeLike, number: int) -> str | Path:
+    """Returns the name of a job folder for a recipe: that of its file, else ``film-3``; a job is its own folder."""
     if isinstance(recipe, (Recipe, Schedule)) or (isinstance(recipe, str) and is_text(recipe)):
         return f"film-{number}"
     path = Path(recipe)
-    return path.name if is_job(path) else path.stem
+    return path if is_job(path) else path.stem

@@ -104,12 +104,15 @@ def _checkpoints(given: Sequence[str], names: Sequence[str]) -> dict[str, str]:
 
 
 def _with(recipe: Recipe, checkpoint: str | None) -> Recipe:
+    recipe = recipe.settled()  # one size and one sampler for all of them
     return recipe if checkpoint is None else recipe.replace(model=replace(recipe.model, checkpoint=checkpoint))
 
 
 def _rendered(recipe: Recipe, folder: Path, name: str, quiet: bool, options: Mapping[str, Any]) -> list[Path]:
     """The files of an engine's frames, in order, rendered as far as they are missing."""
-    outcome = run(recipe, folder, name, quiet, new=False, film=None, **options)
+    [outcome] = run({folder: recipe}, name, quiet, new=False, film=None, **options)
+    if outcome.error is not None:
+        raise outcome.error
     kept = outcome.frames - outcome.rendered
     click.echo(f"{name:8}{outcome.folder}  {outcome.frames} frames{f' ({kept} were there already)' if kept else ''}")
     return [outcome.folder / FRAMES / f"{index:06d}.png" for index in range(outcome.frames)]

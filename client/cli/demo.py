@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from remix.client.cli.render import report, run
+from remix.client.cli.render import advised, report, run
 from remix.plan import Recipe
 
 
@@ -33,4 +33,7 @@ def command(out: Path, words: bool, quiet: bool) -> None:
         return
     with as_file(files(__package__) / "demo.toml") as path:
         recipe = Recipe.load(path)
-    report(run(recipe, out, "local", quiet, new=False, film="film.mp4"))
+    [outcome] = run({out: recipe}, "local", quiet, new=False, film="film.mp4")
+    if outcome.error is not None:
+        raise advised(outcome.error)
+    report(outcome)

@@ -21,19 +21,23 @@ from remix.syntax import SYNTAXES, read
 @click.command("import", epilog=f"Syntaxes: {', '.join(SYNTAXES)}.")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option(
-    "-o", "--out", type=click.Path(path_type=Path), help="Recipe to write, .toml or .json; else it is printed."
+    "-o", "--out", type=click.Path(path_type=Path), help="Recipe to write (.toml or .json); printed if omitted."
 )
 @schedule_options
-@click.option("--seed", type=int, help="Main seed, where the schedule has none (s in expressions).")
+@click.option("--seed", type=int, help="Main seed if the schedule has none (s in expressions).")
 @click.option("--before", default="", help="Text before every prompt.")
 @click.option("--after", default="", help="Text after every prompt.")
 @click.option(
-    "--number", "numbers", multiple=True, metavar="NAME=VALUES", help="A number from outside: pw_a=0:(0), 24:(1)"
+    "--number",
+    "numbers",
+    multiple=True,
+    metavar="NAME=VALUES",
+    help="A name for expressions: pw_a=0.5, or pw_a=0:(0), 24:(1)",
 )
-@click.option("--field", help="What values set, where the file does not say it: cfg, denoise, strength, seed, sampler.")
-@click.option("--image", type=click.Path(path_type=Path), help="Init picture of all frames, for values of denoise.")
+@click.option("--field", help="Field of values without a name: cfg, denoise, strength, seed or sampler.")
+@click.option("--image", type=click.Path(path_type=Path), help="Init picture of all frames, for denoise.")
 @click.option("--spacing", metavar="N,N,...", help="Frames from each stage to the next.")
-@click.option("--loop", is_flag=True, help="Close the film, where the schedule cannot say it.")
+@click.option("--loop", is_flag=True, help="Close the film to a loop, if the schedule cannot say so.")
 @overwrite_option
 def command(
     file: Path,
@@ -51,8 +55,8 @@ def command(
 ) -> None:
     """Writes FILE, a schedule of another tool, as a recipe.
 
-    The syntax is told by how the file looks. What it says that is understood differently here, or has no place in a
-    recipe, is told in notes.
+    FILE may also be a picture that carries a ComfyUI workflow or A1111 settings. The syntax is detected. Notes list
+    what is read differently here or has no place in a recipe.
     """
     if file.is_dir():
         raise BadInput(
@@ -67,7 +71,7 @@ def command(
         after=after,
         numbers=dict(_numbers(text, reading) for text in numbers),
         field=field,
-        image=_beside(image, out),
+        image=_relative(image, out),
         spacing=_spacing(spacing),
         loop=loop,
     )
@@ -78,8 +82,8 @@ def command(
     click.echo(f"recipe  {out}  {recipe.frames} frames, {len(recipe.keyframes)} keyframes")
 
 
-def _beside(image: Path | None, out: Path | None) -> str | None:
-    """The picture as the recipe names it, from the folder that the recipe is written to."""
+def _relative(image: Path | None, out: Path | None) -> str | None:
+    """Returns the path of the picture relative to the folder of the recipe."""
     if image is None:
         return None
     if not image.is_file():
@@ -100,7 +104,7 @@ def _spacing(text: str | None) -> list[int]:
 
 
 def _numbers(text: str, reading: Reading) -> tuple[str, Any]:
-    """The name and the number of each frame that ``pw_a=0:(0), 24:(1)`` or ``pw_a=0.5`` says."""
+    """Returns the name and the number of each frame of ``pw_a=0:(0), 24:(1)`` or ``pw_a=0.5``."""
     name, sign, values = (part.strip() for part in text.partition("="))
     if not sign or not name.isidentifier():
         raise BadInput(f"--number: {text[:40]!r} has no name and value; write pw_a=0.5, or pw_a=0:(0), 24:(1)")

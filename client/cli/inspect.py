@@ -52,7 +52,7 @@ def _recipe(file: Path, made: Made) -> tuple[Recipe, list[str]]:
     """The recipe that made a file, and what whoever renders it again has to know."""
     if made.remix is None or "recipe" not in made.remix:
         raise BadInput(f"{file}: carries no recipe of this toolkit; leave --recipe out to see what it carries")
-    recipe, notes = Recipe.from_dict(made.remix["recipe"]), []
+    recipe, notes = Recipe.from_dict(made.remix["recipe"]).settled(), []
     engine = made.remix.get("engine")
     if recipe.model.checkpoint == Model.checkpoint and isinstance(engine, Mapping):
         host, name = engine.get("engine"), engine.get("checkpoint")
@@ -101,7 +101,7 @@ def _ours(about: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 def _toml(recipe: Any) -> str:
     try:
-        return Recipe.from_dict(recipe).to_toml()
+        return Recipe.from_dict(recipe).settled().to_toml()
     except RecipeError as error:
         return f"cannot be read: {error}"
 

@@ -8,8 +8,11 @@ from pathlib import Path
 
 import click
 
+from remix.client import ENGINES
 from remix.client.cli.outputs import overwrite_option, refuse_present
+from remix.client.cli.overrides import Overrides, override_options
 from remix.client.cli.schedules import Reading, schedule_options
+from remix.client.playground import advice as playground
 from remix.errors import BadInput
 from remix.job import missing_pictures
 from remix.plan import Recipe, Schedule, plan
@@ -22,21 +25,40 @@ NUMBERS = ("frame", "time", "seed", "cfg", "denoise")
 
 @click.command("plan")
 @click.argument("recipe", type=click.Path(path_type=Path))
+@click.option(
+    "--engine",
+    default="local",
+    show_default=True,
+    type=click.Choice(tuple(ENGINES)),
+    help="Engine that is to render it: local has the defaults of the bundled model for what the recipe leaves out.",
+)
 @click.option("--json", "as_json", is_flag=True, help="The whole schedule as one JSON text.")
 @click.option("--all", "everything", is_flag=True, help="A row for every frame.")
 @click.option("--plot", type=click.Path(path_type=Path), help="Draw the curves into this PNG file.")
 @overwrite_option
+@override_options
 @schedule_options
 def command(
-    recipe: Path, as_json: bool, everything: bool, plot: Path | None, overwrite: bool, reading: Reading
+    recipe: Path,
+    engine: str,
+    as_json: bool,
+    everything: bool,
+    plot: Path | None,
+    overwrite: bool,
+    overrides: Overrides,
+    reading: Reading,
 ) -> None:
     """Prints what every frame of RECIPE is made of.
 
     RECIPE may also be a job folder, or a schedule of another tool; then the syntax that was read is printed too.
     """
-    loaded, syntax = reading.read(recipe)
-    schedule = plan(loaded)
-    for sentence in (*_notes(loaded), *remarks_on(schedule)):
+    found = reading.read(recipe)
+    asked, syntax = overrides.apply(found.recipe), found.syntax
+    # Schedules of other tools and recipes for other engines name no model, and do not mean the bundled one.
+    bundled = engine == "local" and syntax is None and asked.model.checkpoint == playground.NAME
+    schedule = plan(asked.fitted_to(playground.DEFAULTS) if bundled else asked)
+    unknown = playground.remarks(schedule) if bundled and not recipe.is_dir() else []
+    for sentence in (*_notes(asked), *remarks_on(schedule), *unknown):
         click.echo(f"note    {sentence}", err=True)
     if plot is not None:
         if plot.suffix.lower() != ".png":
@@ -61,10 +83,11 @@ def _json(schedule: Schedule, syntax: str | None) -> str:
 
 
 def _notes(recipe: Recipe) -> Iterator[str]:
-    """What of a recipe may not be as it was meant."""
+    """Sentences on what in a recipe may not be meant."""
     yield from missing_pictures(recipe)
-    if recipe.cfg != Recipe.cfg and any(keyframe.cfg is not None for keyframe in recipe.keyframes):
-        yield f"cfg: {recipe.cfg:g} above the keyframes counts nowhere, as a keyframe sets cfg for all frames"
+    written = "cfg" not in recipe.defaulted and recipe.cfg != Recipe.cfg
+    if written and any(keyframe.cfg is not None for keyframe in recipe.keyframes):
+        yield f"cfg: {recipe.cfg:g} above the keyframes is ignored, since keyframes set cfg"
 
 
 def _table(schedule: Schedule, rows: Sequence[int]) -> None:

@@ -1,29 +1,35 @@
-"""`remix render`: a recipe to frames and a film."""
+"""`remix render`: recipes to frames and films."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, replace
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import click
 
-from remix.client import ENGINES, open_engine
+from remix.client import ENGINES, open_engine, render_all
 from remix.client.cli.completion import among
 from remix.client.cli.engines import engine_options
+from remix.client.cli.overrides import Overrides, override_options
 from remix.client.cli.schedules import Reading, schedule_options
 from remix.client.cli.screen import progress, stoppable
-from remix.engine import Event, Outcome, render
-from remix.errors import OtherRecipe
-from remix.job import recipe_of
+from remix.client.recipes import default_folder
+from remix.engine import Event, Listener, Outcome
+from remix.errors import BadInput, Interrupted, OtherRecipe
 from remix.plan import Recipe
+from remix.plan.wording import printable
+
+RETRIES = 2
+"""How often a film is tried again after an error of a server, where there are several films."""
 
 
 @click.command("render")
-@click.argument("recipe", type=click.Path(path_type=Path))
-@click.option("-o", "--out", type=click.Path(path_type=Path), help="Job folder; made if it is not there.")
+@click.argument("recipes", nargs=-1, required=True, metavar="RECIPE...", type=click.Path(path_type=Path))
+@click.option("-o", "--out", type=click.Path(path_type=Path), help="Job folder; several recipes: a folder for theirs.")
 @click.option(
     "--engine",
     default="local",
@@ -31,75 +37,186 @@ from remix.plan import Recipe
     shell_complete=among(ENGINES),
     help=f"One of: {', '.join(ENGINES)}.",
 )
-@click.option("--checkpoint", help="Checkpoint, in place of the recipe's.")
+@override_options
 @engine_options
 @click.option("--film", default="film.mp4", show_default=True, help="Film file; its suffix is the format.")
-@click.option("--no-film", is_flag=True, help="Frames alone.")
+@click.option("--no-film", is_flag=True, help="Render frames only.")
+@click.option("--new", is_flag=True, help="Replace frames of another recipe or model; equal frames are kept.")
 @click.option(
-    "--new", is_flag=True, help="Replace frames of another recipe's or model's job; those that are the same are kept."
+    "--retries",
+    type=click.IntRange(min=0),
+    help=f"How often to retry a film after a server error.  [default: {RETRIES} with several recipes, else 0]",
 )
-@click.option("--json", "as_json", is_flag=True, help="What there is in the end as one JSON object.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON, one line for each recipe.")
+@click.option("--events", type=click.File("a", encoding="utf-8"), help="Append a JSON line for each event; - prints.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress bar.")
 @schedule_options
 def command(
-    recipe: Path,
+    recipes: Sequence[Path],
     out: Path | None,
     engine: str,
-    checkpoint: str | None,
+    overrides: Overrides,
     film: str,
     no_film: bool,
     new: bool,
+    retries: int | None,
     as_json: bool,
+    events: TextIO | None,
     quiet: bool,
     reading: Reading,
     options: Mapping[str, Any],
 ) -> None:
-    """Renders RECIPE into a job folder: frames, film, contact sheet.
+    """Renders each RECIPE into a job folder: frames, film, contact sheet.
 
-    Run the same line again after any kind of end: only what is missing is rendered. RECIPE may be the job
-    folder itself, or a schedule of another tool.
+    Run the same line again after any kind of end: only what is missing is rendered. RECIPE may be a job folder, or a
+    schedule of another tool. Several recipes share the engine and its model; one that fails does not stop the others.
     """
-    if recipe.is_dir():
-        reading.refuse_for(recipe)
-        out = out or recipe
-        loaded, syntax = recipe_of(recipe), None
-    else:
-        loaded, syntax = reading.read(recipe)
-    if out is None:
-        raise click.UsageError(f"say where to: remix render {recipe} -o FOLDER")
-    if checkpoint is not None:
-        loaded = loaded.replace(model=replace(loaded.model, checkpoint=checkpoint))
-    try:
-        outcome = run(loaded, out, engine, quiet, new=new, film=None if no_film else film, **options)
-    except OtherRecipe as error:
-        raise OtherRecipe(f"{error}, or pass --new to replace what is not the same") from error
-    if as_json:
-        click.echo(json.dumps({**as_plain(outcome), **({"syntax": syntax} if syntax else {})}, ensure_ascii=False))
-    else:
-        report(outcome)
+    several = len(recipes) > 1
+    films, syntaxes = dict[Path, Recipe](), list[str | None]()
+    for path, folder in zip(recipes, _folders(recipes, out), strict=True):
+        if folder in films:
+            raise BadInput(f"{path}: its job folder is {folder}, as for another recipe; rename one of the two")
+        loaded, syntax = _read(path, reading, overrides)
+        films[folder] = loaded
+        syntaxes.append(syntax)
+    outcomes = run(
+        films,
+        engine,
+        quiet,
+        new=new,
+        film=None if no_film else film,
+        retries=(RETRIES if several else 0) if retries is None else retries,
+        events=events,
+        **options,
+    )
+    for outcome, syntax in zip(outcomes, syntaxes, strict=True):
+        if outcome.error is not None and not several:
+            raise advised(outcome.error)
+        if as_json:
+            click.echo(json.dumps({**as_plain(outcome), **({"syntax": syntax} if syntax else {})}, ensure_ascii=False))
+        else:
+            report(outcome)
+    _fail_for([outcome.error for outcome in outcomes if outcome.error is not None])
 
 
-def run(recipe: Recipe, out: Path, engine: str, quiet: bool, *, new: bool, film: str | None, **options: Any) -> Outcome:
-    """Renders with a progress bar and a polite Ctrl-C; returns what the run left."""
+def _folders(recipes: Sequence[Path], out: Path | None) -> list[Path]:
+    """The job folder of each recipe: `out` for a single one, folders in it for several; a job is its own."""
+    folders = []
+    for path in recipes:
+        name = default_folder(path, 1)
+        if len(recipes) == 1 and out is not None:
+            folders.append(out)
+        elif isinstance(name, Path) or path.is_dir():
+            folders.append(path)
+        elif out is None:
+            raise click.UsageError(f"say where to: remix render {' '.join(map(str, recipes))} -o FOLDER")
+        else:
+            folders.append(out / name)
+    return folders
+
+
+def _read(path: Path, reading: Reading, overrides: Overrides) -> tuple[Recipe, str | None]:
+    """The recipe at a path with what the command line changes, and the syntax of a schedule of another tool."""
+    if path.is_dir():
+        reading.refuse_for(path, overrides.options())
+    found = reading.read(path)
+    return overrides.apply(found.recipe), found.syntax
+
+
+def run(
+    films: Mapping[Path, Recipe],
+    engine: str,
+    quiet: bool,
+    *,
+    new: bool,
+    film: str | None,
+    retries: int = 0,
+    events: TextIO | None = None,
+    **options: Any,
+) -> list[Outcome]:
+    """Renders films, by their job folders, with a progress bar and a polite Ctrl-C; returns what each run left."""
     opened = open_engine(engine, **options)
-    with stoppable(opened) as stop, progress(quiet) as listen:
+    with stoppable(opened) as stop, _Screen(quiet, len(films)) as screen:
 
-        def told(event: Event) -> None:
+        def listen(event: dict[str, Any]) -> None:
             stop()
-            listen(event)
+            screen.show(event)
+            if events is not None:
+                click.echo(json.dumps(event, ensure_ascii=False), file=events)
 
-        return render(recipe, opened, out, new=new, film=film, listen=told, stop=stop)
+        return render_all(
+            films,
+            engines=[opened],
+            new=new,
+            film=film,
+            retries=retries,
+            events=listen,
+            stop=stop,
+        )
+
+
+class _Screen:
+    """Shows the progress of one film after another."""
+
+    def __init__(self, quiet: bool, films: int) -> None:
+        self._quiet, self._films = quiet, films
+        self._shown = ExitStack()
+        self._listen: Listener = lambda event: None
+
+    def __enter__(self) -> _Screen:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._shown.close()
+
+    def show(self, event: Mapping[str, Any]) -> None:
+        """Shows an event of `render_all`."""
+        kind = event["event"]
+        if kind == "start":
+            self._shown.close()
+            if self._films > 1 and not self._quiet:
+                click.echo(f"{event['film'] + 1} of {self._films}  {event['folder']}", err=True)
+            self._listen = self._shown.enter_context(progress(self._quiet))
+        elif kind == "retry":
+            self._shown.close()
+            click.echo(f"{printable(event['message'])}; next try in {event['seconds']:g} s", err=True)
+        elif kind in ("frames", "steps", "film"):
+            self._listen(Event(kind, event["done"], event["total"], event.get("frame")))
+        else:
+            self._shown.close()
+
+
+def advised(error: Exception) -> Exception:
+    """Returns an error with what the command line has against it."""
+    if not isinstance(error, OtherRecipe):
+        return error
+    advice = OtherRecipe(f"{error}, or pass --new to replace what is not the same")
+    advice.__cause__ = error
+    return advice
+
+
+def _fail_for(errors: Sequence[Exception]) -> None:
+    """Ends the command with the exit code of the errors of several films, if there are any."""
+    if any(isinstance(error, Interrupted) for error in errors):
+        raise Interrupted("stopped; run the same line again to go on")
+    if errors:
+        raise click.exceptions.Exit(2 if all(isinstance(error, BadInput) for error in errors) else 1)
 
 
 def as_plain(outcome: Outcome) -> dict[str, Any]:
     """Returns an outcome as JSON values; its error, if it has one, as a sentence."""
-    plain = {name: str(value) if isinstance(value, Path) else value for name, value in asdict(outcome).items()}
-    error = plain.pop("error")
-    return plain if error is None else {**plain, "error": str(error)}
+    plain: dict[str, Any] = {
+        name: str(value) if isinstance(value, Path) else value for name, value in asdict(outcome).items()
+    }
+    error: Exception | None = plain.pop("error")
+    return plain if error is None else {**plain, "error": str(advised(error))}
 
 
 def report(outcome: Outcome) -> None:
-    """Says what there is now and where."""
+    """Prints what there is now and where."""
+    if outcome.error is not None:
+        click.echo(f"failed  {outcome.folder}  {printable(str(advised(outcome.error)))}", err=True)
+        return
     kept = outcome.frames - outcome.rendered
     again = f" ({kept} were there already)" if kept else ""
     click.echo(f"frames  {outcome.folder / 'frames'}  {outcome.frames}{again}")

@@ -1,9 +1,9 @@
-"""What a verb is given for a recipe: a recipe, or a schedule of another tool with what that leaves open."""
+"""The recipe that a verb takes: a recipe, a job folder, or a schedule of another tool with options for the rest."""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,10 +11,11 @@ from typing import Any, NamedTuple
 import click
 
 from remix.client.cli.completion import among
+from remix.client.recipes import recipe_text
 from remix.errors import BadInput, RecipeError
-from remix.job import read_metadata, recipe_of
+from remix.job import recipe_of
 from remix.plan import Mix, Recipe
-from remix.plan.documents import decoded, read_file
+from remix.plan.documents import decoded
 from remix.plan.moments import length
 from remix.syntax import SYNTAXES, detect, read
 from remix.syntax.recipes import NO_YAML
@@ -23,7 +24,7 @@ YAML = (".yaml", ".yml")
 
 
 class ReadRecipe(NamedTuple):
-    """A recipe, and the name of the syntax that it was read in, None for a recipe of ours."""
+    """A recipe, and the name of the syntax of the schedule it was read from, None for a recipe."""
 
     recipe: Recipe
     syntax: str | None = None
@@ -31,7 +32,7 @@ class ReadRecipe(NamedTuple):
 
 @dataclass(frozen=True)
 class Reading:
-    """How a file is read: its syntax (None: as it looks), and what holds before what it says itself."""
+    """How a file is read: its syntax (None: detected), and the options that override what it sets."""
 
     syntax: str | None = None
     frames: str | None = None
@@ -40,28 +41,27 @@ class Reading:
 
     @property
     def length(self) -> int | str | None:
-        """The number of frames or the time that is asked for; None where the file says it."""
+        """The number of frames or the time of `--frames`, None without it."""
         return length(self.frames) if self.frames else None
 
-    def refuse_for(self, job: Path) -> None:
-        """Raises BadInput where anything is asked for that the recipe of a job folder says itself."""
+    def refuse_for(self, job: Path, overrides: Sequence[str] = ()) -> None:
+        """Raises BadInput for options, `overrides` too, that would change the recipe of a job folder."""
         options = {"--from": self.syntax, "--frames": self.frames, "--fps": self.fps, "--size": self.size}
-        if said := [option for option, value in options.items() if value is not None]:
+        if given := [*(option for option, value in options.items() if value is not None), *overrides]:
             raise BadInput(
-                f"{', '.join(said)}: {job} is a job folder, whose recipe stays as it is; leave this out, or give a "
+                f"{', '.join(given)}: {job} is a job folder, whose recipe stays as it is; leave this out, or give a "
                 "recipe and a folder of its own"
             )
 
     def recipe(self, path: Path, **given: Any) -> Recipe:
-        """The recipe in the file or job folder at `path`; the rest as for `read`."""
+        """Returns the recipe in the file or job folder at `path`; the other arguments are those of `read`."""
         return self.read(path, **given).recipe
 
     def read(self, path: Path, *, image: str | None = None, **given: Any) -> ReadRecipe:
-        """The recipe in the file or job folder at `path`, and the syntax of a schedule of another tool.
+        """Returns the recipe in the file or job folder at `path`, and the syntax of another tool's schedule.
 
-        `image` is the init picture of a schedule, beside the recipe. The syntax, and what was understood differently,
-        goes to the terminal. RecipeError, with the position, for what
-        cannot be read; it asks for the frames where they are not known.
+        `image` is the init picture of a schedule. The syntax and the notes are printed. Raises RecipeError, with the
+        position, for what cannot be read, and if the number of frames is unknown.
         """
         frames = self.length
         if path.is_dir():
@@ -79,13 +79,13 @@ class Reading:
             if image is not None:
                 first, *rest = parts.keyframes
                 parts = replace(parts, keyframes=(replace(first, image=Mix.one(image)), *rest))
-            recipe = self._whole(path, parts)
+            recipe = _recipe(path, parts, with_image=image is not None)
             changes = {}
         return ReadRecipe(_sized(recipe, self.size, changes), syntax)
 
     def _foreign(self, path: Path) -> bytes | None:
-        """The text of a schedule in another tool's syntax; None when the file is a recipe."""
-        raw = self._text(path)
+        """Returns the text of another tool's schedule, None if the file is a recipe."""
+        raw = recipe_text(path)
         if path.suffix.lower() in YAML and self.syntax is None:
             raise RecipeError(NO_YAML, source=str(path))
         if path.suffix.lower() == ".json" and self.syntax is None:
@@ -96,39 +96,29 @@ class Reading:
                 return None  # the reader of recipes says what is wrong with it
         return raw
 
-    def _text(self, path: Path) -> bytes:
-        """The bytes of a text; a picture or film with a recipe in it is told how to get at that."""
-        try:
-            raw = read_file(path)
-            decoded(raw)
-        except RecipeError as error:
-            made = read_metadata(path).remix if path.is_file() else None
-            if made is None or "recipe" not in made:
-                raise
-            raise RecipeError(
-                f"is no text, and carries a recipe; write that to a file: remix inspect {path} --recipe > recipe.toml",
-                source=str(path),
-            ) from error
-        return raw
 
-    def _whole(self, path: Path, parts: Any) -> Recipe:
-        try:
-            whole: Recipe = parts.recipe(folder=str(path.parent))
-        except RecipeError as error:
-            raise RecipeError(error.problem, path=error.path, source=str(path)) from error
-        return whole
+def _recipe(path: Path, parts: Any, *, with_image: bool) -> Recipe:
+    """The recipe of the parts; an error about it names the file and, for a denoise, the option that helps."""
+    try:
+        recipe: Recipe = parts.recipe(folder=str(path.parent))
+    except RecipeError as error:
+        problem = error.problem
+        if not with_image and (error.path or "").endswith(".denoise"):
+            problem = f"{problem}, or give a picture: remix import {path} --image init.png"
+        raise RecipeError(problem, path=error.path, source=str(path)) from error
+    return recipe
 
 
 def _sized(recipe: Recipe, size: str | None, changes: dict[str, Any]) -> Recipe:
-    said = {name: value for name, value in {**changes, "size": size}.items() if value is not None}
-    if not said:
-        return recipe
-    plain = {**recipe.to_dict(), **said}
-    return Recipe.from_dict(plain, folder=recipe.folder)
+    given = {name: value for name, value in changes.items() if value is not None}
+    if size is not None:
+        sized = Recipe.from_dict({"frames": 1, "keyframes": [{}], "size": size})
+        given |= {"width": sized.width, "height": sized.height}
+    return recipe.replace(**given) if given else recipe
 
 
 def schedule_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Adds the options for a schedule of another tool to a verb, which is given them as one `reading`."""
+    """Adds the options for another tool's schedule to a verb, which gets them as one argument, `reading`."""
 
     @click.option(
         "--from",

@@ -47,12 +47,71 @@ def progress(quiet: bool) -> Iterator[Listener]:
         yield _bar(console, shown)
 
 
+class Pace:
+    """How long a stage has taken, and how long it will still take.
+
+    Frames arrive in batches, so the pace is the mean over all frames of this run; time in which models load and frames
+    that were there already do not count.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._opened = self._began = self._latest = clock()
+        self._first: int | None = None
+        self._done = self._total = 0
+        self._sampling = False
+
+    def update(self, event: Event) -> None:
+        """Takes note of an event of this stage, or of a step within it."""
+        now = self._clock()
+        if event.stage == "steps":
+            if not self._sampling and self._done == self._first:
+                self._began = now
+            self._sampling = True
+            return
+        if self._first is None:
+            self._first, self._began = event.done, now
+        if event.done != self._done:
+            self._latest = now
+        self._done, self._total = event.done, event.total
+
+    def taken(self) -> float:
+        """Returns the seconds since the stage began."""
+        return self._clock() - self._opened
+
+    def left(self) -> float | None:
+        """Returns the seconds that are left, None before the first frame of this run is done."""
+        new = self._done - (self._first or 0)
+        if new < 1:
+            return None
+        each = (self._latest - self._began) / new
+        return max(each * (self._total - self._done) - (self._clock() - self._latest), 0.0)
+
+    def __str__(self) -> str:
+        if self._total and self._done == self._total:
+            return f"took {_minutes(self.taken())}"
+        left = self.left()
+        return f"{_minutes(self.taken())} so far" if left is None else f"{_minutes(left)} left"
+
+
+def _minutes(seconds: float) -> str:
+    """A time as ``0:05`` or ``1:02:05``.
+
+    >>> _minutes(5.4), _minutes(3725)
+    ('0:05', '1:02:05')
+    """
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
 class Lines:
     """A listener for logs: a line when a stage begins, one every half minute, and one when it ends."""
 
     def __init__(self, say: Callable[[str], object], clock: Callable[[], float] = time.monotonic) -> None:
         self._say, self._clock = say, clock
         self._stage, self._at, self._said = "", "", 0.0
+        self._pace = Pace(clock)
 
     def __call__(self, event: Event) -> None:
         now, step, due = self._clock(), "", False
@@ -60,37 +119,44 @@ class Lines:
             step = f", step {event.done} of {event.total}"
         else:
             due = event.stage != self._stage or event.done == event.total
+            if event.stage != self._stage:
+                self._pace = Pace(self._clock)
             self._stage = event.stage
             self._at = f"{LABELS.get(event.stage, event.stage)}: {event.done} of {event.total} frames"
+        self._pace.update(event)
         if due or (self._at and now - self._said >= EVERY):
             self._said = now
-            self._say(self._at + step)
+            timed = f", {self._pace}" if round(self._pace.taken()) else ""
+            self._say(self._at + step + timed)
 
 
 def _bar(console: Console, shown: ExitStack) -> Listener:
     """A listener that draws a bar, which is `shown` from the first event on."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
     columns = (
         TextColumn("{task.description:>16}"),
         BarColumn(),
         MofNCompleteColumn(),
-        TimeRemainingColumn(elapsed_when_finished=True),
+        TextColumn("{task.fields[pace]}"),
         TextColumn("{task.fields[step]}"),
     )
     bar, tasks = Progress(*columns, console=console), dict[str, Any]()
+    paces = dict[str, Pace]()
 
     def listen(event: Event) -> None:
         if not bar.live.is_started:  # a bar that never began would leave an empty line
             shown.enter_context(bar)
         if event.stage == "steps":
             if "frames" in tasks:
+                paces["frames"].update(event)
                 bar.update(tasks["frames"], step=f"step {event.done}/{event.total}")
             return
         if event.stage not in tasks:
             label = LABELS.get(event.stage, event.stage)
-            # A bar that starts in the middle (a job that goes on) must not count the past as speed.
-            tasks[event.stage] = bar.add_task(label, total=event.total, completed=event.done, step="")
+            pace = paces[event.stage] = Pace()
+            tasks[event.stage] = bar.add_task(label, total=event.total, step="", pace=pace)
+        paces[event.stage].update(event)
         bar.update(tasks[event.stage], completed=event.done, step="")
 
     return listen

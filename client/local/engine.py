@@ -7,6 +7,7 @@ import threading
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache, partial
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -16,12 +17,12 @@ from remix.catalog.schedulers import require_scheduler
 from remix.client.batches import checked_batch
 from remix.client.local.batch import Latent, check_lengths, render_batch
 from remix.client.local.devices import Place, frames_at_once, is_out_of_memory
-from remix.client.local.models import LoadedModel, check_model, in_full, model_files, open_model
+from remix.client.local.models import LoadedModel, check_model, defaults_of, in_full, model_files, open_model
 from remix.client.local.pictures import to_tensor
 from remix.client.local.sampling import SAMPLERS, SCHEDULERS
 from remix.client.local.travelling import Strengths, divided
 from remix.client.local.turns import TURNS
-from remix.client.playground import MOST_CFG, SIDE, unknown_words
+from remix.client.playground import advice as playground
 from remix.client.prompts import emphasis_in, refuse_lora_tags, refuse_over_steps
 from remix.engine import Listener, Picture
 from remix.engine.agreement import read_differently
@@ -76,9 +77,11 @@ class Local:
             )
         refuse_lora_tags(prompts)
         refuse_over_steps(prompts, self.name)
-        playground = recipe.model.checkpoint == "playground"
-        strange = [*_strange_words(prompts), *_strange_settings(schedule)] if playground else []
-        return [*strange, *read_differently(recipe)]
+        return [*playground.remarks(schedule), *read_differently(recipe)]
+
+    def defaults(self, model: Model) -> Mapping[str, Any]:
+        """Returns the settings that a model is made for, by the names of a recipe's fields."""
+        return playground.DEFAULTS if model.checkpoint == playground.NAME else defaults_of(model)
 
     def identity(self, schedule: Schedule) -> dict[str, str]:
         """Returns the engine's name, the checkpoint's name and the fingerprints of the model's files."""
@@ -251,27 +254,3 @@ def _halving(
             place.free()
             log.warning("%s: %s frames at once do not fit; going on with %s", place.device, len(block), half)
         waiting.extendleft((block[half:], block[:half]))
-
-
-def _strange_words(prompts: Sequence[str]) -> Iterator[str]:
-    """A remark on the words that the playground model was never taught, if there are any."""
-    unknown = dict(pair for prompt in prompts for pair in unknown_words(prompt))
-    if unknown:
-        words = [f"{word} (nearest: {nearest})" if nearest else word for word, nearest in unknown.items()]
-        yield (
-            f"prompt: the playground model does not know {', '.join(words)}; "
-            "`remix demo --words` lists the words that it knows"
-        )
-
-
-def _strange_settings(schedule: Schedule) -> Iterator[str]:
-    """A remark on a size or a cfg that the playground model was not made for: the defaults of a recipe are neither."""
-    recipe, cfg = schedule.recipe, max(frame.cfg for frame in schedule)
-    said = [f"{recipe.width}x{recipe.height}"] if (recipe.width, recipe.height) != (SIDE, SIDE) else []
-    if cfg > MOST_CFG:
-        said.append(f"cfg {cfg:g}")
-    if said:
-        yield (
-            f"size, cfg: the playground model paints best at {SIDE}x{SIDE} and cfg up to {MOST_CFG}; "
-            f"this recipe says {' and '.join(said)}"
-        )

@@ -133,6 +133,12 @@ def check_family(pipeline: str, model: Model) -> str:
     return pipeline
 
 
+def defaults_of(model: Model) -> Mapping[str, Any]:
+    """Returns the settings that a model's family is made for, by the names of a recipe's fields."""
+    pipeline = check_family(open_checkpoint(model.checkpoint).pipeline(), model)
+    return next(family.defaults for family in FAMILIES.values() if family.pipeline == pipeline)
+
+
 def model_files(schedule: Schedule) -> dict[str, str]:
     """Returns the fingerprints of a model's files: its checkpoint's, and those of its VAE and LoRAs if it has any."""
     model = schedule.recipe.model

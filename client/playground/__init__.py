@@ -13,15 +13,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from remix.client.playground.advice import MOST_CFG, SIDE
 from remix.client.playground.words import EXAMPLES, unknown_words, words
 
 __all__ = ["EXAMPLES", "MOST_CFG", "SIDE", "WEIGHTS", "unknown_words", "words"]
 
 WEIGHTS: Path = Path(__file__).with_name("weights")
 """The folder of the model: 128x128 pictures, latents of 4x16x16, prompts of up to 32 tokens."""
-
-SIDE = 128
-"""The width and the height of the pictures that it learnt from, in pixels."""
-
-MOST_CFG = 4
-"""The guidance above which its colours glare."""

@@ -7,7 +7,7 @@ Read in ComfyUI 0.33 (model_base, latent_formats, text_encoders) and diffusers. 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 
 MASK = "attention_mask"
@@ -69,6 +69,8 @@ class Family:
     """How the weights of its text encoders begin in a single file, in the order of diffusers' folders."""
     vae_scale: float = 1.0
     """What its VAE's latents are multiplied by."""
+    defaults: Mapping[str, int | float | str] = field(default_factory=dict)
+    """The settings that it is made for, by the names of a recipe's fields, where these are not a recipe's own."""
 
     @property
     def tiles(self) -> bool:
@@ -112,6 +114,7 @@ _ROWS = (
         comfyui=("SDXL",),
         clip_layer=2,
         pipeline="StableDiffusionXLPipeline",
+        defaults={"width": 1024, "height": 1024},
         text_prefixes=("conditioner.embedders.0.transformer.", "conditioner.embedders.1.model."),
         vae_scale=0.13025,
     ),
@@ -137,6 +140,7 @@ _ROWS = (
         flow=True,
         clip_layer=2,
         pipeline="StableDiffusion3Pipeline",
+        defaults={"width": 1024, "height": 1024, "scheduler": "sgm_uniform", "steps": 28, "cfg": 4.5},
     ),
     Family(
         *("flux", "Flux.1", "empty"),
@@ -148,6 +152,7 @@ _ROWS = (
         channels=16,
         flow=True,
         pipeline="FluxPipeline",
+        defaults={"width": 1024, "height": 1024, "scheduler": "simple", "cfg": 3.5},
     ),
     # The host pads its rows with zeros in front, up to 512.
     Family(

@@ -239,7 +239,8 @@ def frame_key(schedule: Schedule, index: int, inputs: Mapping[str, str]) -> str:
 def recipe_of(folder: Path | str) -> Recipe:
     """Returns the recipe of a job folder, its pictures resolved among the job's own copies."""
     text = read_part(Path(folder), RECIPE)
-    return Recipe.from_json(text, source=str(Path(folder) / RECIPE), folder=str(Path(folder) / INPUTS))
+    recipe = Recipe.from_json(text, source=str(Path(folder) / RECIPE), folder=str(Path(folder) / INPUTS))
+    return recipe.settled()  # a default that is not written there is the general one, as it was planned
 
 
 def read_frames(folder: Path | str) -> tuple[list[Path], list[int]]:

@@ -117,12 +117,20 @@ CURLY = tuple("“”„‟«»‘’‚‛")
 """Quotes as word processors write them."""
 
 
+_UNQUOTED = re.compile(r"""\s*([\w-]+)\s*=\s*([0-9][0-9.]*(?:ms|s|%|x[0-9]+))\s*(?:#.*)?$""", re.ASCII)
+"""A time, share or size as a value without quotes: frames = 4s."""
+
+
 def toml_advice(message: str, text: str, line: int, column: int | None) -> str:
     """What a parser's `message` about a place in a TOML text means, and what to do, in one sentence."""
     here = text.split("\n")[line - 1]
     rest = here[column - 1 :].split("#")[0].strip() if column else ""
     if message == "Cannot overwrite a value":
         return f"the field {here.partition('=')[0].strip()[:60]!r} is given twice; keep one"
+    if unquoted := _UNQUOTED.match(here):
+        return f'{unquoted[2][:60]} is text without quotes; write {unquoted[1][:60]} = "{unquoted[2][:60]}"'
+    if message == "Invalid hex value" or message.startswith("Unescaped"):
+        return 'a backslash begins an escape within "..."; write / between folders, or the text in single quotes'
     if message != "Invalid value" or not rest:
         return f"{message}; mend it here"
     if rest.startswith(CURLY):

@@ -165,9 +165,19 @@ def mixed(value: Any, path: str, check: Callable[[Any, str], V], *, keys: type =
         if not isinstance(pair, (list, tuple)) or len(pair) != 2:
             raise RecipeError(f"{show(pair)} is not a pair; write [value, weight]", path=f"{path}[{i}]")
         where = path if isinstance(value, (Mix, Mapping)) else f"{path}[{i}]"
-        checked.append((check(pair[0], where), number(pair[1], where, 0, 1e6)))
+        checked.append((check(pair[0], where), _weight(pair[1], where)))
     with under(path):
         return Mix(tuple(checked))
+
+
+def _weight(value: Any, path: str) -> float:
+    if isinstance(value, Real) and not isinstance(value, bool) and value < 0:
+        raise RecipeError(
+            f"the weight {show(value)} is outside 0 to 1e+06, since weights are shares of a mix; use 0, or put what "
+            'should not appear into "negative"',
+            path=path,
+        )
+    return number(value, path, 0, 1e6)
 
 
 def _whole(key: Any) -> Any:

@@ -125,7 +125,15 @@ def _number(value: Any, path: str, high: float) -> float | Expression:
     if not isinstance(written, str):
         return check.number(value, path, 0, high)
     with _pointed_at(written, path):
-        expression = parse(written, CHANGING)
+        try:
+            expression = parse(written, CHANGING)
+        except RecipeError:
+            if not written.strip().isidentifier():
+                raise
+            raise RecipeError(
+                f"{check.show(written)} is neither a number nor an expression; write a number from 0 to {high:g}, or "
+                f"an expression of {', '.join(CHANGING)}"
+            ) from None
     if not expression.names:
         raise RecipeError(
             f"{check.show(written)} is the same on every frame; write {expression.evaluate():.9g}, without quotes",
@@ -144,6 +152,12 @@ def _pointed_at(text: str, path: str) -> Iterator[None]:
 
 
 def _seed(value: Any, path: str) -> int:
+    if isinstance(value, int) and value == -1:
+        raise RecipeError(
+            f"-1 is outside 0 to {MAX_SEED}. It means a random seed in other tools; here a recipe always gives the "
+            "same frames, so write a number, or leave the seed out for 0",
+            path=path,
+        )
     return check.integer(value, path, 0, MAX_SEED)
 
 

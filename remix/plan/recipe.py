@@ -302,7 +302,8 @@ def located(data: Any, text: str | bytes, source: str | None, folder: str) -> Re
 
 def _cfg(value: Any) -> float:
     if isinstance(value, str):
-        raise RecipeError(f"{check.show(value)} is text; write an expression below a [[keyframes]]", path="cfg")
+        problem = f"{check.show(value)} is text; write a number, or an expression below a [[keyframes]]"
+        raise RecipeError(problem, path="cfg")
     return check.number(value, "cfg", 0, MAX_CFG)
 
 

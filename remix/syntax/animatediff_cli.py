@@ -23,21 +23,38 @@ from remix.syntax.text.syntax import Shape, Syntax
 from remix.syntax.text.tracks import Stop, to_keyframes
 
 _READ = {
-    *("prompt_map", "head_prompt", "tail_prompt", "prompt_fixed_ratio", "n_prompt", "seed", "steps", "scheduler"),
+    *(
+        "prompt_map",
+        "prompt",
+        "head_prompt",
+        "tail_prompt",
+        "prompt_fixed_ratio",
+        "n_prompt",
+        "seed",
+        "steps",
+        "scheduler",
+    ),
     *("guidance_scale", "clip_skip", "path", "vae_path", "lora_map", "tensor_interpolation_slerp", "output", "name"),
 }
 
 
 def looks(shape: Shape) -> bool:
-    return shape.has_keys("prompt_map")
+    return shape.has_keys("prompt_map") or shape.has_keys("prompt", "n_prompt")
 
 
 def read(source: Source, options: Options) -> Parts:
     """Returns the parts of a prompt travel. The length is not in the text: `options.frames` gives it."""
     data = fields_of(source, read_all(source), "this text")
-    if "prompt_map" not in data:
+    tracks: dict[str, list[Stop]] = {}
+    if "prompt_map" in data:
+        tracks["prompt"] = _travel(source, data, options)
+    elif "prompt" in data and (texts := items_of(source, data["prompt"], "prompt")):
+        if len(texts) > 1:
+            source.note(f"the {len(texts)} prompts are as many runs; the first is read here")
+        prompt = join([options.before.strip(), text_of(source, texts[0], "prompt"), options.after.strip()], ",")
+        tracks["prompt"] = [Stop(0, prompt_of(source, prompt))]
+    else:
         raise source.error(0, 'there is no "prompt_map"; write one, with a prompt for each frame')
-    tracks = {"prompt": _travel(source, data, options)}
     if "n_prompt" in data and (texts := items_of(source, data["n_prompt"], "n_prompt")):
         tracks["negative"] = [Stop(0, prompt_of(source, text_of(source, texts[0], "n_prompt")))]
     if "seed" in data and (seed := _seed(source, data["seed"])) is not None:
@@ -52,19 +69,21 @@ def _travel(source: Source, data: Mapping[str, Node], options: Options) -> list[
     if options.frames is None:
         raise source.error(node.at, "the length of the film is not in the text; give frames (--frames 128)")
     head, tail = (text_of(source, data[n], n) if n in data else "" for n in ("head_prompt", "tail_prompt"))
-    found = []
+    found, past = [], []
     for key, value in fields_of(source, node, "prompt_map").items():
         written = node.keys[key]
         frame = frame_of(source, written, Clock(None, None, 0))
         if frame >= options.frames:
-            raise source.error(
-                written.start,
-                f"frame {frame} is past the last frame ({options.frames - 1}) of the loop; give more frames",
-            )
+            past.append(frame)
+            continue
         parts = [options.before.strip(), head, text_of(source, value, "the prompt"), tail, options.after.strip()]
         found.append((frame, written, prompt_of(source, join(parts, ","))))
     if not found:
-        raise source.error(node.at, "there are no prompts; write one for a frame")
+        where = f" below frame {options.frames}; give more frames" if past else "; write one for a frame"
+        raise source.error(node.at, f"there are no prompts{where}")
+    if past:
+        frames = ", ".join(map(str, sorted(past)[:20]))
+        source.note(f"frames past the last one ({options.frames - 1}) are left out, as animatediff-cli does: {frames}")
     ratio = 0.5
     if "prompt_fixed_ratio" in data:
         ratio = number_of(source, data["prompt_fixed_ratio"], "prompt_fixed_ratio", 0, 1)
@@ -93,7 +112,10 @@ def _seed(source: Source, node: Node) -> int | None:
     if len(seeds) > 1:
         source.note(f"the {len(seeds)} seeds are as many runs; the first is read here")
     seed: int = number_of(source, seeds[0], "seed", -1, MAX_SEED, whole=True)
-    return seed if seed >= 0 else None
+    if seed < 0:
+        source.note("the seed -1 stands for a random one; here it is 0 unless you give one (--seed)")
+        return None
+    return seed
 
 
 def _fields(source: Source, data: Mapping[str, Node], options: Options) -> dict[str, Any]:

@@ -148,7 +148,7 @@ def write(recipe: Recipe, field: str) -> Export:
     if any(mix.values != ("",) for mix in other):
         what = "prompts" if negatives else "negatives"
         draft.lose(f"the {what}, which take a schedule of their own: --field {'prompt' if negatives else 'negative'}")
-    lines = list(draft.lines)
+    lines = draft.unmixed_lines()
     if recipe.loop and len(lines) > 1:
         lines.append(lines[0]._replace(frame=recipe.frames, holds=False))
         draft.lose("whether the film loops: the text travels back to its start, and the player has to repeat it")

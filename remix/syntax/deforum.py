@@ -55,6 +55,8 @@ _LABEL = re.compile(
     r"""(?=["']?\s{0,9}\{?["']?(?:[0-9]{1,12}|max_f[^:\n]{0,20})["']?\s{0,9}:\s{0,9}["'(\d+\-.])""",
     re.IGNORECASE | re.ASCII,
 )
+_LINE = re.compile(r"[0-9]{1,12}\s{0,9}:\s{0,9}(?:\"[^\"]*\"|'[^']*')", re.ASCII)
+_PICTURE = re.compile(r"(?:https?://\S+|[^\s,]+)\.(?:png|jpe?g|webp|gif|bmp)(?:\?\S*)?", re.IGNORECASE)
 _NAMES = ("t", "max_f", "s", "fps", "pw_a", "pw_b", "pw_c", "pw_d")
 _WORD = re.compile(r"(\w+)(\s{0,9}\()?")
 _NAME = re.compile(r"\d+(?:e\d*)?|t|s|max_f|fps|pi|tau|e|pw_[abcd]", re.ASCII)
@@ -64,8 +66,16 @@ _BRACKETED_VALUE = re.compile(r"[0-9]+\s*:\s*(\(\s*[-+.\d(\"'][^,\n]*)")
 
 def looks_prompts(shape: Shape) -> bool:
     if not shape.braced:
-        return any(found["name"].endswith("prompts") for found in _ASSIGNED.finditer(shape.text))
+        return _is_lines(shape.text) or any(
+            found["name"].endswith("prompts") for found in _ASSIGNED.finditer(shape.text)
+        )
     return bool(shape.keys) and all(_is_frame(key) for key in shape.keys)
+
+
+def _is_lines(text: str) -> bool:
+    """Whether every line is a frame and a prompt in quotes, without a comma: deforum-comfy splits on lines."""
+    lines = [line.strip() for line in text.split("\n") if line.strip()]
+    return len(lines) > 1 and all(_LINE.fullmatch(line) for line in lines)
 
 
 def _is_frame(key: str) -> bool:
@@ -87,7 +97,16 @@ def read_prompts(source: Source, options: Options) -> Parts:
     positive = next((name for name in sets if "neg" not in name), None)
     if positive is None:
         raise source.error(0, 'there are no prompts; write prompts = {"0": "a"}')
-    pairs = read_pairs(sets[positive])
+    if _is_lines(source.text):
+        pairs = [pair for line in _line_parts(source) for pair in read_pairs(line)]
+    else:
+        pairs = read_pairs(sets[positive])
+    if all(_PICTURE.fullmatch(pair.value.text.strip()) for pair in pairs):
+        raise source.error(
+            pairs[0].value.start,
+            "these are pictures (Deforum's guided images), not prompts; set image, and a denoise below 1, in the "
+            "keyframes of a recipe",
+        )
     found = prompt_tracks(source, pairs, options, "hold")
     for name in sets:
         if "neg" in name:
@@ -96,6 +115,16 @@ def read_prompts(source: Source, options: Options) -> Parts:
     if len(pairs) > 1:
         source.note('each prompt holds until the next; for Deforum\'s mode "Interpolation", read it as fizznodes')
     return Parts(keyframes, frames=options.frames, fps=options.fps, ease=ease)
+
+
+def _line_parts(source: Source) -> list[Source]:
+    """Each line that is not blank, as a source of its own."""
+    parts, start = [], 0
+    for line in source.text.split("\n"):
+        if line.strip():
+            parts.append(source.part(start, start + len(line)))
+        start += len(line) + 1
+    return parts
 
 
 def prompt_tracks(

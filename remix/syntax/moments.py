@@ -1,10 +1,14 @@
 """Lines with a moment before each prompt, as recipes write it: ``0s: a cat``, ``1.5s: a dog``, ``100%: a bird``.
 
 A moment is a frame (``12`` or ``Frame 12``), a time or a share of the film. Lines before and after the keys belong to
-all prompts. Prompts travel straight from key to key.
+all prompts. Prompts travel straight from key to key. Comfyroll's keyframes, ``0, a cat``, are lines with frames too.
 """
 
 from __future__ import annotations
+
+import re
+from dataclasses import replace
+from itertools import pairwise
 
 from remix.errors import RecipeError
 from remix.plan.fields import show
@@ -12,14 +16,16 @@ from remix.plan.keyframe import Keyframe
 from remix.plan.mix import Mix
 from remix.plan.moments import place
 from remix.plan.recipe import Recipe
-from remix.syntax.text.boxes import read_boxes, recipe_fields, seed_of
-from remix.syntax.text.lines import MOMENT, Key, key_of, refuse_keyed_negatives, split_keys
+from remix.syntax.text.boxes import read_boxes, recipe_fields
+from remix.syntax.text.lines import MOMENT, Key, constant_tracks, key_of, refuse_keyed_negatives, split_keys
 from remix.syntax.text.pairs import MAX_FRAME, by_frame
 from remix.syntax.text.parts import FAR, Options, Parts
 from remix.syntax.text.prompts import prompt_of
 from remix.syntax.text.source import Source, Span, join
 from remix.syntax.text.syntax import Shape, Syntax
-from remix.syntax.text.tracks import Stop, clip
+from remix.syntax.text.tracks import Stop, clip, to_keyframes
+
+_COMFYROLL = re.compile(r"([0-9]{1,12})\s{0,9},\s{0,9}(?=\S)", re.ASCII)
 
 
 def looks(shape: Shape) -> bool:
@@ -35,15 +41,8 @@ def read(source: Source, options: Options) -> Parts:
     last: list[Span | str] = [join(tail, ", "), options.after.strip()]
     prompts = [prompt_of(source, join([*first, key.prompt, *last], ", ")) for key in keys]
     keyframes = _placed(source, keys, prompts, options)
-    negative = join(boxes.negative, " ")
-    constant = {"negative": prompt_of(source, negative)} if negative.text.strip() else {}
-    seed = seed_of(source, boxes.settings)
-    keyframes[0] = Keyframe(
-        at=keyframes[0].at,
-        prompt=keyframes[0].prompt,
-        negative=constant.get("negative"),
-        seed=None if seed is None else Mix.one(seed),
-    )
+    constants = {name: track[0].value for name, track in constant_tracks(source, boxes).items()}
+    keyframes[0] = replace(keyframes[0], **constants)
     loop = options.loop or None
     return Parts(
         tuple(keyframes),
@@ -101,4 +100,30 @@ def _frame(source: Source, key: Key, options: Options) -> int:
         raise source.error(key.line.start, f"{show(key.at)} is too far away; keep to frame {MAX_FRAME}") from error
 
 
-SYNTAX = Syntax("moments", "lines with frames, times or shares", looks, read)
+def looks_comfyroll(shape: Shape) -> bool:
+    found = [_COMFYROLL.match(line.text) for line in shape.prompt_lines]
+    frames = [int(key[1]) for key in found if key]
+    return len(found) == len(frames) > 1 and frames[0] == 0 and all(a < b for a, b in pairwise(frames))
+
+
+def read_comfyroll(source: Source, options: Options) -> Parts:
+    """Returns the parts of Comfyroll's keyframes, ``0, a girl``; prompts travel straight from frame to frame."""
+    boxes = read_boxes(source)
+    found = []
+    for line in (line for line in boxes.prompt if line.text):
+        key = _COMFYROLL.match(line.text)
+        if key is None or int(key[1]) > MAX_FRAME:
+            raise source.error(line.start, f"{show(line.text)} has no frame from 0 to {MAX_FRAME}; write 12, a cat")
+        whole = join([options.before.strip(), line[key.end() :], options.after.strip()], ", ")
+        found.append((int(key[1]), line, prompt_of(source, whole)))
+    if not found:
+        raise source.error(0, "there are no prompts; write 0, a cat")
+    stops = [Stop(frame, prompt) for frame, prompt in by_frame(source, found)]
+    tracks = {"prompt": clip(source, stops, options.frames), **constant_tracks(source, boxes)}
+    keyframes, ease = to_keyframes(source, tracks)
+    fields = recipe_fields(source, boxes.settings)
+    return Parts(keyframes, frames=options.frames, fps=options.fps, loop=options.loop or None, ease=ease, **fields)
+
+
+MOMENTS = Syntax("moments", "lines with frames, times or shares", looks, read)
+COMFYROLL = Syntax("comfyroll", "Comfyroll's keyframes", looks_comfyroll, read_comfyroll)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,12 +19,16 @@ from remix.syntax.text.syntax import Shape, Syntax
 from remix.syntax.text.tracks import Stop, clip, held_stops, number_stops, to_keyframes
 from remix.syntax.text.values import random_seed
 
+_FRAME = re.compile(r'"frame"\s*:\s*[0-9]')
 _USED = {"frame", "deforum_prompt", "seed", "subseed", "subseed_strength", "scale"}
 _MAX_RENDERED = 100_000
 
 
 def looks(shape: Shape) -> bool:
-    return shape.has_keys("rendered_frames")
+    if shape.has_keys("rendered_frames"):
+        return True
+    # A document that was not rendered; the keyframes of a recipe have no "frame".
+    return shape.has_keys("keyframes", "options") and bool(_FRAME.search(shape.text))
 
 
 def read(source: Source, options: Options) -> Parts:

@@ -7,8 +7,8 @@ unchanged to hosts that read it; other engines refuse it by name.
 from __future__ import annotations
 
 from remix.plan.mix import Mix
-from remix.syntax.text.boxes import read_boxes, recipe_fields, seed_of
-from remix.syntax.text.over_steps import constructs
+from remix.syntax.text.boxes import film_of, read_boxes, recipe_fields, seed_of
+from remix.syntax.text.over_steps import LORA_SCHEDULE, constructs
 from remix.syntax.text.parts import Options, Parts
 from remix.syntax.text.prompts import prompt_of
 from remix.syntax.text.source import Source, Span, join
@@ -53,13 +53,26 @@ def _read(source: Source, options: Options, host: str) -> Parts:
         tracks["seed"] = [Stop(0, Mix.one(seed))]
     _note(source, f"{prompt.text}\n{negative.text}", host)
     keyframes, _ = to_keyframes(source, tracks)
-    return Parts(keyframes, frames=options.frames or 1, fps=options.fps, **recipe_fields(source, boxes.settings))
+    film = film_of(source, boxes.settings)
+    return Parts(
+        keyframes,
+        frames=options.frames or film.get("frames", 1),
+        fps=options.fps or film.get("fps"),
+        loop=film.get("loop"),
+        **recipe_fields(source, boxes.settings, "AnimateDiff"),
+    )
 
 
 def _note(source: Source, text: str, host: str) -> None:
     """Notes what is passed on as text, and for which host."""
     for kind in dict.fromkeys(found.kind for found in constructs(text) if host == _CONTROL or not found.control):
         first = next(found.text for found in constructs(text) if found.kind == kind)
+        if kind == LORA_SCHEDULE:
+            source.note(
+                f"{first} changes the LoRA over the denoising steps: it is passed on as text, for A1111 with "
+                "sd-webui-loractl. For a strength that travels over the frames set loras in the keyframes"
+            )
+            continue
         source.note(f"{kind} ({first}) is passed on as text; {host} reads it, other engines refuse it or say so")
 
 

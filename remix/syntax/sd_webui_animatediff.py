@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from dataclasses import replace
 
 from remix.plan.fields import show
-from remix.plan.mix import Mix
 from remix.plan.recipe import Recipe
-from remix.syntax.text.boxes import read_boxes, recipe_fields, seed_of
+from remix.syntax.text.boxes import film_of, read_boxes, recipe_fields
 from remix.syntax.text.export import Draft, Export, lose_misread
-from remix.syntax.text.lines import FRAME, SECOND, Key, refuse_keyed_negatives, split_keys
+from remix.syntax.text.lines import FRAME, SECOND, Key, constant_tracks, refuse_keyed_negatives, split_keys
 from remix.syntax.text.pairs import MAX_FRAME, by_frame
 from remix.syntax.text.parts import Options, Parts
 from remix.syntax.text.prompts import prompt_of
@@ -25,6 +24,13 @@ def looks(shape: Shape) -> bool:
 def read(source: Source, options: Options) -> Parts:
     """Returns the parts of a prompt box; it travels by slerp, and the panel's settings close the loop."""
     boxes = read_boxes(source)
+    film = film_of(source, boxes.settings)
+    options = replace(
+        options,
+        frames=options.frames or film.get("frames"),
+        fps=options.fps or film.get("fps"),
+        loop=options.loop or bool(film.get("loop")),
+    )
     head, keys, tail = split_keys(source, [line for line in boxes.prompt if line.text], _key_of)
     refuse_keyed_negatives(source, boxes.negative)
     first: list[Span | str] = [options.before.strip(), join(head, ", ")]
@@ -39,9 +45,9 @@ def read(source: Source, options: Options) -> Parts:
         whole = join([*first, prompt, *last], ", ")
         found.append((frame, line, prompt_of(source, whole)))
     track = clip(source, [Stop(frame, mix) for frame, mix in by_frame(source, found)], options.frames)
-    tracks = {"prompt": track, **_constants(source, boxes.negative, boxes.settings)}
+    tracks = {"prompt": track, **constant_tracks(source, boxes)}
     keyframes, ease = to_keyframes(source, tracks)
-    fields = recipe_fields(source, boxes.settings)
+    fields = recipe_fields(source, boxes.settings, "AnimateDiff")
     loop = options.loop or None
     return Parts(keyframes, frames=options.frames, fps=options.fps, loop=loop, ease=ease, mix="slerp", **fields)
 
@@ -49,18 +55,6 @@ def read(source: Source, options: Options) -> Parts:
 def _key_of(line: Span) -> Key | None:
     found = FRAME.match(line.text)
     return Key(int(found[1]), line, line[found.end() :]) if found else None
-
-
-def _constants(source: Source, negative: list[Span], settings: Mapping[str, Span]) -> dict[str, list[Stop]]:
-    """The tracks of what is the same on all frames: the negative box and the seed."""
-    tracks = {}
-    text = join(negative, " ")
-    if text.text.strip():
-        tracks["negative"] = [Stop(0, prompt_of(source, text))]
-    seed = seed_of(source, settings)
-    if seed is not None:
-        tracks["seed"] = [Stop(0, Mix.one(seed))]
-    return tracks
 
 
 def write(recipe: Recipe, field: str) -> Export:

@@ -61,22 +61,22 @@ def looks(shape: Shape) -> bool:
 def read(source: Source, options: Options) -> Parts:
     """Returns the parts of a prompt with ranges; `options.spacing` is the script's number of steps."""
     boxes = read_boxes(source)
-    split_negative = [_segments(source, join(box, " "), options) for box in (boxes.prompt, boxes.negative)]
-    count = len(split_negative[0])
-    while count > 1 and not split_negative[0][count - 1].prompt.text and count >= len(split_negative[1]):
+    sides = [_segments(source, join(box, " "), options) for box in (boxes.prompt, boxes.negative)]
+    count = len(sides[0])
+    while count > 1 and not sides[0][count - 1].prompt.text and count >= len(sides[1]):
         count -= 1  # only what it travels to follows the last THEN
-    count = max(count, len(split_negative[1]))
+    count = max(count, len(sides[1]))
     frames = options.frames or (count * (options.spacing[0] + 1) if options.spacing else None)
     if frames is None:
         raise source.error(0, "the number of steps is not in the text; give frames (--frames 48)")
     if frames > MAX_KEYFRAMES or count > min(_MAX_SEGMENTS, frames):
         raise source.error(0, f"{count} prompts over {frames} frames; keep to {MAX_KEYFRAMES} frames, one for each")
-    tracks = {"prompt": _spread(source, split_negative[0], count, frames)}
+    tracks = {"prompt": _spread(source, sides[0], count, frames)}
     if boxes.negative:
-        tracks["negative"] = _spread(source, split_negative[1], count, frames)
+        tracks["negative"] = _spread(source, sides[1], count, frames)
     fields = recipe_fields(source, boxes.settings)
     seed = options.seed if options.seed is not None else seed_of(source, boxes.settings)
-    tracks.update(_walks(split_negative, count, frames, seed or 0, fields.get("cfg", 7.0), seed is not None))
+    tracks.update(_walks(sides, count, frames, seed or 0, fields.get("cfg", 7.0), seed is not None))
     keyframes, ease = to_keyframes(source, {name: clip(source, track, frames) for name, track in tracks.items()})
     return Parts(keyframes, frames=frames, fps=options.fps, ease=ease, **fields)
 
@@ -141,12 +141,12 @@ def _spread(source: Source, segments: list[Segment], count: int, frames: int) ->
 
 
 def _walks(
-    split_negative: list[list[Segment]], count: int, frames: int, seed: int, cfg: float, has_seed: bool
+    sides: list[list[Segment]], count: int, frames: int, seed: int, cfg: float, has_seed: bool
 ) -> dict[str, list[Stop]]:
     """The tracks of seed and cfg where a segment travels to another value."""
     seeds, cfgs = [Stop(0, Mix.one(seed))], [Stop(0, cfg)]
     for i, span in enumerate(_spans(count, frames)):
-        segments = [side[i] for side in split_negative if i < len(side)]
+        segments = [side[i] for side in sides if i < len(side)]
         to_seed = next((segment.seed for segment in segments if segment.seed is not None), None)
         to_cfg = next((segment.cfg for segment in segments if segment.cfg is not None), None)
         if to_seed is not None:

@@ -17,13 +17,18 @@ from remix.plan.wording import nearest
 from remix.syntax import (
     animatediff_cli,
     animatediff_evolved,
+    brackets,
+    comfyui_workflow,
+    compel,
     deforum,
     deforum_settings,
     diffusers_calls,
     fizznodes,
     moments,
     parseq,
+    piped,
     prompt_editing,
+    prompt_relay,
     prompt_travel,
     recipes,
     sd_webui_animatediff,
@@ -36,11 +41,19 @@ from remix.syntax.text.source import Source, straighten_quotes
 from remix.syntax.text.syntax import Shape, Syntax
 from remix.syntax.text.values import target_of
 
+
+def _read_nested(source: Source, options: Options, name: str | None) -> Parts:
+    """Returns the parts of a text within another, in the syntax called `name` or, if that is None, a detected one."""
+    return SYNTAXES[name or _detected(source)].read(source, options)
+
+
 SYNTAXES: Mapping[str, Syntax] = {
     syntax.name: syntax
     for syntax in (
+        comfyui_workflow.syntax(_read_nested),
         parseq.SYNTAX,
         animatediff_cli.SYNTAX,
+        prompt_relay.SYNTAX,
         diffusers_calls.FREENOISE,
         animatediff_evolved.SYNTAX,
         deforum.PROMPTS,
@@ -48,13 +61,20 @@ SYNTAXES: Mapping[str, Syntax] = {
         deforum_settings.SYNTAX,
         recipes.JSON,
         recipes.TOML,
+        compel.SYNTAX,
         deforum.VALUES,
         fizznodes.SYNTAX,
         seeds.EXPLORER,
         seeds.TRAVEL,
-        moments.SYNTAX,
+        brackets.TIMED,
+        brackets.WANGP,
+        piped.ANIMATOR,
+        piped.REPLICATE,
+        moments.COMFYROLL,
+        moments.MOMENTS,
         sd_webui_animatediff.SYNTAX,
         shift_attention.SYNTAX,
+        piped.WAN,
         prompt_travel.SYNTAX,
         prompt_editing.PROMPT_CONTROL,
         prompt_editing.A1111,
@@ -74,15 +94,18 @@ def detect(text: str, source: str | None = None) -> str:
     >>> detect("0: closed mouth\\n8: open mouth"), detect("0:(7), 24:(9)"), detect("a [cat:dog:0.5]")
     ('sd-webui-animatediff', 'deforum-values', 'a1111')
     """
-    held = Source(straighten_quotes(text), source)
-    start = held.after_blanks(0)
-    if start >= len(text):
-        raise held.error(len(text), "there is nothing in this text; write a schedule")
-    shape = Shape(held)
+    return _detected(Source(straighten_quotes(text), source))
+
+
+def _detected(source: Source) -> str:
+    start = source.after_blanks(0)
+    if start >= len(source.text):
+        raise source.error(len(source.text), "there is nothing in this text; write a schedule")
+    shape = Shape(source)
     for name, syntax in SYNTAXES.items():
         if syntax.looks(shape):
             return name
-    raise held.error(
+    raise source.error(
         start,
         "this is one line of plain text, with no frame and no sign of a syntax; name the syntax (--from), "
         "or give each prompt a line of its own after its frame: 0: first",
@@ -221,28 +244,28 @@ def read_text(
     if not text.strip("\ufeff \t\r\n"):
         raise RecipeError("is empty; write at least one keyframe", path="recipe", source=source)
     name = detect(text.lstrip("\ufeff"), source)
-    split_negative = {"width": width, "height": height}
+    sides = {"width": width, "height": height}
     if name not in ("toml", "json"):
         parts = read(text, name, source=source, frames=frames, fps=fps)
-        options = {side: value for side, value in split_negative.items() if value is not None}
-        return ReadText(parts.recipe(folder=folder).replace(**options), parts.notes, name)
+        known = {side: value for side, value in sides.items() if value is not None}
+        return ReadText(parts.recipe(folder=folder).replace(**known), parts.notes, name)
     data = (read_json if name == "json" else read_toml)(text, source=source)
     if isinstance(data, dict):
-        data = _overridden(data, {"frames": frames, "fps": fps}, split_negative)
+        data = _overridden(data, {"frames": frames, "fps": fps}, sides)
     return ReadText(located(data, text, source, folder), (), name)
 
 
-def _overridden(data: dict[str, Any], numbers: dict[str, Any], split_negative: dict[str, int | None]) -> dict[str, Any]:
+def _overridden(data: dict[str, Any], numbers: dict[str, Any], sides: dict[str, int | None]) -> dict[str, Any]:
     """The data with the given numbers and sides in place of its own."""
     found = {**data, **{name: value for name, value in numbers.items() if value is not None}}
-    options = {name: value for name, value in split_negative.items() if value is not None}
-    if len(options) == len(split_negative):
+    known = {name: value for name, value in sides.items() if value is not None}
+    if len(known) == len(sides):
         found.pop("size", None)
-    elif options and "size" in found:
+    elif known and "size" in found:
         try:
             size = Recipe.from_dict({"frames": 1, "keyframes": [{}], "size": found["size"]})
         except RecipeError:  # raised again, with its position, when the whole recipe is read
             return found
         del found["size"]
         found.update(width=size.width, height=size.height)
-    return {**found, **options}
+    return {**found, **known}

@@ -52,6 +52,24 @@ PIECES = [
         "\0",
         "`t`",
     ),
+    *(
+        "[0s: ",
+        "[1s-2s]",
+        "(0s)",
+        "[/duration=5s]",
+        "[/new_shot] ",
+        " | ",
+        "0 | prompt | ",
+        "0, ",
+        ".blend(",
+        '("a", "b")',
+    ),
+    *(
+        '{"6": {"class_type": "BatchPromptSchedule", "inputs": {"text": ',
+        '"nodes": [',
+        '"links": []',
+        '"local_prompts": ',
+    ),
     *('"prompt_map":', '"rendered_frames":', "<lora:x:1>", "[SEQ:", "0: ", "8: ", '"seeds":', "\r\n", "9" * 30, "1~0"),
 ]
 
@@ -193,6 +211,16 @@ UNITS = [
         "0: (a",
         "a:1 AND ",
         "prompts = {",
+        "[0s: ",
+        "[0s] a\n",
+        "[/duration=1] a\n",
+        "a | ",
+        "0: a | ",
+        "0 | prompt | a\n",
+        "0, a\n",
+        '{"class_type": "',
+        '("a",',
+        "pipe(",
     ),
 ]
 """What is repeated without end is where a reader's time could grow with the square of the length."""

@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 
-from remix import Keyframe, Recipe, arender, plan, render
+from remix import Keyframe, Local, Model, Recipe, arender, plan, render
 from remix.client.recipes import read_any
 from remix.engine import Event, Listener, Picture
 from remix.errors import BadInput, Interrupted, RecipeError
+from remix.job import recipe_of
 from remix.motion import save_picture
 from remix.plan import Schedule
 from tests.fakes.renderer import Painter
@@ -197,3 +198,35 @@ def test_a_failure_is_raised_from_an_awaited_render(tmp_path: Path) -> None:
     events = list[Event]()
     asyncio.run(arender(RECIPE, tmp_path / "out", engine=Painter(), listen=events.append, film=None))
     assert events[-1] == Event("frames", 4, 4)
+
+
+class Trained(Painter):
+    """An engine whose model is made for small pictures."""
+
+    def defaults(self, model: Model) -> Mapping[str, Any]:
+        return {"width": 32, "height": 32, "sampler": "heun", "steps": 9, "cfg": 2.0}
+
+
+def test_what_a_recipe_leaves_out_is_what_the_model_is_made_for(tmp_path: Path) -> None:
+    asked = Recipe(frames=2, keyframes=(Keyframe(prompt="a cat"),), steps=20, cfg=7)
+    made = recipe_of(render(asked, tmp_path / "out", engine=Trained(), film=None).folder)
+    assert (made.width, made.height, made.sampler, made.steps, made.cfg) == (32, 32, "heun", 20, 7.0)
+    engine = Trained()
+    assert render(tmp_path / "out", tmp_path / "out", engine=engine, film=None).rendered == 0
+    assert render(plan(asked), tmp_path / "exact", engine=engine, film=None).frames == 2
+    assert recipe_of(tmp_path / "exact").width == Recipe.width  # a schedule is worked out already
+
+
+def test_a_job_that_was_begun_without_the_models_defaults_goes_on(tmp_path: Path) -> None:
+    asked = Recipe(frames=2, keyframes=(Keyframe(prompt="a cat"),))
+    render(asked, tmp_path / "out", engine=Painter(), film=None)
+    engine = Trained()
+    assert render(asked, tmp_path / "out", engine=engine, film=None).rendered == 0
+    assert engine.rendered == []
+
+
+def test_the_bundled_model_has_defaults_of_its_own() -> None:
+    recipe = Recipe(frames=1, keyframes=(Keyframe(prompt="a red heart"),))
+    engine = Local(device="cpu")
+    assert engine.check(plan(recipe)) != []
+    assert engine.check(plan(recipe.fitted_to(engine.defaults(recipe.model)))) == []

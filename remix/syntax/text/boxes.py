@@ -11,6 +11,7 @@ from remix.catalog.samplers import SAMPLERS, sampler_of
 from remix.catalog.schedulers import SCHEDULER_LABELS, SCHEDULERS
 from remix.hosts.a1111.infotext import NEGATIVE, entries
 from remix.plan.model import Model
+from remix.plan.moments import MAX_FRAMES
 from remix.syntax.text.literal import number
 from remix.syntax.text.source import Source, Span
 
@@ -20,6 +21,8 @@ _LATER = re.compile(
     r"|Denoising strength|Version): \S[^\n]*"
 )
 """A setting on a line of its own; counts only below a line of settings, since a prompt may begin like one."""
+_ANIMATEDIFF = re.compile(r"\b(video_length|fps): ([0-9]{1,6})(?![0-9.])", re.ASCII)
+_CLOSED_LOOP = re.compile(r"\bclosed_loop: ([ARNP+-]{1,3})")
 _SIZE = re.compile(r"([0-9]{1,5})\s*x\s*([0-9]{1,5})")
 
 
@@ -50,8 +53,11 @@ def read_boxes(source: Source) -> Boxes:
     return Boxes(prompt, negative, settings)
 
 
-def recipe_fields(source: Source, settings: Mapping[str, Span]) -> dict[str, Any]:
-    """Returns the fields of Parts that a settings line sets; a note names the settings that have no place here."""
+def recipe_fields(source: Source, settings: Mapping[str, Span], *also_read: str) -> dict[str, Any]:
+    """Returns the fields of Parts that a settings line sets; a note names the settings that have no place here.
+
+    The settings in `also_read` are read elsewhere.
+    """
     fields: dict[str, Any] = {}
     for name, low, high, field in (("Steps", 1, 1000, "steps"), ("CFG scale", 0, 100, "cfg")):
         if name in settings:
@@ -74,12 +80,28 @@ def recipe_fields(source: Source, settings: Mapping[str, Span]) -> dict[str, Any
     if size and all(8 <= int(side) <= 8192 and int(side) % 8 == 0 for side in size.groups()):
         fields.update(width=int(size[1]), height=int(size[2]))
     known = {"Sampler": "sampler", "Schedule type": "scheduler", "Clip skip": "model", "Size": "width"}
-    used = {"Steps", "CFG scale", "Seed", *(name for name, field in known.items() if field in fields)}
+    used = {"Steps", "CFG scale", "Seed", *also_read, *(name for name, field in known.items() if field in fields)}
     if scheduler is None:
         used.discard("Schedule type")  # the scheduler comes from the sampler's label
     if left := [name for name in settings if name not in used]:
         source.note(f"not taken over from the settings: {', '.join(left[:20])}")
     return fields
+
+
+def film_of(source: Source, settings: Mapping[str, Span]) -> dict[str, Any]:
+    """Returns frames, fps and loop of sd-webui-animatediff's settings (``AnimateDiff: "video_length: 16, ..."``)."""
+    if "AnimateDiff" not in settings:
+        return {}
+    text = settings["AnimateDiff"].text
+    found = dict(_ANIMATEDIFF.findall(text))
+    film: dict[str, Any] = {}
+    if 1 <= int(found.get("video_length", 0)) <= MAX_FRAMES:
+        film["frames"] = int(found["video_length"])
+    if 1 <= int(found.get("fps", 0)) <= 240:
+        film["fps"] = float(found["fps"])
+    if closed := _CLOSED_LOOP.search(text):
+        film["loop"] = closed[1] in ("A", "R+P") or None
+    return film
 
 
 def scheduler_of(label: str, sampler: str) -> str | None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import NamedTuple
 
 from remix.plan.fields import show
 from remix.plan.keyframe import Keyframe
-from remix.plan.mix import Mix
+from remix.plan.mix import STEPS, Mix, between
 from remix.plan.recipe import Recipe
 from remix.plan.schedule import plan
 from remix.plan.travel import changes
@@ -87,7 +88,7 @@ class Draft:
 
     def straight_lines(self) -> list[Line]:
         """Returns lines for a text that always travels straight: holds written out, a loop led back to its start."""
-        lines = list(self.lines)
+        lines = self.unmixed_lines()
         if self.recipe.loop and len(lines) > 1:
             lines.append(lines[0]._replace(frame=self.recipe.frames, holds=True))
         found: list[Line] = []
@@ -96,6 +97,23 @@ class Draft:
             if line.holds and i + 1 < len(lines) and lines[i + 1].frame > line.frame + 1:
                 found.append(line._replace(frame=lines[i + 1].frame - 1))
         return found
+
+    def unmixed_lines(self) -> list[Line]:
+        """Returns the lines or, where these have mixes that straight travels between single prompts give, those."""
+        lines = self.lines
+        if self.recipe.loop or not any(len(mix.items) > 1 for line in lines for mix in (line.prompt, line.negative)):
+            return list(lines)
+        sides = [(frame.prompt, frame.negative) for frame in plan(self.recipe)]
+        single = [i for i, side in enumerate(sides) if all(len(mix.items) == 1 for mix in side)]
+        if not single or single[0] != 0 or single[-1] != len(sides) - 1:
+            return list(lines)
+        kept = [0]
+        for start, end in pairwise(single):
+            if not _is_straight(sides, start, end):
+                return list(lines)
+            if sides[start] != sides[end]:
+                kept += [start, end]
+        return [Line(i, *sides[i], False) for i in dict.fromkeys(kept)]
 
     def _lose_unsupported(self, supported: Sequence[str]) -> None:
         """Notes the fields of the recipe and its keyframes that are set and not `supported` by the text."""
@@ -110,6 +128,18 @@ class Draft:
                 set_.append("size")
         if set_:
             self.lose(f"the text has no place for: {', '.join(dict.fromkeys(set_))}")
+
+
+def _is_straight(sides: Sequence[tuple[Mix[str], Mix[str]]], start: int, end: int) -> bool:
+    """Whether the mixes between two frames are those of a straight travel, as far as a schedule rounds them."""
+    steps = [round((i - start) / (end - start) * STEPS) for i in range(start + 1, end)]
+    for side in (0, 1):
+        travel = between(sides[start][side], sides[end][side], steps)
+        for mix, found in zip(travel, sides[start + 1 : end], strict=True):
+            wanted, got = dict(mix.items), dict(found[side].items)
+            if any(abs(wanted.get(text, 0) - got.get(text, 0)) > 2e-9 for text in {**wanted, **got}):
+                return False
+    return True
 
 
 def _runs(frames: Iterable[int]) -> str:

@@ -12,7 +12,11 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from remix.plan.fields import show
-from remix.syntax.text.source import Source, Span
+from remix.plan.mix import Mix
+from remix.syntax.text.boxes import Boxes, seed_of
+from remix.syntax.text.prompts import prompt_of
+from remix.syntax.text.source import Source, Span, join
+from remix.syntax.text.tracks import Stop
 
 FRAME = re.compile(r"([0-9]{1,12})\s{0,9}:(?=\s|$|[^\d\s(\"'])\s{0,9}", re.ASCII)
 """A frame before a prompt, ``12: a cat``, as in sd-webui-animatediff; not ``16:9`` or ``0:(7)``."""
@@ -143,6 +147,23 @@ def refuse_keyed_negatives(source: Source, lines: Sequence[Span]) -> None:
                 f"{show(line.text)} is a key in the negative prompt, which is the same on all frames here; write it "
                 "without keys, or the film as a recipe, whose keyframes have negatives",
             )
+
+
+def constant_tracks(source: Source, boxes: Boxes) -> dict[str, list[Stop]]:
+    """Returns the tracks of what is the same on all frames: the negative box and the seed."""
+    tracks: dict[str, list[Stop]] = {}
+    negative = join(boxes.negative, " ")
+    if negative.text.strip():
+        tracks["negative"] = [Stop(0, prompt_of(source, negative))]
+    seed = seed_of(source, boxes.settings)
+    if seed is not None:
+        tracks["seed"] = [Stop(0, Mix.one(seed))]
+    return tracks
+
+
+def looks_keyed(line: Span) -> bool:
+    """Whether a line begins as no prompt does."""
+    return _ALWAYS.match(_without_bullet(line).text) is not None
 
 
 def refuse_keyed(source: Source, lines: Sequence[Span]) -> None:

@@ -15,6 +15,8 @@ _CONTROL = re.compile(
     r"\b(AVG)\s*\(|\b(CAT)\b|\b(TE|STYLE|DEF|SEG|COUPLE|MASK|AREA|SHUFFLE|SHIFT|NOISE|ATTN|FILL|IMASK|SDXL|FEATHER)\s*\("
 )
 MAX_DEPTH = 200
+LORA_SCHEDULE = "LoRA schedule"
+"""The kind of ``<lora:x:0@0,1@0.5>``, a weight at each share of the steps, as sd-webui-loractl has it."""
 
 
 class Construct(NamedTuple):
@@ -35,14 +37,16 @@ class _Open:
 def constructs(prompt: str) -> list[Construct]:
     """Returns what A1111 or prompt-control would interpret in a prompt, in order.
 
-    Kinds: "prompt editing", "alternation", "composition", "LoRA tag", "prompt-control".
+    Kinds: "prompt editing", "alternation", "composition", "LoRA tag", "LoRA schedule",
+    "prompt-control".
 
     >>> [found.kind for found in constructs("a [cat:dog:0.5] AND [x|y]")]
     ['prompt editing', 'composition', 'alternation']
     """
     found = _brackets(prompt)
     for match in _COMPOSED.finditer(prompt):
-        found.append(Construct("LoRA tag" if match[2] else "composition", match[0], match.start(), False))
+        kind = "composition" if match[1] else LORA_SCHEDULE if "@" in match[0] else "LoRA tag"
+        found.append(Construct(kind, match[0], match.start(), False))
     for match in _CONTROL.finditer(prompt):
         found.append(Construct("prompt-control", match[0].rstrip("( "), match.start(), True))
     return sorted(found, key=lambda construct: construct.at)

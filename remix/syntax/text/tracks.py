@@ -157,6 +157,11 @@ def from_stages(
     return Parts(laid, frames=frames, loop=options.loop or None, ease=ease, **fields)
 
 
+def held_positions(values: Sequence[Any], frames: int) -> list[Stop]:
+    """Returns stops that hold the values in turn, each for an equal part of the frames."""
+    return [Stop(-(-i * frames // len(values)), value, "hold") for i, value in enumerate(values)]
+
+
 def gaps_between(source: Source, spacing: Sequence[int], stages: int, at: int = 0) -> list[int] | None:
     """Returns the frames from each stage to the next: `spacing` has one number for all, or one for each.
 

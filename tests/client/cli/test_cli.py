@@ -17,7 +17,7 @@ import pytest
 
 from remix.client import cli
 from remix.engine import Engine
-from remix.job import read_metadata
+from remix.job import read_metadata, recipe_of
 from remix.motion import load_picture, probe, save_picture
 from remix.plan import Keyframe, Mix, Model, Recipe, plan
 from tests.fakes.renderer import Painter
@@ -80,6 +80,62 @@ def test_render_tells_what_there_is_as_json(
     assert json.loads(capsys.readouterr().out) == {**made, "rendered": 6, "remarks": []}
     assert run("render", job, "--json", "--no-film") == 0
     assert json.loads(capsys.readouterr().out) == {**made, "rendered": 0, "film": None, "remarks": []}
+
+
+def test_several_recipes_share_an_engine_and_one_that_fails_stops_no_other(
+    recipe: Path, painter: Painter, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "other.toml").write_text(RECIPE.replace('"b"', '"c"'), encoding="utf-8")
+    (tmp_path / "films" / "other").mkdir(parents=True)
+    (tmp_path / "films" / "other" / "mine.txt").write_text("mine", encoding="utf-8")
+    recipes, events = (tmp_path / "other.toml", recipe), tmp_path / "events.jsonl"
+    assert run("render", *recipes, "-o", tmp_path / "films", "--json", "--events", events, "-q") == 2
+    failed, done = map(json.loads, capsys.readouterr().out.splitlines())
+    assert (done["folder"], done["frames"]) == (str(tmp_path / "films" / "recipe"), 6)
+    assert failed["error"].endswith("is not empty and holds no job; give a new or empty folder")
+    lines = [json.loads(line) for line in events.read_text(encoding="utf-8").splitlines()]
+    assert [line["film"] for line in lines if line["event"] == "start"] == [0, 1]
+    assert [line["event"] for line in lines if line["film"] == 0] == ["start", "error"]
+    assert {"film": 1, "folder": done["folder"], "event": "frames", "done": 6, "total": 6} in lines
+    assert run("render", tmp_path / "films" / "recipe", recipe, "-o", tmp_path / "films", "-q") == 2
+    assert "its job folder is" in capsys.readouterr().err
+    assert run("render", *recipes) == 2
+    assert "say where to: remix render" in capsys.readouterr().err
+
+
+def test_several_films_say_which_one_is_rendered(
+    recipe: Path, painter: Painter, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "other.toml").write_text(RECIPE.replace('"b"', '"c"'), encoding="utf-8")
+    assert run("render", recipe, tmp_path / "other.toml", "-o", tmp_path) == 0
+    shown = capsys.readouterr()
+    assert [line for line in shown.err.splitlines() if " of 2 " in line] == [
+        f"1 of 2  {tmp_path / 'recipe'}",
+        f"2 of 2  {tmp_path / 'other'}",
+    ]
+    assert f"film    {tmp_path / 'other' / 'film.mp4'}" in shown.out
+    assert run("render", tmp_path / "recipe", tmp_path / "other", "-q") == 0  # job folders go on where they are
+    assert painter.rendered == [*range(6), *range(6)]
+
+
+def test_options_stand_in_place_of_what_the_recipe_says(
+    recipe: Path, painter: Painter, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ("--seed", 7, "--steps", 5, "--cfg", 2.5, "--sampler", "heun", "--scheduler", "karras", "--size", "64x32")
+    more = ("--prompt", "a cat", "--negative", "blur", "--checkpoint", "m.safetensors")
+    assert run("render", recipe, "-o", tmp_path / "job", "-q", "--no-film", *words, *more) == 0
+    made = recipe_of(tmp_path / "job")
+    assert (made.steps, made.cfg, made.sampler, made.scheduler) == (5, 2.5, "heun", "karras")
+    assert (made.width, made.height, made.model.checkpoint) == (64, 32, "m.safetensors")
+    schedule = plan(made)
+    assert {frame.prompt for frame in schedule} == {Mix.one("a cat")}
+    assert {frame.negative for frame in schedule} == {Mix.one("blur")}
+    assert {frame.seed for frame in schedule} == {Mix.one(7)}
+    assert {frame.cfg for frame in schedule} == {2.5}
+    assert run("plan", recipe, "--json", *words, *more) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == schedule.to_json()
+    assert run("render", tmp_path / "job", "--seed", 8) == 2
+    assert "--seed: " in capsys.readouterr().err
 
 
 def test_a_job_folder_is_a_recipe_that_goes_on(recipe: Path, painter: Painter, tmp_path: Path) -> None:
@@ -259,7 +315,7 @@ def test_plan_gives_letters_to_prompts_that_do_not_fit_the_terminal(
     legend, table = lines[: lines.index("")], lines[lines.index("") + 1 :]
     assert " ".join(" ".join(legend).split()) == f"A {story} B b C a blur"
     assert table[0].split() == ["frame", "time", "prompt", "seed", "negative", "cfg"]
-    assert table[1].split() == ["0", "0.00s", "A", str(largest), "C", "7"]
+    assert table[1].split() == ["0", "0.00s", "A", str(largest), "C", "3"]
     assert sum("0.750 A + 0.250 B" in line for line in table) == 1
     words = " ".join(table).split()
     assert {str(largest), str(largest - 1), str(largest - 2)} <= set(words)
@@ -285,18 +341,21 @@ def test_plan_tells_a_picture_that_meets_denoise_1(recipe: Path, capsys: pytest.
         assert ("denoise" in out) != told  # a column only where it says something
 
 
-def test_plan_tells_a_cfg_that_counts_nowhere(recipe: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_plan_names_a_cfg_that_is_ignored(recipe: Path, capsys: pytest.CaptureFixture[str]) -> None:
     Recipe.load(recipe).replace(cfg=3.5).save(recipe)
     assert run("plan", recipe) == 0
-    assert "counts nowhere" not in capsys.readouterr().err
+    assert "is ignored" not in capsys.readouterr().err
     Recipe(4, (Keyframe(prompt="a"), Keyframe(cfg=5)), cfg=3.5).save(recipe)
     assert run("plan", recipe) == 0
-    assert "cfg: 3.5 above the keyframes counts nowhere" in capsys.readouterr().err
+    assert "cfg: 3.5 above the keyframes is ignored" in capsys.readouterr().err
 
 
 def test_plan_json_is_the_schedule(recipe: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("plan", recipe, "--json") == 0
+    assert run("plan", recipe, "--json", "--engine", "comfyui") == 0
     assert capsys.readouterr().out == plan(Recipe.load(recipe)).to_json() + "\n"
+    assert run("plan", recipe, "--json") == 0
+    own = {"sampler": "dpmpp_2m", "scheduler": "sgm_uniform", "steps": 12, "cfg": 3}
+    assert capsys.readouterr().out == plan(Recipe.load(recipe).replace(**own)).to_json() + "\n"
 
 
 def test_plan_plot_draws_the_curves(recipe: Path, tmp_path: Path) -> None:
@@ -510,10 +569,11 @@ def test_plan_and_export_take_a_job_and_import_says_how_to(
     assert Recipe.from_toml(capsys.readouterr().out) == Recipe.load(recipe)
     assert run("import", job) == 2
     assert f"for a job's recipe: remix inspect {job} --recipe" in capsys.readouterr().err
-    for made in (job / "film.mp4", job / "frames" / "000001.png"):
+    for made, kind in ((job / "film.mp4", "film"), (job / "frames" / "000001.png", "picture")):
         assert run("plan", made) == 2
-        said = f"{made}: is no text, and carries a recipe; write that to a file: remix inspect {made} --recipe"
-        assert said in capsys.readouterr().err
+        said = capsys.readouterr().err
+        assert f"{made}: is a {kind}, not a recipe" in said
+        assert f"remix inspect {made} --recipe > recipe.toml" in said
 
 
 def test_a_film_of_a_job_still_says_what_made_it(

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from remix.client import cli
 from remix.engine import Engine
+from remix.motion import save_picture
 from remix.plan import Mix, Recipe, plan
 from tests.fakes.renderer import Painter
 
@@ -113,7 +115,7 @@ def test_import_takes_the_picture_that_denoise_needs(
         (["import", "zoom.txt", "--frames", "9"], "zoom.txt:1:1: these numbers may set any field"),
         (
             ["plan", "keys.txt", "--frames", "9"],
-            "keys.txt:2:1: '[0-5s] a' looks like a key in a form that is not supported",
+            "keys.txt:2:1: '[0-5] a' looks like a key in a form that is not supported",
         ),
         (["plan", "plain.txt"], "plain.txt:1:1: this is one line of plain text"),
     ],
@@ -124,7 +126,7 @@ def test_bad_input_is_told_and_is_exit_code_2(
     monkeypatch.chdir(schedule.parent)
     Path("open.txt").write_text('"0": "a", "9": "b"', encoding="utf-8")
     Path("zoom.txt").write_text("0:(1.02), 30:(1.00+0.02*sin(t/10))", encoding="utf-8")
-    Path("keys.txt").write_text("head\n[0-5s] a", encoding="utf-8")
+    Path("keys.txt").write_text("head\n[0-5] a", encoding="utf-8")
     Path("plain.txt").write_text("a cat", encoding="utf-8")
     for name in ("r.yaml", "r.yml", "r.txt"):
         Path(name).write_text("frames: 12\nkeyframes:\n- at: 0\n  prompt: a\n", encoding="utf-8")
@@ -219,3 +221,54 @@ def test_a_json_file_is_a_recipe_or_what_it_looks_like(
     path.write_text('{"frames": 3, "keyframes": [{"prompt": "a"}]}', encoding="utf-8")
     assert run("plan", path, "--json", "--frames", 7, "--size", "16x8") == 0
     assert len(json.loads(capsys.readouterr().out)["frames"]) == 7
+
+
+WORKFLOW = json.dumps(
+    {"6": {"class_type": "BatchPromptSchedule", "inputs": {"text": '"0": "a", "8": "b"', "max_frames": 16}}}
+)
+
+
+FRONT_END = json.dumps({"nodes": [{"id": 1, "type": "RemixRecipe", "widgets_values": ["a\nb", 9]}], "links": []})
+
+
+@pytest.mark.parametrize(
+    ("texts", "syntax", "frames"),
+    [
+        ({"prompt": WORKFLOW}, "comfyui", 16),
+        ({"workflow": FRONT_END}, "comfyui", 9),
+        ({"parameters": "a [cat:dog:0.5]\nSteps: 4, Sampler: Euler, CFG scale: 7, Seed: 1"}, "a1111", 1),
+        ({"parameters": "a", "prompt": WORKFLOW}, "comfyui", 16),
+    ],
+)
+def test_a_picture_is_read_as_the_schedule_that_it_carries(
+    texts: dict[str, str], syntax: str, frames: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    picture = tmp_path / "made.png"
+    save_picture(picture, np.zeros((8, 8, 3), np.uint8), texts)
+    assert run("import", picture) == 0
+    shown = capsys.readouterr()
+    assert Recipe.from_toml(shown.out).frames == frames
+    assert f"syntax  {syntax}: " in shown.err
+    assert run("plan", picture) == 0
+
+
+def test_a_picture_without_a_schedule_says_how_to_look_into_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    save_picture(tmp_path / "made.png", np.zeros((8, 8, 3), np.uint8))
+    assert run("plan", tmp_path / "made.png") == 2
+    assert f"remix inspect {tmp_path / 'made.png'}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("field", ["denoise", "strength"])
+def test_values_of_denoise_ask_for_a_picture_and_take_one(
+    field: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("values.txt").write_text("0:(0.65)", encoding="utf-8")
+    save_picture(Path("init.png"), np.zeros((8, 8, 3), np.uint8))
+    words = ("import", "values.txt", "--frames", "8", "--field", field)
+    assert run(*words) == 2
+    assert "remix import values.txt --image init.png" in capsys.readouterr().err
+    assert run(*words, "--image", "init.png") == 0
+    assert 'image = "init.png"' in capsys.readouterr().out

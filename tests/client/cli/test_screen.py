@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from remix.client.cli import render
-from remix.client.cli.screen import Lines, progress
+from remix.client.cli.screen import Lines, Pace, progress
 from remix.engine import Event, Listener, Picture
 from remix.plan import Keyframe, Recipe, Schedule
 from tests.fakes.renderer import Painter
@@ -35,12 +35,42 @@ def test_a_log_gets_a_line_at_the_start_now_and_then_and_at_the_end() -> None:
         listen(event)
     assert said == [
         "rendering: 0 of 3 frames",
-        "rendering: 0 of 3 frames, step 3 of 4",
-        "rendering: 2 of 3 frames",
-        "rendering: 3 of 3 frames",
+        "rendering: 0 of 3 frames, step 3 of 4, 0:31 so far",
+        "rendering: 2 of 3 frames, 0:28 left",
+        "rendering: 3 of 3 frames, took 1:03",
         "writing the film: 1 of 3 frames",
         "writing the film: 3 of 3 frames",
     ]
+
+
+def test_the_time_left_is_that_of_all_frames_of_this_run() -> None:
+    """Frames of a batch come at once, models load first, and frames that were there already took no time."""
+    now = [0.0]
+    pace = Pace(lambda: now[0])
+
+    def at(seconds: float, *events: Event) -> str:
+        now[0] = seconds
+        for event in events:
+            pace.update(event)
+        return str(pace)
+
+    assert at(0, Event("frames", 8, 40)) == "0:00 so far"
+    assert at(10, Event("steps", 1, 12)) == "0:10 so far"  # the model has loaded
+    assert at(20, Event("steps", 8, 12)) == "0:20 so far"
+    burst = [at(26, Event("frames", done, 40)) for done in range(9, 25)]
+    assert burst[-1] == "0:16 left"  # 16 frames in 16 s, 16 to go
+    assert at(30, Event("steps", 3, 12)) == "0:12 left"
+    assert at(50) == "0:00 left"
+    assert at(60, *(Event("frames", done, 40) for done in range(25, 41))) == "took 1:00"
+
+
+def test_a_run_without_steps_has_a_time_left_too() -> None:
+    now = [0.0]
+    pace = Pace(lambda: now[0])
+    pace.update(Event("frames", 0, 4))
+    now[0] = 5.0
+    pace.update(Event("frames", 1, 4))
+    assert str(pace) == "0:15 left"
 
 
 @pytest.mark.parametrize(("quiet", "said"), [(False, "rendering: 0 of 2 frames\n"), (True, "")])
@@ -79,7 +109,7 @@ def test_a_second_ctrl_c_that_python_drops_stops_at_the_next_step(
     monkeypatch.setattr(render, "open_engine", lambda *given, **named: engine)
     recipe = Recipe(frames=2, width=64, height=64, keyframes=(Keyframe(prompt="a"),))
     with pytest.raises(KeyboardInterrupt):
-        render.run(recipe, tmp_path / "job", "local", True, new=False, film=None)
+        render.run({tmp_path / "job": recipe}, "local", True, new=False, film=None)
     assert engine.steps == 1
     assert engine.rendered == []
     assert "finishing the frames at hand" in capsys.readouterr().err

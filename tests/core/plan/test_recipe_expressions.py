@@ -133,7 +133,9 @@ def test_what_has_no_fitting_value_on_a_frame_is_refused_by_name(keyframe: Keyfr
 
 
 def test_an_expression_for_the_whole_recipe_is_told_where_it_belongs() -> None:
-    with pytest.raises(RecipeError, match=r"cfg: '7 \+ t' is text; write an expression below a \[\[keyframes\]\]"):
+    with pytest.raises(
+        RecipeError, match=r"cfg: '7 \+ t' is text; write a number, or an expression below a \[\[keyframes\]\]"
+    ):
         Recipe(4, (Keyframe(prompt="a"),), cfg="7 + t")  # type: ignore[arg-type]
 
 

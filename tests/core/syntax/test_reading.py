@@ -502,7 +502,7 @@ def test_names_that_do_not_exist_are_told_with_the_nearest() -> None:
         read("0: a", "fiznodes")
     with pytest.raises(RecipeError, match="'zoom' is not a field that values can set; use one of cfg"):
         read("0:(1)", field="zoom")
-    assert len(SYNTAXES) == 19
+    assert len(SYNTAXES) == 28
 
 
 @pytest.mark.parametrize("name", ["toml", "json"])

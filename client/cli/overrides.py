@@ -1,0 +1,75 @@
+"""Options that change a recipe for one run: its prompt, seed, steps, cfg, sampler, checkpoint."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import click
+
+from remix.catalog.samplers import SAMPLERS
+from remix.catalog.schedulers import SCHEDULERS
+from remix.client.cli.completion import among
+from remix.plan import Keyframe, Recipe
+
+OPTIONS = (
+    click.option("--prompt", help="Prompt of the whole film, in place of those of the keyframes."),
+    click.option("--negative", help="Negative prompt of the whole film."),
+    click.option("--seed", type=int, help="Seed of the whole film."),
+    click.option("--steps", type=int, help="Sampling steps."),
+    click.option("--cfg", type=float, help="Guidance scale of the whole film."),
+    click.option("--sampler", metavar="NAME", shell_complete=among(SAMPLERS), help="Sampler, as ComfyUI calls it."),
+    click.option("--scheduler", metavar="NAME", shell_complete=among(SCHEDULERS), help="Scheduler."),
+    click.option("--checkpoint", metavar="NAME", help="Checkpoint."),
+)
+
+OF_KEYFRAMES = ("prompt", "negative", "seed")
+OF_RECIPE = ("steps", "cfg", "sampler", "scheduler")
+
+
+@dataclass(frozen=True)
+class Overrides:
+    """What a recipe gets in place of its own values; only what was given on the command line."""
+
+    given: Mapping[str, Any]
+
+    def options(self) -> list[str]:
+        """Returns the options that were given."""
+        return [f"--{name}" for name in self.given]
+
+    def apply(self, recipe: Recipe) -> Recipe:
+        """Returns the recipe with these values, each for the whole film."""
+        changes: dict[str, Any] = {name: self.given[name] for name in OF_RECIPE if name in self.given}
+        keyframes = recipe.keyframes
+        for name in OF_KEYFRAMES:
+            if name in self.given:
+                keyframes = _held(keyframes, name, self.given[name])
+        if "cfg" in self.given:
+            keyframes = tuple(replace(keyframe, cfg=None) for keyframe in keyframes)
+        if keyframes != recipe.keyframes:
+            changes["keyframes"] = keyframes
+        if "checkpoint" in self.given:
+            changes["model"] = replace(recipe.model, checkpoint=self.given["checkpoint"])
+        return recipe.replace(**changes) if changes else recipe
+
+
+def _held(keyframes: tuple[Keyframe, ...], field: str, value: Any) -> tuple[Keyframe, ...]:
+    """The keyframes with one value of a field, which the first one sets."""
+    first, *rest = keyframes
+    return (replace(first, **{field: value}), *(replace(keyframe, **{field: None}) for keyframe in rest))
+
+
+def override_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Adds these options to a verb, which gets them as one `overrides`."""
+
+    @functools.wraps(command)
+    def packed(**options: Any) -> None:
+        given = {name: options.pop(name) for name in (*OF_KEYFRAMES, *OF_RECIPE, "checkpoint")}
+        overrides = Overrides({name: value for name, value in given.items() if value is not None})
+        command(**options, overrides=overrides)
+
+    for option in reversed(OPTIONS):
+        packed = option(packed)
+    return packed
