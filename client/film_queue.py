@@ -52,6 +52,7 @@ def render_all(
     pause: float = 5.0,
     new: bool = False,
     film: str | None = "film.mp4",
+    audio: Path | str | None = None,
     events: Events | None = None,
     stop: Callable[[], bool] = lambda: False,
     **options: Unpack[EngineOptions],
@@ -72,7 +73,7 @@ def render_all(
         retries: How often a film is tried again when a server fails; it goes on where it stopped. A server that
             cannot be reached at all gets no more films while another engine works.
         pause: Seconds before the first retry; twice as many before each further one.
-        new, film: As for `render`.
+        new, film, audio: As for `render`.
         events: A text stream or function that gets an object for each event, with the film's number and folder:
             ``{"film": 0, "folder": "films/a", "event": "frames", "done": 3, "total": 48}``. Events are `start`,
             `remark`, `steps`, `frames`, `film`, `retry`, and at the end `done` or `error`.
@@ -87,7 +88,7 @@ def render_all(
         renderers = [
             stack.enter_context(opened(engine, options if isinstance(engine, str) else {})) for engine in engines
         ]
-        queue = _Queue(films, renderers, _Settings(retries, pause, new, film, stop), _Sink(events))
+        queue = _Queue(films, renderers, _Settings(retries, pause, new, film, audio, stop), _Sink(events))
         if len(renderers) == 1:  # in this thread, where signals arrive
             queue.work(renderers[0])
         else:
@@ -127,6 +128,7 @@ class _Settings:
     pause: float
     new: bool
     film: str | None
+    audio: Path | str | None
     stop: Callable[[], bool]
 
 
@@ -232,6 +234,7 @@ class _Queue:
             engine=engine,
             new=self._settings.new,
             film=self._settings.film,
+            audio=self._settings.audio,
             listen=listen,
             stop=self._stopped,
             tell=tell,

@@ -49,6 +49,7 @@ class RenderOptions(EngineOptions, total=False):
 
     new: bool
     film: str | None
+    audio: Path | str | None
     frames: Sequence[int] | None
     donors: Sequence[Path]
     listen: Callable[[Event], None]
@@ -63,6 +64,7 @@ def render(
     engine: str | Engine = "local",
     new: bool = False,
     film: str | None = "film.mp4",
+    audio: Path | str | None = None,
     frames: Sequence[int] | None = None,
     donors: Sequence[Path] = (),
     listen: Callable[[Event], None] = lambda event: None,
@@ -83,6 +85,7 @@ def render(
             `batch`; `device`, `precision`), or an engine, which stays open.
         new: Replaces the frames of another recipe's job.
         film: Name of the film in the folder, whose suffix is the format; None for frames alone.
+        audio: A file whose sound the film gets, cut where the film ends.
         frames: Renders these frames alone.
         donors: Job folders from which equal frames are copied.
         listen: Called with each `Event`.
@@ -108,6 +111,7 @@ def render(
             Path(folder),
             new=new,
             film=film,
+            audio=audio,
             frames=frames,
             donors=donors,
             listen=listen,

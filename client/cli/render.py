@@ -40,6 +40,7 @@ RETRIES = 2
 @override_options
 @engine_options
 @click.option("--film", default="film.mp4", show_default=True, help="Film file; its suffix is the format.")
+@click.option("--audio", type=click.Path(path_type=Path), metavar="FILE", help="Sound; cut where the film ends.")
 @click.option("--no-film", is_flag=True, help="Render frames only.")
 @click.option("--new", is_flag=True, help="Replace frames of another recipe or model; equal frames are kept.")
 @click.option(
@@ -57,6 +58,7 @@ def command(
     engine: str,
     overrides: Overrides,
     film: str,
+    audio: Path | None,
     no_film: bool,
     new: bool,
     retries: int | None,
@@ -71,6 +73,8 @@ def command(
     Run the same line again after any kind of end: only what is missing is rendered. RECIPE may be a job folder, or a
     schedule of another tool. Several recipes share the engine and its model; one that fails does not stop the others.
     """
+    if audio is not None and no_film:
+        raise click.UsageError("--audio: belongs to the film; leave --no-film out")
     several = len(recipes) > 1
     films, syntaxes = dict[Path, Recipe](), list[str | None]()
     for path, folder in zip(recipes, _folders(recipes, out), strict=True):
@@ -85,6 +89,7 @@ def command(
         quiet,
         new=new,
         film=None if no_film else film,
+        audio=audio,
         retries=(RETRIES if several else 0) if retries is None else retries,
         events=events,
         **options,
@@ -130,6 +135,7 @@ def run(
     *,
     new: bool,
     film: str | None,
+    audio: Path | None = None,
     retries: int = 0,
     events: TextIO | None = None,
     **options: Any,
@@ -149,6 +155,7 @@ def run(
             engines=[opened],
             new=new,
             film=film,
+            audio=audio,
             retries=retries,
             events=listen,
             stop=stop,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import resource
 import struct
+import subprocess
+import sys
 import zlib
 from pathlib import Path
 
@@ -89,3 +91,37 @@ def test_a_bomb_among_good_frames_leaves_no_film(tmp_path: Path, capsys: pytest.
     assert cli.main(["video", str(frames), "-o", str(tmp_path / "film.mp4"), "-q"]) == 2
     assert "3.png: 20000x20000; at most 64 million pixels" in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["frames"]
+
+
+PEAK = """
+import resource, sys
+from remix.motion import load_picture
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+print(load_picture(sys.argv[1]).shape, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="counts kilobytes as Linux does")
+@pytest.mark.parametrize(
+    ("kind", "channels"), [(0, 1), (4, 2), (6, 4)], ids=["gray", "gray and alpha", "color and alpha"]
+)
+def test_a_small_file_of_the_largest_size_takes_a_bounded_amount_of_memory(
+    tmp_path: Path, kind: int, channels: int
+) -> None:
+    """16 bits a channel: 512 MB of pixels in a file of some hundred kilobytes."""
+    head = struct.pack(">LLBBBBB", 8000, 8000, 16, kind, 0, 0, 0)
+    packed = zlib.compressobj(9)
+    row = bytes(1 + 8000 * 2 * channels)
+    data = b"".join(packed.compress(row) for _ in range(8000)) + packed.flush()
+    path = tmp_path / "a.png"
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", data) + chunk(b"IEND", b""))
+    done = subprocess.run([sys.executable, "-c", PEAK, path], capture_output=True, text=True, check=True)
+    shape, megabytes = done.stdout.rsplit(" ", 1)
+    assert shape == "(8000, 8000, 3)"
+    assert int(megabytes) < 600
+
+
+def test_a_picture_of_the_wrong_size_is_refused_by_its_header(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(png(8000, 8000))
+    with pytest.raises(PictureError, match="8000x8000; expected 32x16"):
+        load_picture(tmp_path / "a.png", size=(32, 16))

@@ -14,7 +14,7 @@ from PIL import Image
 from remix.client.cli import main
 from remix.engine import render
 from remix.job import read_metadata, recipe_of
-from remix.motion import probe, save_picture
+from remix.motion import probe, read_video, save_picture
 from remix.plan import Keyframe, Recipe
 from tests.fakes.renderer import Painter
 
@@ -185,3 +185,114 @@ def test_a_picture_of_another_size_is_named(tmp_path: Path, capsys: pytest.Captu
     assert run("video", tmp_path, "-o", tmp_path / "film.mp4", "-q") == 2
     said = f"{tmp_path / 'b.png'}: 24x16, but a.png is 16x16; give all pictures one size"
     assert said in capsys.readouterr().err
+
+
+def film_of(folder: Path, *options: object, name: str = "film.mkv") -> Path:
+    assert run("video", folder, "-o", folder.parent / name, "-q", *options) == 0
+    return folder.parent / name
+
+
+def test_pictures_of_several_formats_are_put_in_natural_order(tmp_path: Path) -> None:
+    folder = tmp_path / "clip"
+    folder.mkdir()
+    for level, name in enumerate(("frame 1.bmp", "Frame 2.tif", "frame 3.webp", "Frame 11.png")):
+        Image.new("RGB", (16, 16), (level * 60,) * 3).save(folder / name)
+    frames = list(read_video(film_of(folder)))
+    assert [round(int(frame.mean()) / 60) for frame in frames] == [0, 1, 2, 3]
+
+
+def test_files_that_are_no_frames_are_named_and_an_earlier_film_is_one_of_them(
+    pictures: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("film.webp", "film.apng", "film.mp4"):
+        assert run("video", pictures, "-o", pictures / name, "-q") == 0
+    (pictures / "readme.txt").write_text("x", encoding="ascii")
+    (pictures / "sub").mkdir()
+    (pictures / "gone.png").symlink_to("nowhere")
+    capsys.readouterr()
+    film = film_of(pictures)
+    assert probe(film).frames == 3
+    printed = capsys.readouterr().err
+    for words in ("film.apng (a film)", "film.mp4 (a film)", "film.webp (a film)", "gone.png (a link to nothing)"):
+        assert words in printed
+    assert "readme.txt (not a picture that is read here) and 1 more" in printed
+
+
+@pytest.mark.parametrize(
+    ("options", "size"),
+    [
+        (("--for", "upright"), (1080, 1920)),
+        (("--for", "square", "--pad"), (1080, 1080)),
+        (("--size", "40x20"), (40, 20)),
+        (("--scale", "2"), (32, 32)),
+        (("--scale", "0.5"), (8, 8)),
+    ],
+)
+def test_a_film_has_the_size_that_is_asked_for(pictures: Path, options: tuple[str, ...], size: tuple[int, int]) -> None:
+    info = probe(film_of(pictures, *options))
+    assert (info.width, info.height) == size
+
+
+def test_pictures_of_different_sizes_meet_in_one_that_is_given(pictures: Path) -> None:
+    save_picture(pictures / "9.png", np.zeros((50, 20, 3), np.uint8))
+    assert probe(film_of(pictures, "--size", "24x24")).frames == 4
+
+
+@pytest.mark.parametrize(("length", "frames"), [("2s", 24), ("0.25", 3), ("1.5 s", 18), ("0.1s", 1)])
+def test_a_film_is_as_long_as_asked_for(pictures: Path, length: str, frames: int) -> None:
+    assert probe(film_of(pictures, "--length", length)).frames == frames
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (("--size", "1x1", "--scale", "2"), "--size and --scale: both set the size"),
+        (("--pad",), "--pad: needs a size"),
+        (("--size", "0x5"), "--size: '0x5'; give a width and a height"),
+        (("--size", "99999x99999"), "--size: '99999x99999'"),
+        (("--length", "soon"), "--length: 'soon'; give seconds"),
+        (("--length", "0"), "--length: '0'"),
+        (("--length", "1s", "--repeat", "2"), "--length and --repeat"),
+        (("--alpha", "--format", "hevc"), "frames with transparency; hevc cannot keep it"),
+    ],
+)
+def test_options_that_do_not_fit_are_one_sentence(
+    pictures: Path, options: tuple[str, ...], sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("video", pictures, "-o", pictures.parent / "film.mkv", "-q", *options) == 2
+    assert sentence in capsys.readouterr().err
+
+
+def test_transparency_is_mentioned_and_kept_when_asked_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "clip"
+    folder.mkdir()
+    for number in range(2):
+        Image.new("RGBA", (16, 16), (255, 0, 0, 100 * number)).save(folder / f"{number}.png")
+    film_of(folder, name="white.apng")
+    assert "keep them with --alpha" in capsys.readouterr().err
+    with Image.open(film_of(folder, "--alpha", name="clear.apng")) as film:
+        assert film.mode == "RGBA"
+    assert "--alpha" not in capsys.readouterr().err
+
+
+def test_a_sound_that_is_cut_off_is_one_sentence(
+    pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    audio = tmp_path / "a.wav"
+    with wave.open(str(audio), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(8000)
+        file.writeframes(bytes(16000))
+    audio.write_bytes(audio.read_bytes()[:9001])
+    assert run("video", pictures, "-o", tmp_path / "film.mp4", "--audio", audio, "-q") == 2
+    printed = capsys.readouterr().err
+    assert "a.wav: the sound is damaged or cut off" in printed
+    assert len(printed.splitlines()) == 1
+
+
+def test_the_film_is_opened_when_it_is_finished(pictures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[str] = []
+    monkeypatch.setattr("click.launch", opened.append)
+    film = film_of(pictures, "--open")
+    assert opened == [str(film.resolve())]

@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import shutil
+import wave
 from pathlib import Path
 
 import numpy as np
@@ -591,3 +592,26 @@ def test_a_film_that_windows_could_not_keep_is_refused_on_every_system(tmp_path:
     with pytest.raises(VideoFormatError, match="film"):
         render(recipe(), Painter(), tmp_path / "job", film=name)
     assert not (tmp_path / "job").exists()
+
+
+def test_a_film_has_its_sound_and_is_written_again_for_another(tmp_path: Path) -> None:
+    audio = tmp_path / "a.wav"
+    for level in (0, 99):
+        with wave.open(str(audio), "wb") as file:
+            file.setnchannels(1)
+            file.setsampwidth(2)
+            file.setframerate(8000)
+            file.writeframes(bytes([level]) * 16000)
+        outcome = render(recipe(), Painter(), tmp_path / "job", film="film.mkv", audio=audio)
+        assert outcome.film is not None
+        sound = probe(outcome.film).sound
+        assert sound is not None
+        assert sound.duration == pytest.approx(FRAMES / 12, abs=0.01)
+        with_level = outcome.film.read_bytes()
+        assert outcome.rendered == (0 if level else FRAMES)
+    render(recipe(), Painter(), tmp_path / "job", film="film.mkv")
+    assert probe(tmp_path / "job" / "film.mkv").sound is None
+    assert (tmp_path / "job" / "film.mkv").read_bytes() != with_level
+    with pytest.raises(VideoFormatError, match="gif holds no sound"):
+        render(recipe(), Painter(), tmp_path / "other", film="film.gif", audio=audio)
+    assert not (tmp_path / "other").exists()
