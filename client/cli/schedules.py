@@ -50,7 +50,7 @@ class Reading:
         if given := [*(option for option, value in options.items() if value is not None), *overrides]:
             raise BadInput(
                 f"{', '.join(given)}: {job} is a job folder, whose recipe stays as it is; leave this out, or give a "
-                "recipe and a folder of its own"
+                "recipe and another folder"
             )
 
     def recipe(self, path: Path, **given: Any) -> Recipe:
@@ -93,7 +93,7 @@ class Reading:
                 if detect(decoded(raw)) == "json":
                     return None
             except RecipeError:
-                return None  # the reader of recipes says what is wrong with it
+                return None  # reading the recipe raises a better error
         return raw
 
 

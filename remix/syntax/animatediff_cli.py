@@ -113,7 +113,7 @@ def _seed(source: Source, node: Node) -> int | None:
         source.note(f"the {len(seeds)} seeds are as many runs; the first is read here")
     seed: int = number_of(source, seeds[0], "seed", -1, MAX_SEED, whole=True)
     if seed < 0:
-        source.note("the seed -1 stands for a random one; here it is 0 unless you give one (--seed)")
+        source.note("seed -1 means a random seed; here it is 0 unless you give one (--seed)")
         return None
     return seed
 

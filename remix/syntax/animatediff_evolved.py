@@ -141,7 +141,7 @@ def _in_order(source: Source, stretches: list[Stretch]) -> list[Stretch]:
 
 
 def write(recipe: Recipe, field: str) -> Export:
-    """Returns the prompts of the recipe, or its negatives if `field` says so; ``16:`` holds until the next key."""
+    """Returns the prompts of the recipe, or its negatives if `field` is "negative"; ``16:`` holds to the next key."""
     draft = Draft(recipe)
     negatives = field == "negative"
     other = [line.prompt if negatives else line.negative for line in draft.lines]

@@ -127,7 +127,7 @@ def _split(source: Source, text: Span) -> tuple[Span, list[Timed]]:
             raise source.error(mark.start, "this bracket is not closed; put a ] where the prompt ends")
         rest = text[end + 1 : after].strip() if inside else text[after:after]
         if rest.text.strip(" ,.;\n"):
-            raise source.error(rest.start, f"{show(rest.text)} stands between brackets; put it into one of them")
+            raise source.error(rest.start, f"{show(rest.text)} is between brackets; put it into one of them")
         prompt = text[found.end() : end].strip()
         if not prompt.text:
             raise source.error(mark.start, f"there is no prompt after {show(mark.text)}; write one")

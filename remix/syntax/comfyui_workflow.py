@@ -7,14 +7,14 @@ are read. Any other workflow is refused with the nodes that have a text to copy.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from remix.catalog.samplers import SAMPLERS
 from remix.catalog.schedulers import SCHEDULERS
 from remix.errors import RecipeError
-from remix.hosts.comfyui.reading import read_prompt
+from remix.hosts.comfyui.reading import ComfyGraph, read_prompt
 from remix.plan.fields import show
 from remix.plan.keyframe import MAX_CFG, MAX_SEED
 from remix.plan.mix import Mix
@@ -32,6 +32,8 @@ ReadText = Callable[[Source, Options, "str | None"], Parts]
 
 _API = re.compile(r'"class_type"\s*:\s*"')
 _MOST_NODES = 10_000
+_OFF = (2, 4)
+"""Modes of nodes that are muted or bypassed."""
 _DEEPEST = 20
 """The longest chain of nodes that a text is followed through."""
 
@@ -127,14 +129,32 @@ def _read(source: Source, options: Options, read_text: ReadText) -> Parts:
         raise source.error(0, _no_single_schedule(nodes, found))
     node = found[0]
     source.note(f"read from node {node.number} ({node.kind})")
-    settings = _settings(source, data) if is_api and node.kind != "RemixRecipe" else {}
-    if not is_api and node.kind != "RemixRecipe":
-        source.note("settings of samplers are read from workflows in API format only (Export (API) in ComfyUI)")
-    seed = settings.pop("seed", None)
     parts = _schedule(source, nodes, node, options, read_text)
+    if node.kind == "RemixRecipe":
+        return parts
+    if not is_api:
+        source.note("settings of samplers are read from workflows in API format only (Export (API) in ComfyUI)")
+        return parts
+    graph = read_prompt({name: node.plain() for name, node in data.items()})
+    if graph is None:
+        return parts
+    return _with_graph(source, parts, graph, _text(nodes, node, NODES[node.kind].text), options)
+
+
+def _with_graph(source: Source, parts: Parts, graph: ComfyGraph, schedule: Span | None, options: Options) -> Parts:
+    """The parts with what the rest of the graph sets: the seed, the negative prompt, and settings of the sampler."""
+    settings = _settings(source, graph.settings)
+    first: dict[str, Any] = {}
+    seed = settings.pop("seed", None)
     if seed is not None and options.seed is None and all(key.seed is None for key in parts.keyframes):
-        first, *rest = parts.keyframes
-        parts = replace(parts, keyframes=(replace(first, seed=Mix.one(seed)), *rest))
+        first["seed"] = Mix.one(seed)
+    negatives = [text for text in graph.negatives if schedule is None or text != schedule.text]
+    if len(negatives) == 1 and all(key.negative is None for key in parts.keyframes):
+        first["negative"] = prompt_of(source, Span(negatives[0], [0] * (len(negatives[0]) + 1)))
+    elif negatives and first.get("negative") is None and len(negatives) > 1:
+        source.note(f"{len(negatives)} negative prompts lead into samplers; write one into the recipe")
+    start, *rest = parts.keyframes
+    parts = replace(parts, keyframes=(replace(start, **first), *rest))
     batch = settings.pop("batch_size", None)
     settings |= {"frames": batch} if batch and batch > 1 else {}
     return replace(parts, **{name: value for name, value in settings.items() if getattr(parts, name) is None})
@@ -228,12 +248,12 @@ def _ui_nodes(data: Mapping[str, Node]) -> dict[str, Placed]:
         if isinstance(plain, list) and len(plain) >= 3:
             links[str(plain[0])] = Node([Node(_span(str(plain[1])), link.at, {}), Node(0, link.at, {})], link.at, {})
     nodes = {}
-    items = data["nodes"].value if isinstance(data["nodes"].value, list) else []
-    for node in items[:_MOST_NODES]:
+    for group, node in _ui_items(data):
         fields = node.value if isinstance(node.value, dict) else {}
-        if "type" not in fields or "id" not in fields or not isinstance(fields["type"].value, Span):
+        off = "mode" in fields and fields["mode"].value in _OFF
+        if off or "type" not in fields or "id" not in fields or not isinstance(fields["type"].value, Span):
             continue
-        number, kind = str(fields["id"].plain()), fields["type"].value.text
+        number, kind = f"{group}{fields['id'].plain()}", fields["type"].value.text
         inputs = _widgets(fields, kind)
         sockets = fields["inputs"].value if "inputs" in fields and isinstance(fields["inputs"].value, list) else []
         for socket in sockets:
@@ -242,6 +262,21 @@ def _ui_nodes(data: Mapping[str, Node]) -> dict[str, Placed]:
                 inputs[plain["name"]] = links[str(plain["link"])]
         nodes[number] = Placed(number, kind, inputs)
     return nodes
+
+
+def _ui_items(data: Mapping[str, Node]) -> Iterator[tuple[str, Node]]:
+    """The nodes of a UI workflow and of its subgraphs, those with the number of their subgraph."""
+    groups = [("", data)]
+    definitions = data["definitions"].value if "definitions" in data else None
+    if isinstance(definitions, dict) and "subgraphs" in definitions:
+        subgraphs = definitions["subgraphs"].value
+        for i, graph in enumerate(subgraphs if isinstance(subgraphs, list) else []):
+            if isinstance(graph.value, dict) and "nodes" in graph.value:
+                groups.append((f"{i + 1}:", graph.value))
+    for group, fields in groups:
+        items = fields["nodes"].value
+        for node in items[:_MOST_NODES] if isinstance(items, list) else ():
+            yield group, node
 
 
 def _widgets(fields: Mapping[str, Node], kind: str) -> dict[str, Node]:
@@ -286,10 +321,9 @@ def _number(nodes: Mapping[str, Placed], node: Placed, name: str) -> float | Non
     return number
 
 
-def _settings(source: Source, data: Mapping[str, Node]) -> dict[str, Any]:
+def _settings(source: Source, graph_settings: Mapping[str, Any]) -> dict[str, Any]:
     """The fields of a recipe that samplers, latents and loaders set; a note names the settings without a place."""
-    graph = read_prompt({name: node.plain() for name, node in data.items()})
-    settings = dict(graph.settings) if graph is not None else {}
+    settings = dict(graph_settings)
     found: dict[str, Any] = {}
     for name, low, high in (("steps", 1, 1000), ("batch_size", 1, MAX_FRAMES)):
         if isinstance(value := settings.pop(name, None), int) and low <= value <= high:

@@ -88,7 +88,7 @@ def _is_frame(key: str) -> bool:
 
 
 def read_prompts(source: Source, options: Options) -> Parts:
-    """Returns the parts of a set of prompts, and of the set of negatives that may be assigned beside it."""
+    """Returns the parts of a set of prompts and, if there is one, of the set of negative prompts."""
     sets = {"prompts": source.part(0, len(source.text))}
     assigned = list(_ASSIGNED.finditer(source.text))
     ends = [*(found.start() for found in assigned[1:]), len(source.text)]
@@ -118,7 +118,7 @@ def read_prompts(source: Source, options: Options) -> Parts:
 
 
 def _line_parts(source: Source) -> list[Source]:
-    """Each line that is not blank, as a source of its own."""
+    """Each line that is not blank, as a separate source."""
     parts, start = [], 0
     for line in source.text.split("\n"):
         if line.strip():
@@ -259,7 +259,7 @@ def _is_emphasis(value: str) -> bool:
 
 
 def read_values(source: Source, options: Options) -> Parts:
-    """Returns the parts of a value schedule, whose label or `options.field` says what it sets."""
+    """Returns the parts of a value schedule, whose field is its label or `options.field`."""
     if label := _label_of(source):
         if options.field not in (None, label.field):
             raise source.error(0, f"these are values of {label.field}, not of {options.field}; name one of the two")

@@ -90,7 +90,7 @@ def read(source: Source, options: Options) -> Parts:
 
 
 def _prompt_set(data: Mapping[str, Node]) -> str | None:
-    """The name of the set of prompts: the first that has any, since a notebook's settings have an empty list beside."""
+    """The name of the set of prompts: the first that is not empty, as a notebook's settings have an empty list too."""
     present = [name for name in PROMPTS if name in data]
     return next((name for name in present if data[name].value), present[0] if present else None)
 
@@ -115,7 +115,7 @@ def _main_seed(source: Source, data: Mapping[str, Node], options: Options) -> in
     if seed is None and "seed" in data:
         seed = number_of(source, data["seed"], "seed", -1, MAX_SEED, whole=True)
     if seed is not None and seed < 0:
-        source.note("the seed -1 stands for a random one; here it is 0, so that the film is the same every time")
+        source.note("seed -1 means a random seed; here it is 0, so that the film is the same every time")
         return 0
     return seed
 

@@ -2,7 +2,7 @@
 
 ``pipe(prompt={0: "a", 40: "b"}, negative_prompt={0: "c"})`` has prompts on frames;
 ``walk(prompts=["a", "b"], seeds=[42, 1337], num_interpolation_steps=60)``, or the JSON that it saves, has stages.
-The call may stand in a script.
+The call may be part of a script.
 """
 
 from __future__ import annotations

@@ -50,7 +50,7 @@ def looks(shape: Shape) -> bool:
 
 
 def _has_head(source: Source) -> bool:
-    """Whether lines of a prompt stand before pairs such as ``"0": "a"``."""
+    """Whether lines of a prompt come before pairs such as ``"0": "a"``."""
     start, first = after_gap(source, 0), _LINE.search(source.text)
     if first is None or first.start() <= start or source.text[start] == "{":
         return False
@@ -90,7 +90,7 @@ def _split(source: Source, options: Options) -> tuple[Source, Options, str, Mapp
     if not (head or tail or negatives or boxes.settings):
         return source, options, " ", {}
     if late := next((line for line in tail if _LINE.match(line.text)), None):
-        raise source.error(late.start, "a line without a key stands before this one; move it before or after all keys")
+        raise source.error(late.start, "the line above has no key; move it before or after all keys")
     refuse_keyed(source, [*head, *tail])
     before = [options.before.strip(), *(line.text.strip(", ") for line in head)]
     after = [*(line.text.strip(", ") for line in tail), options.after.strip()]

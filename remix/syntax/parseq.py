@@ -114,7 +114,7 @@ def _seed(source: Source, i: int, frame: Mapping[str, Any]) -> Mix[int]:
     """The seed of a frame: mixed with its subseed, or of two seeds if it is fractional; below 0 it is random."""
     seed = _whole(source, i, frame, "seed", -1)
     if seed < 0:
-        source.note("the seed -1 stands for a random one: here it is drawn from the frame's number")
+        source.note("seed -1 means a random seed; here it is derived from the frame's number")
         return Mix.one(random_seed(0, i))
     if frame.get("subseed") is None or not frame.get("subseed_strength"):
         return _seed_mix(seed, None, None)

@@ -38,7 +38,7 @@ _COMMAND = re.compile(
 
 
 def _parts(text: Span) -> list[Span]:
-    """The parts between the ``|`` that stand outside all brackets."""
+    """The parts between the ``|`` outside all brackets."""
     parts, depth, start = [], 0, 0
     for found in _SIGN.finditer(text.text):
         sign = found[0]
@@ -108,7 +108,7 @@ def read_wan(source: Source, options: Options) -> Parts:
     mixes = [prompt_of(source, join([options.before.strip(), p, options.after.strip()], ", ")) for p in prompts]
     stops = held_positions(mixes, options.frames)
     if len(stops) > 1:
-        source.note("each prompt holds for an equal part; to travel between them, write each on a line of its own")
+        source.note("each prompt holds for an equal part; to travel between them, write each on its own line")
     keyframes, ease = to_keyframes(source, {"prompt": stops, **constant_tracks(source, boxes)})
     fields = recipe_fields(source, boxes.settings)
     return Parts(keyframes, frames=options.frames, fps=options.fps, loop=options.loop or None, ease=ease, **fields)

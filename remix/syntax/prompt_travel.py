@@ -1,6 +1,6 @@
 """The prompt travel script of A1111: each line of the prompt box is a stage, and so is each of the negative box.
 
-``Travel steps between stages: 12, 24, 36``, on a line of its own, sets the frames from each stage to the next.
+``Travel steps between stages: 12, 24, 36``, on its own line, sets the frames from each stage to the next.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ def looks(shape: Shape) -> bool:
     if len(lines) > 1 and shape.constructs:
         raise shape.source.error(
             lines[0].start,
-            f"{shape.constructs[0].text} may stand in one prompt of several lines (a1111), or in a stage of its own on "
-            "each line (prompt-travel); name the syntax (--from)",
+            f"{shape.constructs[0].text} may be part of one prompt of several lines (a1111) or of a stage on each "
+            "line (prompt-travel); name the syntax (--from)",
         )
     return len(lines) > 1
 

@@ -39,7 +39,7 @@ def read(source: Source, options: Options) -> Parts:
     for at, line, prompt in keys:
         frame = int(at)
         if prompt.text[:1] == '"' and prompt.text[-1:] == '"':
-            source.note("the quote marks around a prompt are part of it here; remove them if they are not meant")
+            source.note("the quote marks around a prompt are part of it here; remove them if they should not be")
         if (options.loop and options.frames is not None and frame >= options.frames) or frame > MAX_FRAME:
             raise source.error(line.start, f"frame {frame} is past the last frame of the loop; give more frames")
         whole = join([*first, prompt, *last], ", ")

@@ -108,7 +108,7 @@ def _detected(source: Source) -> str:
     raise source.error(
         start,
         "this is one line of plain text, with no frame and no sign of a syntax; name the syntax (--from), "
-        "or give each prompt a line of its own after its frame: 0: first",
+        "or write each prompt on its own line after its frame: 0: first",
     )
 
 
@@ -256,7 +256,7 @@ def read_text(
 
 
 def _overridden(data: dict[str, Any], numbers: dict[str, Any], sides: dict[str, int | None]) -> dict[str, Any]:
-    """The data with the given numbers and sides in place of its own."""
+    """The data with the given numbers and sides instead of its own."""
     found = {**data, **{name: value for name, value in numbers.items() if value is not None}}
     known = {name: value for name, value in sides.items() if value is not None}
     if len(known) == len(sides):

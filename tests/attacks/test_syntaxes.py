@@ -74,11 +74,11 @@ PIECES = [
 ]
 
 
-def attack(text: str, name: str | None, frames: int | None, limit: float = LIMIT) -> None:
+def attack(text: str, name: str | None, frames: int | None, limit: float = LIMIT, field: str | None = None) -> None:
     """Reads a text and checks what comes of it within so many seconds: parts, or an error about a place in it."""
-    taken, error = _timed(text, name, frames)
+    taken, error = _timed(text, name, frames, field)
     if taken >= limit:  # once may be the machine's fault
-        taken, error = _timed(text, name, frames)
+        taken, error = _timed(text, name, frames, field)
     assert taken < limit, (taken, text[:200], name)
     if error is not None:
         assert error.line is not None
@@ -89,11 +89,11 @@ def attack(text: str, name: str | None, frames: int | None, limit: float = LIMIT
         assert len(str(error)) < 1000
 
 
-def _timed(text: str, name: str | None, frames: int | None) -> tuple[float, RecipeError | None]:
+def _timed(text: str, name: str | None, frames: int | None, field: str | None) -> tuple[float, RecipeError | None]:
     start = time.thread_time()
     error = None
     try:
-        read(text, name, frames=frames)
+        read(text, name, frames=frames, field=field)
     except RecipeError as caught:
         error = caught
     return time.thread_time() - start, error
@@ -104,6 +104,7 @@ def test_every_text_of_the_corpus_in_every_syntax(text: str) -> None:
     for name in NAMES:
         for frames in (None, 1, 48, 600):
             attack(text, name, frames)
+            attack(text, name, frames, field="cfg")
 
 
 @pytest.mark.parametrize(
@@ -149,7 +150,8 @@ def test_a_hundred_thousand_random_and_mutated_texts(shard: int) -> None:
         else:
             most = chance.choice((128, 300, 0x3000))
             text = "".join(chr(chance.randrange(most)) for _ in range(chance.randrange(60)))
-        attack(text, chance.choice((None, *NAMES)), chance.choice((None, 48, 48, 1, 600)))
+        field = chance.choice((None, "cfg", "denoise", "strength", "seed"))
+        attack(text, chance.choice((None, *NAMES)), chance.choice((None, 48, 48, 1, 600)), field=field)
 
 
 def _mutated(chance: random.Random, text: str) -> str:

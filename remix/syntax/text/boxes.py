@@ -20,7 +20,7 @@ _LATER = re.compile(
     r"(?:Steps|Sampler|Schedule type|CFG scale|Distilled CFG Scale|Seed|Size|Model|Model hash|VAE|Clip skip"
     r"|Denoising strength|Version): \S[^\n]*"
 )
-"""A setting on a line of its own; counts only below a line of settings, since a prompt may begin like one."""
+"""A setting on its own line; counts only below a line of settings, since a prompt may begin like one."""
 _ANIMATEDIFF = re.compile(r"\b(video_length|fps): ([0-9]{1,6})(?![0-9.])", re.ASCII)
 _CLOSED_LOOP = re.compile(r"\bclosed_loop: ([ARNP+-]{1,3})")
 _SIZE = re.compile(r"([0-9]{1,5})\s*x\s*([0-9]{1,5})")
@@ -66,9 +66,9 @@ def recipe_fields(source: Source, settings: Mapping[str, Span], *also_read: str)
                 raise source.error(settings[name].start, f"{value:g} is outside {low} to {high}; choose one inside")
             fields[field] = int(value) if field == "steps" else float(value)
     label = settings["Sampler"].text if "Sampler" in settings else ""
-    if meant := sampler_of(label):
-        fields["sampler"] = meant[0]
-        fields.update({"scheduler": meant[1]} if meant[1] else {})
+    if sampler := sampler_of(label):
+        fields["sampler"] = sampler[0]
+        fields.update({"scheduler": sampler[1]} if sampler[1] else {})
     label = settings["Schedule type"].text if "Schedule type" in settings else ""
     scheduler = scheduler_of(label, fields.get("sampler", ""))
     if scheduler is not None:

@@ -55,7 +55,7 @@ class Draft:
         return Export(text, (*self.lost, mixed) if mixed else tuple(self.lost))
 
     def one(self, mix: Mix[str], frame: int) -> str:
-        """Returns the prompt of a mix with the largest weight; the export then says that the others are lost."""
+        """Returns the prompt of a mix with the largest weight; the export notes that the others are lost."""
         if len(mix.items) > 1:
             self._mixed.add(frame)
         return mix.heaviest
@@ -64,7 +64,7 @@ class Draft:
     def lines(self) -> list[Line]:
         """A line with prompt and negative for each frame where one of them is set.
 
-        Losses of prompts are noted only when lines are asked for: value schedules have none.
+        Losses of prompts are noted only when lines are used: value schedules have none.
         """
         recipe = self.recipe
         at = sorted(zip(recipe.positions(), recipe.keyframes, strict=True), key=lambda pair: pair[0])
@@ -72,17 +72,17 @@ class Draft:
         frames = plan(recipe).frames
         for frame, key in stops:
             if any(changes(mix) for mix in (key.prompt, key.negative) if mix):
-                self.lose(f"the numbers in backticks at frame {frame}; they stay what they are there")
+                self.lose(f"the numbers in backticks at frame {frame}; the text has their values at that frame")
         if not stops:
             return [Line(0, frames[0].prompt, frames[0].negative, True)]
         if recipe.loop and stops[0][0] > 0:
-            self.lose(f"the loop comes home at frame {stops[0][0]}; the text begins with what frame 0 is on the way")
+            self.lose(f"the loop closes at frame {stops[0][0]}; the text begins with the prompt of frame 0")
             stops.insert(0, (0, Keyframe(at=0, ease=stops[-1][1].ease)))
         lines = []
         for i, (frame, key) in enumerate(stops):
             ease = key.ease or recipe.ease
             if ease not in ("linear", "hold") and (i + 1 < len(stops) or recipe.loop) and len(stops) > 1:
-                self.lose(f"the ease {ease} at frame {frame}; the way from there is straight")
+                self.lose(f"the ease {ease} at frame {frame}; the text travels straight from there")
             lines.append(Line(frame, frames[frame].prompt, frames[frame].negative, ease == "hold"))
         return lines
 

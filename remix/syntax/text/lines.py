@@ -124,7 +124,7 @@ def split_keys(
         if i not in found:
             raise source.error(
                 lines[i].start,
-                f"{show(lines[i].text)} stands between keys and has none; {WRITE}, or move the line before or after "
+                f"{show(lines[i].text)} is between keys and has none; {WRITE}, or move the line before or after "
                 "them all",
             )
     keys = list(found.values())
@@ -132,7 +132,7 @@ def split_keys(
         if second := SECOND.search(key.prompt.text):
             raise source.error(
                 key.prompt.places[second.start(1)],
-                f"{show(second[1])} is a second key on this line; give it a line of its own",
+                f"{show(second[1])} is a second key on this line; write it on its own line",
             )
     _refuse_strays(source, lines[:first], keys, lines[last + 1 :])
     return lines[:first], keys, lines[last + 1 :]

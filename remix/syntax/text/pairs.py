@@ -110,7 +110,7 @@ def _bare_end(source: Source, at: int, stop: str, braced: bool) -> int:
         if not open_at and (sign in (stop, ",") or (sign == "}" and braced)):
             return here
         if sign == ":" and stop == "," and not open_at:
-            raise source.error(here, "a colon stands within the value; put a comma before the next key")
+            raise source.error(here, "there is a colon in the value; put a comma before the next key")
         if sign in "\"'":
             here = quoted(source, here)[1]
             continue

@@ -1,4 +1,4 @@
-"""A schedule text and the spans cut from it, each of which knows where its characters stand in the source."""
+"""A schedule text and the spans cut from it, each of which knows the source positions of its characters."""
 
 from __future__ import annotations
 

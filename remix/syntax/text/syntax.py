@@ -90,8 +90,8 @@ class Shape:
 class Syntax:
     """A syntax: its name, whose it is, and how it is detected, read and, where possible, written.
 
-    `looks` says whether a text is in this syntax, once every syntax before it in the table has said no. It raises
-    RecipeError for a text that no syntax after it should take. `wraps` says that the reader itself puts the
+    `looks` says whether a text that every syntax before it in the table has rejected is in this one. It raises
+    RecipeError for a text that no syntax after it should take. `wraps`: the reader itself puts the
     `before` and `after` of its options around prompts.
     """
 

@@ -38,14 +38,19 @@ def clip(source: Source, stops: Track, frames: int | None) -> list[Stop]:
         return list(stops)
     last = frames - 1
     kept = [stop for stop in stops if stop.frame < frames]
-    past_end = stops[len(kept)]
-    source.note(f"frame {past_end.frame} is past the last frame ({last}); what leads there is cut off")
+    beyond = stops[len(kept)]
+    source.note(past_end(beyond.frame, frames))
     if not kept:
-        return [Stop(0, past_end.value, past_end.ease)]
+        return [Stop(0, beyond.value, beyond.ease)]
     before = kept[-1]
     if before.frame < last and before.ease != "hold":
-        kept.append(Stop(last, _part_way(before, past_end, last), past_end.ease))
+        kept.append(Stop(last, _part_way(before, beyond, last), beyond.ease))
     return kept
+
+
+def past_end(frame: int, frames: int) -> str:
+    """Returns the note about a key past the end."""
+    return f"frame {frame} is past the last frame ({frames - 1}); what leads there is cut off"
 
 
 def _part_way(start: Stop, end: Stop, frame: int) -> Any:

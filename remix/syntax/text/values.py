@@ -20,7 +20,7 @@ from remix.plan.recipe import MAX_KEYFRAMES
 from remix.syntax.text.pairs import Pair
 from remix.syntax.text.parts import Options
 from remix.syntax.text.source import Source, Span
-from remix.syntax.text.tracks import Stop, clip, held_stops, number_stops
+from remix.syntax.text.tracks import Stop, clip, held_stops, number_stops, past_end
 
 _NUMBER = re.compile(r"\(?\s*([+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)\s*\)?", re.ASCII)
 _KEPT_NAMES = frozenset({"t", "max_f", "fps"})
@@ -89,8 +89,13 @@ def number_track(source: Source, ordered: Ordered, options: Options, target: Tar
     holds until the next key: it stays one where a recipe can have it, else it is evaluated on every frame.
     """
     last = options.frames
+    # In a recipe the last expression of a loop holds up to the first key.
+    keeps = target.track != "seed" and not (options.loop and ordered[0][0] > 0)
     stops: list[Stop] = []
     for i, (frame, pair) in enumerate(ordered):
+        if last is not None and frame >= last and stops and isinstance(stops[-1].value, str):
+            source.note(past_end(frame, last))  # the expression holds to the end
+            break
         value = _unquoted(pair)
         found = _NUMBER.fullmatch(value.text)
         if found and value.text.startswith("(") == value.text.endswith(")"):
@@ -102,7 +107,7 @@ def number_track(source: Source, ordered: Ordered, options: Options, target: Tar
         start = 0 if i == 0 else frame
         frames = range(start, max(min(end, last), start + 1))
         expression, values = _evaluated(source, value, frames, options, target)
-        if target.track != "seed" and frame < last and expression.names and expression.names <= _KEPT_NAMES:
+        if keeps and frame < last and expression.names and expression.names <= _KEPT_NAMES:
             text = re.sub(r"^\((.*)\)$", r"\1", value.text) if _one_bracket(value.text) else value.text
             stops.append(Stop(start, " ".join(target.converted.format(text).split())))
         else:
@@ -160,13 +165,13 @@ def _checked(source: Source, written: Span, value: float, target: Target, frame:
 
 
 def seed_track(source: Source, ordered: Ordered, options: Options) -> list[Stop]:
-    """Returns the stops of seeds: the value of every frame, truncated; one below 0 stands for a random seed."""
+    """Returns the stops of seeds: the value of every frame, truncated; a value below 0 means a random seed."""
     if options.frames is None:
         raise source.error(ordered[0][1].key.start, "seeds need the number of frames; give frames (--frames 48)")
     stops = number_track(source, ordered, options, TARGETS["seed"])
     seeds = [int(value) for value in _per_frame(stops, options.frames)]
     if min(seeds) < 0:
-        source.note("the seed -1 stands for a random one: here it is drawn from the main seed and the frame")
+        source.note("seed -1 means a random seed; here it is derived from the main seed and the frame")
     seeds = [random_seed(options.seed or 0, frame) if seed < 0 else seed for frame, seed in enumerate(seeds)]
     return held_stops([Mix.one(seed) for seed in seeds])
 

@@ -141,5 +141,5 @@ def test_an_expression_for_the_whole_recipe_is_told_where_it_belongs() -> None:
 
 def test_what_an_export_makes_of_numbers_in_prompts_is_said() -> None:
     exported = write(Recipe(4, (Keyframe(prompt="`t` cats"), Keyframe(prompt="a dog"))), "fizznodes")
-    assert "the numbers in backticks at frame 0; they stay what they are there" in exported.lost
+    assert "the numbers in backticks at frame 0; the text has their values at that frame" in exported.lost
     assert "0 cats" in exported.text

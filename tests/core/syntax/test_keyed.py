@@ -334,7 +334,7 @@ def test_what_stands_around_fizznodes_pairs_goes_to_both_sides() -> None:
 @pytest.mark.parametrize(
     ("text", "line", "problem"),
     [
-        ('head\n"0": "a",\nmiddle\n"12": "b"', 4, "a line without a key stands before this one"),
+        ('head\n"0": "a",\nmiddle\n"12": "b"', 4, "the line above has no key"),
         ('head\n"0": "a",\n"12": "b\ntail', 3, "this quote is not closed"),
         ('head\n"0": "a"\n"12": "b"\ntail', 3, "a comma is missing before this"),
         ('0 | head\n"0": "a",\n"12": "b"', 1, "'0 | head' looks like a key in a form that is not supported"),

@@ -108,7 +108,7 @@ def test_a_length_that_the_text_has_is_that_of_the_film(text: str, frames: int |
     ("text", "line", "problem"),
     [
         ("[0s-2s: a cat\n[2s: a dog]", 1, "this bracket is not closed"),
-        ("[0s: a] and [2s: b]", 1, "'and' stands between brackets"),
+        ("[0s: a] and [2s: b]", 1, "'and' is between brackets"),
         ("[0s: a]\n[2s: ]", 2, "there is no prompt after '[2s:'"),
         ("[0s: a]\n[3s-2s: b]", 2, "runs backwards"),
         ("[0s: a]\n[0s: b]", 2, "frame 0 is given twice"),

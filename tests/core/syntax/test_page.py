@@ -26,6 +26,11 @@ def test_every_syntax_has_a_section_and_a_row() -> None:
     assert set(SYNTAXES) - {"toml", "json"} <= set(ROWS)
 
 
+def test_every_section_says_how_its_syntax_is_detected() -> None:
+    sections = re.split(r"^### ", PAGE, flags=re.MULTILINE)[1:]
+    assert [section.split("\n", 1)[0] for section in sections if "Detected by:" not in " ".join(section.split())] == []
+
+
 @pytest.mark.parametrize("name", SECTIONS)
 def test_the_pages_example_is_told_and_plans(name: str) -> None:
     assert detect(SECTIONS[name]) == name

@@ -56,7 +56,7 @@ def test_random_seeds_are_the_same_every_time_and_no_two_are_alike() -> None:
     assert len(set(found)) == 100
     minus = read(settings(seed_behavior="schedule", seed_schedule="0:(-1)"))
     assert seeds(minus) == [random_seed(5, frame) for frame in range(6)]
-    assert "-1 stands for a random one" in minus.notes[0]
+    assert "-1 means a random seed" in minus.notes[0]
 
 
 def test_deforums_settings_file() -> None:

@@ -131,6 +131,30 @@ def test_the_settings_around_an_api_workflow_are_used() -> None:
     assert {frame.seed for frame in plan(given.recipe())} == {Mix.one(7)}
 
 
+@pytest.mark.parametrize(
+    ("text", "negatives", "found"),
+    [("a", ["bad"], "bad"), ("a --neg own", ["bad"], "own"), ("a", ["bad", "worse"], ""), ("a", [], "")],
+)
+def test_the_negative_prompt_of_the_sampler_is_used(text: str, negatives: list[str], found: str) -> None:
+    workflow = api("ADE_PromptScheduling", prompts=json.dumps({"0": text})[1:-1], max_length=16)
+    workflow["9"] = {"class_type": "ConditioningCombine", "inputs": {}}
+    for i, negative in enumerate(negatives):
+        workflow[f"1{i}"] = {"class_type": "CLIPTextEncode", "inputs": {"text": negative}}
+        workflow["9"]["inputs"][f"conditioning_{i}"] = [f"1{i}", 0]
+    workflow["3"]["inputs"]["negative"] = ["9", 0]
+    parts = read(text_of(workflow))
+    assert {frame.negative.values for frame in plan(parts.recipe())} == {(found,)}
+    assert any("2 negative prompts" in note for note in parts.notes) == (len(negatives) == 2)
+
+
+def test_nodes_that_are_off_do_not_count_and_subgraphs_do() -> None:
+    node = {"id": 6, "type": "BatchPromptSchedule", "widgets_values": WIDGETS}
+    off = [{**node, "id": 7, "mode": 2}, {**node, "id": 8, "mode": 4, "widgets_values": ["x", 3]}]
+    inside = {"nodes": off, "links": [], "definitions": {"subgraphs": [{"nodes": [node]}]}}
+    for workflow in ({"nodes": [*off, node], "links": []}, inside):
+        assert prompts(read(text_of(workflow))) == {0: "a", 8: "b"}
+
+
 def test_settings_without_a_place_are_named() -> None:
     workflow = api("BatchPromptSchedule", text=FIZZ, max_frames=16)
     workflow["3"]["inputs"] |= {"denoise": 0.5, "sampler_name": "own_sampler"}

@@ -135,7 +135,11 @@ def test_any_recipe_is_written_and_what_is_written_is_read(recipe: Recipe, name:
             "frame 0: a mix of prompts; the heavi",
         ),
         (MIXED, "fizznodes", "frames 0 to 2, 4: a mix of prompts; the heaviest is written"),
-        (TRAVEL.replace(ease="cubic-in"), "fizznodes", "the ease cubic-in at frame 0; the way from there is straight"),
+        (
+            TRAVEL.replace(ease="cubic-in"),
+            "fizznodes",
+            "the ease cubic-in at frame 0; the text travels straight",
+        ),
         (TRAVEL.replace(loop=True), "fizznodes", "whether the film loops"),
         (TRAVEL.replace(steps=30, width=768), "fizznodes", "the text has no place for: size, steps"),
         (TRAVEL.replace(height=768), "fizznodes", "the text has no place for: size"),
