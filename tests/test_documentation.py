@@ -141,7 +141,9 @@ def test_the_page_of_what_agrees_is_that_of_the_table() -> None:
 
 
 def test_every_test_that_a_page_names_is_there() -> None:
-    named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", (ROOT / "docs" / "reliability.md").read_text(encoding="utf-8"))
+    named = re.findall(
+        r"`(tests/[\w/]+\.py)::(\w+)`", (ROOT / "docs" / "contributing" / "reliability.md").read_text(encoding="utf-8")
+    )
     assert len(named) > 20
     for path, test in named:
         assert f"def {test}(" in (ROOT / path).read_text(encoding="utf-8"), test
