@@ -10,6 +10,7 @@ import comfy.sample
 import comfy.samplers
 import torch
 
+from remix.catalog.families import family_of_classes
 from remix.catalog.samplers import SAMPLERS, require_sampler
 from remix.catalog.schedulers import require_scheduler
 from remix.engine import Listener, Picture
@@ -70,13 +71,14 @@ class ComfyEngine:
         require_sampler(recipe.sampler, comfy.samplers.KSampler.SAMPLERS, "this ComfyUI")
         require_scheduler(recipe.scheduler, comfy.samplers.KSampler.SCHEDULERS, "this ComfyUI")
         refuse_loras(schedule)
-        if self._format.latent_dimensions != 2:
-            raise Unsupported(
-                f"model: {type(self._model.model).__name__} makes whole films at once, whose frames cannot have "
-                "prompts of their own; connect a model of pictures"
-            )
+        kind = type(self._model.model).__name__
+        if self._format.latent_dimensions == 1:
+            raise Unsupported(f"model: {kind} makes sound; connect a model that makes pictures")
         if self._vae is None:
             raise Unsupported("vae: is None; this checkpoint holds none, connect a VAE loader")
+        config = getattr(self._model.model, "model_config", None)
+        if family_of_classes(base.__name__ for base in type(config).__mro__).film:
+            return [f"model: {kind} is trained on films; every frame is rendered as a film of one picture"]
         return []
 
     def identity(self, schedule: Schedule) -> dict[str, str]:
@@ -126,7 +128,8 @@ class ComfyEngine:
             sampled = self._sampled(schedule, indices, prompts, given)
             latents.update(zip(indices, sampled, strict=True))
         decoded = self._vae.decode(torch.stack([latents[index] for index in block]))
-        pictures = dict(zip(block, to_bytes(decoded.cpu().numpy()), strict=True))
+        planes = decoded.reshape(-1, *decoded.shape[-3:])  # a VAE of films adds an axis of time, here of length 1
+        pictures = dict(zip(block, to_bytes(planes.cpu().numpy()), strict=True))
         for index, picture in pictures.items():
             # A frame that is only decoded may show a given picture of one colour.
             if schedule[index].denoise > 0 and (colour := only_colour(picture)):
