@@ -54,7 +54,7 @@ def test_import_takes_what_a_text_leaves_open(tmp_path: Path, capsys: pytest.Cap
     path.write_text("a `pw_a`\nb\n", encoding="utf-8")
     options = ("--spacing", "2,3", "--loop", "--before", "big", "--from", "prompt-travel")
     assert run("import", path, *options[:3], *options[3:]) == 2
-    assert "2 numbers for 1 ways between stages" in capsys.readouterr().err
+    assert "2 numbers for 1 gaps between stages" in capsys.readouterr().err
     assert run("import", path, "--spacing", "4", "--loop", "--before", "big") == 0
     recipe = Recipe.from_toml(capsys.readouterr().out)
     assert (recipe.loop, recipe.frames, recipe.keyframes[1].prompt) == (True, 8, plan(recipe)[4].prompt)
