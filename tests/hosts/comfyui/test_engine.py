@@ -260,8 +260,10 @@ def test_a_blank_frame_is_told_by_its_number(
         ({"settings": 'scheduler = "simple"'}, "scheduler: this ComfyUI does not have 'simple'"),
         (
             {"settings": 'model = {loras = [{name = "grain"}]}'},
-            "loras: they are not loaded here; connect a LoRA loader",
+            r"model.loras: 'grain' is set, and they are not loaded here: connect a LoRA loader",
         ),
+        ({"settings": "model = {clip_skip = 2}"}, r"model.clip_skip: 2 is set, .*connect CLIP Set Last Layer"),
+        ({"settings": 'model = {vae = "x"}'}, r"model.vae: 'x' is set, .*connect a VAE loader"),
     ],
 )
 def test_what_cannot_be_rendered_is_told_by_name(pack: ModuleType, asked: dict, sentence: str) -> None:
