@@ -14,13 +14,14 @@ from PIL import Image
 
 from remix.catalog.samplers import SAMPLERS, require_sampler
 from remix.catalog.schedulers import AUTOMATIC, SCHEDULERS, require_scheduler
-from remix.engine import Listener, Picture
-from remix.errors import BlankFrame, EngineError, Unsupported
+from remix.engine import Capabilities, Engine, Listener, Picture
+from remix.engine.blocks import blocks, grouped
+from remix.engine.pictures import verified
+from remix.errors import EngineError, Unsupported
 from remix.hosts.a1111.labels import a1111_labels, names_of_labels
 from remix.hosts.a1111.settings import a1111_settings
 from remix.job import prompts_that_meet
-from remix.motion import only_colour
-from remix.plan import Frame, Mix, Model, Recipe, Schedule, prompts_of
+from remix.plan import Frame, Mix, Model, Recipe, Schedule
 from remix.plan.denoise import is_between
 
 from . import host
@@ -48,7 +49,7 @@ LONGEST_INFOTEXT = 12 * 2**10
 """The longest infotext, in bytes, that stands in a frame, which carries the recipe whole beside it."""
 
 
-class HostEngine:
+class HostEngine(Engine):
     """Renders in this A1111 or Forge, by its own processing of `p`, which holds what no recipe says.
 
     Frames are rendered in fixed blocks of `batch`, or in parts of a block where frames differ in what the host takes
@@ -68,8 +69,17 @@ class HostEngine:
         self._said = dict(said)
         self._infotexts: dict[int, str] = {}
 
-    def check(self, schedule: Schedule) -> list[str]:
-        """Returns remarks; raises `Unsupported`, by name, for what this host cannot do."""
+    def capabilities(self, schedule: Schedule) -> Capabilities:
+        """Returns what this host can render."""
+        return Capabilities(
+            who="this host",
+            recipe="width height sampler scheduler steps cfg mix lengths",
+            model="checkpoint vae loras clip_skip",
+            keyframe="prompt negative seed cfg denoise image mask loras",
+            prompts=frozenset({"emphasis", "LoRA tags", "prompt editing"}),
+        )
+
+    def _check(self, schedule: Schedule) -> list[str]:
         recipe, p = schedule.recipe, self._p
         sampler, scheduler = self._labels(recipe)
         if not host.has_sampler(sampler):
@@ -145,8 +155,8 @@ class HostEngine:
         settings, vae = self._overrides(schedule.recipe), self._vae(schedule.recipe)
         networks = self._networks(schedule)
         meeting = prompts_that_meet(schedule, plain_attention=has_unet(Path(self._checkpoint.filename)))
-        if any(FILLED_IN.search(prompt) for prompt in prompts_of(schedule.recipe)):
-            meeting["first seed"] = str(schedule[0].seed.values[0])
+        if any(FILLED_IN.search(prompt) for prompt in schedule.texts):
+            meeting["first seed"] = str(schedule.first_seed)
         return {**made_by(self._p, self._checkpoint, vae, settings, networks), "noise": noise, **meeting}
 
     def cancel(self) -> None:
@@ -186,17 +196,15 @@ class HostEngine:
 
     def _groups(self, schedule: Schedule) -> list[list[int]]:
         """The frames of each call: those of a block that agree in what the host takes as one number."""
-        recipe, groups = schedule.recipe, list[list[int]]()
-        for first in range(0, len(schedule), self._batch):
-            block: dict[tuple[Any, ...], list[int]] = {}
-            for index in range(first, min(first + self._batch, len(schedule))):
-                frame = schedule[index]
-                parts = any(AND.search(prompt) for prompt in frame.prompt.values)
-                alone = parts or SAMPLERS[recipe.sampler].one_at_a_time
-                key = (frame.cfg, frame.denoise, self._tags(recipe, frame), index if alone else None)
-                block.setdefault(key, []).append(index)
-            groups += block.values()
-        return groups
+        recipe = schedule.recipe
+
+        def numbers(index: int) -> tuple[float, float, str, int | None]:
+            frame = schedule[index]
+            parts = any(AND.search(prompt) for prompt in frame.prompt.values)
+            alone = parts or SAMPLERS[recipe.sampler].one_at_a_time
+            return frame.cfg, frame.denoise, self._tags(recipe, frame), index if alone else None
+
+        return [group for block in blocks(len(schedule), self._batch) for group in grouped(block, numbers)]
 
     @staticmethod
     def _sources(frames: Iterable[Frame]) -> Sources:
@@ -274,13 +282,11 @@ class HostEngine:
                 f"frame {group[0]}: the host gave {count} pictures for {len(group)} frames; turn off the extension "
                 "that adds or removes some"
             )
-        found = {index: np.asarray(image.convert("RGB")) for index, image in zip(group, images, strict=True)}
         self._infotexts |= dict(zip(group, done.infotexts[start:], strict=False))
-        for index, picture in found.items():
-            # A frame that is only decoded may show a given picture of one colour.
-            if schedule[index].denoise > 0 and (colour := only_colour(picture)):
-                raise BlankFrame(f"frame {index}: every pixel of the picture is {colour}")
-        return found
+        return {
+            index: verified(np.asarray(image.convert("RGB")), schedule, index)
+            for index, image in zip(group, images, strict=True)
+        }
 
     def _batch_of(
         self, schedule: Schedule, group: Sequence[int], inputs: Mapping[str, Picture], film: Sources | None
@@ -294,7 +300,7 @@ class HostEngine:
             tags=self._tags(recipe, frames[0]),
             way=Way(recipe.mix, recipe.lengths),
             portable=self._portable,
-            seed=schedule[0].seed.values[0],
+            seed=schedule.first_seed,
             images={name: Image.fromarray(inputs[name]) for name in _names(frame.image for frame in frames)},
             masks={name: torch.from_numpy(inputs[name].copy()) for name in _names(frame.mask for frame in frames)},
             infotext=self._infotext,

@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypedDict, runtime_checkable
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from remix.client import open_engine
 from remix.client.recipes import RecipeLike, read_any
@@ -19,7 +19,7 @@ from remix.engine import Engine, Event, Outcome
 from remix.engine import render as fill_job
 from remix.errors import BadInput, RemixError
 from remix.job import is_job, recipe_of
-from remix.plan import Model, Recipe, Schedule
+from remix.plan import Recipe, Schedule
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -152,21 +152,12 @@ async def arender(
         raise
 
 
-@runtime_checkable
-class Fitting(Protocol):
-    """An engine that knows what its models are made for."""
-
-    def defaults(self, model: Model) -> Mapping[str, Any]:
-        """Returns the settings that a model is made for, by the names of a recipe's fields."""
-        ...
-
-
 def fitted(recipe: Recipe, engine: Engine, folder: Folder) -> Recipe:
     """Returns a recipe with the model's own defaults in the fields that it leaves out.
 
     The recipe of a job that was begun without them stays as it is.
     """
-    if not recipe.defaulted or not isinstance(engine, Fitting):
+    if not recipe.defaulted:
         return recipe
     if is_job(Path(folder)):
         with suppress(RemixError):  # what is wrong with the folder is reported when it is opened
@@ -177,9 +168,10 @@ def fitted(recipe: Recipe, engine: Engine, folder: Folder) -> Recipe:
 
 @contextmanager
 def opened(engine: str | Engine, options: Mapping[str, Any]) -> Iterator[Engine]:
-    """Gives the engine called `engine`, opened with `options`; an engine that is open already is given as it is."""
+    """Gives the engine called `engine`, opened with `options` and closed afterwards; an engine is given as it is."""
     if isinstance(engine, str):
-        yield open_engine(engine, **options)
+        with open_engine(engine, **options) as made:
+            yield made
         return
     if named := [name for name, value in options.items() if value is not None]:
         raise BadInput(

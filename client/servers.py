@@ -17,8 +17,7 @@ from remix.client.a1111.server import Server as A1111Server
 from remix.client.address import is_loopback
 from remix.client.auth import Auth
 from remix.client.comfyui.names import LOADERS
-from remix.client.comfyui.routes import INSTALL as INSTALL_NODES
-from remix.client.comfyui.routes import PACK
+from remix.client.comfyui.routes import NODE, lack_of_nodes
 from remix.client.comfyui.server import Server as ComfyServer
 from remix.client.diagnosis import DIFFERS, MISSING, Finding
 from remix.client.http import Http
@@ -152,12 +151,10 @@ def _places(flags: Sequence[str]) -> list[str]:
 
 
 def _nodes(server: ComfyServer) -> Finding:
-    for kind, wanted in PACK.items():
-        have = server.inputs(kind)
-        if not have:
-            return Finding("Remix nodes", "not installed: frames are rendered one by one", INSTALL_NODES)
-        if missing := [name for name in wanted if name not in have]:
-            return Finding("Remix nodes", f"older: {kind} has no {missing[0]!r}", "update the Remix nodes there")
+    if lacking := lack_of_nodes(server):
+        fact, advice = lacking
+        rendered = "" if server.inputs(NODE) else ": frames are rendered one by one"
+        return Finding("Remix nodes", f"{fact}{rendered}", advice)
     return Finding("Remix nodes", "installed")
 
 

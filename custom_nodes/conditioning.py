@@ -134,7 +134,8 @@ class PromptTravel:
 
     def _encoded(self, field: str) -> tuple[list[str], list[Entries]]:
         if field not in self._sources:
-            prompts, _ = weights_of(getattr(frame, field) for frame in self._schedule)
+            # Those of the whole film, of which this may be a part: all meet at one length.
+            prompts = list(self._schedule.prompts if field == "prompt" else self._schedule.negatives)
             self._sources[field] = prompts, [self._encode(prompt) for prompt in prompts]
         return self._sources[field]
 

@@ -3,50 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import comfy.sample
 import comfy.samplers
 import torch
 
-from remix.catalog.samplers import SAMPLERS, require_sampler
-from remix.catalog.schedulers import require_scheduler
-from remix.engine import Listener, Picture
-from remix.errors import BlankFrame, Unsupported
+from remix.catalog.families import family_of_classes
+from remix.catalog.samplers import SAMPLERS
+from remix.engine import Capabilities, Engine, Listener, Picture
+from remix.engine.blocks import blocks, grouped
+from remix.engine.pictures import masks_of, refuse_not_finite, verified
+from remix.errors import Unsupported
 from remix.job import prompts_that_meet
-from remix.mix import levels_from, masks_of_mixes, mix_latents, weights_of
-from remix.motion import only_colour
+from remix.mix import levels_from, mix_latents, weights_of
 from remix.motion.pictures import to_bytes, to_floats
 from remix.plan import Frame, Recipe, Schedule
 from remix.plan.denoise import LEAST_DENOISE, is_between
 
 from .conditioning import PromptTravel, encoder
-from .inputs import batches, refuse_loras
 from .noise import with_noise
 
-
-@dataclass(frozen=True)
-class Given:
-    """What the recipe's pictures say: the latents of init pictures, and the pictures of masks, by name."""
-
-    latents: Mapping[str, torch.Tensor]
-    pictures: Mapping[str, Picture]
-
-    def mask(self, frames: Sequence[Frame], latents: torch.Size) -> torch.Tensor | None:
-        """Returns where these frames are drawn anew, [frames, 1, h, w]; None for everywhere."""
-        masks = [frame.mask for frame in frames if frame.mask is not None]
-        if not masks:  # a keyframe that sets one sets it for the whole film
-            return None
-        pictures = {name: torch.from_numpy(self.pictures[name].copy()) for mask in masks for name in mask.values}
-        return masks_of_mixes(masks, pictures, latents)
-
+WIRED = {
+    "loras": "they are not loaded here: connect a LoRA loader",
+    "vae": "it is not loaded here: connect a VAE loader",
+    "clip_skip": "it is not set here: connect CLIP Set Last Layer",
+}
+"""What a recipe may name and the wires of a workflow decide -> what to connect."""
 
 OnStep = Callable[[int, int, int, Any], None]
 """(frames that are sampled together, steps done, steps in all, the model's estimate of them so far)."""
 
 
-class ComfyEngine:
+class ComfyEngine(Engine):
     """Renders in this ComfyUI, through its own sampler and VAE.
 
     `made_by` says what the model, CLIP and VAE came from. Frames are rendered in fixed blocks of `batch_size`: a
@@ -64,19 +53,29 @@ class ComfyEngine:
         self._on_step = on_step
         self._cancelled = False
 
-    def check(self, schedule: Schedule) -> list[str]:
-        """Returns remarks; raises `Unsupported`, by name, for what cannot be rendered with what is connected."""
-        recipe = schedule.recipe
-        require_sampler(recipe.sampler, comfy.samplers.KSampler.SAMPLERS, "this ComfyUI")
-        require_scheduler(recipe.scheduler, comfy.samplers.KSampler.SCHEDULERS, "this ComfyUI")
-        refuse_loras(schedule)
-        if self._format.latent_dimensions != 2:
-            raise Unsupported(
-                f"model: {type(self._model.model).__name__} makes whole films at once, whose frames cannot have "
-                "prompts of their own; connect a model of pictures"
-            )
+    def capabilities(self, schedule: Schedule) -> Capabilities:
+        """Returns what can be rendered with what is connected."""
+        return Capabilities(
+            who="this ComfyUI",
+            recipe="width height sampler scheduler steps cfg mix lengths",
+            model="checkpoint",  # the wires decide; Remix Recipe says so
+            keyframe="prompt negative seed cfg denoise image mask",
+            samplers=comfy.samplers.KSampler.SAMPLERS,
+            schedulers=comfy.samplers.KSampler.SCHEDULERS,
+            prompts=frozenset({"emphasis", "LoRA tags", "prompt editing"}),
+            instead="leave it out of the recipe",
+            reasons=WIRED,
+        )
+
+    def _check(self, schedule: Schedule) -> list[str]:
+        kind = type(self._model.model).__name__
+        if self._format.latent_dimensions == 1:
+            raise Unsupported(f"model: {kind} makes sound; connect a model that makes pictures")
         if self._vae is None:
             raise Unsupported("vae: is None; this checkpoint holds none, connect a VAE loader")
+        config = getattr(self._model.model, "model_config", None)
+        if family_of_classes(base.__name__ for base in type(config).__mro__).film:
+            return [f"model: {kind} is trained on films; every frame is rendered as a film of one picture"]
         return []
 
     def identity(self, schedule: Schedule) -> dict[str, str]:
@@ -100,10 +99,10 @@ class ComfyEngine:
         wanted, prompts = set(frames), PromptTravel(schedule, encoder(self._clip))
         images = {name for frame in schedule if frame.image is not None for name in frame.image.values}
         given = {name: self._encoded(inputs[name]) for name in sorted(images)}
-        for block in batches(schedule, self._batch_size):
+        for block in blocks(len(schedule), self._batch_size):
             if wanted.isdisjoint(block) or self._cancelled:
                 continue
-            pictures = self._block(schedule, block, prompts, Given(given, inputs))
+            pictures = self._block(schedule, block, prompts, given, inputs)
             yield from (pictures[index] for index in block if index in wanted)
 
     @property
@@ -115,31 +114,45 @@ class ComfyEngine:
         latent: torch.Tensor = self._vae.encode(torch.from_numpy(to_floats(picture))[None])
         return latent
 
-    def _block(self, schedule: Schedule, block: range, prompts: PromptTravel, given: Given) -> dict[int, Picture]:
-        groups: dict[tuple[Any, ...], list[int]] = {}
-        for index in block:
+    def _block(
+        self,
+        schedule: Schedule,
+        block: range,
+        prompts: PromptTravel,
+        given: Mapping[str, torch.Tensor],
+        inputs: Mapping[str, Picture],
+    ) -> dict[int, Picture]:
+        def numbers(index: int) -> tuple[float, float, bool, int | None]:
             frame = schedule[index]
             alone = index if SAMPLERS[schedule.recipe.sampler].one_at_a_time else None
-            groups.setdefault((frame.cfg, frame.denoise, frame.image is None, alone), []).append(index)
+            return frame.cfg, frame.denoise, frame.image is None, alone
+
         latents: dict[int, torch.Tensor] = {}
-        for indices in groups.values():
-            sampled = self._sampled(schedule, indices, prompts, given)
+        for indices in grouped(block, numbers):
+            sampled = self._sampled(schedule, indices, prompts, given, inputs)
             latents.update(zip(indices, sampled, strict=True))
         decoded = self._vae.decode(torch.stack([latents[index] for index in block]))
-        pictures = dict(zip(block, to_bytes(decoded.cpu().numpy()), strict=True))
-        for index, picture in pictures.items():
-            # A frame that is only decoded may show a given picture of one colour.
-            if schedule[index].denoise > 0 and (colour := only_colour(picture)):
-                raise BlankFrame(f"frame {index}: every pixel of the picture is {colour}")
-        return pictures
+        planes = decoded.reshape(-1, *decoded.shape[-3:])  # a VAE of films adds an axis of time, here of length 1
+        pictures = to_bytes(planes.cpu().numpy())
+        return {index: verified(picture, schedule, index) for index, picture in zip(block, pictures, strict=True)}
 
-    def _sampled(self, schedule: Schedule, indices: Sequence[int], prompts: PromptTravel, given: Given) -> torch.Tensor:
-        """The latents of frames with one cfg and one denoise, which the host takes as one number each."""
+    def _sampled(
+        self,
+        schedule: Schedule,
+        indices: Sequence[int],
+        prompts: PromptTravel,
+        given: Mapping[str, torch.Tensor],
+        inputs: Mapping[str, Picture],
+    ) -> torch.Tensor:
+        """The latents of frames with one cfg and one denoise, which the host takes as one number each.
+
+        `given` maps the names of init pictures to their latents, `inputs` those of masks to pictures.
+        """
         recipe, frames = schedule.recipe, [schedule[index] for index in indices]
         (positive,) = prompts.conditionings("prompt", indices)
         (negative,) = prompts.conditionings("negative", indices)
-        start = self._start(schedule, frames, given.latents)
-        mask = given.mask(frames, start.shape)
+        start = self._start(schedule, frames, given)
+        mask = masks_of(frames, inputs, start.shape)
         denoise, sigmas = self._beginning(recipe, frames[0])
         samples = comfy.sample.sample(
             with_noise(self._model, schedule, indices),
@@ -161,9 +174,7 @@ class ComfyEngine:
         if mask is not None:
             # What is kept is the init picture's own latent: not every sampler ends on its last estimate.
             samples = torch.where(mask.to(samples.device) > 0, samples, start.to(samples.device))
-        for index, latent in zip(indices, samples, strict=True):
-            if not bool(torch.isfinite(latent).all()):
-                raise BlankFrame(f"frame {index}: the model gave numbers that are not finite")
+        refuse_not_finite(samples, indices)
         return samples
 
     def _beginning(self, recipe: Recipe, frame: Frame) -> tuple[float, torch.Tensor | None]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,8 @@ from typing import Any
 import folder_paths
 from comfy_api.latest import io
 
+from remix.engine.blocks import blocks
+from remix.engine.parts import read_part
 from remix.errors import BadInput, RecipeError, Unsupported
 from remix.mix import POLICIES
 from remix.plan import Schedule
@@ -100,7 +102,12 @@ def lengths_input(*, recipe: bool = True) -> io.Input:
 
 
 def schedule_of(value: Any) -> Schedule:
-    """Returns the schedule on a wire; BadInput for anything else, such as a text that came over the API."""
+    """Returns the schedule on a wire, or a part of a film that a client sent over the API.
+
+    Raises BadInput for anything else, such as a text.
+    """
+    if isinstance(value, Mapping):
+        return read_part(value, folder_paths.get_input_directory())
     if not isinstance(value, Schedule):
         raise BadInput(f"schedule: {type(value).__name__} is not a schedule; connect Remix Recipe")
     return value
@@ -161,12 +168,6 @@ def shown_remarks(remarks: Sequence[str]) -> dict[str, Any]:
 NO_LORAS = "loras: they are not loaded here; connect a LoRA loader, and leave them out of the recipe"
 
 
-def refuse_loras(schedule: Schedule) -> None:
-    """Raises Unsupported for LoRAs, of the recipe or of keyframes."""
-    if schedule.recipe.model.loras or any(frame.loras for frame in schedule):
-        raise Unsupported(NO_LORAS)
-
-
 def refuse_unwired(schedule: Schedule) -> None:
     """Raises Unsupported for what keyframes may set and the wires of a workflow decide."""
     if any(frame.loras for frame in schedule):
@@ -186,8 +187,7 @@ def rendered_of(value: Any) -> Rendered:
 
 def batches(schedule: Schedule, batch_size: int) -> list[range]:
     """Returns the frames of each batch, in order."""
-    size = batch_size or len(schedule)
-    return [range(first, min(first + size, len(schedule))) for first in range(0, len(schedule), size)]
+    return list(blocks(len(schedule), batch_size or len(schedule)))
 
 
 def unlike(value: str, word: str = "recipe") -> str | None:

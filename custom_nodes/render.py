@@ -49,7 +49,7 @@ class RemixRender(io.ComfyNode):
                 io.Model.Input("model", tooltip="The model, with any LoRAs and patches applied."),
                 io.Clip.Input("clip", tooltip="The text encoder."),
                 io.Vae.Input("vae", tooltip="The VAE that decodes frames and encodes the recipe's pictures."),
-                schedule_input(),
+                schedule_input(extra_dict={"parts": True}),  # a client asks for this before it sends a part of a film
                 io.String.Input(
                     "filename_prefix",
                     default="remix/film",
@@ -124,7 +124,7 @@ class RemixRender(io.ComfyNode):
 
         given = input_stamps(schedule.recipe)  # as they are now: one that is replaced meanwhile is to be noticed
         outcome = render_job(
-            schedule.recipe,
+            schedule,
             engine,
             folder,
             film=None,

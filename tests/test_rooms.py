@@ -69,6 +69,9 @@ ROOMS = {
         *("remix.errors", "remix.digest", "remix.catalog", "remix.plan", "remix.syntax", "remix.hosts"),
         *("remix.motion", "remix.job", "remix.show", "remix.engine", "numpy"),
     },
+    "remix/engine/pictures.py": {  # masks are tensors, wherever somebody has latents already
+        *("remix.errors", "remix.plan", "remix.motion", "remix.mix", "remix.engine", "torch"),
+    },
     "__init__.py": {"custom_nodes"},
     "custom_nodes": {
         *CORE,

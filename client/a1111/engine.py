@@ -15,12 +15,12 @@ from remix.client.a1111.models import NotListed, ResolvedModels, ServerModels, r
 from remix.client.a1111.replies import check_answer, check_model, pictures_in, read_answer
 from remix.client.a1111.server import Server, State
 from remix.client.auth import Auth
-from remix.client.batches import checked_batch
 from remix.client.http import Http
 from remix.client.masking import presentable_errors
 from remix.client.timeouts import Timeouts
-from remix.engine import Event, Listener, Picture
+from remix.engine import Capabilities, Engine, Event, Listener, Picture
 from remix.engine.agreement import read_differently
+from remix.engine.blocks import checked_batch
 from remix.errors import HostError, Interrupted, Unsupported
 from remix.hosts.a1111.settings import FRESH, PORTABLE, clip_skip_remarks, current_settings, request_settings
 from remix.plan import Schedule
@@ -46,7 +46,7 @@ class Prepared:
         return scripted.NAME in self.models.scripts
 
 
-class A1111:
+class A1111(Engine):
     """Renders on a running A1111 or Forge, whose API is on (``--api``).
 
     url: the server's address, a path prefix included; auth (for ``--api-auth``), headers, ca, insecure: as in `Http`;
@@ -79,15 +79,16 @@ class A1111:
     def __repr__(self) -> str:
         return f"A1111({self._server.address!r})"
 
-    def check(self, schedule: Schedule) -> list[str]:
-        """Returns remarks; raises `Unsupported`, naming the field, for what this server does not have or cannot do.
+    def capabilities(self, schedule: Schedule) -> Capabilities:
+        """Returns what the server can render: more if it has the Remix script.
 
-        HostError where the server cannot be asked.
+        Raises `Unsupported` for a model, sampler or scheduler that it does not have, `HostError` if it does not answer.
         """
         with presentable_errors(self._server.mask):
-            return self._check(schedule)
+            self._prepared = self._prepare_for(schedule)
+            return scripted.CAPABILITIES if self._prepared.scripted else plain.CAPABILITIES
 
-    def _check(self, schedule: Schedule) -> list[str]:
+    def _prepare_for(self, schedule: Schedule) -> Prepared:
         models = self._server.models()
         _check_lossless(models)
         try:
@@ -96,21 +97,22 @@ class A1111:
             log.info("%s; the server reads its folders again", self._server.mask(str(error)))
             models = self._server.models(refresh=True)
             resolved = resolve(models, schedule)
-        clip_skip = schedule.recipe.model.clip_skip
         settings = request_settings(
             {*PORTABLE, *FRESH} if models.options is None else models.options,
             checkpoint=resolved.checkpoint.bare,
             vae=resolved.vae,
-            clip_skip=clip_skip,
+            clip_skip=schedule.recipe.model.clip_skip,
             scheduler=resolved.scheduler,
         )
-        self._prepared = Prepared(schedule, models, resolved, settings)
-        remarks = [] if self._prepared.scripted else plain.check(schedule)
+        return Prepared(schedule, models, resolved, settings)
+
+    def _check(self, schedule: Schedule) -> list[str]:
+        prepared = self._prepare(schedule)
         return [
-            *models.remarks,
-            *remarks,
-            *clip_skip_remarks(clip_skip, forge=models.forge),
-            *read_differently(schedule.recipe),
+            *prepared.models.remarks,
+            *([] if prepared.scripted else plain.remarks(schedule)),
+            *clip_skip_remarks(schedule.recipe.model.clip_skip, forge=prepared.models.forge),
+            *read_differently(schedule),
         ]
 
     def identity(self, schedule: Schedule) -> dict[str, str]:
@@ -123,6 +125,10 @@ class A1111:
     def cancel(self) -> None:
         """Asks a running `render` to end after the request at hand."""
         self._cancelled = True
+
+    def close(self) -> None:
+        """Closes the connections to the server."""
+        self._server.close()
 
     def render(
         self, schedule: Schedule, frames: Sequence[int], inputs: Mapping[str, Picture], listen: Listener

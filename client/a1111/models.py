@@ -13,7 +13,7 @@ from remix.client.masking import as_text, listed
 from remix.client.model_names import FULL_CHECKPOINTS, bare_name, match_name, slashed, suggestion
 from remix.errors import BadReply, Unsupported
 from remix.hosts.a1111.labels import a1111_labels
-from remix.plan import Model, Recipe, Schedule, prompts_of
+from remix.plan import Model, Recipe, Schedule
 
 _TAG = re.compile(r"<(?:lora|lyco):([^:<>]+)")
 _HASH = re.compile(r" \[[0-9a-fA-F]{6,64}\]$")
@@ -157,7 +157,7 @@ def _lora_names(schedule: Schedule) -> list[str]:
 
 def _tagged_loras(schedule: Schedule) -> list[str]:
     """The LoRAs of tags in prompts. The server ignores those that it does not have."""
-    return [name for prompt in prompts_of(schedule.recipe) for name in _TAG.findall(prompt)]
+    return [name for prompt in schedule.texts for name in _TAG.findall(prompt)]
 
 
 def _file(field: str, wanted: str, known: Sequence[str], models: ServerModels) -> str:

@@ -10,12 +10,10 @@ from remix.catalog.samplers import SAMPLERS
 from remix.client.a1111.calls import Request
 from remix.client.a1111.models import ResolvedModels
 from remix.client.a1111.server import API
-from remix.engine import Picture
-from remix.errors import Unsupported
+from remix.engine import Capabilities, Picture
 from remix.hosts.a1111.settings import EMPTY
 from remix.motion.pictures import png_bytes
-from remix.plan import Frame, Mix, Schedule
-from remix.plan.denoise import nearest_whole
+from remix.plan import Frame, Schedule
 
 INSTALL = "install Remix Toolkit there (Extensions, Install from URL, then restart the server), and its script does it"
 
@@ -27,52 +25,34 @@ TRIAL_SAMPLER = SAMPLERS["euler"].label
 """Whatever the recipe's is: DPM++ 2M SDE fails where there is only one step."""
 
 
-def check(schedule: Schedule) -> list[str]:
-    """Returns remarks; raises `Unsupported`, with the first frame, for what needs the Remix script."""
-    recipe = schedule.recipe
-    sampler = SAMPLERS[recipe.sampler]
-    if sampler.brownian:
-        raise Unsupported(
-            f"sampler: {recipe.sampler!r} draws noise of its own at each step on this server; use another, or {INSTALL}"
-        )
-    for frame in schedule:
-        _check_mixes(frame)
-        if frame.image is not None and sampler.starts_elsewhere:
-            raise Unsupported(
-                f"frame {frame.index}: the server starts {recipe.sampler!r} from a picture with other steps than a "
-                f"recipe means; use another sampler, or {INSTALL}"
-            )
-        whole = None if frame.image is None else nearest_whole(recipe.steps, frame.denoise)
-        if whole is not None:
-            raise Unsupported(
-                f"denoise: frame {frame.index} has {frame.denoise:g}, which the server rounds to whole steps; "
-                f"use {whole:.12g} throughout, or {INSTALL}"
-            )
+CAPABILITIES = Capabilities(
+    who="the server",
+    recipe="width height sampler scheduler steps cfg",
+    model="checkpoint vae loras clip_skip",
+    keyframe="prompt negative seed cfg denoise image loras",
+    samplers=[name for name, sampler in SAMPLERS.items() if not sampler.brownian],
+    from_pictures=[name for name, sampler in SAMPLERS.items() if not sampler.starts_elsewhere],
+    most_mixed={"prompt": 1, "negative": 1, "seed": 1, "image": 1},
+    fractional_denoise=False,
+    prompts=frozenset({"emphasis", "LoRA tags", "prompt editing"}),
+    instead=INSTALL,
+    reasons={
+        "sampler": "it draws noise of its own at each step on this server",
+        "prompt": "the server's own API cannot mix prompts (AND puts them together in another way)",
+        "negative": "the server's own API cannot mix negative prompts",
+        "seed": "the server mixes its own variation seeds row by row, which is another noise",
+        "image": "the server's own API cannot mix pictures in latent space",
+        "mask": "the server's own masks cover a picture in another way",
+    },
+)
+"""What the server's own API can do, frame by frame, without the Remix script."""
+
+
+def remarks(schedule: Schedule) -> list[str]:
+    """Returns what the user should know of frames that the server's own API renders."""
     if any(frame.image is not None for frame in schedule):
         return ["image: the server adds a little noise of its own to init pictures, if the model's VAE does"]
     return []
-
-
-def _check_mixes(frame: Frame) -> None:
-    mixes: dict[str, Mix[Any] | None] = {
-        "prompt": frame.prompt,
-        "negative": frame.negative,
-        "seed": frame.seed,
-        "image": frame.image,
-    }
-    for field, mix in mixes.items():
-        if mix is not None and len(mix.items) > 1:
-            raise Unsupported(f"frame {frame.index}: {_MIXED[field]}; {INSTALL}")
-    if frame.mask is not None:
-        raise Unsupported(f"frame {frame.index}: the server's own masks cover a picture in another way; {INSTALL}")
-
-
-_MIXED = {
-    "prompt": "it mixes prompts, which the server's own API cannot (AND puts them together in another way)",
-    "negative": "it mixes negative prompts, which the server's own API cannot",
-    "seed": "it mixes seeds, and the server's own variation seeds are mixed row by row, which is another noise",
-    "image": "it mixes pictures, which the server's own API cannot do in latent space",
-}
 
 
 def request(

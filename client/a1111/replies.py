@@ -12,9 +12,9 @@ from remix.client.a1111.models import ResolvedModels
 from remix.client.a1111.server import decode_base64
 from remix.client.masking import cut, parse_shielded
 from remix.engine import Picture
-from remix.errors import BadReply, BlankFrame, HostError, RecipeError, WrongModel, WrongSize
+from remix.engine.pictures import verified
+from remix.errors import BadReply, HostError, RecipeError, WrongModel, WrongSize
 from remix.hosts.a1111.infotext import parse_infotext
-from remix.motion import only_colour
 from remix.plan import Schedule
 from remix.plan.documents import read_json
 
@@ -23,6 +23,9 @@ LEAST_SETTINGS = ("Sampler", "Steps")
 
 LONGEST_VALUE = 200
 """Characters of a server's text that an error shows."""
+
+ADVICE = "start the server with --no-half-vae or --no-half, which compute in float32, or lower cfg"
+"""What to do about blank pictures."""
 
 
 @dataclass(frozen=True)
@@ -95,19 +98,13 @@ def _compare(where: str, what: str, found: str, wanted: str) -> None:
 
 
 def picture_in(image: str, index: int, schedule: Schedule) -> Picture:
-    """Returns the picture of a frame; raises `BadReply`, `WrongSize`, or `BlankFrame` if all pixels are equal."""
-    recipe, frame = schedule.recipe, schedule[index]
+    """Returns the picture of a frame. Raises `BadReply`, `WrongSize`, or `BlankFrame` if all pixels are equal."""
+    recipe = schedule.recipe
     try:
         picture = decode_base64(image, (recipe.width, recipe.height))
     except (BadReply, WrongSize) as error:
         raise type(error)(f"frame {index}: {error}") from error
-    # A frame that is only decoded may show an init picture of one colour.
-    if (colour := only_colour(picture)) and not (frame.image is not None and frame.denoise == 0):
-        raise BlankFrame(
-            f"frame {index}: every pixel of the picture is {colour}; start the server with --no-half-vae or "
-            "--no-half, which compute in float32, or lower cfg"
-        )
-    return picture
+    return verified(picture, schedule, index, ADVICE)
 
 
 def pictures_in(answer: Answer, frames: Sequence[int], schedule: Schedule) -> list[Picture]:

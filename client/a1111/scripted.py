@@ -12,7 +12,8 @@ from remix.client.a1111.calls import Request
 from remix.client.a1111.models import ResolvedModels, ServerModels
 from remix.client.a1111.plain import seconds
 from remix.client.a1111.server import API
-from remix.engine import Picture
+from remix.engine import Capabilities, Picture
+from remix.engine.blocks import frames_at_once
 from remix.motion.pictures import png_bytes
 from remix.plan import Recipe, Schedule
 
@@ -22,8 +23,16 @@ NAME = "remix"
 FOLDER = "client"
 """How the names of the job folders begin that the server keeps."""
 
-MOST, PIXELS = 16, 8 * 512 * 512
-"""Frames, and pixels of them, that are rendered together where nobody says how many."""
+MOST_AT_ONCE = 16
+"""The most frames that are rendered together if nobody sets a batch."""
+
+CAPABILITIES = Capabilities(
+    who="the server's Remix script",
+    recipe="width height sampler scheduler steps cfg mix lengths",
+    model="checkpoint vae loras clip_skip",
+    keyframe="prompt negative seed cfg denoise image mask loras",
+    prompts=frozenset({"emphasis", "LoRA tags", "prompt editing"}),
+)
 
 
 def requests(
@@ -39,18 +48,13 @@ def requests(
 
     The script renders fixed blocks of `batch` frames, so that a frame's bytes do not depend on which are missing.
     """
-    size = batch or frames_at_once(schedule.recipe)
+    size = batch or frames_at_once(schedule.recipe.width, schedule.recipe.height, MOST_AT_ONCE)
     body = _body(schedule, resolved, settings, inputs)
     for run in _runs(frames, size):
         said = {**_told(schedule.recipe, resolved), "first": run[0], "count": len(run), "batch": size}
         # As many values as the script has fields: what is missing would be taken from the next script's.
         values = [said, *[None] * (models.scripts[NAME] - 1)]
         yield Request(body[0], {**body[1], "script_args": values}, tuple(run), seconds(schedule, len(run)), keeps=True)
-
-
-def frames_at_once(recipe: Recipe) -> int:
-    """Returns how many frames of a recipe are rendered together, by its size alone."""
-    return max(1, min(MOST, PIXELS // (recipe.width * recipe.height)))
 
 
 def _runs(frames: Sequence[int], size: int) -> Iterator[list[int]]:

@@ -159,6 +159,11 @@ class Server:
         self._work.abort()
         self._work = self._connect(timeout=self._timeouts.request, pause=self._timeouts.sleep)
 
+    def close(self) -> None:
+        """Closes all connections."""
+        self._work.close()
+        self._beside.close()
+
     def state(self, *, image: bool = False) -> State:
         """Returns the state; with `image` it has a preview, which the server must make first."""
         query = {} if image else {"skip_current_image": "true"}

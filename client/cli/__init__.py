@@ -1,6 +1,6 @@
-"""The command line: `remix VERB`. One file for each verb; this one finds them and turns errors into exit codes.
+"""The command line: `remix VERB`. Each verb has its own file; this one imports them and maps errors to exit codes.
 
-Exit codes: 0 done, 1 failed, 2 bad input, 130 interrupted.
+Exit codes: 0 success, 1 failure, 2 invalid input, 130 interrupted.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
+from difflib import get_close_matches
 from errno import EACCES, EISDIR, ENAMETOOLONG, ENOENT, ENOTDIR, EPERM, EROFS
 
 import click
@@ -22,25 +23,28 @@ VERBS = {
     "demo": "Render a looping film with the bundled model, now.",
     "new": "Write a commented recipe to start from.",
     "plan": "Show what every frame of a recipe is made of.",
-    "render": "Render a recipe: frames, film, contact sheet.",
-    "compare": "Render with several engines, and compare.",
-    "import": "Make a recipe of another tool's schedule.",
-    "export": "Write a recipe as a schedule for another tool.",
-    "video": "Make a film of pictures.",
-    "inspect": "Say what made a picture, film or job.",
-    "doctor": "Say what is here and what is missing.",
-    "completion": "Print the completion script of a shell.",
+    "render": "Render recipes: frames, films, contact sheets.",
+    "compare": "Render with several engines and compare the frames.",
+    "import": "Convert another tool's schedule to a recipe.",
+    "export": "Convert a recipe to another tool's schedule.",
+    "video": "Make a film from pictures.",
+    "inspect": "Show what made a picture, film or job.",
+    "doctor": "Check what is installed and what is missing.",
+    "completion": "Print a shell completion script.",
 }
-"""What each verb does, in a line; it lies in the file of its name as `command`, with a _ after a keyword of Python."""
+"""What each verb does. Its file has its name (with a _ after a Python keyword) and defines `command`."""
 
 DONE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 
+SIMILAR = 0.75
+"""How similar an option has to be to be suggested, 0 to 1."""
+
 PLACES = (ENOENT, ENOTDIR, EISDIR, EACCES, EPERM, EROFS, ENAMETOOLONG)
-"""What the system says of a path that was given and cannot be used."""
+"""Error numbers of the system for a path that cannot be used."""
 
 
 class Verbs(click.Group):
-    """A group that imports a verb when it is run, and not to list it."""
+    """A group that imports a verb when it runs, and not to list it."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(VERBS)
@@ -72,15 +76,15 @@ def remix() -> None:
 
 
 class _Lines(logging.Formatter):
-    """Lines of the log, which may hold words of a server."""
+    """Formats log lines without terminal control characters, since they may quote a server."""
 
     def format(self, record: logging.LogRecord) -> str:
         return _shown(super().format(record))
 
 
 def _shown(text: str) -> str:
-    """Words that may be a stranger's, without what a terminal would obey."""
-    from remix.plan.wording import printable  # here, since the list of verbs needs nothing of plans
+    """A text from outside without terminal control characters."""
+    from remix.plan.wording import printable  # here, since listing the verbs needs no plans
 
     return printable(text)
 
@@ -99,6 +103,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         code = remix.main(args=arguments, prog_name="remix", standalone_mode=False)
     except click.ClickException as error:
+        if isinstance(error, click.NoSuchOption):
+            similar = get_close_matches(error.option_name, error.possibilities or (), 3, SIMILAR)
+            error = click.NoSuchOption(error.option_name, possibilities=similar, ctx=error.ctx)
         error.show()
         return BAD_INPUT
     except (Interrupted, KeyboardInterrupt, click.Abort) as stop:
@@ -109,8 +116,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return BAD_INPUT if isinstance(error, BadInput) else FAILED
     except OSError as error:  # a place that is not there or not ours, or a disk that is full or gone
         at = f"{error.filename}: " if error.filename else ""
-        mend = "; give another place" if error.errno in PLACES else ""
-        click.echo(f"remix: {at}{error.strerror or error}{mend}", err=True)
+        advice = "; give another path" if error.errno in PLACES else ""
+        click.echo(f"remix: {at}{error.strerror or error}{advice}", err=True)
         return BAD_INPUT if error.errno in PLACES else FAILED
     # A verb returns nothing; `Exit(code)` raised within it comes back as its code.
     return code if isinstance(code, int) else DONE

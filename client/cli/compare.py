@@ -6,8 +6,9 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from math import isinf
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -16,6 +17,7 @@ from remix.client import ENGINES
 from remix.client.cli.engines import servers_options
 from remix.client.cli.render import run
 from remix.client.cli.schedules import Reading, schedule_options
+from remix.engine import Outcome
 from remix.engine.agreement import remarks
 from remix.errors import BadInput, Interrupted, RemixError
 from remix.job import FRAMES, read_metadata
@@ -23,9 +25,13 @@ from remix.job.metadata import KEY
 from remix.plan import Recipe
 from remix.plan.wording import nearest, printable
 
+if TYPE_CHECKING:
+    from remix.client.compare import Pair
+    from remix.motion.pictures import Difference
+
 SHEET = "compare.png"
 SHEET_OF = "compare"
-"""What the metadata of our sheet says, by which a later run knows it."""
+"""Marks our sheet in its metadata, so that a later run may replace it."""
 
 
 @click.command("compare")
@@ -38,8 +44,9 @@ SHEET_OF = "compare"
 @click.option(
     "--checkpoint", multiple=True, metavar="ENGINE=NAME", help="Checkpoint of an engine, in place of the recipe's."
 )
-@click.option("--psnr", default=55.0, show_default=True, help="Least PSNR of a frame, in dB.")
-@click.option("--off", default=2, show_default=True, help="Most that a colour of a pixel may be off, of 255.")
+@click.option("--psnr", default=55.0, show_default=True, help="Smallest allowed PSNR of a frame, in dB.")
+@click.option("--off", default=2, show_default=True, help="Largest allowed difference of a color channel, of 255.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress bars.")
 @schedule_options
 def command(
@@ -49,40 +56,50 @@ def command(
     checkpoint: Sequence[str],
     psnr: float,
     off: int,
+    as_json: bool,
     quiet: bool,
     reading: Reading,
     options: Mapping[str, Mapping[str, Any]],
 ) -> None:
     """Renders RECIPE with each engine, one after another, and compares their frames.
 
-    Each engine has a job of its own in the folder: run the same line again and only what is missing is rendered. Ends
-    with exit code 1 when the pictures of two engines are further apart than --psnr and --off, or an engine failed.
+    Each engine has its own job in the folder: run the same line again, and only what is missing is rendered. The exit
+    code is 1 if two engines differ by more than --psnr and --off allow, or an engine failed.
     """
     names, loaded = _names(engines), reading.recipe(recipe)
     _refuse_other_sheet(out / SHEET)
     own = _checkpoints(checkpoint, names)
     for remark in remarks(loaded, names):
         click.echo(f"note    {remark}", err=True)
-    frames: dict[str, list[Path]] = {}
+    frames, failed = dict[str, list[Path]](), dict[str, str]()
     for name in names:
         try:
-            frames[name] = _rendered(_with(loaded, own.get(name)), out / name, name, quiet, options.get(name, {}))
+            outcome = _rendered(_with(loaded, own.get(name)), out / name, name, quiet, options.get(name, {}))
         except Interrupted:
             raise
         except RemixError as error:
+            failed[name] = str(error)
             click.echo(f"{name}: {printable(str(error))}", err=True)
-    agree = _report(frames, out, psnr, off) if len(frames) > 1 else False
-    if not agree or len(frames) < len(names):
+            continue
+        if not as_json:
+            _report_job(name, outcome)
+        frames[name] = [outcome.folder / FRAMES / f"{index:06d}.png" for index in range(outcome.frames)]
+    pairs = _compared(frames, out) if len(frames) > 1 else []
+    if as_json:
+        click.echo(json.dumps(_as_plain(pairs, failed, out, psnr, off), ensure_ascii=False))
+    elif pairs:
+        _report(pairs, out, psnr, off)
+    if failed or not all(pair.worst.agrees(psnr, off) for pair in pairs):
         raise click.exceptions.Exit(1)
 
 
 def _refuse_other_sheet(path: Path) -> None:
-    """Raises BadInput, before hours of rendering, where something lies that is no sheet of an earlier run."""
+    """Raises BadInput, before hours of rendering, if another file is in the sheet's place."""
     if not os.path.lexists(path):
         return
     made = read_metadata(path).remix if path.is_file() else None
     if made is None or made.get("sheet") != SHEET_OF:
-        raise BadInput(f"{path}: is there already, and no sheet of remix compare; move it, or give another folder")
+        raise BadInput(f"{path}: exists and is not a sheet of remix compare; move it, or give another folder")
 
 
 def _names(engines: str) -> list[str]:
@@ -108,36 +125,64 @@ def _with(recipe: Recipe, checkpoint: str | None) -> Recipe:
     return recipe if checkpoint is None else recipe.replace(model=replace(recipe.model, checkpoint=checkpoint))
 
 
-def _rendered(recipe: Recipe, folder: Path, name: str, quiet: bool, options: Mapping[str, Any]) -> list[Path]:
-    """The files of an engine's frames, in order, rendered as far as they are missing."""
+def _rendered(recipe: Recipe, folder: Path, name: str, quiet: bool, options: Mapping[str, Any]) -> Outcome:
+    """What an engine's run left; only missing frames are rendered."""
     [outcome] = run({folder: recipe}, name, quiet, new=False, film=None, **options)
     if outcome.error is not None:
         raise outcome.error
+    return outcome
+
+
+def _report_job(name: str, outcome: Outcome) -> None:
     kept = outcome.frames - outcome.rendered
     click.echo(f"{name:8}{outcome.folder}  {outcome.frames} frames{f' ({kept} were there already)' if kept else ''}")
-    return [outcome.folder / FRAMES / f"{index:06d}.png" for index in range(outcome.frames)]
 
 
-def _report(frames: Mapping[str, Sequence[Path]], out: Path, psnr: float, off: int) -> bool:
-    """Prints every frame's differences, writes the sheet, and returns whether all pairs agree."""
+def _compared(frames: Mapping[str, Sequence[Path]], out: Path) -> list[Pair]:
+    """Every pair of engines with its differences; writes the sheet."""
     from remix.client.compare import compare, sheet
     from remix.motion.pictures import save_picture
 
     pairs = compare(frames)
+    about = {"engine": ", ".join(frames), "sheet": SHEET_OF, "toolkit": __version__}
+    save_picture(out / SHEET, sheet(frames, pairs), {KEY: json.dumps(about)})
+    return pairs
+
+
+def _as_plain(pairs: Sequence[Pair], failed: Mapping[str, str], out: Path, psnr: float, off: int) -> dict[str, Any]:
+    """The result as JSON values; a PSNR is null where two pictures are equal."""
+
+    def plain(apart: Difference) -> dict[str, Any]:
+        return {"psnr": None if isinf(apart.psnr) else apart.psnr, "off": apart.off}
+
+    return {
+        "sheet": str(out / SHEET) if pairs else None,
+        "pairs": [
+            {
+                "engines": list(pair.engines),
+                "agree": pair.worst.agrees(psnr, off),
+                "worst": plain(pair.worst),
+                "frames": [plain(frame) for frame in pair.frames],
+            }
+            for pair in pairs
+        ],
+        "failed": dict(failed),
+    }
+
+
+def _report(pairs: Sequence[Pair], out: Path, psnr: float, off: int) -> None:
+    """Prints the differences of every frame, and whether each pair agrees."""
     titles = [" - ".join(pair.engines) for pair in pairs]
     widths = [max(len(title), 14) for title in titles]
     click.echo(
         "  ".join(["frame", *(f"{title:{width}}" for title, width in zip(titles, widths, strict=True))]).rstrip()
     )
     for index in range(len(pairs[0].frames)):
-        told = [f"{pair.frames[index]!s:{width}}" for pair, width in zip(pairs, widths, strict=True)]
-        click.echo("  ".join([f"{index:5}", *told]).rstrip())
-    told = [f"{pair.worst!s:{width}}" for pair, width in zip(pairs, widths, strict=True)]
-    click.echo("  ".join(["worst", *told]).rstrip())
-    about = {"engine": ", ".join(frames), "sheet": SHEET_OF, "toolkit": __version__}
-    save_picture(out / SHEET, sheet(frames, pairs), {KEY: json.dumps(about)})
+        cells = [f"{pair.frames[index]!s:{width}}" for pair, width in zip(pairs, widths, strict=True)]
+        click.echo("  ".join([f"{index:5}", *cells]).rstrip())
+    cells = [f"{pair.worst!s:{width}}" for pair, width in zip(pairs, widths, strict=True)]
+    click.echo("  ".join(["worst", *cells]).rstrip())
     click.echo(f"sheet   {out / SHEET}")
     for pair, title in zip(pairs, titles, strict=True):
         verdict = click.style("agree", fg="green") if pair.worst.agrees(psnr, off) else click.style("differ", fg="red")
-        click.echo(f"{title}: {verdict} (at least {psnr:g} dB and no colour off by more than {off})")
-    return all(pair.worst.agrees(psnr, off) for pair in pairs)
+        click.echo(f"{title}: {verdict} (at least {psnr:g} dB and no color off by more than {off})")

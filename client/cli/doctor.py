@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import platform
 import sys
 import tempfile
@@ -24,41 +25,47 @@ ALWAYS = ("numpy", "Pillow", "imageio-ffmpeg", "requests", "websocket-client", "
 FOR_LOCAL = ("torch", "diffusers", "transformers", "safetensors", "accelerate")
 
 
-COLOURS = {OK: "green", DIFFERS: "yellow", MISSING: "red"}
+COLORS = {OK: "green", DIFFERS: "yellow", MISSING: "red"}
 
 
 @click.command("doctor")
 @click.option("--url", help="Address of a ComfyUI, A1111 or Forge to look at in place of this machine.")
 @server_options
-def command(url: str | None, **server: Any) -> None:
-    """Reports versions, encoders, devices and models, and says how to install what is missing.
+@click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
+def command(url: str | None, as_json: bool, **server: Any) -> None:
+    """Reports versions, encoders, devices and models, and how to install what is missing.
 
-    With --url it looks at a server: what it is, whether Remix Toolkit is there, and which of its settings make its
-    pictures differ from those of other tools. Ends with exit code 1 when something is missing.
+    With --url it checks a server: what it is, whether Remix Toolkit is installed there, and which of its settings make
+    its pictures differ from those of other tools. The exit code is 1 if something is missing.
     """
     if url is None:
-        _report([*_system(), *_packages(), *_encoders(), *_devices(), *_playground()])
-        return
-    from remix.client.servers import diagnose
+        findings = [*_system(), *_packages(), *_encoders(), *_devices(), *_playground()]
+    else:
+        from remix.client.servers import diagnose
 
-    _report(diagnose(url, **server))
+        findings = diagnose(url, **server)
+    if as_json:
+        plain = [{"what": each.what, "found": each.found, "state": each.mark, "fix": each.mend} for each in findings]
+        click.echo(json.dumps(plain, ensure_ascii=False, indent=2))
+    else:
+        _report(findings)
+    if any(finding.mark == MISSING for finding in findings):
+        raise click.exceptions.Exit(1)
 
 
 def _report(findings: Sequence[Finding]) -> None:
     width = max(len(finding.what) for finding in findings)
     for finding in findings:
-        mark = click.style(finding.mark, fg=COLOURS[finding.mark])
+        mark = click.style(finding.mark, fg=COLORS[finding.mark])
         click.echo(f"{finding.what:{width}}  {printable(finding.found)}  {mark}")
-    for state, label in ((MISSING, "to mend"), (DIFFERS, "to align")):
-        told: dict[str, list[str]] = {}
+    for state, label in ((MISSING, "to fix"), (DIFFERS, "to align")):
+        fixes: dict[str, list[str]] = {}
         for finding in findings:
             if finding.mark == state and finding.mend:
-                told.setdefault(finding.mend, []).append(finding.what)
-        for mend, whats in told.items():
-            told_of = "" if state == MISSING else f"{', '.join(whats)}: "
-            click.echo(printable(f"{label}: {told_of}{mend}"))
-    if any(finding.mark == MISSING for finding in findings):
-        raise click.exceptions.Exit(1)
+                fixes.setdefault(finding.mend, []).append(finding.what)
+        for fix, whats in fixes.items():
+            about = "" if state == MISSING else f"{', '.join(whats)}: "
+            click.echo(printable(f"{label}: {about}{fix}"))
 
 
 def _system() -> list[Finding]:

@@ -23,7 +23,7 @@ from remix.syntax import WRITTEN, write
     shell_complete=among(WRITTEN),
     help=f"One of: {', '.join(WRITTEN)}.",
 )
-@click.option("-o", "--out", type=click.Path(path_type=Path), help="File to write; else the text is printed.")
+@click.option("-o", "--out", type=click.Path(path_type=Path), help="File to write; printed if omitted.")
 @click.option(
     "--field",
     help="What to write: cfg, denoise, strength, seed or sampler as deforum-values; prompt or negative as "

@@ -13,18 +13,18 @@ from remix.errors import BadInput
 @click.command("new")
 @click.argument("file", type=click.Path(path_type=Path), default=Path("recipe.toml"))
 def command(file: Path) -> None:
-    """Writes a commented recipe to FILE (recipe.toml) to start from; an existing file is left alone."""
+    """Writes a commented recipe to FILE (recipe.toml). An existing file is kept."""
     if file.suffix.lower() != ".toml":
-        raise BadInput(f"{file}: is not the name of a TOML file, and only TOML has comments; call it {_named(file)}")
+        raise BadInput(f"{file}: is not a TOML file, and only TOML has comments; call it {_named(file)}")
     text = (files(__package__) / "new.toml").read_text(encoding="utf-8")
     try:
         with open(file, "x", encoding="utf-8") as target:
             target.write(text)
     except FileExistsError:
-        raise BadInput(f"{file}: is there already; give another name") from None
+        raise BadInput(f"{file}: already exists; give another name") from None
     except OSError as error:
-        raise BadInput(f"{file}: cannot be written ({error.strerror}); give another place") from error
-    click.echo(f"{file}: edit it, then run: remix render {file} -o FOLDER")
+        raise BadInput(f"{file}: cannot be written ({error.strerror}); give another path") from error
+    click.echo(f"{file}: edit it, then run: remix render {file} -o {file.stem}-film")
 
 
 def _named(file: Path) -> Path:

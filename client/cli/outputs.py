@@ -1,4 +1,4 @@
-"""Files that a verb writes where the user says: what is there already stays, unless asked."""
+"""Files that a verb writes: existing ones are kept unless the user passes `--overwrite`."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import click
 
 from remix.errors import BadInput
 
-overwrite_option = click.option("--overwrite", is_flag=True, help="Write over a file that is there already.")
+overwrite_option = click.option("--overwrite", is_flag=True, help="Replace an existing file.")
 
 
 def refuse_present(path: Path, overwrite: bool) -> None:
-    """Raises BadInput where something lies at `path`, unless it may be written over."""
+    """Raises BadInput if `path` exists and may not be replaced."""
     if path.exists() and not overwrite:
-        raise BadInput(f"{path}: is there already; give another name, or --overwrite")
+        raise BadInput(f"{path}: already exists; give another name, or pass --overwrite")

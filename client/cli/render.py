@@ -141,8 +141,7 @@ def run(
     **options: Any,
 ) -> list[Outcome]:
     """Renders films, by their job folders, with a progress bar and a polite Ctrl-C; returns what each run left."""
-    opened = open_engine(engine, **options)
-    with stoppable(opened) as stop, _Screen(quiet, len(films)) as screen:
+    with open_engine(engine, **options) as opened, stoppable(opened) as stop, _Screen(quiet, len(films)) as screen:
 
         def listen(event: dict[str, Any]) -> None:
             stop()

@@ -127,7 +127,7 @@ def schedule_options(command: Callable[..., None]) -> Callable[..., None]:
         shell_complete=among(SYNTAXES),
         help="Syntax of a schedule; detected automatically if omitted.",
     )
-    @click.option("--frames", metavar="N", help="How many frames, or a time such as 4s, where the file leaves it open.")
+    @click.option("--frames", metavar="N", help="Number of frames, or a time such as 4s; overrides the file.")
     @click.option("--fps", type=float, help="Frames per second.")
     @click.option("--size", metavar="WxH", help="Size of the pictures, such as 512x768.")
     @functools.wraps(command)

@@ -7,35 +7,35 @@ import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 
-from remix.catalog.samplers import require_sampler
-from remix.catalog.schedulers import require_scheduler
 from remix.client.auth import Auth
-from remix.client.batches import checked_batch
 from remix.client.comfyui.names import Names
-from remix.client.comfyui.routes import Bare, Route, Through, at_once
+from remix.client.comfyui.routes import RemixNodes, Route, StockNodes
 from remix.client.comfyui.run import Run
 from remix.client.comfyui.server import Server
 from remix.client.events import Events
 from remix.client.http import Http
 from remix.client.masking import presentable_errors
-from remix.client.prompts import refuse_lora_tags, refuse_over_steps
 from remix.client.timeouts import Timeouts
-from remix.engine import Listener, Picture
+from remix.engine import Capabilities, Engine, Listener, Picture
 from remix.engine.agreement import read_differently
+from remix.engine.blocks import checked_batch, frames_at_once
 from remix.errors import Unsupported
-from remix.plan import Schedule, prompts_of
+from remix.plan import Schedule
 
 URL = "http://127.0.0.1:8188"
 """Where ComfyUI listens when it is not told otherwise."""
 
 
-class ComfyUI:
-    """Renders on the ComfyUI server at `url`: through the Remix nodes where it has them, else through its own.
+MOST_AT_ONCE = 8
+"""The most frames that are sampled together if nobody sets a batch."""
 
-    auth, headers, ca, insecure: as in `Http`; batch: frames that are sampled together, None chooses by picture size;
-    previews: ask the server for pictures in the making. Raises `BadInput` for an address or credentials that cannot
-    be used. What the server has rendered already, for a run
-    that was killed, is found and not rendered again.
+
+class ComfyUI(Engine):
+    """Renders on the ComfyUI server at `url`: with the Remix nodes if it has them, else with its own.
+
+    auth, headers, ca, insecure: as in `Http`. batch: frames that are sampled together, None chooses by picture size.
+    previews: ask the server for previews. Raises `BadInput` for an address or credentials that cannot be used. Frames
+    that the server has already rendered for a run that was killed are found there and not rendered again.
     """
 
     name = "comfyui"
@@ -67,23 +67,19 @@ class ComfyUI:
         self._batch = checked_batch(batch)
         self._previews = previews
         self._run: Run | None = None
+        self._chosen: tuple[Schedule, Route, list[str]] | None = None
 
     def __repr__(self) -> str:
         return f"ComfyUI({self._http!r})"
 
-    def check(self, schedule: Schedule) -> list[str]:
-        """Returns remarks; raises `Unsupported`, naming the field, for what this server cannot do."""
+    def capabilities(self, schedule: Schedule) -> Capabilities:
+        """Returns what the server can render on the route that fits this schedule."""
         with presentable_errors(self._http.credentials.mask):
-            return self._check(schedule)
+            return self._choose(schedule)[0].capabilities()
 
     def _check(self, schedule: Schedule) -> list[str]:
-        prompts, recipe = prompts_of(schedule.recipe), schedule.recipe
-        refuse_lora_tags(prompts)
-        refuse_over_steps(prompts, self.name)
-        require_sampler(recipe.sampler, self._server.choices("KSampler", "sampler_name"), "the server")
-        require_scheduler(recipe.scheduler, self._server.choices("KSampler", "scheduler"), "the server")
-        _, remarks = self._route(schedule)
-        return [*remarks, *read_differently(recipe)]
+        with presentable_errors(self._http.credentials.mask):
+            return [*self._route(schedule)[1], *read_differently(schedule)]
 
     def identity(self, schedule: Schedule) -> dict[str, str]:
         """Returns the engine's name, and the server's names of the model's files with their sizes and ages."""
@@ -91,9 +87,13 @@ class ComfyUI:
             return {"engine": self.name, **Names.find(self._server, schedule).identity(self._server)}
 
     def cancel(self) -> None:
-        """Asks a running `render` to end after the prompt at work; what this run has queued behind it is taken out."""
+        """Asks a running `render` to end after the prompt at work. Prompts queued behind it are removed."""
         if self._run is not None:
             self._run.cancel()
+
+    def close(self) -> None:
+        """Closes the connections to the server."""
+        self._http.close()
 
     def render(
         self, schedule: Schedule, frames: Sequence[int], inputs: Mapping[str, Picture], listen: Listener
@@ -107,27 +107,35 @@ class ComfyUI:
             route, _ = self._route(schedule)
             with Run(self._server, schedule, self.identity(schedule), self._events(), listen, self._timeouts) as run:
                 self._run = run
-                run.batch = self._batch or at_once(schedule)
+                run.batch = self._batch or frames_at_once(schedule.recipe.width, schedule.recipe.height, MOST_AT_ONCE)
                 run.extra = {"preview_method": "latent2rgb"} if self._previews else {}
-                uploaded = {name: run.patiently(partial(self._server.upload, inputs[name])) for name in inputs}
-                yield from run.pictures(route.pieces(frames, run.batch, uploaded))
+                uploaded = {name: run.retrying(partial(self._server.upload, inputs[name])) for name in inputs}
+                yield from run.pictures(route.jobs(frames, run.batch, uploaded))
 
     def _events(self) -> Events:
         endpoint = self._http.endpoint("/ws", {"clientId": self._client})
         return Events(endpoint, previews=self._previews, first_pause=self._timeouts.reconnect)
 
     def _route(self, schedule: Schedule) -> tuple[Route, list[str]]:
-        """The way that gives these frames, the one through our nodes if it can; `Unsupported` where neither can."""
+        """The route for a schedule, chosen once for a run, and remarks."""
+        if self._chosen is None or self._chosen[0] != schedule:
+            self._chosen = (schedule, *self._choose(schedule))
+        return self._chosen[1:]
+
+    def _choose(self, schedule: Schedule) -> tuple[Route, list[str]]:
+        """The Remix nodes if they can render a schedule, else the server's own. `Unsupported` if neither can."""
         names = Names.find(self._server, schedule)
-        through = Through(self._server, schedule, names)
+        remix_nodes = RemixNodes(self._server, schedule, names)
         try:
-            return through, through.check()
+            return remix_nodes, remix_nodes.check()
         except Unsupported as error:
-            bare = Bare(self._server, schedule, names)
+            stock_nodes = StockNodes(self._server, schedule, names)
             try:
-                remarks = bare.check()
+                remarks = stock_nodes.check()
             except Unsupported as other:
                 if self._server.node("RemixRender") is None:
                     raise
-                raise Unsupported(f"{error}; and frame by frame, {other}") from other
-            return bare, [f"{error}; it goes frame by frame through the server's own nodes", *remarks]
+                raise (
+                    error if str(other) == str(error) else Unsupported(f"{error}; and frame by frame, {other}")
+                ) from other
+            return stock_nodes, [f"{error}; frames are rendered one by one on the server's own nodes", *remarks]

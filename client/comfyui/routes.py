@@ -1,26 +1,29 @@
-"""The two ways to a picture on a ComfyUI server: through our nodes, many frames in one prompt; through its own, one."""
+"""The two routes to a picture on a ComfyUI server: the Remix nodes, many frames per prompt; or its own nodes, one."""
 
 from __future__ import annotations
 
-import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from remix.catalog.samplers import SAMPLERS
 from remix.client.comfyui.names import Names
 from remix.client.comfyui.server import Server
+from remix.digest import sha256
+from remix.engine import Capabilities, refuse_unsupported
+from remix.engine.blocks import covering, requests
+from remix.engine.parts import part_of, plain_part
 from remix.errors import Unsupported
 from remix.hosts.comfyui.graph import Graph, Link
 from remix.plan import Mix, Schedule
-from remix.plan.denoise import nearest_whole
 
-PACK = {
-    "RemixRecipe": ("recipe", "frames", "fps", "width", "height"),
-    "RemixRender": ("model", "clip", "vae", "schedule", "filename_prefix", "batch_size", "first", "count"),
-}
-"""The nodes of ours that are used, and their inputs."""
+NODE = "RemixRender"
+INPUTS = ("model", "clip", "vae", "schedule", "filename_prefix", "batch_size", "first", "count")
+"""The node of ours that renders, and its inputs."""
+
+PARTS = "parts"
+"""The option of its input `schedule` that says that it takes a part of a film."""
 
 INSTALL = (
     "install the Remix nodes on the server: clone this repository into its folder custom_nodes, and start it again"
@@ -29,18 +32,15 @@ INSTALL = (
 FOLDER = "remix"
 """Where in the server's output folder all of it is put."""
 
-AT_ONCE = 16
+PER_PROMPT = 16
 """Frames that one prompt renders, rounded to whole batches."""
-
-MOST_BATCH, PIXELS = 8, 8 * 512 * 512
-"""The most frames, and pixels, that are sampled together where nobody says how many."""
 
 MOST_LETTERS = 75
 """A prompt of so many bytes without its spaces has as many tokens at most: one chunk of CLIP's."""
 
 
 @dataclass(frozen=True)
-class Piece:
+class PromptJob:
     """What one prompt renders: `frames` are wanted of those from `first` on; `graph` writes the prompt.
 
     `graph` takes the number of a try, so that a server that keeps results works again, and the frames in a batch; it
@@ -52,99 +52,109 @@ class Piece:
     graph: Callable[[str, int], tuple[Graph, str]]
 
 
+RENDERED = "width height sampler scheduler steps cfg mix lengths"
+MODEL = "checkpoint vae loras clip_skip"
+KEYFRAME = "prompt negative seed cfg denoise image loras"
+
+
 class Route(ABC):
-    """One way of the two."""
+    """One of the two routes."""
 
     def __init__(self, server: Server, schedule: Schedule, names: Names) -> None:
         self.server, self.schedule, self.names = server, schedule, names
 
-    @abstractmethod
     def check(self) -> list[str]:
-        """Returns remarks; raises `Unsupported` for what cannot be rendered this way."""
-
-    @abstractmethod
-    def pieces(self, frames: Sequence[int], batch: int, uploaded: Mapping[str, str]) -> list[Piece]:
-        """Returns the prompts that render these frames, in order; `uploaded` gives the server's names of pictures."""
-
-
-class Through(Route):
-    """Through *Remix Recipe* and *Remix Render*, which keep what they have made in a job folder of the server's."""
-
-    def check(self) -> list[str]:
-        for kind, wanted in PACK.items():
-            have = self.server.inputs(kind)
-            if not have:
-                raise Unsupported(f"the server does not have the Remix nodes; {INSTALL}")
-            if missing := [name for name in wanted if name not in have]:
-                raise Unsupported(
-                    f"the server's {kind} has no {missing[0]!r}: it is older; update the Remix nodes there"
-                )
-        if len({frame.loras for frame in self.schedule}) > 1:
-            raise Unsupported("loras: their strengths travel, and one prompt loads them once for all of its frames")
+        """Returns remarks. Raises `Unsupported` for what cannot be rendered on this route."""
+        refuse_unsupported(self.schedule, self.capabilities())
         return []
 
-    def pieces(self, frames: Sequence[int], batch: int, uploaded: Mapping[str, str]) -> list[Piece]:
-        text = _recipe(self.schedule, uploaded)
-        chunk = batch * max(1, AT_ONCE // batch)
-        groups: list[list[int]] = []
-        for index in frames:
-            # A batch that none of these frames is in would be rendered for nothing.
-            last = groups[-1][-1] if groups else None
-            if last is not None and last // chunk == index // chunk and index // batch - last // batch <= 1:
-                groups[-1].append(index)
-            else:
-                groups.append([index])
-        return [self._piece(tuple(group), text) for group in groups]
+    @abstractmethod
+    def capabilities(self) -> Capabilities:
+        """Returns what this route can render. Raises `Unsupported` if the server does not offer it."""
 
-    def _piece(self, frames: tuple[int, ...], text: str) -> Piece:
-        first, count = frames[0], frames[-1] - frames[0] + 1
+    def _samplers(self) -> list[str]:
+        return self.server.choices("KSampler", "sampler_name")
+
+    def _schedulers(self) -> list[str]:
+        return self.server.choices("KSampler", "scheduler")
+
+    @abstractmethod
+    def jobs(self, frames: Sequence[int], batch: int, uploaded: Mapping[str, str]) -> Iterator[PromptJob]:
+        """Yields the prompts that render these frames, in order. `uploaded` maps pictures to the server's names."""
+
+
+class RemixNodes(Route):
+    """Through *Remix Recipe* and *Remix Render*, which keep what they have made in a job folder of the server's."""
+
+    def capabilities(self) -> Capabilities:
+        if lacking := lack_of_nodes(self.server):
+            raise Unsupported("; ".join(lacking))
+        return Capabilities(
+            who="the server",
+            recipe=RENDERED,
+            model=MODEL,
+            keyframe=f"{KEYFRAME} mask",
+            samplers=self._samplers(),
+            schedulers=self._schedulers(),
+            travelling_loras=False,
+            prompts=frozenset({"emphasis"}),
+            instead="",
+            reasons={"loras": "one prompt loads them once for all of its frames"},
+        )
+
+    def jobs(self, frames: Sequence[int], batch: int, uploaded: Mapping[str, str]) -> Iterator[PromptJob]:
+        film = sha256(self.schedule.to_json().encode())[:10]
+        for group in requests(frames, batch, PER_PROMPT):
+            yield self._job(group, covering(group, len(self.schedule), batch), film, uploaded)
+
+    def _job(self, frames: tuple[int, ...], span: range, film: str, uploaded: Mapping[str, str]) -> PromptJob:
+        first, count = frames[0] - span.start, frames[-1] - frames[0] + 1
+        part = _part(part_of(self.schedule, span), uploaded)
 
         def graph(attempt: str, batch: int) -> tuple[Graph, str]:
             made = Graph()
-            model, clip, vae = self.names.loaded(made, self.schedule.recipe.model, self.schedule[first])
-            schedule = made.one("RemixRecipe", recipe=text, frames=0, fps=0.0, width=0, height=0)
-            wires = {"model": model, "clip": clip, "vae": vae, "schedule": schedule}
-            part = {"batch_size": batch, "first": first, "count": count}
-            return made, made.one("RemixRender", **wires, filename_prefix=f"{FOLDER}/client", **part).node
+            model, clip, vae = self.names.loaded(made, self.schedule.recipe.model, self.schedule[frames[0]])
+            wires = {"model": model, "clip": clip, "vae": vae}
+            how = {"batch_size": batch, "first": first, "count": count}
+            # A folder for each film, so that what lies there of other films costs nothing.
+            prefix = f"{FOLDER}/client_{film}/{span.start:06d}"
+            return made, made.one(NODE, **wires, schedule=part, filename_prefix=prefix, **how).node
 
-        return Piece(frames, first, graph)
+        return PromptJob(frames, frames[0], graph)
 
 
-class Bare(Route):
+class StockNodes(Route):
     """Through the nodes that every server has, frame by frame, where these give the same picture."""
 
+    def capabilities(self) -> Capabilities:
+        rounds = "the server's own nodes round it in another way than the other engines"
+        draws = "it draws noise at its steps, by another rule on the server's own nodes than in the other engines"
+        stochastic = {name for name, sampler in SAMPLERS.items() if sampler.stochastic}
+        drawn = {"sampler": draws} if self.schedule.recipe.sampler in stochastic else {}
+        return Capabilities(
+            who="the server without the Remix nodes",
+            recipe="width height sampler scheduler steps cfg mix",
+            model=MODEL,
+            keyframe=KEYFRAME,
+            samplers=[name for name in self._samplers() if name not in stochastic],
+            schedulers=self._schedulers(),
+            most_mixed={"seed": 1, "image": 1, "prompt": 2, "negative": 2},
+            fractional_denoise=False,
+            prompts=frozenset({"emphasis"}),
+            instead=INSTALL,
+            reasons={"mask": rounds, **drawn},
+        )
+
     def check(self) -> list[str]:
-        recipe, remarks = self.schedule.recipe, []
-        if SAMPLERS[recipe.sampler].stochastic:
-            raise Unsupported(
-                f"sampler: {recipe.sampler!r} draws noise at its steps, and the server's own nodes draw it by another "
-                f"rule than the other engines; {INSTALL}"
-            )
-        for frame in self.schedule:
-            if frame.mask is not None:
-                raise Unsupported(f"mask: the server's own nodes round it otherwise than the other engines; {INSTALL}")
-            whole = None if frame.image is None else nearest_whole(recipe.steps, frame.denoise)
-            if whole is not None:
-                raise Unsupported(
-                    f"denoise: frame {frame.index} has {frame.denoise:g}, which the server's own nodes round to whole "
-                    f"steps; use {whole:.12g} throughout, or {INSTALL}"
-                )
-            for field, most in (("seed", 1), ("image", 1), ("prompt", 2), ("negative", 2)):
-                mix = getattr(frame, field)
-                if mix is not None and len(mix.values) > most:
-                    raise Unsupported(
-                        f"{field}: frame {frame.index} mixes {len(mix.values)}, which the server's own nodes cannot; "
-                        f"{INSTALL}"
-                    )
-            for mix in (frame.prompt, frame.negative):
-                if len(mix.values) > 1:
-                    self._check_average(mix)
-                    remarks = ["mixes of two prompts go through ConditioningAverage: right for SD 1, 2 and XL"]
-        return remarks
+        super().check()
+        mixes = [mix for frame in self.schedule for mix in (frame.prompt, frame.negative) if len(mix.values) > 1]
+        for mix in mixes:
+            self._check_average(mix)
+        return ["mixes of two prompts go through ConditioningAverage: right for SD 1, 2 and XL"] if mixes else []
 
     def _check_average(self, mix: Mix[str]) -> None:
         if self.schedule.recipe.mix != "lerp":
-            raise Unsupported(f"mix: {self.schedule.recipe.mix!r} is nothing that the server's own nodes do; {INSTALL}")
+            raise Unsupported(f"mix: the server's own nodes cannot do {self.schedule.recipe.mix!r}; {INSTALL}")
         for prompt in mix.values:
             if len("".join(prompt.split()).encode()) > MOST_LETTERS:
                 raise Unsupported(
@@ -152,8 +162,8 @@ class Bare(Route):
                     f"nodes fill the shorter one with zeros; {INSTALL}"
                 )
 
-    def pieces(self, frames: Sequence[int], batch: int, uploaded: Mapping[str, str]) -> list[Piece]:
-        return [Piece((index,), index, self._writer(index, uploaded)) for index in frames]
+    def jobs(self, frames: Sequence[int], batch: int, uploaded: Mapping[str, str]) -> Iterator[PromptJob]:
+        return (PromptJob((index,), index, self._writer(index, uploaded)) for index in frames)
 
     def _writer(self, index: int, uploaded: Mapping[str, str]) -> Callable[[str, int], tuple[Graph, str]]:
         def graph(attempt: str, batch: int) -> tuple[Graph, str]:
@@ -179,9 +189,21 @@ class Bare(Route):
         return graph.one("VAEDecode", samples=graph.one("KSampler", **wires, **how, **numbers), vae=vae)
 
 
-def at_once(schedule: Schedule) -> int:
-    """Returns how many frames are sampled together where nobody says: fewer of larger ones."""
-    return max(1, min(MOST_BATCH, PIXELS // (schedule.recipe.width * schedule.recipe.height)))
+def lack_of_nodes(server: Server) -> tuple[str, str] | None:
+    """Returns what a server lacks for the Remix nodes, and what to do about it. None if it has them."""
+    have = server.inputs(NODE)
+    if not have:
+        return "the server does not have the Remix nodes", INSTALL
+    missing = next((f"has no {name!r}" for name in INPUTS if name not in have), None)
+    if missing is None and not _takes_parts(have["schedule"]):
+        missing = "takes no part of a film"
+    return None if missing is None else (f"the server's {NODE} {missing}: it is older", "update the Remix nodes there")
+
+
+def _takes_parts(about: Any) -> bool:
+    """Whether an input, as the server describes it, takes a part of a film."""
+    options = about[1] if isinstance(about, list) and len(about) > 1 else None
+    return isinstance(options, dict) and bool(options.get(PARTS))
 
 
 def _encoded(graph: Graph, clip: Link, mix: Mix[str]) -> Link:
@@ -193,15 +215,15 @@ def _encoded(graph: Graph, clip: Link, mix: Mix[str]) -> Link:
     return graph.one("ConditioningAverage", conditioning_to=encoded[0], conditioning_from=encoded[1], **shares)
 
 
-def _recipe(schedule: Schedule, uploaded: Mapping[str, str]) -> str:
-    """The recipe as the node reads it: without its model, which is on the wires, pictures by the server's names."""
-    plain = schedule.recipe.to_dict()
-    plain.pop("model", None)
-    for keyframe in plain["keyframes"]:
+def _part(part: Schedule, uploaded: Mapping[str, str]) -> dict[str, Any]:
+    """A part of a film as the node reads it: no model, which is on the wires, and pictures by the server's names."""
+    plain = plain_part(part)
+    plain["recipe"].pop("model", None)
+    for keyframe in plain["recipe"]["keyframes"]:
         keyframe.pop("loras", None)
         for field in {"image", "mask"} & keyframe.keys():
             keyframe[field] = _renamed(keyframe[field], uploaded)
-    return json.dumps(plain, ensure_ascii=False)
+    return plain
 
 
 def _renamed(image: Any, uploaded: Mapping[str, str]) -> Any:

@@ -39,7 +39,7 @@ QUEUED, RUNNING, DONE, FAILED, LOST = "queued", "running", "done", "failed", "lo
 
 
 @dataclass(frozen=True)
-class Made:
+class SavedFile:
     """A file that the server made. Its names lead to an address there, never to a file here."""
 
     KEYS: ClassVar = ("filename", "subfolder", "type")
@@ -55,12 +55,12 @@ class Made:
 
 
 @dataclass(frozen=True)
-class Fate:
+class PromptStatus:
     """What became of a prompt: `state`, the files of each node when it is done, and what went wrong if it failed."""
 
     state: str
-    made: Mapping[str, tuple[Made, ...]] = field(default_factory=dict)
-    trouble: Mapping[str, Any] = field(default_factory=dict)
+    files: Mapping[str, tuple[SavedFile, ...]] = field(default_factory=dict)
+    failure: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Server:
@@ -73,7 +73,7 @@ class Server:
 
     def version(self) -> tuple[int, ...]:
         """Returns the server's version, () where it does not say."""
-        system = _table(_table(self.http.get("/system_stats"), "/system_stats").get("system") or {}, "system")
+        system = _object(_object(self.http.get("/system_stats"), "/system_stats").get("system") or {}, "system")
         text = str(system.get("comfyui_version") or "")
         parts = text.lstrip("v").split(".")
         return tuple(int(part) for part in parts if re.fullmatch(r"[0-9]{1,9}", part))
@@ -93,14 +93,14 @@ class Server:
                 if is_there(self.http, "a1111"):
                     raise Unsupported(f"{self.http.address}: this is an A1111 or Forge; use --engine a1111") from error
                 raise Unsupported(f"{self.http.address}: this is no ComfyUI; is it the right address?") from error
-            self._nodes[kind] = _table(answer, path).get(kind)
+            self._nodes[kind] = _object(answer, path).get(kind)
         return self._nodes[kind]
 
     def inputs(self, kind: str, *, again: bool = False) -> dict[str, Any]:
         """Returns the inputs of a kind of node by name; {} where there is none of that name."""
         where = f"/object_info/{kind}"
-        about = _table(_table(self.node(kind, again=again) or {}, where).get("input") or {}, where)
-        required, optional = (_table(about.get(part) or {}, where) for part in ("required", "optional"))
+        about = _object(_object(self.node(kind, again=again) or {}, where).get("input") or {}, where)
+        required, optional = (_object(about.get(part) or {}, where) for part in ("required", "optional"))
         return {**required, **optional}
 
     def choices(self, kind: str, name: str, *, again: bool = False) -> list[str]:
@@ -136,24 +136,24 @@ class Server:
         data = png_bytes(picture)
         name = f"{sha256(picture.tobytes())[:24]}_{picture.shape[1]}x{picture.shape[0]}.png"
         fields = {"type": "input", "subfolder": UPLOADS, "overwrite": "true"}
-        answer = _table(self.http.upload("/upload/image", fields, name, data), "/upload/image")
+        answer = _object(self.http.upload("/upload/image", fields, name, data), "/upload/image")
         if (answer.get("name"), answer.get("subfolder")) != (name, UPLOADS):
             raise BadReply(f"/upload/image: it says {str(answer)[:200]}, where {UPLOADS}/{name} was sent")
         return f"{UPLOADS}/{name}"
 
-    def view(self, made: Made, size: tuple[int, int]) -> Picture:
+    def view(self, file: SavedFile, size: tuple[int, int]) -> Picture:
         """Returns a picture that the server made; `WrongSize` if its width and height are not `size`."""
-        return self.http.get_picture("/view", made.query, size=size)
+        return self.http.get_picture("/view", file.query, size=size)
 
     def submit(self, prompt: str, nodes: Nodes, extra: Mapping[str, Any]) -> str:
         """Returns the id of a prompt that is now queued: the given one, or what an old server made of it.
 
         Raises `WorkflowRejected` with a line for each input that is wrong; after `HostSilent`, `BadReply` and what
-        gateways say it may have been taken all the same, and `fate` tells.
+        gateways say it may have been taken all the same, and `status` tells.
         """
         body = {"prompt": nodes, "client_id": self._client, "prompt_id": prompt, "extra_data": dict(extra)}
         try:
-            answer = _table(self.http.post("/prompt", body), "/prompt")
+            answer = _object(self.http.post("/prompt", body), "/prompt")
         except HostRefused as error:
             raise _rejected(error, self.http.shown) from error
         given = str(answer.get("prompt_id") or prompt)
@@ -164,7 +164,7 @@ class Server:
             raise WorkflowRejected(_lines(answer, self.http.shown), 200, answer)
         return given
 
-    def fate(self, prompt: str) -> Fate:
+    def status(self, prompt: str) -> PromptStatus:
         """Returns what became of a prompt: queued, running, done, failed, or lost when the server does not know it.
 
         A prompt leaves the queue and enters the history at one moment, so that asking the queue first and the history
@@ -173,25 +173,25 @@ class Server:
         early = self._history(prompt)
         if early is not None:
             return early
-        queue = _table(self.http.get("/queue"), "/queue")
+        queue = _object(self.http.get("/queue"), "/queue")
         for name, state in (("queue_running", RUNNING), ("queue_pending", QUEUED)):
             waiting = queue.get(name) or []
             if not isinstance(waiting, list):
                 raise BadReply(f"/queue: {type(waiting).__name__} where the list {name!r} was expected")
             if any(isinstance(item, list) and item[1:2] == [prompt] for item in waiting):
-                return Fate(state)
-        return self._history(prompt) or Fate(LOST)
+                return PromptStatus(state)
+        return self._history(prompt) or PromptStatus(LOST)
 
-    def _history(self, prompt: str) -> Fate | None:
+    def _history(self, prompt: str) -> PromptStatus | None:
         path = f"/history/{quote(prompt)}"
-        entry = _table(self.http.get(path, limit=HISTORY_LIMIT) or {}, path).get(prompt)
+        entry = _object(self.http.get(path, limit=HISTORY_LIMIT) or {}, path).get(prompt)
         if entry is None:
             return None
-        status = _table(_table(entry, path).get("status") or {}, path)
+        status = _object(_object(entry, path).get("status") or {}, path)
         if status.get("status_str") == "error":
-            return Fate(FAILED, trouble=_trouble(status))
-        outputs = _table(entry.get("outputs") or {}, path)
-        return Fate(DONE, {node: _made(output) for node, output in outputs.items()})
+            return PromptStatus(FAILED, failure=_failure(status))
+        outputs = _object(entry.get("outputs") or {}, path)
+        return PromptStatus(DONE, {node: _saved_files(output) for node, output in outputs.items()})
 
     def cancel(self, prompts: Iterable[str], *, running: bool = True) -> None:
         """Takes prompts out of the queue, and with `running` ends those that are at work; no others are touched."""
@@ -205,7 +205,7 @@ class Server:
         self.http.post("/free", {"unload_models": True, "free_memory": True})
 
 
-def _table(value: Any, where: str) -> dict[str, Any]:
+def _object(value: Any, where: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise BadReply(f"{where}: {type(value).__name__} where a table was expected; is this a ComfyUI server?")
     return value
@@ -224,19 +224,19 @@ def _maybe(value: Any) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _made(output: Any) -> tuple[Made, ...]:
+def _saved_files(output: Any) -> tuple[SavedFile, ...]:
     """The files that a node made, as its entry in the history names them."""
     images = _maybe(output).get("images")
     found = []
     for image in images if isinstance(images, list) else []:
-        names = [name for key in Made.KEYS if isinstance(name := _maybe(image).get(key), str)]
-        if len(names) < len(Made.KEYS):
+        names = [name for key in SavedFile.KEYS if isinstance(name := _maybe(image).get(key), str)]
+        if len(names) < len(SavedFile.KEYS):
             raise BadReply(f"/history: {str(image)[:200]!r} names no file")
-        found.append(Made(*names))
+        found.append(SavedFile(*names))
     return tuple(found)
 
 
-def _trouble(status: Mapping[str, Any]) -> dict[str, Any]:
+def _failure(status: Mapping[str, Any]) -> dict[str, Any]:
     """What ended a prompt: the last of its messages, with its kind."""
     messages = status.get("messages")
     last = messages[-1] if isinstance(messages, list) and messages else None

@@ -10,15 +10,15 @@ from torch import Tensor
 
 from remix.catalog.families import FAMILIES, MASK, TOKEN_AXES
 from remix.client.local.models import LoadedModel
-from remix.client.local.pictures import Kept, changing, to_picture
+from remix.client.local.pictures import Kept, to_picture
 from remix.client.local.sampling import SAMPLERS, sigmas_for
 from remix.client.local.travelling import Strengths
 from remix.engine import Event, Listener, Picture
+from remix.engine.pictures import masks_of, refuse_not_finite, verified
 from remix.errors import BlankFrame, MixError
 from remix.mix import Conditioning, StepNoise, mix_conditioning, mix_latents, weights_of
 from remix.mix.conditioning import same
 from remix.mix.lengths import aligned, common_length
-from remix.motion import only_colour
 from remix.plan import Frame, Mix, Schedule
 
 Encode = Callable[[str, Strengths], Conditioning]
@@ -49,22 +49,14 @@ def render_batch(
     """
     frames = [schedule[index] for index in indices]
     latents = _clean_start(model, schedule, frames, latent)
-    masks = changing(frames, inputs, latents.shape)
-    sampled: set[int] = set()
+    masks = masks_of(frames, inputs, latents.shape)
     for rows in _alike(model, schedule, frames):
         part = [frames[row] for row in rows]
         mask = None if masks is None else masks[rows]
         latents[rows] = _sample(model, schedule, part, latents[rows], mask, encode, listen)
-        sampled.update(rows)
-    for index, made in zip(indices, latents, strict=True):
-        if not bool(torch.isfinite(made).all()):
-            raise BlankFrame(f"frame {index}: the model gave numbers that are not finite")
+    refuse_not_finite(latents, indices)
     pictures = _decoded(model, latents)
-    for row, picture in enumerate(pictures):
-        # A frame that is only decoded may show a given picture of one colour.
-        if row in sampled and (colour := only_colour(picture)):
-            raise BlankFrame(f"frame {indices[row]}: every pixel of the picture is {colour}")
-    return pictures
+    return [verified(picture, schedule, index) for picture, index in zip(pictures, indices, strict=True)]
 
 
 def _decoded(model: LoadedModel, latents: Tensor) -> list[Picture]:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from remix.client.local.damage import refuse_unknown_words
 from remix.client.local.devices import Place
-from remix.client.prompts import unescaped
+from remix.engine.prompts import unescaped
 from remix.errors import Unsupported
 
 

@@ -12,9 +12,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from remix.catalog.samplers import require_sampler
-from remix.catalog.schedulers import require_scheduler
-from remix.client.batches import checked_batch
 from remix.client.local.batch import Latent, check_lengths, render_batch
 from remix.client.local.devices import Place, frames_at_once, is_out_of_memory
 from remix.client.local.models import LoadedModel, check_model, defaults_of, in_full, model_files, open_model
@@ -23,12 +20,12 @@ from remix.client.local.sampling import SAMPLERS, SCHEDULERS
 from remix.client.local.travelling import Strengths, divided
 from remix.client.local.turns import TURNS
 from remix.client.playground import advice as playground
-from remix.client.prompts import emphasis_in, refuse_lora_tags, refuse_over_steps
-from remix.engine import Listener, Picture
+from remix.engine import Capabilities, Engine, Listener, Picture
 from remix.engine.agreement import read_differently
+from remix.engine.blocks import blocks, checked_batch
 from remix.errors import BlankFrame, OutOfMemory, Unsupported
 from remix.mix import Conditioning
-from remix.plan import Model, Schedule, prompts_of
+from remix.plan import Model, Schedule
 
 log = logging.getLogger(__name__)
 
@@ -38,16 +35,25 @@ LATENTS_KEPT = 64
 """How many encoded init pictures stay in memory."""
 Attempt = Callable[[range], list[Picture]]
 
+CAPABILITIES = Capabilities(
+    who="the local engine",
+    recipe="width height sampler scheduler steps cfg mix lengths",
+    model="checkpoint vae loras clip_skip",
+    keyframe="prompt negative seed cfg denoise image mask loras",
+    samplers=tuple(SAMPLERS),
+    schedulers=tuple(SCHEDULERS),
+)
 
-class Local:
-    """Renders in this process, on a GPU where there is one.
 
-    device: "auto", "cpu", "cuda", "cuda:1", "mps"; batch: frames at once, None chooses by picture size and memory;
+class Local(Engine):
+    """Renders in this process, on a GPU if there is one.
+
+    device: "auto", "cpu", "cuda", "cuda:1", "mps". batch: frames at once, None chooses by picture size and memory.
     precision: "auto" (half on CUDA) or "full" (float32). A frame's bytes do not depend on which frames are still
     missing: batches always have the same rows, unless memory runs out and they have to be halved.
 
-    Several threads may render, each with a `Local` of its own, or with one that they share: then they take turns, batch
-    by batch, and the model is loaded once if their recipes name the same one.
+    Several threads may render, each with its own `Local`, or sharing one. If they share, they take turns batch by
+    batch, and the model is loaded once if their recipes name the same one.
     """
 
     name = "local"
@@ -62,22 +68,14 @@ class Local:
         self._loaded: tuple[Model, tuple[str, ...]] | None = None
         self._prompts: OrderedDict[tuple[str, Strengths], Conditioning] = OrderedDict()
 
-    def check(self, schedule: Schedule) -> list[str]:
-        """Returns remarks; raises `Unsupported`, naming the field, for what this engine cannot do."""
-        recipe = schedule.recipe
-        require_sampler(recipe.sampler, SAMPLERS, "the local engine")
-        require_scheduler(recipe.scheduler, SCHEDULERS, "the local engine")
+    def capabilities(self, schedule: Schedule) -> Capabilities:
+        """Returns what this engine can render."""
+        return CAPABILITIES
+
+    def _check(self, schedule: Schedule) -> list[str]:
         check_model(schedule)
         Place.find(self._device, self._precision)
-        prompts = prompts_of(recipe)
-        if emphasis := emphasis_in(prompts):
-            raise Unsupported(
-                f"prompt: emphasis {emphasis!r} is not read by the local engine, and differently by each host; "
-                r"write the prompt without weights, and \( and \) for brackets"
-            )
-        refuse_lora_tags(prompts)
-        refuse_over_steps(prompts, self.name)
-        return [*playground.remarks(schedule), *read_differently(recipe)]
+        return [*playground.remarks(schedule), *read_differently(schedule)]
 
     def defaults(self, model: Model) -> Mapping[str, Any]:
         """Returns the settings that a model is made for, by the names of a recipe's fields."""
@@ -94,9 +92,18 @@ class Local:
         return {"device": place.device.type, "precision": precision, "batch": str(self._batch or "auto")}
 
     def cancel(self) -> None:
-        """Asks every running `render` to end after the batch at hand; before the first one if the model still loads."""
+        """Asks every running `render` to end after the batch at hand, or before the first if the model still loads."""
         for stop in tuple(self._running):
             stop.set()
+
+    def close(self) -> None:
+        """Releases the model and everything encoded with it. The next `render` loads it again."""
+        with self._turn:
+            place = self._model.place if self._model else None
+            self._model = self._loaded = None
+            self._prompts.clear()
+            if place:
+                place.free()
 
     def render(
         self, schedule: Schedule, frames: Sequence[int], inputs: Mapping[str, Picture], listen: Listener
@@ -136,8 +143,10 @@ class Local:
             with self._turn, TURNS.shared():
                 return self._pictures(model, schedule, block, latent, inputs, listen)
 
-        blocks = self._blocks(model, schedule)
-        for block, pictures in _halving(blocks, wanted, attempt, model.place, stop):
+        size = self._batch or frames_at_once(
+            model.place, schedule.recipe.width, schedule.recipe.height, model.parts().values()
+        )
+        for block, pictures in _halving(blocks(len(schedule), size), wanted, attempt, model.place, stop):
             yield from (pictures[index - block.start] for index in block if index in wanted)
 
     def _pictures(
@@ -191,17 +200,6 @@ class Local:
                 f"model.checkpoint: {model.checkpoint!r} does not fit into the memory of {place.device}; "
                 "close what else uses it, or use a smaller model or device cpu"
             ) from error
-
-    def _blocks(self, model: LoadedModel, schedule: Schedule) -> Iterator[range]:
-        """Yields the fixed blocks of frames that are rendered together.
-
-        A matrix product rounds differently for another number of rows, so a block is always computed whole:
-        a frame has the same bytes whether its neighbours are still missing or not.
-        """
-        recipe = schedule.recipe
-        size = self._batch or frames_at_once(model.place, recipe.width, recipe.height, model.parts().values())
-        for first in range(0, len(schedule), size):
-            yield range(first, min(first + size, len(schedule)))
 
     def _encoded(self, model: LoadedModel, prompt: str, strengths: Strengths) -> Conditioning:
         if model is not self._model:  # another thread has loaded another one since

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from remix.client.local.damage import told_of_damage
@@ -22,18 +25,34 @@ def from_hub(name: str) -> Path:
 
     if name.endswith(".safetensors"):
         raise Unsupported(f"model.checkpoint: there is no file {name!r} in {Path.cwd()}; {STARTS}")
-    with told_of_damage(f"model.checkpoint: {name!r} could not be fetched", "run it again, what is fetched stays"):
+    if "/" not in name and close(name, ("playground",), 0.8):
+        raise Unsupported(f'model.checkpoint: {name!r} is no folder in {Path.cwd()}; did you mean "playground"?')
+    damaged = f"model.checkpoint: {name!r} could not be fetched", "run it again, what is fetched stays"
+    with told_of_damage(*damaged), _logged_once():
         try:
             return _fetched(name)
         except (HFValidationError, HfHubHTTPError, LocalEntryNotFoundError) as error:
-            near = 'did you mean "playground"?' if close(name, ("playground",)) else ""
             if isinstance(error, LocalEntryNotFoundError):
                 hub = "the hub could not be reached to ask for it, nor has it given it whole before"
             else:
                 hub = f"the hub gives no diffusers model of that name ({type(error).__name__})"
             raise Unsupported(
-                f"model.checkpoint: {name!r} is no folder in {Path.cwd()}, and {hub}; {near or STARTS}"
+                f"model.checkpoint: {name!r} is no folder in {Path.cwd()}, and {hub}; {STARTS}"
             ) from error
+
+
+@contextmanager
+def _logged_once() -> Iterator[None]:
+    """Leaves what the hub's library logs to the handlers of the program; its own would print it once more."""
+    library = logging.getLogger("huggingface_hub")
+    handlers = list(library.handlers)
+    for handler in handlers:
+        library.removeHandler(handler)
+    try:
+        yield
+    finally:
+        for handler in handlers:
+            library.addHandler(handler)
 
 
 def _fetched(name: str) -> Path:

@@ -1,8 +1,7 @@
-"""What given pictures say: as tensors, and where masks keep them."""
+"""Pictures as tensors, and the parts of them that masks keep."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,9 +10,8 @@ from torch import Tensor
 
 from remix.client.local.sampling import Denoiser, Levels
 from remix.engine import Picture
-from remix.mix import masked, masks_of_mixes
+from remix.mix import masked
 from remix.motion.pictures import to_bytes
-from remix.plan import Frame
 
 
 def to_tensor(picture: Picture) -> Tensor:
@@ -24,15 +22,6 @@ def to_tensor(picture: Picture) -> Tensor:
 def to_picture(tensor: Tensor) -> Picture:
     """Returns float32 [3, H, W] in 0..1 as a picture: values are cut off and not rounded, as both hosts do it."""
     return np.ascontiguousarray(to_bytes(tensor.permute(1, 2, 0).numpy()))
-
-
-def changing(frames: Sequence[Frame], inputs: Mapping[str, Picture], latents: torch.Size) -> Tensor | None:
-    """Returns how much of each place of `latents` [B, c, h, w] is drawn anew: [B, 1, h, w], 0 to 1; None for all."""
-    if frames[0].mask is None:  # a keyframe that sets one sets it for the whole film
-        return None
-    masks = [frame.mask for frame in frames if frame.mask is not None]
-    pictures = {name: torch.from_numpy(inputs[name].copy()) for mask in masks for name in mask.values}
-    return masks_of_mixes(masks, pictures, latents)
 
 
 @dataclass(frozen=True)

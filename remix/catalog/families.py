@@ -6,7 +6,7 @@ Read in ComfyUI 0.33 (model_base, latent_formats, text_encoders) and diffusers. 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
@@ -335,6 +335,15 @@ def family_of_shapes(width: int, pooled: int | None, rows: int, keys: Collection
         whole = [row for row in alike if row.chunk > 1 and rows % row.chunk == 0]
         alike = whole or [row for row in alike if row.chunk == 1]
     return alike[0] if len(alike) == 1 else UNKNOWN
+
+
+def family_of_classes(names: Iterable[str]) -> Family:
+    """Returns the family of a model of ComfyUI, by the names of its config's classes, its own before its bases'.
+
+    >>> family_of_classes(["ZImage", "Lumina2", "BASE"]).name, family_of_classes(["PixArtAlpha", "BASE"]).name
+    ('z_image', 'unknown')
+    """
+    return next((row for name in names for row in _ROWS if name in row.comfyui), UNKNOWN)
 
 
 def _fits(row: Family, pooled: int | None, rows: int, keys: Collection[str]) -> bool:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from remix.motion.pictures import Difference
-from remix.plan import Recipe, prompts_of
+from remix.plan import Recipe, Schedule
 from remix.syntax.text.over_steps import over_steps
 
 ENGINES = ("comfyui", "a1111", "local")
@@ -91,21 +91,22 @@ def _row(plain: Mapping[str, Any]) -> Row:
     )
 
 
-def disagreement(one: str, other: str, recipe: Recipe) -> str | None:
+def disagreement(one: str, other: str, schedule: Schedule) -> str | None:
     """Returns why the pictures of two engines may be unlike, in a phrase; None where they agree.
 
     A recipe does not say its model's family; of families that were not measured, as Flux, nothing is told here.
 
-    >>> from remix.plan import Keyframe
+    >>> from remix.plan import Keyframe, plan
     >>> recipe = Recipe(frames=1, keyframes=(Keyframe(prompt="a (red) apple"),))
-    >>> disagreement("comfyui", "local", recipe)
+    >>> disagreement("comfyui", "local", plan(recipe))
     "prompt: '(' is emphasis, which no two tools weigh alike"
     """
     for engine in (one, other):
         if engine not in ENGINES:
             return f"{engine} was not measured against others"
-    if found := next(read_differently(recipe), None):
+    if found := next(read_differently(schedule), None):
         return found
+    recipe = schedule.recipe
     pair = frozenset((one, other))
     for kind in _kinds(recipe):
         known = [row.apart[pair] for row in rows("extras") if row.kind == kind and pair in row.apart]
@@ -164,9 +165,9 @@ READ_DIFFERENTLY = {
 """What stands in prompts -> why it is not the same everywhere."""
 
 
-def read_differently(recipe: Recipe) -> Iterator[str]:
-    """Yields what of the prompts no two tools read alike, each thing once."""
-    prompts = prompts_of(recipe)
+def read_differently(schedule: Schedule) -> Iterator[str]:
+    """Yields what in the prompts no two tools read alike, each thing once."""
+    prompts = schedule.texts
     for prompt in prompts:
         if turns := over_steps(prompt):
             yield f"prompt: {turns[0].text!r} changes over the steps in A1111, and is words elsewhere"

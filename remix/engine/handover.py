@@ -16,7 +16,8 @@ from remix.motion.images import load_picture
 from remix.motion.pictures import Difference, difference
 
 if TYPE_CHECKING:
-    from remix.engine.render import Engine, Inputs, Listener
+    from remix.engine.protocol import Engine, Listener
+    from remix.engine.render import Inputs
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +36,7 @@ def move(job: Job, engine: Engine, inputs: Inputs, listen: Listener) -> None:
         log.warning("%s: was begun on %s, which finished nothing; it is rendered on %s", job.folder, before, now)
         job.move(())
         return
-    reason = disagreement(before, now, job.schedule.recipe)
+    reason = disagreement(before, now, job.schedule)
     if reason is not None:
         raise OtherRecipe(
             f"{job.folder}: was begun on {before}, and does not go on on {now}: {reason}; use {before}, or "

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
-from typing import Protocol, runtime_checkable
 
 from remix.digest import sha256
 from remix.engine.handover import move
+from remix.engine.protocol import Engine, Event, Listener
 from remix.errors import BadInput, Interrupted, VideoFormatError
 from remix.job.disk_space import DiskSpace, raising_disk_full
 from remix.job.job import Job
@@ -31,72 +31,12 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Event:
-    """Progress: `done` of `total` units of a stage ("frames", "steps" or "film") are finished.
-
-    `frame` is the frame that a step belongs to, the first of those that are sampled together; `preview` a small
-    picture of it so far. Each is None where the engine does not tell.
-    """
-
-    stage: str
-    done: int
-    total: int
-    frame: int | None = None
-    preview: Picture | None = field(default=None, compare=False, repr=False)
-
-
-Listener = Callable[[Event], None]
-
-
-class Engine(Protocol):
-    """What turns frames into pictures."""
-
-    name: str
-
-    def check(self, schedule: Schedule) -> Sequence[str]:
-        """Returns remarks for the user; raises `Unsupported`, by name, for what this engine cannot do."""
-        ...
-
-    def identity(self, schedule: Schedule) -> Mapping[str, str]:
-        """Returns what renders: engine, family, model and the model's fingerprint."""
-        ...
-
-    def render(
-        self, schedule: Schedule, frames: Sequence[int], inputs: Mapping[str, Picture], listen: Listener
-    ) -> Iterator[Picture]:
-        """Yields the pictures of these frames in this order; `inputs` gives init pictures and masks by name, fitted."""
-        ...
-
-    def cancel(self) -> None:
-        """Asks a running `render` to end after the frames at hand; may be called from a signal handler."""
-        ...
-
-
-@runtime_checkable
-class Telling(Protocol):
-    """An engine that also says what its tool writes into pictures, such as A1111's infotext."""
-
-    def texts(self, index: int) -> Mapping[str, str]:
-        """Returns what stands in the metadata of a frame that `render` has just yielded."""
-        ...
-
-
-@runtime_checkable
-class Adjustable(Protocol):
-    """An engine that may render with another device, precision or batch, which hardly changes its pictures."""
-
-    def setting(self, schedule: Schedule) -> Mapping[str, str]:
-        """Returns with what it renders, by the names of its options."""
-        ...
-
-
-@dataclass(frozen=True)
 class Outcome:
-    """What a run left: the job's folder, its film and contact sheet, and how many frames were rendered now.
+    """What a run left: the job folder, its film and contact sheet, and how many frames were rendered now.
 
-    `film` and `sheet` are None while frames are missing that this run was not asked for. `remarks` are sentences on
-    what may not be meant, as `tell` got them. `error` is set by `render_all` alone, for a film that failed; `render`
-    raises it.
+    `film` and `sheet` are None while frames are missing that this run was not asked for. A part of a film has no sheet.
+    `remarks` are sentences on what may not be meant, as `tell` got them. `error` is set by `render_all` alone, for a
+    film that failed; `render` raises it.
     """
 
     folder: Path
@@ -109,7 +49,7 @@ class Outcome:
 
 
 def render(
-    recipe: Recipe,
+    recipe: Recipe | Schedule,
     engine: Engine,
     folder: Path | str,
     *,
@@ -122,25 +62,23 @@ def render(
     stop: Callable[[], bool] = lambda: False,
     tell: Callable[[str], None] = warn,
 ) -> Outcome:
-    """Renders what is missing of a recipe into a job folder, then the film and a contact sheet.
+    """Renders the missing frames of a recipe, or of its schedule, into a job folder; then the film and a contact sheet.
 
-    Run it again with the same arguments after any kind of end and it goes on where it stopped. Frames that a folder
-    with the job of another recipe has are kept, and those that other jobs (`donors`) have are taken over, where the
-    same engine rendered them; `new` allows that finished frames are replaced, see `open_job`. `film` names the
-    film file in the folder (its suffix is the format), None for frames alone; `audio` is a file whose sound the film
-    gets. With `frames` only these are rendered, and film and sheet are written only if all others are there already.
-    `stop` is asked again and again; once it says True the frames at hand are finished, nothing new is begun, and a
-    film that is being written is given up.
-    `tell` takes sentences for the person: remarks on the recipe and of the engine, and what was kept of another
-    recipe's job or of other jobs. They go to the log by default.
+    Run it again with the same arguments, however the last run ended: it continues where that stopped. Frames in the
+    folder that are the same for another recipe are kept, and so are those of other jobs (`donors`), if the same engine
+    rendered them. `new` allows replacing finished frames, see `open_job`. `film` names the film file in the folder;
+    its suffix is the format, None writes frames only. `audio` is a file whose sound the film gets. `frames` limits the
+    run to these frames; the film and the sheet are then written only if all others exist. `stop` is asked regularly.
+    Once it returns True, the frames at hand are finished, nothing new starts, and a film that is being written is given
+    up. `tell` receives remarks for the user, as sentences. By default they are logged.
 
-    A job that another engine began continues with this one where their pictures are the same; see
-    `remix.engine.handover`.
+    A job that another engine started continues with this one if their pictures are the same, see
+    `remix.engine.handover`. The engine stays open; close it yourself, or use it as a context manager.
 
     Raises `Unsupported`, `VideoFormatError` or `MissingPackage` before the first frame, `OtherRecipe` or `JobLocked`
-    from `open_job`, `Interrupted` when it was stopped or the engine was cancelled, `DiskFull` when there is no room.
+    from `open_job`, `Interrupted` if it was stopped or the engine was cancelled, `DiskFull` if there is no room left.
     """
-    schedule, folder, remarks = plan(recipe), Path(folder), list[str]()
+    schedule, folder, remarks = recipe if isinstance(recipe, Schedule) else plan(recipe), Path(folder), list[str]()
 
     def remark(sentence: str) -> None:
         remarks.append(sentence)
@@ -148,11 +86,11 @@ def render(
 
     wanted = _wanted(frames, len(schedule))
     if film is not None:
-        _check_film(film, recipe, audio)
+        _check_film(film, schedule.recipe, audio)
     for sentence in (*remarks_on(schedule), *engine.check(schedule)):
         remark(sentence)
     with (
-        raising_disk_full(folder, recipe) as room,
+        raising_disk_full(folder, schedule.recipe) as room,
         open_job(
             folder,
             schedule,
@@ -172,7 +110,8 @@ def render(
             return Outcome(job.folder, None, None, rendered, len(wanted), tuple(remarks))
         room.expect(len(schedule))
         made = _write_film(job, film, audio, listen, stop) if film is not None else None
-        return Outcome(job.folder, made, _write_sheet(job), rendered, len(wanted), tuple(remarks))
+        sheet = None if schedule.whole else _write_sheet(job)  # nobody looks at a part of a film
+        return Outcome(job.folder, made, sheet, rendered, len(wanted), tuple(remarks))
 
 
 def _taking(listen: Listener, stop: Callable[[], bool]) -> Callable[[int, int], None]:
@@ -239,10 +178,10 @@ def _render_missing(
     room.warn()
     rendered = 0
     if missing and not stop():
-        if isinstance(engine, Adjustable):
-            _note_setting(job, engine.setting(job.schedule))
+        if setting := engine.setting(job.schedule):
+            _note_setting(job, setting)
         for index, picture in zip(missing, engine.render(job.schedule, missing, Inputs(job), listen), strict=False):
-            job.keep(index, picture, engine.texts(index) if isinstance(engine, Telling) else None)
+            job.keep(index, picture, engine.texts(index))
             rendered += 1
             room.expect(len(missing) - rendered)
             listen(Event("frames", total - len(missing) + rendered, total))

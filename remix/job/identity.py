@@ -13,7 +13,7 @@ from remix.job.files import inside, safe_name
 from remix.job.inputs import input_hashes
 from remix.job.job import frame_key
 from remix.job.reading import JOURNAL
-from remix.plan import Schedule, prompts_of
+from remix.plan import Schedule
 
 SHORT = 10
 """How many digits of its key the name of a job's folder has."""
@@ -52,7 +52,7 @@ def prompts_that_meet(schedule: Schedule, *, plain_attention: bool) -> dict[str,
     policy = schedule.recipe.lengths or ("tile" if plain_attention else "empty")
     if policy in ("tile", "equal"):
         return {}
-    return {"prompts": sha256(canonical(sorted(prompts_of(schedule.recipe))).encode())[:16]}
+    return {"prompts": sha256(canonical(sorted(schedule.texts)).encode())[:16]}
 
 
 def job_folder(root: Path, name: str, schedule: Schedule, engine: Mapping[str, str]) -> Path:

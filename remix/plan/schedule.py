@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any, overload
@@ -64,11 +64,24 @@ class Frame:
 
 
 @dataclass(frozen=True)
+class Whole:
+    """What the frames of a part depend on in the film that they were cut from.
+
+    Prompts are brought to one length with all others of the film, and wildcards are filled in by its first seed.
+    """
+
+    prompts: tuple[str, ...]
+    negatives: tuple[str, ...]
+    seed: int
+
+
+@dataclass(frozen=True)
 class Schedule:
-    """The frames of a recipe, in order."""
+    """The frames of a recipe, in order; or a part of a longer film, which `whole` then describes."""
 
     recipe: Recipe
     frames: tuple[Frame, ...]
+    whole: Whole | None = None
 
     def __len__(self) -> int:
         return len(self.frames)
@@ -82,6 +95,28 @@ class Schedule:
     def __getitem__(self, index: slice) -> tuple[Frame, ...]: ...
     def __getitem__(self, index: int | slice) -> Frame | tuple[Frame, ...]:
         return self.frames[index]
+
+    @cached_property
+    def prompts(self) -> tuple[str, ...]:
+        """The distinct prompts of the film, in an order of their own (that of `repr`)."""
+        return self.whole.prompts if self.whole else _distinct(frame.prompt for frame in self.frames)
+
+    @cached_property
+    def negatives(self) -> tuple[str, ...]:
+        """The distinct negative prompts of the film, in the same order."""
+        return self.whole.negatives if self.whole else _distinct(frame.negative for frame in self.frames)
+
+    @property
+    def first_seed(self) -> int:
+        """The seed that weighs first in the first frame of the film."""
+        return self.whole.seed if self.whole else self.frames[0].seed.values[0]
+
+    @cached_property
+    def texts(self) -> tuple[str, ...]:
+        """The distinct prompts and negatives that keyframes set, with the expressions in them worked out."""
+        if self.whole:
+            return tuple(dict.fromkeys((*self.prompts, *self.negatives)))
+        return _texts(self.recipe, self.frames)
 
     def settings(self) -> dict[str, Any]:
         """What all frames share and every picture depends on, as plain JSON values."""
@@ -189,9 +224,19 @@ def is_quick(recipe: Recipe) -> bool:
 def prompts_of(recipe: Recipe) -> list[str]:
     """The distinct prompts and negatives of a recipe, in order, with the expressions in them worked out."""
     mixes = [mix for keyframe in recipe.keyframes for mix in (keyframe.prompt, keyframe.negative) if mix]
+    return list(_texts(recipe, plan(recipe).frames if any(map(changes, mixes)) else ()))
+
+
+def _texts(recipe: Recipe, frames: Iterable[Frame]) -> tuple[str, ...]:
+    """The prompts and negatives of keyframes, or of `frames` where they hold expressions."""
+    mixes = [mix for keyframe in recipe.keyframes for mix in (keyframe.prompt, keyframe.negative) if mix]
     if any(map(changes, mixes)):
-        mixes = [mix for frame in plan(recipe) for mix in (frame.prompt, frame.negative)]
-    return list(dict.fromkeys(prompt for mix in mixes for prompt in mix.values))
+        mixes = [mix for frame in frames for mix in (frame.prompt, frame.negative)]
+    return tuple(dict.fromkeys(prompt for mix in mixes for prompt in mix.values))
+
+
+def _distinct(mixes: Iterable[Mix[str]]) -> tuple[str, ...]:
+    return tuple(sorted({text for mix in dict.fromkeys(mixes) for text in mix.values}, key=repr))
 
 
 def remarks_on(schedule: Schedule) -> list[str]:

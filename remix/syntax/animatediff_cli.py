@@ -50,7 +50,7 @@ def read(source: Source, options: Options) -> Parts:
         tracks["prompt"] = _travel(source, data, options)
     elif "prompt" in data and (texts := items_of(source, data["prompt"], "prompt")):
         if len(texts) > 1:
-            source.note(f"the {len(texts)} prompts are as many runs; the first is read here")
+            source.note(f"the {len(texts)} prompts stand for as many runs; only the first is read")
         prompt = join([options.before.strip(), text_of(source, texts[0], "prompt"), options.after.strip()], ",")
         tracks["prompt"] = [Stop(0, prompt_of(source, prompt))]
     else:
@@ -110,7 +110,7 @@ def _seed(source: Source, node: Node) -> int | None:
     if not seeds:
         return None
     if len(seeds) > 1:
-        source.note(f"the {len(seeds)} seeds are as many runs; the first is read here")
+        source.note(f"the {len(seeds)} seeds stand for as many runs; only the first is read")
     seed: int = number_of(source, seeds[0], "seed", -1, MAX_SEED, whole=True)
     if seed < 0:
         source.note("seed -1 means a random seed; here it is 0 unless you give one (--seed)")
@@ -135,7 +135,7 @@ def _fields(source: Source, data: Mapping[str, Node], options: Options) -> dict[
         name = label.text.strip().removeprefix("k_")
         known = sampler_of({"euler_a": "euler_ancestral"}.get(name, name))
         if known is None:
-            source.note(f"the scheduler {show(label.text)} has no name here; the sampler is left as it is")
+            source.note(f"the scheduler {show(label.text)} has no name here; the recipe keeps its default")
         else:
             fields["sampler"] = known[0]
             if label.text.strip().startswith("k_"):  # as diffusers calls Karras' noise levels
@@ -154,7 +154,7 @@ def _model(source: Source, data: Mapping[str, Node]) -> Model:
     loras = []
     for name, node in fields_of(source, data["lora_map"], "lora_map").items() if "lora_map" in data else ():
         if isinstance(node.value, dict):
-            source.note(f"the LoRA {show(name)} is on for regions alone, which a recipe has not; it is left out")
+            source.note(f"the LoRA {show(name)} applies to regions only, which a recipe does not have; it is left out")
             continue
         with source.errors_at(data["lora_map"].keys[name]):
             loras.append(Lora(name, number_of(source, node, "the strength", -10, 10)))

@@ -57,7 +57,8 @@ def read(source: Source, options: Options) -> Parts:
     pairs = read_pairs(source, "=" if _PYTHONIC.match(source.text, after_gap(source, 0)) else ":")
     if options.field == "sampler":
         raise source.error(
-            pairs[0].value.start, 'samplers do not travel here; name one for the film, as deforum-values: 0:("Euler a")'
+            pairs[0].value.start,
+            'a sampler cannot change over the frames; name one for the film, as deforum-values: 0:("Euler a")',
         )
     stretches = _in_order(source, [_stretch(source, pair, options.frames) for pair in pairs])
     texts = [pair for pair in pairs if pair.quoted]
@@ -120,7 +121,7 @@ def _frame(source: Source, key: Span, text: str, frames: int | None, what: str) 
     if "." in text:
         share = Fraction(text)
         if not 0 <= share <= 1:
-            raise source.error(key.start, f"{text} is no share from 0 to 1; write one, or a frame without a point")
+            raise source.error(key.start, f"{text} is not a share from 0 to 1; write one, or a frame without a point")
         return min(int(share * frames), frames - (what == "first"))
     frame = frames + int(text)
     if frame < 0:

@@ -204,7 +204,7 @@ def _seeds(source: Source, data: Mapping[str, Node], options: Options) -> dict[s
         return {"seed": seed_track(source, _schedule(source, data["seed_schedule"], options), options)}
     if node and behavior not in SEED_BEHAVIORS:
         raise source.error(
-            node.at, f"{show(behavior)} is no behavior of seeds; use {', '.join(SEED_BEHAVIORS)}, schedule"
+            node.at, f"{show(behavior)} is not a seed behavior; use {', '.join(SEED_BEHAVIORS)}, schedule"
         )
     if behavior == "fixed":
         return {"seed": [Stop(0, Mix.one(seed))]} if options.seed is not None else {}

@@ -111,7 +111,7 @@ def _steps_between(source: Source, data: Mapping[str, Node], stages: int) -> lis
     node = data["num_interpolation_steps"]
     nodes = items_of(source, node, "num_interpolation_steps") if isinstance(node.value, list) else [node] * (stages - 1)
     if len(nodes) != stages - 1:
-        raise source.error(node.at, f"{len(nodes)} numbers for {stages - 1} ways between prompts; give one for each")
+        raise source.error(node.at, f"{len(nodes)} numbers for {stages - 1} gaps between prompts; give one for each")
     counts = [number_of(source, n, "num_interpolation_steps", 2, MAX_FRAMES, whole=True) for n in nodes]
     if stages > 2:
         source.note("a clip repeats the last picture of the one before; here it appears once")

@@ -139,7 +139,7 @@ def _strength(source: Source, value: Span | None) -> float:
     if value is None:
         return 3.0
     if not re.fullmatch(r"[0-9]{1,2}(\.[0-9]{0,9})?", value.text, re.ASCII) or float(value.text) > 10:
-        raise source.error(value.start, f"{show(value.text)} is no strength from 0 to 10; write one")
+        raise source.error(value.start, f"{show(value.text)} is not a strength from 0 to 10; write one")
     return float(value.text)
 
 

@@ -103,7 +103,7 @@ def _targets(source: Source, box: Span, found: re.Match[str]) -> dict[str, Any]:
             raise source.error(box.places[found.start()], f"{part.strip()[:40]!r} is not seed=2 or cfg=5; correct it")
         number: float = float(value) if name == "cfg" or "." in value else int(value)
         if number > limits[name] or (name == "seed" and number != int(number)):
-            raise source.error(box.places[found.start()], f"{part.strip()[:40]!r} is no {name}; choose another")
+            raise source.error(box.places[found.start()], f"{part.strip()[:40]!r} is not a {name}; choose another")
         targets[name] = number
     return targets
 

@@ -23,8 +23,9 @@ from typing import Any
 import numpy as np
 
 from remix.digest import canonical, sha256
+from remix.engine.parts import read_part
 from remix.motion.pictures import png_bytes
-from remix.plan import Frame, Recipe, plan
+from remix.plan import Frame
 from tests.fakes.faults import Answer, Asked, Fault, FaultyServer, reset
 
 RECORDED = Path(__file__).parent / "recorded" / "comfyui"
@@ -330,8 +331,8 @@ class ComfyServer(FaultyServer):
         return all(place in self.files for place in places)
 
     def _rendered_job(self, prompt: Prompt, inputs: Mapping[str, Any]) -> list[Place]:
-        recipe = Recipe.from_json(prompt.graph[inputs["schedule"][0]]["inputs"]["recipe"])
-        schedule = plan(recipe)
+        schedule = read_part(inputs["schedule"])
+        recipe = schedule.recipe
         behind = {name: _behind(prompt.graph, inputs[name]) for name in ("model", "clip", "vae")}
         key = sha256(canonical([schedule.to_json(), behind]).encode())[:10]
         places = []

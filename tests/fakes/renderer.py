@@ -9,11 +9,19 @@ from pathlib import Path
 
 import numpy as np
 
-from remix.engine import Event, Listener, Picture
+from remix.engine import Capabilities, Engine, Event, Listener, Picture
 from remix.plan import Schedule
 
+PAINTS = Capabilities(
+    who="the painter",
+    recipe="width height sampler scheduler steps cfg mix lengths",
+    model="checkpoint vae loras clip_skip",
+    keyframe="prompt negative seed cfg denoise image mask loras",
+    prompts=frozenset({"emphasis", "LoRA tags", "prompt editing"}),
+)
 
-class Painter:
+
+class Painter(Engine):
     """Paints each frame from its hash, so that equal frames are equal pictures and others are not.
 
     `rendered` records every frame that was painted, in order, and the file `record` too, which outlives a process
@@ -47,15 +55,22 @@ class Painter:
         self._seconds = seconds
         self._off = off
         self._cancelled = False
+        self.closed = 0
 
-    def check(self, schedule: Schedule) -> Sequence[str]:
-        return self._remarks
+    def capabilities(self, schedule: Schedule) -> Capabilities:
+        return PAINTS
+
+    def _check(self, schedule: Schedule) -> list[str]:
+        return list(self._remarks)
 
     def identity(self, schedule: Schedule) -> Mapping[str, str]:
         return {"engine": self.name, "checkpoint": self._model}
 
     def cancel(self) -> None:
         self._cancelled = True
+
+    def close(self) -> None:
+        self.closed += 1
 
     def render(
         self, schedule: Schedule, frames: Sequence[int], inputs: Mapping[str, Picture], listen: Listener

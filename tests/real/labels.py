@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-COMMON = {"Automatic", "Normal"}
+STANDING_FOR_OTHERS = {"Automatic", "Normal"}
 """Labels of schedulers that stand for another one: the sampler's own, and "Uniform"."""
 
 
 def listed(host: Any, what: str) -> set[str]:
     """Returns the labels of the host's "samplers" or "schedulers"."""
-    return {each.get("label") or each["name"] for each in host.get(f"/sdapi/v1/{what}")} - COMMON
+    return {each.get("label") or each["name"] for each in host.get(f"/sdapi/v1/{what}")} - STANDING_FOR_OTHERS

@@ -153,7 +153,9 @@ def pipeline_fields(
         if name in data and data[name].value is not None:
             side = number_of(source, data[name], name, 8, 8192, whole=True)
             if side % 8:
-                raise source.error(data[name].at, f"{name} {show(side)} is no multiple of 8; write {side - side % 8}")
+                raise source.error(
+                    data[name].at, f"{name} {show(side)} is not a multiple of 8; write {side - side % 8}"
+                )
             fields[name] = side
     return fields
 

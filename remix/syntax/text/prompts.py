@@ -86,7 +86,7 @@ def split_negative(source: Source, written: Span) -> tuple[Span, Span]:
         return written, written[len(written.text) :]
     second = written.text.find("--neg", first + 5)
     if second >= 0:
-        raise source.error(written.places[second], "--neg is there twice; a prompt has one negative side")
+        raise source.error(written.places[second], "--neg appears twice; a prompt has one negative part")
     return written[:first], written[first + 5 :]
 
 

@@ -177,5 +177,5 @@ def gaps_between(source: Source, spacing: Sequence[int], stages: int, at: int = 
     if len(spacing) == 1:
         return [spacing[0]] * (stages - 1)
     if len(spacing) != stages - 1:
-        raise source.error(at, f"{len(spacing)} numbers for {stages - 1} ways between stages; give one for each")
+        raise source.error(at, f"{len(spacing)} numbers for {stages - 1} gaps between stages; give one for each")
     return list(spacing)

@@ -159,7 +159,7 @@ def _checked(source: Source, written: Span, value: float, target: Target, frame:
         when = "" if frame is None else f" at frame {frame}"
         raise source.error(
             written.start,
-            f"{converted:g}{when} is no {target.track} from {target.low:g} to {target.high:g}; change the value",
+            f"{converted:g}{when} is not a {target.track} from {target.low:g} to {target.high:g}; change the value",
         )
     return converted
 

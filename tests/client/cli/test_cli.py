@@ -210,19 +210,19 @@ def test_film_formats_go_by_suffix(recipe: Path, painter: Painter, tmp_path: Pat
         (["video", "pictures", "-o", "pictures", "--format", "png"], "pictures: is what the film is made of, and"),
         (["video", "pictures", "-o", "pictures/a.png", "--overwrite"], "a.png: is what the film is made of, and would"),
         (["video", "pictures", "-o", "bad.mp4", "--audio", "bad.mp4"], "bad.mp4: is what the film is made of"),
-        (["video", "pictures", "-o", "bad.toml", "--format", "mp4"], "bad.toml: is there already; give another name"),
-        (["plan", "recipe.toml", "--plot", "pictures/a.png"], "a.png: is there already; give another name, or --ov"),
+        (["video", "pictures", "-o", "bad.toml", "--format", "mp4"], "bad.toml: already exists; give another name"),
+        (["plan", "recipe.toml", "--plot", "pictures/a.png"], "a.png: already exists; give another name, or pass --ov"),
         (["plan", "recipe.toml", "--plot", "no/a.png"], "no"),
         (["import", "recipe.toml", "-o", "no/a.toml"], "no/a.toml: there is no folder no; make it"),
         (["export", "recipe.toml", "--to", "toml", "-o", "no/a.toml"], "no/a.toml: there is no folder no; make it"),
-        (["export", "recipe.toml", "--to", "toml", "-o", "bad.toml"], "bad.toml: is there already; give another"),
+        (["export", "recipe.toml", "--to", "toml", "-o", "bad.toml"], "bad.toml: already exists; give another"),
         (["inspect", "recipe.toml"], "recipe.toml: is no picture or film that can be read; give a PNG"),
         (["video", "empty", "-o", "film.mp4"], "empty: holds no pictures"),
-        (["new", "recipe.toml"], "recipe.toml: is there already"),
+        (["new", "recipe.toml"], "recipe.toml: already exists"),
         (["inspect", "nowhere.png"], "nowhere.png"),
         (["dance"], "there is no verb 'dance'; known: demo, new"),
         (["paln", "recipe.toml"], "there is no verb 'paln'; did you mean \"plan\"?"),
-        (["new", "mine.json"], "mine.json: is not the name of a TOML file, and only TOML has comments; call it mine.t"),
+        (["new", "mine.json"], "mine.json: is not a TOML file, and only TOML has comments; call it mine.t"),
         (["new", "empty"], "call it empty/recipe.toml"),
         (["plan", "recipe.toml", "--plot", "curves.jpg"], "curves.jpg is not a PNG file; call it curves.png"),
         (["render", "recipe.toml", "-o", "bad.toml"], "bad.toml: is a file; give a new or empty folder"),
@@ -645,10 +645,10 @@ def test_doctor_says_how_to_install_what_is_missing(
     monkeypatch.setattr("remix.client.cli.doctor._encoders", list)
     without("diffusers")
     assert run("doctor") == 1
-    assert 'to mend: pip install -c constraints.txt ".[local]"' in capsys.readouterr().out
+    assert 'to fix: pip install -c constraints.txt ".[local]"' in capsys.readouterr().out
     without("imageio-ffmpeg")
     assert run("doctor") == 1
-    assert 'to mend: pip install -c constraints.txt "."' in capsys.readouterr().out
+    assert 'to fix: pip install -c constraints.txt "."' in capsys.readouterr().out
     without("imageio")  # which nothing here imports
     assert run("doctor") == 0
 
@@ -708,3 +708,47 @@ def test_python_m_is_the_same_command(module: str) -> None:
     found = subprocess.run([sys.executable, "-m", module, "--version"], capture_output=True, text=True)
     assert found.returncode == 0
     assert found.stdout.startswith("remix, version")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("demo", "--seed", 3), "No such option '--seed'.\n"),
+        (("compare", "x.toml", "--seed", 3), "No such option '--seed'.\n"),  # --insecure shares most of its letters
+        (("render", "x.toml", "--sed", 3), "No such option '--sed'. Did you mean '--seed'?\n"),
+    ],
+)
+def test_only_similar_options_are_suggested(
+    words: tuple[object, ...], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(*words) == 2
+    assert capsys.readouterr().err.endswith(message)
+
+
+def test_doctor_prints_its_findings_as_json(capsys: pytest.CaptureFixture[str]) -> None:
+    code = run("doctor", "--json")
+    findings = json.loads(capsys.readouterr().out)
+    assert {"remix-toolkit", "python", "numpy", "ffmpeg", "playground"} <= {each["what"] for each in findings}
+    assert {each["state"] for each in findings} <= {"ok", "missing", "differs"}
+    assert all(each["fix"] for each in findings if each["state"] != "ok")
+    assert code == (1 if any(each["state"] == "missing" for each in findings) else 0)
+
+
+def test_a_picture_is_no_recipe(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    picture = tmp_path / "draw1.png"
+    save_picture(picture, np.zeros((8, 8, 3), np.uint8))
+    assert run("render", picture, "-o", tmp_path / "out") == 2
+    error = capsys.readouterr().err
+    assert error == f"remix: {picture}: is a picture, not a recipe. To see what made it: remix inspect {picture}\n"
+
+
+def test_plan_names_words_that_the_bundled_model_does_not_know(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "stars.toml"
+    path.write_text('frames = 2\n[[keyframes]]\nprompt = "yellow stars"\n', encoding="utf-8")
+    assert run("plan", path) == 0
+    assert "note    prompt: the playground model does not know stars (nearest: star)" in capsys.readouterr().err
+    assert run("plan", path, "--engine", "comfyui") == 0
+    assert run("plan", path, "--checkpoint", "sd15.safetensors") == 0
+    assert "does not know" not in capsys.readouterr().err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -60,13 +61,29 @@ def run(recipe: Path, *words: object, engines: str = "comfyui,a1111,local") -> i
     return cli.main([str(word) for word in ("compare", recipe, "--engines", engines, "-o", out, "-q", *words)])
 
 
+def test_the_result_is_printed_as_json(
+    engines: Engines, recipe: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(recipe, "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [pair["engines"] for pair in found["pairs"]] == [
+        ["comfyui", "a1111"],
+        ["comfyui", "local"],
+        ["a1111", "local"],
+    ]
+    assert {pair["agree"] for pair in found["pairs"]} == {True}
+    assert found["pairs"][0]["frames"] == [{"psnr": None, "off": 0}] * 4
+    assert found["failed"] == {}
+    assert Path(found["sheet"]).is_file()
+
+
 def test_equal_pictures_agree_and_each_engine_has_a_job(
     engines: Engines, recipe: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(recipe) == 0
     out = capsys.readouterr().out
     assert "frame  comfyui - a1111  comfyui - local  a1111 - local\n    0  same             same" in out
-    assert out.count(": agree (at least 55 dB and no colour off by more than 2)") == 3
+    assert out.count(": agree (at least 55 dB and no color off by more than 2)") == 3
     assert load_picture(tmp_path / "out" / "compare.png").shape[1] > 4 * 128
     for name in engines:
         assert read_job(tmp_path / "out" / name).remix["engine"]["engine"] == name
@@ -115,7 +132,7 @@ def test_a_picture_of_the_sheets_name_is_not_written_over(
     save_picture(sheet, np.zeros((8, 8, 3), np.uint8))
     before = sheet.read_bytes()
     assert run(recipe) == 2
-    assert "compare.png: is there already, and no sheet of remix compare; move it" in capsys.readouterr().err
+    assert "compare.png: exists and is not a sheet of remix compare; move it" in capsys.readouterr().err
     assert sheet.read_bytes() == before
     assert not engines["local"].rendered
     sheet.unlink()

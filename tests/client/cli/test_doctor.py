@@ -101,8 +101,8 @@ def test_a_comfyui_that_is_old_and_has_no_nodes_says_what_to_do(capsys: pytest.C
         code, said = told(capsys, server)
     assert code == 1
     assert "ComfyUI 0.3.64 missing" in said
-    assert "to mend: update it: it is older than 0.8, the oldest supported" in said
-    assert "to mend: install the Remix nodes on the server" in said
+    assert "to fix: update it: it is older than 0.8, the oldest supported" in said
+    assert "to fix: install the Remix nodes on the server" in said
 
 
 def test_settings_of_a1111_that_requests_set_are_told_apart(
@@ -128,7 +128,7 @@ def test_settings_of_a1111_that_requests_set_are_told_apart(
         ({"hypertile_enable_unet": True}, {}, 0, "hypertile_enable_unet: turn it off in Settings, Hypertile"),
         ({"upcast_attn": True}, {}, 0, "upcast_attn: turn it off"),
         ({"sdxl_crop_left": 64}, {}, 0, "sdxl_crop_left: set it to 0"),
-        ({"samples_format": "jpg"}, {}, 1, "to mend: set it to png"),
+        ({"samples_format": "jpg"}, {}, 1, "to fix: set it to png"),
         ({}, {"no_half": False, "precision": "autocast"}, 0, "precision half where possible: half precision"),
         ({}, {"xformers": True}, 0, "flag --xformers differs"),
         ({}, {"listen": True, "server_name": None}, 1, "listens to the whole network (--listen or --server-name)"),
@@ -209,7 +209,7 @@ def test_a_server_without_the_script_is_told_how_to_get_it(capsys: pytest.Captur
     with server.started():
         code, said = told(capsys, server)
     assert code == 1
-    assert "to mend: install Remix Toolkit there (Extensions, Install from URL" in said
+    assert "to fix: install Remix Toolkit there (Extensions, Install from URL" in said
 
 
 def test_a_secret_is_asked_for_and_not_shown(

@@ -37,7 +37,7 @@ def test_import_writes_a_recipe(schedule: Path, tmp_path: Path, capsys: pytest.C
     assert recipe.positions() == (0, 7)
     assert "8 frames, 2 keyframes" in capsys.readouterr().out
     assert run("import", schedule, "-o", out, "--frames", 8) == 2
-    assert "is there already; give another name" in capsys.readouterr().err
+    assert "already exists; give another name" in capsys.readouterr().err
 
 
 def test_import_prints_a_recipe_and_says_what_it_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -54,7 +54,7 @@ def test_import_takes_what_a_text_leaves_open(tmp_path: Path, capsys: pytest.Cap
     path.write_text("a `pw_a`\nb\n", encoding="utf-8")
     options = ("--spacing", "2,3", "--loop", "--before", "big", "--from", "prompt-travel")
     assert run("import", path, *options[:3], *options[3:]) == 2
-    assert "2 numbers for 1 ways between stages" in capsys.readouterr().err
+    assert "2 numbers for 1 gaps between stages" in capsys.readouterr().err
     assert run("import", path, "--spacing", "4", "--loop", "--before", "big") == 0
     recipe = Recipe.from_toml(capsys.readouterr().out)
     assert (recipe.loop, recipe.frames, recipe.keyframes[1].prompt) == (True, 8, plan(recipe)[4].prompt)
@@ -105,7 +105,7 @@ def test_import_takes_the_picture_that_denoise_needs(
         (["import", "travel.txt", "--frames", "8", "-o", "out.yaml"], "'.yaml' is not a suffix of recipes"),
         (["export", "own.toml", "--to", "fizz"], "there is no syntax 'fizz' to write; did you mean \"fizznodes\"?"),
         (["export", "own.toml", "--to", "parseq"], "parseq can be read but not written"),
-        (["export", "own.toml", "--to", "fizznodes", "-o", "open.txt"], "open.txt: is there already"),
+        (["export", "own.toml", "--to", "fizznodes", "-o", "open.txt"], "open.txt: already exists"),
         (["plan", "own.toml", "--size", "7x7"], "7 is outside 8 to 8192"),
         (["plan", "r.yaml"], "r.yaml: recipes are not written in YAML; write it as TOML or JSON"),
         (["plan", "r.yml", "--frames", "12"], "r.yml: recipes are not written in YAML"),

@@ -16,6 +16,7 @@ from remix.client.auth import Auth
 from remix.client.comfyui.server import Server
 from remix.client.http import Http
 from remix.engine import Event, Picture
+from remix.engine.parts import read_part
 from remix.errors import BadReply, EngineError, OtherRecipe, Unsupported, WorkflowRejected, WrongSize
 from remix.hosts.comfyui.graph import Graph
 from remix.motion import save_picture
@@ -41,9 +42,27 @@ def test_frames_come_through_the_remix_nodes_in_chunks(tmp_path: Path) -> None:
         assert np.array_equal(frames(tmp_path), right(recipe(frames=20)))
         assert set(server.rendered.values()) == {1}
         parts = [(graph["RemixRender"]["first"], graph["RemixRender"]["count"]) for graph in graphs(server)]
-        assert parts == [(0, 16), (16, 4)]
-        (text,) = {graph["RemixRecipe"]["recipe"] for graph in graphs(server)}
-        assert "sd15" not in text
+        assert parts == [(0, 16), (0, 4)]
+        sent = [graph["RemixRender"]["schedule"] for graph in graphs(server)]
+        assert "sd15" not in json.dumps(sent)
+        found = [frame.prompt for part in sent for frame in read_part(part)]
+        assert found == [frame.prompt for frame in plan(recipe(frames=20))]
+        prefixes = [graph["RemixRender"]["filename_prefix"] for graph in graphs(server)]
+        assert [prefix.rpartition("/")[2] for prefix in prefixes] == ["000000", "000016"]
+        assert len({prefix.rpartition("/")[0] for prefix in prefixes}) == 1
+
+
+def test_blocks_that_are_missing_are_sent_whole(tmp_path: Path) -> None:
+    asked = recipe(frames=20)
+    with ComfyServer().started() as server:
+        run(server.url, tmp_path, asked, batch=4)
+        for index in (5, 6, 17):
+            (tmp_path / "frames" / f"{index:06d}.png").unlink()
+        server.history.clear()
+        run(server.url, tmp_path, asked, batch=4)
+        sent = [graph["RemixRender"] for graph in graphs(server)]
+    assert [(len(read_part(one["schedule"])), one["first"], one["count"]) for one in sent] == [(4, 1, 2), (4, 1, 1)]
+    assert np.array_equal(frames(tmp_path), right(asked))
 
 
 def test_the_next_chunk_is_queued_before_the_last_one_is_fetched(tmp_path: Path) -> None:
@@ -94,25 +113,33 @@ def test_without_the_remix_nodes_it_goes_frame_by_frame(tmp_path: Path) -> None:
         (recipe(model=Model("sd16")), True, "the server has no 'sd16'; did you mean 'sd15.safetensors'"),
         (recipe(model=Model("sd15.safetensors", vae="x")), True, "model.vae: the server has no 'x'"),
         (recipe(model=Model("sd15.safetensors", loras=(Lora("x"),))), True, "model.loras: the server has no 'x'"),
-        (recipe(), False, "seed: frame 1 mixes 2, which the server's own nodes cannot; install the Remix nodes"),
+        (
+            recipe(),
+            False,
+            "seed: frame 1 mixes 2, and the server without the Remix nodes cannot render that; install the Remix nodes",
+        ),
         *[
-            (plain(sampler=name), False, f"sampler: {name!r} draws noise at its steps")
+            (plain(sampler=name), False, f"sampler: {name!r}, and it draws noise at its steps")
             for name, row in sorted(SAMPLERS.items())
             if row.stochastic and "comfyui" in row.hosts
         ],
-        (plain(mix="slerp"), False, "mix: 'slerp' is nothing that the server's own nodes do"),
+        (plain(mix="slerp"), False, "mix: the server's own nodes cannot do 'slerp'"),
         (
             plain(keyframes=(Keyframe(at=0, prompt="a" * 76), Keyframe(at="100%", prompt="b"))),
             False,
             "fill the shorter",
         ),
-        (plain(keyframes=(Keyframe(prompt="a <lora:x:1>"),)), True, "'<lora:x:1>' is read by A1111 alone"),
+        (plain(keyframes=(Keyframe(prompt="a <lora:x:1>"),)), True, "only A1111 reads '<lora:x:1>'"),
         (plain(keyframes=(Keyframe(prompt="[a:b:0.5]"),)), True, "changes over the steps of one picture"),
-        (plain(keyframes=(Keyframe(image="a.png", mask="b.png"),)), False, "mask: the server's own nodes round it"),
+        (
+            plain(keyframes=(Keyframe(image="a.png", mask="b.png"),)),
+            False,
+            "mask: keyframes[0] sets it, and the server's own nodes round it",
+        ),
         (
             plain(steps=20, keyframes=(Keyframe(image="a.png", denoise=0.5), Keyframe(denoise=0.6))),
             False,
-            "which the server's own nodes round to whole steps; use 0.5",
+            "which the server without the Remix nodes rounds to whole steps; use 0.5",
         ),
     ],
 )
@@ -213,7 +240,7 @@ def test_init_pictures_are_put_on_the_server_under_names_of_their_own(tmp_path: 
         assert len(there) == 2
         assert all(name.endswith("_32x16.png") for name in there)
         if pack:
-            told = json.loads(graphs(server)[0]["RemixRecipe"]["recipe"])
+            told = graphs(server)[0]["RemixRender"]["schedule"]["recipe"]
             named = [keyframe["image"] for keyframe in told["keyframes"]]
             assert told["keyframes"][0]["mask"] == told["keyframes"][1]["image"]
         else:
@@ -230,7 +257,7 @@ def test_what_neither_way_can_do_is_told_of_both() -> None:
         ):
             engine.check(plan(recipe(keyframes=keyframes)))
         (remark,) = engine.check(plan(recipe(keyframes=(keyframes[0], Keyframe(at=9, loras={"x": 1})))))
-    assert remark.endswith("for all of its frames; it goes frame by frame through the server's own nodes")
+    assert remark.endswith("for all of its frames; frames are rendered one by one on the server's own nodes")
 
 
 def test_loras_vae_and_clip_skip_are_loaded_in_front() -> None:

@@ -22,6 +22,7 @@ import pytest
 from remix.client import ComfyUI
 from remix.client.auth import Auth
 from remix.engine import Event, render
+from remix.engine.parts import read_part
 from remix.errors import (
     BadReply,
     BlankFrame,
@@ -33,7 +34,7 @@ from remix.errors import (
     JobLost,
     OutOfMemory,
 )
-from remix.plan import Keyframe, Recipe, prompts_of
+from remix.plan import Keyframe
 from tests.client.comfyui.runs import FRAMES, QUICK, frames, plain, recipe, right, run
 from tests.core.engine.test_render import contents
 from tests.fakes.comfyui_server import ComfyServer, Script, Trouble
@@ -360,9 +361,10 @@ def hostile(server: ComfyServer, folder: Path) -> list[dict[str, Any]]:
 def test_hostile_prompts_stay_in_the_recipe_of_our_nodes(tmp_path: Path) -> None:
     with ComfyServer(pack=True).started() as server:
         told = hostile(server, tmp_path / "job")
-    (written,) = {inputs["recipe"] for inputs in told if "recipe" in inputs}
-    assert set(prompts_of(Recipe.from_json(written))) == {HOSTILE}
-    assert {inputs["filename_prefix"] for inputs in told if "filename_prefix" in inputs} == {"remix/client"}
+    (written,) = [inputs["schedule"] for inputs in told if "schedule" in inputs]
+    assert set(read_part(written).texts) == {HOSTILE}
+    (prefix,) = {inputs["filename_prefix"] for inputs in told if "filename_prefix" in inputs}
+    assert re.fullmatch(r"remix/client_[0-9a-f]{10}/000000", prefix)
 
 
 def test_hostile_prompts_stay_in_the_texts_of_the_servers_own_nodes(tmp_path: Path) -> None:

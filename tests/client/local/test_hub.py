@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -144,3 +145,29 @@ def test_what_the_hub_does_not_give_is_one_sentence(
     monkeypatch.setattr("huggingface_hub.snapshot_download", broken)
     with pytest.raises(kind, match=f"model.checkpoint: '{NAME}' {message}"):
         checkpoint_path(NAME)
+
+
+def test_a_misspelled_playground_is_not_asked_of_the_hub(hub: Hub) -> None:
+    with pytest.raises(Unsupported, match=r"model\.checkpoint: 'playgound' is no folder .*; did you mean"):
+        checkpoint_path("playgound")
+    assert hub.given == set()
+
+
+def test_what_the_hubs_library_logs_is_shown_once(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from huggingface_hub.utils import logging as hub_logging
+
+    logger = hub_logging.get_logger("huggingface_hub.download")
+    before = list(logging.getLogger("huggingface_hub").handlers)
+
+    def failing(name: str, file: str) -> str:
+        logger.warning("retrying")
+        raise LocalEntryNotFoundError("gone")
+
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", failing)
+    with pytest.raises(Unsupported):
+        checkpoint_path("someone/else")
+    assert caplog.messages == ["retrying"]
+    assert capsys.readouterr().err == ""
+    assert logging.getLogger("huggingface_hub").handlers == before != []

@@ -378,8 +378,8 @@ def test_identity_changes_with_the_weights(checkpoint: str, v_checkpoint: str) -
         ({"model": Model("playground", vae="~nobody-at-all/x")}, "model.vae: '~nobody-at-all/x' cannot be looked up"),
         ({"model": Model("playground", loras=(Lora("~nobody-at-all/x"),))}, "loras: '~nobody-at-all/x' cannot be"),
         ({"model": Model("playground", loras=(Lora("style"),))}, "loras: .*'style'"),
-        ({"keyframes": (Keyframe(at=0, prompt="a (red:1.4) fish"),)}, "prompt: emphasis '\\(red:1.4\\)'"),
-        ({"keyframes": (Keyframe(at=0, prompt="a fish <lora:x:1>"),)}, "prompt: '<lora:x:1>'"),
+        ({"keyframes": (Keyframe(at=0, prompt="a (red:1.4) fish"),)}, "prompt: .* emphasis '\\(red:1.4\\)'"),
+        ({"keyframes": (Keyframe(at=0, prompt="a fish <lora:x:1>"),)}, "prompt: .*'<lora:x:1>'"),
     ],
 )
 def test_what_it_cannot_do_is_refused_by_name_before_the_first_frame(

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from remix.client.local import Local
-from remix.client.local.pictures import changing
 from remix.client.local.sampling import SAMPLERS, sigmas_for
+from remix.engine.pictures import masks_of
 from remix.mix import noise_of_seed
 from remix.plan import Frame, Keyframe, Mix, Recipe, plan
 from tests.client.local import tiny
@@ -125,7 +125,7 @@ def changing_in(*masks: dict[str, float]) -> Tensor:
         Frame(k, nothing, nothing, Mix.one(0), 1, 1, Mix.one("in.png"), Mix(tuple(mask.items())))
         for k, mask in enumerate(masks)
     ]
-    found = changing(frames, {**INPUTS, "red.png": LEFT * (1, 0, 0)}, torch.Size((len(masks), 4, CELLS, CELLS)))
+    found = masks_of(frames, {**INPUTS, "red.png": LEFT * (1, 0, 0)}, torch.Size((len(masks), 4, CELLS, CELLS)))
     assert found is not None
     return found
 

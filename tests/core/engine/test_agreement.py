@@ -21,7 +21,7 @@ from remix.engine.agreement import (
     table,
 )
 from remix.motion.pictures import Difference
-from remix.plan import Keyframe, Lora, Model, Recipe
+from remix.plan import Keyframe, Lora, Model, Recipe, plan
 
 PROMISED = [(sampler, way) for sampler in ("euler", "heun", "dpmpp_2m", "ddim") for way in ("normal", "karras")]
 
@@ -57,7 +57,7 @@ def test_rows_are_of_names_that_recipes_know_and_say_what_was_measured() -> None
 )
 def test_engines_agree_on_what_was_measured_so(asked: Recipe) -> None:
     for one, other in combinations(ENGINES, 2):
-        assert disagreement(one, other, asked) is None
+        assert disagreement(one, other, plan(asked)) is None
 
 
 def test_beside_prompts_and_seeds_is_measured_what_the_page_says() -> None:
@@ -98,12 +98,12 @@ def test_forge_agrees_with_the_others() -> None:
     ],
 )
 def test_why_engines_may_not_agree(asked: Recipe, why: str) -> None:
-    assert str(disagreement("comfyui", "a1111", asked)).startswith(why)
+    assert str(disagreement("comfyui", "a1111", plan(asked))).startswith(why)
 
 
 @pytest.mark.parametrize("pair", [("comfyui", "forge"), ("painter", "local")])
 def test_what_was_not_measured_is_not_known(pair: tuple[str, str]) -> None:
-    assert "was not measured against others" in str(disagreement(*pair, recipe()))
+    assert "was not measured against others" in str(disagreement(*pair, plan(recipe())))
 
 
 @pytest.mark.parametrize(
@@ -124,9 +124,9 @@ def test_what_was_not_measured_is_not_known(pair: tuple[str, str]) -> None:
     ],
 )
 def test_what_no_two_tools_read_alike_is_named(prompt: str, found: str | None) -> None:
-    told = list(read_differently(recipe(prompt)))
+    told = list(read_differently(plan(recipe(prompt))))
     assert (told == []) if found is None else told[0].startswith(f"prompt: {found}"), told
-    assert list(read_differently(recipe(keyframes=(Keyframe(prompt="a", negative=prompt),)))) == told
+    assert list(read_differently(plan(recipe(keyframes=(Keyframe(prompt="a", negative=prompt),))))) == told
 
 
 def test_a_difference_that_was_measured_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -143,5 +143,5 @@ def test_a_difference_that_was_measured_is_told(monkeypatch: pytest.MonkeyPatch)
         "those that are"
     ]
     assert remarks(recipe(), ("comfyui", "local")) == []
-    assert "differs there (31.5 dB, 33)" in str(disagreement("a1111", "comfyui", recipe()))
-    assert "was not measured on both" in str(disagreement("a1111", "local", recipe()))
+    assert "differs there (31.5 dB, 33)" in str(disagreement("a1111", "comfyui", plan(recipe())))
+    assert "was not measured on both" in str(disagreement("a1111", "local", plan(recipe())))

@@ -413,3 +413,35 @@ def test_loractls_weights_over_steps_are_no_travel_over_frames(tag: str) -> None
 )
 def test_what_means_something_else_here_is_noted(text: str, note: str) -> None:
     assert any(note in sentence for sentence in found(text).notes), found(text).notes
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ('"0.0:0.33": "a",\n"0.33:0.5": "b"', {0: "a", 14: "a", 15: "b", 23: "b"}),
+        ('"0.5:0.75": "b", "0": "a"', {0: "a", 24: "b", 35: "b"}),
+        ('".25:": "b", "0:": "a"', {0: "a", 12: "b"}),
+        ('0.5:1.0 = "b", 0 = "a"', {0: "a", 24: "b", 47: "b"}),
+    ],
+)
+def test_ranges_with_decimals_are_evolveds(text: str, wanted: dict[int, str]) -> None:
+    parts = found(text)
+    assert (parts.syntax, prompts(parts)) == ("animatediff-evolved", wanted)
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "fields"),
+    [
+        ("a\nb\nNegative prompt: bad\nSteps: 15\nCFG scale: 6\nSeed: 4", "prompt-travel", {"steps": 15, "cfg": 6}),
+        ("0: a\n8: b\nNegative prompt: bad\nSteps: 15\nSeed: 4", "sd-webui-animatediff", {"steps": 15}),
+        ("0s: a\n1s: b\nNegative prompt: bad\nSteps: 15, Seed: 4\nSize: 640x384", "moments", {"width": 640}),
+        ('"0": "a",\n"8": "b"\nNegative prompt: bad\nSteps: 15\nSeed: 4\nClip skip: 2', "fizznodes", {"steps": 15}),
+        ("0, a\n8, b\nNegative prompt: bad\nSteps: 15\nSeed: 4", "comfyroll", {"steps": 15}),
+    ],
+)  # fmt: skip
+def test_settings_on_lines_of_their_own_are_settings(text: str, name: str, fields: dict[str, Any]) -> None:
+    parts = found(text)
+    assert parts.syntax == name
+    assert {field: getattr(parts, field) for field in fields} == fields
+    frames = plan(parts.recipe())
+    assert {(frame.negative.values, frame.seed.values) for frame in frames} == {(("bad",), (4,))}

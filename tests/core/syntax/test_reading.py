@@ -162,9 +162,9 @@ def test_animatediff_cli_rests_travels_and_comes_home() -> None:
     assert (recipe.loop, recipe.mix, recipe.steps, recipe.cfg, recipe.fps) == (True, "slerp", 12, 5, 8)
     assert (recipe.sampler, plan(recipe)[3].negative, plan(recipe)[3].seed) == ("ddim", Mix.one("bad"), Mix.one(7))
     assert parts.notes == (
-        "the 2 seeds are as many runs; the first is read here",
+        "the 2 seeds stand for as many runs; only the first is read",
         "not in a recipe, and left out: controlnet_map",
-        "the LoRA 'y.safetensors' is on for regions alone, which a recipe has not; it is left out",
+        "the LoRA 'y.safetensors' applies to regions only, which a recipe does not have; it is left out",
     )
     lerp = json.dumps({"prompt_map": {"0": "a"}, "tensor_interpolation_slerp": False})
     assert read(lerp, frames=8).mix == "lerp"
@@ -243,7 +243,7 @@ def test_animatediff_clis_last_prompt_rests_on_its_way_to_the_end() -> None:
     [("0:4 = 0, 4: = 0", 7), ('0:4 = "0", 4: = "0"', 8), ('"0:4": "Euler a", "4:": "DDIM"', 9)],
 )
 def test_samplers_do_not_travel_in_evolved(text: str, column: int) -> None:
-    with pytest.raises(RecipeError, match="samplers do not travel here") as caught:
+    with pytest.raises(RecipeError, match="a sampler cannot change over the frames") as caught:
         read(text, "animatediff-evolved", field="sampler")
     assert (caught.value.line, caught.value.column) == (1, column)
 

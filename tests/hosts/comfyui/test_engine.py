@@ -260,8 +260,10 @@ def test_a_blank_frame_is_told_by_its_number(
         ({"settings": 'scheduler = "simple"'}, "scheduler: this ComfyUI does not have 'simple'"),
         (
             {"settings": 'model = {loras = [{name = "grain"}]}'},
-            "loras: they are not loaded here; connect a LoRA loader",
+            r"model.loras: 'grain' is set, and they are not loaded here: connect a LoRA loader",
         ),
+        ({"settings": "model = {clip_skip = 2}"}, r"model.clip_skip: 2 is set, .*connect CLIP Set Last Layer"),
+        ({"settings": 'model = {vae = "x"}'}, r"model.vae: 'x' is set, .*connect a VAE loader"),
     ],
 )
 def test_what_cannot_be_rendered_is_told_by_name(pack: ModuleType, asked: dict, sentence: str) -> None:
@@ -269,13 +271,23 @@ def test_what_cannot_be_rendered_is_told_by_name(pack: ModuleType, asked: dict, 
         engine(pack, Pictures()).check(schedule(**asked))
 
 
-def test_a_model_of_films_and_a_missing_vae_are_told(pack: ModuleType) -> None:
-    with pytest.raises(Unsupported, match="model: SimpleNamespace makes whole films at once"):
-        engine(pack, Pictures(dimensions=3)).check(schedule())
+def test_a_model_of_sound_and_a_missing_vae_are_refused(pack: ModuleType) -> None:
+    with pytest.raises(Unsupported, match="model: SimpleNamespace makes sound; connect a model that makes pictures"):
+        engine(pack, Pictures(dimensions=1)).check(schedule())
     lacking = engine(pack, Pictures())
     lacking._vae = None
     with pytest.raises(Unsupported, match="vae: is None; this checkpoint holds none"):
         lacking.check(schedule())
+
+
+def test_a_model_of_films_is_named_in_a_remark(pack: ModuleType) -> None:
+    """Its pictures are films of one frame; those of Qwen-Image are nothing else."""
+    films, pictures = Pictures(dimensions=3), Pictures(dimensions=3)
+    for model, base in ((films, "WAN21_T2V"), (pictures, "QwenImage")):
+        model.model.model_config = type("Variant", (type(base, (), {"unet_config": {}}),), {})()
+    (remark,) = engine(pack, films).check(schedule())
+    assert remark == "model: SimpleNamespace is trained on films; every frame is rendered as a film of one picture"
+    assert engine(pack, pictures).check(schedule()) == []
 
 
 def test_a_recipe_that_can_be_rendered_gives_no_remarks(pack: ModuleType) -> None:

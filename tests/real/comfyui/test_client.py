@@ -18,7 +18,7 @@ import pytest
 
 from remix.client import ComfyUI
 from remix.client.comfyui.names import Names
-from remix.client.comfyui.routes import Through
+from remix.client.comfyui.routes import RemixNodes
 from remix.client.comfyui.server import DONE, LOST, QUEUED, RUNNING, Server
 from remix.client.http import Http
 from remix.client.timeouts import Timeouts
@@ -108,7 +108,7 @@ def test_either_way_gives_the_same_frames(
         save_picture(tmp_path / "start.png", gradient)
         asked = recipe(3, keyframes=(Keyframe(prompt="a", image="start.png", denoise=0.6),), folder=str(tmp_path))
     run(host, tmp_path / "through", asked, batch=1)
-    monkeypatch.setattr(Through, "check", _not_there)
+    monkeypatch.setattr(RemixNodes, "check", _not_there)
     run(host, tmp_path / "bare", asked)
     through, bare = frames(tmp_path / "through"), frames(tmp_path / "bare")
     assert through.std() > 5
@@ -138,12 +138,12 @@ def test_a_prompt_whose_answer_never_came_is_there(host: Host) -> None:
         with pytest.raises(HostSilent):
             lost.submit(prompt, builder.graph, {})
     server = Server(Http(host.url), "unclear")
-    assert server.fate(str(uuid.uuid4())).state == LOST
-    assert server.fate(prompt).state in (QUEUED, RUNNING, DONE)
+    assert server.status(str(uuid.uuid4())).state == LOST
+    assert server.status(prompt).state in (QUEUED, RUNNING, DONE)
     host.wait(prompt)
-    fate = server.fate(prompt)
-    assert fate.state == DONE
-    ((made,),) = fate.made.values()
+    status = server.status(prompt)
+    assert status.state == DONE
+    ((made,),) = status.made.values()
     assert server.view(made).shape == (64, 64, 3)
 
 
@@ -250,7 +250,7 @@ def test_a_model_that_gives_no_numbers_is_an_error_that_names_the_switch(
 ) -> None:
     write_broken_lora(host.base / "models" / "loras", LAYER)
     if way == "bare":
-        monkeypatch.setattr(Through, "check", _not_there)
+        monkeypatch.setattr(RemixNodes, "check", _not_there)
     loaded = Model(CHECKPOINT, loras=(Lora("broken"),))
     asked = recipe(1, keyframes=(Keyframe(prompt="an apple"),)).replace(model=loaded)
     with pytest.raises(BlankFrame, match=r"frame 0: .*--fp32-vae"):
@@ -262,7 +262,7 @@ def frames_there(folder: Path) -> list[Path]:
     return list((folder / "frames").iterdir())
 
 
-def _not_there(route: Through) -> list[str]:
+def _not_there(route: RemixNodes) -> list[str]:
     raise Unsupported("the server does not have the Remix nodes")
 
 

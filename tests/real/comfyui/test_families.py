@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from remix.catalog.families import FAMILIES
 from remix.motion import load_picture
 from tests.real.comfyui import models
 from tests.real.comfyui.films import folder, mixed, name, pictures, travelling
@@ -33,6 +34,14 @@ def told(host: Host, builder: Builder, conditionings: dict[str, Link]) -> dict[s
     nodes = {what: builder.add("TestTell", conditioning=link)[0][0] for what, link in conditionings.items()}
     outputs = host.run(builder.graph)
     return {what: json.loads(outputs[node]["text"][0])[0] for what, node in nodes.items()}
+
+
+def test_the_catalog_has_the_latents_of_the_host(host: Host) -> None:
+    builder = Builder()
+    builder.add("TestFormats")
+    formats = json.loads(host.run(builder.graph)["1"]["text"][0])
+    rows = {kind: row for row in FAMILIES.values() for kind in row.comfyui}
+    assert {kind: formats[kind] for kind in rows} == {kind: [row.channels, row.axes] for kind, row in rows.items()}
 
 
 @pytest.mark.parametrize("family", LAYOUTS)
@@ -96,6 +105,35 @@ def test_frames_of_a_family_are_what_single_runs_give(host: Host, family: str, c
     host.run(builder.graph)
     found = pictures(folder(host, prefix)).astype(int)
     first, last = (load_picture(next(host.output.glob(f"{family}_alone{seed}*"))) for _, seed in ends)
+    assert np.abs(found[0] - first).max() <= 1
+    assert np.abs(found[2] - last).max() <= 1
+    assert np.abs(found[1] - found[0]).mean() > 5
+    assert np.abs(found[1] - found[2]).mean() > 5
+
+
+@pytest.mark.parametrize("batch_size", [1, 3])
+def test_frames_of_a_model_with_a_time_axis_are_what_single_runs_give(host: Host, batch_size: int) -> None:
+    """Qwen-Image: latents with a time axis of length 1, and prompts whose unequal lengths meet behind a mask."""
+    ends = (("a red apple", 1), ("the deep blue sea and the snow", 2))
+    builder = Builder()
+    model, vae = builder.add("TestQwenImage", 2)
+    clip = builder.add("TestTextEncoder", family="qwen")[0]
+    keyframes = "".join(f'[[keyframes]]\nprompt = "{prompt}"\nseed = {seed}\n' for prompt, seed in ends)
+    schedule = builder.recipe(f"frames = 3\nsize = [64, 64]\nsteps = 2\ncfg = 3\n{keyframes}")
+    prefix = name(f"qwen{batch_size}")
+    wires = {"model": model, "clip": clip, "vae": vae, "schedule": schedule}
+    builder.add("RemixRender", **wires, filename_prefix=prefix, batch_size=batch_size)
+    negative = builder.add("CLIPTextEncode", text="", clip=clip)[0]
+    latent = builder.add("EmptyLatentImage", width=64, height=64, batch_size=1)[0]
+    for prompt, seed in ends:
+        positive = builder.add("CLIPTextEncode", text=prompt, clip=clip)[0]
+        sampled = builder.sampled(model, positive, negative, latent, seed=seed, steps=2, cfg=3.0)
+        image = builder.add("VAEDecode", samples=sampled, vae=vae)[0]
+        builder.add("SaveImage", images=image, filename_prefix=f"qwen{batch_size}_alone{seed}")
+    host.run(builder.graph)
+    found = pictures(folder(host, prefix)).astype(int)
+    assert found.shape == (3, 64, 64, 3)
+    first, last = (load_picture(next(host.output.glob(f"qwen{batch_size}_alone{seed}*"))) for _, seed in ends)
     assert np.abs(found[0] - first).max() <= 1
     assert np.abs(found[2] - last).max() <= 1
     assert np.abs(found[1] - found[0]).mean() > 5

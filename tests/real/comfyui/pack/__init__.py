@@ -8,8 +8,11 @@ import zlib
 from collections import Counter
 from typing import Any
 
+import comfy.model_patcher
 import comfy.sd
+import comfy.supported_models
 import comfy.supported_models_base
+import comfy.taesd.taehv
 import sentencepiece
 import torch
 from comfy import sd1_clip, sdxl_clip
@@ -150,6 +153,48 @@ class TextEncoder:
         return (clip,)
 
 
+class QwenImage:
+    """The host's own Qwen-Image with one block of one head, and its own small VAE of films, with random weights."""
+
+    RETURN_TYPES = ("MODEL", "VAE")
+    FUNCTION = "load"
+    CATEGORY = "test"
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        return {"required": {}}
+
+    def load(self) -> tuple[Any, Any]:
+        config = comfy.supported_models.QwenImage(
+            {"image_model": "qwen_image", "num_layers": 1, "num_attention_heads": 1, "dtype": torch.float32}
+        )
+        model = config.get_model({}, "", device="cpu")
+        decoder = comfy.taesd.taehv.TAEHV(latent_channels=16)
+        for part in (model.diffusion_model, decoder):
+            for name, parameter in part.named_parameters():
+                parameter.data = _weight(name, parameter.shape).reshape(parameter.shape)
+        cpu = torch.device("cpu")
+        return comfy.model_patcher.ModelPatcher(model, cpu, cpu), comfy.sd.VAE(sd=decoder.state_dict())
+
+
+class Formats:
+    """The latents of every family that the host knows: channels, and axes after these."""
+
+    RETURN_TYPES = ()
+    FUNCTION = "tell"
+    CATEGORY = "test"
+    OUTPUT_NODE = True
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        return {"required": {}}
+
+    def tell(self) -> dict[str, Any]:
+        formats = {kind.__name__: kind.latent_format for kind in comfy.supported_models.models}
+        found = {name: [kind.latent_channels, kind.latent_dimensions] for name, kind in formats.items()}
+        return {"ui": {"text": [json.dumps(found)]}}
+
+
 class Tell:
     """What a conditioning holds: the shapes of its entries, and a mark of each row that hardly two rows share."""
 
@@ -210,5 +255,6 @@ def _words() -> torch.Tensor:
 
 
 NODE_CLASS_MAPPINGS = {
-    f"Test{kind.__name__}": kind for kind in (ImagePrompt, MoreWords, Trouble, Ramp, TextEncoder, Tell)
+    f"Test{kind.__name__}": kind
+    for kind in (ImagePrompt, MoreWords, Trouble, Ramp, TextEncoder, QwenImage, Formats, Tell)
 }

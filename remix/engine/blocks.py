@@ -1,0 +1,82 @@
+"""Blocks of frames: which frames are rendered together.
+
+A matrix product rounds differently for another number of rows. So a film is cut into fixed blocks, and a block is
+always rendered whole: a frame has the same bytes whether its neighbours are missing or not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from typing import TypeVar
+
+from remix.errors import Unsupported
+
+K = TypeVar("K", bound=Hashable)
+
+PIXELS_AT_ONCE = 8 * 512 * 512
+"""How many pixels are sampled together if nobody sets a batch."""
+
+
+def checked_batch(batch: int | None) -> int | None:
+    """Returns `batch`. Raises `Unsupported` if it is less than one frame. None leaves the choice to the engine."""
+    if batch is not None and batch < 1:
+        raise Unsupported(f"batch: {batch} is less than one frame; leave it out or give 1 or more")
+    return batch
+
+
+def frames_at_once(width: int, height: int, most: int) -> int:
+    """Returns how many frames of this size are rendered together if nobody sets a batch: 1 to `most`.
+
+    >>> frames_at_once(512, 512, 16), frames_at_once(1024, 1024, 16)
+    (8, 2)
+    """
+    return max(1, min(most, PIXELS_AT_ONCE // (width * height)))
+
+
+def blocks(count: int, size: int) -> Iterator[range]:
+    """Yields the fixed blocks of a film of `count` frames, `size` frames in each but the last.
+
+    >>> list(blocks(5, 2))
+    [range(0, 2), range(2, 4), range(4, 5)]
+    """
+    return (range(first, min(first + size, count)) for first in range(0, count, size))
+
+
+def covering(frames: Sequence[int], count: int, size: int) -> range:
+    """Returns the span of whole blocks that holds rising `frames`, of a film of `count` frames.
+
+    >>> covering([3, 4], 9, 2)
+    range(2, 6)
+    """
+    return range(frames[0] // size * size, min((frames[-1] // size + 1) * size, count))
+
+
+def requests(frames: Iterable[int], size: int, most: int) -> Iterator[tuple[int, ...]]:
+    """Yields rising frames in groups for one request each: about `most` frames, in whole blocks of `size`.
+
+    A group has no gap of a whole block, since that block would be rendered for nothing.
+
+    >>> list(requests([0, 1, 5, 6, 7, 8], 2, 4))
+    [(0, 1), (5, 6, 7), (8,)]
+    """
+    chunk = size * max(1, most // size)
+    group: list[int] = []
+    for index in frames:
+        if group and (group[-1] // chunk != index // chunk or index // size - group[-1] // size > 1):
+            yield tuple(group)
+            group = []
+        group.append(index)
+    if group:
+        yield tuple(group)
+
+
+def grouped(frames: Iterable[int], key: Callable[[int], K]) -> list[list[int]]:
+    """Returns frames in groups that have the same key: what an engine takes as one number for a whole batch.
+
+    >>> grouped(range(4), lambda index: index % 2)
+    [[0, 2], [1, 3]]
+    """
+    groups: dict[K, list[int]] = {}
+    for index in frames:
+        groups.setdefault(key(index), []).append(index)
+    return list(groups.values())

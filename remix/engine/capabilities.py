@@ -1,0 +1,147 @@
+"""What an engine can render, as a record; and the one place that refuses everything else, by field name.
+
+An engine lists the fields it renders. A field that it does not list is refused as soon as a recipe sets it, so a field
+that is added to `Recipe`, `Model` or `Keyframe` later is refused by every engine that does not render it yet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import MISSING, Field, dataclass, field, fields
+from typing import Any
+
+from remix.catalog.samplers import require_sampler
+from remix.catalog.schedulers import require_scheduler
+from remix.engine.prompts import SYNTAXES
+from remix.errors import Unsupported
+from remix.plan import Frame, Schedule
+from remix.plan.denoise import nearest_whole
+
+PLANNED = frozenset({"frames", "keyframes", "fps", "loop", "ease", "curve", "folder", "defaulted", "model", "at"})
+"""Fields that `plan` works out, or that name what others hold. No engine needs to know them."""
+
+OF_MIXES = frozenset({"mix", "lengths"})
+"""Fields that matter only if some frame mixes prompts."""
+
+
+@dataclass(frozen=True)
+class Capabilities:
+    """What an engine can render.
+
+    who: the engine, as errors name it. recipe, model, keyframe: the fields it renders, separated by spaces.
+    samplers, schedulers: the names it has, None if it checks them itself. from_pictures: the samplers that can start
+    from an init picture, None for all. most_mixed: field -> how many values one frame may mix, where that is limited.
+    travelling_loras: whether LoRA strengths may change from frame to frame. fractional_denoise: whether a frame may
+    start between two whole steps. prompts: what it reads in prompts, of `remix.engine.prompts.SYNTAXES`. instead: what
+    the user can do about a refusal, "" if the reasons say so. reasons: field -> why it is refused, if not obvious.
+    """
+
+    who: str
+    recipe: str
+    model: str
+    keyframe: str
+    samplers: Collection[str] | None = None
+    schedulers: Collection[str] | None = None
+    from_pictures: Collection[str] | None = None
+    most_mixed: Mapping[str, int] = field(default_factory=dict)
+    travelling_loras: bool = True
+    fractional_denoise: bool = True
+    prompts: frozenset[str] = frozenset()
+    instead: str = "use another engine"
+    reasons: Mapping[str, str] = field(default_factory=dict)
+
+
+def refuse_unsupported(schedule: Schedule, can: Capabilities) -> None:
+    """Raises `Unsupported` for the first thing in a schedule that is not in `can`, beginning with the field's name."""
+    for problem in _problems(schedule, can):
+        raise Unsupported(problem)
+
+
+def _problems(schedule: Schedule, can: Capabilities) -> Iterator[str]:
+    yield from _unknown_fields(schedule, can)
+    yield from _unknown_names(schedule, can)
+    yield from _unread_syntax(schedule, can)
+    travels = len({frame.loras for frame in schedule}) > 1
+    if travels and not can.travelling_loras:
+        yield _refusal("loras", "their strengths travel", can)
+    for frame in schedule:
+        yield from _in_frame(schedule, frame, can)
+
+
+def _unknown_fields(schedule: Schedule, can: Capabilities) -> Iterator[str]:
+    """Yields a sentence for each field that is set and not rendered."""
+    recipe = schedule.recipe
+    mixes = any(len(frame.prompt.values) > 1 or len(frame.negative.values) > 1 for frame in schedule)
+    for name, value in _set_fields(recipe, can.recipe):
+        if name not in OF_MIXES or mixes:
+            yield _refusal(name, f"{_shown(value)} is set", can)
+    for name, value in _set_fields(recipe.model, can.model):
+        yield _refusal(f"model.{name}", f"{_shown(value)} is set", can)
+    known = {*PLANNED, *can.keyframe.split()}
+    for number, keyframe in enumerate(recipe.keyframes):
+        for one in fields(keyframe):
+            if one.name not in known and getattr(keyframe, one.name) is not None:
+                yield _refusal(one.name, f"keyframes[{number}] sets it", can)
+
+
+def _set_fields(values: Any, known: str) -> Iterator[tuple[str, Any]]:
+    """Yields the fields that are neither known nor at their default, with their values."""
+    for one in fields(values):
+        value = getattr(values, one.name)
+        if one.name not in PLANNED and one.name not in known.split() and value != _default(one):
+            yield one.name, value
+
+
+def _default(one: Field[Any]) -> Any:
+    return one.default_factory() if one.default_factory is not MISSING else one.default
+
+
+def _unknown_names(schedule: Schedule, can: Capabilities) -> Iterator[str]:
+    recipe = schedule.recipe
+    if can.samplers is not None and recipe.sampler not in can.samplers and "sampler" in can.reasons:
+        yield _refusal("sampler", repr(recipe.sampler), can)
+    if can.samplers is not None:
+        require_sampler(recipe.sampler, can.samplers, can.who)
+    if can.schedulers is not None:
+        require_scheduler(recipe.scheduler, can.schedulers, can.who)
+    starts = next((frame.index for frame in schedule if frame.image is not None), None)
+    if starts is not None and can.from_pictures is not None and recipe.sampler not in can.from_pictures:
+        yield (
+            f"sampler: frame {starts} starts from a picture, which {can.who} does in other steps than a recipe means "
+            f"with {recipe.sampler!r}; use another sampler{_or(can)}"
+        )
+
+
+def _unread_syntax(schedule: Schedule, can: Capabilities) -> Iterator[str]:
+    for name, problem in SYNTAXES.items():
+        if name not in can.prompts:
+            yield from (found for prompt in schedule.texts if (found := problem(prompt, can.who)))
+
+
+def _in_frame(schedule: Schedule, frame: Frame, can: Capabilities) -> Iterator[str]:
+    """Yields what cannot be rendered of one frame."""
+    for name, most in can.most_mixed.items():
+        mix = getattr(frame, name)
+        if mix is not None and len(mix.values) > most:
+            yield _refusal(name, f"frame {frame.index} mixes {len(mix.values)}", can)
+    if frame.image is None or can.fractional_denoise:
+        return
+    if (whole := nearest_whole(schedule.recipe.steps, frame.denoise)) is not None:
+        yield (
+            f"denoise: frame {frame.index} has {frame.denoise:g}, which {can.who} rounds to whole steps; "
+            f"use {whole:.12g} throughout{_or(can)}"
+        )
+
+
+def _refusal(path: str, fact: str, can: Capabilities) -> str:
+    why = can.reasons.get(path.rpartition(".")[2], f"{can.who} cannot render that")
+    return f"{path}: {fact}, and {why}" + (f"; {can.instead}" if can.instead else "")
+
+
+def _shown(value: Any) -> str:
+    named = value if isinstance(value, tuple) else (value,)
+    return ", ".join(repr(getattr(one, "name", one)) for one in named)
+
+
+def _or(can: Capabilities) -> str:
+    return f", or {can.instead}" if can.instead else ""

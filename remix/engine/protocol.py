@@ -1,0 +1,104 @@
+"""What every engine is: the base class, and what it reports while it renders."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any, TypeVar
+
+from remix.engine.capabilities import Capabilities, refuse_unsupported
+from remix.motion import Picture
+from remix.plan import Model, Schedule
+
+E = TypeVar("E", bound="Engine")
+
+
+@dataclass(frozen=True)
+class Event:
+    """Progress: `done` of `total` units of a stage ("frames", "steps" or "film") are finished.
+
+    `frame` is the frame that a step belongs to, the first of those that are sampled together; `preview` is a small
+    picture of it so far. Both are None if the engine does not report them.
+    """
+
+    stage: str
+    done: int
+    total: int
+    frame: int | None = None
+    preview: Picture | None = field(default=None, compare=False, repr=False)
+
+
+Listener = Callable[[Event], None]
+
+
+class Engine(ABC):
+    """Turns frames into pictures.
+
+    An engine is a context manager: leaving the block closes it.
+
+        with Local() as engine:
+            render(recipe, engine, "hearts")
+
+    A subclass declares what it can render as `Capabilities`. `check` refuses everything else, so a recipe field that
+    an engine does not know is an error and never ignored.
+    """
+
+    name: str
+
+    @abstractmethod
+    def capabilities(self, schedule: Schedule) -> Capabilities:
+        """Returns what this engine can render. A server may be asked, so it can depend on what runs there."""
+
+    def check(self, schedule: Schedule) -> list[str]:
+        """Returns remarks for the user.
+
+        Raises `Unsupported`, naming the field, for what this engine cannot render.
+        """
+        refuse_unsupported(schedule, self.capabilities(schedule))
+        return self._check(schedule)
+
+    def _check(self, schedule: Schedule) -> list[str]:
+        """Returns remarks, and raises `Unsupported` for what `Capabilities` cannot express, such as a missing file."""
+        return []
+
+    def defaults(self, model: Model) -> Mapping[str, Any]:
+        """Returns the settings that a model is made for, by the names of a recipe's fields. Empty if unknown."""
+        return {}
+
+    @abstractmethod
+    def identity(self, schedule: Schedule) -> Mapping[str, str]:
+        """Returns what renders: engine, family, model and the model's fingerprint."""
+
+    @abstractmethod
+    def render(
+        self, schedule: Schedule, frames: Sequence[int], inputs: Mapping[str, Picture], listen: Listener
+    ) -> Iterator[Picture]:
+        """Yields the pictures of these frames, in this order.
+
+        `inputs` maps the names of init pictures and masks to pictures of the recipe's size.
+        """
+
+    @abstractmethod
+    def cancel(self) -> None:
+        """Asks a running `render` to end after the frames at hand. Safe to call from a signal handler."""
+
+    def close(self) -> None:  # noqa: B027 (an engine may have nothing to close)
+        """Releases what the engine opened: models, connections, threads. It may be used again afterwards."""
+
+    def texts(self, index: int) -> Mapping[str, str]:
+        """Returns the metadata that the tool writes for a frame that `render` has just yielded, such as infotext."""
+        return {}
+
+    def setting(self, schedule: Schedule) -> Mapping[str, str]:
+        """Returns options that hardly change pictures, by name: device, precision, batch. Empty if there are none."""
+        return {}
+
+    def __enter__(self: E) -> E:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
