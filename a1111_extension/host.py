@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import random
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -34,6 +35,8 @@ from remix.job.files import safe_name
 from remix.plan import Model
 
 from .pinned import pinned_settings
+
+log = logging.getLogger(__name__)
 
 Script = scripts.Script
 FORGE = hasattr(processing, "main_entry")
@@ -174,7 +177,7 @@ def finished_size(p: Any) -> tuple[int, int]:
 def picture_at(path: Path, p: Any) -> Image.Image:
     """Returns a frame for the host's result: with its pixels over the API, by its file alone in the gallery."""
     with Image.open(path) as picture:
-        if getattr(p, "is_api", False):
+        if is_api(p):
             picture.load()
         else:
             picture.already_saved_as = str(path)  # type: ignore[attr-defined]
@@ -380,10 +383,33 @@ def fitted_mask(mask: Any, p: Any, width: int, height: int) -> Any:
     return fitted.convert(mask.mode)
 
 
-def refused(error: BadInput, p: Any) -> Exception:
-    """Returns the error that tells bad input: over the API as 422 with the sentence."""
-    if not getattr(p, "is_api", False):
-        return error
+def is_api(p: Any) -> bool:
+    """Returns whether a request came over the API, and not from the page."""
+    return bool(getattr(p, "is_api", False))
+
+
+class Unchanged(dict[str, Any]):
+    """What gradio takes as an output that stays as it is, also where the host adds further pictures to it."""
+
+    def __init__(self) -> None:
+        super().__init__(__type__="update")
+
+    def __add__(self, other: object) -> Unchanged:
+        return self
+
+
+def refusal(p: Any, sentence: str) -> Any:
+    """Returns a result for the page that shows a sentence below the gallery, and leaves the gallery as it was."""
+    log.info("%s", sentence)
+    p.comment(sentence)
+    result = processing.Processed(p, [], 0, "")
+    result.images = Unchanged()
+    result.js = Unchanged
+    return result
+
+
+def unprocessable(error: BadInput) -> Exception:
+    """Returns the error that answers a request over the API with 422 and the sentence of `error`."""
     from fastapi.exceptions import HTTPException
 
     return HTTPException(status_code=422, detail=str(error))

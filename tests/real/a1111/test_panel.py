@@ -98,7 +98,8 @@ def test_what_is_typed_is_shown_as_curves_and_as_a_table(page: Page) -> None:
     page.fill("frames", "6")
     assert "0.5 s at 12 fps" in page.wait_until("6 frames")
     rows = [row.inner_text().split("\t") for row in page.said.locator("tr").all()]
-    assert rows[0] == ["frame", "time", "prompt", "cfg"]
+    assert rows[0] == ["frame", "time", "prompt", "seed", "cfg"]
+    assert {row[3] for row in rows[1:]} == {"random"}
     assert [row[2] for row in rows[1:] if "+" not in row[2]] == [line.split(": ")[1] for line in THREE.split("\n")]
     assert page.said.locator("img").evaluate_all("pictures => pictures.every(picture => picture.naturalWidth > 500)")
     assert page.ours() == []
@@ -111,7 +112,7 @@ def test_what_the_hosts_own_fields_say_is_in_the_table(page: Page) -> None:
     assert page.said.locator("img").count() == 2
     page.fill("seeds", "")
     page.number("txt2img_cfg_scale", 7)
-    page.wait_until("The seed is drawn")
+    page.wait_until("a seed is drawn")
 
 
 def test_an_error_is_shown_with_its_line_and_a_caret_while_typing(page: Page) -> None:
