@@ -12,7 +12,8 @@
     frames.py     the hooks on the one processing object of such a call
     conditioning.py, noise.py, filling.py, masks.py, tags.py     what is mixed for its frames
     levels.py     the noise level at which they begin with a picture
-    host.py       everything that is the host's own; where A1111, Forge and reForge differ is met there
+    host          a package with everything that belongs to the host: its settings, models, sampling and requests. What
+                  differs between A1111, Forge and reForge is handled there
 
 The host loads `scripts/remix_toolkit.py` with the clone at the front of `sys.path`, and takes it away again; what is
 imported later is found as a part of these packages.

@@ -193,7 +193,7 @@ def test_long_prompts_and_many_of_them_leave_a_short_preview(panel: ModuleType) 
 def test_a_film_that_takes_long_to_plan_is_not_planned_while_its_text_is_typed(
     panel: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(panel, "plan", lambda recipe: pytest.fail("it was planned"))
+    monkeypatch.setattr(panel.live, "plan", lambda recipe: pytest.fail("it was planned"))
     page = page_of(panel, "0: a red house\n11: a boat", frames="100000")
     assert "This film is too long" in page
     assert "It can be generated." in page
@@ -308,7 +308,11 @@ def test_what_a_text_sets_in_place_of_the_hosts_fields_is_said(panel: ModuleType
     [
         ({"subseed_show": True, "subseed_strength": 0.3}, {}, "variation seed: its strength is above 0"),
         ({"subseed_show": True, "resize_width": 64, "resize_height": 64}, {}, "resize seed: is not read here"),
-        ({"sampler": "DPM++ SDE"}, {}, "Sampling method: &#x27;dpmpp_sde&#x27; takes noise of overlapping stretches"),
+        (
+            {"sampler": "Heun"},
+            {},
+            "Sampling method: this host does not have &#x27;heun&#x27;",
+        ),
         ({}, {"text": "a\nb\nc", "frames": ""}, "Frames: the text does not say how many there are"),
         ({}, {"cfg": "0:(7), 24:(q)"}, "CFG scale: "),
     ],
