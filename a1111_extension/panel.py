@@ -111,8 +111,8 @@ class Panel:
 def _text(elem_id: Callable[[str], str]) -> Component:
     return gr.Textbox(
         label="Keyframes",
-        info="A moment and its prompt on each line. Schedules of Deforum, FizzNodes, AnimateDiff and others, lines of "
-        "prompts, and recipes in TOML are read too.",
+        info="One keyframe per line: a frame, time or percentage, and a prompt. Schedules of Deforum, FizzNodes, "
+        "AnimateDiff and others, plain lines of prompts, and TOML recipes also work.",
         tooltip="The syntax is detected automatically. What the text leaves out comes from the fields around it.",
         placeholder=EXAMPLE,
         lines=6,
@@ -178,7 +178,7 @@ def _job(elem_id: Callable[[str], str]) -> dict[str, Component]:
             "new": gr.Radio(
                 list(WORDS["new"].values()),
                 value=WORDS["new"][False],
-                label="A film that was stopped",
+                label="Interrupted film",
                 tooltip="resume: the same settings continue it and render what is missing. new: start another one.",
                 min_width=160,
                 elem_id=elem_id("new"),
