@@ -1,18 +1,19 @@
 """The script for A1111 and Forge: translation between the host and the core, and nothing else.
 
     script.py     what the host calls: from a request to a job folder and its pictures
-    panel.py      the fields, and what is shown around them
-    preview.py, presets.py, results.py      these: a recipe while it is written, examples, what a run made
+    panel.py      the components, and what happens when they change
+    live_preview.py, preview.py, presets.py, results.py     the preview of a film and its HTML, examples, a run's film
     pasting.py    the panel in an infotext
-    settings.py, travels.py     what the fields, or a request over the API, say; from there to a recipe
+    settings.py, travels.py     the fields of the panel or of a request over the API, and their recipe
     job.py        job folders below the host's output folder
-    identity.py   what else than the recipe makes the pictures of a run
-    pinned.py     the host's settings during a run, which nobody changes and nobody else sees
+    identity.py   what makes the pictures of a run besides its recipe
+    pinned.py     the host's settings during a run: nobody changes them, and nobody else sees them
     engine.py     groups of frames, each rendered by one call of the host's `process_images`
     frames.py     the hooks on the one processing object of such a call
     conditioning.py, noise.py, filling.py, masks.py, tags.py     what is mixed for its frames
     levels.py     the noise level at which they begin with a picture
-    host.py       everything that is the host's own; where A1111, Forge and reForge differ is met there
+    host          a package with everything that belongs to the host: its settings, models, sampling and requests. What
+                  differs between A1111, Forge and reForge is handled there
 
 The host loads `scripts/remix_toolkit.py` with the clone at the front of `sys.path`, and takes it away again; what is
 imported later is found as a part of these packages.

@@ -1,68 +1,44 @@
-"""The panel of the script: its fields, what they say, and what is shown beside them while they are filled in."""
+"""The panel of the script: its components, and what happens when they change."""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import gradio as gr
 
-from remix.errors import RemixError
 from remix.motion.formats import FORMATS
-from remix.plan import EASINGS, plan
+from remix.plan import EASINGS
 from remix.plan.recipe import MIXINGS
-from remix.plan.schedule import is_quick, remarks_on
 from remix.syntax import SYNTAXES
 
 from . import preview, results
-from .host import differing as host_differs
+from .live_preview import INVITATION, NAMES, live_preview
 from .pasting import LABELS, WORDS, Label
 from .presets import presets
-from .settings import AUTO, LARGEST_BATCH, Fields, Reading, Settings
-
-NAMES = (
-    *("text", "syntax", "frames", "fps", "ease", "loop", "mix", "seeds", "cfg", "denoise"),
-    *("batch", "film", "new", "portable", "name"),
-)
-"""The fields of Settings in the order of the components, which is also their order over the API."""
+from .settings import AUTO, LARGEST_BATCH
 
 FILMS = tuple(dict.fromkeys(row.suffix[1:] for row in FORMATS.values() if row.suffix))
-"""One ending for each kind of film: its format is the one that the ending means by itself."""
+"""The file endings of films."""
 
-LONG = "This film is too long, or has too many expressions or LoRAs, to be shown while you type. It can be generated."
-INVITATION = "Write keyframes, or choose an example: here you see what every frame is then made of."
 EXAMPLE = "0: a red house on a green hill\n24: a white house in the snow\n47: a yellow boat at sunset"
 
 OF_HOST = {
     **{"prompt": "prompt", "negative": "neg_prompt", "seed": "seed", "steps": "steps", "cfg": "cfg_scale"},
     **{"width": "width", "height": "height", "sampler": "sampling", "scheduler": "scheduler"},
-    "denoise": "denoising_strength",
+    **{"denoise": "denoising_strength", "subseed_show": "subseed_show", "subseed_strength": "subseed_strength"},
+    **{"resize_width": "seed_resize_from_w", "resize_height": "seed_resize_from_h"},
+    **{"batch_count": "batch_count", "batch_size": "batch_size"},
 }
-"""The host's own fields, by the fields of `Fields`: each is `txt2img_...` or `img2img_...`."""
-
-UNDRAWN = 2**32 - 1
-"""Stands for a seed that the host draws when it renders; it is not shown."""
+"""The host's own fields, by the names that `live_preview` has for them: each is `txt2img_...` or `img2img_...`."""
 
 Component = Any
 Named = Mapping[str, Component]
 
 
-def settings(args: Sequence[Any]) -> Settings:
-    """Returns what the values of the components say; those that are missing at the end hold their default.
-
-    BadInput for a number that is out of range.
-    """
-    said = {name: value for name, value in zip(NAMES, args, strict=False) if value is not None}
-    for name, words in WORDS.items():
-        meant = {word: value for value, word in words.items()}
-        if name in said:
-            said[name] = meant.get(said[name], said[name])
-    return Settings.of_request({"recipe": said.pop("text", ""), **said})
-
-
 class Panel:
-    """The components of one tab of the host, and what happens when they change."""
+    """The components in one tab of the host."""
 
     def __init__(self) -> None:
         self._host: dict[str, Component] = {}
@@ -71,7 +47,7 @@ class Panel:
         self._film: Component = None
 
     def build(self, is_img2img: bool, elem_id: Callable[[str], str]) -> list[Component]:
-        """Returns the components whose values `settings` reads, after they and all around them are made."""
+        """Makes the panel, and returns the components whose values `settings_of` reads."""
         self._tab = "img2img" if is_img2img else "txt2img"
         texts = presets()
         line = _line(elem_id)
@@ -79,25 +55,29 @@ class Panel:
             with gr.Row():
                 preset = gr.Dropdown(list(texts), label="Example", elem_id=elem_id("preset"), scale=4, min_width=200)
                 use = gr.Button("Use it", elem_id=elem_id("use"), elem_classes=["remix-use"], scale=0, min_width=90)
-            named = {"text": _text(elem_id)}
-            self._said = gr.HTML(preview.asked(INVITATION), elem_id=elem_id("said"))
-            named |= {**_time(line, elem_id), **_travels(line), **_job(elem_id), **_rarely(line, elem_id)}
+            named = {"text": _text(elem_id), **_time(line, elem_id)}
+            self._said = gr.HTML(preview.hint(INVITATION), elem_id=elem_id("said"))
+            named |= {**_travels(line), **_job(elem_id), **_rarely(line, elem_id)}
             self._look = gr.Button("Look", visible=False, elem_id=elem_id("look"))
         for aside in (preset, use, self._look):
             aside.do_not_save_to_config = True  # the host's file of defaults is for what is rendered
-        use.click(lambda name: texts.get(name, gr.update()), [preset], [named["text"]], show_progress=False)
+
+        def chosen(name: str, text: str) -> Any:
+            return texts.get(name, gr.update())
+
+        use.click(chosen, [preset, named["text"]], [named["text"]], _js="remixReplace", show_progress=False)
         self._own = named
         return [named[name] for name in NAMES]
 
     @property
     def infotext_fields(self) -> list[tuple[Component, Label]]:
-        """Which component a pasted infotext fills by which label."""
+        """The components that a pasted infotext fills, each with its label."""
         return [(self._own[label.field], label) for label in LABELS]
 
     def seen(self, component: Component, elem_id: str | None) -> None:
-        """Is told of every component that the host makes in this tab: takes note of its fields, and joins its results.
+        """Called for every component that the host makes: remembers its fields, and adds the film below its gallery.
 
-        The film is shown below the host's gallery. A host that lacks one of them goes without what belongs to it.
+        What belongs to a component that the host lacks is left out.
         """
         tab, _, name = (elem_id or "").partition("_")
         if tab in ("txt2img", "img2img"):
@@ -111,7 +91,7 @@ class Panel:
                 component.change(show, [component], [self._film], show_progress=False)
 
     def _watch(self) -> None:
-        """Lets every change of a field ask, a moment later, for what is then understood; see javascript/."""
+        """Updates the preview a moment after any field changes; see javascript/."""
         button, host = self._look.elem_id, dict(self._host)
         if self._tab == "txt2img":
             host.pop("denoise", None)  # it is that of hires fix there
@@ -120,69 +100,20 @@ class Panel:
             component.change(None, [], [], _js=f"() => {{ remixLook('{button}'); return [] }}", show_progress=False)
 
         def look(*values: Any) -> str:
-            return said(values[: len(NAMES)], dict(zip(host, values[len(NAMES) :], strict=True)), self._tab)
+            return live_preview(values[: len(NAMES)], dict(zip(host, values[len(NAMES) :], strict=True)), self._tab)
 
         asked = f"(...all) => remixAsked('{button}', all.slice(0, {len(inputs)}))"
         answered = f"() => {{ remixAnswered('{button}'); return [] }}"
-        told = self._look.click(look, inputs, [self._said], _js=asked, show_progress=False)
-        told.then(None, [], [], _js=answered, show_progress=False)
-
-
-def said(args: Sequence[Any], host: Mapping[str, Any], tab: str) -> str:
-    """Returns, as HTML, what the values of the panel and of the host's own fields come to, or what is wrong there."""
-    text = str(args[0] or "")
-    if not any(str(value or "").strip() for name, value in zip(NAMES, args, strict=False) if name in WRITTEN):
-        return preview.asked(INVITATION)
-    try:
-        wanted = settings(args)
-        fields, drawn = fields_of(host, tab)
-        read = wanted.read(fields)
-        if not is_quick(read.recipe):
-            return preview.asked(LONG)
-        schedule = plan(read.recipe)
-    except RemixError as error:
-        return preview.refused(error, text)
-    random = drawn and "seed" in read.of_host
-    notes = [*read.notes, *_set_aside(read, fields), *remarks_on(schedule)]
-    if random:
-        notes.append("The seed is drawn when the film is made, one for all frames: the host's seed is -1.")
-    below = host_differs(read.recipe.model) if wanted.portable else ""
-    return preview.shown(schedule, read.syntax, notes, without=("seed",) if random else (), below=below)
-
-
-def _set_aside(read: Reading, fields: Fields) -> list[str]:
-    """What is written in the host's own fields, and not used."""
-    boxes = (("prompt", "prompt", fields.prompt), ("negative", "negative prompt", fields.negative))
-    return [
-        f"The host's {title} is not used: keyframes have their own."
-        for name, title, text in boxes
-        if text.strip() and name not in read.of_host
-    ]
-
-
-WRITTEN = ("text", "seeds", "cfg", "denoise")
-"""Without one of them there is nothing to show yet."""
-
-
-def fields_of(host: Mapping[str, Any], tab: str) -> tuple[Fields, bool]:
-    """Returns what the host's own fields say, and whether its seed is still to be drawn."""
-    given = {name: value for name, value in host.items() if value is not None}
-    try:
-        seed = int(given.pop("seed", -1))
-    except ValueError:
-        seed = -1
-    for name in ("steps", "width", "height"):
-        given.update({name: int(given[name])} if name in given else {})
-    images = ("init.png",) if tab == "img2img" else ()
-    return Fields(**given, seed=UNDRAWN if seed < 0 else seed, images=images), seed < 0
+        looked = self._look.click(look, inputs, [self._said], _js=asked, show_progress=False)
+        looked.then(None, [], [], _js=answered, show_progress=False)
 
 
 def _text(elem_id: Callable[[str], str]) -> Component:
     return gr.Textbox(
         label="Keyframes",
-        info="A moment and its prompt on each line. Schedules of Deforum, FizzNodes, AnimateDiff and others, lines of "
-        "prompts, and recipes in TOML are read too.",
-        tooltip="Which syntax it is, is told by how it looks. What it leaves open is taken from the fields around it.",
+        info="One keyframe per line: a frame, time or percentage, and a prompt. Schedules of Deforum, FizzNodes, "
+        "AnimateDiff and others, plain lines of prompts, and TOML recipes also work.",
+        tooltip="The syntax is detected automatically. What the text leaves out comes from the fields around it.",
         placeholder=EXAMPLE,
         lines=6,
         max_lines=22,
@@ -191,21 +122,32 @@ def _text(elem_id: Callable[[str], str]) -> Component:
 
 
 def _time(line: Callable[..., Component], elem_id: Callable[[str], str]) -> dict[str, Component]:
-    """How long the film is, and how its ways go."""
+    """Length, rate and motion."""
     with gr.Row():
         return {
-            "frames": line("frames", "Frames", "48 or 4s", "How many, or a time. Empty: as the text says."),
+            "frames": line(
+                "frames",
+                "Frames",
+                "48 or 4s",
+                "A number of frames, or a time. Empty: as in the text, or up to its last keyframe.",
+            ),
             "fps": gr.Number(
                 value=0,
                 label="FPS",
-                tooltip="Frames per second. 0: as the text says, else 12.",
+                tooltip="Frames per second. 0: as in the text, or 12.",
                 min_width=80,
                 elem_id=elem_id("fps"),
             ),
-            "ease": _choice(elem_id("ease"), "Easing", WORDS["ease"][""], EASINGS, "How each way starts and ends."),
+            "ease": _choice(
+                elem_id("ease"),
+                "Easing",
+                WORDS["ease"][""],
+                EASINGS,
+                "How the travel between two keyframes speeds up and slows down.",
+            ),
             "loop": gr.Checkbox(
                 label="Loop",
-                tooltip="The last keyframe travels on to the first, and the film has no end.",
+                tooltip="The last keyframe travels back to the first, so that the film repeats without a jump.",
                 min_width=80,
                 elem_id=elem_id("loop"),
             ),
@@ -213,31 +155,31 @@ def _time(line: Callable[..., Component], elem_id: Callable[[str], str]) -> dict
 
 
 def _travels(line: Callable[..., Component]) -> dict[str, Component]:
-    """What else travels, where the text does not say it."""
-    ways = "Values to go through evenly, or at frames: 0:(7), 24:(9). Empty: as the text says, else "
+    """Other values that travel."""
+    ways = "Evenly spaced values, or values at frames: 0:(7), 24:(9). Empty: as in the text, or "
     with gr.Row():
         return {
             "seeds": line("seeds", "Seeds", "1, 2, 3", f"{ways}the host's seed for all frames."),
-            "cfg": line("cfg", "CFG scale", "0:(7), 24:(9)", f"{ways}the host's. An expression of t is fine too."),
+            "cfg": line("cfg", "CFG scale", "0:(7), 24:(9)", f"{ways}the host's. Expressions of t work too."),
             "denoise": line(
                 "denoise",
                 "Denoising strength",
                 "0.4, 0.7, 0.4",
-                f"{ways}the host's. How much of the init picture is drawn anew; in img2img.",
+                f"{ways}the host's. How much of the init picture changes; for img2img.",
             ),
         }
 
 
 def _job(elem_id: Callable[[str], str]) -> dict[str, Component]:
-    """What is made, and what is done about a film that was stopped."""
+    """The film's format, and whether a stopped film is resumed."""
     with gr.Row():
         return {
-            "film": _choice(elem_id("film"), "Film", "mp4", (*FILMS[1:], WORDS["film"][""]), "Its kind of file."),
+            "film": _choice(elem_id("film"), "Film", "mp4", (*FILMS[1:], WORDS["film"][""]), "Its file format."),
             "new": gr.Radio(
                 list(WORDS["new"].values()),
                 value=WORDS["new"][False],
-                label="A film that was stopped",
-                tooltip="resume: the same settings go on with it, and render only what is missing. new: begin another.",
+                label="Interrupted film",
+                tooltip="resume: the same settings continue it and render what is missing. new: start another one.",
                 min_width=160,
                 elem_id=elem_id("new"),
             ),
@@ -245,7 +187,7 @@ def _job(elem_id: Callable[[str], str]) -> dict[str, Component]:
 
 
 def _rarely(line: Callable[..., Component], elem_id: Callable[[str], str]) -> dict[str, Component]:
-    """What most films leave as it is."""
+    """Fields that few films need."""
     with gr.Accordion("More", open=False, elem_id=elem_id("more")):
         with gr.Row():
             named = {
@@ -254,12 +196,12 @@ def _rarely(line: Callable[..., Component], elem_id: Callable[[str], str]) -> di
                     "Mix",
                     WORDS["mix"][""],
                     MIXINGS,
-                    "How prompts are mixed: in a straight line, or along an arc that keeps their length.",
+                    "How prompts are mixed: along a straight line, or along an arc that keeps their length.",
                 ),
                 "syntax": _choice(
-                    elem_id("syntax"), "Syntax", AUTO, SYNTAXES, "What the text is written in, where it could be two."
+                    elem_id("syntax"), "Syntax", AUTO, SYNTAXES, "Choose it if the text is read as the wrong one."
                 ),
-                "name": line("name", "Job name", "film", "How the name of the job's folder begins.", "film"),
+                "name": line("name", "Job name", "film", "Beginning of the name of the job folder.", "film"),
             }
         with gr.Row():
             batch = gr.Slider(
@@ -268,13 +210,13 @@ def _rarely(line: Callable[..., Component], elem_id: Callable[[str], str]) -> di
                 value=8,
                 step=1,
                 label="Frames at once",
-                tooltip="More are faster, as long as they fit into memory. In the place of the host's batch size.",
+                tooltip="More are faster if they fit into memory. Used instead of the host's batch size.",
                 elem_id=elem_id("batch"),
             )
             portable = gr.Checkbox(
                 value=True,
                 label="Portable noise",
-                tooltip="The same pictures as in ComfyUI and on the command line. Off: this host's own noise.",
+                tooltip="The same pictures as in ComfyUI and on the command line. Off: the host's own noise.",
                 elem_id=elem_id("portable"),
             )
         return {**named, "batch": batch, "portable": portable}
@@ -285,7 +227,7 @@ def _choice(elem_id: str, label: str, first: str, others: Iterable[str], tooltip
 
 
 def _line(elem_id: Callable[[str], str]) -> Callable[..., Component]:
-    """Returns what makes a text field of one line."""
+    """Returns a function that makes a text field of one line."""
 
     def line(name: str, label: str, example: str, tooltip: str, value: str = "") -> Component:
         return gr.Textbox(

@@ -1,9 +1,9 @@
-"""What the panel shows back of its texts: the table and the curves of a schedule, or what is wrong, and where."""
+"""HTML for the panel: the table and the curves of a schedule, or what is wrong, and where."""
 
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from html import escape
 from io import BytesIO
 
@@ -25,6 +25,7 @@ STYLE = """<style>
 .remix-said .band { margin: .3em 0 .6em }
 .remix-said .band b { display: inline-block; min-width: 4em }
 .remix-said .band img { display: block; width: 100%; height: 3.6em; border-radius: 4px; margin: .15em 0 0 }
+.dark .remix-said .band img.curve { filter: invert(1) hue-rotate(180deg) }
 .remix-said .curves { max-height: 22em; overflow: auto }
 .remix-said .band span { margin-right: 1em }
 .remix-said .band i { display: inline-block; width: .75em; height: .75em; border-radius: 2px; margin-right: .35em }
@@ -41,18 +42,25 @@ STYLE = """<style>
 .remix-said .wrong pre { margin: .4em 0 0; padding: 0; overflow: auto; white-space: pre; background: none;
   color: inherit; font-family: var(--font-mono) }
 </style>"""
-"""In the colours and the fonts of the host's theme, light or dark; a long list scrolls within its own frame."""
+"""Uses the colors and fonts of the host's theme, light or dark. Long lists scroll in their own frame."""
+CURVES = ("cfg", "denoise")
+"""Bands that are lines of numbers, on a white ground."""
+
 LEGEND, CELL, WHOLE = 40, 120, 400
-"""The most letters of a text that a legend and a cell show, and that each shows when the mouse rests on it."""
+"""Characters that a legend shows, that a cell shows, and that either shows under the mouse."""
 
 
 def shown(
-    schedule: Schedule, syntax: str = "", notes: Sequence[str] = (), without: Sequence[str] = (), below: str = ""
+    schedule: Schedule,
+    syntax: str = "",
+    notes: Sequence[str] = (),
+    random: Collection[int] = (),
+    below: str = "",
 ) -> str:
-    """Returns HTML with what was understood: one line about the film, its curves, and a table of its frames.
+    """Returns HTML with a film: one line about it, its curves, and a table of its frames.
 
-    `syntax` is the name of the one that was read, `notes` what there is to say about it; the columns `without` are
-    left out. `below` is a sentence that stands under the table.
+    syntax: the name of the syntax that was read; notes: sentences about it; random: frames whose seed is not known yet;
+    below: a sentence under the table.
     """
     recipe = schedule.recipe
     seconds = f"{len(schedule) / recipe.fps:.1f} s at {recipe.fps:g} fps"
@@ -61,23 +69,27 @@ def shown(
     frames = f"{len(schedule)} frame{'s' if len(schedule) > 1 else ''}"
     remarks = "".join(f'<p class="note">{escape(note)}</p>' for note in notes)
     head = f"<p><b>{frames}</b>, {seconds}{loop}{read}</p>"
-    curves = f'<div class="curves">{"".join(map(_curve, bands(schedule)))}</div>'
+    known = [band for band in bands(schedule) if not (random and band.name == "seed")]
+    curves = f'<div class="curves">{"".join(map(_curve, known))}</div>'
     under = f'<p class="note under">{escape(below)}</p>' if below else ""
-    return _box(f"{head}{remarks}{curves}{_table(schedule, without)}{under}")
+    return _box(f"{head}{remarks}{curves}{_table(schedule, random)}{under}")
 
 
-def refused(error: RemixError, text: str = "") -> str:
-    """Returns HTML with what is wrong in one sentence and, where the place in `text` is known, its line and a caret."""
+def refused(error: RemixError, text: str = "", reword: Callable[[str], str] = str) -> str:
+    """Returns HTML with an error in one sentence and, if its position in `text` is known, its line with a caret.
+
+    `reword` changes the sentence.
+    """
     sentence, excerpt = str(error), ""
     if isinstance(error, RecipeError):
         excerpt = error.excerpt or _excerpt(text, error)
         sentence = sentence.removesuffix(f"\n{error.excerpt}") if error.excerpt else sentence
     placed = f"<pre>{escape(excerpt)}</pre>" if excerpt else ""
-    return _box(f'<div class="wrong">{escape(sentence)}{placed}</div>')
+    return _box(f'<div class="wrong">{escape(reword(sentence))}{placed}</div>')
 
 
-def asked(sentence: str) -> str:
-    """Returns HTML with a sentence about what to write, while nothing is there yet."""
+def hint(sentence: str) -> str:
+    """Returns HTML with a sentence that says what to do first."""
     return _box(f'<p class="note">{escape(sentence)}</p>')
 
 
@@ -86,13 +98,13 @@ def _box(inner: str) -> str:
 
 
 def _excerpt(text: str, error: RecipeError) -> str:
-    """The line with its caret, where the error points into `text`."""
+    """The line with its caret, if the error has a position in `text`."""
     inside = error.line is not None and 1 <= error.line <= text.count("\n") + 1
     return caret(text, error) if inside else ""
 
 
 def _curve(band: Band) -> str:
-    """A band below its name and its legend; the picture lies within the page, nothing is on disk."""
+    """A band below its name and its legend. The picture is part of the page; nothing is written to disk."""
     held = BytesIO()
     Image.fromarray(band.picture).save(held, "PNG")
     source = f"data:image/png;base64,{base64.b64encode(held.getvalue()).decode('ascii')}"
@@ -101,17 +113,23 @@ def _curve(band: Band) -> str:
         for colour, text in band.legend
     )
     name = escape(band.name)
-    return f'<div class="band"><b>{name}</b>{legend}<img alt="{name}" src="{source}"></div>'
+    kind = ' class="curve"' if band.name in CURVES or band.name.startswith("LoRA ") else ""
+    return f'<div class="band"><b>{name}</b>{legend}<img{kind} alt="{name}" src="{source}"></div>'
 
 
-def _table(schedule: Schedule, without: Sequence[str]) -> str:
-    columns = [name for name in columns_of(schedule) if name not in without]
+def _table(schedule: Schedule, random: Collection[int]) -> str:
+    columns = columns_of(schedule)
     keyframes = set(schedule.recipe.positions())
     head = "".join(f"<th>{escape(name)}</th>" for name in columns)
     body = "".join(
         f'<tr class="key">{cells}</tr>' if index in keyframes else f"<tr>{cells}</tr>"
         for index in chosen_rows(schedule)
-        for cells in ["".join(_cell(text) for text in row_of(schedule, index, columns))]
+        for cells in [
+            "".join(
+                _cell("random" if name == "seed" and index in random else text)
+                for name, text in zip(columns, row_of(schedule, index, columns), strict=True)
+            )
+        ]
     )
     return f'<div class="rows"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
 
@@ -121,7 +139,7 @@ def _cell(text: str) -> str:
 
 
 def _title(text: str, room: int) -> str:
-    """The attribute with what a longer text says, for the mouse that rests on it."""
+    """A title attribute for a text that is cut."""
     return f' title="{_cut(text, WHOLE)}"' if len(text) > room else ""
 
 

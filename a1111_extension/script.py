@@ -1,8 +1,7 @@
-"""The script Remix: from what the host is asked for to a job folder, its frames and its film.
+"""The script Remix: from a request of the host to a job folder with its frames and its film.
 
-The seam to the panel: `Panel.build(is_img2img, elem_id)` returns the components, the recipe's text first, and
-`panel.settings(args)` turns their values, or as many of them as a request gave, into `Settings`. What every picture's
-infotext says of these is in pasting.py.
+`Panel.build(is_img2img, elem_id)` returns the components, the recipe's text first, and `settings_of(args)` turns their
+values, or as many as a request has, into `Settings`. What infotexts contain of these is in pasting.py.
 """
 
 from __future__ import annotations
@@ -23,6 +22,7 @@ from remix.plan import Recipe, plan
 from . import host, panel, pasting
 from .engine import HostEngine
 from .job import job_folder, unfinished
+from .live_preview import in_words_of_page, settings_of
 from .settings import Fields, Settings
 
 
@@ -52,9 +52,9 @@ class RemixScript(host.Script):
         self.panel.seen(component, said.get("elem_id"))
 
     def run(self, p: Any, *args: Any) -> Any:
-        """Returns the host's result: the frames that were asked for, after they are in the job folder.
+        """Returns the host's result: the requested frames, after they are in the job folder.
 
-        None for the button that upscales one picture of the gallery, which leaves it to the host.
+        Returns None for the button that upscales one picture of the gallery, which leaves it to the host.
         """
         if pasting.is_upscaling(p):
             pasting.fill_for_upscaling(p)
@@ -63,13 +63,15 @@ class RemixScript(host.Script):
             with host.pinned(p), tempfile.TemporaryDirectory() as scratch:
                 return self._run(p, self._settings(p), Path(scratch))
         except BadInput as error:
-            raise host.refused(error, p) from error
+            if host.is_api(p):
+                raise host.unprocessable(error) from error
+            return host.refusal(p, in_words_of_page(str(error)))
 
     def _settings(self, p: Any) -> Settings:
         given = host.own_args(p, self)
         if not given:
             raise BadInput("script_args: is empty; give the recipe as its first value")
-        return panel.settings(given) if isinstance(given[0], str) else Settings.of_request(given[0])
+        return settings_of(given) if isinstance(given[0], str) else Settings.of_request(given[0])
 
     def _run(self, p: Any, settings: Settings, scratch: Path) -> Any:
         random = host.is_random(p.seed)

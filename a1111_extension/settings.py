@@ -1,10 +1,10 @@
-"""What the panel's fields or a request over the API say, and the recipe that comes of it.
+"""The fields of the panel, or of a request over the API, and the recipe that they describe.
 
-The seam to the panel: `panel.settings(args)` turns the values of the fields into a `Settings`, in which every field
-has a default that leaves the matter to the recipe; `Settings.recipe(host)` gives the recipe, or raises RecipeError.
+`panel.settings(args)` turns the values of the panel's components into `Settings`, whose defaults leave everything to
+the recipe. `Settings.recipe(host)` returns the recipe, or raises RecipeError.
 
-Over the API `script_args` is `[recipe]`, the recipe as JSON or as a text in any syntax, or `[{"recipe": ..., ...}]`
-with other fields of `Settings` by their names. What a recipe leaves out is taken from the request's own fields.
+Over the API, `script_args` is `[recipe]`, as JSON or as text in any syntax, or `[{"recipe": ..., ...}]` with other
+fields of `Settings` by name. What a recipe leaves out is taken from the fields of the request.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ LARGEST_BATCH = 64
 
 @dataclass(frozen=True)
 class Fields:
-    """The host's own fields, which hold for what a recipe leaves out.
+    """The host's own fields, used for what a recipe leaves out.
 
-    `sampler` and `scheduler` are the host's labels, `width` and `height` those of the finished pictures, `images`
-    the names of the init pictures, which lie in `folder`.
+    sampler, scheduler: the host's labels; width, height: of the finished pictures; images: names of the init pictures
+    in `folder`.
     """
 
     prompt: str = ""
@@ -55,8 +55,10 @@ class Fields:
 
 @dataclass(frozen=True)
 class Reading:
-    """What was understood: the recipe, the name of the syntax it was read as ("" where there is no text), notes on what
-    is understood differently, and the names of the fields of keyframes that the host's own fields decide.
+    """A recipe, and how it was read.
+
+    syntax: its name, "" without a text; notes: what is read differently than elsewhere; of_host: fields of keyframes
+    whose values come from the host's own fields.
     """
 
     recipe: Recipe
@@ -67,13 +69,13 @@ class Reading:
 
 @dataclass(frozen=True)
 class Settings:
-    """What is asked for. What is "", 0 or False is left to the recipe, and by it to the host's own fields.
+    """The fields of the panel. "", 0 and False leave a field to the recipe, and then to the host's own fields.
 
     text, syntax: the recipe, and the name of its syntax or "auto". frames: a count or a time ("4s"). seeds, cfg,
-    denoise: how these travel, as `0:(7), 24:(9)` or as values to go through evenly, `7, 9`. batch: frames in one call
-    of the host. film: a format such as "mp4"; "" for frames alone. name: the beginning of the job folder's name.
-    new: begins anew where a job of the same recipe is there. portable: noise and steps that are the same in every
-    tool, else the host's own. first, count: the frames that this request is about (count 0: all from the first).
+    denoise: how these travel, as `0:(7), 24:(9)` or as evenly spaced values, `7, 9`. batch: frames in one call of the
+    host. film: a format such as "mp4"; "" for frames only. name: the beginning of the job folder's name. new: starts a
+    new job even if one of the same recipe exists. portable: noise and steps that are the same in every tool, otherwise
+    the host's own. first, count: the frames to return (count 0: all from the first).
     """
 
     text: str = ""
@@ -96,7 +98,7 @@ class Settings:
 
     @classmethod
     def of_request(cls, said: Any) -> Settings:
-        """Returns what the first of `script_args` says: a text, a recipe as JSON, or fields by their names."""
+        """Returns the settings in the first of `script_args`: a text, a recipe as JSON, or fields by name."""
         if not isinstance(said, Mapping):
             return cls(text=check.text(said, "script_args[0]", 2**22))
         if "recipe" not in said:
@@ -113,15 +115,15 @@ class Settings:
 
     @property
     def film_name(self) -> str | None:
-        """The film's file in the job folder, None where none is asked for."""
+        """The film's file in the job folder, None for frames only."""
         return f"film.{self.film}" if self.film else None
 
     def recipe(self, host: Fields) -> Recipe:
-        """Returns the recipe; RecipeError, with line and column where there is one, for what cannot be."""
+        """Returns the recipe; raises RecipeError, with line and column if they are known."""
         return self.read(host).recipe
 
     def read(self, host: Fields) -> Reading:
-        """Returns the recipe and what there is to say about it; RecipeError as `recipe`."""
+        """Returns the recipe and how it was read; errors as in `recipe`."""
         read = self._read(host)
         recipe = read.recipe
         for name, text in (("seed", self.seeds), ("cfg", self.cfg), ("denoise", self.denoise)):
@@ -156,11 +158,14 @@ class Settings:
         said = {field.name for field in fields(parts) if getattr(parts, field.name) is not None}
         if "frames" not in said:
             last = parts.last_frame()
-            some = "such as 48, or 4s" if last is None else f"{last + 1} to end on its last key"
-            raise RecipeError(f"the text does not say how many there are; set them, {some}", path="frames")
+            if not last:
+                raise RecipeError("the text does not say how many there are; set them, such as 48 or 4s", path="frames")
+            found = replace(self, frames=str(last + 1))._read(host)
+            note = f"Frames is empty, so the film ends on the last keyframe: {last + 1} frames."
+            return replace(found, notes=(note, *found.notes))
         start, *rest = parts.keyframes
         if start.seed == Mix.one(host.seed) and all(key.seed is None for key in rest):
-            # The reader has put the main seed there: what is laid over it, or left to the host, is told later.
+            # The reader has put the main seed there; Seeds or the host's seed replace it below.
             parts = replace(parts, keyframes=(replace(start, seed=None), *rest))
         parts = replace(parts, keyframes=_with_image(parts.keyframes, host))
         recipe = parts.recipe(folder=host.folder, **_defaults(dict.fromkeys(said), host)).replace(**given)
@@ -173,14 +178,14 @@ class Settings:
         return {**otherwise, **{name: value for name, value in given.items() if value}}
 
     def wanted(self, frames: int) -> range:
-        """Returns the frames that this request is about, of so many; BadInput where there are none."""
+        """Returns the frames to return of a film with so many; raises BadInput if there are none."""
         if self.first >= frames:
             raise BadInput(f"first: {self.first} is past the last frame ({frames - 1}); give a smaller one")
         return range(self.first, min(self.first + self.count, frames) if self.count else frames)
 
 
 def _checked(name: str, value: Any, like: Any) -> Any:
-    """A field of a request, of the type that it has here."""
+    """A field of a request, checked by the type of its default."""
     if isinstance(like, bool):
         return check.flag(value, name)
     if name == "batch":
@@ -193,7 +198,7 @@ def _checked(name: str, value: Any, like: Any) -> Any:
 
 
 def _defaults(said: Mapping[str, Any], host: Fields) -> dict[str, Any]:
-    """The host's values for the fields that are not said."""
+    """The host's values for the fields that a recipe leaves out."""
     found: dict[str, Any] = {"steps": host.steps, "cfg": host.cfg}
     if "size" not in said:
         found |= {"width": host.width, "height": host.height}
@@ -204,7 +209,7 @@ def _defaults(said: Mapping[str, Any], host: Fields) -> dict[str, Any]:
 
 
 def _completed(recipe: Recipe, host: Fields) -> tuple[Recipe, frozenset[str]]:
-    """The recipe with what no keyframe sets taken from the host, and the names of that."""
+    """The recipe with the host's values for what no keyframe sets, and the names of those fields."""
     first: dict[str, Any] = {}
     prompts = {"prompt": verbatim(host.prompt), "negative": verbatim(host.negative)}
     for name, value in {**prompts, "seed": host.seed}.items():
@@ -217,9 +222,9 @@ def _completed(recipe: Recipe, host: Fields) -> tuple[Recipe, frozenset[str]]:
 
 
 def _with_image(keyframes: Any, host: Fields) -> Any:
-    """Keyframes, also as plain tables, with the host's init picture in the first where none sets a picture.
+    """Keyframes, also as plain tables, with the host's init picture in the first unless one sets a picture.
 
-    What is no list of keyframes comes back as it is: it is refused, with its place, when the recipe is made.
+    Anything else is returned unchanged: the recipe refuses it later, with its position.
     """
     if not host.images or not keyframes or not isinstance(keyframes, list | tuple):
         return keyframes

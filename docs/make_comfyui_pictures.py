@@ -1,14 +1,15 @@
-"""Makes the README's pictures of the nodes with the nodes themselves, in a real ComfyUI and a headless browser.
+"""Makes the README's picture of the ComfyUI nodes, with a real ComfyUI and a headless browser.
 
     python -m docs.make_comfyui_pictures
 
-Needs what the tests in tests/real/comfyui need (one or two minutes on two cores). The checkpoint is the test suite's,
-whose VAE knows blocks of 8 pixels and nothing else. Writes docs/pictures/comfyui.png and comfyui-film.gif.
+Needs what the tests in tests/real/comfyui need. Takes one or two minutes on two cores. The workflow renders with the
+bundled model, which docs/hosts loads. Writes docs/pictures/comfyui.png and comfyui-film.gif.
 """
 
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,47 +17,63 @@ from PIL import Image
 
 from remix.motion import fit, probe, read_tags, read_video, write_video
 from tests.real.browser import browser
-from tests.real.comfyui.host import CHECKPOINT, Host, installed
+from tests.real.comfyui.host import Host, installed
 
 ROOT = Path(__file__).parents[1]
 PICTURES = ROOT / "docs" / "pictures"
-SIDE, SHOWN = 512, 192
-"""Pixels of the film, and of what is shown of it."""
-SIZE, CORNER = {"width": 1600, "height": 985}, [75, 140]
-"""Of the page in pixels, and where its first node stands."""
+HOSTS = ROOT / "docs" / "hosts"
+SHOWN = 192
+"""Pixels of the film in the README."""
+SIZE, CORNER = {"width": 1600, "height": 860}, [75, 140]
+"""The page in pixels, and the position of its first node."""
 SETTINGS = {"Comfy.TutorialCompleted": True, "Comfy.Minimap.Visible": False, "Comfy.Graph.CanvasInfo": False}
-COLOURS = 128
+COLORS = 128
 READY = "!!(window.app && window.LiteGraph && window.LiteGraph.registered_node_types.RemixFilm)"
 PATIENCE = 300_000
-"""Milliseconds: machines are busy at times."""
+"""Milliseconds."""
+
+RECIPE = """\
+frames = 24
+fps = 12
+size = [128, 128]
+loop = true
+ease = "sine-in-out"
+
+[[keyframes]]
+prompt = "a red house on a green hill"
+seed = 3
+
+[[keyframes]]
+prompt = "a white house in the snow"
+
+[[keyframes]]
+prompt = "a yellow boat at sunset"
+"""
+SAMPLER = {"steps": 12, "cfg": 3, "sampler_name": "dpmpp_2m", "scheduler": "sgm_uniform", "denoise": 1}
 
 NODES: dict[str, tuple[str, list[int], list[int], dict[str, Any]]] = {
-    "checkpoint": ("CheckpointLoaderSimple", [0, 0], [225, 100], {"ckpt_name": CHECKPOINT}),
-    "sun": ("LoadImage", [0, 145], [190, 315], {"image": "sun.png"}),
-    "tree": ("LoadImage", [0, 505], [190, 315], {"image": "tree.png"}),
-    "encode_sun": ("VAEEncode", [282, 145], [165, 60], {}),
-    "encode_tree": ("VAEEncode", [282, 505], [165, 60], {}),
-    "blend": (
-        "RemixLatentBlend",
-        [495, 145],
-        [225, 300],
-        {"weights": "travel", "weights.frames": 16, "weights.ease": "sine-in-out", "adain": True},
-    ),
-    "decode": ("VAEDecode", [768, 0], [165, 60], {}),
-    "film": ("RemixFilm", [981, 145], [190, 180], {"fps": 12, "ping_pong": True}),
-    "save": ("SaveVideo", [1219, 145], [290, 430], {"filename_prefix": "video/sun_and_tree"}),
+    "recipe": ("RemixRecipe", [0, 0], [340, 660], {"recipe": RECIPE}),
+    "model": ("PlaygroundLoader", [400, 0], [190, 70], {}),
+    "noise": ("RemixNoiseTravel", [400, 130], [235, 110], {}),
+    "prompts": ("RemixPromptTravel", [400, 300], [235, 140], {}),
+    "sampler": ("KSampler", [700, 0], [225, 270], SAMPLER),
+    "decode": ("VAEDecode", [700, 350], [165, 60], {}),
+    "film": ("RemixFilm", [985, 0], [190, 180], {"fps": 12}),
+    "save": ("SaveVideo", [1225, 0], [280, 430], {"filename_prefix": "video/houses"}),
 }
-"""Each node's type, place, size and what is set in it; no link passes behind another node."""
+"""Each node's type, place, size and widgets."""
 
 LINKS = (
-    ("sun", "IMAGE", "encode_sun", "pixels"),
-    ("tree", "IMAGE", "encode_tree", "pixels"),
-    ("checkpoint", "VAE", "encode_sun", "vae"),
-    ("checkpoint", "VAE", "encode_tree", "vae"),
-    ("checkpoint", "VAE", "decode", "vae"),
-    ("encode_sun", "LATENT", "blend", "latents.latent0"),
-    ("encode_tree", "LATENT", "blend", "latents.latent1"),
-    ("blend", "latent", "decode", "samples"),
+    ("recipe", "schedule", "prompts", "schedule"),
+    ("recipe", "schedule", "noise", "schedule"),
+    ("model", "CLIP", "prompts", "clip"),
+    ("model", "MODEL", "noise", "model"),
+    ("noise", "model", "sampler", "model"),
+    ("noise", "latent", "sampler", "latent_image"),
+    ("prompts", "positive", "sampler", "positive"),
+    ("prompts", "negative", "sampler", "negative"),
+    ("sampler", "LATENT", "decode", "samples"),
+    ("model", "VAE", "decode", "vae"),
     ("decode", "IMAGE", "film", "images"),
     ("film", "video", "save", "video"),
 )
@@ -98,15 +115,20 @@ STILL = """at => {
 }"""
 
 
+class WithModel(Host):
+    """A ComfyUI that can import docs/hosts."""
+
+    def environment(self) -> Mapping[str, str]:
+        return {**super().environment(), "PYTHONPATH": str(HOSTS)}
+
+
 def make() -> None:
-    """Builds the workflow in a started ComfyUI, runs it, and keeps the page and the film."""
+    """Builds the workflow in a ComfyUI, runs it, and saves the page and the film."""
     comfyui = installed()
     assert comfyui is not None, "set COMFYUI_DIR to the folder of a ComfyUI"
     with tempfile.TemporaryDirectory() as base:
-        host = Host(comfyui, Path(base))
-        for name in ("sun", "tree"):
-            with Image.open(ROOT / "examples" / "pictures" / f"{name}.png") as drawn:
-                drawn.resize((SIDE, SIDE), Image.Resampling.LANCZOS).save(host.base / "input" / f"{name}.png")
+        host = WithModel(comfyui, Path(base))
+        (host.base / "custom_nodes" / "bundled-model").symlink_to(HOSTS / "comfyui_pack")
         try:
             host.start()
             for setting, value in SETTINGS.items():
@@ -129,12 +151,12 @@ def _picture(page: Any, host: Host) -> None:
     page.evaluate("() => app.queuePrompt(0, 1)")
     page.wait_for_function("document.querySelector('video')?.readyState >= 3", timeout=PATIENCE)
     page.evaluate(STILL, 0.7)
-    page.wait_for_timeout(6000)  # until the note that the job is done has gone
+    page.wait_for_timeout(6000)  # until the notification disappears
     with tempfile.TemporaryDirectory() as folder:
         shot = Path(folder) / "page.png"
         page.screenshot(path=shot)
         with Image.open(shot) as picture:
-            picture.convert("RGB").quantize(COLOURS).save(PICTURES / "comfyui.png", optimize=True)
+            picture.convert("RGB").quantize(COLORS).save(PICTURES / "comfyui.png", optimize=True)
 
 
 if __name__ == "__main__":

@@ -23,3 +23,9 @@ function remixAsked(button, values) {
 function remixAnswered(button) {
     if (remixLooks[button]?.waiting) remixLook(button);
 }
+
+// Called before an example replaces a text that somebody may have written; without a name nothing is replaced.
+function remixReplace(name, text) {
+    const keep = text.trim() && !confirm("Replace the keyframes with this example? The text that is there now is lost.");
+    return [keep ? null : name, text];
+}

@@ -47,6 +47,7 @@ ROOMS = {
         "numpy",
     },  # numpy only where columns are evaluated
     "remix/syntax": {"remix.errors", "remix.catalog", "remix.plan", "remix.syntax", "remix.hosts", "tomli"},
+    "remix/syntax/text": {"remix.errors", "remix.catalog", "remix.plan", "remix.syntax.text", "remix.hosts", "tomli"},
     "remix/hosts": {"remix.errors", "remix.digest", "remix.catalog", "remix.plan", "remix.hosts"},
     "remix/mix": {
         "remix.errors",
@@ -78,7 +79,7 @@ ROOMS = {
         *("custom_nodes", "torch", "numpy", *COMFYUI),
     },
     "a1111_extension": {*CORE, "remix", "a1111_extension", "torch", "numpy", "PIL"},
-    "a1111_extension/host.py": {*CORE, "a1111_extension.pinned", "modules", "fastapi", "torch", "PIL"},
+    "a1111_extension/host": {*CORE, "a1111_extension", "modules", "fastapi", "torch", "PIL"},
     "a1111_extension/panel.py": {*CORE, "a1111_extension", "gradio"},
     "scripts/remix_toolkit.py": {"a1111_extension"},
     "install.py": {"launch"},
@@ -101,7 +102,7 @@ ROOMS = {
 }
 """room -> what its files may import beside the standard library; a name covers everything below it.
 
-A file that is named itself is a room of its own, and in no other.
+A file or folder that is named itself is a room of its own, and in no other.
 """
 
 FORBIDDEN_CALLS = {"eval", "exec", "compile", "__import__"}
@@ -113,8 +114,14 @@ def files() -> Iterator[tuple[str, Path]]:
     for room in ROOMS:
         place = ROOT / room
         for path in sorted(place.rglob("*.py")) if place.is_dir() else [place]:
-            if path == place or path.relative_to(ROOT).as_posix() not in ROOMS:
+            if room_of(path) == room:
                 yield room, path
+
+
+def room_of(path: Path) -> str:
+    """The innermost room in which a file lies."""
+    inside = [path, *path.parents]
+    return max((room for room in ROOMS if ROOT / room in inside), key=len)
 
 
 def imported(path: Path) -> Iterator[str]:

@@ -285,6 +285,8 @@ def _widgets(fields: Mapping[str, Node], kind: str) -> dict[str, Node]:
         return dict(values)
     if not isinstance(values, list):
         return {}
+    if kind == "PrimitiveNode":
+        return {"value": values[0]} if values else {}  # what follows says how the front end changes it
     names = NODES[kind].widgets if kind in NODES else tuple(f"widget {i}" for i in range(len(values)))
     return dict(zip(names, values, strict=False))
 

@@ -160,8 +160,8 @@ def _curved(
     stops = []
     for i in range(gaps):
         shares = _shares(curve, strength, at[i + 1] - at[i], i)
-        mixes_there = between(mixes[i], mixes[(i + 1) % len(mixes)], [round(share * STEPS) for share in shares])
-        stops += [Stop(at[i] + j, mix) for j, mix in enumerate(mixes_there)]
+        travel = between(mixes[i], mixes[(i + 1) % len(mixes)], [round(share * STEPS) for share in shares])
+        stops += [Stop(at[i] + j, mix) for j, mix in enumerate(travel)]
     if not options.loop:
         stops.append(Stop(at[-1], mixes[-1]))
     frames = options.frames or total

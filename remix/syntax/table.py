@@ -138,15 +138,15 @@ def read(
     """
     plain = straighten_quotes(decoded(text, source=source))
     options = _options(frames, fps, seed, before, after, numbers or {}, field, spacing, loop)
-    held = Source(plain, source)
+    origin = Source(plain, source)
     if name is not None:
         named(name)  # outside the try: the name has no position in the text
     try:
         name = name or detect(plain, source)
-        parts = complete(held, named(name).read(held, options), options, wraps=named(name).wraps)
+        parts = complete(origin, named(name).read(origin, options), options, wraps=named(name).wraps)
     except RecipeError as error:
-        raise _placed(held, error) from error
-    return replace(parts, notes=tuple(held.notes), syntax=name)
+        raise _placed(origin, error) from error
+    return replace(parts, notes=tuple(origin.notes), syntax=name)
 
 
 def write(recipe: Recipe, name: str, *, field: str | None = None) -> Export:

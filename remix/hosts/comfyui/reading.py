@@ -72,7 +72,7 @@ def _of_samplers(graph: Graph) -> tuple[dict[str, None], dict[str, None], dict[s
                 (negative, "negative", "positive"),
             ):
                 for node in _upstream(graph, graph[holder].get(name), met[other], other):
-                    found.update(dict.fromkeys(_own_texts(graph[node])))
+                    found.update(dict.fromkeys(_own_texts(graph[node], name)))
         for node in _upstream(graph, [key, 0], met[None]):
             for name in SETTINGS:
                 value = graph[node].get(name)
@@ -110,8 +110,9 @@ def _upstream(graph: Graph, link: Any, met: set[str], leave_out: str | None = No
                 meet(value)
 
 
-def _own_texts(inputs: Mapping[str, Any]) -> Iterator[str]:
-    for name in TEXT_INPUTS:
+def _own_texts(inputs: Mapping[str, Any], side: str = "") -> Iterator[str]:
+    """Yields the texts of a node; loaders that encode both prompts have them by the `side` that is followed."""
+    for name in (*TEXT_INPUTS, *([side] if side else [])):
         value = inputs.get(name)
         if isinstance(value, str) and value.strip():
             yield value

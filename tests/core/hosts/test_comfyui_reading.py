@@ -48,6 +48,17 @@ def test_a_guiders_prompts_are_found() -> None:
     assert (found.prompts, found.negatives) == (("a fine cat", "a cat"), ())
 
 
+def test_a_loader_that_encodes_both_prompts_gives_each_on_its_own_side() -> None:
+    graph = {
+        "1": node("Efficient Loader", ckpt_name="a.safetensors", positive="a cat", negative="bad", batch_size=2),
+        "2": node("ControlNetApplyAdvanced", positive=["1", 1], negative=["1", 2]),
+        "3": node("KSampler", seed=1, positive=["2", 0], negative=["2", 1], latent_image=["1", 3]),
+    }
+    found = read_prompt(graph)
+    assert found is not None
+    assert (found.prompts, found.negatives) == (("a cat",), ("bad",))
+
+
 def test_each_node_is_read_a_few_times_however_many_samplers_it_leads_into() -> None:
     read = 0
 

@@ -183,12 +183,19 @@ def test_a_text_that_comes_over_a_link_is_followed(source: dict[str, Any]) -> No
     assert (prompts(parts), parts.frames) == ({0: "a", 8: "b"}, 16)
 
 
-def test_a_text_that_comes_over_a_link_of_a_ui_workflow_is_followed() -> None:
-    inputs = [{"name": "text", "type": "STRING", "link": 5}]
-    workflow = ui("BatchPromptSchedule", ["", 16], inputs=inputs)
-    workflow["nodes"].append({"id": 9, "type": "Text", "widgets_values": [FIZZ]})
-    workflow["links"] = [[5, 9, 0, 6, 0, "STRING"]]
-    assert prompts(read(text_of(workflow))) == {0: "a", 8: "b"}
+def test_what_comes_over_links_of_a_ui_workflow_is_followed() -> None:
+    inputs = [{"name": name, "type": "*", "link": i} for i, name in enumerate(("text", "max_frames", "pre_text"))]
+    inputs.append({"name": "app_text", "type": "*", "link": None})
+    workflow = ui("BatchPromptSchedule", ["", 120, False, "old", "old"], inputs=inputs)
+    workflow["nodes"] += [
+        {"id": 8, "type": "Text", "widgets_values": [FIZZ]},
+        {"id": 9, "type": "PrimitiveNode", "widgets_values": [16, "fixed"]},
+        {"id": 10, "type": "Reroute", "inputs": [{"name": "", "link": 3}]},
+        {"id": 11, "type": "PrimitiveNode", "widgets_values": ["x"]},
+    ]
+    links = [[0, 8, 0, 6, 0, "STRING"], [1, 9, 0, 6, 1, "INT"], [2, 10, 0, 6, 2, "*"], [3, 11, 0, 10, 0, "*"]]
+    parts = read(text_of({**workflow, "links": links}))
+    assert (prompts(parts), parts.frames) == ({0: "x a", 8: "x b"}, 16)
 
 
 LONG = "a photo of a cat on a mat in the sun"

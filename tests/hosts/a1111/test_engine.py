@@ -370,8 +370,12 @@ def test_what_this_host_cannot_do_is_refused_by_name(ui: Runner) -> None:
         (recipe({"prompt": A}, {}), {"subseed_strength": 0.3}, "variation seed"),
         (recipe({"prompt": A}, {}), {"seed_resize_from_h": 64, "seed_resize_from_w": 64}, "resize seed"),
         (recipe({"prompt": "a <lora:x:strong>"}, {}), {}, "has a strength that is no number"),
-        (recipe({"prompt": A}, {}, model="other"), {}, "model.checkpoint: there is no 'other' here"),
-        (recipe({"prompt": A}, {}, model={"vae": "x"}), {}, "model.vae: there is no 'x' here; use one of fine.pt"),
+        (recipe({"prompt": A}, {}, model="other"), {}, "model.checkpoint: this host does not have 'other'"),
+        (
+            recipe({"prompt": A}, {}, model={"vae": "x"}),
+            {},
+            "model.vae: this host does not have 'x'; use one of fine.pt",
+        ),
     ):
         with pytest.raises(webui.HTTPException, match=said) as refused:
             ui.run({"recipe": told, "film": ""}, **fields)
@@ -437,3 +441,13 @@ def test_settings_that_no_run_sets_are_told_of(ui: Runner, portable: bool, model
     p = ui.processing({"recipe": told, "film": "", "portable": portable})
     ui.script.run(p)
     assert [text.partition("because ")[2] for text in p.comments] == ([said] if said else [])
+
+
+@pytest.mark.parametrize("listed", ["SD15\\win.safetensors", "SD15/win.safetensors"])
+@pytest.mark.parametrize("name", ["SD15/win.safetensors", "SD15\\win.safetensors", "SD15/win"])
+def test_a_checkpoint_is_found_with_either_slash(ui: Runner, listed: str, name: str) -> None:
+    from a1111_extension import host
+
+    entry = object()
+    ui.host.sd_models.checkpoint_aliases[listed] = entry
+    assert host.checkpoint_of(name) is entry

@@ -19,13 +19,14 @@ TOLD = {"recipe": {"frames": 2, "keyframes": [{"prompt": "a", "seed": 1}]}, "fil
 def table(ui: Runner, p: Any = None, told: Any = TOLD, **fields: Any) -> dict[str, str]:
     """What a run says of what makes its pictures."""
     import a1111_extension.script as script
-    from a1111_extension import host, panel
+    from a1111_extension import host
     from a1111_extension.engine import HostEngine
+    from a1111_extension.settings import Settings
     from remix.plan import plan
 
     p = p or ui.processing(told, **fields)
     with host.pinned(p):
-        settings = panel.Settings.of_request(told)
+        settings = Settings.of_request(told)
         recipe = settings.recipe(script._fields(p, ui.base))
         engine = HostEngine(p, recipe, batch=8, portable=settings.portable, said={})
         engine.check(plan(recipe))

@@ -25,6 +25,7 @@ from remix.plan import EASINGS, Keyframe, Recipe, plan
 from tests.fakes.gradio import Page
 from tests.fakes.webui import webui
 
+DEFORUM_ITER = json.dumps({"max_frames": 9, "prompts": {"0": "a", "8": "b"}, "seed": -1, "seed_behavior": "iter"})
 THREE = "0: a red house\n6: a white house\n11: a boat"
 
 
@@ -34,6 +35,7 @@ def panel(tmp_path: Path) -> Iterator[ModuleType]:
     with webui(tmp_path):
         loaded = importlib.import_module("a1111_extension.panel")
         loaded.page = sys.modules["gradio"].page  # type: ignore[attr-defined]
+        loaded.live = importlib.import_module("a1111_extension.live_preview")  # type: ignore[attr-defined]
         yield loaded
 
 
@@ -46,11 +48,11 @@ def values_of(panel: ModuleType, **said: Any) -> list[Any]:
 
 
 def test_fields_that_nobody_touched_say_what_settings_say(panel: ModuleType) -> None:
-    plain = panel.Settings()
-    assert panel.settings(values_of(panel)) == plain
-    assert panel.settings([]) == plain
-    assert panel.settings([None] * len(panel.NAMES)) == plain
-    assert panel.settings([THREE]) == panel.Settings(text=THREE)
+    plain = panel.live.Settings()
+    assert panel.live.settings_of(values_of(panel)) == plain
+    assert panel.live.settings_of([]) == plain
+    assert panel.live.settings_of([None] * len(panel.NAMES)) == plain
+    assert panel.live.settings_of([THREE]) == panel.live.Settings(text=THREE)
 
 
 @pytest.mark.parametrize(
@@ -69,13 +71,13 @@ def test_fields_that_nobody_touched_say_what_settings_say(panel: ModuleType) -> 
     ],
 )
 def test_what_a_field_shows_is_what_it_means(panel: ModuleType, field: str, shown: Any, meant: Any) -> None:
-    assert getattr(panel.settings(values_of(panel, **{field: shown})), field) == meant
+    assert getattr(panel.live.settings_of(values_of(panel, **{field: shown})), field) == meant
 
 
 @pytest.mark.parametrize(("field", "value"), [("fps", -1), ("fps", 1000), ("batch", 0), ("batch", 1.5)])
 def test_a_number_out_of_range_is_refused_by_its_name(panel: ModuleType, field: str, value: float) -> None:
     with pytest.raises(BadInput, match=f"^{field}"):
-        panel.settings(values_of(panel, **{field: value}))
+        panel.live.settings_of(values_of(panel, **{field: value}))
 
 
 @pytest.mark.parametrize("is_img2img", [False, True])
@@ -91,7 +93,8 @@ def test_every_field_has_its_own_id_and_name(panel: ModuleType, is_img2img: bool
 def wire(panel: ModuleType, tab: str) -> Any:
     """A panel in a tab of a host that makes its own fields before, and its results after."""
     made, component = panel.Panel(), sys.modules["gradio"].Textbox  # type: ignore[attr-defined]
-    for name in (f"{tab}_prompt", f"{tab}_neg_prompt", f"{tab}_seed", f"{tab}_cfg_scale", f"{tab}_denoising_strength"):
+    names = ("prompt", "neg_prompt", "seed", "cfg_scale", "denoising_strength", "subseed_strength")
+    for name in (f"{tab}_{name}" for name in names):
         made.seen(component(elem_id=name), name)
     made.build(tab == "img2img", lambda name: f"{tab}_{name}")
     for name in (f"{tab}_gallery_container", f"{tab}_gallery", f"generation_info_{tab}"):
@@ -112,7 +115,7 @@ def test_every_change_asks_what_is_understood(panel: ModuleType, tab: str, denoi
     wire(panel, tab)
     page: Page = panel.page  # type: ignore[assignment]
     asking = [event.component.elem_id for event in page.events if event.js and "remixLook" in event.js]
-    assert len(asking) == len(panel.NAMES) + (5 if denoise else 4)
+    assert len(asking) == len(panel.NAMES) + (6 if denoise else 5)
     assert (f"{tab}_denoising_strength" in asking) is denoise
     (look,) = [event for event in page.events if event.js and "remixAsked" in event.js]
     assert f"slice(0, {len(look.inputs)})" in look.js
@@ -125,8 +128,9 @@ def test_every_change_asks_what_is_understood(panel: ModuleType, tab: str, denoi
 def test_an_example_goes_into_the_text(panel: ModuleType) -> None:
     panel.Panel().build(False, lambda name: name)
     (used,) = [event for event in panel.page.events if event.component.value == "Use it"]
-    assert used.fn("prompt travel") == presets()["prompt travel"]
-    assert used.fn(None) == {"__type__": "update"}
+    assert used.fn("prompt travel", "") == presets()["prompt travel"]
+    assert used.fn(None, "my text") == {"__type__": "update"}
+    assert used.js == "remixReplace"  # asks before a text is replaced
 
 
 HOST = {"prompt": "", "negative": "", "seed": 7, "steps": 20, "cfg": 5.5, "width": 512, "height": 512}
@@ -135,7 +139,7 @@ HOST |= {"sampler": "DPM++ 2M", "scheduler": "Karras"}
 
 def page_of(panel: ModuleType, text: str, host: dict[str, Any] | None = None, tab: str = "txt2img", **said: Any) -> str:
     """What is shown, without its style."""
-    shown = panel.said(values_of(panel, text=text, **said), HOST if host is None else host, tab)
+    shown = panel.live.live_preview(values_of(panel, text=text, **said), HOST if host is None else host, tab)
     return re.sub(r"<style>.*?</style>", "", shown, flags=re.DOTALL)
 
 
@@ -189,7 +193,7 @@ def test_long_prompts_and_many_of_them_leave_a_short_preview(panel: ModuleType) 
 def test_a_film_that_takes_long_to_plan_is_not_planned_while_its_text_is_typed(
     panel: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(panel, "plan", lambda recipe: pytest.fail("it was planned"))
+    monkeypatch.setattr(panel.live, "plan", lambda recipe: pytest.fail("it was planned"))
     page = page_of(panel, "0: a red house\n11: a boat", frames="100000")
     assert "This film is too long" in page
     assert "It can be generated." in page
@@ -220,8 +224,8 @@ def test_what_is_wrong_is_one_sentence_with_its_line_and_a_caret(
 @pytest.mark.parametrize(
     ("field", "value", "said"),
     [
-        ("seeds", "1, x", "seed"),
-        ("cfg", "0:(7), 24:(q)", "cfg"),
+        ("seeds", "1, x", "Seeds: "),
+        ("cfg", "0:(7), 24:(q)", "CFG scale: "),
         ("denoise", "0:(2)", "denoise"),
         ("frames", "many", "frames"),
         ("syntax", "fizznodes", "line 2:2"),
@@ -243,11 +247,18 @@ def test_nothing_that_is_written_becomes_part_of_the_page(panel: ModuleType) -> 
 def test_a_seed_that_is_still_to_be_drawn_is_not_shown(panel: ModuleType) -> None:
     drawn = {**HOST, "seed": -1}
     page = page_of(panel, THREE, drawn, frames="12")
-    assert cells(page)[0] == ["frame", "time", "prompt", "cfg"]
-    assert "is drawn when the film is made" in page
+    assert cells(page)[0] == ["frame", "time", "prompt", "seed", "cfg"]
+    assert {row[3] for row in cells(page)[1:]} == {"random"}
+    assert "a seed is drawn when the film is made" in page
+    assert "4294967295" not in page
     travelling = page_of(panel, THREE, drawn, frames="12", seeds="1, 2")
     assert cells(travelling)[0] == ["frame", "time", "prompt", "seed", "cfg"]
+    assert cells(travelling)[1][3] == "1"
     assert "is drawn" not in travelling
+    iterating = page_of(panel, DEFORUM_ITER, drawn)
+    assert {row[3] for row in cells(iterating)[1:]} == {"random"}
+    assert "4294967" not in iterating
+    assert "seed" not in re.findall(r"<b>(\w+)</b><span", iterating)
 
 
 def test_the_hosts_own_prompt_holds_where_keyframes_have_none_and_else_it_is_said(panel: ModuleType) -> None:
@@ -268,6 +279,68 @@ def test_in_img2img_the_hosts_denoising_strength_holds(panel: ModuleType) -> Non
     assert "image: frames 0 to 11 have denoise 1, which leaves nothing of the picture" in full
 
 
+def test_the_placeholder_typed_as_it_stands_is_a_film(panel: ModuleType) -> None:
+    page = page_of(panel, panel.EXAMPLE)
+    assert "<b>48 frames</b>" in page
+    assert "Frames is empty, so the film ends on the last keyframe: 48 frames." in page
+    assert cells(page)[-1][2] == "a yellow boat at sunset"
+
+
+def test_frames_and_fps_stand_above_the_preview(panel: ModuleType) -> None:
+    panel.Panel().build(False, lambda name: name)
+    order = [component.elem_id for component in panel.page]
+    assert order.index("frames") < order.index("fps") < order.index("said")
+
+
+def test_what_a_text_sets_in_place_of_the_hosts_fields_is_said(panel: ModuleType) -> None:
+    text = (
+        'size = [768, 640]\nsteps = 9\nsampler = "euler"\nscheduler = "karras"\nframes = 2\n[[keyframes]]\nprompt = "a"'
+    )
+    page = page_of(panel, text, {**HOST, "steps": 20, "width": 512, "height": 512})
+    assert "The text sets size 768x640, 9 steps, sampling method Euler, in place of the fields above." in page
+    alike = {**HOST, "steps": 9, "width": 768, "height": 640, "sampler": "Euler", "scheduler": "Karras"}
+    assert "The text sets" not in page_of(panel, text, alike)
+    assert "The text sets" not in page_of(panel, THREE, frames="12")
+
+
+@pytest.mark.parametrize(
+    ("fields", "said", "problem"),
+    [
+        ({"subseed_show": True, "subseed_strength": 0.3}, {}, "variation seed: its strength is above 0"),
+        ({"subseed_show": True, "resize_width": 64, "resize_height": 64}, {}, "resize seed: is not read here"),
+        (
+            {"sampler": "Heun"},
+            {},
+            "Sampling method: this host does not have &#x27;heun&#x27;",
+        ),
+        ({}, {"text": "a\nb\nc", "frames": ""}, "Frames: the text does not say how many there are"),
+        ({}, {"cfg": "0:(7), 24:(q)"}, "CFG scale: "),
+    ],
+)
+def test_what_generate_would_refuse_is_refused_while_it_is_written(
+    panel: ModuleType, fields: dict[str, Any], said: dict[str, Any], problem: str
+) -> None:
+    written = {"text": THREE, "frames": "12", **said}
+    page = page_of(panel, host={**HOST, **fields}, **written)
+    assert f'<div class="wrong">{problem}' in page
+
+
+def test_a_variation_seed_that_is_not_shown_does_not_count(panel: ModuleType) -> None:
+    assert "<table" in page_of(panel, THREE, {**HOST, "subseed_show": False, "subseed_strength": 0.3}, frames="12")
+
+
+def test_what_generate_would_remark_is_shown_among_the_notes(panel: ModuleType) -> None:
+    page = page_of(panel, THREE, {**HOST, "batch_count": 4, "batch_size": 1}, frames="12")
+    assert "batch count 4, batch size 1: are not read" in page
+
+
+def test_curves_of_numbers_are_drawn_for_the_dark_theme_too(panel: ModuleType) -> None:
+    page = panel.live.live_preview(values_of(panel, text=THREE, frames="12", cfg="3, 9"), HOST, "txt2img")
+    assert '<img class="curve" alt="cfg"' in page
+    assert '<img alt="prompt"' in page
+    assert ".dark .remix-said .band img.curve { filter: invert(1)" in page
+
+
 def test_seed_0_is_a_seed(panel: ModuleType) -> None:
     assert cells(page_of(panel, THREE, {**HOST, "seed": 0}, frames="12"))[1][3] == "0"
 
@@ -285,7 +358,7 @@ def test_a_sampler_that_no_recipe_can_name_is_told_before_anything_is_rendered(p
 
 def test_settings_that_make_other_frames_than_elsewhere_are_told_below_the_table(panel: ModuleType) -> None:
     opts = sys.modules["modules"].shared.opts
-    assert "other ones" not in page_of(panel, THREE, frames="12")
+    assert "differ" not in page_of(panel, THREE, frames="12")
     opts.hypertile_enable_unet = True
     _, _, below = page_of(panel, THREE, frames="12").partition("</table>")
     assert "hypertile_enable_unet is True (turn it off in Settings, Hypertile)" in below

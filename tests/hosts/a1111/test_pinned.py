@@ -149,7 +149,7 @@ def test_another_checkpoint_that_was_loaded_all_the_same_is_an_error_and_no_fram
         monkeypatch.setattr(models, "select_checkpoint", lambda: models.checkpoints_list["second"])
 
     after_first_call(ui, lose)
-    with pytest.raises(EngineError, match=r"checkpoint: second\.safetensors is loaded in the place of model\.safet"):
+    with pytest.raises(EngineError, match=r"checkpoint: second\.safetensors is loaded in place of model\.safet"):
         ui.run(TOLD)
     (folder,) = (ui.base / "out" / "remix").iterdir()
     assert [path.name for path in (folder / "frames").iterdir()] == ["000000.png"]
@@ -181,7 +181,8 @@ def test_forge_loads_what_was_chosen_when_the_film_began_and_then_what_was_chose
         opts.set("sd_model_checkpoint", "second")
         refresh()
 
-    monkeypatch.setattr(host, "FORGE", True)
+    for part in (host.settings, host.models):
+        monkeypatch.setattr(part, "FORGE", True)
     monkeypatch.setattr(ui.host.sd_models, "model_data", data, raising=False)
     entry = SimpleNamespace(refresh_model_loading_parameters=refresh, dynamic_args=dynamic)
     monkeypatch.setattr(ui.host.processing, "main_entry", entry, raising=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import operator
 from pathlib import Path
 from typing import Any
 
@@ -33,13 +34,11 @@ def test_no_argument_or_too_many_are_refused(ui: Runner, count: int) -> None:
         ui.run(*[TEXT] * count)
 
 
-def test_bad_input_is_the_hosts_own_error_in_the_page_and_422_over_the_api(ui: Runner) -> None:
-    from remix.errors import RecipeError
-
+def test_bad_input_is_a_sentence_in_the_page_and_422_over_the_api(ui: Runner) -> None:
     p = ui.processing("")
     p.is_api = False
-    with pytest.raises(RecipeError, match="recipe: is empty"):
-        ui.script.run(p)
+    ui.script.run(p)
+    assert list(p.comments) == ["Keyframes: is empty; write at least one keyframe"]
     with pytest.raises(webui.HTTPException) as refused:
         ui.run("")
     assert refused.value.status_code == 422
@@ -270,3 +269,24 @@ def test_another_init_picture_is_another_job(ui: Runner) -> None:
         for color in ("red", "blue", "red")
     }
     assert len(found) == 2
+
+
+def test_on_the_page_a_refusal_is_a_sentence_and_leaves_the_gallery_as_it_was(ui: Runner) -> None:
+    p = ui.processing("0: a\n3: b", subseed_strength=0.5)
+    p.is_api = False
+    result = ui.script.run(p)
+    assert list(p.comments) == [
+        "variation seed: its strength is above 0; write mixes of seeds into keyframes, or travel "
+        "from seed to seed, and set it to 0"
+    ]
+    unchanged = {"__type__": "update"}
+    assert result.images == unchanged
+    assert operator.add(result.images, []) == unchanged  # as Forge puts further pictures there
+    assert result.js() == unchanged
+
+
+def test_on_the_page_a_refusal_names_its_fields(ui: Runner) -> None:
+    p = ui.processing("0: a\n3: b", None, None, None, None, None, None, None, "1, 999")
+    p.is_api = False
+    ui.script.run(p)
+    assert next(iter(p.comments)).startswith("CFG scale: ")

@@ -123,15 +123,8 @@ def test_the_init_picture_is_the_hosts_unless_keyframes_set_some() -> None:
     [
         ({"text": " "}, "recipe: is empty"),
         ({"text": TOML.replace("frames =", "framez =", 1)}, "line 1:1: framez: there is no such field"),
-        (
-            {"text": "0: a\n3: b"},
-            "frames: the text does not say how many there are; set them, 4 to end on its last key",
-        ),
-        (
-            {"text": "0s: a\n1.5s: b\n3s: c", "fps": 10.0},
-            "frames: the text does not say how many there are; set them, 31 to end on its last key",
-        ),
-        ({"text": "a\nb\nc"}, "frames: the text does not say how many there are; set them, such as 48, or 4s"),
+        ({"text": "a\nb\nc"}, "frames: the text does not say how many there are; set them, such as 48 or 4s"),
+        ({"text": "0: a"}, "frames: the text does not say how many there are; set them, such as 48 or 4s"),
         ({"text": "0: a\n48: b\n96 c", "frames": "99"}, "line 3:1: '96 c' looks like a key without its mark"),
         ({"text": "0 | a\n8 | b", "frames": "9"}, "line 1:1: '0 | a' looks like a key in a form that is not supported"),
         ({"text": "0:(1.02), 30:(1.1)", "frames": "9"}, "line 1:1: these numbers may set any field"),
@@ -185,3 +178,17 @@ def test_a_part_of_the_frames_is_a_part_of_the_film() -> None:
     assert Settings().wanted(4) == range(4)
     with pytest.raises(BadInput, match="first: 4 is past the last frame"):
         Settings(first=4).wanted(4)
+
+
+@pytest.mark.parametrize(
+    ("settings", "frames"),
+    [
+        ({"text": "0: a\n3: b"}, 4),
+        ({"text": "0s: a\n1.5s: b\n3s: c", "fps": 10.0}, 31),
+        ({"text": '"0": "a", "24": "b"'}, 25),
+    ],
+)
+def test_a_text_without_a_length_ends_on_its_last_keyframe(settings: Any, frames: int) -> None:
+    reading = Settings(**settings).read(HOST)
+    assert reading.recipe == Settings(**settings, frames=str(frames)).recipe(HOST)
+    assert reading.notes[0] == f"Frames is empty, so the film ends on the last keyframe: {frames} frames."

@@ -77,6 +77,14 @@ class Page:
         self.page.locator(f"#{tab}_interrupt").wait_for(state="visible", timeout=PATIENCE)
         self.page.locator(f"#{tab}_interrupt").wait_for(state="hidden", timeout=PATIENCE)
 
+    def log(self) -> str:
+        """What the host says below its gallery, in plain words."""
+        told = self.page.locator("#html_log_txt2img .comments").first
+        told.wait_for(timeout=PATIENCE)
+        text = str(told.inner_text())
+        assert not re.search(r"Error|Traceback", text)
+        return text
+
     def ours(self) -> list[str]:
         """What went wrong that names us; the host's own page is not without errors of its own."""
         return [text for text in self.wrong if "remix" in text.lower()]
@@ -98,7 +106,8 @@ def test_what_is_typed_is_shown_as_curves_and_as_a_table(page: Page) -> None:
     page.fill("frames", "6")
     assert "0.5 s at 12 fps" in page.wait_until("6 frames")
     rows = [row.inner_text().split("\t") for row in page.said.locator("tr").all()]
-    assert rows[0] == ["frame", "time", "prompt", "cfg"]
+    assert rows[0] == ["frame", "time", "prompt", "seed", "cfg"]
+    assert {row[3] for row in rows[1:]} == {"random"}
     assert [row[2] for row in rows[1:] if "+" not in row[2]] == [line.split(": ")[1] for line in THREE.split("\n")]
     assert page.said.locator("img").evaluate_all("pictures => pictures.every(picture => picture.naturalWidth > 500)")
     assert page.ours() == []
@@ -111,7 +120,7 @@ def test_what_the_hosts_own_fields_say_is_in_the_table(page: Page) -> None:
     assert page.said.locator("img").count() == 2
     page.fill("seeds", "")
     page.number("txt2img_cfg_scale", 7)
-    page.wait_until("The seed is drawn")
+    page.wait_until("a seed is drawn")
 
 
 def test_an_error_is_shown_with_its_line_and_a_caret_while_typing(page: Page) -> None:
@@ -134,9 +143,30 @@ def test_bad_input_is_refused_before_anything_is_rendered(page: Page, host: Host
     page.fill("keyframes", "0: a\n0: b")
     page.wait_until("given twice")
     page.generate()
-    told = page.page.locator("#html_log_txt2img .error").first.inner_text()
-    assert "frame 0 is given twice, first in line 1; keep one of the two" in told
+    assert "frame 0 is given twice, first in line 1; keep one of the two" in page.log()
     assert set(host.jobs.glob("*")) == jobs
+
+
+def test_the_placeholder_typed_as_it_stands_is_a_film(page: Page) -> None:
+    page.clear()
+    page.fill("keyframes", page.field("keyframes").get_attribute("placeholder"))
+    assert "the film ends on the last keyframe: 48 frames" in page.wait_until("48 frames")
+    above = page.field("fps").bounding_box()["y"]
+    assert page.said.bounding_box()["y"] > above
+
+
+def test_what_generate_would_refuse_is_shown_while_it_is_written(page: Page) -> None:
+    page.page.locator("#txt2img_subseed_show input").first.check()
+    page.number("txt2img_subseed_strength", 0.3)
+    assert page.wait_until("its strength is above 0").startswith("variation seed: ")
+    page.number("txt2img_subseed_strength", 0)
+    page.page.locator("#txt2img_subseed_show input").first.uncheck()
+    page.wait_until("48 frames")
+
+
+def test_what_a_recipe_sets_in_place_of_the_hosts_fields_is_shown(page: Page) -> None:
+    page.fill("keyframes", 'size = [128, 96]\nsteps = 3\nframes = 2\n[[keyframes]]\nprompt = "a"\nseed = 1')
+    assert "The text sets size 128x96, 3 steps, in place of the fields above." in page.wait_until("2 frames")
 
 
 def test_frames_are_in_the_gallery_and_the_film_is_below_it(page: Page, host: Host) -> None:
@@ -212,6 +242,16 @@ def test_the_same_settings_go_on_with_the_same_job(page: Page, host: Host) -> No
     assert last.stat().st_mtime_ns == before
 
 
+def test_a_refusal_leaves_the_gallery_as_it_was(page: Page) -> None:
+    page.fill("cfg", "1, 999")
+    page.wait_until("CFG scale: ")
+    page.generate()
+    assert page.log().startswith("CFG scale: 999 is outside 0 to 100")
+    assert page.page.locator("#txt2img_gallery .thumbnails .thumbnail-item").count() == 6
+    page.fill("cfg", "")
+    page.wait_until("6 frames")
+
+
 def test_the_gallerys_button_upscales_a_frame_by_its_own_prompt_and_the_gallery_keeps_the_others(
     page: Page, host: Host
 ) -> None:
@@ -239,6 +279,13 @@ def test_an_example_fills_the_keyframes(page: Page) -> None:
     page.page.locator("#script_txt2img_remix_use").click()
     assert "in a loop" in page.wait_until("48 frames")
     assert "a blue star on a white background" in page.field("keyframes").input_value()
+    own = "0: mine\n5: yours"
+    page.fill("keyframes", own)
+    for answer, kept in (("dismiss", True), ("accept", False)):
+        page.page.once("dialog", lambda dialog, answer=answer: getattr(dialog, answer)())
+        page.page.locator("#script_txt2img_remix_use").click()
+        page.page.wait_for_timeout(300)
+        assert (page.field("keyframes").input_value() == own) is kept
 
 
 def test_fields_go_along_to_img2img(page: Page) -> None:

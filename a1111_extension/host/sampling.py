@@ -1,0 +1,110 @@
+"""The host's samplers, its noise, and how its models take latents."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import modules.scripts as scripts  # the module: a Script that is imported by name would be registered again
+from modules import devices, rng, sd_samplers, sd_samplers_timesteps, shared
+
+from .settings import FORGE, option
+
+
+def noise_source(shape: Sequence[int], seeds: Sequence[int]) -> Any:
+    """Returns the host's own noise of these seeds, from its own source."""
+    return rng.ImageRNG(tuple(shape), list(seeds), subseeds=None, subseed_strength=0.0)
+
+
+def device() -> Any:
+    """Returns the device of the host's latents."""
+    return shared.device
+
+
+def has_sampler(label: str) -> bool:
+    """Returns whether the host has a sampler with this label."""
+    return sd_samplers.find_sampler_config(label) is not None
+
+
+def has_scheduler(label: str) -> bool:
+    """Returns whether the host has a schedule with this label."""
+    try:
+        from modules import sd_schedulers
+    except ImportError:  # in older hosts the schedule is part of the sampler
+        return label == "Automatic"
+    return label in sd_schedulers.schedulers_map
+
+
+def is_of_times(sampler: Any) -> bool:
+    """Returns whether a sampler works with times and predicted noise, where others work with noise levels."""
+    return isinstance(sampler, sd_samplers_timesteps.CompVisSampler)
+
+
+def alphas() -> Any:
+    """Returns the share of the signal in the variance at each time of the model."""
+    return shared.sd_model.alphas_cumprod
+
+
+def unipc(model: Any, x: Any, times: Any, extra_args: Any, callback: Any) -> Any:
+    """Returns the latents that the host's UniPC samples from `x` at these times, which fall from 1 to 0."""
+    from modules.sd_samplers_timesteps_impl import UniPCCFG, uni_pc
+
+    schedule, steps = uni_pc.NoiseScheduleVP("discrete", alphas_cumprod=alphas()), len(times) - 1
+    way = {"predict_x0": True, "thresholding": False, "variant": option("uni_pc_variant", "bh1")}
+    walk = UniPCCFG(model, extra_args, callback, schedule, **way)
+    walk.get_time_steps = lambda **_: times.to(x.device)
+    order = min(option("uni_pc_order", 3), steps)
+    return walk.sample(x, steps=steps, method="multistep", order=order, lower_order_final=True)
+
+
+def noised(sampler: Any) -> Callable[[Any, Any, Any], Any]:
+    """Returns the function that adds noise to the model's latents: clean latents, noise, and its level."""
+    if FORGE:
+        return lambda clean, noise, sigma: sampler.model_wrap.predictor.noise_scaling(sigma, noise, clean)
+    flowing = getattr(shared.sd_model, "add_noise_to_latent", None)
+    return flowing or (lambda clean, noise, sigma: clean + noise * sigma)
+
+
+def unmasked(denoiser: Any) -> Callable[..., Any]:
+    """Returns a denoiser's forward without the host's own mask."""
+    own = denoiser.forward
+
+    def forward(*args: Any, **kwargs: Any) -> Any:
+        denoiser.mask = None
+        return own(*args, **kwargs)
+
+    return forward
+
+
+def blend_of_mask(p: Any) -> Callable[[Any, Any, Any], Any] | None:
+    """Returns the function by which Forge blends the model's output with clean latents by the host's own mask.
+
+    None if there is no mask, and in A1111, which blends without drawing noise.
+    """
+    if not FORGE or getattr(p, "mask", None) is None:
+        return None
+
+    def blended(clean: Any, found: Any, sigma: Any) -> Any:
+        plain = found * p.nmask + clean * p.mask
+        given = scripts.MaskBlendArgs(found, p.nmask, clean, p.mask, plain, p.sampler.model_wrap_cfg, sigma)
+        if p.scripts is not None:
+            p.scripts.on_mask_blend(p, given)
+        return given.blended_latent
+
+    return blended
+
+
+@contextmanager
+def repeatable() -> Iterator[None]:
+    """Makes random numbers that the host draws without a seed, as in a VAE's encoder, the same each time."""
+    import torch
+
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        yield
+
+
+def free() -> None:
+    """Frees memory that the host holds and does not need."""
+    devices.torch_gc()
