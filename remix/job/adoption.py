@@ -1,9 +1,9 @@
-"""Finished frames that another recipe of a job, or another job, has too: they are taken over and not rendered again.
+"""Reusing finished frames: those of a job's previous recipe, and those of other jobs.
 
-A frame is known by its key, which names all that makes its picture, and by the engine that rendered it; neither its
-number nor its folder counts. Frames that are to have another number are first moved to `earlier/`, by a rename, under
-their keys. From there, and from other jobs, each is read and checked, and written in its new place with metadata of
-its own. `earlier/` goes when all is done: where it is still there, the next run goes on with it.
+A frame is identified by its key, a hash of everything that makes its picture, and by the engine that rendered it; its
+number and its folder do not matter. Frames that get another number are first renamed into `earlier/`, under their keys.
+From there, and from other jobs, each is read, checked, and written to its new place with its own metadata. `earlier/`
+is removed at the end; if it still exists, the next run continues with it.
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ from remix.motion.images import load_picture
 log = logging.getLogger(__name__)
 
 MOST_DONORS = 32
-"""How many other jobs are looked through, the newest first."""
+"""The most other jobs that are searched, newest first."""
 
 Taking = Callable[[int, int], None]
-"""Is called with how many frames of how many are there, before each that is taken over; an error of it ends that."""
+"""Called before each frame that is copied, with the frames that exist and the total; an error it raises stops that."""
 
 
 Telling = Callable[[str], None]
-"""Is called with a sentence for the person who began the run."""
+"""Called with a sentence for the user."""
 
 
 @dataclass
 class Sources:
-    """Where finished frames lie, by their keys, and the engines that may have rendered them."""
+    """Files of finished frames by key, and the engines that may have rendered them."""
 
     engines: list[Mapping[str, Any]]
     files: dict[str, Path] = field(default_factory=dict)
@@ -49,9 +49,9 @@ class Sources:
 
 
 def finished(folder: Path, journal: Journal) -> dict[Path, str]:
-    """Returns the keys of all whole frames in a job folder, of whatever recipe, and of those in its `earlier/`.
+    """Returns the keys of all intact frames in a job folder, of any recipe, and of those in its `earlier/`.
 
-    Those in `earlier/` bear their keys as names, and are checked when they are taken over.
+    Files in `earlier/` are named by their keys; they are checked when they are copied.
     """
     found: dict[Path, str] = {}
     for path in sorted((folder / FRAMES).iterdir()):
@@ -65,13 +65,13 @@ def finished(folder: Path, journal: Journal) -> dict[Path, str]:
 
 
 def _own_key(path: Path) -> str | None:
-    """The key that a frame's own metadata names, None for a file that does not decode."""
+    """Returns the key in a frame's own metadata, None for a file that does not decode."""
     key = made_of(path).get("key")
     return key if isinstance(key, str) else None
 
 
 def set_aside(job: Job, held: Mapping[Path, str], wanted: Collection[str]) -> dict[str, Path]:
-    """Moves frames that are to have another number to `earlier/`; returns where each of the `wanted` frames is."""
+    """Moves frames that get another number to `earlier/`; returns the file of each of the `wanted` frames."""
     (job.folder / EARLIER).mkdir(exist_ok=True)
     found: dict[str, Path] = {}
     for path, key in held.items():
@@ -91,9 +91,9 @@ def _is_in_place(job: Job, path: Path, key: str) -> bool:
 
 
 def look_through(donors: Iterable[Path], job: Job, wanted: Collection[str], sources: Sources) -> None:
-    """Adds what other jobs have of the `wanted` frames, as their journals say, if the same engine rendered it.
+    """Adds the `wanted` frames that other jobs have, by their journals, if the same engine rendered them.
 
-    An unfinished job that has some of them from an engine that is almost the same is named in a remark.
+    A remark names an unfinished job that has some of them from a slightly different engine.
     """
     for donor in list(donors)[:MOST_DONORS]:
         try:
@@ -117,7 +117,7 @@ def look_through(donors: Iterable[Path], job: Job, wanted: Collection[str], sour
 
 
 def _almost_equal(donor: Path, job: Job, engine: Mapping[str, Any], shared: int) -> str | None:
-    """A sentence about a job that was begun with almost the same engine and lacks frames; None where it does not."""
+    """Returns a remark on an unfinished job of a slightly different engine; None if there is nothing to say."""
     try:
         count = recipe_of(donor).frames
     except RemixError:
@@ -126,12 +126,12 @@ def _almost_equal(donor: Path, job: Job, engine: Mapping[str, Any], shared: int)
         return None
     return (
         f"{job.folder}: is a new job, although {donor} is unfinished and has {shared} of these frames: "
-        f"it was begun with another {differing(engine, job.engine)}; to go on with it, set that back"
+        f"it was started with another {differing(engine, job.engine)}; to continue it, set that back"
     )
 
 
 def adopt(job: Job, sources: Sources, missing: Sequence[int], taking: Taking) -> int:
-    """Writes those of the `missing` frames that lie elsewhere into their places; returns how many were taken over."""
+    """Copies those of the `missing` frames that exist elsewhere into their places; returns how many."""
     taken, total = 0, len(job.schedule)
     uses = Counter(job.frame_key(index) for index in missing)
     for index in missing:
@@ -147,14 +147,14 @@ def adopt(job: Job, sources: Sources, missing: Sequence[int], taking: Taking) ->
 
 
 def _take(job: Job, index: int, source: Path, engines: Collection[Mapping[str, Any]]) -> bool:
-    """Writes one frame, if its file is whole and its own metadata names what should have made it."""
+    """Copies one frame, if its file is intact and its own metadata has the right key."""
     recipe = job.schedule.recipe
     try:
         with open_part(source, MAX_PICTURE) as file:
             picture = load_picture(file, size=(recipe.width, recipe.height))
             made = read_metadata(source)
     except RemixError as error:
-        log.info("%s: not taken over (%s)", source, error)
+        log.info("%s: not copied (%s)", source, error)
         return False
     about = made.remix or {}
     engine = about.get("engine")
@@ -168,5 +168,5 @@ def _take(job: Job, index: int, source: Path, engines: Collection[Mapping[str, A
 
 
 def adopted(folder: Path) -> None:
-    """Removes `earlier/` and what nobody needs of it: all is taken over."""
+    """Removes `earlier/`: all frames are in their places."""
     shutil.rmtree(folder / EARLIER)

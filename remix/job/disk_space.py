@@ -18,28 +18,28 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class DiskSpace:
-    """How many bytes a run may still need where it writes: an upper bound, the pictures as they are in memory."""
+    """The bytes that a run may still need on its disk: an upper bound, its uncompressed pictures."""
 
     folder: Path
     recipe: Recipe
     needed: int = 0
 
     def expect(self, frames: int) -> None:
-        """Sets what is needed to that of `frames` frames."""
+        """Sets the need to that of so many frames."""
         self.needed = frames * 3 * self.recipe.width * self.recipe.height
 
     def free(self) -> int:
-        """Returns how many bytes are free for this user on the folder's disk."""
+        """Returns the bytes that this user can still write to the folder's disk."""
         place = self.folder.resolve()
         while not place.exists():
             place = place.parent
         return shutil.disk_usage(place).free
 
     def warn(self) -> None:
-        """Says so when there may not be enough."""
+        """Logs a warning if there may not be enough."""
         if self.needed > (free := self.free()):
             log.warning(
-                "%s: the frames to come may need up to %d bytes, %d are free on its disk; "
+                "%s: the remaining frames may need up to %d bytes, %d are free on its disk; "
                 "the run keeps what is finished if they do not fit",
                 self.folder,
                 self.needed,
@@ -49,16 +49,16 @@ class DiskSpace:
 
 @contextmanager
 def raising_disk_full(folder: Path, recipe: Recipe) -> Iterator[DiskSpace]:
-    """Gives the room of a run; a disk that is full within it becomes `DiskFull`, with the bytes needed and free."""
-    room = DiskSpace(folder, recipe)
-    room.expect(recipe.frames)
+    """Returns, as a context, the disk space of a run. A full disk raises `DiskFull`, with the bytes needed and free."""
+    space = DiskSpace(folder, recipe)
+    space.expect(recipe.frames)
     try:
-        yield room
+        yield space
     except (OSError, VideoError) as error:
         if not _is_full(error):
             raise
         raise DiskFull(
-            f"{folder}: the disk is full: up to {room.needed} bytes are needed to go on, {room.free()} are free; "
+            f"{folder}: the disk is full: up to {space.needed} bytes are needed to go on, {space.free()} are free; "
             "what is finished is kept, make room and run it again"
         ) from error
 

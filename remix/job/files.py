@@ -16,7 +16,7 @@ NAME_BYTES = 120
 
 
 def write_bytes(path: str | os.PathLike[str], data: bytes) -> Path:
-    """Returns `path` after `data` is safely on the disk under that name, whole.
+    """Writes `data` to `path`, completely or not at all, flushed to the disk; returns `path`.
 
     OSError (also a full disk) leaves what was there before as it was.
     """
@@ -26,7 +26,7 @@ def write_bytes(path: str | os.PathLike[str], data: bytes) -> Path:
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> Path:
-    """Returns `path` after `text` is safely there: UTF-8, line ends as given."""
+    """Writes `text` to `path` like `write_bytes`, as UTF-8 with its line ends unchanged; returns `path`."""
     return write_bytes(path, text.encode("utf-8"))
 
 
@@ -85,7 +85,7 @@ def inside(folder: str | os.PathLike[str], relative: str | os.PathLike[str]) -> 
         found = root.joinpath(*map(_on_disk, windows.parts)).resolve()
         _refuse_loop(found)
     except (OSError, RuntimeError) as error:
-        raise BadInput(f"{text!r}: cannot be followed ({error}); mend the links in {folder}") from error
+        raise BadInput(f"{text!r}: cannot be followed ({error}); repair the links in {folder}") from error
     if not found.is_relative_to(root):
         raise BadInput(f"{text!r}: a link leads out of {folder}; copy the file into it")
     return found

@@ -1,4 +1,4 @@
-"""What makes a job the same job: the keys of its frames and what renders them; and how two of the latter differ."""
+"""The identity of a job: the keys of its frames and its engine; and how two engines differ."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from remix.job.reading import JOURNAL
 from remix.plan import Schedule
 
 SHORT = 10
-"""How many digits of its key the name of a job's folder has."""
+"""The number of digits of its key in the name of a job's folder."""
 
 LONGEST_VALUE = 24
-"""How many letters of a value `differing` shows."""
+"""The longest value, in letters, that `differing` shows."""
 
 
 def differing(was: Mapping[str, Any], now: Mapping[str, Any]) -> str:
-    """Returns which parts of an engine's identity are not the same, in words.
+    """Returns the parts in which two identities of an engine differ, in words.
 
     >>> differing({"engine": "local", "checkpoint": "a"}, {"engine": "local", "checkpoint": "b", "vae": "c"})
     "checkpoint ('a', now 'b') and vae (none, now 'c')"
@@ -56,10 +56,10 @@ def prompts_that_meet(schedule: Schedule, *, plain_attention: bool) -> dict[str,
 
 
 def job_folder(root: Path, name: str, schedule: Schedule, engine: Mapping[str, str]) -> Path:
-    """Returns the folder of a job below `root`: the same for the same frames from the same engine.
+    """Returns the folder of a job below `root`: the same for equal frames of the same engine.
 
-    Its name is `name` and a key of what makes the pictures. The rate and the format of the film do not count.
-    BadInput for a name that is not one of a folder; RecipeError for a picture that is not there.
+    Its name is `name` and a key of everything that makes the pictures, but not the rate and format of the film. Raises
+    BadInput for a name that no folder can have, and RecipeError for a picture that does not exist.
     """
     if safe_name(name) != name or not name:
         raise BadInput(f"name: {name!r} is not a name of a folder; write one such as film")

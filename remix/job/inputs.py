@@ -36,9 +36,9 @@ def missing_pictures(recipe: Recipe) -> list[str]:
 
 def _missing(recipe: Recipe, name: str) -> str:
     place = _input(recipe, name).parent
-    beside = [path.name for path in place.iterdir()] if place.is_dir() else []
-    near = close(Path(name).name, beside)
-    mend = f"did you mean {near!r}?" if near else "put the picture there, or mend its name"
+    neighbors = [path.name for path in place.iterdir()] if place.is_dir() else []
+    near = close(Path(name).name, neighbors)
+    mend = f"did you mean {near!r}?" if near else "put the picture there, or correct its name"
     return f"{name!r} is not a file in {Path(recipe.folder or '.').resolve()}; {mend}"
 
 

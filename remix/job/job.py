@@ -11,9 +11,9 @@
     job.lock        held by the run that is at work
     earlier/        frames that wait for their new place, see `remix.job.adoption`; gone once they have it
 
-Every file but the journal is written aside and renamed; the journal only grows, line by line, after the file
-that it speaks of is in place. A frame counts when its file has the hash that the journal names, or, where the
-journal is silent, when it decodes and its own metadata names what should have made it.
+Every file except the journal is written to a temporary place and renamed. The journal only grows, by one line after
+each finished file. A frame is finished if its file has the hash in the journal; or, if the journal does not have it, if
+it decodes and its own metadata has the right key.
 """
 
 from __future__ import annotations
@@ -52,20 +52,20 @@ from remix.motion.regular import never
 from remix.plan import Recipe, Schedule, plan
 
 SETTINGS = "settings"
-"""Where job.json says with what a job's engine rendered: device, precision and batch, each combination once."""
+"""The field of job.json for device, precision and batch, each combination once."""
 
 RECIPE_IN_METADATA = 48 * 1024
-"""The longest recipe, in bytes, that is repeated whole in every frame; a longer one is named by its hash."""
+"""The longest recipe, in bytes, that every frame carries; of a longer one it carries the hash."""
 
 FRAME = re.compile(r"\d{6,}\.png", re.ASCII)
 """The names of frames: their numbers."""
 
 
 class Job:
-    """An open, locked job folder. Made by `open_job`."""
+    """An open, locked job folder, from `open_job`."""
 
     begun_with: Mapping[str, str] | None = None
-    """The other engine that rendered in this job so far, as long as `move` was not called."""
+    """The other engine that rendered this job so far, until `move` is called."""
 
     def __init__(
         self,
@@ -84,11 +84,11 @@ class Job:
         self.journal = Journal(folder / JOURNAL, pause)
 
     def frame_path(self, index: int) -> Path:
-        """Returns where frame `index` lies, or will lie."""
+        """Returns the path of frame `index`, whether it exists or not."""
         return frame_path(self.folder, index)
 
     def frame_paths(self) -> list[Path]:
-        """Returns where all frames lie, in order."""
+        """Returns the paths of all frames, in order."""
         return [self.frame_path(index) for index in range(len(self.schedule))]
 
     def frame_key(self, index: int) -> str:
@@ -102,12 +102,12 @@ class Job:
         return inside(self.folder / INPUTS, name)
 
     def missing(self, wanted: Sequence[int] | None = None) -> list[int]:
-        """Returns which of the `wanted` frames (None: of all) are still to be rendered; a damaged file is missing."""
+        """Returns which of the `wanted` frames (None: all) must be rendered; a damaged file is missing."""
         every = range(len(self.schedule))
         return [index for index in (every if wanted is None else wanted) if not self._is_finished(index)]
 
     def is_whole(self) -> bool:
-        """Returns whether all frames are there; nothing is read where a file is not there at all."""
+        """Returns whether all frames are finished; no file is read if one does not exist."""
         return all(path.is_file() for path in self.frame_paths()) and not self.missing()
 
     def _is_finished(self, index: int) -> bool:
@@ -120,7 +120,7 @@ class Job:
         return True
 
     def lacks(self) -> list[int]:
-        """Returns what `missing` returns, and writes nothing: for who does not hold the folder locked."""
+        """Returns what `missing` returns without writing anything, for callers that have not locked the folder."""
         return [
             index
             for index in range(len(self.schedule))
@@ -128,7 +128,7 @@ class Job:
         ]
 
     def _says_so(self, index: int) -> bool:
-        """Whether a frame's file decodes, and its own metadata names what should have made it."""
+        """Whether a frame's file decodes and its own metadata has the right key."""
         made = made_of(self.frame_path(index), (self.schedule.recipe.width, self.schedule.recipe.height))
         frame = made.get("frame")
         return isinstance(frame, dict) and made.get("key") == self.frame_key(index) and frame.get("index") == index
@@ -140,9 +140,9 @@ class Job:
         texts: Mapping[str, str] | None = None,
         engine: Mapping[str, str] | None = None,
     ) -> Path:
-        """Writes a finished frame for good and returns its path; `picture` is uint8 [height, width, 3].
+        """Writes a finished frame, flushed to the disk, and returns its path; `picture` is uint8 [height, width, 3].
 
-        `texts` are kept in its metadata beside our own. `engine` is what rendered it, where that is not the job's.
+        `texts` are added to its metadata. `engine` is the engine that rendered it, if not the job's.
         """
         recipe = self.schedule.recipe
         if picture.shape != (recipe.height, recipe.width, 3) or picture.dtype != np.uint8:
@@ -156,7 +156,7 @@ class Job:
         return path
 
     def move(self, frames: Sequence[int]) -> None:
-        """Writes down that another engine goes on with this job, after those before it have rendered `frames`."""
+        """Records that another engine continues this job, after those before it rendered `frames`."""
         before = read_about(self.folder)
         earlier = [*earlier_engines(before), {"engine": before["engine"], "frames": spans(frames)}]
         about = {"engine": self.engine, "inputs": self._inputs, "toolkit": __version__, "earlier": earlier}
@@ -164,9 +164,9 @@ class Job:
         self.begun_with = None
 
     def note_setting(self, setting: Mapping[str, str]) -> Mapping[str, str] | None:
-        """Writes down what the engine renders with, which hardly changes pictures.
+        """Records settings of the engine that hardly change pictures, such as device and batch.
 
-        Returns with what frames were rendered before, where that is known and was never this.
+        Returns the settings that earlier frames were rendered with, if known and never equal to these.
         """
         about = read_about(self.folder)
         written, now = about.get(SETTINGS), dict(setting)
@@ -194,11 +194,11 @@ class Job:
         return {**others, "remix": canonical(about)}
 
     def is_finished(self, path: Path, key: str) -> bool:
-        """Returns whether what is made of the frames, a film or the sheet, lies at `path` whole, made by `key`."""
+        """Returns whether the film or sheet at `path` is intact and was made by `key`."""
         return self.journal.holds(path, key, largest_film(self.schedule.recipe))
 
     def note(self, path: Path, key: str) -> None:
-        """Writes down that what lies at `path` is finished, made by `key`."""
+        """Records that the film or sheet at `path` is finished, made by `key`."""
         self.journal.note(path, key)
 
 
@@ -209,12 +209,12 @@ def largest_film(recipe: Recipe) -> int:
 
 
 def frame_path(folder: Path, index: int) -> Path:
-    """Returns where a frame of a job folder lies, or will lie."""
+    """Returns the path of a frame of a job folder, whether it exists or not."""
     return folder / FRAMES / f"{index:06d}.png"
 
 
 def made_of(path: Path, size: tuple[int, int] | None = None) -> Mapping[str, Any]:
-    """Returns what a frame's own metadata says of it; nothing for a file that is missing or does not decode.
+    """Returns a frame's own metadata; {} for a file that is missing or does not decode.
 
     With `size`, a picture whose header names another one is not decoded.
     """
@@ -229,7 +229,7 @@ def made_of(path: Path, size: tuple[int, int] | None = None) -> Mapping[str, Any
 
 
 def frame_key(schedule: Schedule, index: int, inputs: Mapping[str, str]) -> str:
-    """Returns the hash of everything that makes a frame's picture; `inputs` are the hashes of pictures, by name."""
+    """Returns the hash of everything that makes a frame's picture; `inputs` maps names of pictures to hashes."""
     frame = schedule[index]
     names = sorted({name for mix in (frame.image, frame.mask) if mix for name in mix.values})
     used = [inputs[name] for name in names]
@@ -244,9 +244,9 @@ def recipe_of(folder: Path | str) -> Recipe:
 
 
 def read_frames(folder: Path | str) -> tuple[list[Path], list[int]]:
-    """Returns where the frames of a job folder lie, in order, and which are missing or damaged; nothing is written.
+    """Returns the paths of a job's frames, in order, and which are missing or damaged; nothing is written.
 
-    JobError where there is no job, or one that another version of the toolkit has planned.
+    Raises JobError if there is no job, or if another version of the toolkit planned it.
     """
     folder = Path(folder)
     refuse_foreign(folder)
@@ -254,8 +254,8 @@ def read_frames(folder: Path | str) -> tuple[list[Path], list[int]]:
     schedule = plan(recipe)
     if not says(folder, SCHEDULE, schedule.to_json().encode()):
         raise OtherRecipe(
-            f"{folder}: its {SCHEDULE} is not that of its {RECIPE}, so its frames cannot be told; "
-            f"give {folder / FRAMES} for whatever pictures are there"
+            f"{folder}: its {SCHEDULE} is not that of its {RECIPE}, so its frames cannot be identified; "
+            f"give {folder / FRAMES} to use the pictures that are there"
         )
     inputs = read_about(folder).get("inputs")
     named = inputs if isinstance(inputs, dict) else {}
@@ -266,13 +266,13 @@ def read_frames(folder: Path | str) -> tuple[list[Path], list[int]]:
 
 
 def job_texts(folder: Path | str) -> dict[str, str]:
-    """Returns the metadata of a film of a job folder: the job's recipe and engine, whatever made the frames it kept."""
+    """Returns the metadata of a job's film: its recipe and engine, even if it kept frames of another recipe."""
     engine = read_about(Path(folder)).get("engine")
     return {"remix": canonical(_about(recipe_of(folder), engine if isinstance(engine, dict) else {}))}
 
 
 def read_job(folder: Path | str) -> Made:
-    """Returns what made, or is to make, the pictures of a job folder; JobError where there is no job."""
+    """Returns what makes the pictures of a job folder; raises JobError if there is no job."""
     about = read_about(Path(folder))
     recipe = recipe_of(folder).to_dict()
     engine, toolkit = (about.get(name, "") for name in ("engine", "toolkit"))
@@ -280,7 +280,7 @@ def read_job(folder: Path | str) -> Made:
 
 
 def _about(recipe: Recipe, engine: Mapping[str, str]) -> dict[str, Any]:
-    """What made a job, for the metadata of its frames and film."""
+    """Returns what made a job, for the metadata of its frames and film."""
     plain = recipe.to_dict()
     text = canonical(plain).encode()
     named = {"recipe": plain} if len(text) <= RECIPE_IN_METADATA else {"recipe_sha256": sha256(text)}
@@ -288,13 +288,13 @@ def _about(recipe: Recipe, engine: Mapping[str, str]) -> dict[str, Any]:
 
 
 def earlier_engines(before: Mapping[str, Any]) -> list[Any]:
-    """Returns what job.json says of the engines that rendered in a job before its present one."""
+    """Returns the entries of job.json about the engines before the present one."""
     earlier = before.get("earlier", [])
     return earlier if isinstance(earlier, list) else []
 
 
 def spans(numbers: Sequence[int]) -> str:
-    """Returns rising numbers in short.
+    """Returns rising numbers as a short text.
 
     >>> spans([0, 1, 2, 5, 7, 8]), spans([])
     ('0-2, 5, 7-8', '')

@@ -1,4 +1,4 @@
-"""The journal of a job: one line for each finished file, what made it and its own hash."""
+"""The journal of a job: one line for each finished file, with the key that made it and its own hash."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ MAX_NAMES = 2**18
 
 
 class Journal:
-    """What is finished, by file name. It only grows, line by line; the last line of a name counts.
+    """The finished files by name. The file only grows, line by line; the last line of a name is valid.
 
-    `pause` is called again and again while files are hashed; an error it raises ends that.
+    `pause` is called between the blocks of files that are hashed; an error it raises stops that.
     """
 
     def __init__(self, path: Path, pause: Callable[[], None] = never) -> None:
@@ -42,19 +42,19 @@ class Journal:
             if len(self._entries) > MAX_NAMES:
                 raise JobError(f"{self._path}: names more than {MAX_NAMES} files; {REMEDY}")
         except (ValueError, KeyError, TypeError, RecursionError):
-            # A run was killed, or the disk was full, in the middle of a line. What it spoke of is looked at anew.
-            log.info("%s: skipped a line that is not whole", self._path)
+            # A run was killed, or the disk was full, in the middle of a line. That frame is checked by its metadata.
+            log.info("%s: skipped an incomplete line", self._path)
 
     def holds(self, path: Path, key: str, limit: int = MAX_PICTURE) -> bool:
-        """Returns whether `path` was noted as made by `key`, and is still the same file.
+        """Returns whether `path` is recorded with `key` and is still the same file.
 
-        A link, a pipe, a device and a file over `limit` bytes are not, and are not read.
+        Links, pipes, devices and files over `limit` bytes are never the same, and are not read.
         """
         entry = self._entries.get(_name(path))
         return entry is not None and entry[0] == key and self._is_same(path, entry[1], limit)
 
     def key_of(self, path: Path) -> str | None:
-        """Returns what `path` was noted as made by, None where it is not noted or is no longer the same file."""
+        """Returns the key that is recorded for `path`, None if there is none or the file has changed."""
         entry = self._entries.get(_name(path))
         return entry[0] if entry is not None and self._is_same(path, entry[1], MAX_PICTURE) else None
 
@@ -68,11 +68,11 @@ class Journal:
             return False
 
     def keys(self) -> dict[str, str]:
-        """Returns what each file was noted as made by, by its name; no file is looked at."""
+        """Returns the recorded keys by file name, without looking at the files."""
         return {name: key for name, (key, _) in self._entries.items()}
 
     def note(self, path: Path, key: str) -> None:
-        """Writes down, for good, that the file or folder at `path` is finished and what made it."""
+        """Records that the file or folder at `path` is finished and made by `key`, flushed to the disk."""
         name, digest = _name(path), hash_of(path, None)
         line = canonical({"file": name, "key": key, "sha256": digest}).encode() + b"\n"
         with open(self._path, "ab") as file:

@@ -39,7 +39,7 @@ NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP}
 """How file systems say that they have no locks: NFS and Lustre, depending on how they are mounted."""
 
 TRIES = 10
-"""How often a lock is taken anew when its file was removed meanwhile, by a run that failed before it began."""
+"""Attempts to lock, if another run that failed early keeps removing the file."""
 
 
 def _locked_file(folder: Path) -> IO[bytes]:
@@ -47,7 +47,7 @@ def _locked_file(folder: Path) -> IO[bytes]:
     for _ in range(TRIES):
         folder.mkdir(parents=True, exist_ok=True)
         try:
-            file = open(path, "a+b", buffering=0)  # noqa: SIM115  # it is closed by whoever holds the lock
+            file = open(path, "a+b", buffering=0)  # noqa: SIM115  # the holder of the lock closes it
         except FileNotFoundError:  # the folder was removed
             continue
         if _try_lock(file) and _is_at(file, path):

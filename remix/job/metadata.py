@@ -19,10 +19,10 @@ KEY = "remix"
 """The name of our own text: one JSON object."""
 
 TEXT_BYTES = 64 * 2**10
-"""The most that a frame carries: Pillow and the hosts open such pictures without complaint."""
+"""The largest metadata of a frame: Pillow and the hosts open such pictures without complaint."""
 
 FILM_BYTES = 2**20
-"""The most that a film carries of what other tools wrote into its pictures."""
+"""The largest metadata of other tools that a film takes from its pictures."""
 
 Kind = Literal["remix", "a1111", "comfyui", "unknown"]
 
@@ -88,10 +88,10 @@ def read_metadata(path: str | os.PathLike[str]) -> Made:
 
 
 def film_texts(frame: str | os.PathLike[str]) -> dict[str, str]:
-    """Returns what a film made of pictures says of how it was made: what its first picture `frame` says.
+    """Returns the metadata of a film made of pictures, from its first picture `frame`.
 
-    Our own recipe, engine and version without what is said of that one frame; else A1111's infotext and ComfyUI's
-    graphs as they are. Empty where the picture says nothing, or more than a film should carry.
+    That is our own recipe, engine and version, without the data of the single frame; else A1111's infotext and
+    ComfyUI's graphs as they are. Empty if the picture has none, or more than `FILM_BYTES`.
     """
     made = read_metadata(frame)
     if made.remix is not None:

@@ -1,4 +1,4 @@
-"""Opening a job folder: what it holds already, and what of it stays for the recipe that is asked for now."""
+"""Opening a job folder: what it holds, and which of its frames stay for the recipe of this run."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ log = logging.getLogger(__name__)
 
 
 def warn(sentence: str) -> None:
-    """Writes a sentence into the log, for the person who began the run."""
+    """Logs a sentence for the user."""
     log.warning("%s", sentence)
 
 
@@ -61,17 +61,17 @@ def open_job(
     pause: Callable[[], None] = never,
     tell: Telling = warn,
 ) -> Iterator[Job]:
-    """Opens the folder of a run, made if it is not there, and holds it locked.
+    """Opens the folder of a run, creates it if needed, and keeps it locked.
 
-    `engine` says what renders: name, family, model, fingerprint. Where the folder holds the job of another recipe,
-    frames that are the same are kept, whatever their numbers. If finished frames would be lost by that, or another
-    model rendered them, it is refused with `OtherRecipe`; with `new` such frames are replaced. With `moving` a job is
-    opened too that an engine of another name has begun: `begun_with` then says which, and it is so until `move` is
-    called. A folder that holds something else is refused with `JobError`.
+    `engine` identifies what renders: name, family, model, fingerprint. If the folder holds the job of another recipe,
+    equal frames are kept, whatever their numbers. `OtherRecipe` is raised if finished frames would be lost, or if
+    another model rendered them; with `new` such frames are replaced. With `moving`, a job that an engine of another
+    name started is opened too: `begun_with` names that engine until `move` is called. `JobError` is raised for a
+    folder that holds something else.
 
-    `donors` are other jobs from which frames that are the same are taken over, the first that has one counts. `taking`
-    is called before each frame that is taken over, `pause` again and again while files are hashed (an error that it
-    raises ends that), and `tell` with each sentence on what was kept.
+    Equal frames are copied from other jobs, `donors`; the first that has a frame provides it. `taking` is called before
+    each frame that is copied, `pause` between the blocks of files that are hashed (an error it raises stops that), and
+    `tell` with a sentence about what was kept.
     """
     folder = Path(folder).resolve()
     if folder.exists() and not folder.is_dir():
@@ -103,10 +103,7 @@ def _refuse_unreadable(recipe: Recipe) -> None:
 
 @dataclass(frozen=True)
 class Asked:
-    """What a job is opened for: the schedule, the engine, the hashes of the pictures, and how far it may go.
-
-    `pause` is called while files are hashed.
-    """
+    """The request of a run: the schedule, the engine, the hashes of its pictures, and what it may replace."""
 
     schedule: Schedule
     engine: Mapping[str, str]
@@ -118,11 +115,11 @@ class Asked:
 
 @dataclass(frozen=True)
 class Found:
-    """What lies in the folder.
+    """The contents of a job folder.
 
-    `about` is its job.json, None where there is no job yet; `is_other` that its recipe, or a picture of it, is
-    another; `is_moving` that frames have to get other places, now or since a run that was ended at it; `frames` the
-    keys of the finished ones, by their files, which are looked at where the job is not the one that is asked for.
+    `about` is its job.json, None without a job. `is_other` says that its recipe or one of its pictures differs.
+    `is_moving` says that frames must change places, for this run or since one that stopped while doing so. `frames`
+    maps files to the keys of finished frames; it is filled only if the job differs from the request.
     """
 
     about: Mapping[str, Any] | None = None
@@ -132,13 +129,13 @@ class Found:
 
     @property
     def engine(self) -> Mapping[str, Any] | None:
-        """What the job was begun with."""
+        """The engine that the job was started with."""
         engine = self.about.get("engine") if self.about is not None else None
         return engine if isinstance(engine, dict) else None
 
 
 def _opened(folder: Path, asked: Asked, donors: Sequence[Path], taking: Taking, tell: Telling) -> Job:
-    """The job, after every frame that it shares with what was there, and with `donors`, lies in its place."""
+    """Returns the job, after all frames it shares with the folder's job and with `donors` are in their places."""
     _remove_parts(folder)
     (folder / FRAMES).mkdir(exist_ok=True)
     found = _found(folder, asked)
@@ -171,9 +168,9 @@ def _opened(folder: Path, asked: Asked, donors: Sequence[Path], taking: Taking, 
 
 
 def _found(folder: Path, asked: Asked) -> Found:
-    """What lies in the folder; what another engine left there is removed first, where that costs nothing that counts.
+    """Returns the contents of the folder.
 
-    That is so with `new`, and where the other engine has finished no frame.
+    Frames of another engine are removed first, with `new` or if that engine finished none.
     """
     if not is_job(folder):
         return Found(is_moving=(folder / EARLIER).is_dir())
@@ -190,7 +187,7 @@ def _found(folder: Path, asked: Asked) -> Found:
 
 
 def _about(folder: Path, new: bool) -> dict[str, Any]:
-    """What job.json says; with `new` a damaged one says nothing, so that it vouches for no frame."""
+    """Returns what job.json holds. With `new`, a damaged one counts as empty, so none of its frames are trusted."""
     try:
         return read_about(folder)
     except RecipeError:
@@ -208,13 +205,13 @@ def _has_other_schedule(folder: Path, asked: Asked) -> bool:
 
 
 def _may_move(found: Found, asked: Asked) -> bool:
-    """Whether the job was begun by an engine of another name, and may go on with this one if their pictures agree."""
+    """Whether an engine of another name started the job, and this one may continue it if their pictures agree."""
     was = found.engine
     return asked.moving and was is not None and was.get("engine") != asked.engine.get("engine")
 
 
 def _engines(found: Found) -> list[Mapping[str, Any]]:
-    """The engines that rendered in a job so far."""
+    """Returns the engines that rendered frames of the job so far."""
     earlier = [one.get("engine") for one in earlier_engines(found.about or {}) if isinstance(one, dict)]
     return [engine for engine in (found.engine, *earlier) if isinstance(engine, dict)]
 
@@ -240,13 +237,13 @@ def _other_recipe(folder: Path, asked: Asked, found: Found, lost: int) -> str:
 
 
 def _newer(donors: Sequence[Path], folder: Path) -> list[Path]:
-    """Those of the donors in which a frame was finished after the last of this job."""
+    """Returns the donors that finished a frame after the last one of this job."""
     own = finished_at(folder)
     return [donor for donor in donors if finished_at(donor) > own]
 
 
 def _write_down(job: Job, asked: Asked, found: Found) -> None:
-    """Makes the folder the job of what is asked for."""
+    """Writes the files that make the folder the job of the request."""
     copy_inputs(job.folder, asked.schedule.recipe, asked.inputs)
     write_text(job.folder / RECIPE, asked.schedule.recipe.to_json())
     write_text(job.folder / SCHEDULE, asked.schedule.to_json())
@@ -257,7 +254,7 @@ def _write_down(job: Job, asked: Asked, found: Found) -> None:
 
 
 def _take_over(job: Job, sources: Sources, taking: Taking, tell: Telling) -> None:
-    """Writes what lies elsewhere into its place, and says so."""
+    """Copies frames from elsewhere into their places, and reports them."""
     for remark in sources.remarks:
         tell(remark)
     if not (job.folder / EARLIER).is_dir():
@@ -272,15 +269,15 @@ def _take_over(job: Job, sources: Sources, taking: Taking, tell: Telling) -> Non
 
 
 def _is_begun(folder: Path) -> bool:
-    """A run killed before job.json was in place leaves a lock, and what it had written until then."""
+    """Whether a run was killed here before it wrote job.json: it leaves a lock and what it had written."""
     entries = [entry.name for entry in contents(folder)]
     return LOCK in entries and all(name in OWN or is_part(name) for name in entries)
 
 
 def _remove_begun(folder: Path, was_there: bool) -> None:
-    """Removes what a run that failed left in a folder before there was a job; the folder too, if it made it.
+    """Removes what a run wrote before it failed without a job; the folder too, if the run created it.
 
-    Frames stay: they are there if somebody has lost their job.json.
+    Frames stay: they belong to somebody who lost their job.json.
     """
     with suppress(OSError):
         if (folder / FRAMES).is_dir() and contents(folder / FRAMES):
@@ -295,7 +292,7 @@ def _remove_begun(folder: Path, was_there: bool) -> None:
 
 
 def _remove_parts(folder: Path) -> None:
-    """Removes what an interrupted run of this job left aside; the lock is held, so nobody is writing."""
+    """Removes the temporary folders of interrupted runs; the lock is held, so nobody is writing."""
     parts = [part for place in ("", f"{FRAMES}/", f"{INPUTS}/**/") for part in folder.glob(f"{place}*.part")]
     for part in parts:
         if is_part(part.name):
@@ -303,14 +300,14 @@ def _remove_parts(folder: Path) -> None:
 
 
 def _remove_frames(folder: Path) -> None:
-    """Removes the frames that another engine or model made: by their keys they would count as finished."""
+    """Removes the frames of another engine or model: by their keys they would count as finished."""
     (folder / JOURNAL).unlink(missing_ok=True)  # first: it says of films that they are finished, too
     shutil.rmtree(folder / EARLIER, ignore_errors=True)
     _remove_frames_past(folder, 0)
 
 
 def _remove_frames_past(folder: Path, count: int) -> None:
-    """Removes the frames of a longer job that was taken over: they would end up in films of the folder."""
+    """Removes the frames past the end of a shorter job: they would end up in films of the folder."""
     for path in (folder / FRAMES).iterdir():
         if FRAME.fullmatch(path.name) and int(path.stem) >= count:
             path.unlink()

@@ -1,6 +1,6 @@
 """Animated PNG, written without an encoder and counted without a decoder.
 
-Pillow writes one frame of a generator without a word, and ffmpeg keeps neither texts nor exact times
+Pillow silently writes one frame of a generator, and ffmpeg keeps neither texts nor exact times
 here. Each frame holds the rectangle that changed, packed as a PNG of its own.
 Source: PNG specification, third edition, 11.3.6 (acTL, fcTL, fdAT).
 """

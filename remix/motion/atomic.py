@@ -49,7 +49,7 @@ else:
     _control = fcntl.fcntl
 
 WHOLE = "whole"
-"""What is to land is called so in its workplace; it may have other files and folders beside it."""
+"""The name of the file or folder in its workplace that will be renamed; others may be next to it."""
 
 _PART = re.compile(r"\..{0,40}\.[a-z0-9_]{8}\.part", re.DOTALL)
 LITTER = re.compile(r"\.DS_Store|\._.*|\.directory|desktop\.ini|thumbs\.db", re.IGNORECASE | re.DOTALL)
@@ -70,10 +70,10 @@ _NAME_KEPT = 40
 
 @contextmanager
 def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Returns, as a context, the path to write to; afterwards that file is flushed and gets the name `path`.
+    """Returns, as a context, a path to write to; afterwards that file is flushed and renamed to `path`.
 
-    It lies in a `workplace`. When the body raises, whatever was at `path` before is untouched. BadInput where
-    no file can land, see `refuse_place`.
+    If the body raises, the file that was at `path` stays as it was. Raises BadInput where no file can be written, see
+    `refuse_place`.
     """
     target = Path(path)
     refuse_place(target)
@@ -87,11 +87,11 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 @contextmanager
 def workplace(target: Path) -> Iterator[Path]:
-    """Returns, as a context, a new folder beside `target`, which is removed afterwards with all that is in it.
+    """Returns, as a context, a new folder next to `target`, which is removed afterwards with its contents.
 
-    The same file system, so that a rename to `target` is one step; and a name that nothing else bears, so that
-    neither a user's files nor another run's are ever in the way. A run that is killed leaves it behind, by a
-    name that `is_part` knows: ``.NAME.XXXXXXXX.part``.
+    It is on the same file system, so that a rename to `target` is one step, and has a name of its own, so that no file
+    of the user or of another run is in the way. A run that is killed leaves it behind, with a name that `is_part`
+    knows: ``.NAME.XXXXXXXX.part``.
     """
     place = Path(
         tempfile.mkdtemp(
@@ -110,7 +110,7 @@ def is_part(name: str) -> bool:
 
 
 def contents(folder: Path) -> list[Path]:
-    """Returns what lies in a folder, in the order of names, without the `LITTER` of file managers."""
+    """Returns the entries of a folder in the order of names, without the `LITTER` of file managers."""
     return sorted(path for path in folder.iterdir() if not LITTER.fullmatch(path.name))
 
 
@@ -124,7 +124,7 @@ def kind_of(mode: int) -> str:
 
 
 def refuse_place(target: Path, *, windows: bool = os.name == "nt") -> None:
-    """Raises BadInput where no file can land at `target`: no folder for it, or something else by its name."""
+    """Raises BadInput if no file can be written to `target`: its folder is missing, or it is not a regular file."""
     if windows and (problem := windows_problem(target.name)):
         raise BadInput(f"{target}: not a name for Windows ({problem}); choose another")
     mode = mode_at(target)
@@ -134,7 +134,7 @@ def refuse_place(target: Path, *, windows: bool = os.name == "nt") -> None:
 
 
 def mode_at(target: Path) -> int | None:
-    """Returns the mode of what lies at `target`, None for nothing; BadInput where nothing could lie there."""
+    """Returns the file mode of `target`, None if there is no file; raises BadInput if none can be written there."""
     try:
         if not target.parent.is_dir():
             raise BadInput(f"{target}: there is no folder {target.parent}; make it, or choose another")

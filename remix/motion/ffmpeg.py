@@ -1,4 +1,4 @@
-"""The one file that starts another program: ffmpeg, which may not stall and whose last words are kept."""
+"""Running ffmpeg, the only program that the toolkit starts: with a limit on stalls, and its last messages kept."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from typing import IO, Any, cast
 from remix.errors import MissingPackage, VideoError
 
 STALL_SECONDS = 600.0
-"""An encoder or decoder that makes no progress for so long is stopped."""
+"""An encoder or decoder without progress for this long is stopped."""
 
 _CREATE_NEW_PROCESS_GROUP = 0x200
 """Windows' flag of that name, which `subprocess` has only there."""
@@ -27,21 +27,21 @@ _CREATE_NEW_PROCESS_GROUP = 0x200
 LAST_LINES = 20
 _LOG_BYTES = 64 * 2**10
 _PIPE_BYTES = 2**20
-"""What Linux allows anybody; it gives 64 KiB unasked."""
+"""The largest pipe that Linux allows every user; the default is 64 KiB."""
 
 _FILMS = "mov,matroska,gif,apng,avi,mpegts,nut,flv,ogg"
 _FILES_ONLY = ("-protocol_whitelist", "file", "-format_whitelist")
 
 READ_STRICTLY = ("-xerror", *_FILES_ONLY, _FILMS)
-"""What every input gets. A playlist or concat script named film.mp4 would make ffmpeg open other files
-or networks, and without -xerror it passes over damage with status 0."""
+"""Options of every input. A playlist or concat script named film.mp4 would make ffmpeg open other files or networks,
+and without -xerror it ignores damage and exits with status 0."""
 
 LISTEN_STRICTLY = ("-xerror", *_FILES_ONLY, f"{_FILMS},wav,w64,aiff,caf,au,flac,mp3,aac")
-"""The same for an input whose sound is wanted."""
+"""Options of an input whose sound is used."""
 
 _LEVEL = re.compile(r"^((?:\[[^]\n]* @ [^]\n]*\] )*)\[(\w+)\] ", re.MULTILINE)
-"""How a line of ffmpeg's own begins: which part of it speaks, and how grave it is. The texts of a film, which may say
-anything and go over many lines, are told at level info."""
+"""The beginning of a message of ffmpeg: its part and its level. The texts of a film, which may be anything and span
+many lines, come at level info."""
 
 _FULL = ("No space left on device", "Disk quota exceeded")
 _GRAVE = {"warning", "error", "fatal", "panic"}
@@ -68,21 +68,21 @@ def ffmpeg_exe() -> str:
 def ffmpeg_version(exe: str) -> str:
     """Returns the version of the ffmpeg at `exe` as it prints it, such as "7.1"; "unknown" if it does not."""
     with Ffmpeg(["-version"], exe=exe) as process:
-        said = process.read(4096)
-    found = re.match(rb"ffmpeg version (\S+)", said)
+        output = process.read(4096)
+    found = re.match(rb"ffmpeg version (\S+)", output)
     return found[1].decode(errors="replace") if found else "unknown"
 
 
 @functools.lru_cache(maxsize=4)
 def encoders(exe: str) -> frozenset[str]:
-    """Returns the names of what the ffmpeg at `exe` can encode to; none at all where it does not say."""
+    """Returns the names of the encoders of the ffmpeg at `exe`; an empty set if it does not list them."""
     with Ffmpeg(["-encoders"], exe=exe) as process:
         table = process.read(2**20).decode(errors="replace")
     return frozenset(re.findall(r"^ [VA][A-Z.]{5} (\w\S*)", table, re.MULTILINE))
 
 
 def refuse_lacking(what: str, needed: Iterable[str], exe: str) -> None:
-    """Raises MissingPackage where the ffmpeg at `exe` says what it can encode to, and not all of `needed`."""
+    """Raises MissingPackage if the ffmpeg at `exe` lists its encoders and lacks one of `needed`."""
     known = encoders(exe)
     missing = [name for name in needed if name not in known]
     if known and missing:
@@ -100,7 +100,7 @@ def every_frame(exe: str) -> tuple[str, str]:
 
 
 def free_space(path: Path) -> str:
-    """Returns how much room there is beside `path`, as part of a sentence."""
+    """Returns the free space on the disk of `path`, as part of a sentence."""
     return f"{shutil.disk_usage(path.parent).free} bytes are free on its disk"
 
 
@@ -127,7 +127,7 @@ def own_group(platform: str = sys.platform) -> dict[str, Any]:
 
 
 class Ffmpeg:
-    """One running ffmpeg: its words are collected, it may not stall, and it ends with its context."""
+    """A running ffmpeg: its messages are collected, it is stopped if it stalls, and it ends with its context."""
 
     def __init__(
         self,
@@ -185,7 +185,7 @@ class Ffmpeg:
             self._busy_since = None
 
     def write(self, data: Any) -> bool:
-        """Gives `data`, any buffer of bytes, to ffmpeg; returns whether it took it, or has gone away."""
+        """Writes `data`, any buffer of bytes, to ffmpeg; returns False if ffmpeg has ended."""
         assert self._process.stdin is not None
         rest = memoryview(data).cast("B")
         with self._working():
@@ -197,7 +197,7 @@ class Ffmpeg:
         return True
 
     def read(self, count: int) -> bytes:
-        """Returns the next `count` bytes that ffmpeg gives, fewer at its end."""
+        """Returns the next `count` bytes of ffmpeg's output, fewer at its end."""
         parts = bytearray()
         with self._working():
             while len(parts) < count and (part := self._output.read(min(count - len(parts), 2**20))):
@@ -205,7 +205,7 @@ class Ffmpeg:
         return bytes(parts)
 
     def read_into(self, buffer: Any) -> bool:
-        """Fills `buffer` with the next bytes that ffmpeg gives; returns whether there were enough."""
+        """Fills `buffer` with ffmpeg's output; returns whether there was enough."""
         rest = memoryview(buffer).cast("B")
         with self._working():
             while rest and (count := self._output.readinto(rest)):
@@ -223,23 +223,23 @@ class Ffmpeg:
         return status
 
     def saw_damage(self) -> bool:
-        """Returns whether ffmpeg spoke of a damaged input, which it does not always count as a failure."""
+        """Returns whether ffmpeg reported a damaged input, for which it does not always fail."""
         return any(_DAMAGE.search(line) for line in self.complaints())
 
     def complaints(self) -> list[str]:
-        """Returns the lines in which ffmpeg warned or failed, and none in which it repeats what a film says."""
-        heads = [(_LEVEL.match(line), line) for line in self._said().split("\n")]
+        """Returns the warnings and errors of ffmpeg, without the texts of a film that it repeats."""
+        heads = [(_LEVEL.match(line), line) for line in self._output_text().split("\n")]
         return [line[head.end() :] for head, line in heads if head is not None and head[2] in _GRAVE]
 
     def words(self) -> str:
-        """Returns what ffmpeg has said."""
-        return _LEVEL.sub(r"\1", self._said())
+        """Returns the messages of ffmpeg."""
+        return _LEVEL.sub(r"\1", self._output_text())
 
-    def _said(self) -> str:
+    def _output_text(self) -> str:
         return self._words.decode(errors="replace").replace("\r", "\n")
 
     def last_words(self) -> str:
-        """Returns the last lines that ffmpeg said, and whether it was stopped for stalling."""
+        """Returns the last messages of ffmpeg, and whether it was stopped for stalling."""
         lines = [line.rstrip() for line in self.words().split("\n") if line.strip()]
         stalled = [f"stopped: it made no progress for {STALL_SECONDS:g} s"] if self.stalled else []
         return "\n".join([*lines[-LAST_LINES:], *stalled]) or "it said nothing"

@@ -279,17 +279,17 @@ def rate_of(fps: int | float | str | Fraction) -> Fraction:
     """Returns frames per second as an exact fraction: 12, 23.976, "30000/1001".
 
     A float means the shortest decimal that prints as it, or the fraction with a denominator up to a
-    million that is nearest to it (so 30000 / 1001 stays itself). VideoFormatError for what is no number,
+    million that is nearest to it (so 30000 / 1001 stays itself). VideoFormatError for what is not a number,
     and outside 0 to 240.
     """
     rate = _number(fps)
     if rate is None:
         raise VideoFormatError(
-            f"fps: {_said(fps)} is not a number; give frames per second, such as 12, 23.976 or 24000/1001"
+            f"fps: {_shortened(fps)} is not a number; give frames per second, such as 12, 23.976 or 24000/1001"
         )
     rate = rate.limit_denominator(10**6)
     if not 0 < rate <= MAX_FPS:
-        raise VideoFormatError(f"fps: {_said(fps)} frames per second; give more than 0, at most {MAX_FPS}")
+        raise VideoFormatError(f"fps: {_shortened(fps)} frames per second; give more than 0, at most {MAX_FPS}")
     return rate
 
 
@@ -297,10 +297,10 @@ def rate_for(row: Format, fps: int | float | str | Fraction) -> Fraction:
     """Returns `rate_of(fps)`; VideoFormatError also where a film of format `row` cannot keep that rate."""
     rate = rate_of(fps)
     if rate > row.max_fps:
-        raise VideoFormatError(f"fps: {_said(fps)} frames per second; {row.name} keeps time up to {row.max_fps}")
+        raise VideoFormatError(f"fps: {_shortened(fps)} frames per second; {row.name} keeps time up to {row.max_fps}")
     if rate * row.max_delay < 1:
         raise VideoFormatError(
-            f"fps: {_said(fps)} frames per second; {row.name} shows a frame for {row.max_delay} s at most"
+            f"fps: {_shortened(fps)} frames per second; {row.name} shows a frame for {row.max_delay} s at most"
         )
     return rate
 
@@ -322,7 +322,7 @@ def _number(fps: object) -> Fraction | None:
     return None
 
 
-def _said(value: object) -> str:
+def _shortened(value: object) -> str:
     try:
         text = str(value) if isinstance(value, Fraction) else repr(value).removesuffix(".0")
     except ValueError:  # an integer of thousands of digits

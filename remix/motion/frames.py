@@ -30,8 +30,8 @@ def film_order(count: int, *, ping_pong: bool = False, repeat: int = 1) -> list[
     >>> film_order(4, ping_pong=True)
     [0, 1, 2, 3, 2, 1]
     """
-    count = _whole("count", count, "frames", least=0)
-    repeat = _whole("repeat", repeat, "cycles", least=1)
+    count = _whole_number("count", count, "frames", least=0)
+    repeat = _whole_number("repeat", repeat, "cycles", least=1)
     length = count + max(0, count - 2) if ping_pong else count
     if length * repeat > LONGEST:
         raise BadInput(f"film: {repeat} cycles of {length} frames; give at most {LONGEST} frames in all")
@@ -41,7 +41,7 @@ def film_order(count: int, *, ping_pong: bool = False, repeat: int = 1) -> list[
     return cycle * repeat
 
 
-def _whole(name: str, value: object, unit: str, least: int) -> int:
+def _whole_number(name: str, value: object, unit: str, least: int) -> int:
     if isinstance(value, bool) or not isinstance(value, Integral):
         raise BadInput(f"{name}: {value!r}; give a whole number of {unit}, {least} or more")
     if value < least:

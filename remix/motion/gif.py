@@ -47,7 +47,7 @@ def comments(file: BinaryIO, limit: int) -> Iterator[bytes]:
 
 
 def refuse_cut(file: BinaryIO, name: str) -> None:
-    """Raises PictureError when a GIF ends within a frame; decoders show such a film, shorter and without a word."""
+    """Raises PictureError if a GIF ends within a frame; decoders silently show such a film shorter."""
     try:
         for _ in _blocks(file):
             _pass_over(file)

@@ -73,7 +73,7 @@ _TURNS = {
 
 
 def frame_formats() -> dict[str, str]:
-    """Returns the formats that `load_frame` reads with the Pillow at hand: suffix -> Pillow's name.
+    """Returns the formats that `load_frame` reads with the installed Pillow: suffix -> Pillow's name.
 
     AVIF needs Pillow 11.3, or a system's build with libavif.
     """

@@ -154,7 +154,7 @@ class Difference:
 def difference(one: Picture, other: Picture) -> Difference:
     """Returns how far two pictures of one size, uint8 [height, width, 3], are apart.
 
-    PSNR = 10 log10(255^2 / mean squared difference). PictureError for unlike sizes.
+    PSNR = 10 log10(255^2 / mean squared difference). PictureError for different sizes.
 
     >>> gray = np.full((8, 8, 3), 100, np.uint8)
     >>> print(difference(gray, gray), "|", difference(gray, gray + 1))

@@ -37,7 +37,7 @@ def read_video(path: str | os.PathLike[str]) -> Iterator[Picture]:
     with open_file(path) as file:
         kind = _kind(file, os.fspath(path))
         if kind == "apng":
-            apng.apng_film(file, os.fspath(path))  # a decoder shows one that is cut off shorter, without a word
+            apng.apng_film(file, os.fspath(path))  # a decoder silently shows one that is cut off shorter
     return stills.read_webp(path) if kind == "webp" else _decoded(Path(os.path.abspath(path)))
 
 
@@ -97,12 +97,12 @@ def probe(path: str | os.PathLike[str]) -> VideoInfo:
     target = Path(os.path.abspath(path))
     with Ffmpeg(
         [*READ_STRICTLY, "-i", str(target), "-map", "0:v:0", "-map", "0:a:0?", *_PACKETS], level="info"
-    ) as said:
-        table = _table(said)
-        status = said.finish()
-        info = described(said.words(), table)
-        if status != 0 or info is None or said.saw_damage():
-            raise PictureError(said.failure("reading", target, status))
+    ) as process:
+        table = _table(process)
+        status = process.finish()
+        info = described(process.words(), table)
+        if status != 0 or info is None or process.saw_damage():
+            raise PictureError(process.failure("reading", target, status))
     return info
 
 
@@ -114,18 +114,18 @@ def probe_sound(path: str | os.PathLike[str]) -> Sound:
     """Returns the first sound in a film or sound file, measured by reading all packets; PictureError without one."""
     open_file(path).close()
     target = Path(os.path.abspath(path))
-    with Ffmpeg([*LISTEN_STRICTLY, "-i", str(target), "-map", "0:a:0", *_PACKETS], level="info") as said:
-        table = _table(said)
-        status = said.finish()
-        sound = heard(said.words(), table)
-        if status == 0 and sound is not None and not said.saw_damage():
+    with Ffmpeg([*LISTEN_STRICTLY, "-i", str(target), "-map", "0:a:0", *_PACKETS], level="info") as process:
+        table = _table(process)
+        status = process.finish()
+        sound = heard(process.words(), table)
+        if status == 0 and sound is not None and not process.saw_damage():
             return sound
-        if any(words in line for line in said.complaints() for words in _NO_SOUND):
+        if any(words in line for line in process.complaints() for words in _NO_SOUND):
             raise PictureError(
                 f"{target}: holds no sound; give a WAV, FLAC, MP3, AAC, Ogg or AIFF, or a film with sound"
             )
-        log.info("%s", said.failure("reading", target, status))
-        reason = next(iter(said.complaints()), "").rstrip(".\n") or "ffmpeg cannot read it"
+        log.info("%s", process.failure("reading", target, status))
+        reason = next(iter(process.complaints()), "").rstrip(".\n") or "ffmpeg cannot read it"
         raise PictureError(f"{target}: the sound is damaged or cut off ({reason}); give a whole file")
 
 

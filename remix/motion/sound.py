@@ -1,6 +1,6 @@
-"""Sound for a film: taken from an ordinary file, as long as the film, added to its finished pictures.
+"""Sound for a film: read from a regular file, made as long as the film, and added to its finished pictures.
 
-The pictures are encoded first and copied as they are: only then is it known how long the film is.
+The pictures are encoded first and copied unchanged, because the length of the film is known only then.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Track:
         return Fraction(self.sound.duration) if self._copied(film) else film
 
     def _copied(self, film: Fraction) -> bool:
-        # Packets can be left out, not cut: what is too long is encoded anew.
+        # Packets can be left out, not cut: what is too long is encoded again.
         return self.sound.codec == self.container.sound and self.sound.duration <= film
 
     def arguments(self, film: Fraction) -> tuple[str, ...]:

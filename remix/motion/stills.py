@@ -189,7 +189,7 @@ def _unbroken(folder: str | os.PathLike[str]) -> list[Path]:
     for number, path in enumerate(found, int(found[0].stem)):
         if int(path.stem) != number:
             odd = f"{number:06d}.png is missing" if int(path.stem) > number else f"{path.name} is there twice"
-            raise PictureError(f"{os.fspath(folder)}: {odd}; give a film's whole folder, or number its pictures anew")
+            raise PictureError(f"{os.fspath(folder)}: {odd}; give a film's whole folder, or number its pictures again")
     return found
 
 

@@ -75,12 +75,12 @@ class _Track:
 def _tracks(table: Iterable[str]) -> dict[int, _Track]:
     tracks: dict[int, _Track] = defaultdict(_Track)
     for line in table:
-        if said := _HEAD.match(line):
-            track = tracks[int(said["stream"])]
-            if said["name"] == "tb":
-                track.tick = Fraction(said["value"])
+        if found := _HEAD.match(line):
+            track = tracks[int(found["stream"])]
+            if found["name"] == "tb":
+                track.tick = Fraction(found["value"])
             else:
-                width, _, height = said["value"].partition("x")
+                width, _, height = found["value"].partition("x")
                 track.size = (int(width), int(height))
         elif line[:1].isdigit():
             stream, decoded, shown, length = (int(number) for number in line.split(",")[:4])
@@ -91,7 +91,7 @@ def _tracks(table: Iterable[str]) -> dict[int, _Track]:
 
 
 def described(words: str, table: Iterable[str]) -> VideoInfo | None:
-    """Returns what ffmpeg said of a film's first video stream and its sound; None where it found none.
+    """Returns what ffmpeg found of a film's first video stream and its sound; None where it found none.
 
     `words` is its log at level info, `table` the lines of its ``framecrc`` format, one a packet, the
     pictures as stream 0 and the sound, if any, as stream 1.
@@ -101,8 +101,8 @@ def described(words: str, table: Iterable[str]) -> VideoInfo | None:
     film = tracks[0]
     if stream is None or not film.times or 0 in film.size:
         return None
-    said = _RATE.search(stream["rest"])
-    fallback = Fraction(said[1]) * (1000 if said[2] else 1) if said else Fraction(0)
+    found = _RATE.search(stream["rest"])
+    fallback = Fraction(found[1]) * (1000 if found[2] else 1) if found else Fraction(0)
     return VideoInfo(
         width=film.size[0],
         height=film.size[1],
@@ -116,7 +116,7 @@ def described(words: str, table: Iterable[str]) -> VideoInfo | None:
 
 
 def heard(words: str, table: Iterable[str]) -> Sound | None:
-    """Returns what ffmpeg said of a file's first sound, which is stream 0 of `table`; None where it found none."""
+    """Returns what ffmpeg found of a file's first sound, which is stream 0 of `table`; None where it found none."""
     return _sound(words, _tracks(table)[0])
 
 

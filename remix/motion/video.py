@@ -121,7 +121,7 @@ def _refuse_target(row: Format, target: Path) -> None:
         return
     mode = mode_at(target)
     if mode is not None and not stat.S_ISDIR(mode):
-        raise VideoFormatError(f"{target}: is no folder, and png is a folder of pictures; give the name of a folder")
+        raise VideoFormatError(f"{target}: is not a folder, and png is a folder of pictures; give the name of a folder")
     if mode is not None and not all(map(stills.is_numbered, contents(target))):
         raise VideoFormatError(f"{target}: holds other files than numbered PNGs; choose a new folder")
 
@@ -164,7 +164,7 @@ def _write_file(film: _Film) -> VideoInfo:
 
 
 def _encode(film: _Film, part: Path) -> None:
-    # Beside the film, where there is room for films.
+    # Next to the film, where there is room for films.
     tags, silent = part.with_name("texts"), part if film.track is None else part.with_name("silent")
     tags.write_text(ffmetadata(film.texts), encoding="utf-8", newline="\n")
     texts = ("-f", "ffmetadata", "-i", str(tags), "-map", "0:v:0", "-map_metadata", "1")

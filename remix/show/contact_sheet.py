@@ -1,4 +1,4 @@
-"""What a film looks like at a glance: the contact sheet."""
+"""The contact sheet: one picture that shows a film at a glance."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ Source: TypeAlias = Picture | str | os.PathLike[str]
 
 GAP = 4
 BACKGROUND, INK = (228, 229, 232), (30, 30, 34)
-"""Light, so that a place without a picture does not look like a black one."""
+"""Light, so that an empty cell does not look like a black picture."""
 SHAPE, SLACK = 1.6, 2
-"""Width to height of a sheet, and how many times wider or higher one may be that leaves fewer places empty."""
+"""The preferred ratio of width to height, and the factor by which a sheet with fewer empty cells may differ from it."""
 
 
 def contact_sheet(
@@ -97,7 +97,7 @@ def _thumbnail(source: Source, cell: int) -> Image.Image:
 
 
 def _columns(count: int, cell: Image.Image) -> int:
-    """The number of columns that leaves the fewest places empty, of those that make no strip; then the best shape."""
+    """Returns the number of columns with the fewest empty cells among fair shapes; then the best shape."""
 
     def off(columns: int) -> float:
         shape = columns * cell.width / (math.ceil(count / columns) * cell.height)

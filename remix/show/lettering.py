@@ -1,4 +1,4 @@
-"""Small writing on pictures: lines of text in the letters that Pillow's own font and this machine's fonts have."""
+"""Small text on pictures, in the fonts of Pillow and of this machine."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ from functools import lru_cache
 from PIL import Image, ImageDraw, ImageFont
 
 SIZE, LINE = 13, 18
-"""Pixels of the letters, and of a line of them."""
+"""The size of the letters and the height of a line, in pixels."""
 BASELINE = 14
 SPACE = 4.0
 """Width of a space in pixels: the font's own is so narrow that words run into each other."""
 FINE = 4
-"""Letters are drawn so many times larger and scaled down: on whole pixels their distances would be uneven."""
+"""Letters are drawn larger by this factor and scaled down: on whole pixels their spacing would be uneven."""
 FONTS = (
     *("DejaVuSans.ttf", "NotoSans-Regular.ttf", "LiberationSans-Regular.ttf", "Arial Unicode.ttf", "arial.ttf"),
     *("NotoSansCJK-Regular.ttc", "Hiragino Sans GB.ttc", "YuGothM.ttc", "msgothic.ttc", "msyh.ttc", "malgun.ttf"),
     *("DroidSansFallbackFull.ttf", "wqy-zenhei.ttc", "AppleSDGothicNeo.ttc", "Nirmala.ttf", "seguiemj.ttf"),
 )
-"""The files of fonts that systems come with, tried in turn for letters other than Pillow's own few: ASCII and signs."""
+"""Font files of common systems, tried in turn for letters that Pillow's own font lacks."""
 NO_LETTER = "\U0010ffff"
-"""No font has it: what looks like it is not there."""
+"""No font has this letter: any other that is drawn like it is missing from the font."""
 
 Color = tuple[int, int, int]
 
 
 @dataclass(frozen=True)
 class _Face:
-    """A font, opened `fine` times as large as its letters are shown; 1 is Pillow's fixed one, the only before 10.1."""
+    """A font, opened `fine` times as large as its letters are shown; 1 is the fixed font of Pillow before 10.1."""
 
     font: ImageFont.FreeTypeFont | ImageFont.ImageFont
     fine: int
@@ -78,7 +78,7 @@ def width_of(text: str) -> float:
 
 
 def shortened(text: str, room: float) -> str:
-    """Returns `text` where it fits into so many pixels, else its beginning and three dots."""
+    """Returns `text` if it fits into this width in pixels, else its beginning and three dots."""
     if width_of(text) <= room:
         return text
     kept = bisect_right(range(len(text)), room, key=lambda count: width_of(text[:count] + "...")) - 1
@@ -87,7 +87,7 @@ def shortened(text: str, room: float) -> str:
 
 @lru_cache(4096)
 def _lettered(word: str) -> tuple[tuple[_Face, str], ...]:
-    """A word in the first font that has all of it, else letter by letter."""
+    """Returns a word in the first font that has all its letters, else letter by letter."""
     if face := _first(word):
         return ((face, word),)
     own = _own()

@@ -1,4 +1,4 @@
-"""A schedule as pictures: its curves, who takes part in each frame and how the numbers go, and its table."""
+"""A schedule as pictures: its curves, with the shares of each mix and the course of each number, and its table."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ WIDTH, BAND, MARGIN = 960, 110, 16
 EDGE = 2
 """Room above and below a band, for lines that are thicker than a pixel."""
 AXIS, TICK, GAP = 24, 4, 14
-"""The frames' numbers below a band, the strokes that lead to them, and the room between bands."""
+"""Heights of the frame numbers below a band and of their tick marks, and the space between bands."""
 MOST_TICKS = 10
 FINE = 3
-"""Shapes are drawn so many times larger and scaled down, which smooths their edges."""
+"""Shapes are drawn larger by this factor and scaled down, which smooths their edges."""
 INK, PAPER, FAINT = (30, 30, 34), (255, 255, 255), (225, 226, 230)
 COLOURS = ((66, 103, 178), (224, 122, 63), (76, 153, 92), (190, 71, 90), (128, 96, 176), (60, 150, 160))
 SECONDS = (0.1, 0.25, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600)
 """The steps of an axis, where they fall on whole frames."""
 LONGEST_LEGEND = 12
 ROOM, STROKE = 6, 8
-"""Keyframes with less room than this, in pixels, are short strokes at the foot of a band: whole lines would hide it."""
+"""Keyframes closer than this, in pixels, are drawn as short strokes at the bottom: full lines would hide the band."""
 LONGEST_CELL = 400
-"""Letters of a text of which some may be shown: more of them would not fit."""
+"""The letters of a text that are considered: more never fit."""
 
 SAMPLES = 3_600
 """The most frames that a band draws: about four for each of its pixels."""
@@ -124,7 +124,7 @@ def draw_table(schedule: Schedule) -> Picture:
 
 
 def _edges(widths: Sequence[float]) -> list[float]:
-    """Where columns of these widths begin, and the last ends: the widest give way until all fit side by side."""
+    """Returns where columns of these widths begin, and the last ends; the widest shrink until all fit."""
     room = WIDTH - 2 * MARGIN - GAP * len(widths)
     most = max(widths)
     while sum(min(width, most) for width in widths) > room:
@@ -141,7 +141,7 @@ def _travels(schedule: Schedule, name: str) -> bool:
 
 
 def _legend(values: Sequence[Any]) -> tuple[tuple[Color, str], ...]:
-    """The color and the text of each line below a band: the values of a mix, or the range of a number."""
+    """Returns the color and the text of each line below a band: the values of a mix, or the range of a number."""
     if not isinstance(values[0], Mix):
         return ((COLOURS[0], f"{min(values):g} to {max(values):g}"),)
     parts = _parts(values)
@@ -178,7 +178,7 @@ def _band(values: Sequence[Any], keyframes: Sequence[int]) -> Picture:
 
 
 def _shares(shapes: ImageDraw.ImageDraw, mixes: Sequence[Mix[Any]], frames: Sequence[int]) -> None:
-    """Stacks the shares of all values, the first one lowest: one shape for each run of frames that a value is part of.
+    """Stacks the shares of all values, the first one lowest: one shape for each run of frames with that value.
 
     Only `frames` are drawn. The work is proportional to the items of their mixes, however many values there are.
     """
@@ -222,7 +222,7 @@ def _stack(mix: Mix[Any], numbers: Mapping[object, int]) -> Stack:
 
 
 def _runs(stacks: Sequence[Stack]) -> dict[int, list[tuple[int, int]]]:
-    """Returns, by the number of each value, the first and the last stack of every run of stacks that it is part of."""
+    """Returns, by the number of each value, the first and the last stack of each run of stacks that have it."""
     runs: dict[int, list[tuple[int, int]]] = {}
     for index, stack in enumerate(stacks):
         for number in stack.numbers:
@@ -243,7 +243,7 @@ def _fine(points: Points) -> list[tuple[float, float]]:
 
 
 def _write_axis(picture: Image.Image, schedule: Schedule, top: int) -> None:
-    """The numbers and the times of some frames, each below its place in the band, as far as the margins let them."""
+    """Writes the numbers and the times of some frames, each below its place in the band, within the margins."""
     pen, fps = ImageDraw.Draw(picture), schedule.recipe.fps
     for index in ticks(len(schedule), fps):
         x = MARGIN + _x(index, len(schedule))
@@ -254,7 +254,7 @@ def _write_axis(picture: Image.Image, schedule: Schedule, top: int) -> None:
 
 
 def ticks(count: int, fps: float) -> range:
-    """Returns the frames that an axis tells, three at least where there are so many: at even times, if those exist.
+    """Returns the frames to label on an axis, at least three of them if possible, at round times if possible.
 
     >>> list(ticks(48, 12)), list(ticks(5, 12))
     ([0, 6, 12, 18, 24, 30, 36, 42], [0, 1, 2, 3, 4])

@@ -1,4 +1,4 @@
-"""A schedule as a table of texts: what a person reads before anything is rendered."""
+"""A schedule as a table of texts, to read before anything is rendered."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from remix.plan.schedule import Schedule
 
 NO_LETTERS: Mapping[str, str] = MappingProxyType({})
 ROWS = 25
-"""How many frames a table shows unless it is asked for all of them."""
+"""The number of frames in a short table."""
 
 
 def chosen_rows(schedule: Schedule, most: int = ROWS) -> Sequence[int]:
-    """The frames that a short table shows: the keyframes, and others evenly between them, about `most` in all."""
+    """Returns the frames of a short table: the keyframes, and others evenly spaced, about `most` in all."""
     total = len(schedule)
     if total <= most:
         return range(total)
@@ -24,7 +24,7 @@ def chosen_rows(schedule: Schedule, most: int = ROWS) -> Sequence[int]:
 
 
 def columns_of(schedule: Schedule) -> list[str]:
-    """The names of the columns: frame, time, prompt, seed, cfg, and whatever else travels or is set."""
+    """Returns the names of the columns: frame, time, prompt, seed, cfg, and other fields that change or are set."""
     more = [name for name in ("negative", "image", "mask", "loras") if _says_something(schedule, name)]
     last = ["denoise"] if _says_something(schedule, "denoise") else []
     return ["frame", "time", "prompt", "seed", *more, "cfg", *last]
@@ -33,7 +33,7 @@ def columns_of(schedule: Schedule) -> list[str]:
 def row_of(
     schedule: Schedule, index: int, columns: Sequence[str], letters: Mapping[str, str] = NO_LETTERS
 ) -> list[str]:
-    """The cells of a frame, one for each of the `columns`, which are those of `columns_of`.
+    """Returns the cells of a frame, one for each of the `columns` from `columns_of`.
 
     A text that `letters` holds is shown by its letter there.
     """
@@ -43,7 +43,7 @@ def row_of(
 
 
 def letters_of(schedule: Schedule, rows: Sequence[int]) -> dict[str, str]:
-    """A letter for each prompt, negative and name of a picture in these frames, as they appear: A to Z, then AA, AB."""
+    """Returns a letter for each prompt, negative and picture name in these frames: A to Z, then AA, AB."""
     frames = [schedule[index] for index in rows]
     columns = ([getattr(frame, name) for frame in frames] for name in ("prompt", "negative", "image", "mask"))
     texts = (text for column in columns for mix in column if mix is not None for text in mix.values if text)
@@ -56,7 +56,7 @@ def _letter(number: int) -> str:
 
 
 def text_table(schedule: Schedule, rows: Sequence[int] | None = None, *, widest: int = 60) -> str:
-    """The table as plain text, a line for each of `rows` (None: `chosen_rows`); a keyframe's line begins with ``*``.
+    """Returns the table as plain text, a line for each of `rows` (None: `chosen_rows`); keyframes begin with ``*``.
 
     Cells of more than `widest` characters are cut.
     """
@@ -74,7 +74,7 @@ def text_table(schedule: Schedule, rows: Sequence[int] | None = None, *, widest:
 
 
 def _says_something(schedule: Schedule, name: str) -> bool:
-    """Whether a field of the frames changes, or says more than nothing."""
+    """Whether a field of the frames changes, or is set at all."""
     first = getattr(schedule[0], name)
     if any(getattr(frame, name) != first for frame in schedule):
         return True

@@ -207,9 +207,9 @@ def test_film_formats_go_by_suffix(recipe: Path, painter: Painter, tmp_path: Pat
         (["import", "bad.toml", "--number", "pw_a=1", "--frames", "²"], "frames: '²' is not a length; write frames"),
         (["plan", "bad.toml"], 'did you mean "frames"?'),
         (["video", "nowhere", "-o", "film.mp4"], "nowhere: is not a folder"),
-        (["video", "pictures", "-o", "pictures", "--format", "png"], "pictures: is what the film is made of, and"),
-        (["video", "pictures", "-o", "pictures/a.png", "--overwrite"], "a.png: is what the film is made of, and would"),
-        (["video", "pictures", "-o", "bad.mp4", "--audio", "bad.mp4"], "bad.mp4: is what the film is made of"),
+        (["video", "pictures", "-o", "pictures", "--format", "png"], "pictures: the film is made of this, and"),
+        (["video", "pictures", "-o", "pictures/a.png", "--overwrite"], "a.png: the film is made of this, and would"),
+        (["video", "pictures", "-o", "bad.mp4", "--audio", "bad.mp4"], "bad.mp4: the film is made of this"),
         (["video", "pictures", "-o", "bad.toml", "--format", "mp4"], "bad.toml: already exists; give another name"),
         (["plan", "recipe.toml", "--plot", "pictures/a.png"], "a.png: already exists; give another name, or pass --ov"),
         (["plan", "recipe.toml", "--plot", "no/a.png"], "no"),
@@ -428,7 +428,7 @@ def test_plan_notes_pictures_that_are_not_there(tmp_path: Path, capsys: pytest.C
     assert run("plan", path) == 0
     assert capsys.readouterr().err.splitlines() == [
         f"note    'sum.png' is not a file in {tmp_path}; did you mean 'sun.png'?",
-        f"note    'x/m.png' is not a file in {tmp_path}; put the picture there, or mend its name",
+        f"note    'x/m.png' is not a file in {tmp_path}; put the picture there, or correct its name",
     ]
 
 

@@ -352,7 +352,7 @@ class TestOtherJobs:
             render(film(BASE), Painter(), tmp_path / "job", donors=[one])
         assert f"although {one} is unfinished and has 4 of these frames" in caplog.text
         assert (
-            "it was begun with another checkpoint ('other', now 'paint'); to go on with it, set that back"
+            "it was started with another checkpoint ('other', now 'paint'); to continue it, set that back"
             in caplog.text
         )
         caplog.clear()

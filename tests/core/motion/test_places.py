@@ -124,10 +124,10 @@ def test_a_place_that_cannot_be_is_told_before_the_first_frame(tmp_path: Path, n
     os.mkfifo(tmp_path / f"pipe{suffix}")
     before = [*tmp_path.rglob("*")]
     for path, problem in {
-        f"no/film{suffix}": r"there is no folder \S*no; make it",
-        f"file/film{suffix}": r"there is no folder \S*file; make it",
+        f"no/film{suffix}": r"there is not a folder \S*no; make it",
+        f"file/film{suffix}": r"there is not a folder \S*file; make it",
         f"folder{suffix}": "is a folder; give the name of a file" if suffix else "holds other files",
-        f"pipe{suffix}": "is a named pipe" if suffix else "is no folder",
+        f"pipe{suffix}": "is a named pipe" if suffix else "is not a folder",
         f"{'x' * 300}{suffix}": "cannot be written .*; choose another name",
         f"a\0b{suffix}": "cannot be written .*; choose another name",
     }.items():
@@ -139,13 +139,13 @@ def test_a_place_that_cannot_be_is_told_before_the_first_frame(tmp_path: Path, n
 
 def test_a_folder_of_pngs_where_a_file_lies_is_told_before_the_first_frame(tmp_path: Path) -> None:
     (tmp_path / "film").write_bytes(b"mine")
-    with pytest.raises(BadInput, match="is no folder, and png is a folder of pictures"):
+    with pytest.raises(BadInput, match="is not a folder, and png is a folder of pictures"):
         write_video(nothing(), tmp_path / "film", 12)
 
 
 @posix
 @pytest.mark.parametrize(
-    ("path", "problem"), [("no/a.png", "there is no folder"), ("d.png", "is a folder"), ("p.png", "is a named pipe")]
+    ("path", "problem"), [("no/a.png", "there is not a folder"), ("d.png", "is a folder"), ("p.png", "is a named pipe")]
 )
 def test_a_picture_that_cannot_land_is_one_sentence(tmp_path: Path, path: str, problem: str) -> None:
     (tmp_path / "d.png").mkdir()
