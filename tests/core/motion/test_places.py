@@ -124,8 +124,8 @@ def test_a_place_that_cannot_be_is_told_before_the_first_frame(tmp_path: Path, n
     os.mkfifo(tmp_path / f"pipe{suffix}")
     before = [*tmp_path.rglob("*")]
     for path, problem in {
-        f"no/film{suffix}": r"there is not a folder \S*no; make it",
-        f"file/film{suffix}": r"there is not a folder \S*file; make it",
+        f"no/film{suffix}": r"there is no folder \S*no; make it",
+        f"file/film{suffix}": r"there is no folder \S*file; make it",
         f"folder{suffix}": "is a folder; give the name of a file" if suffix else "holds other files",
         f"pipe{suffix}": "is a named pipe" if suffix else "is not a folder",
         f"{'x' * 300}{suffix}": "cannot be written .*; choose another name",
@@ -145,7 +145,7 @@ def test_a_folder_of_pngs_where_a_file_lies_is_told_before_the_first_frame(tmp_p
 
 @posix
 @pytest.mark.parametrize(
-    ("path", "problem"), [("no/a.png", "there is not a folder"), ("d.png", "is a folder"), ("p.png", "is a named pipe")]
+    ("path", "problem"), [("no/a.png", "there is no folder"), ("d.png", "is a folder"), ("p.png", "is a named pipe")]
 )
 def test_a_picture_that_cannot_land_is_one_sentence(tmp_path: Path, path: str, problem: str) -> None:
     (tmp_path / "d.png").mkdir()
