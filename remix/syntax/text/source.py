@@ -126,7 +126,7 @@ def straighten_quotes(text: str) -> str:
 
     Word processors insert curly quotes. Apostrophes within a prompt stay, and so do all quotes of other texts.
 
-    >>> straightened("\u201c0\u201d: \u201cthe cat\u2019s hat\u201d")
+    >>> straighten_quotes("\u201c0\u201d: \u201cthe cat\u2019s hat\u201d")
     '"0": "the cat\u2019s hat"'
     """
     if not _CURLY_PAIR.match(text, len(text) - len(text.lstrip())):
