@@ -48,6 +48,14 @@ class Span:
         start = len(self.text) - len(self.text.lstrip())
         return self[start : start + len(self.text.strip())]
 
+    def split(self, mark: str) -> list[Span]:
+        """Returns the parts between marks of one character, stripped."""
+        parts, start = [], 0
+        for part in self.text.split(mark):
+            parts.append(self[start : start + len(part)].strip())
+            start += len(part) + 1
+        return parts
+
     @property
     def start(self) -> int:
         """Source offset of the first character."""
