@@ -125,6 +125,21 @@ def test_every_link_and_picture_of_a_page_is_there(page: Path) -> None:
             assert (page.parent / target).exists(), target
 
 
+CONTRIBUTING = [ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs" / "contributing").glob("*.md"))]
+
+
+@pytest.mark.parametrize("page", CONTRIBUTING, ids=lambda page: page.name)
+def test_every_file_that_the_contributing_guide_names_exists(page: Path) -> None:
+    named = re.findall(r"`((?!models/)[\w.-]+/[\w./-]*)`", page.read_text(encoding="utf-8"))
+    assert named
+    assert [path for path in named if not (ROOT / path).exists()] == []
+
+
+def test_the_guide_describes_ten_changes() -> None:
+    text = (ROOT / "docs" / "contributing" / "changes.md").read_text(encoding="utf-8")
+    assert len(re.findall(r"^\| \[", text, re.MULTILINE)) == len(re.findall(r"^## ", text, re.MULTILINE)) == 10
+
+
 def anchors(page: Path) -> set[str]:
     """The anchors that GitHub gives to a page's headings."""
     text = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
