@@ -71,7 +71,8 @@ class RemixScript(host.Script):
         except BadInput as error:
             if host.is_api(p):
                 raise host.unprocessable(error) from error
-            return host.refusal(p, in_words_of_page(str(error)))
+            # Without the line and the caret, which the preview shows in a font where they meet.
+            return host.refusal(p, in_words_of_page(str(error).partition("\n")[0]))
 
 
 def _render(p: Any, settings: Settings, scratch: Path) -> Any:
