@@ -15,9 +15,9 @@ from PIL import Image
 from remix.catalog.samplers import SAMPLERS, require_sampler
 from remix.catalog.schedulers import AUTOMATIC, SCHEDULERS, require_scheduler
 from remix.engine import Capabilities, Engine, Listener, Picture
-from remix.engine.blocks import blocks, grouped
+from remix.engine.blocks import blocks, grouped, is_out_of_memory
 from remix.engine.pictures import verified
-from remix.errors import EngineError, Unsupported
+from remix.errors import EngineError, OutOfMemory, Unsupported
 from remix.hosts.a1111.labels import a1111_labels, names_of_labels
 from remix.hosts.a1111.settings import a1111_settings
 from remix.job import prompts_that_meet
@@ -28,7 +28,7 @@ from . import host
 from .conditioning import Way
 from .frames import Batch, travelling
 from .identity import has_unet, made_by, shown_settings
-from .tags import networks_of_frame, plain, written
+from .tags import networks_of, networks_of_frame, plain, without_tags, written
 
 AND = re.compile(r"\bAND\b")
 """Forge takes the weights of a batch's last picture for all of it, and what the host pads depends on the others."""
@@ -68,6 +68,7 @@ class HostEngine(Engine):
         self._checkpoint = host.chosen_checkpoint(asked if self._named else requested)
         self._said = dict(said)
         self._infotexts: dict[int, str] = {}
+        self._most = batch
 
     def capabilities(self, schedule: Schedule) -> Capabilities:
         """Returns what this host can render."""
@@ -181,7 +182,7 @@ class HostEngine(Engine):
         groups = [group for group in self._groups(schedule) if not wanted.isdisjoint(group)]
         host.state.job_count = len(groups)
         host.state.processing_has_refined_job_count = False
-        film = None if self._changes(schedule) else self._sources(schedule)
+        film = None if self._changes(schedule) else self._film_sources(schedule)
         waiting = list(frames)
         pictures: dict[int, Picture] = {}
         for group in groups:
@@ -213,6 +214,14 @@ class HostEngine(Engine):
         for frame in frames:
             prompts.update(plain(frame.prompt).values)
             negatives.update(plain(frame.negative).values)
+        return tuple(sorted(prompts)), tuple(sorted(negatives))
+
+    @staticmethod
+    def _film_sources(schedule: Schedule) -> Sources:
+        """The distinct prompts and negative prompts of the whole film, without tags."""
+        prompts, negatives = (
+            {without_tags(text) for text in texts} for texts in (schedule.prompts, schedule.negatives)
+        )
         return tuple(sorted(prompts)), tuple(sorted(negatives))
 
     def _labels(self, recipe: Recipe) -> tuple[str, str]:
@@ -258,7 +267,10 @@ class HostEngine(Engine):
 
     def _changes(self, schedule: Schedule) -> bool:
         """Whether prompts are encoded by other weights in another call: by LoRAs that travel, or a second model."""
-        return bool(self._p.refiner_checkpoint) or len({self._tags(schedule.recipe, frame) for frame in schedule}) > 1
+        if self._p.refiner_checkpoint or len({self._tags(schedule.recipe, frame) for frame in schedule}) > 1:
+            return True
+        # A part of a film: other parts may have other shares of the prompts, and of the tags in them.
+        return schedule.whole is not None and len({tuple(networks_of(text).items()) for text in schedule.prompts}) > 1
 
     def _pictures(
         self, schedule: Schedule, group: Sequence[int], inputs: Mapping[str, Picture], film: Sources | None
@@ -267,9 +279,20 @@ class HostEngine(Engine):
 
         `film` are the prompts of all frames where the host may keep them encoded from call to call.
         """
+        if len(group) > self._most:
+            return self._in_halves(schedule, group, inputs, film)
         told = travelling(self._p, self._batch_of(schedule, group, inputs, film))
         self._set(told, schedule.recipe)
-        done = host.process(told)
+        try:
+            done = host.process(told)
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            self._halve(group, error)
+            done = None
+        if done is None:  # outside of `except`: the error holds the tensors that did not fit
+            host.free()
+            return self._in_halves(schedule, group, inputs, film)
         if host.state.interrupted or host.state.skipped:
             return None
         if told.remix_failed:
@@ -287,6 +310,30 @@ class HostEngine(Engine):
             index: verified(np.asarray(image.convert("RGB")), schedule, index)
             for index, image in zip(group, images, strict=True)
         }
+
+    def _halve(self, group: Sequence[int], error: BaseException) -> None:
+        """Lowers how many frames are rendered together. Raises `OutOfMemory` if it is one frame already."""
+        if len(group) == 1:
+            raise OutOfMemory(
+                f"frame {group[0]}: not even one frame fits into the host's memory; finished frames are kept. Make the "
+                "size smaller, or start the host with --medvram"
+            ) from error
+        self._most = (len(group) + 1) // 2
+        self._p.comment(
+            f"batch: {len(group)} frames at once do not fit into the host's memory; continuing with {self._most}. "
+            f'Set "Frames at once" to {self._most}'
+        )
+
+    def _in_halves(
+        self, schedule: Schedule, group: Sequence[int], inputs: Mapping[str, Picture], film: Sources | None
+    ) -> dict[int, Picture] | None:
+        half, found = (len(group) + 1) // 2, dict[int, Picture]()
+        for part in (group[:half], group[half:]):
+            pictures = self._pictures(schedule, part, inputs, film)
+            if pictures is None:
+                return None
+            found |= pictures
+        return found
 
     def _batch_of(
         self, schedule: Schedule, group: Sequence[int], inputs: Mapping[str, Picture], film: Sources | None

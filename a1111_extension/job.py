@@ -1,22 +1,73 @@
-"""Job folders below the host's output folder: where they lie, and which of them a run goes on with."""
+"""Job folders below the host's output folder: where they lie, which of them a run continues, and parts of films."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from remix.errors import RemixError
+from remix.engine.parts import read_part
+from remix.errors import RecipeError, RemixError
 from remix.job import is_job, recipe_of, siblings
 from remix.job import job_folder as folder_of_frames
-from remix.plan import Recipe, plan
+from remix.plan import Recipe, Schedule, plan
+from remix.plan import fields as check
+from remix.plan.moments import MAX_FRAMES
+
+from .settings import LARGEST_BATCH
+
+FILM = re.compile(r"[0-9a-f]{10}", re.ASCII)
+FIELDS = ("part", "film", "start", "first", "count", "batch")
 
 
-def job_folder(root: Path, name: str, recipe: Recipe, engine: Mapping[str, str], *, new: bool = False) -> Path:
+@dataclass(frozen=True)
+class PartRequest:
+    """What a client asks for: frames `wanted` of a part of a film, which it has planned.
+
+    `film` is the film's key and `start` the part's first frame in it: they name the job folder. `batch` frames are
+    rendered in one call of the host.
+    """
+
+    part: Schedule
+    film: str
+    start: int
+    wanted: range
+    batch: int
+
+    @classmethod
+    def read(cls, data: Mapping[str, Any], folder: str) -> PartRequest:
+        """Returns a request. Raises RecipeError, naming the field, for what cannot be one.
+
+        `folder` is where the pictures of the request are put.
+        """
+        found = check.only(data, FIELDS)
+        for name in FIELDS:
+            if name not in found:
+                raise RecipeError("is missing; send the whole request", path=name)
+        with check.under("part"):
+            part = read_part(found["part"], folder)
+        film = check.text(found["film"], "film", 10)
+        if not FILM.fullmatch(film):
+            raise RecipeError(
+                f"{check.show(film)} is not the key of a film; send 10 digits of 0-9 and a-f", path="film"
+            )
+        first = check.integer(found["first"], "first", 0, len(part) - 1)
+        count = check.integer(found["count"], "count", 1, len(part) - first)
+        start, batch = (
+            check.integer(found["start"], "start", 0, MAX_FRAMES),
+            check.integer(found["batch"], "batch", 1, LARGEST_BATCH),
+        )
+        return cls(part, film, start, range(first, first + count), batch)
+
+
+def job_folder(root: Path, name: str, schedule: Schedule, engine: Mapping[str, str], *, new: bool = False) -> Path:
     """Returns the folder of a job below `root`: the same for the same frames from the same host, at whatever rate.
 
     With `new` it is one that is not there yet. BadInput for a name that leads anywhere else.
     """
-    first = folder = folder_of_frames(root, name, plan(recipe), engine)
+    first = folder = folder_of_frames(root, name, schedule, engine)
     count = 1
     while new and folder.exists():
         count += 1
@@ -26,8 +77,8 @@ def job_folder(root: Path, name: str, recipe: Recipe, engine: Mapping[str, str],
 
 def unfinished(
     root: Path, name: str, drawn: Callable[[int], Recipe], seed: int, engine: Mapping[str, str]
-) -> Recipe | None:
-    """Returns the recipe of the newest job that is this one but for its drawn seed, and lacks frames; else None.
+) -> Schedule | None:
+    """Returns the schedule of the newest job that is this one but for its drawn seed, and lacks frames; else None.
 
     `drawn` gives the recipe as it is with any seed in the place of `seed`, which is the one that was drawn now.
     """
@@ -46,8 +97,10 @@ def unfinished(
         if not is_job(folder) or len(found) != len(now) or len(list((folder / "frames").glob("*.png"))) >= held.frames:
             continue
         before = {(seed + found[place] - now[place]) % SEEDS, found[place]}
-        if any(drawn(each) == held for each in before) and job_folder(root, name, held, engine) == folder:
-            return held
+        if any(drawn(each) == held for each in before):
+            schedule = plan(held)
+            if job_folder(root, name, schedule, engine) == folder:
+                return schedule
     return None
 
 

@@ -7,21 +7,21 @@ values, or as many as a request has, into `Settings`. What infotexts contain of 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from remix.digest import sha256
 from remix.engine import Event, render
-from remix.errors import BadInput, Interrupted
+from remix.errors import BadInput, Interrupted, OutOfMemory
 from remix.job import FRAMES, siblings
 from remix.job.files import inside
-from remix.plan import Recipe, plan
+from remix.plan import Recipe, Schedule, plan
 
 from . import host, panel, pasting
 from .engine import HostEngine
-from .job import job_folder, unfinished
+from .job import PartRequest, job_folder, unfinished
 from .live_preview import in_words_of_page, settings_of
 from .settings import Fields, Settings
 
@@ -61,53 +61,89 @@ class RemixScript(host.Script):
             return None
         try:
             with host.pinned(p), tempfile.TemporaryDirectory() as scratch:
-                return self._run(p, self._settings(p), Path(scratch))
+                given = host.own_args(p, self)
+                if not given:
+                    raise BadInput("script_args: is empty; give the recipe as its first value")
+                if isinstance(given[0], Mapping) and "part" in given[0]:
+                    return _render_part(p, given[0], Path(scratch))
+                settings = settings_of(given) if isinstance(given[0], str) else Settings.of_request(given[0])
+                return _render(p, settings, Path(scratch))
         except BadInput as error:
             if host.is_api(p):
                 raise host.unprocessable(error) from error
-            return host.refusal(p, in_words_of_page(str(error)))
+            # Without the line and the caret, which the preview shows in a font where they meet.
+            return host.refusal(p, in_words_of_page(str(error).partition("\n")[0]))
 
-    def _settings(self, p: Any) -> Settings:
-        given = host.own_args(p, self)
-        if not given:
-            raise BadInput("script_args: is empty; give the recipe as its first value")
-        return settings_of(given) if isinstance(given[0], str) else Settings.of_request(given[0])
 
-    def _run(self, p: Any, settings: Settings, scratch: Path) -> Any:
-        random = host.is_random(p.seed)
-        fields = _fields(p, scratch)
-        recipe = settings.recipe(fields)
-        said = pasting.infotext(settings)
-        engine = HostEngine(p, recipe, batch=settings.batch, portable=settings.portable, said=said)
-        schedule = plan(recipe)
-        engine.check(schedule)  # first, as it may refuse; `render` passes on what it remarks
-        identity = engine.identity(schedule)
-        _save_pictures(p, recipe, fields, scratch)
-        root = host.output_folder(p)
-        if random and not settings.new:
+def _render(p: Any, settings: Settings, scratch: Path) -> Any:
+    """Renders what the panel's fields, or a request with their names, ask for."""
+    random = host.is_random(p.seed)
+    fields = _fields(p, scratch)
+    schedule = plan(settings.recipe(fields))
+    said = pasting.infotext(settings)
+    engine = HostEngine(p, schedule.recipe, batch=settings.batch, portable=settings.portable, said=said)
+    engine.check(schedule)  # first, as it may refuse; `render` passes on what it remarks
+    identity = engine.identity(schedule)
+    _save_pictures(p, schedule.recipe, scratch)
+    root = host.output_folder(p)
+    if random and not settings.new:
 
-            def drawn(seed: int) -> Recipe:
-                return settings.recipe(replace(fields, seed=seed))
+        def drawn(seed: int) -> Recipe:
+            return settings.recipe(replace(fields, seed=seed))
 
-            recipe = unfinished(root, settings.name, drawn, fields.seed, identity) or recipe
-        folder = job_folder(root, settings.name, recipe, identity, new=settings.new)
-        wanted = settings.wanted(recipe.frames)
-        film = None
-        try:
-            film = render(
-                recipe,
-                engine,
-                folder,
-                film=settings.film_name,
-                frames=wanted,
-                donors=[] if settings.new else siblings(root, settings.name),
-                listen=_tell,
-                tell=p.comment,
-                stop=lambda: host.state.stopping_generation or host.state.interrupted,
-            ).film
-        except Interrupted as stopped:
-            p.comment(str(stopped))
-        return _result(p, folder, wanted, film, recipe)
+        schedule = unfinished(root, settings.name, drawn, fields.seed, identity) or schedule
+    folder = job_folder(root, settings.name, schedule, identity, new=settings.new)
+    wanted = settings.wanted(len(schedule))
+    donors = [] if settings.new else siblings(root, settings.name)
+    return _rendered(p, engine, schedule, folder, wanted, settings.film_name, donors)
+
+
+def _render_part(p: Any, data: Mapping[str, Any], scratch: Path) -> Any:
+    """Renders the frames of a film that a client asks for. They are planned already, and nothing is left to the host.
+
+    The folder of a film has a job for each part, so that a request costs the same however long the film is.
+    """
+    request = PartRequest.read(data, str(scratch))
+    schedule = request.part
+    said = pasting.infotext(Settings())
+    engine = HostEngine(p, schedule.recipe, batch=request.batch, portable=True, said=said)
+    engine.check(schedule)
+    _save_pictures(p, schedule.recipe, scratch)
+    root = inside(host.output_folder(p), f"client_{request.film}")
+    folder = job_folder(root, f"{request.start:06d}", schedule, engine.identity(schedule))
+    return _rendered(p, engine, schedule, folder, request.wanted, None, [])
+
+
+def _rendered(
+    p: Any,
+    engine: HostEngine,
+    schedule: Schedule,
+    folder: Path,
+    wanted: range,
+    film_name: str | None,
+    donors: Sequence[Path],
+) -> Any:
+    """The host's result, after the frames that are `wanted` are in the job folder, or as many as could be rendered."""
+    film = None
+    try:
+        film = render(
+            schedule,
+            engine,
+            folder,
+            film=film_name,
+            frames=wanted,
+            donors=donors,
+            listen=_tell,
+            tell=p.comment,
+            stop=lambda: host.state.stopping_generation or host.state.interrupted,
+        ).film
+    except Interrupted as stopped:
+        p.comment(str(stopped))
+    except OutOfMemory as error:
+        if host.is_api(p):
+            raise
+        p.comment(str(error))  # finished frames are kept, and shown
+    return _result(p, folder, wanted, film, schedule.recipe)
 
 
 def _tell(event: Event) -> None:
@@ -135,7 +171,7 @@ def _fields(p: Any, scratch: Path) -> Fields:
     )
 
 
-def _save_pictures(p: Any, recipe: Recipe, fields: Fields, scratch: Path) -> None:
+def _save_pictures(p: Any, recipe: Recipe, scratch: Path) -> None:
     """Saves the init pictures under the names that the recipe has for them.
 
     A recipe's own names stand for the init pictures in their order: first those of pictures, then those of masks.

@@ -17,7 +17,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 from remix.client.films import EngineOptions, Folder, log_remark, opened, render
 from remix.client.recipes import RecipeLike, default_folder
 from remix.engine import Engine, Event, Outcome
-from remix.errors import BadInput, HostError, HostRefused, HostUnreachable, Interrupted, WorkflowRejected, WrongModel
+from remix.errors import (
+    BadInput,
+    HostError,
+    HostRefused,
+    HostUnreachable,
+    HostUntrusted,
+    Interrupted,
+    WorkflowRejected,
+    WrongModel,
+    WrongSize,
+)
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -26,6 +36,9 @@ log = logging.getLogger(__name__)
 
 NAP = 0.2
 """Seconds between two looks at whether a run is to stop, while it waits to try again."""
+
+LASTING = (WorkflowRejected, WrongModel, WrongSize, HostUntrusted)
+"""Errors of servers that a second try gives again."""
 
 Events = TextIO | Callable[[dict[str, Any]], object]
 """Where events go: a text stream gets one JSON object in a line for each, a function gets the object."""
@@ -257,9 +270,9 @@ def is_passing(error: BaseException) -> bool:
     >>> is_passing(HostUnreachable("no connection")), is_passing(WrongModel("sd15 in place of sdxl"))
     (True, False)
     """
-    if isinstance(error, HostRefused) and not isinstance(error, WorkflowRejected):
+    if isinstance(error, HostRefused) and not isinstance(error, LASTING):
         return error.status == 429 or error.status >= 500
-    return isinstance(error, HostError) and not isinstance(error, (WorkflowRejected, WrongModel))
+    return isinstance(error, HostError) and not isinstance(error, LASTING)
 
 
 def _work_together(queue: _Queue, engines: Sequence[Engine]) -> None:

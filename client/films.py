@@ -106,7 +106,7 @@ def render(
         say(note)
     with opened(engine, options) as renderer:
         outcome = fill_job(
-            read.recipe.recipe if isinstance(read.recipe, Schedule) else fitted(read.recipe, renderer, folder),
+            read.recipe if isinstance(read.recipe, Schedule) else fitted(read.recipe, renderer, folder),
             renderer,
             Path(folder),
             new=new,

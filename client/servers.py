@@ -25,7 +25,9 @@ from remix.client.masking import cut, listed, presentable_errors
 from remix.client.statuses import SERVER_ERROR
 from remix.client.timeouts import Timeouts
 from remix.errors import BadReply, HostRefused, Unsupported
+from remix.hosts.a1111.flags import UNREAD_BY_FORGE, flags_that_change_pictures, foreign_scripts, full_precision
 from remix.hosts.a1111.settings import PORTABLE, unset_differences
+from remix.hosts.comfyui.flags import EVERYWHERE, LOCAL, OTHER_MATHS, is_half, listening_addresses
 
 OLDEST_COMFYUI = (0, 8)
 SHOWN = 8
@@ -36,37 +38,6 @@ TIMEOUT = 20.0
 
 LONGEST_VALUE = 400
 """Characters of what is found that a line shows."""
-
-HALF = ("fp16", "bf16", "fp8", "fast")
-"""Parts of ComfyUI flags that compute something in less than float32."""
-
-OTHER_MATHS = ("--use-", "--force-upcast-attention", "--dont-upcast-attention", "--deterministic")
-
-LOCAL, EVERYWHERE = "127.0.0.1", "0.0.0.0"
-"""Where a server listens by default, and where if --listen has no address."""
-
-BUILT_IN = frozenset({"extra options", "refiner", "sampler", "seed", "soft inpainting", "comments", "hypertile"})
-"""Always-on scripts of A1111 itself, which do nothing unless they are asked to."""
-
-BUILT_INTO_FORGE = ("controlnet", " integrated")
-"""Parts of the names of such scripts of Forge."""
-
-UNREAD_BY_FORGE = frozenset(
-    {
-        *("enable_quantization", "pad_cond_uncond", "pad_cond_uncond_v0", "sdxl_clip_l_skip", "upcast_attn"),
-        "fp8_storage",
-    }
-)
-"""Settings that Forge has and ignores; it always gives a model the nearest of its noise levels."""
-
-FLAGS: Mapping[str, str] = {
-    "upcast_sampling": "start the server without --upcast-sampling",
-    "opt_sdp_attention": "last bits differ; --opt-sdp-no-mem-attention is repeatable",
-    "xformers": "last bits differ from run to run; start the server without --xformers",
-}
-
-HALVED = ("_in_fp16", "_in_bf16", "_in_fp8_e4m3fn", "_in_fp8_e5m2")
-"""Endings of the Forge flags that compute a part of the model in fewer bits."""
 
 
 def diagnose(
@@ -129,25 +100,15 @@ def _comfyui(server: ComfyServer, about: Mapping[str, Any]) -> Iterator[Finding]
     full = on_cpu or "--force-fp32" in flags
     yield _precision("device", listed(devices) or "it does not say", full, "start the server with --force-fp32")
     for flag in flags:
-        if flag.startswith("--") and any(word in flag for word in HALF):
+        if is_half(flag):
             yield Finding("flag", flag, f"start the server without {flag}", DIFFERS)
         elif flag.startswith(OTHER_MATHS):
-            yield Finding("flag", f"{flag}: last bits of colours differ", "nothing, where 55 dB will do", DIFFERS)
-    yield _open(any(not is_loopback(place) for place in _places(flags)), "--listen")
+            yield Finding("flag", f"{flag}: last bits of colors differ", "nothing, where 55 dB will do", DIFFERS)
+    yield _open(not all(map(is_loopback, listening_addresses(flags))), "--listen")
 
 
 def _entries(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
-
-
-def _places(flags: Sequence[str]) -> list[str]:
-    """The addresses at which a ComfyUI listens; the last --listen counts."""
-    address = LOCAL
-    for flag, after in zip(flags, [*flags[1:], "--"], strict=True):
-        name, sign, value = flag.partition("=")
-        if name == "--listen":
-            address = value if sign else EVERYWHERE if after.startswith("-") else after
-    return [place.strip() for place in address.split(",")]
 
 
 def _nodes(server: ComfyServer) -> Finding:
@@ -182,37 +143,17 @@ def _a1111(server: A1111Server, http: Http, flags: Mapping[str, Any]) -> Iterato
     for remark in models.remarks:
         yield Finding("broken extension", remark, "find it in the server's console, and update or disable it")
     yield _models("checkpoints", [each.bare for each in models.checkpoints])
-    yield _of_flags(flags, models.forge)
-    halved = {name: f"start the server without --{_dashed(name)}" for name in flags if name.endswith(HALVED)}
-    for flag, mend in {**FLAGS, **halved}.items():
-        if flags.get(flag):
-            yield Finding("flag", f"--{_dashed(flag)}", mend, DIFFERS)
+    full, advice = full_precision(flags, forge=models.forge)
+    yield _precision("precision", "full" if full else "half where possible", full, advice)
+    for flag, advice in flags_that_change_pictures(flags).items():
+        yield Finding("flag", flag, advice, DIFFERS)
     yield from _settings(models, UNREAD_BY_FORGE if models.forge else frozenset())
-    others = sorted(set(_always_on(http)) - BUILT_IN - {scripted.NAME})
-    others = [name for name in others if not (models.forge and any(part in name for part in BUILT_INTO_FORGE))]
-    if others:
+    if others := foreign_scripts(_always_on(http), scripted.NAME, forge=models.forge):
         yield Finding("always-on scripts", listed(others), "turn them off, if they change pictures", DIFFERS)
     named = str(flags.get("server_name") or (EVERYWHERE if flags.get("listen") else LOCAL))
     yield _open(not is_loopback(named), "--listen or --server-name")
     if flags.get("share") or flags.get("ngrok"):
         yield _open(True, "--share")
-
-
-def _of_flags(flags: Mapping[str, Any], forge: bool) -> Finding:
-    """The precision that the flags choose. Forge accepts A1111's flags and ignores them."""
-    if forge:
-        full, mend = (
-            bool(flags.get("always_cpu") or flags.get("all_in_fp32")),
-            "start with --all-in-fp32 --clip-in-fp32",
-        )
-    else:
-        full = bool(flags.get("no_half")) or str(flags.get("precision")) == "full"
-        mend = "start with --no-half --precision full"
-    return _precision("precision", "full" if full else "half where possible", full, mend)
-
-
-def _dashed(flag: str) -> str:
-    return flag.replace("_", "-")
 
 
 def _settings(models: ServerModels, unread: Collection[str]) -> Iterator[Finding]:
@@ -246,7 +187,7 @@ def _models(what: str, names: Sequence[str]) -> Finding:
 def _precision(what: str, found: str, full: bool, mend: str) -> Finding:
     if full:
         return Finding(what, f"{found}, float32")
-    return Finding(what, f"{found}: half precision, colours differ by a little", mend, DIFFERS)
+    return Finding(what, f"{found}: half precision, colors differ by a little", mend, DIFFERS)
 
 
 def _open(anybody: bool, flag: str) -> Finding:

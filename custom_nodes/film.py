@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from comfy_api.latest import Input, InputImpl, Types, io
+from torch.utils._pytree import tree_map
 
 from remix.errors import BadInput
 from remix.motion import film_order, load_picture
@@ -24,7 +25,7 @@ MOST_REPEATS = 1000
 
 
 class Frames:
-    """The frames of a film, in the order in which it shows them: as the host's encoder wants them, one at a time."""
+    """The frames of a film, in the order in which it shows them, loaded one at a time."""
 
     def __init__(self, pictures: torch.Tensor | Sequence[Path], order: Sequence[int]) -> None:
         self._pictures, self._order = pictures, order
@@ -52,8 +53,37 @@ class Frames:
         return isinstance(self._pictures, torch.Tensor) and list(self._order) == list(range(len(self._pictures)))
 
 
+class FrameTensor(torch.Tensor):
+    """An IMAGE [frames, height, width, 3] whose frames are read one at a time, when they are indexed or iterated.
+
+    Any other operation loads all of them, and computes with the tensor that they make.
+    """
+
+    _frames: Frames
+
+    @staticmethod
+    def __new__(cls, frames: Frames) -> FrameTensor:
+        """Returns a tensor of the frames' shape that holds no memory of its own."""
+        made: FrameTensor = torch.Tensor._make_wrapper_subclass(cls, frames.shape, dtype=torch.float32)
+        made._frames = frames
+        return made
+
+    def __iter__(self) -> Iterator[torch.Tensor]:
+        return iter(self._frames)
+
+    @classmethod
+    def __torch_dispatch__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:  # type: ignore[override]
+        if func is torch.ops.aten.select.int and args[1] == 0:
+            return args[0]._frames[args[2]]
+
+        def loaded(value: Any) -> Any:
+            return value._frames.whole() if isinstance(value, FrameTensor) else value
+
+        return func(*tree_map(loaded, args), **tree_map(loaded, kwargs or {}))
+
+
 class Film(Input.Video):
-    """A VIDEO of `Frames`; only who asks for its components gets all of them into memory."""
+    """A VIDEO of `Frames`. Only asking for its components loads all of them into memory."""
 
     def __init__(self, frames: Frames, rate: Fraction, audio: Any = None) -> None:
         self._frames, self._rate, self._audio = frames, rate, audio
@@ -63,11 +93,8 @@ class Film(Input.Video):
         return Types.VideoComponents(images=self._frames.whole(), audio=self._audio, frame_rate=self._rate)
 
     def save_to(self, path: Any, *settings: Any, **named: Any) -> None:
-        """Writes the film by the host's own encoder, frame after frame.
-
-        Pictures that are in memory in this order go to it as the tensor they are.
-        """
-        images = self._frames.whole() if self._frames.in_memory else self._frames
+        """Writes the film with the host's own encoder, which takes one frame after another."""
+        images = self._frames.whole() if self._frames.in_memory else FrameTensor(self._frames)
         components = Types.VideoComponents(images=images, audio=self._audio, frame_rate=self._rate)
         InputImpl.VideoFromComponents(components).save_to(path, *settings, **named)
 

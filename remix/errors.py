@@ -1,35 +1,35 @@
-"""Every error that the toolkit raises on purpose.
+"""The exceptions of the toolkit. docs/errors.md says when each is raised.
 
     RemixError
-    ├── BadInput                    the caller can mend it (exit code 2)
-    │   ├── RecipeError             a recipe, keyframe, schedule or expression
-    │   ├── MixError                tensors, weights or policies that do not go together
-    │   ├── PictureError            a picture or film that cannot be read
-    │   │   └── PictureSizeError    a picture of another size than expected
-    │   ├── VideoFormatError        a film format or setting that does not exist or does not fit
-    │   ├── JobError                a job folder that cannot be used for this run
-    │   │   ├── JobLocked           another run is at work in it
+    ├── BadInput                    the caller can correct it (exit code 2)
+    │   ├── RecipeError             a recipe, keyframe, schedule or expression is invalid
+    │   ├── MixError                tensors, weights or policies do not fit together
+    │   ├── PictureError            a picture or film cannot be read
+    │   │   └── PictureSizeError    a picture has another size than expected
+    │   ├── VideoFormatError        a film format or setting does not exist or does not fit
+    │   ├── JobError                a job folder cannot be used for this run
+    │   │   ├── JobLocked           another run uses it
     │   │   └── OtherRecipe         it holds the job of another recipe
-    │   └── Unsupported             what an engine cannot do, told before the first frame
-    ├── MissingPackage              an optional part is not installed; names the command
-    ├── VideoError                  the encoder or decoder failed, with its last words
-    ├── DiskFull                    no room to go on, with the bytes needed and free; what is finished is kept
-    ├── EngineError                 a picture could not be made
-    │   ├── BlankFrame              every pixel equal, or a latent that is not finite
-    │   ├── OutOfMemory             not even a batch of one frame fits
-    │   └── HostError               a server did not do what it was asked for
-    │       ├── HostUnreachable     nothing was sent: no connection, or none in time
-    │       ├── HostUntrusted       nothing was sent: the server's certificate is not accepted
-    │       ├── HostSilent          it was sent, and no whole answer came: whether it was done is not known
-    │       ├── BadReply            an answer that is damaged, too large, or not what was asked for
-    │       ├── HostRefused         an answer that says no, with its status
-    │       │   └── WorkflowRejected    what the server says is wrong, node by node
-    │       ├── WrongModel          another model rendered than the one asked for
-    │       ├── WrongSize           a picture of another size than asked for
-    │       └── JobLost             a server forgot the same work again and again
-    └── Interrupted                 stopped on request; what is finished is kept (exit code 130)
+    │   └── Unsupported             the engine cannot do what the recipe asks for
+    ├── MissingPackage              an optional package is not installed
+    ├── VideoError                  the video encoder or decoder failed
+    ├── DiskFull                    there is no space left
+    ├── EngineError                 a picture could not be rendered
+    │   ├── BlankFrame              all pixels are equal, or a latent is not finite
+    │   ├── OutOfMemory             not even one frame fits into memory
+    │   └── HostError               a server failed
+    │       ├── HostUnreachable     no connection; nothing was sent
+    │       ├── HostUntrusted       the certificate was not accepted; nothing was sent
+    │       ├── HostSilent          no complete answer; the request may have been carried out
+    │       ├── BadReply            the answer is damaged, too large, or of another kind
+    │       ├── HostRefused         the answer is an HTTP error
+    │       │   └── WorkflowRejected    the server found errors in a workflow
+    │       ├── WrongModel          another model rendered than the recipe names
+    │       ├── WrongSize           a picture has another size than the recipe asks for
+    │       └── JobLost             a server lost the same work again and again
+    └── Interrupted                 the run was stopped (exit code 130)
 
-A message has three parts: where, the value, what to do.
+A message says where, which value, and what to do.
 """
 
 from __future__ import annotations
@@ -38,19 +38,18 @@ from typing import Any
 
 
 class RemixError(Exception):
-    """The root of all errors that the toolkit raises on purpose."""
+    """The base class of all exceptions of the toolkit."""
 
 
 class BadInput(RemixError):
-    """Something that was given cannot be used; the message says where, what, and what to do."""
+    """An input cannot be used; the message says where, which value, and what to do."""
 
 
 class RecipeError(BadInput):
-    """A recipe, keyframe, schedule text or expression that cannot be used.
+    """A recipe, keyframe, schedule text or expression is invalid.
 
-    `path` is the field (``"keyframes[2].at"``), `source` the file or text it came from, `line`
-    and `column` are 1-based positions in it; each is None where it is not known. `excerpt` is that line
-    with a caret below the column: two lines that follow the sentence.
+    `path` is the field (``"keyframes[2].at"``), `source` the file or text, `line` and `column` the position in it,
+    counted from 1. Each is None if unknown. `excerpt` is that line with a caret below the column.
     """
 
     def __init__(
@@ -81,27 +80,27 @@ class RecipeError(BadInput):
 
 
 class MixError(BadInput, ValueError):
-    """Tensors, weights or policies that do not go together."""
+    """Tensors, weights or policies do not fit together."""
 
 
 class PictureError(BadInput):
-    """A picture or film that cannot be read."""
+    """A picture or film cannot be read."""
 
 
 class PictureSizeError(PictureError):
-    """A picture whose width and height are not the expected ones, as its header says."""
+    """The header of a picture says another width or height than expected."""
 
 
 class VideoFormatError(BadInput):
-    """A film format or setting that does not exist, or does not fit the frames."""
+    """A film format or setting does not exist, or does not fit the frames."""
 
 
 class JobError(BadInput):
-    """A job folder that cannot be used for this run."""
+    """A job folder cannot be used for this run."""
 
 
 class JobLocked(JobError):
-    """Another run is at work in the folder."""
+    """Another run uses the folder."""
 
 
 class OtherRecipe(JobError):
@@ -109,15 +108,15 @@ class OtherRecipe(JobError):
 
 
 class Unsupported(BadInput):
-    """What an engine cannot do, told by name before the first frame."""
+    """An engine cannot do what the recipe asks for; raised before the first frame, with the name of the field."""
 
 
 class MissingPackage(RemixError):
-    """An optional part is not installed; the message ends with the command that installs it."""
+    """An optional package is not installed; the message ends with the command that installs it."""
 
 
 class VideoError(RemixError):
-    """The encoder or decoder failed; the message ends with its last words. `disk_full` says whether that was why."""
+    """The video encoder or decoder failed; the message ends with its output. `disk_full`: there was no space left."""
 
     def __init__(self, message: str, *, disk_full: bool = False) -> None:
         self.disk_full = disk_full
@@ -125,45 +124,45 @@ class VideoError(RemixError):
 
 
 class DiskFull(RemixError):
-    """There is no room to go on; the message says how many bytes are needed and how many are free."""
+    """There is no space left; the message says how many bytes are needed and how many are free."""
 
 
 class EngineError(RemixError):
-    """An engine could not make a picture."""
+    """An engine could not render a picture."""
 
 
 class BlankFrame(EngineError):
-    """A picture whose pixels are all equal, or a latent that is not finite."""
+    """All pixels of a picture are equal, or a latent is not finite."""
 
 
 class OutOfMemory(EngineError):
-    """Not even a batch of one frame fits into the device's memory."""
+    """Not even one frame fits into the memory of the device."""
 
 
 class HostError(EngineError):
-    """A server did not do what it was asked for."""
+    """A server failed."""
 
 
 class HostUnreachable(HostError):
-    """No connection to a server: nothing was sent, so that trying again is safe."""
+    """There is no connection to a server. Nothing was sent, so it is safe to try again."""
 
 
 class HostUntrusted(HostError):
-    """The server could not prove who it is: its certificate is not accepted, or it does not use TLS."""
+    """The certificate of a server was not accepted, or it does not use TLS. Nothing was sent."""
 
 
 class HostSilent(HostError):
-    """A request was sent and no whole answer came: it may have been done, or not."""
+    """A request was sent and no complete answer came. The server may have carried it out, or not."""
 
 
 class BadReply(HostError):
-    """An answer that is damaged, too large, or not what was asked for."""
+    """An answer is damaged, too large, or of another kind than requested."""
 
 
 class HostRefused(HostError):
-    """An answer that says no; `status` is that of HTTP, `body` what the server said, decoded if it was JSON.
+    """The answer is an HTTP error; `status` is its number, `body` its content, decoded if it is JSON.
 
-    `after` is how many seconds the server asks to wait before the next try (Retry-After), 0 where it does not say.
+    `after` is how many seconds to wait before the next try (Retry-After), 0 if the server does not say.
     """
 
     def __init__(self, message: str, status: int = 0, body: Any = None, after: float = 0.0) -> None:
@@ -174,20 +173,20 @@ class HostRefused(HostError):
 
 
 class WorkflowRejected(HostRefused):
-    """A server found something wrong in what it was to render; a line for each node and input."""
+    """A server found errors in a workflow; the message has a line for each node and input."""
 
 
 class WrongModel(HostError):
-    """Another model rendered than the one asked for; the frame was not kept."""
+    """Another model rendered than the recipe names; the frame was not kept."""
 
 
 class WrongSize(HostError):
-    """A server made a picture of another size than asked for; the frame was not kept."""
+    """A picture has another size than the recipe asks for; the frame was not kept."""
 
 
 class JobLost(HostError):
-    """A server forgot the same work again and again."""
+    """A server lost the same work again and again."""
 
 
 class Interrupted(RemixError):
-    """The run was stopped on request; finished frames are kept and the same command continues."""
+    """The run was stopped. Finished frames are kept, and the same command continues it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 
 from docs import make_agreement
+from remix import errors
 from remix.client import cli
 from remix.client.local import Local
 from remix.client.playground import SIDE
@@ -30,9 +32,9 @@ def blocks(page: Path, language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
 
 
-def run(code: str) -> dict[str, Any]:
-    """Runs an example and returns the names that it leaves."""
-    names: dict[str, Any] = {}
+def run(code: str, names: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Runs an example, which may use the `names` of those before it, and returns the names that it leaves."""
+    names = {} if names is None else names
     exec(compile(code, "example", "exec"), names)  # noqa: S102
     return names
 
@@ -71,10 +73,11 @@ def test_every_toml_recipe_of_a_page_plans(page: Path) -> None:
 def test_every_python_example_of_a_page_runs(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With a painted engine in the place of the model, so that it takes no time."""
     monkeypatch.setattr("remix.client.local.Local", Painter)
-    monkeypatch.setattr("remix.client.comfyui.ComfyUI", lambda url: Painter())
+    monkeypatch.setattr("remix.client.comfyui.ComfyUI", lambda *given, **options: Painter())
     monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {}
     for code in blocks(page, "python"):
-        run(code)
+        run(code, names)
 
 
 def test_the_example_of_the_bundled_models_card_paints_a_picture(
@@ -122,6 +125,21 @@ def test_every_link_and_picture_of_a_page_is_there(page: Path) -> None:
             assert (page.parent / target).exists(), target
 
 
+CONTRIBUTING = [ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs" / "contributing").glob("*.md"))]
+
+
+@pytest.mark.parametrize("page", CONTRIBUTING, ids=lambda page: page.name)
+def test_every_file_that_the_contributing_guide_names_exists(page: Path) -> None:
+    named = re.findall(r"`((?!models/)[\w.-]+/[\w./-]*)`", page.read_text(encoding="utf-8"))
+    assert named
+    assert [path for path in named if not (ROOT / path).exists()] == []
+
+
+def test_the_guide_describes_ten_changes() -> None:
+    text = (ROOT / "docs" / "contributing" / "changes.md").read_text(encoding="utf-8")
+    assert len(re.findall(r"^\| \[", text, re.MULTILINE)) == len(re.findall(r"^## ", text, re.MULTILINE)) == 10
+
+
 def anchors(page: Path) -> set[str]:
     """The anchors that GitHub gives to a page's headings."""
     text = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
@@ -167,3 +185,36 @@ def test_every_command_that_the_readme_names_exists_and_each_of_its_options_is_t
         assert {name for name in named if name.startswith("--")} <= options
         for parameter in command.params:
             assert isinstance(parameter, click.Argument) or (named | shared) & {*parameter.opts}, (verb, parameter.opts)
+
+
+def exceptions() -> list[type[Exception]]:
+    return [each for each in vars(errors).values() if isinstance(each, type) and each.__module__ == errors.__name__]
+
+
+def test_the_page_of_exceptions_has_the_tree_of_the_classes() -> None:
+    [tree] = blocks(ROOT / "docs" / "errors.md", "text")
+    assert textwrap.indent(tree, "    ") in str(errors.__doc__)
+    above, found = list[str](), dict[str, str]()
+    for line in tree.splitlines():
+        start, name = re.match(r"([│├└─ ]*)(\w+)", line).groups()  # type: ignore[union-attr]
+        above[len(start) // 4 :] = [name]
+        found[name] = above[-2] if len(above) > 1 else "Exception"
+    assert found == {each.__name__: each.__bases__[0].__name__ for each in exceptions()}
+
+
+def test_the_page_of_exceptions_says_when_each_is_raised_and_the_exit_code(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = (ROOT / "docs" / "errors.md").read_text(encoding="utf-8")
+    rows = {name: (when, int(code)) for name, when, code in re.findall(r"^\| `(\w+)` \| (.*) \| (\d+) \|$", text, re.M)}
+    assert list(rows) == [each.__name__ for each in exceptions()]
+    for name, (when, code) in rows.items():
+        kind = getattr(errors, name)
+        assert f"{when}." == kind.__doc__.splitlines()[0]
+
+        def fail(*given: object, kind: type[Exception] = kind, **named: object) -> None:
+            raise kind("what happened")
+
+        monkeypatch.setattr(cli.remix, "main", fail)
+        assert cli.main(["doctor"]) == code
+        assert "what happened" in capsys.readouterr().err

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 import remix
 import remix.client
+from tests.fakes.renderer import Painter
 
 SURFACE = {
     *("Recipe", "Keyframe", "Mix", "Model", "Lora", "Schedule", "read_recipe", "plan"),
@@ -61,3 +64,12 @@ def test_names_are_imported_on_first_use() -> None:
     code = "import sys, remix; remix.Recipe; print(sorted({'numpy', 'torch', 'requests', 'click'} & {*sys.modules}))"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout == "[]\n"
+
+
+@pytest.mark.parametrize("given", ["film.toml", {"frames": 3}, None])
+def test_what_is_no_recipe_is_refused_by_name(given: Any, tmp_path: Path) -> None:
+    message = f"recipe: {type(given).__name__} is not a Recipe; read a file with read_recipe"
+    with pytest.raises(remix.errors.RecipeError, match=message):
+        remix.plan(given)
+    with pytest.raises(remix.errors.RecipeError, match=message):
+        remix.engine.render(given, Painter(), tmp_path / "out")

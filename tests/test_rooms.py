@@ -156,6 +156,21 @@ def test_a_room_imports_only_what_it_may(room: str, path: Path) -> None:
     assert strangers == []
 
 
+def guide_cell(room: str) -> str:
+    """Returns what the architecture guide says that a room may import."""
+    allowed = ROOMS[room] - {room.replace("/", ".")}
+    if ("remix" in allowed and room == "client") or allowed >= CORE:
+        return ", ".join(["the whole core", *(f"`{name}`" for name in sorted(allowed - CORE - {"remix"}))])
+    return ", ".join(f"`{name.removeprefix('remix.')}`" for name in sorted(allowed - {"remix"})) or "nothing"
+
+
+@pytest.mark.parametrize("room", [room for room in ROOMS if (ROOT / room).is_dir() and room != "a1111_extension/host"])
+def test_the_architecture_guide_says_what_a_room_may_import(room: str) -> None:
+    guide = (ROOT / "docs" / "contributing" / "architecture.md").read_text(encoding="utf-8")
+    (row,) = (line for line in guide.splitlines() if line.startswith(f"| `{room}` |"))
+    assert row.endswith(f"| {guide_cell(room)} |")
+
+
 @pytest.mark.parametrize("path", [path for _, path in files()], ids=lambda path: path.name)
 def test_nothing_of_strangers_is_executed(path: Path) -> None:
     tree = ast.parse(path.read_text(encoding="utf-8"))

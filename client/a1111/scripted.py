@@ -1,10 +1,11 @@
-"""With the Remix script on the server: a block of frames in one request, rendered together and kept there too."""
+"""With the Remix script on the server: a block of frames per request, rendered together and kept there too."""
 
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from itertools import groupby
 from typing import Any
 
@@ -12,16 +13,18 @@ from remix.client.a1111.calls import Request
 from remix.client.a1111.models import ResolvedModels, ServerModels
 from remix.client.a1111.plain import seconds
 from remix.client.a1111.server import API
+from remix.digest import sha256
 from remix.engine import Capabilities, Picture
-from remix.engine.blocks import frames_at_once
+from remix.engine.blocks import covering, frames_at_once
+from remix.engine.parts import part_of, plain_part
 from remix.motion.pictures import png_bytes
 from remix.plan import Recipe, Schedule
 
 NAME = "remix"
 """What the server calls the script."""
 
-FOLDER = "client"
-"""How the names of the job folders begin that the server keeps."""
+PICTURES_KEPT = 8
+"""How many encoded init pictures stay in memory."""
 
 MOST_AT_ONCE = 16
 """The most frames that are rendered together if nobody sets a batch."""
@@ -46,15 +49,25 @@ def requests(
 ) -> Iterator[Request]:
     """Yields the requests for these frames, each for those of them that lie side by side in one block.
 
-    The script renders fixed blocks of `batch` frames, so that a frame's bytes do not depend on which are missing.
+    A request carries the frames of its block and no others. The script renders them together, so that a frame's bytes
+    do not depend on which are missing.
     """
     size = batch or frames_at_once(schedule.recipe.width, schedule.recipe.height, MOST_AT_ONCE)
-    body = _body(schedule, resolved, settings, inputs)
+    film = sha256(schedule.to_json().encode())[:10]
+
+    @lru_cache(PICTURES_KEPT)
+    def picture(name: str) -> str:
+        return base64.b64encode(png_bytes(inputs[name])).decode("ascii")
+
     for run in _runs(frames, size):
-        said = {**_told(schedule.recipe, resolved), "first": run[0], "count": len(run), "batch": size}
+        span = covering(run, len(schedule), size)
+        part = part_of(schedule, span)
+        plain = plain_part(replace(part, recipe=_named(part.recipe, resolved)))
+        said = {"part": plain, "film": film, "start": span.start, "first": run[0] - span.start}
         # As many values as the script has fields: what is missing would be taken from the next script's.
-        values = [said, *[None] * (models.scripts[NAME] - 1)]
-        yield Request(body[0], {**body[1], "script_args": values}, tuple(run), seconds(schedule, len(run)), keeps=True)
+        values = [{**said, "count": len(run), "batch": size}, *[None] * (models.scripts[NAME] - 1)]
+        path, body = _body(part, resolved, settings, picture)
+        yield Request(path, {**body, "script_args": values}, tuple(run), seconds(schedule, len(run)), keeps=True)
 
 
 def _runs(frames: Sequence[int], size: int) -> Iterator[list[int]]:
@@ -64,12 +77,12 @@ def _runs(frames: Sequence[int], size: int) -> Iterator[list[int]]:
         yield [index for _, index in run]
 
 
-def _told(recipe: Recipe, resolved: ResolvedModels) -> dict[str, Any]:
-    """What the script is told: the recipe with the server's names in it, and to make no film."""
+def _named(recipe: Recipe, resolved: ResolvedModels) -> Recipe:
+    """A recipe with the server's names of its model's files. The VAE is set for the request."""
     model = replace(
         recipe.model,
         checkpoint=resolved.checkpoint.bare,
-        vae=None,  # set for the request
+        vae=None,
         loras=tuple(replace(lora, name=resolved.loras[lora.name]) for lora in recipe.model.loras),
     )
     keyframes = [
@@ -78,18 +91,14 @@ def _told(recipe: Recipe, resolved: ResolvedModels) -> dict[str, Any]:
         else replace(keyframe, loras=tuple(replace(lora, name=resolved.loras[lora.name]) for lora in keyframe.loras))
         for keyframe in recipe.keyframes
     ]
-    named = recipe.replace(model=model, keyframes=tuple(keyframes))
-    return {"recipe": named.to_dict(), "film": "", "name": FOLDER, "portable": True}
+    return recipe.replace(model=model, keyframes=tuple(keyframes))
 
 
 def _body(
-    schedule: Schedule,
-    resolved: ResolvedModels,
-    settings: Mapping[str, Any],
-    inputs: Mapping[str, Picture],
+    part: Schedule, resolved: ResolvedModels, settings: Mapping[str, Any], picture: Callable[[str], str]
 ) -> tuple[str, dict[str, Any]]:
-    """Where requests go, and what is the same in all of them. What a recipe leaves out the script takes from here."""
-    recipe = schedule.recipe
+    """Where the request for a part goes, and what it says in the host's own fields. `picture` gives one in base64."""
+    recipe = part.recipe
     body: dict[str, Any] = {
         "prompt": "",
         "negative_prompt": "",
@@ -110,6 +119,6 @@ def _body(
     if not names:
         return f"{API}/txt2img", body
     # In this order, which is how the script tells them apart.
-    pictures = [base64.b64encode(png_bytes(inputs[name])).decode("ascii") for name in names]
-    body |= {"init_images": pictures, "denoising_strength": schedule[0].denoise, "include_init_images": False}
+    pictures = [picture(name) for name in names]
+    body |= {"init_images": pictures, "denoising_strength": part[0].denoise, "include_init_images": False}
     return f"{API}/img2img", body

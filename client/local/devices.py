@@ -118,26 +118,3 @@ def frames_at_once(place: Place, width: int, height: int, networks: Iterable[tor
     largest, together = LARGEST_BATCH.get(kind, LARGEST_ELSEWHERE), LATENT_CELLS.get(kind, CELLS_ELSEWHERE) // cells
     most = min(largest, together, fitting)
     return 1 << (max(1, most).bit_length() - 1)
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Returns whether `error` says that a device's memory is full; CPU and MPS say it in plain RuntimeErrors.
-
-    So do cuBLAS and cuDNN, whose handles and workspaces are not the allocator's.
-    """
-    if isinstance(error, torch.cuda.OutOfMemoryError | MemoryError):
-        return True
-    words = str(error)
-    return isinstance(error, RuntimeError) and any(sign in words for sign in OUT_OF_MEMORY)
-
-
-OUT_OF_MEMORY = (
-    "out of memory",
-    "not enough memory",
-    "can't allocate memory",
-    "Cannot allocate memory",
-    "Invalid buffer size",
-    "CUBLAS_STATUS_ALLOC_FAILED",
-    "CUDNN_STATUS_ALLOC_FAILED",
-    "Unable to find a valid cuDNN algorithm",
-)

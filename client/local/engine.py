@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from remix.client.local.batch import Latent, check_lengths, render_batch
-from remix.client.local.devices import Place, frames_at_once, is_out_of_memory
+from remix.client.local.devices import Place, frames_at_once
 from remix.client.local.models import LoadedModel, check_model, defaults_of, in_full, model_files, open_model
 from remix.client.local.pictures import to_tensor
 from remix.client.local.sampling import SAMPLERS, SCHEDULERS
@@ -22,7 +22,7 @@ from remix.client.local.turns import TURNS
 from remix.client.playground import advice as playground
 from remix.engine import Capabilities, Engine, Listener, Picture
 from remix.engine.agreement import read_differently
-from remix.engine.blocks import blocks, checked_batch
+from remix.engine.blocks import blocks, checked_batch, is_out_of_memory
 from remix.errors import BlankFrame, OutOfMemory, Unsupported
 from remix.mix import Conditioning
 from remix.plan import Model, Schedule

@@ -12,9 +12,10 @@ import torch
 from torch import Tensor
 
 from remix.client.local.checkpoints import Checkpoint, open_vae
-from remix.client.local.devices import Place, is_out_of_memory
+from remix.client.local.devices import Place
 from remix.client.local.sampling import Levels
 from remix.client.local.travelling import TravellingLoras
+from remix.engine.blocks import is_out_of_memory
 from remix.errors import OutOfMemory, Unsupported
 from remix.mix import Conditioning
 from remix.plan import Model

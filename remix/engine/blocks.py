@@ -80,3 +80,27 @@ def grouped(frames: Iterable[int], key: Callable[[int], K]) -> list[list[int]]:
     for index in frames:
         groups.setdefault(key(index), []).append(index)
     return list(groups.values())
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Returns whether an error says that a device's memory is full: then fewer frames at once may fit.
+
+    CPU and MPS say it in plain RuntimeErrors. So do cuBLAS and cuDNN, whose handles and workspaces are not the
+    allocator's.
+    """
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return True
+    words = str(error)
+    return isinstance(error, RuntimeError) and any(sign in words for sign in OUT_OF_MEMORY)
+
+
+OUT_OF_MEMORY = (
+    "out of memory",
+    "not enough memory",
+    "can't allocate memory",
+    "Cannot allocate memory",
+    "Invalid buffer size",
+    "CUBLAS_STATUS_ALLOC_FAILED",
+    "CUDNN_STATUS_ALLOC_FAILED",
+    "Unable to find a valid cuDNN algorithm",
+)

@@ -180,8 +180,13 @@ def plan(recipe: Recipe, at: Sequence[float] | None = None) -> Schedule:
     `at` asks for other moments than the frames: in frames, rising, from 0 to the last frame (in a loop, to just before
     `frames`), whole or not, to six decimals. The schedule then has a frame for each of them.
 
-    Raises RecipeError where all frames together come to more than `bounds.FULL`.
+    Raises RecipeError where all frames together come to more than `bounds.FULL`, and for what is no Recipe.
     """
+    if not isinstance(recipe, Recipe):
+        kind = type(recipe).__name__
+        raise RecipeError(
+            f"{kind} is not a Recipe; read a file with read_recipe(path), or write Recipe(...)", path="recipe"
+        )
     travel = Travel(recipe, None if at is None else rising(at, recipe.frames, recipe.loop, "at"))
     _refuse_large(travel)
     has_pictures = any(keyframe.image is not None for keyframe in recipe.keyframes)

@@ -28,6 +28,7 @@ def ramp_values(schedule: Schedule, start: float, end: float, ease: str = "linea
 
     An ease that overshoots does so here too. In a schedule that loops they come back to `start`.
 
+    >>> from remix.plan import Keyframe, Recipe, plan
     >>> ramp_values(plan(Recipe(frames=3, keyframes=(Keyframe(),))), 2, 4)
     [2.0, 3.0, 4.0]
     """

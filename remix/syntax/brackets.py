@@ -134,17 +134,8 @@ def _split(source: Source, text: Span) -> tuple[Span, list[Timed]]:
         start, stop = _times(found)
         if stop is not None and stop <= start:
             raise source.error(mark.start, f"{show(mark.text)} runs backwards; write the earlier time first")
-        timed.append(Timed(start, stop, join(prompt_lines(prompt), " "), mark))
+        timed.append(Timed(start, stop, join(prompt.split("\n"), " "), mark))
     return head, timed
-
-
-def prompt_lines(prompt: Span) -> list[Span]:
-    """Returns the lines of a prompt that are not blank."""
-    lines, start = [], 0
-    for line in prompt.text.split("\n"):
-        lines.append(prompt[start : start + len(line)].strip())
-        start += len(line) + 1
-    return [line for line in lines if line.text]
 
 
 def _bracket_end(text: str, start: int, end: int) -> int | None:

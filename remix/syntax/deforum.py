@@ -119,12 +119,8 @@ def read_prompts(source: Source, options: Options) -> Parts:
 
 def _line_parts(source: Source) -> list[Source]:
     """Each line that is not blank, as a separate source."""
-    parts, start = [], 0
-    for line in source.text.split("\n"):
-        if line.strip():
-            parts.append(source.part(start, start + len(line)))
-        start += len(line) + 1
-    return parts
+    lines = source.span().split("\n")
+    return [source.part(line.start, line.start + len(line.text)) for line in lines if line.text]
 
 
 def prompt_tracks(

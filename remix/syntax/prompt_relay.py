@@ -38,7 +38,7 @@ def read(source: Source, options: Options) -> Parts:
 def read_segments(source: Source, texts: dict[str, Span], options: Options) -> Parts:
     """Returns the parts of the texts of a node by name."""
     local = texts["local_prompts"]
-    prompts = [part for part in _split(local, "|") if part.text]
+    prompts = [part for part in local.split("|") if part.text]
     if not prompts:
         raise source.error(local.start, "there are no local prompts; write them with | between")
     head = texts.get("global_prompt", local[:0]).strip()
@@ -64,7 +64,7 @@ def _lengths(source: Source, written: Span | None, count: int) -> list[int] | No
     if written is None or not written.text.strip():
         return None
     lengths = []
-    for part in _split(written, ","):
+    for part in written.split(","):
         if not part.text:
             continue
         if not re.fullmatch(r"[0-9]{1,9}", part.text, re.ASCII) or not 1 <= int(part.text) <= MAX_FRAMES:
@@ -73,14 +73,6 @@ def _lengths(source: Source, written: Span | None, count: int) -> list[int] | No
     if len(lengths) != count:
         raise source.error(written.start, f"{len(lengths)} lengths for {count} prompts; give one for each")
     return lengths
-
-
-def _split(text: Span, mark: str) -> list[Span]:
-    parts, start = [], 0
-    for part in text.text.split(mark):
-        parts.append(text[start : start + len(part)].strip())
-        start += len(part) + 1
-    return parts
 
 
 SYNTAX = Syntax("prompt-relay", "Prompt Relay's segments", looks, read)

@@ -77,10 +77,7 @@ def read_travel(source: Source, options: Options) -> Parts:
 def _seeds_and_labels(source: Source) -> tuple[list[int], dict[str, Span]]:
     seeds: list[int] = []
     labels: dict[str, Span] = {}
-    start = 0
-    for line in source.text.split("\n"):
-        written = source.span(start, start + len(line)).strip()
-        start += len(line) + 1
+    for written in source.span().split("\n"):
         found = _LABEL.fullmatch(written.text)
         if not found:
             seeds += _seeds(source, written)
@@ -186,13 +183,10 @@ def looks_explorer(shape: Shape) -> bool:
 def read_explorer(source: Source, options: Options) -> Parts:
     """Returns the parts of a seed and its variations: one mix, in which each strength is the share of its seed."""
     mix: Mix[int] | None = None
-    start = 0
-    items = source.text.split(",")
+    items = source.span().split(",")
     if len(items) > _MAX_EXPLORED:
         raise source.error(0, f"{len(items)} seeds are too many; keep to {_MAX_EXPLORED}")
-    for item in items:
-        written = source.span(start, start + len(item)).strip()
-        start += len(item) + 1
+    for written in items:
         seed, colon, strength = (part.strip() for part in written.text.partition(":"))
         if not _ONE_SEED.fullmatch(seed) or int(seed) > MAX_SEED:
             raise source.error(written.start, f"{show(seed)} is not a seed; write a number from 0 to 2^64 - 1")

@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from remix.engine.parts import read_part
 from remix.errors import RecipeError
-from remix.plan import Recipe, plan
 from tests.fakes.faults import Answer, Asked, Fault, FaultyServer
 
 RECORDED = Path(__file__).parent / "recorded" / "a1111"
@@ -231,9 +231,9 @@ class A1111Server(FaultyServer):
 
     def scripted(self, said: Mapping[str, Any], made_by: Sequence[str]) -> list[str]:
         """Returns the pictures that the Remix script gives; those that it made before it only reads."""
-        recipe = Recipe.from_dict(said["recipe"])
-        images = []
-        for frame in plan(recipe)[said["first"] : said["first"] + said["count"]]:
+        part = read_part(said["part"])
+        recipe, images = part.recipe, []
+        for frame in part[said["first"] : said["first"] + said["count"]]:
             decides = {key: value for key, value in frame.to_dict().items() if key != "index"}
             painted, about = self.painted(decides, made_by, recipe.width, recipe.height)
             if about not in self.kept:

@@ -40,10 +40,8 @@ def read_boxes(source: Source) -> Boxes:
     prompt: list[Span] = []
     negative: list[Span] = []
     settings: dict[str, Span] = {}
-    box, start = prompt, 0
-    for line in source.text.split("\n"):
-        written = source.span(start, start + len(line)).strip()
-        start += len(line) + 1
+    box = prompt
+    for written in source.span().split("\n"):
         if written.text.startswith(NEGATIVE):
             box, written = negative, written[len(NEGATIVE) :].strip()
         elif _SETTINGS.match(written.text) or (settings and _LATER.fullmatch(written.text)):

@@ -63,14 +63,15 @@ def _part_and_weight(part: str) -> tuple[str, float | None]:
     if not colon or not _WEIGHT.fullmatch(weight):
         return part.strip(), None
     text = text.strip()
-    if text.startswith("(") and text.endswith(")") and _is_one_bracket(text):
+    if text.startswith("(") and text.endswith(")") and is_one_bracket(text):
         text = text[1:-1].strip()
     elif text.count("(") != text.count(")"):
         return part.strip(), None  # the weight belongs to a bracket: (a cat:1.2)
     return text, float(weight)
 
 
-def _is_one_bracket(text: str) -> bool:
+def is_one_bracket(text: str) -> bool:
+    """Returns whether the bracket at the beginning of a text closes at its end."""
     depth = 0
     for i, sign in enumerate(text):
         depth += (sign == "(") - (sign == ")")
@@ -102,7 +103,7 @@ def wrap(prompt: Span, before: str, after: str, between: str) -> Span:
     parts: list[Span | str] = []
     for part, head in zip(found, heads, strict=True):
         text = part[: len(head)].strip()
-        if text.text.startswith("(") and text.text.endswith(")") and _is_one_bracket(text.text):
+        if text.text.startswith("(") and text.text.endswith(")") and is_one_bracket(text.text):
             text = text[1:-1].strip()
         whole = join([before.strip(), text, after.strip()], between)
         parts.append(join([whole, part[len(head) :].strip()], " "))

@@ -48,6 +48,14 @@ class Span:
         start = len(self.text) - len(self.text.lstrip())
         return self[start : start + len(self.text.strip())]
 
+    def split(self, mark: str) -> list[Span]:
+        """Returns the parts between marks of one character, stripped."""
+        parts, start = [], 0
+        for part in self.text.split(mark):
+            parts.append(self[start : start + len(part)].strip())
+            start += len(part) + 1
+        return parts
+
     @property
     def start(self) -> int:
         """Source offset of the first character."""
@@ -126,7 +134,7 @@ def straighten_quotes(text: str) -> str:
 
     Word processors insert curly quotes. Apostrophes within a prompt stay, and so do all quotes of other texts.
 
-    >>> straightened("\u201c0\u201d: \u201cthe cat\u2019s hat\u201d")
+    >>> straighten_quotes("\u201c0\u201d: \u201cthe cat\u2019s hat\u201d")
     '"0": "the cat\u2019s hat"'
     """
     if not _CURLY_PAIR.match(text, len(text) - len(text.lstrip())):

@@ -19,6 +19,7 @@ from remix.plan.mix import Mix
 from remix.plan.recipe import MAX_KEYFRAMES
 from remix.syntax.text.pairs import Pair
 from remix.syntax.text.parts import Options
+from remix.syntax.text.prompts import is_one_bracket
 from remix.syntax.text.source import Source, Span
 from remix.syntax.text.tracks import Stop, clip, held_stops, number_stops, past_end
 
@@ -108,7 +109,7 @@ def number_track(source: Source, ordered: Ordered, options: Options, target: Tar
         frames = range(start, max(min(end, last), start + 1))
         expression, values = _evaluated(source, value, frames, options, target)
         if keeps and frame < last and expression.names and expression.names <= _KEPT_NAMES:
-            text = re.sub(r"^\((.*)\)$", r"\1", value.text) if _one_bracket(value.text) else value.text
+            text = re.sub(r"^\((.*)\)$", r"\1", value.text) if is_one_bracket(value.text) else value.text
             stops.append(Stop(start, " ".join(target.converted.format(text).split())))
         else:
             stops += number_stops(start, values)
@@ -118,16 +119,6 @@ def number_track(source: Source, ordered: Ordered, options: Options, target: Tar
             f"this changes on {len(stops)} frames; a recipe has up to {MAX_KEYFRAMES} keyframes",
         )
     return clip(source, stops, last)
-
-
-def _one_bracket(text: str) -> bool:
-    """Whether the first bracket of a text closes at its end."""
-    depth = 0
-    for i, sign in enumerate(text):
-        depth += (sign == "(") - (sign == ")")
-        if depth == 0:
-            return i == len(text) - 1 and i > 0
-    return False
 
 
 def _exact(digits: str) -> float:

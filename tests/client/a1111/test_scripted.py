@@ -12,9 +12,10 @@ import pytest
 from PIL import Image
 
 from remix.engine import render
+from remix.engine.parts import read_part
 from remix.errors import BadReply, Unsupported
 from remix.motion import save_picture
-from remix.plan import Recipe, plan
+from remix.plan import plan
 from tests.client.a1111.conftest import Serve, engine, recipe
 from tests.fakes.a1111_server import A1111Server
 
@@ -31,8 +32,11 @@ def test_a_block_of_frames_is_one_request(serve: Serve, tmp_path: Path) -> None:
     wanted = recipe(**TRAVEL)
     render(wanted, engine(server, batch=4), tmp_path / "job", film=None)
     told = blocks(server)
-    assert [(each["first"], each["count"], each["batch"]) for each in told] == [(0, 4, 4), (4, 4, 4), (8, 2, 4)]
-    assert all(Recipe.from_dict(each["recipe"]) == wanted and each["film"] == "" for each in told)
+    assert [(each["start"], each["count"], each["batch"]) for each in told] == [(0, 4, 4), (4, 4, 4), (8, 2, 4)]
+    assert {each["first"] for each in told} == {0}
+    assert len({each["film"] for each in told}) == 1
+    sent = [(frame.prompt, frame.seed, frame.cfg) for each in told for frame in read_part(each["part"])]
+    assert sent == [(frame.prompt, frame.seed, frame.cfg) for frame in plan(wanted)]
     assert len(server.requests) == 4
     assert len(server.rendered) == 10
 
@@ -55,7 +59,8 @@ def test_only_missing_frames_are_asked_for_in_the_blocks_where_they_lie(serve: S
         (tmp_path / "job" / "frames" / f"{index:06d}.png").unlink()
     server.requests.clear()
     render(wanted, engine(server, batch=4), tmp_path / "job", film=None)
-    assert [(each["first"], each["count"]) for each in blocks(server)] == [(1, 3), (4, 1), (9, 1)]
+    asked = [(each["start"], len(read_part(each["part"])), each["first"], each["count"]) for each in blocks(server)]
+    assert asked == [(0, 4, 1, 3), (4, 4, 0, 1), (8, 2, 1, 1)]
     assert len(server.rendered) == 10
 
 
@@ -79,9 +84,9 @@ def test_names_are_the_servers(serve: Serve, tmp_path: Path) -> None:
     model = {"checkpoint": "tiny-sd15", "vae": "soft.vae", "loras": [{"name": "film grain.safetensors"}]}
     keyframes = [{"prompt": "a", "loras": {"ink.safetensors": 0}}, {"loras": {"ink.safetensors": 1}}]
     render(recipe(model=model, keyframes=keyframes), engine(server), tmp_path / "job", film=None)
-    told = blocks(server)[0]["recipe"]
+    told = blocks(server)[0]["part"]["recipe"]
     assert told["model"] == {"checkpoint": "tiny-sd15.safetensors", "loras": [{"name": "film grain"}]}
-    assert [keyframe["loras"] for keyframe in told["keyframes"]] == [{"ink": 0.0}, {"ink": 1.0}]
+    assert [keyframe["loras"] for keyframe in told["keyframes"]] == [{"ink": share / 4} for share in range(5)]
     assert server.requests[-1]["override_settings"]["sd_vae"] == "soft.vae.pt"
 
 
@@ -114,8 +119,10 @@ def test_what_the_script_refuses_is_told_in_its_sentence(serve: Serve, tmp_path:
     server = serve(script=True)
 
     def scripted(said: Any, made_by: Any) -> list[str]:
-        return server.__class__.scripted(server, {**said, "recipe": {"keyframes": [{}]}}, made_by)
+        return server.__class__.scripted(
+            server, {**said, "part": {**said["part"], "recipe": {"keyframes": [{}]}}}, made_by
+        )
 
     server.scripted = scripted  # type: ignore[method-assign]
-    with pytest.raises(Unsupported, match='frames 0 to 4: frames: is missing; write 48 or "4s"'):
+    with pytest.raises(Unsupported, match=r'frames 0 to 4: recipe.frames: is missing; write 48 or "4s"'):
         render(recipe(), engine(server), tmp_path / "job", film=None)

@@ -195,3 +195,12 @@ def test_what_cannot_be_meant_is_2(
     assert run(recipe, *words, engines=engines_text) == 2
     assert said in capsys.readouterr().err
     assert not any(engine.rendered for engine in engines.values())
+
+
+def test_each_server_has_headers_of_its_own_and_all_trust_the_same_certificates(recipe: Path, engines: Engines) -> None:
+    words = ["--comfyui-header", "X-A=env:ONE", "--comfyui-header", "X-B=env:TWO", "--ca", "ca.pem"]
+    run(recipe, *words, "--a1111-header", "X-A=env:THREE", engines="comfyui,a1111,local")
+    assert engines.options["comfyui"]["headers"] == {"X-A": "env:ONE", "X-B": "env:TWO"}
+    assert engines.options["a1111"]["headers"] == {"X-A": "env:THREE"}
+    assert engines.options["comfyui"]["ca"] == engines.options["a1111"]["ca"] == "ca.pem"
+    assert "ca" not in engines.options["local"]

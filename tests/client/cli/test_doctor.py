@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,7 +11,9 @@ import pytest
 from remix.client import cli
 from tests.fakes.a1111_server import A1111Server
 from tests.fakes.comfyui_server import ComfyServer
-from tests.fakes.faults import FaultyServer
+from tests.fakes.faults import Answer, FaultyServer
+
+CERTIFICATES = Path(__file__).parents[2] / "fakes" / "certificates"
 
 
 @pytest.fixture
@@ -67,7 +70,7 @@ def test_a_comfyui_that_is_as_others_is_told_so(capsys: pytest.CaptureFixture[st
                 ["--enable-cors-header", "http://0.0.0.0"],
             )
         ),
-        (["main.py", "--cpu", "--use-split-cross-attention"], 0, "--use-split-cross-attention: last bits of colours"),
+        (["main.py", "--cpu", "--use-split-cross-attention"], 0, "--use-split-cross-attention: last bits of colors"),
     ],
 )
 def test_flags_of_comfyui_that_change_pictures_are_named(
@@ -189,7 +192,7 @@ def test_a_forge_that_cannot_say_its_flags_is_read_off_its_error(
 @pytest.mark.parametrize(
     ("flags", "line"),
     [
-        ({"no_half": True, "precision": "full"}, "precision half where possible: half precision, colours differ"),
+        ({"no_half": True, "precision": "full"}, "precision half where possible: half precision, colors differ"),
         ({}, "to align: precision: start with --all-in-fp32 --clip-in-fp32"),
         ({"all_in_fp32": True}, "precision full, float32 ok"),
         ({"always_cpu": True}, "precision full, float32 ok"),
@@ -232,3 +235,26 @@ def test_another_server_is_neither(capsys: pytest.CaptureFixture[str]) -> None:
         code, said = told(capsys, server)
     assert code == 2
     assert "neither ComfyUI nor A1111 nor Forge answers there" in said
+
+
+def test_the_way_to_a_server_is_the_same_as_in_render(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REMIX_KEY", "SENTINEL-91c2")
+    with ComfyServer(certificate=CERTIFICATES / "localhost.pem").started() as server:
+        code, said = told(capsys, server, "--header", "X-API-Key=env:REMIX_KEY")
+        assert (code, "pass --ca FILE" in said) == (1, True)
+        trusted = ["--ca", str(CERTIFICATES / "authority.pem")]
+        code, said = told(capsys, server, "--header", "X-API-Key=env:REMIX_KEY", *trusted)
+        assert (code, said.startswith("ComfyUI 0.33.0 ok")) == (0, True)
+        assert server.headers[-1]["X-API-Key"] == "SENTINEL-91c2"
+        code, said = told(capsys, server, "--header", "X-API-Key=SENTINEL-91c2", *trusted)
+    assert (code, "SENTINEL" in said) == (2, False)
+    assert "X-API-Key: no such file; give env:NAME" in said
+
+
+def test_a_list_that_an_extension_breaks_is_reported(a1111: A1111Server, capsys: pytest.CaptureFixture[str]) -> None:
+    a1111.broken["options"] = Answer(b"Internal Server Error", 500, "text/plain")
+    code, said = told(capsys, a1111)
+    assert code == 1
+    assert "broken extension the server fails to list its settings" in said

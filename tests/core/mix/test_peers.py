@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import doctest
-import importlib
 from pathlib import Path
 
 import pytest
@@ -41,12 +39,3 @@ def test_every_family_is_documented_with_its_policy(family):
     layout = FAMILIES[family]
     keys = ", ".join(f"`{key}`" for key in layout.keys) or "-"
     assert f"| `{family}` | `{layout.lengths}` | {layout.rows} | {keys} |" in DOC
-
-
-@pytest.mark.parametrize("module", ["checks", "interpolate", "modes", "noise"])
-def test_examples_in_docstrings_give_what_they_say(module):
-    room = importlib.import_module(f"remix.mix.{module}")
-    scope = {**vars(room), "torch": importlib.import_module("torch")}
-    result = doctest.testmod(room, extraglobs=scope)
-    assert result.attempted
-    assert not result.failed

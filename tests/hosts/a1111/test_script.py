@@ -10,7 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from remix.engine.parts import part_of, plain_part
+from remix.errors import OutOfMemory
 from remix.motion import load_picture
+from remix.plan import Keyframe, Recipe, plan, schedule
+from remix.plan.travel import Travel
 from tests.fakes import webui
 from tests.hosts.a1111.conftest import Runner
 
@@ -290,3 +294,107 @@ def test_on_the_page_a_refusal_names_its_fields(ui: Runner) -> None:
     p.is_api = False
     ui.script.run(p)
     assert next(iter(p.comments)).startswith("CFG scale: ")
+
+
+def part(frames: int, span: range, **changes: Any) -> dict[str, Any]:
+    """What a client sends for a block of frames of a film."""
+    keyframes = (Keyframe(prompt="a", seed=1, cfg=3), Keyframe(prompt="b", cfg=9))
+    film = plan(Recipe(frames=frames, keyframes=keyframes, width=64, height=64, steps=4))
+    plain = plain_part(part_of(film, span))
+    told = {"part": plain, "film": "0123456789", "start": span.start, "first": 0, "count": len(span), "batch": 4}
+    return {**told, **changes}
+
+
+def test_a_part_of_a_film_has_the_pictures_of_the_whole(ui: Runner) -> None:
+    whole = ui.run(part(8, range(8)))
+    second = ui.run(part(8, range(4, 8)))
+    some = ui.run(part(8, range(4, 8), first=1, count=2))
+    assert all(np.array_equal(a, b) for a, b in zip(second.images, whole.images[4:], strict=True))
+    assert all(np.array_equal(a, b) for a, b in zip(some.images, whole.images[5:7], strict=True))
+    assert len(webui.calls) == 8 + 4  # one for each cfg, and none for what is there already
+    folders = sorted(path.name[:6] for path in (ui.base / "out" / "remix" / "client_0123456789").iterdir())
+    assert folders == ["000000", "000004"]
+
+
+def test_a_part_of_a_film_leaves_no_sheet_and_no_film(ui: Runner) -> None:
+    ui.run(part(8, range(4)))
+    (folder,) = (ui.base / "out" / "remix" / "client_0123456789").iterdir()
+    assert {path.name for path in folder.iterdir()} == {
+        *("frames", "job.json", "job.lock", "journal.jsonl", "recipe.json", "schedule.json"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"part": None}, r"^part: "),
+        ({"film": "../x"}, r"^film: .* is not the key of a film"),
+        ({"start": -1}, r"^start: -1"),
+        ({"first": 4}, r"^first: 4"),
+        ({"count": 5}, r"^count: 5"),
+        ({"batch": 0}, r"^batch: 0"),
+        ({"more": 1}, r"^more: "),
+    ],
+)
+def test_what_is_no_part_of_a_film_is_refused_by_its_field(ui: Runner, changes: dict, sentence: str) -> None:
+    with pytest.raises(webui.HTTPException, match=sentence) as refused:
+        ui.run(part(8, range(4), **changes))
+    assert refused.value.status_code == 422
+    with pytest.raises(webui.HTTPException, match=r"^start: is missing"):
+        ui.run({name: value for name, value in part(8, range(4)).items() if name != "start"})
+    assert webui.calls == []
+
+
+def test_a_request_is_planned_once(ui: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+    planned: list[int] = []
+
+    def count(recipe: Recipe, *others: Any) -> Travel:
+        planned.append(recipe.frames)
+        return Travel(recipe, *others)
+
+    monkeypatch.setattr(schedule, "Travel", count)
+    ui.run({"recipe": TEXT, "film": ""})
+    assert planned == [4]
+    asked = part(8, range(4, 8))
+    planned.clear()
+    ui.run(asked)
+    assert planned == [4]
+
+
+def full_at(most: int) -> None:
+    """Lets the host run out of memory for more frames in a call than these."""
+
+    def check(p: Any) -> None:
+        if p.batch_size > most:
+            raise RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB")
+
+    webui.on_call.append(check)
+
+
+def test_a_batch_that_does_not_fit_is_halved_and_the_field_is_named(ui: Runner) -> None:
+    alone = ui.run({"recipe": TEXT, "film": "", "batch": 1, "name": "alone"})
+    full_at(1)
+    p = ui.processing({"recipe": TEXT, "film": "", "batch": 4})
+    result = ui.script.run(p)
+    assert all(np.array_equal(a, b) for a, b in zip(result.images, alone.images, strict=True))
+    assert [text for text in p.comments if "Frames at once" in text] == [
+        f'batch: {had} frames at once do not fit into the host\'s memory; continuing with {has}. Set "Frames at once" '
+        f"to {has}"
+        for had, has in ((4, 2), (2, 1))
+    ]
+
+
+def test_out_of_memory_keeps_what_is_finished(ui: Runner) -> None:
+    def full(p: Any) -> None:
+        if len(webui.calls) >= 4:
+            raise MemoryError
+
+    webui.on_call.append(full)
+    told = {"recipe": TEXT, "film": "", "batch": 1}
+    p = ui.processing(told)
+    p.is_api = False
+    result = ui.script.run(p)
+    assert (len(result.images), result.extra_generation_params["Remix left"]) == (3, 1)
+    assert "frame 3: not even one frame fits into the host's memory; finished frames are kept" in list(p.comments)[-1]
+    with pytest.raises(OutOfMemory, match=r"^frame 3: not even one frame"):
+        ui.run(told)

@@ -15,7 +15,7 @@ import torch
 from docs.make_node_pages import inputs_of
 from remix.errors import BadInput, MixError, RecipeError
 from remix.mix.comfy_types import blend_latents, mix_conditionings
-from remix.motion import save_picture
+from remix.motion import load_picture, save_picture
 from remix.plan import EASINGS, Keyframe, Recipe, Schedule, plan
 from tests.hosts.comfyui.conftest import listed, room
 
@@ -227,3 +227,21 @@ def test_a_part_of_a_film_is_cut_by_the_host(pack: ModuleType) -> None:
     video = film(pack, shades(0.0, 0.5, 1.0), fps=1.0)
     assert video.as_trimmed(0.0, 9.0, strict_duration=True) is None
     assert video.as_trimmed(1.0).args == ("film",)
+
+
+def test_the_encoder_gets_a_tensor_that_reads_one_frame_at_a_time(pack: ModuleType, tmp_path: Path) -> None:
+    film = room(pack, "film")
+    paths = [tmp_path / f"{number}.png" for number in range(4)]
+    for number, path in enumerate(paths):
+        save_picture(path, np.full((8, 8, 3), 50 * number, np.uint8))
+    frames = film.Frames(paths, [0, 1, 2, 3, 2])
+    images = film.FrameTensor(frames)
+    loaded: list[Path] = []
+    film.load_picture = lambda path: (loaded.append(path), load_picture(path))[1]
+    assert isinstance(images, torch.Tensor)
+    assert (images.shape, images.dtype, len(images)) == ((5, 8, 8, 3), torch.float32, 5)
+    assert [round(float(frame.mean()) * 255) for frame in images] == [0, 50, 100, 150, 100]
+    assert torch.equal(images[1], images[-4])
+    assert len(loaded) == 7
+    assert torch.equal(images * 2, frames.whole() * 2)
+    assert torch.equal(images[1:3], frames.whole()[1:3])

@@ -136,7 +136,7 @@ def test_a_server_that_is_killed_and_started_again_goes_on_with_what_is_missing(
         if event.stage == "steps" and event.frame == 1:
             host.stop()
 
-    with pytest.raises(HostSilent, match="what is finished is kept"):
+    with pytest.raises(HostSilent, match="finished frames are kept"):
         render(recipe, A1111(host.url, timeouts=TIMEOUTS), tmp_path / "job", listen=listen)
     host.start()
     again = render(recipe, A1111(host.url, timeouts=TIMEOUTS), tmp_path / "job")

@@ -143,7 +143,7 @@ def test_a_prompt_whose_answer_never_came_is_there(host: Host) -> None:
     host.wait(prompt)
     status = server.status(prompt)
     assert status.state == DONE
-    ((made,),) = status.made.values()
+    ((made,),) = status.files.values()
     assert server.view(made).shape == (64, 64, 3)
 
 
