@@ -137,7 +137,7 @@ class RemixRender(io.ComfyNode):
         _remember(Given(filename_prefix, outcome.folder, frames, given))
         shown = frames if first or count or outcome.sheet is None else [outcome.sheet]
         return io.NodeOutput(
-            Rendered(outcome.folder, schedule, frames),
+            Rendered(outcome.folder, outcome.schedule or schedule, frames),
             ui={**_shown(shown), **shown_remarks(remarks)},
         )
 
@@ -193,7 +193,7 @@ class Progress:
 
     def listen(self, event: Event) -> None:
         """Takes how many frames are finished."""
-        if event.stage == "frames":
+        if event.stage in ("pacing", "frames"):
             self._frames, self._total = event.done, event.total
             self._show(event.done * self._steps)
 

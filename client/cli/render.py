@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -212,8 +211,9 @@ def _fail_for(errors: Sequence[Exception]) -> None:
 def as_plain(outcome: Outcome) -> dict[str, Any]:
     """Returns an outcome as JSON values; its error, if it has one, as a sentence."""
     plain: dict[str, Any] = {
-        name: str(value) if isinstance(value, Path) else value for name, value in asdict(outcome).items()
+        name: str(value) if isinstance(value, Path) else value for name, value in vars(outcome).items()
     }
+    del plain["schedule"]  # it is in the job folder
     error: Exception | None = plain.pop("error")
     return plain if error is None else {**plain, "error": str(advised(error))}
 

@@ -19,7 +19,7 @@ from remix.engine import Engine, Event, Listener
 if TYPE_CHECKING:
     from rich.console import Console
 
-LABELS = {"frames": "rendering", "film": "writing the film"}
+LABELS = {"pacing": "measuring", "frames": "rendering", "film": "writing the film"}
 
 EVERY = 30.0
 """Seconds between two lines of a log."""

@@ -17,7 +17,9 @@ from remix.errors import Unsupported
 from remix.plan import Frame, Schedule
 from remix.plan.denoise import nearest_whole
 
-PLANNED = frozenset({"frames", "keyframes", "fps", "loop", "ease", "curve", "folder", "defaulted", "model", "at"})
+PLANNED = frozenset(
+    {"frames", "keyframes", "fps", "loop", "ease", "curve", "pace", "clock", "folder", "defaulted", "model", "at"}
+)
 """Fields that `plan` works out, or that name what others hold. No engine needs to know them."""
 
 OF_MIXES = frozenset({"mix", "lengths"})

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import logging
+import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 from pathlib import Path, PureWindowsPath
 
 from remix.digest import sha256
 from remix.engine.handover import move
+from remix.engine.pacing import known_clock, measured_clock, most_pictures, rounds
 from remix.engine.protocol import Engine, Event, Listener
-from remix.errors import BadInput, Interrupted, VideoFormatError
+from remix.errors import BadInput, Interrupted, OtherRecipe, VideoFormatError
 from remix.job.disk_space import DiskSpace, raising_disk_full
-from remix.job.job import Job
+from remix.job.identity import finished_at
+from remix.job.job import Job, frame_path
 from remix.job.opening import open_job, warn
-from remix.job.reading import OWN, SHEET
+from remix.job.reading import OWN, PACING, SHEET, is_job
 from remix.motion.atomic import windows_problem
 from remix.motion.ffmpeg import ffmpeg_exe, refuse_lacking
 from remix.motion.formats import format_of, rate_for
@@ -46,6 +50,7 @@ class Outcome:
     frames: int
     remarks: tuple[str, ...] = ()
     error: Exception | None = None
+    schedule: Schedule | None = field(default=None, compare=False, repr=False)
 
 
 def render(
@@ -72,6 +77,9 @@ def render(
     Once it returns True, the frames at hand are finished, nothing new starts, and a film that is being written is given
     up. `tell` receives remarks for the user, as sentences. By default they are logged.
 
+    Where the recipe's pace is even, its clock is measured first, by rendering pictures of which most become frames, see
+    `remix.engine.pacing`.
+
     A job that another engine started continues with this one if their pictures are the same, see
     `remix.engine.handover`. The engine stays open; close it yourself, or use it as a context manager.
 
@@ -89,29 +97,79 @@ def render(
         _check_film(film, schedule.recipe, audio)
     for sentence in (*remarks_on(schedule), *engine.check(schedule)):
         remark(sentence)
-    with (
-        raising_disk_full(folder, schedule.recipe) as room,
-        open_job(
-            folder,
-            schedule,
-            engine.identity(schedule),
-            new=new,
-            moving=True,
-            donors=donors,
-            taking=_taking(listen, stop),
-            pause=_pause(folder, stop),
-            tell=remark,
-        ) as job,
-    ):
+    with ExitStack() as opened:
+        room = opened.enter_context(raising_disk_full(folder, schedule.recipe))
+        if schedule.recipe.pace == "even" and schedule.recipe.clock is None and schedule.whole is None:
+            schedule = _paced(schedule, engine, folder, new, donors, room, listen, stop, remark)
+            donors = [*donors, *rounds(folder)]
+        job = opened.enter_context(
+            open_job(
+                folder,
+                schedule,
+                engine.identity(schedule),
+                new=new,
+                moving=True,
+                donors=donors,
+                taking=_taking(listen, stop),
+                pause=_pause(folder, stop),
+                tell=remark,
+            )
+        )
         if job.begun_with is not None:
             move(job, engine, Inputs(job), listen)
         rendered = _render_missing(job, wanted, engine, room, listen, stop)
+        if (job.folder / PACING).exists() and job.is_whole():
+            shutil.rmtree(job.folder / PACING, ignore_errors=True)
         if len(wanted) < len(schedule) and not job.is_whole():
-            return Outcome(job.folder, None, None, rendered, len(wanted), tuple(remarks))
+            return Outcome(job.folder, None, None, rendered, len(wanted), tuple(remarks), schedule=schedule)
         room.expect(len(schedule))
         made = _write_film(job, film, audio, listen, stop) if film is not None else None
         sheet = None if schedule.whole else _write_sheet(job)  # nobody looks at a part of a film
-        return Outcome(job.folder, made, sheet, rendered, len(wanted), tuple(remarks))
+        return Outcome(job.folder, made, sheet, rendered, len(wanted), tuple(remarks), schedule=schedule)
+
+
+def _paced(
+    schedule: Schedule,
+    engine: Engine,
+    folder: Path,
+    new: bool,
+    donors: Sequence[Path],
+    room: DiskSpace,
+    listen: Listener,
+    stop: Callable[[], bool],
+    tell: Callable[[str], None],
+) -> Schedule:
+    """The schedule with the clock that the folder's job has, or a measured one; `OtherRecipe` before it is measured."""
+    recipe = schedule.recipe
+    if (known := known_clock(folder, recipe)) is not None:
+        return plan(recipe.replace(clock=known))
+    if not new and is_job(folder) and finished_at(folder):
+        raise OtherRecipe(f"{folder}: holds the job of another recipe; give another folder")
+    done, most = 0, most_pictures(recipe)
+
+    def pacing(event: Event) -> None:
+        nonlocal done
+        if event.stage == "frames":
+            done += event.done > 0
+            listen(Event("pacing", done, max(done, most)))
+        else:
+            listen(event)
+
+    def render_round(part: Recipe, count: int, place: Path) -> list[Path]:
+        planned = plan(part)
+        with open_job(
+            place,
+            planned,
+            engine.identity(planned),
+            new=True,
+            donors=[folder, *donors],
+            pause=_pause(folder, stop),
+            tell=log.debug,
+        ) as job:
+            _render_missing(job, range(count), engine, room, pacing, stop)
+            return [frame_path(job.folder, index) for index in range(count)]
+
+    return plan(recipe.replace(clock=measured_clock(recipe, folder / PACING, render_round, tell)))
 
 
 def _taking(listen: Listener, stop: Callable[[], bool]) -> Callable[[int, int], None]:

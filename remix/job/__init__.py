@@ -5,10 +5,11 @@ from remix.job.inputs import missing_pictures
 from remix.job.job import Job, frame_path, job_texts, read_frames, read_job, recipe_of, spans
 from remix.job.metadata import Made, film_texts, read_metadata
 from remix.job.opening import open_job
-from remix.job.reading import FRAMES, is_job
+from remix.job.reading import FRAMES, PACING, is_job
 
 __all__ = [
     "FRAMES",
+    "PACING",
     "Job",
     "Made",
     "film_texts",

@@ -29,6 +29,7 @@ from remix.job.reading import (
     LOCK,
     MAX_TEXT,
     OWN,
+    PACING,
     RECIPE,
     SCHEDULE,
     is_job,
@@ -262,16 +263,17 @@ def _take_over(job: Job, sources: Sources, taking: Taking, tell: Telling) -> Non
     missing, total = job.missing(), len(job.schedule)
     taken = adopt(job, sources, missing, taking)
     adopted(job.folder)
-    if kept := total - len(missing) + taken:
-        names = ", ".join(sorted(donor.name for donor in sources.donors))
+    others = [donor for donor in sources.donors if job.folder not in donor.parents]
+    if (kept := total - len(missing) + taken) and (others or not sources.donors):
+        names = ", ".join(sorted(donor.name for donor in others))
         took = f"took {kept} of {total} frames from {names}" if names else f"kept {kept} of {total} frames"
         tell(f"{job.folder}: {took}")
 
 
 def _is_begun(folder: Path) -> bool:
-    """Whether a run was killed here before it wrote job.json: it leaves a lock and what it had written."""
+    """Whether a run was killed here before it wrote job.json: it leaves a lock or measured pictures, and its files."""
     entries = [entry.name for entry in contents(folder)]
-    return LOCK in entries and all(name in OWN or is_part(name) for name in entries)
+    return (LOCK in entries or PACING in entries) and all(name in OWN or is_part(name) for name in entries)
 
 
 def _remove_begun(folder: Path, was_there: bool) -> None:

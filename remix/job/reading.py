@@ -18,10 +18,11 @@ from remix.motion.regular import fingerprint, never, open_file
 from remix.plan.documents import LIMIT, read_json
 
 RECIPE, SCHEDULE, JOB, JOURNAL = "recipe.json", "schedule.json", "job.json", "journal.jsonl"
-FRAMES, INPUTS, EARLIER, SHEET, LOCK = "frames", "inputs", "earlier", "sheet.png", "job.lock"
+FRAMES, INPUTS, EARLIER, PACING = "frames", "inputs", "earlier", "pacing"
+SHEET, LOCK = "sheet.png", "job.lock"
 
 FILES = (RECIPE, SCHEDULE, JOB, JOURNAL, SHEET, LOCK)
-FOLDERS = (FRAMES, INPUTS, EARLIER)
+FOLDERS = (FRAMES, INPUTS, EARLIER, PACING)
 OWN = FILES + FOLDERS
 """What lies in every job folder besides its films."""
 

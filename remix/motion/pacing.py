@@ -175,17 +175,23 @@ class Pacer:
         return dear
 
     def _middles(self, chain: _Chain, nodes: _Nodes, left: int) -> list[float]:
-        """The middle of each of the longest stretches of the chain that lack pictures."""
+        """The middle of each of the longest stretches of the chain that lack pictures; all places if they are few."""
         runs: list[list[int]] = [[]]
         for node in chain.nodes:
             if nodes.rendered[node]:
                 runs.append([])
             else:
                 runs[-1].append(node)
-        longest = max(map(len, runs))
-        chosen = [run for run in runs if len(run) == longest][:left]
-        odd = len(self.weights) % 2
-        return sorted(float(nodes.weights[run[(len(run) - (odd and len(run) % 2 == 0)) // 2]]) for run in chosen)
+        runs = sorted(filter(None, runs), key=len, reverse=True)
+        if sum(map(len, runs)) <= max(2, self.count // 8):
+            chosen = [node for run in runs for node in run]
+        else:
+            # Where long stretches lack pictures, shorter ones join the round. A round of one picture is a small batch.
+            longest = len(runs[0])
+            least = longest if longest < 4 else longest / 2
+            odd = len(self.weights) % 2
+            chosen = [run[(len(run) - (odd and len(run) % 2 == 0)) // 2] for run in runs if len(run) >= least]
+        return sorted(float(nodes.weights[node]) for node in chosen[:left])
 
     def _chain(
         self, nodes: _Nodes, travel: _Travel, price: float, sizes: Iterable[float], reach: float

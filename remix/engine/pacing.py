@@ -1,0 +1,172 @@
+"""Gives a recipe with `pace = "even"` its clock, by rendering: the moments at which the picture changes evenly.
+
+Each way between two keyframes is paced on its own (`remix.motion.pacing`), so keyframes keep their frames. A round of
+all ways is a job of its own below the film's folder: a recipe with the clock of that round. Every engine can render it,
+a run that was interrupted plays the same rounds again and finds their pictures finished, and the film takes them over
+by their keys.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from remix.errors import RemixError
+from remix.job import PACING, is_job, recipe_of
+from remix.motion import load_picture
+from remix.motion.pacing import Jump, Pacer
+from remix.motion.perceptual import Look, distance, look
+from remix.plan import Frame, Keyframe, Mix, Recipe, plan
+from remix.plan.expression import Expression, fill_prompt, verbatim
+from remix.plan.moments import CLOCK_DECIMALS
+from remix.plan.travel import changes
+
+PICTURES = 1.5
+"""At most so many pictures are rendered for each frame of a way."""
+
+RenderRound = Callable[[Recipe, int, Path], Sequence[Path]]
+"""Renders the first frames, as many as the number says, of a recipe into a job folder, and returns their files."""
+
+
+@dataclass
+class _Way:
+    """The frames between two keyframes, with the pictures that are rendered on it and the weights of its film."""
+
+    begin: int
+    end: int
+    pacer: Pacer
+    looks: dict[float, Look]
+
+    @classmethod
+    def between(cls, begin: int, end: int) -> _Way:
+        looks: dict[float, Look] = {}
+        count = end - begin + 1
+        pacer = Pacer(count, math.ceil(PICTURES * (count - 1)) + 1, lambda a, b: distance(looks[a], looks[b]))
+        return cls(begin, end, pacer, looks)
+
+    def moment(self, weight: float, frames: int) -> float:
+        """The moment of a weight. A loop's last way ends where the first begins."""
+        return round(self.begin + weight * (self.end - self.begin), CLOCK_DECIMALS) % frames
+
+    def add(self, weight: float, picture: Look) -> None:
+        self.looks[weight] = picture
+        self.pacer.add(weight)
+
+
+def known_clock(folder: Path, recipe: Recipe) -> tuple[float, ...] | None:
+    """Returns the clock that a job folder's recipe has, if the job is one of `recipe`; else None."""
+    if not is_job(folder):
+        return None
+    try:
+        held = recipe_of(folder)
+        same = held.clock is not None and _unpaced(held) == _unpaced(recipe)
+    except RemixError:
+        return None
+    return held.clock if same else None
+
+
+def _unpaced(recipe: Recipe) -> tuple[object, ...]:
+    schedule = plan(recipe.replace(clock=None))
+    return recipe.pace, schedule.frames, schedule.settings()
+
+
+def most_pictures(recipe: Recipe) -> int:
+    """Returns how many pictures `measured_clock` renders at most."""
+    return sum(way.pacer.budget for way in _ways(recipe))
+
+
+def measured_clock(
+    recipe: Recipe, folder: Path, render_round: RenderRound, tell: Callable[[str], None]
+) -> tuple[float, ...]:
+    """Returns the clock of a recipe, after rendering rounds of pictures into folders below `folder`.
+
+    Jumps, which no pace can make even, are named to `tell`.
+    """
+    ways = list(_ways(recipe))
+    still = _still(recipe)
+    number = 0
+    while wanted := [(way, weight) for way in ways for weight in way.pacer.wanted()]:
+        moments = sorted({way.moment(weight, recipe.frames) for way, weight in wanted})
+        looks: dict[float, Look] = {}
+        for first in range(0, len(moments), recipe.frames):
+            number += 1
+            part = moments[first : first + recipe.frames]
+            padded = (*part, *[part[-1]] * (recipe.frames - len(part)))
+            paths = render_round(still.replace(clock=padded), len(part), folder / f"round-{number:03d}")
+            looks.update(zip(part, (look(load_picture(path)) for path in paths), strict=True))
+        for way, weight in wanted:
+            way.add(weight, looks[way.moment(weight, recipe.frames)])
+    clock = [float(frame) for frame in range(recipe.frames)]
+    for way in ways:
+        weights, jumps = way.pacer.film()
+        for place, weight in enumerate(weights[1:-1], way.begin + 1):
+            clock[place] = way.moment(weight, recipe.frames)
+        for jump in jumps:
+            tell(_about_jump(recipe, way, weights, jump))
+    return tuple(clock)
+
+
+def _ways(recipe: Recipe) -> Iterator[_Way]:
+    """The ways on which something travels, with at least one frame between their ends."""
+    stops = sorted(set(recipe.positions()))
+    if recipe.loop:  # frame 0 keeps its moment: a clock begins there
+        stops = sorted({0, *stops, recipe.frames})
+    frames = plan(recipe)
+    for begin, end in itertools.pairwise(stops):
+        if end - begin > 1 and len({_content(frames[index % recipe.frames]) for index in range(begin, end + 1)}) > 1:
+            yield _Way.between(begin, end)
+
+
+def _content(frame: Frame) -> tuple[object, ...]:
+    return frame.prompt, frame.negative, frame.seed, frame.denoise, frame.image, frame.mask, frame.loras, frame.cfg
+
+
+def _still(recipe: Recipe) -> Recipe:
+    """The recipe with each expression fixed at what it is at its keyframe: they keep their frames, at any pace."""
+    seeds = [frame.seed.heaviest for frame in plan(recipe)]
+    about = {"max_f": recipe.frames - 1, "fps": recipe.fps}
+
+    def fixed(keyframe: Keyframe, frame: int) -> Keyframe:
+        names = {**about, "s": seeds[frame]}
+
+        def number(value: float | Expression | None) -> float | None:
+            return value.evaluate(t=frame, **names) if isinstance(value, Expression) else value
+
+        def texts(mix: Mix[str] | None) -> Mix[str] | None:
+            if mix is None or not changes(mix):
+                return mix
+            return Mix(tuple((verbatim(fill_prompt(text, frame, **names)), weight) for text, weight in mix.items))
+
+        return replace(
+            keyframe,
+            cfg=number(keyframe.cfg),
+            denoise=number(keyframe.denoise),
+            prompt=texts(keyframe.prompt),
+            negative=texts(keyframe.negative),
+        )
+
+    keyframes = tuple(map(fixed, recipe.keyframes, recipe.positions()))
+    return recipe.replace(pace="linear", keyframes=keyframes)
+
+
+def _about_jump(recipe: Recipe, way: _Way, weights: Sequence[float], jump: Jump) -> str:
+    after = next(place for place, weight in enumerate(weights) if weight >= jump.after) + way.begin
+    frames = plan(recipe)
+    ends = " to ".join(_shown(frames[index % recipe.frames]) for index in (way.begin, way.end))
+    return (
+        f"pace: the picture jumps at frame {after % recipe.frames}, from {ends}: it changes by {jump.steps:.1f} steps "
+        "at once, which no pace can even out; try another seed, or a keyframe between the two"
+    )
+
+
+def _shown(frame: Frame) -> str:
+    return f"{frame.prompt.heaviest!r} (seed {frame.seed.heaviest})"
+
+
+def rounds(folder: Path) -> Iterable[Path]:
+    """Returns the job folders of the rounds of a film's folder, the first one first."""
+    place = folder / PACING
+    return sorted(place.glob("round-*")) if place.is_dir() and not place.is_symlink() else []

@@ -1,0 +1,179 @@
+"""Even pacing in the loop of the product, with an engine whose pictures change unevenly."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from remix.engine import Event, Picture, render
+from remix.engine.pacing import PICTURES, known_clock
+from remix.errors import Interrupted, OtherRecipe
+from remix.job import recipe_of
+from remix.motion import load_picture
+from remix.motion.pacing import variation
+from remix.motion.perceptual import distance, look
+from remix.plan import Keyframe, Recipe, Schedule, plan
+from tests.fakes.renderer import Painter
+
+FRAMES = 17
+
+
+class Slider(Painter):
+    """Paints an edge that slides over the picture, slowly at the ends of a travel and fast in its middle.
+
+    `jump` is the share of the last prompt at which the background changes at once; None for nowhere.
+    """
+
+    def __init__(self, *, steep: float = 14, jump: float | None = None, **options: Any) -> None:
+        super().__init__(**options)
+        self._steep, self._jump = steep, jump
+        self.keys: list[str] = []
+
+    def _painted(self, schedule: Schedule, index: int, inputs: Any) -> Picture:
+        self.keys.append(schedule.frame_hash(index))
+        recipe, frame = schedule.recipe, schedule[index]
+        share = dict(frame.prompt.items).get("b", 0.0) + 2 * dict(frame.prompt.items).get("c", 0.0)
+        place = math.floor(share) + 0.5 * (1 + math.tanh(self._steep * (share % 1 - 0.5)))
+        x = np.arange(recipe.width)
+        edge = np.clip(8 + place * (recipe.width - 16) / 2.2 - x, 0, 1)
+        color = (240, 90, 60) if self._jump is not None and share > self._jump else (60, 120, 240)
+        picture = np.empty((recipe.height, recipe.width, 3))
+        picture[:] = edge[None, :, None] * 200 + (1 - edge[None, :, None]) * np.array(color)
+        return picture.round().astype(np.uint8)
+
+
+def recipe(**changes: Any) -> Recipe:
+    keyframes = (Keyframe(at=0, prompt="a"), Keyframe(at=FRAMES - 1, prompt="b"))
+    return Recipe(**{"frames": FRAMES, "keyframes": keyframes, "width": 128, "height": 32, "pace": "even", **changes})
+
+
+def evenness(folder: Path, first: int = 0, last: int = FRAMES - 1) -> float:
+    looks = [look(load_picture(folder / "frames" / f"{index:06d}.png")) for index in range(first, last + 1)]
+    return variation([distance(a, b) for a, b in itertools.pairwise(looks)])
+
+
+def test_an_even_pace_evens_the_steps_out_and_keeps_the_ends(tmp_path: Path) -> None:
+    engine = Slider()
+    render(recipe(pace="linear"), engine, tmp_path / "linear", film=None)
+    engine.keys.clear()
+    outcome = render(recipe(), engine, tmp_path / "even")
+    assert evenness(tmp_path / "linear") > 0.9
+    assert evenness(tmp_path / "even") < 0.2
+    assert outcome.film is not None
+    for index in (0, FRAMES - 1):
+        name = f"frames/{index:06d}.png"
+        assert (load_picture(tmp_path / "even" / name) == load_picture(tmp_path / "linear" / name)).all()
+
+
+def test_pictures_are_rendered_once_and_become_frames(tmp_path: Path) -> None:
+    engine = Slider()
+    render(recipe(), engine, tmp_path, film=None)
+    assert len(engine.keys) == len(set(engine.keys)) <= PICTURES * (FRAMES - 1) + 1
+    assert not (tmp_path / "pacing").exists()
+
+
+def test_the_clock_is_written_into_the_job_and_used_again(tmp_path: Path) -> None:
+    engine = Slider()
+    render(recipe(), engine, tmp_path / "job", film=None)
+    held = recipe_of(tmp_path / "job")
+    assert held.clock is not None
+    assert held.clock == known_clock(tmp_path / "job", recipe())
+    assert json.loads((tmp_path / "job" / "schedule.json").read_text())["clock"] == list(held.clock)
+    engine.keys.clear()
+    assert render(recipe(fps=30), engine, tmp_path / "job").rendered == 0
+    assert engine.keys == []
+    # The job's recipe renders the same frames elsewhere, and measures nothing.
+    render(held, engine, tmp_path / "elsewhere", film=None)
+    assert len(engine.keys) == FRAMES
+    assert [plan(held).frame_hash(index) for index in range(FRAMES)] == engine.keys
+
+
+@pytest.mark.parametrize("stop_after", [1, 2, 3])
+def test_an_interrupted_run_goes_on_and_renders_nothing_twice(tmp_path: Path, stop_after: int) -> None:
+    engine, whole = Slider(stop_after=stop_after), Slider()
+    for _ in range(100):
+        try:
+            render(recipe(), engine, tmp_path / "job", film=None)
+            break
+        except Interrupted:
+            pass
+    else:
+        pytest.fail("it never ends")
+    render(recipe(), whole, tmp_path / "whole", film=None)
+    assert len(engine.keys) == len(set(engine.keys))
+    assert sorted(engine.keys) == sorted(whole.keys)
+    assert recipe_of(tmp_path / "job").clock == recipe_of(tmp_path / "whole").clock
+
+
+def test_every_way_is_paced_on_its_own_and_keyframes_keep_their_frames(tmp_path: Path) -> None:
+    keyframes = (
+        Keyframe(at=0, prompt="a"),
+        Keyframe(at=10, prompt="b"),
+        Keyframe(at=16, prompt="b"),
+        Keyframe(at=30, prompt="c"),
+    )
+    render(recipe(frames=34, keyframes=keyframes), Slider(), tmp_path, film=None)
+    clock = recipe_of(tmp_path).clock
+    assert clock is not None
+    assert [clock[frame] for frame in (0, 10, 16, 30)] == [0, 10, 16, 30]
+    assert clock[10:17] == tuple(range(10, 17))  # nothing travels there
+    assert clock[30:] == (30, 31, 32, 33)
+    assert evenness(tmp_path, 0, 10) < 0.2
+    assert evenness(tmp_path, 16, 30) < 0.2
+
+
+def test_a_loop_is_paced_over_its_seam(tmp_path: Path) -> None:
+    keyframes = (Keyframe(at=0, prompt="a"), Keyframe(at=16, prompt="b"))
+    looping = recipe(frames=32, loop=True, keyframes=keyframes)
+    render(looping, Slider(), tmp_path, film=None)
+    looks = [look(load_picture(tmp_path / "frames" / f"{index % 32:06d}.png")) for index in range(33)]
+    assert variation([distance(a, b) for a, b in itertools.pairwise(looks)]) < 0.25
+
+
+def test_a_jump_is_named_with_its_frame_prompts_and_size(tmp_path: Path) -> None:
+    outcome = render(recipe(), Slider(steep=1.5, jump=0.3), tmp_path, film=None)
+    (remark,) = [remark for remark in outcome.remarks if remark.startswith("pace:")]
+    frame = int(remark.split("at frame ")[1].split(",")[0])
+    clock = recipe_of(tmp_path).clock
+    assert clock is not None
+    assert clock[frame - 1] / 16 <= 0.3 < clock[frame] / 16
+    assert "'a' (seed 0) to 'b' (seed 0)" in remark
+    assert "steps" in remark
+
+
+def test_expressions_keep_their_frames(tmp_path: Path) -> None:
+    keyframes = (Keyframe(at=0, prompt="a", cfg="5+t/16"), Keyframe(at=FRAMES - 1, prompt="b"))
+    render(recipe(keyframes=keyframes), Slider(), tmp_path, film=None)
+    assert [frame.cfg for frame in plan(recipe_of(tmp_path))] == [5 + index / 16 for index in range(FRAMES)]
+    assert evenness(tmp_path) < 0.2
+
+
+def test_a_job_of_another_recipe_is_refused_before_anything_is_measured(tmp_path: Path) -> None:
+    engine = Slider()
+    render(recipe(pace="linear"), engine, tmp_path, film=None)
+    engine.keys.clear()
+    with pytest.raises(OtherRecipe, match="another recipe"):
+        render(recipe(), engine, tmp_path, film=None)
+    assert engine.keys == []
+    render(recipe(), engine, tmp_path, film=None, new=True)
+    assert evenness(tmp_path) < 0.2
+
+
+def test_progress_counts_the_pictures_that_are_measured(tmp_path: Path) -> None:
+    events: list[Event] = []
+    render(recipe(), Slider(), tmp_path, film=None, listen=events.append)
+    pacing = [event for event in events if event.stage == "pacing"]
+    assert [event.done for event in pacing] == sorted(event.done for event in pacing)
+    assert pacing[-1].done <= pacing[-1].total
+
+
+def test_a_travel_on_which_nothing_changes_is_left_alone(tmp_path: Path) -> None:
+    engine = Slider()
+    render(recipe(keyframes=(Keyframe(prompt="a"),)), engine, tmp_path, film=None)
+    assert recipe_of(tmp_path).clock == tuple(range(FRAMES))
