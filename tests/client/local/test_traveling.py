@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 from remix.client.local import Local
 from remix.client.local.devices import Place
 from remix.client.local.models import open_model
-from remix.client.local.travelling import divided
+from remix.client.local.traveling import divided
 from remix.errors import Unsupported
 from remix.plan import Keyframe, Lora, Model, Recipe, plan
 from tests.client.local import tiny
