@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from remix.catalog.families import FAMILIES, MASK, NUMBERS, TOKEN_AXES, Family, family_of_shapes
+from remix.catalog.families import FAMILIES, MASK, NUMBERS, TOKEN_AXES, TOKEN_IDS, Family, family_of_shapes
 from remix.errors import MixError
 from remix.mix.checks import floating, known, sequence, shown, size
 from remix.mix.interpolate import mix
@@ -231,6 +231,11 @@ def _mixed_key(key: str, values: list[Any], table: Tensor, how: str, policy: str
         len({len(value) for value in values}) == 1
     ):
         return [_mix_named(what, list(parts), table, "lerp") for parts in zip(*values, strict=True)]
+    if key in TOKEN_IDS:
+        raise MixError(
+            f"{what}: it holds the ids of words, which cannot be mixed; give all frames one prompt, and travel between"
+            " seeds or pictures."
+        )
     odd = next(at for at, value in enumerate(values) if not same(values[0], value))
     raise MixError(
         f"{what}: it differs between sources[0] and sources[{odd}], and this key cannot be mixed; give all"
