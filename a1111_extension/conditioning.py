@@ -1,8 +1,8 @@
-"""The host's conditionings of each prompt, mixed for every frame of a call.
+"""Mixes the host's conditionings of each prompt for every frame of a call.
 
 The host has a list of schedules: for each prompt the conditioning up to some step, another one up to the next
 (`[cat:dog:0.5]`), and several such lists with weights for a prompt with AND. A conditioning is a tensor
-[tokens, width], or a dictionary of such (SDXL, Flux). What is given is cached by the host and never changed here.
+[tokens, width], or a dictionary of such (SDXL, Flux). The host caches them, so they are never changed here.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""At which noise level the host begins with an init picture: by the toolkit's rule, between whole steps too.
+"""Sets the noise level at which the host starts from an init picture, also between whole steps.
 
-By itself the host takes the last steps of a schedule of int(steps / denoise) steps, so a denoise that travels moves in
-whole steps, and its UniPC begins at another level than its schedule has.
+The host takes the last steps of a schedule of int(steps / denoise) steps, so a denoise that travels would move in whole
+steps. Its UniPC starts at another level than its schedule has.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ UNI_PC_END = 0.001
 
 
 def begin_by_rule(sampler: Any, steps: int, denoise: float) -> None:
-    """Lets a sampler, which the host makes for each run, walk `steps` steps from the level that `denoise` names.
+    """Makes a sampler take `steps` steps from the level that `denoise` means. The host makes a sampler for each run.
 
-    Those that go by the model's times and cannot begin between two of them are left as they are.
+    A sampler that uses the model's timesteps and cannot start between two of them is left unchanged.
     """
     if not host.is_of_times(sampler):
         _by_levels(sampler, steps, denoise)
-    elif "is_img2img" in inspect.signature(sampler.func).parameters:  # UniPC: it is told where it begins
+    elif "is_img2img" in inspect.signature(sampler.func).parameters:  # UniPC, which takes its first level
         _by_times(sampler, steps, denoise)
 
 

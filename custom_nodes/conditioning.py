@@ -36,7 +36,7 @@ Entries = list[list[Any]]
 """A CONDITIONING."""
 
 KEPT = 256 * 1024**2
-"""Bytes of encoded prompts of one CLIP that stay in memory between runs, beside those of the schedule at hand."""
+"""Bytes of encoded prompts of one CLIP that stay in memory, in addition to those of the current schedule."""
 
 _encoded: WeakKeyDictionary[Any, OrderedDict[tuple[Any, ...], Entries]] = WeakKeyDictionary()
 

@@ -162,17 +162,16 @@ def _part(tensor: torch.Tensor, frames: range) -> torch.Tensor:
 
 
 def with_noise(model: Any, schedule: Schedule, frames: Sequence[int]) -> Any:
-    """Returns `model` told to sample batches of these frames with their own noise, that of the steps included.
+    """Returns a copy of `model` that samples batches of these frames with their own noise, also at the steps.
 
-    Through the host's own means (an OUTER_SAMPLE wrapper): the noise that the sampler node drew is replaced, and a
-    sampler that draws noise at its steps is given the next draws of each frame's own seeds. Refused by name: samplers
-    that this cannot be told to.
+    An OUTER_SAMPLE wrapper of the host replaces the noise that the sampler node drew. A sampler that draws noise at its
+    steps gets the next draws of each frame's own seeds; one that cannot take them is refused by name.
 
-    Patches of the model that hold a value for each frame of the film are told which frames these are, in the way of
-    sliding windows that packs of image prompts understand: `ad_params` in the transformer's options.
+    Patches that hold a value for each frame of the film learn from `ad_params` in the transformer's options which
+    frames these are, as with the sliding windows that packs of image prompts know.
     """
-    told, mixes = model.clone(), [schedule[index].seed for index in frames]
-    told.model_options["transformer_options"]["ad_params"] = {"full_length": len(schedule), "sub_idxs": list(frames)}
+    copied, mixes = model.clone(), [schedule[index].seed for index in frames]
+    copied.model_options["transformer_options"]["ad_params"] = {"full_length": len(schedule), "sub_idxs": list(frames)}
 
     def sample(executor: Callable[..., Any], noise: Any, latent: Any, sampler: Any, *args: Any, **kwargs: Any) -> Any:
         _refuse_latents(latent, len(mixes))
@@ -189,8 +188,8 @@ def with_noise(model: Any, schedule: Schedule, frames: Sequence[int]) -> Any:
             first = noise
         return executor(first, latent, _with_step_noise(sampler, steps if drawing else None), *args, **kwargs)
 
-    told.add_wrapper_with_key(comfy.patcher_extension.WrappersMP.OUTER_SAMPLE, "remix_noise", sample)
-    return told
+    copied.add_wrapper_with_key(comfy.patcher_extension.WrappersMP.OUTER_SAMPLE, "remix_noise", sample)
+    return copied
 
 
 def _draws_noise(sampler: Any, frames: int) -> bool:
@@ -253,8 +252,8 @@ def _refuse_latents(samples: Any, frames: int) -> None:
 
 
 def _refuse_conditionings(executor: Any, frames: int) -> None:
-    """Raises BadInput for what the host would cut or repeat without a word: prompts, pictures of a control and masks
-    of another number of frames.
+    """Raises BadInput for what the host would silently cut or repeat: prompts, control pictures and masks for another
+    number of frames.
     """
     conds = getattr(getattr(executor, "class_obj", None), "conds", None) or {}
     for name, entries in conds.items():

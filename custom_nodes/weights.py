@@ -54,7 +54,7 @@ def frames_of(rows: Sequence[Any], counts: Sequence[int]) -> int:
 def cut_as(sources: Sequence[Sequence[Any]]) -> int:
     """Returns the size of the batches where no batch_size is set: that of the longest list of sources; 0 for one batch.
 
-    What comes as a list goes on as a list, so that the nodes behind run as often as the nodes before.
+    A list stays a list, so that the downstream nodes run as often as the upstream nodes.
     """
     longest = max(sources, key=len)
     return max(map(_rows, longest)) if len(longest) > 1 else 0

@@ -1,4 +1,4 @@
-"""One batch of frames from numbers to pictures: all of them in the same tensors, each row on its own."""
+"""Renders one batch of frames: all of them in the same tensors, each row on its own."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from remix.catalog.families import FAMILIES, MASK, TOKEN_AXES
 from remix.client.local.models import LoadedModel
 from remix.client.local.pictures import Kept, to_picture
 from remix.client.local.sampling import SAMPLERS, sigmas_for
-from remix.client.local.travelling import Strengths
+from remix.client.local.traveling import Strengths
 from remix.engine import Event, Listener, Picture
 from remix.engine.pictures import masks_of, refuse_not_finite, verified
 from remix.errors import BlankFrame, MixError
@@ -43,8 +43,8 @@ def render_batch(
 ) -> list[Picture]:
     """Returns the pictures of these frames, in this order.
 
-    `encode` gives the conditioning of a prompt at some strengths of travelling LoRAs, `inputs` the masks by name.
-    Raises `BlankFrame`, naming the frame, when a latent is not finite or a picture that was sampled has one colour
+    `encode` gives the conditioning of a prompt at some strengths of traveling LoRAs, `inputs` the masks by name.
+    Raises `BlankFrame`, naming the frame, when a latent is not finite or a sampled picture has one color
     only.
     """
     frames = [schedule[index] for index in indices]
@@ -79,7 +79,7 @@ def _clean_start(model: LoadedModel, schedule: Schedule, frames: Sequence[Frame]
 
 
 def check_lengths(model: LoadedModel, schedule: Schedule) -> None:
-    """Raises `MixError`, naming the frame, where prompts of unlike lengths cannot meet by the recipe's policy."""
+    """Raises `MixError`, naming the frame, where the recipe's policy cannot align prompts of different lengths."""
     policy = schedule.recipe.lengths or FAMILIES[model.family].lengths
     if policy not in ("tile", "equal"):  # the others never refuse
         return
@@ -181,7 +181,7 @@ def _guided(
 def stacked(first: Conditioning, second: Conditioning, lengths: str, empty: Conditioning | None = None) -> Conditioning:
     """Returns one conditioning of both batches, the first one's frames before the second one's.
 
-    Unlike numbers of token rows meet by the policy `lengths`; "empty" needs `empty`, the conditioning of "". Values
+    Different numbers of token rows meet by the policy `lengths`; "empty" needs `empty`, the conditioning of "". Values
     of `extra` that are the same in both stay as they are, others become one value for each frame. Raises `MixError`
     for a key that only one has, or that is neither a number nor a tensor.
     """
@@ -213,7 +213,9 @@ def _for_each_frame(key: str, value: Any, frames: int) -> Tensor:
     if isinstance(value, int | float) and not isinstance(value, bool):
         return torch.full((frames,), float(value))
     if not isinstance(value, Tensor) or value.ndim == 0 or len(value) not in (1, frames):
-        raise MixError(f'extra["{key}"]: it differs between prompt and negative, and is no number or tensor of frames')
+        raise MixError(
+            f'extra["{key}"]: it differs between prompt and negative; give numbers, or tensors of all frames'
+        )
     return value.expand(frames, *value.shape[1:])
 
 
@@ -236,6 +238,6 @@ def _conditioning(
         how=recipe.mix,
         lengths=recipe.lengths,
         family=model.family,
-        # Without the travelling LoRAs: what pads a frame must not depend on the frames beside it.
+        # Without the traveling LoRAs: the padding of a frame must not depend on the other frames.
         empty=encode("", ()),
     )

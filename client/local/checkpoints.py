@@ -6,7 +6,7 @@ import hashlib
 from pathlib import Path
 from typing import Any, Protocol
 
-from remix.client.local.damage import told_of_damage
+from remix.client.local.damage import raising_damage
 from remix.client.local.devices import Place
 from remix.client.local.hub import from_hub
 from remix.client.local.parts import INDEX, WHOLE, lacking, loaded_files, parts_of, read_settings, variant_of
@@ -40,7 +40,7 @@ class Checkpoint(Protocol):
         ...
 
     def vae_scale(self) -> float:
-        """Returns what the VAE's latents are multiplied by."""
+        """Returns the factor that scales the VAE's latents."""
         ...
 
     def has(self, name: str) -> bool:
@@ -75,7 +75,7 @@ class Folder:
         """Returns one tokenizer, CLIP's where no other kind is asked for; `EngineError` when it cannot be read."""
         from transformers import CLIPTokenizer
 
-        with told_of_damage(f"{self.path / name}: the tokenizer could not be loaded", WHOLE):
+        with raising_damage(f"{self.path / name}: the tokenizer could not be loaded", WHOLE):
             return (kind or CLIPTokenizer).from_pretrained(self.path / name, local_files_only=True)
 
     def has(self, name: str) -> bool:
@@ -91,7 +91,7 @@ class Folder:
         settings = self._transformer()
         if settings.get("pos_embed_max_size") is None:
             return None
-        with told_of_damage(f"{self.path}: the settings of its transformer or VAE could not be read", WHOLE):
+        with raising_damage(f"{self.path}: the settings of its transformer or VAE could not be read", WHOLE):
             blocks = read_settings(self.path / "vae" / "config.json")["block_out_channels"]
             return int(settings["pos_embed_max_size"] * settings["patch_size"] * 2 ** (len(blocks) - 1))
 
@@ -104,7 +104,7 @@ class Folder:
         return read_settings(self.path / "scheduler" / "scheduler_config.json")
 
     def vae_scale(self) -> float:
-        """Returns what the VAE's latents are multiplied by."""
+        """Returns the factor that scales the VAE's latents."""
         return float(read_settings(self.path / "vae" / "config.json").get("scaling_factor", 0.18215))
 
 
@@ -185,11 +185,11 @@ def fingerprint(path: Path) -> str:
 def _from_folder(folder: Path, kind: Any) -> Any:
     """Safetensors only, no remote code."""
     variant = (variant_of(folder) or "").removeprefix(".") or None
-    with told_of_damage(f"{folder}: {kind.__name__} could not be loaded", WHOLE):
-        network, told = kind.from_pretrained(
+    with raising_damage(f"{folder}: {kind.__name__} could not be loaded", WHOLE):
+        network, report = kind.from_pretrained(
             folder, use_safetensors=True, variant=variant, local_files_only=True, output_loading_info=True
         )
     # The libraries fill the places of weights that are not there with random numbers.
-    if missing := sorted(told["missing_keys"]):
+    if missing := sorted(report["missing_keys"]):
         raise EngineError(f"{folder}: lacks {len(missing)} of its weights, such as {missing[0]}; {WHOLE}")
     return network

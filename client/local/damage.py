@@ -17,7 +17,7 @@ SYSTEM = frozenset({errno.EACCES, errno.EPERM, errno.EMFILE, errno.ENFILE, errno
 
 
 @contextmanager
-def told_of_damage(what: str, advice: str) -> Iterator[None]:
+def raising_damage(what: str, advice: str) -> Iterator[None]:
     """Raises `EngineError` in place of what a library raises inside, over a file that is cut, garbled or another.
 
     They parse without checks, so that a wrong byte ends in any error at all. What is ours passes, and so does memory

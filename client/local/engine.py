@@ -17,7 +17,7 @@ from remix.client.local.devices import Place, frames_at_once
 from remix.client.local.models import LoadedModel, check_model, defaults_of, in_full, model_files, open_model
 from remix.client.local.pictures import to_tensor
 from remix.client.local.sampling import SAMPLERS, SCHEDULERS
-from remix.client.local.travelling import Strengths, divided
+from remix.client.local.traveling import Strengths, divided
 from remix.client.local.turns import TURNS
 from remix.client.playground import advice as playground
 from remix.engine import Capabilities, Engine, Listener, Picture
@@ -92,7 +92,7 @@ class Local(Engine):
         return {"device": place.device.type, "precision": precision, "batch": str(self._batch or "auto")}
 
     def cancel(self) -> None:
-        """Asks every running `render` to end after the batch at hand, or before the first if the model still loads."""
+        """Asks every running `render` to stop after its current batch, or before the first while the model loads."""
         for stop in tuple(self._running):
             stop.set()
 
@@ -112,7 +112,7 @@ class Local(Engine):
 
         A batch that does not fit into memory is halved, and those after it too; the log tells it. Raises
         `OutOfMemory` when not even one frame fits, `BlankFrame` when a latent is not finite or a picture has one
-        colour, in float32 too. Before the first frame: `Unsupported` when the size or a LoRA does not fit the model,
+        color, in float32 too. Before the first frame: `Unsupported` when the size or a LoRA does not fit the model,
         `MixError` when the lengths of prompts do not meet.
         """
         stop = threading.Event()
@@ -165,7 +165,7 @@ class Local(Engine):
             except BlankFrame as error:
                 log.warning("%s in half precision; frames %s to %s again in float32", error, block[0], block[-1])
         try:
-            # What half precision encoded is of no use here, so each prompt is encoded anew.
+            # Prompts that were encoded in half precision are of no use here, so each is encoded again.
             with in_full(model) as changed:
                 encode = partial(_encode if changed else self._encoded, model)
                 return render_batch(model, schedule, block, encode, latent, inputs, listen)
@@ -189,10 +189,10 @@ class Local(Engine):
             raise Unsupported(f"size: {recipe.width}x{recipe.height} does not fit; use multiples of {multiple}")
         return model
 
-    def _open(self, model: Model, travelling: Sequence[str]) -> LoadedModel:
+    def _open(self, model: Model, traveling: Sequence[str]) -> LoadedModel:
         place = Place.find(self._device, self._precision)
         try:
-            return open_model(model, travelling, place)
+            return open_model(model, traveling, place)
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
@@ -215,7 +215,7 @@ class Local(Engine):
 
 
 def _encode(model: LoadedModel, prompt: str, strengths: Strengths) -> Conditioning:
-    """The conditioning of a prompt at these strengths of the travelling LoRAs."""
+    """The conditioning of a prompt at these strengths of the traveling LoRAs."""
     with model.loras.at([strengths], model.place.device):
         return model.encode(prompt)
 
@@ -250,5 +250,5 @@ def _halving(
                 continue
             # Only now, as the error held the tensors that did not fit.
             place.free()
-            log.warning("%s: %s frames at once do not fit; going on with %s", place.device, len(block), half)
+            log.warning("%s: %s frames at once do not fit; continuing with %s", place.device, len(block), half)
         waiting.extendleft((block[half:], block[:half]))

@@ -20,7 +20,7 @@ T5_ROWS = 256
 
 
 class Flux(FlowModel):
-    """Flux dev is distilled: `cfg` is told to it. Flux schnell reads none, and is guided as other models are."""
+    """Flux dev is distilled, and reads `cfg` as a number. Flux schnell does not, and is guided as other models are."""
 
     family = "flux"
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from remix.client.local.damage import told_of_damage
+from remix.client.local.damage import raising_damage
 from remix.client.local.parts import INDEX, NETWORKS, SETTINGS, VARIANTS, parts_of, read_settings, variant_of, weights
 from remix.errors import Unsupported
 from remix.plan.wording import close
@@ -26,9 +26,9 @@ def from_hub(name: str) -> Path:
     if name.endswith(".safetensors"):
         raise Unsupported(f"model.checkpoint: there is no file {name!r} in {Path.cwd()}; {STARTS}")
     if "/" not in name and close(name, ("playground",), 0.8):
-        raise Unsupported(f'model.checkpoint: {name!r} is no folder in {Path.cwd()}; did you mean "playground"?')
+        raise Unsupported(f'model.checkpoint: {name!r} is not a folder in {Path.cwd()}; did you mean "playground"?')
     damaged = f"model.checkpoint: {name!r} could not be fetched", "run it again, what is fetched stays"
-    with told_of_damage(*damaged), _logged_once():
+    with raising_damage(*damaged), _logged_once():
         try:
             return _fetched(name)
         except (HFValidationError, HfHubHTTPError, LocalEntryNotFoundError) as error:
@@ -37,7 +37,7 @@ def from_hub(name: str) -> Path:
             else:
                 hub = f"the hub gives no diffusers model of that name ({type(error).__name__})"
             raise Unsupported(
-                f"model.checkpoint: {name!r} is no folder in {Path.cwd()}, and {hub}; {STARTS}"
+                f"model.checkpoint: {name!r} is not a folder in {Path.cwd()}, and {hub}; {STARTS}"
             ) from error
 
 

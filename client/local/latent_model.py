@@ -1,4 +1,4 @@
-"""What every family shares: a network that takes noise away from latents, between two ends of a VAE."""
+"""What every family shares: a network that removes noise from latents, between the two halves of a VAE."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from torch import Tensor
 from remix.client.local.checkpoints import Checkpoint, open_vae
 from remix.client.local.devices import Place
 from remix.client.local.sampling import Levels
-from remix.client.local.travelling import TravellingLoras
+from remix.client.local.traveling import TravelingLoras
 from remix.engine.blocks import is_out_of_memory
 from remix.errors import OutOfMemory, Unsupported
 from remix.mix import Conditioning
@@ -34,7 +34,7 @@ class LatentModel(ABC):
 
     family: str
     part: str
-    loras: TravellingLoras
+    loras: TravelingLoras
     distilled = False
 
     def __init__(
@@ -127,7 +127,7 @@ class LatentModel(ABC):
             # Only now, as the error held the tensors that did not fit.
             self.place.free()
             log.warning(
-                "%s: the VAE does not fit whole; going on in tiles of %sx%s, which may show", device, TILE, TILE
+                "%s: the VAE does not fit whole; continuing in tiles of %sx%s, which may show", device, TILE, TILE
             )
             self._tiled_from = pixels
         self.vae.tile_sample_min_size, self.vae.tile_latent_min_size = TILE, TILE // self.factor

@@ -1,4 +1,4 @@
-"""From the model that a recipe names to a loaded model of its family."""
+"""Opens the model that a recipe names, and checks what it can do."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from torch import Tensor
 from remix.catalog.families import FAMILIES
 from remix.catalog.samplers import SAMPLERS as CATALOG
 from remix.client.local.checkpoints import checkpoint_path, fingerprint, open_checkpoint, vae_path
-from remix.client.local.damage import told_of_damage
+from remix.client.local.damage import raising_damage
 from remix.client.local.devices import Place
 from remix.client.local.loras import apply_loras, lora_path
 from remix.client.local.sampling import SAMPLERS, Levels
-from remix.client.local.travelling import TravellingLoras, divided
+from remix.client.local.traveling import TravelingLoras, divided
 from remix.client.local.turns import TURNS
 from remix.errors import Unsupported
 from remix.mix import Conditioning
@@ -40,10 +40,10 @@ FOR_FLOWS = frozenset(name for name in SAMPLERS if CATALOG[name].same_for_flows)
 
 
 class LoadedModel(Protocol):
-    """What the engine asks of a family. Latents are float32 [B, channels, h, w]; conditionings are on the CPU.
+    """What the engine needs from a family. Latents are float32 [B, channels, h, w]; conditionings are on the CPU.
 
-    Latents are `factor` times smaller than pictures, whose sides are multiples of `multiple`. A `distilled` model is
-    told its guidance as a number, in place of a second pass with the negative.
+    Latents are `factor` times smaller than pictures, whose sides are multiples of `multiple`. A `distilled` model
+    reads its guidance as a number, instead of a second pass with the negative prompt.
     """
 
     family: str
@@ -52,7 +52,7 @@ class LoadedModel(Protocol):
     multiple: int
     distilled: bool
     place: Place
-    loras: TravellingLoras
+    loras: TravelingLoras
 
     def levels_at(self, width: int, height: int) -> Levels: ...
 
@@ -71,8 +71,8 @@ class LoadedModel(Protocol):
     def move(self, place: Place) -> None: ...
 
 
-def open_model(model: Model, travelling: Sequence[str], place: Place) -> LoadedModel:
-    """Returns the checkpoint that a recipe names, loaded, with its LoRAs merged and the `travelling` ones beside them.
+def open_model(model: Model, traveling: Sequence[str], place: Place) -> LoadedModel:
+    """Returns the checkpoint that a recipe names, loaded, with its LoRAs merged and the `traveling` ones attached.
 
     Models load one at a time in a process, and no batch of any engine runs meanwhile. Raises what `check_model` raises,
     `EngineError` for files that are damaged, and `Unsupported` for a LoRA that does not fit.
@@ -81,10 +81,10 @@ def open_model(model: Model, travelling: Sequence[str], place: Place) -> LoadedM
     module, name = LOADERS[check_family(checkpoint.pipeline(), model)]
     damaged = f"model.checkpoint: {model.checkpoint!r} could not be loaded", "its files do not go together"
     with TURNS.alone():
-        with quiet(), told_of_damage(*damaged):
+        with quiet(), raising_damage(*damaged):
             loaded: LoadedModel = getattr(importlib.import_module(module), name)(model, checkpoint, place)
         apply_loras(loaded.parts(), model.loras)
-        loaded.loras = TravellingLoras(loaded.parts(), travelling)
+        loaded.loras = TravelingLoras(loaded.parts(), traveling)
     return loaded
 
 
@@ -96,7 +96,7 @@ def check_model(schedule: Schedule) -> None:
         _check_flow(schedule.recipe)
     if checkpoint.is_distilled() and any(frame.negative.values != ("",) for frame in schedule):
         raise Unsupported(
-            f"negative: {model.checkpoint!r} is told its guidance (cfg) and reads no negative prompt; leave it out"
+            f"negative: {model.checkpoint!r} reads its guidance (cfg) as a number, and no negative prompt; leave it out"
         )
     longest, recipe = checkpoint.longest_side(), schedule.recipe
     if longest is not None and max(recipe.width, recipe.height) > longest:
@@ -168,7 +168,7 @@ def in_full(model: LoadedModel) -> Iterator[bool]:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Keeps the words of both libraries off the terminal while a model loads: what is wrong is one sentence of ours."""
+    """Silences both libraries while a model loads: an error is one sentence of ours."""
     from diffusers.utils import logging as diffusers
     from transformers.utils import logging as transformers
 

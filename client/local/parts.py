@@ -18,7 +18,7 @@ WHOLE = "give a checkpoint that is whole, with its weights as safetensors"
 INDEX = "model_index.json"
 NETWORKS = ("unet", "transformer", "vae", "text_encoder")
 LOADED = (*NETWORKS, "tokenizer", "scheduler")
-"""How the names of those folders begin that are loaded; a safety checker and its like are not."""
+"""The first words of the folders that are loaded. A safety checker and similar ones are not."""
 
 OWN_SETTINGS = {"tokenizer": "tokenizer_config.json", "scheduler": "scheduler_config.json"}
 """The files of settings that are not called config.json."""
@@ -36,7 +36,7 @@ VARIANTS = ("", ".fp16", ".bf16")
 """What the names of weights have before their suffix, by precision: the first one that a folder has is loaded."""
 
 NUMBER = "-?????-of-?????"
-"""What the names of large weights have, which lie in several files."""
+"""The part of a file name by which large weights are split into several files."""
 
 
 def weights(variant: str) -> list[str]:

@@ -1,7 +1,7 @@
 """From noise to a latent: noise levels (schedulers) and the walk along them (samplers), by ComfyUI's names.
 
 Everything works row by row: axis 0 is the batch, each row has its own noise levels and its own noise, so a
-frame comes out the same whatever frames stand beside it, and `denoise` and `cfg` may differ from row to row.
+frame is the same whatever else is in its batch, and `denoise` and `cfg` may differ from row to row.
 
 Notation of Karras et al., "Elucidating the Design Space of Diffusion-Based Generative Models" (2022): a noisy
 latent is x = x0 + sigma * noise; `denoise(x, sigma)` gives the model's estimate of x0.
@@ -69,8 +69,8 @@ class NoiseLevels:
     def from_config(cls, config: Mapping[str, Any]) -> NoiseLevels:
         """Returns the levels of a diffusers scheduler's config: what its model was trained on.
 
-        Worked out in float64 as in ComfyUI: diffusers' own float32 table puts one timestep in a hundred of a
-        walk beside ComfyUI's. Raises `Unsupported` for a `beta_schedule` that no family here uses, ValueError
+        Worked out in float64 as in ComfyUI: diffusers' own float32 table moves one timestep in a hundred of a
+        walk away from ComfyUI's. Raises `Unsupported` for a `beta_schedule` that no family here uses, ValueError
         where there are no levels.
         """
         alphas = (1 - _betas(config)).cumprod(0)

@@ -17,7 +17,7 @@ from remix.mix import Conditioning
 from remix.plan import Model
 
 SIZES = ("height", "width", "crop_h", "crop_w", "target_height", "target_width")
-"""The numbers that the U-Net is told, in its order, under ComfyUI's names."""
+"""The sizes that the U-Net reads, in its order, by ComfyUI's names."""
 
 
 class StableDiffusionXL(LatentDiffusion):

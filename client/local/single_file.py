@@ -17,7 +17,7 @@ from typing import Any
 from torch import Tensor
 
 from remix.catalog.families import FAMILIES, Family
-from remix.client.local.damage import told_of_damage
+from remix.client.local.damage import raising_damage
 from remix.client.local.devices import Place
 from remix.errors import Unsupported
 
@@ -77,7 +77,7 @@ class SingleFile:
 
     def component(self, name: str, kind: Any, place: Place) -> Any:
         """Returns one network in evaluation mode at its place; `EngineError` when its weights do not fit together."""
-        with told_of_damage(f"{self.path}: its {name} could not be read", DAMAGED):
+        with raising_damage(f"{self.path}: its {name} could not be read", DAMAGED):
             return place.put(self._component(name, kind))
 
     def _component(self, name: str, kind: Any) -> Any:
@@ -145,7 +145,7 @@ def read_vae(path: Path, scale: float) -> Any:
     """
     from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 
-    with told_of_damage(f"{path}: its vae could not be read", DAMAGED):
+    with raising_damage(f"{path}: its vae could not be read", DAMAGED):
         weights = _read(path)
         prefix = VAE if any(name.startswith(VAE) for name in weights) else ""
         if any(name.startswith(DIFFUSERS_VAE.level) for name in weights):
@@ -235,7 +235,7 @@ def text_config(shapes: Shapes) -> dict[str, Any]:
 def _converted(kind: Any, weights: Weights, config: Mapping[str, Any]) -> Any:
     with tempfile.TemporaryDirectory() as folder:
         _write_config(Path(folder), {"_class_name": kind.__name__, **config})
-        return _whole(kind.from_single_file(dict(weights), config=folder, local_files_only=True))
+        return _filled(kind.from_single_file(dict(weights), config=folder, local_files_only=True))
 
 
 def _text_encoder(kind: Any, weights: Weights, prefix: str) -> Any:
@@ -247,7 +247,7 @@ def _text_encoder(kind: Any, weights: Weights, prefix: str) -> Any:
         config["num_hidden_layers"] = min(config["num_hidden_layers"], SD2_LAYERS)
     with tempfile.TemporaryDirectory() as folder:
         _write_config(Path(folder), {"model_type": "clip_text_model", **config})
-        return _whole(create_diffusers_clip_model_from_ldm(kind, dict(weights), config=folder, local_files_only=True))
+        return _filled(create_diffusers_clip_model_from_ldm(kind, dict(weights), config=folder, local_files_only=True))
 
 
 def _present_name(name: str) -> str:
@@ -261,8 +261,8 @@ def _write_config(folder: Path, config: Mapping[str, Any]) -> None:
     (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
 
 
-def _whole(network: Any) -> Any:
-    """The network; ValueError names a weight that the file lacks: those stay without values."""
+def _filled(network: Any) -> Any:
+    """Returns the network; raises ValueError for weights that the file lacks, which would stay without values."""
     lacking = [name for name, weight in network.named_parameters() if weight.is_meta]
     if lacking:
         raise ValueError(f"{len(lacking)} weights are missing, such as {lacking[0]}")
@@ -281,7 +281,7 @@ def _family(path: Path, names: Collection[str]) -> Family:
 
 
 def _vocabulary(path: Path) -> Path:
-    """The folder with CLIP's vocabulary: beside the file, or what this machine has from the hub."""
+    """Returns the folder with CLIP's vocabulary: next to the file, or downloaded from the hub before."""
     from huggingface_hub import try_to_load_from_cache
 
     folders = [path.parent / "tokenizer"]

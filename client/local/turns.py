@@ -1,7 +1,7 @@
 """Who may use torch when: loading a model has the process to itself, batches of different engines run side by side.
 
 diffusers and transformers change torch for the whole process while they load: new modules have no values ("meta"),
-the functions that initialise weights do nothing, and the default dtype is that of the file. A second load meanwhile
+the functions that initialize weights do nothing, and the default dtype is that of the file. A second load meanwhile
 fails, and a batch meanwhile may compute in another precision.
 """
 

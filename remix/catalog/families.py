@@ -16,6 +16,9 @@ MASK = "attention_mask"
 TOKEN_AXES: Mapping[str, int] = MappingProxyType({"conditioning_llama3": 2, "conditioning_lyrics": 1})
 """Keys with one row for each token, and the axis of those rows."""
 
+TOKEN_IDS = ("t5xxl_ids", "t5xxl_weights")
+"""Keys with numbers of tokens, and the weights of these: words, which have nothing in between."""
+
 _SIZES = ("width", "height", "crop_w", "crop_h", "target_width", "target_height")
 
 NUMBERS = frozenset(
@@ -238,7 +241,7 @@ _ROWS = (
         *("anima", "Anima", "empty"),
         widths=(1024,),
         pooled=(None,),
-        keys=("t5xxl_ids", "t5xxl_weights"),
+        keys=TOKEN_IDS,
         sign="t5xxl_ids",
         comfyui=("Anima",),
         channels=16,

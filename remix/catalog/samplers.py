@@ -49,8 +49,8 @@ class Sampler:
     """Starts at whole timesteps only, in A1111."""
     starts_elsewhere: bool = False
     """A1111 starts it from a picture at another noise level than the schedule has."""
-    brownian: bool = False
-    """A1111 draws its noise from a Brownian tree."""
+    own_noise: bool = False
+    """A1111 and Forge draw the noise of its steps from another source: a Brownian tree, or the process."""
     rendered_as: str = ""
     """The sampler that A1111 is asked for instead: it takes the steps of ComfyUI's sampler of this name."""
 
@@ -96,7 +96,7 @@ _ROWS = (
         like="euler_ancestral",
         stochastic=True,
         automatic="exponential",
-        brownian=True,
+        own_noise=True,
     ),
     # ComfyUI's ddim is Euler's method along the requested schedule. A1111's own reads no schedule, and stops at the
     # least noise level instead of 0.
@@ -167,7 +167,7 @@ _ROWS = (
         like="dpmpp_2m_sde",
         stochastic=True,
         automatic="karras",
-        brownian=True,
+        own_noise=True,
     ),
     Sampler(
         "dpmpp_2m_sde_heun",
@@ -178,7 +178,7 @@ _ROWS = (
         like="dpmpp_2m_sde",
         stochastic=True,
         automatic="exponential",
-        brownian=True,
+        own_noise=True,
     ),
     Sampler(
         "dpmpp_3m_sde",
@@ -186,7 +186,7 @@ _ROWS = (
         like="dpmpp_2m_sde",
         stochastic=True,
         automatic="exponential",
-        brownian=True,
+        own_noise=True,
     ),
     Sampler("restart", WEBUI, "Restart", like="heun", stochastic=True, automatic="karras"),
     Sampler(
@@ -222,6 +222,7 @@ _ROWS = (
         diffusers="DDPMScheduler",
         like="euler_ancestral",
         stochastic=True,
+        own_noise=True,
     ),
     Sampler("euler_cfg_pp", _COMFYUI_ONLY, like="euler"),
     Sampler("euler_ancestral_cfg_pp", _COMFYUI_ONLY, like="euler_ancestral", stochastic=True),

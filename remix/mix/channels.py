@@ -58,7 +58,7 @@ def matched_to_mix(
     """`mixed` [F, C, ...] with the weighted mean and standard deviation of its sources, channel by channel.
 
     `sources` [S, C, ...] and `weights` [F, S] are those that `mixed` was made of. A plain mix of two
-    latents varies less than either, which shows as faded colour half-way; DiffMorpher (CVPR 2024)
+    latents varies less than either, which shows as faded color half-way; DiffMorpher (CVPR 2024)
     applies AdaIN with interpolated statistics against that. A frame with one source is left as it
     is, bit for bit. `out` may be `mixed` itself, which is then changed in place.
     """

@@ -35,7 +35,7 @@ def mix_conditionings(
     """Several CONDITIONINGs, together of F frames, from S of them and `weights` [F or 1, S].
 
     Sources with several entries (combined prompts) are mixed entry by entry, and sources with a batch frame by
-    frame (see `batch_weights`); keys, `how` and `lengths` go as in `mix_conditioning`, the family being told by the
+    frame (see `batch_weights`); keys, `how` and `lengths` are as in `mix_conditioning`, the family is detected by the
     tensors, and `empty` is the CONDITIONING of "". Each CONDITIONING of the result holds `batch` frames (0: all).
     MixError where a number such as guidance differs within a batch: ComfyUI holds one number for it.
     """
@@ -185,7 +185,7 @@ def _blended(
     rows = rows.expand(len(frames), -1)
     if how not in LATENT_MODES:
         return mix_comfy_latents(items, rows, how=how, adain=adain)
-    # The keys beside the samples go as in any mix; the samples themselves lie over each other.
+    # Other keys are mixed as usual; the samples are laid over each other.
     mixed = mix_comfy_latents(items, rows)
     weights = table.expand(len(frames), -1)
     mixed["samples"] = _layered([source["samples"] for source in taken], weights, how, adain)
@@ -242,7 +242,7 @@ def latent_count(source: Mapping[str, Any], index: int) -> int:
 def _refuse_unlike(sources: Sequence[Mapping[str, Any]]) -> None:
     """Raise a MixError for latents of unlike kinds, sizes or numbers of parts, and for inf and NaN in one.
 
-    Deeper down these would be found too, but told by the number of an item and not of a source.
+    Deeper functions would find these too, but name an item instead of a source.
     """
     parts = [_parts(source["samples"]) for source in sources]
     for index, found in enumerate(parts):

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from remix.catalog.families import FAMILIES, MASK, NUMBERS, TOKEN_AXES, Family, family_of_shapes
+from remix.catalog.families import FAMILIES, MASK, NUMBERS, TOKEN_AXES, TOKEN_IDS, Family, family_of_shapes
 from remix.errors import MixError
 from remix.mix.checks import floating, known, sequence, shown, size
 from remix.mix.interpolate import mix
@@ -82,8 +82,8 @@ class Conditioning:
     def to_comfy(self) -> list[Any]:
         """One entry `[cond, dict]` of a ComfyUI CONDITIONING, `pooled_output` always among its keys.
 
-        A ComfyUI entry holds one number for all its pictures: where `guidance` and its like differ
-        between the frames that is a MixError; make one entry for each frame then, by `at`.
+        A ComfyUI entry holds one number for all its pictures: raises MixError where `guidance` and similar
+        numbers differ between the frames. Make one entry for each frame then, by `at`.
         """
         for key, value in self.extra.items():
             differs = isinstance(value, Tensor) and value.ndim == 1 and len(value) > 1
@@ -113,7 +113,7 @@ def mix_conditioning(
     a frame where any of its sources attends to it. Every other key has to be equal in all sources,
     else MixError names it.
 
-    Unlike numbers of rows meet by the policy `lengths`, one of "tile", "empty", "zero", "front",
+    Different numbers of rows meet by the policy `lengths`, one of "tile", "empty", "zero", "front",
     "equal", "trim"; None takes that of `family` (remix.catalog.families). "empty" needs `empty`, the
     encoder's own conditioning of "".
     """
@@ -231,6 +231,11 @@ def _mixed_key(key: str, values: list[Any], table: Tensor, how: str, policy: str
         len({len(value) for value in values}) == 1
     ):
         return [_mix_named(what, list(parts), table, "lerp") for parts in zip(*values, strict=True)]
+    if key in TOKEN_IDS:
+        raise MixError(
+            f"{what}: it holds the ids of words, which cannot be mixed; give all frames one prompt, and travel between"
+            " seeds or pictures."
+        )
     odd = next(at for at, value in enumerate(values) if not same(values[0], value))
     raise MixError(
         f"{what}: it differs between sources[0] and sources[{odd}], and this key cannot be mixed; give all"
@@ -262,7 +267,7 @@ def _masks(
     """The attention masks of all sources, as long as the tokens have become; None where none is needed.
 
     A source without a mask attends to all of its tokens. Where no source has one, a mask is made
-    only when zeros were added that the family's model can be told to pass over.
+    only when zeros were added and the family's model reads masks.
     """
     counts = [source.tokens.shape[1] for source in sources]
     given = [source.extra[MASK] for source in sources if source.extra.get(MASK) is not None]
@@ -331,5 +336,5 @@ def same(a: Any, b: Any) -> bool:
         return a.keys() == b.keys() and all(same(a[key], b[key]) for key in a)
     try:
         return bool(a == b)
-    except (TypeError, ValueError, RuntimeError):  # arrays and their like have no single answer
+    except (TypeError, ValueError, RuntimeError):  # arrays and similar values have no single answer
         return False

@@ -47,7 +47,7 @@ def slerp(a: Tensor, b: Tensor, t: float | Tensor) -> Tensor:
     they are. Every finite input has an answer: equal ends stay what they are, bit for bit; nearly
     equal ends and an end of zeros are mixed straight; opposite ends (within 1e-4 of a half turn) turn
     through a perpendicular chosen by the ends alone while the length travels straight; a vector of
-    one element has no perpendicular and is mixed straight. Of ends of unlike length within 0.02 of a
+    one element has no perpendicular and is mixed straight. Of ends of different length within 0.02 of a
     half turn the formula goes wild, where float32 has lost it, and is bounded (see `arc`). An element
     that the arc takes beyond the largest number of `a`'s dtype is that number. Not differentiable.
     MixError for an end with inf or NaN, at any `t` but 0 and 1.
@@ -142,7 +142,7 @@ def mix(
 
 
 def _runs(alone: list[list[int]]) -> Iterator[tuple[int, int, int]]:
-    """Pairs of a frame and its one source as runs of neighbours that hold the same: first frame, end, source."""
+    """Pairs of a frame and its one source as runs of neighbors that hold the same: first frame, end, source."""
     for at, (frame, source) in enumerate(alone):
         if not at or alone[at - 1] != [frame - 1, source]:
             start = frame

@@ -36,7 +36,7 @@ def mix_latents(
     result is made by their class from the list of parts; `out` is not for these.
 
     `adain` moves every channel of a mixed frame to the weighted mean and standard deviation of its
-    sources (see `matched_to_mix`), which keeps colours from fading half-way.
+    sources (see `matched_to_mix`), which keeps colors from fading half-way.
     MixError names both shapes where sizes differ: latents are never resized here.
     """
     if not isinstance(adain, bool):

@@ -1,4 +1,4 @@
-"""Token rows of unlike number, brought to one length by a named policy."""
+"""Brings different numbers of token rows to one length, by a named policy."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def common_length(counts: Sequence[int], policy: str, what: str, fewest: int = 1
         return length
     if policy == "equal" and len(set(counts)) > 1:
         raise MixError(
-            f'{what}: {_listed(counts)} rows, and lengths="equal" refuses unlike lengths;'
+            f'{what}: {_listed(counts)} rows, and lengths="equal" refuses different lengths;'
             f"{_below(counts, fewest)} choose one of"
             f" {', '.join(name for name in POLICIES if name != 'equal')}."
         )

@@ -15,11 +15,11 @@ from remix.mix.interpolate import mix
 from remix.mix.weights import weights_of
 
 # Masks that were sharpened, added up or resized by a cubic leave 0 to 1 by less than this; those of
-# 8 bits go on to 255, and cutting them off would make a hard mask of a soft one.
+# 8 bits reach 255, and cutting them off would make a hard mask of a soft one.
 OVERSHOOT = 1.0
 
 LUMA = (299, 587, 114)
-"""Thousandths of red, green and blue in grey (BT.601), as Pillow and so AUTOMATIC1111 weigh them."""
+"""Thousandths of red, green and blue in gray (BT.601), as Pillow and so AUTOMATIC1111 weigh them."""
 
 
 def masked(a: Tensor, b: Tensor, mask: Tensor) -> Tensor:
@@ -28,7 +28,7 @@ def masked(a: Tensor, b: Tensor, mask: Tensor) -> Tensor:
     `a` and `b` are [B, C, H, W] or [B, C, T, H, W] of one shape (a batch of 1 meets any). `mask` is
     [h, w] or [B or 1, 1, h, w], for video also [B or 1, 1, T, h, w]. Three axes are those of
     ComfyUI's MASK: [B or 1, h, w] for pictures, [T or 1, h, w] for video, whose masks are its times.
-    A mask of another height and width is resized bilinearly (half-pixel centres), as the hosts
+    A mask of another height and width is resized bilinearly (half-pixel centers), as the hosts
     resize their noise masks; values are cut off at 0 and 1, and MixError refuses those beyond -1 and
     2. Computes in float32; the result has `a`'s dtype.
     """
@@ -66,16 +66,16 @@ def is_by_item(mask: Tensor, rank: int) -> bool:
 
 
 def masks_of_mixes(mixes: Iterable[Any], pictures: Mapping[str, Tensor], latents: torch.Size) -> Tensor:
-    """How much of each place of `latents` [B, c, h, w] is drawn anew, by B mixes of pictures: [B, 1, h, w] of 0 to 1.
+    """Returns how much of `latents` [B, c, h, w] is drawn again, by B mixes of pictures: [B, 1, h, w], 0 to 1.
 
-    `mixes` are as `weights_of` takes them; `pictures` are uint8 [H, W, 3], by name. Each is turned grey, then resized
+    `mixes` are as `weights_of` takes them; `pictures` are uint8 [H, W, 3], by name. Each is turned gray, then resized
     bilinearly as the hosts do, then mixed.
     """
     names, weights = weights_of(mixes)
-    return mix([resized_mask(_grey(pictures[name]), latents) for name in names], weights).clamp(0, 1)
+    return mix([resized_mask(_gray(pictures[name]), latents) for name in names], weights).clamp(0, 1)
 
 
-def _grey(picture: Tensor) -> Tensor:
+def _gray(picture: Tensor) -> Tensor:
     """A picture as one plane [1, 1, H, W]: in whole numbers, so that white is 1 and not nearly 1."""
     planes = picture.int() * torch.tensor(LUMA)
     return planes.sum(-1)[None, None].float() / (255 * sum(LUMA))
@@ -100,5 +100,5 @@ def _with_axes(mask: Tensor, latent: Tensor) -> Tensor:
             f"mask: {mask.shape[2]} times, and the latent has {latent.shape[2]}; give one mask, or one for each."
         )
     if not bool(((mask >= -OVERSHOOT) & (mask <= 1 + OVERSHOOT)).all()):
-        raise MixError("mask: values far outside 0 to 1, or NaN; divide by 255 if it came from 8-bit grey.")
+        raise MixError("mask: values far outside 0 to 1, or NaN; divide by 255 if it came from 8-bit gray.")
     return mask

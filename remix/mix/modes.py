@@ -124,7 +124,7 @@ SEPARABLE: Mapping[str, Mode] = MappingProxyType(
     }
 )
 
-# Each works on the three channels of a colour together, on the last axis.
+# Each works on the three channels of a color together, on the last axis.
 NON_SEPARABLE: Mapping[str, Mode] = MappingProxyType(
     {"hue": _hue, "saturation": _saturation, "color": _color, "luminosity": _luminosity}
 )
@@ -139,7 +139,7 @@ def blend(
 
     Both are [B, ...] of one shape (a batch of 1 meets any). `opacity` is a number or [B], 0 to 1; 0
     gives `base` bit for bit. The modes are those of BLEND_MODES; "soft light" and "soft-light" are
-    soft_light. "hue", "saturation", "color" and "luminosity" look at a colour as a whole: `channels`
+    soft_light. "hue", "saturation", "color" and "luminosity" look at a color as a whole: `channels`
     is the axis of its three channels, 1 for [B, 3, H, W], -1 for [B, H, W, 3].
     Computes in float32; what a mode puts beyond 0 to 1 (add, subtract, linear_light...) is cut off
     there, before the opacity.
@@ -207,7 +207,7 @@ def blend_layers(layers: Sequence[Tensor], weights: Tensor | Sequence[Sequence[f
     the first is it, bit for bit, and a weight of 1 lays a layer on in full.
     Computes in float32 (float64 for float64 layers).
     Modes are defined on 0 to 1. A latent's channel is taken there and back by the largest magnitude that the two
-    have in it, sample by sample: 0 is middle grey, as in the decoded picture.
+    have in it, sample by sample: 0 is middle gray, as in the decoded picture.
     """
     known(mode, LATENT_MODES, "mode")
     table = weight_table(weights, len(layers))

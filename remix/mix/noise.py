@@ -97,7 +97,7 @@ class StepNoise:
     def __init__(self, mixes: Iterable[Any], shape: Sequence[int]) -> None:
         given = sequence("mixes", mixes, "a mix of seeds for each frame")
         merged = [_merged(index, one) for index, one in enumerate(given)]
-        # Sorted, so that a frame's sources meet in the same order whoever else is in the batch.
+        # Sorted, so that a frame's sources meet in the same order whatever else is in the batch.
         seeds = sorted({seed for one in merged for seed in one})
         column = {seed: at for at, seed in enumerate(seeds)}
         table = torch.zeros(len(merged), len(seeds), dtype=torch.float64)

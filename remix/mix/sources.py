@@ -24,7 +24,7 @@ BITS = {2: torch.int16, 4: torch.int32, 8: torch.int64}
 
 @dataclass(frozen=True)
 class Sources:
-    """S sources of one shape as rows [D], which are not copied: whoever works on them takes a strip at a time.
+    """S sources of one shape as rows [D], which are not copied: functions read them strip by strip.
 
     `whole` is the same rows as one tensor [S, D], where there is one already.
     """
@@ -73,8 +73,8 @@ class Sources:
 def sources_of(sources: Any) -> Sources:
     """All `sources` as rows.
 
-    A tensor is [S, ...]. In a sequence each source is [1, ...] (a batch of one) or [...]. Sources of
-    unlike shape, dtype or device are a MixError.
+    A tensor is [S, ...]. In a sequence each source is [1, ...] (a batch of one) or [...]. Raises
+    MixError for sources that differ in shape, dtype or device.
     """
     if isinstance(sources, Tensor):
         floating("sources", sources)

@@ -16,7 +16,7 @@ from torch import Tensor
 # second axis is what is left of a + b, an error of 6e-8 on a length of 1e-4.
 HALF_TURN = math.pi - 1e-4
 
-# From the first of these distances to a half turn on, a path between ends of unlike length is bounded,
+# From the first of these distances to a half turn on, a path between ends of different length is bounded,
 # and at the second it is no longer than the longer end. At the first the formula in float32 is off by
 # up to 2e-4 of the longer end (measured against float64 in 2 to 4 dimensions, where it is worst, lengths
 # up to 20 to 1), and that grows with the inverse square; at 0.1 it is 1e-5. Within the second lie

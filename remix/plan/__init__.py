@@ -1,6 +1,6 @@
-"""What is asked for: text in, numbers out.
+"""Recipes and schedules: text in, numbers out.
 
-A `Recipe` has keyframes; `plan` works it out into a `Schedule`, one `Frame` after another, in which every
+A `Recipe` has keyframes; `plan` turns it into a `Schedule`, one `Frame` after another, in which every
 changing thing is a number or a `Mix` of values. Pure Python: no tensors, no host.
 
 The package is callable: `from remix import plan` gives the package, and `plan(recipe)` calls its function `plan`.

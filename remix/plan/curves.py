@@ -71,10 +71,10 @@ _CURVES: dict[str, Curve] = {
 }
 
 EASINGS = tuple(_CURVES)
-"""Every easing's one name; beside them there is ``cubic-bezier(x1, y1, x2, y2)``."""
+"""The name of every easing. ``cubic-bezier(x1, y1, x2, y2)`` is one more."""
 
 _FAMILIES = {"quad": "", "quadratic": "", "expo": "exponential"}
-_WHOLE = {"step": "hold", "constant": "hold"}
+_ALIASES = {"step": "hold", "constant": "hold"}
 _NUMBER = r"\s*([+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:e[+-]?[0-9]+)?)\s*"
 _BEZIER = re.compile(rf"\s*cubic[ _-]?bezier\s*\({','.join([_NUMBER] * 4)}\)\s*", re.IGNORECASE)
 
@@ -102,7 +102,7 @@ def easing_name(text: str) -> str:
     if len(families) <= 1:
         family = families[0] if families else ""
         name = "-".join(part for part in (family, direction) if part)
-        name = _WHOLE.get(name, name)
+        name = _ALIASES.get(name, name)
         if words and not direction and name not in _CURVES:
             name = f"{name}-in-out".lstrip("-")
         if name in _CURVES:

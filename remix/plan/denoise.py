@@ -58,4 +58,4 @@ def nearest_whole(steps: int, denoise: float) -> float | None:
 
 
 INVISIBLE = 1e-3
-"""The part of a step by which a schedule may be too short; a colour differs by less than one of 255."""
+"""The part of a step by which a schedule may be too short: a color then differs by less than 1 of 255."""

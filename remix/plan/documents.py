@@ -98,7 +98,7 @@ def read_toml(text: str | bytes, *, limit: int = LIMIT, source: str | None = Non
     except RecursionError:
         _refuse("this is nested too deeply; a recipe has a few levels", plain, None, source)
     except ValueError as error:  # an integer of more digits than Python reads, a date that does not exist
-        _refuse(f"this is not TOML: {error}; mend it", plain, None, source, error)
+        _refuse(f"this is not TOML: {error}; correct it", plain, None, source, error)
 
 
 def json_advice(message: str, text: str, at: int) -> str:
@@ -110,7 +110,7 @@ def json_advice(message: str, text: str, at: int) -> str:
         return "a comma stands after the last value; leave it out"
     if here[:1] in CURLY:
         return f'{here[0]} is a curly quote; write straight ones: "'
-    return f"{message}; mend it here"
+    return f"{message}; correct it here"
 
 
 CURLY = tuple("“”„‟«»‘’‚‛")
@@ -132,7 +132,7 @@ def toml_advice(message: str, text: str, line: int, column: int | None) -> str:
     if message == "Invalid hex value" or message.startswith("Unescaped"):
         return 'a backslash begins an escape within "..."; write / between folders, or the text in single quotes'
     if message != "Invalid value" or not rest:
-        return f"{message}; mend it here"
+        return f"{message}; correct it here"
     if rest.startswith(CURLY):
         return f'{rest[0]} is a curly quote; write straight ones: "'
     if rest.lower() in ("true", "false"):
@@ -141,7 +141,7 @@ def toml_advice(message: str, text: str, line: int, column: int | None) -> str:
         return f"{rest} needs a digit before its point; write {rest.replace('.', '0.')}"
     if re.fullmatch(r"[^\W\d][^\"'=\[\]{}]*", rest):
         return f"{rest[:60]} is text without quotes; write {json.dumps(rest[:60], ensure_ascii=False)}"
-    return f"{message}; mend it here"
+    return f"{message}; correct it here"
 
 
 def decoded(text: str | bytes, *, limit: int = LIMIT, source: str | None = None) -> str:

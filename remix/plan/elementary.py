@@ -52,8 +52,8 @@ def _divide(a: float, b: float) -> float:
     return math.copysign(math.inf, a) * math.copysign(1.0, b) if a == a and a != 0 else math.nan
 
 
-def _whole(rounding: Callable[[float], int], x: float) -> float:
-    """`x` rounded; -0.0 and whatever has no fraction, infinities and nan among it, stay as they are."""
+def _rounded(rounding: Callable[[float], int], x: float) -> float:
+    """Returns `x` rounded; -0.0 and values without a fraction, also infinities and nan, stay unchanged."""
     return math.copysign(float(rounding(x)), x) if abs(x) < 2.0**52 else x
 
 
@@ -78,8 +78,8 @@ def _total(function: Callable[..., float], *x: float) -> float:
 
 FLOATS = Arithmetic(
     divide=_divide,
-    floor=partial(_whole, math.floor),
-    nearest=partial(_whole, round),
+    floor=partial(_rounded, math.floor),
+    nearest=partial(_rounded, round),
     root=lambda x: math.sqrt(x) if x >= 0 else math.nan,
     fmod=lambda a, b: math.fmod(a, b) if b != 0 and abs(a) < math.inf else math.nan,
     frexp=math.frexp,

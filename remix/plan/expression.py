@@ -21,7 +21,7 @@ and `fps`. A name is a name: the `t` of `sqrt` stays where it is. `pi`, `tau` an
   alone, and bind tighter than these, so each goes in brackets: ``(t > 3) & (t < 9)``.
 - ``where(condition, a, b)`` is a or b frame by frame; what is not chosen does not matter, so that
   ``where(t > 0, 1/t, 0)`` is 0 at t = 0.
-- `round` takes halves to the even neighbour; `min` and `max` (or `minimum` and `maximum`) take two values
+- `round` takes halves to the even neighbor; `min` and `max` (or `minimum` and `maximum`) take two values
   or more.
 - Inside, a division by 0 is an infinity, as in IEEE 754, and ``arctan(1/t)`` is right at 0. The *result*
   has to be finite: the root of a negative number, log(0) or 1/0 is refused where it reaches the result.
@@ -70,7 +70,7 @@ def fill_prompt(text: str, t: float | None = None, **names: float) -> str:
     """`text` with each expression between backticks replaced by its value.
 
     A value is written with up to four decimals: what a prompt's weights can tell apart. Two backticks, one right
-    after the other, are one that is meant as such. RecipeError with the line and column in `text`.
+    after the other, are one literal backtick. RecipeError with the line and column in `text`.
 
     >>> fill_prompt("(snow:`t/max_f`), `2*t` birds", t=8, max_f=24)
     '(snow:0.3333), 16 birds'
@@ -126,7 +126,7 @@ class Expression:
     text: str
     names: frozenset[str]
     _steps: tuple[Step, ...] = field(repr=False, compare=False)
-    _whole: str = field(repr=False, compare=False)
+    _source: str = field(repr=False, compare=False)
 
     def evaluate(self, t: float | None = None, **names: float) -> float:
         """The value at frame `t`: finite, and the same number that `over` gives.
@@ -141,7 +141,7 @@ class Expression:
         """The values at each of the `frames`, the `t` of the expression.
 
         A name's value is a number, or a sequence with one number for each frame. More than 500 frames
-        are worked out in columns by numpy, which is loaded for it: one frame after another the same work
+        are evaluated in columns by numpy, which is loaded for it: one frame after another the same work
         takes a hundred times as long, with the same bits. Errors as in `evaluate`, with the
         first frame that has no value.
         """
@@ -174,7 +174,7 @@ class Expression:
                 raise RecipeError("this name is built into expressions; give the value another", path=name)
         for step in self._steps:
             if step.name and step.name not in given:
-                raise refusal(self._whole, step.at, unknown(step.name, given))
+                raise refusal(self._source, step.at, unknown(step.name, given))
 
     def _at(self, given: Mapping[str, float]) -> float:
         values: list[Any] = [given[step.name] if step.name else step.value for step in self._steps]
@@ -182,7 +182,7 @@ class Expression:
         value = values[-1]
         if not math.isfinite(value):
             at, problem = culprit(self._steps, values, given.get("t"))
-            raise refusal(self._whole, at, problem)
+            raise refusal(self._source, at, problem)
         return float(value) + 0.0  # -0.0 and 0.0 are one number, with one spelling
 
     def _fill(self, values: list[Any], m: el.Arithmetic, last_use: Mapping[int, int] = MappingProxyType({})) -> None:
@@ -205,7 +205,7 @@ class Expression:
         changing = [step.name in arrays for step in self._steps]
         for i, step in enumerate(self._steps):
             changing[i] = changing[i] or any(changing[j] for j in step.args)
-        # What is the same on all frames is worked out once, as a single number.
+        # Steps that are the same on all frames are evaluated once, as a single number.
         known = [fixed.get(step.name) if step.name else step.value for step in self._steps]
         for i, step in enumerate(self._steps):
             if known[i] is None and step.apply is not None and not changing[i]:
@@ -229,7 +229,7 @@ class Expression:
 
 
 def _finite(value: Any, path: str) -> float:
-    """`value` as a float; RecipeError where it is no number, or not a finite one."""
+    """`value` as a float; RecipeError where it is not a finite number."""
     return number(value, path, -sys.float_info.max, sys.float_info.max)
 
 

@@ -1,6 +1,6 @@
 """Checks of single values: each returns the value in its one stored form, or raises RecipeError.
 
-`path` is where the value stands in the recipe; the message says what was found and what to do.
+`path` is the position of the value in the recipe; the message names the value and what to do.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class _Show(reprlib.Repr):
 
 
 show = _Show().repr
-"""`show(value)`: the value as it stands in a message, cut where it is long."""
+"""`show(value)`: the value as a message shows it, cut where it is long."""
 
 
 def settle(target: Any, **values: Any) -> None:
@@ -135,7 +135,7 @@ def picture(value: Any, path: str) -> str:
     checked = name(value, path)
     if ".." in checked or checked.startswith(("/", "\\", "~")) or re.search(r"[\\:]", checked):
         raise RecipeError(
-            f"{show(value)} may lead out of the recipe's folder; put the picture beside the recipe and "
+            f"{show(value)} may lead out of the recipe's folder; put the picture next to the recipe and "
             'write its relative path with "/", without "..", "\\" or ":"',
             path=path,
         )
@@ -153,7 +153,7 @@ def mixed(value: Any, path: str, check: Callable[[Any, str], V], *, keys: type =
     elif isinstance(value, Mapping):
         pairs = list(value.items())
         if keys is int:
-            pairs = [(_whole(key), weight) for key, weight in pairs]
+            pairs = [(_integer_key(key), weight) for key, weight in pairs]
     elif isinstance(value, (list, tuple)):
         pairs = value
     else:
@@ -180,8 +180,8 @@ def _weight(value: Any, path: str) -> float:
     return number(value, path, 0, 1e6)
 
 
-def _whole(key: Any) -> Any:
-    """The integer that a key of a file spells, or the key as it is."""
+def _integer_key(key: Any) -> Any:
+    """Returns the integer that a key of a file spells, else the key itself."""
     return int(key) if isinstance(key, str) and re.fullmatch(r"-?[0-9]{1,20}", key) else key
 
 

@@ -70,7 +70,7 @@ _LEVELS = {
 def read_steps(whole: str, start: int, end: int, names: Collection[str] | None) -> tuple[Step, ...]:
     """The steps of the expression in ``whole[start:end]``, the last of which is its value.
 
-    Each works on earlier ones; equal steps are one, and what is constant is worked out. Names other than
+    Each works on earlier ones; equal steps are one, and constants are evaluated. Names other than
     `names` are refused, unless these are None. RecipeError with the line and column in `whole`.
     """
     if end - start > MAX_LENGTH:

@@ -16,7 +16,7 @@ from remix.plan.model import Lora, strengths
 from remix.plan.moments import moment
 
 LIST = "[[keyframes]] above each (in JSON a list)"
-"""How keyframes are written, for whoever writes them as something else."""
+"""How keyframes are written, for error messages."""
 
 MAX_SEED = 2**64 - 1
 MAX_CFG = 100.0
@@ -32,8 +32,8 @@ class Keyframe:
     `at`: a frame (24), a time (``"2s"``, ``"500ms"``), a share (``"50%"``), or None for evenly spaced.
     `prompt`, `negative`, `seed`, `image` and `mask` take one value, ``{value: weight}``, pairs of value and weight,
     or a Mix, and are held as Mix. A prompt may have expressions in backticks, and `cfg` and `denoise` may be one, as
-    text: worked out for every frame (see `remix.plan.expression`; the names are CHANGING), an expression of a number
-    until the next keyframe that sets it. `mask` is a picture: white is drawn anew, black keeps the image. `loras` takes
+    text: evaluated for every frame (see `remix.plan.expression`; the names are CHANGING), an expression of a number
+    until the next keyframe that sets it. `mask` is a picture: white is drawn again, black is kept. `loras` takes
     ``{name: strength}`` and is held in order of the names. `ease` shapes the travel that starts here. RecipeError
     for any other value.
     """

@@ -107,7 +107,7 @@ class _Walk:
                 self._value(next(self._tokens, None), steps)
 
     def _reach(self, steps: list[Step], count: int, offset: int) -> None:
-        """Note that the field at the first `count` of `steps`, and all it stands in, begins by `offset`."""
+        """Notes that the field at the first `count` of `steps`, and all its parents, begin by `offset`."""
         for depth in range(self.matched + 1, min(count, len(self._target)) + 1):
             if tuple(steps[:depth]) != self._target[:depth]:
                 return

@@ -40,7 +40,7 @@ class Mix(Generic[V]):
         for value, part in self.items:
             if isinstance(part, (str, bool)) or not 0 <= part < math.inf:
                 found = f"the weight {reprlib.repr(part)} of {reprlib.repr(value)}"
-                raise RecipeError(f"{found} is not a number from 0 up; mend it")
+                raise RecipeError(f"{found} is not a number from 0 up; correct it")
             parts[value] = parts.get(value, Fraction(0)) + Fraction(part)
         if not any(parts.values()):
             raise RecipeError("a mix needs at least one value with a weight above 0; give it one")

@@ -1,4 +1,4 @@
-"""What paints: a checkpoint, and what is put on top of it."""
+"""The model of a recipe: a checkpoint, and the VAE and LoRAs on top of it."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ _FORMS = 'a frame (24), a time ("2s", "500ms") or a share ("50%")'
 def moment(at: Any, path: str = "at") -> int | str | None:
     """`at` as it is held: a frame as int, a time or share as text without blanks, or None.
 
-    RecipeError when it is none of these. Whether it lies in the film is told by `place`.
+    RecipeError when it is none of these. `place` checks whether it is in the film.
     """
     if at is None:
         return None
@@ -129,7 +129,7 @@ def places(moments: Sequence[int | str | None], frames: int, fps: float, loop: b
 
     One without a moment is spaced evenly between the placed ones before and after it; the first
     without is at frame 0 and the last at the last frame, or, in a loop, as far from the first as its
-    neighbours are from each other. RecipeError when two fall on one frame, or one is past the end.
+    neighbors are from each other. RecipeError when two fall on one frame, or one is past the end.
     """
     placed = {i: place(at, frames, fps, loop, f"keyframes[{i}].at") for i, at in enumerate(moments) if at is not None}
     placed.setdefault(0, 0)
@@ -163,7 +163,7 @@ def _seconds(number: str, unit: str) -> Fraction:
 
 
 def _exact(fps: float) -> Fraction:
-    """The decimal number that `fps` was written as: 23.976 and not the binary number beside it."""
+    """The decimal number that `fps` was written as: 23.976 and not the binary number next to it."""
     return Fraction(repr(fps))
 
 

@@ -14,7 +14,7 @@ _MANY = 1000
 
 @dataclass(frozen=True)
 class Operation:
-    """An operator or function: how it is written, how it is worked out, and what it takes.
+    """An operator or function: how it is written, how it is evaluated, and what it takes.
 
     The first `conditions` arguments have to be true or false; `truth` says that the result is.
     """
@@ -31,7 +31,7 @@ class Operation:
 class Step:
     """One step of an expression: a constant `value`, a `name` to be given, or an operation on earlier steps.
 
-    `at` is where it stands in the text; `args` are the indices of the steps that it works on.
+    `at` is its position in the text; `args` are the indices of the steps that it works on.
     """
 
     at: int

@@ -1,4 +1,4 @@
-"""What is asked for: a recipe, from Python, TOML or JSON, validated as it is built."""
+"""A recipe from Python, TOML or JSON, validated as it is built."""
 
 from __future__ import annotations
 
@@ -143,7 +143,7 @@ class Recipe:
         for i, keyframe in enumerate(self.keyframes):
             if keyframe.mask is not None:
                 raise RecipeError(
-                    'says where a picture is drawn anew, but no keyframe sets one; set "image", or leave "mask" out',
+                    'says where a picture is drawn again, but no keyframe sets one; set "image", or leave "mask" out',
                     path=f"keyframes[{i}].mask",
                 )
             if keyframe.denoise is not None and keyframe.denoise != 1:
@@ -158,7 +158,7 @@ class Recipe:
         return places([keyframe.at for keyframe in self.keyframes], self.frames, self.fps, self.loop)
 
     def replace(self, **changes: Any) -> Recipe:
-        """Returns this recipe with some fields changed, validated anew."""
+        """Returns this recipe with some fields changed, validated again."""
         return replace(self, **{"defaulted": self.defaulted.difference(changes), **changes})
 
     def fitted_to(self, defaults: Mapping[str, Any]) -> Recipe:
@@ -315,12 +315,12 @@ def _side(value: Any, path: str) -> int:
 
 
 def _sampler(value: Any) -> str:
-    """A sampler's name; one that is written as A1111 shows it is told in the words of a recipe."""
+    """Returns a sampler's name; raises RecipeError with the name for a label of another tool."""
     meant = sampler_of(value) if isinstance(value, str) and value not in SAMPLERS else None
     if meant is None:
         return check.choice(value, "sampler", SAMPLERS)
     scheduler = f' and scheduler = "{meant[1]}"' if meant[1] else ""
-    raise RecipeError(f'{check.show(value)} is a label of A1111; write "{meant[0]}"{scheduler}', path="sampler")
+    raise RecipeError(f'{check.show(value)} is what other tools call it; write "{meant[0]}"{scheduler}', path="sampler")
 
 
 def _size(value: Any) -> tuple[int, int]:
@@ -355,4 +355,4 @@ _ASTRAY = {
     **{name: f'belongs to the model; write "{name}" below [model]' for name in MODEL_FIELDS},
     **{name: f'belongs to the whole recipe; write "{name}" above all [[keyframes]]' for name in RECIPE_FIELDS},
 }
-"""Where each field belongs, for whoever writes it in another place."""
+"""Where each field belongs, for error messages."""

@@ -1,4 +1,4 @@
-"""Tables of shares: how much of each source every frame has, for whoever mixes things that no recipe names.
+"""Tables of shares: how much of each source every frame has, for mixes of things that no recipe names.
 
 A table is a list of rows, one for each frame, with one weight for each source; every row sums to 1.
 """

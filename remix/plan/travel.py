@@ -36,7 +36,7 @@ class Travel:
     """The fields of a recipe's keyframes, each worked out for every frame, or at any moments.
 
     `at` gives moments in frames, rising, which need not be whole. Without it they are the recipe's clock, or the frames
-    themselves. Expressions are worked out for the number of a frame, also where the clock gives it another moment, so
+    themselves. Expressions are evaluated for the number of a frame, also where the clock gives it another moment, so
     that a beat stays where it is.
     """
 
@@ -47,7 +47,7 @@ class Travel:
         placed = zip(recipe.positions(), recipe.keyframes, range(len(recipe.keyframes)), strict=True)
         self._keyframes = sorted(placed, key=lambda place: place[0])
         self._steps = cache(self._eased)  # fields that travel together are eased once
-        self._said: dict[str, float | list[float]] | None = None
+        self._known: dict[str, float | list[float]] | None = None
 
     def __len__(self) -> int:
         return len(self._moments)
@@ -66,7 +66,7 @@ class Travel:
     def numbers(self, field: str, default: float, low: float, high: float) -> list[float]:
         """The number of each frame, within `low` to `high`, to nine decimals between keyframes.
 
-        An expression is worked out on every frame until the next stop, the first one on those before it too. Travels
+        An expression is evaluated on every frame until the next stop, the first one on those before it too. Travels
         to it end at what it is at its own frame. RecipeError where it is beyond `low` to `high`.
         """
         stops = self._stops(field)
@@ -105,15 +105,15 @@ class Travel:
         values = [_rounded(value) for value in expression.over(times, **now)]
         for time, value in zip(times, values, strict=True):
             if not low <= value <= high:
-                raise RecipeError(f"{value:g} at frame {time:g} is outside {low:g} to {high:g}; mend the expression")
+                raise RecipeError(f"{value:g} at frame {time:g} is outside {low:g} to {high:g}; correct the expression")
         return dict(zip(indices, values, strict=True))
 
     def _names(self) -> dict[str, float | list[float]]:
-        """The numbers that an expression may use beside the frame."""
-        if self._said is None:
+        """The numbers that an expression may use in addition to the frame."""
+        if self._known is None:
             seeds = [mix.heaviest for mix in self.mixes("seed", Mix.one(0))]
-            self._said = {"max_f": self._recipe.frames - 1, "s": seeds, "fps": self._recipe.fps}
-        return self._said
+            self._known = {"max_f": self._recipe.frames - 1, "s": seeds, "fps": self._recipe.fps}
+        return self._known
 
     def prompts(self, field: str) -> list[Mix[str]]:
         """The mix of prompts of each frame, with the expressions in them worked out; empty where none is set."""
@@ -234,7 +234,7 @@ class Travel:
     def _eased(self, easing: str, begin: int, end: int) -> tuple[int, ...]:
         """How far a travel between two frames is at each moment of it, in STEPS.
 
-        Rounded here, before anything is worked out from it: the last bit of a sine differs between machines.
+        Rounded here, before anything is computed from it: the last bit of a sine differs between machines.
         """
         span = (end - begin) + (self._recipe.frames if end <= begin else 0)
         return tuple([round(ease(easing, (moment - begin) / span) * STEPS) for moment in self._from(begin, end)])

@@ -45,7 +45,7 @@ def test_a_model_is_loaded_by_its_id_from_what_the_hub_gave_before(kept: Path, s
         ("text_encoder/config.json", "has no 'config.json' in its folder 'text_encoder'"),
         (
             "model_index.json",
-            "is no folder in .*, and the hub could not be reached",
+            "is not a folder in .*, and the hub could not be reached",
         ),
     ],
 )
@@ -131,7 +131,7 @@ def test_parts_that_the_hub_has_in_half_precision_alone_are_fetched_so(hub: Hub,
         (
             LocalEntryNotFoundError("none"),
             Unsupported,
-            "is no folder in .*, and the hub could not be reached",
+            "is not a folder in .*, and the hub could not be reached",
         ),
         (ConnectionResetError("reset"), EngineError, r"could not be fetched \(reset\); run it again, what is fetched"),
     ],

@@ -369,9 +369,9 @@ def test_identity_changes_with_the_weights(checkpoint: str, v_checkpoint: str) -
         ({"sampler": "lms"}, "sampler: the local engine does not have 'lms'; use .dpmpp_2m."),
         (
             {"model": Model("nowhere/at-all-xyz")},
-            "model.checkpoint: 'nowhere/at-all-xyz' is no folder in /.*, and the hub",
+            "model.checkpoint: 'nowhere/at-all-xyz' is not a folder in /.*, and the hub",
         ),
-        ({"model": Model("playgroud")}, 'is no folder in /.*; did you mean "playground"?'),
+        ({"model": Model("playgroud")}, 'is not a folder in /.*; did you mean "playground"?'),
         ({"model": Model("a/b.safetensors")}, "there is no file 'a/b.safetensors' in /.*; relative paths start where"),
         ({"model": Model("~nobody-at-all/x")}, "model.checkpoint: '~nobody-at-all/x' cannot be looked up"),
         ({"model": Model("x" * 900)}, "model.checkpoint: 'xxx.*' cannot be looked up"),

@@ -80,8 +80,8 @@ def test_a_batch_that_does_not_fit_is_halved_for_the_rest_of_the_run_and_told(
         halved = pictures(recipe, batch=4)
     assert tried == [4, 2, 1, 1, 1, 1, 1, 1]
     assert [record.getMessage() for record in caplog.records] == [
-        "cpu: 4 frames at once do not fit; going on with 2",
-        "cpu: 2 frames at once do not fit; going on with 1",
+        "cpu: 4 frames at once do not fit; continuing with 2",
+        "cpu: 2 frames at once do not fit; continuing with 1",
     ]
     assert largest_difference(whole, halved) <= TOLERANCE
 
@@ -186,7 +186,7 @@ class TestAVaeThatDoesNotFit:
             pictures(recipe, inputs=self.inputs, batch=1)
         assert tried == [1, 1]
         assert [record.getMessage() for record in caplog.records] == [
-            "cpu: the VAE does not fit whole; going on in tiles of 32x32, which may show"
+            "cpu: the VAE does not fit whole; continuing in tiles of 32x32, which may show"
         ]
 
     def test_tiles_are_those_of_diffusers(self, checkpoint: str, monkeypatch: pytest.MonkeyPatch) -> None:

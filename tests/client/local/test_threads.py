@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from remix.client.local import Local, engine
-from remix.client.local.damage import told_of_damage
+from remix.client.local.damage import raising_damage
 from remix.client.local.turns import TURNS, Turns
 from remix.engine import render
 from remix.errors import EngineError
@@ -171,7 +171,7 @@ META = "Cannot copy out of meta tensor; no data! Please use torch.nn.Module.to_e
     ],
 )
 def test_what_is_no_fault_of_the_files_is_not_blamed_on_them(cause: Exception, told: str) -> None:
-    with pytest.raises(EngineError, match=told) as caught, told_of_damage("x", "its files do not go together"):
+    with pytest.raises(EngineError, match=told) as caught, raising_damage("x", "its files do not go together"):
         raise cause
     assert caught.value.__cause__ is cause
     assert str(caught.value).count(";") >= 1

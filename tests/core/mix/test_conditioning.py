@@ -307,6 +307,7 @@ def test_a_comfyui_entry_cannot_hold_numbers_that_differ():
         ([prompt(1, hooks=object()), prompt(2, hooks=object())], {}, r'extra\["hooks"\].*differs'),
         ([prompt(1, guiding_frame_index=0), prompt(2, guiding_frame_index=8)], {}, "guiding_frame_index"),
         ([prompt(1, flag=True), prompt(2, flag=False)], {}, "flag"),
+        ([prompt(1, t5xxl_ids=torch.tensor([3])), prompt(2, t5xxl_ids=torch.tensor([4]))], {}, "ids of words"),
         ([prompt(1, mask=rows(1, 1, 4)), prompt(2, mask=rows(1, 1, 5))], {}, r'extra\["mask"\].*1x5.*1x4'),
         ([prompt(1, attention_mask=torch.ones(1, 3)), prompt(2)], {}, "attention_mask.*1x3.*1x4"),
     ],

@@ -161,7 +161,7 @@ def test_bad_json_is_refused_with_its_place(text: str, line: int | None, column:
         ('image = "C:\\Users\\a.png"', 1, 14, "a backslash begins an escape"),
         ('image = "C:\\pics\\a.png"', 1, 14, "write / between folders"),
         ('image = "..\\xyz.png"', 1, 14, "a backslash begins an escape"),
-        ("a = [1, True]", 1, 9, "this is not TOML: Invalid value; mend it here"),
+        ("a = [1, True]", 1, 9, "this is not TOML: Invalid value; correct it here"),
         ('a = "x', 1, None, "this is not TOML"),
         ("just a long sentence of many words and more, " * 9, 1, 6, "this is not TOML"),
         ("# nan\nb = [1.0,\n nan]", 3, 2, "nan is not a finite number"),

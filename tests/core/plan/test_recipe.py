@@ -137,8 +137,8 @@ def test_a_model_may_be_its_checkpoints_name() -> None:
         ("strength", 1, "strength", 'it is called "denoise" here, and belongs to a keyframe; write "denoise" below'),
         ("model", {"steps": 3}, "model.steps", 'belongs to the whole recipe; write "steps" above all [[keyframes]]'),
         ("keyframes", {"prompt": "a"}, "keyframes", "write [[keyframes]] above each (in JSON a list)"),
-        ("sampler", "euler_a", "sampler", "'euler_a' is a label of A1111; write \"euler_ancestral\""),
-        ("sampler", "Euler a", "sampler", "'Euler a' is a label of A1111; write \"euler_ancestral\""),
+        ("sampler", "euler_a", "sampler", "'euler_a' is what other tools call it; write \"euler_ancestral\""),
+        ("sampler", "Euler a", "sampler", "'Euler a' is what other tools call it; write \"euler_ancestral\""),
         ("sampler", "DPM++ 2M SDE Karras", "sampler", 'write "dpmpp_2m_sde" and scheduler = "karras"'),
         ("sampler", "DPM++ 3M", "sampler", 'is not known; did you mean "dpmpp_2m"?'),
         ("scheduler", "SGM Uniform", "scheduler", 'is not known; write "sgm_uniform"'),
@@ -250,7 +250,7 @@ def test_denoise_below_one_needs_a_picture() -> None:
 def test_a_mask_needs_a_picture() -> None:
     error = refusal({"frames": 8, "keyframes": [{}, {"mask": "m.png"}]})
     assert str(error) == (
-        'keyframes[1].mask: says where a picture is drawn anew, but no keyframe sets one; set "image", '
+        'keyframes[1].mask: says where a picture is drawn again, but no keyframe sets one; set "image", '
         'or leave "mask" out'
     )
     assert Recipe.from_dict({"frames": 8, "keyframes": [{"image": "a.png"}, {"mask": "m.png"}]})

@@ -299,7 +299,7 @@ def bad(name: str, builder: Builder) -> None:
         ("fewer frames than inputs", "frames: 1 cannot visit 2 sources; give 2 or more"),
         ("NaN", "latent1: it holds inf or NaN, which no mix survives; make it again, in float32 if it overflowed."),
         ("combined against single", "conditioning1: 2 combined prompts, and conditioning0 has 1;"),
-        ("equal lengths asked for", 'lengths="equal" refuses unlike lengths'),
+        ("equal lengths asked for", 'lengths="equal" refuses different lengths'),
         ("schedule of other prompts", "prompt: the schedule has 2 ('cat', 'dog'), and 3 sources are given;"),
         ("no such expression", "frame"),
     ],

@@ -128,7 +128,7 @@ def test_one_seed_is_what_the_plain_sampler_gives(host: Host) -> None:
     [
         ({"latents": 6}, "latent: 6 for 4 frames of the noise"),
         ({"batch": 3}, r"batch_size: [03], and Remix\w+Travel \(node \d+\) has [03], which meet at KSampler"),
-        ({"sampler": "dpmpp_sde"}, "sample_dpmpp_sde: takes noise of overlapping stretches"),
+        ({"sampler": "dpm_adaptive"}, "dpm_adaptive: chooses its steps by all 4 pictures of a batch"),
         ({"grown": 45}, "latent: it holds NaN or inf; make it again"),
     ],
 )

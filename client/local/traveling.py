@@ -1,7 +1,7 @@
 """LoRAs whose strength travels: added to what the layers give, row by row, in place of being merged.
 
 Hu et al. 2021: W' x = W x + strength * (alpha / rank) * up(down(x)). Each row of a batch has its own strength, so
-that frames of unlike strength are sampled together.
+that frames of different strength are sampled together.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from remix.errors import Unsupported
 from remix.plan import Frame, Model, Schedule
 
 Strengths = tuple[float, ...]
-"""The strength of each travelling LoRA, in the order of their names; () where they do not matter."""
+"""The strength of each traveling LoRA, in the order of their names; () where they do not matter."""
 
 
 def divided(schedule: Schedule) -> tuple[Model, tuple[str, ...]]:
@@ -37,17 +37,17 @@ def divided(schedule: Schedule) -> tuple[Model, tuple[str, ...]]:
         other = spelled.setdefault(lora_path(lora.name).resolve(), lora.name)
         if other != lora.name:
             raise Unsupported(f"loras: {other!r} and {lora.name!r} are one file; call it alike in all keyframes")
-    travelling = {
+    traveling = {
         lora.name for k, lora in enumerate(first) if any(frame.loras[k].strength != lora.strength for frame in schedule)
     }
     model = schedule.recipe.model
     merged = [lora for lora in model.loras if lora_path(lora.name).resolve() not in spelled]
-    merged += [lora for lora in first if lora.name not in travelling]
-    return replace(model, loras=tuple(merged)), tuple(sorted(travelling))
+    merged += [lora for lora in first if lora.name not in traveling]
+    return replace(model, loras=tuple(merged)), tuple(sorted(traveling))
 
 
-class TravellingLoras:
-    """LoRAs laid beside the layers of `parts`, the networks by the names of diffusers' folders.
+class TravelingLoras:
+    """LoRAs attached to the layers of `parts`, the networks by the names of diffusers' folders.
 
     They do nothing but within `at`. Raises `Unsupported`, naming the LoRA and the layer, for one that does not fit.
     """
@@ -59,10 +59,10 @@ class TravellingLoras:
         for number, name in enumerate(names):
             for part, layer, change in changed_layers(parts, name):
                 self._in_text |= part.startswith("text_encoder")
-                beside = LowRank(change, layer)
+                low_rank = LowRank(change, layer)
                 # A part of the layer, so that it moves to other devices and precisions with it.
-                layer.add_module(f"travelling_{number}", beside)
-                layer.register_forward_hook(partial(self._add, number, beside))
+                layer.add_module(f"traveling_{number}", low_rank)
+                layer.register_forward_hook(partial(self._add, number, low_rank))
 
     def strengths(self, frame: Frame) -> Strengths:
         """Returns the strength of each in a frame."""
@@ -88,12 +88,12 @@ class TravellingLoras:
         finally:
             self._columns = [None] * len(self._names)
 
-    def _add(self, number: int, beside: LowRank, layer: Any, inputs: tuple[Tensor, ...], out: Tensor) -> Tensor:
+    def _add(self, number: int, low_rank: LowRank, layer: Any, inputs: tuple[Tensor, ...], out: Tensor) -> Tensor:
         column = self._columns[number]
         if column is None:
             return out
         strength = column.repeat(len(out) // len(column)).view(-1, *[1] * (out.ndim - 1))
-        return out + strength.to(out.dtype) * beside(inputs[0])
+        return out + strength.to(out.dtype) * low_rank(inputs[0])
 
 
 class LowRank(torch.nn.Module):

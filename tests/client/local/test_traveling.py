@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 from remix.client.local import Local
 from remix.client.local.devices import Place
 from remix.client.local.models import open_model
-from remix.client.local.travelling import divided
+from remix.client.local.traveling import divided
 from remix.errors import Unsupported
 from remix.plan import Keyframe, Lora, Model, Recipe, plan
 from tests.client.local import tiny
@@ -158,7 +158,7 @@ def test_they_move_with_the_layers_that_they_lie_beside(sd1: str, style: str) ->
     before = set(model.parts()["unet"].state_dict())
     for place in (half, half.in_full()):
         model.move(place)
-        beside = [buffer for name, buffer in model.parts()["unet"].named_buffers() if "travelling" in name]
+        beside = [buffer for name, buffer in model.parts()["unet"].named_buffers() if "traveling" in name]
         assert {buffer.dtype for buffer in beside} == {place.dtype}
     assert before == set(open_model(Model(sd1), [], half).parts()["unet"].state_dict())
 
