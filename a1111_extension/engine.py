@@ -160,6 +160,11 @@ class HostEngine(Engine):
             meeting["first seed"] = str(schedule.first_seed)
         return {**made_by(self._p, self._checkpoint, vae, settings, networks), "noise": noise, **meeting}
 
+    @property
+    def model_name(self) -> str:
+        """The name of the checkpoint, as the host writes it into infotexts."""
+        return str(self._checkpoint.name_for_extra)
+
     def cancel(self) -> None:
         """Asks a running `render` to end after the frames at hand."""
         self._cancelled = True

@@ -143,7 +143,7 @@ def _rendered(
         if host.is_api(p):
             raise
         p.comment(str(error))  # finished frames are kept, and shown
-    return _result(p, folder, wanted, film, schedule.recipe)
+    return _result(p, engine, schedule, folder, wanted, film)
 
 
 def _tell(event: Event) -> None:
@@ -191,13 +191,26 @@ def _save_pictures(p: Any, recipe: Recipe, scratch: Path) -> None:
         host.fitted(image, p, recipe.width, recipe.height).save(path, "PNG")
 
 
-def _result(p: Any, folder: Path, wanted: Sequence[int], film: Path | None, recipe: Recipe) -> Any:
-    """The host's result: the frames that are there, each with its infotext, and where the job lies."""
-    paths = [folder / FRAMES / f"{index:06d}.png" for index in wanted]
-    there = [path for path in paths if path.is_file()]
-    pictures = [host.picture_at(path, p) for path in there]
-    infotexts = [picture.info.get("parameters", "") for picture in pictures]
-    about = {"Remix job": folder.name, "Remix film": film.name if film else None, "Remix left": len(paths) - len(there)}
+def _result(
+    p: Any, engine: HostEngine, schedule: Schedule, folder: Path, wanted: Sequence[int], film: Path | None
+) -> Any:
+    """The host's result: the frames that are there, each with its infotext, and where the job lies.
+
+    The host has one prompt and one seed for a picture: those that weigh the most in a frame.
+    """
+    paths = {index: folder / FRAMES / f"{index:06d}.png" for index in wanted}
+    there = {index: path for index, path in paths.items() if path.is_file()}
+    pictures = [host.picture_at(path, p) for path in there.values()]
+    about: dict[str, Any] = {"Remix job": folder.name, "Remix film": film.name if film else None}
+    about |= {"Remix left": len(paths) - len(there), "Remix remarks": list(p.comments)}
     p.extra_generation_params.update({name: value for name, value in about.items() if value})
-    seed = recipe.keyframes[0].seed
-    return host.processed(p, pictures, seed.values[0] if seed else 0, infotexts)
+    shown = [schedule[index] for index in there or wanted[:1]]
+    return host.processed(
+        p,
+        pictures,
+        [picture.info.get("parameters", "") for picture in pictures],
+        prompts=[frame.prompt.heaviest for frame in shown],
+        negatives=[frame.negative.heaviest for frame in shown],
+        seeds=[frame.seed.heaviest for frame in shown],
+        model=engine.model_name,
+    )

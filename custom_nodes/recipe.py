@@ -1,4 +1,4 @@
-"""Remix Recipe: from a text to every number of every frame."""
+"""Remix Recipe: plans a text."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from remix.syntax import SYNTAXES
 
 from .inputs import PLAN, ScheduleType, read_recipe, schema, shown_remarks
 from .pictures import input_stamps
-from .settings import Behind, behind, refuse_travelling, sampler_remarks, value_of
+from .settings import Downstream, downstream_of, refuse_travelling, sampler_remarks, value_of
 from .workflow import Workflow
 
 log = logging.getLogger(__name__)
@@ -45,7 +45,7 @@ prompt = "a white house in the snow"
 
 
 class RemixRecipe(io.ComfyNode):
-    """A text, perhaps with another length, pace or size, worked out."""
+    """Plans a text, optionally with another length, frame rate or size."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -118,8 +118,8 @@ class RemixRecipe(io.ComfyNode):
     def validate_inputs(
         cls, recipe: str | None = None, frames: int = 0, fps: float = 0.0, width: int = 0, height: int = 0
     ) -> bool | str:
-        """Returns what is wrong with the recipe, in one sentence, before anything of the workflow runs."""
-        if recipe is None:  # it comes over a wire, and is not known yet
+        """Returns True, or the error in the recipe, before the workflow runs."""
+        if recipe is None:  # connected, so not known yet
             return True
         try:
             read_recipe(recipe, frames, fps, width, height)
@@ -131,24 +131,24 @@ class RemixRecipe(io.ComfyNode):
     def fingerprint_inputs(
         cls, recipe: str | None = None, frames: int = 0, fps: float = 0.0, width: int = 0, height: int = 0
     ) -> str:
-        """Returns what else the node looks at: the recipe's pictures, connected outputs, and the samplers behind them.
+        """Returns what else the node reads: the recipe's pictures, its connected outputs and downstream samplers.
 
-        So the host works it out again when a picture is replaced by another one of the same name.
+        So ComfyUI runs the node again when a picture is replaced under the same name.
         """
         stamps: list[str] = []
-        if recipe is not None:  # one that comes over a wire is not known yet; Remix Render looks at its pictures
+        if recipe is not None:  # a connected one is not known yet; Remix Render checks its pictures
             with suppress(RemixError):
                 made = read_recipe(recipe, frames, fps, width, height).recipe
                 stamps = list(input_stamps(made).values())
-        return f"{_behind(cls)!r} {stamps}"
+        return f"{_downstream(cls)!r} {stamps}"
 
     @classmethod
     def execute(cls, recipe: str, frames: int, fps: float, width: int, height: int) -> io.NodeOutput:
-        """Returns the schedule, and the numbers that hold for every frame of it."""
+        """Returns the schedule, and the settings that are the same in every frame."""
         made, notes, syntax = read_recipe(recipe, frames, fps, width, height)
-        schedule, behind = plan(made), _behind(cls)
-        refuse_travelling(schedule, behind.outputs)
-        remarks = [*notes, *_unwired(made), *remarks_on(schedule), *sampler_remarks(schedule, recipe, behind)]
+        schedule, downstream = plan(made), _downstream(cls)
+        refuse_travelling(schedule, downstream.outputs)
+        remarks = [*notes, *_unwired(made), *remarks_on(schedule), *sampler_remarks(schedule, recipe, downstream)]
         for remark in remarks:
             log.warning("Remix Recipe: %s", remark)
         return io.NodeOutput(
@@ -166,13 +166,13 @@ class RemixRecipe(io.ComfyNode):
         )
 
 
-def _behind(cls: type[io.ComfyNode]) -> Behind:
+def _downstream(cls: type[io.ComfyNode]) -> Downstream:
     number = getattr(cls.hidden, "unique_id", None)
-    return Behind() if number is None else behind(Workflow.running(), number)
+    return Downstream() if number is None else downstream_of(Workflow.running(), number)
 
 
 def _shown(cls: type[io.ComfyNode], schedule: Schedule, remarks: list[str]) -> dict[str, Any]:
-    """The curves and the table as one picture under the node, and the table as a text for whoever asks over the API."""
+    """Returns the preview: curves and table as a picture, and the table as text for the API."""
     if not is_quick(schedule.recipe):
         text = "The schedule is too large to be drawn here. The film can be rendered."
         return {**ui.PreviewText("\n".join([text, *remarks])).as_dict(), **shown_remarks(remarks)}
@@ -185,7 +185,7 @@ def _shown(cls: type[io.ComfyNode], schedule: Schedule, remarks: list[str]) -> d
 
 
 def _unwired(recipe: Recipe) -> list[str]:
-    """What the recipe names and the wires decide."""
+    """Returns a remark for each model that the recipe names and the workflow's loaders decide."""
     model, remarks = recipe.model, []
     if model.checkpoint != Model().checkpoint:
         remarks.append(f"model.checkpoint: {model.checkpoint!r} is not loaded here; connect a checkpoint loader")

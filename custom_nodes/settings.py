@@ -20,10 +20,10 @@ TRAVELLING = {
     "denoise": "connect Remix Value Travel (value: denoise) there instead, or use Remix Render",
     "seed": "connect Remix Noise Travel between the model and the sampler instead, or use Remix Render",
 }
-"""What keyframes set as a number, and what to connect where that travels."""
+"""Settings that can change over time, and what to connect then."""
 
 OUTPUTS = {6: "cfg", 7: "seed", 8: "sampler", 9: "scheduler", 10: "denoise"}
-"""The outputs of Remix Recipe that hold a setting, by their place."""
+"""The outputs of Remix Recipe that are settings, by index."""
 
 WIDGETS = {
     "sampler_name": "sampler",
@@ -31,18 +31,18 @@ WIDGETS = {
     "noise_seed": "seed",
     **{name: name for name in ("scheduler", "steps", "cfg", "denoise")},
 }
-"""What samplers call the settings of a recipe."""
+"""The settings of a recipe by the names of sampler widgets."""
 
 GUIDER = "CFGGuider"
 PARTS = ("BasicScheduler", GUIDER, "RandomNoise", "SamplerCustom")
-"""Nodes that sample, or feed one that does, and have no widget for the sampler."""
+"""Nodes that sample or feed a sampler, and have no widget for the sampler."""
 
 NOISE = "RemixNoiseTravel"
 
 
 @dataclass(frozen=True)
-class Behind:
-    """What stands behind a Remix Recipe: which of its outputs are connected, and the widgets of samplers.
+class Downstream:
+    """What is downstream of a Remix Recipe: its connected outputs, and the widgets of samplers.
 
     `widgets` holds (setting, name of the node, its value).
     """
@@ -55,8 +55,8 @@ class Behind:
         return repr((sorted(self.outputs), self.widgets))
 
 
-def behind(workflow: Workflow, number: str) -> Behind:
-    """Returns what stands behind the Remix Recipe of this number."""
+def downstream_of(workflow: Workflow, number: str) -> Downstream:
+    """Returns what is downstream of the Remix Recipe with this node number."""
     consumers = workflow.consumers(number)
     outputs = frozenset(OUTPUTS[slot] for _, _, slot in consumers if slot in OUTPUTS)
     takers = {consumer for consumer, _, slot in consumers if slot == 0}
@@ -68,7 +68,7 @@ def behind(workflow: Workflow, number: str) -> Behind:
         # With Remix Noise Travel, a sampler's own seed does nothing.
         if name in WIDGETS and link_of(value) is None and not (noise and WIDGETS[name] == "seed")
     ]
-    return Behind(outputs, tuple(widgets))
+    return Downstream(outputs, tuple(widgets))
 
 
 def _samplers(workflow: Workflow, takers: set[str]) -> list[str]:
@@ -95,12 +95,12 @@ def _holds_settings(workflow: Workflow, number: str) -> bool:
 
 
 def value_of(frame: Frame, name: str) -> Any:
-    """Returns the cfg, the denoise or the heaviest seed of a frame."""
+    """Returns the cfg, the denoise or the seed with the largest weight of a frame."""
     return frame.seed.heaviest if name == "seed" else getattr(frame, name)
 
 
 def travel_of(schedule: Schedule, name: str) -> str | None:
-    """Returns from where to where a setting travels, in words; None where it is the same for every frame."""
+    """Returns how a setting changes, in words, or None if it is the same in every frame."""
     values = [getattr(frame, name) for frame in schedule]
     first = values[0]
     other = next((index for index, value in enumerate(values) if value != first), None)
@@ -121,7 +121,7 @@ def _shown(value: Any) -> str:
 
 
 def refuse_travelling(schedule: Schedule, outputs: frozenset[str]) -> None:
-    """Raises BadInput for a connected output whose setting travels, Unsupported for a sampler that the host lacks."""
+    """Raises BadInput for a connected output whose setting changes, Unsupported for a sampler that the host lacks."""
     for name in sorted(outputs & TRAVELLING.keys()):
         if (travel := travel_of(schedule, name)) is not None:
             raise BadInput(f'{name}: {travel}, and the output "{name}" gives one number; {TRAVELLING[name]}')
@@ -133,15 +133,15 @@ def refuse_travelling(schedule: Schedule, outputs: frozenset[str]) -> None:
 
 
 def _names(text: str, name: str, value: Any) -> bool:
-    """Whether a recipe says what a setting is: in so many words, or by another value than it has of itself."""
+    """Returns whether a recipe sets a value: its text names the field, or the value is not the default."""
     unsaid = Recipe.__dataclass_fields__[name].default if hasattr(Recipe, name) else {"denoise": 1.0}.get(name, value)
     return value != unsaid or re.search(rf"\b{name}[\"']?\s*[=:]", text, re.IGNORECASE) is not None
 
 
-def sampler_remarks(schedule: Schedule, text: str, around: Behind) -> list[str]:
-    """Returns what the recipe says and the samplers behind it do otherwise, a sentence for each."""
+def sampler_remarks(schedule: Schedule, text: str, downstream: Downstream) -> list[str]:
+    """Returns a sentence for each setting that the recipe has and a downstream sampler sets differently."""
     remarks = []
-    for name, node, value in around.widgets:
+    for name, node, value in downstream.widgets:
         travel = travel_of(schedule, name) if name in TRAVELLING else None
         if travel is not None:
             remarks.append(f"{name}: {travel}, but {node} has {value} for all frames; {TRAVELLING[name]}")

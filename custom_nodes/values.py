@@ -1,4 +1,4 @@
-"""Numbers of a schedule, for any widget that takes one."""
+"""Remix Value Travel: one number per frame, for any widget."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .workflow import Workflow, links, surroundings_of
 log = logging.getLogger(__name__)
 
 WHOLE_FILMS = ("RemixRender", "RemixRecipe")
-"""Nodes that work on all frames at each run."""
+"""Nodes that process all frames in each run."""
 
 FARTHEST = 1e9
 
@@ -53,13 +53,13 @@ class RemixValueTravel(io.ComfyNode):
 
     @classmethod
     def fingerprint_inputs(cls, **inputs: Any) -> str:
-        """Returns what the node looks at in the workflow: the lists that meet its own, and what runs behind it."""
+        """Returns what the node reads in the workflow: lists that meet its own, and downstream nodes."""
         number = getattr(cls.hidden, "unique_id", None)
         return "" if number is None else repr((surroundings_of(cls), _driven(Workflow.running(), number)))
 
     @classmethod
     def execute(cls, schedule: Any, value: dict[str, Any]) -> io.NodeOutput:
-        """Returns the numbers of all frames, as they are and as whole numbers."""
+        """Returns the numbers of all frames, as floats and as integers."""
         planned = schedule_of(schedule)
         surroundings_of(cls).refuse_unequal(len(planned), 0)
         number = getattr(cls.hidden, "unique_id", None)
@@ -70,7 +70,7 @@ class RemixValueTravel(io.ComfyNode):
                 "the whole film; use Remix Prompt Travel, Remix Noise Travel and KSampler for a number that travels"
             )
         remarks = [
-            f"{name}: {input_name} is {count}, and the nodes behind run once for each of the {len(planned)} numbers, "
+            f"{name}: {input_name} is {count}, and downstream nodes run once for each of the {len(planned)} numbers, "
             f"which makes {count * len(planned)} pictures; set it to 1"
             for name, input_name, count in driven.batches
         ]
@@ -82,17 +82,17 @@ class RemixValueTravel(io.ComfyNode):
 
 @dataclass(frozen=True)
 class Driven:
-    """What runs once for each number: nodes that make whole films, and latents with several pictures in each."""
+    """What runs once per number: nodes that process whole films, and latents with several pictures."""
 
     whole_films: tuple[str, ...] = ()
     batches: tuple[tuple[str, str, int], ...] = ()
 
 
 def _driven(workflow: Workflow, number: str) -> Driven:
-    behind = sorted(workflow.mapped(number))
-    films = tuple(workflow.name(node) for node in behind if workflow.kind(node) in WHOLE_FILMS)
-    # A latent that goes through a Remix node is cut by it.
-    feeders = {source for node in behind for source, _ in links(workflow.nodes[node])} - set(behind)
+    downstream = sorted(workflow.mapped(number))
+    films = tuple(workflow.name(node) for node in downstream if workflow.kind(node) in WHOLE_FILMS)
+    # Remix nodes cut the latents that go through them.
+    feeders = {source for node in downstream for source, _ in links(workflow.nodes[node])} - set(downstream)
     batches = []
     for feeder in sorted(feeders & workflow.nodes.keys()):
         for name in ("batch_size", "amount"):

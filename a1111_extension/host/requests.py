@@ -143,6 +143,20 @@ def unprocessable(error: BadInput) -> Exception:
     return HTTPException(status_code=422, detail=str(error))
 
 
-def processed(p: Any, pictures: Sequence[Image.Image], seed: int, infotexts: Sequence[str]) -> Any:
-    """Returns the host's result of a run."""
-    return processing.Processed(p, list(pictures), seed, infotexts[0] if infotexts else "", infotexts=list(infotexts))
+def processed(
+    p: Any,
+    pictures: Sequence[Image.Image],
+    infotexts: Sequence[str],
+    *,
+    prompts: Sequence[str],
+    negatives: Sequence[str],
+    seeds: Sequence[int],
+    model: str,
+) -> Any:
+    """Returns the host's result of a run: pictures with a prompt, a negative prompt and a seed each."""
+    lists: dict[str, list[Any]] = {"all_prompts": list(prompts), "all_negative_prompts": list(negatives)}
+    lists |= {"all_seeds": list(seeds), "all_subseeds": list(seeds)}
+    first = infotexts[0] if infotexts else ""
+    result = processing.Processed(p, list(pictures), seeds[0], first, infotexts=list(infotexts), **lists)
+    result.sd_model_name = model
+    return result

@@ -12,7 +12,7 @@ from typing import Any
 from remix.client.a1111 import plain, scripted
 from remix.client.a1111.calls import Call, Calls, Request
 from remix.client.a1111.models import NotListed, ResolvedModels, ServerModels, resolve
-from remix.client.a1111.replies import check_answer, check_model, pictures_in, read_answer
+from remix.client.a1111.replies import check_answer, check_model, pictures_in, read_answer, remarks_in
 from remix.client.a1111.server import Server, State
 from remix.client.auth import Auth
 from remix.client.http import Http
@@ -75,6 +75,7 @@ class A1111(Engine):
         self._server = Server(connect, self._timeouts)
         self._cancelled = False
         self._prepared: Prepared | None = None
+        self._remarked: set[str] = set()
 
     def __repr__(self) -> str:
         return f"A1111({self._server.address!r})"
@@ -201,6 +202,10 @@ class A1111(Engine):
         """The pictures of an answer, each verified."""
         answer = read_answer(reply, request.where)
         check_answer(answer, prepared.schedule, prepared.resolved)
+        for remark in remarks_in(answer):
+            if remark not in self._remarked:
+                self._remarked.add(remark)
+                log.warning("%s: %s", request.where, remark)
         # Only the state tells that somebody ended it in the middle, and only until the next request.
         state = self._server.state()
         if state.interrupted or state.skipped:

@@ -60,6 +60,13 @@ def _settings(text: str) -> Mapping[str, str]:
     return dict(parse_infotext(text).settings)
 
 
+def remarks_in(answer: Answer) -> list[str]:
+    """Returns what the Remix script on the server has to say of a request, such as a batch that did not fit."""
+    about = answer.info.get("extra_generation_params")
+    remarks = about.get("Remix remarks") if isinstance(about, Mapping) else None
+    return [cut(text, LONGEST_VALUE) for text in remarks if isinstance(text, str)] if isinstance(remarks, list) else []
+
+
 def check_model(answer: Answer, resolved: ResolvedModels) -> None:
     """Raises `WrongModel` if another model rendered than the one requested."""
     checkpoint, info = resolved.checkpoint, answer.info

@@ -334,8 +334,21 @@ on_call: list[Any] = []
 class Processed:
     """The host's result."""
 
-    def __init__(self, p: Any, images: Any, seed: Any = -1, info: str = "", infotexts: Any = None) -> None:
+    def __init__(
+        self,
+        p: Any,
+        images: Any,
+        seed: Any = -1,
+        info: str = "",
+        infotexts: Any = None,
+        all_prompts: Any = None,
+        all_negative_prompts: Any = None,
+        all_seeds: Any = None,
+        all_subseeds: Any = None,
+    ) -> None:
         self.images, self.seed, self.info, self.infotexts = images, seed, info, infotexts or [info]
+        self.all_prompts, self.all_negative_prompts = all_prompts or [""], all_negative_prompts or [""]
+        self.all_seeds, self.all_subseeds = all_seeds or [seed], all_subseeds or [-1]
         self.index_of_first_image = 0
         self.extra_generation_params = p.extra_generation_params
 
@@ -448,7 +461,7 @@ def checkpoint(base: Path, name: str, shift: float) -> Any:
     """A checkpoint with its file in `base`; `shift` is how far it moves what is sampled."""
     file = base / f"{name}.safetensors"
     write_checkpoint(file, name, "model.diffusion_model.input_blocks.0.0.weight")
-    return SimpleNamespace(name=file.name, title=name, filename=str(file), shift=shift)
+    return SimpleNamespace(name=file.name, title=name, filename=str(file), shift=shift, name_for_extra=file.stem)
 
 
 def write_checkpoint(file: Path, name: str, weight: str) -> None:

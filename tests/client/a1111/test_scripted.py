@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -126,3 +127,19 @@ def test_what_the_script_refuses_is_told_in_its_sentence(serve: Serve, tmp_path:
     server.scripted = scripted  # type: ignore[method-assign]
     with pytest.raises(Unsupported, match=r'frames 0 to 4: recipe.frames: is missing; write 48 or "4s"'):
         render(recipe(), engine(server), tmp_path / "job", film=None)
+
+
+def test_what_the_script_remarks_is_logged_once(serve: Serve, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    server = serve(script=True)
+    told = server._told
+
+    def remarking(*args: Any, **other: Any) -> Any:
+        answer = told(*args, **other)
+        about = {"extra_generation_params": {"Remix remarks": ["batch: 4 frames at once do not fit", 7]}}
+        return {**answer, "info": json.dumps({**json.loads(answer["info"]), **about})}
+
+    server._told = remarking  # type: ignore[method-assign]
+    render(recipe(**TRAVEL), engine(server, batch=4), tmp_path / "job", film=None)
+    assert [text for text in caplog.messages if "batch" in text] == [
+        "frames 0 to 3: batch: 4 frames at once do not fit"
+    ]

@@ -398,3 +398,12 @@ def test_out_of_memory_keeps_what_is_finished(ui: Runner) -> None:
     assert "frame 3: not even one frame fits into the host's memory; finished frames are kept" in list(p.comments)[-1]
     with pytest.raises(OutOfMemory, match=r"^frame 3: not even one frame"):
         ui.run(told)
+
+
+def test_a_result_has_a_prompt_and_a_seed_for_each_picture_its_model_and_remarks(ui: Runner) -> None:
+    result = ui.run({"recipe": TEXT, "film": "", "first": 1}, sampler_name="DPM++ 2M", n_iter=2)
+    assert result.all_prompts == ["a", "b", "b"]
+    assert (result.all_negative_prompts, result.all_seeds) == ([""] * 3, [1] * 3)
+    assert result.sd_model_name == "model"
+    (remark,) = result.extra_generation_params["Remix remarks"]
+    assert remark.startswith("batch count 2, batch size 1: are not read")

@@ -164,7 +164,7 @@ def test_batches_beside_a_number_are_remarked_on(
     workflow(film(more=empty, n4={"cfg": ["7", 0], "latent_image": ["8", 0]}))
     output = value_travel(pack, monkeypatch).execute(schedule(), {"value": "cfg"})
     assert output.ui["remarks"] == (
-        "EmptyLatentImage (node 8): batch_size is 4, and the nodes behind run once for each of the 3 numbers, which "
+        "EmptyLatentImage (node 8): batch_size is 4, and downstream nodes run once for each of the 3 numbers, which "
         "makes 12 pictures; set it to 1",
     )
 

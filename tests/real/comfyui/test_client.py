@@ -144,7 +144,7 @@ def test_a_prompt_whose_answer_never_came_is_there(host: Host) -> None:
     status = server.status(prompt)
     assert status.state == DONE
     ((made,),) = status.files.values()
-    assert server.view(made).shape == (64, 64, 3)
+    assert server.view(made, (64, 64)).shape == (64, 64, 3)
 
 
 def test_the_end_of_one_client_ends_nothing_of_another(host: Host, tmp_path: Path) -> None:
