@@ -138,7 +138,7 @@ def to_floats(pictures: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
 
 @dataclass(frozen=True)
 class Difference:
-    """PSNR in dB, infinite where two pictures are equal, and the most that a color of a pixel is off, of 255."""
+    """PSNR in dB, infinite where two pictures are equal, and the largest difference of a color channel, of 255."""
 
     psnr: float
     off: int
