@@ -10,7 +10,7 @@
     pinned.py     the host's settings during a run: nobody changes them, and nobody else sees them
     engine.py     groups of frames, each rendered by one call of the host's `process_images`
     frames.py     the hooks on the one processing object of such a call
-    conditioning.py, noise.py, filling.py, masks.py, tags.py     what is mixed for its frames
+    conditioning.py, noise.py, prompt_scripts.py, masks.py, tags.py     what is mixed for its frames
     levels.py     the noise level at which they begin with a picture
     host          a package with everything that belongs to the host: its settings, models, sampling and requests. What
                   differs between A1111, Forge and reForge is handled there

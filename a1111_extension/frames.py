@@ -24,10 +24,10 @@ from remix.plan.denoise import LEAST_DENOISE
 
 from . import host
 from .conditioning import Way, evened, mix_prompts, mix_steps
-from .filling import TEXTS, Fill, every, filled, watched
 from .levels import begin_by_rule
 from .masks import Kept
 from .noise import FrameNoise, take_step_noise
+from .prompt_scripts import TEXTS, Fill, every, filled, watched
 from .tags import networks_of, plain, without_tags, written
 
 

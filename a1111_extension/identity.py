@@ -1,14 +1,14 @@
-"""What makes the pictures of a run besides its recipe: a frame is known by this table, and found again by it.
+"""What makes the pictures of a run besides its recipe. A frame is identified by this table, and found again by it.
 
-Everything counts by its value, and only where it changes what the host does by itself:
+The table contains values, and only those that change what the host does by default:
 
-- a setting, where the run's value is not the host's default;
-- a field of the processing object, where its value is not the default of its class;
-- a script that is always on, where an argument is not the default that the script itself gives it. So an extension
-  that is added, removed, renamed or updated changes nothing as long as nobody asks it for anything;
+- settings, if the run's value is not the host's default;
+- fields of the processing object, if their value is not the default of their class;
+- always-on scripts, if an argument is not the script's own default. So an extension that is added, removed, renamed or
+  updated changes nothing unless it is used;
 - models by the bytes of their files, pictures by their pixels, styles by their texts.
 
-A field or a setting that a newer host adds is at its default, and changes nothing either.
+Fields and settings that a newer host adds are at their defaults, and change nothing either.
 """
 
 from __future__ import annotations
@@ -21,42 +21,12 @@ from pathlib import Path
 from typing import Any
 
 from remix.digest import sampled_hash, sha256
+from remix.hosts.a1111.settings import OTHER_SECTIONS, PICTURE_SETTINGS
 
 from . import host
 
-OPTIONS = (
-    *("CLIP_stop_at_last_layers", "emphasis", "comma_padding_backtrack", "use_old_emphasis_implementation"),
-    *("use_old_scheduling", "pad_cond_uncond", "pad_cond_uncond_v0", "sd_lora", "sd_hypernetwork", "upcast_attn"),
-    *("eta_noise_seed_delta", "eta_ancestral", "eta_ddim", "ddim_discretize", "s_min_uncond", "s_min_uncond_all"),
-    *("s_churn", "s_tmin", "s_tmax", "s_noise", "sigma_min", "sigma_max", "rho", "enable_quantization"),
-    *("use_old_karras_scheduler_sigmas", "always_discard_next_to_last_sigma", "sgm_noise_multiplier"),
-    *("beta_dist_alpha", "beta_dist_beta", "skip_early_cond", "sd_noise_schedule", "use_downcasted_alpha_bar"),
-    *("token_merging_ratio", "token_merging_ratio_img2img", "token_merging_ratio_hr", "tiling"),
-    *("sdxl_crop_left", "sdxl_crop_top", "sdxl_clip_l_skip", "sd3_enable_t5"),
-    *("sdxl_refiner_low_aesthetic_score", "sdxl_refiner_high_aesthetic_score"),
-    *("sd_vae_encode_method", "sd_vae_decode_method", "fp8_storage", "cache_fp16_weight"),
-    *("uni_pc_variant", "uni_pc_skip_type", "uni_pc_order", "uni_pc_lower_order_final"),
-    *("randn_source", "enable_batch_seeds", "no_dpmpp_sde_batch_determinism", "refiner_switch_by_sample_steps"),
-    *("hires_fix_refiner_pass", "hires_fix_use_firstpass_conds", "use_old_hires_fix_width_height"),
-    *("img2img_fix_steps", "img2img_extra_noise", "img2img_background_color", "img2img_color_correction"),
-    *("initial_noise_multiplier", "inpainting_mask_weight", "overlay_inpaint", "upscaler_for_img2img"),
-    *("face_restoration", "face_restoration_model", "code_former_weight"),
-    *("ESRGAN_tile", "ESRGAN_tile_overlap", "DAT_tile", "DAT_tile_overlap"),
-    *("hypertile_enable_unet", "hypertile_enable_unet_secondpass", "hypertile_max_depth_unet"),
-    *("hypertile_max_tile_unet", "hypertile_swap_size_unet", "hypertile_enable_vae", "hypertile_max_depth_vae"),
-    *("hypertile_max_tile_vae", "hypertile_swap_size_vae"),
-    *("forge_additional_modules", "forge_unet_storage_dtype", "forge_try_reproduce"),
-)
-"""Settings of the hosts that change pictures. The checkpoint and the VAE count by their files."""
-
 BY_FILE = ("sd_model_checkpoint", "sd_vae")
-"""Settings that name a file, which stands in the table by itself."""
-
-NOT_OF_PICTURES = (
-    *("saving-images", "saving-paths", "saving-to-dirs", "system", "profiler", "API", "training", "interrogate"),
-    *("ui", "ui_gallery", "ui_alternatives", "ui_prompt_editing", "settings_in_ui", "infotext"),
-)
-"""The hosts' sections of settings that change no picture."""
+"""Settings that name a file, which has its own entry in the table."""
 
 DECIDED = frozenset(
     {
@@ -68,13 +38,13 @@ DECIDED = frozenset(
         *("do_not_reload_embeddings", "force_task_id", "paste_to", "cached_c", "cached_uc"),
     }
 )
-"""Fields that the recipe decides, that are refused where they act, or that no picture depends on."""
+"""Fields that the recipe decides, that are refused if they have an effect, or that no picture depends on."""
 
 CHECKPOINT_FIELDS = ("refiner_checkpoint", "hr_checkpoint_name")
 """Fields that name another checkpoint."""
 
 SHORT = 60
-"""The longest value, in characters, that stands in the table as it is; of a longer one the hash does."""
+"""Characters of the longest value that is in the table itself; longer ones are replaced by their hash."""
 
 
 def made_by(
@@ -82,8 +52,7 @@ def made_by(
 ) -> dict[str, str]:
     """Returns what the pictures of a processing object depend on besides the recipe, each as a short text.
 
-    `settings` are those that the run sets in place of the user's, `networks` the LoRAs and the like of its frames, as
-    pairs of a kind and a name.
+    settings: those that the run sets in place of the user's; networks: kind and name of each LoRA or hypernetwork.
     """
     files = {f"{kind} {name}": host.network_file(kind, name) for kind, name in networks}
     return {
@@ -107,12 +76,12 @@ def fingerprint(path: Path) -> str:
 
 @functools.lru_cache(maxsize=64)
 def _fingerprint_at(path: Path, size: int, changed: int) -> str:
-    """The hash of a file: megabytes are read once, and not for every request of a film."""
+    """The hash of a file. It is cached, so that a file is read once and not for every request of a film."""
     return sampled_hash(path)
 
 
 def has_unet(path: Path) -> bool:
-    """Returns whether a checkpoint holds a U-Net, whose attention to a prompt is plain, and not a transformer.
+    """Returns whether a checkpoint contains a U-Net, which has plain cross-attention, and not a transformer.
 
     Only the names of the weights are read, since the model may not be loaded yet.
     """
@@ -131,27 +100,27 @@ def _has_unet_at(path: Path, size: int, changed: int) -> bool:
 
 
 LONGEST_HEADER = 100 * 2**20
-"""The longest table of weights that is read of a `.safetensors` file, in bytes: the format's own limit."""
+"""The longest header of a `.safetensors` file that is read, in bytes: the format's own limit."""
 
 
 def _settings(p: Any, settings: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """The settings that are not at the host's defaults, as they are in the run."""
-    users = {name: host.option(name) for name in OPTIONS if host.has_option(name)}
+    """The settings of the run that are not at the host's defaults."""
+    users = {name: host.option(name) for name in PICTURE_SETTINGS if host.has_option(name)}
     values = {**users, **shown_settings(p), **settings}
     for name in sorted(values.keys() - {*BY_FILE}):
         value = values[name]
-        if host.section_of(name) not in NOT_OF_PICTURES and not _same(value, host.default_option(name)):
+        if host.section_of(name) not in OTHER_SECTIONS and not _same(value, host.default_option(name)):
             yield name, [_by_file(each) for each in value] if isinstance(value, list | tuple) else value
 
 
 def _by_file(value: Any) -> Any:
-    """A model's path as the name and the hash of its file; other values as they are."""
+    """A model's path as the name and the hash of its file; other values unchanged."""
     path = Path(value) if isinstance(value, str) else None
     return value if path is None or not path.is_absolute() or not path.is_file() else [path.name, fingerprint(path)]
 
 
 def shown_settings(p: Any) -> dict[str, Any]:
-    """Returns the settings that the page shows among its fields, which hold where a request overrides no such."""
+    """Returns the settings that the page shows among its fields. They apply unless a request overrides them."""
     found: dict[str, Any] = {}
     for script, args in _always_on(p):
         found |= zip(getattr(script, "setting_names", None) or (), args, strict=False)
@@ -159,7 +128,7 @@ def shown_settings(p: Any) -> dict[str, Any]:
 
 
 def _fields(p: Any) -> Iterator[tuple[str, Any]]:
-    """The fields that act and are not at the defaults of their class."""
+    """The fields that have an effect and are not at the defaults of their class."""
     for field in fields(p):
         name: str = field.name
         value: Any = getattr(p, name, None)
@@ -176,7 +145,7 @@ def _fields(p: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _acts(p: Any, field: Field[Any]) -> bool:
-    """Whether pictures may depend on a field here."""
+    """Whether pictures may depend on a field."""
     name, hires = field.name, getattr(p, "enable_hr", False)
     if hires and name == "denoising_strength":
         return True  # of the second pass; the recipe's is that of init pictures
@@ -200,10 +169,10 @@ def _default(field: Field[Any]) -> Any:
 
 
 def _scripts(p: Any) -> Iterator[tuple[str, dict[str, Any]]]:
-    """What each script that is always on is asked for, by the labels of its arguments.
+    """The arguments of each always-on script that are not at its defaults, by their labels.
 
-    A script is known by its file, since titles tend to hold versions. What it would do by itself is left out, and so
-    are scripts that only fill in fields of `p`, and settings that the page shows.
+    A script is identified by its file, since titles often contain versions. Scripts that only fill in fields of `p`,
+    and settings that the page shows, are left out.
     """
     for script, args in _always_on(p):
         if getattr(script, "setup_for_ui_only", False) or getattr(script, "setting_names", None):
@@ -222,9 +191,9 @@ def _scripts(p: Any) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def _is_off(value: Any, default: Any, control: Any) -> bool:
-    """Whether an argument asks for nothing: it is the default, or an object that says of itself that it is not enabled.
+    """Whether an argument has no effect: it is the default, or an object that is not enabled.
 
-    The page sends some choices by their place in the list, and the API by their names.
+    The page sends some choices by their position in the list, the API by their names.
     """
     enabled = value.get("enabled") if isinstance(value, Mapping) else getattr(value, "enabled", None)
     if enabled is False or _same(value, default):
@@ -236,32 +205,32 @@ def _is_off(value: Any, default: Any, control: Any) -> bool:
 
 
 def _always_on(p: Any) -> Iterator[tuple[Any, Sequence[Any]]]:
-    """The scripts that are always on, with their arguments."""
+    """The always-on scripts with their arguments."""
     for script in p.scripts.alwayson_scripts if p.scripts is not None else ():
         yield script, list(p.script_args[script.args_from : script.args_to])
 
 
 def _same(value: Any, default: Any) -> bool:
-    """Whether two values mean the same; empty ones of any kind do."""
+    """Whether two values are equal, or both empty."""
     empty: tuple[Any, ...] = (None, "", [], {})
     return plain_value(value) == plain_value(default) or (plain_value(value) in empty and plain_value(default) in empty)
 
 
 def text_of(value: Any) -> str:
-    """Returns a value as one text, the same in every run: as it is where it is short, else its hash."""
+    """Returns a value as text, the same in every run; the hash of a long one."""
     plain = plain_value(value)
     text = plain if isinstance(plain, str) else json.dumps(plain, sort_keys=True, ensure_ascii=False)
     return text if len(text) <= SHORT else sha256(text.encode("utf-8", "surrogatepass"))[:16]
 
 
 def plain_value(value: Any, depth: int = 8) -> Any:
-    """Returns a value as JSON has it: pictures and arrays by their content, objects by what they hold."""
+    """Returns a value as JSON types: pictures and arrays by their content, objects by their attributes."""
     if depth == 0:
         return type(value).__name__
     if value is None or isinstance(value, str | bool):
         return value
     if isinstance(value, int | float):
-        # A setting that was read from a file is 0 where its default is 0.0.
+        # A setting read from a file may be 0 while its default is 0.0.
         return int(value) if float(value).is_integer() else float(value)
     if isinstance(value, Mapping):
         return {str(key): plain_value(part, depth - 1) for key, part in value.items()}

@@ -155,8 +155,8 @@ def _replaced(recipe: Recipe, fields: Fields) -> list[str]:
         (f"sampling method {sampler}", recipe.sampler != own[0]),
         (f"schedule type {scheduler}", recipe.scheduler != own[1]),
     ]
-    said = [text for text, differs in values if differs]
-    return [f"The text sets {', '.join(said)}, in place of the fields above."] if said else []
+    different = [text for text, differs in values if differs]
+    return [f"The text sets {', '.join(different)}, in place of the fields above."] if different else []
 
 
 def in_words_of_page(sentence: str) -> str:

@@ -1,4 +1,4 @@
-"""The panel in an infotext: what a picture says of it, and what fills it again when that is pasted."""
+"""The panel in an infotext: what pictures store of its fields, and what fills them again when that is pasted."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from remix.hosts.a1111.infotext import parse_infotext
 from .settings import Settings
 
 SCRIPT, TITLE = "Script", "Remix"
-"""By this entry the host chooses the script again."""
+"""The entry by which the host selects the script again."""
 
 LONGEST_TEXT = 16_384
-"""The longest text, in characters, that goes into every picture; the job's folder has the recipe in any case."""
+"""Characters of the longest text that is stored in every picture; the job folder always has the recipe."""
 
 WORDS: Mapping[str, Mapping[Any, str]] = {
     "ease": {"": "as written"},
@@ -22,7 +22,7 @@ WORDS: Mapping[str, Mapping[Any, str]] = {
     "film": {"": "frames alone"},
     "new": {False: "resume", True: "new"},
 }
-"""What a component says in the place of a value of Settings."""
+"""What a component shows for a value of Settings."""
 
 _DEFAULTS = {field.name: field.default for field in fields(Settings)}
 
@@ -30,8 +30,8 @@ _DEFAULTS = {field.name: field.default for field in fields(Settings)}
 class Label(str):
     """The name of a field in an infotext; `field` is its name in Settings.
 
-    The host compares such names where a button sends fields from tab to tab, and calls what can be called where an
-    infotext is pasted: this is both.
+    The host compares these names when a button sends fields to another tab, and calls callables when an infotext is
+    pasted. This is both.
     """
 
     field: str
@@ -43,9 +43,9 @@ class Label(str):
         return made
 
     def __call__(self, parameters: Mapping[str, Any]) -> Any:
-        """Returns what the field's component shows; None, which leaves it alone, for a picture of another script.
+        """Returns what the field's component shows; None, which leaves it unchanged, for a picture of another script.
 
-        What a picture of this script does not mention has its default.
+        A field that a picture of this script does not mention gets its default.
         """
         if parameters.get(SCRIPT) != TITLE:
             return None
@@ -66,29 +66,29 @@ LABELS = tuple(
         **{"film": "film format", "name": "job name", "portable": "portable noise"},
     }.items()
 )
-"""All that is pasted: every field of the panel but whether a job begins anew."""
+"""The pasted fields: all of the panel except whether a job is resumed."""
 
 
 def infotext(settings: Settings) -> dict[str, str]:
-    """Returns the entries that every picture gets: the script, and each field that is not left at its default."""
-    said = {label: getattr(settings, label.field) for label in LABELS}
+    """Returns the entries in every picture: the script, and each field that is not at its default."""
+    values = {label: getattr(settings, label.field) for label in LABELS}
     kept = {
-        str(label): str(value) or '""'  # an entry without a value is not one for the host's reader
-        for label, value in said.items()
+        str(label): str(value) or '""'  # the host ignores entries without a value
+        for label, value in values.items()
         if value != _DEFAULTS[label.field] and len(str(value)) <= LONGEST_TEXT
     }
     return {SCRIPT: TITLE, **kept}
 
 
 def is_upscaling(p: Any) -> bool:
-    """Returns whether a request comes from the gallery's button that upscales one picture by hires fix."""
+    """Returns whether a request comes from the gallery's button that upscales one picture with hires fix."""
     return bool(getattr(p, "txt2img_upscale", False))
 
 
 def fill_for_upscaling(p: Any) -> None:
-    """Gives a request to upscale one picture of the gallery what made that picture, where it is a frame of a film.
+    """Fills a request to upscale one picture with the prompts and size of that picture, if it is a frame of a film.
 
-    Its prompts come from keyframes, and its size may come from the recipe; the fields of the page have neither.
+    These come from keyframes and the recipe, and are not in the fields of the page.
     """
     picture = p.firstpass_image
     made = parse_infotext(picture.info.get("parameters") or "")

@@ -1,4 +1,4 @@
-"""The examples of the repository as texts for the panel."""
+"""The examples of this repository as texts for the panel."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from pathlib import Path
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
 _HOSTS = re.compile(r"^(?:size|sampler|scheduler|steps|cfg) = .*\n", re.MULTILINE)
-"""What the host's own fields say: an example has there what suits the bundled model."""
+"""Fields that the host has itself. An example sets them for the bundled model."""
 
 
 def presets() -> Mapping[str, str]:
-    """Returns the keyframes of each example by its name, in order of the names; none where a clone has no examples.
+    """Returns the text of each example by its name, sorted; nothing if the clone has no examples.
 
-    Comments stay. Size, sampler, steps and cfg of the whole film are left to the host. Examples that begin with
-    pictures of their own are left out: here those come from the host.
+    Comments are kept. Size, sampler, steps and cfg of the film are left to the host. Examples with init pictures are
+    left out, because here these come from the host.
     """
     texts = {}
     for path in sorted(EXAMPLES.glob("*.toml")):

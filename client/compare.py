@@ -1,4 +1,4 @@
-"""One recipe's frames from several engines, held against each other."""
+"""Compares the frames of one recipe from several engines."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ CELL, GAP = 128, 4
 BACKGROUND, INK = (24, 24, 24), (200, 200, 200)
 MOST_COLUMNS = 8
 BRIGHTEST = 64
-"""Differences are shown so many times as large at most: single bits of a colour are seen then, and seen to be small."""
+"""Differences are multiplied by this at most, so that single bits are visible and still look small."""
 
 
 @dataclass(frozen=True)
 class Pair:
-    """Two engines, and how far they are apart in every frame."""
+    """Two engines, and the difference of each frame."""
 
     engines: tuple[str, str]
     frames: tuple[Difference, ...]
 
     @property
     def worst(self) -> Difference:
-        """The least PSNR and the largest step of all frames, which need not be of one frame."""
+        """The lowest PSNR and the largest difference of all frames, which may be of different frames."""
         return Difference(min(one.psnr for one in self.frames), max(one.off for one in self.frames))
 
 
 def compare(frames: Mapping[str, Sequence[Path]]) -> list[Pair]:
-    """Returns every pair of engines with its differences, from the files of each engine's frames in order."""
+    """Returns every pair of engines with its differences; `frames` are the files of each engine, in order."""
     found: dict[tuple[str, str], list[Difference]] = {pair: [] for pair in combinations(frames, 2)}
     for paths in zip(*frames.values(), strict=True):
         pictures = dict(zip(frames, map(load_picture, paths), strict=True))
@@ -48,9 +48,9 @@ def compare(frames: Mapping[str, Sequence[Path]]) -> list[Pair]:
 
 
 def sheet(frames: Mapping[str, Sequence[Path]], pairs: Sequence[Pair]) -> Picture:
-    """Returns the frames side by side: a row for each engine, and one for each pair's differences, made brighter.
+    """Returns a picture of the frames: a row for each engine, and one for each pair's differences, brightened.
 
-    Columns are frames, evenly picked, with the one in which the engines differ most.
+    The columns are evenly spaced frames, and those in which engines differ most.
     """
     count = len(next(iter(frames.values())))
     worst = [min(range(count), key=lambda index: pair.frames[index].psnr) for pair in pairs if pair.worst.off]
@@ -64,17 +64,17 @@ def sheet(frames: Mapping[str, Sequence[Path]], pairs: Sequence[Pair]) -> Pictur
         for pair in pairs:
             one, other = (pictures[engine].astype(np.int16) for engine in pair.engines)
             apart = (np.abs(one - other) * times[pair.engines]).clip(0, 255).astype(np.uint8)
-            label = f"{pair.engines[0]} - {pair.engines[1]}: {_told(pair.worst)}; shown x {times[pair.engines]}"
+            label = f"{pair.engines[0]} - {pair.engines[1]}: {_summary(pair.worst)}; shown x {times[pair.engines]}"
             rows.setdefault(label, []).append(_small(_brightest(apart)))
     return _drawn(rows, shown)
 
 
-def _told(worst: Difference) -> str:
+def _summary(worst: Difference) -> str:
     return "the same" if worst.off == 0 else f"at least {worst.psnr:.1f} dB, off by {worst.off} at most"
 
 
 def _drawn(rows: Mapping[str, Sequence[Picture]], shown: Sequence[int]) -> Picture:
-    """Rows of pictures, each below its label, and the frames' numbers above the columns."""
+    """Rows of pictures, each below its label, with frame numbers above the columns."""
     height, width = next(iter(rows.values()))[0].shape[:2]
     widest = math.ceil(max(map(width_of, rows))) + 2 * GAP
     size = (
@@ -94,7 +94,7 @@ def _drawn(rows: Mapping[str, Sequence[Picture]], shown: Sequence[int]) -> Pictu
 
 
 def _small(picture: Picture) -> Picture:
-    """A picture whose longer side is a cell's."""
+    """A picture scaled so that its longer side fits a cell."""
     scale = CELL / max(picture.shape[:2])
     size = (max(1, round(picture.shape[1] * scale)), max(1, round(picture.shape[0] * scale)))
     way = Image.Resampling.BOX if scale < 1 else Image.Resampling.NEAREST
@@ -102,7 +102,7 @@ def _small(picture: Picture) -> Picture:
 
 
 def _brightest(picture: Picture) -> Picture:
-    """A picture that is no longer than two cells: of each block the brightest stays, so that no difference is lost."""
+    """A picture reduced to at most two cells. Each block keeps its brightest value, so that no difference is lost."""
     step = max(1, max(picture.shape[:2]) // CELL)
     height, width = (max(1, side // step) * min(step, side) for side in picture.shape[:2])
     blocks = picture[:height, :width].reshape(max(1, height // step), -1, max(1, width // step), min(step, width), 3)

@@ -44,8 +44,8 @@ Events = TextIO | Callable[[dict[str, Any]], object]
 """Where events go: a text stream gets one JSON object in a line for each, a function gets the object."""
 
 
-Recipes = Sequence[RecipeLike] | Mapping[str, RecipeLike] | Mapping[Path, RecipeLike]
-"""The recipes of many films, or job folder -> recipe."""
+Recipes = Sequence[RecipeLike] | Mapping[Any, RecipeLike]
+"""The recipes of many films, or job folder (str or Path) -> recipe."""
 
 
 class Film(NamedTuple):

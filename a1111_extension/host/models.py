@@ -1,4 +1,4 @@
-"""Model files of the host: checkpoints, VAEs, LoRAs and the like, by the names that it has for them."""
+"""Model files of the host: checkpoints, VAEs, LoRAs and hypernetworks, by its names."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Requests of the host and their results: the processing object, init pictures, folders, and what a user is told."""
+"""Requests of the host and their results: the processing object, init pictures, folders, and refusals."""
 
 from __future__ import annotations
 

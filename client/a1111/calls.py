@@ -272,7 +272,7 @@ def _raise_permanent(error: HostError, request: Request) -> None:
         ) from error
     if kind in BLANK:
         raise BlankFrame(
-            f"{request.where}: the model's output is not finite, or of one colour; start the server with "
+            f"{request.where}: the model's output is not finite, or of one color; start the server with "
             f"--no-half-vae or --no-half ({error})"
         ) from error
     if error.status == UNPROCESSABLE and isinstance(detail, str) and detail:

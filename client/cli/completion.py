@@ -1,4 +1,4 @@
-"""`remix completion`: the script that teaches a shell to complete `remix`."""
+"""`remix completion`: the script that completes `remix` in a shell."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ SHELLS = ("bash", "zsh", "fish")
 
 
 def among(known: Iterable[str]) -> Callable[[click.Context, click.Parameter, str], list[str]]:
-    """Returns what completes an option's value to one of the `known` names."""
+    """Returns a function that completes an option's value to one of the `known` names."""
     return lambda context, parameter, begun: [name for name in known if name.startswith(begun)]
 
 

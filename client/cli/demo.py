@@ -1,4 +1,4 @@
-"""`remix demo`: a real morph film with nothing to download."""
+"""`remix demo`: a short film with the bundled model, without a download."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from remix.plan import Recipe
 @click.option(
     "-o", "--out", type=click.Path(path_type=Path), default=Path("remix-demo"), show_default=True, help="Job folder."
 )
-@click.option("--words", is_flag=True, help="Print the words that the playground model knows, and stop.")
+@click.option("--words", is_flag=True, help="Only print the words that the playground model knows.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress bar.")
 def command(out: Path, words: bool, quiet: bool) -> None:
     """Renders a short looping film with the bundled playground model.
 
-    It is real diffusion, done by the engine that runs Stable Diffusion, on a model small enough for any
+    This is real diffusion, with the same engine that runs Stable Diffusion and a model that is small enough for any
     computer.
     """
     if words:

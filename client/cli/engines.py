@@ -1,4 +1,4 @@
-"""What a verb is told of the engine that is to render: its name, and the options that engines take."""
+"""The command line options of engines and servers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import click
 from remix.client import ENGINES
 
 DEFAULT = "[default: comfyui http://127.0.0.1:8188, a1111 http://127.0.0.1:7860]"
-"""Where the servers are looked for; the engines' own `URL`, which are not imported for a line of help."""
+"""The `URL` of both engines, which are not imported only for the help text."""
 
 AUTH_HELP = "Credentials: env:NAME, or a file only you can read, with a token or user:password."
 HEADER_HELP = "Header to send with each request, such as X-API-Key=env:API_KEY; repeatable. SOURCE is as in --auth."
@@ -26,17 +26,19 @@ def _headers(context: click.Context, option: click.Parameter, given: Sequence[st
 
 
 OPTIONS = (
-    click.option("--url", help=f"Address of the server, where the engine drives one.  {DEFAULT}"),
+    click.option("--url", help=f"Address of the server.  {DEFAULT}"),
     click.option("--auth", metavar="SOURCE", help=AUTH_HELP),
     click.option("--header", "headers", multiple=True, metavar="NAME=SOURCE", callback=_headers, help=HEADER_HELP),
     click.option("--ca", type=click.Path(dir_okay=True), metavar="FILE", help=CA_HELP),
     click.option("--insecure", is_flag=True, default=None, help=INSECURE_HELP),
-    click.option("--batch", type=click.IntRange(min=1), help="Frames at once; chosen by size when left out."),
-    click.option("--device", help="local: auto, cpu, cuda, cuda:1, mps.  [default: auto]"),
+    click.option(
+        "--batch", type=click.IntRange(min=1), help="Frames to sample together.  [default: depends on their size]"
+    ),
+    click.option("--device", help="Device of the local engine: auto, cpu, cuda, cuda:1, mps.  [default: auto]"),
     click.option(
         "--precision",
         type=click.Choice(("auto", "full")),
-        help="local: auto is half where it is fast and safe, full is float32 everywhere.  [default: auto]",
+        help="Precision of the local engine: auto is half on CUDA, full is always float32.  [default: auto]",
     ),
 )
 NAMES = ("url", "auth", "headers", "ca", "insecure", "batch", "device", "precision")
@@ -52,26 +54,26 @@ def server_options(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def engine_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Adds the options of engines to a verb, which is given them as one mapping `options`; None where left out."""
+    """Adds the options of engines to a verb, which gets them as one mapping `options`, None if left out."""
 
     @functools.wraps(command)
-    def told(**given: Any) -> None:
+    def packed(**given: Any) -> None:
         options = {name: given.pop(name) for name in NAMES}
         command(**given, options=options)
 
     for option in reversed(OPTIONS):
-        told = option(told)
-    return told
+        packed = option(packed)
+    return packed
 
 
 def servers_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Adds options to a verb of several engines: an address and a secret for each that drives a server, and a batch.
+    """Adds the options for several engines to a verb: an address and credentials for each server, and shared ones.
 
-    The verb is given them as `options`: engine -> its own options.
+    The verb gets them as `options`: engine -> its options.
     """
 
     @functools.wraps(command)
-    def told(**given: Any) -> None:
+    def packed(**given: Any) -> None:
         shared = {name: given.pop(name) for name in SHARED}
         options: dict[str, dict[str, Any]] = {}
         for engine, kind in ENGINES.items():
@@ -80,10 +82,10 @@ def servers_options(command: Callable[..., None]) -> Callable[..., None]:
         command(**given, options=options)
 
     for option in reversed([made for engine in ENGINES for made in _of_server(engine)]):
-        told = option(told)
+        packed = option(packed)
     for option in reversed([option for name, option in zip(NAMES, OPTIONS, strict=True) if name in SHARED]):
-        told = option(told)
-    return told
+        packed = option(packed)
+    return packed
 
 
 SHARED = ("ca", "insecure", "batch", "device", "precision")

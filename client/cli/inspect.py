@@ -16,21 +16,21 @@ from remix.job.reading import INPUTS
 from remix.plan import Model, Recipe
 from remix.plan.wording import printable
 
-TOOLS = {"remix": "Remix Toolkit", "a1111": "A1111", "comfyui": "ComfyUI", "unknown": "nobody says"}
+TOOLS = {"remix": "Remix Toolkit", "a1111": "A1111", "comfyui": "ComfyUI", "unknown": "unknown"}
 
 
 @click.command("inspect")
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--json", "as_json", is_flag=True, help="Everything that was found, as JSON.")
-@click.option("--recipe", "as_recipe", is_flag=True, help="The recipe alone, to render again: TOML, with --json JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
+@click.option("--recipe", "as_recipe", is_flag=True, help="Print only the recipe, as TOML (with --json as JSON).")
 def command(file: Path, as_json: bool, as_recipe: bool) -> None:
-    """Says what made FILE: a recipe of this toolkit, A1111's parameters, or a ComfyUI graph.
+    """Prints what made FILE: a recipe of this toolkit, A1111's parameters, or a ComfyUI graph.
 
     FILE is a picture, a film, or a job folder.
     """
     made = read_job(file) if is_job(file) else read_metadata(file)
     if not made.texts and made.remix is None and any(note.startswith("metadata: skipped") for note in made.notes):
-        raise BadInput(f"{file}: is no picture or film that can be read; give a PNG, JPEG, WebP, GIF, film or job")
+        raise BadInput(f"{file}: is not a readable picture or film; give a PNG, JPEG, WebP, GIF, film or job")
     if as_recipe:
         recipe, notes = _recipe(file, made)
         if as_json:
@@ -49,9 +49,9 @@ def command(file: Path, as_json: bool, as_recipe: bool) -> None:
 
 
 def _recipe(file: Path, made: Made) -> tuple[Recipe, list[str]]:
-    """The recipe that made a file, and what whoever renders it again has to know."""
+    """The recipe that made a file, and notes for rendering it again."""
     if made.remix is None or "recipe" not in made.remix:
-        raise BadInput(f"{file}: carries no recipe of this toolkit; leave --recipe out to see what it carries")
+        raise BadInput(f"{file}: contains no recipe of this toolkit; leave out --recipe to see what it contains")
     recipe, notes = Recipe.from_dict(made.remix["recipe"]).settled(), []
     engine = made.remix.get("engine")
     if recipe.model.checkpoint == Model.checkpoint and isinstance(engine, Mapping):
@@ -59,12 +59,12 @@ def _recipe(file: Path, made: Made) -> tuple[Recipe, list[str]]:
         files = [str(key).removeprefix("file ") for key in engine if str(key).startswith("file ")]
         if isinstance(name, str) and name not in ("", Model.checkpoint):
             recipe = recipe.replace(model=replace(recipe.model, checkpoint=name))
-            notes.append(f"the checkpoint as {host} calls it, which rendered this; for the local engine give its file")
+            notes.append(f"{host} calls the checkpoint by this name; for the local engine, write the path of its file")
         elif files:
             notes.append(f"{host} rendered it with {', '.join(files)}; write the checkpoint below [model]")
     if names := recipe.pictures():
         there = file / INPUTS if is_job(file) else "the folder inputs of its job"
-        notes.append(f"its pictures are to lie beside this recipe, and are in {there}: {', '.join(names)}")
+        notes.append(f"copy its pictures next to this recipe, from {there}: {', '.join(names)}")
     return recipe, [" ".join(printable(note).split()) for note in notes]
 
 
@@ -85,7 +85,7 @@ def _lines(made: Made) -> Iterator[tuple[str, str]]:
 
 
 def _ours(about: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """What our own text says; it may come from a stranger, and then hold anything."""
+    """The lines of our own metadata, which may be forged."""
     for label in ("toolkit", "engine"):
         value = about.get(label, "")
         yield label, ", ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, Mapping) else str(value)

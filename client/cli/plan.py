@@ -32,9 +32,9 @@ NUMBERS = ("frame", "time", "seed", "cfg", "denoise")
     type=click.Choice(tuple(ENGINES)),
     help="Engine that is to render it: local has the defaults of the bundled model for what the recipe leaves out.",
 )
-@click.option("--json", "as_json", is_flag=True, help="The whole schedule as one JSON text.")
-@click.option("--all", "everything", is_flag=True, help="A row for every frame.")
-@click.option("--plot", type=click.Path(path_type=Path), help="Draw the curves into this PNG file.")
+@click.option("--json", "as_json", is_flag=True, help="Print the whole schedule as JSON.")
+@click.option("--all", "everything", is_flag=True, help="Print a row for every frame.")
+@click.option("--plot", type=click.Path(path_type=Path), help="Draw the curves to this PNG file.")
 @overwrite_option
 @override_options
 @schedule_options
@@ -76,7 +76,7 @@ def command(
 
 
 def _json(schedule: Schedule, syntax: str | None) -> str:
-    """The schedule as JSON; that of another tool's text with the name of its syntax."""
+    """The schedule as JSON, with the name of the syntax if it was read from another tool's text."""
     if syntax is None:
         return schedule.to_json()
     return json.dumps({**schedule.to_dict(), "syntax": syntax}, sort_keys=True, separators=(",", ":"))
@@ -91,12 +91,12 @@ def _notes(recipe: Recipe) -> Iterator[str]:
 
 
 def _table(schedule: Schedule, rows: Sequence[int]) -> None:
-    """Prints the table; where its texts do not fit, letters stand for them, and a list of these above it."""
+    """Prints the table. If its texts are too wide, it has letters in their place, and a legend above."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    # Piped into a file there is no terminal width to fit.
+    # Output to a file has no width to fit.
     console = Console()
     if not console.is_terminal:
         console = Console(width=400)
@@ -110,7 +110,7 @@ def _table(schedule: Schedule, rows: Sequence[int]) -> None:
         lines = [[printable(cell) for cell in row_of(schedule, index, columns, letters)] for index in rows]
     table = Table(box=None, header_style="bold")
     for name, cells in zip(columns, zip(*lines, strict=True), strict=True):
-        # A number is never cut nor broken; rich gives way in the other columns first.
+        # Numbers are never cut or wrapped; the other columns shrink first.
         longest = max(len(word) for cell in cells for word in cell.split() or [""]) if name in NUMBERS else None
         table.add_column(name, overflow="fold", min_width=longest)
     keyframes = set(schedule.recipe.positions())
@@ -122,7 +122,7 @@ def _table(schedule: Schedule, rows: Sequence[int]) -> None:
 
 
 def _width(lines: Sequence[Sequence[str]]) -> int:
-    """The width of a table of these lines on a terminal, with a space before and behind each cell."""
+    """The width of a table of these lines on a terminal, with a space on both sides of each cell."""
     from rich.cells import cell_len
 
     return sum(2 + max(map(cell_len, column)) for column in zip(*lines, strict=True))

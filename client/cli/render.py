@@ -139,7 +139,7 @@ def run(
     events: TextIO | None = None,
     **options: Any,
 ) -> list[Outcome]:
-    """Renders films, by their job folders, with a progress bar and a polite Ctrl-C; returns what each run left."""
+    """Renders films into their job folders, with a progress bar and Ctrl-C, and returns their outcomes."""
     with open_engine(engine, **options) as opened, stoppable(opened) as stop, _Screen(quiet, len(films)) as screen:
 
         def listen(event: dict[str, Any]) -> None:
@@ -192,16 +192,16 @@ class _Screen:
 
 
 def advised(error: Exception) -> Exception:
-    """Returns an error with what the command line has against it."""
+    """Returns an error, with the option that helps if there is one."""
     if not isinstance(error, OtherRecipe):
         return error
-    advice = OtherRecipe(f"{error}, or pass --new to replace what is not the same")
+    advice = OtherRecipe(f"{error}, or pass --new to replace the frames that differ")
     advice.__cause__ = error
     return advice
 
 
 def _fail_for(errors: Sequence[Exception]) -> None:
-    """Ends the command with the exit code of the errors of several films, if there are any."""
+    """Ends the command with the exit code for the errors of several films, if there are any."""
     if any(isinstance(error, Interrupted) for error in errors):
         raise Interrupted("stopped; run the same line again to go on")
     if errors:
@@ -209,7 +209,7 @@ def _fail_for(errors: Sequence[Exception]) -> None:
 
 
 def as_plain(outcome: Outcome) -> dict[str, Any]:
-    """Returns an outcome as JSON values; its error, if it has one, as a sentence."""
+    """Returns an outcome as JSON values, with its error as text."""
     plain: dict[str, Any] = {
         name: str(value) if isinstance(value, Path) else value for name, value in vars(outcome).items()
     }
@@ -219,7 +219,7 @@ def as_plain(outcome: Outcome) -> dict[str, Any]:
 
 
 def report(outcome: Outcome) -> None:
-    """Prints what there is now and where."""
+    """Prints where the frames, the film and the contact sheet are."""
     if outcome.error is not None:
         click.echo(f"failed  {outcome.folder}  {printable(str(advised(outcome.error)))}", err=True)
         return

@@ -1,4 +1,4 @@
-"""What every verb that renders shows: how far it is, on a terminal or in a log, and a first Ctrl-C that is polite."""
+"""Progress of a run on a terminal or in a log, and a first Ctrl-C that finishes the current frames."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ EVERY = 30.0
 """Seconds between two lines of a log."""
 
 ENDS = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
-"""What asks a run to end, as far as a system has it: Ctrl-C, `docker stop`, a terminal that closes, Windows' Break."""
+"""Signals that end a run, if the system has them: Ctrl-C, `docker stop`, a closed terminal, Break on Windows."""
 
 
 @contextmanager
 def progress(quiet: bool) -> Iterator[Listener]:
-    """Gives a listener that draws the events of a run on the terminal, or prints lines where there is none.
+    """Yields a listener that draws the events of a run on the terminal, or prints lines if there is none.
 
-    With `quiet` nothing is shown.
+    With `quiet` it shows nothing.
     """
     if quiet:
         yield lambda event: None
@@ -50,8 +50,8 @@ def progress(quiet: bool) -> Iterator[Listener]:
 class Pace:
     """How long a stage has taken, and how long it will still take.
 
-    Frames arrive in batches, so the pace is the mean over all frames of this run; time in which models load and frames
-    that were there already do not count.
+    Frames arrive in batches, so the pace is the mean over all frames of this run, and the steps of the current batch
+    count as a part of its frames. Time in which models load and frames that existed before do not count.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -60,6 +60,8 @@ class Pace:
         self._first: int | None = None
         self._done = self._total = 0
         self._sampling = False
+        self._batch = self._before = 0
+        self._share = 0.0
 
     def update(self, event: Event) -> None:
         """Takes note of an event of this stage, or of a step within it."""
@@ -67,12 +69,14 @@ class Pace:
         if event.stage == "steps":
             if not self._sampling and self._done == self._first:
                 self._began = now
-            self._sampling = True
+            self._sampling, self._share = True, event.done / max(event.total, 1)
+            if self._done > self._before:
+                self._batch, self._before = self._done - self._before, self._done
             return
         if self._first is None:
-            self._first, self._began = event.done, now
+            self._first, self._before, self._began = event.done, event.done, now
         if event.done != self._done:
-            self._latest = now
+            self._latest, self._share = now, 0.0
         self._done, self._total = event.done, event.total
 
     def taken(self) -> float:
@@ -81,11 +85,14 @@ class Pace:
 
     def left(self) -> float | None:
         """Returns the seconds that are left, None before the first frame of this run is done."""
-        new = self._done - (self._first or 0)
+        new, missing = self._done - (self._first or 0), self._total - self._done
         if new < 1:
             return None
+        now, part = self._clock(), self._share * min(self._batch, missing)
+        if part:
+            return (now - self._began) / (new + part) * (missing - part)
         each = (self._latest - self._began) / new
-        return max(each * (self._total - self._done) - (self._clock() - self._latest), 0.0)
+        return max(each * missing - (now - self._latest), min(each, each * missing))
 
     def __str__(self) -> str:
         if self._total and self._done == self._total:
@@ -106,7 +113,7 @@ def _minutes(seconds: float) -> str:
 
 
 class Lines:
-    """A listener for logs: a line when a stage begins, one every half minute, and one when it ends."""
+    """A listener for logs: a line when a stage begins, every 30 seconds, and when it ends."""
 
     def __init__(self, say: Callable[[str], object], clock: Callable[[], float] = time.monotonic) -> None:
         self._say, self._clock = say, clock
@@ -131,7 +138,7 @@ class Lines:
 
 
 def _bar(console: Console, shown: ExitStack) -> Listener:
-    """A listener that draws a bar, which is `shown` from the first event on."""
+    """A listener that draws a bar, `shown` from the first event on."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
     columns = (
@@ -164,11 +171,11 @@ def _bar(console: Console, shown: ExitStack) -> Listener:
 
 @contextmanager
 def stoppable(engine: Engine) -> Iterator[Callable[[], bool]]:
-    """Within it, the first Ctrl-C asks for an end after the frames at hand, a second stops at once.
+    """Within it, the first Ctrl-C ends the run after the current frames, and a second one at once.
 
-    SIGTERM does the same, and so does a terminal that closes, however often it says so. Gives the question whether
-    the first has come. It raises `KeyboardInterrupt` once the second has: Python drops one that comes while an object
-    is being destroyed, so the question is to be asked at each step.
+    SIGTERM and a closed terminal do the same; a terminal counts once, however often it signals. Yields a function that
+    returns whether the first Ctrl-C has come, and raises `KeyboardInterrupt` after the second. Call it at each step:
+    Python drops a `KeyboardInterrupt` that is raised while an object is destroyed.
     """
     times, hangup = 0, getattr(signal, "SIGHUP", None)
 
@@ -182,8 +189,8 @@ def stoppable(engine: Engine) -> Iterator[Callable[[], bool]]:
         if times > 1:
             raise KeyboardInterrupt
         engine.cancel()
-        with suppress(RuntimeError):  # the signal came while that very stream was written to
-            click.echo("remix: finishing the frames at hand; press Ctrl-C again to stop at once", err=True)
+        with suppress(RuntimeError):  # the signal came during a write to this stream
+            click.echo("remix: finishing the current frames; press Ctrl-C again to stop at once", err=True)
 
     def stop() -> bool:
         if times > 1:
@@ -191,7 +198,7 @@ def stoppable(engine: Engine) -> Iterator[Callable[[], bool]]:
         return times > 0
 
     known = [getattr(signal, name) for name in ENDS if hasattr(signal, name)]
-    # What nohup and its like have turned off stays off.
+    # A signal that nohup or similar has turned off stays off.
     before = {each: signal.getsignal(each) for each in known if signal.getsignal(each) is not signal.SIG_IGN}
     for each in before:
         signal.signal(each, pressed)
@@ -203,7 +210,7 @@ def stoppable(engine: Engine) -> Iterator[Callable[[], bool]]:
 
 
 def _leave_terminal() -> None:
-    """Sends what is still printed to nowhere: a terminal that is gone answers each line with an error."""
+    """Redirects output to nowhere, since each write to a closed terminal raises an error."""
     for stream in (sys.__stdout__, sys.__stderr__):
         if stream is not None and stat.S_ISCHR(os.fstat(stream.fileno()).st_mode):
             nowhere = os.open(os.devnull, os.O_WRONLY)

@@ -23,28 +23,28 @@ INPUTS = ("model", "clip", "vae", "schedule", "filename_prefix", "batch_size", "
 """The node of ours that renders, and its inputs."""
 
 PARTS = "parts"
-"""The option of its input `schedule` that says that it takes a part of a film."""
+"""The option of its input `schedule` that marks a node that accepts a part of a film."""
 
 INSTALL = (
     "install the Remix nodes on the server: clone this repository into its folder custom_nodes, and start it again"
 )
 
 FOLDER = "remix"
-"""Where in the server's output folder all of it is put."""
+"""The folder in the server's output folder that holds all frames."""
 
 PER_PROMPT = 16
 """Frames that one prompt renders, rounded to whole batches."""
 
 MOST_LETTERS = 75
-"""A prompt of so many bytes without its spaces has as many tokens at most: one chunk of CLIP's."""
+"""The most bytes, without spaces, of a prompt that surely fits into one chunk of CLIP."""
 
 
 @dataclass(frozen=True)
 class PromptJob:
-    """What one prompt renders: `frames` are wanted of those from `first` on; `graph` writes the prompt.
+    """What one prompt renders: `frames`, the first file being that of frame `first`.
 
-    `graph` takes the number of a try, so that a server that keeps results works again, and the frames in a batch; it
-    gives the prompt and the node whose files are the frames.
+    `graph` takes a key of the attempt, so that a server that caches results renders again, and the frames in a batch.
+    It returns the prompt's graph, and the node whose files are the frames.
     """
 
     frames: tuple[int, ...]
@@ -84,7 +84,7 @@ class Route(ABC):
 
 
 class RemixNodes(Route):
-    """Through *Remix Recipe* and *Remix Render*, which keep what they have made in a job folder of the server's."""
+    """Renders with *Remix Render*, which keeps finished frames in a job folder on the server."""
 
     def capabilities(self) -> Capabilities:
         if lacking := lack_of_nodes(self.server):
@@ -124,7 +124,7 @@ class RemixNodes(Route):
 
 
 class StockNodes(Route):
-    """Through the nodes that every server has, frame by frame, where these give the same picture."""
+    """Renders frame by frame with the nodes that every server has, if these give the same picture."""
 
     def capabilities(self) -> Capabilities:
         rounds = "the server's own nodes round it in another way than the other engines"

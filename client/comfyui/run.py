@@ -1,4 +1,4 @@
-"""One run on a server: prompts are kept in pending, watched, brought in, and sent again when they are lost."""
+"""One run on a server: submits prompts, watches them, fetches their frames, and submits lost ones again."""
 
 from __future__ import annotations
 
@@ -64,12 +64,12 @@ NAMESPACE = uuid.UUID("6f1b7a0e-3c0e-5d6c-9a51-8a1f6f0f2f5e")
 
 
 class _Stopped(Exception):
-    """The run is to end, while a server was waited for."""
+    """The run was cancelled while it waited for a server."""
 
 
 @dataclass
 class PendingPrompt:
-    """A piece of work that the server has: the prompt's id, the node whose files count, and what became of it."""
+    """A prompt on the server: its id, the node whose files are the frames, and its status once it is done."""
 
     job: PromptJob
     prompt: str = ""
@@ -86,7 +86,7 @@ class PendingPrompt:
 
 
 class Run:
-    """Within it, pictures come from a server; at its end, nothing that it queued there is left to be worked at."""
+    """Renders on a server, as a context manager. On leaving, prompts that it queued there are removed."""
 
     def __init__(
         self,
@@ -117,12 +117,12 @@ class Run:
             self._events.close()
 
     def cancel(self) -> None:
-        """Asks for an end after what the server works at; may be called from a signal handler."""
+        """Asks to stop after the prompt that the server is running. Safe to call from a signal handler."""
         self._cancelled = True
         self._events.wake()
 
     def pictures(self, jobs: Iterable[PromptJob]) -> Iterator[Picture]:
-        """Yields the pictures of all jobs in order; when it was cancelled, of those that the server has begun."""
+        """Yields the pictures of all jobs, in order. Once cancelled, only those that the server has started."""
         waiting = iter(jobs)
         try:
             while True:
@@ -142,7 +142,7 @@ class Run:
             return
 
     def retrying(self, call: Callable[[], X]) -> X:
-        """Returns what a call gives, repeated while the server is away, as long as patience lasts."""
+        """Returns the result of a call, repeated while the server is away, for up to `Timeouts.offline` seconds."""
         end, pause, bad = time.monotonic() + self._timeouts.offline, self._timeouts.reconnect, 0
         told = False
         while True:
@@ -184,9 +184,9 @@ class Run:
         )
 
     def _submit(self, pending: PendingPrompt, known: Sequence[str] = (QUEUED, RUNNING, DONE)) -> None:
-        """Sends a pending on its way, or finds it there: work of a run that was killed may be under way, or done.
+        """Submits a prompt, or finds it on the server: that of a run that was killed may be queued, running or done.
 
-        A try of which the server says anything but `known` is over, and the next one is made.
+        If the server reports any other status than `known`, this attempt is over, and the next one starts.
         """
         self._stop_if_cancelled()
         while True:
@@ -200,7 +200,7 @@ class Run:
             pending.attempt += 1
 
     def _graph(self, pending: PendingPrompt) -> Nodes:
-        """Returns what a pending asks for at this try; it settles under which id."""
+        """Returns the graph of this attempt, and sets the prompt's id, which follows from the graph."""
         bare, _ = pending.job.graph("", self.batch)
         key = sha256(canonical([bare.digest(), self._identity, pending.attempt]).encode())
         pending.prompt = str(uuid.uuid5(NAMESPACE, key))
@@ -226,7 +226,7 @@ class Run:
                     raise
 
     def _frame(self, pending: PendingPrompt, index: int) -> Picture:
-        """A frame of a pending; what the server has lost of its files, or made blank, it makes once more."""
+        """Returns a frame. If its file is missing on the server, or blank, it is rendered once more."""
         while True:
             try:
                 return self._fetch_frame(pending, index)
@@ -257,7 +257,7 @@ class Run:
         return verified(picture, self._schedule, index, ADVICE)
 
     def _wait_done(self, pending: PendingPrompt) -> PromptStatus:
-        """What became of a pending, once it is done."""
+        """Waits until a prompt is done, and returns its status."""
         while pending.status is None:
             status = self.retrying(lambda: self._server.status(pending.prompt))
             if status.state == DONE:

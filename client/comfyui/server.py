@@ -245,7 +245,7 @@ def _failure(status: Mapping[str, Any]) -> dict[str, Any]:
     return {**_maybe(last[1]), "kind": str(last[0])}
 
 
-def _rejected(error: HostRefused, told: Callable[..., str]) -> HostRefused:
+def _rejected(error: HostRefused, shown: Callable[..., str]) -> HostRefused:
     if error.status == 403:
         return HostRefused(
             f"{error}; the server minds where requests come from: start it with --enable-cors-header, and give the "
@@ -254,11 +254,11 @@ def _rejected(error: HostRefused, told: Callable[..., str]) -> HostRefused:
             error.body,
         )
     if _maybe(_maybe(error.body).get("error")):
-        return WorkflowRejected(_lines(error.body, told), error.status, error.body)
+        return WorkflowRejected(_lines(error.body, shown), error.status, error.body)
     return error
 
 
-def _lines(body: Mapping[str, Any], told: Callable[..., str]) -> str:
+def _lines(body: Mapping[str, Any], shown: Callable[..., str]) -> str:
     """What is wrong, a line for each node and input: the node, the input, its value, the reason."""
     lines = []
     for number, node in _maybe(body.get("node_errors")).items():
@@ -266,15 +266,15 @@ def _lines(body: Mapping[str, Any], told: Callable[..., str]) -> str:
         for wrong in map(_maybe, errors if isinstance(errors, list) else []):
             extra = _maybe(wrong.get("extra_info"))
             value = extra.get("received_value")
-            shown = told(value, 80) if value is not None else ""
-            shown = f' is "{shown}"' if isinstance(value, str) else f" is {shown}" if shown else ""
+            text = shown(value, 80) if value is not None else ""
+            text = f' is "{text}"' if isinstance(value, str) else f" is {text}" if text else ""
             name = extra.get("input_name", "inputs")
             # Where the details are no more than the input's name, the message is what is wrong.
             details = wrong.get("details")
             reason = details if details and details != name else wrong.get("message")
-            lines.append(f"{told(node.get('class_type'))} ({told(number)}), {told(name)}{shown}: {told(reason)}")
+            lines.append(f"{shown(node.get('class_type'))} ({shown(number)}), {shown(name)}{text}: {shown(reason)}")
     about = _maybe(body.get("error"))
     if not lines:
-        lines = [": ".join(told(about[part]) for part in ("message", "details") if about.get(part))]
+        lines = [": ".join(shown(about[part]) for part in ("message", "details") if about.get(part))]
     more = [f"and {len(lines) - MOST_LINES} more"] if len(lines) > MOST_LINES else []
     return "the server refuses the workflow; " + "\n".join(lines[:MOST_LINES] + more)

@@ -33,6 +33,8 @@ def part_of(schedule: Schedule, span: range) -> Schedule:
         loop=False,
         ease="linear",
         curve="linear",
+        pace="linear",
+        clock=None,
         defaulted=frozenset(),  # nothing of it is left to the server
     )
     return Schedule(recipe, frames, Whole(schedule.prompts, schedule.negatives, schedule.first_seed))

@@ -30,8 +30,8 @@ PORTABLE: Mapping[str, Any] = {
     "sdxl_clip_l_skip": False,
     "pad_cond_uncond": False,
     "pad_cond_uncond_v0": False,
-    # Noise levels, and how many steps an init picture takes. The model is told the nearest of its trained levels, and
-    # a walk begins with the noise that these have: both as in ComfyUI, without which the last bits of colours differ.
+    # Noise levels, and how many steps an init picture takes. The model gets the nearest of its trained levels, and
+    # a walk begins with the noise that these have: both as in ComfyUI, without which the last bits of colors differ.
     "enable_quantization": True,
     "sigma_min": 0.0,
     "sigma_max": 0.0,
@@ -89,6 +89,38 @@ NOT_PER_REQUEST: Mapping[str, tuple[Any, str]] = {
     "sd_lora": ("None", "set it to None in Settings, Extra Networks"),
 }
 """Settings that change pictures and that no run sets -> the portable value, and what to do."""
+
+
+PICTURE_SETTINGS = (
+    *("CLIP_stop_at_last_layers", "emphasis", "comma_padding_backtrack", "use_old_emphasis_implementation"),
+    *("use_old_scheduling", "pad_cond_uncond", "pad_cond_uncond_v0", "sd_lora", "sd_hypernetwork", "upcast_attn"),
+    *("eta_noise_seed_delta", "eta_ancestral", "eta_ddim", "ddim_discretize", "s_min_uncond", "s_min_uncond_all"),
+    *("s_churn", "s_tmin", "s_tmax", "s_noise", "sigma_min", "sigma_max", "rho", "enable_quantization"),
+    *("use_old_karras_scheduler_sigmas", "always_discard_next_to_last_sigma", "sgm_noise_multiplier"),
+    *("beta_dist_alpha", "beta_dist_beta", "skip_early_cond", "sd_noise_schedule", "use_downcasted_alpha_bar"),
+    *("token_merging_ratio", "token_merging_ratio_img2img", "token_merging_ratio_hr", "tiling"),
+    *("sdxl_crop_left", "sdxl_crop_top", "sdxl_clip_l_skip", "sd3_enable_t5"),
+    *("sdxl_refiner_low_aesthetic_score", "sdxl_refiner_high_aesthetic_score"),
+    *("sd_vae_encode_method", "sd_vae_decode_method", "fp8_storage", "cache_fp16_weight"),
+    *("uni_pc_variant", "uni_pc_skip_type", "uni_pc_order", "uni_pc_lower_order_final"),
+    *("randn_source", "enable_batch_seeds", "no_dpmpp_sde_batch_determinism", "refiner_switch_by_sample_steps"),
+    *("hires_fix_refiner_pass", "hires_fix_use_firstpass_conds", "use_old_hires_fix_width_height"),
+    *("img2img_fix_steps", "img2img_extra_noise", "img2img_background_color", "img2img_color_correction"),
+    *("initial_noise_multiplier", "inpainting_mask_weight", "overlay_inpaint", "upscaler_for_img2img"),
+    *("face_restoration", "face_restoration_model", "code_former_weight"),
+    *("ESRGAN_tile", "ESRGAN_tile_overlap", "DAT_tile", "DAT_tile_overlap"),
+    *("hypertile_enable_unet", "hypertile_enable_unet_secondpass", "hypertile_max_depth_unet"),
+    *("hypertile_max_tile_unet", "hypertile_swap_size_unet", "hypertile_enable_vae", "hypertile_max_depth_vae"),
+    *("hypertile_max_tile_vae", "hypertile_swap_size_vae"),
+    *("forge_additional_modules", "forge_unet_storage_dtype", "forge_try_reproduce"),
+)
+"""Settings of the hosts that change pictures. The checkpoint and the VAE are identified by their files."""
+
+OTHER_SECTIONS = (
+    *("saving-images", "saving-paths", "saving-to-dirs", "system", "profiler", "API", "training", "interrogate"),
+    *("ui", "ui_gallery", "ui_alternatives", "ui_prompt_editing", "settings_in_ui", "infotext"),
+)
+"""Sections of the settings page whose settings change no picture."""
 
 
 def a1111_settings(scheduler: str | None) -> dict[str, Any]:

@@ -33,6 +33,7 @@ from tests.client.a1111.conftest import QUICK, Serve, engine, recipe
 from tests.fakes.a1111_server import A1111Server, png
 from tests.fakes.comfyui_server import ComfyServer
 from tests.fakes.faults import Answer, Fault
+from tests.fakes.later import later
 
 SENTINEL = "SENTINEL-77d1"
 
@@ -557,3 +558,11 @@ def test_the_first_settings_of_fresh_hosts_are_those_that_were_recorded(serve: S
     options = serve().options
     assert {name: options[name] for name in PORTABLE} == {name: FRESH.get(name, PORTABLE[name]) for name in PORTABLE}
     assert {name: options[name] for name in FRESH} == dict(FRESH)
+
+
+@pytest.mark.parametrize("script", [True, False])
+def test_a_field_that_the_engine_does_not_know_is_refused(serve: Serve, script: bool) -> None:
+    with engine(serve(script=script)) as running:
+        running.check(plan(later(recipe(), 0.0)))
+        with pytest.raises(Unsupported, match=r"^tilt: 0.5 is set, and the server"):
+            running.check(plan(later(recipe())))

@@ -216,7 +216,7 @@ def test_film_formats_go_by_suffix(recipe: Path, painter: Painter, tmp_path: Pat
         (["import", "recipe.toml", "-o", "no/a.toml"], "no/a.toml: there is no folder no; make it"),
         (["export", "recipe.toml", "--to", "toml", "-o", "no/a.toml"], "no/a.toml: there is no folder no; make it"),
         (["export", "recipe.toml", "--to", "toml", "-o", "bad.toml"], "bad.toml: already exists; give another"),
-        (["inspect", "recipe.toml"], "recipe.toml: is no picture or film that can be read; give a PNG"),
+        (["inspect", "recipe.toml"], "recipe.toml: is not a readable picture or film; give a PNG"),
         (["video", "empty", "-o", "film.mp4"], "empty: holds no pictures"),
         (["new", "recipe.toml"], "recipe.toml: already exists"),
         (["inspect", "nowhere.png"], "nowhere.png"),
@@ -514,7 +514,7 @@ def test_inspect_of_a_job_shows_its_recipe(
         (
             {"engine": "a1111", "checkpoint": "both.safetensors"},
             "both.safetensors",
-            ["# the checkpoint as a1111 calls it, which rendered this; for the local engine give its file"],
+            ["# a1111 calls the checkpoint by this name; for the local engine, write the path of its file"],
         ),
         (
             {"engine": "comfyui", "model": "17", "file both.safetensors": "616f"},
@@ -524,7 +524,7 @@ def test_inspect_of_a_job_shows_its_recipe(
         (
             {"engine": "a\nb = 9\x1b", "checkpoint": "b"},
             "b",
-            ["# the checkpoint as a b = 9\\u001b calls it, which rendered this; for the local engine give its file"],
+            ["# a b = 9\\u001b calls the checkpoint by this name; for the local engine, write the path of its file"],
         ),
         ("none", "playground", []),
     ],
@@ -550,7 +550,7 @@ def test_a_recipe_from_a_job_says_which_pictures_it_needs_and_where_they_are(
     for file, place in (("", tmp_path / "job" / "inputs"), ("frames/000001.png", "the folder inputs of its job")):
         capsys.readouterr()
         assert run("inspect", tmp_path / "job" / file, "--recipe") == 0
-        said = f"# its pictures are to lie beside this recipe, and are in {place}: a.png, m.png\n"
+        said = f"# copy its pictures next to this recipe, from {place}: a.png, m.png\n"
         assert said in capsys.readouterr().out
 
 
@@ -619,7 +619,7 @@ def test_inspect_of_a_plain_picture_says_so(tmp_path: Path, capsys: pytest.Captu
     save_picture(tmp_path / "plain.png", np.zeros((8, 8, 3), np.uint8))
     assert run("inspect", tmp_path / "plain.png") == 0
     assert run("inspect", tmp_path / "plain.png", "--recipe") == 2
-    assert "carries no recipe" in capsys.readouterr().err
+    assert "contains no recipe" in capsys.readouterr().err
 
 
 def test_doctor_names_versions_encoders_and_the_model(capsys: pytest.CaptureFixture[str]) -> None:

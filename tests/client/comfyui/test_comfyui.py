@@ -25,6 +25,7 @@ from tests.client.comfyui.runs import FRAMES, QUICK, frames, plain, recipe, righ
 from tests.fakes.a1111_server import A1111Server
 from tests.fakes.comfyui_server import ComfyServer, Script, Trouble
 from tests.fakes.faults import Answer, Asked, Fault, FaultyServer
+from tests.fakes.later import later
 
 
 def graphs(server: ComfyServer) -> list[dict[str, Any]]:
@@ -377,3 +378,11 @@ def test_equal_nodes_are_one() -> None:
     assert first == second
     assert len(graph.nodes) == 2
     assert graph.nodes["2"]["inputs"] == {"text": "a", "clip": ["1", 0]}
+
+
+@pytest.mark.parametrize("pack", [True, False])
+def test_a_field_that_the_engine_does_not_know_is_refused(pack: bool) -> None:
+    with ComfyServer(pack=pack).started() as server, ComfyUI(server.url, timeouts=QUICK) as engine:
+        engine.check(plan(later(plain(), 0.0)))
+        with pytest.raises(Unsupported, match=r"^tilt: 0.5 is set, and the server"):
+            engine.check(plan(later(plain())))

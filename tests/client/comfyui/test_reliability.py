@@ -443,7 +443,7 @@ def test_ctrl_c_finishes_what_is_begun_a_second_one_does_not_and_the_same_line_g
         client.send_signal(signal.SIGINT)
         if presses > 1:
             assert client.stderr is not None
-            assert "finishing the frames at hand" in client.stderr.readline()
+            assert "finishing the current frames" in client.stderr.readline()
             client.send_signal(signal.SIGINT)
         _, said = client.communicate(timeout=60)
         assert client.returncode == 130

@@ -57,6 +57,13 @@ def test_a_part_has_the_very_frames_of_its_film(film: Schedule, data: Any) -> No
     assert (part.prompts, part.negatives, part.first_seed) == (film.prompts, film.negatives, film.first_seed)
 
 
+def test_frames_of_a_clock_are_sent_as_they_are() -> None:
+    keyframes = (Keyframe(prompt="a cat", seed=1), Keyframe(prompt="a dog", seed=2))
+    paced = plan(Recipe(frames=4, keyframes=keyframes, clock=[0, 0.25, 2.5, 3]))
+    part = read_part(plain_part(part_of(paced, range(1, 3))))
+    assert [frame.prompt for frame in part] == [paced[1].prompt, paced[2].prompt]
+
+
 def film(frames: int) -> Schedule:
     keyframes = (Keyframe(prompt="a cat", seed=1), Keyframe(prompt="a dog", seed=2))
     return plan(Recipe(frames=frames, keyframes=keyframes))

@@ -219,7 +219,7 @@ def test_ctrl_c_finishes_the_frame_a_second_one_stops_at_once_and_both_go_on(
     with started(recipe, job, record, seconds=1 if times == 1 else 3) as child:
         assert child.stderr is not None
         child.send_signal(getattr(signal, sign))
-        assert "finishing the frames at hand; press Ctrl-C again to stop at once" in child.stderr.readline()
+        assert "finishing the current frames; press Ctrl-C again to stop at once" in child.stderr.readline()
         began = time.monotonic()
         if times == 2:
             child.send_signal(getattr(signal, sign))

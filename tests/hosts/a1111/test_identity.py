@@ -11,6 +11,7 @@ from PIL import Image
 
 from remix.errors import EngineError
 from tests.fakes import webui
+from tests.fakes.later import later
 from tests.hosts.a1111.conftest import Runner
 
 TOLD = {"recipe": {"frames": 2, "keyframes": [{"prompt": "a", "seed": 1}]}, "film": ""}
@@ -234,3 +235,17 @@ def test_a_frame_of_which_an_extension_failed_is_not_kept(ui: Runner, hook: str)
     (folder,) = (ui.base / "out" / "remix").iterdir()
     assert [path.name for path in (folder / "frames").iterdir()] == ["000000.png"]
     assert len(ui.script.run(ui.processing(told)).images) == 2
+
+
+def test_a_field_that_the_engine_does_not_know_is_refused(ui: Runner) -> None:
+    from a1111_extension import host
+    from a1111_extension.engine import HostEngine
+    from remix.errors import Unsupported
+    from remix.plan import Keyframe, Recipe, plan
+
+    asked, p = Recipe(2, (Keyframe(prompt="a"),)), ui.processing("")
+    with host.pinned(p):
+        engine = HostEngine(p, asked, batch=8, portable=True, said={})
+        engine.check(plan(later(asked, 0.0)))
+        with pytest.raises(Unsupported, match=r"^tilt: 0.5 is set, and this host cannot render that"):
+            engine.check(plan(later(asked)))

@@ -18,6 +18,7 @@ from remix.motion.pictures import to_floats
 from remix.plan import Schedule, plan
 from tests.core.plan.recipes import recipe_of_text
 from tests.fakes.comfyui import Model
+from tests.fakes.later import later
 from tests.hosts.comfyui.conftest import room
 from tests.hosts.comfyui.test_conditioning import Clip
 
@@ -406,3 +407,10 @@ def test_the_bar_does_not_go_back_and_every_step_asks_for_an_interrupt(
     progress.listen(Event("frames", 4, 6))
     assert shown == [(20, 60), (30, 60), (40, 60), (40, 60), (40, 60)]
     assert len(asked) == 5
+
+
+def test_a_field_that_the_engine_does_not_know_is_refused(pack: ModuleType) -> None:
+    asked = schedule().recipe
+    engine(pack, Pictures()).check(plan(later(asked, 0.0)))
+    with pytest.raises(Unsupported, match=r"^tilt: 0.5 is set, and this ComfyUI cannot render that"):
+        engine(pack, Pictures()).check(plan(later(asked)))
