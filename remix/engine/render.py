@@ -99,7 +99,7 @@ def render(
         remark(sentence)
     with ExitStack() as opened:
         room = opened.enter_context(raising_disk_full(folder, schedule.recipe))
-        if schedule.recipe.pace == "even" and schedule.recipe.clock is None and schedule.whole is None:
+        if schedule.recipe.pace == "even" and schedule.recipe.clock is None:
             schedule = _paced(schedule, engine, folder, new, donors, room, listen, stop, remark)
             donors = [*donors, *rounds(folder)]
         job = opened.enter_context(

@@ -209,3 +209,15 @@ def test_the_documented_command_works_as_it_is_written(host: Host) -> None:
     assert command.startswith("curl ")
     told = subprocess.run(shlex.split(command.replace("\\\n", " ")), capture_output=True, check=True)
     assert len(Answer(200, json.loads(told.stdout)).pictures) == 8
+
+
+def test_an_even_pace_is_measured_by_the_script_and_written_into_the_job(host: Host) -> None:
+    paced = f'pace = "even"{TEXT}'
+    folder = job(host, host.remix({**FIELDS, "recipe": paced, "name": "paced"}))
+    clock = json.loads((folder / "recipe.json").read_text(encoding="utf-8"))["clock"]
+    assert (clock[0], clock[-1]) == (0, 5)
+    assert clock != list(range(6))
+    before = frames_of(folder)
+    again = host.remix({**FIELDS, "recipe": paced, "name": "paced"})
+    assert job(host, again) == folder
+    assert frames_of(folder) == before

@@ -33,6 +33,7 @@ from remix.errors import (
     WorkflowRejected,
 )
 from remix.hosts.comfyui.graph import Graph, Link
+from remix.job import recipe_of
 from remix.motion import save_picture
 from remix.plan import Frame, Keyframe, Lora, Model, Recipe
 from tests.client.comfyui.runs import frames
@@ -271,3 +272,15 @@ def _until(true: Callable[[], bool]) -> None:
     while not true():
         assert time.monotonic() < end
         time.sleep(0.02)
+
+
+def test_an_even_pace_gives_the_same_film_by_either_way(host: Host, tmp_path: Path) -> None:
+    paced = run(host, tmp_path / "paced", recipe(7, pace="even"))
+    held = recipe_of(paced.folder)
+    assert held.clock is not None
+    assert held.clock != tuple(range(7))
+    run(host, tmp_path / "again", held)
+    assert [np.array_equal(*pair) for pair in zip(frames(paced.folder), frames(tmp_path / "again"), strict=True)] == [
+        True
+    ] * 7
+    assert run(host, tmp_path / "paced", recipe(7, pace="even", fps=24)).rendered == 0

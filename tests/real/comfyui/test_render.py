@@ -14,6 +14,7 @@ import torch
 import websocket
 from safetensors.torch import save_file
 
+from remix.job import recipe_of
 from remix.motion import load_picture, save_picture
 from tests.real.comfyui.films import folder, name, of_parts, pictures, rendering, text
 from tests.real.comfyui.graphs import Builder
@@ -311,3 +312,17 @@ def test_a_lora_in_front_changes_frames_as_it_does_in_wired_parts(host: Host) ->
     found = pictures(folder(host, prefix))
     assert np.array_equal(found, of_parts(host, text(2), 2, dressed=with_lora))
     assert not np.array_equal(found, rendered(host, text(2)))
+
+
+def test_an_even_pace_is_measured_on_the_server_and_written_into_the_job(host: Host) -> None:
+    prefix = name("paced")
+    host.run(rendering(f'pace = "even"{text(9)}', prefix).graph)
+    job = folder(host, prefix)
+    clock = recipe_of(job).clock
+    assert clock is not None
+    assert (clock[0], clock[-1]) == (0, 8)
+    assert clock != tuple(range(9))
+    assert not (job / "pacing").exists()
+    # The clock alone gives the same frames, in wired parts too.
+    written = (job / "recipe.json").read_text(encoding="utf-8")
+    assert np.array_equal(pictures(job), of_parts(host, written, 2))
