@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from remix import Keyframe, Local, Model, Recipe, arender, plan, render
+from remix.catalog.families import FAMILIES, Family
 from remix.client.recipes import read_any
 from remix.engine import Event, Listener, Picture
 from remix.errors import BadInput, Interrupted, RecipeError
@@ -230,3 +231,11 @@ def test_the_bundled_model_has_defaults_of_its_own() -> None:
     engine = Local(device="cpu")
     assert engine.check(plan(recipe)) != []
     assert engine.check(plan(recipe.fitted_to(engine.defaults(recipe.model)))) == []
+
+
+@pytest.mark.parametrize("family", [family for family in FAMILIES.values() if family.defaults])
+def test_the_defaults_of_a_family_are_settings_of_a_recipe(family: Family) -> None:
+    recipe = Recipe(frames=1, keyframes=(Keyframe(prompt="a cat"),))
+    fitted = recipe.fitted_to(family.defaults)
+    assert {name: getattr(fitted, name) for name in family.defaults} == family.defaults
+    assert (fitted.width, fitted.height) == (1024, 1024)
