@@ -24,7 +24,7 @@ BARS = (0.90, 0.95, 0.97, 0.80)
 MEGABYTES, SECONDS_TO_LOAD, SECONDS_A_PICTURE = 20, 2.0, 1.0
 """The most that the model may weigh, and take on one processor core."""
 
-HEAD = "| prompts | pictures | thing | its colour | background | all |\n|---|---|---|---|---|---|"
+HEAD = "| prompts | pictures | thing | its color | background | all |\n|---|---|---|---|---|---|"
 """The head of the table of shares."""
 
 

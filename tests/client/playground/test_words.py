@@ -78,4 +78,4 @@ def test_the_card_tells_how_many_words_there_are_and_names_every_thing_and_colou
     card = (WEIGHTS.parent / "README.md").read_text("utf-8")
     assert f"{sum(map(len, words().values()))} words" in card
     assert f"| 18 things | {' '.join(THINGS)} |" in card
-    assert f"| 12 colours | {' '.join(COLOURS)} |" in card
+    assert f"| 12 colors | {' '.join(COLOURS)} |" in card
