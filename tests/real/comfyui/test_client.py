@@ -64,15 +64,15 @@ def run(host: Host, folder: Path, asked: Recipe, *, url: str = "", batch: int = 
     return render(asked, ComfyUI(url or host.url, batch=batch, timeouts=TIMEOUTS), folder, film=None, **options)
 
 
-def jobs(host: Host) -> list[Path]:
+def films(host: Host) -> list[Path]:
+    """The folders of films on the server, with a job for each part that a client asked for."""
     return sorted((host.output / "remix").glob("client_*"))
 
 
-def times_rendered(job: Path) -> Counter[str]:
-    """How often each frame of a job on the server was written down as made."""
-    lines = (job / "journal.jsonl").read_text(encoding="utf-8").splitlines()
-    names = [json.loads(line)["file"] for line in lines if line.strip()]
-    return Counter(name for name in names if name != "sheet.png")
+def times_rendered(film: Path) -> Counter[str]:
+    """How often each frame of a film on the server was written down as made."""
+    journals = {job.name: (job / "journal.jsonl").read_text(encoding="utf-8").splitlines() for job in film.iterdir()}
+    return Counter(f"{job} {json.loads(line)['file']}" for job, lines in journals.items() for line in lines if line)
 
 
 def test_replies_are_as_they_were_recorded(host: Host) -> None:
@@ -163,22 +163,22 @@ def test_the_end_of_one_client_ends_nothing_of_another(host: Host, tmp_path: Pat
 
 
 def test_a_server_that_is_killed_and_started_again_renders_no_frame_twice(host: Host, tmp_path: Path) -> None:
-    asked, before = recipe(24, "white", steps=8), jobs(host)
+    asked, before = recipe(24, "white", steps=8), films(host)
 
     def kill() -> None:
         host.stop()
         threading.Thread(target=host.start).start()
 
     run(host, tmp_path / "killed", asked, listen=at_frames(3, kill))
-    (job,) = set(jobs(host)) - set(before)
-    assert set(times_rendered(job).values()) == {1}
-    assert len(times_rendered(job)) == 24
+    (film,) = set(films(host)) - set(before)
+    assert set(times_rendered(film).values()) == {1}
+    assert len(times_rendered(film)) == 24
     run(host, tmp_path / "whole", asked)
     assert contents(tmp_path / "killed") == contents(tmp_path / "whole")
 
 
 def test_a_client_that_is_killed_goes_on_and_no_frame_is_rendered_twice(host: Host, tmp_path: Path) -> None:
-    asked, before = recipe(24, "black", steps=8), jobs(host)
+    asked, before = recipe(24, "black", steps=8), films(host)
     path, job = tmp_path / "recipe.json", tmp_path / "killed"
     path.write_text(asked.to_json(), encoding="utf-8")
     line = [*("render", str(path), "-o", str(job), "-q", "--no-film", "--batch", "2"), "--engine", "comfyui"]
@@ -189,7 +189,7 @@ def test_a_client_that_is_killed_goes_on_and_no_frame_is_rendered_twice(host: Ho
         client.kill()
         client.wait()
     assert subprocess.run(line, cwd=ROOT, check=False).returncode == 0
-    (made,) = set(jobs(host)) - set(before)
+    (made,) = set(films(host)) - set(before)
     assert set(times_rendered(made).values()) == {1}
     run(host, tmp_path / "whole", asked)
     assert contents(job) == contents(tmp_path / "whole")
@@ -197,13 +197,14 @@ def test_a_client_that_is_killed_goes_on_and_no_frame_is_rendered_twice(host: Ho
 
 def test_files_that_are_gone_from_the_server_are_made_again(host: Host, tmp_path: Path) -> None:
     """Though the host keeps what the node gave, and says that it is done at once."""
-    asked, before = recipe(5, "purple"), jobs(host)
+    asked, before = recipe(5, "purple"), films(host)
     run(host, tmp_path / "first", asked)
-    (job,) = set(jobs(host)) - set(before)
+    (film,) = set(films(host)) - set(before)
+    (job,) = film.iterdir()
     (job / "frames" / "000003.png").unlink()
     run(host, tmp_path / "again", asked)
     assert contents(tmp_path / "again") == contents(tmp_path / "first")
-    assert sorted(times_rendered(job).values()) == [1, 1, 1, 1, 2]
+    assert sorted(times_rendered(film).values()) == [1, 1, 1, 1, 2]
 
 
 def test_a_workflow_that_is_rejected_is_told_line_by_line_and_nothing_runs(host: Host, tmp_path: Path) -> None:
