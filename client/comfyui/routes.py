@@ -12,7 +12,7 @@ from remix.client.comfyui.names import Names
 from remix.client.comfyui.server import Server
 from remix.digest import sha256
 from remix.engine import Capabilities, refuse_unsupported
-from remix.engine.blocks import covering, requests
+from remix.engine.blocks import covering, per_request, requests
 from remix.engine.parts import part_of, plain_part
 from remix.errors import Unsupported
 from remix.hosts.comfyui.graph import Graph, Link
@@ -104,8 +104,10 @@ class RemixNodes(Route):
 
     def jobs(self, frames: Sequence[int], batch: int, uploaded: Mapping[str, str]) -> Iterator[PromptJob]:
         film = sha256(self.schedule.to_json().encode())[:10]
+        chunk = per_request(batch, PER_PROMPT)
         for group in requests(frames, batch, PER_PROMPT):
-            yield self._job(group, covering(group, len(self.schedule), batch), film, uploaded)
+            # The same part whatever is missing of it, so that frames that the server has kept are found.
+            yield self._job(group, covering(group, len(self.schedule), chunk), film, uploaded)
 
     def _job(self, frames: tuple[int, ...], span: range, film: str, uploaded: Mapping[str, str]) -> PromptJob:
         first, count = frames[0] - span.start, frames[-1] - frames[0] + 1

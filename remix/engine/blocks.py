@@ -51,6 +51,15 @@ def covering(frames: Sequence[int], count: int, size: int) -> range:
     return range(frames[0] // size * size, min((frames[-1] // size + 1) * size, count))
 
 
+def per_request(size: int, most: int) -> int:
+    """Returns how many frames a request is about: whole blocks of `size`, about `most` frames, at least one block.
+
+    >>> per_request(8, 16), per_request(5, 16), per_request(20, 16)
+    (16, 15, 20)
+    """
+    return size * max(1, most // size)
+
+
 def requests(frames: Iterable[int], size: int, most: int) -> Iterator[tuple[int, ...]]:
     """Yields rising frames in groups for one request each: about `most` frames, in whole blocks of `size`.
 
@@ -59,7 +68,7 @@ def requests(frames: Iterable[int], size: int, most: int) -> Iterator[tuple[int,
     >>> list(requests([0, 1, 5, 6, 7, 8], 2, 4))
     [(0, 1), (5, 6, 7), (8,)]
     """
-    chunk = size * max(1, most // size)
+    chunk = per_request(size, most)
     group: list[int] = []
     for index in frames:
         if group and (group[-1] // chunk != index // chunk or index // size - group[-1] // size > 1):

@@ -53,7 +53,7 @@ def test_frames_come_through_the_remix_nodes_in_chunks(tmp_path: Path) -> None:
         assert len({prefix.rpartition("/")[0] for prefix in prefixes}) == 1
 
 
-def test_blocks_that_are_missing_are_sent_whole(tmp_path: Path) -> None:
+def test_missing_frames_are_asked_for_in_the_same_parts(tmp_path: Path) -> None:
     asked = recipe(frames=20)
     with ComfyServer().started() as server:
         run(server.url, tmp_path, asked, batch=4)
@@ -62,7 +62,7 @@ def test_blocks_that_are_missing_are_sent_whole(tmp_path: Path) -> None:
         server.history.clear()
         run(server.url, tmp_path, asked, batch=4)
         sent = [graph["RemixRender"] for graph in graphs(server)]
-    assert [(len(read_part(one["schedule"])), one["first"], one["count"]) for one in sent] == [(4, 1, 2), (4, 1, 1)]
+    assert [(len(read_part(one["schedule"])), one["first"], one["count"]) for one in sent] == [(16, 5, 2), (4, 1, 1)]
     assert np.array_equal(frames(tmp_path), right(asked))
 
 

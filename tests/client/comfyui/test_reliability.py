@@ -181,7 +181,10 @@ def test_a_run_that_is_done_and_names_no_files_is_done_once_more(tmp_path: Path)
         run(server.url, tmp_path)
     assert np.array_equal(frames(tmp_path), right())
     twice = ComfyServer(script=Script(empty=2))
-    with twice.started() as server, pytest.raises(BadReply, match="frame 0: the server says that it is done, and nam"):
+    with (
+        twice.started() as server,
+        pytest.raises(BadReply, match="frame 0: the server reports frames 0 to 9 as done, and names 0 files"),
+    ):
         run(server.url, tmp_path / "other")
 
 
@@ -256,7 +259,7 @@ def test_out_of_memory_is_tried_once_more_with_one_frame_at_a_time(tmp_path: Pat
     with ComfyServer(script=Script(troubles=[FULL])).started() as server:
         run(server.url, tmp_path)
         assert server.freed == 1
-        assert [entry["prompt"][2]["3"]["inputs"]["batch_size"] for entry in server.history.values()] == [2, 1]
+        assert [entry["prompt"][2]["2"]["inputs"]["batch_size"] for entry in server.history.values()] == [2, 1]
     assert np.array_equal(frames(tmp_path), right())
     with ComfyServer(script=Script(troubles=[FULL, FULL])).started() as server:
         with pytest.raises(OutOfMemory, match="frames 0 to 9: not even one frame fits into the server's memory"):
