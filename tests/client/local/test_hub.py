@@ -148,7 +148,7 @@ def test_what_the_hub_does_not_give_is_one_sentence(
 
 
 def test_a_misspelled_playground_is_not_asked_of_the_hub(hub: Hub) -> None:
-    with pytest.raises(Unsupported, match=r"model\.checkpoint: 'playgound' is no folder .*; did you mean"):
+    with pytest.raises(Unsupported, match=r"model\.checkpoint: 'playgound' is not a folder .*; did you mean"):
         checkpoint_path("playgound")
     assert hub.given == set()
 
