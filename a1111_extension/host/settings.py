@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -69,7 +70,7 @@ def pinned(p: Any) -> Iterator[None]:
     before = {name: option(name) for name in _FORGE_MODEL}
     held = _held.set(_forge_choice())
     try:
-        with pinned_settings(shared.opts):
+        with pinned_settings(shared.opts), _pinned_model():
             yield
     finally:
         _held.reset(held)
@@ -91,6 +92,41 @@ def _forge_choice() -> Any:
     if not FORGE:
         return None
     return sd_models.model_data.forge_loading_parameters, processing.main_entry.dynamic_args.get("online_lora")
+
+
+@contextmanager
+def _pinned_model() -> Iterator[None]:
+    """Gives this thread a choice of Forge's model of its own, as `pinned_settings` does with the settings.
+
+    A click or a request changes the choice at any moment, also just before Forge reads it.
+    """
+    if not FORGE:
+        yield
+        return
+    data, thread = sd_models.model_data, threading.get_ident()
+    kind: Any = type(data)
+    own = {"choice": data.forge_loading_parameters}
+
+    class Pinned(kind):
+        """Forge's model data, with a choice for one thread."""
+
+        @property
+        def forge_loading_parameters(self) -> Any:
+            """The choice of the thread that asks."""
+            return own["choice"] if threading.get_ident() == thread else vars(self)["forge_loading_parameters"]
+
+        @forge_loading_parameters.setter
+        def forge_loading_parameters(self, choice: Any) -> None:
+            if threading.get_ident() == thread:
+                own["choice"] = choice
+            else:
+                self.__dict__["forge_loading_parameters"] = choice
+
+    data.__class__ = Pinned
+    try:
+        yield
+    finally:
+        data.__class__ = kind
 
 
 def process(p: Any) -> Any:

@@ -164,6 +164,13 @@ def test_a_checkpoint_that_was_chosen_and_not_loaded_yet_is_the_one_that_counts(
     assert not np.array_equal(pictures(first)[0], pictures(second)[0])
 
 
+class ModelData:
+    """Forge's model data."""
+
+    def __init__(self) -> None:
+        self.forge_loading_parameters = {"checkpoint_info": "model"}
+
+
 def test_forge_loads_what_was_chosen_when_the_film_began_and_then_what_was_chosen_meanwhile(
     ui: Runner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -171,7 +178,7 @@ def test_forge_loads_what_was_chosen_when_the_film_began_and_then_what_was_chose
     from a1111_extension import host
 
     opts, dynamic = ui.host.shared.opts, {"online_lora": False}
-    data = SimpleNamespace(forge_loading_parameters={"checkpoint_info": "model"})
+    data = ModelData()
 
     def refresh() -> None:
         data.forge_loading_parameters = {"checkpoint_info": opts.sd_model_checkpoint}
@@ -189,9 +196,11 @@ def test_forge_loads_what_was_chosen_when_the_film_began_and_then_what_was_chose
     seen: list[Any] = []
 
     def note(p: Any) -> None:
-        seen.append((data.forge_loading_parameters["checkpoint_info"], dynamic["online_lora"]))
         if len(seen) == 1:
-            elsewhere(click)
+            elsewhere(click)  # between the moment when the model is set and the one when it is read
+            assert vars(data)["forge_loading_parameters"] == {"checkpoint_info": "second"}
+            dynamic["online_lora"] = False
+        seen.append((data.forge_loading_parameters["checkpoint_info"], dynamic["online_lora"]))
 
     webui.on_call.append(note)
     ui.run(TOLD)

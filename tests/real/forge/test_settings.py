@@ -1,0 +1,81 @@
+"""The settings of a real Forge during a film, by Forge's own names: what is chosen meanwhile comes after the film."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.real.a1111 import models
+from tests.real.a1111.films import A, B, off, plain, recipe
+from tests.real.a1111.host import Host
+
+FRAMES = 4
+TOLD = {"recipe": recipe({"prompt": A}, {"prompt": B}, frames=FRAMES, steps=8), "film": "", "batch": 1}
+"""A film of four calls, slow enough for a click between two of them."""
+
+DEFAULTS: dict[str, Any] = {
+    "forge_additional_modules": [],
+    "forge_unet_storage_dtype": "Automatic",
+    "CLIP_stop_at_last_layers": 1,
+}
+
+
+@pytest.fixture(scope="module")
+def first(host: Host) -> Iterator[dict[str, Any]]:
+    """The settings before a film, in a host that also has another checkpoint, and a VAE as a module."""
+    for name, write in (("Stable-diffusion", models.second), ("VAE", models.vae)):
+        folder = host.base / "models" / name
+        folder.mkdir(parents=True, exist_ok=True)
+        write(host.checkpoint, folder / "other.safetensors")
+    host.stop()
+    host.start()
+    before = {**DEFAULTS, "sd_model_checkpoint": host.checkpoint.name}
+    yield before
+    host.post("options", **before)
+
+
+def during(host: Host, name: str, setting: str, value: Any) -> list[np.ndarray]:
+    """The frames of a film, while whose first frames a setting is changed."""
+    with ThreadPoolExecutor(1) as thread:
+        film = thread.submit(host.remix, {**TOLD, "name": name})
+        end = time.monotonic() + 60
+        while not [*host.jobs.glob(f"{name}_*/frames/000000.png")]:
+            assert time.monotonic() < end
+            time.sleep(0.01)
+        assert host.post("options", **{setting: value}).status == 200
+        assert len([*host.jobs.glob(f"{name}_*/frames/*.png")]) < FRAMES, "it came after the film"
+        return film.result().pictures
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("sd_model_checkpoint", "other.safetensors"),
+        ("forge_additional_modules", ["other.safetensors"]),
+        ("forge_unet_storage_dtype", "float8-e4m3fn"),
+        ("CLIP_stop_at_last_layers", 2),
+    ],
+)
+def test_what_is_chosen_during_a_film_holds_after_it_and_not_in_it(
+    host: Host, first: dict[str, Any], setting: str, value: Any
+) -> None:
+    host.post("options", **first)
+    before = host.plain(**plain(A, 1))
+    calm = host.remix({**TOLD, "name": "calm", "new": True}).pictures
+    film = during(host, f"clicked-{setting}".lower(), setting, value)
+    assert all(np.array_equal(one, two) for one, two in zip(calm, film, strict=True))
+    assert off(calm[0], calm[-1]) > 5
+    saved = json.loads((host.base / "config.json").read_text(encoding="utf-8"))
+    held = saved[setting][0].rpartition("/")[2] if isinstance(value, list) else saved[setting]
+    assert held == (value[0] if isinstance(value, list) else value)
+    assert {"randn_source": "CPU", "emphasis": "Original"}.items() <= {"emphasis": "Original", **saved}.items()
+    assert host.get("/sdapi/v1/options")[setting] == saved[setting]
+    assert not np.array_equal(host.plain(**plain(A, 1)), before)  # the user's choice is loaded
+    again = host.remix({**TOLD, "name": "calm"}).pictures
+    assert not np.array_equal(again[0], calm[0])
