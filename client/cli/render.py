@@ -15,7 +15,7 @@ from remix.client.cli.completion import among
 from remix.client.cli.engines import engine_options
 from remix.client.cli.overrides import Overrides, override_options
 from remix.client.cli.schedules import Reading, schedule_options
-from remix.client.cli.screen import progress, stoppable
+from remix.client.cli.screen import LABELS, progress, stoppable
 from remix.client.recipes import default_folder
 from remix.engine import Event, Listener, Outcome
 from remix.errors import BadInput, Interrupted, OtherRecipe
@@ -185,7 +185,7 @@ class _Screen:
         elif kind == "retry":
             self._shown.close()
             click.echo(f"{printable(event['message'])}; next try in {event['seconds']:g} s", err=True)
-        elif kind in ("frames", "steps", "film"):
+        elif kind == "steps" or kind in LABELS:
             self._listen(Event(kind, event["done"], event["total"], event.get("frame")))
         else:
             self._shown.close()

@@ -150,15 +150,18 @@ def _bar(console: Console, shown: ExitStack) -> Listener:
     )
     bar, tasks = Progress(*columns, console=console), dict[str, Any]()
     paces = dict[str, Pace]()
+    stage = ""
 
     def listen(event: Event) -> None:
+        nonlocal stage
         if not bar.live.is_started:  # a bar that never began would leave an empty line
             shown.enter_context(bar)
         if event.stage == "steps":
-            if "frames" in tasks:
-                paces["frames"].update(event)
-                bar.update(tasks["frames"], step=f"step {event.done}/{event.total}")
+            if stage:
+                paces[stage].update(event)
+                bar.update(tasks[stage], step=f"step {event.done}/{event.total}")
             return
+        stage = event.stage
         if event.stage not in tasks:
             label = LABELS.get(event.stage, event.stage)
             pace = paces[event.stage] = Pace()

@@ -168,5 +168,5 @@ def _shown(frame: Frame) -> str:
 
 def rounds(folder: Path) -> Iterable[Path]:
     """Returns the job folders of the rounds of a film's folder, the first one first."""
-    place = folder / PACING
+    place = folder.resolve() / PACING
     return sorted(place.glob("round-*")) if place.is_dir() and not place.is_symlink() else []

@@ -97,10 +97,11 @@ def render(
         _check_film(film, schedule.recipe, audio)
     for sentence in (*remarks_on(schedule), *engine.check(schedule)):
         remark(sentence)
+    measured = 0
     with ExitStack() as opened:
         room = opened.enter_context(raising_disk_full(folder, schedule.recipe))
         if schedule.recipe.pace == "even" and schedule.recipe.clock is None:
-            schedule = _paced(schedule, engine, folder, new, donors, room, listen, stop, remark)
+            schedule, measured = _paced(schedule, engine, folder, new, donors, room, listen, stop, remark)
             donors = [*donors, *rounds(folder)]
         job = opened.enter_context(
             open_job(
@@ -118,6 +119,7 @@ def render(
         if job.begun_with is not None:
             move(job, engine, Inputs(job), listen)
         rendered = _render_missing(job, wanted, engine, room, listen, stop)
+        rendered = min(rendered + measured, len(wanted))
         if (job.folder / PACING).exists() and job.is_whole():
             shutil.rmtree(job.folder / PACING, ignore_errors=True)
         if len(wanted) < len(schedule) and not job.is_whole():
@@ -138,24 +140,26 @@ def _paced(
     listen: Listener,
     stop: Callable[[], bool],
     tell: Callable[[str], None],
-) -> Schedule:
-    """The schedule with the clock that the folder's job has, or a measured one; `OtherRecipe` before it is measured."""
+) -> tuple[Schedule, int]:
+    """The schedule with the clock that the folder's job has, or a measured one, and how many pictures were rendered.
+
+    `OtherRecipe` before anything is measured for a folder with frames of another recipe.
+    """
     recipe = schedule.recipe
     if (known := known_clock(folder, recipe)) is not None:
-        return plan(recipe.replace(clock=known))
+        return plan(recipe.replace(clock=known)), 0
     if not new and is_job(folder) and finished_at(folder):
         raise OtherRecipe(f"{folder}: holds the job of another recipe; give another folder")
-    done, most = 0, most_pictures(recipe)
+    before = rendered = 0
+    most = most_pictures(recipe)
 
     def pacing(event: Event) -> None:
-        nonlocal done
         if event.stage == "frames":
-            done += event.done > 0
-            listen(Event("pacing", done, max(done, most)))
-        else:
-            listen(event)
+            event = Event("pacing", before + event.done, max(most, before + event.total))
+        listen(event)
 
     def render_round(part: Recipe, count: int, place: Path) -> list[Path]:
+        nonlocal before, rendered
         planned = plan(part)
         with open_job(
             place,
@@ -166,10 +170,13 @@ def _paced(
             pause=_pause(folder, stop),
             tell=log.debug,
         ) as job:
-            _render_missing(job, range(count), engine, room, pacing, stop)
+            rendered += _render_missing(job, range(count), engine, room, pacing, stop)
+            before += count
             return [frame_path(job.folder, index) for index in range(count)]
 
-    return plan(recipe.replace(clock=measured_clock(recipe, folder / PACING, render_round, tell)))
+    clock = measured_clock(recipe, folder / PACING, render_round, tell)
+    listen(Event("pacing", before, before))
+    return plan(recipe.replace(clock=clock)), rendered
 
 
 def _taking(listen: Listener, stop: Callable[[], bool]) -> Callable[[int, int], None]:

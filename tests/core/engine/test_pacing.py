@@ -170,7 +170,17 @@ def test_progress_counts_the_pictures_that_are_measured(tmp_path: Path) -> None:
     render(recipe(), Slider(), tmp_path, film=None, listen=events.append)
     pacing = [event for event in events if event.stage == "pacing"]
     assert [event.done for event in pacing] == sorted(event.done for event in pacing)
-    assert pacing[-1].done <= pacing[-1].total
+    assert all(event.done <= event.total for event in pacing)
+    assert pacing[-1].done == pacing[-1].total
+    assert events.index(pacing[-1]) < next(i for i, event in enumerate(events) if event.stage == "frames")
+
+
+def test_frames_that_were_measured_count_as_rendered_and_as_nothing_taken_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    outcome = render(recipe(), Slider(), "job", film=None)
+    assert (outcome.rendered, outcome.remarks) == (FRAMES, ())
 
 
 def test_a_travel_on_which_nothing_changes_is_left_alone(tmp_path: Path) -> None:
