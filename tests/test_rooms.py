@@ -204,3 +204,15 @@ def test_an_import_loads_no_more_than_it_says(statement: str, absent: tuple[str,
     code = f"import sys; {statement}; print([name for name in {absent!r} if name in sys.modules])"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert found.stdout.strip() == "[]"
+
+
+def test_no_test_imports_from_another_test() -> None:
+    """What several tests need is in a module of its own."""
+    tests = ROOT / "tests"
+    found = [
+        f"{path.relative_to(ROOT)}: {name}"
+        for path in sorted(tests.rglob("*.py"))
+        for name in imported(path)
+        if name.startswith("tests.") and any(part.startswith("test_") for part in name.split("."))
+    ]
+    assert found == []

@@ -24,10 +24,11 @@ from tests.fakes.a1111_server import A1111Server
 from tests.fakes.comfyui_server import ComfyServer
 from tests.hosts.a1111.conftest import Runner, ui
 from tests.hosts.comfyui.conftest import pack
-from tests.hosts.comfyui.test_render import Clip, Vae, node
-from tests.hosts.comfyui.test_render import Model as Pictures
+from tests.hosts.comfyui.rendering import Model as Pictures
+from tests.hosts.comfyui.rendering import render_node
+from tests.hosts.comfyui.stand_ins import Clip, Vae
 
-__all__ = ["node", "pack", "ui"]  # fixtures
+__all__ = ["pack", "ui"]  # fixtures
 
 TABLE = "A request of a film of 10,000 frames beside one of 100"
 SHORT, LONG = 112, 10_000
@@ -109,7 +110,9 @@ def test_the_a1111_script(race: Race, ui: Runner) -> None:
     compare(race, "The A1111 script", request)
 
 
-def test_remix_render(race: Race, pack: ModuleType, node: Any) -> None:
+def test_remix_render(race: Race, pack: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    node = render_node(pack, monkeypatch)
+
     def request(frames: int) -> Callable[[int], object]:
         schedule, model = film(frames, "playground"), (Pictures(), Clip(), Vae())
 

@@ -20,7 +20,7 @@ from remix.client.a1111.server import Server
 from remix.engine import Event, render
 from remix.errors import HostRefused, HostSilent, HostUnreachable, Interrupted
 from tests.client.a1111.conftest import QUICK, Serve, engine, recipe
-from tests.core.engine.test_render import contents
+from tests.core.engine.runs import contents
 from tests.fakes.a1111_server import A1111Server
 from tests.fakes.faults import Answer, Fault
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 
 from remix.client import ComfyUI
 from remix.client.timeouts import Timeouts
-from remix.engine import Outcome, render
+from remix.engine import Event, Outcome, render
 from remix.motion import load_picture
 from remix.plan import Keyframe, Model, Recipe, plan
 from tests.fakes.comfyui_server import painted
@@ -49,3 +50,16 @@ def right(asked: Recipe | None = None) -> np.ndarray:
     """The pictures that the Remix nodes of the server make."""
     asked = asked or recipe()
     return np.stack([painted(frame, asked.width, asked.height) for frame in plan(asked)])
+
+
+def at_frames(count: int, act: Callable[[], object]) -> Callable[[Event], None]:
+    """A listener that acts when so many frames are finished."""
+    done = False
+
+    def listen(event: Event) -> None:
+        nonlocal done
+        if event.stage == "frames" and event.done >= count and not done:
+            done = True
+            act()
+
+    return listen

@@ -35,8 +35,8 @@ from remix.errors import (
     OutOfMemory,
 )
 from remix.plan import Keyframe
-from tests.client.comfyui.runs import FRAMES, QUICK, frames, plain, recipe, right, run
-from tests.core.engine.test_render import contents
+from tests.client.comfyui.runs import FRAMES, QUICK, at_frames, frames, plain, recipe, right, run
+from tests.core.engine.runs import contents
 from tests.fakes.comfyui_server import ComfyServer, Script, Trouble
 from tests.fakes.faults import Fault
 from tests.fakes.proxy import Proxy, Toxic
@@ -47,19 +47,6 @@ FULL = Trouble("torch.OutOfMemoryError", "Allocation on device 0 would exceed al
 
 def once_each(server: ComfyServer, count: int = FRAMES) -> bool:
     return len(server.rendered) == count and set(server.rendered.values()) == {1}
-
-
-def at_frames(count: int, act: Callable[[], object]) -> Callable[[Event], None]:
-    """A listener that acts when so many frames are finished."""
-    done = False
-
-    def listen(event: Event) -> None:
-        nonlocal done
-        if event.stage == "frames" and event.done >= count and not done:
-            done = True
-            act()
-
-    return listen
 
 
 # R1, R2, R9, R10: the socket

@@ -20,7 +20,7 @@ from remix.client.playground import WEIGHTS
 from remix.errors import EngineError, OutOfMemory, RemixError, Unsupported
 from remix.plan import Lora, Model, plan
 from tests.client.local import stability, tiny
-from tests.client.local.test_local import travel
+from tests.client.local.films import travel
 
 Damage = Callable[[bytes], bytes]
 

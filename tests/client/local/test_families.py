@@ -17,7 +17,7 @@ from remix.errors import MixError, Unsupported
 from remix.mix import Conditioning
 from remix.plan import Model, plan
 from tests.client.local import tiny
-from tests.client.local.test_local import TOLERANCE, largest_difference, pictures, travel
+from tests.client.local.films import TOLERANCE, largest_difference, pictures, travel
 
 DDIM = {"steps": 5, "sampler": "ddim", "scheduler": "simple"}
 

@@ -20,8 +20,7 @@ from remix.client.local.sampling import SAMPLERS, SCHEDULERS, sigmas_for
 from remix.errors import Unsupported
 from remix.plan import Keyframe, Model, Recipe, plan
 from tests.client.local import tiny
-from tests.client.local.test_local import TOLERANCE, largest_difference, pictures, travel
-from tests.client.local.test_masks import INPUTS
+from tests.client.local.films import INPUTS, TOLERANCE, largest_difference, pictures, travel
 
 T5_ROWS = {"sd3": 77, "flux": 256, "schnell": 256}
 PIPELINES = {"sd3": "StableDiffusion3Pipeline", "flux": "FluxPipeline", "schnell": "FluxPipeline"}

@@ -17,8 +17,8 @@ from remix.client.local import Local
 from remix.client.local.checkpoints import checkpoint_path
 from remix.errors import EngineError, Unsupported
 from remix.plan import plan
-from tests.client.local.test_local import pictures
-from tests.client.local.test_parts import frame, saved
+from tests.client.local.films import pictures
+from tests.client.local.saved_parts import frame, saved
 
 NAME, COMMIT = "someone/tiny", "0123456789abcdef0123456789abcdef01234567"
 

@@ -10,7 +10,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +24,11 @@ from remix.engine import Event, render
 from remix.errors import MixError, Unsupported
 from remix.plan import Keyframe, Lora, Model, Recipe, Schedule, plan
 from tests.client.local import tiny
-from tests.core.engine.test_render import contents
+from tests.client.local.films import TOLERANCE, Trap, largest_difference, pictures, travel
+from tests.core.engine.runs import contents
 
 ROOT = Path(__file__).parents[3]
 
-TOLERANCE = 1
-"""8-bit levels by which a frame may differ between batch sizes: a matrix product rounds by its number of rows."""
 
 LONG = "a fish and " * 60
 """More than one chunk of tokens."""
@@ -43,27 +42,6 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.fixture(scope="module")
 def v_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(tiny.stable_diffusion(tmp_path_factory.mktemp("velocity"), prediction="v_prediction"))
-
-
-def travel(checkpoint: str, **changes: Any) -> Recipe:
-    keyframes = (
-        Keyframe(at=0, prompt="a red circle", negative="blue", seed=1, cfg=5),
-        Keyframe(at=5, prompt="a blue square at night", negative="red", seed=2, cfg=2),
-    )
-    settings: dict[str, Any] = {"frames": 6, "width": 64, "height": 64, "steps": 3, "keyframes": keyframes}
-    return Recipe(**{**settings, "model": Model(checkpoint), **changes})
-
-
-def pictures(recipe: Recipe, frames: Sequence[int] | None = None, inputs: Any = None, **options: Any) -> np.ndarray:
-    schedule = plan(recipe)
-    engine = Local(device="cpu", **options)
-    engine.check(schedule)
-    chosen = range(len(schedule)) if frames is None else frames
-    return np.stack(list(engine.render(schedule, chosen, inputs or {}, lambda event: None)))
-
-
-def largest_difference(a: np.ndarray, b: np.ndarray) -> int:
-    return int(np.abs(a.astype(int) - b.astype(int)).max())
 
 
 @pytest.mark.parametrize("prediction", ["epsilon", "velocity"])
@@ -470,14 +448,6 @@ def test_a_size_or_cfg_that_the_playground_paints_badly_is_remarked(
     remark = "size, cfg: the playground model paints best at 128x128 and cfg up to 4; this recipe says {}"
     assert Local(device="cpu").check(plan(recipe)) == ([remark.format(said)] if said else [])
     assert Local(device="cpu").check(plan(recipe.replace(model=Model(checkpoint)))) == []
-
-
-class Trap:
-    def __init__(self, target: Path) -> None:
-        self.target = target
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return (self.target.write_text, ("ran",))
 
 
 def test_a_pickled_checkpoint_is_refused_and_not_executed(checkpoint: str, tmp_path: Path) -> None:

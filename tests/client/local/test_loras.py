@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,24 +17,9 @@ from remix.client.local.loras import Change, apply_loras
 from remix.errors import Unsupported
 from remix.plan import Lora, Model, plan
 from tests.client.local import tiny
+from tests.client.local.films import largest_difference, pictures, travel
+from tests.client.local.lora_files import LAYERS, RANK, factors, kohya, load, peft, weight, write
 from tests.client.local.stability import unet_name
-from tests.client.local.test_local import largest_difference, pictures, travel
-
-RANK = 2
-LAYERS = {
-    "unet": (
-        "down_blocks.0.attentions.0.transformer_blocks.0.attn1.to_q",
-        "mid_block.attentions.0.transformer_blocks.0.attn2.to_out.0",
-        "up_blocks.1.attentions.1.proj_in",
-        "down_blocks.0.resnets.0.conv1",
-        "up_blocks.0.upsamplers.0.conv",
-        "down_blocks.0.downsamplers.0.conv",
-        "mid_block.resnets.1.time_emb_proj",
-        "time_embedding.linear_1",
-        "conv_out",
-    ),
-    "text_encoder": ("encoder.layers.1.self_attn.q_proj", "encoder.layers.0.mlp.fc1"),
-}
 
 
 @pytest.fixture(scope="module")
@@ -48,39 +32,10 @@ def sdxl(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(tiny.stable_diffusion_xl(tmp_path_factory.mktemp("sdxl")))
 
 
-def load(folder: str, *loras: Lora) -> Mapping[str, Any]:
-    return Local(device="cpu")._open(Model(folder, loras=loras), ()).parts()
-
-
-def weight(parts: Mapping[str, Any], part: str, layer: str) -> Tensor:
-    network = parts[part]
-    inner = getattr(network, "text_model", network) if part != "unet" else network
-    return inner.get_submodule(layer).weight
-
-
-def factors(parts: Mapping[str, Any], part: str, layer: str) -> tuple[Tensor, Tensor, Tensor]:
-    """A random down and up for a layer, and what they come to."""
-    shape = weight(parts, part, layer).shape
-    torch.manual_seed(len(layer))
-    down, up = torch.randn(RANK, *shape[1:]), torch.randn(shape[0], RANK, *[1] * (len(shape) - 2))
-    return down, up, torch.einsum("or,r...->o...", up.flatten(1), down)
-
-
-def kohya(part: str, layer: str) -> tuple[str, str, str]:
-    start = {"unet": "lora_unet_", "text_encoder": "lora_te_text_model_", "text_encoder_2": "lora_te2_text_model_"}
-    name = start[part] + layer.replace(".", "_")
-    return f"{name}.lora_down.weight", f"{name}.lora_up.weight", f"{name}.alpha"
-
-
 def kohya_xl(part: str, layer: str) -> tuple[str, str, str]:
     if part != "unet":
         return tuple(name.replace("lora_te_", "lora_te1_") for name in kohya(part, layer))  # type: ignore[return-value]
     return kohya("unet", unet_name(f"{layer}.weight").removesuffix(".weight"))
-
-
-def peft(part: str, layer: str) -> tuple[str, str, None]:
-    name = f"{part}.{'' if part == 'unet' else 'text_model.'}{layer}"
-    return f"{name}.lora_A.weight", f"{name}.lora_B.weight", None
 
 
 def older(part: str, layer: str) -> tuple[str, str, None]:
@@ -89,18 +44,6 @@ def older(part: str, layer: str) -> tuple[str, str, None]:
         before, _, last = name.replace(".to_out.0", ".to_out").rpartition(".")
         return f"{before}.processor.{last}_lora.down.weight", f"{before}.processor.{last}_lora.up.weight", None
     return f"{name}.lora_linear_layer.down.weight", f"{name}.lora_linear_layer.up.weight", None
-
-
-def write(path: Path, parts: Mapping[str, Any], naming: Any, alpha: float | None = None, **metadata: str) -> Lora:
-    tensors = {}
-    for part, layers in LAYERS.items():
-        for layer in layers:
-            names = naming(part, layer)
-            tensors[names[0]], tensors[names[1]], _ = factors(parts, part, layer)
-            if names[2] and alpha is not None:
-                tensors[names[2]] = torch.tensor(alpha)
-    save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, path, metadata=metadata or None)
-    return Lora(str(path), 0.5)
 
 
 @pytest.mark.parametrize(

@@ -17,20 +17,9 @@ from remix.engine.pictures import masks_of
 from remix.mix import noise_of_seed
 from remix.plan import Frame, Keyframe, Mix, Recipe, plan
 from tests.client.local import tiny
-from tests.client.local.test_local import TOLERANCE, largest_difference, pictures, travel
+from tests.client.local.films import CELLS, INPUTS, LEFT, RAMP, SIDE, TOLERANCE, largest_difference, pictures, travel
 
-SIDE, CELLS = 64, 8
-LEFT = np.zeros((SIDE, SIDE, 3), np.uint8)
 LEFT[:, : SIDE // 2] = 255
-RAMP = np.broadcast_to(np.linspace(0, 255, SIDE).astype(np.uint8)[:, None, None], (SIDE, SIDE, 3)).copy()
-INPUTS = {
-    "in.png": RAMP.transpose(1, 0, 2).copy(),
-    "left.png": LEFT,
-    "right.png": 255 - LEFT,
-    "white.png": np.full((SIDE, SIDE, 3), 255, np.uint8),
-    "black.png": np.zeros((SIDE, SIDE, 3), np.uint8),
-    "soft.png": RAMP,
-}
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ from remix.errors import BlankFrame, EngineError, OutOfMemory
 from remix.mix import Conditioning
 from remix.plan import Keyframe, Recipe, plan
 from tests.client.local import tiny
-from tests.client.local.test_local import TOLERANCE, largest_difference, pictures, travel
+from tests.client.local.films import TOLERANCE, largest_difference, pictures, travel
 
 FULL = (
     torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."),

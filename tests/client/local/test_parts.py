@@ -15,18 +15,15 @@ from remix.client.local import Local
 from remix.client.local.checkpoints import fingerprint
 from remix.client.playground import WEIGHTS
 from remix.errors import EngineError, Unsupported
-from remix.plan import Keyframe, plan
+from remix.plan import plan
 from tests.client.local import tiny
-from tests.client.local.test_local import pictures, travel
+from tests.client.local.films import pictures
+from tests.client.local.saved_parts import frame, saved
 
 
 @pytest.fixture(scope="module")
 def sd3(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tiny.stable_diffusion_3(tmp_path_factory.mktemp("sd3"))
-
-
-def frame(checkpoint: Path | str) -> Any:
-    return travel(str(checkpoint), frames=1, keyframes=(Keyframe(prompt="a red circle", negative="blue", seed=1),))
 
 
 def check(checkpoint: Path | str) -> None:
@@ -107,25 +104,6 @@ def test_a_tokenizer_with_words_that_its_encoder_does_not_know_is_refused(
     words.save_pretrained(folder / name)
     with pytest.raises(EngineError, match=f"has {len(words)} words, of which its text encoder knows {len(words) - 1}"):
         load(folder)
-
-
-def saved(folder: Path, variant: str | None, shards: str, older: bool = False) -> None:
-    """Saves the networks of a folder anew: in this variant, in files of at most so many bytes."""
-    kinds = {"unet": tiny.UNet2DConditionModel, "vae": tiny.AutoencoderKL, "text_encoder": tiny.CLIPTextModel}
-    for part, kind in kinds.items():
-        network = kind.from_pretrained(folder / part)
-        for file in (folder / part).glob("*.safetensors"):
-            file.unlink()
-        network.save_pretrained(folder / part, variant=variant, max_shard_size=shards)
-        if older and part != "text_encoder":  # diffusers wrote shards like this up to 0.31
-            [index] = (folder / part).glob("*.index.*")
-            text = index.read_text("utf-8")
-            for file in (folder / part).glob(f"*.{variant}-*"):
-                before = file.name.replace(f".{variant}-", "-").replace(".safe", f".{variant}.safe")
-                file.rename(file.with_name(before))
-                text = text.replace(file.name, before)
-            index.unlink()
-            index.with_name(f"diffusion_pytorch_model.safetensors.index.{variant}.json").write_text(text, "utf-8")
 
 
 @pytest.fixture(scope="module")

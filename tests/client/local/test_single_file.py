@@ -19,7 +19,7 @@ from remix.client.playground import WEIGHTS
 from remix.errors import EngineError, Unsupported
 from remix.plan import Lora, Model, plan
 from tests.client.local import stability, tiny
-from tests.client.local.test_local import TOLERANCE, Trap, largest_difference, pictures, travel
+from tests.client.local.films import TOLERANCE, Trap, largest_difference, pictures, travel
 
 FAMILIES = ("sd1", "sd2", "sdxl")
 

@@ -18,7 +18,7 @@ from remix.client.local.turns import TURNS, Turns
 from remix.engine import render
 from remix.errors import EngineError
 from remix.plan import Model, Recipe, plan
-from tests.client.local.test_local import pictures, travel
+from tests.client.local.films import pictures, travel
 
 PATIENCE = 60
 """Seconds after which a thread that should have gone on counts as stuck."""

@@ -17,8 +17,8 @@ from remix.client.local.traveling import divided
 from remix.errors import Unsupported
 from remix.plan import Keyframe, Lora, Model, Recipe, plan
 from tests.client.local import tiny
-from tests.client.local.test_local import TOLERANCE, largest_difference, pictures, travel
-from tests.client.local.test_loras import kohya, load, peft, write
+from tests.client.local.films import TOLERANCE, largest_difference, pictures, travel
+from tests.client.local.lora_files import kohya, load, peft, write
 
 LONG = "a red circle and " * 20
 """More than one chunk of tokens."""

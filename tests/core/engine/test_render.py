@@ -30,23 +30,8 @@ from remix.job import open_job, read_metadata, recipe_of
 from remix.job.journal import Journal
 from remix.motion import load_picture, probe, save_picture
 from remix.plan import Keyframe, Recipe, plan
+from tests.core.engine.runs import FRAMES, contents, recipe
 from tests.fakes.renderer import Painter
-
-FRAMES = 6
-
-
-def recipe(**changes: object) -> Recipe:
-    keyframes = (Keyframe(at=0, prompt="a", seed=1), Keyframe(at=FRAMES - 1, prompt="b", seed=2))
-    return Recipe(frames=FRAMES, keyframes=keyframes, width=32, height=16).replace(**changes)
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    """Every file that a run is to leave the same, by its name; the journal's order may differ."""
-    return {
-        path.relative_to(folder).as_posix(): path.read_bytes()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.name not in ("journal.jsonl", "job.lock")
-    }
 
 
 def test_a_run_leaves_frames_film_sheet_recipe_and_schedule(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from remix.engine import render
 from remix.motion import load_picture
 from remix.motion.ffmpeg import encoders, ffmpeg_exe, ffmpeg_version
 from remix.plan import read_recipe
-from tests.core.engine.test_render import contents
+from tests.core.engine.runs import contents
 from tests.fakes.command import command
 from tests.fakes.disk import Disk
 from tests.fakes.renderer import Painter

@@ -24,7 +24,7 @@ from remix.job.adoption import MOST_DONORS
 from remix.job.identity import differing
 from remix.motion import load_picture, probe, save_picture
 from remix.plan import Keyframe, Recipe, Schedule, plan
-from tests.core.engine.test_render import contents
+from tests.core.engine.runs import contents
 from tests.fakes.disk import Disk
 from tests.fakes.renderer import Painter
 

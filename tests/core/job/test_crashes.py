@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from remix.motion import load_picture
-from tests.core.engine.test_render import contents
+from tests.core.engine.runs import contents
 from tests.core.job.killed import KILLS, RECIPE
 from tests.fakes.command import command
 from tests.fakes.disk import Disk

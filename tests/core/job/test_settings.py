@@ -12,7 +12,7 @@ import pytest
 from remix.engine import render
 from remix.errors import Interrupted
 from remix.plan import Schedule
-from tests.core.engine.test_render import FRAMES, contents, recipe
+from tests.core.engine.runs import FRAMES, contents, recipe
 from tests.fakes.renderer import Painter
 
 

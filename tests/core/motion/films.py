@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import os
 import stat
 import sys
+import wave
 from pathlib import Path
 
 import numpy as np
@@ -41,3 +43,15 @@ def put_in_place_of_ffmpeg(folder: Path, monkeypatch: pytest.MonkeyPatch, body: 
     program.write_text(f"#!{sys.executable}\nimport os, sys, time\n{body}\n", encoding="utf-8")
     os.chmod(program, program.stat().st_mode | stat.S_IXUSR)
     monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", str(program))
+
+
+def sine(path: Path, seconds: float, rate: int = 48000, channels: int = 1) -> Path:
+    """Writes a tone of 440 Hz that does not grow softer."""
+    times = np.arange(round(seconds * rate)) / rate
+    samples = (12000 * np.sin(2 * math.pi * 440 * times)).astype("<i2")
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(channels)
+        file.setsampwidth(2)
+        file.setframerate(rate)
+        file.writeframes(np.repeat(samples, channels).tobytes())
+    return path

@@ -12,8 +12,7 @@ import pytest
 
 from remix.errors import BadInput
 from remix.motion import FORMATS, atomic, load_picture, probe, save_picture, write_video
-from tests.core.motion.films import smooth
-from tests.core.motion.test_sound import sine
+from tests.core.motion.films import sine, smooth
 
 KEPT = ("film.part", "film.old", ".film.part", "film.silent", "whole", "old", "frames", "palette", "texts", "silent")
 posix = pytest.mark.skipif(os.name != "posix", reason="needs modes, pipes and links")

@@ -16,25 +16,13 @@ from remix.errors import MissingPackage, PictureError, VideoError, VideoFormatEr
 from remix.motion import FORMATS, Sound, probe, probe_sound, read_video, save_picture, write_video
 from remix.motion.ffmpeg import Ffmpeg, ffmpeg_exe
 from remix.motion.texts import read_texts
-from tests.core.motion.films import put_in_place_of_ffmpeg, smooth
+from tests.core.motion.films import put_in_place_of_ffmpeg, sine, smooth
 
 HEARD = {
     **{"mp4": "aac", "hevc": "aac", "prores": "aac", "webm": "opus"},
     **{"av1": "aac", "ffv1": "flac", "h264-lossless": "flac"},
 }
 SILENT = ("gif", "webp", "apng", "png")
-
-
-def sine(path: Path, seconds: float, rate: int = 48000, channels: int = 1) -> Path:
-    """Writes a tone of 440 Hz that does not grow softer."""
-    times = np.arange(round(seconds * rate)) / rate
-    samples = (12000 * np.sin(2 * math.pi * 440 * times)).astype("<i2")
-    with wave.open(str(path), "wb") as file:
-        file.setnchannels(channels)
-        file.setsampwidth(2)
-        file.setframerate(rate)
-        file.writeframes(np.repeat(samples, channels).tobytes())
-    return path
 
 
 def heard_in(path: Path) -> np.ndarray:

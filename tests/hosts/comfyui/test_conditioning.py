@@ -13,26 +13,7 @@ from remix.mix import Conditioning, mix_conditioning, weights_of
 from remix.plan import Schedule, plan
 from tests.core.plan.recipes import recipe_of_text
 from tests.hosts.comfyui.conftest import listed, room
-
-
-class Clip:
-    """A text encoder that counts, with a row of tokens for each word but never fewer than `least`."""
-
-    layer_idx = -1
-
-    def __init__(self, width: int = 768, least: int = 1) -> None:
-        self.encoded: list[str] = []
-        self._width, self._least = width, least
-
-    def tokenize(self, prompt: str) -> str:
-        return prompt
-
-    def encode_from_tokens_scheduled(self, prompt: str) -> list[list[Any]]:
-        self.encoded.append(prompt)
-        generator = torch.Generator().manual_seed(len(prompt))
-        rows = max(len(prompt.split()), self._least)
-        tokens = torch.randn(1, rows, self._width, generator=generator)
-        return [[tokens, {"pooled_output": torch.randn(1, self._width, generator=generator)}]]
+from tests.hosts.comfyui.stand_ins import Clip
 
 
 def schedule(ease: str = "linear", second: str = "the sea", frames: int = 5) -> Schedule:

@@ -17,59 +17,9 @@ from remix.mix import noise_of_mixes
 from remix.motion.pictures import to_floats
 from remix.plan import Schedule, plan
 from tests.core.plan.recipes import recipe_of_text
-from tests.fakes.comfyui import Model
 from tests.fakes.later import later
 from tests.hosts.comfyui.conftest import room
-from tests.hosts.comfyui.test_conditioning import Clip
-
-
-class Pictures(Model):
-    """A model of pictures whose sampler gives the noise itself, and remembers what it was asked for."""
-
-    def __init__(self, dimensions: int = 2) -> None:
-        super().__init__()
-        self.model = SimpleNamespace(model_config=SimpleNamespace(unet_config={"model_channels": 320}))
-        self.format = SimpleNamespace(latent_dimensions=dimensions, spacial_downscale_ratio=8)
-        self.calls: list[dict[str, Any]] = []
-
-    def clone(self) -> Pictures:
-        made = Pictures()
-        made.wrappers, made.calls, made.format = list(self.wrappers), self.calls, self.format
-        return made
-
-    def get_model_object(self, name: str) -> Any:
-        assert name == "latent_format"
-        return self.format
-
-
-class Vae:
-    """Blocks of 8x8 pixels that show the first three channels."""
-
-    def decode(self, latents: torch.Tensor) -> torch.Tensor:
-        shown = torch.sigmoid(latents[:, :3])
-        return torch.nn.functional.interpolate(shown, scale_factor=8).movedim(1, -1)
-
-    def encode(self, pictures: torch.Tensor) -> torch.Tensor:
-        small = torch.nn.functional.avg_pool2d(pictures.movedim(-1, 1), 8)
-        return torch.cat([small, small[:, :1]], dim=1)
-
-
-def sample(model: Pictures, noise: torch.Tensor, steps: int, cfg: float, *names: Any, **named: Any) -> torch.Tensor:
-    """`comfy.sample.sample`: through the model's wrappers, a callback for each step, then start plus noise."""
-    _, _, positive, _, start = names
-    model.calls.append({"cfg": cfg, "rows": len(start), "positive": positive, **named})
-    kind = sys.modules["comfy.samplers"].KSAMPLER(lambda model, x, sigmas: x)  # type: ignore[attr-defined]
-
-    class Executor:
-        class_obj = SimpleNamespace(conds={"positive": [{"cross_attn": positive[0][0]}]})
-
-        def __call__(self, noise: torch.Tensor, latent: torch.Tensor, *rest: Any, **more: Any) -> torch.Tensor:
-            return latent + noise * named["denoise"]
-
-    (wrapper,) = model.wrappers
-    for step in range(steps):
-        named["callback"](step, start, start, steps)
-    return wrapper(Executor(), noise, start, kind, "sigmas")
+from tests.hosts.comfyui.stand_ins import Clip, Pictures, Vae, sample, schedule
 
 
 @pytest.fixture(autouse=True)
@@ -77,25 +27,6 @@ def sampler(pack: ModuleType) -> None:
     host = sys.modules["comfy.sample"]
     host.sample = sample  # type: ignore[attr-defined]
     host.fix_empty_latent_channels = lambda model, latent: latent  # type: ignore[attr-defined]
-
-
-def schedule(frames: int = 5, *, second: str = "", settings: str = "") -> Schedule:
-    text = f"""
-frames = {frames}
-size = [64, 64]
-steps = 2
-{settings}
-[[keyframes]]
-prompt = "a cat"
-seed = 1
-cfg = 7
-[[keyframes]]
-prompt = "the sea"
-seed = 2
-cfg = 7
-{second}
-"""
-    return plan(recipe_of_text(text))
 
 
 def engine(pack: ModuleType, model: Any, *, batch_size: int = 2, vae: Any = None, on_step: Any = None) -> Any:

@@ -15,35 +15,7 @@ from remix.motion import save_picture
 from remix.plan import Schedule, plan
 from tests.core.plan.recipes import recipe_of_text
 from tests.hosts.comfyui.conftest import room
-
-
-class Graph:
-    """A workflow, as `hidden.dynprompt` gives it."""
-
-    def __init__(self, **nodes: tuple[str, dict[str, Any]]) -> None:
-        self._nodes = nodes
-
-    def get_node(self, number: str) -> dict[str, Any]:
-        kind, inputs = self._nodes[number]
-        return {"class_type": kind, "inputs": inputs}
-
-
-def graph(**changes: Any) -> Graph:
-    settings = {"ckpt": "a.safetensors", "lora": "b.safetensors", "strength": 1.0, "seed": 1, **changes}
-    return Graph(
-        load=("CheckpointLoaderSimple", {"ckpt_name": settings["ckpt"]}),
-        lora=(
-            "LoraLoader",
-            {
-                "model": ["load", 0],
-                "clip": ["load", 1],
-                "lora_name": settings["lora"],
-                "strength": settings["strength"],
-            },
-        ),
-        other=("KSampler", {"seed": settings["seed"]}),
-        render=("RemixRender", {"model": ["lora", 0], "clip": ["lora", 1], "vae": ["load", 2], "batch_size": 8}),
-    )
+from tests.hosts.comfyui.stand_ins import Graph, graph
 
 
 def made_by(pack: ModuleType, workflow: Graph) -> dict[str, str]:

@@ -6,7 +6,7 @@ import logging
 import sys
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -18,30 +18,13 @@ from remix.motion import save_picture
 from remix.plan import Schedule, plan
 from tests.core.plan.recipes import recipe_of_text
 from tests.hosts.comfyui.conftest import room
-from tests.hosts.comfyui.test_conditioning import Clip
-from tests.hosts.comfyui.test_engine import Pictures, Vae, sample, schedule
-from tests.hosts.comfyui.test_job import graph
+from tests.hosts.comfyui.rendering import Model, render_node
+from tests.hosts.comfyui.stand_ins import Clip, Vae, sample, schedule
 
 
 @pytest.fixture
 def node(pack: ModuleType, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Remix Render in a workflow."""
-    host: Any = sys.modules["comfy.sample"]
-    host.sample, host.fix_empty_latent_channels = sample, lambda model, latent: latent
-    bar = SimpleNamespace(update_absolute=lambda at, total, preview=None: None)
-    monkeypatch.setattr(sys.modules["comfy.utils"], "ProgressBar", lambda total: bar)
-    (found,) = room(pack, "render").NODES
-    monkeypatch.setattr(found, "hidden", SimpleNamespace(dynprompt=graph(), unique_id="render"), raising=False)
-    return found
-
-
-class Model(Pictures):
-    """A model of pictures with what a preview needs."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.load_device = "cpu"
-        self.model.latent_format = None
+    return render_node(pack, monkeypatch)
 
 
 def rendered(node: Any, asked: Schedule, **part: int) -> tuple[list[str], list[str]]:

@@ -11,7 +11,7 @@ import torch
 
 from remix.errors import BadInput
 from tests.hosts.comfyui.conftest import listed, room
-from tests.hosts.comfyui.test_conditioning import Clip
+from tests.hosts.comfyui.stand_ins import Clip
 from tests.hosts.comfyui.workflows import TEXT, VALUE, Nodes, film, hidden, schedule
 
 LORA = {**VALUE, "8": ("LoraLoader", {"model": ["0", 0], "clip": ["0", 1], "strength_model": ["7", 0]})}

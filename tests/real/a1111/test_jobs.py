@@ -6,11 +6,8 @@ import json
 import shlex
 import signal
 import subprocess
-import threading
 import time
-from collections.abc import Callable
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,6 +15,7 @@ import pytest
 
 from remix.job import read_metadata
 from tests.real.a1111.host import ROOT, Answer, Host
+from tests.real.a1111.running import frames_of, in_background, job, until
 
 STEPS = 4
 TEXT = f"""
@@ -32,35 +30,6 @@ prompt = "the blue sea"
 seed = 2
 """
 FIELDS = {"recipe": TEXT, "batch": 2, "film": ""}
-
-
-def job(host: Host, answer: Answer) -> Path:
-    return host.jobs / answer.about["Remix job"]
-
-
-def frames_of(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in sorted((folder / "frames").glob("*.png"))}
-
-
-def until(condition: Callable[[], Any], patience: float = 300) -> None:
-    end = time.monotonic() + patience
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.02)
-
-
-def in_background(call: Callable[[], Answer]) -> tuple[threading.Thread, list[Answer]]:
-    answers: list[Answer] = []
-
-    def run() -> None:
-        try:
-            answers.append(call())
-        except OSError:  # the server was killed
-            return
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    return thread, answers
 
 
 def test_a_killed_server_goes_on_where_it_stopped_to_the_same_bytes(host: Host) -> None:

@@ -16,7 +16,7 @@ from remix.job import read_metadata
 from tests.real.a1111 import models
 from tests.real.a1111.films import A, B, off, painted, plain, recipe
 from tests.real.a1111.host import CHECKPOINT, OPTIONS, Answer, Host, encoded
-from tests.real.a1111.test_jobs import frames_of, in_background, job, until
+from tests.real.a1111.running import frames_of, in_background, job, until
 
 FRAMES = 4
 TOLD = {"recipe": recipe({"prompt": A}, {"prompt": B}, frames=FRAMES, steps=8), "film": "", "batch": 1}

@@ -36,9 +36,8 @@ from remix.hosts.comfyui.graph import Graph, Link
 from remix.job import recipe_of
 from remix.motion import save_picture
 from remix.plan import Frame, Keyframe, Lora, Model, Recipe
-from tests.client.comfyui.runs import frames
-from tests.client.comfyui.test_reliability import at_frames
-from tests.core.engine.test_render import contents
+from tests.client.comfyui.runs import at_frames, frames
+from tests.core.engine.runs import contents
 from tests.fakes.comfyui_server import recorded
 from tests.fakes.proxy import Proxy, Toxic
 from tests.real.comfyui.graphs import Builder

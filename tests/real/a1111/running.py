@@ -1,0 +1,40 @@
+"""Runs of the script on a real A1111, watched while they last."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tests.real.a1111.host import Answer, Host
+
+
+def job(host: Host, answer: Answer) -> Path:
+    return host.jobs / answer.about["Remix job"]
+
+
+def frames_of(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted((folder / "frames").glob("*.png"))}
+
+
+def until(condition: Callable[[], Any], patience: float = 300) -> None:
+    end = time.monotonic() + patience
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def in_background(call: Callable[[], Answer]) -> tuple[threading.Thread, list[Answer]]:
+    answers: list[Answer] = []
+
+    def run() -> None:
+        try:
+            answers.append(call())
+        except OSError:  # the server was killed
+            return
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    return thread, answers
