@@ -1,4 +1,4 @@
-"""Renders recipes: films in one call, and the engines by name. Each is imported on first use."""
+"""Renders recipes into films, and opens engines by name. Submodules are imported on first use."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 __all__ = ["A1111", "ENGINES", "ComfyUI", "Kind", "Local", "arender", "open_engine", "render", "render_all"]
 
 OF_SERVERS = ("url", "auth", "headers", "ca", "insecure", "batch")
-"""The options that engines which drive a server have in common."""
+"""Options shared by the engines that use a server."""
 
 
 class Kind(NamedTuple):
-    """Where an engine's class is, the extra of this package that installs what it needs, and its options."""
+    """The module and class of an engine, the extra that installs its dependencies, and its options."""
 
     module: str
     cls: str
@@ -37,7 +37,7 @@ ENGINES = {
     "comfyui": Kind("remix.client.comfyui", "ComfyUI", "", OF_SERVERS),
     "a1111": Kind("remix.client.a1111", "A1111", "", OF_SERVERS),
 }
-"""The engines by name."""
+"""Engines by name."""
 
 _HOMES = {
     **{kind.cls: kind.module for kind in ENGINES.values()},
@@ -45,14 +45,14 @@ _HOMES = {
     "render": "remix.client.films",
     "render_all": "remix.client.film_queue",
 }
-"""The module that each lazily imported name comes from."""
+"""The module of each lazily imported name."""
 
 
 def open_engine(name: str, **options: Any) -> Engine:
-    """Returns the engine called `name`, with the options of its class; those that are None are left out.
+    """Returns the engine called `name`, created with `options`. Options that are None are omitted.
 
-    Raises `BadInput` for a name that is not in `ENGINES` and an option that the engine does not take,
-    `MissingPackage` when what it needs is not installed.
+    Raises `BadInput` for a name that is not in `ENGINES` or an option that the engine does not take, and
+    `MissingPackage` if a dependency is not installed.
     """
     if name not in ENGINES:
         near = difflib.get_close_matches(name, ENGINES, 1)

@@ -1,4 +1,4 @@
-"""The address of a server, with the secrets in it taken out."""
+"""Server addresses, separated from the secrets in them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from remix.client.auth import MASK, Auth, Credentials
 from remix.errors import BadInput
 
 _HOST = re.compile(r"(?:[^/@\s]+@)?[\w.-]+(?::[0-9]{1,5})?(?:[/?]\S*)?")
-"""What looks like a host, perhaps with a port and a path."""
+"""Matches a host with an optional port and path."""
 
 EXAMPLE = "write one such as http://127.0.0.1:8188"
 
@@ -29,7 +29,7 @@ class Address:
         return f"{self.scheme}://{self.host}{self.prefix}"
 
     def url(self, path: str, query: Iterable[tuple[str, str]] = ()) -> str:
-        """Returns the URL of a path below the base; `path` begins with a slash and is quoted already."""
+        """Returns the URL of a path below the base. `path` starts with a slash and must already be quoted."""
         pairs = list(query)
         return f"{self}{path}{f'?{urlencode(pairs, quote_via=quote)}' if pairs else ''}"
 
@@ -39,13 +39,13 @@ class Address:
 
     @property
     def is_secure(self) -> bool:
-        """Whether nobody can read the traffic on its way: it is encrypted, or stays on this machine."""
+        """Whether the traffic is private: it is encrypted, or stays on this machine."""
         return self.scheme == "https" or is_loopback(urlsplit(str(self)).hostname or "")
 
 
 @dataclass(frozen=True)
 class Endpoint:
-    """What a websocket needs to connect: its URL, its headers, and the file of trusted certificates."""
+    """The URL, headers and trusted certificates of a websocket connection."""
 
     url: str = field(repr=False)
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -53,9 +53,9 @@ class Endpoint:
 
 
 def parse_address(url: str) -> tuple[Address, Credentials]:
-    """Returns the address in `url`, and the credentials in it: user and password, and the query.
+    """Returns the address in `url`, and its credentials: user, password and query.
 
-    Raises `BadInput`, without the secrets, for anything that is not the base address of a server.
+    Raises `BadInput` for anything that is not the base address of a server. The message contains no secrets.
 
     >>> parse_address("http://me:x@127.0.0.1:8188/comfy/")
     (Address(scheme='http', host='127.0.0.1:8188', prefix='/comfy'), Credentials(Auth(***, user='me')))
@@ -84,7 +84,7 @@ def parse_address(url: str) -> tuple[Address, Credentials]:
 
 
 def _masked(url: str) -> str:
-    """The URL without what may be secret: user and password, query and fragment."""
+    """Returns the URL without the parts that may be secret: user, password, query and fragment."""
     start, at, rest = url.rpartition("@")
     scheme, slashes, _ = start.partition("//")
     user = f"{scheme if slashes else ''}{slashes}{MASK}@" if at else ""
@@ -92,7 +92,7 @@ def _masked(url: str) -> str:
 
 
 def is_loopback(host: str) -> bool:
-    """Returns whether a host, by name or address, is this machine and cannot be reached from anywhere else."""
+    """Returns whether a host name or address is a loopback address, which other machines cannot reach."""
     if host == "localhost":
         return True
     try:

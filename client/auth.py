@@ -18,10 +18,10 @@ from remix.errors import BadInput
 
 MASK = "***"
 LARGEST_FILE = 64 * 1024
-"""The largest file, in bytes, that is read as a secret."""
+"""Largest size, in bytes, of a file with a secret."""
 
 SHORTEST_QUERY_SECRET = 4
-"""Shorter values of a URL's query are not masked: `?v=1` would mask every 1."""
+"""Shorter values in a URL's query are not masked: `?v=1` would mask every 1."""
 
 HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 OWN_HEADERS = frozenset(
@@ -30,7 +30,7 @@ OWN_HEADERS = frozenset(
         *("connection", "upgrade", "origin", "user-agent"),
     }
 )
-"""Headers that the client sets itself."""
+"""Headers that only the client sets."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Auth:
         return f"Auth({MASK})" if self.user is None else f"Auth({MASK}, user={self.user!r})"
 
     def header(self) -> str | None:
-        """Returns the value of the header Authorization, None if there are no credentials."""
+        """Returns the value of the Authorization header, or None if there are no credentials."""
         if not self:
             return None
         return f"Bearer {self.secret}" if self.user is None else f"Basic {self._basic()}"
@@ -65,13 +65,13 @@ class Auth:
         return base64.b64encode(f"{self.user}:{self.secret}".encode()).decode("ascii")
 
     def secrets(self) -> list[str]:
-        """Returns the texts that must not be shown."""
+        """Returns the strings that must not be shown."""
         return [self.secret, *([self._basic()] if self.user is not None else [])]
 
 
 @dataclass(frozen=True)
 class Credentials:
-    """Everything secret that goes with each request: `auth`, further `headers`, and the `query` of the server's URL."""
+    """The secrets sent with each request: `auth`, additional `headers`, and the `query` of the server's URL."""
 
     auth: Auth = Auth()
     headers: tuple[tuple[str, str], ...] = ()
@@ -90,14 +90,14 @@ class Credentials:
         return {**({"Authorization": header} if header else {}), **dict(self.headers)}
 
     def mask(self, text: str) -> str:
-        """Returns `text` with *** in place of every secret, also where it is escaped as in JSON or in a URL."""
+        """Returns `text` with every secret replaced by ***, including secrets that are escaped for JSON or URLs."""
         for secret in self._spellings:
             text = text.replace(secret, MASK)
         return text
 
     @cached_property
     def _spellings(self) -> list[str]:
-        """The secrets as they may be written, the longest first: one may be part of another."""
+        """Every spelling of the secrets, longest first, since one may be part of another."""
         secrets = self.auth.secrets()
         for name, value in self.headers:
             secrets += _header_secrets(name, value)
@@ -115,17 +115,17 @@ def _spellings(secret: str) -> Iterable[str]:
 
 
 def _header_secrets(name: str, value: str) -> list[str]:
-    """A header's value, and the parts of it that are secrets themselves: a token after its scheme, each cookie."""
+    """Returns a header's value and the secrets within it: the token after a scheme, and each cookie."""
     if name.lower() == "cookie":
         return [value, *(part.partition("=")[2].strip() for part in value.split(";"))]
     return [value, *value.split()[1:]] if name.lower() in ("authorization", "proxy-authorization") else [value]
 
 
 def read_auth(source: str | None) -> Auth:
-    """Returns the credentials in `source`: "env:NAME" for an environment variable, otherwise the path of a file.
+    """Returns the credentials from `source`: "env:NAME" for an environment variable, otherwise the path of a file.
 
-    The text is ``user:password``, or a token without a colon. None gives the empty `Auth`. Raises `BadInput` for a
-    variable that is not set and a file that other users can read.
+    The content is ``user:password``, or a token without a colon. None returns an empty `Auth`. Raises `BadInput` for a
+    variable that is not set or a file that other users can read.
     """
     if source is None:
         return Auth()
@@ -136,10 +136,10 @@ def read_auth(source: str | None) -> Auth:
 
 
 def read_headers(sources: Mapping[str, str] | None) -> tuple[tuple[str, str], ...]:
-    """Returns headers with their values; each source is "env:NAME" or the path of a private file, as in `read_auth`.
+    """Returns headers with their values. Each source is "env:NAME" or the path of a private file, as in `read_auth`.
 
-    Raises `BadInput` for a name that is not one of a header, one that the client sets itself, and a value that is not
-    printable ASCII.
+    Raises `BadInput` for an invalid header name, a header that the client sets itself, or a value that is not printable
+    ASCII.
     """
     headers = []
     for name, source in (sources or {}).items():
@@ -155,7 +155,7 @@ def read_headers(sources: Mapping[str, str] | None) -> tuple[tuple[str, str], ..
 
 
 def parse_headers(options: Iterable[str]) -> dict[str, str]:
-    """Returns the sources of headers by their names, from texts such as "X-API-Key=env:KEY".
+    """Returns the sources of headers by name, from options such as "X-API-Key=env:KEY".
 
     >>> parse_headers(["X-API-Key=env:KEY"])
     {'X-API-Key': 'env:KEY'}
@@ -172,7 +172,7 @@ def parse_headers(options: Iterable[str]) -> dict[str, str]:
 
 
 def _read_secret(source: str, where: str, what: str) -> str:
-    """The text of a secret without the space around it; `where` and `what` are for error messages."""
+    """Returns a secret without surrounding white space. `where` and `what` are used in error messages."""
     if source.startswith("env:"):
         text = _from_variable(source[4:], where, what)
     else:
@@ -199,7 +199,7 @@ def _from_file(path: Path, where: str, what: str) -> str:
             data = file.read(LARGEST_FILE + 1)
     except OSError as error:
         if error.errno in (errno.ENOENT, errno.ENAMETOOLONG, errno.ENOTDIR):
-            # The path is not quoted: it may be the secret itself, given in place of a file.
+            # The message omits the path: a user may have passed the secret itself instead of a file.
             raise BadInput(f"{where}: no such file; give env:NAME, or a file only you can read") from None
         raise BadInput(f"{where}: {path} cannot be read ({error.strerror}); give env:NAME or a private file") from error
     if len(data) > LARGEST_FILE:

@@ -1,4 +1,4 @@
-"""Compares the frames of one recipe from several engines."""
+"""Compares frames that several engines rendered from one recipe."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ CELL, GAP = 128, 4
 BACKGROUND, INK = (24, 24, 24), (200, 200, 200)
 MOST_COLUMNS = 8
 BRIGHTEST = 64
-"""Differences are multiplied by this at most, so that single bits are visible and still look small."""
+"""Largest factor by which differences are multiplied: single bits become visible but still look small."""
 
 
 @dataclass(frozen=True)
 class Pair:
-    """Two engines, and the difference of each frame."""
+    """Two engines and the difference of each frame."""
 
     engines: tuple[str, str]
     frames: tuple[Difference, ...]
 
     @property
     def worst(self) -> Difference:
-        """The lowest PSNR and the largest difference of all frames, which may be of different frames."""
+        """The lowest PSNR and the largest difference over all frames. They may come from different frames."""
         return Difference(min(one.psnr for one in self.frames), max(one.off for one in self.frames))
 
 
 def compare(frames: Mapping[str, Sequence[Path]]) -> list[Pair]:
-    """Returns every pair of engines with its differences; `frames` are the files of each engine, in order."""
+    """Returns the differences of every pair of engines. `frames` maps each engine to its files, in order."""
     found: dict[tuple[str, str], list[Difference]] = {pair: [] for pair in combinations(frames, 2)}
     for paths in zip(*frames.values(), strict=True):
         pictures = dict(zip(frames, map(load_picture, paths), strict=True))
@@ -48,9 +48,9 @@ def compare(frames: Mapping[str, Sequence[Path]]) -> list[Pair]:
 
 
 def sheet(frames: Mapping[str, Sequence[Path]], pairs: Sequence[Pair]) -> Picture:
-    """Returns a picture of the frames: a row for each engine, and one for each pair's differences, brightened.
+    """Returns a picture with a row of frames for each engine, and a row of brightened differences for each pair.
 
-    The columns are evenly spaced frames, and those in which engines differ most.
+    The columns are evenly spaced frames, plus the frames in which engines differ most.
     """
     count = len(next(iter(frames.values())))
     worst = [min(range(count), key=lambda index: pair.frames[index].psnr) for pair in pairs if pair.worst.off]
@@ -74,7 +74,7 @@ def _summary(worst: Difference) -> str:
 
 
 def _drawn(rows: Mapping[str, Sequence[Picture]], shown: Sequence[int]) -> Picture:
-    """Rows of pictures, each below its label, with frame numbers above the columns."""
+    """Returns rows of pictures, each below its label, with frame numbers above the columns."""
     height, width = next(iter(rows.values()))[0].shape[:2]
     widest = math.ceil(max(map(width_of, rows))) + 2 * GAP
     size = (
@@ -94,7 +94,7 @@ def _drawn(rows: Mapping[str, Sequence[Picture]], shown: Sequence[int]) -> Pictu
 
 
 def _small(picture: Picture) -> Picture:
-    """A picture scaled so that its longer side fits a cell."""
+    """Returns a picture scaled so that its longer side fits a cell."""
     scale = CELL / max(picture.shape[:2])
     size = (max(1, round(picture.shape[1] * scale)), max(1, round(picture.shape[0] * scale)))
     way = Image.Resampling.BOX if scale < 1 else Image.Resampling.NEAREST
@@ -102,7 +102,10 @@ def _small(picture: Picture) -> Picture:
 
 
 def _brightest(picture: Picture) -> Picture:
-    """A picture reduced to at most two cells. Each block keeps its brightest value, so that no difference is lost."""
+    """Returns a picture reduced to at most two cells.
+
+    Each block keeps its brightest value, so no difference is lost.
+    """
     step = max(1, max(picture.shape[:2]) // CELL)
     height, width = (max(1, side // step) * min(step, side) for side in picture.shape[:2])
     blocks = picture[:height, :width].reshape(max(1, height // step), -1, max(1, width // step), min(step, width), 3)

@@ -1,4 +1,4 @@
-"""Recognizes which host a server is, if it does not have what an engine asks for."""
+"""Detects which host a server is, for servers that lack the API of an engine."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ PROBES: Mapping[str, tuple[str, ...]] = {
     "comfyui": ("/system_stats",),
     "a1111": ("/sdapi/v1/progress", "/internal/ping"),  # the second exists without --api too
 }
-"""Paths that only the servers of an engine answer with a table."""
+"""Paths that return a JSON object only on the servers of an engine."""
 
 
 def is_there(http: Http, engine: str) -> bool:
-    """Returns whether a server is one that `engine` drives."""
+    """Returns whether `engine` can use a server."""
     return any(_answers(http, path) for path in PROBES[engine])
 
 
 def _answers(http: Http, path: str) -> bool:
     try:
         return isinstance(http.get(path), dict)
-    except BadReply:  # a page where JSON was expected
+    except BadReply:  # HTML instead of JSON
         return False
     except HostRefused as error:
-        return error.status == 401  # it exists, and asks for credentials
+        return error.status == 401  # the path exists and requires credentials

@@ -1,4 +1,4 @@
-"""The findings of `remix doctor`: lines of its report."""
+"""Findings of `remix doctor`: the lines of its report."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ OK, DIFFERS, MISSING = "ok", "differs", "missing"
 
 @dataclass(frozen=True)
 class Finding:
-    """A line of the report; `mend` is what to do, "" if there is nothing to do.
+    """A line of the report. `mend` says what to do; it is "" if nothing is needed.
 
-    `state` is "ok"; "missing" if something is wrong; "differs" if pictures differ from those of other tools.
+    `state` is "ok", "missing" (something is wrong), or "differs" (pictures differ from those of other tools).
     """
 
     what: str
@@ -21,5 +21,5 @@ class Finding:
 
     @property
     def mark(self) -> str:
-        """The state, by default "missing" if there is something to do."""
+        """The state. Defaults to "missing" if something needs to be done."""
         return self.state or (MISSING if self.mend else OK)

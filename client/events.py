@@ -1,7 +1,7 @@
-"""The websocket messages of a ComfyUI server: the only file that imports websocket.
+"""Websocket messages of a ComfyUI server. Only this file imports websocket.
 
-Messages are hints: the progress of a prompt, a preview, that something ended. Whether it did is asked over HTTP, so a
-socket may drop, stay silent or never open, and only the progress bar is worse for it.
+Messages are only hints: progress of a prompt, a preview, the end of something. The client confirms the end over HTTP,
+so a socket that drops, stays silent or never opens affects nothing but the progress bar.
 """
 
 from __future__ import annotations
@@ -28,26 +28,26 @@ from remix.motion import load_picture
 log = logging.getLogger(__name__)
 
 LARGEST = 4 * 2**20
-"""The largest message, in bytes, that is read: a preview has 512 pixels a side, and texts are short."""
+"""Largest accepted message in bytes. Previews have 512 pixels a side, and texts are short."""
 
 LONGEST_ID = 200
-"""Characters of a prompt's id that are kept; ours have 36."""
+"""Characters of a prompt's id that are kept. Our own ids have 36."""
 
 CONNECT = 5.0
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 8.0
-"""Seconds before a socket is opened again; doubled each time, up to the longest."""
+"""Seconds before a socket is reopened. The pause doubles each time, up to the longest."""
 
 WAITING = 256
-"""Messages that wait to be read; more are dropped. Only the last preview is kept."""
+"""Largest number of unread messages; further ones are dropped. Only the latest preview is kept."""
 
 ENDS = ("execution_success", "execution_error", "execution_interrupted")
 
 
 @dataclass(frozen=True)
 class Message:
-    """A message: "progress" (`done` of `total`), "preview" (`data` is a picture file), "end", or "lost".
+    """A message of kind "progress" (`done` of `total`), "preview" (`data` is a picture file), "end" or "lost".
 
-    `done` is in 0..`total`, whatever numbers a server sends. `prompt` is the id of the prompt, "" if it is not given.
+    `done` is clamped to 0..`total`. `prompt` is the id of the prompt, or "" if the server omits it.
     """
 
     kind: str
@@ -57,7 +57,7 @@ class Message:
     data: bytes = b""
 
     def picture(self) -> Picture | None:
-        """Returns the decoded preview, None if it is damaged."""
+        """Returns the decoded preview, or None if it is damaged."""
         try:
             return load_picture(io.BytesIO(self.data))
         except PictureError as error:
@@ -66,9 +66,9 @@ class Message:
 
 
 class Events:
-    """Listens in its own thread from `start` to `close`, and opens the socket again whenever it ends.
+    """Listener in a separate thread, from `start` to `close`. It reopens the socket whenever it ends.
 
-    Without `previews`, those that the server sends anyway are dropped.
+    Without `previews`, previews from the server are dropped.
     """
 
     def __init__(
@@ -89,30 +89,30 @@ class Events:
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
-        """Starts to listen."""
+        """Starts listening."""
         self._thread = threading.Thread(target=self._listen, name="remix-events", daemon=True)
         self._thread.start()
 
     def close(self) -> None:
-        """Stops, and closes the socket."""
+        """Stops listening and closes the socket."""
         self._closing.set()
         self.reopen()
         if self._thread is not None:
             self._thread.join(CONNECT)
 
     def reopen(self) -> None:
-        """Closes the current socket, so that a new one is opened."""
+        """Closes the current socket. A new one is opened automatically."""
         plain = self._socket.sock if self._socket is not None else None
         if plain is not None:
             with contextlib.suppress(OSError):
-                plain.shutdown(2)  # both ways, which wakes the thread, also while the socket is being opened
+                plain.shutdown(2)  # both directions; wakes the thread even while it connects
 
     def wake(self) -> None:
-        """Ends a `wait` at once; may be called from a signal handler."""
+        """Ends a `wait` immediately. Safe to call from a signal handler."""
         self._messages.put(Message("wake"))
 
     def wait(self, seconds: float) -> list[Message]:
-        """Returns the messages since the last call, or waits at most this many seconds for one."""
+        """Returns the messages since the last call. If there are none, waits up to `seconds` for one."""
         found: list[Message] = []
         with contextlib.suppress(queue.Empty):
             found.append(self._messages.get(timeout=seconds))
@@ -134,14 +134,14 @@ class Events:
             except (OSError, websocket.WebSocketException, ValueError) as error:
                 log.debug("the socket to the server ended: %s", type(error).__name__)
             finally:
-                # `close` would wait for the server's answer
+                # `close` would wait for the server's reply
                 socket.shutdown()  # type: ignore[no-untyped-call]
             self._put(Message("lost"))
             self._closing.wait(pause)
             pause = min(2 * pause, LONGEST_PAUSE)
 
     def _open(self, socket: websocket.WebSocket) -> None:
-        # No Origin: servers compare it with their own name, and a proxy may have changed that. No proxies either.
+        # No Origin header: servers compare it with their own name, which a proxy may have changed. No proxies either.
         socket.connect(
             self._endpoint.url,
             header=[f"{name}: {value}" for name, value in self._endpoint.headers.items()],
@@ -165,13 +165,13 @@ class Events:
                 is_waiting, self._preview = self._preview is not None, message
             if is_waiting:
                 return
-            message = Message("preview")  # wakes `wait`; the picture itself is kept apart
+            message = Message("preview")  # wakes `wait`; the picture is stored in `_preview`
         if self._messages.qsize() < WAITING:
             self._messages.put(message)
 
 
 class _Buffer(websocket.frame_buffer):
-    """Refuses a frame by its announced length."""
+    """Frame buffer that rejects a frame whose announced length is too large."""
 
     def recv_length(self) -> None:
         super().recv_length()
@@ -179,7 +179,7 @@ class _Buffer(websocket.frame_buffer):
 
 
 class _Parts(websocket.continuous_frame):
-    """Refuses a message whose parts are too long in total."""
+    """Message buffer that rejects a message whose parts are too long in total."""
 
     def add(self, frame: Any) -> None:
         super().add(frame)
@@ -187,7 +187,7 @@ class _Parts(websocket.continuous_frame):
 
 
 class _BoundedSocket(websocket.WebSocket):
-    """A socket that reads no message longer than `LARGEST`, and trusts the certificates in a file or folder."""
+    """A socket that accepts messages up to `LARGEST` bytes and trusts the certificates in a file or folder."""
 
     def __init__(self, certificates: str) -> None:
         super().__init__(sslopt={"ca_cert_path" if os.path.isdir(certificates) else "ca_certs": certificates or None})
@@ -201,7 +201,7 @@ def _refuse_long(length: int) -> None:
 
 
 def _received(socket: websocket.WebSocket) -> tuple[bool, bytes]:
-    """Whether the next message is binary, and its data."""
+    """Returns whether the next message is binary, and its data."""
     kind, data = socket.recv_data()
     if kind not in (websocket.ABNF.OPCODE_TEXT, websocket.ABNF.OPCODE_BINARY):
         raise websocket.WebSocketConnectionClosedException("closed by the server")
@@ -209,7 +209,7 @@ def _received(socket: websocket.WebSocket) -> tuple[bool, bytes]:
 
 
 def _parse_text(data: bytes) -> Message | None:
-    """The message in a text; None if it is not needed or cannot be read."""
+    """Returns the message in a text, or None if it is not needed or cannot be parsed."""
     try:
         said = json.loads(data)
         kind, about = said["type"], said["data"]
@@ -229,7 +229,7 @@ def _id(about: Mapping[str, Any]) -> str:
 
 
 def _parse_preview(data: bytes) -> Message | None:
-    """The preview in a binary message: event 1 is a format and a picture, event 4 is JSON and a picture."""
+    """Returns the preview in a binary message: event 1 is a format and a picture, event 4 is JSON and a picture."""
     try:
         (event,) = struct.unpack_from(">I", data)
         (number,) = struct.unpack_from(">I", data, 4)

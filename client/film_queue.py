@@ -1,4 +1,7 @@
-"""Many films: `render_all` gives the next film to the next free engine, and one that fails ends no other."""
+"""Renders many films.
+
+`render_all` assigns each film to the next free engine; a failed film does not stop the others.
+"""
 
 from __future__ import annotations
 
@@ -35,21 +38,21 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 NAP = 0.2
-"""Seconds between two looks at whether a run is to stop, while it waits to try again."""
+"""Seconds between checks for a stop request while a run waits for a retry."""
 
 LASTING = (WorkflowRejected, WrongModel, WrongSize, HostUntrusted)
-"""Errors of servers that a second try gives again."""
+"""Server errors that a retry cannot fix."""
 
 Events = TextIO | Callable[[dict[str, Any]], object]
-"""Where events go: a text stream gets one JSON object in a line for each, a function gets the object."""
+"""Receiver of events: a text stream gets one JSON object per line, a function gets the object."""
 
 
 Recipes = Sequence[RecipeLike] | Mapping[Any, RecipeLike]
-"""The recipes of many films, or job folder (str or Path) -> recipe."""
+"""The recipes of many films, or a mapping of job folders (str or Path) to recipes."""
 
 
 class Film(NamedTuple):
-    """A film to render, and its place in the list of results."""
+    """A film to render and its index in the results."""
 
     number: int
     recipe: RecipeLike
@@ -70,29 +73,29 @@ def render_all(
     stop: Callable[[], bool] = lambda: False,
     **options: Unpack[EngineOptions],
 ) -> list[Outcome]:
-    """Renders many films and returns an `Outcome` for each, in order; those that failed have their `error`.
+    """Renders many films and returns an `Outcome` for each, in order. The `error` of a failed film is set.
 
-    Each engine renders one film after another, and several engines work at the same time. Films of one engine share
-    its model as long as they name the same one. Run it again, and only what is missing is rendered.
+    Each engine renders one film at a time, and several engines run in parallel. Consecutive films on an engine share
+    the loaded model if they use the same one. A second run renders only missing frames.
 
         outcomes = render_all(["a.toml", "b.toml"], "films", events=open("log.jsonl", "a"))
         failed = [outcome for outcome in outcomes if outcome.error]
 
     Args:
-        recipes: What `render` takes, each; or a mapping of job folder to recipe.
-        folder: Where the job folders are created, each named after its recipe file, or ``film-1``, ``film-2`` ...
-            Job folders that are given as recipes go on where they are.
-        engines: Names, opened with `options`, or engines, which stay open.
-        retries: How often a film is tried again when a server fails; it goes on where it stopped. A server that
-            cannot be reached at all gets no more films while another engine works.
-        pause: Seconds before the first retry; twice as many before each further one.
+        recipes: A list of anything that `render` accepts, or a mapping of job folders to recipes.
+        folder: Parent of the job folders, each named after its recipe file, or ``film-1``, ``film-2`` ...
+            A job folder that is passed as a recipe continues in place.
+        engines: Names of engines, which are opened with `options`, or open engines, which stay open.
+        retries: Number of retries for a film after a server error. A retry resumes where the film stopped.
+            An unreachable server gets no more films while another engine works.
+        pause: Seconds before the first retry. Doubles for each further one.
         new, film, audio: As for `render`.
-        events: A text stream or function that gets an object for each event, with the film's number and folder:
+        events: A text stream or function that receives an object for each event, with the film's number and folder:
             ``{"film": 0, "folder": "films/a", "event": "frames", "done": 3, "total": 48}``. Events are `start`,
             `remark`, `steps`, `frames`, `film`, `retry`, and at the end `done` or `error`.
-        stop: Called between frames; once it returns True, films that are not finished end with `Interrupted`.
+        stop: Called between frames. Once it returns True, unfinished films end with `Interrupted`.
 
-    Raises `BadInput` or `MissingPackage` where the arguments or an engine cannot be used at all.
+    Raises `BadInput` or `MissingPackage` if the arguments are invalid or an engine cannot be opened.
     """
     films = _films(recipes, folder)
     if not engines:
@@ -102,7 +105,7 @@ def render_all(
             stack.enter_context(opened(engine, options if isinstance(engine, str) else {})) for engine in engines
         ]
         queue = _Queue(films, renderers, _Settings(retries, pause, new, film, audio, stop), _Sink(events))
-        if len(renderers) == 1:  # in this thread, where signals arrive
+        if len(renderers) == 1:  # in this thread, which receives signals
             queue.work(renderers[0])
         else:
             _work_together(queue, renderers)
@@ -110,7 +113,7 @@ def render_all(
 
 
 def _films(recipes: Recipes, folder: Folder | None) -> list[Film]:
-    """The films with a folder each, which no two share."""
+    """Returns the films. Each has its own folder."""
     if isinstance(recipes, Mapping):
         pairs = [(Path(folder or "", each), recipe) for each, recipe in recipes.items()]
     elif isinstance(recipes, (str, bytes)):
@@ -135,7 +138,7 @@ def _films(recipes: Recipes, folder: Folder | None) -> list[Film]:
 
 @dataclass(frozen=True)
 class _Settings:
-    """What holds for every film of a queue."""
+    """Settings shared by every film of a queue."""
 
     retries: int
     pause: float
@@ -146,7 +149,7 @@ class _Settings:
 
 
 class _Sink:
-    """Takes the events of all films, one at a time."""
+    """Receiver of the events of all films, one at a time."""
 
     def __init__(self, events: Events | None) -> None:
         self._events, self._lock = events, threading.Lock()
@@ -164,7 +167,7 @@ class _Sink:
 
 
 class _Queue:
-    """The films that wait, and the outcomes of those that are over; engines work on it in a thread each."""
+    """The waiting films and the outcomes of finished ones. Each engine works on the queue in its own thread."""
 
     def __init__(self, films: Sequence[Film], engines: Sequence[Engine], settings: _Settings, sink: _Sink) -> None:
         self._waiting, self._settings, self._sink = deque(films), settings, sink
@@ -179,13 +182,13 @@ class _Queue:
         return [self._outcomes[number] for number in sorted(self._outcomes)]
 
     def end(self) -> None:
-        """Begins no more films."""
+        """Stops starting films."""
         with self._changed:
             self._ended = True
             self._changed.notify_all()
 
     def work(self, engine: Engine) -> None:
-        """Renders films with `engine` until none is left, or the engine cannot be reached while others can."""
+        """Renders films with `engine` until none is left, or until this engine is unreachable while others work."""
         while (film := self._next()) is not None:
             outcome = self._rendered(film, engine)
             with self._changed:
@@ -203,7 +206,7 @@ class _Queue:
                 self._sink.send(film, "error", error=type(outcome.error).__name__, message=str(outcome.error))
 
     def _next(self) -> Film | None:
-        """The next film; waits while other engines work, since one of them may give its film back."""
+        """Returns the next film. Waits while other engines work, since one of them may return its film."""
         with self._changed:
             self._changed.wait_for(lambda: self._waiting or not self._working or self._ended)
             if not self._waiting:
@@ -212,7 +215,7 @@ class _Queue:
             return self._waiting.popleft()
 
     def _rendered(self, film: Film, engine: Engine) -> Outcome:
-        """The outcome of a film on an engine, after as many tries as it needs and may have."""
+        """Returns the outcome of a film on an engine, after retries if needed."""
         remarks, tries = dict[str, None](), 0
 
         def tell(sentence: str) -> None:
@@ -227,7 +230,7 @@ class _Queue:
                     raise Interrupted(f"{film.folder}: stopped before it; run it again to go on")
                 self._sink.send(film, "start")
                 return self._once(film, engine, tell)
-            except Exception as error:  # noqa: BLE001 - whatever ends one film belongs into its outcome alone
+            except Exception as error:  # noqa: BLE001 - an error of one film must not end the others
                 pause = self._settings.pause * 2**tries
                 if tries == self._settings.retries or not is_passing(error):
                     return Outcome(film.folder, None, None, 0, 0, tuple(remarks), error)
@@ -257,14 +260,14 @@ class _Queue:
         return self._ended or self._settings.stop()
 
     def _rest(self, seconds: float) -> None:
-        """Waits before a retry, and no longer than until the run is to stop."""
+        """Waits before a retry, or until the run is stopped."""
         until = time.monotonic() + seconds
         while (left := until - time.monotonic()) > 0 and not self._stopped():
             time.sleep(min(left, NAP))
 
 
 def is_passing(error: BaseException) -> bool:
-    """Returns whether an error of a server may be over when it is asked again.
+    """Returns whether a server error may be temporary, so that a retry can succeed.
 
     >>> from remix.errors import WrongModel
     >>> is_passing(HostUnreachable("no connection")), is_passing(WrongModel("sd15 in place of sdxl"))
@@ -276,13 +279,13 @@ def is_passing(error: BaseException) -> bool:
 
 
 def _work_together(queue: _Queue, engines: Sequence[Engine]) -> None:
-    """Runs each engine in a thread; an interrupt ends them all after the frames at hand."""
+    """Runs each engine in a thread. An interrupt ends them all after their current frames."""
     failed = list[BaseException]()
 
     def work(engine: Engine) -> None:
         try:
             queue.work(engine)
-        except BaseException as error:  # noqa: BLE001 - of `events` or `stop`; raised again by the waiting thread
+        except BaseException as error:  # noqa: BLE001 - from `events` or `stop`; the waiting thread re-raises it
             failed.append(error)
             queue.end()
 

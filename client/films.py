@@ -1,4 +1,4 @@
-"""A film in one call: `render` makes it, `arender` awaits it. `remix.client.film_queue` makes many."""
+"""Renders a film in one call: `render`, or `arender` for asyncio. See `remix.client.film_queue` for many films."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ Folder = str | os.PathLike[str]
 
 
 class EngineOptions(TypedDict, total=False):
-    """Options of an engine that is given by name; each engine refuses those that it does not have."""
+    """Options of an engine that is opened by name. Each engine rejects options that it does not support."""
 
     url: str | None
     auth: Auth | str | None
@@ -45,7 +45,7 @@ class EngineOptions(TypedDict, total=False):
 
 
 class RenderOptions(EngineOptions, total=False):
-    """What `render` takes by name, except the engine."""
+    """The keyword arguments of `render`, except `engine`."""
 
     new: bool
     film: str | None
@@ -72,30 +72,30 @@ def render(
     tell: Callable[[str], None] | None = None,
     **options: Unpack[EngineOptions],
 ) -> Outcome:
-    """Renders a recipe into a job folder and returns what is there: frames, film, contact sheet.
+    """Renders a recipe into a job folder and returns the outcome: frames, film and contact sheet.
 
-    Run it again after any kind of end, and only what is missing is rendered.
+    After an interruption or error, call it again: only missing frames are rendered.
 
         render("morph.toml", "morph", engine="comfyui", url="http://127.0.0.1:8188")
 
     Args:
-        recipe: A `Recipe`, a `Schedule`, the path of a recipe or job folder, or a text, see `read_any`.
-        folder: The job folder; it is created if needed.
+        recipe: A `Recipe`, a `Schedule`, the path of a recipe or job folder, or a text. See `read_any`.
+        folder: The job folder. Created if needed.
         engine: "local", "comfyui" or "a1111", with its options (`url`, `auth`, `headers`, `ca`, `insecure`,
-            `batch`; `device`, `precision`), or an engine, which stays open.
-        new: Replaces the frames of another recipe's job.
-        film: Name of the film in the folder, whose suffix is the format; None for frames alone.
-        audio: A file whose sound the film gets, cut where the film ends.
-        frames: Renders these frames alone.
-        donors: Job folders from which equal frames are copied.
+            `batch`; `device`, `precision`), or an open engine, which stays open.
+        new: Replaces a job of another recipe in this folder.
+        film: File name of the film in the folder. Its suffix selects the format; None writes frames only.
+        audio: A file with the sound of the film, cut to the film's length.
+        frames: Renders only these frames.
+        donors: Job folders from which identical frames are copied.
         listen: Called with each `Event`.
-        stop: Called between frames; once it returns True, the run ends with `Interrupted`.
-        tell: Called with each remark. By default remarks are logged with the folder. `Outcome.remarks` has them too.
+        stop: Called between frames. Once it returns True, the run ends with `Interrupted`.
+        tell: Called with each remark. By default, remarks are logged with the folder. `Outcome.remarks` lists them too.
 
     Raises:
-        BadInput: What is asked for cannot be rendered; raised before the first frame.
-        EngineError: A picture could not be made.
-        Interrupted: The run was stopped; what is finished is kept.
+        BadInput: The recipe or an argument is invalid. Raised before the first frame.
+        EngineError: A frame could not be rendered.
+        Interrupted: The run was stopped. Finished frames are kept.
         DiskFull, MissingPackage, VideoError: See `remix.errors`.
     """
     if not isinstance(folder, (str, os.PathLike)):
@@ -124,10 +124,10 @@ def render(
 async def arender(
     recipe: RecipeLike, folder: Folder, *, engine: str | Engine = "local", **options: Unpack[RenderOptions]
 ) -> Outcome:
-    """Returns what `render` returns, which runs in a thread meanwhile. `listen`, `stop` and `tell` are called there.
+    """Runs `render` in a thread and returns its outcome. `listen`, `stop` and `tell` are called in that thread.
 
-    When the task is cancelled, the run ends after the frames at hand, which are kept; only then is `CancelledError`
-    raised, so that the job folder is free again.
+    If the task is cancelled, the run finishes and keeps the current frames, and releases the job folder. Only then is
+    `CancelledError` raised.
     """
     given: dict[str, Any] = dict(options)
     asked: Callable[[], bool] = given.pop("stop", lambda: False)
@@ -147,20 +147,20 @@ async def arender(
         for renderer in running:
             renderer.cancel()
         while not work.done():
-            with suppress(asyncio.CancelledError):  # cancelled again: the folder is still locked by the thread
+            with suppress(asyncio.CancelledError):  # cancelled again: the thread still locks the folder
                 await asyncio.wait([work])
         raise
 
 
 def fitted(recipe: Recipe, engine: Engine, folder: Folder) -> Recipe:
-    """Returns a recipe with the model's own defaults in the fields that it leaves out.
+    """Returns a recipe whose unset fields have the model's defaults.
 
-    The recipe of a job that was begun without them stays as it is.
+    A recipe whose job was started without these defaults is returned unchanged.
     """
     if not recipe.defaulted:
         return recipe
     if is_job(Path(folder)):
-        with suppress(RemixError):  # what is wrong with the folder is reported when it is opened
+        with suppress(RemixError):  # opening the folder reports its errors
             if recipe_of(Path(folder)) == recipe:
                 return recipe
     return recipe.fitted_to(engine.defaults(recipe.model))
@@ -168,7 +168,10 @@ def fitted(recipe: Recipe, engine: Engine, folder: Folder) -> Recipe:
 
 @contextmanager
 def opened(engine: str | Engine, options: Mapping[str, Any]) -> Iterator[Engine]:
-    """Gives the engine called `engine`, opened with `options` and closed afterwards; an engine is given as it is."""
+    """Yields the engine called `engine`, opened with `options` and closed afterwards.
+
+    An open engine is yielded unchanged.
+    """
     if isinstance(engine, str):
         with open_engine(engine, **options) as made:
             yield made
@@ -182,6 +185,6 @@ def opened(engine: str | Engine, options: Mapping[str, Any]) -> Iterator[Engine]
 
 
 def log_remark(folder: Folder, sentence: str) -> None:
-    """Logs a remark with the job folder that it is about."""
+    """Logs a remark with its job folder."""
     named = sentence.startswith((os.fspath(folder), os.path.realpath(folder)))
     log.warning("%s", sentence if named else f"{os.fspath(folder)}: {sentence}")

@@ -1,7 +1,7 @@
-"""HTTP with a server that renders: JSON and pictures, retries, and errors that say what to do.
+"""HTTP client for servers that render: JSON and pictures, retries, and errors that say what to do.
 
-GETs are tried three times. A POST is sent again only if no connection was made, since otherwise the server may have
-processed it.
+GET requests are tried three times. A POST is repeated only if no connection was made, since otherwise the server may
+have processed it.
 """
 
 from __future__ import annotations
@@ -27,24 +27,24 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 TIMEOUT = 60.0
-"""Seconds for a whole call, unless given."""
+"""Default timeout of a whole call in seconds."""
 
 TEXT_LIMIT = 64 * 2**20
 PICTURE_LIMIT = 256 * 2**20
 ERROR_LIMIT = 2**16
-"""Bytes of an error page that are read as text."""
+"""Bytes of an error page that are read."""
 
 PAUSES = (0.5, 2.0)
 """Seconds between tries."""
 
 
 class Http:
-    """A server by its base URL. A path prefix is kept; user, password and query are taken out and sent as credentials.
+    """A client for one server. A path prefix in `url` is kept; user, password and query are sent as credentials.
 
-    auth: an `Auth`, or a source for `read_auth`; headers: further headers, name -> source as in `read_headers`; ca:
-    a PEM file of certificates to trust, see `trusted_certificates`; timeout: seconds for a whole call. Raises
-    `BadInput` if credentials would be sent unencrypted over a network, unless `insecure`. Calls raise what `Transport`
-    raises, and `HostRefused`. Not thread-safe.
+    auth: an `Auth`, or a source for `read_auth`; headers: additional headers, name -> source as in `read_headers`; ca:
+    a PEM file of trusted certificates, see `trusted_certificates`; timeout: seconds for a whole call. Raises `BadInput`
+    if credentials would be sent unencrypted over a network, unless `insecure` is set. Calls raise `HostRefused` and the
+    errors of `Transport`. Not thread-safe.
     """
 
     def __init__(
@@ -84,7 +84,7 @@ class Http:
         self._transport.close()
 
     def abort(self) -> None:
-        """Ends the call that another thread is waiting for: it raises `HostSilent` there."""
+        """Aborts a call in another thread, which raises `HostSilent` there."""
         self._transport.abort()
 
     def get(
@@ -96,7 +96,7 @@ class Http:
         limit: int = TEXT_LIMIT,
         retry: bool = True,
     ) -> Any:
-        """Returns the JSON of a GET; tried three times, or once without `retry`."""
+        """Returns the JSON reply to a GET. Tries three times, or once without `retry`."""
 
         def once() -> Any:
             return self._json(self._call("GET", path, timeout, limit, query=query), path)
@@ -104,7 +104,7 @@ class Http:
         return self._repeat(once) if retry else once()
 
     def post(self, path: str, body: Any, *, timeout: float | None = None, limit: int = TEXT_LIMIT) -> Any:
-        """Returns the JSON of the answer to a POST of JSON, None for an empty answer."""
+        """Sends JSON by POST and returns the JSON reply, or None for an empty reply."""
         data = json.dumps(body, allow_nan=False).encode()
         headers = {"Content-Type": "application/json"}
         return self._json(self._send_once(path, timeout, limit, data=data, headers=headers), path)
@@ -112,7 +112,7 @@ class Http:
     def upload(
         self, path: str, fields: Mapping[str, str], name: str, data: bytes, *, timeout: float | None = None
     ) -> Any:
-        """Returns the JSON of the answer to a form with `fields`, and the file `data` in the field `image`."""
+        """Sends a form with `fields` and the file `data` in the field `image`, and returns the JSON reply."""
         form = {"image": (name, data, "application/octet-stream")}
         return self._json(self._send_once(path, timeout, TEXT_LIMIT, data=fields, files=form), path)
 
@@ -124,9 +124,9 @@ class Http:
         size: tuple[int, int] | None = None,
         timeout: float | None = None,
     ) -> Picture:
-        """Returns the decoded picture of a GET, uint8 [height, width, 3]; tried three times.
+        """Returns the decoded picture from a GET, uint8 [height, width, 3]. Tries three times.
 
-        `size` is the width and height that it must have; see `decode_picture`.
+        `size` is the required width and height. See `decode_picture`.
         """
 
         def once() -> Picture:
@@ -139,13 +139,13 @@ class Http:
         return self._repeat(once)
 
     def endpoint(self, path: str, query: Mapping[str, str]) -> Endpoint:
-        """Returns what a websocket of this server needs to connect."""
+        """Returns the endpoint of a websocket on this server."""
         pairs = [*query.items(), *self.credentials.query]
         url = self.address.websocket_url(path, pairs)
         return Endpoint(url, self.credentials.all_headers(), self._certificates)
 
     def shown(self, said: Any, most: int = 500) -> str:
-        """Returns what a server sent as one line for an error message, without secrets."""
+        """Returns a value from the server as one line for an error message, without secrets."""
         return one_line(said, self.credentials.mask, most)
 
     def _json(self, body: bytes, path: str) -> Any:
@@ -159,7 +159,7 @@ class Http:
             raise BadReply(f"{self.address}{path}: the answer is not JSON ({shown})") from error
 
     def _repeat(self, call: Callable[[], T]) -> T:
-        """The result of a call that changes nothing on the server, tried three times."""
+        """Returns the result of a call without side effects on the server. Tries three times."""
         for pause in PAUSES:
             try:
                 return call()
@@ -172,7 +172,7 @@ class Http:
         return call()
 
     def _send_once(self, path: str, timeout: float | None, limit: int, **content: Any) -> bytes:
-        """The answer to a POST, tried again only while no connection is made."""
+        """Returns the reply to a POST. Retries only while no connection is made."""
         for pause in PAUSES:
             try:
                 return self._call("POST", path, timeout, limit, **content)
@@ -196,7 +196,7 @@ class Http:
         return HostRefused(message, reply.status, body, retry_after(reply.headers.get("Retry-After", "")))
 
     def _error_body(self, body: bytes) -> Any:
-        """The body of a refusal without secrets: a JSON value, otherwise text."""
+        """Returns the body of an error reply without secrets: a JSON value, otherwise text."""
         try:
             return each_text(json.loads(body), self.credentials.mask)
         except (ValueError, RecursionError):

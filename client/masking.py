@@ -1,4 +1,4 @@
-"""Texts from a server as they are shown: without secrets, on one line, and cut to a readable length."""
+"""Prepares texts from a server for display: without secrets, on one line, and cut to a readable length."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from typing import Any
 from remix.plan.wording import printable
 
 Mask = Callable[[str], str]
-"""Returns a text with *** in place of secrets."""
+"""A function that returns a text with secrets replaced by ***."""
 
 MOST_NAMES = 20
-"""Names of a list that an error shows."""
+"""Largest number of names that an error lists."""
 
 LONGEST_NAME = 200
-"""Characters of each."""
+"""Largest length of each name."""
 
 LONGEST_MESSAGE = 4_000
-"""Characters of an error message."""
+"""Largest length of an error message."""
 
 
 class MaskedText(str):
-    """A text from a server that contains a secret: it equals what the server sent, and is shown with *** instead.
+    """A text from a server that contains a secret. It compares equal to the original, but is displayed with ***.
 
     The text itself must not change, since it may name a file that is requested later. `str`, `repr` and formatting
-    give the masked text.
+    return the masked text.
 
     >>> name = MaskedText("film-hunter2.png", lambda text: text.replace("hunter2", "***"))
     >>> name == "film-hunter2.png", f"{name}", [name]
@@ -51,20 +51,23 @@ class MaskedText(str):
 
     @property
     def original(self) -> str:
-        """The text that the server sent, with the secret in it."""
+        """The original text, including the secret."""
         return "".join(self)
 
 
 def shielded(value: Any, mask: Mask) -> Any:
-    """Returns a JSON value in which every text, keys included, that contains a secret is a `MaskedText`.
+    """Returns a JSON value in which every string that contains a secret, including keys, is a `MaskedText`.
 
-    Raises RecursionError if it is nested too deeply.
+    Raises RecursionError if the value is nested too deeply.
     """
     return each_text(value, lambda text: text if mask(text) == text else MaskedText(text, mask))
 
 
 def each_text(value: Any, change: Callable[[str], str]) -> Any:
-    """Returns a JSON value with every text changed, keys included; RecursionError as in `shielded`."""
+    """Returns a JSON value with `change` applied to every string, including keys.
+
+    Raises RecursionError like `shielded`.
+    """
     if isinstance(value, str):
         return change(value)
     if isinstance(value, dict):
@@ -73,22 +76,22 @@ def each_text(value: Any, change: Callable[[str], str]) -> Any:
 
 
 def parse_shielded(text: Any, parse: Callable[[str], Any]) -> Any:
-    """Returns what `parse` makes of a text from a reply, shielded if the text was."""
+    """Returns the result of `parse` for a text from a reply, shielded if the text was."""
     if isinstance(text, MaskedText):
         return shielded(parse(text.original), text.mask)
     return parse(str(text))
 
 
 def as_text(value: Any) -> str:
-    """Returns a value from a reply as a text; a `MaskedText` stays one."""
+    """Returns a value from a reply as a string. A `MaskedText` stays a `MaskedText`."""
     return value if isinstance(value, str) else str(value)
 
 
 @contextmanager
 def presentable_errors(mask: Mask) -> Iterator[None]:
-    """Masks secrets in every error that leaves the block, and in its causes, and cuts messages that are too long.
+    """Masks secrets in errors that leave the block and in their causes, and shortens long messages.
 
-    A text that was cut or joined from replies is no `MaskedText` any more, so what leaves an engine is masked again.
+    Slicing or joining a `MaskedText` returns a plain string, so errors are masked again when they leave an engine.
     """
     try:
         yield
@@ -101,7 +104,7 @@ def presentable_errors(mask: Mask) -> Iterator[None]:
 
 
 def one_line(value: Any, mask: Mask, most: int = 500) -> str:
-    """Returns what a server sent, a text or a JSON value, on one line of at most `most` characters.
+    """Returns a text or JSON value from a server on one line of at most `most` characters.
 
     Secrets are masked, and control characters escaped.
     """
@@ -123,7 +126,7 @@ def cut(text: str, most: int) -> str:
 
 
 def listed(names: Iterable[Any], most: int = MOST_NAMES) -> str:
-    """Returns names from a server as a list for an error message, without secrets, and only the first few.
+    """Returns names from a server as a list for an error message: the first few, without secrets.
 
     >>> listed(["euler", "heun"]), listed("abcd", 2)
     ('euler, heun', 'a, b and 2 more')

@@ -1,4 +1,4 @@
-"""Names of model files in a recipe, matched with those of a server."""
+"""Matches the names of model files in a recipe with those of a server."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from remix.client.masking import listed
 SUFFIXES = (".safetensors", ".sft", ".ckpt", ".pt", ".pth", ".bin", ".gguf")
 
 CUTOFF = 0.75
-"""How alike, from 0 to 1, a name must be to be suggested."""
+"""Similarity, 0 to 1, above which a name is suggested."""
 
 FULL_CHECKPOINTS = "only full checkpoints are loaded, with text encoder and VAE"
 
 
 def match_name(wanted: str, known: Collection[str]) -> list[str]:
-    r"""Returns the known names that `wanted` may mean: itself, or else those that differ in slashes, folder or suffix.
+    r"""Returns the known names that match `wanted`: exactly, or else apart from slashes, folder or suffix.
 
     Servers on Windows list their files with backslashes.
 
@@ -33,7 +33,7 @@ def match_name(wanted: str, known: Collection[str]) -> list[str]:
 
 
 def suggestion(wanted: str, known: Collection[str]) -> str:
-    """Returns what to write in place of a name that a server does not have: the one that is alike, or all of them.
+    """Returns advice for a name that a server does not have: the most similar name, or all names.
 
     >>> suggestion("sd15", ["sd1.5.safetensors", "sdxl.safetensors"])
     "did you mean 'sd1.5.safetensors'?"

@@ -1,4 +1,4 @@
-"""Pictures in the answers of a server: checked by their header before they are decoded."""
+"""Decodes pictures from a server after checking their headers."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from remix.motion import load_picture
 
 
 def decode_picture(data: bytes, size: tuple[int, int] | None = None) -> Picture:
-    """Returns the picture in a file, uint8 [height, width, 3].
+    """Returns a decoded picture, uint8 [height, width, 3].
 
-    Raises `BadReply` for data that is not a whole picture, and `WrongSize` for a picture whose width and height are
-    not `size`. The header is checked first: a file of 100 KB may hold a picture that takes a gigabyte.
+    Raises `BadReply` for data that is not a complete picture, and `WrongSize` if the width and height are not `size`.
+    The header is checked first: a file of 100 KB may decode to a gigabyte.
     """
     try:
         picture = load_picture(io.BytesIO(data), size=size)
@@ -21,6 +21,6 @@ def decode_picture(data: bytes, size: tuple[int, int] | None = None) -> Picture:
         raise WrongSize(f"{error}; use a width and height that the model supports") from error
     except PictureError as error:
         raise BadReply(f"{len(data)} bytes that are not a whole picture ({error})") from error
-    if size is not None and picture.shape[:2] != (size[1], size[0]):  # a JPEG may turn itself when it is decoded
+    if size is not None and picture.shape[:2] != (size[1], size[0]):  # decoding may rotate a JPEG
         raise WrongSize(f"picture: {picture.shape[1]}x{picture.shape[0]}; expected {size[0]}x{size[1]}")
     return picture

@@ -1,4 +1,4 @@
-"""Reads whatever names a recipe: a `Recipe`, a `Schedule`, a file, a job folder, or a text in any known syntax."""
+"""Reads a recipe from a `Recipe`, a `Schedule`, a file, a job folder, or a text in any known syntax."""
 
 from __future__ import annotations
 
@@ -14,32 +14,32 @@ from remix.plan.documents import decoded, read_file
 from remix.syntax import read_text
 
 RecipeLike = Recipe | Schedule | str | os.PathLike[str]
-"""What `read_any` takes."""
+"""Anything that `read_any` accepts."""
 
 PICTURES = (b"\x89PNG\r\n", b"\xff\xd8\xff", b"GIF8", b"RIFF", b"BM", b"II*\0", b"MM\0*")
-"""How files of pictures begin."""
+"""First bytes of picture files."""
 
 FILMS = (b"\x1aE\xdf\xa3", b"OggS")
-"""How files of films begin; MP4 and MOV have `ftyp` at byte 4."""
+"""First bytes of film files. MP4 and MOV have `ftyp` at byte 4."""
 
 
 class ReadAny(NamedTuple):
-    """A recipe or schedule, and sentences on what of a foreign syntax is understood differently."""
+    """A recipe or schedule, with notes on the parts of another tool's syntax that are interpreted differently."""
 
     recipe: Recipe | Schedule
     notes: tuple[str, ...] = ()
 
 
 def read_any(recipe: RecipeLike) -> ReadAny:
-    """Returns the recipe that `recipe` names, with notes.
+    """Returns a recipe or schedule, with notes.
 
-    A string is a text if it has a line break or begins with ``{``, else a path. A path is a recipe (.toml, .json), a
-    schedule in another tool's syntax, or a job folder.
+    A string that contains a line break or starts with ``{`` is a text; any other string is a path. A path may be a
+    recipe (.toml, .json), a schedule in another tool's syntax, or a job folder.
 
     >>> read_any('frames = 2' + chr(10) + '[[keyframes]]' + chr(10) + 'prompt = "a cat"').recipe.frames
     2
 
-    Raises `RecipeError`, with the position, for a text that cannot be read, and `BadInput` for any other value.
+    Raises `RecipeError` with the position for a text that cannot be parsed, and `BadInput` for any other value.
     """
     if isinstance(recipe, (Recipe, Schedule)):
         return ReadAny(recipe)
@@ -59,7 +59,7 @@ def read_any(recipe: RecipeLike) -> ReadAny:
 
 
 def is_text(recipe: str) -> bool:
-    """Returns whether a string is the text of a recipe, and not the path of a file.
+    """Returns whether a string is the text of a recipe rather than a path.
 
     >>> is_text("morph.toml"), is_text('{"frames": 2}')
     (False, True)
@@ -68,13 +68,13 @@ def is_text(recipe: str) -> bool:
 
 
 def recipe_text(path: Path) -> bytes:
-    """Returns the bytes of a file of text, or ComfyUI's workflow or A1111's infotext in a picture or film.
+    """Returns the bytes of a text file, or the ComfyUI workflow or A1111 infotext embedded in a picture or film.
 
-    Raises `RecipeError` for a file that cannot be read, and for a picture or film that carries a recipe of ours, or no
-    text at all.
+    Raises `RecipeError` for a file that cannot be read, and for a picture or film with a Remix Toolkit recipe or
+    without metadata.
     """
     kind = None
-    with suppress(OSError), path.open("rb") as file:  # `read_file` has a better error
+    with suppress(OSError), path.open("rb") as file:  # `read_file` raises a better error
         kind = _kind(file.read(16))
     if kind is None:
         return read_file(path)
@@ -95,7 +95,10 @@ def _kind(raw: bytes) -> str | None:
 
 
 def default_folder(recipe: RecipeLike, number: int) -> str | Path:
-    """Returns the name of a job folder for a recipe: that of its file, else ``film-3``; a job is its own folder."""
+    """Returns the name of a job folder for a recipe: its file name, or else ``film-3``.
+
+    The path of a job folder is returned unchanged.
+    """
     if isinstance(recipe, (Recipe, Schedule)) or (isinstance(recipe, str) and is_text(recipe)):
         return f"film-{number}"
     path = Path(recipe)

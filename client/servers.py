@@ -1,4 +1,4 @@
-"""What runs at an address, and which of its settings make its pictures differ from those of other tools."""
+"""Diagnoses a server: its software, models, and the settings that make its pictures differ from other tools."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ from remix.hosts.comfyui.flags import EVERYWHERE, LOCAL, OTHER_MATHS, is_half, l
 
 OLDEST_COMFYUI = (0, 8)
 SHOWN = 8
-"""Names of models that are shown."""
+"""Largest number of models that are listed."""
 
 TIMEOUT = 20.0
-"""Seconds for each request."""
+"""Timeout of each request in seconds."""
 
 LONGEST_VALUE = 400
-"""Characters of what is found that a line shows."""
+"""Largest length of a value in a line."""
 
 
 def diagnose(
@@ -48,10 +48,10 @@ def diagnose(
     ca: str | os.PathLike[str] | None = None,
     insecure: bool = False,
 ) -> list[Finding]:
-    """Returns findings about the server at `url`: what it is, what it has, and what makes its pictures differ.
+    """Returns findings about the server at `url`: software, models, and settings that make its pictures differ.
 
-    Raises `HostUnreachable` if nothing answers, `Unsupported` if it is neither ComfyUI nor A1111 nor Forge, and
-    what `Http` raises.
+    Raises `HostUnreachable` if nothing answers, `Unsupported` if the server is not ComfyUI, A1111 or Forge, and the
+    errors of `Http`.
     """
     connect = partial(Http, url, auth, headers=headers, ca=ca, insecure=insecure)
     http = connect(timeout=TIMEOUT)
@@ -73,10 +73,10 @@ def diagnose(
 
 
 def _asked(http: Http, path: str) -> dict[str, Any] | None:
-    """The answer of a server, None if it has no such path."""
+    """Returns a server's reply, or None if the path does not exist."""
     try:
         answer = http.get(path)
-    except BadReply:  # a page where JSON was expected
+    except BadReply:  # HTML instead of JSON
         return None
     except HostRefused as error:
         if error.status in (404, 405):
@@ -120,9 +120,10 @@ def _nodes(server: ComfyServer) -> Finding:
 
 
 def _flags(http: Http) -> Mapping[str, Any] | None:
-    """The flags of an A1111 or Forge; None if it is neither.
+    """Returns the flags of an A1111 or Forge server, or None for other servers.
 
-    A Forge started with --port cannot list them: its own schema wants a text there. Its error contains them.
+    A Forge started with --port cannot list its flags, because its schema expects a string there. The flags are then
+    read from the error.
     """
     try:
         return _asked(http, f"{API}/cmd-flags")
@@ -157,7 +158,7 @@ def _a1111(server: A1111Server, http: Http, flags: Mapping[str, Any]) -> Iterato
 
 
 def _settings(models: ServerModels, unread: Collection[str]) -> Iterator[Finding]:
-    """The settings that make a server's own pictures differ, apart from those that are `unread` there."""
+    """Yields the settings that make a server's pictures differ, except `unread` ones, which it ignores."""
     options = {name: value for name, value in (models.options or {}).items() if name not in unread}
     other = {name: has for name, wanted in PORTABLE.items() if (has := options.get(name, wanted)) != wanted}
     by_hand = ", ".join(f"{name} to {PORTABLE[name]!r}" for name in other)

@@ -1,4 +1,4 @@
-"""What HTTP statuses mean: which may pass, how long to wait, and what to do about those of proxies."""
+"""HTTP statuses: which are temporary, how long to wait, and what to do about proxy errors."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from remix.client.masking import one_line
 from remix.errors import HostError, HostRefused, HostUntrusted, WrongSize
 
 GATEWAYS = frozenset({502, 503, 504, *range(520, 531)})
-"""Answers of a proxy or tunnel whose server does not answer it."""
+"""Statuses of a proxy or tunnel whose server does not respond."""
 
 GATEWAY_TIMEOUTS = frozenset({504, 524})
-"""Answers of a proxy that waited for the server and gave up; the server may go on working."""
+"""Statuses of a proxy that gave up waiting. The server may still be working."""
 
 BUSY = frozenset({408, 425, 429})
 """The server asks the client to come back later. The request was not processed."""
 
 SERVER_ERROR = 500
-"""An error in the server's own code. The next try may succeed; longer waiting does not help."""
+"""An error in the server's code. A retry may succeed; waiting longer does not help."""
 
 LONGEST_WAIT = 60.0
-"""The most seconds that a server may ask to wait (Retry-After)."""
+"""Largest accepted Retry-After in seconds."""
 
 ADVICE = {
     407: "the proxy on the way asks for credentials of its own; connect past it",
@@ -32,26 +32,26 @@ ADVICE = {
     "client_max_body_size), or connect past it, for example through an SSH tunnel",
     431: "the headers are too long for the proxy in front of the server; use a shorter token",
 }
-"""What to do about a status that a proxy gives."""
+"""Advice for statuses from a proxy."""
 
 _TITLE = re.compile(r"<title>([^<]{1,200})</title>", re.IGNORECASE)
-"""The title of a page. Proxies answer with one, and their reason is in it."""
+"""The title of an HTML page. Proxies put the reason there."""
 
 
 def may_pass(error: HostError) -> bool:
-    """Returns whether trouble with a server may be over after a while."""
+    """Returns whether a server error may be temporary."""
     if isinstance(error, HostUntrusted | WrongSize):
         return False
     return not isinstance(error, HostRefused) or error.status in GATEWAYS | BUSY | {SERVER_ERROR}
 
 
 def seconds_to_wait(error: HostError, pause: float) -> float:
-    """Returns how many seconds to wait after an error: as long as the server asks, and at least `pause`."""
+    """Returns the seconds to wait after an error: the server's Retry-After, but at least `pause`."""
     return max(pause, min(error.after, LONGEST_WAIT)) if isinstance(error, HostRefused) else pause
 
 
 def retry_after(text: str) -> float:
-    """Returns the seconds in a header Retry-After, a number or a date; 0 for anything else.
+    """Returns the seconds in a Retry-After header, which is a number or a date, or 0 for anything else.
 
     >>> retry_after("3"), retry_after(""), retry_after("soon")
     (3.0, 0.0, 0.0)
@@ -65,9 +65,9 @@ def retry_after(text: str) -> float:
 
 
 def explain(status: int, reason: str, body: Any, mask: Callable[[str], str], has_credentials: bool) -> str:
-    """Returns why a server, or a proxy in front of it, refused a request: one line without HTML.
+    """Returns why a server, or its proxy, refused a request, as one line without HTML.
 
-    `body` is its answer, decoded if it is JSON; `reason` stands next to the status.
+    `body` is the reply, decoded if it is JSON. `reason` is the reason phrase of the status.
     """
     if 300 <= status < 400:
         return "redirects are not followed; give the server's own address"

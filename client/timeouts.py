@@ -1,4 +1,4 @@
-"""How long an engine waits for its server."""
+"""How long an engine waits for a server."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from remix.client.http import TIMEOUT
 
 @dataclass(frozen=True)
 class Timeouts:
-    """Times in seconds, and how often a request that renders is sent.
+    """Timeouts in seconds, and the number of attempts of a render request.
 
-    poll: between two looks at the work.
-    request: for a request that does not render.
-    status: for a request that asks how the work stands.
-    offline: a server that does not answer at all is waited for this long.
-    idle: a server that has nothing to do for this long will not answer a request any more.
-    silent: a websocket that says nothing for this long while the server works is opened again.
-    reconnect: before a websocket is opened again, at first.
-    sends: times that a request that renders is sent at most.
-    sleep: waits between two tries.
+    poll: between two status requests.
+    request: timeout of a request that does not render.
+    status: timeout of a status request.
+    offline: how long to wait for a server that does not answer at all.
+    idle: after this long without work, the server is assumed to have dropped the request.
+    silent: a websocket without messages for this long is reopened while the server works.
+    reconnect: before a websocket is first reopened.
+    sends: largest number of attempts of a render request.
+    sleep: waits between two attempts.
     """
 
     poll: float = 2.0

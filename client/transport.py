@@ -1,7 +1,7 @@
-"""One request to a server and its answer: the only file that imports requests and urllib3.
+"""Sends one request and reads the reply. Only this file imports requests and urllib3.
 
-Each request has a deadline for the whole answer, however slowly it arrives. Redirects are not followed, answers are
-bounded and compared with their announced length. Nothing is sent twice here; see `http` for retries.
+Each request has a deadline for the whole reply, however slowly it arrives. Redirects are not followed. Replies are
+limited in size and checked against their announced length. Nothing is sent twice; see `http` for retries.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ from remix.client.masking import one_line
 from remix.errors import BadInput, BadReply, HostError, HostSilent, HostUnreachable, HostUntrusted
 
 CONNECT = 5.0
-"""Seconds in which a server must accept a connection."""
+"""Connect timeout in seconds."""
 
 CHUNK, PACKED_CHUNK = 2**16, 2**12
-"""Bytes that are read at once; of a compressed answer fewer, since each may expand a thousandfold."""
+"""Bytes read at once. Fewer for a compressed reply, since each byte may expand a thousandfold."""
 
 UNPACKED = ("gzip", "x-gzip", "deflate")
-"""The compressions that are undone. None is asked for, but some proxies compress all the same."""
+"""Supported content encodings. None is requested, but some proxies compress anyway."""
 
 CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")
 
@@ -43,14 +43,14 @@ CERTIFICATE_ADVICE = {
     62: "it is for another name; use the name in the certificate as the address",
     64: "it is for another address; use the name in the certificate as the address",
 }
-"""OpenSSL's codes of verification errors -> what to do."""
+"""OpenSSL verification error code -> advice."""
 
 UNTRUSTED_ADVICE = "pass --ca FILE with that certificate, or with that of the authority that issued it (PEM)"
 
 
 @dataclass(frozen=True)
 class Reply:
-    """An answer that came whole."""
+    """A complete reply."""
 
     status: int
     reason: str
@@ -59,8 +59,10 @@ class Reply:
 
 
 def trusted_certificates(ca: str | os.PathLike[str] | None) -> str:
-    """Returns the file or folder of certificates to trust: `ca`, otherwise REQUESTS_CA_BUNDLE or SSL_CERT_FILE from
-    the environment, otherwise the authorities that come with requests. Raises `BadInput` for a file without any.
+    """Returns the file or folder of trusted certificates.
+
+    This is `ca`, otherwise REQUESTS_CA_BUNDLE or SSL_CERT_FILE from the environment, otherwise the bundle that requests
+    installs. Raises `BadInput` for a file without certificates.
     """
     source = "ca" if ca is not None else next((name for name in CA_VARIABLES if os.environ.get(name)), "")
     if not source:
@@ -77,11 +79,11 @@ def trusted_certificates(ca: str | os.PathLike[str] | None) -> str:
 
 
 class Transport:
-    """Sends requests to one server, one at a time.
+    """Connection to one server, for one request at a time.
 
-    Raises `HostUnreachable` if nothing was sent, `HostUntrusted` if the server cannot prove who it is, `HostSilent` if
-    no whole answer came, and `BadReply` for one that is too long or damaged. Environment proxies and ~/.netrc are not
-    used.
+    Raises `HostUnreachable` if nothing was sent, `HostUntrusted` if the server's certificate is not trusted,
+    `HostSilent` if no complete reply arrived, and `BadReply` for a reply that is too long or damaged. Proxies from the
+    environment and ~/.netrc are not used.
     """
 
     def __init__(self, address: Address, credentials: Credentials, certificates: str) -> None:
@@ -95,7 +97,7 @@ class Transport:
         self._session.close()
 
     def abort(self) -> None:
-        """Ends the request that another thread is waiting for: it raises `HostSilent` there."""
+        """Aborts a request in another thread, which raises `HostSilent` there."""
         if (socket := self._socket) is not None:
             _shut_down(socket)
         self._session.close()
@@ -110,9 +112,9 @@ class Transport:
         query: Mapping[str, str] | None = None,
         **content: Any,
     ) -> Reply:
-        """Returns the answer to a request; `content` is data, files and headers as in requests.
+        """Returns the reply to a request. `content` is data, files and headers as in requests.
 
-        timeout: seconds for the whole answer; limit: its largest size in bytes.
+        timeout: seconds for the whole reply; limit: largest size of the reply in bytes.
         """
         _current.query = urlencode(self._credentials.query, quote_via=quote)
         with self._deadline(timeout) as expired:
@@ -134,15 +136,15 @@ class Transport:
             except requests.exceptions.RequestException as error:
                 self._raise(error, path, timeout, expired.is_set())
         if answer.status_code >= 500:
-            self._session.close()  # some servers cut a kept connection after an error of their own
+            self._session.close()  # some servers close a reused connection after an internal error
         return Reply(answer.status_code, answer.reason or "", answer.headers, body)
 
     @contextmanager
     def _deadline(self, seconds: float) -> Iterator[threading.Event]:
-        """Cuts the connection of a request that takes longer than this; yields an event that is then set.
+        """Closes the connection if a request takes longer than `seconds`. Yields an event that is set in that case.
 
-        A time limit on each read alone would let a server that drips hold the caller forever, and urllib3 sends within
-        the time that it has to connect.
+        A timeout on each read would let a server that sends byte by byte block the caller forever, and urllib3 applies
+        the connect timeout to sending.
         """
         end, expired = time.monotonic() + seconds, threading.Event()
         timer: threading.Timer | None = None
@@ -171,7 +173,7 @@ class Transport:
                 timer.cancel()
 
     def _raise(self, error: Exception, path: str, timeout: float, expired: bool) -> NoReturn:
-        """Raises what an error of requests means."""
+        """Raises the error of this package that corresponds to an error of requests."""
         reason = one_line(str(_reason(error)), self._credentials.mask, 200)
         if isinstance(error, requests.exceptions.ContentDecodingError):
             raise BadReply(f"{self.address}{path}: the answer is compressed, and damaged ({reason})") from error
@@ -214,23 +216,23 @@ def _session(credentials: Credentials, certificates: str) -> requests.Session:
 
 
 class _Unchanged(requests.auth.AuthBase):
-    """Adds nothing; without an auth object requests would read ~/.netrc."""
+    """An auth object without credentials. Without an auth object, requests would read ~/.netrc."""
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         return request
 
 
 _current = threading.local()
-"""Of this thread's request: `watch` is called with its socket, `query` is what is added to its URL."""
+"""State of this thread's request: `watch` is called with its socket, `query` is added to its URL."""
 
 
 class _Watched:
-    """A connection that shows its socket to the deadline of the request, and adds the secret query on the wire only."""
+    """A connection that passes its socket to the request's deadline, and adds the secret query only when sending."""
 
     sock: Any
 
     def putrequest(self, method: str, url: str, *arguments: Any, **options: Any) -> Any:
-        # urllib3 logs the URL that it is given.
+        # urllib3 logs its URL, so the query is not part of it.
         if query := getattr(_current, "query", ""):
             url = f"{url}{'&' if '?' in url else '?'}{query}"
         return super().putrequest(method, url, *arguments, **options)  # type: ignore[misc]
@@ -267,13 +269,13 @@ class _Adapter(HTTPAdapter):
 
 
 def _shut_down(socket: Any) -> None:
-    """Ends a connection in both directions, which wakes a thread that waits on it; closing it would not."""
-    with suppress(OSError):  # it is closed already
+    """Shuts down a connection in both directions. Unlike closing, this wakes a thread that waits on it."""
+    with suppress(OSError):  # already closed
         socket.shutdown(2)
 
 
 def _body(answer: requests.Response, limit: int, where: str) -> bytes:
-    """The body of an answer; BadReply if it is longer than `limit`, or not as long as announced."""
+    """Returns the body of a reply. Raises BadReply if it exceeds `limit` or differs from its announced length."""
     announced = answer.headers.get("Content-Length")
     if announced is not None and not re.fullmatch(r"[0-9]{1,18}", announced):
         raise BadReply(f"{where}: the answer's Content-Length is not a number")
@@ -298,13 +300,13 @@ def _body(answer: requests.Response, limit: int, where: str) -> bytes:
 
 
 def _is_unsent(error: Exception) -> bool:
-    """Whether no connection was made; only then may a POST be sent again."""
+    """Returns whether no connection was made. Only then may a POST be repeated."""
     unsent = (requests.exceptions.ConnectTimeout, urllib3.exceptions.NewConnectionError)
     return any(isinstance(each, unsent) for each in _chain(error))
 
 
 def _without_prefix(reason: str) -> str:
-    """Why no connection was made, without the words of libraries.
+    """Returns why no connection was made, without library prefixes.
 
     >>> _without_prefix("_Connection(host='a', port=1): Failed to establish a new connection: [Errno 111] Refused")
     'Refused'
@@ -313,13 +315,13 @@ def _without_prefix(reason: str) -> str:
 
 
 def _reason(error: Exception) -> object:
-    """The last words of an error that wraps others."""
+    """Returns the innermost reason of an error that wraps others."""
     *_, last = _chain(error)
     return _wrapped(last) or type(last).__name__
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
-    """An error and those that it wraps, the outermost first."""
+    """Yields an error and the errors that it wraps, outermost first."""
     each: object = error
     while isinstance(each, BaseException):
         yield each

@@ -1,6 +1,6 @@
-"""The ComfyUI nodes: translation between the host's wires and the core, and nothing else.
+"""The ComfyUI nodes: a thin layer between the host's types and the core.
 
-Files are named as the rooms of the core; each ends with `NODES`, the list of its nodes.
+Files have the names of the core's packages. Each ends with `NODES`, the list of its nodes.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from comfy_api.latest import ComfyExtension, io
 from comfyui_version import __version__ as host
 
 OLDEST = "0.8"
-"""The oldest ComfyUI that these nodes run on."""
+"""The oldest supported ComfyUI version."""
 
 FILES = ("recipe", "values", "conditioning", "mix", "noise", "latents", "render", "job", "film")
 
 
 def refuse_older(version: str) -> None:
-    """Raises ImportError, in one sentence, where ComfyUI is older than `OLDEST`."""
+    """Raises ImportError if ComfyUI is older than `OLDEST`."""
     if _numbers(version) < _numbers(OLDEST):
         raise ImportError(f"Remix Toolkit: this is ComfyUI {version}; update it to {OLDEST} or newer")
 
@@ -40,5 +40,5 @@ class RemixExtension(ComfyExtension):
 
 
 async def comfy_entrypoint() -> ComfyExtension:
-    """Returns the extension; ComfyUI asks for it once, at its start."""
+    """Returns the extension. ComfyUI calls this once at startup."""
     return RemixExtension()

@@ -1,8 +1,8 @@
-"""What really renders: the weights and patches of the MODEL, CLIP and VAE on the wires, by value.
+"""Hashes the weights and patches of the connected MODEL, CLIP and VAE by value.
 
-A workflow's graph does not tell this: a node that is fed a list of strengths gives several models, all of them from
-the same node. Values are told the same after a restart: tensors by samples of their numbers, functions by their code
-and what they close over, objects by their class and attributes; addresses and random ids never count.
+The graph of a workflow does not identify them: a node whose input is a list of strengths outputs several models. The
+hashes stay the same after a restart. Tensors are hashed by samples of their values, functions by code and closure,
+objects by class and attributes. Memory addresses and random ids are ignored.
 """
 
 from __future__ import annotations
@@ -24,29 +24,29 @@ import torch
 from remix.digest import sampled_hash, sha256
 
 SAMPLES = 256
-"""How many numbers of a tensor are read, evenly spread; all of a smaller one."""
+"""Number of evenly spaced values that are read from a tensor. Smaller tensors are read completely."""
 
 LARGE = 4096
-"""Of larger mappings only the number of entries counts."""
+"""Mappings with more entries are described by their length only."""
 
 DEPTH = 24
-"""How deep values are told that lie within others."""
+"""Largest nesting depth that is described."""
 
 PATCHED = (
     *("object_patches", "weight_wrapper_patches", "model_options", "wrappers", "callbacks", "injections"),
     *("attachments", "additional_models", "hook_patches", "forced_hooks"),
 )
-"""What a patcher holds beside the patches of weights."""
+"""Attributes of a patcher in addition to the patches of weights."""
 
 OF_CLIP = ("layer_idx", "tokenizer_options", "use_clip_schedule", "apply_hooks_to_conds")
-"""What a CLIP holds beside its patcher."""
+"""Attributes of a CLIP in addition to its patcher."""
 
 Told = Any
-"""A value as JSON."""
+"""The description of a value as JSON."""
 
 
 def applied(model: Any, clip: Any, vae: Any) -> dict[str, str]:
-    """Returns short hashes of what is loaded and applied: "model applied", "clip applied" and "vae applied"."""
+    """Returns short hashes of the loaded weights and patches: "model applied", "clip applied" and "vae applied"."""
     clip_parts = {name: getattr(clip, name, None) for name in OF_CLIP}
     return {
         "model applied": _digest(_Telling().patcher(model)),
@@ -60,20 +60,22 @@ def _digest(told: Told) -> str:
 
 
 _known: dict[int, tuple[weakref.ref[Any], Told]] = {}
-"""Objects that were told before. Some change when they are used, such as caches of a step; what they were at first
-is what the workflow made, and what it makes again after a restart."""
+"""Descriptions of known objects.
+
+Some objects change when they are used, such as caches of a step. The first
+description is the one that the workflow gives again after a restart."""
 
 
 class _Telling:
-    """Tells one value, and what it holds."""
+    """Description of a value and everything in it."""
 
     def __init__(self) -> None:
         self._within: list[int] = []
         self._circle = DEPTH
-        """The outermost of these that what is told now has come back to."""
+        """Index of the outermost of these to which the current value refers back."""
 
     def patcher(self, patcher: Any) -> Told:
-        """Returns what a model patcher loaded and patched."""
+        """Returns a description of a model patcher's weights and patches."""
         if patcher is None:
             return None
         patches = {
@@ -84,7 +86,7 @@ class _Telling:
         return [_loaded(patcher), patches, others]
 
     def value(self, value: Any) -> Told:
-        """Returns a value as JSON, the same in every process that makes it anew."""
+        """Returns the description of a value as JSON, the same in every process that creates the value."""
         if value is None or isinstance(value, bool | int | str):
             return value
         if isinstance(value, float):
@@ -117,7 +119,7 @@ class _Telling:
         self._within.append(id(value))
         told = self._inner(value)
         self._within.pop()
-        # What leads back to what it lies in is told otherwise from there.
+        # A value that refers back to its container has another description when the walk starts elsewhere.
         is_whole = self._circle >= place
         self._circle = before if is_whole else min(before, self._circle)
         if is_whole and not isinstance(value, dict | list | tuple | set | frozenset):
@@ -140,7 +142,7 @@ class _Telling:
             return ["method", self.value(value.__self__), self.value(value.__func__)]
         if isinstance(value, types.FunctionType):
             return [_name(value), self._code(value)]
-        if hasattr(value, "model_loaded_weight_memory"):  # a whole model, into which patches may be merged just now
+        if hasattr(value, "model_loaded_weight_memory"):  # a whole model, which may have merged patches now
             return _name(type(value))
         if isinstance(value, torch.nn.Module):
             return [_name(type(value)), self._attributes(value), _weights(value.state_dict().items())]
@@ -154,29 +156,29 @@ class _Telling:
         return [_written(function.__code__), cells, defaults]
 
     def _attributes(self, value: Any) -> Told:
-        """What an object holds; of a module without torch's own parts, which are told as weights."""
+        """Describes the attributes of an object. For a module, omits torch's own attributes, which count as weights."""
         names = [name for kind in type(value).__mro__ for name in getattr(kind, "__slots__", ()) or ()]
         held = {name: getattr(value, name) for name in names if isinstance(name, str) and hasattr(value, name)}
         held = {**held, **getattr(value, "__dict__", {})}
         private = "_" if isinstance(value, torch.nn.Module) else "__"
-        held.pop("loaded_keys", None)  # each part of a LoRA has the names of all its parts
+        held.pop("loaded_keys", None)  # each part of a LoRA lists the names of all parts
         return {name: self.value(part) for name, part in sorted(held.items()) if not name.startswith(private)}
 
 
 def _counts(key: Any, held: Any) -> bool:
-    """Whether an entry may say something: not what is kept for a device, nor a list without entries."""
+    """Returns whether an entry is significant: not a value cached for a device, and not empty."""
     return not isinstance(key, torch.device) and held is not None and not (isinstance(held, dict | list) and not held)
 
 
 def _content(cell: types.CellType) -> Any:
     try:
         return cell.cell_contents
-    except ValueError:  # it is empty as yet
+    except ValueError:  # still empty
         return None
 
 
 def _written(code: types.CodeType) -> Told:
-    """A function's code, wherever its file lies."""
+    """Returns a description of a function's code, independent of its file."""
     constants = [_written(part) if isinstance(part, types.CodeType) else _constant(part) for part in code.co_consts]
     return [sha256(code.co_code), list(code.co_names), list(code.co_varnames), constants]
 
@@ -186,14 +188,14 @@ def _constant(value: Any) -> str:
 
 
 def _name(value: Any) -> str:
-    """Its module's name, which of a pack is the path of that, is left out."""
+    """Returns a name without its module, which for a node pack is a local path."""
     return str(getattr(value, "__qualname__", None) or getattr(value, "__name__", ""))
 
 
 def _remember(value: Any, told: Told) -> None:
     try:
         reference = weakref.ref(value, functools.partial(_forget, id(value)))
-    except TypeError:  # it cannot be followed
+    except TypeError:  # does not support weak references
         return
     _known[id(value)] = (reference, told)
 
@@ -205,7 +207,7 @@ def _forget(number: int, reference: weakref.ref[Any]) -> None:
 
 
 def _loaded(patcher: Any) -> Told:
-    """What a patcher's weights came from: its files where the host says so, else samples of the weights."""
+    """Returns the origin of a patcher's weights: their files if the host reports them, otherwise samples."""
     made: Any = getattr(patcher, "cached_patcher_init", None)
     files = list(_files(made[1])) if made else []
     if files:
@@ -213,7 +215,7 @@ def _loaded(patcher: Any) -> Told:
     model = getattr(patcher, "model", None)
     if not isinstance(model, torch.nn.Module):
         return _name(type(model))
-    kept = getattr(patcher, "backup", {})  # the weights as they were before patches were merged into them
+    kept = getattr(patcher, "backup", {})  # the weights before patches were merged
     weights = ((name, getattr(kept.get(name), "weight", weight)) for name, weight in model.state_dict().items())
     return [_name(type(model)), _weights(weights)]
 
@@ -233,7 +235,7 @@ def _ends(path: Path) -> str:
 
 @functools.lru_cache(maxsize=64)
 def _ends_at(path: Path, size: int, changed: int) -> str:
-    """The hash of a file, read once as long as it is the same."""
+    """Returns the hash of a file. Cached until the file changes."""
     return sampled_hash(path)
 
 
@@ -249,5 +251,5 @@ def _tensor(tensor: torch.Tensor) -> Told:
         return about
     with torch.no_grad():
         flat = tensor.detach().reshape(-1) if tensor.is_contiguous() else tensor.detach().flatten()
-        sample = flat[:: (flat.numel() // SAMPLES) | 1].contiguous().cpu()  # odd, so as not to stay in a few columns
+        sample = flat[:: (flat.numel() // SAMPLES) | 1].contiguous().cpu()  # odd, to reach all columns
         return [*about, hashlib.sha256(sample.view(torch.uint8).numpy().tobytes()).hexdigest()]

@@ -1,4 +1,4 @@
-"""Remix Prompt Travel: from a schedule to the conditioning of every frame."""
+"""Remix Prompt Travel: the conditioning of every frame of a schedule."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ Entries = list[list[Any]]
 """A CONDITIONING."""
 
 KEPT = 256 * 1024**2
-"""Bytes of encoded prompts of one CLIP that stay in memory, in addition to those of the current schedule."""
+"""Cache size per CLIP in bytes of encoded prompts, in addition to those of the current schedule."""
 
 _encoded: WeakKeyDictionary[Any, OrderedDict[tuple[Any, ...], Entries]] = WeakKeyDictionary()
 
 
 class RemixPromptTravel(io.ComfyNode):
-    """The prompts of a schedule, encoded once each and mixed for every frame."""
+    """Node that encodes each prompt of a schedule once and mixes them for every frame."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -76,7 +76,7 @@ class RemixPromptTravel(io.ComfyNode):
 
     @classmethod
     def fingerprint_inputs(cls, **inputs: Any) -> str:
-        """Returns what the node looks at in the workflow: the lists that meet its own."""
+        """Returns the part of the workflow that the node depends on: lists that are combined with its own."""
         return repr(surroundings_of(cls))
 
     @classmethod
@@ -88,7 +88,7 @@ class RemixPromptTravel(io.ComfyNode):
         how: list[str],
         lengths: list[str],
     ) -> io.NodeOutput:
-        """Returns the prompts and the negative prompts of all frames, in as many batches as it takes."""
+        """Returns the prompts and negative prompts of all frames, in batches."""
         planned = schedule_of(only("schedule", schedule))
         refuse_unwired(planned)
         size, around = only("batch_size", batch_size), surroundings_of(cls)
@@ -97,7 +97,7 @@ class RemixPromptTravel(io.ComfyNode):
         travels = [PromptTravel(planned, encoder(one), **choices) for one in one_or_each("clip", clip, len(planned))]
         if len(travels) == 1:
             parts = [(travels[0], part) for part in batches(planned, around.batch_size(size))]
-        else:  # each frame has a text encoder of its own, such as one with a LoRA that fades in
+        else:  # one text encoder per frame, such as one with a LoRA that fades in
             parts = [(travel, range(frame, frame + 1)) for frame, travel in enumerate(travels)]
         return io.NodeOutput(
             *([travel.conditionings(field, part)[0] for travel, part in parts] for field in ("prompt", "negative"))
@@ -105,7 +105,7 @@ class RemixPromptTravel(io.ComfyNode):
 
 
 class PromptTravel:
-    """The prompts of a schedule: each encoded when it is first needed, once."""
+    """The prompts of a schedule. Each is encoded once, on first use."""
 
     def __init__(
         self,
@@ -122,9 +122,12 @@ class PromptTravel:
         self._sources: dict[str, tuple[list[str], list[Entries]]] = {}
 
     def conditionings(self, field: str, frames: Sequence[int], batch: int = 0) -> list[Entries]:
-        """Returns the conditionings of these frames, `batch` in each (0: all); `field` is prompt or negative.
+        """Returns the conditionings of these frames, `batch` frames in each (0: all).
 
-        Prompts of unequal length meet at what all frames of the schedule need, so that no frame depends on its batch.
+        `field` is "prompt" or "negative".
+
+        Prompts of different lengths are aligned to the length that all frames of the schedule need, so that no frame
+        depends on its batch.
         """
         prompts, sources = self._encoded(field)
         _, weights = weights_of([getattr(self._schedule[index], field) for index in frames], prompts)
@@ -134,18 +137,18 @@ class PromptTravel:
 
     def _encoded(self, field: str) -> tuple[list[str], list[Entries]]:
         if field not in self._sources:
-            # Those of the whole film, of which this may be a part: all meet at one length.
+            # Prompts of the whole film, even for a part of it, since all are aligned to one length.
             prompts = list(self._schedule.prompts if field == "prompt" else self._schedule.negatives)
             self._sources[field] = prompts, [self._encode(prompt) for prompt in prompts]
         return self._sources[field]
 
 
 def encoder(clip: Any) -> Callable[[str], Entries]:
-    """Returns a function from a prompt to its CONDITIONING; what it has encoded stays in memory as long as `clip`."""
+    """Returns a function from a prompt to its CONDITIONING. Its cache lives as long as `clip`."""
     if clip is None:
         raise BadInput("clip: is None; this checkpoint holds no text encoder, connect a CLIP loader")
     kept = _encoded.setdefault(clip, OrderedDict())
-    # Nodes that change a CLIP clone it; these say what could still change it in place.
+    # Nodes clone a CLIP before they change it. The key includes the attributes that may still change in place.
     state = (getattr(clip, "layer_idx", None), str(getattr(getattr(clip, "patcher", None), "patches_uuid", "")))
 
     def encode(prompt: str) -> Entries:
@@ -164,7 +167,7 @@ def encoder(clip: Any) -> Callable[[str], Entries]:
 
 
 def _bytes(value: Any) -> int:
-    """The bytes of all tensors in a CONDITIONING."""
+    """Returns the total size in bytes of the tensors in a CONDITIONING."""
     if isinstance(value, torch.Tensor):
         return value.numel() * value.element_size()
     parts = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ()

@@ -1,4 +1,4 @@
-"""The engine that renders a schedule with the model, CLIP and VAE on the wires of a workflow."""
+"""The engine that renders a schedule with the model, CLIP and VAE of a workflow."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ WIRED = {
     "vae": "it is not loaded here: connect a VAE loader",
     "clip_skip": "it is not set here: connect CLIP Set Last Layer",
 }
-"""What a recipe may name and the wires of a workflow decide -> what to connect."""
+"""Settings of a recipe that the workflow's links decide -> what to connect."""
 
 OnStep = Callable[[int, int, int, Any], None]
-"""(frames that are sampled together, steps done, steps in all, the model's estimate of them so far)."""
+"""(frames that are sampled together, steps done, total steps, the model's current estimate)."""
 
 
 class ComfyEngine(Engine):
-    """Renders in this ComfyUI, through its own sampler and VAE.
+    """Engine that renders in this ComfyUI with its own sampler and VAE.
 
-    `made_by` says what the model, CLIP and VAE came from. Frames are rendered in fixed blocks of `batch_size`: a
-    matrix product rounds differently for another number of rows, so a block is always worked out whole.
+    `made_by` identifies the sources of the model, CLIP and VAE. Frames are rendered in fixed blocks of `batch_size`.
+    Blocks are always computed completely, since matrix products round differently for another number of rows.
     """
 
     name = "comfyui"
@@ -54,11 +54,11 @@ class ComfyEngine(Engine):
         self._cancelled = False
 
     def capabilities(self, schedule: Schedule) -> Capabilities:
-        """Returns what can be rendered with what is connected."""
+        """Returns the capabilities with the connected inputs."""
         return Capabilities(
             who="this ComfyUI",
             recipe="width height sampler scheduler steps cfg mix lengths",
-            model="checkpoint",  # the wires decide; Remix Recipe says so
+            model="checkpoint",  # the links decide; Remix Recipe adds a remark
             keyframe="prompt negative seed cfg denoise image mask",
             samplers=comfy.samplers.KSampler.SAMPLERS,
             schedulers=comfy.samplers.KSampler.SCHEDULERS,
@@ -79,13 +79,13 @@ class ComfyEngine(Engine):
         return []
 
     def identity(self, schedule: Schedule) -> dict[str, str]:
-        """Returns the engine's name, what the model, CLIP and VAE came from, and prompts where frames depend on all."""
+        """Returns the engine's name, the sources of model, CLIP and VAE, and prompts if every frame depends on them."""
         config = getattr(getattr(self._model.model, "model_config", None), "unet_config", {})
         plain = "model_channels" in config  # a U-Net; transformers attend to padding
         return {"engine": self.name, **self._made_by, **prompts_that_meet(schedule, plain_attention=plain)}
 
     def cancel(self) -> None:
-        """Asks a running `render` to end after the block at hand."""
+        """Stops a running `render` after the current block."""
         self._cancelled = True
 
     def render(
@@ -93,7 +93,7 @@ class ComfyEngine(Engine):
     ) -> Iterator[Picture]:
         """Yields the pictures of these frames in this order, block by block.
 
-        Raises `BlankFrame` for a latent that is not finite, or a picture of one colour.
+        Raises `BlankFrame` for a latent that is not finite, or a picture of a single color.
         """
         self._cancelled = False
         wanted, prompts = set(frames), PromptTravel(schedule, encoder(self._clip))
@@ -110,7 +110,7 @@ class ComfyEngine(Engine):
         return self._model.get_model_object("latent_format")
 
     def _encoded(self, picture: Picture) -> torch.Tensor:
-        """The latent of an init picture."""
+        """Returns the latent of an init picture."""
         latent: torch.Tensor = self._vae.encode(torch.from_numpy(to_floats(picture))[None])
         return latent
 
@@ -132,7 +132,7 @@ class ComfyEngine(Engine):
             sampled = self._sampled(schedule, indices, prompts, given, inputs)
             latents.update(zip(indices, sampled, strict=True))
         decoded = self._vae.decode(torch.stack([latents[index] for index in block]))
-        planes = decoded.reshape(-1, *decoded.shape[-3:])  # a VAE of films adds an axis of time, here of length 1
+        planes = decoded.reshape(-1, *decoded.shape[-3:])  # a video VAE adds a time axis, here of length 1
         pictures = to_bytes(planes.cpu().numpy())
         return {index: verified(picture, schedule, index) for index, picture in zip(block, pictures, strict=True)}
 
@@ -144,9 +144,9 @@ class ComfyEngine(Engine):
         given: Mapping[str, torch.Tensor],
         inputs: Mapping[str, Picture],
     ) -> torch.Tensor:
-        """The latents of frames with one cfg and one denoise, which the host takes as one number each.
+        """Returns the latents of frames with equal cfg and denoise, since the host accepts one number for each.
 
-        `given` maps the names of init pictures to their latents, `inputs` those of masks to pictures.
+        `given` maps names of init pictures to latents. `inputs` maps names of masks to pictures.
         """
         recipe, frames = schedule.recipe, [schedule[index] for index in indices]
         (positive,) = prompts.conditionings("prompt", indices)
@@ -156,7 +156,7 @@ class ComfyEngine(Engine):
         denoise, sigmas = self._beginning(recipe, frames[0])
         samples = comfy.sample.sample(
             with_noise(self._model, schedule, indices),
-            torch.ones_like(start),  # in whose place the model puts the frames' own
+            torch.ones_like(start),  # the model replaces it with the noise of the frames
             recipe.steps,
             frames[0].cfg,
             recipe.sampler,
@@ -172,15 +172,15 @@ class ComfyEngine(Engine):
             seed=frames[0].seed.values[0],
         )
         if mask is not None:
-            # What is kept is the init picture's own latent: not every sampler ends on its last estimate.
+            # Restore the init picture's latent where the mask keeps it: not every sampler ends on its last estimate.
             samples = torch.where(mask.to(samples.device) > 0, samples, start.to(samples.device))
         refuse_not_finite(samples, indices)
         return samples
 
     def _beginning(self, recipe: Recipe, frame: Frame) -> tuple[float, torch.Tensor | None]:
-        """What the host is given as `denoise` and as noise levels; None where its own rule gives these.
+        """Returns the host's `denoise`, and the noise levels, or None if the host's own rule gives them.
 
-        The host's rule is int(steps / denoise), by which a denoise that travels would move in whole steps.
+        The host uses int(steps / denoise), so a traveling denoise would change in whole steps.
         """
         if frame.image is None or frame.denoise == 0:
             return frame.denoise, None
@@ -191,7 +191,7 @@ class ComfyEngine(Engine):
         return 1.0, levels_from(host.calculate_sigmas, recipe.steps, frame.denoise).to(device)
 
     def _start(self, schedule: Schedule, frames: Sequence[Frame], given: Mapping[str, torch.Tensor]) -> torch.Tensor:
-        """What the noise is laid over: the mixed init pictures, or nothing."""
+        """Returns the latents to which noise is added: the mixed init pictures, or empty latents."""
         if frames[0].image is not None:
             names, weights = weights_of([frame.image for frame in frames])
             mixed: torch.Tensor = mix_latents([given[name] for name in names], weights)

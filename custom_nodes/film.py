@@ -1,4 +1,4 @@
-"""Pictures to film: a VIDEO for the host's own nodes, whose frames are taken one at a time."""
+"""Turns pictures into a VIDEO for the host's nodes. Its frames are loaded one at a time."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from remix.motion.pictures import to_floats
 from .inputs import FILM, JobType, only, rendered_of, schedule_input, schedule_of, schema
 
 PLAIN_FPS = 12
-"""The pace where nothing says one; a recipe's default."""
+"""Default frame rate, as in a recipe."""
 
 MOST_REPEATS = 1000
 
 
 class Frames:
-    """The frames of a film, in the order in which it shows them, loaded one at a time."""
+    """The frames of a film in display order, loaded one at a time."""
 
     def __init__(self, pictures: torch.Tensor | Sequence[Path], order: Sequence[int]) -> None:
         self._pictures, self._order = pictures, order
@@ -49,21 +49,21 @@ class Frames:
 
     @property
     def in_memory(self) -> bool:
-        """Whether the pictures are a tensor already, in the order of the film."""
+        """Whether the pictures are already a tensor, in the order of the film."""
         return isinstance(self._pictures, torch.Tensor) and list(self._order) == list(range(len(self._pictures)))
 
 
 class FrameTensor(torch.Tensor):
     """An IMAGE [frames, height, width, 3] whose frames are read one at a time, when they are indexed or iterated.
 
-    Any other operation loads all of them, and computes with the tensor that they make.
+    Any other operation loads all frames into one tensor.
     """
 
     _frames: Frames
 
     @staticmethod
     def __new__(cls, frames: Frames) -> FrameTensor:
-        """Returns a tensor of the frames' shape that holds no memory of its own."""
+        """Returns a tensor of the frames' shape that allocates no memory."""
         made: FrameTensor = torch.Tensor._make_wrapper_subclass(cls, frames.shape, dtype=torch.float32)
         made._frames = frames
         return made
@@ -83,17 +83,17 @@ class FrameTensor(torch.Tensor):
 
 
 class Film(Input.Video):
-    """A VIDEO of `Frames`. Only asking for its components loads all of them into memory."""
+    """A VIDEO of `Frames`. Only `get_components` loads all of them into memory."""
 
     def __init__(self, frames: Frames, rate: Fraction, audio: Any = None) -> None:
         self._frames, self._rate, self._audio = frames, rate, audio
 
     def get_components(self) -> Types.VideoComponents:
-        """Returns all frames as one tensor, with pace and sound."""
+        """Returns all frames as one tensor, with frame rate and audio."""
         return Types.VideoComponents(images=self._frames.whole(), audio=self._audio, frame_rate=self._rate)
 
     def save_to(self, path: Any, *settings: Any, **named: Any) -> None:
-        """Writes the film with the host's own encoder, which takes one frame after another."""
+        """Writes the film with the host's encoder, which reads one frame at a time."""
         images = self._frames.whole() if self._frames.in_memory else FrameTensor(self._frames)
         components = Types.VideoComponents(images=images, audio=self._audio, frame_rate=self._rate)
         InputImpl.VideoFromComponents(components).save_to(path, *settings, **named)
@@ -101,7 +101,7 @@ class Film(Input.Video):
     def as_trimmed(
         self, start_time: float | None = None, duration: float | None = None, strict_duration: bool = False
     ) -> Input.Video | None:
-        """Returns a part of the film, cut by the host's own means."""
+        """Returns a part of the film, trimmed by the host."""
         start, length = start_time or 0.0, duration or 0.0
         if strict_duration and self.get_duration() < start + length:
             return None
@@ -124,12 +124,12 @@ class Film(Input.Video):
         return float(len(self._frames) / self._rate)
 
     def get_color_space(self) -> str:
-        """Returns what pictures are in."""
+        """Returns the color space of the pictures."""
         return "sRGB"
 
 
 class RemixFilm(io.ComfyNode):
-    """Pictures, or a finished job, as a VIDEO."""
+    """Node that turns pictures, or a finished job, into a VIDEO."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:

@@ -1,4 +1,4 @@
-"""What the nodes share: types on the wires, inputs that several nodes have, and where they are in the menu."""
+"""Shared by the nodes: custom types, common inputs, and menu categories."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from remix.plan import Schedule
 from remix.syntax import ReadText, read_text
 
 PLAN, MIX, FILM = "Remix/plan", "Remix/mix", "Remix/film"
-"""Where the nodes are in the menu: what is asked for, tensors, pictures and film."""
+"""Menu categories: recipes and schedules, tensors, pictures and films."""
 
 ScheduleType = io.Custom("REMIX_SCHEDULE")
 """A `remix.plan.Schedule`: every number of every frame."""
 
 JobType = io.Custom("REMIX_JOB")
-"""A `Rendered`: a job folder whose frames are all there."""
+"""A `Rendered`: a job folder with all of its frames."""
 
 LARGEST_BATCH = 4096
 
@@ -36,12 +36,12 @@ OPTIONS = (
     (r"name the syntax \(--from\)", "write it in one of these ways"),
     (r" \(--field\)", ""),
 )
-"""Command-line options in errors about a text, and what a node's user does instead."""
+"""Command-line option in an error about a text -> advice for users of a node."""
 
 
 @dataclass(frozen=True)
 class Rendered:
-    """A finished job: its folder, which lies in ComfyUI's output folder, its schedule, and its frames in order."""
+    """A finished job: its folder inside ComfyUI's output folder, its schedule, and its frames in order."""
 
     folder: Path
     schedule: Schedule
@@ -49,13 +49,13 @@ class Rendered:
 
 
 def schema(**said: Any) -> io.Schema:
-    """Returns a node's schema; what this ComfyUI does not know yet (`search_aliases` before 0.10) is left out."""
+    """Returns a node's schema without arguments that this ComfyUI does not support (`search_aliases` before 0.10)."""
     known = {field.name for field in fields(io.Schema)}
     return io.Schema(**{name: value for name, value in said.items() if name in known})
 
 
 def seldom() -> dict[str, Any]:
-    """Returns how an input is told that few need it, where this ComfyUI can hide such."""
+    """Returns the options that mark an input as advanced, if this ComfyUI supports that."""
     return {"advanced": True} if "advanced" in inspect.signature(io.Int.Input).parameters else {}
 
 
@@ -65,7 +65,7 @@ def schedule_input(tooltip: str = "The schedule, from Remix Recipe.", **options:
 
 
 def batch_input() -> io.Input:
-    """Returns the input `batch_size`; 0 leaves all frames in one batch."""
+    """Returns the input `batch_size`. 0 puts all frames into one batch."""
     return io.Int.Input(
         "batch_size",
         default=0,
@@ -78,7 +78,7 @@ def batch_input() -> io.Input:
 
 
 def how_input(name: str = "how", *, recipe: bool = True) -> io.Input:
-    """Returns the choice of lerp or slerp; with `recipe` also "as the recipe says", the default."""
+    """Returns the input for lerp or slerp. With `recipe`, the default is "as the recipe says"."""
     return io.Combo.Input(
         name,
         options=[*(["recipe"] if recipe else []), "lerp", "slerp"],
@@ -89,7 +89,7 @@ def how_input(name: str = "how", *, recipe: bool = True) -> io.Input:
 
 
 def lengths_input(*, recipe: bool = True) -> io.Input:
-    """Returns the choice of a length policy; with `recipe` also "as the recipe says", the default."""
+    """Returns the input for a length policy. With `recipe`, the default is "as the recipe says"."""
     return io.Combo.Input(
         "lengths",
         options=["recipe" if recipe else "auto", *POLICIES],
@@ -102,7 +102,7 @@ def lengths_input(*, recipe: bool = True) -> io.Input:
 
 
 def schedule_of(value: Any) -> Schedule:
-    """Returns the schedule on a wire, or a part of a film that a client sent over the API.
+    """Returns the schedule from an input, or part of a film that a client sent over the API.
 
     Raises BadInput for anything else, such as a text.
     """
@@ -116,9 +116,9 @@ def schedule_of(value: Any) -> Schedule:
 def read_recipe(
     recipe: str, frames: int | None = 0, fps: float | None = 0.0, width: int | None = 0, height: int | None = 0
 ) -> ReadText:
-    """Returns the recipe in Remix Recipe's widgets, with notes. 0 and None keep the text's own value.
+    """Returns the recipe in Remix Recipe's widgets, with notes. 0 and None keep the value in the text.
 
-    Raises RecipeError with the names of widgets in place of command-line options.
+    Raises RecipeError with the names of widgets instead of command-line options.
     """
     try:
         return read_text(
@@ -147,21 +147,21 @@ def _without_options(problem: str) -> str:
 
 
 def only(name: str, values: Sequence[Any] | None) -> Any:
-    """Returns the one value at an input of a node that takes lists; BadInput for several, None for none."""
+    """Returns the single value of a list input, or None for an empty one. Raises BadInput for several values."""
     if values is not None and len(values) > 1:
         raise BadInput(f"{name}: {len(values)} of them came as a list; this input takes one")
     return values[0] if values else None
 
 
 def one_or_each(name: str, values: Sequence[Any], frames: int) -> Sequence[Any]:
-    """Returns what came at an input as a list: one for all frames, or one for each; BadInput for another number."""
+    """Returns the values of a list input: one for all frames, or one per frame. Raises BadInput for another number."""
     if len(values) not in (1, frames):
         raise BadInput(f"{name}: {len(values)} of them came as a list, for {frames} frames; give one, or one for each")
     return values
 
 
 def shown_remarks(remarks: Sequence[str]) -> dict[str, Any]:
-    """Returns what the front end shows as text on the node; the same text is in the history."""
+    """Returns the text that the front end shows on the node, and that the history contains."""
     return {"remarks": tuple(remarks)}
 
 
@@ -169,7 +169,7 @@ NO_LORAS = "loras: they are not loaded here; connect a LoRA loader, and leave th
 
 
 def refuse_unwired(schedule: Schedule) -> None:
-    """Raises Unsupported for what keyframes may set and the wires of a workflow decide."""
+    """Raises Unsupported for settings of keyframes that the links of a workflow decide."""
     if any(frame.loras for frame in schedule):
         raise Unsupported(NO_LORAS)
     if any(frame.mask is not None for frame in schedule):
@@ -179,7 +179,7 @@ def refuse_unwired(schedule: Schedule) -> None:
 
 
 def rendered_of(value: Any) -> Rendered:
-    """Returns the job on a wire; BadInput for anything else, such as a path that came over the API."""
+    """Returns the job from an input. Raises BadInput for anything else, such as a path from the API."""
     if not isinstance(value, Rendered):
         raise BadInput(f"job: {type(value).__name__} is not a job; connect Remix Render")
     return value
@@ -191,5 +191,5 @@ def batches(schedule: Schedule, batch_size: int) -> list[range]:
 
 
 def unlike(value: str, word: str = "recipe") -> str | None:
-    """Returns a widget's choice, None where it leaves the choice to the recipe."""
+    """Returns the choice of a widget, or None if it leaves the choice to the recipe."""
     return None if value == word else value

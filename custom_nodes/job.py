@@ -1,4 +1,4 @@
-"""Job folders in ComfyUI's output folder: where they lie, what made them, and their frames as IMAGE."""
+"""Job folders in ComfyUI's output folder: their paths, the identity of their models, and their frames as IMAGE."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from remix.plan import Schedule
 from .inputs import FILM, JobType, rendered_of, schema
 
 PROGRAMS = "custom_nodes"
-"""What the host calls those of its folders that hold no models."""
+"""The host's name of the folder that contains code rather than models."""
 
 
 class RemixFrames(io.ComfyNode):
-    """The pictures of a job, all or some of them."""
+    """Node that loads all or some pictures of a job."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -58,18 +58,18 @@ class RemixFrames(io.ComfyNode):
 
 
 def job_folder(prefix: str, schedule: Schedule, engine: Mapping[str, str]) -> Path:
-    """Returns the folder of a job, below ComfyUI's output folder: the same for the same frames from the same model.
+    """Returns the folder of a job below ComfyUI's output folder. The same frames and model have the same folder.
 
-    BadInput for a prefix that leads anywhere else, also by a link.
+    Raises BadInput for a prefix that points outside it, including through a link.
     """
     root, name = named(prefix)
     return folder_of_frames(root, name, schedule, engine)
 
 
 def named(prefix: str) -> tuple[Path, str]:
-    """Returns the folder below ComfyUI's output folder in which the jobs of a prefix lie, and how their names begin.
+    """Returns the parent of a prefix's job folders, below ComfyUI's output folder, and the start of their names.
 
-    BadInput for a prefix that leads anywhere else, also by a link.
+    Raises BadInput for a prefix that points outside it, including through a link.
     """
     root = Path(folder_paths.get_output_directory()).resolve()
     parts = [part for part in prefix.replace("\\", "/").split("/") if part]
@@ -81,10 +81,10 @@ def named(prefix: str) -> tuple[Path, str]:
 
 
 def made_by(graph: Any, node: str, inputs: tuple[str, ...]) -> dict[str, str]:
-    """Returns what the `inputs` of a node came from: a hash of the nodes behind each, and the files that those name.
+    """Returns the sources of the `inputs` of a node: a hash of each input's upstream nodes, and hashes of their files.
 
-    `graph` is the workflow at hand (`hidden.dynprompt`). Model files and pictures are told by name and content, so
-    that another file of the same name is another job. Of what nodes are fed by lists it says nothing: see `applied`.
+    `graph` is the current workflow (`hidden.dynprompt`). Model files and pictures are identified by name and content,
+    so a replaced file starts a new job. Values that arrive as lists are not included: see `applied`.
     """
     found: dict[str, str] = {}
     digests: dict[str, str] = {}
@@ -99,17 +99,17 @@ def made_by(graph: Any, node: str, inputs: tuple[str, ...]) -> dict[str, str]:
 
 
 def _behind(graph: Any, value: Any, digests: dict[str, str], texts: set[str]) -> Any:
-    """What an input is: a widget's value, or the output of a node and the digest of that with all that is behind it.
+    """Returns a description of an input: a widget's value, or an output and the digest of all upstream nodes.
 
-    `digests` takes those of the nodes, and `texts` what their widgets say. Each node is visited once: loaders in a
-    row hand on model and CLIP, so that each doubles the ways to the first.
+    Fills `digests` with the digests of nodes, and `texts` with the strings of their widgets. Each node is visited once:
+    each loader in a chain passes on model and CLIP, which doubles the paths to the first.
     """
     if not (isinstance(value, list) and len(value) == 2 and isinstance(value[0], str) and isinstance(value[1], int)):
         texts.update(_texts(value))
         return value
     number, output = value
     if number not in digests:
-        digests[number] = ""  # what is found in a circle
+        digests[number] = ""  # for cycles
         node = graph.get_node(number)
         inputs = {name: _behind(graph, given, digests, texts) for name, given in sorted(node["inputs"].items())}
         digests[number] = _digest([node["class_type"], inputs])
@@ -129,12 +129,12 @@ def _texts(value: Any) -> Iterator[str]:
 
 
 def _file(name: str) -> Path | None:
-    """The file that a widget's value may name: a model that the host lists, or a picture in the input folder.
+    """Returns the file that a widget's value names: a model that the host lists, or a picture in the input folder.
 
-    A widget may say anything, a prompt for one, and what is found is told; so nothing is looked for elsewhere. Links
-    in these folders are followed, as by the host: models often lie on another disk.
+    A widget may contain any text, such as a prompt, and the result is stored, so no other folders are searched. Links
+    in these folders are followed, as the host does, since models are often on another disk.
     """
-    path = PureWindowsPath(name)  # it knows every system's separators, drives and network shares
+    path = PureWindowsPath(name)  # handles the separators, drives and network shares of every system
     if "." not in name or not name.isprintable() or len(name) > 255 or path.drive or path.root or ".." in path.parts:
         return None
     folders = [

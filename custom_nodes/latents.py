@@ -1,4 +1,4 @@
-"""Latents of any kind, several to one."""
+"""Remix Latent Blend: blends latents of any kind."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .workflow import surroundings_of
 
 
 class RemixLatentBlend(io.ComfyNode):
-    """Two or more latents into one, or into one for each frame."""
+    """Node that blends two or more latents into one, or into one per frame."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -71,7 +71,7 @@ class RemixLatentBlend(io.ComfyNode):
 
     @classmethod
     def fingerprint_inputs(cls, **inputs: Any) -> str:
-        """Returns what the node looks at in the workflow: the lists that meet its own."""
+        """Returns the part of the workflow that the node depends on: lists that are combined with its own."""
         return repr(surroundings_of(cls))
 
     @classmethod
@@ -84,7 +84,7 @@ class RemixLatentBlend(io.ComfyNode):
         batch_size: list[int],
         mask: list[torch.Tensor] | None = None,
     ) -> io.NodeOutput:
-        """Returns the blended latents, in as many batches as it takes."""
+        """Returns the blended latents, in batches."""
         lists = in_order(latents, "latent")
         rows = weight_rows(chosen(weights), len(lists))
         sources = [parts[0] if len(parts) == 1 else join_latents(parts) for parts in lists]
@@ -96,13 +96,13 @@ class RemixLatentBlend(io.ComfyNode):
             around.refuse_unequal(frames, size)
             blended = blend_latents(
                 sources,
-                rows * frames if frames > frames_of(rows, counts) else rows,  # one mask per frame makes the frames
+                rows * frames if frames > frames_of(rows, counts) else rows,  # one mask per frame: its count
                 how=only("how", how),
                 adain=only("adain", adain),
                 mask=torch.cat(mask) if mask else None,
                 batch=around.batch_size(size or cut_as([*lists, *masks])),
             )
-        if len(rows) > 1:  # a travel: a sampler that draws the noise itself gives every frame the same
+        if len(rows) > 1:  # a travel: a sampler with its own noise uses the same for every frame
             blended = [{"batch_index": [0] * latent_count(part, 0), **part} for part in blended]
         return io.NodeOutput(blended)
 

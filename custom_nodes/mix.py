@@ -1,4 +1,4 @@
-"""Conditionings of any model family, several to one."""
+"""Remix Conditioning Mix: mixes conditionings of any model family."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .workflow import surroundings_of
 
 
 class RemixConditioningMix(io.ComfyNode):
-    """Two or more conditionings into one, or into one for each frame."""
+    """Node that mixes two or more conditionings into one, or into one per frame."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -66,7 +66,7 @@ class RemixConditioningMix(io.ComfyNode):
 
     @classmethod
     def fingerprint_inputs(cls, **inputs: Any) -> str:
-        """Returns what the node looks at in the workflow: the lists that meet its own."""
+        """Returns the part of the workflow that the node depends on: lists that are combined with its own."""
         return repr(surroundings_of(cls))
 
     @classmethod
@@ -79,7 +79,7 @@ class RemixConditioningMix(io.ComfyNode):
         batch_size: list[int],
         empty: list[Any] | None = None,
     ) -> io.NodeOutput:
-        """Returns the mixed conditioning, in as many parts as it takes."""
+        """Returns the mixed conditioning, in batches."""
         sources = in_order(conditionings, "conditioning")
         rows = weight_rows(chosen(weights), len(sources))
         size, around = only("batch_size", batch_size), surroundings_of(cls)

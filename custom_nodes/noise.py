@@ -1,4 +1,4 @@
-"""Remix Noise Travel: from a schedule to the noise of every frame, also that of every step."""
+"""Remix Noise Travel: the noise of every frame of a schedule, including that of every step."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ from .inputs import (
 from .workflow import surroundings_of
 
 FUNCTIONS = {"dpm_fast_function": "dpm_fast", "dpm_adaptive_function": "dpm_adaptive"}
-"""The host's functions for samplers whose names they do not have."""
+"""Host function -> sampler, for functions whose names differ."""
 
 
 class RemixNoiseTravel(io.ComfyNode):
-    """The seeds of a schedule as noise, as latents, and as a model that takes the noise by itself."""
+    """Node that outputs the seeds of a schedule as noise, as latents, and as a model that applies the noise itself."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -81,7 +81,7 @@ class RemixNoiseTravel(io.ComfyNode):
 
     @classmethod
     def fingerprint_inputs(cls, **inputs: Any) -> str:
-        """Returns what the node looks at in the workflow: the lists that meet its own."""
+        """Returns the part of the workflow that the node depends on: lists that are combined with its own."""
         return repr(surroundings_of(cls))
 
     @classmethod
@@ -92,7 +92,7 @@ class RemixNoiseTravel(io.ComfyNode):
         model: list[Any] | None = None,
         latent: list[dict[str, Any]] | None = None,
     ) -> io.NodeOutput:
-        """Returns noises, latents and models, in as many batches as it takes."""
+        """Returns noises, latents and models, in batches."""
         planned = schedule_of(only("schedule", schedule))
         refuse_unwired(planned)
         if not latent and any(frame.image is not None for frame in planned):
@@ -114,12 +114,12 @@ class RemixNoiseTravel(io.ComfyNode):
 
 
 def _joined(latents: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """The batches of a list as one, as Remix Latent Blend and others give them."""
+    """Returns a list of batches, such as the output of Remix Latent Blend, as one batch."""
     return latents[0] if len(latents) == 1 else join_latents(latents)
 
 
 class FrameNoise:
-    """A NOISE: that of each frame's seeds, for a batch of as many latents."""
+    """A NOISE from the seeds of each frame, for a batch with one latent per frame."""
 
     def __init__(self, mixes: Sequence[Mix[int]]) -> None:
         self._mixes = mixes
@@ -133,10 +133,11 @@ class FrameNoise:
 
 
 def latent_of(schedule: Schedule, frames: range, latent: dict[str, Any] | None) -> dict[str, Any]:
-    """Returns the LATENT of these frames: empty ones, or their part of `latent`.
+    """Returns the LATENT of these frames: empty latents, or their part of `latent`.
 
-    Their `batch_index` is 0 for all, so that a sampler that draws the noise itself gives every frame the same. A mask
-    for all frames, [H, W] or the times of a video, stays as it is; another number of masks than of frames is BadInput.
+    Their `batch_index` is always 0, so that a sampler with its own noise uses the same for every frame. A mask for all
+    frames, [H, W] or with the time axis of a video, is unchanged. Raises BadInput if the number of masks and frames
+    differs.
     """
     alike = {"batch_index": [0] * len(frames)}
     if latent is None:
@@ -162,13 +163,13 @@ def _part(tensor: torch.Tensor, frames: range) -> torch.Tensor:
 
 
 def with_noise(model: Any, schedule: Schedule, frames: Sequence[int]) -> Any:
-    """Returns a copy of `model` that samples batches of these frames with their own noise, also at the steps.
+    """Returns a copy of `model` that samples batches of these frames with their own noise, including step noise.
 
-    An OUTER_SAMPLE wrapper of the host replaces the noise that the sampler node drew. A sampler that draws noise at its
-    steps gets the next draws of each frame's own seeds; one that cannot take them is refused by name.
+    An OUTER_SAMPLE wrapper of the host replaces the noise of the sampler node. A sampler that adds noise at its steps
+    receives the next draws from each frame's seeds. Samplers that do not support this are rejected by name.
 
-    Patches that hold a value for each frame of the film learn from `ad_params` in the transformer's options which
-    frames these are, as with the sliding windows that packs of image prompts know.
+    Patches with a value per frame of the film read the current frames from `ad_params` in the transformer's options,
+    the convention of image prompt packs for sliding windows.
     """
     copied, mixes = model.clone(), [schedule[index].seed for index in frames]
     copied.model_options["transformer_options"]["ad_params"] = {"full_length": len(schedule), "sub_idxs": list(frames)}
@@ -179,7 +180,7 @@ def with_noise(model: Any, schedule: Schedule, frames: Sequence[int]) -> Any:
         steps = StepNoise(mixes, noise.shape[1:])
         first = steps.next()
         drawing = _draws_noise(sampler, len(mixes))
-        if not torch.count_nonzero(noise):  # KSampler (Advanced) that adds none: a later part of a walk
+        if not torch.count_nonzero(noise):  # KSampler (Advanced) without added noise: a later part of a run
             if drawing:
                 raise Unsupported(
                     f"{_name(sampler)}: draws noise at its steps, and a walk that begins in the middle would draw "
@@ -195,7 +196,7 @@ def with_noise(model: Any, schedule: Schedule, frames: Sequence[int]) -> Any:
 def _draws_noise(sampler: Any, frames: int) -> bool:
     """Returns whether a sampler adds noise at its steps.
 
-    Raises `Unsupported` for a sampler that cannot be given noise, or that cannot sample so many frames together.
+    Raises `Unsupported` for a sampler that does not accept noise, or cannot sample this many frames together.
     """
     if not isinstance(sampler, comfy.samplers.KSAMPLER):
         raise Unsupported(
@@ -213,11 +214,11 @@ def _draws_noise(sampler: Any, frames: int) -> bool:
 
 
 def _with_step_noise(sampler: Any, steps: StepNoise | None) -> Any:
-    """Returns the same sampler, which takes the noise of each step from `steps`.
+    """Returns a copy of the sampler that takes the noise of each step from `steps`.
 
-    Under a noise mask it takes the frames' first noise: ddim would draw one for the whole batch.
+    With a noise mask, it uses the frames' initial noise, since ddim would draw one noise for the whole batch.
     """
-    copied = copy.copy(sampler)  # of its own class, with whatever that adds
+    copied = copy.copy(sampler)  # keeps its class and attributes
     copied.extra_options, copied.inpaint_options = dict(sampler.extra_options), {**sampler.inpaint_options}
     copied.inpaint_options["random"] = False
     if steps is not None:
@@ -228,7 +229,7 @@ def _with_step_noise(sampler: Any, steps: StepNoise | None) -> Any:
 
 
 def _row(sampler: Any) -> Sampler | None:
-    """The catalog's row of a sampler, None for one of another pack."""
+    """Returns a sampler's row in the catalog, or None for a sampler of another pack."""
     name = _name(sampler)
     return SAMPLERS.get(FUNCTIONS.get(name, name.removeprefix("sample_")))
 
@@ -252,8 +253,9 @@ def _refuse_latents(samples: Any, frames: int) -> None:
 
 
 def _refuse_conditionings(executor: Any, frames: int) -> None:
-    """Raises BadInput for what the host would silently cut or repeat: prompts, control pictures and masks for another
-    number of frames.
+    """Raises BadInput for prompts, control pictures and masks for another number of frames.
+
+    The host would silently cut or repeat them.
     """
     conds = getattr(getattr(executor, "class_obj", None), "conds", None) or {}
     for name, entries in conds.items():
@@ -264,7 +266,7 @@ def _refuse_conditionings(executor: Any, frames: int) -> None:
 
 
 def _by_frame(entry: Mapping[str, Any]) -> Iterator[tuple[str, Any, str]]:
-    """What a prompt may hold for each frame: its name, a tensor with a row for each, and what to do about another."""
+    """Yields entries of a prompt that may have a row per frame: name, tensor, and advice for a mismatch."""
     yield "conditionings", entry.get("cross_attn"), "give every Remix node the same batch_size"
     yield "masks", entry.get("mask"), "give one for all, or one for each frame of the batch"
     control = entry.get("control")

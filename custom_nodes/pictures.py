@@ -1,4 +1,4 @@
-"""The recipe's pictures, by their content: what tells a node that one was replaced under its name."""
+"""Hashes of a recipe's pictures, so that a node notices when a file is replaced."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from remix.plan import Recipe
 
 
 def input_stamps(recipe: Recipe) -> dict[Path, str]:
-    """Returns the hashes of a recipe's pictures and masks, by their paths; "" for one that is not there."""
+    """Returns the hashes of a recipe's pictures and masks by path, "" for missing files."""
     found: dict[Path, str] = {}
     for name in recipe.pictures():
         try:
             path = inside(recipe.folder or ".", name)
-        except BadInput:  # which is told when the recipe is rendered
+        except BadInput:  # rendering reports it
             continue
         found[path] = picture_hash(path)
     return found
 
 
 def picture_hash(path: Path) -> str:
-    """Returns the hash of a picture, "" where there is none."""
+    """Returns the hash of a picture, or "" if it does not exist."""
     try:
         about = path.stat()
         return _hash_at(path, about.st_size, about.st_mtime_ns)
@@ -34,5 +34,5 @@ def picture_hash(path: Path) -> str:
 
 @lru_cache(maxsize=256)
 def _hash_at(path: Path, size: int, changed: int) -> str:
-    """The hash of a file, read once as long as it is the same."""
+    """Returns the hash of a file. Cached until the file changes."""
     return fingerprint(path)

@@ -45,7 +45,7 @@ prompt = "a white house in the snow"
 
 
 class RemixRecipe(io.ComfyNode):
-    """Plans a text, optionally with another length, frame rate or size."""
+    """Node that plans a text, optionally with another length, frame rate or size."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -119,7 +119,7 @@ class RemixRecipe(io.ComfyNode):
         cls, recipe: str | None = None, frames: int = 0, fps: float = 0.0, width: int = 0, height: int = 0
     ) -> bool | str:
         """Returns True, or the error in the recipe, before the workflow runs."""
-        if recipe is None:  # connected, so not known yet
+        if recipe is None:  # connected, so its value is not known yet
             return True
         try:
             read_recipe(recipe, frames, fps, width, height)
@@ -131,12 +131,12 @@ class RemixRecipe(io.ComfyNode):
     def fingerprint_inputs(
         cls, recipe: str | None = None, frames: int = 0, fps: float = 0.0, width: int = 0, height: int = 0
     ) -> str:
-        """Returns what else the node reads: the recipe's pictures, its connected outputs and downstream samplers.
+        """Returns the node's other dependencies: the recipe's pictures, connected outputs and downstream samplers.
 
-        So ComfyUI runs the node again when a picture is replaced under the same name.
+        ComfyUI then runs the node again when a picture is replaced under the same name.
         """
         stamps: list[str] = []
-        if recipe is not None:  # a connected one is not known yet; Remix Render checks its pictures
+        if recipe is not None:  # not known yet if connected; Remix Render checks its pictures
             with suppress(RemixError):
                 made = read_recipe(recipe, frames, fps, width, height).recipe
                 stamps = list(input_stamps(made).values())
@@ -185,7 +185,7 @@ def _shown(cls: type[io.ComfyNode], schedule: Schedule, remarks: list[str]) -> d
 
 
 def _unwired(recipe: Recipe) -> list[str]:
-    """Returns a remark for each model that the recipe names and the workflow's loaders decide."""
+    """Returns a remark for each model that the recipe names but the workflow's loaders decide."""
     model, remarks = recipe.model, []
     if model.checkpoint != Model().checkpoint:
         remarks.append(f"model.checkpoint: {model.checkpoint!r} is not loaded here; connect a checkpoint loader")

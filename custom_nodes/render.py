@@ -1,4 +1,4 @@
-"""Remix Render: from a schedule to finished frames in a job folder, which an interrupt or a crash does not lose."""
+"""Remix Render: renders a schedule into a job folder. Finished frames survive an interrupt or a crash."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ from .pictures import input_stamps, picture_hash
 log = logging.getLogger(__name__)
 
 FROM = ("model", "clip", "vae")
-"""The inputs that, with the schedule, make the pictures."""
+"""The inputs that, together with the schedule, determine the pictures."""
 
 
 class RemixRender(io.ComfyNode):
-    """Frames that are sampled, decoded and stored batch by batch."""
+    """Node that samples, decodes and stores frames batch by batch."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -49,7 +49,7 @@ class RemixRender(io.ComfyNode):
                 io.Model.Input("model", tooltip="The model, with any LoRAs and patches applied."),
                 io.Clip.Input("clip", tooltip="The text encoder."),
                 io.Vae.Input("vae", tooltip="The VAE that decodes frames and encodes the recipe's pictures."),
-                schedule_input(extra_dict={"parts": True}),  # a client asks for this before it sends a part of a film
+                schedule_input(extra_dict={"parts": True}),  # clients check this before they send part of a film
                 io.String.Input(
                     "filename_prefix",
                     default="remix/film",
@@ -90,10 +90,9 @@ class RemixRender(io.ComfyNode):
 
     @classmethod
     def fingerprint_inputs(cls, filename_prefix: str = "", **inputs: Any) -> str:
-        """Returns something new where files that were made under this prefix are gone, else always the same.
+        """Returns a new value if frames of this prefix or pictures of their recipes have changed, otherwise a constant.
 
-        So it is where a picture of the recipe is another one now. The host keeps what a node gave, and would name
-        files that nobody has any more, or show an old film.
+        The host caches a node's output. Without this, it would list deleted files or show an old film.
         """
         odd = [name for given in _given.values() if given.prefix == filename_prefix for name in given.odd()]
         return sha256("\n".join(sorted(odd)).encode("utf-8", "surrogateescape")) if odd else ""
@@ -122,7 +121,7 @@ class RemixRender(io.ComfyNode):
             log.warning("Remix Render: %s", remark)
             remarks.append(remark)
 
-        given = input_stamps(schedule.recipe)  # as they are now: one that is replaced meanwhile is to be noticed
+        given = input_stamps(schedule.recipe)  # before rendering, so that a picture replaced meanwhile is noticed
         outcome = render_job(
             schedule,
             engine,
@@ -144,7 +143,7 @@ class RemixRender(io.ComfyNode):
 
 @dataclass(frozen=True)
 class Given:
-    """Frames that were given to the host, and the recipe's pictures as they were then, by their paths."""
+    """Frames that the host received, and the hashes of the recipe's pictures at that time, by path."""
 
     prefix: str
     folder: Path
@@ -152,19 +151,19 @@ class Given:
     pictures: Mapping[Path, str]
 
     def odd(self) -> list[str]:
-        """Returns which frames are gone, and which pictures are other ones now."""
+        """Returns the frames that are gone and the pictures that have changed."""
         gone = [str(path) for path in self.frames if not path.is_file()]
         return gone + [f"{path} {now}" for path, was in self.pictures.items() if (now := picture_hash(path)) != was]
 
 
 MOST_GIVEN = 64
-"""How many renders are remembered, the last ones."""
+"""Number of recent renders that are remembered."""
 
 _given: dict[tuple[str, Path, tuple[Path, ...]], Given] = {}
 
 
 def _remember(given: Given) -> None:
-    """Remembers a render, and forgets those of the same frames, and of pictures that are other ones now."""
+    """Remembers a render. Forgets renders of the same frames, or with pictures that have changed since."""
     key = (given.prefix, given.folder, given.frames[:1] + given.frames[-1:])
     for other, held in list(_given.items()):
         replaced = any(held.pictures.get(path, now) != now for path, now in given.pictures.items())
@@ -176,14 +175,14 @@ def _remember(given: Given) -> None:
 
 
 def _part(schedule: Schedule, first: int, count: int) -> range:
-    """The frames that `first` and `count` name."""
+    """Returns the frames that `first` and `count` select."""
     if first >= len(schedule):
         raise BadInput(f"first: {first} is past the last frame ({len(schedule) - 1}); give a smaller one")
     return range(first, min(first + count, len(schedule)) if count else len(schedule))
 
 
 class Progress:
-    """The bar and the preview under the node. Each call ends the run when the user has interrupted it."""
+    """The progress bar and preview of the node. Each call ends the run if the user has interrupted it."""
 
     def __init__(self, model: Any, steps: int) -> None:
         self._bar = comfy.utils.ProgressBar(1)
@@ -192,28 +191,28 @@ class Progress:
         self._frames = self._total = self._at = 0
 
     def listen(self, event: Event) -> None:
-        """Takes how many frames are finished."""
+        """Updates the number of finished frames."""
         if event.stage in ("pacing", "frames"):
             self._frames, self._total = event.done, event.total
             self._show(event.done * self._steps)
 
     def step(self, frames: int, done: int, total: int, estimate: Any) -> None:
-        """Takes a step of frames that are sampled together."""
+        """Updates the step of frames that are sampled together."""
         preview = None
         if self._previewer is not None:
             preview = self._previewer.decode_latent_to_preview_image("JPEG", estimate)
         self._show(self._frames * self._steps + frames * self._steps * done // total, preview)
 
     def _show(self, at: int, preview: Any = None) -> None:
-        # Frames that were sampled together are stored one by one: the bar waits for them, and does not go back.
+        # Frames that were sampled together are stored one by one. The bar waits for them and never moves back.
         self._at = max(self._at, at)
-        # The bar looks too, but not at every call: it is slow to tell small steps.
+        # The bar checks too, but not on every call, since it limits its updates.
         comfy.model_management.throw_exception_if_processing_interrupted()
         self._bar.update_absolute(self._at, self._total * self._steps, preview)
 
 
 def _shown(pictures: Iterable[Path]) -> dict[str, Any]:
-    """Pictures of a job, under the node and in the history."""
+    """Returns pictures of a job for display under the node and in the history."""
     root = Path(folder_paths.get_output_directory()).resolve()
     saved = [
         ui.SavedResult(path.name, path.parent.relative_to(root).as_posix(), io.FolderType.output) for path in pictures

@@ -1,4 +1,4 @@
-"""Settings of a recipe that samplers take from their widgets: which hold for all frames, and which differ there."""
+"""Compares the settings of a recipe with the widgets of downstream samplers."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ TRAVELLING = {
     "denoise": "connect Remix Value Travel (value: denoise) there instead, or use Remix Render",
     "seed": "connect Remix Noise Travel between the model and the sampler instead, or use Remix Render",
 }
-"""Settings that can change over time, and what to connect then."""
+"""Settings that can change over time -> what to connect in that case."""
 
 OUTPUTS = {6: "cfg", 7: "seed", 8: "sampler", 9: "scheduler", 10: "denoise"}
-"""The outputs of Remix Recipe that are settings, by index."""
+"""Outputs of Remix Recipe that are settings, by index."""
 
 WIDGETS = {
     "sampler_name": "sampler",
@@ -31,18 +31,18 @@ WIDGETS = {
     "noise_seed": "seed",
     **{name: name for name in ("scheduler", "steps", "cfg", "denoise")},
 }
-"""The settings of a recipe by the names of sampler widgets."""
+"""Sampler widget -> setting of a recipe."""
 
 GUIDER = "CFGGuider"
 PARTS = ("BasicScheduler", GUIDER, "RandomNoise", "SamplerCustom")
-"""Nodes that sample or feed a sampler, and have no widget for the sampler."""
+"""Nodes that sample or feed a sampler but have no sampler widget."""
 
 NOISE = "RemixNoiseTravel"
 
 
 @dataclass(frozen=True)
 class Downstream:
-    """What is downstream of a Remix Recipe: its connected outputs, and the widgets of samplers.
+    """Nodes downstream of a Remix Recipe: its connected outputs, and the widgets of samplers.
 
     `widgets` holds (setting, name of the node, its value).
     """
@@ -56,7 +56,7 @@ class Downstream:
 
 
 def downstream_of(workflow: Workflow, number: str) -> Downstream:
-    """Returns what is downstream of the Remix Recipe with this node number."""
+    """Returns the connected outputs and sampler widgets downstream of a Remix Recipe, by its node number."""
     consumers = workflow.consumers(number)
     outputs = frozenset(OUTPUTS[slot] for _, _, slot in consumers if slot in OUTPUTS)
     takers = {consumer for consumer, _, slot in consumers if slot == 0}
@@ -65,14 +65,14 @@ def downstream_of(workflow: Workflow, number: str) -> Downstream:
         (WIDGETS[name], workflow.name(sampler), value)
         for sampler in _samplers(workflow, takers)
         for name, value in workflow.nodes[sampler]["inputs"].items()
-        # With Remix Noise Travel, a sampler's own seed does nothing.
+        # With Remix Noise Travel, the seed of a sampler has no effect.
         if name in WIDGETS and link_of(value) is None and not (noise and WIDGETS[name] == "seed")
     ]
     return Downstream(outputs, tuple(widgets))
 
 
 def _samplers(workflow: Workflow, takers: set[str]) -> list[str]:
-    """The first samplers on the ways from these nodes, and the nodes that hold their settings."""
+    """Returns the first samplers downstream of these nodes, and the nodes with their settings."""
     found: set[str] = set()
     seen = set(takers)
     waiting = list(takers)
@@ -95,17 +95,17 @@ def _holds_settings(workflow: Workflow, number: str) -> bool:
 
 
 def value_of(frame: Frame, name: str) -> Any:
-    """Returns the cfg, the denoise or the seed with the largest weight of a frame."""
+    """Returns the cfg or denoise of a frame, or its seed with the largest weight."""
     return frame.seed.heaviest if name == "seed" else getattr(frame, name)
 
 
 def travel_of(schedule: Schedule, name: str) -> str | None:
-    """Returns how a setting changes, in words, or None if it is the same in every frame."""
+    """Returns a description of how a setting changes, or None if it is the same in every frame."""
     values = [getattr(frame, name) for frame in schedule]
     first = values[0]
     other = next((index for index, value in enumerate(values) if value != first), None)
     if other is None:
-        # One mix of several seeds for all frames has no number that could stand for it.
+        # A constant mix of several seeds cannot be expressed as one number.
         return f"it is {_shown(first)} in every frame" if isinstance(first, Mix) and len(first.values) > 1 else None
     if not isinstance(first, Mix):
         other = max(range(len(values)), key=lambda index: abs(values[index] - first))
@@ -133,13 +133,13 @@ def refuse_travelling(schedule: Schedule, outputs: frozenset[str]) -> None:
 
 
 def _names(text: str, name: str, value: Any) -> bool:
-    """Returns whether a recipe sets a value: its text names the field, or the value is not the default."""
+    """Returns whether a recipe sets a value: its text contains the field, or the value is not the default."""
     unsaid = Recipe.__dataclass_fields__[name].default if hasattr(Recipe, name) else {"denoise": 1.0}.get(name, value)
     return value != unsaid or re.search(rf"\b{name}[\"']?\s*[=:]", text, re.IGNORECASE) is not None
 
 
 def sampler_remarks(schedule: Schedule, text: str, downstream: Downstream) -> list[str]:
-    """Returns a sentence for each setting that the recipe has and a downstream sampler sets differently."""
+    """Returns a remark for each setting of the recipe that a downstream sampler sets differently."""
     remarks = []
     for name, node, value in downstream.widgets:
         travel = travel_of(schedule, name) if name in TRAVELLING else None

@@ -26,7 +26,7 @@ FARTHEST = 1e9
 
 
 class RemixValueTravel(io.ComfyNode):
-    """One number for each frame."""
+    """Node that outputs one number per frame."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -53,7 +53,7 @@ class RemixValueTravel(io.ComfyNode):
 
     @classmethod
     def fingerprint_inputs(cls, **inputs: Any) -> str:
-        """Returns what the node reads in the workflow: lists that meet its own, and downstream nodes."""
+        """Returns the workflow's lists that are combined with the node's own, and its downstream nodes."""
         number = getattr(cls.hidden, "unique_id", None)
         return "" if number is None else repr((surroundings_of(cls), _driven(Workflow.running(), number)))
 
@@ -82,7 +82,7 @@ class RemixValueTravel(io.ComfyNode):
 
 @dataclass(frozen=True)
 class Driven:
-    """What runs once per number: nodes that process whole films, and latents with several pictures."""
+    """Inputs that are processed once per number: nodes for whole films, and latents with several pictures."""
 
     whole_films: tuple[str, ...] = ()
     batches: tuple[tuple[str, str, int], ...] = ()
@@ -91,7 +91,7 @@ class Driven:
 def _driven(workflow: Workflow, number: str) -> Driven:
     downstream = sorted(workflow.mapped(number))
     films = tuple(workflow.name(node) for node in downstream if workflow.kind(node) in WHOLE_FILMS)
-    # Remix nodes cut the latents that go through them.
+    # Remix nodes split the latents that pass through them.
     feeders = {source for node in downstream for source, _ in links(workflow.nodes[node])} - set(downstream)
     batches = []
     for feeder in sorted(feeders & workflow.nodes.keys()):

@@ -1,4 +1,4 @@
-"""How several inputs share the frames of a mix: the choice that the mixing nodes have in common."""
+"""Weights of several inputs in a mix: the inputs that the mixing nodes share."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ MOST_FRAMES = 4096
 
 
 def several(name: str, item: io.Input, tooltip: str) -> io.Input:
-    """Returns an input that grows: two or more of `item`, called ``name0``, ``name1`` and so on."""
+    """Returns an autogrow input: two or more of `item`, called ``name0``, ``name1`` and so on."""
     template = io.Autogrow.TemplatePrefix(item, prefix=name, min=2, max=MOST_INPUTS)
     return io.Autogrow.Input(f"{name}s", template=template, tooltip=tooltip)
 
 
 def in_order(given: Mapping[str, Any], name: str) -> list[Any]:
-    """Returns what is connected to an input that grows, in the order of its sockets."""
+    """Returns the values of an autogrow input, in the order of its sockets."""
     return [value for _, value in sorted(given.items(), key=lambda item: int(item[0].removeprefix(name)))]
 
 
@@ -42,33 +42,33 @@ def naming_sockets(given: Mapping[str, Any], name: str) -> Iterator[None]:
 
 
 def chosen(choice: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
-    """Returns a choice with its one value for each input, as a node that takes lists is given it."""
+    """Returns a choice with single values, from the lists that a node with list inputs receives."""
     return {name: only(name, values) for name, values in choice.items()}
 
 
 def frames_of(rows: Sequence[Any], counts: Sequence[int]) -> int:
-    """Returns how many frames come of so many rows of weights, and sources with so many."""
+    """Returns the number of frames that result from rows of weights and sources with `counts` frames."""
     return max(len(rows), *counts)
 
 
 def cut_as(sources: Sequence[Sequence[Any]]) -> int:
-    """Returns the size of the batches where no batch_size is set: that of the longest list of sources; 0 for one batch.
+    """Returns the default batch size: that of the longest list of sources, or 0 for a single batch.
 
-    A list stays a list, so that the downstream nodes run as often as the upstream nodes.
+    Lists stay lists, so that downstream nodes run as often as upstream nodes.
     """
     longest = max(sources, key=len)
     return max(map(_rows, longest)) if len(longest) > 1 else 0
 
 
 def _rows(part: Any) -> int:
-    """The frames of a CONDITIONING, a LATENT or a MASK."""
+    """Returns the number of frames of a CONDITIONING, LATENT or MASK."""
     if isinstance(part, Mapping):
         return latent_count(part, 0)
     return len(part[0][0]) if isinstance(part, list) and part else len(part)
 
 
 def weights_input() -> io.Input:
-    """Returns the choice of weights: equal, written, a travel, or those of a schedule."""
+    """Returns the input for weights: equal, written, a travel, or from a schedule."""
     return io.DynamicCombo.Input(
         "weights",
         options=[
@@ -128,7 +128,7 @@ def _schedule() -> list[io.Input]:
 
 
 def weight_rows(weights: Mapping[str, Any], count: int) -> list[list[float]]:
-    """Returns the weights of each frame for `count` inputs, by the choice made in `weights_input`."""
+    """Returns the weights of each frame for `count` inputs, from the value of `weights_input`."""
     choice = weights.get("weights")
     if choice == "equal":
         return written_shares(" ".join(["1"] * count), count)

@@ -1,8 +1,8 @@
-"""The workflow that runs: what is connected to what, and where lists of values meet batches of frames.
+"""The running workflow: its links, and the nodes where lists of values and batches of frames are combined.
 
-ComfyUI runs a node once for each item of the longest list at its inputs, and repeats the last item of a shorter one.
-A list of numbers from Remix Value Travel therefore needs lists of single frames beside it, and two Remix nodes whose
-lists meet need lists of one length.
+ComfyUI runs a node once for each item of its longest input list, and repeats the last item of shorter ones. A list of
+numbers from Remix Value Travel therefore requires lists of single frames, and two Remix nodes whose lists are combined
+require lists of equal length.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from .inputs import read_recipe
 
 VALUES = "RemixValueTravel"
 TRAVELS = ("RemixPromptTravel", "RemixNoiseTravel", "RemixConditioningMix", "RemixLatentBlend")
-"""The nodes that give a list of batches, and join lists that they are given."""
+"""Nodes that output a list of batches and join the lists of their inputs."""
 
 Link = tuple[str, int]
 Node = Mapping[str, Any]
@@ -29,10 +29,10 @@ Node = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Partner:
-    """A node whose list meets that of another node.
+    """A node whose list is combined with that of another node.
 
-    `frames` is how many frames it has, or the link of its schedule, or None where only its run tells. `batch` is its
-    batch_size, None where a link sets it.
+    `frames` is its number of frames, the link of its schedule, or None if unknown before it runs. `batch` is its
+    batch_size, or None if a link sets it.
     """
 
     name: str
@@ -43,18 +43,18 @@ class Partner:
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What a node's list has to agree with. `by_frame` says whether each run behind the node takes a single frame."""
+    """Constraints on a node's list. `by_frame`: each run of a downstream node takes a single frame."""
 
     by_frame: bool = False
     schedule: Link | None = None
     partners: tuple[Partner, ...] = ()
 
     def batch_size(self, asked: int) -> int:
-        """Returns how many frames go together: `asked` (0: all), or 1 where a list of values meets them."""
+        """Returns the frames per batch: `asked` (0: all), or 1 if a list of values is combined with them."""
         return 1 if self.by_frame else asked
 
     def refuse_unequal(self, frames: int, asked: int) -> None:
-        """Raises BadInput where a partner has another number of frames, or cuts them into other batches."""
+        """Raises BadInput if a partner has another number of frames or another batch size."""
         if frames == 1:
             return
         for partner in self.partners:
@@ -72,7 +72,7 @@ class Surroundings:
 
 
 class Workflow:
-    """The nodes of a prompt, by number, as far as an output needs them."""
+    """The nodes of a prompt that an output needs, by number."""
 
     def __init__(self, graph: Mapping[str, Node]) -> None:
         self._all = graph
@@ -87,12 +87,12 @@ class Workflow:
 
     @classmethod
     def running(cls) -> Workflow:
-        """Returns the workflow that the host executes, or prepares to execute."""
+        """Returns the workflow that the host is executing or preparing."""
         graph = get_progress_state().dynprompt
         return cls({number: graph.get_node(number) for number in graph.all_node_ids()})
 
     def name(self, number: str) -> str:
-        """Returns how a person knows a node: its title and its number."""
+        """Returns the display name of a node: title and number."""
         node = self._all[number]
         return f"{(node.get('_meta') or {}).get('title') or node['class_type']} (node {number})"
 
@@ -101,7 +101,7 @@ class Workflow:
         return str(self._all[number]["class_type"])
 
     def consumers(self, number: str) -> list[tuple[str, str, int]]:
-        """Returns which nodes take an output of a node: their number, the input, and which output."""
+        """Returns the consumers of a node's outputs: node number, input, and output index."""
         return self._consumers.get(number, [])
 
     @cached_property
@@ -114,9 +114,9 @@ class Workflow:
         return found
 
     def mapped(self, number: str) -> set[str]:
-        """Returns the nodes that the host runs once for each item of the lists of a node.
+        """Returns the nodes that the host runs once per item of a node's lists.
 
-        A node that takes lists whole ends them.
+        A node with list inputs ends the mapping.
         """
         found: set[str] = set()
         waiting = [number]
@@ -129,7 +129,7 @@ class Workflow:
 
     @cached_property
     def by_frame(self) -> set[str]:
-        """The nodes whose outputs are lists with an item for each number of a Remix Value Travel."""
+        """Nodes that output a list with an item for each number of a Remix Value Travel."""
         found = {number for number in self.nodes if self.kind(number) == VALUES}
         while found:
             more = {number for number in self.nodes.keys() - found if self._is_by_frame(number, found)}
@@ -145,8 +145,8 @@ class Workflow:
         return fed and not _takes_lists(self.nodes[number])
 
     def around(self, number: str) -> Surroundings:
-        """Returns what the list of a node has to agree with."""
-        if number not in self.nodes:  # nothing that is queued needs it
+        """Returns the constraints on a node's list."""
+        if number not in self.nodes:  # no queued output needs it
             return Surroundings()
         schedule = _schedule_of(self.nodes[number])
         return Surroundings(number in self.by_frame, schedule, tuple(self._partners(number, schedule)))
@@ -158,14 +158,14 @@ class Workflow:
                 continue
             theirs = self.mapped(other)
             shared = mine & theirs
-            # A list that comes in by way of other nodes is joined, and met, in the node itself.
+            # The node itself joins and combines lists that arrive through other nodes.
             if VALUES in (self.kind(number), self.kind(other)):
                 shared |= self._entered(number, other, theirs) | self._entered(other, number, mine)
             if shared:
                 yield self._partner(other, self._first(shared), schedule)
 
     def _first(self, places: set[str]) -> str:
-        """The first of these nodes on the way."""
+        """Returns the most upstream of these nodes."""
         first = {place for place in places if places.isdisjoint(source for source, _ in links(self.nodes[place]))}
         return min(first or places)
 
@@ -185,7 +185,7 @@ class Workflow:
         )
 
     def _frames(self, node: Node, schedule: Link | None) -> int | Link | None:
-        """How many frames a node has, as far as its widgets and its recipe say; the link of a schedule that is ours."""
+        """Returns a node's number of frames from its widgets and recipe, the link of its schedule, or None."""
         inputs = node["inputs"]
         theirs = _schedule_of(node)
         if theirs is not None:
@@ -201,25 +201,25 @@ class Workflow:
             return schedule
         try:
             return read_recipe(**widgets)[0].frames
-        except RemixError:  # Remix Recipe says it, with its place
+        except RemixError:  # Remix Recipe reports it with the position
             return schedule
 
 
 def surroundings_of(node: type[Any]) -> Surroundings:
-    """Returns what the list of a node that the host calls has to agree with, in the workflow that runs."""
+    """Returns the constraints on the list of the node that the host is calling, in the running workflow."""
     number = getattr(node.hidden, "unique_id", None)
     return Surroundings() if number is None else Workflow.running().around(number)
 
 
 def links(node: Node) -> Iterator[Link]:
-    """Yields the outputs that are connected to the inputs of a node."""
+    """Yields the outputs connected to a node's inputs."""
     for value in node["inputs"].values():
         if (link := link_of(value)) is not None:
             yield link
 
 
 def link_of(value: Any) -> Link | None:
-    """Returns the output that an input is connected to; None for the value of a widget."""
+    """Returns the output that an input is connected to, or None for a widget value."""
     linked = isinstance(value, list) and len(value) == 2 and isinstance(value[0], str) and isinstance(value[1], int)
     return (value[0], value[1]) if linked else None
 

@@ -1,7 +1,7 @@
-"""Requests that render, one at a time: sent, watched, and sent again if the answer is lost.
+"""Sends render requests one at a time, watches them, and resends a request whose reply is lost.
 
-A1111 answers only when everything is rendered. A connection that ends early does not end the work: the server goes on
-and holds its lock. So nothing is sent again before the server is idle.
+A1111 replies only after rendering everything. If the connection drops, the server keeps rendering and holds its lock,
+so requests are resent only once the server is idle.
 """
 
 from __future__ import annotations
@@ -35,20 +35,20 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 UNPROCESSABLE = 422
-"""The status for a request that the server cannot do. The Remix script explains it in a sentence."""
+"""Status for a request that the server cannot fulfill. The Remix script adds an explanation."""
 
 BLANK = ("NansException", "BlankFrame")
-"""Names of the errors of the server and of the Remix script for values that are not finite."""
+"""Error names that the server and the Remix script use for values that are not finite."""
 
 LONGEST_WORDS = 2_000
-"""Characters of a server's explanation that are shown."""
+"""Largest length of a server's explanation."""
 
 
 @dataclass(frozen=True)
 class Request:
-    """A request that renders `frames`, and the seconds after which it has failed. One without frames is a trial.
+    """A request that renders `frames`, with its timeout in seconds. Without frames it is a trial.
 
-    keeps: the server keeps finished frames, so asking again does not render them again.
+    keeps: the server keeps finished frames, so a repeated request does not render them again.
     """
 
     path: str
@@ -67,13 +67,13 @@ class Request:
 
 
 class Stopwatch:
-    """Measures for how long something has been true without a break."""
+    """Timer for how long a condition has been true without interruption."""
 
     def __init__(self) -> None:
         self._since: float | None = None
 
     def held(self, now_true: bool) -> float:
-        """Returns for how many seconds it has been true, 0 if it is not true now."""
+        """Returns the seconds for which the condition has been true, or 0 if it is false now."""
         now = time.monotonic()
         self._since = (self._since or now) if now_true else None
         return now - (self._since or now)
@@ -81,7 +81,7 @@ class Stopwatch:
 
 @dataclass
 class Call:
-    """A request under way in its own thread; `task` is the id under which the server knows it."""
+    """A request that runs in its own thread. `task` is its id on the server."""
 
     request: Request
     task: str = field(default_factory=lambda: f"task(remix-{uuid.uuid4().hex})")
@@ -107,8 +107,8 @@ class Call:
 class Calls:
     """Requests to one server, one after another.
 
-    before_resend: called before a request is sent again; cancelled: whether the run should end, which also ends
-    waiting for a server that is away.
+    before_resend: called before a request is resent; cancelled: returns whether the run should end, which also stops
+    waiting for an unreachable server.
     """
 
     def __init__(
@@ -125,18 +125,18 @@ class Calls:
         self._current: Call | None = None
 
     def start(self, request: Request) -> Call:
-        """Sends a request and returns at once."""
+        """Sends a request and returns immediately."""
         self._current = Call(request)
         return self._current.start(self._server)
 
     def answer(
         self, call: Call, read: Callable[[Any, Request], T], watch: Callable[[State], None], *, image: bool = False
     ) -> T:
-        """Returns what `read` makes of the answer. If the answer is lost, the request is sent again.
+        """Returns the result of `read` for the reply. If the reply is lost, the request is resent.
 
-        It is sent `Timeouts.sends` times at most, and twice if a frame is blank. `watch` is called from time to time
-        with the server's state, which has a preview if `image` is set. Raises what the server refused, `OutOfMemory`,
-        what `read` raises, and otherwise the error of the last time.
+        A request is sent at most `Timeouts.sends` times, and twice if a frame is blank. `watch` is called regularly
+        with the server's state, which includes a preview if `image` is set. Raises the server's refusal, `OutOfMemory`,
+        any error of `read`, or else the error of the last attempt.
         """
         for sent in range(1, self._timeouts.sends + 1):
             try:
@@ -160,7 +160,7 @@ class Calls:
         raise lost
 
     def _refuse_slow_gateway(self, error: HostError, call: Call) -> None:
-        """Raises if a proxy gave up on a request that the server is still rendering: again it would do the same."""
+        """Raises if a proxy timed out while the server is still rendering, since a retry would time out too."""
         if not isinstance(error, HostRefused) or error.status not in GATEWAY_TIMEOUTS:
             return
         if not call.request.frames or call.request.keeps or not self._is_rendering(call):
@@ -173,12 +173,12 @@ class Calls:
         ) from error
 
     def _is_rendering(self, call: Call) -> bool:
-        """Whether the server still renders a request; one without a page cannot tell whose work it does."""
+        """Returns whether the server still renders a request. A server without its page cannot tell requests apart."""
         state = self._state()
         return state is not None and state.busy and self._runs(call) is not False
 
     def _resend(self, call: Call) -> Call:
-        """Sends a lost request again, once the server is idle."""
+        """Resends a lost request once the server is idle."""
         self._wait_until_idle(call)
         if call.request.frames:
             self._before_resend(self)
@@ -202,7 +202,7 @@ class Calls:
         return call.answer
 
     def _runs(self, call: Call) -> bool | None:
-        """Whether the server works at a call; None if it does not say."""
+        """Returns whether the server is rendering a call, or None if it does not report that."""
         try:
             return self._server.is_running(call.task)
         except HostError as error:
@@ -210,7 +210,7 @@ class Calls:
             return None
 
     def _state(self, image: bool = False) -> State | None:
-        """The server's state; None if it does not say."""
+        """Returns the server's state, or None if it does not report one."""
         try:
             return self._server.state(image=image)
         except HostError as error:
@@ -218,10 +218,9 @@ class Calls:
             return None
 
     def _wait_until_idle(self, call: Call) -> None:
-        """Waits until the work of a lost call is over, or the server is back.
+        """Waits until a lost call has finished, or the server is back.
 
-        Idle means idle twice in a row: between two requests that wait for each other there is a moment when nothing
-        seems to run.
+        The server must be idle twice in a row: between two queued requests, nothing seems to run for a moment.
         """
         idle, silent, waited = 0, Stopwatch(), Stopwatch()
         while idle < 2:
@@ -246,7 +245,7 @@ class Calls:
             return False
 
     def withdraw(self) -> None:
-        """Interrupts the current request, if the server says that it is the one that runs; others are left alone."""
+        """Interrupts the current request if the server reports that it is running. Other requests are unaffected."""
         call = self._current
         if call is None or call.over.is_set():
             return
@@ -258,7 +257,7 @@ class Calls:
 
 
 def _raise_permanent(error: HostError, request: Request) -> None:
-    """Raises an error that would come again however often the request is sent, in words that say what it means."""
+    """Raises an error that a retry cannot fix, with an explanation."""
     if isinstance(error, (HostSilent, HostUnreachable, BadReply)):
         return
     if not isinstance(error, HostRefused):
@@ -282,7 +281,7 @@ def _raise_permanent(error: HostError, request: Request) -> None:
 
 
 def _located(error: HostError, where: str) -> HostError:
-    """The same error with a message that begins with where it happened."""
+    """Returns the same error with the location at the start of its message."""
     message = f"{where}: {error}"
     if isinstance(error, HostRefused):
         return type(error)(message, error.status, error.body)

@@ -1,4 +1,4 @@
-"""The A1111 engine: a recipe's frames to requests, and answers to pictures, one request ahead of what is kept."""
+"""The A1111 engine: turns frames into requests and replies into pictures. It sends one request ahead."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ from remix.plan import Schedule
 log = logging.getLogger(__name__)
 
 URL = "http://127.0.0.1:7860"
-"""Where A1111 and Forge are when nobody says otherwise."""
+"""Default address of A1111 and Forge."""
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """What a schedule means on the server: what it has, what of that is used, and the settings of each request."""
+    """A schedule prepared for the server: the server's models, the ones in use, and the settings of each request."""
 
     schedule: Schedule
     models: ServerModels
@@ -47,11 +47,12 @@ class Prepared:
 
 
 class A1111(Engine):
-    """Renders on a running A1111 or Forge, whose API is on (``--api``).
+    """Engine that renders on a running A1111 or Forge, started with ``--api``.
 
-    url: the server's address, a path prefix included; auth (for ``--api-auth``), headers, ca, insecure: as in `Http`;
-    batch: frames at once if the server has the Remix script, None chooses by picture size. Without the script, frames
-    are rendered one by one, and what the server's own API cannot do is refused. The server's settings are not changed.
+    url: the server's address, including any path prefix; auth (for ``--api-auth``), headers, ca, insecure: as in
+    `Http`; batch: frames rendered together if the server has the Remix script; None chooses by picture size. Without
+    the script, frames are rendered one by one, and recipes that the server's own API cannot render are rejected. The
+    server's settings are not changed.
     """
 
     name = "a1111"
@@ -81,9 +82,10 @@ class A1111(Engine):
         return f"A1111({self._server.address!r})"
 
     def capabilities(self, schedule: Schedule) -> Capabilities:
-        """Returns what the server can render: more if it has the Remix script.
+        """Returns the server's capabilities. With the Remix script, it has more.
 
-        Raises `Unsupported` for a model, sampler or scheduler that it does not have, `HostError` if it does not answer.
+        Raises `Unsupported` for a model, sampler or scheduler that the server lacks, and `HostError` if it does not
+        answer.
         """
         with presentable_errors(self._server.mask):
             self._prepared = self._prepare_for(schedule)
@@ -124,7 +126,7 @@ class A1111(Engine):
         return {"engine": self.name, "checkpoint": resolved.checkpoint.name, **vae, **loras}
 
     def cancel(self) -> None:
-        """Asks a running `render` to end after the request at hand."""
+        """Stops a running `render` after the current request."""
         self._cancelled = True
 
     def close(self) -> None:
@@ -134,10 +136,10 @@ class A1111(Engine):
     def render(
         self, schedule: Schedule, frames: Sequence[int], inputs: Mapping[str, Picture], listen: Listener
     ) -> Iterator[Picture]:
-        """Yields the pictures of these frames in this order; the next request is sent before they are taken.
+        """Yields the pictures of these frames in this order. The next request is sent before a picture is yielded.
 
-        An answer that is lost is waited for and asked again; see `Calls.answer` for what is raised when that does
-        not help. `WrongModel` when another model rendered, `BlankFrame` for a frame of one colour, twice.
+        A request whose reply is lost is resent; see `Calls.answer` for the errors if that fails. Raises `WrongModel` if
+        another model rendered, and `BlankFrame` if a frame has a single color twice.
         """
         with presentable_errors(self._server.mask):
             yield from self._render(schedule, frames, inputs, listen)
@@ -180,9 +182,9 @@ class A1111(Engine):
             yield plain.request(schedule, index, resolved, settings, inputs)
 
     def _try(self, prepared: Prepared, calls: Calls) -> None:
-        """Loads the model before the first frame, and makes sure that settings will be put back.
+        """Loads the model before the first frame, and ensures that the server's settings are restored.
 
-        Done again where an answer was lost: it may be that the server was started anew.
+        Repeated after a lost reply, since the server may have restarted.
         """
         known = prepared.models.options
         settings = current_settings({**PORTABLE, **FRESH} if known is None else known, prepared.settings)
@@ -199,14 +201,14 @@ class A1111(Engine):
         return None if request is None else calls.start(request)
 
     def _read(self, prepared: Prepared, reply: Any, request: Request) -> list[Picture]:
-        """The pictures of an answer, each verified."""
+        """Returns the verified pictures of a reply."""
         answer = read_answer(reply, request.where)
         check_answer(answer, prepared.schedule, prepared.resolved)
         for remark in remarks_in(answer):
             if remark not in self._remarked:
                 self._remarked.add(remark)
                 log.warning("%s: %s", request.where, remark)
-        # Only the state tells that somebody ended it in the middle, and only until the next request.
+        # Only the state shows that a user interrupted the request, and only until the next request.
         state = self._server.state()
         if state.interrupted or state.skipped:
             raise Interrupted(
@@ -223,7 +225,7 @@ class A1111(Engine):
 
 
 def _check_lossless(models: ServerModels) -> None:
-    """Raises `Unsupported` for a server that answers with lossy pictures."""
+    """Raises `Unsupported` for a server that returns lossy pictures."""
     kind = models.option("samples_format", "png")
     if str(kind).lower() != "png":
         raise Unsupported(

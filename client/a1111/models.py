@@ -1,4 +1,4 @@
-"""The models, samplers and settings of a server, and which of them a recipe means."""
+"""The models, samplers and settings of a server, matched with the names in a recipe."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _HASH = re.compile(r" \[[0-9a-fA-F]{6,64}\]$")
 
 
 class NotListed(Unsupported):
-    """The server does not list a model. It may have been put there after the server read its folders."""
+    """Error for a model that the server does not list. The file may be newer than the server's list."""
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A checkpoint as the server lists it; `title` is how it is requested, `name` how answers call it."""
+    """A checkpoint in the server's list. Requests use its `title`; replies use its `name`."""
 
     title: str
     name: str
@@ -35,11 +35,11 @@ class Checkpoint:
 
     @property
     def bare(self) -> str:
-        """The title without the hash, which is there only after the server has computed it."""
+        """The title without the hash. The hash is missing until the server has computed it."""
         return _HASH.sub("", self.title)
 
     def names(self) -> set[str]:
-        """Returns what a recipe may call it, with forward slashes: title, hash, file with or without folder, suffix."""
+        """Returns its names in recipes, with forward slashes: title, hash, file with or without folder and suffix."""
         file = PurePosixPath(slashed(self.bare))
         known = {slashed(self.title), str(file), self.name, file.name, file.stem, str(file.with_suffix(""))}
         return known | {text for text in (self.hash, self.sha256) if text}
@@ -47,10 +47,10 @@ class Checkpoint:
 
 @dataclass(frozen=True)
 class ServerModels:
-    """What a server has of the things that recipes name.
+    """The models, samplers, scripts and settings of a server.
 
-    address: for error messages; options: the settings, and None if the server fails to list them; scripts: name ->
-    number of arguments; remarks: what the server could not say.
+    address: for error messages; options: the settings, or None if the server fails to list them; scripts: name ->
+    number of arguments; remarks: what the server failed to report.
     """
 
     address: str
@@ -65,16 +65,18 @@ class ServerModels:
 
     @property
     def forge(self) -> bool:
-        """Whether it is a Forge."""
+        """Whether the server is Forge."""
         return any(name.startswith("forge_") for name in self.options or ())
 
     def option(self, name: str, default: Any = None) -> Any:
-        """Returns a setting, `default` if the server does not have it or does not list its settings."""
+        """Returns a setting, or `default` if the server lacks it or does not list its settings."""
         return (self.options or {}).get(name, default)
 
     @classmethod
     def read(cls, address: str, replies: Mapping[str, Any], remarks: Sequence[str] = ()) -> ServerModels:
-        """Returns what is in the server's `replies`, by the last part of their paths; BadReply for odd ones."""
+        """Returns the models in the server's `replies`, keyed by the last part of the path.
+
+        Raises BadReply for malformed replies."""
         try:
             return cls(
                 address=address,
@@ -96,7 +98,7 @@ class ServerModels:
 
 @dataclass(frozen=True)
 class ResolvedModels:
-    """What a recipe means on a server: checkpoint, VAE, LoRAs by the recipe's names, and labels."""
+    """A recipe's checkpoint, VAE, LoRAs and labels on a server. The LoRAs are keyed by the recipe's names."""
 
     checkpoint: Checkpoint
     vae: str | None
@@ -106,7 +108,7 @@ class ResolvedModels:
 
 
 def resolve(models: ServerModels, schedule: Schedule) -> ResolvedModels:
-    """Returns what a schedule means on a server; `Unsupported`, with what to write, for what is not there."""
+    """Returns a schedule's models on a server. Raises `Unsupported`, with advice, for names that the server lacks."""
     recipe = schedule.recipe
     sampler, scheduler = a1111_labels(recipe.sampler, recipe.scheduler)
     _check_label("sampler", sampler, models.samplers, models)
@@ -145,23 +147,23 @@ def _resolved_checkpoint(recipe: Recipe, models: ServerModels) -> Checkpoint:
 
 
 def _loaded(models: ServerModels) -> str:
-    """The checkpoint that the server has loaded, as part of a sentence."""
+    """Returns the server's loaded checkpoint, as part of a sentence."""
     loaded = models.option("sd_model_checkpoint")
     return f", such as {_HASH.sub('', as_text(loaded))!r}, which is loaded" if loaded else ""
 
 
 def _lora_names(schedule: Schedule) -> list[str]:
-    """The LoRAs of the model, followed by those that only keyframes name."""
+    """Returns the LoRAs of the model, followed by those that only keyframes name."""
     return list(dict.fromkeys(lora.name for lora in (*schedule.recipe.model.loras, *schedule[0].loras)))
 
 
 def _tagged_loras(schedule: Schedule) -> list[str]:
-    """The LoRAs of tags in prompts. The server ignores those that it does not have."""
+    """Returns the LoRAs of tags in prompts. The server ignores unknown ones."""
     return [name for prompt in schedule.texts for name in _TAG.findall(prompt)]
 
 
 def _file(field: str, wanted: str, known: Sequence[str], models: ServerModels) -> str:
-    """The server's name of a file that a recipe calls `wanted`, with or without folder and suffix."""
+    """Returns the server's name of the file `wanted`, which may omit folder and suffix."""
     found = match_name(wanted, known) or match_name(bare_name(wanted), known)
     if len(found) > 1:
         raise Unsupported(f"{field}: {wanted!r} may be any of {listed(found)}; write one of them in full")
@@ -185,7 +187,7 @@ def _checkpoint(about: Mapping[str, Any]) -> Checkpoint:
 
 
 def _labels(entries: Iterable[Mapping[str, Any]], field: str) -> dict[str, str]:
-    """Every name under which something may be requested -> its label."""
+    """Returns a mapping of every accepted name to its label."""
     found: dict[str, str] = {}
     for each in entries:
         for name in (each[field], each["name"], *(each.get("aliases") or ())):

@@ -1,4 +1,4 @@
-"""What the server's own API can do of a recipe, frame by frame, when the Remix script is not there."""
+"""Rendering frame by frame with the server's own API, if the Remix script is not installed."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from remix.plan import Frame, Schedule
 INSTALL = "install Remix Toolkit there (Extensions, Install from URL, then restart the server), and its script does it"
 
 SECONDS, SECONDS_PER_STEP, PIXELS = 600.0, 30.0, 512 * 512
-"""What a request may take: a base, and for each step of so many pixels; a slow processor needs about that."""
+"""Timeout of a request: a base, plus a time per step for this many pixels, enough for a slow CPU."""
 
 TRIAL_SIDE = 64
 TRIAL_SAMPLER = SAMPLERS["euler"].label
-"""Whatever the recipe's is: DPM++ 2M SDE fails where there is only one step."""
+"""Sampler of the trial, regardless of the recipe: DPM++ 2M SDE fails with a single step."""
 
 
 CAPABILITIES = Capabilities(
@@ -45,11 +45,11 @@ CAPABILITIES = Capabilities(
         "mask": "the server's own masks cover a picture in another way",
     },
 )
-"""What the server's own API can do, frame by frame, without the Remix script."""
+"""Capabilities of the server's own API, without the Remix script."""
 
 
 def remarks(schedule: Schedule) -> list[str]:
-    """Returns what the user should know of frames that the server's own API renders."""
+    """Returns remarks about frames that the server's own API renders."""
     if any(frame.image is not None for frame in schedule):
         return ["image: the server adds a little noise of its own to init pictures, if the model's VAE does"]
     return []
@@ -58,7 +58,7 @@ def remarks(schedule: Schedule) -> list[str]:
 def request(
     schedule: Schedule, index: int, resolved: ResolvedModels, settings: Mapping[str, Any], inputs: Mapping[str, Picture]
 ) -> Request:
-    """Returns the request that renders one frame by txt2img, or img2img where it has an init picture."""
+    """Returns the request that renders one frame with txt2img, or with img2img if it has an init picture."""
     recipe, frame = schedule.recipe, schedule[index]
     body: dict[str, Any] = {
         "prompt": frame.prompt.values[0] + lora_tags(frame, schedule, resolved),
@@ -87,11 +87,11 @@ def request(
 
 
 def trial(settings: Mapping[str, Any], within: float) -> Request:
-    """Returns the request for a picture that nobody keeps: it loads the model, and shows which one that is."""
+    """Returns the request for a discarded picture that loads the model and reports its name."""
     body = {
         "prompt": "",
         "steps": 1,
-        "cfg_scale": 1,  # one call of the model in place of two
+        "cfg_scale": 1,  # one call of the model instead of two
         "width": TRIAL_SIDE,
         "height": TRIAL_SIDE,
         "sampler_name": TRIAL_SAMPLER,
@@ -104,12 +104,12 @@ def trial(settings: Mapping[str, Any], within: float) -> Request:
 
 
 def lora_tags(frame: Frame, schedule: Schedule, resolved: ResolvedModels) -> str:
-    """The LoRAs of a frame as A1111 reads them, at the end of a prompt."""
+    """Returns the LoRA tags of a frame in A1111's syntax, for the end of a prompt."""
     strengths = {lora.name: lora.strength for lora in (*schedule.recipe.model.loras, *frame.loras)}
     return "".join(f" <lora:{resolved.loras[name]}:{strength:.9g}>" for name, strength in strengths.items() if strength)
 
 
 def seconds(schedule: Schedule, frames: int) -> float:
-    """Returns how long a request for so many frames may take."""
+    """Returns the timeout in seconds of a request for this number of frames."""
     recipe = schedule.recipe
     return SECONDS + SECONDS_PER_STEP * recipe.steps * frames * max(1.0, recipe.width * recipe.height / PIXELS)

@@ -1,4 +1,4 @@
-"""Answers that contain pictures: taken apart, and checked against the request."""
+"""Parses replies that contain pictures, and checks them against the request."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from remix.plan import Schedule
 from remix.plan.documents import read_json
 
 LEAST_SETTINGS = ("Sampler", "Steps")
-"""Settings in every infotext of A1111 and of Forge."""
+"""Settings that every infotext of A1111 and Forge contains."""
 
 LONGEST_VALUE = 200
-"""Characters of a server's text that an error shows."""
+"""Largest length of a server's text in an error."""
 
 ADVICE = "start the server with --no-half-vae or --no-half, which compute in float32, or lower cfg"
-"""What to do about blank pictures."""
+"""Advice for blank pictures."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """An answer: what the server says about all pictures, the infotext of each, and the pictures in base64."""
+    """A reply: information about all pictures, the infotext of each, and the pictures in base64."""
 
     where: str
     info: Mapping[str, Any]
@@ -39,7 +39,7 @@ class Answer:
 
 
 def read_answer(reply: Any, where: str) -> Answer:
-    """Returns an answer, its pictures not yet decoded; `BadReply` if it has none."""
+    """Returns a reply without decoding its pictures. Raises `BadReply` if it has none."""
     if not isinstance(reply, Mapping) or not isinstance(reply.get("images"), list):
         raise BadReply(f"{where}: the answer has no pictures; is this the address of A1111 or Forge?")
     try:
@@ -61,16 +61,16 @@ def _settings(text: str) -> Mapping[str, str]:
 
 
 def remarks_in(answer: Answer) -> list[str]:
-    """Returns what the Remix script on the server has to say of a request, such as a batch that did not fit."""
+    """Returns remarks of the Remix script about a request, such as a batch that did not fit into memory."""
     about = answer.info.get("extra_generation_params")
     remarks = about.get("Remix remarks") if isinstance(about, Mapping) else None
     return [cut(text, LONGEST_VALUE) for text in remarks if isinstance(text, str)] if isinstance(remarks, list) else []
 
 
 def check_model(answer: Answer, resolved: ResolvedModels) -> None:
-    """Raises `WrongModel` if another model rendered than the one requested."""
+    """Raises `WrongModel` if a different model rendered than requested."""
     checkpoint, info = resolved.checkpoint, answer.info
-    # The answer of a script names it in the infotexts only.
+    # A reply of the script names the model only in its infotexts.
     claims = [(info.get("sd_model_name"), info.get("sd_model_hash"))]
     claims += [(text.get("Model"), text.get("Model hash")) for text in answer.infotexts]
     for name, hashed in claims:
@@ -82,7 +82,7 @@ def check_model(answer: Answer, resolved: ResolvedModels) -> None:
 
 
 def check_answer(answer: Answer, schedule: Schedule, resolved: ResolvedModels) -> None:
-    """Raises `WrongModel` or `HostError` if another model, sampler or setting rendered than the one requested."""
+    """Raises `WrongModel` or `HostError` if the model, sampler or a setting differs from the request."""
     check_model(answer, resolved)
     for text in answer.infotexts:
         if not all(name in text for name in LEAST_SETTINGS):
@@ -115,7 +115,7 @@ def picture_in(image: str, index: int, schedule: Schedule) -> Picture:
 
 
 def pictures_in(answer: Answer, frames: Sequence[int], schedule: Schedule) -> list[Picture]:
-    """Returns the pictures of these frames, each checked; `BadReply` if there are more or fewer."""
+    """Returns the checked pictures of these frames. Raises `BadReply` if there are more or fewer."""
     if len(answer.images) != len(frames):
         raise BadReply(f"{answer.where}: {len(answer.images)} pictures came where {len(frames)} were expected")
     return [picture_in(image, index, schedule) for image, index in zip(answer.images, frames, strict=True)]

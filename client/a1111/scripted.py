@@ -1,4 +1,4 @@
-"""With the Remix script on the server: a block of frames per request, rendered together and kept there too."""
+"""Rendering with the Remix script on the server: a block of frames per request, which the server also keeps."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from remix.motion.pictures import png_bytes
 from remix.plan import Recipe, Schedule
 
 NAME = "remix"
-"""What the server calls the script."""
+"""Name of the script on the server."""
 
 PICTURES_KEPT = 8
-"""How many encoded init pictures stay in memory."""
+"""Number of encoded init pictures that stay in memory."""
 
 MOST_AT_ONCE = 16
-"""The most frames that are rendered together if nobody sets a batch."""
+"""Largest default batch."""
 
 CAPABILITIES = Capabilities(
     who="the server's Remix script",
@@ -47,10 +47,10 @@ def requests(
     inputs: Mapping[str, Picture],
     batch: int | None,
 ) -> Iterator[Request]:
-    """Yields the requests for these frames, each for those of them that lie side by side in one block.
+    """Yields the requests for these frames. Each request covers consecutive frames within one block.
 
-    A request carries the frames of its block and no others. The script renders them together, so that a frame's bytes
-    do not depend on which are missing.
+    A request contains exactly the frames of its block. The script renders them together, so a frame's bytes do not
+    depend on which frames are missing.
     """
     size = batch or frames_at_once(schedule.recipe.width, schedule.recipe.height, MOST_AT_ONCE)
     film = sha256(schedule.to_json().encode())[:10]
@@ -64,21 +64,21 @@ def requests(
         part = part_of(schedule, span)
         plain = plain_part(replace(part, recipe=_named(part.recipe, resolved)))
         said = {"part": plain, "film": film, "start": span.start, "first": run[0] - span.start}
-        # As many values as the script has fields: what is missing would be taken from the next script's.
+        # One value per field of the script: A1111 would fill missing ones from the next script's arguments.
         values = [{**said, "count": len(run), "batch": size}, *[None] * (models.scripts[NAME] - 1)]
         path, body = _body(part, resolved, settings, picture)
         yield Request(path, {**body, "script_args": values}, tuple(run), seconds(schedule, len(run)), keeps=True)
 
 
 def _runs(frames: Sequence[int], size: int) -> Iterator[list[int]]:
-    """The frames in runs without gaps, none of which goes from one block into the next."""
+    """Yields runs of consecutive frames. No run crosses a block boundary."""
     numbered = enumerate(frames)
     for _, run in groupby(numbered, key=lambda pair: (pair[1] - pair[0], pair[1] // size)):
         yield [index for _, index in run]
 
 
 def _named(recipe: Recipe, resolved: ResolvedModels) -> Recipe:
-    """A recipe with the server's names of its model's files. The VAE is set for the request."""
+    """Returns a recipe with the server's names of its model files. The VAE is set in the request instead."""
     model = replace(
         recipe.model,
         checkpoint=resolved.checkpoint.bare,
@@ -97,7 +97,7 @@ def _named(recipe: Recipe, resolved: ResolvedModels) -> Recipe:
 def _body(
     part: Schedule, resolved: ResolvedModels, settings: Mapping[str, Any], picture: Callable[[str], str]
 ) -> tuple[str, dict[str, Any]]:
-    """Where the request for a part goes, and what it says in the host's own fields. `picture` gives one in base64."""
+    """Returns the path and the host's own fields of a request. `picture` returns a picture in base64."""
     recipe = part.recipe
     body: dict[str, Any] = {
         "prompt": "",
@@ -118,7 +118,7 @@ def _body(
     names = recipe.pictures()
     if not names:
         return f"{API}/txt2img", body
-    # In this order, which is how the script tells them apart.
+    # The script distinguishes them by this order.
     pictures = [picture(name) for name in names]
     body |= {"init_images": pictures, "denoising_strength": part[0].denoise, "include_init_images": False}
     return f"{API}/img2img", body

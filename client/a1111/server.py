@@ -1,4 +1,4 @@
-"""The API of one server: what it has, the call that renders, and its state."""
+"""Client of one server's API: its models, its state, and the call that renders."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ log = logging.getLogger(__name__)
 API = "/sdapi/v1"
 LISTS = ("sd-models", "sd-vae", "loras", "samplers", "schedulers", "options", "script-info")
 OPTIONAL: Mapping[str, list[Any]] = {"loras": [], "sd-vae": []}
-"""Lists that are answered with 404 if that part of the server is turned off, or if Forge keeps them elsewhere."""
+"""Lists that may return 404: the part of the server is turned off, or Forge keeps them elsewhere."""
 
 REFRESH = ("refresh-checkpoints", "refresh-vae", "refresh-loras")
-"""What makes the server read its folders again."""
+"""Endpoints that make the server rescan its folders."""
 
 MOST_PREVIEW = 4 * 2**20
-"""Characters of a preview that is decoded."""
+"""Largest length in characters of a preview that is decoded."""
 
 
 @dataclass(frozen=True)
 class State:
-    """The state of a server: whether it renders, at which step, and what its users asked for.
+    """The state of a server: whether it renders, at which step, and whether a user interrupted it.
 
-    A request that was `interrupted` or `skipped` ends as if all were well, with an unfinished picture.
+    A request that was `interrupted` or `skipped` succeeds with an unfinished picture.
     """
 
     busy: bool
@@ -47,7 +47,7 @@ class State:
     image: str | None = None
 
     def preview(self) -> Picture | None:
-        """Returns the picture so far, uint8 [height, width, 3]; None if there is none that can be read."""
+        """Returns the current preview, uint8 [height, width, 3], or None if there is none or it cannot be decoded."""
         if not self.image or len(self.image) > MOST_PREVIEW:
             return None
         try:
@@ -58,16 +58,16 @@ class State:
 
 
 class Server:
-    """One A1111 or Forge. `post` may run in its own thread while the other methods are called.
+    """An A1111 or Forge server. `post` may run in its own thread while other methods are called.
 
-    connect: makes a client for the server, whose `pause` waits between two tries.
+    connect: creates an HTTP client for the server. Its `pause` waits between attempts.
     """
 
     def __init__(self, connect: Callable[..., Http], timeouts: Timeouts) -> None:
         self._connect = connect
         self._timeouts = timeouts
         self._work = self._connect(timeout=timeouts.request, pause=timeouts.sleep)
-        # The state is asked for again and again, so a failed try is repeated at once.
+        # The state is polled anyway, so a failed attempt is repeated immediately.
         self._beside = self._connect(timeout=timeouts.status, pause=lambda seconds: None)
         self._knows_tasks = True
 
@@ -77,14 +77,14 @@ class Server:
         return str(self._work.address)
 
     def mask(self, text: str) -> str:
-        """Returns `text` with *** in place of secrets."""
+        """Returns `text` with secrets replaced by ***."""
         return self._work.credentials.mask(text)
 
     def models(self, *, refresh: bool = False) -> ServerModels:
-        """Returns what the server has; with `refresh` it reads its folders again first.
+        """Returns the server's models and settings. With `refresh`, the server rescans its folders first.
 
-        Raises `Unsupported` if there is no API, or one that is too old. A list that fails because of an extension is
-        replaced as far as possible, with a remark.
+        Raises `Unsupported` if the API is turned off or too old. A list that fails because of an extension is replaced
+        as far as possible, with a remark.
         """
         if refresh:
             for name in REFRESH:
@@ -120,13 +120,13 @@ class Server:
             raise Unsupported(f"{self.address}{API}/{name}: there is no such API; {advice}") from error
 
     def _options_otherwise(self, error: HostRefused) -> tuple[Any, str]:
-        """The settings of a server whose list of them fails, None if they cannot be had, and a remark."""
+        """Returns the settings from another source if their list fails, or None, and a remark."""
         options = body_of_invalid_reply(error) or self._page_config()
         how = "" if options else "; those of a fresh server are assumed"
         return options, f"the server fails to list its settings, probably because of an extension{how} ({error})"
 
     def _page_config(self) -> Any:
-        """The settings on the page for bug reports; None on a server without pages."""
+        """Returns the settings from the page for bug reports, or None on a server without pages."""
         try:
             config = self._work.get("/internal/sysinfo").get("Config")
         except (HostError, AttributeError) as error:
@@ -135,26 +135,26 @@ class Server:
         return config if isinstance(config, dict) else None
 
     def _scripts_otherwise(self, error: HostRefused) -> tuple[Any, str]:
-        """The scripts by their names alone, if their details fail, and a remark."""
+        """Returns the names of the scripts without details if the detailed list fails, and a remark."""
         names: Any = None
         try:
             names = self._work.get(f"{API}/scripts").get("txt2img")
         except (HostError, AttributeError) as other:
             log.info("%s", other)
         known = [name for name in names if isinstance(name, str)] if isinstance(names, list) else []
-        # Our script adds the arguments that are not given.
+        # The Remix script fills in missing arguments.
         scripts = [{"name": name, "args": [None]} for name in known]
         how = "" if known else "; frames are rendered without the Remix script"
         return scripts, f"the server fails to list its scripts, probably because of an extension{how} ({error})"
 
     def post(self, path: str, body: Mapping[str, Any], timeout: float) -> Any:
-        """Returns the answer to a request that renders; it is sent once."""
+        """Sends a render request once and returns the reply."""
         return self._work.post(path, body, timeout=timeout, limit=PICTURE_LIMIT)
 
     def reconnect(self) -> None:
-        """Opens a new connection for rendering: the old one may be lost, or about to be.
+        """Opens a new connection for rendering, since the old one may be broken or about to break.
 
-        Forge resets a connection some time after an error on it. A call that nobody waits for any more ends with it.
+        Forge resets a connection some time after an error on it. An abandoned call ends with its connection.
         """
         self._work.abort()
         self._work = self._connect(timeout=self._timeouts.request, pause=self._timeouts.sleep)
@@ -165,7 +165,7 @@ class Server:
         self._beside.close()
 
     def state(self, *, image: bool = False) -> State:
-        """Returns the state; with `image` it has a preview, which the server must make first."""
+        """Returns the state. With `image`, it includes a preview, which the server must decode first."""
         query = {} if image else {"skip_current_image": "true"}
         answer = self._beside.get(f"{API}/progress", query)
         try:
@@ -182,15 +182,15 @@ class Server:
             raise BadReply(f"{self.address}{API}/progress: the answer is not a state ({error!r})") from error
 
     def is_pending(self, task: str) -> bool | None:
-        """Returns whether a task waits or runs; None if the server does not say.
+        """Returns whether a task is queued or running, or None if the server does not report it.
 
-        A server without its page (--nowebui) knows no tasks.
+        A server without its page (--nowebui) does not track tasks.
         """
         found = self._task(task)
         return None if found is None else bool(found.get("queued")) or bool(found.get("active"))
 
     def is_running(self, task: str) -> bool | None:
-        """Returns whether a task runs; None if the server does not say."""
+        """Returns whether a task is running, or None if the server does not report it."""
         found = self._task(task)
         return None if found is None else bool(found.get("active"))
 
@@ -206,7 +206,7 @@ class Server:
         return answer if isinstance(answer, Mapping) else None
 
     def interrupt(self) -> None:
-        """Asks the server to end what it renders, whoever started it."""
+        """Interrupts the server's current request, no matter which client sent it."""
         self._beside.post(f"{API}/interrupt", {})
 
 
@@ -214,20 +214,20 @@ _SUBSTITUTES: Mapping[str, Callable[[Server, HostRefused], tuple[Any, str]]] = {
     "options": Server._options_otherwise,
     "script-info": Server._scripts_otherwise,
 }
-"""What stands in for a list that the server fails to give."""
+"""Fallback for each list that the server fails to return."""
 
 
 def body_of_invalid_reply(error: HostRefused) -> dict[str, Any] | None:
-    """Returns the answer that a server did not give because it breaks the server's own schema; None for other errors.
+    """Returns the reply that a server withheld because it violates the server's own schema, or None for other errors.
 
-    One value of another type than its default is enough for that, and the error contains the whole answer.
+    One value of a different type than its default causes this. The error contains the whole reply.
     """
     body = error.body.get("body") if isinstance(error.body, Mapping) else None
     return body if isinstance(body, dict) and body else None
 
 
 def decode_base64(text: str, size: tuple[int, int] | None = None) -> Picture:
-    """Returns the picture in base64 `text`, uint8 [height, width, 3]; errors as `decode_picture`."""
+    """Returns the picture in base64 `text`, uint8 [height, width, 3]. Raises the errors of `decode_picture`."""
     if not isinstance(text, str):
         raise BadReply(f"{type(text).__name__} where a picture in base64 was expected")
     try:

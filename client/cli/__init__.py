@@ -1,4 +1,4 @@
-"""The command line: `remix VERB`. Each verb has its own file; this one imports them and maps errors to exit codes.
+"""The command line: `remix VERB`. Each verb has its own module; this one imports them and maps errors to exit codes.
 
 Exit codes: 0 success, 1 failure, 2 invalid input, 130 interrupted.
 """
@@ -32,19 +32,19 @@ VERBS = {
     "doctor": "Check what is installed and what is missing.",
     "completion": "Print a shell completion script.",
 }
-"""What each verb does. Its file has its name (with a _ after a Python keyword) and defines `command`."""
+"""Verb -> description. The verb's module has the same name (with a _ after a Python keyword) and defines `command`."""
 
 DONE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 
 SIMILAR = 0.75
-"""How similar an option has to be to be suggested, 0 to 1."""
+"""Similarity, 0 to 1, above which an option is suggested."""
 
 PLACES = (ENOENT, ENOTDIR, EISDIR, EACCES, EPERM, EROFS, ENAMETOOLONG)
-"""Error numbers of the system for a path that cannot be used."""
+"""Error numbers for unusable paths."""
 
 
 class Verbs(click.Group):
-    """A group that imports a verb when it runs, and not to list it."""
+    """A group that imports a verb only when it runs, not to list it."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(VERBS)
@@ -76,23 +76,23 @@ def remix() -> None:
 
 
 class _Lines(logging.Formatter):
-    """Formats log lines without terminal control characters, since they may quote a server."""
+    """Formatter that removes terminal control characters, since log lines may quote a server."""
 
     def format(self, record: logging.LogRecord) -> str:
         return _shown(super().format(record))
 
 
 def _shown(text: str) -> str:
-    """A text from outside without terminal control characters."""
-    from remix.plan.wording import printable  # here, since listing the verbs needs no plans
+    """Returns a text from outside without terminal control characters."""
+    from remix.plan.wording import printable  # here, since listing the verbs does not need it
 
     return printable(text)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command line and returns its exit code."""
-    # OpenMP's waiting threads spin by default; on a busy machine that costs a factor of ten. Read once by
-    # torch's runtime, so it is set before any verb imports torch.
+    # OpenMP's waiting threads spin by default, which slows a busy machine tenfold. torch's runtime reads this once, so
+    # it is set before any verb imports torch.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
@@ -114,10 +114,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except RemixError as error:
         click.echo(f"remix: {_shown(str(error))}", err=True)
         return BAD_INPUT if isinstance(error, BadInput) else FAILED
-    except OSError as error:  # a place that is not there or not ours, or a disk that is full or gone
+    except OSError as error:  # a missing or forbidden path, or a full or missing disk
         at = f"{error.filename}: " if error.filename else ""
         advice = "; give another path" if error.errno in PLACES else ""
         click.echo(f"remix: {at}{error.strerror or error}{advice}", err=True)
         return BAD_INPUT if error.errno in PLACES else FAILED
-    # A verb returns nothing; `Exit(code)` raised within it comes back as its code.
+    # A verb returns None. If it raises `Exit(code)`, click returns the code.
     return code if isinstance(code, int) else DONE

@@ -1,4 +1,4 @@
-"""`remix compare`: one recipe on several engines, and how far their pictures are apart."""
+"""`remix compare`: renders one recipe on several engines and compares the frames."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 SHEET = "compare.png"
 SHEET_OF = "compare"
-"""Marks our sheet in its metadata, so that a later run may replace it."""
+"""Marks the sheet in its metadata, so that a later run may replace it."""
 
 
 @click.command("compare")
@@ -94,7 +94,7 @@ def command(
 
 
 def _refuse_other_sheet(path: Path) -> None:
-    """Raises BadInput, before hours of rendering, if another file is in the sheet's place."""
+    """Raises BadInput before rendering if another file has the sheet's path."""
     if not os.path.lexists(path):
         return
     made = read_metadata(path).remix if path.is_file() else None
@@ -121,12 +121,12 @@ def _checkpoints(given: Sequence[str], names: Sequence[str]) -> dict[str, str]:
 
 
 def _with(recipe: Recipe, checkpoint: str | None) -> Recipe:
-    recipe = recipe.settled()  # one size and one sampler for all of them
+    recipe = recipe.settled()  # the same size and sampler for all engines
     return recipe if checkpoint is None else recipe.replace(model=replace(recipe.model, checkpoint=checkpoint))
 
 
 def _rendered(recipe: Recipe, folder: Path, name: str, quiet: bool, options: Mapping[str, Any]) -> Outcome:
-    """What an engine's run left; only missing frames are rendered."""
+    """Renders the missing frames on an engine and returns the outcome."""
     [outcome] = run({folder: recipe}, name, quiet, new=False, film=None, **options)
     if outcome.error is not None:
         raise outcome.error
@@ -139,7 +139,7 @@ def _report_job(name: str, outcome: Outcome) -> None:
 
 
 def _compared(frames: Mapping[str, Sequence[Path]], out: Path) -> list[Pair]:
-    """Every pair of engines with its differences; writes the sheet."""
+    """Writes the sheet and returns the differences of every pair of engines."""
     from remix.client.compare import compare, sheet
     from remix.motion.pictures import save_picture
 
@@ -150,7 +150,7 @@ def _compared(frames: Mapping[str, Sequence[Path]], out: Path) -> list[Pair]:
 
 
 def _as_plain(pairs: Sequence[Pair], failed: Mapping[str, str], out: Path, psnr: float, off: int) -> dict[str, Any]:
-    """The result as JSON values; a PSNR is null where two pictures are equal."""
+    """Returns the result as JSON values. The PSNR of equal pictures is null."""
 
     def plain(apart: Difference) -> dict[str, Any]:
         return {"psnr": None if isinf(apart.psnr) else apart.psnr, "off": apart.off}

@@ -1,4 +1,4 @@
-"""`remix completion`: the script that completes `remix` in a shell."""
+"""`remix completion`: prints the shell completion script."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`remix demo`: a short film with the bundled model, without a download."""
+"""`remix demo`: renders a short film with the bundled model, without a download."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`remix doctor`: what is here, what is missing, and the command that installs it."""
+"""`remix doctor`: lists what is installed, what is missing, and how to install it."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def _packages() -> list[Finding]:
 
 
 def _encoders() -> list[Finding]:
-    """Tries every film format on two small pictures: what is listed as working has worked here."""
+    """Returns a finding for each film format, after encoding two small pictures with it."""
     import numpy as np
 
     from remix.motion import FORMATS, ffmpeg_exe, ffmpeg_version, write_video

@@ -1,4 +1,4 @@
-"""The command line options of engines and servers."""
+"""Command-line options of engines and servers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import click
 from remix.client import ENGINES
 
 DEFAULT = "[default: comfyui http://127.0.0.1:8188, a1111 http://127.0.0.1:7860]"
-"""The `URL` of both engines, which are not imported only for the help text."""
+"""The `URL` of both engines, repeated so that the help text does not import them."""
 
 AUTH_HELP = "Credentials: env:NAME, or a file only you can read, with a token or user:password."
 HEADER_HELP = "Header to send with each request, such as X-API-Key=env:API_KEY; repeatable. SOURCE is as in --auth."
@@ -47,14 +47,14 @@ CREDENTIALS = ("auth", "headers", "ca", "insecure")
 
 
 def server_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Adds the options that say how to reach a server, for a verb that has its own --url."""
+    """Adds the connection options of a server to a verb that has its own --url."""
     for option in reversed([each for name, each in zip(NAMES, OPTIONS, strict=True) if name in CREDENTIALS]):
         command = option(command)
     return command
 
 
 def engine_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Adds the options of engines to a verb, which gets them as one mapping `options`, None if left out."""
+    """Adds the options of engines to a verb. It receives one mapping `options`, with None for omitted ones."""
 
     @functools.wraps(command)
     def packed(**given: Any) -> None:
@@ -67,9 +67,9 @@ def engine_options(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def servers_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Adds the options for several engines to a verb: an address and credentials for each server, and shared ones.
+    """Adds the options of several engines to a verb: address and credentials per server, and shared options.
 
-    The verb gets them as `options`: engine -> its options.
+    The verb receives them as `options`: engine -> its options.
     """
 
     @functools.wraps(command)

@@ -1,4 +1,4 @@
-"""`remix export`: a recipe as a schedule for another tool."""
+"""`remix export`: writes a recipe as a schedule for another tool."""
 
 from __future__ import annotations
 

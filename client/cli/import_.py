@@ -1,4 +1,4 @@
-"""`remix import`: a schedule of another tool to a recipe."""
+"""`remix import`: converts a schedule of another tool to a recipe."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def _relative(image: Path | None, out: Path | None) -> str | None:
     folder = out.parent if out is not None else Path()
     try:
         return Path(os.path.relpath(image, folder)).as_posix()
-    except ValueError:  # on another drive of Windows
+    except ValueError:  # on another Windows drive
         return image.absolute().as_posix()
 
 
@@ -104,7 +104,7 @@ def _spacing(text: str | None) -> list[int]:
 
 
 def _numbers(text: str, reading: Reading) -> tuple[str, Any]:
-    """Returns the name and the number of each frame of ``pw_a=0:(0), 24:(1)`` or ``pw_a=0.5``."""
+    """Returns the name and the value per frame from ``pw_a=0:(0), 24:(1)`` or ``pw_a=0.5``."""
     name, sign, values = (part.strip() for part in text.partition("="))
     if not sign or not name.isidentifier():
         raise BadInput(f"--number: {text[:40]!r} has no name and value; write pw_a=0.5, or pw_a=0:(0), 24:(1)")

@@ -1,4 +1,4 @@
-"""`remix inspect`: what made a picture, a film or a job."""
+"""`remix inspect`: shows the recipe or metadata of a picture, a film or a job."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def command(file: Path, as_json: bool, as_recipe: bool) -> None:
 
 
 def _recipe(file: Path, made: Made) -> tuple[Recipe, list[str]]:
-    """The recipe that made a file, and notes for rendering it again."""
+    """Returns the recipe of a file, and notes for rendering it again."""
     if made.remix is None or "recipe" not in made.remix:
         raise BadInput(f"{file}: contains no recipe of this toolkit; leave out --recipe to see what it contains")
     recipe, notes = Recipe.from_dict(made.remix["recipe"]).settled(), []
@@ -85,7 +85,7 @@ def _lines(made: Made) -> Iterator[tuple[str, str]]:
 
 
 def _ours(about: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """The lines of our own metadata, which may be forged."""
+    """Yields the lines of Remix Toolkit's metadata, which may be forged."""
     for label in ("toolkit", "engine"):
         value = about.get(label, "")
         yield label, ", ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, Mapping) else str(value)

@@ -1,4 +1,4 @@
-"""`remix new`: a commented recipe to start from."""
+"""`remix new`: writes a commented recipe to start from."""
 
 from __future__ import annotations
 

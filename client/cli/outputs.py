@@ -1,4 +1,4 @@
-"""Files that a verb writes: existing ones are kept unless the user passes `--overwrite`."""
+"""Output files of verbs. Existing files are kept unless the user passes `--overwrite`."""
 
 from __future__ import annotations
 

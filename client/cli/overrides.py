@@ -1,4 +1,4 @@
-"""Options that change a recipe for one run: its prompt, seed, steps, cfg, sampler, checkpoint."""
+"""Options that change a recipe for one run: prompt, seed, steps, cfg, sampler, checkpoint."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ OF_RECIPE = ("steps", "cfg", "sampler", "scheduler")
 
 @dataclass(frozen=True)
 class Overrides:
-    """What a recipe gets in place of its own values; only what was given on the command line."""
+    """Values that replace those of a recipe: only the options on the command line."""
 
     given: Mapping[str, Any]
 
     def options(self) -> list[str]:
-        """Returns the options that were given."""
+        """Returns the options on the command line."""
         return [f"--{name}" for name in self.given]
 
     def apply(self, recipe: Recipe) -> Recipe:
-        """Returns the recipe with these values, each for the whole film."""
+        """Returns the recipe with these values, each constant over the film."""
         changes: dict[str, Any] = {name: self.given[name] for name in OF_RECIPE if name in self.given}
         keyframes = recipe.keyframes
         for name in OF_KEYFRAMES:
@@ -56,13 +56,13 @@ class Overrides:
 
 
 def _held(keyframes: tuple[Keyframe, ...], field: str, value: Any) -> tuple[Keyframe, ...]:
-    """The keyframes with one value of a field, which the first one sets."""
+    """Returns the keyframes with a constant value of a field, set by the first keyframe."""
     first, *rest = keyframes
     return (replace(first, **{field: value}), *(replace(keyframe, **{field: None}) for keyframe in rest))
 
 
 def override_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Adds these options to a verb, which gets them as one `overrides`."""
+    """Adds these options to a verb, which receives them as `overrides`."""
 
     @functools.wraps(command)
     def packed(**options: Any) -> None:

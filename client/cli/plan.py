@@ -1,4 +1,4 @@
-"""`remix plan`: the numbers of a recipe, before anything is rendered."""
+"""`remix plan`: prints the numbers of a recipe without rendering."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def command(
     """
     found = reading.read(recipe)
     asked, syntax = overrides.apply(found.recipe), found.syntax
-    # Schedules of other tools and recipes for other engines name no model, and do not mean the bundled one.
+    # Schedules of other tools and recipes for other engines name no model, but are not meant for the bundled one.
     bundled = engine == "local" and syntax is None and asked.model.checkpoint == playground.NAME
     schedule = plan(asked.fitted_to(playground.DEFAULTS) if bundled else asked)
     unknown = playground.remarks(schedule) if bundled and not recipe.is_dir() else []
@@ -76,14 +76,14 @@ def command(
 
 
 def _json(schedule: Schedule, syntax: str | None) -> str:
-    """The schedule as JSON, with the name of the syntax if it was read from another tool's text."""
+    """Returns the schedule as JSON, with the syntax if it was read from another tool's text."""
     if syntax is None:
         return schedule.to_json()
     return json.dumps({**schedule.to_dict(), "syntax": syntax}, sort_keys=True, separators=(",", ":"))
 
 
 def _notes(recipe: Recipe) -> Iterator[str]:
-    """Sentences on what in a recipe may not be meant."""
+    """Yields notes on parts of a recipe that may be unintended."""
     yield from missing_pictures(recipe)
     written = "cfg" not in recipe.defaulted and recipe.cfg != Recipe.cfg
     if written and any(keyframe.cfg is not None for keyframe in recipe.keyframes):
@@ -91,12 +91,12 @@ def _notes(recipe: Recipe) -> Iterator[str]:
 
 
 def _table(schedule: Schedule, rows: Sequence[int]) -> None:
-    """Prints the table. If its texts are too wide, it has letters in their place, and a legend above."""
+    """Prints the table. Texts that are too wide are replaced by letters, with a legend above."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    # Output to a file has no width to fit.
+    # Output to a file has no maximum width.
     console = Console()
     if not console.is_terminal:
         console = Console(width=400)
@@ -122,7 +122,7 @@ def _table(schedule: Schedule, rows: Sequence[int]) -> None:
 
 
 def _width(lines: Sequence[Sequence[str]]) -> int:
-    """The width of a table of these lines on a terminal, with a space on both sides of each cell."""
+    """Returns the width of a table with these lines on a terminal, with a space on both sides of each cell."""
     from rich.cells import cell_len
 
     return sum(2 + max(map(cell_len, column)) for column in zip(*lines, strict=True))

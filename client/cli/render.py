@@ -1,4 +1,4 @@
-"""`remix render`: recipes to frames and films."""
+"""`remix render`: renders recipes into frames and films."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from remix.plan import Recipe
 from remix.plan.wording import printable
 
 RETRIES = 2
-"""How often a film is tried again after an error of a server, where there are several films."""
+"""Number of retries of a film after a server error, if there are several films."""
 
 
 @click.command("render")
@@ -104,7 +104,10 @@ def command(
 
 
 def _folders(recipes: Sequence[Path], out: Path | None) -> list[Path]:
-    """The job folder of each recipe: `out` for a single one, folders in it for several; a job is its own."""
+    """Returns the job folder of each recipe: `out` for a single recipe, subfolders for several.
+
+    A recipe that is a job folder keeps that folder.
+    """
     folders = []
     for path in recipes:
         name = default_folder(path, 1)
@@ -120,7 +123,7 @@ def _folders(recipes: Sequence[Path], out: Path | None) -> list[Path]:
 
 
 def _read(path: Path, reading: Reading, overrides: Overrides) -> tuple[Recipe, str | None]:
-    """The recipe at a path with what the command line changes, and the syntax of a schedule of another tool."""
+    """Returns the recipe at a path with the overrides, and the syntax if it is a schedule of another tool."""
     if path.is_dir():
         reading.refuse_for(path, overrides.options())
     found = reading.read(path)
@@ -139,7 +142,7 @@ def run(
     events: TextIO | None = None,
     **options: Any,
 ) -> list[Outcome]:
-    """Renders films into their job folders, with a progress bar and Ctrl-C, and returns their outcomes."""
+    """Renders films into their job folders with a progress bar and Ctrl-C, and returns their outcomes."""
     with open_engine(engine, **options) as opened, stoppable(opened) as stop, _Screen(quiet, len(films)) as screen:
 
         def listen(event: dict[str, Any]) -> None:
@@ -161,7 +164,7 @@ def run(
 
 
 class _Screen:
-    """Shows the progress of one film after another."""
+    """Display of the progress of one film after another."""
 
     def __init__(self, quiet: bool, films: int) -> None:
         self._quiet, self._films = quiet, films
@@ -192,7 +195,7 @@ class _Screen:
 
 
 def advised(error: Exception) -> Exception:
-    """Returns an error, with the option that helps if there is one."""
+    """Returns the error, with the option that helps if there is one."""
     if not isinstance(error, OtherRecipe):
         return error
     advice = OtherRecipe(f"{error}, or pass --new to replace the frames that differ")
@@ -201,7 +204,7 @@ def advised(error: Exception) -> Exception:
 
 
 def _fail_for(errors: Sequence[Exception]) -> None:
-    """Ends the command with the exit code for the errors of several films, if there are any."""
+    """Exits with the code for the errors of several films, if any."""
     if any(isinstance(error, Interrupted) for error in errors):
         raise Interrupted("stopped; run the same line again to go on")
     if errors:
@@ -213,7 +216,7 @@ def as_plain(outcome: Outcome) -> dict[str, Any]:
     plain: dict[str, Any] = {
         name: str(value) if isinstance(value, Path) else value for name, value in vars(outcome).items()
     }
-    del plain["schedule"]  # it is in the job folder
+    del plain["schedule"]  # the job folder contains it
     error: Exception | None = plain.pop("error")
     return plain if error is None else {**plain, "error": str(advised(error))}
 

@@ -1,4 +1,4 @@
-"""The recipe that a verb takes: a recipe, a job folder, or a schedule of another tool with options for the rest."""
+"""Reads the input of a verb: a recipe, a job folder, or a schedule of another tool plus options."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ YAML = (".yaml", ".yml")
 
 
 class ReadRecipe(NamedTuple):
-    """A recipe, and the name of the syntax of the schedule it was read from, None for a recipe."""
+    """A recipe, and the syntax of the schedule from which it was read, or None."""
 
     recipe: Recipe
     syntax: str | None = None
@@ -32,7 +32,7 @@ class ReadRecipe(NamedTuple):
 
 @dataclass(frozen=True)
 class Reading:
-    """How a file is read: its syntax (None: detected), and the options that override what it sets."""
+    """Options for reading a file: its syntax (None: detected), and overrides of its settings."""
 
     syntax: str | None = None
     frames: str | None = None
@@ -41,11 +41,11 @@ class Reading:
 
     @property
     def length(self) -> int | str | None:
-        """The number of frames or the time of `--frames`, None without it."""
+        """The number of frames or duration of `--frames`, or None without it."""
         return length(self.frames) if self.frames else None
 
     def refuse_for(self, job: Path, overrides: Sequence[str] = ()) -> None:
-        """Raises BadInput for options, `overrides` too, that would change the recipe of a job folder."""
+        """Raises BadInput for options, including `overrides`, that would change the recipe of a job folder."""
         options = {"--from": self.syntax, "--frames": self.frames, "--fps": self.fps, "--size": self.size}
         if given := [*(option for option, value in options.items() if value is not None), *overrides]:
             raise BadInput(
@@ -54,14 +54,14 @@ class Reading:
             )
 
     def recipe(self, path: Path, **given: Any) -> Recipe:
-        """Returns the recipe in the file or job folder at `path`; the other arguments are those of `read`."""
+        """Returns the recipe in the file or job folder at `path`. Other arguments are those of `read`."""
         return self.read(path, **given).recipe
 
     def read(self, path: Path, *, image: str | None = None, **given: Any) -> ReadRecipe:
         """Returns the recipe in the file or job folder at `path`, and the syntax of another tool's schedule.
 
-        `image` is the init picture of a schedule. The syntax and the notes are printed. Raises RecipeError, with the
-        position, for what cannot be read, and if the number of frames is unknown.
+        `image` is the init picture of a schedule. Prints the syntax and notes. Raises RecipeError with the position for
+        an invalid file, or if the number of frames is unknown.
         """
         frames = self.length
         if path.is_dir():
@@ -84,7 +84,7 @@ class Reading:
         return ReadRecipe(_sized(recipe, self.size, changes), syntax)
 
     def _foreign(self, path: Path) -> bytes | None:
-        """Returns the text of another tool's schedule, None if the file is a recipe."""
+        """Returns the text of another tool's schedule, or None if the file is a recipe."""
         raw = recipe_text(path)
         if path.suffix.lower() in YAML and self.syntax is None:
             raise RecipeError(NO_YAML, source=str(path))
@@ -98,7 +98,7 @@ class Reading:
 
 
 def _recipe(path: Path, parts: Any, *, with_image: bool) -> Recipe:
-    """The recipe of the parts; an error about it names the file and, for a denoise, the option that helps."""
+    """Returns a recipe from its parts. Errors name the file and, for denoise, the option that helps."""
     try:
         recipe: Recipe = parts.recipe(folder=str(path.parent))
     except RecipeError as error:
@@ -118,7 +118,7 @@ def _sized(recipe: Recipe, size: str | None, changes: dict[str, Any]) -> Recipe:
 
 
 def schedule_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Adds the options for another tool's schedule to a verb, which gets them as one argument, `reading`."""
+    """Adds the options for another tool's schedule to a verb, which receives them as `reading`."""
 
     @click.option(
         "--from",

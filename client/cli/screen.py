@@ -1,4 +1,4 @@
-"""Progress of a run on a terminal or in a log, and a first Ctrl-C that finishes the current frames."""
+"""Shows progress on a terminal or in a log, and handles Ctrl-C: the first one finishes the current frames."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ if TYPE_CHECKING:
 LABELS = {"pacing": "measuring", "frames": "rendering", "film": "writing the film"}
 
 EVERY = 30.0
-"""Seconds between two lines of a log."""
+"""Seconds between log lines."""
 
 ENDS = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
-"""Signals that end a run, if the system has them: Ctrl-C, `docker stop`, a closed terminal, Break on Windows."""
+"""Signals that end a run, if available: Ctrl-C, `docker stop`, a closed terminal, Break on Windows."""
 
 
 @contextmanager
 def progress(quiet: bool) -> Iterator[Listener]:
-    """Yields a listener that draws the events of a run on the terminal, or prints lines if there is none.
+    """Yields a listener that draws a run's progress on the terminal, or prints lines without one.
 
     With `quiet` it shows nothing.
     """
@@ -48,10 +48,10 @@ def progress(quiet: bool) -> Iterator[Listener]:
 
 
 class Pace:
-    """How long a stage has taken, and how long it will still take.
+    """Elapsed and remaining time of a stage.
 
     Frames arrive in batches, so the pace is the mean over all frames of this run, and the steps of the current batch
-    count as a part of its frames. Time in which models load and frames that existed before do not count.
+    count as fractions of its frames. Model loading and existing frames are excluded.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -64,7 +64,7 @@ class Pace:
         self._share = 0.0
 
     def update(self, event: Event) -> None:
-        """Takes note of an event of this stage, or of a step within it."""
+        """Records an event or a step of this stage."""
         now = self._clock()
         if event.stage == "steps":
             if not self._sampling and self._done == self._first:
@@ -80,11 +80,11 @@ class Pace:
         self._done, self._total = event.done, event.total
 
     def taken(self) -> float:
-        """Returns the seconds since the stage began."""
+        """Returns the seconds since the stage started."""
         return self._clock() - self._opened
 
     def left(self) -> float | None:
-        """Returns the seconds that are left, None before the first frame of this run is done."""
+        """Returns the remaining seconds, or None before the first frame of this run."""
         new, missing = self._done - (self._first or 0), self._total - self._done
         if new < 1:
             return None
@@ -102,7 +102,7 @@ class Pace:
 
 
 def _minutes(seconds: float) -> str:
-    """A time as ``0:05`` or ``1:02:05``.
+    """Returns a time as ``0:05`` or ``1:02:05``.
 
     >>> _minutes(5.4), _minutes(3725)
     ('0:05', '1:02:05')
@@ -113,7 +113,7 @@ def _minutes(seconds: float) -> str:
 
 
 class Lines:
-    """A listener for logs: a line when a stage begins, every 30 seconds, and when it ends."""
+    """A listener for logs: prints a line when a stage starts, every 30 seconds, and when it ends."""
 
     def __init__(self, say: Callable[[str], object], clock: Callable[[], float] = time.monotonic) -> None:
         self._say, self._clock = say, clock
@@ -138,7 +138,7 @@ class Lines:
 
 
 def _bar(console: Console, shown: ExitStack) -> Listener:
-    """A listener that draws a bar, `shown` from the first event on."""
+    """Returns a listener that draws a bar. `shown` holds the bar from the first event on."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
     columns = (
@@ -154,7 +154,7 @@ def _bar(console: Console, shown: ExitStack) -> Listener:
 
     def listen(event: Event) -> None:
         nonlocal stage
-        if not bar.live.is_started:  # a bar that never began would leave an empty line
+        if not bar.live.is_started:  # stopping a bar that never started would leave an empty line
             shown.enter_context(bar)
         if event.stage == "steps":
             if stage:
@@ -174,11 +174,11 @@ def _bar(console: Console, shown: ExitStack) -> Listener:
 
 @contextmanager
 def stoppable(engine: Engine) -> Iterator[Callable[[], bool]]:
-    """Within it, the first Ctrl-C ends the run after the current frames, and a second one at once.
+    """Stops the run in the block on Ctrl-C: after the current frames, or immediately on the second.
 
-    SIGTERM and a closed terminal do the same; a terminal counts once, however often it signals. Yields a function that
-    returns whether the first Ctrl-C has come, and raises `KeyboardInterrupt` after the second. Call it at each step:
-    Python drops a `KeyboardInterrupt` that is raised while an object is destroyed.
+    SIGTERM and a closed terminal have the same effect; repeated signals of a terminal count once. Yields a function
+    that returns whether the first Ctrl-C has arrived, and raises `KeyboardInterrupt` after the second. Call it at each
+    step, since Python drops a `KeyboardInterrupt` that is raised while an object is destroyed.
     """
     times, hangup = 0, getattr(signal, "SIGHUP", None)
 
@@ -192,7 +192,7 @@ def stoppable(engine: Engine) -> Iterator[Callable[[], bool]]:
         if times > 1:
             raise KeyboardInterrupt
         engine.cancel()
-        with suppress(RuntimeError):  # the signal came during a write to this stream
+        with suppress(RuntimeError):  # the signal arrived during a write to this stream
             click.echo("remix: finishing the current frames; press Ctrl-C again to stop at once", err=True)
 
     def stop() -> bool:
@@ -201,7 +201,7 @@ def stoppable(engine: Engine) -> Iterator[Callable[[], bool]]:
         return times > 0
 
     known = [getattr(signal, name) for name in ENDS if hasattr(signal, name)]
-    # A signal that nohup or similar has turned off stays off.
+    # A signal that nohup or similar has disabled stays disabled.
     before = {each: signal.getsignal(each) for each in known if signal.getsignal(each) is not signal.SIG_IGN}
     for each in before:
         signal.signal(each, pressed)
@@ -213,7 +213,7 @@ def stoppable(engine: Engine) -> Iterator[Callable[[], bool]]:
 
 
 def _leave_terminal() -> None:
-    """Redirects output to nowhere, since each write to a closed terminal raises an error."""
+    """Discards further output, since writing to a closed terminal raises an error."""
     for stream in (sys.__stdout__, sys.__stderr__):
         if stream is not None and stat.S_ISCHR(os.fstat(stream.fileno()).st_mode):
             nowhere = os.open(os.devnull, os.O_WRONLY)

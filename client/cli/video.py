@@ -1,4 +1,4 @@
-"""`remix video`: pictures to a film, without an engine."""
+"""`remix video`: makes a film of pictures without an engine."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ from remix.motion.images import frame_formats, is_animated, is_transparent
 from remix.motion.pictures import MAX_PIXELS, inset
 
 PLACES = {"wide": (1920, 1080), "square": (1080, 1080), "portrait": (1080, 1350), "upright": (1080, 1920)}
-"""Sizes of films by where they are shown."""
+"""Named sizes of films."""
 
 NAMED = 5
-"""How many files that are no frames are named one by one."""
+"""Largest number of ignored files that a note lists by name."""
 
 
 @dataclass(frozen=True)
 class Size:
-    """How large a film is to be, and how its pictures get that size."""
+    """The size of a film, and how pictures are fitted to it."""
 
     sides: tuple[int, int] | None = None
     scale: float = 1.0
     pad: bool = False
 
     def of(self, picture: Picture) -> Picture:
-        """Returns a picture in that size."""
+        """Returns a picture fitted to this size."""
         rows, columns = picture.shape[:2]
         sides = self.sides or (max(1, round(columns * self.scale)), max(1, round(rows * self.scale)))
         return inset(picture, *sides) if self.pad else fit(picture, *sides)
@@ -138,7 +138,7 @@ def _size(sides: str | None, scale: float | None, place: str | None, pad: bool) 
 
 
 def _order(count: int, ping_pong: bool, repeat: int, length: str | None, rate: Fraction) -> list[int]:
-    """The frames to show, in order; with a `length` in seconds as many as fill it."""
+    """Returns the order of frames. With a `length` in seconds, frames are repeated and cut to fill it."""
     if length is None:
         return film_order(count, ping_pong=ping_pong, repeat=repeat)
     if repeat > 1:
@@ -152,7 +152,7 @@ def _order(count: int, ping_pong: bool, repeat: int, length: str | None, rate: F
 
 
 def frames_of(job: Path, unfinished: bool) -> list[Path]:
-    """Returns the frames of a job in order, verified; with `unfinished` those that there are."""
+    """Returns the verified frames of a job in order. With `unfinished`, returns the existing ones."""
     paths, missing = read_frames(job)
     if not missing:
         return paths
@@ -173,9 +173,9 @@ def _short(text: str, most: int = 60) -> str:
 
 
 def pictures_in(folder: Path) -> list[Path]:
-    """Returns the pictures of a folder in the order of their names, numbers by value.
+    """Returns the pictures of a folder, ordered by name with numbers by value.
 
-    Names what else lies there in a note. Films are no frames, so an earlier film in the folder stays out of the next.
+    A note lists other files. Films are not frames, so an earlier film in the folder is not part of the next one.
     """
     if not folder.is_dir():
         raise PictureError(f"{folder}: is not a folder; give a folder of pictures or a job folder")
@@ -192,7 +192,7 @@ def pictures_in(folder: Path) -> list[Path]:
 
 
 def _why_not(path: Path, known: dict[str, str]) -> str:
-    """Why a file of a folder is not a frame, "" where it is one."""
+    """Returns why a file is not a frame, or "" for a frame."""
     if path.is_dir():
         return "a folder"
     if not path.exists():

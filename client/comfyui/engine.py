@@ -1,4 +1,4 @@
-"""The ComfyUI engine: a recipe's frames, made by a server."""
+"""The ComfyUI engine: renders the frames of a recipe on a server."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ from remix.errors import Unsupported
 from remix.plan import Schedule
 
 URL = "http://127.0.0.1:8188"
-"""Where ComfyUI listens when it is not told otherwise."""
+"""Default address of ComfyUI."""
 
 
 MOST_AT_ONCE = 8
-"""The most frames that are sampled together if nobody sets a batch."""
+"""Largest default batch: frames that are sampled together."""
 
 
 class ComfyUI(Engine):
-    """Renders on the ComfyUI server at `url`: with the Remix nodes if it has them, else with its own.
+    """Engine that renders on the ComfyUI server at `url`, with the Remix nodes if installed, else built-in nodes.
 
-    auth, headers, ca, insecure: as in `Http`. batch: frames that are sampled together, None chooses by picture size.
-    previews: ask the server for previews. Raises `BadInput` for an address or credentials that cannot be used. Frames
-    that the server has already rendered for a run that was killed are found there and not rendered again.
+    auth, headers, ca, insecure: as in `Http`. batch: frames that are sampled together; None chooses by picture size.
+    previews: request previews from the server. Raises `BadInput` for an invalid address or invalid credentials. Frames
+    that the server already rendered for a run that was killed are reused.
     """
 
     name = "comfyui"
@@ -73,7 +73,7 @@ class ComfyUI(Engine):
         return f"ComfyUI({self._http!r})"
 
     def capabilities(self, schedule: Schedule) -> Capabilities:
-        """Returns what the server can render on the route that fits this schedule."""
+        """Returns the capabilities of the route that the schedule will use."""
         with presentable_errors(self._http.credentials.mask):
             return self._choose(schedule)[0].capabilities()
 
@@ -82,12 +82,12 @@ class ComfyUI(Engine):
             return [*self._route(schedule)[1], *read_differently(schedule)]
 
     def identity(self, schedule: Schedule) -> dict[str, str]:
-        """Returns the engine's name, and the server's names of the model's files with their sizes and ages."""
+        """Returns the engine's name, and the server's names, sizes and ages of the model files."""
         with presentable_errors(self._http.credentials.mask):
             return {"engine": self.name, **Names.find(self._server, schedule).identity(self._server)}
 
     def cancel(self) -> None:
-        """Asks a running `render` to end after the prompt at work. Prompts queued behind it are removed."""
+        """Stops a running `render` after the current prompt. Prompts that it has queued are removed."""
         if self._run is not None:
             self._run.cancel()
 
@@ -100,8 +100,8 @@ class ComfyUI(Engine):
     ) -> Iterator[Picture]:
         """Yields the pictures of these frames in this order.
 
-        Raises `HostUnreachable` when the server stays away, `JobLost` when it forgets the same work again and again,
-        `WorkflowRejected`, `OutOfMemory`, `BlankFrame`, or `EngineError` with the words of the node that failed.
+        Raises `HostUnreachable` if the server stays unreachable, `JobLost` if it loses the same prompt repeatedly,
+        `WorkflowRejected`, `OutOfMemory`, `BlankFrame`, or `EngineError` with the message of the node that failed.
         """
         with presentable_errors(self._http.credentials.mask):
             route, _ = self._route(schedule)
@@ -117,13 +117,15 @@ class ComfyUI(Engine):
         return Events(endpoint, previews=self._previews, first_pause=self._timeouts.reconnect)
 
     def _route(self, schedule: Schedule) -> tuple[Route, list[str]]:
-        """The route for a schedule, chosen once for a run, and remarks."""
+        """Returns the route for a schedule, chosen once per run, and remarks."""
         if self._chosen is None or self._chosen[0] != schedule:
             self._chosen = (schedule, *self._choose(schedule))
         return self._chosen[1:]
 
     def _choose(self, schedule: Schedule) -> tuple[Route, list[str]]:
-        """The Remix nodes if they can render a schedule, else the server's own. `Unsupported` if neither can."""
+        """Returns the route of the Remix nodes if it can render a schedule, otherwise that of the built-in nodes.
+
+        Raises `Unsupported` if neither can."""
         names = Names.find(self._server, schedule)
         remix_nodes = RemixNodes(self._server, schedule, names)
         try:

@@ -1,4 +1,4 @@
-"""The names in a recipe, found among those that a server has."""
+"""Resolves the names in a recipe to model files on a server."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ LOADERS = {
     "vae": ("VAELoader", "vae_name", "vae"),
     "lora": ("LoraLoader", "lora_name", "loras"),
 }
-"""What is loaded -> the node that does it, its input, and the server's folder for such files."""
+"""Kind of file -> its loader node, the input of that node, and the server's folder."""
 
 
 @dataclass(frozen=True)
 class Names:
-    """The server's own names of a recipe's checkpoint, VAE and LoRAs (by the recipe's names)."""
+    """The server's names of a recipe's checkpoint, VAE and LoRAs. The LoRAs are keyed by the recipe's names."""
 
     checkpoint: str
     vae: str | None
@@ -30,7 +30,7 @@ class Names:
 
     @classmethod
     def find(cls, server: Server, schedule: Schedule) -> Names:
-        """Returns the names; `Unsupported` for one that the server does not have, with the nearest that it has."""
+        """Returns the names. Raises `Unsupported`, with the most similar name, for a file that the server lacks."""
         model = schedule.recipe.model
         if model.checkpoint == Model().checkpoint:
             known = listed(server.choices(*LOADERS["checkpoint"][:2])) or "none"
@@ -46,7 +46,7 @@ class Names:
         )
 
     def identity(self, server: Server) -> dict[str, str]:
-        """Returns what tells the model's files apart, as far as the server says: name, size and age."""
+        """Returns the name, size and age of each model file, as far as the server reports them."""
         files = {"checkpoint": ("checkpoint", self.checkpoint)}
         if self.vae is not None:
             files["vae"] = ("vae", self.vae)
@@ -59,7 +59,7 @@ class Names:
         return found
 
     def loaded(self, graph: Graph, model: Model, frame: Frame) -> tuple[Link, Link, Link]:
-        """Returns model, CLIP and VAE of a frame: loaded, with LoRAs at its strengths and the recipe's clip skip."""
+        """Returns the model, CLIP and VAE of a frame, with its LoRA strengths and the recipe's clip skip."""
         unet, clip, vae = graph.several("CheckpointLoaderSimple", 3, ckpt_name=self.checkpoint)
         strengths = {lora.name: lora.strength for lora in (*model.loras, *frame.loras)}
         for name, strength in strengths.items():
@@ -73,7 +73,7 @@ class Names:
 
 
 def _found(server: Server, kind: str, name: str, field: str) -> str:
-    """The server's name of a file that a recipe calls `name`. Its list is read again before a name is refused."""
+    """Returns the server's name of the file `name`. Refreshes the server's list before it rejects a name."""
     node, socket, _ = LOADERS[kind]
     found = match_name(name, server.choices(node, socket)) or match_name(name, server.choices(node, socket, again=True))
     if len(found) == 1:

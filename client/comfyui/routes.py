@@ -1,4 +1,4 @@
-"""The two routes to a picture on a ComfyUI server: the Remix nodes, many frames per prompt; or its own nodes, one."""
+"""The two ways to render on ComfyUI: the Remix nodes (many frames per prompt) and built-in nodes (one frame)."""
 
 from __future__ import annotations
 
@@ -20,31 +20,31 @@ from remix.plan import Mix, Schedule
 
 NODE = "RemixRender"
 INPUTS = ("model", "clip", "vae", "schedule", "filename_prefix", "batch_size", "first", "count")
-"""The node of ours that renders, and its inputs."""
+"""The Remix node that renders, and its inputs."""
 
 PARTS = "parts"
-"""The option of its input `schedule` that marks a node that accepts a part of a film."""
+"""Option of its input `schedule`: the node accepts part of a film."""
 
 INSTALL = (
     "install the Remix nodes on the server: clone this repository into its folder custom_nodes, and start it again"
 )
 
 FOLDER = "remix"
-"""The folder in the server's output folder that holds all frames."""
+"""Folder for all frames, in the server's output folder."""
 
 PER_PROMPT = 16
-"""Frames that one prompt renders, rounded to whole batches."""
+"""Frames per prompt, rounded to whole batches."""
 
 MOST_LETTERS = 75
-"""The most bytes, without spaces, of a prompt that surely fits into one chunk of CLIP."""
+"""Largest size in bytes, without spaces, of a prompt that is certain to fit into one chunk of CLIP."""
 
 
 @dataclass(frozen=True)
 class PromptJob:
-    """What one prompt renders: `frames`, the first file being that of frame `first`.
+    """The work of one prompt: `frames`. The first output file is frame `first`.
 
-    `graph` takes a key of the attempt, so that a server that caches results renders again, and the frames in a batch.
-    It returns the prompt's graph, and the node whose files are the frames.
+    `graph` takes a key that changes with each attempt, so that a server with cached results renders again, and the
+    batch size. It returns the prompt's graph and the node that outputs the frames.
     """
 
     frames: tuple[int, ...]
@@ -58,19 +58,19 @@ KEYFRAME = "prompt negative seed cfg denoise image loras"
 
 
 class Route(ABC):
-    """One of the two routes."""
+    """Base class of the two routes."""
 
     def __init__(self, server: Server, schedule: Schedule, names: Names) -> None:
         self.server, self.schedule, self.names = server, schedule, names
 
     def check(self) -> list[str]:
-        """Returns remarks. Raises `Unsupported` for what cannot be rendered on this route."""
+        """Returns remarks. Raises `Unsupported` if this route cannot render the schedule."""
         refuse_unsupported(self.schedule, self.capabilities())
         return []
 
     @abstractmethod
     def capabilities(self) -> Capabilities:
-        """Returns what this route can render. Raises `Unsupported` if the server does not offer it."""
+        """Returns the capabilities of this route. Raises `Unsupported` if the server does not offer it."""
 
     def _samplers(self) -> list[str]:
         return self.server.choices("KSampler", "sampler_name")
@@ -80,11 +80,11 @@ class Route(ABC):
 
     @abstractmethod
     def jobs(self, frames: Sequence[int], batch: int, uploaded: Mapping[str, str]) -> Iterator[PromptJob]:
-        """Yields the prompts that render these frames, in order. `uploaded` maps pictures to the server's names."""
+        """Yields the prompts for these frames, in order. `uploaded` maps pictures to their names on the server."""
 
 
 class RemixNodes(Route):
-    """Renders with *Remix Render*, which keeps finished frames in a job folder on the server."""
+    """Route through *Remix Render*, which keeps finished frames in a job folder on the server."""
 
     def capabilities(self) -> Capabilities:
         if lacking := lack_of_nodes(self.server):
@@ -106,7 +106,8 @@ class RemixNodes(Route):
         film = sha256(self.schedule.to_json().encode())[:10]
         chunk = per_request(batch, PER_PROMPT)
         for group in requests(frames, batch, PER_PROMPT):
-            # The same part whatever is missing of it, so that frames that the server has kept are found.
+            # Always request the same part, even if some of its frames exist, so that the server finds frames it has
+            # kept.
             yield self._job(group, covering(group, len(self.schedule), chunk), film, uploaded)
 
     def _job(self, frames: tuple[int, ...], span: range, film: str, uploaded: Mapping[str, str]) -> PromptJob:
@@ -118,7 +119,7 @@ class RemixNodes(Route):
             model, clip, vae = self.names.loaded(made, self.schedule.recipe.model, self.schedule[frames[0]])
             wires = {"model": model, "clip": clip, "vae": vae}
             how = {"batch_size": batch, "first": first, "count": count}
-            # A folder for each film, so that what lies there of other films costs nothing.
+            # One folder per film, so that frames of other films there cost nothing.
             prefix = f"{FOLDER}/client_{film}/{span.start:06d}"
             return made, made.one(NODE, **wires, schedule=part, filename_prefix=prefix, **how).node
 
@@ -126,7 +127,7 @@ class RemixNodes(Route):
 
 
 class StockNodes(Route):
-    """Renders frame by frame with the nodes that every server has, if these give the same picture."""
+    """Route through built-in nodes, frame by frame, for recipes with the same result there."""
 
     def capabilities(self) -> Capabilities:
         rounds = "the server's own nodes round it in another way than the other engines"
@@ -192,7 +193,7 @@ class StockNodes(Route):
 
 
 def lack_of_nodes(server: Server) -> tuple[str, str] | None:
-    """Returns what a server lacks for the Remix nodes, and what to do about it. None if it has them."""
+    """Returns what a server lacks for the Remix nodes, with advice, or None if it has them."""
     have = server.inputs(NODE)
     if not have:
         return "the server does not have the Remix nodes", INSTALL
@@ -203,13 +204,13 @@ def lack_of_nodes(server: Server) -> tuple[str, str] | None:
 
 
 def _takes_parts(about: Any) -> bool:
-    """Whether an input, as the server describes it, takes a part of a film."""
+    """Returns whether an input accepts part of a film, according to the server's description."""
     options = about[1] if isinstance(about, list) and len(about) > 1 else None
     return isinstance(options, dict) and bool(options.get(PARTS))
 
 
 def _encoded(graph: Graph, clip: Link, mix: Mix[str]) -> Link:
-    """The conditioning of one prompt, or of two in their shares."""
+    """Returns the conditioning of one prompt, or of a weighted pair."""
     encoded = [graph.one("CLIPTextEncode", clip=clip, text=prompt) for prompt in mix.values]
     if len(encoded) == 1:
         return encoded[0]
@@ -218,7 +219,7 @@ def _encoded(graph: Graph, clip: Link, mix: Mix[str]) -> Link:
 
 
 def _part(part: Schedule, uploaded: Mapping[str, str]) -> dict[str, Any]:
-    """A part of a film as the node reads it: no model, which is on the wires, and pictures by the server's names."""
+    """Returns part of a film as the node reads it: no model, since links provide it, and pictures by server name."""
     plain = plain_part(part)
     plain["recipe"].pop("model", None)
     for keyframe in plain["recipe"]["keyframes"]:

@@ -1,4 +1,4 @@
-"""One run on a server: submits prompts, watches them, fetches their frames, and submits lost ones again."""
+"""One run on a server: submits prompts, watches them, fetches their frames, and resubmits lost prompts."""
 
 from __future__ import annotations
 
@@ -41,35 +41,35 @@ log = logging.getLogger(__name__)
 X = TypeVar("X")
 
 AHEAD = 2
-"""Prompts that the server has at once: while the pictures of one are fetched, it works at the next."""
+"""Prompts on the server at once: it renders the next while the client fetches pictures."""
 
 MOST_RETRIES = 3
-"""How often work that the server forgot is sent again, and a prompt that may not have arrived."""
+"""Largest number of retries for lost work, and for a prompt that may not have arrived."""
 
 INTERRUPTS_ONE = (0, 3, 64)
-"""Since when the server ends the prompt that is named; an older one would end whichever runs."""
+"""First ComfyUI version that interrupts a prompt by id. Older versions interrupt any running prompt."""
 
 CANCEL_CHECKS = 10
-"""How often it is looked whether what was ended has ended."""
+"""Attempts to confirm that a cancelled prompt has stopped."""
 
 LONGEST_WORDS = 2_000
-"""Characters of a node's error that are shown."""
+"""Largest length of a node's error message."""
 
 OUT_OF_MEMORY = ("OutOfMemoryError", "OutOfMemory")
 ADVICE = "start the server with --fp32-vae, lower cfg, or use another model.vae"
-"""What to do about blank pictures."""
+"""Advice for blank pictures."""
 
 NAMESPACE = uuid.UUID("6f1b7a0e-3c0e-5d6c-9a51-8a1f6f0f2f5e")
-"""The namespace of prompt ids: the same work has the same id, so that a run that goes on finds it."""
+"""Namespace of prompt ids. The same work has the same id, so a resumed run finds it."""
 
 
 class _Stopped(Exception):
-    """The run was cancelled while it waited for a server."""
+    """Signal that a run was cancelled while it waited for a server."""
 
 
 @dataclass
 class PendingPrompt:
-    """A prompt on the server: its id, the node whose files are the frames, and its status once it is done."""
+    """A prompt on the server: its id, the node that outputs the frames, and its status once it is done."""
 
     job: PromptJob
     prompt: str = ""
@@ -86,7 +86,7 @@ class PendingPrompt:
 
 
 class Run:
-    """Renders on a server, as a context manager. On leaving, prompts that it queued there are removed."""
+    """Context manager that renders on a server. On exit, its queued prompts are removed."""
 
     def __init__(
         self,
@@ -111,18 +111,21 @@ class Run:
 
     def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
         try:
-            # Whoever stops at once is not made to wait for a server.
+            # An immediate stop must not wait for the server.
             self._end_remaining(checks=1 if kind is not None and not issubclass(kind, EngineError) else CANCEL_CHECKS)
         finally:
             self._events.close()
 
     def cancel(self) -> None:
-        """Asks to stop after the prompt that the server is running. Safe to call from a signal handler."""
+        """Requests a stop after the running prompt. Safe to call from a signal handler."""
         self._cancelled = True
         self._events.wake()
 
     def pictures(self, jobs: Iterable[PromptJob]) -> Iterator[Picture]:
-        """Yields the pictures of all jobs, in order. Once cancelled, only those that the server has started."""
+        """Yields the pictures of all jobs, in order.
+
+        After `cancel`, yields only prompts that the server has started.
+        """
         waiting = iter(jobs)
         try:
             while True:
@@ -130,7 +133,7 @@ class Run:
                     waiting = iter(())
                     self._cancel_queued()
                 for job in itertools.islice(waiting, AHEAD - len(self._pending)):
-                    self._pending.append(PendingPrompt(job))  # first, so that it is ended whatever happens
+                    self._pending.append(PendingPrompt(job))  # first, so that it is always cleaned up
                     self._submit(self._pending[-1])
                 if not self._pending:
                     return
@@ -142,7 +145,10 @@ class Run:
             return
 
     def retrying(self, call: Callable[[], X]) -> X:
-        """Returns the result of a call, repeated while the server is away, for up to `Timeouts.offline` seconds."""
+        """Returns the result of a call.
+
+        Retries while the server is unreachable, for up to `Timeouts.offline` seconds.
+        """
         end, pause, bad = time.monotonic() + self._timeouts.offline, self._timeouts.reconnect, 0
         told = False
         while True:
@@ -159,7 +165,7 @@ class Run:
             pause = min(2 * pause, self._timeouts.poll)
 
     def _wait(self, seconds: float) -> None:
-        """Waits so many seconds, or until it is cancelled."""
+        """Waits for `seconds`, or until the run is cancelled."""
         end = time.monotonic() + seconds
         while (left := end - time.monotonic()) > 0 and not self._cancelled:
             self._events.wait(left)
@@ -169,7 +175,7 @@ class Run:
             raise _Stopped
 
     def _cancel_queued(self) -> None:
-        """Takes out of the server's queue what it has not begun; what it has, ends and is brought in."""
+        """Removes prompts that have not started from the server's queue. Running ones finish and are fetched."""
         if self._queue_cancelled:
             return
         self._queue_cancelled = True
@@ -184,9 +190,9 @@ class Run:
         )
 
     def _submit(self, pending: PendingPrompt, known: Sequence[str] = (QUEUED, RUNNING, DONE)) -> None:
-        """Submits a prompt, or finds it on the server: that of a run that was killed may be queued, running or done.
+        """Submits a prompt, or finds it on the server, where a killed run may have left it queued, running or done.
 
-        If the server reports any other status than `known`, this attempt is over, and the next one starts.
+        If the server reports a status that is not in `known`, this attempt has ended and the next one starts.
         """
         self._stop_if_cancelled()
         while True:
@@ -200,7 +206,7 @@ class Run:
             pending.attempt += 1
 
     def _graph(self, pending: PendingPrompt) -> Nodes:
-        """Returns the graph of this attempt, and sets the prompt's id, which follows from the graph."""
+        """Returns the graph of this attempt, and sets the prompt's id, which is derived from the graph."""
         bare, _ = pending.job.graph("", self.batch)
         key = sha256(canonical([bare.digest(), self._identity, pending.attempt]).encode())
         pending.prompt = str(uuid.uuid5(NAMESPACE, key))
@@ -209,7 +215,7 @@ class Run:
         return graph.nodes
 
     def _send(self, pending: PendingPrompt, nodes: Nodes) -> None:
-        """Posts a prompt once: when it is not known whether it was taken, the server is asked before it is repeated."""
+        """Posts a prompt. If the outcome is unknown, checks the prompt's status before it posts again."""
         for left in reversed(range(MOST_RETRIES)):
             try:
                 pending.prompt = self._server.submit(pending.prompt, nodes, self.extra)
@@ -226,7 +232,7 @@ class Run:
                     raise
 
     def _frame(self, pending: PendingPrompt, index: int) -> Picture:
-        """Returns a frame. If its file is missing on the server, or blank, it is rendered once more."""
+        """Returns a frame. Renders it once more if its file is blank or missing on the server."""
         while True:
             try:
                 return self._fetch_frame(pending, index)
@@ -271,7 +277,7 @@ class Run:
         return pending.status
 
     def _watch(self, pending: PendingPrompt, status: PromptStatus) -> None:
-        """Passes on what is said, until it is time to look again."""
+        """Reports progress messages until the next status request is due."""
         end = time.monotonic() + self._timeouts.poll
         while (left := end - time.monotonic()) > 0:
             said = self._events.wait(left)
@@ -286,7 +292,7 @@ class Run:
             if any(message.kind in ("end", "lost") for message in said):
                 return
         if status.state == RUNNING and time.monotonic() - self._heard > self._timeouts.silent:
-            # A socket that was opened before the end of the last one was noticed is told nothing, ever.
+            # A socket that opens before the server notices the end of the previous one never receives messages.
             self._heard = time.monotonic()
             self._events.reopen()
 
@@ -308,7 +314,7 @@ class Run:
         self._submit(pending)
 
     def _handle_failure(self, pending: PendingPrompt, failure: Mapping[str, Any]) -> None:
-        """What a failed prompt means: an error with the node's own words, or one more try with less at once."""
+        """Raises the error of a failed prompt with the node's message, or retries with a smaller batch."""
         message = cut(str(failure.get("exception_message") or "it does not say why").strip(), LONGEST_WORDS)
         kind = str(failure.get("exception_type") or "").rpartition(".")[2]
         if failure.get("kind") == "execution_interrupted":
@@ -327,7 +333,7 @@ class Run:
         self._submit(pending)
 
     def _end_remaining(self, checks: int) -> None:
-        """Ends what this run still has on the server, and nothing else; what is finished there is found again."""
+        """Cancels the remaining prompts of this run and no others. Finished ones can be found later."""
         left = [pending.prompt for pending in self._pending if pending.prompt and pending.status is None]
         if not left:
             return

@@ -1,4 +1,4 @@
-"""A ComfyUI server's API: what it has, what became of a prompt, and the pictures that it made."""
+"""Client of a ComfyUI server's API: nodes and models, the status of prompts, and output pictures."""
 
 from __future__ import annotations
 
@@ -21,26 +21,26 @@ from remix.motion.pictures import png_bytes
 log = logging.getLogger(__name__)
 
 UPLOADS = "remix"
-"""Where in the server's input folder pictures are put."""
+"""Subfolder of the server's input folder for uploaded pictures."""
 
 FILES_TIMEOUT = 5.0
-"""Seconds for the list of model files; a server that has thousands on a slow disk may not answer at all."""
+"""Timeout in seconds for the list of model files. With thousands on a slow disk, a server may not answer at all."""
 
 HISTORY_LIMIT = 8 * 2**20
-"""Bytes of a prompt's entry in the history: its graph, with the recipe in it, and the names of its files."""
+"""Largest size in bytes of a history entry: the graph, which includes the recipe, and file names."""
 
 LONGEST_ID = 200
-"""Characters of a prompt's id; a UUID has 36."""
+"""Largest length of a prompt's id. A UUID has 36 characters."""
 
 MOST_LINES = 20
-"""Reasons for a refused prompt that an error shows."""
+"""Largest number of reasons that an error shows for a rejected prompt."""
 
 QUEUED, RUNNING, DONE, FAILED, LOST = "queued", "running", "done", "failed", "lost"
 
 
 @dataclass(frozen=True)
 class SavedFile:
-    """A file that the server made. Its names lead to an address there, never to a file here."""
+    """An output file on the server. Its names are used only in requests to the server, never as local paths."""
 
     KEYS: ClassVar = ("filename", "subfolder", "type")
 
@@ -50,13 +50,13 @@ class SavedFile:
 
     @property
     def query(self) -> dict[str, str]:
-        """What /view is asked."""
+        """The query of a request to /view."""
         return dict(zip(self.KEYS, (self.filename, self.subfolder, self.folder), strict=True))
 
 
 @dataclass(frozen=True)
 class PromptStatus:
-    """What became of a prompt: `state`, the files of each node when it is done, and what went wrong if it failed."""
+    """Status of a prompt: `state`, the files of each node once it is done, and the failure if it failed."""
 
     state: str
     files: Mapping[str, tuple[SavedFile, ...]] = field(default_factory=dict)
@@ -64,7 +64,7 @@ class PromptStatus:
 
 
 class Server:
-    """One server. `client` is the id under which it knows this client, and sends it messages."""
+    """A ComfyUI server. `client` is the client id, to which the server addresses its messages."""
 
     def __init__(self, http: Http, client: str) -> None:
         self.http = http
@@ -72,16 +72,16 @@ class Server:
         self._nodes: dict[str, Mapping[str, Any] | None] = {}
 
     def version(self) -> tuple[int, ...]:
-        """Returns the server's version, () where it does not say."""
+        """Returns the server's version, or () if the server does not report it."""
         system = _object(_object(self.http.get("/system_stats"), "/system_stats").get("system") or {}, "system")
         text = str(system.get("comfyui_version") or "")
         parts = text.lstrip("v").split(".")
         return tuple(int(part) for part in parts if re.fullmatch(r"[0-9]{1,9}", part))
 
     def node(self, kind: str, *, again: bool = False) -> Mapping[str, Any] | None:
-        """Returns what the server says of a kind of node; None where it has none of that name.
+        """Returns the server's description of a node class, or None if it has no such class.
 
-        Raises `Unsupported`, with what it is, for a server that is no ComfyUI.
+        Raises `Unsupported`, naming the host, for a server that is not ComfyUI.
         """
         if again or kind not in self._nodes:
             path = f"/object_info/{quote(kind)}"
@@ -97,16 +97,16 @@ class Server:
         return self._nodes[kind]
 
     def inputs(self, kind: str, *, again: bool = False) -> dict[str, Any]:
-        """Returns the inputs of a kind of node by name; {} where there is none of that name."""
+        """Returns the inputs of a node class by name, or {} if there is no such class."""
         where = f"/object_info/{kind}"
         about = _object(_object(self.node(kind, again=again) or {}, where).get("input") or {}, where)
         required, optional = (_object(about.get(part) or {}, where) for part in ("required", "optional"))
         return {**required, **optional}
 
     def choices(self, kind: str, name: str, *, again: bool = False) -> list[str]:
-        """Returns the choices of an input, in the old form of a list or in the new one of options.
+        """Returns the choices of an input. Supports the old format (a list) and the new one (options).
 
-        With `again` the server is asked, even if its answer is known.
+        With `again`, ignores the cached answer and asks the server.
         """
         about = self.inputs(kind, again=again).get(name) or [[]]
         if not isinstance(about, list):
@@ -117,9 +117,9 @@ class Server:
         return [choice for choice in listed if isinstance(choice, str)] if isinstance(listed, list) else []
 
     def file(self, folder: str, name: str) -> str:
-        """Returns size and age of a model file; "" if the server does not know it, or does not answer soon.
+        """Returns the size and age of a model file, or "" if the server does not list it or does not answer in time.
 
-        Only the identity of a job needs it, so a server that stalls here must not end a run.
+        Only the identity of a job uses this, so a server that stalls here must not end a run.
         """
         try:
             listed = self.http.get(f"/experiment/models/{quote(folder)}", timeout=FILES_TIMEOUT, retry=False)
@@ -132,7 +132,7 @@ class Server:
         return ""
 
     def upload(self, picture: Picture) -> str:
-        """Returns the name under which the server's nodes find a picture; the same for the same pixels."""
+        """Uploads a picture and returns its name for the server's nodes. The same pixels have the same name."""
         data = png_bytes(picture)
         name = f"{sha256(picture.tobytes())[:24]}_{picture.shape[1]}x{picture.shape[0]}.png"
         fields = {"type": "input", "subfolder": UPLOADS, "overwrite": "true"}
@@ -142,14 +142,14 @@ class Server:
         return f"{UPLOADS}/{name}"
 
     def view(self, file: SavedFile, size: tuple[int, int]) -> Picture:
-        """Returns a picture that the server made; `WrongSize` if its width and height are not `size`."""
+        """Returns an output picture. Raises `WrongSize` if its width and height are not `size`."""
         return self.http.get_picture("/view", file.query, size=size)
 
     def submit(self, prompt: str, nodes: Nodes, extra: Mapping[str, Any]) -> str:
-        """Returns the id of a prompt that is now queued: the given one, or what an old server made of it.
+        """Queues a prompt and returns its id: `prompt`, or the id that an old server assigned.
 
-        Raises `WorkflowRejected` with a line for each input that is wrong; after `HostSilent`, `BadReply` and what
-        gateways say it may have been taken all the same, and `status` tells.
+        Raises `WorkflowRejected` with a line for each invalid input. After `HostSilent`, `BadReply` or a gateway error,
+        the prompt may be queued nevertheless: check `status`.
         """
         body = {"prompt": nodes, "client_id": self._client, "prompt_id": prompt, "extra_data": dict(extra)}
         try:
@@ -165,10 +165,10 @@ class Server:
         return given
 
     def status(self, prompt: str) -> PromptStatus:
-        """Returns what became of a prompt: queued, running, done, failed, or lost when the server does not know it.
+        """Returns the status of a prompt: queued, running, done, failed, or lost if the server does not know it.
 
-        A prompt leaves the queue and enters the history at one moment, so that asking the queue first and the history
-        afterwards cannot miss it.
+        A prompt moves from the queue to the history in one step, so reading the queue first and then the history cannot
+        miss it.
         """
         early = self._history(prompt)
         if early is not None:
@@ -194,14 +194,17 @@ class Server:
         return PromptStatus(DONE, {node: _saved_files(output) for node, output in outputs.items()})
 
     def cancel(self, prompts: Iterable[str], *, running: bool = True) -> None:
-        """Takes prompts out of the queue, and with `running` ends those that are at work; no others are touched."""
+        """Removes prompts from the queue and, with `running`, interrupts those that run.
+
+        Other prompts are unaffected.
+        """
         listed = list(prompts)
         self.http.post("/queue", {"delete": listed})
         for prompt in listed if running else []:
             self.http.post("/interrupt", {"prompt_id": prompt})
 
     def free(self) -> None:
-        """Makes the server forget loaded models and kept results."""
+        """Frees the server's loaded models and cached results."""
         self.http.post("/free", {"unload_models": True, "free_memory": True})
 
 
@@ -212,7 +215,7 @@ def _object(value: Any, where: str) -> dict[str, Any]:
 
 
 def _moment(seconds: Any) -> datetime:
-    """The time that a server says a file was changed at, in seconds since 1970."""
+    """Returns the modification time that a server reports for a file, in seconds since 1970."""
     try:
         return datetime.fromtimestamp(int(seconds), timezone.utc)
     except (TypeError, ValueError, OverflowError, OSError) as error:
@@ -220,12 +223,12 @@ def _moment(seconds: Any) -> datetime:
 
 
 def _maybe(value: Any) -> dict[str, Any]:
-    """A table, {} in place of anything else."""
+    """Returns a dict unchanged, and {} for anything else."""
     return value if isinstance(value, dict) else {}
 
 
 def _saved_files(output: Any) -> tuple[SavedFile, ...]:
-    """The files that a node made, as its entry in the history names them."""
+    """Returns the files in a node's history entry."""
     images = _maybe(output).get("images")
     found = []
     for image in images if isinstance(images, list) else []:
@@ -237,7 +240,7 @@ def _saved_files(output: Any) -> tuple[SavedFile, ...]:
 
 
 def _failure(status: Mapping[str, Any]) -> dict[str, Any]:
-    """What ended a prompt: the last of its messages, with its kind."""
+    """Returns the last message of a failed prompt, with its kind."""
     messages = status.get("messages")
     last = messages[-1] if isinstance(messages, list) and messages else None
     if not isinstance(last, list) or len(last) != 2:
@@ -259,7 +262,7 @@ def _rejected(error: HostRefused, shown: Callable[..., str]) -> HostRefused:
 
 
 def _lines(body: Mapping[str, Any], shown: Callable[..., str]) -> str:
-    """What is wrong, a line for each node and input: the node, the input, its value, the reason."""
+    """Returns one line for each invalid input: node, input, value and reason."""
     lines = []
     for number, node in _maybe(body.get("node_errors")).items():
         errors = _maybe(node).get("errors")
@@ -269,7 +272,7 @@ def _lines(body: Mapping[str, Any], shown: Callable[..., str]) -> str:
             text = shown(value, 80) if value is not None else ""
             text = f' is "{text}"' if isinstance(value, str) else f" is {text}" if text else ""
             name = extra.get("input_name", "inputs")
-            # Where the details are no more than the input's name, the message is what is wrong.
+            # If the details are only the input's name, the reason is in the message.
             details = wrong.get("details")
             reason = details if details and details != name else wrong.get("message")
             lines.append(f"{shown(node.get('class_type'))} ({shown(number)}), {shown(name)}{text}: {shown(reason)}")

@@ -1,4 +1,4 @@
-"""The local engine: renders in this process with diffusers' models. Needs the extra `[local]`."""
+"""The local engine: renders in this process with diffusers models. Requires the extra `[local]`."""
 
 from remix.client.local.engine import Local
 

@@ -1,4 +1,4 @@
-"""Renders one batch of frames: all of them in the same tensors, each row on its own."""
+"""Renders a batch of frames in shared tensors. Each row is independent of the others."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from remix.plan import Frame, Mix, Schedule
 Encode = Callable[[str, Strengths], Conditioning]
 
 Latent = Callable[[str], Tensor]
-"""The latent of an init picture, [1, c, h, w], by the recipe's name of it."""
+"""A function from the recipe's name of an init picture to its latent, [1, c, h, w]."""
 
 Lengths = tuple[frozenset[int], ...]
 
 PIXELS_AT_ONCE = 512 * 512
-"""How many pixels are decoded together."""
+"""Number of pixels that are decoded together."""
 
 
 def render_batch(
@@ -43,9 +43,8 @@ def render_batch(
 ) -> list[Picture]:
     """Returns the pictures of these frames, in this order.
 
-    `encode` gives the conditioning of a prompt at some strengths of traveling LoRAs, `inputs` the masks by name.
-    Raises `BlankFrame`, naming the frame, when a latent is not finite or a sampled picture has one color
-    only.
+    `encode` returns the conditioning of a prompt for given strengths of traveling LoRAs. `inputs` maps names to masks.
+    Raises `BlankFrame` with the frame's number if a latent is not finite or a sampled picture has a single color.
     """
     frames = [schedule[index] for index in indices]
     latents = _clean_start(model, schedule, frames, latent)
@@ -60,14 +59,14 @@ def render_batch(
 
 
 def _decoded(model: LoadedModel, latents: Tensor) -> list[Picture]:
-    """The pictures of latents, as many at once as their size alone says: more would need more memory, not less time."""
+    """Returns the decoded latents. The chunk size depends only on the picture size: larger chunks save no time."""
     height, width = latents.shape[2] * model.factor, latents.shape[3] * model.factor
     parts = latents.split(max(1, PIXELS_AT_ONCE // (height * width)))
     return [to_picture(picture) for part in parts for picture in model.to_pictures(part)]
 
 
 def _clean_start(model: LoadedModel, schedule: Schedule, frames: Sequence[Frame], latent: Latent) -> Tensor:
-    """The latents that noise is added to: mixed init pictures, zeros for frames that have none."""
+    """Returns the latents before noise is added: mixed init pictures, or zeros for frames without any."""
     recipe = schedule.recipe
     shape = (model.channels, recipe.height // model.factor, recipe.width // model.factor)
     latents = torch.zeros(len(frames), *shape)
@@ -79,9 +78,9 @@ def _clean_start(model: LoadedModel, schedule: Schedule, frames: Sequence[Frame]
 
 
 def check_lengths(model: LoadedModel, schedule: Schedule) -> None:
-    """Raises `MixError`, naming the frame, where the recipe's policy cannot align prompts of different lengths."""
+    """Raises `MixError` with the frame's number if the recipe's policy cannot align prompts of different lengths."""
     policy = schedule.recipe.lengths or FAMILIES[model.family].lengths
-    if policy not in ("tile", "equal"):  # the others never refuse
+    if policy not in ("tile", "equal"):  # other policies accept all lengths
         return
     seen: set[Lengths] = set()
     for index, frame in enumerate(schedule):
@@ -94,9 +93,9 @@ def check_lengths(model: LoadedModel, schedule: Schedule) -> None:
 
 
 def _alike(model: LoadedModel, schedule: Schedule, frames: Sequence[Frame]) -> Iterator[list[int]]:
-    """Groups the rows that take the same number of steps, guided or not, with prompts of the same lengths.
+    """Yields groups of rows with equal step counts, equal prompt lengths, and guidance either on or off.
 
-    Rows with no step are left as they are.
+    Rows without steps are skipped.
     """
     groups: dict[tuple[int, bool, Lengths], list[int]] = {}
     for row, frame in enumerate(frames):
@@ -106,16 +105,16 @@ def _alike(model: LoadedModel, schedule: Schedule, frames: Sequence[Frame]) -> I
 
 
 def _lengths(model: LoadedModel, frame: Frame) -> Lengths:
-    """How many rows of tokens a frame's prompts have, and those of its negative.
+    """Returns the number of token rows of a frame's prompts and of its negative prompts.
 
-    Frames where these differ cannot share a batch: one would be padded or cut to meet the other's prompts.
+    Frames with different numbers cannot share a batch, since one would be padded or cut to the other's length.
     """
     mixes = (frame.prompt, frame.negative) if _twice(model, frame) else (frame.prompt,)
     return tuple(frozenset(model.rows(prompt) for prompt in mix.values) for mix in mixes)
 
 
 def _twice(model: LoadedModel, frame: Frame) -> bool:
-    """Whether a frame is guided by a second pass with its negative."""
+    """Returns whether guidance needs a second pass with the negative prompt."""
     return frame.cfg != 1 and not model.distilled
 
 
@@ -157,7 +156,7 @@ def _sample(
 def _guided(
     model: LoadedModel, schedule: Schedule, frames: Sequence[Frame], encode: Encode
 ) -> Callable[[Tensor, Tensor], Tensor]:
-    """The denoiser of these frames: one pass, or two for classifier-free guidance (Ho & Salimans 2022)."""
+    """Returns the denoiser of these frames: one pass, or two for classifier-free guidance (Ho & Salimans 2022)."""
     own = [model.loras.in_text(frame) for frame in frames]
     positive = _conditioning(model, schedule, [frame.prompt for frame in frames], own, encode)
     guidance = torch.tensor([frame.cfg for frame in frames])
@@ -179,11 +178,11 @@ def _guided(
 
 
 def stacked(first: Conditioning, second: Conditioning, lengths: str, empty: Conditioning | None = None) -> Conditioning:
-    """Returns one conditioning of both batches, the first one's frames before the second one's.
+    """Returns the concatenation of two conditionings along the batch axis.
 
-    Different numbers of token rows meet by the policy `lengths`; "empty" needs `empty`, the conditioning of "". Values
-    of `extra` that are the same in both stay as they are, others become one value for each frame. Raises `MixError`
-    for a key that only one has, or that is neither a number nor a tensor.
+    The policy `lengths` aligns different numbers of token rows. The policy "empty" needs `empty`, the conditioning of
+    "". Equal values of `extra` are kept; different ones become one value per frame. Raises `MixError` for a key that
+    only one conditioning has, or whose value is neither a number nor a tensor.
     """
     sources = (first, second)
     rows = [part.tokens for part in sources]
@@ -222,7 +221,7 @@ def _for_each_frame(key: str, value: Any, frames: int) -> Tensor:
 def _conditioning(
     model: LoadedModel, schedule: Schedule, mixes: Sequence[Mix[str]], own: Sequence[Strengths], encode: Encode
 ) -> Conditioning:
-    """The conditioning of each mix of prompts, each of these encoded once for all frames of the same strengths."""
+    """Returns the conditioning of each mix of prompts. Each prompt is encoded once per set of LoRA strengths."""
     rows = zip(mixes, own, strict=True)
     sources, weights = weights_of([[((prompt, ours), weight) for prompt, weight in mix.items] for mix, ours in rows])
     recipe = schedule.recipe
@@ -238,6 +237,6 @@ def _conditioning(
         how=recipe.mix,
         lengths=recipe.lengths,
         family=model.family,
-        # Without the traveling LoRAs: the padding of a frame must not depend on the other frames.
+        # Without the traveling LoRAs, since the padding of a frame must not depend on other frames.
         empty=encode("", ()),
     )

@@ -1,4 +1,4 @@
-"""Checkpoints by name: the playground model, a diffusers folder, a hub id, or a single safetensors file."""
+"""Opens checkpoints by name: the playground model, a diffusers folder, a Hub id, or a single safetensors file."""
 
 from __future__ import annotations
 
@@ -17,42 +17,42 @@ from remix.errors import EngineError, Unsupported
 from remix.plan import Model
 
 PICKLED = frozenset({".ckpt", ".pt", ".pth", ".bin", ".pkl"})
-"""The suffixes of files that run code when they are read."""
+"""Suffixes of files that may execute code when loaded."""
 
 
 class Checkpoint(Protocol):
-    """Where the parts of a model come from; parts are called by the names of diffusers' folders."""
+    """A source of the parts of a model. Parts have the names of diffusers' folders."""
 
     def pipeline(self) -> str:
-        """Returns the name of the diffusers pipeline that it is for."""
+        """Returns the name of the diffusers pipeline."""
         ...
 
     def component(self, name: str, kind: Any, place: Place) -> Any:
-        """Returns one network in evaluation mode at its place."""
+        """Returns a network in evaluation mode on its device."""
         ...
 
     def tokenizer(self, name: str, kind: Any = None) -> Any:
-        """Returns one tokenizer, CLIP's where no other kind is asked for."""
+        """Returns a tokenizer, by default CLIP's."""
         ...
 
     def scheduler_config(self) -> dict[str, Any]:
-        """Returns the settings of the noise that the model was trained on, by diffusers' names."""
+        """Returns the settings of the training noise, with diffusers' names."""
         ...
 
     def vae_scale(self) -> float:
-        """Returns the factor that scales the VAE's latents."""
+        """Returns the scaling factor of the VAE's latents."""
         ...
 
     def has(self, name: str) -> bool:
-        """Returns whether it has this part."""
+        """Returns whether the checkpoint has this part."""
         ...
 
     def is_distilled(self) -> bool:
-        """Returns whether guidance is a number that the network reads."""
+        """Returns whether the network takes guidance as an input."""
         ...
 
     def longest_side(self) -> int | None:
-        """Returns how many pixels a side of a picture may have; None without such a limit."""
+        """Returns the largest side of a picture in pixels, or None if there is no limit."""
         ...
 
 
@@ -63,31 +63,31 @@ class Folder:
         self.path = path
 
     def pipeline(self) -> str:
-        """Returns the name of the diffusers pipeline that it is for."""
+        """Returns the name of the diffusers pipeline."""
         index = read_settings(self.path / INDEX)
         return str(index.get("_class_name"))
 
     def component(self, name: str, kind: Any, place: Place) -> Any:
-        """Returns one network in evaluation mode at its place; `EngineError` when it cannot be read."""
+        """Returns a network in evaluation mode on its device. Raises `EngineError` if it cannot be read."""
         return place.put(_from_folder(self.path / name, kind))
 
     def tokenizer(self, name: str, kind: Any = None) -> Any:
-        """Returns one tokenizer, CLIP's where no other kind is asked for; `EngineError` when it cannot be read."""
+        """Returns a tokenizer, by default CLIP's. Raises `EngineError` if it cannot be read."""
         from transformers import CLIPTokenizer
 
         with raising_damage(f"{self.path / name}: the tokenizer could not be loaded", WHOLE):
             return (kind or CLIPTokenizer).from_pretrained(self.path / name, local_files_only=True)
 
     def has(self, name: str) -> bool:
-        """Returns whether it has this part."""
+        """Returns whether the checkpoint has this part."""
         return parts_of(read_settings(self.path / INDEX)).get(name, False)
 
     def is_distilled(self) -> bool:
-        """Returns whether guidance is a number that the network reads."""
+        """Returns whether the network takes guidance as an input."""
         return bool(self._transformer().get("guidance_embeds", False))
 
     def longest_side(self) -> int | None:
-        """Returns how many pixels a side of a picture may have: SD3 knows a limited number of places."""
+        """Returns the largest side of a picture in pixels: SD3 has a limited number of positions."""
         settings = self._transformer()
         if settings.get("pos_embed_max_size") is None:
             return None
@@ -100,22 +100,22 @@ class Folder:
         return read_settings(config) if config.is_file() else {}
 
     def scheduler_config(self) -> dict[str, Any]:
-        """Returns the settings of the noise that the model was trained on, by diffusers' names."""
+        """Returns the settings of the training noise, with diffusers' names."""
         return read_settings(self.path / "scheduler" / "scheduler_config.json")
 
     def vae_scale(self) -> float:
-        """Returns the factor that scales the VAE's latents."""
+        """Returns the scaling factor of the VAE's latents."""
         return float(read_settings(self.path / "vae" / "config.json").get("scaling_factor", 0.18215))
 
 
 def open_checkpoint(name: str) -> Checkpoint:
-    """Returns the checkpoint of this name; raises `Unsupported` for one that is not there or cannot be used."""
+    """Returns the checkpoint called `name`. Raises `Unsupported` if it does not exist or cannot be used."""
     path = checkpoint_path(name)
     return SingleFile(path) if path.is_file() else Folder(path)
 
 
 def open_vae(model: Model, checkpoint: Checkpoint, place: Place) -> Any:
-    """Returns the VAE that a recipe names, or else the checkpoint's own."""
+    """Returns the VAE that a recipe names, or the checkpoint's own."""
     from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 
     if model.vae is None:
@@ -125,7 +125,7 @@ def open_vae(model: Model, checkpoint: Checkpoint, place: Place) -> Any:
 
 
 def checkpoint_path(name: str) -> Path:
-    """Returns the folder or the file of a checkpoint; one that is neither is asked of the hub."""
+    """Returns the folder or file of a checkpoint. Other names are looked up on the Hub."""
     if name == "playground":
         return WEIGHTS
     path = given_path(name, "model.checkpoint")
@@ -144,7 +144,7 @@ def checkpoint_path(name: str) -> Path:
 
 
 def vae_path(name: str) -> Path:
-    """Returns the folder or the file of a VAE given by itself."""
+    """Returns the folder or file of a separate VAE."""
     path = given_path(name, "model.vae")
     if path.is_file() and path.suffix == ".safetensors" and is_vae(path):
         return path
@@ -155,9 +155,9 @@ def vae_path(name: str) -> Path:
 
 
 def given_path(name: str, where: str) -> Path:
-    """Returns the path of a model's file or folder, which may be missing.
+    """Returns the path of a model's file or folder, which may not exist.
 
-    Raises `Unsupported` for one that cannot be looked up, or would run code when it is read.
+    Raises `Unsupported` for an invalid path, or a file that may execute code when loaded.
     """
     try:
         path = Path(name).expanduser()
@@ -173,23 +173,23 @@ def given_path(name: str, where: str) -> Path:
 
 
 def fingerprint(path: Path) -> str:
-    """Returns a short hash of a file, or of those of a folder that are loaded: large ones by samples."""
+    """Returns a short hash of a file, or of the files that are loaded from a folder. Large files are sampled."""
     digest = hashlib.sha256()
     for file in [path] if path.is_file() else sorted(loaded_files(path)):
-        # A folder may be moved and a file renamed: what is in them counts.
+        # Only contents count: a folder may be moved and a file renamed.
         digest.update(f"{file.relative_to(path).as_posix()}\0".encode())
         update_sampled_hash(digest, file)
     return digest.hexdigest()[:16]
 
 
 def _from_folder(folder: Path, kind: Any) -> Any:
-    """Safetensors only, no remote code."""
+    """Loads a part from safetensors only, without remote code."""
     variant = (variant_of(folder) or "").removeprefix(".") or None
     with raising_damage(f"{folder}: {kind.__name__} could not be loaded", WHOLE):
         network, report = kind.from_pretrained(
             folder, use_safetensors=True, variant=variant, local_files_only=True, output_loading_info=True
         )
-    # The libraries fill the places of weights that are not there with random numbers.
+    # The libraries initialize missing weights with random numbers.
     if missing := sorted(report["missing_keys"]):
         raise EngineError(f"{folder}: lacks {len(missing)} of its weights, such as {missing[0]}; {WHOLE}")
     return network

@@ -1,4 +1,4 @@
-"""CLIP text encoders: a prompt of any length to rows of tokens, as ComfyUI encodes it."""
+"""CLIP text encoders. They encode prompts of any length, as ComfyUI does."""
 
 from __future__ import annotations
 
@@ -14,12 +14,11 @@ from remix.errors import Unsupported
 
 
 class ClipText:
-    """One CLIP text encoder and its tokenizer.
+    """A CLIP text encoder and its tokenizer.
 
-    `clip_skip` counts layers from the end, 1 being the last; the layer taken is never later than `trained`, the
-    one that the family was trained with (1 or 2). `cut` says how many of the last layers the weights lack:
-    diffusers leaves out the last layer of SD2, which is not used. `normed`: the final norm is applied. Raises
-    ValueError for a tokenizer of another encoder.
+    `clip_skip` counts layers from the end; 1 is the last. No layer after `trained` (1 or 2), the one that the family
+    was trained with, is used. `cut` is the number of final layers that the weights lack: diffusers omits the unused
+    last layer of SD2. `normed` applies the final norm. Raises ValueError for a tokenizer of another encoder.
     """
 
     def __init__(
@@ -47,8 +46,8 @@ class ClipText:
     def encode(self, prompt: str) -> tuple[Tensor, Tensor | None]:
         """Returns the tokens of a prompt [1, n k, d], and its pooled vector [1, p]; float32.
 
-        A prompt longer than the encoder's n positions is cut every n - 2 tokens and each of the k chunks encoded by
-        itself between its start and end tokens; the pooled vector is the first chunk's. Both are ComfyUI's ways.
+        A prompt longer than the encoder's n positions is split every n - 2 tokens. Each of the k chunks is encoded
+        separately between start and end tokens, and the pooled vector is that of the first chunk, as in ComfyUI.
         """
         rows = torch.tensor(self._chunks(prompt), device=self.device)
         out = self.encoder(rows, output_hidden_states=True)
@@ -57,7 +56,7 @@ class ClipText:
         return tokens.reshape(1, -1, tokens.shape[-1]), None if pooled is None else pooled[:1].float()
 
     def rows(self, prompt: str) -> int:
-        """Returns how many rows the tokens of a prompt have."""
+        """Returns the number of token rows of a prompt."""
         return sum(map(len, self._chunks(prompt)))
 
     def _chunks(self, prompt: str) -> list[list[int]]:
@@ -71,6 +70,6 @@ class ClipText:
         if self.layer == 1 and self.normed:
             return out.last_hidden_state
         hidden = out.hidden_states[-self.layer]
-        # transformers 5 dropped the inner `text_model` that held the last norm before.
+        # transformers 5 removed the inner `text_model` that contained the final norm.
         inner = getattr(self.encoder, "text_model", self.encoder)
         return inner.final_layer_norm(hidden) if self.normed else hidden

@@ -1,4 +1,4 @@
-"""Model files that cannot be read: one error, whatever the libraries say of them."""
+"""Raises one error for unreadable model files, whatever error a library raises."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from remix.engine.blocks import is_out_of_memory
 from remix.errors import EngineError, RemixError
 
 LONGEST = 200
-"""How much of a library's own words is repeated: some print pages."""
+"""Largest quoted length of a library's message. Some print pages."""
 SYSTEM = frozenset({errno.EACCES, errno.EPERM, errno.EMFILE, errno.ENFILE, errno.EIO})
-"""Errors of the operating system that say nothing of what is in a file."""
+"""Operating system errors that are unrelated to the content of a file."""
 
 
 @contextmanager
 def raising_damage(what: str, advice: str) -> Iterator[None]:
-    """Raises `EngineError` in place of what a library raises inside, over a file that is cut, garbled or another.
+    """Converts errors of libraries in the block to `EngineError`: a file is truncated, corrupt or of another kind.
 
-    They parse without checks, so that a wrong byte ends in any error at all. What is ours passes, and so does memory
-    that is full. Of the causes that are not in the file, those of `_elsewhere` get advice of their own.
+    Libraries parse without checks, so a wrong byte may raise any error. Errors of this package and out-of-memory errors
+    pass unchanged. Causes outside the file have their own advice, see `_elsewhere`.
     """
     try:
         yield
@@ -36,7 +36,7 @@ def raising_damage(what: str, advice: str) -> Iterator[None]:
 
 
 def _elsewhere(error: BaseException | None) -> str:
-    """Returns what to do about a cause that is not in the file, empty where the file may be it."""
+    """Returns advice for a cause outside the file, or "" if the file itself may be the cause."""
     while error is not None:
         if isinstance(error, NotImplementedError) and "meta tensor" in str(error):
             return (
@@ -54,7 +54,7 @@ def _elsewhere(error: BaseException | None) -> str:
 
 
 def refuse_unknown_words(tokenizer: Any, encoder: Any) -> None:
-    """Raises ValueError for a tokenizer with more words than its text encoder knows; fewer are usual, as with T5."""
+    """Raises ValueError if a tokenizer has more words than its text encoder. Fewer are normal, as with T5."""
     words, known = len(tokenizer), encoder.config.vocab_size
     if words > known:
         raise ValueError(f"the tokenizer has {words} words, of which its text encoder knows {known}")

@@ -1,4 +1,4 @@
-"""Where models run: the device, its precision and its memory."""
+"""Devices on which models run, with their precision and memory."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ PRECISIONS = ("auto", "full")
 
 @dataclass(frozen=True)
 class Place:
-    """Where a model runs, and in what precision."""
+    """A device and the precision in which a model runs there."""
 
     device: torch.device
     dtype: torch.dtype
 
     @classmethod
     def find(cls, device: str, precision: str = "auto") -> Place:
-        """Returns the place called `device` ("auto", "cpu", "cuda", "cuda:1", "mps").
+        """Returns the place for `device` ("auto", "cpu", "cuda", "cuda:1", "mps").
 
-        `precision` "auto" is half on CUDA, where it is fast and safe, and float32 elsewhere; "full" is float32.
+        `precision` "auto" is half on CUDA, where it is fast and safe, and float32 elsewhere. "full" is float32.
         """
         if precision not in PRECISIONS:
             raise Unsupported(f"precision: {precision!r} is not known; use one of {', '.join(PRECISIONS)}")
@@ -51,17 +51,17 @@ class Place:
         return replace(self, dtype=torch.float32)
 
     def in_wide_half(self) -> Place:
-        """Returns the same with bfloat16 for half: as wide as float32, for networks whose values leave float16."""
+        """Returns the same device with bfloat16 instead of float16, whose range some networks exceed."""
         return self if self.dtype is torch.float32 else replace(self, dtype=torch.bfloat16)
 
     def put(self, network: Any) -> Any:
-        """Returns a network moved here, in this precision, in evaluation mode and without gradients."""
-        # Not .to(dtype): diffusers answers that with a warning that means nothing here.
+        """Moves a network to this device and precision, and returns it in evaluation mode without gradients."""
+        # Not .to(dtype), for which diffusers logs a warning that does not apply here.
         cast = {torch.float16: network.half, torch.bfloat16: network.bfloat16}.get(self.dtype, network.float)
         return cast().to(self.device).eval().requires_grad_(False)
 
     def memory(self) -> int:
-        """Returns how many bytes the device has in all: what is free at the moment would differ from run to run."""
+        """Returns the device's total memory in bytes. Free memory would differ from run to run."""
         if self.device.type == "cuda":
             return int(torch.cuda.get_device_properties(self.device).total_memory)
         if self.device.type == "mps":
@@ -72,7 +72,7 @@ class Place:
             return 8 << 30
 
     def free(self) -> None:
-        """Gives memory that nothing uses any more back to the device."""
+        """Releases unused cached memory of the device."""
         gc.collect()
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
@@ -92,23 +92,23 @@ def _here() -> list[str]:
 
 
 LATENT_CELLS = {"cpu": 4 * 32 * 32}
-"""How many latent positions a batch has at most, by device: 4 frames of 256x256; more were no faster when measured.
+"""Largest number of latent positions in a batch, by device: 4 frames of 256x256. More were no faster when measured.
 
-A run that is stopped finishes its batch, so that on a slow device it should have no more than that.
+A stopped run finishes its batch, so batches on a slow device should not be larger than that.
 """
 CELLS_ELSEWHERE = 8 * 64 * 64
 LARGEST_BATCH = {"cpu": 16}
 """Beyond this a larger batch is no faster (measured at 8x8 and 16x16 latents)."""
 LARGEST_ELSEWHERE = 32
 VALUES_PER_CELL = 2 * 16384
-"""How many values a U-Net of SD's width holds at once for each latent position, prompt and negative together."""
+"""Values that a U-Net of SD's width holds at once per latent position, for prompt and negative prompt together."""
 
 
 def frames_at_once(place: Place, width: int, height: int, networks: Iterable[torch.nn.Module]) -> int:
-    """Returns how many frames of this size to render together: a power of two, so that halves of it nest.
+    """Returns the number of frames of this size to render together: a power of two, so that halved batches nest.
 
-    It follows from the sizes of picture, `networks` and device alone, and not from what is free at the moment, so
-    that a run that goes on later has the same batches.
+    It depends only on the sizes of picture, `networks` and device, not on free memory, so a resumed run has the same
+    batches.
     """
     cells = (width // 8) * (height // 8)
     weights = sum(weight.numel() * weight.element_size() for network in networks for weight in network.parameters())

@@ -1,4 +1,4 @@
-"""The local engine: frames to pictures in this process, with diffusers' models and the core's mixing."""
+"""The local engine: renders in this process with diffusers models and the core's mixing."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ from remix.plan import Model, Schedule
 log = logging.getLogger(__name__)
 
 PROMPTS_KEPT = 256
-"""How many encoded prompts stay in memory."""
+"""Number of encoded prompts that stay in memory."""
 LATENTS_KEPT = 64
-"""How many encoded init pictures stay in memory."""
+"""Number of encoded init pictures that stay in memory."""
 Attempt = Callable[[range], list[Picture]]
 
 CAPABILITIES = Capabilities(
@@ -46,14 +46,14 @@ CAPABILITIES = Capabilities(
 
 
 class Local(Engine):
-    """Renders in this process, on a GPU if there is one.
+    """Engine that renders in this process, on a GPU if available.
 
-    device: "auto", "cpu", "cuda", "cuda:1", "mps". batch: frames at once, None chooses by picture size and memory.
-    precision: "auto" (half on CUDA) or "full" (float32). A frame's bytes do not depend on which frames are still
-    missing: batches always have the same rows, unless memory runs out and they have to be halved.
+    device: "auto", "cpu", "cuda", "cuda:1", "mps". batch: frames rendered together; None chooses by picture size and
+    memory. precision: "auto" (half on CUDA) or "full" (float32). A frame's bytes do not depend on which frames are
+    missing: batches always have the same rows, unless memory runs out and they are halved.
 
-    Several threads may render, each with its own `Local`, or sharing one. If they share, they take turns batch by
-    batch, and the model is loaded once if their recipes name the same one.
+    Several threads may render, each with its own `Local` or with a shared one. Threads that share a `Local` take turns
+    batch by batch, and recipes with the same model share the loaded model.
     """
 
     name = "local"
@@ -78,21 +78,21 @@ class Local(Engine):
         return [*playground.remarks(schedule), *read_differently(schedule)]
 
     def defaults(self, model: Model) -> Mapping[str, Any]:
-        """Returns the settings that a model is made for, by the names of a recipe's fields."""
+        """Returns the default settings of a model, keyed by the fields of a recipe."""
         return playground.DEFAULTS if model.checkpoint == playground.NAME else defaults_of(model)
 
     def identity(self, schedule: Schedule) -> dict[str, str]:
-        """Returns the engine's name, the checkpoint's name and the fingerprints of the model's files."""
+        """Returns the engine's name, the checkpoint's name and the fingerprints of the model files."""
         return {"engine": self.name, "checkpoint": schedule.recipe.model.checkpoint, **model_files(schedule)}
 
     def setting(self, schedule: Schedule) -> dict[str, str]:
-        """Returns device, precision and batch: sums are rounded otherwise on another device and for other batches."""
+        """Returns device, precision and batch, since rounding depends on the device and the batch size."""
         place = Place.find(self._device, self._precision)
         precision = "full" if place == place.in_full() else "half"
         return {"device": place.device.type, "precision": precision, "batch": str(self._batch or "auto")}
 
     def cancel(self) -> None:
-        """Asks every running `render` to stop after its current batch, or before the first while the model loads."""
+        """Stops every running `render` after its current batch, or before the first if the model is still loading."""
         for stop in tuple(self._running):
             stop.set()
 
@@ -110,10 +110,10 @@ class Local(Engine):
     ) -> Iterator[Picture]:
         """Yields the pictures of these frames in this order, batch by batch.
 
-        A batch that does not fit into memory is halved, and those after it too; the log tells it. Raises
-        `OutOfMemory` when not even one frame fits, `BlankFrame` when a latent is not finite or a picture has one
-        color, in float32 too. Before the first frame: `Unsupported` when the size or a LoRA does not fit the model,
-        `MixError` when the lengths of prompts do not meet.
+        If a batch does not fit into memory, it and all later ones are halved, and the log reports it. Raises
+        `OutOfMemory` if a single frame does not fit, and `BlankFrame` if a latent is not finite or a picture has a
+        single color in float32 too. Before the first frame, raises `Unsupported` if the size or a LoRA does not fit the
+        model, and `MixError` if prompts of different lengths cannot be aligned.
         """
         stop = threading.Event()
         self._running.add(stop)
@@ -131,7 +131,7 @@ class Local(Engine):
         stop: Callable[[], bool],
     ) -> Iterator[Picture]:
         model = self._load(schedule)
-        with self._turn:  # tokenizers serve one thread at a time
+        with self._turn:  # tokenizers are not thread-safe
             check_lengths(model, schedule)
         wanted = set(frames)
 
@@ -158,14 +158,17 @@ class Local(Engine):
         inputs: Mapping[str, Picture],
         listen: Listener,
     ) -> list[Picture]:
-        """The pictures of a block; one that half precision cannot paint is painted once more in float32."""
+        """Returns the pictures of a block.
+
+        If half precision gives a blank frame, the block is rendered again in float32.
+        """
         if model.place.dtype is not torch.float32:
             try:
                 return render_batch(model, schedule, block, partial(self._encoded, model), latent, inputs, listen)
             except BlankFrame as error:
                 log.warning("%s in half precision; frames %s to %s again in float32", error, block[0], block[-1])
         try:
-            # Prompts that were encoded in half precision are of no use here, so each is encoded again.
+            # Prompts encoded in half precision cannot be reused, so each is encoded again.
             with in_full(model) as changed:
                 encode = partial(_encode if changed else self._encoded, model)
                 return render_batch(model, schedule, block, encode, latent, inputs, listen)
@@ -202,7 +205,7 @@ class Local(Engine):
             ) from error
 
     def _encoded(self, model: LoadedModel, prompt: str, strengths: Strengths) -> Conditioning:
-        if model is not self._model:  # another thread has loaded another one since
+        if model is not self._model:  # another thread has loaded another model since
             return _encode(model, prompt, strengths)
         key = prompt, strengths
         if key in self._prompts:
@@ -215,7 +218,7 @@ class Local(Engine):
 
 
 def _encode(model: LoadedModel, prompt: str, strengths: Strengths) -> Conditioning:
-    """The conditioning of a prompt at these strengths of the traveling LoRAs."""
+    """Returns the conditioning of a prompt with these strengths of the traveling LoRAs."""
     with model.loras.at([strengths], model.place.device):
         return model.encode(prompt)
 
@@ -223,9 +226,9 @@ def _encode(model: LoadedModel, prompt: str, strengths: Strengths) -> Conditioni
 def _halving(
     blocks: Iterator[range], wanted: set[int], attempt: Attempt, place: Place, stop: Callable[[], bool]
 ) -> Iterator[tuple[range, list[Picture]]]:
-    """Yields the blocks that hold wanted frames, with their pictures; what does not fit into memory in two halves.
+    """Yields the blocks that contain wanted frames, with their pictures. Blocks that exceed memory are halved.
 
-    `stop` is asked before each.
+    `stop` is called before each block.
     """
     waiting: deque[range] = deque()
     most: int | None = None
@@ -248,7 +251,7 @@ def _halving(
             else:
                 yield block, pictures
                 continue
-            # Only now, as the error held the tensors that did not fit.
+            # Only here, because the error held references to the tensors that did not fit.
             place.free()
             log.warning("%s: %s frames at once do not fit; continuing with %s", place.device, len(block), half)
         waiting.extendleft((block[half:], block[:half]))

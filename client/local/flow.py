@@ -1,9 +1,9 @@
-"""What SD3 and Flux share: a transformer that was trained on straight ways from latents to noise.
+"""Shared by SD3 and Flux: a transformer that was trained on straight paths from latents to noise.
 
 Liu et al., "Flow Straight and Fast" (2022), and Esser et al., "Scaling Rectified Flow Transformers for
 High-Resolution Image Synthesis" (2024): a noisy latent is x = (1 - sigma) x0 + sigma * noise with sigma in 0..1, and
-the network gives the velocity noise - x0, so that x0 = x - sigma * velocity. Along that way the samplers' steps are
-the same as with noise added: x at another level is x0 + (x - x0) * after / now in both.
+the network predicts the velocity noise - x0, so that x0 = x - sigma * velocity. The samplers' steps are the same as
+with added noise: in both cases, x at another level is x0 + (x - x0) * after / now.
 """
 
 from __future__ import annotations
@@ -25,22 +25,22 @@ from remix.mix import Conditioning
 from remix.plan import Model
 
 PATCH = 2
-"""The transformers of both families take squares of 2x2 latent places for one."""
+"""The transformers of both families use patches of 2x2 latent positions."""
 
 
 @dataclass(frozen=True)
 class FlowLevels:
-    """The levels of a flow: t in 0..1 moved towards noise by `shift`, at `count` evenly spaced t."""
+    """The levels of a flow: t in 0..1, shifted towards noise by `shift`, at `count` evenly spaced t."""
 
     shift: float
     count: int = 1000
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any], places: int) -> FlowLevels:
-        """Returns the levels that a diffusers scheduler's config means for a picture of so many `places`.
+        """Returns the levels of a diffusers scheduler's config for a picture with this number of latent `places`.
 
-        One shift for all sizes, or one that grows with the picture, e^(m places + b), as ComfyUI's ModelSamplingFlux
-        has it; its table of levels is ten times as fine.
+        The shift is constant, or grows with the picture as e^(m places + b), as in ComfyUI's ModelSamplingFlux, whose
+        table of levels is ten times as fine.
         """
         if not config.get("use_dynamic_shifting", False):
             return cls(float(config.get("shift", 1.0)))
@@ -50,12 +50,12 @@ class FlowLevels:
 
     @cached_property
     def table(self) -> Tensor:
-        """The levels, rising to 1: float64 [count]."""
+        """The levels in ascending order up to 1: float64 [count]."""
         return self.sigma(torch.arange(1, self.count + 1, dtype=torch.float64) / self.count)
 
     @property
     def ends(self) -> tuple[float, float]:
-        """The t between which `normal` spaces its steps: 1, and the least level in place of its t, as in ComfyUI."""
+        """The t between which `normal` spaces its steps: 1, and the least level instead of its t, as in ComfyUI."""
         return 1.0, float(self.table[0])
 
     def __len__(self) -> int:
@@ -66,24 +66,24 @@ class FlowLevels:
         return self.shift * t / (1 + (self.shift - 1) * t)
 
     def noised(self, latent: Tensor, noise: Tensor, sigma: Tensor) -> Tensor:
-        """Returns the clean `latent` [B, c, h, w] on its way to noise, at level sigma [B]."""
+        """Returns the clean `latent` [B, c, h, w] interpolated towards noise, at level sigma [B]."""
         share = sigma.view(-1, 1, 1, 1)
         return (1 - share) * latent + share * noise
 
     def begun(self, latent: Tensor, noise: Tensor, sigma: Tensor) -> Tensor:
-        """Returns what sampling starts from at level sigma [B]: at 1 there is nothing but noise."""
+        """Returns the start of sampling at level sigma [B]. At 1 it is pure noise."""
         return self.noised(latent, noise, sigma)
 
 
 class FlowModel(LatentModel):
-    """A family adds its text encoders and the call of its transformer."""
+    """Base class of flow models. Subclasses add text encoders and the call of the transformer."""
 
     part = "transformer"
 
     def __init__(self, model: Model, checkpoint: Checkpoint, place: Place, kind: Any, packed: int = 1) -> None:
         super().__init__(model, checkpoint, place, kind, packed=packed, patch=PATCH)
         self._noise = checkpoint.scheduler_config()
-        self.levels_at(self.multiple, self.multiple)  # which raises for settings that are none, before any sampling
+        self.levels_at(self.multiple, self.multiple)  # raises for invalid settings before any sampling
 
     def levels_at(self, width: int, height: int) -> FlowLevels:
         """Returns the noise levels for pictures of this size."""
@@ -91,7 +91,7 @@ class FlowModel(LatentModel):
 
     @abstractmethod
     def velocity(self, x: Tensor, sigma: Tensor, conditioning: Conditioning) -> Tensor:
-        """Returns what the transformer gives, [B, c, h, w], for x in its precision."""
+        """Returns the transformer's output, [B, c, h, w], for x in its precision."""
 
     @torch.inference_mode()
     def estimate(self, x: Tensor, sigma: Tensor, conditioning: Conditioning) -> Tensor:
@@ -103,5 +103,5 @@ class FlowModel(LatentModel):
         return x - velocity.float() * sigma.view(-1, 1, 1, 1)
 
     def placed(self, tensor: Tensor) -> Tensor:
-        """Returns a tensor where the transformer is, in its precision."""
+        """Returns a tensor on the transformer's device, in its precision."""
         return tensor.to(self.place.device, self.place.dtype)

@@ -1,4 +1,4 @@
-"""Flux.1: T5's tokens, CLIP's pooled vector, and guidance as a number that the transformer reads."""
+"""Flux.1: T5 tokens, a pooled CLIP vector, and guidance as an input of the transformer."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ T5_ROWS = 256
 
 
 class Flux(FlowModel):
-    """Flux dev is distilled, and reads `cfg` as a number. Flux schnell does not, and is guided as other models are."""
+    """Flux.1 models. Flux dev is distilled and takes `cfg` as an input. Flux schnell uses ordinary guidance."""
 
     family = "flux"
 
@@ -45,11 +45,11 @@ class Flux(FlowModel):
         )
 
     def text_encoders(self) -> Mapping[str, Any]:
-        """Returns the text encoders by the names of diffusers' folders."""
+        """Returns the text encoders, keyed by diffusers' folder names."""
         return {"text_encoder": self.clip.encoder, "text_encoder_2": self.t5.encoder}
 
     def rows(self, prompt: str) -> int:
-        """Returns how many rows the tokens of a prompt have."""
+        """Returns the number of token rows of a prompt."""
         return self.t5.rows(prompt)
 
     def encode(self, prompt: str) -> Conditioning:
@@ -58,7 +58,7 @@ class Flux(FlowModel):
         return Conditioning(self.t5.encode(prompt).cpu(), None if pooled is None else pooled.cpu())
 
     def velocity(self, x: Tensor, sigma: Tensor, conditioning: Conditioning) -> Tensor:
-        """Returns what the transformer gives, [B, c, h, w], for x in its precision."""
+        """Returns the transformer's output, [B, c, h, w], for x in its precision."""
         assert conditioning.pooled is not None
         height, width = x.shape[2] // PATCH, x.shape[3] // PATCH
         out = self.network(
@@ -74,16 +74,16 @@ class Flux(FlowModel):
 
 
 def _packed(x: Tensor) -> Tensor:
-    """Latents [B, c, 2 h, 2 w] as rows of squares [B, h w, 4 c]."""
+    """Returns latents [B, c, 2 h, 2 w] as rows of patches [B, h w, 4 c]."""
     return torch.nn.functional.pixel_unshuffle(x, PATCH).flatten(2).transpose(1, 2)
 
 
 def _unpacked(rows: Tensor, height: int, width: int) -> Tensor:
-    """Rows of squares [B, h w, 4 c] as latents [B, c, 2 h, 2 w]."""
+    """Returns rows of patches [B, h w, 4 c] as latents [B, c, 2 h, 2 w]."""
     return torch.nn.functional.pixel_shuffle(rows.transpose(1, 2).unflatten(2, (height, width)), PATCH)
 
 
 def _positions(height: int, width: int, device: torch.device) -> Tensor:
-    """Where each row of squares lies: [h w, 3], the first of the three unused."""
+    """Returns the position of each patch: [h w, 3]. The first of the three coordinates is unused."""
     down, across = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
     return torch.stack([torch.zeros_like(down), down, across], dim=-1).flatten(0, 1).to(device)

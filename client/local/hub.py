@@ -1,4 +1,4 @@
-"""Checkpoints of the hub by their ids: what is loaded of them is fetched, in one variant, and nothing is executed."""
+"""Downloads checkpoints from the Hub: only the files that are needed, in one variant. No remote code is executed."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ from remix.errors import Unsupported
 from remix.plan.wording import close
 
 STARTS = "relative paths start where the command is run; give a diffusers folder, a .safetensors file or a hub id"
-"""Where a checkpoint that is not there may be."""
+"""Advice for a checkpoint that does not exist."""
 
 
 def from_hub(name: str) -> Path:
-    """Returns the folder of a checkpoint of the hub; where the hub is out of reach, what was fetched before.
+    """Returns the folder of a checkpoint from the Hub. If the Hub is unreachable, uses the local cache.
 
-    Raises `Unsupported` for what is neither there nor here, and `EngineError` when fetching breaks off.
+    Raises `Unsupported` if the checkpoint is neither on the Hub nor in the cache, and `EngineError` if the download
+    fails.
     """
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
@@ -43,7 +44,7 @@ def from_hub(name: str) -> Path:
 
 @contextmanager
 def _logged_once() -> Iterator[None]:
-    """Leaves what the hub's library logs to the handlers of the program; its own would print it once more."""
+    """Disables the log handler of the Hub's library, which would duplicate messages of the program's own handlers."""
     library = logging.getLogger("huggingface_hub")
     handlers = list(library.handlers)
     for handler in handlers:

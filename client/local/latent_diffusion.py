@@ -1,4 +1,4 @@
-"""What SD1, SD2 and SDXL share: a U-Net that was trained on latents with noise added."""
+"""Shared by SD1, SD2 and SDXL: a U-Net that was trained on latents with added noise."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from remix.plan import Model
 
 
 class LatentDiffusion(LatentModel):
-    """A family adds its text encoders and what they tell the U-Net."""
+    """Base class of U-Net models. Subclasses add text encoders and extra inputs of the U-Net."""
 
     part = "unet"
 
@@ -33,11 +33,11 @@ class LatentDiffusion(LatentModel):
         self.levels = NoiseLevels.from_config(config)
 
     def levels_at(self, width: int, height: int) -> NoiseLevels:
-        """Returns the noise levels, the same for pictures of every size."""
+        """Returns the noise levels, which are the same for every picture size."""
         return self.levels
 
     def added(self, x: Tensor, conditioning: Conditioning) -> dict[str, Tensor] | None:
-        """Returns what the U-Net takes besides the tokens; most families add nothing."""
+        """Returns the inputs of the U-Net besides the tokens, or None, as for most families."""
         return None
 
     @torch.inference_mode()

@@ -1,4 +1,4 @@
-"""What every family shares: a network that removes noise from latents, between the two halves of a VAE."""
+"""Shared by all families: a network that denoises latents, between the two halves of a VAE."""
 
 from __future__ import annotations
 
@@ -23,13 +23,17 @@ from remix.plan import Model
 log = logging.getLogger(__name__)
 
 TILE = 256
-"""The side in pixels of the tiles in which a VAE works that does not fit whole; they overlap by a quarter."""
+"""Side in pixels of the tiles that a VAE uses if a whole picture does not fit into memory.
+
+They overlap by a quarter.
+"""
 
 
 class LatentModel(ABC):
-    """A loaded checkpoint: text to conditioning, noisy latent to estimate, pictures to latents and back.
+    """A loaded checkpoint, which encodes text, denoises latents, and converts pictures to latents and back.
 
-    `part` is what diffusers calls the network's folder, `packed` how many latent channels make one channel of its.
+    `part` is diffusers' name of the network's folder. `packed` is the number of latent channels per channel of the
+    network.
     """
 
     family: str
@@ -42,10 +46,10 @@ class LatentModel(ABC):
     ) -> None:
         self.place = place
         self.network = checkpoint.component(self.part, kind, place)
-        # The decoder overflows in half precision on some checkpoints; it runs once per frame, so float32.
+        # float32, since the decoder overflows in half precision on some checkpoints. It runs only once per frame.
         self.vae = open_vae(model, checkpoint, place.in_full())
         if place.device.type == "cpu":
-            # Convolutions of whole pictures are faster there with the channels last; a U-Net's small ones are not.
+            # Channels last speeds up convolutions of whole pictures there, but not a U-Net's small ones.
             self.vae.to(memory_format=torch.channels_last)
         self.channels: int = self.vae.config.latent_channels
         self.factor = 2 ** (len(self.vae.config.block_out_channels) - 1)
@@ -64,7 +68,7 @@ class LatentModel(ABC):
 
     @abstractmethod
     def rows(self, prompt: str) -> int:
-        """Returns how many rows the tokens of a prompt have, found without encoding it."""
+        """Returns the number of token rows of a prompt without encoding it."""
 
     @abstractmethod
     def encode(self, prompt: str) -> Conditioning:
@@ -72,7 +76,7 @@ class LatentModel(ABC):
 
     @abstractmethod
     def text_encoders(self) -> Mapping[str, Any]:
-        """Returns the text encoders by the names of diffusers' folders."""
+        """Returns the text encoders, keyed by diffusers' folder names."""
 
     @abstractmethod
     def estimate(self, x: Tensor, sigma: Tensor, conditioning: Conditioning) -> Tensor:
@@ -82,11 +86,11 @@ class LatentModel(ABC):
         """
 
     def parts(self) -> dict[str, Any]:
-        """Returns the networks that LoRAs may change, by the names of diffusers' folders."""
+        """Returns the networks that LoRAs may change, keyed by diffusers' folder names."""
         return {self.part: self.network, **self.text_encoders()}
 
     def move(self, place: Place) -> None:
-        """Puts the networks at `place`, in its precision; the VAE stays in float32."""
+        """Moves the networks to `place` and its precision. The VAE stays in float32."""
         self.place = place
         for part in self.parts().values():
             place.put(part)
@@ -112,9 +116,9 @@ class LatentModel(ABC):
         return (made.float() / 2 + 0.5).clamp(0, 1).cpu()
 
     def _fitting(self, work: Callable[[Tensor], Tensor], given: Tensor, pixels: int) -> Tensor:
-        """What the VAE makes of a batch; one by one and in tiles where pictures of so many pixels did not fit whole.
+        """Returns the VAE's output for a batch. If pictures of this size exceed memory, works one by one and in tiles.
 
-        A smaller batch of frames would not help: it would sample them again, and the VAE takes few at once anyway.
+        A smaller batch of frames would not help: frames would be sampled again, and the VAE takes few at once anyway.
         """
         device = self.place.device
         if pixels < self._tiled_from:
@@ -124,7 +128,7 @@ class LatentModel(ABC):
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error):
                     raise
-            # Only now, as the error held the tensors that did not fit.
+            # Only here, because the error held references to the tensors that did not fit.
             self.place.free()
             log.warning(
                 "%s: the VAE does not fit whole; continuing in tiles of %sx%s, which may show", device, TILE, TILE

@@ -1,8 +1,8 @@
-"""LoRAs: low-rank changes of a model's weights, merged into them when the model is loaded unless they travel.
+"""LoRAs: low-rank changes of a model's weights, merged when the model is loaded unless their strength travels.
 
-Files name the changed layers in kohya's way (diffusers' names or Stability's, joined by "_") or in diffusers'
-(dotted, with or without peft). Hu et al. 2021: W' = W + strength * (alpha / rank) * up @ down, or alpha / sqrt(rank)
-where the file's header says so (Kalajdzievski 2023).
+Files name layers in kohya's format (diffusers' or Stability's names, joined by "_") or in diffusers' format (dotted,
+with or without peft). Hu et al. 2021: W' = W + strength * (alpha / rank) * up @ down, or alpha / sqrt(rank) if the
+file's header requests it (Kalajdzievski 2023).
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ PARTS = {
     "text_encoder.": "text_encoder",
     "text_encoder_2.": "text_encoder_2",
 }
-"""How a layer's name starts, and the network it is in, by the name of diffusers' folder."""
+"""Prefix of a layer's name -> its network, as diffusers' folder name."""
 
 FACTORS = {
     ".lora_down.weight": "down",
@@ -47,14 +47,14 @@ FACTORS = {
     "_lora.down.weight": "down",
     "_lora.up.weight": "up",
 }
-"""How a name ends: kohya's three, peft's two, and those of older diffusers."""
+"""Suffixes of names: kohya's three, peft's two, and those of older diffusers."""
 
 
 @dataclass
 class Change:
-    """What a LoRA does to one layer: `down` [r, in, ...], `up` [out, r, ...], scaled by `alpha` / r.
+    """The change of one layer: `down` [r, in, ...], `up` [out, r, ...], scaled by `alpha` / r.
 
-    With `root` it is scaled by `alpha` / sqrt(r).
+    With `root`, the scale is `alpha` / sqrt(r).
     """
 
     down: Tensor | None = None
@@ -63,9 +63,9 @@ class Change:
     root: bool = False
 
     def factors(self, shape: Sequence[int]) -> tuple[Tensor, Tensor]:
-        """Returns down and up as weights of two layers that take the place of one of `shape`; float32, up scaled.
+        """Returns down and up as weights of two layers that replace one of `shape`: float32, with the scale in up.
 
-        Raises ValueError or RuntimeError where they cannot.
+        Raises ValueError or RuntimeError if the shapes do not match.
         """
         if self.down is None or self.up is None:
             raise ValueError("half of it is missing")
@@ -77,13 +77,13 @@ class Change:
         return down, scale * self.up.float().reshape(shape[0], rank, *[1] * (len(shape) - 2))
 
     def delta(self, shape: Sequence[int]) -> Tensor:
-        """Returns the change of a weight of this shape, float32; raises what `factors` raises."""
+        """Returns the change of a weight of this shape, float32. Raises the errors of `factors`."""
         down, up = self.factors(shape)
         return (up.flatten(1) @ down.flatten(1)).reshape(shape)
 
 
 def lora_path(name: str) -> Path:
-    """Returns the file of a LoRA, given with or without ".safetensors"; `Unsupported` when it is not there."""
+    """Returns the file of a LoRA, given with or without ".safetensors". Raises `Unsupported` if it does not exist."""
     path = given_path(name, "loras")
     for candidate in (path, path.with_name(path.name + ".safetensors")):
         if candidate.is_file() and candidate.suffix == ".safetensors":
@@ -92,16 +92,16 @@ def lora_path(name: str) -> Path:
 
 
 def apply_loras(parts: Mapping[str, Any], loras: Sequence[Lora]) -> None:
-    """Merges LoRAs into the weights of `parts`, the networks by the names of diffusers' folders.
+    """Merges LoRAs into the weights of `parts`, the networks keyed by diffusers' folder names.
 
-    Raises `Unsupported`, naming the LoRA and the layer, for one that is of another family or another kind.
+    Raises `Unsupported`, naming the LoRA and the layer, for a LoRA of another family or kind.
     """
     changes: dict[Any, list[tuple[float, Change]]] = {}
     for lora in loras:
         for _, layer, change in changed_layers(parts, lora.name):
             changes.setdefault(layer, []).append((lora.strength, change))
-    # Layer by layer, as all of them in float32 may be more than the memory has left; each is summed in float32 and
-    # rounded once, so that the order of LoRAs hardly counts.
+    # Layer by layer, since all changes in float32 may exceed memory. Each is summed in float32 and rounded once, so the
+    # order of LoRAs hardly matters.
     for layer, summands in changes.items():
         weight = layer.weight
         total = weight.float()
@@ -112,9 +112,9 @@ def apply_loras(parts: Mapping[str, Any], loras: Sequence[Lora]) -> None:
 
 
 def changed_layers(parts: Mapping[str, Any], lora: str) -> list[tuple[str, Any, Change]]:
-    """Returns each layer that a LoRA changes: the name of its network, the layer, and the change, which fits it.
+    """Returns each layer that a LoRA changes: the name of its network, the layer, and the matching change.
 
-    Raises `Unsupported`, naming the LoRA and the layer, for one that is of another family or another kind.
+    Raises `Unsupported`, naming the LoRA and the layer, for a LoRA of another family or kind.
     """
     layers = {part: _layers(network) for part, network in parts.items()}
     found = []
@@ -132,14 +132,14 @@ def changed_layers(parts: Mapping[str, Any], lora: str) -> list[tuple[str, Any, 
 
 
 def read_lora(path: Path) -> dict[str, Change]:
-    """Returns the changes in a LoRA file by the names of their layers, as the file writes them."""
+    """Returns the changes in a LoRA file, keyed by layer names as written in the file."""
     from safetensors import SafetensorError, safe_open
 
     changes: dict[str, Change] = {}
     try:
         with safe_open(path, framework="pt") as file:
             scalings = _scalings(path, file.metadata() or {})
-            for key in file.keys():  # noqa: SIM118 - it is no dict
+            for key in file.keys():  # noqa: SIM118 - not a dict
                 name, factor = _split(path, key)
                 value = file.get_tensor(key)
                 change = changes.setdefault(name, scalings[_place(name)[0]].change(name))
@@ -154,7 +154,7 @@ def read_lora(path: Path) -> dict[str, Change]:
 
 
 def _split(path: Path, key: str) -> tuple[str, str]:
-    """A key as (layer, factor)."""
+    """Splits a key into (layer, factor)."""
     for ending, factor in FACTORS.items():
         if key.endswith(ending) and key.startswith(tuple(PARTS)):
             return key[: -len(ending)], factor
@@ -165,19 +165,19 @@ def _split(path: Path, key: str) -> tuple[str, str]:
 
 
 def _place(layer: str) -> tuple[str, str]:
-    """The network that a layer is in, and its name there with every dot a "_"."""
+    """Returns the network of a layer, and the layer's name there with "_" for every dot."""
     start = next(start for start in sorted(PARTS, key=len, reverse=True) if layer.startswith(start))
     inner = layer[len(start) :].replace(".processor.", ".").replace(".", "_").removeprefix("text_model_")
-    # Older diffusers names the output projection without its place in its list.
+    # Older diffusers names the output projection without its index.
     return PARTS[start], re.sub(r"_to_out$", "_to_out_0", inner)
 
 
 @dataclass(frozen=True)
 class Scaling:
-    """How one network's changes are scaled, where diffusers wrote PEFT's settings into the file's header.
+    """The scaling of one network's changes, from the PEFT settings that diffusers wrote into the file's header.
 
-    `alpha` is PEFT's lora_alpha, `own` its alpha_pattern: an alpha of their own for layers whose names end so; `root`
-    its use_rslora. Ranks are those of the tensors, whatever its rank_pattern.
+    `alpha` is PEFT's lora_alpha, `own` its alpha_pattern (a separate alpha for layers with these name suffixes), and
+    `root` its use_rslora. Ranks come from the tensors; rank_pattern is ignored.
     """
 
     alpha: float | None = None
@@ -185,13 +185,13 @@ class Scaling:
     root: bool = False
 
     def change(self, layer: str) -> Change:
-        """Returns a change of this layer that has its scale, and no factors yet."""
+        """Returns a change of this layer with its scale, without factors yet."""
         found = (alpha for name, alpha in self.own.items() if layer.endswith(f".{name}"))
         return Change(alpha=next(found, self.alpha), root=self.root)
 
 
 def _scalings(path: Path, metadata: Mapping[str, str]) -> dict[str, Scaling]:
-    """The scaling of each network; `Unsupported` where the header says what cannot be followed."""
+    """Returns the scaling of each network. Raises `Unsupported` for settings in the header that are not supported."""
     try:
         settings = json.loads(metadata.get("lora_adapter_metadata", "{}"))
     except (ValueError, RecursionError):
@@ -201,7 +201,7 @@ def _scalings(path: Path, metadata: Mapping[str, str]) -> dict[str, Scaling]:
     found = {}
     for part in set(PARTS.values()):
         alpha, own = settings.get(f"{part}.lora_alpha"), settings.get(f"{part}.alpha_pattern") or {}
-        # PEFT takes any regular expression for the end of a name; diffusers writes names.
+        # PEFT accepts any regular expression for the end of a name; diffusers writes plain names.
         if not isinstance(own, dict) or not all(
             re.fullmatch(r"[\w.-]+", name) and isinstance(value, int | float) for name, value in own.items()
         ):
@@ -221,11 +221,11 @@ def _misfit(lora: str, layer: str, why: str) -> Unsupported:
     )
 
 
-# --- layers by the names that files give them -----------------------------------------------------------------
+# --- layers by their names in files ---------------------------------------------------------------------------
 
 
 def _layers(network: Any) -> dict[str, Any]:
-    """The layers that a LoRA can change by their names with every dot a "_", a U-Net's in Stability's names too."""
+    """Returns the layers that a LoRA can change, by name with "_" for dots; for a U-Net, also by Stability's names."""
     found: dict[str, Any] = {}
     for name, module in network.named_modules():
         if isinstance(module, torch.nn.Linear | torch.nn.Conv2d):
@@ -235,7 +235,7 @@ def _layers(network: Any) -> dict[str, Any]:
 
 
 def _stability_names(name: str, network: Any) -> Iterator[str]:
-    """What Stability's own code, which kohya follows for SDXL, calls a layer of diffusers' U-Net."""
+    """Yields the names of a U-Net layer in Stability's own code, which kohya uses for SDXL."""
     blocks = re.match(r"(down|up)_blocks\.(\d+)\.(resnets|attentions|downsamplers|upsamplers)\.(\d+)\.(.+)", name)
     middle = re.match(r"mid_block\.(resnets|attentions)\.(\d+)\.(.+)", name)
     if blocks:

@@ -1,4 +1,4 @@
-"""Opens the model that a recipe names, and checks what it can do."""
+"""Opens the model of a recipe and checks its capabilities."""
 
 from __future__ import annotations
 
@@ -30,20 +30,20 @@ LOADERS = {
     "StableDiffusion3Pipeline": ("remix.client.local.sd3", "StableDiffusion3"),
     "FluxPipeline": ("remix.client.local.flux", "Flux"),
 }
-"""The module and class that load a checkpoint, by the diffusers pipeline that it was saved from."""
+"""Diffusers pipeline of a checkpoint -> the module and class that load it."""
 
 FLOWS = frozenset(family.pipeline for family in FAMILIES.values() if family.flow)
 """The pipelines of flow models, which have fewer samplers."""
 
 FOR_FLOWS = frozenset(name for name in SAMPLERS if CATALOG[name].same_for_flows)
-"""The samplers of this engine that are the same for flow models; ComfyUI has others there by the names of the rest."""
+"""Samplers that are the same for flow models. ComfyUI uses other algorithms under the remaining names there."""
 
 
 class LoadedModel(Protocol):
-    """What the engine needs from a family. Latents are float32 [B, channels, h, w]; conditionings are on the CPU.
+    """The interface of a model family. Latents are float32 [B, channels, h, w]; conditionings are on the CPU.
 
-    Latents are `factor` times smaller than pictures, whose sides are multiples of `multiple`. A `distilled` model
-    reads its guidance as a number, instead of a second pass with the negative prompt.
+    Latents are `factor` times smaller than pictures, whose sides are multiples of `multiple`. A `distilled` model takes
+    guidance as an input, without a second pass with the negative prompt.
     """
 
     family: str
@@ -72,10 +72,10 @@ class LoadedModel(Protocol):
 
 
 def open_model(model: Model, traveling: Sequence[str], place: Place) -> LoadedModel:
-    """Returns the checkpoint that a recipe names, loaded, with its LoRAs merged and the `traveling` ones attached.
+    """Returns the loaded model of a recipe, with its LoRAs merged and the `traveling` ones attached.
 
-    Models load one at a time in a process, and no batch of any engine runs meanwhile. Raises what `check_model` raises,
-    `EngineError` for files that are damaged, and `Unsupported` for a LoRA that does not fit.
+    Only one model loads at a time in a process, and no batch of any engine runs meanwhile. Raises the errors of
+    `check_model`, `EngineError` for damaged files, and `Unsupported` for a LoRA that does not fit.
     """
     checkpoint = open_checkpoint(model.checkpoint)
     module, name = LOADERS[check_family(checkpoint.pipeline(), model)]
@@ -89,7 +89,7 @@ def open_model(model: Model, traveling: Sequence[str], place: Place) -> LoadedMo
 
 
 def check_model(schedule: Schedule) -> None:
-    """Raises `Unsupported` for files that are not there, not safetensors, or of a family that cannot do the recipe."""
+    """Raises `Unsupported` for files that are missing, not safetensors, or of an unsuitable family."""
     model = schedule.recipe.model
     checkpoint = open_checkpoint(model.checkpoint)
     if check_family(checkpoint.pipeline(), model) in FLOWS:
@@ -106,11 +106,11 @@ def check_model(schedule: Schedule) -> None:
         )
     if model.vae:
         vae_path(model.vae)
-    divided(schedule)  # which raises it for LoRAs
+    divided(schedule)  # raises it for LoRAs
 
 
 def _check_flow(recipe: Recipe) -> None:
-    """Raises `Unsupported` for what only models that are no flows can do."""
+    """Raises `Unsupported` for settings that flow models do not support."""
     model = recipe.model
     if recipe.sampler not in FOR_FLOWS:
         raise Unsupported(
@@ -125,7 +125,7 @@ def _check_flow(recipe: Recipe) -> None:
 
 
 def check_family(pipeline: str, model: Model) -> str:
-    """Returns the pipeline's name; raises `Unsupported` for one that no family here runs."""
+    """Returns the pipeline's name. Raises `Unsupported` for a pipeline that no family supports."""
     if pipeline not in LOADERS:
         raise Unsupported(
             f"model.checkpoint: {model.checkpoint!r} is a {pipeline}; the local engine runs {', '.join(LOADERS)}"
@@ -134,18 +134,18 @@ def check_family(pipeline: str, model: Model) -> str:
 
 
 def defaults_of(model: Model) -> Mapping[str, Any]:
-    """Returns the settings that a model's family is made for, by the names of a recipe's fields."""
+    """Returns the default settings of a model's family, keyed by the fields of a recipe."""
     pipeline = check_family(open_checkpoint(model.checkpoint).pipeline(), model)
     return next(family.defaults for family in FAMILIES.values() if family.pipeline == pipeline)
 
 
 def model_files(schedule: Schedule) -> dict[str, str]:
-    """Returns the fingerprints of a model's files: its checkpoint's, and those of its VAE and LoRAs if it has any."""
+    """Returns the fingerprints of a model's files: the checkpoint, and the VAE and LoRAs if any."""
     model = schedule.recipe.model
     found: dict[str, Path] = {"fingerprint": checkpoint_path(model.checkpoint)}
     if model.vae:
         found["vae"] = vae_path(model.vae)
-    # The LoRAs that the model lists, and then those that only keyframes name; a file once, however it is spelled.
+    # First the model's LoRAs, then those that only keyframes name. Each file counts once, however it is spelled.
     loras = [lora_path(lora.name) for lora in (*schedule.recipe.model.loras, *schedule[0].loras)]
     for index, path in enumerate({path.resolve(): path for path in loras}.values()):
         found[f"lora {index + 1}"] = path
@@ -154,13 +154,13 @@ def model_files(schedule: Schedule) -> dict[str, str]:
 
 @contextmanager
 def in_full(model: LoadedModel) -> Iterator[bool]:
-    """Keeps a model in float32 meanwhile; yields whether it was not already."""
+    """Keeps a model in float32 within the block. Yields whether its precision changed."""
     place = model.place
     if place == place.in_full():
         yield False
         return
     try:
-        model.move(place.in_full())  # which may run out of memory halfway
+        model.move(place.in_full())  # may run out of memory halfway
         yield True
     finally:
         model.move(place)
@@ -168,7 +168,7 @@ def in_full(model: LoadedModel) -> Iterator[bool]:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Silences both libraries while a model loads: an error is one sentence of ours."""
+    """Silences both libraries while a model loads, so that errors stay one sentence."""
     from diffusers.utils import logging as diffusers
     from transformers.utils import logging as transformers
 

@@ -1,4 +1,4 @@
-"""Pictures as tensors, and the parts of them that masks keep."""
+"""Converts pictures to tensors and back, and keeps the masked parts of init pictures."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ def to_tensor(picture: Picture) -> Tensor:
 
 
 def to_picture(tensor: Tensor) -> Picture:
-    """Returns float32 [3, H, W] in 0..1 as a picture: values are cut off and not rounded, as both hosts do it."""
+    """Returns float32 [3, H, W] in 0..1 as a picture. Values are truncated, not rounded, as in both hosts."""
     return np.ascontiguousarray(to_bytes(tensor.permute(1, 2, 0).numpy()))
 
 
 @dataclass(frozen=True)
 class Kept:
-    """The part of clean latents that a mask keeps, by ComfyUI's way of sampling with a noise mask.
+    """The part of clean latents that a mask keeps, as when ComfyUI samples with a noise mask.
 
-    Where `mask` [B, 1, h, w] is 0 the model sees the clean latents with the noise of the step's level, and what it
-    makes of them is put aside for the clean ones; between 0 and 1 both are mixed.
+    Where `mask` [B, 1, h, w] is 0, the model sees the clean latents with the noise of the step's level, and its output
+    is replaced by the clean latents. Between 0 and 1, both are mixed.
     """
 
     clean: Tensor
@@ -38,7 +38,7 @@ class Kept:
     levels: Levels
 
     def denoiser(self, denoise: Denoiser) -> Denoiser:
-        """Returns `denoise` with the kept part held in what it is given and in what it gives."""
+        """Returns `denoise` with the kept part restored in its input and output."""
 
         def partly(x: Tensor, sigma: Tensor) -> Tensor:
             seen = masked(self.levels.noised(self.clean, self.noise, sigma), x, self.mask)
@@ -47,5 +47,5 @@ class Kept:
         return partly
 
     def put_back(self, x: Tensor) -> Tensor:
-        """Returns x with the clean latents where all of them is kept: not every sampler ends on its last estimate."""
+        """Returns x with the clean latents where the mask is 0, since not every sampler ends on its last estimate."""
         return torch.where(self.mask > 0, x, self.clean)

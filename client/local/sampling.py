@@ -1,10 +1,10 @@
-"""From noise to a latent: noise levels (schedulers) and the walk along them (samplers), by ComfyUI's names.
+"""Samples latents from noise: noise levels (schedulers) and steps along them (samplers), with ComfyUI's names.
 
-Everything works row by row: axis 0 is the batch, each row has its own noise levels and its own noise, so a
-frame is the same whatever else is in its batch, and `denoise` and `cfg` may differ from row to row.
+Axis 0 is the batch. Each row has its own noise levels and its own noise, so a frame does not depend on the rest of its
+batch, and `denoise` and `cfg` may differ between rows.
 
 Notation of Karras et al., "Elucidating the Design Space of Diffusion-Based Generative Models" (2022): a noisy
-latent is x = x0 + sigma * noise; `denoise(x, sigma)` gives the model's estimate of x0.
+latent is x = x0 + sigma * noise; `denoise(x, sigma)` returns the model's estimate of x0.
 """
 
 from __future__ import annotations
@@ -31,11 +31,14 @@ Noise = Callable[[], Tensor]
 """() -> fresh noise for the next step, [B, c, h, w], each row from its own frame's seed."""
 
 Report = Callable[[int, int], None]
-"""(steps done, steps in all)."""
+"""(steps done, total steps)."""
 
 
 class Levels(Protocol):
-    """The noise levels of a model family; `table` [T] rises to its greatest, `ends` are the t of both its ends."""
+    """The noise levels of a model family.
+
+    `table` [T] is ascending; `ends` are the t of its greatest and least level.
+    """
 
     @property
     def table(self) -> Tensor: ...
@@ -53,25 +56,24 @@ class Levels(Protocol):
 
 
 TERMINAL_ALPHA = 4.8973451890853435e-08
-"""The least share of signal in a noisy latent (ComfyUI's); with none its noise level would be infinite."""
+"""Smallest share of signal in a noisy latent, as in ComfyUI. At 0, the noise level would be infinite."""
 
 BETA_POWERS = {"linear": 1, "scaled_linear": 2}
-"""The diffusers schedules whose betas, to the power 1 / this, are evenly spaced."""
+"""Diffusers beta schedule -> p. Its betas to the power 1 / p are evenly spaced."""
 
 
 @dataclass(frozen=True)
 class NoiseLevels:
-    """The noise levels a model was trained on: `table` [T] rises from its least sigma, float64."""
+    """The noise levels of a model's training: `table` [T], ascending sigmas, float64."""
 
     table: Tensor
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> NoiseLevels:
-        """Returns the levels of a diffusers scheduler's config: what its model was trained on.
+        """Returns the training noise levels in a diffusers scheduler's config.
 
-        Worked out in float64 as in ComfyUI: diffusers' own float32 table moves one timestep in a hundred of a
-        walk away from ComfyUI's. Raises `Unsupported` for a `beta_schedule` that no family here uses, ValueError
-        where there are no levels.
+        Computed in float64, as in ComfyUI: with diffusers' float32 table, one timestep in a hundred differs from
+        ComfyUI's. Raises `Unsupported` for an unknown `beta_schedule`, and ValueError if there are no levels.
         """
         alphas = (1 - _betas(config)).cumprod(0)
         if not len(alphas):
@@ -95,10 +97,10 @@ class NoiseLevels:
         return latent + noise * _rows(sigma)
 
     def begun(self, latent: Tensor, noise: Tensor, sigma: Tensor) -> Tensor:
-        """Returns what sampling starts from at level sigma [B].
+        """Returns the start of sampling at level sigma [B].
 
-        At the greatest level that has sqrt(1 + sigma^2) of noise in place of sigma, as in ComfyUI: there the
-        training's noisy latent, which has unit variance, is all noise.
+        At the greatest level, the noise has strength sqrt(1 + sigma^2) instead of sigma, as in ComfyUI: there the noisy
+        latent of the training, which has unit variance, is pure noise.
         """
         full = sigma >= self.table[-1].to(sigma) * (1 - 1e-5)
         return self.noised(latent, noise, torch.where(full, (1 + sigma**2).sqrt(), sigma))
@@ -110,14 +112,14 @@ class NoiseLevels:
 
     @cached_property
     def logs(self) -> Tensor:
-        """log sigma [T], float32 like ComfyUI's: what lies half way between two goes to the same one."""
+        """log sigma [T], float32 like ComfyUI's, so that a value halfway between two levels rounds to the same one."""
         return self.table.log().float()
 
     def __len__(self) -> int:
         return len(self.table)
 
     def sigma(self, t: Tensor) -> Tensor:
-        """Returns the level at timestep t, float32; a fraction is linear in log sigma between entries."""
+        """Returns the level at timestep t, float32. Fractions are interpolated linearly in log sigma."""
         t = t.float().clamp(0, len(self) - 1)
         share = t.frac()
         return ((1 - share) * self.logs[t.floor().long()] + share * self.logs[t.ceil().long()]).exp()
@@ -129,7 +131,7 @@ class NoiseLevels:
 
 
 def _betas(config: Mapping[str, Any]) -> Tensor:
-    """The variance of the noise of each training step, float64 [T]."""
+    """Returns the noise variance of each training step, float64 [T]."""
     if config.get("trained_betas") is not None:
         return torch.tensor(config["trained_betas"], dtype=torch.float64)
     kind = config.get("beta_schedule", "linear")
@@ -147,37 +149,37 @@ def _betas(config: Mapping[str, Any]) -> Tensor:
 
 
 def normal(levels: Levels, steps: int) -> Tensor:
-    """Timesteps evenly spaced, both ends included."""
+    """Returns levels at evenly spaced timesteps, both ends included."""
     return _and_zero(levels.sigma(torch.linspace(*levels.ends, steps)))
 
 
 def sgm_uniform(levels: Levels, steps: int) -> Tensor:
-    """Timesteps evenly spaced, the last left out (the spacing of Stability's generative-models)."""
+    """Returns levels at evenly spaced timesteps without the last (the spacing of Stability's generative-models)."""
     return _and_zero(levels.sigma(torch.linspace(*levels.ends, steps + 1)[:-1]))
 
 
 def simple(levels: Levels, steps: int) -> Tensor:
-    """Every (T / steps)-th level of the table, counted from its greatest; repeats some where steps > T."""
+    """Returns every (T / steps)-th level of the table from its greatest. Levels repeat if steps > T."""
     stride = len(levels) / steps
     behind = (torch.arange(steps, dtype=torch.float64) * stride).long()
     return _and_zero(levels.table[len(levels) - 1 - behind])
 
 
 def ddim_uniform(levels: Levels, steps: int) -> Tensor:
-    """Every (T // steps)-th level counted from the second least: there may be more than `steps` of them."""
+    """Returns every (T // steps)-th level from the second least. There may be more than `steps`."""
     stride = max(len(levels) // steps, 1)
     return _and_zero(levels.table[1::stride].flip(0))
 
 
 def karras(levels: Levels, steps: int, rho: float = 7.0) -> Tensor:
-    """Evenly spaced in sigma^(1/rho): Karras et al. 2022, equation 5."""
+    """Returns levels evenly spaced in sigma^(1/rho): Karras et al. 2022, equation 5."""
     least, greatest = float(levels.table[0]) ** (1 / rho), float(levels.table[-1]) ** (1 / rho)
     ramp = torch.linspace(0, 1, steps, dtype=torch.float64)
     return _and_zero((greatest + ramp * (least - greatest)) ** rho)
 
 
 def exponential(levels: Levels, steps: int) -> Tensor:
-    """Evenly spaced in log sigma."""
+    """Returns levels evenly spaced in log sigma."""
     least, greatest = math.log(levels.table[0]), math.log(levels.table[-1])
     return _and_zero(torch.linspace(greatest, least, steps, dtype=torch.float64).exp())
 
@@ -197,13 +199,12 @@ SCHEDULERS: dict[str, Callable[[Levels, int], Tensor]] = {
 
 
 def sigmas_for(levels: Levels, scheduler: str, steps: int, denoise: float = 1.0, sampler: str = "euler") -> Tensor:
-    """Returns the noise levels that a frame walks down, float32 [n + 1], the last of them 0.
+    """Returns the descending noise levels of a frame, float32 [n + 1]. The last is 0.
 
-    `denoise` d below 1 keeps the last `steps` steps of a schedule of steps / d steps, a number that need not
-    be whole: `remix.mix.levels_from`. d = 0 gives one level, 0: there is nothing to walk. Levels that repeat
-    are kept once: a step between equal levels moves nothing, and multistep samplers divide by its length.
-    `sampler` counts where it skips the least level. Raises `Unsupported` for a scheduler that is not in
-    `SCHEDULERS`.
+    With `denoise` d below 1, these are the last `steps` steps of a schedule of steps / d steps, which need not be an
+    integer: see `remix.mix.levels_from`. d = 0 returns the single level 0, so there are no steps. Repeated levels are
+    removed: a step between equal levels changes nothing, and multistep samplers divide by its length. `sampler` matters
+    if it skips the least level. Raises `Unsupported` for a scheduler that is not in `SCHEDULERS`.
     """
     require_scheduler(scheduler, SCHEDULERS, "the local engine")
 
@@ -216,7 +217,7 @@ def sigmas_for(levels: Levels, scheduler: str, steps: int, denoise: float = 1.0,
     return torch.unique_consecutive(levels_from(schedule, steps, denoise))
 
 
-# --- samplers: (denoise, x, sigmas [B, n + 1], noise, report) -> x0; every row falls and ends in 0 ----------
+# --- samplers: (denoise, x, sigmas [B, n + 1], noise, report) -> x0; every row descends to 0 ----------------
 
 
 def euler(denoise: Denoiser, x: Tensor, sigmas: Tensor, noise: Noise, report: Report) -> Tensor:
@@ -287,11 +288,11 @@ def lcm(denoise: Denoiser, x: Tensor, sigmas: Tensor, noise: Noise, report: Repo
 
 
 def uni_pc(denoise: Denoiser, x: Tensor, sigmas: Tensor, noise: Noise, report: Report) -> Tensor:
-    """UniPC of order 3 with B(h) = h (`bh1`): Zhao et al. 2023, algorithms 5 and 6 (estimates of x0).
+    """UniPC of order 3 with B(h) = h (`bh1`): Zhao et al. 2023, algorithms 5 and 6 (x0 prediction).
 
-    With lambda = -log sigma the estimate m moves x by dx/dlambda = m - x. A step integrates the polynomial in
-    lambda through the last estimates (predictor), then again through the new one too (corrector): one call of
-    the model serves both. The last step goes to `UNI_PC_END`, not to 0, where lambda is infinite.
+    With lambda = -log sigma, x follows dx/dlambda = m - x for the estimate m. A step integrates the polynomial in
+    lambda through the last estimates (predictor), then again including the new one (corrector). One call of the model
+    serves both. The last step ends at `UNI_PC_END` rather than 0, where lambda is infinite.
     """
     sigmas = torch.cat([sigmas[:, :-1], torch.full_like(sigmas[:, -1:], UNI_PC_END)], dim=1)
     lambdas = -sigmas.cpu().double().log()
@@ -314,22 +315,22 @@ def uni_pc(denoise: Denoiser, x: Tensor, sigmas: Tensor, noise: Noise, report: R
 
 
 UNI_PC_END = 0.001
-"""Where ComfyUI's uni_pc ends: the noise that is left is invisible."""
+"""Last level of ComfyUI's uni_pc. The remaining noise is invisible."""
 
 QUADRATURE = tuple(torch.from_numpy(values) for values in leggauss(16))
-"""Points in -1..1 and their shares (Gauss-Legendre): exact to float64 for steps in lambda up to 10."""
+"""Gauss-Legendre points in -1..1 and their weights: exact to float64 for steps in lambda up to 10."""
 
 
 def _unipc_weights(nodes: Sequence[Tensor], h: Tensor) -> list[Tensor]:
-    """What each change m_i - m of the estimate counts for in a step of length h [B].
+    """Returns the weight of each change m_i - m of the estimate in a step of length h [B].
 
-    Node r_i is where m_i lies: lambda_i = lambda + r_i h. The weights make sum_i w_i r_i^k the integral of
-    e^(s - h) (s / h)^k over s in 0..h for k = 1, 2, ...; a single node takes h / (2 r), which the paper shows
-    to be of the same order.
+    Node r_i is the position of m_i: lambda_i = lambda + r_i h. The weights make sum_i w_i r_i^k the integral of e^(s -
+    h) (s / h)^k over s in 0..h for k = 1, 2, ...; a single node takes h / (2 r), which the paper shows to be of the
+    same order.
     """
     if len(nodes) < 2:
         return [h / (2 * r) for r in nodes]
-    # By quadrature: the closed form of these integrals cancels in short steps.
+    # By quadrature, since the closed form of these integrals suffers cancellation in short steps.
     u, shares = (1 + QUADRATURE[0]) / 2, QUADRATURE[1] / 2
     powers = range(1, len(nodes) + 1)
     density = h[:, None] * torch.exp(h[:, None] * (u - 1)) * shares
@@ -365,12 +366,12 @@ def _steps(sigmas: Tensor, report: Report) -> Iterator[tuple[Tensor, Tensor, boo
 
 
 def _toward(x0: Tensor, x: Tensor, now: Tensor, after: Tensor) -> Tensor:
-    """The point at level `after` on the line from x (at level `now`) to x0 (at level 0)."""
+    """Returns the point at level `after` on the line from x (at level `now`) to x0 (at level 0)."""
     return x0 + (x - x0) * _rows(after / now)
 
 
 def _at_midpoint(x0: Tensor, now: Tensor, after: Tensor, x0_before: Tensor, before: Tensor) -> Tensor:
-    """The estimate half a step ahead in log sigma, on the line through the last two estimates."""
+    """Returns the estimate half a step ahead in log sigma, on the line through the last two estimates."""
     half = (now / after).log() / 2
     return x0 + (x0 - x0_before) * _rows(half / (before / now).log())
 

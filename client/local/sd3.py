@@ -1,4 +1,4 @@
-"""Stable Diffusion 3 and 3.5: two CLIP text encoders side by side, T5 after them."""
+"""Stable Diffusion 3 and 3.5: two CLIP text encoders, concatenated, followed by T5."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ TIMESTEPS = 1000
 
 
 class StableDiffusion3(FlowModel):
-    """CLIP's layers before the last, without the final norm, are widened by zeros to meet T5's."""
+    """SD3 models. CLIP's penultimate layers, without the final norm, are padded with zeros to T5's width."""
 
     family = "sd3"
 
@@ -54,19 +54,19 @@ class StableDiffusion3(FlowModel):
             )
 
     def text_encoders(self) -> Mapping[str, Any]:
-        """Returns the text encoders by the names of diffusers' folders."""
+        """Returns the text encoders, keyed by diffusers' folder names."""
         first, second = (text.encoder for text in self.texts)
         third = {"text_encoder_3": self.t5.encoder} if self.t5 else {}
         return {"text_encoder": first, "text_encoder_2": second, **third}
 
     def rows(self, prompt: str) -> int:
-        """Returns how many rows the tokens of a prompt have."""
+        """Returns the number of token rows of a prompt."""
         return min(text.rows(prompt) for text in self.texts) + (self.t5.rows(prompt) if self.t5 else T5_ROWS)
 
     def encode(self, prompt: str) -> Conditioning:
         """Returns the conditioning of a prompt: tokens [1, 77 k + n, d] and the pooled vectors of both [1, p1 + p2].
 
-        Zeros stand for T5 where there is none: SD3 was trained with text encoders left out in this way.
+        Zeros replace a missing T5: SD3 was trained with text encoders dropped in this way.
         """
         (first, one), (second, two) = (text.encode(prompt) for text in self.texts)
         assert one is not None
@@ -79,7 +79,7 @@ class StableDiffusion3(FlowModel):
         return Conditioning(tokens.cpu(), torch.cat([one, two], dim=-1).cpu())
 
     def velocity(self, x: Tensor, sigma: Tensor, conditioning: Conditioning) -> Tensor:
-        """Returns what the transformer gives, [B, c, h, w], for x in its precision."""
+        """Returns the transformer's output, [B, c, h, w], for x in its precision."""
         assert conditioning.pooled is not None
         out: Tensor = self.network(
             x,

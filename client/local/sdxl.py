@@ -1,4 +1,4 @@
-"""Stable Diffusion XL: two text encoders side by side, a pooled vector, and sizes as numbers."""
+"""Stable Diffusion XL: two concatenated text encoders, a pooled vector, and sizes as inputs."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from remix.mix import Conditioning
 from remix.plan import Model
 
 SIZES = ("height", "width", "crop_h", "crop_w", "target_height", "target_width")
-"""The sizes that the U-Net reads, in its order, by ComfyUI's names."""
+"""The sizes that the U-Net takes, in its order, with ComfyUI's names."""
 
 
 class StableDiffusionXL(LatentDiffusion):
-    """Both text encoders were trained with the layer before the last, without the final norm."""
+    """SDXL models. Both text encoders use the penultimate layer, without the final norm."""
 
     family = "sdxl"
 
@@ -43,11 +43,11 @@ class StableDiffusionXL(LatentDiffusion):
         ]
 
     def text_encoders(self) -> Mapping[str, Any]:
-        """Returns the text encoders by the names of diffusers' folders."""
+        """Returns the text encoders, keyed by diffusers' folder names."""
         return {"text_encoder": self.texts[0].encoder, "text_encoder_2": self.texts[1].encoder}
 
     def rows(self, prompt: str) -> int:
-        """Returns how many rows the tokens of a prompt have."""
+        """Returns the number of token rows of a prompt."""
         return min(text.rows(prompt) for text in self.texts)
 
     def encode(self, prompt: str) -> Conditioning:
@@ -58,7 +58,10 @@ class StableDiffusionXL(LatentDiffusion):
         return Conditioning(tokens.cpu(), None if pooled is None else pooled.cpu())
 
     def added(self, x: Tensor, conditioning: Conditioning) -> dict[str, Tensor]:
-        """Returns the pooled text and the sizes [B, 6]: the picture's own, uncropped, where `extra` has no others."""
+        """Returns the pooled text and the sizes [B, 6].
+
+        Sizes that `extra` does not set are those of the uncropped picture.
+        """
         assert conditioning.pooled is not None
         height, width = x.shape[2] * self.factor, x.shape[3] * self.factor
         own = dict(zip(SIZES, (height, width, 0, 0, height, width), strict=True))

@@ -1,7 +1,7 @@
 """Single-file checkpoints: SD1, SD2 and SDXL as one safetensors file with the names of Stability's own code.
 
-Such a file has weights and nothing else. The settings are read off the shapes of the weights, diffusers renames the
-weights, and the tokenizer, which is CLIP's for all of them, comes from this machine. No hub is asked.
+Such a file contains only weights. Settings are derived from the shapes of the weights, and diffusers renames the
+weights. The tokenizer is CLIP's for all families and must be on this machine. The Hub is not used.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ Shapes = Mapping[str, tuple[int, ...]]
 UNET = "model.diffusion_model."
 VAE = "first_stage_model."
 SINGLE_FILES = tuple(FAMILIES[name] for name in ("sdxl", "sd2", "sd1"))
-"""The families whose checkpoints come in a single file."""
+"""Families whose checkpoints may be single files."""
 
 SD2 = FAMILIES["sd2"]
 
 
 @dataclass(frozen=True)
 class VaeNames:
-    """How the names of a VAE's weights begin, by whose code wrote them: its encoder's levels, and their blocks."""
+    """Name prefixes of a VAE's weights, by the code that wrote them: encoder levels and their blocks."""
 
     level: str
     block: str
@@ -43,13 +43,13 @@ class VaeNames:
 STABILITY_VAE, DIFFUSERS_VAE = VaeNames("encoder.down.", "block."), VaeNames("encoder.down_blocks.", "resnets.")
 
 OLD_ATTENTION = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": "to_out.0"}
-"""What older diffusers called the layers of a VAE's attention."""
+"""Older diffusers' names of the attention layers of a VAE."""
 
 SD2_LAYERS = 23
-"""How many of its text encoder's 24 layers SD2 uses."""
+"""Number of layers that SD2 uses of its text encoder's 24."""
 
 VELOCITY_SPREAD = 0.09
-"""SD2's two kinds differ in one norm's spread: above it the model predicts velocity (ComfyUI's measured rule)."""
+"""SD2's two kinds differ in the spread of one norm. Above this value, the model predicts velocity (ComfyUI's rule)."""
 
 TOKENIZERS = (
     "openai/clip-vit-large-patch14",
@@ -57,14 +57,14 @@ TOKENIZERS = (
     "stabilityai/stable-diffusion-xl-base-1.0",
     "stabilityai/stable-diffusion-2-1",
 )
-"""The models of the hub whose local copies have CLIP's vocabulary, in their root or in the folder `tokenizer`."""
+"""Models on the Hub whose local copies contain CLIP's vocabulary, in the root or the folder `tokenizer`."""
 
 
 DAMAGED = "the file is damaged or of another family"
 
 
 class SingleFile:
-    """A checkpoint in a single safetensors file; opening it reads the names of its weights only."""
+    """A checkpoint in a single safetensors file. Opening it reads only the names of its weights."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -72,11 +72,11 @@ class SingleFile:
         self._vocabulary = _vocabulary(path)
 
     def pipeline(self) -> str:
-        """Returns the name of the diffusers pipeline that it is for."""
+        """Returns the name of the diffusers pipeline."""
         return self.family.pipeline
 
     def component(self, name: str, kind: Any, place: Place) -> Any:
-        """Returns one network in evaluation mode at its place; `EngineError` when its weights do not fit together."""
+        """Returns a network in evaluation mode on its device. Raises `EngineError` if its weights do not match."""
         with raising_damage(f"{self.path}: its {name} could not be read", DAMAGED):
             return place.put(self._component(name, kind))
 
@@ -98,7 +98,7 @@ class SingleFile:
         )
 
     def scheduler_config(self) -> dict[str, Any]:
-        """Returns the settings of the noise that the model was trained on, by diffusers' names."""
+        """Returns the settings of the training noise, with diffusers' names."""
         velocity = "v_pred" in self._weights or (self.family is SD2 and self._spread() > VELOCITY_SPREAD)
         return {
             "beta_schedule": "scaled_linear",
@@ -109,19 +109,19 @@ class SingleFile:
         }
 
     def vae_scale(self) -> float:
-        """Returns what the VAE's latents are multiplied by."""
+        """Returns the scaling factor of the VAE's latents."""
         return self.family.vae_scale
 
     def has(self, name: str) -> bool:
-        """Returns whether it has this part: such files have all that their family needs."""
+        """Returns whether the checkpoint has this part. Single files contain all parts of their family."""
         return True
 
     def is_distilled(self) -> bool:
-        """Returns whether guidance is a number that the network reads: none of these families."""
+        """Returns False: no network of these families takes guidance as an input."""
         return False
 
     def longest_side(self) -> None:
-        """Returns how many pixels a side of a picture may have: none of these families has a limit."""
+        """Returns None: these families do not limit the size of pictures."""
 
     def _spread(self) -> float:
         norm = "1.transformer_blocks.0.norm1.bias"
@@ -134,14 +134,14 @@ class SingleFile:
 
 
 def is_vae(path: Path) -> bool:
-    """Returns whether a safetensors file has a VAE's weights, by the names of Stability's own code or of diffusers."""
+    """Returns whether a safetensors file contains a VAE, with the names of Stability's own code or of diffusers."""
     return any(name.removeprefix(VAE) == "decoder.conv_in.weight" for name in _names(path))
 
 
 def read_vae(path: Path, scale: float) -> Any:
-    """Returns the VAE in a safetensors file of its own; `scale` is what the checkpoint multiplies latents by.
+    """Returns the VAE in a separate safetensors file. `scale` is the checkpoint's scaling factor of latents.
 
-    `EngineError` when its weights do not fit together.
+    Raises `EngineError` if its weights do not match.
     """
     from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 
@@ -157,7 +157,7 @@ def read_vae(path: Path, scale: float) -> Any:
 
 
 def unet_config(shapes: Shapes) -> dict[str, Any]:
-    """Returns the settings of diffusers' U-Net that the shapes of its weights tell."""
+    """Returns the settings of diffusers' U-Net, derived from the shapes of its weights."""
     levels: list[list[int]] = [[]]
     for block in sorted(_numbers(shapes, "input_blocks."))[1:]:
         if f"input_blocks.{block}.0.op.weight" in shapes:
@@ -167,7 +167,7 @@ def unet_config(shapes: Shapes) -> dict[str, Any]:
     channels = [shapes[f"input_blocks.{blocks[-1]}.0.out_layers.3.weight"][0] for blocks in levels]
     depths = [len(_numbers(shapes, f"input_blocks.{blocks[0]}.1.transformer_blocks.")) for blocks in levels]
     attention = f"input_blocks.{next(blocks[0] for blocks, depth in zip(levels, depths, strict=True) if depth)}.1."
-    # SD1 has 8 heads everywhere; SD2 and SDXL, which project linearly, have heads of 64 channels.
+    # SD1 has 8 heads everywhere. SD2 and SDXL, which project linearly, have heads of 64 channels.
     linear = len(shapes[attention + "proj_in.weight"]) == 2
     config = {
         "in_channels": shapes["input_blocks.0.0.weight"][1],
@@ -191,7 +191,7 @@ def unet_config(shapes: Shapes) -> dict[str, Any]:
 
 
 def vae_config(shapes: Shapes, scale: float) -> dict[str, Any]:
-    """Returns the settings of diffusers' VAE that the shapes of its weights tell; `scale` is not among them."""
+    """Returns the settings of diffusers' VAE, derived from the shapes of its weights, except for `scale`."""
     names = DIFFUSERS_VAE if any(name.startswith(DIFFUSERS_VAE.level) for name in shapes) else STABILITY_VAE
     levels = len(_numbers(shapes, names.level))
     return {
@@ -207,7 +207,7 @@ def vae_config(shapes: Shapes, scale: float) -> dict[str, Any]:
 
 
 def text_config(shapes: Shapes) -> dict[str, Any]:
-    """Returns the settings of transformers' CLIP text encoder that the shapes of its weights tell."""
+    """Returns the settings of transformers' CLIP text encoder, derived from the shapes of its weights."""
     open_clip = "positional_embedding" in shapes
     embeddings, layer = "text_model.embeddings.", "text_model.encoder.layers."
     tokens = shapes["token_embedding.weight" if open_clip else embeddings + "token_embedding.weight"]
@@ -223,7 +223,7 @@ def text_config(shapes: Shapes) -> dict[str, Any]:
         "max_position_embeddings": positions[0],
         "projection_dim": shapes.get("text_projection", tokens)[1],
         "hidden_act": "gelu" if open_clip else "quick_gelu",
-        # The two special tokens are the last of the vocabulary.
+        # The two special tokens are the last ones of the vocabulary.
         "bos_token_id": tokens[0] - 2,
         "eos_token_id": tokens[0] - 1,
     }
@@ -243,7 +243,7 @@ def _text_encoder(kind: Any, weights: Weights, prefix: str) -> Any:
 
     config = text_config(_shapes(weights, prefix))
     if (prefix,) == SD2.text_prefixes:
-        # SD2 was trained with the layer before the last, and diffusers leaves the last one out.
+        # SD2 was trained with the penultimate layer, and diffusers omits the last one.
         config["num_hidden_layers"] = min(config["num_hidden_layers"], SD2_LAYERS)
     with tempfile.TemporaryDirectory() as folder:
         _write_config(Path(folder), {"model_type": "clip_text_model", **config})
@@ -251,7 +251,7 @@ def _text_encoder(kind: Any, weights: Weights, prefix: str) -> Any:
 
 
 def _present_name(name: str) -> str:
-    """What diffusers calls a weight of its VAE today."""
+    """Returns diffusers' current name of a VAE weight."""
     layers, _, end = name.rpartition(".")
     outer, _, layer = layers.rpartition(".")
     return f"{outer}.{OLD_ATTENTION[layer]}.{end}" if layer in OLD_ATTENTION else name
@@ -262,7 +262,7 @@ def _write_config(folder: Path, config: Mapping[str, Any]) -> None:
 
 
 def _filled(network: Any) -> Any:
-    """Returns the network; raises ValueError for weights that the file lacks, which would stay without values."""
+    """Returns the network. Raises ValueError if the file lacks weights, which would stay uninitialized."""
     lacking = [name for name, weight in network.named_parameters() if weight.is_meta]
     if lacking:
         raise ValueError(f"{len(lacking)} weights are missing, such as {lacking[0]}")
@@ -281,7 +281,7 @@ def _family(path: Path, names: Collection[str]) -> Family:
 
 
 def _vocabulary(path: Path) -> Path:
-    """Returns the folder with CLIP's vocabulary: next to the file, or downloaded from the hub before."""
+    """Returns the folder with CLIP's vocabulary: next to the file, or in the local cache of the Hub."""
     from huggingface_hub import try_to_load_from_cache
 
     folders = [path.parent / "tokenizer"]
@@ -322,6 +322,6 @@ def _shapes(weights: Weights, prefix: str) -> Shapes:
 
 
 def _numbers(names: Collection[str], before: str, after: str = "") -> set[int]:
-    """The numbers that follow `before` in names that end in `after`."""
+    """Returns the numbers between `before` and `after` in names."""
     found = (name[len(before) :].split(".", 1) for name in names if name.startswith(before) and name.endswith(after))
     return {int(parts[0]) for parts in found}

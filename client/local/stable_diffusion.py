@@ -15,14 +15,14 @@ from remix.plan import Model
 
 
 class StableDiffusion(LatentDiffusion):
-    """SD1 was trained with its text encoder's last layer, SD2 with the last but one, the last that files hold."""
+    """SD1 and SD2 models. SD1 uses its text encoder's last layer, SD2 the penultimate one, the last in its files."""
 
     def __init__(self, model: Model, checkpoint: Checkpoint, place: Place) -> None:
         from transformers import CLIPTextModel
 
         super().__init__(model, checkpoint, place)
         tokenizer = checkpoint.tokenizer("tokenizer")
-        # SD2's tokenizer pads with "!", as OpenCLIP's does (by number 0); SD1's with the end token.
+        # SD2's tokenizer pads with "!" (token 0), as OpenCLIP's does; SD1's pads with the end token.
         second = tokenizer.pad_token_id != tokenizer.eos_token_id
         self.family = "sd2" if second else "sd1"
         self.text = ClipText(
@@ -35,11 +35,11 @@ class StableDiffusion(LatentDiffusion):
         )
 
     def text_encoders(self) -> Mapping[str, Any]:
-        """Returns the text encoders by the names of diffusers' folders."""
+        """Returns the text encoders, keyed by diffusers' folder names."""
         return {"text_encoder": self.text.encoder}
 
     def rows(self, prompt: str) -> int:
-        """Returns how many rows the tokens of a prompt have."""
+        """Returns the number of token rows of a prompt."""
         return self.text.rows(prompt)
 
     def encode(self, prompt: str) -> Conditioning:

@@ -1,4 +1,4 @@
-"""The T5 text encoder of SD3 and Flux: a prompt of any length to rows of tokens, as ComfyUI encodes it."""
+"""The T5 text encoder of SD3 and Flux. It encodes prompts of any length, as ComfyUI does."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from remix.engine.prompts import unescaped
 
 
 class T5Text:
-    """A T5 encoder and its tokenizer; a prompt has at least `fewest` rows, the last of them padding.
+    """A T5 encoder and its tokenizer. Prompts are padded to at least `fewest` rows.
 
     Raises ValueError for a tokenizer of another encoder.
     """
@@ -24,11 +24,14 @@ class T5Text:
 
     @torch.inference_mode()
     def encode(self, prompt: str) -> Tensor:
-        """Returns the tokens of a prompt: [1, n, d] float32. Padding is attended to, as both families were trained."""
+        """Returns the tokens of a prompt: [1, n, d] float32.
+
+        Padding is not masked, as in the training of both families.
+        """
         return self.encoder(torch.tensor([self._padded(prompt)], device=self.device)).last_hidden_state.float()
 
     def rows(self, prompt: str) -> int:
-        """Returns how many rows the tokens of a prompt have."""
+        """Returns the number of token rows of a prompt."""
         return len(self._padded(prompt))
 
     def _padded(self, prompt: str) -> list[int]:

@@ -1,7 +1,7 @@
-"""LoRAs whose strength travels: added to what the layers give, row by row, in place of being merged.
+"""LoRAs whose strength travels. They are added to the outputs of layers, row by row, instead of being merged.
 
 Hu et al. 2021: W' x = W x + strength * (alpha / rank) * up(down(x)). Each row of a batch has its own strength, so
-that frames of different strength are sampled together.
+frames of different strengths are sampled together.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from remix.errors import Unsupported
 from remix.plan import Frame, Model, Schedule
 
 Strengths = tuple[float, ...]
-"""The strength of each traveling LoRA, in the order of their names; () where they do not matter."""
+"""The strength of each traveling LoRA, in the order of names, or () if they do not apply."""
 
 
 def divided(schedule: Schedule) -> tuple[Model, tuple[str, ...]]:
-    """Returns the model with the LoRAs of one strength throughout the film, and the names of those that travel.
+    """Returns the model with the LoRAs of constant strength, and the names of the LoRAs that travel.
 
-    What keyframes name is theirs alone: the strength that `model.loras` gives that file does not count, however it
-    is spelled there. Raises `Unsupported` for one that is not there, or that keyframes spell in two ways.
+    For a LoRA that keyframes name, the strength in `model.loras` is ignored, however the file is spelled there. Raises
+    `Unsupported` for a LoRA that does not exist, or that keyframes spell in two ways.
     """
     first = schedule[0].loras
     spelled: dict[Path, str] = {}
@@ -47,9 +47,9 @@ def divided(schedule: Schedule) -> tuple[Model, tuple[str, ...]]:
 
 
 class TravelingLoras:
-    """LoRAs attached to the layers of `parts`, the networks by the names of diffusers' folders.
+    """LoRAs attached to the layers of `parts`, the networks keyed by diffusers' folder names.
 
-    They do nothing but within `at`. Raises `Unsupported`, naming the LoRA and the layer, for one that does not fit.
+    They are active only within `at`. Raises `Unsupported`, naming the LoRA and the layer, for a LoRA that does not fit.
     """
 
     def __init__(self, parts: Mapping[str, Any], names: Sequence[str]) -> None:
@@ -60,25 +60,25 @@ class TravelingLoras:
             for part, layer, change in changed_layers(parts, name):
                 self._in_text |= part.startswith("text_encoder")
                 low_rank = LowRank(change, layer)
-                # A part of the layer, so that it moves to other devices and precisions with it.
+                # A submodule of the layer, so that it follows the layer to other devices and precisions.
                 layer.add_module(f"traveling_{number}", low_rank)
                 layer.register_forward_hook(partial(self._add, number, low_rank))
 
     def strengths(self, frame: Frame) -> Strengths:
-        """Returns the strength of each in a frame."""
+        """Returns the strength of each LoRA in a frame."""
         own = {lora.name: lora.strength for lora in frame.loras}
         return tuple(own[name] for name in self._names)
 
     def in_text(self, frame: Frame) -> Strengths:
-        """Returns the strengths that a frame's prompts are encoded with: () where no text encoder is changed."""
+        """Returns the strengths for encoding a frame's prompts, or () if no LoRA changes a text encoder."""
         return self.strengths(frame) if self._in_text else ()
 
     @contextmanager
     def at(self, rows: Sequence[Strengths], device: torch.device) -> Iterator[None]:
-        """Within it the networks run with these strengths, one row for each of the batch.
+        """Runs the networks in the block with these strengths, one entry per row of the batch.
 
-        A batch of n times as many has them n times over, one after another: prompt and negative, or the chunks of
-        one prompt.
+        For a batch n times as large (prompt and negative prompt, or the chunks of one prompt), they are repeated n
+        times.
         """
         if self._names and rows and rows[0]:
             columns = torch.tensor(rows, dtype=torch.float32)
@@ -97,7 +97,7 @@ class TravelingLoras:
 
 
 class LowRank(torch.nn.Module):
-    """What a LoRA adds to a layer's output at strength 1: two thin layers, one after the other."""
+    """The addition of a LoRA to a layer's output at strength 1: two thin layers in sequence."""
 
     down: Tensor
     up: Tensor
@@ -112,7 +112,7 @@ class LowRank(torch.nn.Module):
             self.step = {"stride": layer.stride, "padding": layer.padding, "dilation": layer.dilation}
 
     def forward(self, x: Tensor) -> Tensor:
-        """Returns the change of the output for the input x of the layer."""
+        """Returns the change of the layer's output for its input x."""
         if self.step is None:
             return functional.linear(functional.linear(x, self.down), self.up)
         return functional.conv2d(functional.conv2d(x, self.down, **self.step), self.up)

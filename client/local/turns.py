@@ -1,8 +1,8 @@
-"""Who may use torch when: loading a model has the process to itself, batches of different engines run side by side.
+"""A lock for torch: loading a model excludes all other work; batches of different engines run in parallel.
 
-diffusers and transformers change torch for the whole process while they load: new modules have no values ("meta"),
-the functions that initialize weights do nothing, and the default dtype is that of the file. A second load meanwhile
-fails, and a batch meanwhile may compute in another precision.
+diffusers and transformers change torch for the whole process while they load: new modules have no values ("meta"), the
+functions that initialize weights do nothing, and the default dtype is that of the file. A concurrent load would fail,
+and a concurrent batch might compute in another precision.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from contextlib import contextmanager
 
 
 class Turns:
-    """A lock that many threads hold as `shared`, or one thread as `alone`. Both may be taken again by who holds them.
+    """A reentrant lock that many threads hold as `shared`, or one thread as `alone`.
 
-    A thread that waits to be alone goes before those that come after it.
+    A thread that waits for `alone` has priority over threads that arrive later.
     """
 
     def __init__(self) -> None:
@@ -27,7 +27,7 @@ class Turns:
 
     @contextmanager
     def shared(self) -> Iterator[None]:
-        """Within it no other thread is alone."""
+        """Holds the lock so that no other thread is `alone` within the block."""
         me = threading.get_ident()
         with self._changed:
             known = me in self._sharing or me in self._alone
@@ -40,7 +40,7 @@ class Turns:
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """Within it no other thread shares or is alone."""
+        """Holds the lock so that no other thread is `shared` or `alone` within the block."""
         me = threading.get_ident()
         with self._changed:
             self._waiting += 1
@@ -69,4 +69,4 @@ class Turns:
 
 
 TURNS = Turns()
-"""The one of this process."""
+"""The lock of this process."""
