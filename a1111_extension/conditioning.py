@@ -1,8 +1,9 @@
 """Mixes the host's conditionings of each prompt for every frame of a call.
 
-The host has a list of schedules: for each prompt the conditioning up to some step, another one up to the next
-(`[cat:dog:0.5]`), and several such lists with weights for a prompt with AND. A conditioning is a tensor
-[tokens, width], or a dictionary of such (SDXL, Flux). The host caches them, so they are never changed here.
+The host stores a list of schedules. For each prompt, a schedule holds one conditioning up to some step and another up
+to the next (`[cat:dog:0.5]`). A prompt with AND has several such lists with weights. A conditioning is a tensor
+[tokens, width], or a dictionary of tensors (SDXL, Flux). The host caches conditionings, so they are never modified
+here.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ class Way:
 def mix_steps(sources: Sequence[Steps], weights: Tensor, way: Way, empty: Steps | None = None) -> list[Steps]:
     """Returns the schedule of each frame, from those of S prompts and `weights` [frames, S].
 
-    Where schedules change at unlike steps, the mix changes at each of them.
+    If schedules change at different steps, the mix changes at each of them.
     """
     used = [at for at in range(len(sources)) if bool((weights[:, at] > 0).any())]
     entry = type(sources[0][0])
@@ -51,10 +52,10 @@ def mix_steps(sources: Sequence[Steps], weights: Tensor, way: Way, empty: Steps 
 
 
 def mix_prompts(sources: Sequence[Any], weights: Tensor, way: Way, empty: Steps | None = None) -> list[list[Any]]:
-    """Returns the parts of each frame, weighted schedules, from those of S prompts.
+    """Returns the parts of each frame, as weighted schedules, from those of S prompts.
 
-    Prompts with as many parts (AND) are mixed part by part, their weights too; others lie over each other, each
-    with its share.
+    Prompts with the same number of parts (AND) are mixed part by part, including their weights. Others are combined as
+    additional parts, each with its share.
     """
     part = type(sources[0][0])
     counts = {len(parts) for parts in sources}
@@ -81,16 +82,16 @@ def _frame_of_parts(sources: Any, row: Tensor, part: Any, way: Way, empty: Steps
 
 
 def _plain(weight: Any) -> float:
-    """A weight as a plain number; what is 1 up to rounding is 1."""
+    """Returns a weight as a plain number. A weight within rounding of 1 becomes 1."""
     found = float(weight)
     return 1.0 if math.isclose(found, 1.0, rel_tol=1e-6) else found
 
 
 def evened(groups: Sequence[Sequence[Steps]]) -> list[list[Steps]]:
-    """Returns schedules whose conditionings all have one number of tokens: each is repeated whole.
+    """Returns schedules whose conditionings all have the same number of tokens, by repeating each of them whole.
 
-    In plain cross-attention that changes nothing, and the host needs it: it would repeat the last token alone.
-    Other families have one length already, or are left as they are.
+    In plain cross-attention, repeating changes nothing. The host needs it because it would only repeat the last token.
+    Other families already have one length, or are left unchanged.
     """
     conds = [step.cond for group in groups for steps in group for step in steps]
     counts = {len(_tokens(cond)) for cond in conds}
@@ -104,7 +105,7 @@ def evened(groups: Sequence[Sequence[Steps]]) -> list[list[Steps]]:
 
 
 def _family(cond: Any) -> Family:
-    """The family that one prompt's conditioning looks like."""
+    """Returns the family that one prompt's conditioning belongs to."""
     if not isinstance(cond, dict):
         return family_of_shapes(cond.shape[-1], None, len(cond))
     vector = cond["vector"].shape[-1] if "vector" in cond else None
@@ -127,19 +128,19 @@ def _tiled(cond: Any, length: int) -> Any:
 
 
 def _conditioning(cond: Any) -> Conditioning:
-    """One prompt's conditioning as the core has it, a batch of 1."""
+    """Returns one prompt's conditioning in the core's form, a batch of 1."""
     if not isinstance(cond, dict):
         return Conditioning(cond[None])
     pooled, extra = None, {name: value[None] for name, value in cond.items() if name not in ("crossattn", "vector")}
     if "vector" in cond:
         pooled, family = cond["vector"][None], _family(cond)
-        if family.sizes:  # which follow the numbers of the prompt
+        if family.sizes:  # these follow the numbers of the prompt
             pooled, extra["vector"] = pooled.split([family.pooled[0], pooled.shape[1] - family.pooled[0]], dim=1)
     return Conditioning(cond["crossattn"][None], pooled, extra)
 
 
 def _conds(mixed: Conditioning, like: Any) -> list[Any]:
-    """The conditioning of each frame as the host has it."""
+    """Returns the conditioning of each frame in the host's form."""
     if not isinstance(like, dict):
         return list(mixed.tokens)
     found = []

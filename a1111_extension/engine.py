@@ -1,4 +1,4 @@
-"""The engine over the host's `process_images`: groups of frames, each in one call with one conditioning per picture."""
+"""The engine for the host's `process_images`: each call renders a group of frames with one conditioning per picture."""
 
 from __future__ import annotations
 
@@ -31,29 +31,29 @@ from .identity import has_unet, made_by, shown_settings
 from .tags import networks_of, networks_of_frame, plain, without_tags, written
 
 AND = re.compile(r"\bAND\b")
-"""Forge takes the weights of a batch's last picture for all of it, and what the host pads depends on the others."""
+"""Prompts with AND. Forge uses the weights of a batch's last picture for all of it; padding depends on the others."""
 
 FILLED_IN = re.compile(r"__|[{$]")
-"""What wildcards and the like begin with. Extensions fill them in by a seed, and are given the film's first one."""
+"""The beginnings of wildcards and similar syntax. Extensions fill them in with a seed, the film's first one."""
 
 CHECKPOINT, VAE = "sd_model_checkpoint", "sd_vae"
-"""The host's settings that name the model."""
+"""The host's settings that select the model."""
 
 INITIAL_NOISE = "initial_noise_multiplier"
-"""The setting that the host reads when a request comes in, and not for each call."""
+"""A setting that the host reads once for each request, not for each call."""
 
 Sources = tuple[tuple[str, ...], tuple[str, ...]]
 """Distinct prompts, and distinct negative prompts."""
 
 LONGEST_INFOTEXT = 12 * 2**10
-"""The longest infotext, in bytes, that stands in a frame, which carries the recipe whole beside it."""
+"""The longest infotext, in bytes, that is written into a frame in addition to the complete recipe."""
 
 
 class HostEngine(Engine):
-    """Renders in this A1111 or Forge, by its own processing of `p`, which holds what no recipe says.
+    """Renders in this A1111 or Forge with the host's processing of `p`, which holds everything that recipes do not set.
 
-    Frames are rendered in fixed blocks of `batch`, or in parts of a block where frames differ in what the host takes
-    as one number for all pictures: cfg, denoise, the strengths of LoRAs.
+    Frames are rendered in fixed blocks of `batch`. A block is split where frames differ in values that the host accepts
+    only once for all pictures: cfg, denoise, the strengths of LoRAs.
     """
 
     def __init__(self, p: Any, recipe: Recipe, *, batch: int, portable: bool, said: Mapping[str, str]) -> None:
@@ -108,7 +108,7 @@ class HostEngine(Engine):
         return [*self._check_denoise(schedule), *self._remarks(recipe)]
 
     def _check_files(self, schedule: Schedule) -> None:
-        """Unsupported for a VAE or a LoRA that the host would render without."""
+        """Raises Unsupported for a missing VAE or LoRA, which the host would silently leave out."""
         named = schedule.recipe.model.vae
         if named is not None and self._vae(schedule.recipe) != host.vae_of(named):
             raise Unsupported(
@@ -120,7 +120,7 @@ class HostEngine(Engine):
                 raise Unsupported(f"lora: there is no {name!r} here; correct its name, or leave it out")
 
     def _remarks(self, recipe: Recipe) -> list[str]:
-        """What the user should know of a run that can be done."""
+        """Returns remarks for the user on a run that is supported."""
         p, remarks = self._p, []
         own, labels = (p.sampler_name, p.scheduler or AUTOMATIC), self._labels(recipe)
         if self._is_own(recipe) and own[0] != labels[0]:
@@ -138,7 +138,7 @@ class HostEngine(Engine):
         return remarks
 
     def _check_denoise(self, schedule: Schedule) -> list[str]:
-        """Returns a remark where denoise moves in whole steps; Unsupported where it must not, and cannot otherwise."""
+        """Returns a remark if denoise moves in whole steps. Raises Unsupported if only fractional steps would do."""
         recipe = schedule.recipe
         between = [frame for frame in schedule if frame.image is not None and is_between(recipe.steps, frame.denoise)]
         if self._portable and between and SAMPLERS[recipe.sampler].whole_times:
@@ -151,7 +151,7 @@ class HostEngine(Engine):
         return ["denoise: moves in whole steps with the host's own noise; turn on Portable noise for a smooth travel"]
 
     def identity(self, schedule: Schedule) -> dict[str, str]:
-        """Returns the host's name, the checkpoint's file, and what else of the host makes the pictures."""
+        """Returns the host's name, the checkpoint's file, and everything else in the host that affects the pictures."""
         noise = "portable" if self._portable else f"host {host.option('randn_source')}"
         settings, vae = self._overrides(schedule.recipe), self._vae(schedule.recipe)
         networks = self._networks(schedule)
@@ -162,15 +162,15 @@ class HostEngine(Engine):
 
     @property
     def model_name(self) -> str:
-        """The name of the checkpoint, as the host writes it into infotexts."""
+        """Returns the name of the checkpoint, as the host writes it into infotexts."""
         return str(self._checkpoint.name_for_extra)
 
     def cancel(self) -> None:
-        """Asks a running `render` to end after the frames at hand."""
+        """Stops a running `render` after the frames in progress."""
         self._cancelled = True
 
     def texts(self, index: int) -> dict[str, str]:
-        """Returns the host's infotext of a frame, where the host writes it into pictures and it is not overlong."""
+        """Returns the host's infotext of a frame, if the host writes it into pictures and it is not too long."""
         text = self._infotexts.pop(index, "")
         return {"parameters": text} if text and len(text.encode()) <= LONGEST_INFOTEXT else {}
 
@@ -179,8 +179,8 @@ class HostEngine(Engine):
     ) -> Iterator[Picture]:
         """Yields the pictures of these frames in this order.
 
-        Ends early when the host is told to interrupt or to skip, without the frames at hand, and after them when it is
-        told to stop after them. Raises `BlankFrame` for a picture of one colour.
+        Ends early if the user interrupts or skips, which discards the frames in progress, or stops the generation,
+        which finishes them. Raises `BlankFrame` for a picture of one color.
         """
         self._cancelled = False
         wanted = set(frames)
@@ -201,7 +201,7 @@ class HostEngine(Engine):
                 yield pictures.pop(waiting.pop(0))
 
     def _groups(self, schedule: Schedule) -> list[list[int]]:
-        """The frames of each call: those of a block that agree in what the host takes as one number."""
+        """Returns the frames of each call: those of a block that agree in all values that apply to a whole call."""
         recipe = schedule.recipe
 
         def numbers(index: int) -> tuple[float, float, str, int | None]:
@@ -214,7 +214,7 @@ class HostEngine(Engine):
 
     @staticmethod
     def _sources(frames: Iterable[Frame]) -> Sources:
-        """The distinct prompts and negative prompts of frames, without tags."""
+        """Returns the distinct prompts and negative prompts of frames, without tags."""
         prompts, negatives = set[str](), set[str]()
         for frame in frames:
             prompts.update(plain(frame.prompt).values)
@@ -223,28 +223,28 @@ class HostEngine(Engine):
 
     @staticmethod
     def _film_sources(schedule: Schedule) -> Sources:
-        """The distinct prompts and negative prompts of the whole film, without tags."""
+        """Returns the distinct prompts and negative prompts of the whole film, without tags."""
         prompts, negatives = (
             {without_tags(text) for text in texts} for texts in (schedule.prompts, schedule.negatives)
         )
         return tuple(sorted(prompts)), tuple(sorted(negatives))
 
     def _labels(self, recipe: Recipe) -> tuple[str, str]:
-        """The host's labels of sampler and schedule: its own choice as it is, where that is what the recipe says."""
+        """Returns the host's labels of sampler and schedule, unchanged if the recipe asks for the same."""
         own = self._p.sampler_name, self._p.scheduler or AUTOMATIC
         if not self._portable and self._is_own(recipe):
             return own
         return a1111_labels(recipe.sampler, recipe.scheduler)
 
     def _is_own(self, recipe: Recipe) -> bool:
-        """Whether the recipe asks for the sampler and schedule that are chosen in the host."""
-        with contextlib.suppress(Unsupported):  # a choice that no recipe has a name for
+        """Returns whether the recipe asks for the sampler and schedule that are selected in the host."""
+        with contextlib.suppress(Unsupported):  # a choice that recipes have no name for
             own = names_of_labels(self._p.sampler_name, self._p.scheduler or AUTOMATIC)
             return own == (recipe.sampler, recipe.scheduler)
         return False
 
     def _overrides(self, recipe: Recipe) -> dict[str, Any]:
-        """The host's settings that a run sets: the recipe's, then the request's own, then those of a portable run."""
+        """Returns the settings that a run overrides: the recipe's, the request's, then those of a portable run."""
         asked = dict(self._p.override_settings)
         if self._named or CHECKPOINT in asked:
             asked[CHECKPOINT] = self._checkpoint.title
@@ -256,12 +256,12 @@ class HostEngine(Engine):
         return {**{name: value for name, value in wanted.items() if host.has_option(name)}, **asked}
 
     def _vae(self, recipe: Recipe) -> Path | None:
-        """The file of the VAE that the run loads, None for the one in the checkpoint."""
+        """Returns the file of the VAE that the run loads, None for the one in the checkpoint."""
         return host.resolved_vae(self._checkpoint, {**shown_settings(self._p), **self._overrides(recipe)}.get(VAE))
 
     @staticmethod
     def _networks(schedule: Schedule) -> list[tuple[str, str]]:
-        """The LoRAs and the like of all frames: their kinds and names."""
+        """Returns the kinds and names of the LoRAs and other extra networks of all frames."""
         loras = schedule.recipe.model.loras
         mixes = {(frame.prompt, frame.loras): frame for frame in schedule}.values()
         return sorted({(net.kind, net.name) for frame in mixes for net in networks_of_frame(frame, loras)})
@@ -271,18 +271,18 @@ class HostEngine(Engine):
         return written(networks_of_frame(frame, recipe.model.loras))
 
     def _changes(self, schedule: Schedule) -> bool:
-        """Whether prompts are encoded by other weights in another call: by LoRAs that travel, or a second model."""
+        """Returns whether other weights encode prompts in another call: LoRAs that travel, or another model."""
         if self._p.refiner_checkpoint or len({self._tags(schedule.recipe, frame) for frame in schedule}) > 1:
             return True
-        # A part of a film: other parts may have other shares of the prompts, and of the tags in them.
+        # Other parts of the film may have other shares of the prompts, and of the tags in them.
         return schedule.whole is not None and len({tuple(networks_of(text).items()) for text in schedule.prompts}) > 1
 
     def _pictures(
         self, schedule: Schedule, group: Sequence[int], inputs: Mapping[str, Picture], film: Sources | None
     ) -> dict[int, Picture] | None:
-        """The pictures of a group, None when the host was told to interrupt or to skip.
+        """Returns the pictures of a group, None if the user interrupted or skipped.
 
-        `film` are the prompts of all frames where the host may keep them encoded from call to call.
+        `film` holds the prompts of all frames if the host may keep them encoded between calls.
         """
         if len(group) > self._most:
             return self._in_halves(schedule, group, inputs, film)
@@ -295,7 +295,7 @@ class HostEngine(Engine):
                 raise
             self._halve(group, error)
             done = None
-        if done is None:  # outside of `except`: the error holds the tensors that did not fit
+        if done is None:  # outside of `except`, because the error holds the tensors that did not fit
             host.free()
             return self._in_halves(schedule, group, inputs, film)
         if host.state.interrupted or host.state.skipped:
@@ -317,7 +317,7 @@ class HostEngine(Engine):
         }
 
     def _halve(self, group: Sequence[int], error: BaseException) -> None:
-        """Lowers how many frames are rendered together. Raises `OutOfMemory` if it is one frame already."""
+        """Lowers the number of frames that are rendered together. Raises `OutOfMemory` if it is already one."""
         if len(group) == 1:
             raise OutOfMemory(
                 f"frame {group[0]}: not even one frame fits into the host's memory; finished frames are kept. Make the "
@@ -360,7 +360,7 @@ class HostEngine(Engine):
         )
 
     def _set(self, told: Any, recipe: Recipe) -> None:
-        """Puts what the recipe says for all frames into the host's own fields."""
+        """Copies the recipe's values for all frames into the host's own fields."""
         told.steps = recipe.steps
         told.sampler_name, told.scheduler = self._labels(recipe)
         _size(told, recipe.width, recipe.height)
@@ -369,7 +369,7 @@ class HostEngine(Engine):
             setattr(told, INITIAL_NOISE, told.override_settings[INITIAL_NOISE])
         own = self._p.sampler_name, self._p.scheduler or AUTOMATIC
         if self._is_own(recipe) and own[0] != told.sampler_name:
-            # What the fields of the page say is what finds the job again when the infotext is pasted.
+            # A pasted infotext finds the job again by the values of the page's fields.
             told.extra_generation_params |= {"Sampler": own[0], "Schedule type": own[1]}
         if getattr(told, "image_mask", None) is not None:
             told.image_mask = host.fitted_mask(told.image_mask, told, recipe.width, recipe.height)
@@ -384,7 +384,7 @@ def _names(mixes: Iterable[Mix[str] | None]) -> set[str]:
 
 
 def _size(told: Any, width: int, height: int) -> None:
-    """Puts the size of the frames into the host's fields; hires fix begins smaller, and ends with it."""
+    """Sets the size of the frames in the host's fields. Hires fix starts smaller, and ends with this size."""
     if getattr(told, "enable_hr", False) and (width, height) == host.finished_size(told):
         return
     if not getattr(told, "enable_hr", False):

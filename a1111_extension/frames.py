@@ -1,7 +1,8 @@
-"""The hooks on the one processing object of a call: each picture of its batch is a frame with numbers of its own.
+"""Hooks on the processing object of a call: each picture of its batch is a frame with its own values.
 
-The host works out one conditioning for a batch's prompts, one noise for its seeds and one latent for its init picture.
-`travelling` gives a copy of the processing object whose class has been told otherwise. Nothing of the host is changed.
+The host computes one conditioning for the prompts of a batch, one noise for its seeds and one latent for its init
+picture. `travelling` returns a copy of the processing object whose class overrides this. The host itself is not
+changed.
 """
 
 from __future__ import annotations
@@ -35,10 +36,10 @@ from .tags import networks_of, plain, without_tags, written
 class Batch:
     """The frames of one call.
 
-    `prompts` and `negatives` are what the host encodes, without tags; `tags` go to all of them. `portable` says whose
-    noise it is, `seed` is the film's first. `images` are the init pictures by the names that frames have for them,
-    `masks` those of masks, as uint8 [H, W, 3]; `infotext` gives what is written into the host's infotext of a frame.
-    `checkpoint` is the file that the host must have loaded.
+    `prompts` and `negatives` are the texts that the host encodes, without tags; `tags` apply to all of them. `portable`
+    selects the noise: portable, or the host's own. `seed` is the film's first. `images` are the init pictures by the
+    names that frames use for them, `masks` those of masks, as uint8 [H, W, 3]. `infotext` returns the texts to write
+    into the host's infotext of a frame. `checkpoint` is the file that the host must have loaded.
     """
 
     frames: tuple[Frame, ...]
@@ -84,17 +85,17 @@ _CLASSES: dict[type, type] = {}
 
 
 def _class_of(kind: type) -> type:
-    """The host's class with the hooks in front; the same one each time."""
+    """Returns a subclass of the host's class with the hooks, the same one each time."""
     return _CLASSES.setdefault(kind, type(kind.__name__, (Travelling, kind), {}))
 
 
 class Travelling:
-    """What a processing object does otherwise; the host's own class comes after it."""
+    """The methods that a processing object overrides; the host's own class follows in the order of resolution."""
 
     remix_batch: Batch
 
     def setup_prompts(self: Any) -> None:
-        """Gives the host every prompt of the travel in the place of one for each picture."""
+        """Gives the host every prompt of the travel instead of one for each picture."""
         batch, own = self.remix_batch, (self.prompt, self.negative_prompt)
         host.require_checkpoint(batch.checkpoint)
         count = max(len(batch.frames), len(batch.prompts), len(batch.negatives))
@@ -113,7 +114,7 @@ class Travelling:
         self._show()
 
     def _show(self: Any) -> None:
-        """Gives scripts a prompt for each picture, the heaviest of its mix, and after them those that are in none."""
+        """Shows scripts the heaviest prompt of each picture, followed by the prompts that are the heaviest of none."""
         batch = self.remix_batch
         shown = every(_heaviest(batch.weights("prompts"), self.remix_prompts), self.remix_prompts)
         shown_negatives = every(_heaviest(batch.weights("negatives"), self.remix_negatives), self.remix_negatives)
@@ -125,13 +126,13 @@ class Travelling:
             self.all_hr_negative_prompts = list(self.all_negative_prompts) if self.remix_hires[1] else [own[1]] * count
 
     def _seeds_of_frames(self: Any) -> None:
-        """Gives scripts the seeds of the frames in the place of those that follow the first."""
+        """Gives scripts the seeds of the frames instead of consecutive ones."""
         seeds = [frame.seed.values[0] for frame in self.remix_batch.frames]
         self.all_seeds = seeds + seeds[:1] * (len(self.all_prompts) - len(seeds))
         self.all_subseeds = list(self.all_seeds)
 
     def _refill(self: Any, fill: Fill) -> None:
-        """Lets a script that changes prompts change each by itself: the same for the same prompt in every call."""
+        """Runs a script that changes prompts on each prompt separately, with the same result in every call."""
         batch = self.remix_batch
         texts = {name: getattr(self, name)[0] for name in TEXTS if getattr(self, name, None)}
 
@@ -149,11 +150,11 @@ class Travelling:
         self._show()
 
     def parse_extra_network_prompts(self: Any) -> None:
-        """Takes the prompts as the host's styles and scripts left them, and gives every picture its own text."""
+        """Reads the prompts as the host's styles and scripts changed them, and gives every picture its own text."""
         batch = self.remix_batch
         self._refuse_changes()
         super().parse_extra_network_prompts()  # type: ignore[misc]
-        # Tags that styles and extensions put into all prompts are in these still.
+        # These still contain the tags that styles and extensions add to all prompts.
         everywhere = written(networks_of(self.remix_prompts[0]))
         self.remix_prompts = _bare(self.remix_prompts, "prompt")
         self.remix_negatives = _bare(self.remix_negatives, "negative")
@@ -169,7 +170,7 @@ class Travelling:
             self.extra_generation_params[name] = [batch.infotext(frame)[name] for frame in batch.frames]
 
     def _refuse_changes(self: Any) -> None:
-        """Unsupported where a script changed the pictures' prompts after they were worked out."""
+        """Raises Unsupported if a script changed the pictures' prompts after they were mixed."""
         batch, count = self.remix_batch, len(self.remix_batch.frames)
         for name, now, texts in (
             ("prompts", self.prompts, self.remix_prompts),
@@ -194,8 +195,8 @@ class Travelling:
         self.hr_extra_network_data = self.extra_network_data if prompts else host.parsed(own)
 
     def setup_conds(self: Any) -> None:
-        """Lets the host encode each prompt once, and mixes what it gives for every frame."""
-        if getattr(self, "is_hr_pass", False):  # called by the refiner; it goes on to calculate_hr_conds
+        """Encodes each prompt once with the host, and mixes the results for every frame."""
+        if getattr(self, "is_hr_pass", False):  # called by the refiner, which continues with calculate_hr_conds
             super().setup_conds()  # type: ignore[misc]
             return
         prompts, negatives = self._padding(self.remix_prompts), self._as_written(self.remix_negatives)
@@ -204,7 +205,7 @@ class Travelling:
         self.c, self.uc = self._mixed(self.c, self.uc, True, True)
 
     def calculate_hr_conds(self: Any) -> None:
-        """The same for hires fix."""
+        """Encodes and mixes the prompts of hires fix."""
         if self.hr_c is not None:
             return
         prompts, negatives = self._padding(self.remix_hr_prompts), self._as_written(self.remix_hr_negatives)
@@ -213,19 +214,19 @@ class Travelling:
         self.hr_c, self.hr_uc = self._mixed(self.hr_c, self.hr_uc, *self.remix_hires)
 
     def _padding(self: Any, prompts: Sequence[str]) -> list[str]:
-        """Prompts, and after them the empty one where it pads them: the model that will draw is loaded by now."""
+        """Returns prompts, followed by the empty one if it pads them. The model that will render is loaded by now."""
         pads = self.remix_batch.way.lengths == "empty" or not host.has_plain_attention()
         return [*prompts, ""] if pads else list(prompts)
 
     def _as_written(self: Any, negatives: Sequence[str]) -> list[str]:
-        """The negatives as they are given to the host, which encodes none for SDXL where they are empty."""
+        """Returns the negatives that the host is given. For SDXL it encodes none if they are empty."""
         padded = self._padding(negatives)
         return [text or EMPTY for text in padded] if self.remix_batch.portable else padded
 
     def _mixed(self: Any, c: Any, uc: Any, prompts: bool, negatives: bool) -> tuple[Any, Any]:
-        """The conditionings of all frames, from those of the prompts and negatives that travel; others are constant.
+        """Returns the conditionings of all frames: those of prompts and negatives that travel mixed, others constant.
 
-        The host's are of each prompt, and after them of the empty one where that pads them.
+        The host's conditionings are those of each prompt, followed by that of the empty one if it pads them.
         """
         batch = self.remix_batch
         constant = torch.ones(len(batch.frames), 1, dtype=torch.float64)
@@ -251,20 +252,20 @@ class Travelling:
         names, weights = weights_of([frame.image for frame in batch.frames])
         latents, conditionings = [], []
         for name in names:
-            # One by one, so that what an encoder draws for a picture does not depend on those beside it.
+            # One by one, so that the random draws of an encoder for a picture do not depend on the other pictures.
             with _swapped(self, init_images=[batch.images[name]], batch_size=1), host.repeatable():
                 super().init(*args)  # type: ignore[misc]
             latents.append(self.init_latent)
             conditionings.append(self.image_conditioning)
         for name in ("overlay_images", "color_corrections"):
             held = getattr(self, name, None)
-            if held is not None:  # of the one picture: more than one is refused where there is a mask
+            if held is not None:  # of a single picture: more than one is refused if there is a mask
                 setattr(self, name, list(held[:1]) * len(batch.frames))
         self.init_latent = mix_latents(latents, weights)
         self.image_conditioning = mix_latents(conditionings, weights)
 
     def sample(self: Any, *args: Any, **kwargs: Any) -> Any:
-        """Samples, or leaves an init picture as it is where nothing of it may change."""
+        """Samples, or returns an init picture unchanged if its mask keeps all of it."""
         batch = self.remix_batch
         if batch.images and batch.frames[0].denoise == 0:
             return self.init_latent
@@ -275,7 +276,7 @@ class Travelling:
         return kept.put_back(super().sample(*args, **kwargs))  # type: ignore[misc]
 
     def _kept(self: Any) -> Kept | None:
-        """What the frames' masks keep of their init pictures, or the host's own mask; None where neither is here."""
+        """Returns the part of the init pictures that the frames' masks or the host's mask keep, None without a mask."""
         batch = self.remix_batch
 
         def noise() -> Tensor:
@@ -295,7 +296,7 @@ class Travelling:
 
     @property
     def rng(self: Any) -> Any:
-        """The noise of the frames, of the shape that the host wants."""
+        """Returns the noise of the frames, in the shape that the host expects."""
         return self.__dict__.get("rng")
 
     @rng.setter
@@ -308,7 +309,7 @@ class Travelling:
 
     @property
     def sampler(self: Any) -> Any:
-        """The host's sampler, which takes the frames' own noise at its steps, and begins where their denoise says."""
+        """Returns the host's sampler, set to the frames' noise at its steps and to the level of their denoise."""
         return self.__dict__.get("sampler")
 
     @sampler.setter
@@ -322,7 +323,7 @@ class Travelling:
 
 
 def _hold(kept: Kept, sampler: Any) -> None:
-    """Lets a sampler of the host, which makes one for each run, keep a part of its clean latents."""
+    """Makes a sampler keep a part of its clean latents. The host creates a sampler for each run."""
     denoiser = sampler.model_wrap_cfg
     forward = host.unmasked(denoiser)
     if host.is_of_times(sampler):
@@ -336,12 +337,12 @@ def _padded(prompts: Sequence[str], count: int) -> list[str]:
 
 
 def _heaviest(weights: Tensor, texts: Sequence[str]) -> list[str]:
-    """The prompt of each frame that weighs the most."""
+    """Returns the prompt with the largest weight for each frame."""
     return [texts[int(row.argmax())] for row in weights]
 
 
 def _bare(texts: Sequence[str], field: str) -> list[str]:
-    """Prompts without tags; Unsupported where an extension put other tags into one than into another."""
+    """Returns prompts without tags. Raises Unsupported if an extension added different tags to different prompts."""
     if any(networks_of(text) != networks_of(texts[0]) for text in texts):
         raise Unsupported(
             f"{field}: an extension put tags such as <lora:...> into one prompt and not into another; write them into "

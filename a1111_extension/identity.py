@@ -1,6 +1,6 @@
-"""What makes the pictures of a run besides its recipe. A frame is identified by this table, and found again by it.
+"""Everything that affects the pictures of a run in addition to its recipe. This table identifies a frame.
 
-The table contains values, and only those that change what the host does by default:
+It contains values, and only those that change the host's default behavior:
 
 - settings, if the run's value is not the host's default;
 - fields of the processing object, if their value is not the default of their class;
@@ -8,7 +8,7 @@ The table contains values, and only those that change what the host does by defa
   updated changes nothing unless it is used;
 - models by the bytes of their files, pictures by their pixels, styles by their texts.
 
-Fields and settings that a newer host adds are at their defaults, and change nothing either.
+Fields and settings that a newer host adds are at their defaults, and therefore change nothing.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ DECIDED = frozenset(
         *("do_not_reload_embeddings", "force_task_id", "paste_to", "cached_c", "cached_uc"),
     }
 )
-"""Fields that the recipe decides, that are refused if they have an effect, or that no picture depends on."""
+"""Fields that the recipe sets, that are refused if they have an effect, or that do not affect pictures."""
 
 CHECKPOINT_FIELDS = ("refiner_checkpoint", "hr_checkpoint_name")
 """Fields that name another checkpoint."""
@@ -50,9 +50,9 @@ SHORT = 60
 def made_by(
     p: Any, checkpoint: Any, vae: Path | None, settings: Mapping[str, Any], networks: Iterable[tuple[str, str]] = ()
 ) -> dict[str, str]:
-    """Returns what the pictures of a processing object depend on besides the recipe, each as a short text.
+    """Returns everything that affects the pictures of a processing object in addition to the recipe, as short texts.
 
-    settings: those that the run sets in place of the user's; networks: kind and name of each LoRA or hypernetwork.
+    `settings` are those that the run overrides. `networks` holds the kind and name of each LoRA or hypernetwork.
     """
     files = {f"{kind} {name}": host.network_file(kind, name) for kind, name in networks}
     return {
@@ -76,7 +76,7 @@ def fingerprint(path: Path) -> str:
 
 @functools.lru_cache(maxsize=64)
 def _fingerprint_at(path: Path, size: int, changed: int) -> str:
-    """The hash of a file. It is cached, so that a file is read once and not for every request of a film."""
+    """Returns the hash of a file. It is cached, so that a file is read once and not for every request of a film."""
     return sampled_hash(path)
 
 
@@ -96,7 +96,7 @@ def _has_unet_at(path: Path, size: int, changed: int) -> bool:
     with open(path, "rb") as file:
         length = int.from_bytes(file.read(8), "little")
         header = file.read(min(length, LONGEST_HEADER))
-    return b"input_blocks." in header  # the way down of a U-Net; a VAE may have "down_blocks"
+    return b"input_blocks." in header  # the encoder half of a U-Net; a VAE may have "down_blocks"
 
 
 LONGEST_HEADER = 100 * 2**20
@@ -104,7 +104,7 @@ LONGEST_HEADER = 100 * 2**20
 
 
 def _settings(p: Any, settings: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """The settings of the run that are not at the host's defaults."""
+    """Yields the settings of the run that are not at the host's defaults."""
     users = {name: host.option(name) for name in PICTURE_SETTINGS if host.has_option(name)}
     values = {**users, **shown_settings(p), **settings}
     for name in sorted(values.keys() - {*BY_FILE}):
@@ -114,7 +114,7 @@ def _settings(p: Any, settings: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
 
 
 def _by_file(value: Any) -> Any:
-    """A model's path as the name and the hash of its file; other values unchanged."""
+    """Returns a model's path as the name and the hash of its file; other values unchanged."""
     path = Path(value) if isinstance(value, str) else None
     return value if path is None or not path.is_absolute() or not path.is_file() else [path.name, fingerprint(path)]
 
@@ -128,14 +128,14 @@ def shown_settings(p: Any) -> dict[str, Any]:
 
 
 def _fields(p: Any) -> Iterator[tuple[str, Any]]:
-    """The fields that have an effect and are not at the defaults of their class."""
+    """Yields the fields that have an effect and are not at the defaults of their class."""
     for field in fields(p):
         name: str = field.name
         value: Any = getattr(p, name, None)
         if not _acts(p, field) or _same(value, _default(field)):
             continue
         if host.is_filled_in(p, name):
-            continue  # the setting is in the table already
+            continue  # the setting is already in the table
         if name in CHECKPOINT_FIELDS:
             yield name, [value, *([fingerprint(path)] if (path := host.checkpoint_file(value)) else [])]
         elif name == "styles":
@@ -145,7 +145,7 @@ def _fields(p: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _acts(p: Any, field: Field[Any]) -> bool:
-    """Whether pictures may depend on a field."""
+    """Returns whether pictures may depend on a field."""
     name, hires = field.name, getattr(p, "enable_hr", False)
     if hires and name == "denoising_strength":
         return True  # of the second pass; the recipe's is that of init pictures
@@ -169,7 +169,7 @@ def _default(field: Field[Any]) -> Any:
 
 
 def _scripts(p: Any) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The arguments of each always-on script that are not at its defaults, by their labels.
+    """Yields the arguments of each always-on script that are not at their defaults, by their labels.
 
     A script is identified by its file, since titles often contain versions. Scripts that only fill in fields of `p`,
     and settings that the page shows, are left out.
@@ -191,7 +191,7 @@ def _scripts(p: Any) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def _is_off(value: Any, default: Any, control: Any) -> bool:
-    """Whether an argument has no effect: it is the default, or an object that is not enabled.
+    """Returns whether an argument has no effect: it is the default, or an object that is not enabled.
 
     The page sends some choices by their position in the list, the API by their names.
     """
@@ -205,19 +205,19 @@ def _is_off(value: Any, default: Any, control: Any) -> bool:
 
 
 def _always_on(p: Any) -> Iterator[tuple[Any, Sequence[Any]]]:
-    """The always-on scripts with their arguments."""
+    """Yields the always-on scripts with their arguments."""
     for script in p.scripts.alwayson_scripts if p.scripts is not None else ():
         yield script, list(p.script_args[script.args_from : script.args_to])
 
 
 def _same(value: Any, default: Any) -> bool:
-    """Whether two values are equal, or both empty."""
+    """Returns whether two values are equal, or both empty."""
     empty: tuple[Any, ...] = (None, "", [], {})
     return plain_value(value) == plain_value(default) or (plain_value(value) in empty and plain_value(default) in empty)
 
 
 def text_of(value: Any) -> str:
-    """Returns a value as text, the same in every run; the hash of a long one."""
+    """Returns a value as text that is the same in every run; a long one is replaced by its hash."""
     plain = plain_value(value)
     text = plain if isinstance(plain, str) else json.dumps(plain, sort_keys=True, ensure_ascii=False)
     return text if len(text) <= SHORT else sha256(text.encode("utf-8", "surrogatepass"))[:16]

@@ -1,4 +1,4 @@
-"""Job folders below the host's output folder: where they lie, which of them a run continues, and parts of films."""
+"""Job folders below the host's output folder: their paths, the job that a run resumes, and parts of films."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ FIELDS = ("part", "film", "start", "first", "count", "batch")
 
 @dataclass(frozen=True)
 class PartRequest:
-    """What a client asks for: frames `wanted` of a part of a film, which it has planned.
+    """A client's request: the frames `wanted` of a part of a film that the client has planned.
 
-    `film` is the film's key and `start` the part's first frame in it: they name the job folder. `batch` frames are
-    rendered in one call of the host.
+    `film` is the film's key and `start` the part's first frame in it; together they name the job folder. Each call of
+    the host renders `batch` frames.
     """
 
     part: Schedule
@@ -38,9 +38,9 @@ class PartRequest:
 
     @classmethod
     def read(cls, data: Mapping[str, Any], folder: str) -> PartRequest:
-        """Returns a request. Raises RecipeError, naming the field, for what cannot be one.
+        """Returns a request. Raises RecipeError, naming the field, for invalid data.
 
-        `folder` is where the pictures of the request are put.
+        The pictures of the request are saved in `folder`.
         """
         found = check.only(data, FIELDS)
         for name in FIELDS:
@@ -63,9 +63,9 @@ class PartRequest:
 
 
 def job_folder(root: Path, name: str, schedule: Schedule, engine: Mapping[str, str], *, new: bool = False) -> Path:
-    """Returns the folder of a job below `root`: the same for the same frames from the same host, at whatever rate.
+    """Returns the folder of a job below `root`: the same for the same frames from the same host, at any frame rate.
 
-    With `new` it is one that is not there yet. BadInput for a name that leads anywhere else.
+    With `new`, it is a folder that does not exist yet. Raises BadInput for a name that leads outside of `root`.
     """
     first = folder = folder_of_frames(root, name, schedule, engine)
     count = 1
@@ -78,13 +78,13 @@ def job_folder(root: Path, name: str, schedule: Schedule, engine: Mapping[str, s
 def unfinished(
     root: Path, name: str, drawn: Callable[[int], Recipe], seed: int, engine: Mapping[str, str]
 ) -> Schedule | None:
-    """Returns the schedule of the newest job that is this one but for its drawn seed, and lacks frames; else None.
+    """Returns the schedule of the newest unfinished job that differs only in its random seed, None if there is none.
 
-    `drawn` gives the recipe as it is with any seed in the place of `seed`, which is the one that was drawn now.
+    `drawn` returns the recipe with any seed in place of `seed`, the random seed of this run.
     """
     recipe, other = drawn(seed), drawn((seed + 1) % SEEDS)
     now = seeds_of(recipe)
-    # The first seed that follows the drawn one is as far from it in every job, or is the drawn one.
+    # The first seed that depends on the random one has the same offset from it in every job, or is the random one.
     place = next((at for at, seeds in enumerate(zip(now, seeds_of(other), strict=False)) if len({*seeds}) > 1), None)
     if place is None:
         return None
@@ -105,9 +105,9 @@ def unfinished(
 
 
 SEEDS = 2**32
-"""How many seeds a drawn one may be."""
+"""The number of possible random seeds."""
 
 
 def seeds_of(recipe: Recipe) -> list[int]:
-    """Returns all seeds that keyframes set, in their order."""
+    """Returns all seeds that keyframes set, in order."""
     return [seed for keyframe in recipe.keyframes if keyframe.seed is not None for seed in keyframe.seed.values]

@@ -1,7 +1,7 @@
 """Sets the noise level at which the host starts from an init picture, also between whole steps.
 
-The host takes the last steps of a schedule of int(steps / denoise) steps, so a denoise that travels would move in whole
-steps. Its UniPC starts at another level than its schedule has.
+The host takes the last steps of a schedule of int(steps / denoise) steps, so a traveling denoise would move in whole
+steps. Its UniPC starts at a different level than its schedule.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from remix.mix import levels_from
 from . import host
 
 UNI_PC_END = 0.001
-"""The level at which ComfyUI's UniPC ends; the host's own ends at the model's least, with noise that shows."""
+"""The level at which ComfyUI's UniPC ends. The host's own ends at the model's lowest level, with visible noise."""
 
 
 def begin_by_rule(sampler: Any, steps: int, denoise: float) -> None:
-    """Makes a sampler take `steps` steps from the level that `denoise` means. The host makes a sampler for each run.
+    """Makes a sampler take `steps` steps from the level of `denoise`. The host creates a sampler for each run.
 
     A sampler that uses the model's timesteps and cannot start between two of them is left unchanged.
     """
     if not host.is_of_times(sampler):
         _by_levels(sampler, steps, denoise)
-    elif "is_img2img" in inspect.signature(sampler.func).parameters:  # UniPC, which takes its first level
+    elif "is_img2img" in inspect.signature(sampler.func).parameters:  # UniPC, which accepts its first level
         _by_times(sampler, steps, denoise)
 
 
@@ -40,13 +40,13 @@ def _by_levels(sampler: Any, steps: int, denoise: float) -> None:
 
     def get_sigmas(p: Any, total: int) -> Tensor:
         found = levels(p)
-        # The host leaves out as many levels as its own schedule has steps too many.
+        # The host skips as many levels as its own schedule has extra steps.
         return torch.cat([found[:1].expand(total - steps), found])
 
     def sample_img2img(p: Any, x: Tensor, noise: Tensor, *args: Any, **kwargs: Any) -> Any:
         first = levels(p)[:1].view(1, 1, 1, 1)
         clean = host.noised(sampler)(torch.ones_like(first), torch.zeros_like(first), first)
-        # A flow's clean latent grows less with the noise; elsewhere it stays as it is.
+        # A flow model's clean latent shrinks as noise is added; in other models it is unchanged.
         more = _excess(float(first), float(sampler.model_wrap.sigmas[-1])) if float(clean) == 1 else 1.0
         return sample(p, x, noise * more, *args, **kwargs)
 
@@ -59,7 +59,7 @@ def _by_times(sampler: Any, steps: int, denoise: float) -> None:
     forward = denoiser.forward
 
     def at_whole_times(x: Tensor, times: Tensor, *args: Any, **kwargs: Any) -> Any:
-        return forward(x, times.round(), *args, **kwargs)  # the nearest that the model knows, as ComfyUI does
+        return forward(x, times.round(), *args, **kwargs)  # the nearest time that the model knows, as in ComfyUI
 
     def sample_img2img(p: Any, x: Tensor, noise: Tensor, *args: Any, **kwargs: Any) -> Any:
         alphas = host.alphas().detach().cpu().double()
@@ -76,14 +76,14 @@ def _by_times(sampler: Any, steps: int, denoise: float) -> None:
         sampler.func = from_there
         return sample(p, x, noise, *args, **kwargs)
 
-    # The host divides its 1000 times by the steps; where it would begin is not used.
+    # The host divides its 1000 times by the steps; its own starting point is not used.
     sampler.get_timesteps = lambda p, total: timesteps(p, min(total, 1000))
     sampler.sample_img2img = sample_img2img
     denoiser.forward = at_whole_times
 
 
 def _evenly(table: Tensor, steps: int) -> Tensor:
-    """The levels of ComfyUI's UniPC along "normal": at evenly spaced times, the least left out."""
+    """Returns the levels of ComfyUI's UniPC with "normal": at evenly spaced times, without the lowest."""
     times = torch.linspace(len(table) - 1, 0, steps + 1, dtype=torch.float64)[:-1]
     logs, before = table.log(), times.floor().long()
     after = (before + 1).clamp(max=len(table) - 1)
@@ -91,9 +91,9 @@ def _evenly(table: Tensor, steps: int) -> Tensor:
 
 
 def _times(alphas: Tensor, levels: Tensor) -> Tensor:
-    """Where on the host's way from 1 to 0 its noise has these levels, and at the end `UNI_PC_END`.
+    """Returns the host's times, from 1 to 0, at which its noise has these levels, ending at `UNI_PC_END`.
 
-    The host takes the logarithm of the signal's share as straight between the model's times, and below the first.
+    The host interpolates the logarithm of the signal's share linearly between the model's times, and below the first.
     """
     wanted = -torch.cat([levels[:-1], levels.new_tensor([UNI_PC_END])]).square().log1p()
     logs = alphas.log()
@@ -103,8 +103,8 @@ def _times(alphas: Tensor, levels: Tensor) -> Tensor:
 
 
 def _excess(first: float, greatest: float) -> float:
-    """How much more noise a walk begins with at the greatest level.
+    """Returns the factor of the extra noise with which a run starts at the highest level.
 
-    There the noisy latent of the training, which has unit variance, is all noise, as in ComfyUI.
+    There the noisy latent of the training, which has unit variance, is pure noise, as in ComfyUI.
     """
     return float((1 + first**-2) ** 0.5) if first >= greatest * (1 - 1e-5) else 1.0

@@ -1,4 +1,4 @@
-"""What the panel shows while its fields are filled in: the film that they describe, or why Generate would refuse it."""
+"""The panel's live preview: the film that its fields describe, or the reason why Generate would refuse it."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ NAMES = (
 """The fields of Settings in the order of the components, which is also their order over the API."""
 
 WRITTEN = ("text", "seeds", "cfg", "denoise")
-"""Without one of them there is nothing to show yet."""
+"""Fields of which at least one is needed for a preview."""
 
 INVITATION = "Write keyframes, or choose an example. The film that they describe is shown here."
 
 LONG = "This film is too long, or has too many expressions or LoRAs, to be shown while you type. It can be generated."
 
 OF_REQUEST = ("subseed_show", "subseed_strength", "resize_width", "resize_height", "batch_count", "batch_size")
-"""Fields of the host that no recipe has, and that Generate may refuse."""
+"""Fields of the host that recipes do not have, and that Generate may refuse."""
 
 UNDRAWN = (2**32 - 1, 2**31 - 1)
-"""Two seeds in place of the one that the host draws for each film: what differs between them is random."""
+"""Two stand-ins for the seed that the host draws for each film. Values that differ between them are random."""
 
 LABELS = {
     **{"recipe": "Keyframes", "keyframes": "Keyframes", "frames": "Frames", "fps": "FPS", "syntax": "Syntax"},
@@ -44,14 +44,14 @@ LABELS = {
     **{"scheduler": "Schedule type", "steps": "Sampling steps", "width": "Width", "height": "Height"},
     **{"model.vae": "VAE", "lora": "LoRA", "mask": "Mask", "image": "Init picture"},
 }
-"""Fields of a recipe -> what the page calls them."""
+"""Fields of a recipe, and their labels on the page."""
 
 OPTIONS = {"--from": "Syntax, below More", "--frames": "Frames", "--fps": "FPS", "--seed": "Seed"}
-"""Options of the command line -> the fields of the page that do the same."""
+"""Options of the command line, and the fields of the page that do the same."""
 
 
 def settings_of(args: Sequence[Any]) -> Settings:
-    """Returns the settings in the values of the components; those missing at the end have their default.
+    """Returns the settings in the values of the components. Missing values at the end get their default.
 
     Raises BadInput for a number that is out of range.
     """
@@ -64,7 +64,7 @@ def settings_of(args: Sequence[Any]) -> Settings:
 
 
 def live_preview(args: Sequence[Any], fields: Mapping[str, Any], tab: str) -> str:
-    """Returns HTML for the values of the panel (`args`) and of the host's own fields: the film, or what is wrong."""
+    """Returns HTML for the values of the panel (`args`) and of the host's own fields: the film, or the error."""
     if not any(str(value or "").strip() for name, value in zip(NAMES, args, strict=False) if name in WRITTEN):
         return preview.hint(INVITATION)
     try:
@@ -93,12 +93,12 @@ def _film(settings: Settings, fields: Mapping[str, Any], tab: str) -> str:
 
 
 def _random_seeds(schedule: Schedule, other: Schedule) -> frozenset[int]:
-    """The frames whose seed depends on the one that is drawn."""
+    """Returns the frames whose seed depends on the random seed."""
     return frozenset(one.index for one, two in zip(schedule, other, strict=False) if one.seed != two.seed)
 
 
 def fields_of(fields: Mapping[str, Any], tab: str, undrawn: int = UNDRAWN[0]) -> tuple[Fields, bool]:
-    """Returns the host's own fields as `Fields`, and whether its seed will be drawn; `undrawn` stands for it then."""
+    """Returns the host's own fields as `Fields`, and whether its seed will be random; `undrawn` then replaces it."""
     given = {name: value for name, value in fields.items() if value is not None and name not in OF_REQUEST}
     try:
         seed = int(given.pop("seed", -1))
@@ -111,7 +111,7 @@ def fields_of(fields: Mapping[str, Any], tab: str, undrawn: int = UNDRAWN[0]) ->
 
 
 def _request(fields: Mapping[str, Any], known: Fields, tab: str) -> Any:
-    """What stands for the host's request until Generate makes one: as much of it as `HostEngine.check` reads."""
+    """Returns a stand-in for the request that Generate will make, with everything that `HostEngine.check` reads."""
     extra = bool(fields.get("subseed_show"))
 
     def number(name: str, shown: bool = True) -> float:
@@ -134,7 +134,7 @@ def _request(fields: Mapping[str, Any], known: Fields, tab: str) -> Any:
 
 
 def _unused(reading: Reading, fields: Fields) -> list[str]:
-    """Texts in the host's prompts that the film does not use."""
+    """Returns texts in the host's prompts that the film does not use."""
     boxes = (("prompt", "prompt", fields.prompt), ("negative", "negative prompt", fields.negative))
     return [
         f"The host's {title} is not used: keyframes have their own."
@@ -144,7 +144,7 @@ def _unused(reading: Reading, fields: Fields) -> list[str]:
 
 
 def _replaced(recipe: Recipe, fields: Fields) -> list[str]:
-    """A sentence with the values that the text sets in place of the host's own fields; none where they agree."""
+    """Returns a sentence with the values of the text that replace the host's own fields; none if they agree."""
     sampler, scheduler = a1111_labels(recipe.sampler, recipe.scheduler)
     own = ("", "")
     with suppress(Unsupported):  # a sampler that recipes cannot name
@@ -160,7 +160,7 @@ def _replaced(recipe: Recipe, fields: Fields) -> list[str]:
 
 
 def in_words_of_page(sentence: str) -> str:
-    """Returns a sentence that names fields of the page where it named those of a recipe, or options.
+    """Returns a sentence with the labels of the page in place of recipe fields and command line options.
 
     >>> in_words_of_page("cfg: travels in the recipe too; leave out --fps")
     'CFG scale: travels in the recipe too; leave out FPS'

@@ -1,7 +1,7 @@
-"""What a recipe's masks keep of the init pictures, in every step: as ComfyUI samples with a noise mask.
+"""Keeps the masked part of init pictures in every step, as ComfyUI does when it samples with a noise mask.
 
-The host's own mask is the host's to keep in A1111, which holds latents in what the model makes and not in what it sees.
-Forge holds them in both, with noise that no seed decides; so its mask is kept here too, with the frames' own.
+In A1111 the host applies its own mask: it holds latents in the model's output but not in its input. Forge holds them in
+both, with noise that does not depend on a seed, so its mask is applied here too, together with the frames' masks.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from torch import Tensor
 from remix.mix import masked
 
 Forward = Callable[..., Tensor]
-"""The host's denoiser: of latents, and for each of them how far its noise is taken away, and more."""
+"""The host's denoiser: takes latents, the noise level or time of each of them, and more."""
 
 
 @dataclass(frozen=True)
 class Kept:
     """The part of the clean latents [B, c, h, w] that `mask` [B, 1, h, w] keeps: all of it at 0, nothing at 1.
 
-    `noise` gives that of the frames, once it has been drawn. `blend(clean, found, sigma)` lays what the model made over
-    the clean latents in another way than by the mask alone.
+    `noise` returns the noise of the frames, once it has been drawn. `blend(clean, found, sigma)` combines the model's
+    output with the clean latents in another way than by the mask alone.
     """
 
     clean: Tensor
@@ -33,9 +33,9 @@ class Kept:
     blend: Callable[[Tensor, Tensor, Tensor], Tensor] | None = None
 
     def of_sigmas(self, forward: Forward, noised: Callable[[Tensor, Tensor, Tensor], Tensor]) -> Forward:
-        """Returns a denoiser that gives clean latents, with the kept part held in what it sees and in what it gives.
+        """Returns a denoiser that returns clean latents, with the kept part held in its input and its output.
 
-        `noised(clean, noise, sigma)` gives latents with the noise of a level.
+        `noised(clean, noise, sigma)` returns latents with the noise of a level.
         """
 
         def partly(x: Tensor, sigma: Tensor, *args: Any, **kwargs: Any) -> Tensor:
@@ -46,9 +46,9 @@ class Kept:
         return partly
 
     def of_times(self, forward: Forward, alphas: Callable[[], Tensor]) -> Forward:
-        """Returns the same for a denoiser that is told times and gives the noise in latents of unit variance.
+        """Returns the same for a denoiser that takes times and returns the noise in latents of unit variance.
 
-        `alphas` gives the share of the signal's variance at each time of the model.
+        `alphas` returns the signal's share of the variance at each time of the model.
         """
 
         def partly(x: Tensor, times: Tensor, *args: Any, **kwargs: Any) -> Tensor:
@@ -65,12 +65,12 @@ class Kept:
         return masked(clean, found, self.mask) if self.blend is None else self.blend(clean, found, sigma)
 
     def put_back(self, x: Tensor) -> Tensor:
-        """Returns x with the clean latents where all of them is kept: not every sampler ends on its last estimate."""
+        """Returns x with the clean latents where masks keep all of them. Samplers may not end on their estimate."""
         return torch.where(self.mask.to(x.device) > 0, x, self.clean.to(x))
 
 
 def _at(alphas: Tensor, times: Tensor) -> Tensor:
-    """The shares at times between those of the model too, as UniPC takes them: straight in their logarithm."""
+    """Returns the shares at any times, including those between the model's, interpolating logarithms as UniPC does."""
     times = times.to(alphas).clamp(0, len(alphas) - 1)
     before = times.floor()
     after = (before + 1).clamp(max=len(alphas) - 1)

@@ -1,4 +1,4 @@
-"""The noise of frames instead of the host's own: drawn from each frame's seeds, at every step too."""
+"""The noise of frames, drawn from each frame's seeds at every step, in place of the host's own."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from remix.mix import StepNoise, mix, weights_of
 from remix.plan import Mix
 
 Source = Callable[[Sequence[int], Sequence[int]], Any]
-"""From a shape and seeds to an object whose `next` gives the host's noise of each seed."""
+"""Returns, for a shape and seeds, an object whose `next` returns the host's noise of each seed."""
 
 
 class FrameNoise:
-    """Replaces the host's ImageRNG: `next` gives the initial noise first, then that of each step.
+    """Replaces the host's ImageRNG: `next` returns the initial noise first, then that of each step.
 
-    Each seed is drawn on its own, and the draws of a mix of seeds are mixed at every step. `source` is the host's
-    own noise, None for the noise that is the same in every tool.
+    Each seed is drawn separately, and the draws of a mix of seeds are mixed at every step. `source` is the host's own
+    noise, None for the noise that is the same in every tool.
     """
 
     def __init__(self, mixes: Sequence[Mix[int]], shape: Sequence[int], device: Any, source: Source | None) -> None:
@@ -43,17 +43,17 @@ class FrameNoise:
         return draw
 
     def between(self, level: float, next_level: float) -> Tensor:
-        """Returns the noise of a step from one noise level to the next, as `StepNoise.between`."""
+        """Returns the noise of a step from one noise level to the next, like `StepNoise.between`."""
         assert self._steps is not None
         return self._steps.between(level, next_level).to(self._device)
 
     def initial(self) -> Tensor:
-        """Returns the first draw again, scaled as the host has scaled it."""
+        """Returns the first draw again, with the host's scale."""
         assert self._initial is not None
         return self._initial
 
     def first(self) -> Tensor:
-        """Returns the initial noise, by the name that the host's own object has for it."""
+        """Returns the initial noise, under the name that the host's own object uses."""
         return self.next()
 
     def mixed(self, draws: Tensor) -> Tensor:
@@ -64,8 +64,8 @@ class FrameNoise:
 def take_step_noise(sampler: Any, noise: Callable[[], FrameNoise], portable: bool) -> None:
     """Makes a sampler of the host take the noise of its steps from `noise()`, the noise of the frames.
 
-    Portable: each step takes the next draws of each frame's seeds. Otherwise a sampler that has a Brownian tree has one
-    for each seed, and their noise is mixed.
+    With `portable`, each step takes the next draws of each frame's seeds. Otherwise, a sampler with a Brownian tree
+    gets one tree for each seed, and their noise is mixed.
     """
     make = sampler.create_noise_sampler
 

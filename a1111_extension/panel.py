@@ -1,4 +1,4 @@
-"""The panel of the script: its components, and what happens when they change."""
+"""The panel of the script: its components and their event handlers."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ OF_HOST = {
     **{"resize_width": "seed_resize_from_w", "resize_height": "seed_resize_from_h"},
     **{"batch_count": "batch_count", "batch_size": "batch_size"},
 }
-"""The host's own fields, by the names that `live_preview` has for them: each is `txt2img_...` or `img2img_...`."""
+"""The host's own fields, by their names in `live_preview`; each is `txt2img_...` or `img2img_...`."""
 
 Component = Any
 Named = Mapping[str, Component]
@@ -47,7 +47,7 @@ class Panel:
         self._film: Component = None
 
     def build(self, is_img2img: bool, elem_id: Callable[[str], str]) -> list[Component]:
-        """Makes the panel, and returns the components whose values `settings_of` reads."""
+        """Builds the panel, and returns the components whose values `settings_of` reads."""
         self._tab = "img2img" if is_img2img else "txt2img"
         texts = presets()
         line = _line(elem_id)
@@ -60,7 +60,7 @@ class Panel:
             named |= {**_travels(line), **_job(elem_id), **_rarely(line, elem_id)}
             self._look = gr.Button("Look", visible=False, elem_id=elem_id("look"))
         for aside in (preset, use, self._look):
-            aside.do_not_save_to_config = True  # the host's file of defaults is for what is rendered
+            aside.do_not_save_to_config = True  # the host's file of defaults is only for rendered values
 
         def chosen(name: str, text: str) -> Any:
             return texts.get(name, gr.update())
@@ -71,13 +71,13 @@ class Panel:
 
     @property
     def infotext_fields(self) -> list[tuple[Component, Label]]:
-        """The components that a pasted infotext fills, each with its label."""
+        """Returns the components that a pasted infotext fills, each with its label."""
         return [(self._own[label.field], label) for label in LABELS]
 
     def seen(self, component: Component, elem_id: str | None) -> None:
-        """Called for every component that the host makes: remembers its fields, and adds the film below its gallery.
+        """Called for every component that the host creates. Adds the film below the gallery.
 
-        What belongs to a component that the host lacks is left out.
+        Features whose component the host lacks are left out.
         """
         tab, _, name = (elem_id or "").partition("_")
         if tab in ("txt2img", "img2img"):
@@ -91,10 +91,10 @@ class Panel:
                 component.change(show, [component], [self._film], show_progress=False)
 
     def _watch(self) -> None:
-        """Updates the preview a moment after any field changes; see javascript/."""
+        """Updates the preview shortly after any field changes; see javascript/."""
         button, host = self._look.elem_id, dict(self._host)
         if self._tab == "txt2img":
-            host.pop("denoise", None)  # it is that of hires fix there
+            host.pop("denoise", None)  # there it belongs to hires fix
         inputs = [*(self._own[name] for name in NAMES), *host.values()]
         for component in inputs:
             component.change(None, [], [], _js=f"() => {{ remixLook('{button}'); return [] }}", show_progress=False)
@@ -122,7 +122,7 @@ def _text(elem_id: Callable[[str], str]) -> Component:
 
 
 def _time(line: Callable[..., Component], elem_id: Callable[[str], str]) -> dict[str, Component]:
-    """Length, rate and motion."""
+    """Returns the fields for length, rate and motion."""
     with gr.Row():
         return {
             "frames": line(
@@ -155,7 +155,7 @@ def _time(line: Callable[..., Component], elem_id: Callable[[str], str]) -> dict
 
 
 def _travels(line: Callable[..., Component]) -> dict[str, Component]:
-    """Other values that travel."""
+    """Returns the fields for other values that travel."""
     ways = "Evenly spaced values, or values at frames: 0:(7), 24:(9). Empty: as in the text, or "
     with gr.Row():
         return {
@@ -171,7 +171,7 @@ def _travels(line: Callable[..., Component]) -> dict[str, Component]:
 
 
 def _job(elem_id: Callable[[str], str]) -> dict[str, Component]:
-    """The film's format, and whether a stopped film is resumed."""
+    """Returns the fields for the film's format, and for resuming a stopped film."""
     with gr.Row():
         return {
             "film": _choice(elem_id("film"), "Film", "mp4", (*FILMS[1:], WORDS["film"][""]), "Its file format."),
@@ -187,7 +187,7 @@ def _job(elem_id: Callable[[str], str]) -> dict[str, Component]:
 
 
 def _rarely(line: Callable[..., Component], elem_id: Callable[[str], str]) -> dict[str, Component]:
-    """Fields that few films need."""
+    """Returns the fields that few films need."""
     with gr.Accordion("More", open=False, elem_id=elem_id("more")):
         with gr.Row():
             named = {
@@ -227,7 +227,7 @@ def _choice(elem_id: str, label: str, first: str, others: Iterable[str], tooltip
 
 
 def _line(elem_id: Callable[[str], str]) -> Callable[..., Component]:
-    """Returns a function that makes a text field of one line."""
+    """Returns a function that creates a text field of one line."""
 
     def line(name: str, label: str, example: str, tooltip: str, value: str = "") -> Component:
         return gr.Textbox(

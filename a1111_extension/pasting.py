@@ -1,4 +1,4 @@
-"""The panel in an infotext: what pictures store of its fields, and what fills them again when that is pasted."""
+"""The panel in an infotext: the entries that pictures store, and the fields that are filled when one is pasted."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ WORDS: Mapping[str, Mapping[Any, str]] = {
     "film": {"": "frames alone"},
     "new": {False: "resume", True: "new"},
 }
-"""What a component shows for a value of Settings."""
+"""The component's label for a value of Settings."""
 
 _DEFAULTS = {field.name: field.default for field in fields(Settings)}
 
@@ -31,7 +31,7 @@ class Label(str):
     """The name of a field in an infotext; `field` is its name in Settings.
 
     The host compares these names when a button sends fields to another tab, and calls callables when an infotext is
-    pasted. This is both.
+    pasted. This class supports both.
     """
 
     field: str
@@ -43,9 +43,9 @@ class Label(str):
         return made
 
     def __call__(self, parameters: Mapping[str, Any]) -> Any:
-        """Returns what the field's component shows; None, which leaves it unchanged, for a picture of another script.
+        """Returns the value of the field's component; None, which leaves it unchanged, for a picture of another script.
 
-        A field that a picture of this script does not mention gets its default.
+        A field that is missing in a picture of this script gets its default.
         """
         if parameters.get(SCRIPT) != TITLE:
             return None

@@ -1,18 +1,19 @@
-"""The host's settings during a run: the run has a copy of its own, and everyone else has the user's.
+"""Isolates the host's settings during a run: the run has its own copy, and everyone else has the user's.
 
-A1111 and Forge keep settings in the dictionary `shared.opts.data`. What a request overrides is written into it, every
-call of `process_images` reads it anew, and each quicksetting and each POST to /options saves it whole to config.json.
-So a setting that is changed during a film would change the film, and what the film sets would be saved.
+A1111 and Forge keep settings in the dictionary `shared.opts.data`. The overrides of a request are written into it,
+every call of `process_images` reads it again, and each quicksetting and each POST to /options saves all of it to
+config.json. So a setting that is changed during a film would change the film, and the film's own settings would be
+saved.
 
 Here `opts.data` depends on the thread. The thread of the run reads and writes a copy, taken when the run begins. All
-others read, write and save the dictionary of the user, as ever. That dictionary never holds a value of the run, so
-there is nothing to restore: not after an error, and not after the process is killed. What the user sets meanwhile is
-saved as ever, and holds for whatever comes after the run.
+others read, write and save the user's dictionary as usual. That dictionary never holds a value of the run, so there is
+nothing to restore, neither after an error nor after the process is killed. Settings that the user changes meanwhile are
+saved as usual, and apply after the run.
 
-For that time `opts` has a subclass of its own class, in which `data` is a property. The object and the dictionary stay
-the same ones, so a thread that is just about to write into it loses nothing when the class comes or goes.
-`override_settings` alone cannot do this, because it writes into the user's dictionary; nor can another `save`, because
-it keeps nobody from changing the film; nor another dictionary, because a thread may still hold the one before.
+During the run, `opts` has a subclass of its own class in which `data` is a property. The object and the dictionary
+remain the same, so a thread that is about to write into the dictionary loses nothing when the class changes. Three
+simpler ways do not work. `override_settings` writes into the user's dictionary. Replacing `save` lets others change the
+film. Replacing the dictionary loses the writes of threads that still hold the previous one.
 """
 
 from __future__ import annotations
@@ -27,8 +28,8 @@ from typing import Any
 def pinned_settings(opts: Any) -> Iterator[dict[str, Any]]:
     """Gives this thread a copy of the host's settings, and yields it; other threads keep the user's.
 
-    The copy also has the settings that were never saved, at their defaults: the host restores after each call only
-    what it finds there.
+    The copy includes settings that were never saved, at their defaults, because after each call the host restores only
+    the settings that exist there.
     """
     kind: Any = type(opts)
     own = {name: label.default for name, label in opts.data_labels.items() if not label.do_not_save} | dict(opts.data)
@@ -41,7 +42,7 @@ def pinned_settings(opts: Any) -> Iterator[dict[str, Any]]:
 
         @property
         def data(self) -> dict[str, Any]:
-            """The settings of the thread that asks."""
+            """Returns the settings of the calling thread."""
             if threading.get_ident() == thread:
                 return own
             other: Any = getattr(kind, "data", None)  # that of another run
@@ -53,7 +54,7 @@ def pinned_settings(opts: Any) -> Iterator[dict[str, Any]]:
             self.__dict__["data"] = given
 
         def save(self, *args: Any, **kwargs: Any) -> Any:
-            """Saves the user's settings, whichever thread asks."""
+            """Saves the user's settings, whichever thread calls it."""
             nonlocal thread
             if threading.get_ident() != thread:
                 return super().save(*args, **kwargs)

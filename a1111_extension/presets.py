@@ -9,14 +9,14 @@ from pathlib import Path
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
 _HOSTS = re.compile(r"^(?:size|sampler|scheduler|steps|cfg) = .*\n", re.MULTILINE)
-"""Fields that the host has itself. An example sets them for the bundled model."""
+"""Fields that the host has too. An example sets them for the bundled model."""
 
 
 def presets() -> Mapping[str, str]:
-    """Returns the text of each example by its name, sorted; nothing if the clone has no examples.
+    """Returns the text of each example by its name, sorted; empty if the clone has no examples.
 
-    Comments are kept. Size, sampler, steps and cfg of the film are left to the host. Examples with init pictures are
-    left out, because here these come from the host.
+    Comments are kept. Size, sampler, steps and cfg are left to the host. Examples with init pictures are left out,
+    because here the host provides them.
     """
     texts = {}
     for path in sorted(EXAMPLES.glob("*.toml")):

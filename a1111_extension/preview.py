@@ -1,4 +1,4 @@
-"""HTML for the panel: the table and the curves of a schedule, or what is wrong, and where."""
+"""HTML for the panel: the table and the curves of a schedule, or an error and its position."""
 
 from __future__ import annotations
 
@@ -44,10 +44,10 @@ STYLE = """<style>
 </style>"""
 """Uses the colors and fonts of the host's theme, light or dark. Long lists scroll in their own frame."""
 CURVES = ("cfg", "denoise")
-"""Bands that are lines of numbers, on a white ground."""
+"""Bands that are line plots, on a white background."""
 
 LEGEND, CELL, WHOLE = 40, 120, 400
-"""Characters that a legend shows, that a cell shows, and that either shows under the mouse."""
+"""Maximum number of characters in a legend, in a cell, and in the tooltip of either."""
 
 
 def shown(
@@ -57,10 +57,10 @@ def shown(
     random: Collection[int] = (),
     below: str = "",
 ) -> str:
-    """Returns HTML with a film: one line about it, its curves, and a table of its frames.
+    """Returns HTML with a film: a summary line, its curves, and a table of its frames.
 
-    syntax: the name of the syntax that was read; notes: sentences about it; random: frames whose seed is not known yet;
-    below: a sentence under the table.
+    `syntax` is the name of the detected syntax, `notes` are sentences about it, `random` are frames whose seed is not
+    known yet, and `below` is a sentence under the table.
     """
     recipe = schedule.recipe
     seconds = f"{len(schedule) / recipe.fps:.1f} s at {recipe.fps:g} fps"
@@ -89,7 +89,7 @@ def refused(error: RemixError, text: str = "", reword: Callable[[str], str] = st
 
 
 def hint(sentence: str) -> str:
-    """Returns HTML with a sentence that says what to do first."""
+    """Returns HTML with a sentence about what to do first."""
     return _box(f'<p class="note">{escape(sentence)}</p>')
 
 
@@ -98,13 +98,13 @@ def _box(inner: str) -> str:
 
 
 def _excerpt(text: str, error: RecipeError) -> str:
-    """The line with its caret, if the error has a position in `text`."""
+    """Returns the line with its caret, if the error has a position in `text`."""
     inside = error.line is not None and 1 <= error.line <= text.count("\n") + 1
     return caret(text, error) if inside else ""
 
 
 def _curve(band: Band) -> str:
-    """A band below its name and its legend. The picture is part of the page; nothing is written to disk."""
+    """Returns a band below its name and its legend. The picture is part of the page; nothing is written to disk."""
     held = BytesIO()
     Image.fromarray(band.picture).save(held, "PNG")
     source = f"data:image/png;base64,{base64.b64encode(held.getvalue()).decode('ascii')}"
@@ -139,7 +139,7 @@ def _cell(text: str) -> str:
 
 
 def _title(text: str, room: int) -> str:
-    """A title attribute for a text that is cut."""
+    """Returns a title attribute for a text that is cut off."""
     return f' title="{_cut(text, WHOLE)}"' if len(text) > room else ""
 
 

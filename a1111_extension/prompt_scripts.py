@@ -1,7 +1,7 @@
-"""What the host's scripts make of prompts: one that fills in wildcards is given the film's prompts one at a time.
+"""Runs scripts of the host that change prompts, such as for wildcards, on one prompt of the film at a time.
 
-Such scripts change `p.all_prompts` before anything is rendered, some picture by picture, others all of them from the
-first alone. Pictures of a film are mixes of prompts; so each prompt is filled in by itself, with a seed of its own.
+Such scripts change `p.all_prompts` before rendering. Some do so picture by picture, others change all of them based on
+the first alone. Pictures of a film are mixes of prompts, so each prompt is filled in separately, with its own seed.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ from typing import Any
 from remix.errors import Unsupported
 
 TEXTS = ("all_prompts", "all_negative_prompts", "all_hr_prompts", "all_hr_negative_prompts")
-"""The lists of a processing object by whose change a script is known."""
+"""The lists of a processing object that such a script changes, by which it is detected."""
 
 TAKEN_BACK = (
     *TEXTS,
     *("prompt", "negative_prompt", "hr_prompt", "hr_negative_prompt", "main_prompt", "main_negative_prompt"),
     *("seed", "subseed", "all_seeds", "all_subseeds", "batch_size", "n_iter"),
 )
-"""What such a script may have changed beside them."""
+"""All attributes that such a script may change; they are restored."""
 
 Fill = Callable[[Any], None]
-"""Lets one script process a processing object."""
+"""Runs one script on a processing object."""
 
 
 HOOKS = (
@@ -32,15 +32,15 @@ HOOKS = (
     *("post_sample", "postprocess_batch", "postprocess_batch_list", "postprocess_image", "postprocess_maskoverlay"),
     *("postprocess_image_after_composite", "postprocess"),
 )
-"""What the hosts call scripts by while they render."""
+"""The methods by which the hosts call scripts while they render."""
 
 
 def watched(runner: Any, begin: Callable[[Any], None], refill: Callable[[Any, Fill], None], failed: list[str]) -> Any:
-    """Returns a copy of the host's runner of scripts whose scripts process as ever, but for those that change prompts.
+    """Returns a copy of the host's script runner that handles scripts which change prompts separately.
 
-    `begin(p)` is called before them. What one of these did is taken back, and `refill(p, fill)` is called in its
-    place, `fill` being that script's own way of processing. The host goes on without a script that fails; a sentence
-    about each such is put into `failed`. The host's runner stays as it is.
+    The copy first calls `begin(p)` and then runs all scripts as usual. If a script changes prompts, its changes are
+    undone, and `refill(p, fill)` is called instead, where `fill` runs that script. If a script fails, the host
+    continues without it, and a sentence about it is added to `failed`. The host's own runner is not modified.
     """
     told, noting = copy.copy(runner), _noting(runner, failed)
     for hook in HOOKS:
@@ -62,7 +62,7 @@ def watched(runner: Any, begin: Callable[[Any], None], refill: Callable[[Any, Fi
 
 
 class _Noted:
-    """A script of the host that notes what fails in it, before the host reports that and goes on."""
+    """A script of the host that records its errors before the host reports them and continues."""
 
     def __init__(self, script: Any, failed: list[str]) -> None:
         vars(self).update(script=script, failed=failed)
@@ -87,17 +87,17 @@ class _Noted:
 
 
 def _noting(runner: Any, failed: list[str]) -> Any:
-    """A copy of a runner whose scripts note what fails in them."""
+    """Returns a copy of a runner whose scripts record their errors."""
     noting = copy.copy(runner)
     noting.alwayson_scripts = [_Noted(script, failed) for script in runner.alwayson_scripts]
     if hasattr(runner, "ordered_scripts"):
-        # By the original, which sorts scripts by their classes, and keeps the order.
+        # By the original script, because the host sorts scripts by their classes and keeps the order.
         noting.ordered_scripts = lambda hook: [_Noted(script, failed) for script in runner.ordered_scripts(hook)]
     return noting
 
 
 def _each(runner: Any) -> Iterator[Fill]:
-    """The scripts' ways of processing, in the host's order, with the host's care for what fails in them."""
+    """Yields functions that run one script each, in the host's order and with the host's error handling."""
     ordered = getattr(runner, "ordered_scripts", lambda hook: runner.alwayson_scripts)
     for script in ordered("process"):
         alone = copy.copy(runner)
@@ -111,9 +111,9 @@ def _kept(value: Any) -> Any:
 
 
 def filled(p: Any, fill: Fill, texts: Mapping[str, str], seed: int) -> dict[str, str]:
-    """Returns what a script makes of one prompt, its negative prompt and those for hires fix, by their names in TEXTS.
+    """Returns a script's result for one prompt, its negative prompt and those for hires fix, by their names in TEXTS.
 
-    Unsupported where it makes several prompts of one.
+    Raises Unsupported if the script turns one prompt into several.
     """
     alone = copy.copy(p)
     for name, text in texts.items():
@@ -134,5 +134,5 @@ def filled(p: Any, fill: Fill, texts: Mapping[str, str], seed: int) -> dict[str,
 
 
 def every(shown: Sequence[str], sources: Sequence[str]) -> list[str]:
-    """Returns what each picture shows, and after that the prompts that none does: scripts see all that there are."""
+    """Returns the texts of the pictures, followed by the prompts that none shows, so that scripts see all prompts."""
     return [*shown, *(text for text in dict.fromkeys(sources) if text not in shown)]

@@ -1,4 +1,4 @@
-"""What is shown below the host's gallery: the film, to play and to keep."""
+"""The film below the host's gallery, to play and to download."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ from . import host
 
 PLAYED = (".mp4", ".m4v", ".webm")
 SHOWN = (".gif", ".webp", ".apng", ".png")
-"""What browsers play as a film, and what they show as a picture that moves; of others there is the file alone."""
+"""Films that browsers show as animated pictures. Other formats get a download link only, unless browsers play them."""
 
 
 def film_page(told: str, tab: str) -> str:
-    """Returns HTML with the film of a result, "" for one of another script.
+    """Returns HTML with the film of a result, "" for a result of another script.
 
-    `told` is what the host says of it, as JSON; it comes from the browser, so it names no file outside of jobs.
+    `told` is the host's information about the result, as JSON. It comes from the browser, so it cannot name files
+    outside of jobs.
     """
     about = _about(told)
     job = host.job_of(tab, str(about.get("Remix job", "")))
@@ -46,8 +47,8 @@ def _about(told: str) -> Mapping[str, Any]:
 
 
 def _film(film: Path, name: str) -> str:
-    """The film in a player or as a picture, where a browser can show it, and a link that downloads it as `name`."""
-    # A film that was made anew has the same path: its time keeps the browser from showing the old one.
+    """Returns the film in a player or as a picture, if browsers can show it, and a link that downloads it as `name`."""
+    # A film that was rendered again has the same path; its time keeps the browser from showing the old one.
     address = escape(f"{host.address(film)}?{film.stat().st_mtime_ns}")
     style = "display: block; min-width: 50%; max-width: 100%; max-height: 60vh; margin: 0 auto .5em; border-radius: 4px"
     player = ""

@@ -1,7 +1,7 @@
-"""The script Remix: from a request of the host to a job folder with its frames and its film.
+"""The script Remix: turns a request of the host into a job folder with its frames and its film.
 
-`Panel.build(is_img2img, elem_id)` returns the components, the recipe's text first, and `settings_of(args)` turns their
-values, or as many as a request has, into `Settings`. What infotexts contain of these is in pasting.py.
+`Panel.build(is_img2img, elem_id)` returns the components, the recipe's text first. `settings_of(args)` turns their
+values, or as many as a request has, into `Settings`. Infotexts are handled in pasting.py.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ from .settings import Fields, Settings
 
 
 class RemixScript(host.Script):
-    """What the host finds in `scripts/remix_toolkit.py`: one for txt2img, and one for img2img."""
+    """The script that the host loads from `scripts/remix_toolkit.py`: one instance for txt2img, one for img2img."""
 
     def __init__(self) -> None:
         self.panel = panel.Panel()
 
     def title(self) -> str:
-        """Returns the name in the list of scripts, and, in small letters, over the API."""
+        """Returns the name in the list of scripts; in lower case it is the name over the API."""
         return "Remix"
 
     def show(self, is_img2img: bool) -> bool:
-        """Returns that it can be chosen in txt2img and in img2img."""
+        """Returns True: the script is available in txt2img and in img2img."""
         return True
 
     def ui(self, is_img2img: bool) -> list[Any]:
@@ -48,13 +48,13 @@ class RemixScript(host.Script):
         return controls
 
     def after_component(self, component: Any, **said: Any) -> None:
-        """Tells the panel of each component that the host has made."""
+        """Passes each component that the host creates to the panel."""
         self.panel.seen(component, said.get("elem_id"))
 
     def run(self, p: Any, *args: Any) -> Any:
-        """Returns the host's result: the requested frames, after they are in the job folder.
+        """Returns the host's result: the requested frames, once they are in the job folder.
 
-        Returns None for the button that upscales one picture of the gallery, which leaves it to the host.
+        Returns None for the button that upscales one picture of the gallery, so that the host handles it.
         """
         if pasting.is_upscaling(p):
             pasting.fill_for_upscaling(p)
@@ -71,18 +71,18 @@ class RemixScript(host.Script):
         except BadInput as error:
             if host.is_api(p):
                 raise host.unprocessable(error) from error
-            # Without the line and the caret, which the preview shows in a font where they meet.
+            # Without the line and the caret, which only align in the monospaced font of the preview.
             return host.refusal(p, in_words_of_page(str(error).partition("\n")[0]))
 
 
 def _render(p: Any, settings: Settings, scratch: Path) -> Any:
-    """Renders what the panel's fields, or a request with their names, ask for."""
+    """Renders the film that the panel's fields, or a request with their names, describe."""
     random = host.is_random(p.seed)
     fields = _fields(p, scratch)
     schedule = plan(settings.recipe(fields))
     said = pasting.infotext(settings)
     engine = HostEngine(p, schedule.recipe, batch=settings.batch, portable=settings.portable, said=said)
-    engine.check(schedule)  # first, as it may refuse; `render` passes on what it remarks
+    engine.check(schedule)  # first, since it may refuse; `render` passes on its remarks
     identity = engine.identity(schedule)
     _save_pictures(p, schedule.recipe, scratch)
     root = host.output_folder(p)
@@ -99,9 +99,9 @@ def _render(p: Any, settings: Settings, scratch: Path) -> Any:
 
 
 def _render_part(p: Any, data: Mapping[str, Any], scratch: Path) -> Any:
-    """Renders the frames of a film that a client asks for. They are planned already, and nothing is left to the host.
+    """Renders the frames of a film that a client requests. They are already planned, and use no fields of the host.
 
-    The folder of a film has a job for each part, so that a request costs the same however long the film is.
+    The folder of a film has a job for each part, so that the cost of a request does not depend on the film's length.
     """
     request = PartRequest.read(data, str(scratch))
     schedule = request.part
@@ -123,7 +123,7 @@ def _rendered(
     film_name: str | None,
     donors: Sequence[Path],
 ) -> Any:
-    """The host's result, after the frames that are `wanted` are in the job folder, or as many as could be rendered."""
+    """Returns the host's result, once the `wanted` frames, or as many as could be rendered, are in the job folder."""
     film = None
     try:
         film = render(
@@ -142,17 +142,17 @@ def _rendered(
     except OutOfMemory as error:
         if host.is_api(p):
             raise
-        p.comment(str(error))  # finished frames are kept, and shown
+        p.comment(str(error))  # finished frames are kept and shown
     return _result(p, engine, schedule, folder, wanted, film)
 
 
 def _tell(event: Event) -> None:
-    """Shows in the host's progress how far the film is."""
+    """Shows the film's progress in the host."""
     host.state.textinfo = f"Remix: {event.stage}, {event.done} of {event.total}"
 
 
 def _fields(p: Any, scratch: Path) -> Fields:
-    """What the host's own fields say."""
+    """Returns the values of the host's own fields."""
     images = [image for image in getattr(p, "init_images", None) or [] if image is not None]
     width, height = host.finished_size(p)
     return Fields(
@@ -172,9 +172,9 @@ def _fields(p: Any, scratch: Path) -> Fields:
 
 
 def _save_pictures(p: Any, recipe: Recipe, scratch: Path) -> None:
-    """Saves the init pictures under the names that the recipe has for them.
+    """Saves the init pictures under their names in the recipe.
 
-    A recipe's own names stand for the init pictures in their order: first those of pictures, then those of masks.
+    The recipe's names are assigned to the init pictures in order: first the names of pictures, then those of masks.
     """
     names = recipe.pictures()
     images = [image for image in getattr(p, "init_images", None) or [] if image is not None]
@@ -194,9 +194,9 @@ def _save_pictures(p: Any, recipe: Recipe, scratch: Path) -> None:
 def _result(
     p: Any, engine: HostEngine, schedule: Schedule, folder: Path, wanted: Sequence[int], film: Path | None
 ) -> Any:
-    """The host's result: the frames that are there, each with its infotext, and where the job lies.
+    """Returns the host's result: the existing frames, each with its infotext, and the path of the job.
 
-    The host has one prompt and one seed for a picture: those that weigh the most in a frame.
+    The host has one prompt and one seed for a picture: those with the largest weight in the frame.
     """
     paths = {index: folder / FRAMES / f"{index:06d}.png" for index in wanted}
     there = {index: path for index, path in paths.items() if path.is_file()}

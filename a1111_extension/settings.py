@@ -1,10 +1,10 @@
-"""The fields of the panel, or of a request over the API, and the recipe that they describe.
+"""The fields of the panel, or of an API request, and the recipe that they describe.
 
 `panel.settings(args)` turns the values of the panel's components into `Settings`, whose defaults leave everything to
 the recipe. `Settings.recipe(host)` returns the recipe, or raises RecipeError.
 
 Over the API, `script_args` is `[recipe]`, as JSON or as text in any syntax, or `[{"recipe": ..., ...}]` with other
-fields of `Settings` by name. What a recipe leaves out is taken from the fields of the request.
+fields of `Settings` by name. Values that a recipe leaves out come from the fields of the request.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ LARGEST_BATCH = 64
 
 @dataclass(frozen=True)
 class Fields:
-    """The host's own fields, used for what a recipe leaves out.
+    """The host's own fields, used for values that a recipe leaves out.
 
-    sampler, scheduler: the host's labels; width, height: of the finished pictures; images: names of the init pictures
-    in `folder`.
+    `sampler` and `scheduler` are the host's labels, `width` and `height` the size of the finished pictures, and
+    `images` the names of the init pictures in `folder`.
     """
 
     prompt: str = ""
@@ -57,8 +57,8 @@ class Fields:
 class Reading:
     """A recipe, and how it was read.
 
-    syntax: its name, "" without a text; notes: what is read differently than elsewhere; of_host: fields of keyframes
-    whose values come from the host's own fields.
+    `syntax` is its name, "" without a text. `notes` list what is read differently than in other tools. `of_host` names
+    the fields of keyframes whose values come from the host's own fields.
     """
 
     recipe: Recipe
@@ -71,11 +71,15 @@ class Reading:
 class Settings:
     """The fields of the panel. "", 0 and False leave a field to the recipe, and then to the host's own fields.
 
-    text, syntax: the recipe, and the name of its syntax or "auto". frames: a count or a time ("4s"). seeds, cfg,
-    denoise: how these travel, as `0:(7), 24:(9)` or as evenly spaced values, `7, 9`. batch: frames in one call of the
-    host. film: a format such as "mp4"; "" for frames only. name: the beginning of the job folder's name. new: starts a
-    new job even if one of the same recipe exists. portable: noise and steps that are the same in every tool, otherwise
-    the host's own. first, count: the frames to return (count 0: all from the first).
+    - `text`, `syntax`: the recipe, and the name of its syntax or "auto".
+    - `frames`: a count or a time ("4s").
+    - `seeds`, `cfg`, `denoise`: how these travel, as `0:(7), 24:(9)` or as evenly spaced values, `7, 9`.
+    - `batch`: frames in one call of the host.
+    - `film`: a format such as "mp4"; "" for frames only.
+    - `name`: the beginning of the job folder's name.
+    - `new`: starts a new job even if one of the same recipe exists.
+    - `portable`: uses noise and steps that are the same in every tool, instead of the host's own.
+    - `first`, `count`: the frames to return (count 0: all from the first).
     """
 
     text: str = ""
@@ -115,15 +119,15 @@ class Settings:
 
     @property
     def film_name(self) -> str | None:
-        """The film's file in the job folder, None for frames only."""
+        """Returns the film's file name in the job folder, None for frames only."""
         return f"film.{self.film}" if self.film else None
 
     def recipe(self, host: Fields) -> Recipe:
-        """Returns the recipe; raises RecipeError, with line and column if they are known."""
+        """Returns the recipe. Raises RecipeError, with line and column if they are known."""
         return self.read(host).recipe
 
     def read(self, host: Fields) -> Reading:
-        """Returns the recipe and how it was read; errors as in `recipe`."""
+        """Returns the recipe and how it was read. Raises the same errors as `recipe`."""
         read = self._read(host)
         recipe = read.recipe
         for name, text in (("seed", self.seeds), ("cfg", self.cfg), ("denoise", self.denoise)):
@@ -172,20 +176,20 @@ class Settings:
         return Reading(recipe, name, parts.notes)
 
     def _given(self, otherwise: dict[str, Any]) -> dict[str, Any]:
-        """The fields of a recipe that the panel sets."""
+        """Returns the fields of a recipe that the panel sets."""
         given: dict[str, Any] = {"frames": length(self.frames.strip()), "fps": self.fps}
         given |= {"ease": self.ease, "mix": self.mix, "loop": self.loop}
         return {**otherwise, **{name: value for name, value in given.items() if value}}
 
     def wanted(self, frames: int) -> range:
-        """Returns the frames to return of a film with so many; raises BadInput if there are none."""
+        """Returns the frames to return, of a film with `frames` frames. Raises BadInput if there are none."""
         if self.first >= frames:
             raise BadInput(f"first: {self.first} is past the last frame ({frames - 1}); give a smaller one")
         return range(self.first, min(self.first + self.count, frames) if self.count else frames)
 
 
 def _checked(name: str, value: Any, like: Any) -> Any:
-    """A field of a request, checked by the type of its default."""
+    """Returns a field of a request, checked against the type of its default."""
     if isinstance(like, bool):
         return check.flag(value, name)
     if name == "batch":
@@ -198,7 +202,7 @@ def _checked(name: str, value: Any, like: Any) -> Any:
 
 
 def _defaults(said: Mapping[str, Any], host: Fields) -> dict[str, Any]:
-    """The host's values for the fields that a recipe leaves out."""
+    """Returns the host's values for the fields that a recipe leaves out."""
     found: dict[str, Any] = {"steps": host.steps, "cfg": host.cfg}
     if "size" not in said:
         found |= {"width": host.width, "height": host.height}
@@ -209,7 +213,7 @@ def _defaults(said: Mapping[str, Any], host: Fields) -> dict[str, Any]:
 
 
 def _completed(recipe: Recipe, host: Fields) -> tuple[Recipe, frozenset[str]]:
-    """The recipe with the host's values for what no keyframe sets, and the names of those fields."""
+    """Returns the recipe with the host's values where no keyframe sets one, and the names of those fields."""
     first: dict[str, Any] = {}
     prompts = {"prompt": verbatim(host.prompt), "negative": verbatim(host.negative)}
     for name, value in {**prompts, "seed": host.seed}.items():
@@ -222,7 +226,7 @@ def _completed(recipe: Recipe, host: Fields) -> tuple[Recipe, frozenset[str]]:
 
 
 def _with_image(keyframes: Any, host: Fields) -> Any:
-    """Keyframes, also as plain tables, with the host's init picture in the first unless one sets a picture.
+    """Returns keyframes, also plain tables, with the host's init picture in the first unless one sets a picture.
 
     Anything else is returned unchanged: the recipe refuses it later, with its position.
     """

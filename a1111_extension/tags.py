@@ -1,7 +1,7 @@
-"""Tags of extra networks in prompts, `<lora:name:0.8>`: their strengths travel with the prompts that hold them.
+"""Tags of extra networks in prompts, `<lora:name:0.8>`: their strengths travel with the prompts that contain them.
 
-The host reads the tags of a batch's first prompt alone. So they are taken out of the prompts, the strengths of each
-frame are worked out, and frames of equal strengths are rendered together, with those tags.
+The host only reads the tags of a batch's first prompt. So tags are removed from the prompts, the strengths of each
+frame are computed, and frames with equal strengths are rendered together, with those tags.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ Networks = Mapping[Network, Strengths]
 
 
 def without_tags(prompt: str) -> str:
-    """Returns a prompt without tags, as the host takes them out."""
+    """Returns a prompt without tags, removed as the host removes them."""
     end = _end(prompt)
     return TAG.sub("", prompt[:end]) + prompt[end:]
 
 
 def networks_of(prompt: str) -> dict[Network, Strengths]:
-    """Returns the networks that a prompt's tags name; those of a name that is there twice are added up."""
+    """Returns the networks that a prompt's tags name. Strengths of repeated names are added up."""
     found: dict[Network, Strengths] = {}
     for tag in TAG.finditer(prompt, 0, _end(prompt)):
         network, strengths = _read(tag)
@@ -50,7 +50,7 @@ def networks_of(prompt: str) -> dict[Network, Strengths]:
 
 
 def _end(prompt: str) -> int:
-    """Where the last tag is over at the latest: beyond, each `<` would be looked for its end through the whole rest."""
+    """Returns an upper bound for the end of the last tag. Each `<` after it would scan the rest of the text in vain."""
     return prompt.rfind(">") + 1
 
 
@@ -72,9 +72,9 @@ def _read(tag: re.Match[str]) -> tuple[Network, Strengths]:
 
 
 def networks_of_frame(frame: Frame, always: Sequence[Lora] = ()) -> dict[Network, Strengths]:
-    """Returns the networks of a frame: of its prompts, by their weights, and the recipe's own LoRAs.
+    """Returns the networks of a frame: those of its prompts, by their weights, and the recipe's own LoRAs.
 
-    `always` are those of the recipe's model; a strength that keyframes set holds in their place.
+    `always` are the LoRAs of the recipe's model; strengths that keyframes set replace theirs.
     """
     total: dict[Network, Strengths] = {}
     for prompt, weight in frame.prompt.items:
@@ -91,7 +91,7 @@ def _add(total: dict[Network, Strengths], networks: Networks, weight: float) -> 
 
 
 def written(networks: Networks) -> str:
-    """Returns tags that say these networks; one of no strength at all is left out."""
+    """Returns the tags of these networks, without those of zero strength."""
     return "".join(
         f"<{network.kind}:{':'.join([network.name, *map(repr, strengths), *network.rest])}>"
         for network, strengths in networks.items()
@@ -100,5 +100,5 @@ def written(networks: Networks) -> str:
 
 
 def plain(prompts: Mix[str]) -> Mix[str]:
-    """Returns a mix of prompts without their tags; prompts that are then equal are one."""
+    """Returns a mix of prompts without their tags. Prompts that become equal are merged."""
     return Mix(tuple((without_tags(prompt), weight) for prompt, weight in prompts.items))

@@ -1,4 +1,4 @@
-"""Travels that are said beside a recipe, in fields of their own: seeds, cfg, denoise."""
+"""Travels in separate fields in addition to a recipe: seeds, cfg, denoise."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from remix.syntax.text.source import Source
 _NUMBER = re.compile(r"[0-9]+(?:\.[0-9]+)?|\.[0-9]+", re.ASCII)
 _NUMBERS = re.compile(rf"\s*(?:{_NUMBER.pattern})\s*(?:,\s*(?:{_NUMBER.pattern})\s*)*", re.ASCII)
 SCHEDULES = {"seed": ("seed-travel", "seed-explorer", "deforum-values")}
-"""The syntaxes that a travel may be in beside a plain list of numbers."""
+"""The syntaxes that a travel accepts in addition to a plain list of numbers."""
 
 
 def travel_of(text: str, name: str, recipe: Recipe, seed: int) -> tuple[Keyframe, ...]:
-    """Returns the keyframes that a field called `name` says, `0:(7), 24:(9)` or `7, 9`; RecipeError with a position."""
+    """Returns the keyframes in a field called `name`: `0:(7), 24:(9)` or `7, 9`. Raises RecipeError with a position."""
     with check.under(name):
         if _NUMBERS.fullmatch(text):
             source = Source(text)
@@ -37,7 +37,7 @@ def travel_of(text: str, name: str, recipe: Recipe, seed: int) -> tuple[Keyframe
 
 
 def lay_over(recipe: Recipe, name: str, keyframes: Sequence[Keyframe]) -> Recipe:
-    """Returns the recipe with a field's travel laid over its keyframes; RecipeError where it sets that field itself."""
+    """Returns the recipe with a field's travel added. Raises RecipeError if the recipe itself sets that field."""
     if any(getattr(keyframe, name) is not None for keyframe in recipe.keyframes):
         raise RecipeError("travels in the recipe too; keep one of the two", path=name)
     taken = places([keyframe.at for keyframe in keyframes], recipe.frames, recipe.fps, recipe.loop)

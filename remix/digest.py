@@ -1,4 +1,4 @@
-"""Hashes of bytes, and the one JSON text of a value that is hashed."""
+"""Hashes of bytes, and the canonical JSON text of a value that is hashed."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 END = 4 * 2**20
-"""How much is read at either end: in a checkpoint, the names and places of its tensors, and some of them.
+"""Bytes read at either end of a file. In a checkpoint, they hold the names and positions of its tensors, and some data.
 
 Hashing gigabytes would delay the first frame by seconds.
 """
 
 SAMPLES, SAMPLE = 64, 64 * 2**10
-"""How many samples are read between the ends of files above 12 MiB, evenly spread, and of how many bytes."""
+"""The number of evenly spaced samples between the ends of files above 12 MiB, and their size in bytes."""
 
 
 def sha256(data: bytes) -> str:
@@ -23,12 +23,12 @@ def sha256(data: bytes) -> str:
 
 
 def canonical(value: Any) -> str:
-    """Returns the one JSON text of `value`: keys sorted, no spaces."""
+    """Returns the canonical JSON text of `value`: keys sorted, no spaces."""
     return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
 
 
 def sampled_hash(path: Path) -> str:
-    """Returns a short hash of a file's size, its first 4 MiB, its last, and samples between: 16 hexadecimal digits."""
+    """Returns a short hash of a file's size, first 4 MiB, last 4 MiB, and samples between: 16 hexadecimal digits."""
     digest = hashlib.sha256()
     update_sampled_hash(digest, path)
     return digest.hexdigest()[:16]

@@ -1,4 +1,4 @@
-"""Everything that belongs to the host. Where A1111, Forge and reForge have other names for a thing is handled here."""
+"""Everything specific to the host, including the different names that A1111, Forge and reForge use."""
 
 from __future__ import annotations
 

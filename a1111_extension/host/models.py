@@ -16,7 +16,7 @@ from .settings import FORGE
 
 
 def require_checkpoint(path: str) -> None:
-    """Raises EngineError if the host has loaded another checkpoint than this file."""
+    """Raises EngineError if the host has loaded a checkpoint other than this file."""
     loaded = shared.sd_model.sd_checkpoint_info.filename
     if loaded != path:
         raise EngineError(
@@ -26,7 +26,7 @@ def require_checkpoint(path: str) -> None:
 
 
 def checkpoint_of(name: str) -> Any:
-    """Returns the host's entry of a checkpoint, by one of its names with either slash; raises Unsupported."""
+    """Returns the host's entry of a checkpoint by any of its names, with either slash. Raises Unsupported."""
     known = sd_models.checkpoint_aliases
     spellings = (name, name.replace("/", "\\"), name.replace("\\", "/"))
     found = next((known[each] for text in spellings for each in (text, f"{text}.safetensors") if each in known), None)
@@ -37,7 +37,7 @@ def checkpoint_of(name: str) -> Any:
 
 
 def chosen_checkpoint(asked: str | None) -> Any:
-    """Returns the host's entry of the checkpoint that a request names, or of the one that the user chose."""
+    """Returns the host's entry of the checkpoint that a request names, or else of the one that the user selected."""
     return checkpoint_of(asked) if asked else sd_models.select_checkpoint()
 
 
@@ -48,7 +48,7 @@ def checkpoint_file(name: str) -> Path | None:
 
 
 def vae_of(name: str) -> Path:
-    """Returns the file of a VAE by the host's name; raises Unsupported."""
+    """Returns the file of a VAE by the host's name. Raises Unsupported if it is unknown."""
     known = {} if FORGE else getattr(sd_vae, "vae_dict", {})
     if name not in known:
         there = f"use one of {', '.join(known)}" if known else "choose it in the host's settings"
@@ -91,7 +91,7 @@ def has_networks() -> bool:
 
 
 def style_texts(names: Sequence[str]) -> list[Any]:
-    """Returns the prompts and negative prompts that styles add; the name for an unknown style."""
+    """Returns the prompts and negative prompts that styles add; the name itself for an unknown style."""
     known = shared.prompt_styles.styles
     return [[known[name].prompt, known[name].negative_prompt] if name in known else name for name in names]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import modules.scripts as scripts  # the module: a Script that is imported by name would be registered again
+import modules.scripts as scripts  # the module: importing Script by name would register it again
 from modules import images, processing, shared, ui_tempdir
 from PIL import Image
 
@@ -32,15 +32,15 @@ def is_random(seed: Any) -> bool:
 
 
 def drawn_seed(seed: Any) -> int:
-    """Returns the seed in the host's field, or a random one if it asks for that."""
+    """Returns the seed in the host's field, or a random one if the field asks for it."""
     return random.randrange(2**32) if is_random(seed) else int(seed)
 
 
 def own_args(p: Any, script: Any) -> list[Any]:
-    """Returns the arguments of a script that were given, and fills in those that were not.
+    """Returns the arguments of a script that were given, and fills in the missing ones.
 
     The API puts `script_args` in place of the script's arguments, however many there are. With too few, the arguments
-    of all later scripts would be misread, so they are moved to where they belong.
+    of all later scripts would be misread, so they are moved to their own positions.
     """
     given = list(p.script_args)
     lacking = max((other.args_to or 0 for other in p.scripts.scripts), default=len(given)) - len(given)
@@ -99,7 +99,7 @@ def fitted_mask(mask: Any, p: Any, width: int, height: int) -> Any:
 
 
 def output_folder(p: Any) -> Path:
-    """Returns the folder of jobs: `remix` in the host's folder for this kind of pictures."""
+    """Returns the folder of jobs: `remix` in the host's output folder for txt2img or img2img."""
     return Path(p.outpath_samples).resolve() / "remix"
 
 
@@ -117,7 +117,7 @@ def address(path: Path) -> str:
 
 
 class Unchanged(dict[str, Any]):
-    """What gradio takes as an output that stays as it is, also where the host adds further pictures to it."""
+    """An output that gradio leaves unchanged, even if the host adds pictures to it."""
 
     def __init__(self) -> None:
         super().__init__(__type__="update")
@@ -127,7 +127,7 @@ class Unchanged(dict[str, Any]):
 
 
 def refusal(p: Any, sentence: str) -> Any:
-    """Returns a result for the page that shows a sentence below the gallery, and leaves the gallery as it was."""
+    """Returns a result for the page that shows a sentence below the gallery and leaves the gallery unchanged."""
     log.info("%s", sentence)
     p.comment(sentence)
     result = processing.Processed(p, [], 0, "")
@@ -137,7 +137,7 @@ def refusal(p: Any, sentence: str) -> Any:
 
 
 def unprocessable(error: BadInput) -> Exception:
-    """Returns the error that answers a request over the API with 422 and the sentence of `error`."""
+    """Returns the error that makes the API respond with status 422 and the sentence of `error`."""
     from fastapi.exceptions import HTTPException
 
     return HTTPException(status_code=422, detail=str(error))

@@ -6,14 +6,14 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-import modules.scripts as scripts  # the module: a Script that is imported by name would be registered again
+import modules.scripts as scripts  # the module: importing Script by name would register it again
 from modules import devices, rng, sd_samplers, sd_samplers_timesteps, shared
 
 from .settings import FORGE, option
 
 
 def noise_source(shape: Sequence[int], seeds: Sequence[int]) -> Any:
-    """Returns the host's own noise of these seeds, from its own source."""
+    """Returns the host's own noise for these seeds."""
     return rng.ImageRNG(tuple(shape), list(seeds), subseeds=None, subseed_strength=0.0)
 
 
@@ -37,12 +37,12 @@ def has_scheduler(label: str) -> bool:
 
 
 def is_of_times(sampler: Any) -> bool:
-    """Returns whether a sampler works with times and predicted noise, where others work with noise levels."""
+    """Returns whether a sampler works with times and predicted noise, and not with noise levels."""
     return isinstance(sampler, sd_samplers_timesteps.CompVisSampler)
 
 
 def alphas() -> Any:
-    """Returns the share of the signal in the variance at each time of the model."""
+    """Returns the signal's share of the variance at each time of the model."""
     return shared.sd_model.alphas_cumprod
 
 
@@ -78,9 +78,9 @@ def unmasked(denoiser: Any) -> Callable[..., Any]:
 
 
 def blend_of_mask(p: Any) -> Callable[[Any, Any, Any], Any] | None:
-    """Returns the function by which Forge blends the model's output with clean latents by the host's own mask.
+    """Returns the function by which Forge blends the model's output with clean latents, using the host's own mask.
 
-    None if there is no mask, and in A1111, which blends without drawing noise.
+    Returns None without a mask, and in A1111, which blends without drawing noise.
     """
     if not FORGE or getattr(p, "mask", None) is None:
         return None
@@ -97,7 +97,7 @@ def blend_of_mask(p: Any) -> Callable[[Any, Any, Any], Any] | None:
 
 @contextmanager
 def repeatable() -> Iterator[None]:
-    """Makes random numbers that the host draws without a seed, as in a VAE's encoder, the same each time."""
+    """Makes random numbers that the host draws without a seed, such as in a VAE encoder, repeatable."""
     import torch
 
     with torch.random.fork_rng():
@@ -106,5 +106,5 @@ def repeatable() -> Iterator[None]:
 
 
 def free() -> None:
-    """Frees memory that the host holds and does not need."""
+    """Frees memory that the host holds but does not need."""
     devices.torch_gc()

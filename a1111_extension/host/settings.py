@@ -1,4 +1,4 @@
-"""Settings of the host, and what they are during a run."""
+"""Settings of the host, and their values during a run."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ NAME = "forge" if FORGE else "a1111"
 
 
 def option(name: str, otherwise: Any = None) -> Any:
-    """Returns a setting of the host, `otherwise` if it does not have it."""
+    """Returns a setting of the host, `otherwise` if the host does not have it."""
     return getattr(shared.opts, name, otherwise)
 
 
 def has_option(name: str) -> bool:
-    """Returns whether the host has a setting of this name."""
+    """Returns whether the host has a setting with this name."""
     return name in shared.opts.data_labels
 
 
@@ -51,7 +51,7 @@ def section_of(name: str) -> str | None:
 def differing(model: Model) -> str:
     """Returns a sentence about settings that make frames differ from those of other tools; "" if there are none.
 
-    `model` is the recipe's, which may set the same things itself.
+    `model` is the recipe's model, which may set some of them itself.
     """
     set_by_recipe = {"sd_vae": model.vae is not None, "CLIP_stop_at_last_layers": model.clip_skip > 1}
     found = [
@@ -62,9 +62,9 @@ def differing(model: Model) -> str:
 
 @contextmanager
 def pinned(p: Any) -> Iterator[None]:
-    """Keeps the user's settings and those of a run apart: neither changes the other.
+    """Isolates the user's settings from those of a run: neither changes the other.
 
-    Afterwards the host has what the user chose meanwhile, and what the request of `p` asks to keep.
+    Afterwards the host has the settings that the user chose meanwhile, and those that the request of `p` asks to keep.
     """
     asked = {} if getattr(p, "override_settings_restore_afterwards", True) else dict(p.override_settings)
     before = {name: option(name) for name in _FORGE_MODEL}
@@ -81,14 +81,14 @@ def pinned(p: Any) -> Iterator[None]:
 
 
 _FORGE_MODEL = ("sd_model_checkpoint", "forge_additional_modules", "forge_unet_storage_dtype")
-"""The settings by which Forge loads a model. Its page passes them on at once, without going through the settings."""
+"""The settings by which Forge loads a model. Its page applies them at once, bypassing the settings."""
 
 _held: ContextVar[Any] = ContextVar("held", default=None)
-"""The model that Forge was to load when the run began."""
+"""The model that Forge was set to load when the run began."""
 
 
 def _forge_choice() -> Any:
-    """The model that Forge loads for the next picture; None in A1111, which uses its settings."""
+    """Returns the model that Forge loads for the next picture; None in A1111, which uses its settings."""
     if not FORGE:
         return None
     return sd_models.model_data.forge_loading_parameters, processing.main_entry.dynamic_args.get("online_lora")
@@ -96,9 +96,9 @@ def _forge_choice() -> Any:
 
 @contextmanager
 def _pinned_model() -> Iterator[None]:
-    """Gives this thread a choice of Forge's model of its own, as `pinned_settings` does with the settings.
+    """Gives this thread its own choice of Forge's model, as `pinned_settings` does with the settings.
 
-    A click or a request changes the choice at any moment, also just before Forge reads it.
+    A click or a request may change the choice at any moment, even just before Forge reads it.
     """
     if not FORGE:
         yield
@@ -112,7 +112,7 @@ def _pinned_model() -> Iterator[None]:
 
         @property
         def forge_loading_parameters(self) -> Any:
-            """The choice of the thread that asks."""
+            """Returns the choice of the calling thread."""
             return own["choice"] if threading.get_ident() == thread else vars(self)["forge_loading_parameters"]
 
         @forge_loading_parameters.setter
@@ -130,7 +130,7 @@ def _pinned_model() -> Iterator[None]:
 
 
 def process(p: Any) -> Any:
-    """Returns the host's result for a processing object, with the model that was chosen when the run began."""
+    """Returns the host's result for a processing object, with the model that was selected when the run began."""
     if (held := _held.get()) is not None:
         sd_models.model_data.forge_loading_parameters = held[0]
         processing.main_entry.dynamic_args["online_lora"] = held[1]

@@ -1,5 +1,5 @@
-"""What the field calls things: samplers, schedulers and model families, one frozen row each.
+"""The names used in this field: samplers, schedulers and model families, one frozen row each.
 
-Every engine and every reader of a recipe looks names and traits up here. Adding a sampler means adding a row to
-`samplers`, a scheduler one to `schedulers`, a family one to `families`.
+Every engine and every reader of a recipe looks up names and traits here. A new sampler is a row in `samplers`, a
+scheduler one in `schedulers`, a family one in `families`.
 """

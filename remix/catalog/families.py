@@ -1,6 +1,6 @@
-"""Model families: what their conditioning looks like, how their prompts meet, and what their latents are.
+"""Model families: the form of their conditioning, the handling of prompt lengths, and their latents.
 
-Read in ComfyUI 0.33 (model_base, latent_formats, text_encoders) and diffusers. A family that is not listed is
+Based on ComfyUI 0.33 (model_base, latent_formats, text_encoders) and diffusers. A family that is not listed is
 `UNKNOWN`, whose rules are safe for any encoder.
 """
 
@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 MASK = "attention_mask"
-"""The key that says which tokens are attended to, [B, n]."""
+"""The key of the mask of attended tokens, [B, n]."""
 
 TOKEN_AXES: Mapping[str, int] = MappingProxyType({"conditioning_llama3": 2, "conditioning_lyrics": 1})
 """Keys with one row for each token, and the axis of those rows."""
 
 TOKEN_IDS = ("t5xxl_ids", "t5xxl_weights")
-"""Keys with numbers of tokens, and the weights of these: words, which have nothing in between."""
+"""Keys with token numbers and their weights. They stand for words, so they cannot be interpolated."""
 
 _SIZES = ("width", "height", "crop_w", "crop_h", "target_width", "target_height")
 
@@ -27,20 +27,20 @@ NUMBERS = frozenset(
         *("aesthetic_score", "guidance", "frame_rate", "lyrics_strength", "seconds_start", "seconds_total"),
     )
 )
-"""Keys that a model reads as a position on a scale, so that a value in between has a meaning."""
+"""Keys that a model reads as a position on a scale, so that they can be interpolated."""
 
 SIZE_WIDTH = 256
-"""How many numbers encode one size of a picture in the vector of an SDXL."""
+"""The number of values that encode one size of a picture in the vector of SDXL."""
 
 
 @dataclass(frozen=True)
 class Family:
     """A model family.
 
-    `widths` are the widths of its tokens, `pooled` those of its pooled vector (None: it has none; empty: any).
-    `lengths` is the policy by which token rows of unequal number meet, `rows` the fewest rows that its encoder gives.
-    `chunk`: rows come in chunks of this many. `keys` come with the tokens besides `pooled`; `sign` is one of them that
-    no other family has.
+    - `widths` are the widths of its tokens, `pooled` those of its pooled vector (None: it has none; empty: any).
+    - `lengths` is the policy for different numbers of token rows, `rows` the fewest rows that its encoder returns.
+    - `chunk`: rows come in chunks of this many.
+    - `keys` come with the tokens, in addition to `pooled`; `sign` is one of them that no other family has.
     """
 
     name: str
@@ -53,7 +53,7 @@ class Family:
     keys: tuple[str, ...] = ()
     sign: str = ""
     sizes: int = 0
-    """How many sizes of the picture follow the pooled vector in A1111."""
+    """The number of sizes of the picture after the pooled vector in A1111."""
     comfyui: tuple[str, ...] = ()
     """The classes of ComfyUI's `supported_models`, without those derived from them."""
     channels: int = 4
@@ -61,23 +61,23 @@ class Family:
     axes: int = 2
     """The axes of a latent after its channels; 3 where there is a time axis, which has length 1 for one picture."""
     film: bool = False
-    """It is trained to make films, not single pictures."""
+    """The family is trained to make films, not single pictures."""
     flow: bool = False
-    """It is trained on straight ways from data to noise (rectified flow)."""
+    """The family is trained on straight paths from data to noise (rectified flow)."""
     clip_layer: int = 1
     """The layer of CLIP that it is trained with, counted from the end."""
     pipeline: str = ""
-    """The class of diffusers' pipeline."""
+    """The pipeline class of diffusers."""
     text_prefixes: tuple[str, ...] = ()
-    """How the weights of its text encoders begin in a single file, in the order of diffusers' folders."""
+    """Prefixes of the weights of its text encoders in a single file, in the order of diffusers' folders."""
     vae_scale: float = 1.0
-    """What its VAE's latents are multiplied by."""
+    """The scale factor of its VAE's latents."""
     defaults: Mapping[str, int | float | str] = field(default_factory=dict)
-    """The settings that it is made for, by the names of a recipe's fields, where these are not a recipe's own."""
+    """Its recommended settings, by the names of a recipe's fields, where they differ from a recipe's defaults."""
 
     @property
     def tiles(self) -> bool:
-        """Whether tokens meet plain cross-attention only, which repeating all of them does not change."""
+        """Returns whether tokens are only used in plain cross-attention, where repeating them changes nothing."""
         return self.lengths == "tile"
 
 
@@ -157,7 +157,7 @@ _ROWS = (
         pipeline="FluxPipeline",
         defaults={"width": 1024, "height": 1024, "scheduler": "simple", "cfg": 3.5},
     ),
-    # The host pads its rows with zeros in front, up to 512.
+    # The host pads its rows with leading zeros, up to 512.
     Family(
         *("flux2", "Flux.2", "front"),
         widths=(15360, 7680, 12288),
@@ -175,7 +175,7 @@ _ROWS = (
         channels=16,
         flow=True,
     ),
-    # Masks say where a prompt ends, so that zeros after it are not attended to.
+    # Masks mark the end of a prompt, so that zeros after it are not attended to.
     Family(
         *("hunyuan_image", "HunyuanImage 2.1", "zero"),
         keys=(MASK, "conditioning_byt5small", "guidance"),
@@ -194,7 +194,7 @@ _ROWS = (
         axes=3,
         flow=True,
     ),
-    # What follows attends to every row: an empty prompt is the padding that its encoder knows.
+    # The following families attend to every row: an empty prompt is the padding that their encoder knows.
     Family(
         *("chroma", "Chroma", "empty"),
         rows=256,
@@ -248,7 +248,7 @@ _ROWS = (
         axes=3,
         flow=True,
     ),
-    # The encoder puts zeros after a prompt itself.
+    # The encoder itself adds zeros after a prompt.
     Family(
         *("wan", "Wan 2.1", "zero"),
         widths=(4096,),
@@ -321,7 +321,7 @@ FAMILIES: Mapping[str, Family] = MappingProxyType({row.name: row for row in (*_R
 
 
 def family_of_shapes(width: int, pooled: int | None, rows: int, keys: Collection[str] = ()) -> Family:
-    """Returns the family whose conditioning has these shapes and keys, `UNKNOWN` where none or several do.
+    """Returns the family whose conditioning has these shapes and keys, `UNKNOWN` if there is none or several.
 
     `width` and `rows` are those of the tokens; `pooled` is the width of the pooled vector, None without one. In A1111
     the sizes of a picture follow that vector, which makes it wider.
@@ -341,7 +341,7 @@ def family_of_shapes(width: int, pooled: int | None, rows: int, keys: Collection
 
 
 def family_of_classes(names: Iterable[str]) -> Family:
-    """Returns the family of a model of ComfyUI, by the names of its config's classes, its own before its bases'.
+    """Returns the family of a ComfyUI model, from the class names of its config, its own before those of its bases.
 
     >>> family_of_classes(["ZImage", "Lumina2", "BASE"]).name, family_of_classes(["PixArtAlpha", "BASE"]).name
     ('z_image', 'unknown')

@@ -1,4 +1,4 @@
-"""What the rows of the catalog share: the hosts, labels, and the suggestion of a row that a host has."""
+"""Code that the rows of the catalog share: hosts, labels, and suggestions of rows that a host has."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Protocol
 from remix.errors import Unsupported
 
 COMFYUI, A1111, FORGE = "comfyui", "a1111", "forge"
-"""The hosts, as the rows call them."""
+"""The names of the hosts in the rows."""
 
 EVERY_HOST = frozenset({COMFYUI, A1111, FORGE})
 WEBUI = frozenset({A1111, FORGE})
@@ -48,7 +48,7 @@ def by_label(rows: Iterable[Named]) -> Mapping[str, str]:
 
 
 def nearest_row(rows: Mapping[str, Named], name: str, available: Collection[str]) -> str | None:
-    """Returns what to use where `name` is not `available`: its closest relative, else the most similar name."""
+    """Returns a replacement for `name` if it is not `available`: its closest relative, else the most similar name."""
     relative = rows.get(name)
     while relative is not None:
         if relative.name in available:
@@ -58,7 +58,7 @@ def nearest_row(rows: Mapping[str, Named], name: str, available: Collection[str]
 
 
 def require(field: str, rows: Mapping[str, Named], name: str, available: Collection[str], engine: str) -> None:
-    """Raises `Unsupported`, with the nearest row, where an `engine` does not have the row of this name."""
+    """Raises `Unsupported`, with the nearest row, if an `engine` does not have the row of this name."""
     if name in available:
         return
     nearest = nearest_row(rows, name, available)

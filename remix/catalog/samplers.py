@@ -1,7 +1,7 @@
-"""Samplers: what each host calls them, and what each of them needs.
+"""Samplers: their names in each host, and their requirements.
 
 The vocabulary is the union of ComfyUI 0.33, AUTOMATIC1111 1.10.1 and Forge f2.0.1. A sampler has ComfyUI's name, or
-A1111's alias for it where ComfyUI lacks it. An engine that lacks a sampler refuses it in its `check`.
+A1111's alias for it if ComfyUI lacks it. An engine that lacks a sampler refuses it in its `check`.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ _COMFYUI_FORGE = frozenset({COMFYUI, FORGE})
 class Sampler:
     """A sampler.
 
-    `hosts` have it; `label` is what A1111 and Forge call it. `aliases` are further names, in lower case. `diffusers` is
-    the scheduler class of diffusers and `arguments` what it is built with. `like` is the closest relative, to suggest
-    where a host lacks this one.
+    `hosts` support it; `label` is its name in A1111 and Forge. `aliases` are further names, in lower case. `diffusers`
+    is the scheduler class of diffusers, `arguments` are its arguments. `like` is the closest relative, suggested if a
+    host lacks this one.
     """
 
     name: str
@@ -36,9 +36,9 @@ class Sampler:
     stochastic: bool = False
     """Adds fresh noise at its steps."""
     one_at_a_time: bool = False
-    """Chooses its steps by all pictures of a batch together."""
+    """Chooses its steps based on all pictures of a batch together."""
     skips_least: bool = False
-    """ComfyUI drops the least noise level above 0, from a schedule one step longer."""
+    """ComfyUI drops the lowest noise level above 0, from a schedule that is one step longer."""
     same_for_flows: bool = False
     """Has one formula for diffusion models and for flow models."""
     automatic: str = "normal"
@@ -46,17 +46,17 @@ class Sampler:
     own_schedule: bool = False
     """A1111 ignores the schedule, and always takes the steps of `automatic`."""
     whole_times: bool = False
-    """Starts at whole timesteps only, in A1111."""
+    """In A1111, starts only at whole timesteps."""
     starts_elsewhere: bool = False
-    """A1111 starts it from a picture at another noise level than the schedule has."""
+    """In A1111, starts from a picture at a noise level that differs from the schedule's."""
     own_noise: bool = False
     """A1111 and Forge draw the noise of its steps from another source: a Brownian tree, or the process."""
     rendered_as: str = ""
-    """The sampler that A1111 is asked for instead: it takes the steps of ComfyUI's sampler of this name."""
+    """The sampler to request from A1111 instead: it takes the steps of ComfyUI's sampler with this name."""
 
 
 def _gpu(name: str) -> Sampler:
-    """ComfyUI's twin of a sampler that draws its noise on the GPU."""
+    """Returns ComfyUI's variant of a sampler that draws its noise on the GPU."""
     return Sampler(f"{name}_gpu", _COMFYUI_ONLY, like=name, stochastic=True)
 
 
@@ -98,8 +98,8 @@ _ROWS = (
         automatic="exponential",
         own_noise=True,
     ),
-    # ComfyUI's ddim is Euler's method along the requested schedule. A1111's own reads no schedule, and stops at the
-    # least noise level instead of 0.
+    # ComfyUI's ddim is Euler's method along the requested schedule. A1111's own ignores the schedule, and stops at the
+    # lowest noise level instead of 0.
     Sampler(
         "ddim",
         label="DDIM",
@@ -262,11 +262,11 @@ SAMPLERS: Mapping[str, Sampler] = MappingProxyType({row.name: row for row in _RO
 _CLASSES = {row.diffusers.lower(): row.name for row in reversed(_ROWS) if row.diffusers}
 
 SAMPLER_LABELS: Mapping[str, str] = MappingProxyType({**_CLASSES, **by_label(_ROWS)})
-"""What A1111, Forge, diffusers and older tools call samplers, in lower case, where a recipe has another name."""
+"""Labels of samplers in A1111, Forge, diffusers and older tools, in lower case, if recipes use another name."""
 
 
 def sampler_of(label: str) -> tuple[str, str] | None:
-    """Returns the sampler that a label means, and the scheduler in it: "" where it names none.
+    """Returns the sampler of a label, and the scheduler in it, "" if it names none.
 
     A label is A1111's or Forge's, an older tool's, or the class of a diffusers scheduler.
 
@@ -285,5 +285,5 @@ def sampler_of(label: str) -> tuple[str, str] | None:
 
 
 def require_sampler(name: str, available: Collection[str], engine: str) -> None:
-    """Raises `Unsupported`, with the nearest sampler, where an engine does not have this one."""
+    """Raises `Unsupported`, with the nearest sampler, if an engine does not have this one."""
     require("sampler", SAMPLERS, name, available, engine)

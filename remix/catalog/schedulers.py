@@ -1,6 +1,6 @@
-"""Schedulers: what each host calls them, and what each of them does differently.
+"""Schedulers: their names in each host, and their particularities.
 
-The vocabulary is the union of ComfyUI 0.33, AUTOMATIC1111 1.10.1 and Forge f2.0.1, by ComfyUI's names where it has
+The vocabulary is the union of ComfyUI 0.33, AUTOMATIC1111 1.10.1 and Forge f2.0.1, with ComfyUI's names where it has
 them. An engine that lacks a scheduler refuses it in its `check`.
 """
 
@@ -20,8 +20,8 @@ AUTOMATIC = "Automatic"
 class Scheduler:
     """A scheduler.
 
-    `hosts` have it; `label` is what A1111 and Forge call it. `aliases` are further labels, in lower case. `like` is the
-    closest relative, to suggest where a host lacks this one.
+    `hosts` support it; `label` is its name in A1111 and Forge. `aliases` are further labels, in lower case. `like` is
+    the closest relative, suggested if a host lacks this one.
     """
 
     name: str
@@ -30,9 +30,9 @@ class Scheduler:
     aliases: tuple[str, ...] = ()
     like: str = ""
     in_stages: bool = False
-    """Takes every n-th level of the model with a whole n, so that many lengths give the same levels."""
+    """Takes every n-th level of the model with an integer n, so that many lengths give the same levels."""
     starts_below: bool = False
-    """Starts below the greatest noise level of the model."""
+    """Starts below the highest noise level of the model."""
 
 
 _FORGE_ONLY = frozenset({FORGE})
@@ -60,9 +60,9 @@ SCHEDULERS: Mapping[str, Scheduler] = MappingProxyType({row.name: row for row in
 """Every scheduler that a recipe can name, the widely available ones first."""
 
 SCHEDULER_LABELS = by_label(_ROWS)
-"""What A1111 and Forge call schedulers, in lower case, where a recipe has another name."""
+"""Labels of schedulers in A1111 and Forge, in lower case, if recipes use another name."""
 
 
 def require_scheduler(name: str, available: Collection[str], engine: str) -> None:
-    """Raises `Unsupported`, with the nearest scheduler, where an engine does not have this one."""
+    """Raises `Unsupported`, with the nearest scheduler, if an engine does not have this one."""
     require("scheduler", SCHEDULERS, name, available, engine)

@@ -1,6 +1,6 @@
-"""What all engines share: the base class, what an engine can do, blocks of frames, verification, and the render loop.
+"""The parts that all engines share: base class, capabilities, blocks of frames, verification, and the render loop.
 
-`render(recipe, engine, folder)` is the only loop of the product. Run again, it renders only what is missing.
+`render(recipe, engine, folder)` is the only loop of the toolkit. Run again, it only renders the missing frames.
 """
 
 from remix.engine.capabilities import Capabilities, refuse_unsupported

@@ -1,6 +1,6 @@
-"""What is the same in every tool: the one table of measured agreement, and what in a recipe no two tools read alike.
+"""Agreement of tools: a table of measurements, and the prompt syntax that tools read differently.
 
-The table beside this file, agreement.json, is written by `python -m tests.agreement` from pictures that ComfyUI,
+The table, agreement.json in this folder, is written by `python -m tests.agreement` from pictures that ComfyUI,
 AUTOMATIC1111 and the local engine rendered. docs/agreement.md shows it.
 """
 
@@ -21,7 +21,7 @@ from remix.plan import Recipe, Schedule
 from remix.syntax.text.over_steps import over_steps
 
 ENGINES = ("comfyui", "a1111", "local")
-"""The engines that were measured; what is said of others is not known here."""
+"""The engines that were measured. Nothing is known about others."""
 
 TABLE = Path(__file__).with_suffix(".json")
 
@@ -36,15 +36,15 @@ EXTRAS: Mapping[str, str] = {
     "no negative": "no negative prompt",
     "clip skip": "`clip_skip` 2, for SDXL 3",
 }
-"""What a recipe may have beside prompts and seeds, as the table calls it and in words."""
+"""Parts of a recipe other than prompts and seeds: their names in the table, and in words."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """A sampler and scheduler, how many frames were measured, and how far each pair of engines was apart.
+    """A sampler and scheduler, the number of measured frames, and the difference of each pair of engines.
 
-    `kind` is one of `EXTRAS` where these frames had that, else ""; `family` is the model's in `remix.catalog.families`,
-    "" for SD 1.5.
+    `kind` is one of `EXTRAS` if these frames use it, else ""; `family` is the model's in `remix.catalog.families`, ""
+    for SD 1.5.
     """
 
     sampler: str
@@ -70,13 +70,13 @@ def table() -> Mapping[tuple[str, str], Row]:
 
 @cache
 def rows(part: str) -> tuple[Row, ...]:
-    """Returns the rows of a part of the table: "rows", by which `table` is; "extras"; "families"; "forge"."""
+    """Returns the rows of a part of the table: "rows", as in `table`; "extras"; "families"; "forge"."""
     return tuple(_row(plain) for plain in measured().get(part, ()))
 
 
 @cache
 def measured() -> dict[str, Any]:
-    """Returns the table as it is stored, with how it was measured."""
+    """Returns the complete stored table, including how it was measured."""
     found: dict[str, Any] = json.loads(TABLE.read_text(encoding="utf-8"))
     return found
 
@@ -92,9 +92,9 @@ def _row(plain: Mapping[str, Any]) -> Row:
 
 
 def disagreement(one: str, other: str, schedule: Schedule) -> str | None:
-    """Returns why the pictures of two engines may be unlike, in a phrase; None where they agree.
+    """Returns the reason why the pictures of two engines may differ, in a phrase; None if they agree.
 
-    A recipe does not say its model's family; of families that were not measured, as Flux, nothing is told here.
+    A recipe does not name its model's family, so families that were not measured, such as Flux, are not reported.
 
     >>> from remix.plan import Keyframe, plan
     >>> recipe = Recipe(frames=1, keyframes=(Keyframe(prompt="a (red) apple"),))
@@ -122,7 +122,7 @@ def disagreement(one: str, other: str, schedule: Schedule) -> str | None:
 
 
 def _kinds(recipe: Recipe) -> Iterator[str]:
-    """What of `EXTRAS` a recipe has, but for long prompts, which every engine cuts alike."""
+    """Yields the `EXTRAS` that a recipe uses, except for long prompts, which every engine cuts in the same way."""
     if any(frame.image for frame in recipe.keyframes):
         yield "image"
         set_ones = {keyframe.denoise for keyframe in recipe.keyframes if keyframe.denoise is not None}
@@ -140,7 +140,7 @@ def _kinds(recipe: Recipe) -> Iterator[str]:
 
 
 def remarks(recipe: Recipe, engines: Collection[str] = ENGINES) -> list[str]:
-    """Returns which of these engines are known to make other pictures with a recipe's sampler and scheduler."""
+    """Returns a remark on the engines that are known to render a recipe's sampler and scheduler differently."""
     found, row = list[str](), table().get((recipe.sampler, recipe.scheduler))
     for pair in combinations(engines, 2):
         apart = row.apart.get(frozenset(pair)) if row else None
@@ -162,11 +162,11 @@ READ_DIFFERENTLY = {
     r"<(?:lora|lyco|hypernet):": "is read by A1111 alone; name it under model.loras",
     r"\\[^()]": "has a backslash that A1111 takes out, and that is a letter elsewhere",
 }
-"""What stands in prompts -> why it is not the same everywhere."""
+"""Syntax in prompts -> why tools read it differently."""
 
 
 def read_differently(schedule: Schedule) -> Iterator[str]:
-    """Yields what in the prompts no two tools read alike, each thing once."""
+    """Yields the syntax in prompts that tools read differently, each item once."""
     prompts = schedule.texts
     for prompt in prompts:
         if turns := over_steps(prompt):

@@ -1,7 +1,7 @@
-"""Blocks of frames: which frames are rendered together.
+"""Blocks of frames that are rendered together.
 
 A matrix product rounds differently for another number of rows. So a film is cut into fixed blocks, and a block is
-always rendered whole: a frame has the same bytes whether its neighbours are missing or not.
+always rendered whole: a frame has the same bytes whether its neighbors are missing or not.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from remix.errors import Unsupported
 K = TypeVar("K", bound=Hashable)
 
 PIXELS_AT_ONCE = 8 * 512 * 512
-"""How many pixels are sampled together if nobody sets a batch."""
+"""The number of pixels that are sampled together if no batch is set."""
 
 
 def checked_batch(batch: int | None) -> int | None:
@@ -25,7 +25,7 @@ def checked_batch(batch: int | None) -> int | None:
 
 
 def frames_at_once(width: int, height: int, most: int) -> int:
-    """Returns how many frames of this size are rendered together if nobody sets a batch: 1 to `most`.
+    """Returns the number of frames of this size that are rendered together if no batch is set: 1 to `most`.
 
     >>> frames_at_once(512, 512, 16), frames_at_once(1024, 1024, 16)
     (8, 2)
@@ -43,7 +43,7 @@ def blocks(count: int, size: int) -> Iterator[range]:
 
 
 def covering(frames: Sequence[int], count: int, size: int) -> range:
-    """Returns the span of whole blocks that holds rising `frames`, of a film of `count` frames.
+    """Returns the span of whole blocks that contains ascending `frames`, in a film of `count` frames.
 
     >>> covering([3, 4], 9, 2)
     range(2, 6)
@@ -52,7 +52,7 @@ def covering(frames: Sequence[int], count: int, size: int) -> range:
 
 
 def per_request(size: int, most: int) -> int:
-    """Returns how many frames a request is about: whole blocks of `size`, about `most` frames, at least one block.
+    """Returns the number of frames in a request: whole blocks of `size`, about `most` frames, at least one block.
 
     >>> per_request(8, 16), per_request(5, 16), per_request(20, 16)
     (16, 15, 20)
@@ -61,7 +61,7 @@ def per_request(size: int, most: int) -> int:
 
 
 def requests(frames: Iterable[int], size: int, most: int) -> Iterator[tuple[int, ...]]:
-    """Yields rising frames in groups for one request each: about `most` frames, in whole blocks of `size`.
+    """Yields ascending frames in groups, one for each request: about `most` frames, in whole blocks of `size`.
 
     A group has no gap of a whole block, since that block would be rendered for nothing.
 
@@ -80,7 +80,7 @@ def requests(frames: Iterable[int], size: int, most: int) -> Iterator[tuple[int,
 
 
 def grouped(frames: Iterable[int], key: Callable[[int], K]) -> list[list[int]]:
-    """Returns frames in groups that have the same key: what an engine takes as one number for a whole batch.
+    """Returns frames in groups with the same key, for values that an engine accepts only once for a whole batch.
 
     >>> grouped(range(4), lambda index: index % 2)
     [[0, 2], [1, 3]]
@@ -92,10 +92,10 @@ def grouped(frames: Iterable[int], key: Callable[[int], K]) -> list[list[int]]:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Returns whether an error says that a device's memory is full: then fewer frames at once may fit.
+    """Returns whether an error reports that a device's memory is full, so that fewer frames at once may fit.
 
-    CPU and MPS say it in plain RuntimeErrors. So do cuBLAS and cuDNN, whose handles and workspaces are not the
-    allocator's.
+    CPU and MPS raise plain RuntimeErrors for it. So do cuBLAS and cuDNN, whose handles and workspaces the allocator
+    does not manage.
     """
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return True

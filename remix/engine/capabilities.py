@@ -1,4 +1,4 @@
-"""What an engine can render, as a record; and the one place that refuses everything else, by field name.
+"""A record of what an engine can render, and the check that refuses everything else by field name.
 
 An engine lists the fields it renders. A field that it does not list is refused as soon as a recipe sets it, so a field
 that is added to `Recipe`, `Model` or `Keyframe` later is refused by every engine that does not render it yet.
@@ -20,7 +20,7 @@ from remix.plan.denoise import nearest_whole
 PLANNED = frozenset(
     {"frames", "keyframes", "fps", "loop", "ease", "curve", "pace", "clock", "folder", "defaulted", "model", "at"}
 )
-"""Fields that `plan` works out, or that name what others hold. No engine needs to know them."""
+"""Fields that `plan` evaluates, or that name other content. No engine needs to know them."""
 
 OF_MIXES = frozenset({"mix", "lengths"})
 """Fields that matter only if some frame mixes prompts."""
@@ -28,14 +28,18 @@ OF_MIXES = frozenset({"mix", "lengths"})
 
 @dataclass(frozen=True)
 class Capabilities:
-    """What an engine can render.
+    """The abilities of an engine.
 
-    who: the engine, as errors name it. recipe, model, keyframe: the fields it renders, separated by spaces.
-    samplers, schedulers: the names it has, None if it checks them itself. from_pictures: the samplers that can start
-    from an init picture, None for all. most_mixed: field -> how many values one frame may mix, where that is limited.
-    travelling_loras: whether LoRA strengths may change from frame to frame. fractional_denoise: whether a frame may
-    start between two whole steps. prompts: what it reads in prompts, of `remix.engine.prompts.SYNTAXES`. instead: what
-    the user can do about a refusal, "" if the reasons say so. reasons: field -> why it is refused, if not obvious.
+    - `who`: the engine's name in errors.
+    - `recipe`, `model`, `keyframe`: the fields that it renders, separated by spaces.
+    - `samplers`, `schedulers`: the names that it supports, None if it checks them itself.
+    - `from_pictures`: the samplers that can start from an init picture, None for all.
+    - `most_mixed`: field -> the maximum number of values that one frame may mix, if limited.
+    - `travelling_loras`: whether LoRA strengths may change between frames.
+    - `fractional_denoise`: whether a frame may start between two whole steps.
+    - `prompts`: the prompt syntax it reads, of `remix.engine.prompts.SYNTAXES`.
+    - `instead`: what the user can do about a refusal, "" if the reasons include it.
+    - `reasons`: field -> why it is refused, if not obvious.
     """
 
     who: str
@@ -54,7 +58,7 @@ class Capabilities:
 
 
 def refuse_unsupported(schedule: Schedule, can: Capabilities) -> None:
-    """Raises `Unsupported` for the first thing in a schedule that is not in `can`, beginning with the field's name."""
+    """Raises `Unsupported`, starting with the field's name, for the first part of a schedule that `can` lacks."""
     for problem in _problems(schedule, can):
         raise Unsupported(problem)
 
@@ -71,7 +75,7 @@ def _problems(schedule: Schedule, can: Capabilities) -> Iterator[str]:
 
 
 def _unknown_fields(schedule: Schedule, can: Capabilities) -> Iterator[str]:
-    """Yields a sentence for each field that is set and not rendered."""
+    """Yields a sentence for each field that is set but not rendered."""
     recipe = schedule.recipe
     mixes = any(len(frame.prompt.values) > 1 or len(frame.negative.values) > 1 for frame in schedule)
     for name, value in _set_fields(recipe, can.recipe):
@@ -121,7 +125,7 @@ def _unread_syntax(schedule: Schedule, can: Capabilities) -> Iterator[str]:
 
 
 def _in_frame(schedule: Schedule, frame: Frame, can: Capabilities) -> Iterator[str]:
-    """Yields what cannot be rendered of one frame."""
+    """Yields the parts of one frame that cannot be rendered."""
     for name, most in can.most_mixed.items():
         mix = getattr(frame, name)
         if mix is not None and len(mix.values) > most:

@@ -1,7 +1,7 @@
-"""A job that one engine has begun goes on with another, where the table says that they agree, and a frame shows it.
+"""Continues a job with another engine, if the table lists the two as agreeing and a rendered frame confirms it.
 
-What a server tells of its models is a name, and seldom a hash; so it is the pictures that are compared. The first and
-the last frame that are finished are rendered once more by the engine that is to go on.
+A server reports its models by name and seldom by hash, so the pictures themselves are compared. The new engine renders
+the first and the last finished frame once more.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ log = logging.getLogger(__name__)
 
 
 def move(job: Job, engine: Engine, inputs: Inputs, listen: Listener) -> None:
-    """Gives a job to `engine` in place of the one that began it, and says so in the log.
+    """Hands a job over to `engine` from the one that started it, and logs this.
 
-    Raises `OtherRecipe` where the two are not known to agree on such a recipe, or a frame is not the same;
-    `Interrupted` where the engine was stopped before that was known.
+    Raises `OtherRecipe` if the two are not known to agree on such a recipe, or if a frame differs. Raises `Interrupted`
+    if the engine was stopped before this was known.
     """
     assert job.begun_with is not None
     before, now = job.begun_with["engine"], job.engine["engine"]
@@ -58,7 +58,7 @@ def move(job: Job, engine: Engine, inputs: Inputs, listen: Listener) -> None:
 
 
 def _apart(job: Job, engine: Engine, witnesses: list[int], inputs: Inputs, listen: Listener) -> Difference:
-    """How far the engine's pictures of these frames are from those in the job, at worst."""
+    """Returns the largest difference between the engine's pictures of these frames and those in the job."""
     found = [
         difference(load_picture(job.frame_path(index)), picture)
         for index, picture in zip(witnesses, engine.render(job.schedule, witnesses, inputs, listen), strict=False)

@@ -1,9 +1,9 @@
-"""Gives a recipe with `pace = "even"` its clock, by rendering: the moments at which the picture changes evenly.
+"""Measures the clock of a recipe with `pace = "even"`: renders pictures to find the moments of even change.
 
-Each way between two keyframes is paced on its own (`remix.motion.pacing`), so keyframes keep their frames. A round of
-all ways is a job of its own below the film's folder: a recipe with the clock of that round. Every engine can render it,
-a run that was interrupted plays the same rounds again and finds their pictures finished, and the film takes them over
-by their keys.
+Each section between two keyframes is paced separately (`remix.motion.pacing`), so keyframes keep their frames. Each
+round over all sections is a job below the film's folder: a recipe with the clock of that round. Every engine can render
+it. An interrupted run repeats the same rounds and finds their pictures finished, and the film reuses those pictures by
+their keys.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ from remix.plan.moments import CLOCK_DECIMALS
 from remix.plan.travel import changes
 
 PICTURES = 1.5
-"""At most so many pictures are rendered for each frame of a way."""
+"""The maximum number of rendered pictures for each frame of a section."""
 
 RenderRound = Callable[[Recipe, int, Path], Sequence[Path]]
-"""Renders the first frames, as many as the number says, of a recipe into a job folder, and returns their files."""
+"""Renders the given number of first frames of a recipe into a job folder, and returns their files."""
 
 
 @dataclass
 class _Way:
-    """The frames between two keyframes, with the pictures that are rendered on it and the weights of its film."""
+    """The frames between two keyframes, with the pictures rendered there and the weights of its film."""
 
     begin: int
     end: int
@@ -48,7 +48,7 @@ class _Way:
         return cls(begin, end, pacer, looks)
 
     def moment(self, weight: float, frames: int) -> float:
-        """The moment of a weight. A loop's last way ends where the first begins."""
+        """Returns the moment of a weight. The last section of a loop ends where the first begins."""
         return round(self.begin + weight * (self.end - self.begin), CLOCK_DECIMALS) % frames
 
     def add(self, weight: float, picture: Look) -> None:
@@ -57,7 +57,7 @@ class _Way:
 
 
 def known_clock(folder: Path, recipe: Recipe) -> tuple[float, ...] | None:
-    """Returns the clock that a job folder's recipe has, if the job is one of `recipe`; else None."""
+    """Returns the clock in a job folder's recipe, None if the job is not one of `recipe`."""
     if not is_job(folder):
         return None
     try:
@@ -74,7 +74,7 @@ def _unpaced(recipe: Recipe) -> tuple[object, ...]:
 
 
 def most_pictures(recipe: Recipe) -> int:
-    """Returns how many pictures `measured_clock` renders at most."""
+    """Returns the maximum number of pictures that `measured_clock` renders."""
     return sum(way.pacer.budget for way in _ways(recipe))
 
 
@@ -83,7 +83,7 @@ def measured_clock(
 ) -> tuple[float, ...]:
     """Returns the clock of a recipe, after rendering rounds of pictures into folders below `folder`.
 
-    Jumps, which no pace can make even, are named to `tell`.
+    Calls `tell` with jumps that no pace can make even.
     """
     ways = list(_ways(recipe))
     still = _still(recipe)
@@ -110,9 +110,9 @@ def measured_clock(
 
 
 def _ways(recipe: Recipe) -> Iterator[_Way]:
-    """The ways on which something travels, with at least one frame between their ends."""
+    """Yields the sections in which something travels, with at least one frame between their ends."""
     stops = sorted(set(recipe.positions()))
-    if recipe.loop:  # frame 0 keeps its moment: a clock begins there
+    if recipe.loop:  # frame 0 keeps its moment, because a clock starts there
         stops = sorted({0, *stops, recipe.frames})
     frames = plan(recipe)
     for begin, end in itertools.pairwise(stops):
@@ -125,7 +125,7 @@ def _content(frame: Frame) -> tuple[object, ...]:
 
 
 def _still(recipe: Recipe) -> Recipe:
-    """The recipe with each expression fixed at what it is at its keyframe: they keep their frames, at any pace."""
+    """Returns the recipe with each expression fixed at its keyframe's value, independent of the pace."""
     seeds = [frame.seed.heaviest for frame in plan(recipe)]
     about = {"max_f": recipe.frames - 1, "fps": recipe.fps}
 
@@ -167,6 +167,6 @@ def _shown(frame: Frame) -> str:
 
 
 def rounds(folder: Path) -> Iterable[Path]:
-    """Returns the job folders of the rounds of a film's folder, the first one first."""
+    """Returns the job folders of a film's rounds, in order."""
     place = folder.resolve() / PACING
     return sorted(place.glob("round-*")) if place.is_dir() and not place.is_symlink() else []

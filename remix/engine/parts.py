@@ -1,8 +1,8 @@
-"""A request's share of a film: its frames as a recipe of their own, so that a request costs the same in any film.
+"""A request's share of a film: its frames as a separate recipe, so that a request costs the same in any film.
 
 A client cuts the blocks of a request out of the schedule and sends them as one keyframe per frame. The server reads
-that recipe once, without detecting a syntax, and plans only those frames. `Whole` goes with it: what these frames
-depend on in the rest of the film.
+that recipe once, without detecting a syntax, and plans only those frames. `Whole` goes with it: the properties of the
+rest of the film that these frames depend on.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ FIELDS = ("recipe", "prompts", "negatives", "seed")
 
 
 def part_of(schedule: Schedule, span: range) -> Schedule:
-    """Returns the frames of `span`, numbered from 0, as a schedule of their own.
+    """Returns the frames of `span`, numbered from 0, as a separate schedule.
 
-    Its recipe has a keyframe for each frame: `plan` gives the same frames again.
+    Its recipe has a keyframe for each frame, and `plan` returns the same frames again.
     """
     frames = tuple(replace(schedule[index], index=number) for number, index in enumerate(span))
     recipe = schedule.recipe.replace(
@@ -35,7 +35,7 @@ def part_of(schedule: Schedule, span: range) -> Schedule:
         curve="linear",
         pace="linear",
         clock=None,
-        defaulted=frozenset(),  # nothing of it is left to the server
+        defaulted=frozenset(),  # leaves no defaults to the server
     )
     return Schedule(recipe, frames, Whole(schedule.prompts, schedule.negatives, schedule.first_seed))
 
@@ -55,14 +55,14 @@ def _keyframe(frame: Frame) -> Keyframe:
 
 
 def _verbatim(mix: Mix[str]) -> Mix[str]:
-    """A mix of prompts in which backticks are letters: expressions in them are worked out already."""
+    """Returns a mix of prompts with literal backticks, because their expressions are already evaluated."""
     if not any("`" in prompt for prompt in mix.values):
         return mix
     return Mix(tuple((verbatim(prompt), weight) for prompt, weight in mix.items))
 
 
 def plain_part(part: Schedule) -> dict[str, Any]:
-    """Returns a part of a film as plain JSON values; `read_part` gives it back."""
+    """Returns a part of a film as plain JSON values, the inverse of `read_part`."""
     return {
         "recipe": part.recipe.to_dict(),
         "prompts": list(part.prompts),
@@ -74,7 +74,7 @@ def plain_part(part: Schedule) -> dict[str, Any]:
 def read_part(data: Any, folder: str = "") -> Schedule:
     """Returns the part of a film that `plain_part` wrote. Raises `RecipeError`, naming the field, for anything else.
 
-    `folder` is where relative paths of pictures start.
+    `folder` is the base of relative picture paths.
     """
     found: Mapping[str, Any] = check.only(data, FIELDS)
     for name in FIELDS:

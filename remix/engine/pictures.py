@@ -1,4 +1,4 @@
-"""Pictures on their way into and out of an engine: verified before they count, and masks as latents need them."""
+"""Pictures that enter and leave an engine: verified before they are accepted, and masks in the form of latents."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 def verified(picture: Picture, schedule: Schedule, index: int, advice: str = "") -> Picture:
     """Returns the picture of frame `index`.
 
-    Raises `WrongSize` if it has another size than the recipe asks for, `BlankFrame` if all of its pixels are equal,
-    with `advice` on how to avoid that. A frame that is only decoded (denoise 0) may show a given picture of one color.
+    Raises `WrongSize` if its size is not that of the recipe. Raises `BlankFrame`, with `advice` on how to avoid that,
+    if all of its pixels are equal. A frame that is only decoded (denoise 0) may show a given picture of one color.
     """
     recipe = schedule.recipe
     if picture.shape != (recipe.height, recipe.width, 3):
@@ -38,9 +38,9 @@ def refuse_not_finite(latents: Iterable[Any], frames: Iterable[int]) -> None:
 
 
 def masks_of(frames: Sequence[Frame], inputs: Mapping[str, Picture], latents: Any) -> Tensor | None:
-    """Returns how much of each place of `latents` (a shape [B, c, h, w]) is drawn anew: [B, 1, h, w] of 0 to 1.
+    """Returns how much of each position of `latents` (a shape [B, c, h, w]) is redrawn: [B, 1, h, w], 0 to 1.
 
-    None if no frame has a mask. A keyframe that sets one sets it for the whole film, so it is all frames or none.
+    None if no frame has a mask. A keyframe that sets one sets it for the whole film, so all frames or none have one.
     """
     import torch
 

@@ -1,4 +1,4 @@
-"""Prompt syntax that not every engine reads: emphasis, LoRA tags, prompts that change over the steps."""
+"""Prompt syntax that not every engine supports: emphasis, LoRA tags, prompts that change over the steps."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from remix.syntax.text.over_steps import over_steps
 
 EMPHASIS = re.compile(r"(?<!\\)\((?:\\.|[^()\\])*\)")
-"""What both hosts read as more weight: ``(word)`` and ``(word:1.2)``, but not ``\\(word\\)``."""
+"""Syntax that both hosts read as more weight: ``(word)`` and ``(word:1.2)``, but not ``\\(word\\)``."""
 
 LORA_TAG = re.compile(r"<(?:lora|lyco|hypernet):[^<>]*>")
 

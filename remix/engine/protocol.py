@@ -1,4 +1,4 @@
-"""What every engine is: the base class, and what it reports while it renders."""
+"""The interface of all engines: the base class, and the events that it reports while rendering."""
 
 from __future__ import annotations
 
@@ -49,12 +49,12 @@ class Engine(ABC):
 
     @abstractmethod
     def capabilities(self, schedule: Schedule) -> Capabilities:
-        """Returns what this engine can render. A server may be asked, so it can depend on what runs there."""
+        """Returns what this engine can render. This may query a server, so it can depend on what runs there."""
 
     def check(self, schedule: Schedule) -> list[str]:
         """Returns remarks for the user.
 
-        Raises `Unsupported`, naming the field, for what this engine cannot render.
+        Raises `Unsupported`, naming the field, if this engine cannot render the schedule.
         """
         refuse_unsupported(schedule, self.capabilities(schedule))
         return self._check(schedule)
@@ -64,12 +64,12 @@ class Engine(ABC):
         return []
 
     def defaults(self, model: Model) -> Mapping[str, Any]:
-        """Returns the settings that a model is made for, by the names of a recipe's fields. Empty if unknown."""
+        """Returns a model's recommended settings, by the names of a recipe's fields. Empty if unknown."""
         return {}
 
     @abstractmethod
     def identity(self, schedule: Schedule) -> Mapping[str, str]:
-        """Returns what renders: engine, family, model and the model's fingerprint."""
+        """Returns the identity of the engine: engine, family, model and the model's fingerprint."""
 
     @abstractmethod
     def render(
@@ -82,17 +82,17 @@ class Engine(ABC):
 
     @abstractmethod
     def cancel(self) -> None:
-        """Asks a running `render` to end after the frames at hand. Safe to call from a signal handler."""
+        """Stops a running `render` after the frames in progress. Safe to call from a signal handler."""
 
     def close(self) -> None:  # noqa: B027 (an engine may have nothing to close)
-        """Releases what the engine opened: models, connections, threads. It may be used again afterwards."""
+        """Releases the engine's resources: models, connections, threads. It may be used again afterwards."""
 
     def texts(self, index: int) -> Mapping[str, str]:
         """Returns the metadata that the tool writes for a frame that `render` has just yielded, such as infotext."""
         return {}
 
     def setting(self, schedule: Schedule) -> Mapping[str, str]:
-        """Returns options that hardly change pictures, by name: device, precision, batch. Empty if there are none."""
+        """Returns options that barely change pictures, by name: device, precision, batch. Empty if there are none."""
         return {}
 
     def __enter__(self: E) -> E:

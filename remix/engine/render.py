@@ -1,4 +1,4 @@
-"""render(recipe, engine, folder): the only loop of the product."""
+"""render(recipe, engine, folder): the only render loop of the toolkit."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run left: the job folder, its film and contact sheet, and how many frames were rendered now.
+    """The result of a run: the job folder, its film and contact sheet, and the number of newly rendered frames.
 
-    `film` and `sheet` are None while frames are missing that this run was not asked for. A part of a film has no sheet.
-    `remarks` are sentences on what may not be meant, as `tell` got them. `error` is set by `render_all` alone, for a
-    film that failed; `render` raises it.
+    `film` and `sheet` are None while frames outside the requested range are missing. A part of a film has no sheet.
+    `remarks` are the sentences on likely mistakes that `tell` received. `error` is set only by `render_all`, for a film
+    that failed; `render` raises it.
     """
 
     folder: Path
@@ -67,24 +67,27 @@ def render(
     stop: Callable[[], bool] = lambda: False,
     tell: Callable[[str], None] = warn,
 ) -> Outcome:
-    """Renders the missing frames of a recipe, or of its schedule, into a job folder; then the film and a contact sheet.
+    """Renders the missing frames of a recipe or schedule into a job folder, followed by the film and a contact sheet.
 
-    Run it again with the same arguments, however the last run ended: it continues where that stopped. Frames in the
-    folder that are the same for another recipe are kept, and so are those of other jobs (`donors`), if the same engine
-    rendered them. `new` allows replacing finished frames, see `open_job`. `film` names the film file in the folder;
-    its suffix is the format, None writes frames only. `audio` is a file whose sound the film gets. `frames` limits the
-    run to these frames; the film and the sheet are then written only if all others exist. `stop` is asked regularly.
-    Once it returns True, the frames at hand are finished, nothing new starts, and a film that is being written is given
-    up. `tell` receives remarks for the user, as sentences. By default they are logged.
+    To resume a run, however it ended, call this again with the same arguments. Frames in the folder that are equal for
+    another recipe are kept. Frames of other jobs (`donors`) are reused if the same engine rendered them. `new` allows
+    replacing finished frames, see `open_job`.
 
-    Where the recipe's pace is even, its clock is measured first, by rendering pictures of which most become frames, see
+    `film` names the film file in the folder; its suffix selects the format, and None writes frames only. `audio` is a
+    file whose sound the film gets. `frames` limits the run to these frames; the film and the sheet are then written
+    only if all other frames exist. `stop` is polled regularly. Once it returns True, the frames in progress are
+    finished, no new ones start, and a film that is being written is abandoned. `tell` receives remarks for the user, as
+    sentences; by default they are logged.
+
+    With an even pace, the clock is measured first by rendering pictures, most of which become frames, see
     `remix.engine.pacing`.
 
     A job that another engine started continues with this one if their pictures are the same, see
     `remix.engine.handover`. The engine stays open; close it yourself, or use it as a context manager.
 
     Raises `Unsupported`, `VideoFormatError` or `MissingPackage` before the first frame, `OtherRecipe` or `JobLocked`
-    from `open_job`, `Interrupted` if it was stopped or the engine was cancelled, `DiskFull` if there is no room left.
+    from `open_job`, `Interrupted` if the run was stopped or the engine was cancelled, and `DiskFull` if there is no
+    space left.
     """
     schedule, folder, remarks = recipe if isinstance(recipe, Schedule) else plan(recipe), Path(folder), list[str]()
 
@@ -126,7 +129,7 @@ def render(
             return Outcome(job.folder, None, None, rendered, len(wanted), tuple(remarks), schedule=schedule)
         room.expect(len(schedule))
         made = _write_film(job, film, audio, listen, stop) if film is not None else None
-        sheet = None if schedule.whole else _write_sheet(job)  # nobody looks at a part of a film
+        sheet = None if schedule.whole else _write_sheet(job)  # nobody views the sheet of a part of a film
         return Outcome(job.folder, made, sheet, rendered, len(wanted), tuple(remarks), schedule=schedule)
 
 
@@ -141,9 +144,9 @@ def _paced(
     stop: Callable[[], bool],
     tell: Callable[[str], None],
 ) -> tuple[Schedule, int]:
-    """The schedule with the clock that the folder's job has, or a measured one, and how many pictures were rendered.
+    """Returns the schedule with the clock of the folder's job or a measured one, and the number of rendered pictures.
 
-    `OtherRecipe` before anything is measured for a folder with frames of another recipe.
+    Raises `OtherRecipe` before measuring if the folder has frames of another recipe.
     """
     recipe = schedule.recipe
     if (known := known_clock(folder, recipe)) is not None:
@@ -180,7 +183,7 @@ def _paced(
 
 
 def _taking(listen: Listener, stop: Callable[[], bool]) -> Callable[[int, int], None]:
-    """What is done before each frame that is taken over."""
+    """Returns the function to call before each frame that is copied."""
 
     def taking(done: int, total: int) -> None:
         listen(Event("frames", done, total))
@@ -191,7 +194,7 @@ def _taking(listen: Listener, stop: Callable[[], bool]) -> Callable[[int, int], 
 
 
 def _pause(folder: Path, stop: Callable[[], bool]) -> Callable[[], None]:
-    """What is done between two blocks of a file that is checked."""
+    """Returns the function to call between two blocks of a file that is checked."""
 
     def pause() -> None:
         if stop():
@@ -209,7 +212,7 @@ def _wanted(frames: Sequence[int] | None, count: int) -> Sequence[int]:
 
 
 def _check_film(name: str, recipe: Recipe, audio: Path | str | None) -> None:
-    """Refuses, before hours of rendering, a film that could not be written after them."""
+    """Raises an error, before hours of rendering, if the film could not be written afterwards."""
     if name in {"", ".."} or name != PureWindowsPath(name).name or name.casefold() in OWN:
         raise VideoFormatError(f"film: {name!r}; give the name of a file in the job, such as film.mp4")
     if problem := windows_problem(name):
@@ -250,7 +253,7 @@ def _render_missing(
             rendered += 1
             room.expect(len(missing) - rendered)
             listen(Event("frames", total - len(missing) + rendered, total))
-            if stop():  # it may have been asked before the engine began, and then the engine does not know
+            if stop():  # the run may have been stopped before the engine started, which the engine does not know
                 engine.cancel()
     if rendered < len(missing):
         left = len(missing) - rendered
@@ -292,13 +295,13 @@ def _write_sheet(job: Job) -> Path:
 
 
 def _key_of_all(job: Job, about: str) -> str:
-    """The hash of everything that makes what is made of all frames."""
+    """Returns the hash of everything that a file made from all frames depends on."""
     keys = "".join(job.frame_key(index) for index in range(len(job.schedule)))
     return sha256(f"{about} {keys}".encode("utf-8", "surrogateescape"))
 
 
 class Inputs(Mapping[str, Picture]):
-    """A job's init pictures and masks by the recipe's names, fitted to its size; the last few stay in memory."""
+    """A job's init pictures and masks by their recipe names, fitted to its size. The last few stay in memory."""
 
     KEPT = 8
 

@@ -1,4 +1,4 @@
-"""What must not be lost: the job folder, with its recipe, schedule, journal and frames."""
+"""Job folders: a run's recipe, schedule, journal and frames, kept so that no finished frame is ever lost."""
 
 from remix.job.identity import job_folder, prompts_that_meet, siblings
 from remix.job.inputs import missing_pictures

@@ -1,9 +1,9 @@
-"""Reusing finished frames: those of a job's previous recipe, and those of other jobs.
+"""Reuses finished frames from a job's previous recipe and from other jobs.
 
-A frame is identified by its key, a hash of everything that makes its picture, and by the engine that rendered it; its
+A frame is identified by its key, a hash of everything that affects its picture, and by the engine that rendered it; its
 number and its folder do not matter. Frames that get another number are first renamed into `earlier/`, under their keys.
-From there, and from other jobs, each is read, checked, and written to its new place with its own metadata. `earlier/`
-is removed at the end; if it still exists, the next run continues with it.
+Each of them, and each frame of another job, is then read, checked, and written to its new place with its own metadata.
+`earlier/` is removed at the end; if it still exists, the next run continues with it.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ from remix.motion.images import load_picture
 log = logging.getLogger(__name__)
 
 MOST_DONORS = 32
-"""The most other jobs that are searched, newest first."""
+"""The maximum number of other jobs that are searched, newest first."""
 
 Taking = Callable[[int, int], None]
-"""Called before each frame that is copied, with the frames that exist and the total; an error it raises stops that."""
+"""Called before each copy with the number of existing frames and the total. An error that it raises stops copying."""
 
 
 Telling = Callable[[str], None]
@@ -71,7 +71,7 @@ def _own_key(path: Path) -> str | None:
 
 
 def set_aside(job: Job, held: Mapping[Path, str], wanted: Collection[str]) -> dict[str, Path]:
-    """Moves frames that get another number to `earlier/`; returns the file of each of the `wanted` frames."""
+    """Moves frames that get another number to `earlier/`, and returns the file of each of the `wanted` frames."""
     (job.folder / EARLIER).mkdir(exist_ok=True)
     found: dict[str, Path] = {}
     for path, key in held.items():
@@ -91,9 +91,9 @@ def _is_in_place(job: Job, path: Path, key: str) -> bool:
 
 
 def look_through(donors: Iterable[Path], job: Job, wanted: Collection[str], sources: Sources) -> None:
-    """Adds the `wanted` frames that other jobs have, by their journals, if the same engine rendered them.
+    """Adds the `wanted` frames that the journals of other jobs list, if the same engine rendered them.
 
-    A remark names an unfinished job that has some of them from a slightly different engine.
+    Adds a remark for an unfinished job that has some of them from a slightly different engine.
     """
     for donor in list(donors)[:MOST_DONORS]:
         try:
@@ -117,7 +117,7 @@ def look_through(donors: Iterable[Path], job: Job, wanted: Collection[str], sour
 
 
 def _almost_equal(donor: Path, job: Job, engine: Mapping[str, Any], shared: int) -> str | None:
-    """Returns a remark on an unfinished job of a slightly different engine; None if there is nothing to say."""
+    """Returns a remark on an unfinished job of a slightly different engine, None if there is nothing to report."""
     try:
         count = recipe_of(donor).frames
     except RemixError:
@@ -131,7 +131,7 @@ def _almost_equal(donor: Path, job: Job, engine: Mapping[str, Any], shared: int)
 
 
 def adopt(job: Job, sources: Sources, missing: Sequence[int], taking: Taking) -> int:
-    """Copies those of the `missing` frames that exist elsewhere into their places; returns how many."""
+    """Copies the `missing` frames that exist elsewhere into the job, and returns how many were copied."""
     taken, total = 0, len(job.schedule)
     uses = Counter(job.frame_key(index) for index in missing)
     for index in missing:
@@ -142,12 +142,12 @@ def adopt(job: Job, sources: Sources, missing: Sequence[int], taking: Taking) ->
         taken += _take(job, index, source, sources.engines)
         uses[key] -= 1
         if not uses[key] and source.parent == job.folder / EARLIER:
-            source.unlink()  # so that a long film does not lie on the disk twice
+            source.unlink()  # so that a long film never takes its space on disk twice
     return taken
 
 
 def _take(job: Job, index: int, source: Path, engines: Collection[Mapping[str, Any]]) -> bool:
-    """Copies one frame, if its file is intact and its own metadata has the right key."""
+    """Copies one frame if its file is intact and its metadata has the right key."""
     recipe = job.schedule.recipe
     try:
         with open_part(source, MAX_PICTURE) as file:
@@ -168,5 +168,5 @@ def _take(job: Job, index: int, source: Path, engines: Collection[Mapping[str, A
 
 
 def adopted(folder: Path) -> None:
-    """Removes `earlier/`: all frames are in their places."""
+    """Removes `earlier/` once all frames are in place."""
     shutil.rmtree(folder / EARLIER)

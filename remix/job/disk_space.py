@@ -18,14 +18,14 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class DiskSpace:
-    """The bytes that a run may still need on its disk: an upper bound, its uncompressed pictures."""
+    """The disk space that a run may still need, in bytes: an upper bound, the size of its uncompressed pictures."""
 
     folder: Path
     recipe: Recipe
     needed: int = 0
 
     def expect(self, frames: int) -> None:
-        """Sets the need to that of so many frames."""
+        """Sets the needed space to that of `frames` frames."""
         self.needed = frames * 3 * self.recipe.width * self.recipe.height
 
     def free(self) -> int:
@@ -36,7 +36,7 @@ class DiskSpace:
         return shutil.disk_usage(place).free
 
     def warn(self) -> None:
-        """Logs a warning if there may not be enough."""
+        """Logs a warning if there may not be enough space."""
         if self.needed > (free := self.free()):
             log.warning(
                 "%s: the remaining frames may need up to %d bytes, %d are free on its disk; "
@@ -49,7 +49,10 @@ class DiskSpace:
 
 @contextmanager
 def raising_disk_full(folder: Path, recipe: Recipe) -> Iterator[DiskSpace]:
-    """Returns, as a context, the disk space of a run. A full disk raises `DiskFull`, with the bytes needed and free."""
+    """Returns a context manager that yields a run's disk space.
+
+    Raises `DiskFull`, with the needed and the free bytes, if the disk fills up inside it.
+    """
     space = DiskSpace(folder, recipe)
     space.expect(recipe.frames)
     try:

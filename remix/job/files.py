@@ -1,4 +1,4 @@
-"""Atomic writing, names that are safe everywhere, and paths that stay inside their folder."""
+"""Atomic writes, file names that are valid on every system, and paths that stay inside their folder."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from remix.errors import BadInput
 from remix.motion.atomic import RESERVED, atomic_write
 
 NAME_BYTES = 120
-"""The longest name that `safe_name` gives, in UTF-8 bytes; file systems allow 255, copies often less."""
+"""The longest name that `safe_name` returns, in UTF-8 bytes. File systems allow 255, backup tools often fewer."""
 
 
 def write_bytes(path: str | os.PathLike[str], data: bytes) -> Path:
-    """Writes `data` to `path`, completely or not at all, flushed to the disk; returns `path`.
+    """Writes `data` to `path` atomically, flushed to disk, and returns `path`.
 
-    OSError (also a full disk) leaves what was there before as it was.
+    Raises OSError, also for a full disk; an existing file is then left unchanged.
     """
     with atomic_write(path) as part:
         part.write_bytes(data)
@@ -26,16 +26,16 @@ def write_bytes(path: str | os.PathLike[str], data: bytes) -> Path:
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> Path:
-    """Writes `text` to `path` like `write_bytes`, as UTF-8 with its line ends unchanged; returns `path`."""
+    """Writes `text` to `path` like `write_bytes`, as UTF-8 with its line endings unchanged, and returns `path`."""
     return write_bytes(path, text.encode("utf-8"))
 
 
 def safe_name(text: str) -> str:
-    """Returns a file name made of `text` that is valid on Linux, macOS and Windows.
+    """Returns a file name based on `text` that is valid on Linux, macOS and Windows.
 
-    At most `NAME_BYTES` bytes of UTF-8 (a short suffix is kept), never empty, no path separators or
-    control characters, no ``..``, no dot or space at either end, and no device name such as ``CON``.
-    A name that is safe already comes back as it is, and `safe_name(safe_name(x)) == safe_name(x)`.
+    The name has at most `NAME_BYTES` bytes of UTF-8 (a short suffix is kept) and is never empty. It has no path
+    separators, no control characters, no ``..``, no dot or space at either end, and is not a device name such as
+    ``CON``. A safe name is returned unchanged: `safe_name(safe_name(x)) == safe_name(x)`.
 
     >>> safe_name('a cat: "in" Rome?'), safe_name("../../etc/passwd"), safe_name("CON.txt")
     ('a cat_ _in_ Rome_', 'etc_passwd', '_CON.txt')
@@ -45,7 +45,7 @@ def safe_name(text: str) -> str:
     name = re.sub(r"\.{2,}", ".", name)
     name = re.sub(r"^[. _]+(?=[^. _])", "", name) if name.startswith((".", " ")) else name
     name = _shortened(name.strip(". "))
-    # Windows reads "con.txt" and "con .txt" as the device too, whatever follows the first dot.
+    # Windows also treats "con.txt" and "con .txt" as the device, whatever follows the first dot.
     if name.split(".")[0].rstrip().casefold() in RESERVED:
         name = _shortened("_" + name)
     return name or "_"
@@ -66,10 +66,10 @@ def _shortened(name: str) -> str:
 
 
 def inside(folder: str | os.PathLike[str], relative: str | os.PathLike[str]) -> Path:
-    """Returns the absolute path of `relative` in `folder`, symbolic links followed, sure to lie inside it.
+    """Returns the absolute path of `relative`, with symbolic links resolved, guaranteed to be inside `folder`.
 
-    Refused with BadInput: absolute paths, drive letters and network shares (also Windows' on other
-    systems), ``..``, NUL characters, and links that lead out. The file need not exist.
+    The file need not exist. Raises BadInput for absolute paths, drive letters and network shares (those of Windows on
+    every system), ``..``, NUL characters, and links that point outside.
     """
     text = os.fspath(relative)
     windows = PureWindowsPath(text)
@@ -81,7 +81,7 @@ def inside(folder: str | os.PathLike[str], relative: str | os.PathLike[str]) -> 
         raise BadInput(f"{text!r}: leaves its folder by '..'; put the file below {folder}")
     root = Path(folder).resolve()
     try:
-        # Windows' separators are understood everywhere, so that a recipe means the same file on each system.
+        # Windows separators are accepted on every system, so that a recipe means the same file everywhere.
         found = root.joinpath(*map(_on_disk, windows.parts)).resolve()
         _refuse_loop(found)
     except (OSError, RuntimeError) as error:
@@ -92,7 +92,7 @@ def inside(folder: str | os.PathLike[str], relative: str | os.PathLike[str]) -> 
 
 
 def _refuse_loop(path: Path) -> None:
-    """Raises OSError for links that lead round in a circle, which `Path.resolve` leaves in place since Python 3.13."""
+    """Raises OSError for circular links, which `Path.resolve` leaves unresolved since Python 3.13."""
     try:
         path.stat()
     except OSError as error:
@@ -101,7 +101,7 @@ def _refuse_loop(path: Path) -> None:
 
 
 def _on_disk(name: str) -> str:
-    """Returns `name` so that the system finds the file of that name in UTF-8, whatever the locale says."""
+    """Returns `name` in the form by which the system finds the file with that UTF-8 name, whatever the locale."""
     try:
         os.fsencode(name)
     except UnicodeEncodeError:

@@ -1,4 +1,4 @@
-"""The identity of a job: the keys of its frames and its engine; and how two engines differ."""
+"""The identity of a job: the keys of its frames and its engine, and how two engines differ."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from remix.job.reading import JOURNAL
 from remix.plan import Schedule
 
 SHORT = 10
-"""The number of digits of its key in the name of a job's folder."""
+"""Digits of the key in the name of a job folder."""
 
 LONGEST_VALUE = 24
-"""The longest value, in letters, that `differing` shows."""
+"""Characters of the longest value that `differing` shows."""
 
 
 def differing(was: Mapping[str, Any], now: Mapping[str, Any]) -> str:
-    """Returns the parts in which two identities of an engine differ, in words.
+    """Returns a description of the parts in which two engine identities differ.
 
     >>> differing({"engine": "local", "checkpoint": "a"}, {"engine": "local", "checkpoint": "b", "vae": "c"})
     "checkpoint ('a', now 'b') and vae (none, now 'c')"
@@ -39,11 +39,11 @@ def _short(value: Any) -> str:
 
 
 def prompts_that_meet(schedule: Schedule, *, plain_attention: bool) -> dict[str, str]:
-    """Returns what else an engine's frames depend on if it lets all prompts of a film meet at one length: the prompts.
+    """Returns a hash of the film's prompts, as "prompts", if every frame depends on all of them, otherwise {}.
 
-    Prompts that are padded or cut to a common length make other pictures, so a frame is only the same among the same
-    prompts. Where each is repeated whole ("tile") it is the same among any; that is how lengths meet in models with
-    plain cross-attention (`plain_attention`: SD 1, 2 and XL) unless the recipe says otherwise.
+    This applies to engines that bring all prompts to one length. Padding or trimming a prompt changes its picture, so a
+    frame is the same only with the same prompts. Repeating a prompt whole ("tile") changes nothing. Models with plain
+    cross-attention (`plain_attention`: SD 1, SD 2 and SDXL) do that unless the recipe sets `lengths`.
 
     >>> from remix.plan import Keyframe, Recipe, plan
     >>> prompts_that_meet(plan(Recipe(frames=1, keyframes=(Keyframe(prompt="a cat"),))), plain_attention=True)
@@ -58,8 +58,8 @@ def prompts_that_meet(schedule: Schedule, *, plain_attention: bool) -> dict[str,
 def job_folder(root: Path, name: str, schedule: Schedule, engine: Mapping[str, str]) -> Path:
     """Returns the folder of a job below `root`: the same for equal frames of the same engine.
 
-    Its name is `name` and a key of everything that makes the pictures, but not the rate and format of the film. Raises
-    BadInput for a name that no folder can have, and RecipeError for a picture that does not exist.
+    Its name consists of `name` and a key of everything that affects the pictures, but not of the film's rate and
+    format. Raises BadInput for a name that is not valid for a folder, and RecipeError for a missing picture.
     """
     if safe_name(name) != name or not name:
         raise BadInput(f"name: {name!r} is not a name of a folder; write one such as film")
@@ -69,9 +69,9 @@ def job_folder(root: Path, name: str, schedule: Schedule, engine: Mapping[str, s
 
 
 def siblings(root: Path, name: str, *, begun: bool = False) -> list[Path]:
-    """Returns the folders of jobs of that name below `root`, the one with the newest frame first.
+    """Returns the folders of jobs with that name below `root`, the one with the newest frame first.
 
-    With `begun` those too that have no frame yet.
+    `begun` includes jobs that have no frame yet.
     """
     named = re.compile(rf"{re.escape(name)}_[0-9a-f]{{{SHORT}}}(_\d+)?", re.ASCII)
     found = [path for path in (root.iterdir() if root.is_dir() else ()) if named.fullmatch(path.name)]
@@ -79,7 +79,7 @@ def siblings(root: Path, name: str, *, begun: bool = False) -> list[Path]:
 
 
 def finished_at(folder: Path) -> int:
-    """Returns when the last frame of a job was finished, in nanoseconds; 0 where none is."""
+    """Returns the time at which the last frame of a job was finished, in nanoseconds; 0 if there is none."""
     try:
         return (folder / JOURNAL).stat().st_mtime_ns
     except OSError:

@@ -1,4 +1,4 @@
-"""A job's own copies of what its recipe is given: init pictures and masks."""
+"""A job's copies of the init pictures and masks of its recipe."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from remix.plan.wording import close
 
 
 def input_hashes(recipe: Recipe) -> dict[str, str]:
-    """Returns name -> sha256 of the recipe's init pictures and masks; RecipeError where one is not there."""
+    """Returns the SHA-256 of each init picture and mask by name. Raises RecipeError if one is missing."""
     mixes = [(field, getattr(keyframe, field)) for keyframe in recipe.keyframes for field in ("image", "mask")]
     names = {name: field for field, mix in reversed(mixes) if mix for name in mix.values}
     hashes: dict[str, str] = {}
@@ -30,7 +30,7 @@ def input_hashes(recipe: Recipe) -> dict[str, str]:
 
 
 def missing_pictures(recipe: Recipe) -> list[str]:
-    """Returns a sentence for each init picture and mask of a recipe that is not where the recipe says."""
+    """Returns a sentence for each init picture and mask that is missing at the recipe's path."""
     return [_missing(recipe, name) for name in recipe.pictures() if not _input(recipe, name).is_file()]
 
 
@@ -43,7 +43,7 @@ def _missing(recipe: Recipe, name: str) -> str:
 
 
 def copy_inputs(folder: Path, recipe: Recipe, hashes: Mapping[str, str]) -> None:
-    """Copies the recipe's init pictures and masks into the job, as they were when they were hashed."""
+    """Copies the recipe's init pictures and masks into the job. Raises JobError if one no longer has its hash."""
     for name, expected in hashes.items():
         copy = inside(folder / INPUTS, name)
         if not copy.is_file() or hash_of(copy) != expected:

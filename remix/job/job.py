@@ -1,19 +1,19 @@
-"""The job folder: one run that can be stopped anywhere and continued.
+"""The job folder: a run that can stop at any time and be resumed.
 
-    recipe.json     what was asked for
+    recipe.json     the recipe that was requested
     schedule.json   every number of every frame
-    job.json        the toolkit's version and what renders: engine and model, and with what device and batch
-    journal.jsonl   one line for each finished frame and film: what made it, and the file's own hash
+    job.json        the toolkit's version, the engine and model, and their device and batch size
+    journal.jsonl   one line for each finished frame and film: its key, and the hash of its file
     inputs/         copies of the recipe's init pictures and masks
     frames/         000000.png, 000001.png, ...
     film.mp4        the film
     sheet.png       a contact sheet
-    job.lock        held by the run that is at work
-    earlier/        frames that wait for their new place, see `remix.job.adoption`; gone once they have it
+    job.lock        held by the run in progress
+    earlier/        frames that wait for their new place, see `remix.job.adoption`; removed afterwards
 
-Every file except the journal is written to a temporary place and renamed. The journal only grows, by one line after
-each finished file. A frame is finished if its file has the hash in the journal; or, if the journal does not have it, if
-it decodes and its own metadata has the right key.
+Every file except the journal is written to a temporary path and renamed. The journal only grows, by one line for each
+finished file. A frame is finished if its file has the hash in the journal. If the journal does not list it, it is
+finished if it decodes and its own metadata has the right key.
 """
 
 from __future__ import annotations
@@ -52,13 +52,13 @@ from remix.motion.regular import never
 from remix.plan import Recipe, Schedule, plan
 
 SETTINGS = "settings"
-"""The field of job.json for device, precision and batch, each combination once."""
+"""The field of job.json with each combination of device, precision and batch size."""
 
 RECIPE_IN_METADATA = 48 * 1024
-"""The longest recipe, in bytes, that every frame carries; of a longer one it carries the hash."""
+"""The longest recipe, in bytes, that every frame carries. Of a longer recipe, a frame carries the hash."""
 
 FRAME = re.compile(r"\d{6,}\.png", re.ASCII)
-"""The names of frames: their numbers."""
+"""File names of frames: their numbers."""
 
 
 class Job:
@@ -84,7 +84,7 @@ class Job:
         self.journal = Journal(folder / JOURNAL, pause)
 
     def frame_path(self, index: int) -> Path:
-        """Returns the path of frame `index`, whether it exists or not."""
+        """Returns the path of frame `index`, whether or not it exists."""
         return frame_path(self.folder, index)
 
     def frame_paths(self) -> list[Path]:
@@ -92,22 +92,22 @@ class Job:
         return [self.frame_path(index) for index in range(len(self.schedule))]
 
     def frame_key(self, index: int) -> str:
-        """Returns the hash of everything that makes the picture: numbers, settings, init pictures and masks."""
+        """Returns the hash of everything that affects a frame's picture: numbers, settings, init pictures and masks."""
         if index not in self._keys:
             self._keys[index] = frame_key(self.schedule, index, self._inputs)
         return self._keys[index]
 
     def input_path(self, name: str) -> Path:
-        """Returns the job's own copy of an init picture that the recipe calls `name`."""
+        """Returns the path of the job's copy of the init picture that the recipe calls `name`."""
         return inside(self.folder / INPUTS, name)
 
     def missing(self, wanted: Sequence[int] | None = None) -> list[int]:
-        """Returns which of the `wanted` frames (None: all) must be rendered; a damaged file is missing."""
+        """Returns the `wanted` frames (None: all) that must be rendered. A damaged file counts as missing."""
         every = range(len(self.schedule))
         return [index for index in (every if wanted is None else wanted) if not self._is_finished(index)]
 
     def is_whole(self) -> bool:
-        """Returns whether all frames are finished; no file is read if one does not exist."""
+        """Returns whether all frames are finished. No file is read if one of them does not exist."""
         return all(path.is_file() for path in self.frame_paths()) and not self.missing()
 
     def _is_finished(self, index: int) -> bool:
@@ -120,7 +120,7 @@ class Job:
         return True
 
     def lacks(self) -> list[int]:
-        """Returns what `missing` returns without writing anything, for callers that have not locked the folder."""
+        """Returns the same frames as `missing` but writes nothing, for callers that have not locked the folder."""
         return [
             index
             for index in range(len(self.schedule))
@@ -128,7 +128,7 @@ class Job:
         ]
 
     def _says_so(self, index: int) -> bool:
-        """Whether a frame's file decodes and its own metadata has the right key."""
+        """Returns whether a frame's file decodes and its own metadata has the right key."""
         made = made_of(self.frame_path(index), (self.schedule.recipe.width, self.schedule.recipe.height))
         frame = made.get("frame")
         return isinstance(frame, dict) and made.get("key") == self.frame_key(index) and frame.get("index") == index
@@ -140,9 +140,10 @@ class Job:
         texts: Mapping[str, str] | None = None,
         engine: Mapping[str, str] | None = None,
     ) -> Path:
-        """Writes a finished frame, flushed to the disk, and returns its path; `picture` is uint8 [height, width, 3].
+        """Writes a finished frame, flushed to disk, and returns its path.
 
-        `texts` are added to its metadata. `engine` is the engine that rendered it, if not the job's.
+        `picture` is uint8 [height, width, 3]. `texts` are added to its metadata. `engine` is the engine that rendered
+        it, if it is not the job's.
         """
         recipe = self.schedule.recipe
         if picture.shape != (recipe.height, recipe.width, 3) or picture.dtype != np.uint8:
@@ -156,7 +157,7 @@ class Job:
         return path
 
     def move(self, frames: Sequence[int]) -> None:
-        """Records that another engine continues this job, after those before it rendered `frames`."""
+        """Records that another engine continues this job, after the previous engines rendered `frames`."""
         before = read_about(self.folder)
         earlier = [*earlier_engines(before), {"engine": before["engine"], "frames": spans(frames)}]
         about = {"engine": self.engine, "inputs": self._inputs, "toolkit": __version__, "earlier": earlier}
@@ -164,9 +165,9 @@ class Job:
         self.begun_with = None
 
     def note_setting(self, setting: Mapping[str, str]) -> Mapping[str, str] | None:
-        """Records settings of the engine that hardly change pictures, such as device and batch.
+        """Records engine settings that barely change pictures, such as device and batch size.
 
-        Returns the settings that earlier frames were rendered with, if known and never equal to these.
+        Returns the settings of earlier frames if they are known and none of them equals these.
         """
         about = read_about(self.folder)
         written, now = about.get(SETTINGS), dict(setting)
@@ -190,33 +191,33 @@ class Job:
     ) -> dict[str, str]:
         about = {**self._about, "engine": dict(engine), "frame": self.schedule[index].to_dict(), "key": key}
         if size_of({**others, "remix": canonical(about)}) > TEXT_BYTES:
-            about["frame"] = {"index": index}  # the key says the rest
+            about["frame"] = {"index": index}  # the key identifies the rest
         return {**others, "remix": canonical(about)}
 
     def is_finished(self, path: Path, key: str) -> bool:
-        """Returns whether the film or sheet at `path` is intact and was made by `key`."""
+        """Returns whether the film or sheet at `path` is intact and has the key `key`."""
         return self.journal.holds(path, key, largest_film(self.schedule.recipe))
 
     def note(self, path: Path, key: str) -> None:
-        """Records that the film or sheet at `path` is finished, made by `key`."""
+        """Records that the film or sheet at `path` is finished and has the key `key`."""
         self.journal.note(path, key)
 
 
 def largest_film(recipe: Recipe) -> int:
-    """Returns how many bytes a film of a recipe can have: twice its raw pixels, raw sound, and room for the rest."""
+    """Returns the maximum size of a recipe's film, in bytes: twice its raw pixels, raw sound, and some overhead."""
     pixels = 6 * recipe.frames * recipe.width * recipe.height
     return pixels + round(2**21 * recipe.frames / recipe.fps) + MAX_PICTURE
 
 
 def frame_path(folder: Path, index: int) -> Path:
-    """Returns the path of a frame of a job folder, whether it exists or not."""
+    """Returns the path of a frame in a job folder, whether or not it exists."""
     return folder / FRAMES / f"{index:06d}.png"
 
 
 def made_of(path: Path, size: tuple[int, int] | None = None) -> Mapping[str, Any]:
-    """Returns a frame's own metadata; {} for a file that is missing or does not decode.
+    """Returns a frame's own metadata, {} if the file is missing or does not decode.
 
-    With `size`, a picture whose header names another one is not decoded.
+    With `size`, a picture whose header has another size is not decoded.
     """
     if not os.path.lexists(path):
         return {}
@@ -229,7 +230,7 @@ def made_of(path: Path, size: tuple[int, int] | None = None) -> Mapping[str, Any
 
 
 def frame_key(schedule: Schedule, index: int, inputs: Mapping[str, str]) -> str:
-    """Returns the hash of everything that makes a frame's picture; `inputs` maps names of pictures to hashes."""
+    """Returns the hash of everything that affects a frame's picture. `inputs` maps names of pictures to hashes."""
     frame = schedule[index]
     names = sorted({name for mix in (frame.image, frame.mask) if mix for name in mix.values})
     used = [inputs[name] for name in names]
@@ -237,14 +238,14 @@ def frame_key(schedule: Schedule, index: int, inputs: Mapping[str, str]) -> str:
 
 
 def recipe_of(folder: Path | str) -> Recipe:
-    """Returns the recipe of a job folder, its pictures resolved among the job's own copies."""
+    """Returns the recipe of a job folder, with its picture paths resolved to the job's copies."""
     text = read_part(Path(folder), RECIPE)
     recipe = Recipe.from_json(text, source=str(Path(folder) / RECIPE), folder=str(Path(folder) / INPUTS))
-    return recipe.settled()  # a default that is not written there is the general one, as it was planned
+    return recipe.settled()  # fields left out of the file keep the general defaults that they were planned with
 
 
 def read_frames(folder: Path | str) -> tuple[list[Path], list[int]]:
-    """Returns the paths of a job's frames, in order, and which are missing or damaged; nothing is written.
+    """Returns the paths of a job's frames, in order, and the numbers of missing or damaged ones. Writes nothing.
 
     Raises JobError if there is no job, or if another version of the toolkit planned it.
     """
@@ -266,13 +267,13 @@ def read_frames(folder: Path | str) -> tuple[list[Path], list[int]]:
 
 
 def job_texts(folder: Path | str) -> dict[str, str]:
-    """Returns the metadata of a job's film: its recipe and engine, even if it kept frames of another recipe."""
+    """Returns the metadata of a job's film: its recipe and engine, even if some frames come from another recipe."""
     engine = read_about(Path(folder)).get("engine")
     return {"remix": canonical(_about(recipe_of(folder), engine if isinstance(engine, dict) else {}))}
 
 
 def read_job(folder: Path | str) -> Made:
-    """Returns what makes the pictures of a job folder; raises JobError if there is no job."""
+    """Returns the recipe and engine of a job folder. Raises JobError if there is no job."""
     about = read_about(Path(folder))
     recipe = recipe_of(folder).to_dict()
     engine, toolkit = (about.get(name, "") for name in ("engine", "toolkit"))
@@ -280,7 +281,7 @@ def read_job(folder: Path | str) -> Made:
 
 
 def _about(recipe: Recipe, engine: Mapping[str, str]) -> dict[str, Any]:
-    """Returns what made a job, for the metadata of its frames and film."""
+    """Returns a job's recipe and engine for the metadata of its frames and film."""
     plain = recipe.to_dict()
     text = canonical(plain).encode()
     named = {"recipe": plain} if len(text) <= RECIPE_IN_METADATA else {"recipe_sha256": sha256(text)}
@@ -288,13 +289,13 @@ def _about(recipe: Recipe, engine: Mapping[str, str]) -> dict[str, Any]:
 
 
 def earlier_engines(before: Mapping[str, Any]) -> list[Any]:
-    """Returns the entries of job.json about the engines before the present one."""
+    """Returns the entries of job.json for the engines before the current one."""
     earlier = before.get("earlier", [])
     return earlier if isinstance(earlier, list) else []
 
 
 def spans(numbers: Sequence[int]) -> str:
-    """Returns rising numbers as a short text.
+    """Returns ascending numbers as a short text.
 
     >>> spans([0, 1, 2, 5, 7, 8]), spans([])
     ('0-2, 5, 7-8', '')

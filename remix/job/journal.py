@@ -1,4 +1,4 @@
-"""The journal of a job: one line for each finished file, with the key that made it and its own hash."""
+"""The journal of a job: one line for each finished file, with its key and its hash."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from remix.motion.regular import never
 log = logging.getLogger(__name__)
 
 MAX_NAMES = 2**18
-"""The most files that a journal is read for: a job has 100,000 frames at most, and a few films."""
+"""The maximum number of files in a journal. A job has at most 100,000 frames, and a few films."""
 
 
 class Journal:
     """The finished files by name. The file only grows, line by line; the last line of a name is valid.
 
-    `pause` is called between the blocks of files that are hashed; an error it raises stops that.
+    `pause` is called between the blocks of files that are hashed. An error that it raises stops the hashing.
     """
 
     def __init__(self, path: Path, pause: Callable[[], None] = never) -> None:
@@ -42,19 +42,19 @@ class Journal:
             if len(self._entries) > MAX_NAMES:
                 raise JobError(f"{self._path}: names more than {MAX_NAMES} files; {REMEDY}")
         except (ValueError, KeyError, TypeError, RecursionError):
-            # A run was killed, or the disk was full, in the middle of a line. That frame is checked by its metadata.
+            # The run was killed, or the disk was full, in the middle of a line. That frame is checked by its metadata.
             log.info("%s: skipped an incomplete line", self._path)
 
     def holds(self, path: Path, key: str, limit: int = MAX_PICTURE) -> bool:
-        """Returns whether `path` is recorded with `key` and is still the same file.
+        """Returns whether the journal lists `path` with `key`, and the file is unchanged.
 
-        Links, pipes, devices and files over `limit` bytes are never the same, and are not read.
+        Links, pipes, devices and files over `limit` bytes never match, and are not read.
         """
         entry = self._entries.get(_name(path))
         return entry is not None and entry[0] == key and self._is_same(path, entry[1], limit)
 
     def key_of(self, path: Path) -> str | None:
-        """Returns the key that is recorded for `path`, None if there is none or the file has changed."""
+        """Returns the recorded key of `path`, None if there is none or the file has changed."""
         entry = self._entries.get(_name(path))
         return entry[0] if entry is not None and self._is_same(path, entry[1], MAX_PICTURE) else None
 
@@ -68,11 +68,11 @@ class Journal:
             return False
 
     def keys(self) -> dict[str, str]:
-        """Returns the recorded keys by file name, without looking at the files."""
+        """Returns the recorded keys by file name, without reading the files."""
         return {name: key for name, (key, _) in self._entries.items()}
 
     def note(self, path: Path, key: str) -> None:
-        """Records that the file or folder at `path` is finished and made by `key`, flushed to the disk."""
+        """Records that the file or folder at `path` is finished and has the key `key`, flushed to disk."""
         name, digest = _name(path), hash_of(path, None)
         line = canonical({"file": name, "key": key, "sha256": digest}).encode() + b"\n"
         with open(self._path, "ab") as file:
@@ -84,6 +84,6 @@ class Journal:
 
 
 def _name(path: Path) -> str:
-    # Where the system's encoding is not UTF-8, Python keeps a name's odd bytes as halves of characters,
-    # which no UTF-8 file can hold; the bytes themselves are the same everywhere.
+    # If the system's encoding is not UTF-8, Python stores the undecodable bytes of a name as lone surrogates, which a
+    # UTF-8 file cannot hold. The bytes themselves are the same everywhere.
     return os.fsencode(path.name).decode("utf-8", "backslashreplace")

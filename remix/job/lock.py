@@ -21,10 +21,10 @@ log = logging.getLogger(__name__)
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Holds the folder, made if it is not there, for this process; another run gets `JobLocked`, which names this one.
+    """Holds the folder for this process, and creates it if needed. Another run gets `JobLocked`, which names this one.
 
-    The operating system holds the lock and drops it when the process ends in whatever way, so a killed run
-    leaves nothing stale behind; the file's text only says who holds it.
+    The operating system holds the lock and releases it when the process ends, however it ends. A killed run therefore
+    leaves no stale lock. The text of the file only identifies the holder.
     """
     with _locked_file(folder) as file:
         file.truncate(0)
@@ -36,10 +36,10 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP}
-"""How file systems say that they have no locks: NFS and Lustre, depending on how they are mounted."""
+"""Errors of file systems without locks, such as NFS and Lustre with some mount options."""
 
 TRIES = 10
-"""Attempts to lock, if another run that failed early keeps removing the file."""
+"""Attempts to lock if another run that fails early keeps removing the file."""
 
 
 def _locked_file(folder: Path) -> IO[bytes]:
@@ -62,7 +62,7 @@ def _locked_file(folder: Path) -> IO[bytes]:
 
 
 def _is_at(file: IO[bytes], path: Path) -> bool:
-    """Whether `path` still leads to this open file."""
+    """Returns whether `path` still refers to this open file."""
     try:
         return os.path.samestat(os.fstat(file.fileno()), path.stat())
     except FileNotFoundError:
@@ -82,7 +82,7 @@ if sys.platform == "win32":
     import msvcrt
 
     def _try_lock(file: IO[bytes]) -> bool:
-        # Windows locks forbid reading too, so a byte far past the text is locked.
+        # Windows locks also block reading, so the lock covers a byte far past the text.
         file.seek(1 << 30)
         try:
             msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)

@@ -1,4 +1,4 @@
-"""What made a picture or film: written into frames, and read from our own, A1111's and ComfyUI's files."""
+"""Metadata of pictures and films: written into frames, and read from files of Remix, A1111 and ComfyUI."""
 
 from __future__ import annotations
 
@@ -16,24 +16,23 @@ from remix.motion.pictures import Picture, save_picture
 from remix.motion.texts import read_texts
 
 KEY = "remix"
-"""The name of our own text: one JSON object."""
+"""The name of our own metadata entry: one JSON object."""
 
 TEXT_BYTES = 64 * 2**10
-"""The largest metadata of a frame: Pillow and the hosts open such pictures without complaint."""
+"""The maximum size of a frame's metadata, in bytes. Pillow and the hosts open such pictures without warnings."""
 
 FILM_BYTES = 2**20
-"""The largest metadata of other tools that a film takes from its pictures."""
+"""The maximum size of other tools' metadata that a film takes from its pictures, in bytes."""
 
 Kind = Literal["remix", "a1111", "comfyui", "unknown"]
 
 
 @dataclass(frozen=True)
 class Made:
-    """What made a picture or film, as far as its file tells.
+    """The origin of a picture or film, according to its metadata.
 
-    `kind` is the first of remix, comfyui and a1111 that the file carries. `texts` are its texts as they
-    are, by lower-case name; `remix`, `a1111` and `comfyui` what was understood of them; `notes` say
-    what was skipped and why.
+    `kind` is the first of remix, comfyui and a1111 that the file carries. `texts` holds its texts unchanged, by
+    lower-case name; `remix`, `a1111` and `comfyui` hold their parsed content. `notes` list what was skipped and why.
     """
 
     kind: Kind
@@ -45,10 +44,10 @@ class Made:
 
 
 def write_frame(path: str | os.PathLike[str], picture: Picture, texts: Mapping[str, str]) -> Path:
-    """Returns `path` after `picture` is safely there as a PNG, whole, with `texts` uncompressed in it.
+    """Writes `picture` to `path` as a PNG, atomically, with `texts` as uncompressed chunks, and returns `path`.
 
-    PictureError when the texts are more than 64 KiB, or not what PNG can hold; OSError (also a full
-    disk) leaves an older picture of that name as it was.
+    Raises PictureError if the texts exceed 64 KiB or PNG cannot hold them. Raises OSError, also for a full disk; an
+    existing picture is then left unchanged.
     """
     if (size := size_of(texts)) > TEXT_BYTES:
         raise PictureError(f"metadata: {size} bytes; a frame carries {TEXT_BYTES}, write a hash in their place")
@@ -56,21 +55,21 @@ def write_frame(path: str | os.PathLike[str], picture: Picture, texts: Mapping[s
 
 
 def size_of(texts: Mapping[str, str]) -> int:
-    """Returns how many bytes texts take, of which a frame carries `TEXT_BYTES`."""
+    """Returns the size of texts in bytes; a frame carries at most `TEXT_BYTES`."""
     return sum(len(text.encode("utf-8", "surrogatepass")) for text in texts.values())
 
 
 def read_metadata(path: str | os.PathLike[str]) -> Made:
-    """Returns what made the picture, film or folder of PNGs at `path`.
+    """Returns the metadata of the picture, film or folder of PNGs at `path`.
 
-    Understands our own recipe, A1111's infotext and ComfyUI's graph in PNG chunks, EXIF of JPEG and
-    WebP, GIF comments and film containers. Odd, damaged or overlong texts are skipped with a note,
-    never an error; PictureError only where there is no file to read.
+    Reads our own recipe, A1111's infotext and ComfyUI's graph from PNG chunks, EXIF of JPEG and WebP, GIF comments and
+    film containers. Malformed, damaged or overlong texts are skipped with a note and never raise. Raises PictureError
+    only if there is no file to read.
     """
     read = read_texts(path)
     texts, notes = dict(read.found), list(read.notes)
     if "comment" in texts and not {"prompt", "workflow"} & texts.keys():
-        # VideoHelperSuite keeps both graphs as one object in a film's comment.
+        # VideoHelperSuite stores both graphs as one object in the comment of a film.
         held = _json_of(texts["comment"])
         for name in ("prompt", "workflow"):
             if isinstance(held, dict) and name in held:
@@ -88,10 +87,10 @@ def read_metadata(path: str | os.PathLike[str]) -> Made:
 
 
 def film_texts(frame: str | os.PathLike[str]) -> dict[str, str]:
-    """Returns the metadata of a film made of pictures, from its first picture `frame`.
+    """Returns the metadata of a film from its first picture `frame`.
 
-    That is our own recipe, engine and version, without the data of the single frame; else A1111's infotext and
-    ComfyUI's graphs as they are. Empty if the picture has none, or more than `FILM_BYTES`.
+    This is our own recipe, engine and version without the data of the single frame, or else A1111's infotext and
+    ComfyUI's graphs unchanged. It is empty if the picture has none, or more than `FILM_BYTES`.
     """
     made = read_metadata(frame)
     if made.remix is not None:
@@ -129,9 +128,9 @@ def _infotext(texts: Mapping[str, str]) -> Infotext | None:
 
 
 def _json_of(text: str) -> Any:
-    """Returns the value of a stranger's JSON, None when it has none.
+    """Returns the value of another tool's JSON, None if it is not valid.
 
-    Not the strict reader of recipes: ComfyUI itself writes NaN (for nodes that always run).
+    The strict recipe reader does not fit: ComfyUI itself writes NaN, for nodes that always run.
     """
     try:
         return json.loads(text, parse_constant=lambda _: None)

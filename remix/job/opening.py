@@ -1,4 +1,4 @@
-"""Opening a job folder: what it holds, and which of its frames stay for the recipe of this run."""
+"""Opens a job folder: reads its contents, and decides which of its frames are kept for the recipe of this run."""
 
 from __future__ import annotations
 
@@ -64,15 +64,15 @@ def open_job(
 ) -> Iterator[Job]:
     """Opens the folder of a run, creates it if needed, and keeps it locked.
 
-    `engine` identifies what renders: name, family, model, fingerprint. If the folder holds the job of another recipe,
-    equal frames are kept, whatever their numbers. `OtherRecipe` is raised if finished frames would be lost, or if
-    another model rendered them; with `new` such frames are replaced. With `moving`, a job that an engine of another
-    name started is opened too: `begun_with` names that engine until `move` is called. `JobError` is raised for a
-    folder that holds something else.
+    `engine` identifies the engine: name, family, model, fingerprint. If the folder holds the job of another recipe,
+    equal frames are kept, whatever their numbers. Raises `OtherRecipe` if finished frames would be lost, or if another
+    model rendered them; `new` replaces such frames instead. With `moving`, a job that an engine of another name started
+    is opened too; `begun_with` names that engine until `move` is called. Raises `JobError` if the folder holds
+    something else.
 
     Equal frames are copied from other jobs, `donors`; the first that has a frame provides it. `taking` is called before
-    each frame that is copied, `pause` between the blocks of files that are hashed (an error it raises stops that), and
-    `tell` with a sentence about what was kept.
+    each copy, `pause` between the blocks of files that are hashed (an error that it raises stops the hashing), and
+    `tell` with a sentence about the frames that were kept.
     """
     folder = Path(folder).resolve()
     if folder.exists() and not folder.is_dir():
@@ -94,7 +94,7 @@ def open_job(
 
 
 def _refuse_unreadable(recipe: Recipe) -> None:
-    """Raises JobError for a recipe that is too long, as JSON, to be read again from the job."""
+    """Raises JobError for a recipe whose JSON is too long to be read back from the job."""
     if (size := len(recipe.to_json().encode())) > MAX_TEXT:
         raise JobError(
             f"{RECIPE}: the recipe has {size} bytes as JSON; a job reads {MAX_TEXT}, "
@@ -104,7 +104,7 @@ def _refuse_unreadable(recipe: Recipe) -> None:
 
 @dataclass(frozen=True)
 class Asked:
-    """The request of a run: the schedule, the engine, the hashes of its pictures, and what it may replace."""
+    """The request of a run: the schedule, the engine, the hashes of its pictures, and whether it may replace frames."""
 
     schedule: Schedule
     engine: Mapping[str, str]
@@ -118,8 +118,8 @@ class Asked:
 class Found:
     """The contents of a job folder.
 
-    `about` is its job.json, None without a job. `is_other` says that its recipe or one of its pictures differs.
-    `is_moving` says that frames must change places, for this run or since one that stopped while doing so. `frames`
+    `about` is its job.json, None without a job. `is_other` is true if its recipe or one of its pictures differs.
+    `is_moving` is true if frames must change places, for this run or since a run that stopped while doing so. `frames`
     maps files to the keys of finished frames; it is filled only if the job differs from the request.
     """
 
@@ -130,13 +130,13 @@ class Found:
 
     @property
     def engine(self) -> Mapping[str, Any] | None:
-        """The engine that the job was started with."""
+        """Returns the engine that started the job."""
         engine = self.about.get("engine") if self.about is not None else None
         return engine if isinstance(engine, dict) else None
 
 
 def _opened(folder: Path, asked: Asked, donors: Sequence[Path], taking: Taking, tell: Telling) -> Job:
-    """Returns the job, after all frames it shares with the folder's job and with `donors` are in their places."""
+    """Returns the job, with all frames that it shares with the folder's job and with `donors` in place."""
     _remove_parts(folder)
     (folder / FRAMES).mkdir(exist_ok=True)
     found = _found(folder, asked)
@@ -156,13 +156,13 @@ def _opened(folder: Path, asked: Asked, donors: Sequence[Path], taking: Taking, 
         sources.files.update(set_aside(job, found.frames, wanted))
     look_through(donors, job, wanted, sources)
     if found.about is not None:
-        sources.remarks.clear()  # they are about whether to begin a new job
+        sources.remarks.clear()  # they only help to decide whether to start a new job
     if sources.donors:
-        (folder / EARLIER).mkdir(exist_ok=True)  # until all is taken over
+        (folder / EARLIER).mkdir(exist_ok=True)  # kept until all frames are copied
     _write_down(job, asked, found)
     for path in lost:
         path.unlink()
-    if found.is_moving:  # also after a run that was killed once job.json was the new one
+    if found.is_moving:  # also after a run that was killed once job.json was replaced
         _remove_frames_past(folder, len(asked.schedule))
     _take_over(job, sources, taking, tell)
     return job
@@ -171,7 +171,7 @@ def _opened(folder: Path, asked: Asked, donors: Sequence[Path], taking: Taking, 
 def _found(folder: Path, asked: Asked) -> Found:
     """Returns the contents of the folder.
 
-    Frames of another engine are removed first, with `new` or if that engine finished none.
+    Frames of another engine are removed first, either with `new` or if that engine finished none.
     """
     if not is_job(folder):
         return Found(is_moving=(folder / EARLIER).is_dir())
@@ -188,7 +188,7 @@ def _found(folder: Path, asked: Asked) -> Found:
 
 
 def _about(folder: Path, new: bool) -> dict[str, Any]:
-    """Returns what job.json holds. With `new`, a damaged one counts as empty, so none of its frames are trusted."""
+    """Returns the contents of job.json. With `new`, a damaged file counts as empty, and no frames are trusted."""
     try:
         return read_about(folder)
     except RecipeError:
@@ -206,13 +206,13 @@ def _has_other_schedule(folder: Path, asked: Asked) -> bool:
 
 
 def _may_move(found: Found, asked: Asked) -> bool:
-    """Whether an engine of another name started the job, and this one may continue it if their pictures agree."""
+    """Returns whether another engine started the job, and this one may continue it if their pictures agree."""
     was = found.engine
     return asked.moving and was is not None and was.get("engine") != asked.engine.get("engine")
 
 
 def _engines(found: Found) -> list[Mapping[str, Any]]:
-    """Returns the engines that rendered frames of the job so far."""
+    """Returns the engines that have rendered frames of the job."""
     earlier = [one.get("engine") for one in earlier_engines(found.about or {}) if isinstance(one, dict)]
     return [engine for engine in (found.engine, *earlier) if isinstance(engine, dict)]
 
@@ -238,13 +238,13 @@ def _other_recipe(folder: Path, asked: Asked, found: Found, lost: int) -> str:
 
 
 def _newer(donors: Sequence[Path], folder: Path) -> list[Path]:
-    """Returns the donors that finished a frame after the last one of this job."""
+    """Returns the donors that finished a frame after the last frame of this job."""
     own = finished_at(folder)
     return [donor for donor in donors if finished_at(donor) > own]
 
 
 def _write_down(job: Job, asked: Asked, found: Found) -> None:
-    """Writes the files that make the folder the job of the request."""
+    """Writes the recipe, schedule and job.json of the request into the folder."""
     copy_inputs(job.folder, asked.schedule.recipe, asked.inputs)
     write_text(job.folder / RECIPE, asked.schedule.recipe.to_json())
     write_text(job.folder / SCHEDULE, asked.schedule.to_json())
@@ -255,7 +255,7 @@ def _write_down(job: Job, asked: Asked, found: Found) -> None:
 
 
 def _take_over(job: Job, sources: Sources, taking: Taking, tell: Telling) -> None:
-    """Copies frames from elsewhere into their places, and reports them."""
+    """Copies frames from elsewhere into the job, and reports them."""
     for remark in sources.remarks:
         tell(remark)
     if not (job.folder / EARLIER).is_dir():
@@ -271,15 +271,15 @@ def _take_over(job: Job, sources: Sources, taking: Taking, tell: Telling) -> Non
 
 
 def _is_begun(folder: Path) -> bool:
-    """Whether a run was killed here before it wrote job.json: it leaves a lock or measured pictures, and its files."""
+    """Returns whether a run was killed here before it wrote job.json, leaving a lock or measured pictures."""
     entries = [entry.name for entry in contents(folder)]
     return (LOCK in entries or PACING in entries) and all(name in OWN or is_part(name) for name in entries)
 
 
 def _remove_begun(folder: Path, was_there: bool) -> None:
-    """Removes what a run wrote before it failed without a job; the folder too, if the run created it.
+    """Removes the files of a run that failed before it had a job, and the folder if the run created it.
 
-    Frames stay: they belong to somebody who lost their job.json.
+    Frames are kept: they belong to a job whose job.json was lost.
     """
     with suppress(OSError):
         if (folder / FRAMES).is_dir() and contents(folder / FRAMES):
@@ -294,22 +294,22 @@ def _remove_begun(folder: Path, was_there: bool) -> None:
 
 
 def _remove_parts(folder: Path) -> None:
-    """Removes the temporary folders of interrupted runs; the lock is held, so nobody is writing."""
+    """Removes the temporary folders of interrupted runs. The lock is held, so no other run is writing."""
     parts = [part for place in ("", f"{FRAMES}/", f"{INPUTS}/**/") for part in folder.glob(f"{place}*.part")]
     for part in parts:
         if is_part(part.name):
-            shutil.rmtree(part, ignore_errors=True)  # which leaves links and files alone
+            shutil.rmtree(part, ignore_errors=True)  # leaves links and files alone
 
 
 def _remove_frames(folder: Path) -> None:
-    """Removes the frames of another engine or model: by their keys they would count as finished."""
-    (folder / JOURNAL).unlink(missing_ok=True)  # first: it says of films that they are finished, too
+    """Removes the frames of another engine or model, which would count as finished because their keys match."""
+    (folder / JOURNAL).unlink(missing_ok=True)  # first, because it also lists films as finished
     shutil.rmtree(folder / EARLIER, ignore_errors=True)
     _remove_frames_past(folder, 0)
 
 
 def _remove_frames_past(folder: Path, count: int) -> None:
-    """Removes the frames past the end of a shorter job: they would end up in films of the folder."""
+    """Removes the frames past the end of a shorter job, which would otherwise end up in films of the folder."""
     for path in (folder / FRAMES).iterdir():
         if FRAME.fullmatch(path.name) and int(path.stem) >= count:
             path.unlink()

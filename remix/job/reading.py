@@ -1,7 +1,7 @@
-"""Opening what lies in a job folder: the one place for it.
+"""Opens the files of a job folder. No other module does.
 
-A job folder may come from somebody else. Its files must be regular files, not links, and of a size that such a file can
-have; whatever else lies in their places is refused by name before it is opened.
+A job folder may come from another person. Its files must be regular files, not links, and of a plausible size. Anything
+else in their place is refused by name before it is opened.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ SHEET, LOCK = "sheet.png", "job.lock"
 FILES = (RECIPE, SCHEDULE, JOB, JOURNAL, SHEET, LOCK)
 FOLDERS = (FRAMES, INPUTS, EARLIER, PACING)
 OWN = FILES + FOLDERS
-"""What lies in every job folder besides its films."""
+"""The contents of every job folder except its films."""
 
 MAX_TEXT = LIMIT
-"""The largest recipe.json and job.json that are read, in bytes."""
+"""The maximum size of recipe.json and job.json, in bytes."""
 
 MAX_JOURNAL = 128 * 2**20
-"""The largest journal that is read, in bytes: 100,000 frames written six times over."""
+"""The maximum size of a journal, in bytes: 100,000 frames written six times over."""
 
 MAX_LINE = 4096
-"""The longest line of a journal: a file name of 255 bytes, and two hashes."""
+"""The maximum length of a journal line, in bytes: a file name of 255 bytes, and two hashes."""
 
 MAX_PICTURE = MAX_BYTES
-"""The largest frame, init picture or contact sheet that is read, in bytes."""
+"""The maximum size of a frame, init picture or contact sheet, in bytes."""
 
 MAX_LOCK = 4096
 
@@ -45,7 +45,7 @@ REMEDIES = {"a link": "put what it leads to in its place, or give another folder
 
 
 def refuse_foreign(folder: Path) -> None:
-    """Raises JobError where a part of a job is not what it should be: a link could lead writes anywhere."""
+    """Raises JobError if a part of a job has the wrong file type, since a link could redirect writes anywhere."""
     for name in OWN:
         path = folder / name
         try:
@@ -57,12 +57,15 @@ def refuse_foreign(folder: Path) -> None:
 
 
 def open_part(path: Path, limit: int | None) -> BinaryIO:
-    """Returns a file of a job, opened for reading; JobError for links, pipes, devices and more than `limit` bytes."""
+    """Returns a file of a job, opened for reading.
+
+    Raises JobError for links, pipes, devices and files over `limit` bytes.
+    """
     return open_file(path, links=False, limit=limit, remedy=REMEDY, error=JobError)
 
 
 def read_part(folder: Path, name: str, limit: int = MAX_TEXT) -> bytes:
-    """Returns the bytes of a job's file; JobError where there is no such file, or `open_part` refuses it."""
+    """Returns the bytes of a job's file. Raises JobError if there is no such file, or if `open_part` refuses it."""
     if not os.path.lexists(folder / name):
         raise JobError(f"{folder}: holds no job (there is no {name}); give a job folder or a recipe file")
     with open_part(folder / name, limit) as file:
@@ -70,7 +73,7 @@ def read_part(folder: Path, name: str, limit: int = MAX_TEXT) -> bytes:
 
 
 def says(folder: Path, name: str, expected: bytes) -> bool:
-    """Returns whether a job's file holds exactly the bytes `expected`; no more than those are read."""
+    """Returns whether a job's file holds exactly the bytes `expected`. No more than those are read."""
     path = folder / name
     if not os.path.lexists(path):
         return False
@@ -79,18 +82,18 @@ def says(folder: Path, name: str, expected: bytes) -> bool:
 
 
 def read_about(folder: Path) -> dict[str, Any]:
-    """Returns what job.json holds, {} for anything but an object; RecipeError where it is not JSON."""
+    """Returns the object in job.json, {} for any other JSON value. Raises RecipeError if it is not JSON."""
     found = read_json(read_part(folder, JOB), source=str(folder / JOB))
     return found if isinstance(found, dict) else {}
 
 
 def is_job(folder: Path | str) -> bool:
-    """Returns whether there is a job in a folder."""
+    """Returns whether a folder holds a job."""
     return os.path.lexists(Path(folder) / JOB)
 
 
 def lines_of(path: Path) -> Iterator[bytes]:
-    """Returns the lines of a journal, none where there is no file; of a line over `MAX_LINE` bytes, its beginning."""
+    """Returns the lines of a journal, none if there is no file. A line over `MAX_LINE` bytes is cut off."""
     if not os.path.lexists(path):
         return
     with open_part(path, MAX_JOURNAL) as file:
@@ -101,5 +104,5 @@ def lines_of(path: Path) -> Iterator[bytes]:
 
 
 def hash_of(path: Path, limit: int | None = MAX_PICTURE, pause: Callable[[], None] = never) -> str:
-    """Returns the SHA-256 of a job's file or folder of pictures; JobError for what `open_part` refuses."""
+    """Returns the SHA-256 of a job's file or folder of pictures. Raises JobError if `open_part` refuses it."""
     return fingerprint(path, links=False, limit=limit, pause=pause, error=JobError)

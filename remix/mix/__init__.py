@@ -1,7 +1,7 @@
 """The remix operations on tensors: mixes of noise, latents and conditioning, masks, blend modes.
 
-Every function takes and returns plain tensors with the batch on axis 0, computes in float32, keeps
-dtype and device, and hits its ends bit for bit. docs/mixing.md tells the rules.
+Every function takes and returns plain tensors with the batch on axis 0, computes in float32, keeps dtype and device,
+and returns its endpoints bit for bit. docs/mixing.md explains the rules.
 """
 
 from __future__ import annotations

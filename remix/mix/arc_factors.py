@@ -1,8 +1,7 @@
-"""From the weights of a schedule to the factors of the matrix product.
+"""Turns the weights of a schedule into the factors of the matrix product.
 
-Each function takes a table of weights [F, S] (float64, rows sum to 1) and S sources, and returns the
-factors [F, S + P] with the S + P sources that they belong to; P perpendiculars are added where
-opposite sources are mixed.
+Each function takes a table of weights [F, S] (float64, rows sum to 1) and S sources. It returns the factors [F, S + P]
+and the S + P sources that they apply to; P perpendiculars are added where opposite sources are mixed.
 """
 
 from __future__ import annotations
@@ -17,27 +16,27 @@ from remix.mix.product import gram
 from remix.mix.sources import Sources, sources_of_rows
 from remix.mix.spherical import perpendicular, turn, unit_rows
 
-# A mix of many that cancels itself out is not enlarged beyond this factor.
+# The largest factor by which a mix of several sources that cancel each other is rescaled.
 LARGEST_RESCALE = 1e3
 
 
 def lerp_factors(table: Tensor, sources: Sources) -> tuple[Tensor, Sources]:
-    """The weights themselves: a weighted sum."""
+    """Returns the weights themselves, for a weighted sum."""
     return table, sources
 
 
 def slerp_factors(table: Tensor, sources: Sources) -> tuple[Tensor, Sources]:
-    """Factors of the arc where a frame has two sources, else of a weighted sum of the weighted length.
+    """Returns factors of the arc for frames with two sources, else of a weighted sum with the weighted length.
 
-    Three and more sources have no common arc: their weighted sum is rescaled to the weighted mean
-    of their lengths, at most by LARGEST_RESCALE.
+    Three or more sources have no common arc, so their weighted sum is rescaled to the weighted mean of their lengths,
+    by LARGEST_RESCALE at most.
     """
     cosines, lengths = _measured(sources)
     return _with_arcs(_rescaled(table, cosines, lengths), table, sources, cosines, lengths)
 
 
 def _rescaled(table: Tensor, cosines: Tensor, lengths: Tensor) -> Tensor:
-    """The weights of a weighted sum of the weighted length; frames of two sources alone need none."""
+    """Returns the weights, rescaled to the weighted length. Frames with two sources do not need this."""
     if table.shape[1] < 3 or not ((table > 0).sum(dim=1) > 2).any():
         return table
     shares = table * (lengths / lengths.max().clamp(min=torch.finfo(torch.float64).tiny))
@@ -49,10 +48,10 @@ def _rescaled(table: Tensor, cosines: Tensor, lengths: Tensor) -> Tensor:
 
 
 def noise_factors(table: Tensor, sources: Sources) -> tuple[Tensor, Sources]:
-    """Factors of the arc where a frame has two sources, else the weights over the root of their squares.
+    """Returns factors of the arc for frames with two sources, else weights over the root of their summed squares.
 
-    The variance of a sum of independent noises is the sum of the squared weights: divided by its
-    root, unit variance is kept.
+    The variance of a sum of independent noises is the sum of the squared weights, so dividing by its root keeps unit
+    variance.
     """
     cosines, lengths = _measured(sources)
     root = table.square().sum(dim=1, keepdim=True).sqrt()
@@ -60,10 +59,10 @@ def noise_factors(table: Tensor, sources: Sources) -> tuple[Tensor, Sources]:
 
 
 def _measured(sources: Sources) -> tuple[Tensor, Tensor]:
-    """The cosines [S, S] and lengths [S] of `sources`, in float64 and safe for any finite numbers."""
+    """Returns the cosines [S, S] and lengths [S] of `sources`, in float64 and safe for any finite numbers."""
     dots = gram(sources)
     squares = dots.diagonal()
-    # Squares that left the range of float64, and rows of zeros, are measured again with care.
+    # Rows whose squares left the range of float64, and rows of zeros, are measured again after scaling.
     if all(1e-290 < square < math.inf for square in squares.tolist()):
         lengths = squares.sqrt()
         return (dots / lengths.unsqueeze(0) / lengths.unsqueeze(1)).clamp(-1, 1), lengths
@@ -74,9 +73,9 @@ def _measured(sources: Sources) -> tuple[Tensor, Tensor]:
 def _with_arcs(
     factors: Tensor, table: Tensor, sources: Sources, cosines: Tensor, lengths: Tensor
 ) -> tuple[Tensor, Sources]:
-    """`factors` with those frames that have two sources replaced by the factors of the arc, pair by pair."""
+    """Returns `factors` with frames of two sources replaced by the factors of the arc, pair by pair."""
     if len(sources) == 2:
-        # Frames of one source among them get what they have: all of that source.
+        # Frames with one source among them keep their factors: all of that source.
         turned = _turned(table, sources, cosines[0, 1], lengths)
         return turned, sources if turned.shape[1] == 2 else sources.also(_axis(sources))
     factors = factors.clone()
@@ -92,14 +91,14 @@ def _with_arcs(
 
 
 def _turned(table: Tensor, ends: Sources, cosine: Tensor, lengths: Tensor) -> Tensor:
-    """The factors of two `ends`, and of their perpendicular where they are opposite, for frames of these weights."""
+    """Returns the factors of two `ends`, and of their perpendicular if they are opposite, for these weights."""
     # A single element has no perpendicular.
     angle = math.acos(cosine) if ends.width > 1 else 0.0
     return turn(angle, lengths.tolist(), table / table.sum(dim=1, keepdim=True), torch.finfo(ends.wide).eps)
 
 
 def _pairs(table: Tensor) -> Iterator[tuple[int, int, Tensor]]:
-    """The pairs of sources that frames are mixed of, each with those frames."""
+    """Yields each pair of sources that frames mix, with those frames."""
     used = table > 0
     frames = (used.sum(dim=1) == 2).nonzero().squeeze(1)
     ends = used[frames].nonzero()[:, 1].reshape(-1, 2)
@@ -108,7 +107,7 @@ def _pairs(table: Tensor) -> Iterator[tuple[int, int, Tensor]]:
 
 
 def _axis(ends: Sources) -> Tensor:
-    """The perpendicular [D] through which two opposite `ends` turn, the one that `slerp` takes."""
+    """Returns the perpendicular [D] through which two opposite `ends` turn, the same as in `slerp`."""
     units, _ = unit_rows(ends.strip(0, ends.width))
     axis, _ = unit_rows(units[:1] - units[1:])
     return perpendicular(axis).squeeze(0)

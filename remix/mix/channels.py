@@ -1,4 +1,4 @@
-"""The mean and standard deviation of channels, moved to those of a style or of a mix."""
+"""Moves the mean and standard deviation of channels to those of a style or of a mix."""
 
 from __future__ import annotations
 
@@ -12,19 +12,17 @@ from remix.mix.checks import floating, size
 from remix.mix.product import in_range
 from remix.mix.sources import merged, sources_of, weight_table
 
-# Numbers that are moved at once, widened where they are narrow: few enough for the cache.
+# The number of elements processed at once, widened if they are narrow: few enough for the cache.
 BLOCK = 2**18
 
 
 def adain(x: Tensor, style: Tensor) -> Tensor:
-    """`x` with the mean and standard deviation that each channel has in `style`.
+    """Returns `x` with the mean and standard deviation that each channel has in `style`.
 
-    `x` is [B, C, ...] with one or more further axes, `style` [B or 1, C, ...] of any size there.
-    Each sample and channel has its own statistics over all further axes (population standard
-    deviation). A channel of `x` without any variation becomes the style's mean. Computes in float32,
-    numbers whose squares are beyond it included; the result has `x`'s dtype, and what is beyond that
-    one's largest number is that number. Source: Huang and Belongie 2017, equation 8, without its
-    epsilon.
+    `x` is [B, C, ...] with one or more further axes, `style` [B or 1, C, ...] of any size there. Each sample and
+    channel has separate statistics over all further axes (population standard deviation). A channel of `x` without any
+    variation becomes the style's mean. Computes in float32, also for numbers whose squares exceed it. The result has
+    `x`'s dtype, clamped to its largest number. Source: Huang and Belongie 2017, equation 8, without its epsilon.
     """
     floating("x", x)
     floating("style", style)
@@ -40,7 +38,7 @@ def adain(x: Tensor, style: Tensor) -> Tensor:
             raise MixError(f"{name}: {size(channels.shape)} has channels without numbers; give at least one in each.")
     flat, wanted = _flat(x), _flat(style)
     scale, wanted_scale = _scale(flat), _scale(wanted)
-    flat = flat / scale  # which widens it
+    flat = flat / scale  # which also widens it
     mean, deviation = _statistics(flat)
     wanted_mean, wanted_deviation = (part.to(flat) for part in _statistics(wanted / wanted_scale))
     moved = (flat - mean) * _ratio(wanted_deviation, mean, deviation) + wanted_mean
@@ -55,12 +53,12 @@ def matched_to_mix(
     *,
     out: Tensor | None = None,
 ) -> Tensor:
-    """`mixed` [F, C, ...] with the weighted mean and standard deviation of its sources, channel by channel.
+    """Returns `mixed` [F, C, ...] with the weighted mean and standard deviation of its sources in each channel.
 
-    `sources` [S, C, ...] and `weights` [F, S] are those that `mixed` was made of. A plain mix of two
-    latents varies less than either, which shows as faded color half-way; DiffMorpher (CVPR 2024)
-    applies AdaIN with interpolated statistics against that. A frame with one source is left as it
-    is, bit for bit. `out` may be `mixed` itself, which is then changed in place.
+    `sources` [S, C, ...] and `weights` [F, S] are those of `mixed`. A plain mix of two latents varies less than either,
+    which shows as faded color half-way; DiffMorpher (CVPR 2024) applies AdaIN with interpolated statistics to prevent
+    that. A frame with one source is unchanged, bit for bit. `out` may be `mixed` itself, which is then modified in
+    place.
     """
     given = sources_of(sources)
     table = weight_table(weights, len(given))
@@ -91,11 +89,11 @@ def matched_to_mix(
 
 
 def _move(frames: Tensor, scale: Tensor, wanted_mean: Tensor, wanted: Tensor, single: Tensor) -> None:
-    """Give the statistics to `frames` in place, those that are `single` left as they are."""
+    """Applies the statistics to `frames` in place, except for those that are `single`."""
     scale = torch.where(single, 1, scale)
     flat = _flat(frames) / scale
     mean, deviation = _statistics(flat)
-    # x - 0.0 and x + -0.0 are x for every x, minus zero included.
+    # x - 0.0 and x + -0.0 are x for every x, including minus zero.
     flat.sub_(mean.masked_fill(single, 0.0))
     flat.mul_(_ratio(wanted, mean, deviation).masked_fill(single, 1.0))
     flat.add_(wanted_mean.masked_fill(single, -0.0))
@@ -103,14 +101,14 @@ def _move(frames: Tensor, scale: Tensor, wanted_mean: Tensor, wanted: Tensor, si
 
 
 def _flat(x: Tensor) -> Tensor:
-    """`x` as [B, C, everything else]."""
+    """Returns `x` as [B, C, everything else]."""
     return x.reshape(len(x), x.shape[1], x.shape[2:].numel())
 
 
 def _scale(flat: Tensor) -> Tensor:
-    """The power of two next to the largest magnitude of each channel, [B, C, 1], in the dtype to compute in.
+    """Returns a power of two near the largest magnitude of each channel, [B, C, 1], in the dtype to compute in.
 
-    Numbers divided by it are at most 2, so that their squares are numbers too, and lose no digits.
+    Numbers divided by it are at most 2, so that their squares are finite, and lose no digits.
     """
     wide = torch.float64 if flat.dtype == torch.float64 else torch.float32
     low, high = torch.aminmax(flat.to(wide), dim=2, keepdim=True)
@@ -120,12 +118,12 @@ def _scale(flat: Tensor) -> Tensor:
 
 
 def _statistics(flat: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and population standard deviation of each channel, [B, C, 1]."""
+    """Returns mean and population standard deviation of each channel, [B, C, 1]."""
     variance, mean = torch.var_mean(flat, dim=2, correction=0, keepdim=True)
     return mean, variance.sqrt()
 
 
 def _ratio(wanted: Tensor, mean: Tensor, deviation: Tensor) -> Tensor:
-    """wanted / deviation, and 0 where the deviation is nothing but the rounding of the mean."""
+    """Returns wanted / deviation, and 0 where the deviation is only the rounding error of the mean."""
     flat = deviation <= 2 * torch.finfo(mean.dtype).eps * mean.abs()
     return torch.where(flat, 0, wanted / deviation.masked_fill(flat, 1))

@@ -11,17 +11,17 @@ from torch import Tensor
 
 from remix.errors import MixError
 
-# The formats below half precision store weights; torch can hardly calculate with them.
+# The formats below half precision are for storing weights; torch barely supports arithmetic with them.
 SMALLEST = 2
 
-# Letters of a value that an error repeats.
+# Characters of a value that an error repeats.
 LONGEST = 80
 
 
 def floating(where: str, value: Any, convert: str = ".float()") -> Tensor:
-    """`value` itself if it is a dense tensor of floating point numbers, else a MixError.
+    """Returns `value` unchanged. Raises MixError unless it is a dense floating-point tensor.
 
-    `convert` is what makes floating point of it, for the error.
+    `convert` is the conversion to floating point that the error suggests.
     """
     if not isinstance(value, Tensor):
         raise MixError(f"{where}: {shown(value)} is not a tensor; give a tensor of floating point numbers.")
@@ -33,7 +33,7 @@ def floating(where: str, value: Any, convert: str = ".float()") -> Tensor:
 
 
 def numbers(where: str, value: Any, wanted: str) -> Tensor:
-    """`value`, a number or any table of them, as float64 on the CPU; `wanted` ends the error's sentence."""
+    """Returns `value`, a number or any table of them, as float64 on the CPU; `wanted` ends the error's sentence."""
     try:
         if isinstance(value, Tensor) and (value.is_complex() or value.is_nested):
             raise TypeError(value.type())
@@ -43,10 +43,10 @@ def numbers(where: str, value: Any, wanted: str) -> Tensor:
 
 
 def sequence(where: str, given: Any, wanted: str) -> list[Any]:
-    """What `given` holds, at least one thing, as a list; a MixError for what is no sequence."""
+    """Returns the items of `given`, at least one, as a list. Raises MixError if it is not a sequence."""
     try:
         parts = None if isinstance(given, str | bytes | dict) else list(given)
-    except (TypeError, RuntimeError):  # nothing to iterate over; torch has its own errors for that
+    except (TypeError, RuntimeError):  # not iterable; torch has its own errors for that
         parts = None
     if parts is None:
         raise MixError(f"{where}: {shown(given)} is no sequence; give {wanted}.")
@@ -56,7 +56,7 @@ def sequence(where: str, given: Any, wanted: str) -> list[Any]:
 
 
 def shown(value: Any) -> str:
-    """`value` as an error shows it: short plain ones as they are written, the kind of all others.
+    """Returns `value` as errors show it: short plain values literally, all others by their type.
 
     >>> shown("x"), shown([1, 2]), shown(torch.zeros(2))
     ("'x'", '[1, 2]', 'a Tensor')
@@ -64,7 +64,7 @@ def shown(value: Any) -> str:
     if value is None or isinstance(value, bool | int | float | str | list | tuple | dict):
         try:
             text = repr(value)
-        except ValueError:  # Python writes no number of more than 4300 digits
+        except ValueError:  # Python does not print numbers of more than 4300 digits
             text = ""
         if 0 < len(text) <= LONGEST and "\n" not in text:
             return text
@@ -72,7 +72,7 @@ def shown(value: Any) -> str:
 
 
 def known(name: str, names: Iterable[str], what: str) -> str:
-    """`name` itself if it is one of `names`, else a MixError that suggests the nearest.
+    """Returns `name` unchanged. Raises MixError, suggesting the nearest, unless it is one of `names`.
 
     >>> known("slrep", ("lerp", "slerp"), "how")
     Traceback (most recent call last):
@@ -87,5 +87,5 @@ def known(name: str, names: Iterable[str], what: str) -> str:
 
 
 def size(shape: Iterable[int]) -> str:
-    """A shape as people write it: "1x4x64x64"."""
+    """Returns a shape in the usual notation: "1x4x64x64"."""
     return "x".join(str(n) for n in shape) or "a single number"

@@ -1,4 +1,4 @@
-"""CONDITIONING and LATENT as they come over ComfyUI's wires, several to one: with batches, entries and every key."""
+"""Mixes ComfyUI's CONDITIONING and LATENT values, with batches, entries and all keys."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from remix.mix.modes import LATENT_MODES, blend_layers
 from remix.mix.sources import weight_table
 from remix.mix.weights import batch_weights
 
-# Says how far an empty latent may be resized for another model; a mix is not empty.
+# Limits how far an empty latent may be resized for another model. A mix is not empty.
 _EMPTY_LATENTS_KEY = "downscale_ratio_spacial"
 
 
@@ -32,12 +32,12 @@ def mix_conditionings(
     empty: Sequence[Any] | None = None,
     batch: int = 0,
 ) -> list[list[Any]]:
-    """Several CONDITIONINGs, together of F frames, from S of them and `weights` [F or 1, S].
+    """Returns several CONDITIONINGs, in total F frames, from S of them and `weights` [F or 1, S].
 
-    Sources with several entries (combined prompts) are mixed entry by entry, and sources with a batch frame by
-    frame (see `batch_weights`); keys, `how` and `lengths` are as in `mix_conditioning`, the family is detected by the
+    Sources with several entries (combined prompts) are mixed entry by entry, and sources with a batch frame by frame
+    (see `batch_weights`). Keys, `how` and `lengths` work as in `mix_conditioning`, the family is detected by the
     tensors, and `empty` is the CONDITIONING of "". Each CONDITIONING of the result holds `batch` frames (0: all).
-    MixError where a number such as guidance differs within a batch: ComfyUI holds one number for it.
+    Raises MixError if a number such as guidance differs within a batch, because ComfyUI holds one number for it.
     """
     return mix_conditioning_lists(
         [[source] for source in sources], weights, how=how, lengths=lengths, empty=empty, batch=batch
@@ -53,7 +53,7 @@ def mix_conditioning_lists(
     empty: Sequence[Any] | None = None,
     batch: int = 0,
 ) -> list[list[Any]]:
-    """As `mix_conditionings`, where each source is a list of CONDITIONINGs: batches whose frames follow each other."""
+    """Returns the same as `mix_conditionings` for sources that are lists of CONDITIONINGs, batches in sequence."""
     entries = _entries(sources)
     table = _table([[len(source) for source in entry] for entry in entries], weights)
     padding = None if empty is None else _entry(empty[0], "empty").at(0)
@@ -71,7 +71,7 @@ def mix_conditioning_lists(
 
 
 def _entries(sources: Sequence[Sequence[Sequence[Any]]]) -> list[list[list[Conditioning]]]:
-    """The frames of the sources' first entries, those of their second ones, and so on."""
+    """Returns the frames of the sources' first entries, those of their second entries, and so on."""
     if not len(sources):
         raise MixError("sources: there are none; give at least one conditioning.")
     combined = 0
@@ -110,14 +110,14 @@ def _entry(entry: Sequence[Any], where: str) -> Conditioning:
 
 
 def _table(counts: Sequence[Sequence[int]], weights: Tensor | Sequence[Sequence[float]]) -> Tensor:
-    """The weights, with one row for each frame of whatever entry has most."""
+    """Returns the weights, with one row for each frame of the entry that has the most."""
     table = weight_table(weights, len(counts[0]))
     frames = max(len(batch_weights(row, table)) for row in counts)
     return table.expand(frames, -1) if len(table) == 1 else table
 
 
 def _comfy(entry: Conditioning) -> list[Any]:
-    """One entry of a CONDITIONING; a MixError where its frames differ in a number."""
+    """Returns one entry of a CONDITIONING. Raises MixError if its frames differ in a number."""
     for key, value in entry.extra.items():
         if key in NUMBERS and isinstance(value, Tensor) and value.ndim == 1 and len(value) > 1:
             raise MixError(
@@ -136,11 +136,11 @@ def blend_latents(
     mask: Tensor | None = None,
     batch: int = 0,
 ) -> list[dict[str, Any]]:
-    """Several LATENTs of `batch` frames each (0: all), together F frames, from S of them and `weights` [F or 1, S].
+    """Returns LATENTs of `batch` frames each (0: all), in total F frames, from S of them and `weights` [F or 1, S].
 
-    Sources with a batch are taken frame by frame (see `batch_weights`). `how` is that of `mix`, or a mode of
-    `blend_layers`. Keys go as in `mix_comfy_latents`; a batch keeps its own `batch_index`. `mask`
-    [F or 1, H, W], of 0 to 1, keeps the first source where it is 0 and takes the blend where it is 1.
+    Sources with a batch are used frame by frame (see `batch_weights`). `how` is that of `mix`, or a mode of
+    `blend_layers`. Keys are handled as in `mix_comfy_latents`; a batch keeps its own `batch_index`. `mask` [F or 1, H,
+    W], from 0 to 1, keeps the first source where it is 0 and uses the blend where it is 1.
     """
     counts = [latent_count(source, index) for index, source in enumerate(sources)]
     table = weight_table(weights, len(counts))
@@ -164,7 +164,7 @@ def blend_latents(
 
 
 def join_latents(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Several LATENTs as one batch: the frames of the first, then those of the second, and so on, bit for bit.
+    """Returns several LATENTs as one batch: the frames of the first, then those of the second, and so on, bit for bit.
 
     Their `batch_index` is left out. Noise masks are joined too; a latent without one counts as noised everywhere.
     """
@@ -185,7 +185,7 @@ def _blended(
     rows = rows.expand(len(frames), -1)
     if how not in LATENT_MODES:
         return mix_comfy_latents(items, rows, how=how, adain=adain)
-    # Other keys are mixed as usual; the samples are laid over each other.
+    # Other keys are mixed as usual; the samples are blended as layers.
     mixed = mix_comfy_latents(items, rows)
     weights = table.expand(len(frames), -1)
     mixed["samples"] = _layered([source["samples"] for source in taken], weights, how, adain)
@@ -212,7 +212,7 @@ def _inside(first: Any, blended: Any, mask: Tensor) -> Any:
 def _without_places(
     sources: Sequence[Mapping[str, Any]], counts: Sequence[int], frames: int
 ) -> tuple[list[dict[str, Any]], list[int] | None]:
-    """The sources without `batch_index` and what tells only of empty latents, and the frames' own `batch_index`."""
+    """Returns the sources without `batch_index` and keys of empty latents, and the frames' own `batch_index`."""
     plain = [{key: value for key, value in source.items() if key != "batch_index"} for source in sources]
     if len({source.get(_EMPTY_LATENTS_KEY) for source in plain}) > 1:
         for keys in plain:
@@ -233,16 +233,16 @@ def _without_places(
 
 
 def latent_count(source: Mapping[str, Any], index: int) -> int:
-    """The frames of a LATENT, the source of this number; MixError for what is none."""
+    """Returns the number of frames of a LATENT, the source with this index. Raises MixError if it is not a LATENT."""
     if not isinstance(source, Mapping) or "samples" not in source:
         raise MixError(f'sources[{index}]: "samples" is missing; give ComfyUI latents, {{"samples": tensor}}.')
     return _length(source["samples"])
 
 
 def _refuse_unlike(sources: Sequence[Mapping[str, Any]]) -> None:
-    """Raise a MixError for latents of unlike kinds, sizes or numbers of parts, and for inf and NaN in one.
+    """Raises MixError for latents of different kinds, sizes or numbers of parts, and for inf and NaN.
 
-    Deeper functions would find these too, but name an item instead of a source.
+    Functions called later would find these too, but would name an item instead of a source.
     """
     parts = [_parts(source["samples"]) for source in sources]
     for index, found in enumerate(parts):
@@ -267,7 +267,7 @@ def _length(samples: Any) -> int:
 
 
 def _taken(source: Mapping[str, Any], frames: range, count: int) -> dict[str, Any]:
-    """A latent's part for these frames; one of a single item as it is."""
+    """Returns a latent's part for these frames; a latent with a single item is returned unchanged."""
     return dict(source) if count == 1 else _cut(source, frames.start, frames.stop)
 
 

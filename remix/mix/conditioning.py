@@ -1,4 +1,4 @@
-"""Conditioning of any model family, and its mix."""
+"""Conditioning of any model family, and how it is mixed."""
 
 from __future__ import annotations
 
@@ -21,13 +21,12 @@ POOLED = "pooled_output"
 
 @dataclass(frozen=True, eq=False)
 class Conditioning:
-    """What a text encoder tells a model, for a batch of B pictures.
+    """The output of a text encoder for a batch of B pictures.
 
-    `tokens` is [B, n, d], one row for each token; `pooled` is [B, p], or None where the family has
-    none; `extra` holds every other key under ComfyUI's name: tensors [B or 1, ...], numbers, or
-    what only Python understands. `shared` names those keys of `extra` that are one value for all
-    pictures, so that a tensor of theirs whose first axis happens to be B long is not taken for one
-    item for each picture.
+    `tokens` is [B, n, d], one row for each token. `pooled` is [B, p], or None if the family has none. `extra` holds
+    every other key under ComfyUI's name: tensors [B or 1, ...], numbers, or any Python objects. `shared` names the keys
+    of `extra` with one value for all pictures, so that such a tensor whose first axis happens to have length B is not
+    taken for one item per picture.
     """
 
     tokens: Tensor
@@ -57,7 +56,7 @@ class Conditioning:
         return len(self.tokens)
 
     def at(self, frame: int) -> Conditioning:
-        """The conditioning of one frame, a batch of 1; numbers that differ between frames are plain again."""
+        """Returns the conditioning of one frame, a batch of 1; numbers that vary by frame become plain numbers."""
         if isinstance(frame, bool) or not isinstance(frame, int):
             raise MixError(f"frame: {shown(frame)} is not a frame; give a whole number.")
         if not -len(self) <= frame < len(self):
@@ -72,7 +71,7 @@ class Conditioning:
 
     @classmethod
     def from_comfy(cls, entry: Sequence[Any]) -> Conditioning:
-        """The conditioning in one entry `[cond, dict]` of a ComfyUI CONDITIONING."""
+        """Returns the conditioning in one entry `[cond, dict]` of a ComfyUI CONDITIONING."""
         if not (isinstance(entry, list | tuple) and len(entry) == 2 and isinstance(entry[1], Mapping)):
             raise MixError(f"entry: {shown(entry)}; give one entry of a CONDITIONING, [tensor, dictionary].")
         tokens, options = entry
@@ -80,10 +79,10 @@ class Conditioning:
         return cls(tokens, options.get(POOLED), extra)
 
     def to_comfy(self) -> list[Any]:
-        """One entry `[cond, dict]` of a ComfyUI CONDITIONING, `pooled_output` always among its keys.
+        """Returns one entry `[cond, dict]` of a ComfyUI CONDITIONING, always with the key `pooled_output`.
 
-        A ComfyUI entry holds one number for all its pictures: raises MixError where `guidance` and similar
-        numbers differ between the frames. Make one entry for each frame then, by `at`.
+        A ComfyUI entry holds one number for all its pictures. Raises MixError if `guidance` and similar numbers differ
+        between the frames; use `at` to make one entry for each frame.
         """
         for key, value in self.extra.items():
             differs = isinstance(value, Tensor) and value.ndim == 1 and len(value) > 1
@@ -104,18 +103,17 @@ def mix_conditioning(
     family: str = "sd1",
     empty: Conditioning | Tensor | None = None,
 ) -> Conditioning:
-    """The conditioning of F frames, a batch of F, from S `sources` (a batch of 1 each) and `weights` [F, S].
+    """Returns the conditioning of F frames, a batch of F, from S `sources` (a batch of 1 each) and `weights` [F, S].
 
-    Every tensor is mixed in float32 and keeps its dtype; a frame with one source is that source, bit
-    for bit. Tokens, pooled and whatever else has rows of tokens go by `how` ("lerp" or "slerp", see
-    `mix`), other floating point tensors by lerp. Numbers on a scale (guidance, sizes...; NUMBERS) are
-    weighted sums, one number where all frames agree, else float32 [F]. A position is attended to in
-    a frame where any of its sources attends to it. Every other key has to be equal in all sources,
-    else MixError names it.
+    Every tensor is mixed in float32 and keeps its dtype. A frame with one source is that source, bit for bit. Tokens,
+    pooled and everything else with token rows are mixed by `how` ("lerp" or "slerp", see `mix`), other floating-point
+    tensors by lerp. Numbers on a scale (guidance, sizes...; NUMBERS) are weighted sums: one number if all frames agree,
+    else float32 [F]. A frame attends to a position if any of its sources does. Every other key must be equal in all
+    sources; otherwise MixError names it.
 
-    Different numbers of rows meet by the policy `lengths`, one of "tile", "empty", "zero", "front",
-    "equal", "trim"; None takes that of `family` (remix.catalog.families). "empty" needs `empty`, the
-    encoder's own conditioning of "".
+    Different numbers of rows are brought to one length by the policy `lengths`, one of "tile", "empty", "zero",
+    "front", "equal", "trim"; None uses that of `family` (remix.catalog.families). "empty" needs `empty`, the encoder's
+    conditioning of "".
     """
     row = FAMILIES[known(family, FAMILIES, "family")]
     policy = row.lengths if lengths is None else known(lengths, POLICIES, "lengths")
@@ -145,7 +143,7 @@ def mix_conditioning(
 
 
 def family_of(conditioning: Conditioning) -> str:
-    """Returns the name of the family whose conditioning looks like this one, "unknown" where none does."""
+    """Returns the name of the family whose conditioning has this form, "unknown" if there is none."""
     pooled = None if conditioning.pooled is None else conditioning.pooled.shape[1]
     return family_of_shapes(
         conditioning.tokens.shape[2], pooled, conditioning.tokens.shape[1], conditioning.extra.keys()
@@ -153,16 +151,16 @@ def family_of(conditioning: Conditioning) -> str:
 
 
 def needs_empty(sources: Sequence[Conditioning], lengths: str | None = None) -> bool:
-    """Returns whether a mix of `sources` needs the conditioning of "" to pad with, which costs time to encode.
+    """Returns whether a mix of `sources` needs the conditioning of "" for padding, which takes time to encode.
 
-    It does where their numbers of token rows differ and meet by "empty": the given policy, or the family's own.
+    This is the case if their numbers of token rows differ and the policy, given or the family's own, is "empty".
     """
     policy = FAMILIES[family_of(sources[0])].lengths if lengths is None else lengths
     return policy == "empty" and len({_rows(source) for source in sources}) > 1
 
 
 def _rows(conditioning: Conditioning) -> tuple[int, ...]:
-    """How many rows of tokens each part of a conditioning has."""
+    """Returns the number of token rows in each part of a conditioning."""
     more = [(conditioning.extra.get(key), axis) for key, axis in TOKEN_AXES.items()]
     return (conditioning.tokens.shape[1], *(part.shape[axis] for part, axis in more if isinstance(part, Tensor)))
 
@@ -178,7 +176,7 @@ def _padding(empty: Any) -> Conditioning | None:
 
 
 def _alike(given: Any) -> list[Conditioning]:
-    """`given` as a list; a MixError for sources that are no batch of 1, or lack what the first one has."""
+    """Returns `given` as a list. Raises MixError for sources that are not a batch of 1, or lack keys of the first."""
     sources = sequence("sources", given, "a sequence of Conditioning")
     for index, source in enumerate(sources):
         if not isinstance(source, Conditioning):
@@ -204,7 +202,7 @@ def _alike(given: Any) -> list[Conditioning]:
 def _mixed_extra(
     sources: list[Conditioning], table: Tensor, how: str, policy: str, empty: Conditioning | None
 ) -> tuple[dict[str, Any], frozenset[str]]:
-    """The mix of every key but the mask, and the keys of those values that all sources share."""
+    """Returns the mix of every key but the mask, and the keys of values that all sources share."""
     extra: dict[str, Any] = {}
     shared = set()
     for key in (key for key in sources[0].extra if key != MASK):
@@ -218,7 +216,7 @@ def _mixed_extra(
 
 
 def _mixed_key(key: str, values: list[Any], table: Tensor, how: str, policy: str, empty: Conditioning | None) -> Any:
-    """The mix of one key of `extra` that all sources have, each with a value of its own."""
+    """Returns the mix of one key of `extra`, with one value from each source."""
     what = f'extra["{key}"]'
     if key in TOKEN_AXES and all(isinstance(value, Tensor) for value in values):
         padding = empty.extra.get(key) if empty else None
@@ -251,9 +249,9 @@ def _mix_named(what: str, values: list[Tensor], table: Tensor, how: str) -> Tens
 
 
 def _numbers(values: list[float], table: Tensor) -> float | Tensor:
-    """The weighted sums of `values`: one number where all frames agree, else float32 [F]."""
+    """Returns the weighted sums of `values`: one number if all frames agree, else float32 [F]."""
     mixed = table @ torch.tensor(values, dtype=torch.float64)
-    # A frame with one source has exactly its number, even if its weight is only nearly 1.
+    # A frame with one source has exactly its number, even if the weight is only nearly 1.
     alone = (table > 0).sum(dim=1) == 1
     mixed = torch.where(alone, torch.tensor(values, dtype=torch.float64)[table.argmax(dim=1)], mixed)
     if (mixed == mixed[0]).all():
@@ -264,10 +262,10 @@ def _numbers(values: list[float], table: Tensor) -> float | Tensor:
 def _masks(
     sources: Sequence[Conditioning], policy: str, row: Family, empty: Conditioning | None
 ) -> list[Tensor] | None:
-    """The attention masks of all sources, as long as the tokens have become; None where none is needed.
+    """Returns the attention masks of all sources, as long as the padded tokens; None if none is needed.
 
-    A source without a mask attends to all of its tokens. Where no source has one, a mask is made
-    only when zeros were added and the family's model reads masks.
+    A source without a mask attends to all of its tokens. If no source has one, masks are created only when zeros were
+    added and the family's model reads masks.
     """
     counts = [source.tokens.shape[1] for source in sources]
     given = [source.extra[MASK] for source in sources if source.extra.get(MASK) is not None]
@@ -295,9 +293,9 @@ def _masks(
 
 
 def _union(masks: list[Tensor], table: Tensor) -> Tensor:
-    """[F, n]: at each position the largest mask value among the sources that a frame uses.
+    """Returns [F, n]: at each position the largest mask value among the sources that a frame uses.
 
-    Hosts read a mask as yes or no: a value in between would count as no, and hide a prompt.
+    Hosts read a mask as yes or no. A value in between would count as no, and hide a prompt.
     """
     stacked = torch.cat(masks)
     used = (table > 0).to(stacked.device).unsqueeze(2)
@@ -323,7 +321,7 @@ def _is_batch(value: Any) -> bool:
 
 
 def same(a: Any, b: Any) -> bool:
-    """Whether two values of a key are one and the same, tensors and containers looked into."""
+    """Returns whether two values of a key are identical, comparing the contents of tensors and containers."""
     if a is b:
         return True
     if isinstance(a, Tensor) and isinstance(b, Tensor):

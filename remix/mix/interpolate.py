@@ -1,4 +1,4 @@
-"""Two tensors or many into one: lerp, slerp, and the mix of all frames by one matrix product."""
+"""Interpolates two or more tensors: lerp, slerp, and the mix of all frames by one matrix product."""
 
 from __future__ import annotations
 
@@ -15,42 +15,47 @@ from remix.mix.product import in_range, product
 from remix.mix.sources import Sources, largest_magnitude, merged, sources_of, weight_table
 from remix.mix.spherical import angles_between, perpendicular, turn, unit_rows
 
-# No rule makes an element of a mix larger than the largest of its sources by more than this.
+# No rule makes an element of a mix larger than the largest of its sources by more than this factor.
 MOST_GROWTH = 1e6
 
 HOWS = {"lerp": lerp_factors, "slerp": slerp_factors, "noise": noise_factors}
 
 
 def lerp(a: Tensor, b: Tensor, t: float | Tensor) -> Tensor:
-    """The point at `t` on the straight line from `a` to `b`: (1 - t) a + t b.
+    """Returns the point at `t` on the straight line from `a` to `b`: (1 - t) a + t b.
 
-    `a` and `b` are [B, ...] of one shape; a batch of one meets any other batch. `t` is a number or a
-    tensor [B]; 0 gives `a` and 1 gives `b` bit for bit, values beyond go on along the line.
-    Computes in float32 (float64 where one was given); the result has `a`'s dtype and device.
+    `a` and `b` are [B, ...] of one shape; a batch of one is broadcast. `t` is a number or a tensor [B]. 0 returns `a`
+    and 1 returns `b` bit for bit; values beyond extrapolate. Computes in float32 (float64 if one is given); the result
+    has `a`'s dtype and device.
 
     >>> lerp(torch.tensor([[0.0, 4.0]]), torch.tensor([[1.0, 0.0]]), 0.25)
     tensor([[0.2500, 3.0000]])
     """
     along = _along(t)
     rows_a, rows_b = _rows(a, b, along)
-    # Two products, not a + t (b - a): the difference of two large numbers of unlike sign overflows.
+    # Two products, not a + t (b - a): the difference of two large numbers of opposite sign overflows.
     mixed = _column(1 - along, rows_a) * rows_a + _column(along, rows_b) * rows_b
     return _with_ends(torch.where(rows_a == rows_b, rows_a, mixed), a, b, along)
 
 
 @torch.no_grad()
 def slerp(a: Tensor, b: Tensor, t: float | Tensor) -> Tensor:
-    """The point at `t` on the arc from `a` to `b`, each sample being one vector of all its elements.
+    """Returns the point at `t` on the arc from `a` to `b`, with each sample as one vector of all its elements.
 
-    Shapes, `t`, ends and dtypes are those of `lerp`. Ends of one length keep that length on the way.
-    Source: Shoemake 1985, the factors sin((1-t)θ)/sin θ and sin(tθ)/sin θ applied to `a` and `b` as
-    they are. Every finite input has an answer: equal ends stay what they are, bit for bit; nearly
-    equal ends and an end of zeros are mixed straight; opposite ends (within 1e-4 of a half turn) turn
-    through a perpendicular chosen by the ends alone while the length travels straight; a vector of
-    one element has no perpendicular and is mixed straight. Of ends of different length within 0.02 of a
-    half turn the formula goes wild, where float32 has lost it, and is bounded (see `arc`). An element
-    that the arc takes beyond the largest number of `a`'s dtype is that number. Not differentiable.
-    MixError for an end with inf or NaN, at any `t` but 0 and 1.
+    Shapes, `t`, endpoints and dtypes are those of `lerp`. Ends of equal length keep that length on the way. Source:
+    Shoemake 1985, the factors sin((1-t)θ)/sin θ and sin(tθ)/sin θ applied to `a` and `b` unnormalized.
+
+    Every finite input has a result:
+
+    - Equal ends are returned unchanged, bit for bit.
+    - Nearly equal ends, an end of zeros, and vectors of one element, which have no perpendicular, are mixed linearly.
+    - Opposite ends (within 1e-4 of a half turn) turn through a perpendicular that depends on them alone. The length
+      changes linearly.
+    - For ends of different length within 0.02 of a half turn, where float32 loses the formula, the result is bounded
+      (see `arc`).
+    - An element beyond the largest number of `a`'s dtype is clamped to it.
+
+    Not differentiable. Raises MixError for an end with inf or NaN, at any `t` but 0 and 1.
 
     >>> slerp(torch.tensor([[1.0, 0.0]]), torch.tensor([[0.0, 1.0]]), 0.5)
     tensor([[0.7071, 0.7071]])
@@ -77,7 +82,7 @@ def slerp(a: Tensor, b: Tensor, t: float | Tensor) -> Tensor:
 
 
 def _turned(angles: Tensor, length_a: Tensor, length_b: Tensor, shares: Tensor, eps: float) -> Tensor:
-    """The factors of each sample, [B, 2], or [B, 3] where some turn through a perpendicular."""
+    """Returns the factors of each sample, [B, 2], or [B, 3] if some turn through a perpendicular."""
     measured = torch.stack(torch.broadcast_tensors(angles, length_a, length_b), dim=1).tolist()
     if len(measured) == 1:
         return turn(measured[0][0], measured[0][1:], shares, eps).clone()
@@ -95,21 +100,21 @@ def mix(
     how: str = "lerp",
     out: Tensor | None = None,
 ) -> Tensor:
-    """All frames of a batch, [F, ...], from `sources` [S, ...] and `weights` [F, S], by a matrix product.
+    """Returns all frames of a batch, [F, ...], from `sources` [S, ...] and `weights` [F, S], by a matrix product.
 
-    `sources` is a tensor [S, ...] or a sequence of S tensors, [1, ...] or [...] each. Every row of
-    `weights` is 0 or more and sums to 1 within 1e-6. Sources that are equal bit for bit count as one,
-    and a frame with one source is that source, bit for bit. `how` decides the others:
+    `sources` is a tensor [S, ...] or a sequence of S tensors, [1, ...] or [...] each. Every row of `weights` is 0 or
+    more and sums to 1 within 1e-6. Sources that are equal bit for bit count as one, and a frame with one source is that
+    source, bit for bit. `how` sets the rule for the others:
 
     - "lerp": the weighted sum.
     - "slerp": two sources by `slerp`; more by the weighted sum, rescaled to the weighted mean length.
     - "noise": two by `slerp`; more by the weighted sum over the root of the summed squares of the
       weights, which keeps unit variance.
 
-    Computes in float32 (float64 for float64 sources); the result has the sources' dtype, or is
-    written into the first F items of `out`, a contiguous floating point buffer [at least F, ...].
-    Besides the result nothing of its size is allocated. Not differentiable. MixError for shapes,
-    weights and sources that do not go together, and for inf and NaN in a source that is used.
+    Computes in float32 (float64 for float64 sources). The result has the sources' dtype, or is written into the first F
+    items of `out`, a contiguous floating-point buffer [at least F, ...]. Except for the result, nothing of its size is
+    allocated. Not differentiable. Raises MixError for shapes, weights and sources that do not match, and for inf and
+    NaN in a source that is used.
 
     >>> mix(torch.tensor([[0.0, 8.0], [4.0, 0.0]]), [[1, 0], [0.25, 0.75]])
     tensor([[0., 8.],
@@ -142,7 +147,7 @@ def mix(
 
 
 def _runs(alone: list[list[int]]) -> Iterator[tuple[int, int, int]]:
-    """Pairs of a frame and its one source as runs of neighbors that hold the same: first frame, end, source."""
+    """Yields runs of neighboring frames with the same single source: first frame, end, source."""
     for at, (frame, source) in enumerate(alone):
         if not at or alone[at - 1] != [frame - 1, source]:
             start = frame
@@ -151,7 +156,7 @@ def _runs(alone: list[list[int]]) -> Iterator[tuple[int, int, int]]:
 
 
 def result_of(sources: Sources, frames: int, out: Tensor | None) -> Tensor:
-    """Where `frames` mixes of `sources` go: the front of `out`, checked, or a new tensor."""
+    """Returns the tensor for `frames` mixes of `sources`: the front of `out`, checked, or a new tensor."""
     shape = (frames, *sources.shape)
     if out is None:
         return torch.empty(shape, dtype=sources.dtype, device=sources.device)
@@ -166,7 +171,7 @@ def result_of(sources: Sources, frames: int, out: Tensor | None) -> Tensor:
 
 
 def _along(t: float | Tensor) -> Tensor:
-    """`t` as float64 [B or 1] on the CPU."""
+    """Returns `t` as float64 [B or 1] on the CPU."""
     along = numbers("t", t, "one number, or a tensor [batch]")
     if along.ndim > 1:
         raise MixError(f"t: {size(along.shape)}; give one number, or a tensor [batch].")
@@ -177,7 +182,7 @@ def _along(t: float | Tensor) -> Tensor:
 
 
 def _rows(a: Tensor, b: Tensor, along: Tensor) -> tuple[Tensor, Tensor]:
-    """Both ends as rows [B or 1, D] of the dtype to compute in, once they are known to fit."""
+    """Returns both ends as rows [B or 1, D] of the dtype to compute in, after checking that they match."""
     floating("a", a)
     floating("b", b)
     if a.device != b.device:
@@ -195,7 +200,7 @@ def _rows(a: Tensor, b: Tensor, along: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _refuse_infinite(length_a: Tensor, length_b: Tensor, along: Tensor) -> None:
-    """Raise a MixError for ends without a length, save where one of the ends is all that is asked for."""
+    """Raises MixError for ends without a finite length, unless only the other end is used."""
     between = (along != 0) & (along != 1)
     for name, length in (("a", length_a), ("b", length_b)):
         if (between & ~torch.isfinite(length)).any():
@@ -203,12 +208,12 @@ def _refuse_infinite(length_a: Tensor, length_b: Tensor, along: Tensor) -> None:
 
 
 def _column(factors: Tensor, like: Tensor) -> Tensor:
-    """One factor for each sample, as a column that multiplies rows."""
+    """Returns one factor for each sample, as a column that multiplies rows."""
     return factors.to(device=like.device, dtype=like.dtype).unsqueeze(1)
 
 
 def _with_ends(mixed: Tensor, a: Tensor, b: Tensor, along: Tensor) -> Tensor:
-    """`mixed` rows in `a`'s shape and dtype; `a` itself where `along` is 0, `b` where it is 1."""
+    """Returns `mixed` rows in `a`'s shape and dtype; `a` itself where `along` is 0, `b` where it is 1."""
     result = mixed.to(a.dtype).reshape(len(mixed), *a.shape[1:])
     column = (-1, *(1,) * (a.ndim - 1))
     first, last = ((along == end).to(a.device).reshape(column) for end in (0, 1))

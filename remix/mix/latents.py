@@ -1,4 +1,4 @@
-"""Latents of every rank: pictures, video, audio, and several of them nested in one."""
+"""Latents of every rank: pictures, video, audio, and nested latents."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ def mix_latents(
     adain: bool = False,
     out: Tensor | None = None,
 ) -> Any:
-    """The latents of F frames, a batch of F, from S `sources` and `weights` [F, S]; see `mix` for `how`.
+    """Returns the latents of F frames, a batch of F, from S `sources` and `weights` [F, S]; see `mix` for `how`.
 
-    `sources` is one batch [S, C, ...] or a sequence of S latents with a batch of 1: audio [1, C, L],
-    pictures [1, C, H, W], video [1, C, T, H, W]. Nested latents (a sequence of objects whose
-    `is_nested` is true and whose `unbind()` gives their parts) are mixed part by part, and the
-    result is made by their class from the list of parts; `out` is not for these.
+    `sources` is one batch [S, C, ...] or a sequence of S latents with a batch of 1: audio [1, C, L], pictures [1, C, H,
+    W], video [1, C, T, H, W]. Nested latents (a sequence of objects whose `is_nested` is true and whose `unbind()`
+    returns their parts) are mixed part by part, and the result is built by their class from the list of parts; they do
+    not support `out`.
 
-    `adain` moves every channel of a mixed frame to the weighted mean and standard deviation of its
-    sources (see `matched_to_mix`), which keeps colors from fading half-way.
-    MixError names both shapes where sizes differ: latents are never resized here.
+    `adain` moves every channel of a mixed frame to the weighted mean and standard deviation of its sources (see
+    `matched_to_mix`), which keeps colors from fading half-way. Raises MixError, with both shapes, if sizes differ:
+    latents are never resized here.
     """
     if not isinstance(adain, bool):
         raise MixError(f"adain: {shown(adain)}; give True or False.")
@@ -59,14 +59,13 @@ def mix_comfy_latents(
     how: str = "lerp",
     adain: bool = False,
 ) -> dict[str, Any]:
-    """A ComfyUI LATENT of F frames from S of them with a batch of 1 each, and `weights` [F, S].
+    """Returns a ComfyUI LATENT of F frames from S of them with a batch of 1 each, and `weights` [F, S].
 
-    `samples` goes through `mix_latents`. `noise_mask` is mixed by lerp, a source without one being
-    noised everywhere (ones); masks are [H, W] or [1, ...], several of them the times of a video.
-    Nested latents have nested masks, part by part; a mask that is not nested, or has fewer parts,
-    leaves the other parts noised everywhere, as ComfyUI reads it. `batch_index`, which says what
-    noise an item gets, is kept and repeated for each frame if it is the same in all sources; that
-    and every other key are refused by name (MixError) where they differ.
+    `samples` goes through `mix_latents`. `noise_mask` is mixed by lerp, and a source without one is noised everywhere
+    (ones). Masks are [H, W] or [1, ...]; several of them are the times of a video. Nested latents have nested masks,
+    part by part. A mask that is not nested, or has fewer parts, leaves the other parts noised everywhere, as in
+    ComfyUI. `batch_index`, which selects the noise of an item, is kept and repeated for each frame if it is the same in
+    all sources. Raises MixError if it, or any other key, differs between sources.
     """
     sources = _with_samples(sources)
     table = weight_table(weights, len(sources))
@@ -111,7 +110,7 @@ def _refuse_shapes(sources: Tensor | Sequence[Tensor]) -> None:
 
 
 def _is_nested(latent: Any) -> bool:
-    # Plain tensors have the attribute too (False); torch's own nested tensors are not what hosts mean.
+    # Plain tensors have the attribute too (False); torch's own nested tensors are not those of the hosts.
     return bool(getattr(latent, "is_nested", False)) and not isinstance(latent, Tensor)
 
 
@@ -135,11 +134,11 @@ def _mix_part(index: int, sources: Sequence[Tensor], weights: Any, how: str, ada
 
 
 def _mixed_masks(masks: list[Any], table: Tensor, samples: Any) -> Any:
-    """The mix of the masks of all sources, nested where one of them is; None where there is none."""
+    """Returns the mix of the masks of all sources, nested if one of them is; None if there is none."""
     nested = next((mask for mask in masks if _is_nested(mask)), None)
     ranks = [part.ndim for part in (samples.unbind() if _is_nested(samples) else [samples])]
     columns = zip_longest(*(list(mask.unbind()) if _is_nested(mask) else [mask] for mask in masks))
-    # Beyond the parts of the samples there is nothing to mask.
+    # Beyond the parts of the samples, there is nothing to mask.
     mixed = [_mixed_mask(column, table, rank) for column, rank in zip(columns, ranks, strict=False)]
     return mixed[0] if nested is None else type(nested)(mixed)
 
@@ -156,9 +155,9 @@ def _mixed_mask(masks: Sequence[Any], table: Tensor, rank: int) -> Tensor | None
 
 
 def _batched(mask: Tensor, rank: int) -> Tensor:
-    """The mask of one latent as a batch of 1, of the latent's rank for pictures and video.
+    """Returns the mask of one latent as a batch of 1, of the latent's rank for pictures and video.
 
-    ComfyUI takes several masks of a picture for a batch, and several of a video for its times.
+    ComfyUI takes several masks of a picture for a batch, and several masks of a video for its times.
     """
     floating('"noise_mask"', mask)
     if rank in (4, 5) and 2 <= mask.ndim < rank:

@@ -20,9 +20,9 @@ MOST_TILES = 16
 
 
 def common_length(counts: Sequence[int], policy: str, what: str, fewest: int = 1) -> int:
-    """The number of rows at which parts of `counts` rows meet by `policy`.
+    """Returns the number of rows to which `policy` brings parts with `counts` rows.
 
-    `what` names the parts in errors, `fewest` is what the family's encoder gives: a part below it
+    `what` names the parts in errors. `fewest` is the number that the family's encoder returns at least: a part below it
     is the likely reason of a mismatch, and is named in the error.
     """
     if policy == "tile":
@@ -43,10 +43,10 @@ def common_length(counts: Sequence[int], policy: str, what: str, fewest: int = 1
 
 
 def resized(part: Tensor, axis: int, length: int, padding: Tensor | None = None) -> Tensor:
-    """`part` with `length` rows on `axis`: whole, cut, followed by `padding`'s rows, or by zeros.
+    """Returns `part` with `length` rows on `axis`: unchanged, cut, or followed by `padding`'s rows or zeros.
 
-    Row k of the padding is row k modulo its length of `padding`, so that blocks of an empty prompt
-    stand where the encoder would have put them.
+    Row k of the padding is row k modulo its length of `padding`, so that blocks of an empty prompt are where the
+    encoder would have put them.
     """
     count = part.shape[axis]
     if length <= count:
@@ -61,7 +61,7 @@ def resized(part: Tensor, axis: int, length: int, padding: Tensor | None = None)
 
 
 def tiled(part: Tensor, axis: int, length: int) -> Tensor:
-    """`part` repeated whole on `axis` until it has `length` rows, a multiple of its own."""
+    """Returns `part` repeated whole on `axis` until it has `length` rows, a multiple of its own."""
     times = [1] * part.ndim
     times[axis] = length // part.shape[axis]
     return part.repeat(times)
@@ -76,7 +76,7 @@ def aligned(
     empty: Tensor | None = None,
     fewest: int = 1,
 ) -> list[Tensor]:
-    """`parts` with one number of rows on `axis`, by `policy` (docs/mixing.md tells what each does)."""
+    """Returns `parts` with the same number of rows on `axis`, by `policy` (docs/mixing.md explains each)."""
     for index, part in enumerate(parts):
         if part.ndim != parts[0].ndim or part.ndim <= axis:
             raise MixError(
@@ -110,7 +110,7 @@ def aligned(
 
 
 def _can_pad(empty: Any, part: Tensor, axis: int) -> bool:
-    """Whether `empty` has rows, and they are as wide as those of `part`."""
+    """Returns whether `empty` has rows of the same width as those of `part`."""
     if not isinstance(empty, Tensor) or empty.ndim != part.ndim or not empty.shape[axis]:
         return False
     leading = zip(empty.shape[:axis], part.shape[:axis], strict=True)

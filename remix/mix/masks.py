@@ -1,4 +1,4 @@
-"""Two latents or pictures, each in its own part of the plane."""
+"""Masks: combines two latents or pictures, each in its own area."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from remix.mix.checks import floating, size
 from remix.mix.interpolate import mix
 from remix.mix.weights import weights_of
 
-# Masks that were sharpened, added up or resized by a cubic leave 0 to 1 by less than this; those of
-# 8 bits reach 255, and cutting them off would make a hard mask of a soft one.
+# Masks that were sharpened, added up or resized cubically leave 0 to 1 by less than this. 8-bit masks reach 255, and
+# clipping them would turn a soft mask into a hard one.
 OVERSHOOT = 1.0
 
 LUMA = (299, 587, 114)
@@ -23,14 +23,13 @@ LUMA = (299, 587, 114)
 
 
 def masked(a: Tensor, b: Tensor, mask: Tensor) -> Tensor:
-    """`a` where `mask` is 0, `b` where it is 1 (bit for bit), and their lerp in between.
+    """Returns `a` where `mask` is 0, `b` where it is 1 (bit for bit), and their lerp in between.
 
-    `a` and `b` are [B, C, H, W] or [B, C, T, H, W] of one shape (a batch of 1 meets any). `mask` is
-    [h, w] or [B or 1, 1, h, w], for video also [B or 1, 1, T, h, w]. Three axes are those of
-    ComfyUI's MASK: [B or 1, h, w] for pictures, [T or 1, h, w] for video, whose masks are its times.
-    A mask of another height and width is resized bilinearly (half-pixel centers), as the hosts
-    resize their noise masks; values are cut off at 0 and 1, and MixError refuses those beyond -1 and
-    2. Computes in float32; the result has `a`'s dtype.
+    `a` and `b` are [B, C, H, W] or [B, C, T, H, W] of one shape (a batch of 1 is broadcast). `mask` is [h, w] or [B or
+    1, 1, h, w], for video also [B or 1, 1, T, h, w]. Three axes are those of ComfyUI's MASK: [B or 1, h, w] for
+    pictures, [T or 1, h, w] for video, whose masks are its times. A mask of another height and width is resized
+    bilinearly (half-pixel centers), as the hosts resize their noise masks. Values are clipped to 0 to 1; MixError is
+    raised for those beyond -1 and 2. Computes in float32; the result has `a`'s dtype.
     """
     for name, given in (("a", a), ("b", b), ("mask", mask)):
         floating(name, given)
@@ -48,7 +47,7 @@ def masked(a: Tensor, b: Tensor, mask: Tensor) -> Tensor:
 
 
 def resized_mask(mask: Tensor, latent: torch.Size) -> Tensor:
-    """`mask` [B, 1, h, w] or [B, 1, T, h, w] at the height and width of `latent`, with as many axes."""
+    """Returns `mask` [B, 1, h, w] or [B, 1, T, h, w] at the height and width of `latent`, with as many axes."""
     height, width = latent[-2:]
     if mask.shape[-2:] != (height, width):
         planes = mask.reshape(-1, 1, *mask.shape[-2:])
@@ -58,25 +57,26 @@ def resized_mask(mask: Tensor, latent: torch.Size) -> Tensor:
 
 
 def is_by_item(mask: Tensor, rank: int) -> bool:
-    """Whether the first axis of a noise mask goes by the items of a batch of latents of this `rank`, as in ComfyUI.
+    """Returns whether the first axis of a noise mask counts the items of a batch of latents of this `rank`.
 
-    A plane [H, W] has no such axis, and masks of a video that are not [B, 1, T, H, W] are its times, for all items.
+    This is ComfyUI's rule. A plane [H, W] has no such axis. Masks of a video that are not [B, 1, T, H, W] are its
+    times, for all items.
     """
     return mask.ndim == 5 if rank == 5 else mask.ndim > 2
 
 
 def masks_of_mixes(mixes: Iterable[Any], pictures: Mapping[str, Tensor], latents: torch.Size) -> Tensor:
-    """Returns how much of `latents` [B, c, h, w] is drawn again, by B mixes of pictures: [B, 1, h, w], 0 to 1.
+    """Returns how much of `latents` [B, c, h, w] is redrawn, by B mixes of pictures: [B, 1, h, w], 0 to 1.
 
-    `mixes` are as `weights_of` takes them; `pictures` are uint8 [H, W, 3], by name. Each is turned gray, then resized
-    bilinearly as the hosts do, then mixed.
+    `mixes` have the form for `weights_of`; `pictures` are uint8 [H, W, 3], by name. Each is converted to gray, resized
+    bilinearly as in the hosts, and then mixed.
     """
     names, weights = weights_of(mixes)
     return mix([resized_mask(_gray(pictures[name]), latents) for name in names], weights).clamp(0, 1)
 
 
 def _gray(picture: Tensor) -> Tensor:
-    """A picture as one plane [1, 1, H, W]: in whole numbers, so that white is 1 and not nearly 1."""
+    """Returns a picture as one plane [1, 1, H, W], computed in integers so that white is exactly 1."""
     planes = picture.int() * torch.tensor(LUMA)
     return planes.sum(-1)[None, None].float() / (255 * sum(LUMA))
 
@@ -89,7 +89,7 @@ def _refuse_unlike(a: Tensor, b: Tensor) -> None:
 
 
 def _with_axes(mask: Tensor, latent: Tensor) -> Tensor:
-    """`mask` as [B or 1, 1, h, w] or [B or 1, 1, T, h, w], once it is known to fit `latent`."""
+    """Returns `mask` as [B or 1, 1, h, w] or [B or 1, 1, T, h, w], after checking that it matches `latent`."""
     given = size(mask.shape)
     if mask.ndim in (2, 3) and mask.numel():
         mask = mask.reshape(*((1, 1, -1) if latent.ndim == 5 else (-1, 1)), *mask.shape[-2:])

@@ -1,4 +1,4 @@
-"""The blend modes that artists know from layers: on pictures of 0 to 1, and on the channels of latents."""
+"""The layer blend modes of image editors, for pictures from 0 to 1 and for the channels of latents."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def _saturation_of(color: Tensor) -> Tensor:
 
 
 def _with_luminosity(color: Tensor, wanted: Tensor) -> Tensor:
-    """SetLum with ClipColor: shifted to the wanted luminosity, then drawn towards it into 0..1."""
+    """Returns SetLum with ClipColor: shifted to the wanted luminosity, then clipped towards it into 0..1."""
     color = color + (wanted - _luminosity_of(color))
     grey = _luminosity_of(color)
     low, high = color.amin(dim=-1, keepdim=True), color.amax(dim=-1, keepdim=True)
@@ -72,7 +72,7 @@ def _with_luminosity(color: Tensor, wanted: Tensor) -> Tensor:
 
 
 def _with_saturation(color: Tensor, wanted: Tensor) -> Tensor:
-    """SetSat: the smallest channel to 0, the largest to the wanted saturation, the middle in between."""
+    """Returns SetSat: the smallest channel at 0, the largest at the wanted saturation, the middle in between."""
     low = color.amin(dim=-1, keepdim=True)
     return (color - low) / _nonzero(_saturation_of(color)) * wanted
 
@@ -99,7 +99,7 @@ def _luminosity(base: Tensor, top: Tensor) -> Tensor:
 
 Mode = Callable[[Tensor, Tensor], Tensor]
 
-# Each works on every channel by itself.
+# Each works on every channel separately.
 SEPARABLE: Mapping[str, Mode] = MappingProxyType(
     {
         "normal": lambda base, top: top,
@@ -135,16 +135,16 @@ BLEND_MODES: Mapping[str, Mode] = MappingProxyType({**SEPARABLE, **NON_SEPARABLE
 def blend(
     base: Tensor, top: Tensor, mode: str = "normal", opacity: float | Tensor = 1.0, *, channels: int = 1
 ) -> Tensor:
-    """`top` laid over `base` by a blend mode: pictures of 0 to 1, in `base`'s dtype.
+    """Returns `top` over `base` with a blend mode: pictures from 0 to 1, in `base`'s dtype.
 
-    Both are [B, ...] of one shape (a batch of 1 meets any). `opacity` is a number or [B], 0 to 1; 0
-    gives `base` bit for bit. The modes are those of BLEND_MODES; "soft light" and "soft-light" are
-    soft_light. "hue", "saturation", "color" and "luminosity" look at a color as a whole: `channels`
-    is the axis of its three channels, 1 for [B, 3, H, W], -1 for [B, H, W, 3].
-    Computes in float32; what a mode puts beyond 0 to 1 (add, subtract, linear_light...) is cut off
-    there, before the opacity.
-    Source: W3C Compositing and Blending Level 1, section 10; the modes that it lacks (add, subtract,
-    divide, linear_burn, linear_light, vivid_light, pin_light) as paint programs define them.
+    Both are [B, ...] of one shape (a batch of 1 is broadcast). `opacity` is a number or [B], 0 to 1; 0 returns `base`
+    bit for bit. The modes are those of BLEND_MODES; "soft light" and "soft-light" are soft_light. "hue", "saturation",
+    "color" and "luminosity" work on whole colors: `channels` is the axis of their three channels, 1 for [B, 3, H, W],
+    -1 for [B, H, W, 3]. Computes in float32. Values that a mode moves beyond 0 to 1 (add, subtract, linear_light...)
+    are clipped before the opacity is applied.
+
+    Source: W3C Compositing and Blending Level 1, section 10; the modes that it lacks (add, subtract, divide,
+    linear_burn, linear_light, vivid_light, pin_light) as image editors define them.
 
     >>> blend(torch.tensor([[0.5]]), torch.tensor([[0.5]]), "multiply")
     tensor([[0.2500]])
@@ -159,7 +159,7 @@ def blend(
     else:
         blended = BLEND_MODES[name](under, over)
     blended, t = blended.clamp(0, 1), _opacity(opacity, under)
-    # Rounding may leave the range by its last bit, and a full opacity has to be the mode itself.
+    # Rounding may leave the range by its last bit, and full opacity must be exactly the mode itself.
     mixed = torch.where(t == 1, blended, ((1 - t) * under + t * blended).clamp(0, 1))
     return torch.where(t == 0, base, mixed.to(base.dtype))
 
@@ -195,19 +195,20 @@ def _opacity(opacity: float | Tensor, like: Tensor) -> Tensor:
 
 
 LATENT_MODES = tuple(name for name in SEPARABLE if name != "normal")
-"""Blend modes that work on each channel by itself; "normal" is the lerp of `mix`."""
+"""Blend modes that work on each channel separately; "normal" is the lerp of `mix`."""
 
 
 @torch.no_grad()
 def blend_layers(layers: Sequence[Tensor], weights: Tensor | Sequence[Sequence[float]], mode: str) -> Tensor:
-    """The latents of F frames, [F, C, ...], from S `layers` ([F or 1, C, ...] each) and `weights` [F, S].
+    """Returns the latents of F frames, [F, C, ...], from S `layers` ([F or 1, C, ...] each) and `weights` [F, S].
 
-    The first layer lies at the bottom, each further one over it by `mode`. Its opacity is its weight's share of
-    its own and all weights below it, so that the mode "normal" would be the weighted sum; a frame that has only
-    the first is it, bit for bit, and a weight of 1 lays a layer on in full.
-    Computes in float32 (float64 for float64 layers).
-    Modes are defined on 0 to 1. A latent's channel is taken there and back by the largest magnitude that the two
-    have in it, sample by sample: 0 is middle gray, as in the decoded picture.
+    The first layer is at the bottom, and each further one is blended over it by `mode`. The opacity of a layer is its
+    weight divided by the sum of its own and all weights below it, so that the mode "normal" would be the weighted sum.
+    A frame with only the first layer is that layer, bit for bit, and a weight of 1 applies a layer in full. Computes in
+    float32 (float64 for float64 layers).
+
+    Modes are defined on 0 to 1. Each channel of each sample is scaled there and back by the largest magnitude of both
+    layers; 0 is middle gray, as in the decoded picture.
     """
     known(mode, LATENT_MODES, "mode")
     table = weight_table(weights, len(layers))
@@ -234,7 +235,7 @@ def _expanded(layers: Sequence[Tensor], index: int, frames: int) -> Tensor:
 
 
 def _laid_over(base: Tensor, top: Tensor, mode: str, opacity: Tensor) -> Tensor:
-    """`top` over `base`, both [F, C, ...]; frames of opacity 0 stay as they are."""
+    """Returns `top` over `base`, both [F, C, ...]; frames of opacity 0 are unchanged."""
     wide = torch.float64 if base.dtype == torch.float64 else torch.float32
     under, over = base.to(wide), top.to(wide)
     axes = tuple(range(2, base.ndim))

@@ -1,4 +1,4 @@
-"""The noise that every host shares: of a seed, of a mix of seeds, on a closed circle, of each step; and its levels."""
+"""Noise that every host shares: of a seed, of a mix of seeds, on a closed circle, of each step; and noise levels."""
 
 from __future__ import annotations
 
@@ -19,28 +19,28 @@ from remix.plan.denoise import schedule_length
 
 LARGEST_SEED = 2**64 - 1
 
-# The Mersenne Twister behind torch's CPU generator takes the low 32 bits of a seed: seeds that share
-# them have one and the same noise, in every host, and mixing it with itself would not be a mix.
+# The Mersenne Twister of torch's CPU generator uses the low 32 bits of a seed. Seeds that share them have identical
+# noise in every host, and mixing it with itself would not be a mix.
 STREAMS = 2**32
 
 
 def noise_of_seed(seed: int, shape: Sequence[int]) -> Tensor:
-    """The initial noise of `seed`: float32 [1, *shape] on the CPU, unit variance.
+    """Returns the initial noise of `seed`: float32 [1, *shape] on the CPU, unit variance.
 
-    The first draw of a CPU generator seeded with it, which is bit for bit what ComfyUI gives for one
-    picture, and A1111 with the CPU source. `seed` is 0 to 2**64 - 1; `shape` is that of one latent,
-    without the batch: (4, height / 8, width / 8) for SD.
+    It is the first draw of a CPU generator with that seed: bit for bit the noise of ComfyUI for one picture, and of
+    A1111 with the CPU source. `seed` is 0 to 2**64 - 1; `shape` is that of one latent, without the batch: (4, height /
+    8, width / 8) for SD.
     """
     return torch.randn((1, *_shape(shape)), generator=_generator(seed))
 
 
 def noise_of_mixes(mixes: Iterable[Any], shape: Sequence[int], *, out: Tensor | None = None) -> Tensor:
-    """The initial noise of each frame: float32 [F, *shape], from a mix of seeds for each.
+    """Returns the initial noise of each frame: float32 [F, *shape], from a mix of seeds for each.
 
-    A mix is a sequence of (seed, weight), a mapping from seed to weight, or an object with such
-    pairs in `.items`; weights sum to 1. One seed gives `noise_of_seed` bit for bit, two are mixed by
-    slerp over the whole sample, more by the weighted sum over the root of the summed squares.
-    Each seed is drawn once; those that agree in their low 32 bits are one. `out` is a buffer as in `mix`.
+    A mix is a sequence of (seed, weight), a mapping from seed to weight, or an object with such pairs in `.items`;
+    weights sum to 1. One seed gives `noise_of_seed` bit for bit, two are mixed by slerp over the whole sample, more by
+    the weighted sum over the root of the summed squares. Each seed is drawn once; seeds with the same low 32 bits are
+    one. `out` is a buffer as in `mix`.
     """
     return StepNoise(mixes, shape).next(out=out)
 
@@ -53,10 +53,10 @@ def noise_on_circle(
     *,
     out: Tensor | None = None,
 ) -> Tensor:
-    """Noise that goes round and comes back: float32 [F, *shape], cos(2π turn) a + sin(2π turn) b.
+    """Returns noise on a closed circle: float32 [F, *shape], cos(2π turn) a + sin(2π turn) b.
 
-    `turns` [F]: 0 is the noise of `seed_a` bit for bit, and so is 1 and every whole turn; a quarter
-    turn is that of `seed_b`. Unit variance is kept on the way, since a and b are independent.
+    `turns` [F]: 0, 1 and every whole turn give the noise of `seed_a` bit for bit; a quarter turn gives that of
+    `seed_b`. Unit variance is kept on the way, since a and b are independent.
     """
     if _seed(seed_a, "seed_a") % STREAMS == _seed(seed_b, "seed_b") % STREAMS:
         raise MixError(
@@ -66,7 +66,7 @@ def noise_on_circle(
     at = numbers("turns", turns, "one turn for each frame")
     if at.ndim != 1 or not torch.isfinite(at).all():
         raise MixError(f"turns: {size(at.shape)}, or not finite; give a list with one turn for each frame.")
-    # Whole quarters are counted apart, so that cos and sin are exact there and every turn closes.
+    # Whole quarters are counted separately, so that cos and sin are exact there and every turn closes.
     quarters = torch.floor(at * 4)
     rest = (at * 4 - quarters) * (math.pi / 2)
     cosine, sine = torch.cos(rest), torch.sin(rest)
@@ -82,11 +82,11 @@ def noise_on_circle(
 
 
 class StepNoise:
-    """The noise of frames whose samplers draw noise at every step, the same whatever the batch.
+    """The noise of frames for samplers that draw noise at every step, independent of the batch.
 
-    Every seed has a generator of its own. The first draw is the initial noise, each later step is
-    the next draw (so A1111 does it for each picture with the CPU source), and the draws of a mix of
-    seeds are mixed by the rule of `noise_of_mixes` at every step.
+    Every seed has its own generator. The first draw is the initial noise, each later step uses the next draw (as A1111
+    does for each picture with the CPU source), and the draws of a mix of seeds are mixed by the rule of
+    `noise_of_mixes` at every step.
 
     >>> noise = StepNoise([[(7, 1.0)], [(7, 0.5), (8, 0.5)]], (4, 8, 8))
     >>> initial, first_step = noise.next(), noise.next()
@@ -97,7 +97,7 @@ class StepNoise:
     def __init__(self, mixes: Iterable[Any], shape: Sequence[int]) -> None:
         given = sequence("mixes", mixes, "a mix of seeds for each frame")
         merged = [_merged(index, one) for index, one in enumerate(given)]
-        # Sorted, so that a frame's sources meet in the same order whatever else is in the batch.
+        # Sorted, so that a frame's sources have the same order whatever else is in the batch.
         seeds = sorted({seed for one in merged for seed in one})
         column = {seed: at for at, seed in enumerate(seeds)}
         table = torch.zeros(len(merged), len(seeds), dtype=torch.float64)
@@ -108,25 +108,25 @@ class StepNoise:
         self._generators = [_generator(seed) for seed in seeds]
         self._shape = _shape(shape)
         self._last: tuple[float, float, Tensor] | None = None
-        # The seed of each frame, where all have only one.
+        # The seed of each frame, if all have only one.
         self._alone = self._table.argmax(dim=1) if all(len(one) == 1 for one in merged) else None
 
     def next(self, *, out: Tensor | None = None) -> Tensor:
-        """The next draw of every frame: float32 [F, *shape], in `out` if it is given."""
+        """Returns the next draw of every frame: float32 [F, *shape], in `out` if it is given."""
         draws = torch.empty(len(self._generators), *self._shape)
         for draw, generator in zip(draws.split(1), self._generators, strict=True):
             draw.normal_(generator=generator)
         if self._alone is None:
             return mix(draws, self._table, how="noise", out=out)
-        # Samplers ask at every step: nothing is looked into that cannot be otherwise.
+        # Called at every step, so it skips checks that cannot fail here.
         return result_of(sources_of(draws), len(self._alone), out).copy_(draws[self._alone])
 
     def between(self, level: float, next_level: float) -> Tensor:
-        """The noise of a step from one noise level to the next: float32 [F, *shape], unit variance.
+        """Returns the noise of a step from one noise level to the next: float32 [F, *shape], unit variance.
 
-        It is the next draw. A step that starts where the last one started and goes further has that one's noise on
-        their common part, as on a Brownian path over the levels (Li et al. 2020, "Scalable Gradients for Stochastic
-        Differential Equations"): DPM++ SDE takes the noise to the middle of a step, and then that to its end.
+        It is the next draw. A step that starts at the same level as the previous one and goes further shares its noise
+        on the common part, as on a Brownian path over the levels (Li et al. 2020, "Scalable Gradients for Stochastic
+        Differential Equations"): DPM++ SDE uses the noise to the middle of a step, and then the noise to its end.
         """
         noise = self.next()
         if self._last is not None:
@@ -139,16 +139,16 @@ class StepNoise:
 
 
 def levels_from(schedule: Callable[[int], Tensor], steps: int, denoise: float) -> Tensor:
-    """The noise levels from the one that `denoise` names down to the schedule's end: [steps + 1] in most cases.
+    """Returns the noise levels from that of `denoise` down to the schedule's end: [steps + 1] in most cases.
 
-    `schedule(n)` gives the host's levels of n steps, falling, the last of them 0. The levels are the last steps + 1 of
-    the schedule of T = steps / denoise steps. Where T is whole these are the host's own, bit for bit, which is
-    ComfyUI's rule. Between whole numbers each level lies between those of the next shorter and the next longer
-    schedule, straight in log sigma, so that a `denoise` that travels moves all levels without a jump. A `denoise` of 0
-    gives the end alone.
+    `schedule(n)` returns the host's levels of n steps, descending, the last of them 0. The result is the last steps + 1
+    levels of the schedule of T = steps / denoise steps. If T is an integer, these are the host's own, bit for bit,
+    which is ComfyUI's rule. Otherwise each level is interpolated, linearly in log sigma, between the next shorter and
+    the next longer schedule, so that a traveling `denoise` moves all levels without a jump. A `denoise` of 0 returns
+    only the end.
 
-    Levels that a schedule of fractional length has twice are kept once: a step of no length moves nothing, and
-    multistep samplers divide by it.
+    Repeated levels of a schedule of fractional length are kept once: a step of length zero moves nothing, and multistep
+    samplers divide by it.
 
     >>> def halves(n):
     ...     return torch.cat([16 * 0.5 ** torch.arange(n), torch.zeros(1)])
@@ -175,7 +175,7 @@ def levels_from(schedule: Callable[[int], Tensor], steps: int, denoise: float) -
 
 
 def _merged(index: int, one: Any) -> dict[int, float]:
-    """One mix as {stream: weight}, whatever form it has; weights of seeds of one stream add up."""
+    """Returns one mix of any form as {stream: weight}; weights of seeds with one stream are added up."""
     pairs = getattr(one, "items", one)
     if isinstance(one, Mapping):
         pairs = one.items()

@@ -1,4 +1,4 @@
-"""The matrix product that all mixing goes through, in full float32 on every device."""
+"""The matrix product of all mixes, in full float32 on every device."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ from torch import Tensor
 
 from remix.mix.sources import Sources
 
-# Frames at once on a CPU, where rows are gathered or widened, or results narrowed. Library kernels for fewer rows
-# than eight round differently on some, so blocks are never smaller and a frame is the same in any batch.
+# Frames at once on a CPU, where rows are gathered or widened, or results narrowed. Some library kernels round
+# differently for fewer than eight rows, so blocks are never smaller and a frame is the same in any batch.
 BLOCK, LEAST_BLOCK = 24, 8
 
-# Numbers of rows and results at once there: the size of the copies. Devices want few and large steps.
+# Elements of rows and results at once on a CPU: the size of the copies. Other devices prefer few and large steps.
 STRIP, STRIP_OF_DEVICE = 2**17, 2**21
 
-# Numbers that are widened to float64 at once, few enough for the cache.
+# Elements that are widened to float64 at once, few enough for the cache.
 WIDENED = 2**15
 
 
 def product(weights: Tensor, sources: Sources, out: Tensor) -> Tensor:
-    """`weights` [F, S] @ the rows of `sources` [S, D], written into `out` [F, D] and returned.
+    """Writes `weights` [F, S] @ the rows of `sources` [S, D] into `out` [F, D], and returns it.
 
-    `weights` are float64 on the CPU. Where the rows cannot be taken as they are, or `out` cannot hold the numbers
-    exactly, the columns are computed strip by strip: nothing as large as the rows or the result is allocated, and each
-    number is rounded once.
+    `weights` are float64 on the CPU. If the rows cannot be used directly, or `out` cannot hold the numbers exactly, the
+    columns are computed strip by strip: nothing as large as the rows or the result is allocated, and each number is
+    rounded once.
     """
     weights = weights.to(device=sources.device, dtype=sources.wide)
     as_it_is = sources.dtype == sources.wide == out.dtype
@@ -31,7 +31,7 @@ def product(weights: Tensor, sources: Sources, out: Tensor) -> Tensor:
         return _multiply(weights, sources.whole, out, True)
     cpu = sources.device.type == "cpu"
     block, numbers = (min(BLOCK, len(weights)), STRIP) if cpu else (len(weights), STRIP_OF_DEVICE)
-    # Whole vectors of 64 columns, so that no kernel sees the end of a row where there is none.
+    # Whole vectors of 64 columns, so that no kernel sees the end of a row in the middle.
     width = max(numbers // (block + len(sources)) // 64 * 64, 64)
     for start in range(0, sources.width, width):
         _fill(weights, sources.strip(start, start + width), out[:, start : start + width], block)
@@ -39,18 +39,18 @@ def product(weights: Tensor, sources: Sources, out: Tensor) -> Tensor:
 
 
 def in_range(x: Tensor, dtype: torch.dtype) -> Tensor:
-    """`x` within the numbers of `dtype`: an arc bulges, and half precision would make that infinite."""
+    """Returns `x` clamped to the range of `dtype`: an arc bulges, which half precision would make infinite."""
     largest = min(torch.finfo(dtype).max, torch.finfo(x.dtype).max)
     return x.clamp_(-largest, largest)
 
 
 def gram(sources: Sources) -> Tensor:
-    """The dot products of all rows with each other: [S, S] in float64 on the CPU.
+    """Returns the dot products of all rows with each other: [S, S] in float64 on the CPU.
 
-    Summed in float64: angles near a half turn need these digits, and whatever rounding depends on
-    the number of rows stays far below float32, so that a frame is the same in any batch.
+    They are summed in float64, because angles near a half turn need these digits, and because rounding that depends on
+    the number of rows then stays far below float32, so that a frame is the same in any batch.
     """
-    # The one kind of device without float64.
+    # MPS is the only kind of device without float64.
     place = torch.device("cpu") if sources.device.type == "mps" else sources.device
     total = torch.zeros(len(sources), len(sources), dtype=torch.float64, device=place)
     width = max(WIDENED // len(sources), 1)
@@ -61,7 +61,7 @@ def gram(sources: Sources) -> Tensor:
 
 
 def _fill(weights: Tensor, rows: Tensor, out: Tensor, block: int) -> Tensor:
-    """`weights` @ `rows` into `out`, `block` frames at a time."""
+    """Writes `weights` @ `rows` into `out`, `block` frames at a time."""
     by_library = _is_for_library(rows, block)
     scratch = None if out.dtype == rows.dtype else rows.new_empty(block, rows.shape[1])
     for start in range(0, len(weights), block):
@@ -75,7 +75,7 @@ def _fill(weights: Tensor, rows: Tensor, out: Tensor, block: int) -> Tensor:
 
 def _multiply(weights: Tensor, rows: Tensor, out: Tensor, by_library: bool) -> Tensor:
     if by_library:
-        # With `out` given, autocast leaves torch.mm alone; without, hosts would get half precision.
+        # With `out`, autocast leaves torch.mm alone; without it, hosts would get half precision.
         return torch.mm(weights, rows, out=out)
     torch.mul(weights[:, :1], rows[:1], out=out)
     for source in range(1, len(rows)):
@@ -84,12 +84,12 @@ def _multiply(weights: Tensor, rows: Tensor, out: Tensor, by_library: bool) -> T
 
 
 def _is_for_library(rows: Tensor, frames: int) -> bool:
-    """Whether torch.mm keeps float32, and rounds so few frames like more: hosts allow TF32, which keeps 3 digits."""
+    """Returns whether torch.mm keeps float32 (TF32, which hosts allow, keeps 3 digits) and rounds consistently."""
     if rows.device.type == "cpu" and frames < LEAST_BLOCK:
         return False
     if rows.dtype != torch.float32:
         return True
     try:
         return torch.get_float32_matmul_precision() == "highest"
-    except RuntimeError:  # set through newer switches, which that function refuses to sum up
+    except RuntimeError:  # set by newer switches, for which that function raises
         return False

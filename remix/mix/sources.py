@@ -1,4 +1,4 @@
-"""What goes into a mix, checked: the sources as rows of one width, the weights as one table."""
+"""The checked inputs of a mix: the sources as rows of equal width, the weights as one table."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from torch import Tensor
 from remix.errors import MixError
 from remix.mix.checks import floating, numbers, sequence, size
 
-# Weights that were once float32 sum to 1 within this.
+# The tolerance within which weights that were once float32 sum to 1.
 TOLERANCE = 1e-6
 
-# Numbers of each row that are compared before two rows are compared whole.
+# The number of leading elements that are compared before two rows are compared completely.
 SAMPLES = 64
 
 BITS = {2: torch.int16, 4: torch.int32, 8: torch.int64}
@@ -24,9 +24,9 @@ BITS = {2: torch.int16, 4: torch.int32, 8: torch.int64}
 
 @dataclass(frozen=True)
 class Sources:
-    """S sources of one shape as rows [D], which are not copied: functions read them strip by strip.
+    """S sources of one shape as rows [D]. They are not copied; functions read them strip by strip.
 
-    `whole` is the same rows as one tensor [S, D], where there is one already.
+    `whole` holds the same rows as one tensor [S, D], if it already exists.
     """
 
     shape: torch.Size
@@ -50,31 +50,31 @@ class Sources:
 
     @property
     def wide(self) -> torch.dtype:
-        """The dtype to compute in."""
+        """Returns the dtype to compute in."""
         return torch.float64 if self.dtype == torch.float64 else torch.float32
 
     def strip(self, start: int, stop: int) -> Tensor:
-        """The columns from `start` to `stop` of all rows, [S, stop - start], in the dtype to compute in."""
+        """Returns the columns from `start` to `stop` of all rows, [S, stop - start], in the dtype to compute in."""
         if self.whole is not None:
             return self.whole[:, start:stop].to(self.wide)
         return torch.stack([row[start:stop].to(self.wide) for row in self.rows])
 
     def only(self, indices: Sequence[int]) -> Sources:
-        """The sources of these indices, themselves if that is all of them."""
+        """Returns the sources of these indices, or `self` if these are all."""
         if list(indices) == list(range(len(self))):
             return self
         return Sources(self.shape, tuple(self.rows[index] for index in indices))
 
     def also(self, row: Tensor) -> Sources:
-        """These sources and one more row [D]."""
+        """Returns these sources and one more row [D]."""
         return Sources(self.shape, (*self.rows, row))
 
 
 def sources_of(sources: Any) -> Sources:
-    """All `sources` as rows.
+    """Returns all `sources` as rows.
 
-    A tensor is [S, ...]. In a sequence each source is [1, ...] (a batch of one) or [...]. Raises
-    MixError for sources that differ in shape, dtype or device.
+    A tensor is [S, ...]. In a sequence each source is [1, ...] (a batch of one) or [...]. Raises MixError for sources
+    that differ in shape, dtype or device.
     """
     if isinstance(sources, Tensor):
         floating("sources", sources)
@@ -88,7 +88,7 @@ def sources_of(sources: Any) -> Sources:
 
 
 def sources_of_rows(rows: Tensor, shape: torch.Size | None = None) -> Sources:
-    """The rows of one tensor [S, D]."""
+    """Returns the rows of one tensor [S, D] as sources."""
     return Sources(rows.shape[1:] if shape is None else shape, tuple(rows.unbind()), rows)
 
 
@@ -110,7 +110,7 @@ def _fitting(parts: list[Any]) -> list[Tensor]:
 
 
 def weight_table(weights: Any, sources: int) -> Tensor:
-    """`weights` [F, S] as float64 on the CPU; every row is 0 or more and sums to 1."""
+    """Returns `weights` [F, S] as float64 on the CPU. Every row must be 0 or more and sum to 1."""
     table = numbers("weights", weights, "a table of numbers, [frames, sources]")
     if table.ndim != 2 or table.shape[1] != sources:
         raise MixError(f"weights: {size(table.shape)}; give [frames, sources] with {sources} weight(s) for each frame.")
@@ -131,9 +131,9 @@ def weight_table(weights: Any, sources: int) -> Tensor:
 
 
 def largest_magnitude(sources: Sources, names: Sequence[int]) -> float:
-    """The largest magnitude in `sources`, whose numbers are `names`; a MixError for inf and NaN."""
-    # One pass, widened row by row, since torch 2.1 has no aminmax of float16 on the CPU; the slow look for
-    # the source is for the error alone.
+    """Returns the largest magnitude in `sources`, numbered by `names`. Raises MixError for inf and NaN."""
+    # One pass, widened row by row, since torch 2.1 has no aminmax of float16 on the CPU. Only the error needs the slow
+    # search for the source.
     parts = (sources.whole,) if sources.whole is not None and sources.dtype == sources.wide else sources.rows
     ends = torch.stack([end for part in parts for end in torch.aminmax(part.to(sources.wide))]).tolist()
     if not all(map(math.isfinite, ends)):
@@ -147,8 +147,8 @@ def largest_magnitude(sources: Sources, names: Sequence[int]) -> float:
 
 
 def merged(sources: Sources, table: Tensor) -> tuple[Sources, Tensor]:
-    """`sources` without those that are an earlier one bit for bit, which takes over their weights [F, S]."""
-    # Hardly ever are two equal in these and not in all: nothing long is read for nothing.
+    """Returns `sources` without bitwise duplicates, whose weights [F, S] are added to those of the first."""
+    # Rows that agree in these elements almost always agree in all, so long comparisons are rarely wasted.
     heads = [row[:: max(sources.width // SAMPLES, 1)].tolist() for row in sources.rows]
     keep: list[int] = []
     place: list[int] = []
@@ -165,5 +165,5 @@ def merged(sources: Sources, table: Tensor) -> tuple[Sources, Tensor]:
 
 
 def _same_bits(a: Tensor, b: Tensor) -> bool:
-    """Whether two rows are equal as whole numbers, since 0.0 == -0.0."""
+    """Returns whether two rows are equal as integers, since 0.0 == -0.0."""
     return torch.equal(*(row.view(BITS[row.itemsize]) for row in (a, b)))

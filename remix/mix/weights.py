@@ -1,4 +1,4 @@
-"""Tables of weights: those of a schedule's mixes, and those of batches among the sources of a mix."""
+"""Tables of weights, from a schedule's mixes and for batches among the sources of a mix."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from remix.mix.sources import weight_table
 
 
 def weights_of(mixes: Iterable[Any], values: Sequence[Any] | None = None) -> tuple[list[Any], Tensor]:
-    """The values of these mixes, and the weight of each value in each mix: float64 [mixes, values].
+    """Returns the values of these mixes, and the weight of each value in each mix: float64 [mixes, values].
 
-    A mix is a sequence of (value, weight), or an object with such pairs in `.items`. The values are the distinct
-    ones in an order of their own, so that sums do not depend on which frames are mixed together; or `values` where
-    they are given: MixError for one that is not among them.
+    A mix is a sequence of (value, weight), or an object with such pairs in `.items`. The values are the distinct ones
+    in a fixed order, so that sums do not depend on which frames are mixed together, or `values` if given. Raises
+    MixError for a value that is not in `values`.
 
     >>> weights_of([[("a", 1.0)], [("b", 0.75), ("a", 0.25)]])[1].tolist()
     [[1.0, 0.0], [0.25, 0.75]]
@@ -35,10 +35,11 @@ def weights_of(mixes: Iterable[Any], values: Sequence[Any] | None = None) -> tup
 
 
 def batch_weights(counts: Sequence[int], weights: Tensor | Sequence[Sequence[float]]) -> Tensor:
-    """The weights [F, items] of all items of S sources, from `weights` [F or 1, S] of the sources.
+    """Returns the weights [F, items] of all items of S sources, from `weights` [F or 1, S] of the sources.
 
-    `counts` is how many items each source has. A source of one serves every frame; one of F serves each frame
-    with its own item. One row of weights serves every frame. MixError where counts and rows disagree.
+    `counts` is the number of items of each source. A source with one item is used for every frame; a source with F
+    items provides one for each frame. A single row of weights applies to every frame. Raises MixError if counts and
+    rows do not match.
 
     >>> batch_weights([1, 2], [[0.25, 0.75]])
     tensor([[0.2500, 0.7500, 0.0000],

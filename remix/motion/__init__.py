@@ -1,4 +1,4 @@
-"""Pictures to film and back: bounded opening, streamed encoding, verified results."""
+"""Writes pictures as films and reads them back: bounded reading, streamed encoding, verified results."""
 
 from remix.motion.ffmpeg import ffmpeg_exe, ffmpeg_version
 from remix.motion.formats import FORMATS, Format

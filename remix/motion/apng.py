@@ -1,8 +1,8 @@
 """Animated PNG, written without an encoder and counted without a decoder.
 
-Pillow silently writes one frame of a generator, and ffmpeg keeps neither texts nor exact times
-here. Each frame holds the rectangle that changed, packed as a PNG of its own.
-Source: PNG specification, third edition, 11.3.6 (acTL, fcTL, fdAT).
+Pillow silently writes one frame of a generator, and ffmpeg keeps neither texts nor exact times here. Each frame holds
+the rectangle that changed, packed as a separate PNG. Source: PNG specification, third edition, 11.3.6 (acTL, fcTL,
+fdAT).
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ _LARGEST = 65535
 
 
 def delay_of(rate: Fraction) -> tuple[int, int]:
-    """Returns how long a frame is shown, in seconds, as a fraction of two numbers of 16 bits.
+    """Returns the time for which a frame is shown, in seconds, as a fraction of two 16-bit numbers.
 
-    Exact where both fit, else the nearest.
+    It is exact if both fit, otherwise the nearest fraction.
     """
     delay = 1 / rate
     nearest = delay.limit_denominator(min(_LARGEST, int(_LARGEST / delay)))
@@ -37,7 +37,7 @@ def delay_of(rate: Fraction) -> tuple[int, int]:
 
 
 def write_apng(pictures: Iterable[Picture], path: Path, rate: Fraction, loops: int, texts: Mapping[str, str]) -> None:
-    """Writes `pictures` (all one size) to `path` as an animated PNG; `loops` 0 plays for ever."""
+    """Writes `pictures` (all one size) to `path` as an animated PNG; `loops` 0 plays forever."""
     delay = delay_of(rate)
     before: Picture | None = None
     numbers = count()
@@ -69,7 +69,7 @@ def _animation(frames: int, loops: int) -> bytes:
 
 
 def _changed(before: Picture | None, picture: Picture) -> tuple[int, int, int, int]:
-    """Returns left, top, right and bottom of what is not as it was; one pixel where all is, for none is not allowed."""
+    """Returns left, top, right and bottom of the changed area; one pixel, the minimum, if nothing changed."""
     height, width = picture.shape[:2]
     if before is None:
         return 0, 0, width, height
@@ -93,7 +93,7 @@ def _chunk(kind: bytes, data: bytes) -> bytes:
 
 @dataclass(frozen=True)
 class ApngFilm:
-    """An animated PNG's canvas, number of frames and frames per second, None where it does not say."""
+    """The canvas of an animated PNG, its number of frames, and its frames per second (None if unknown)."""
 
     width: int
     height: int
@@ -102,7 +102,7 @@ class ApngFilm:
 
 
 def apng_film(file: BinaryIO, name: str) -> ApngFilm:
-    """Returns what an animated PNG holds, its frames counted one by one; PictureError if it is none, or not whole."""
+    """Returns the properties of an animated PNG, after counting its frames. Raises PictureError if it is damaged."""
     kind, promised, frames, seconds = b"", 0, 0, Fraction(0)
     size, delays = (0, 0), set()
     for kind, length, start in pngs.chunks(file):
@@ -116,7 +116,7 @@ def apng_film(file: BinaryIO, name: str) -> ApngFilm:
             delay = Fraction(numerator, denominator or 100)
             frames += 1
             delays.add(delay)
-            # To the microsecond: exact sums of strangers' fractions would grow without bound.
+            # To the microsecond, since exact sums of arbitrary fractions would grow without bound.
             seconds += Fraction(round(delay * 10**6), 10**6)
     if not promised or 0 in size:
         raise PictureError(f"{name}: a PNG without an animation; open it as a picture")

@@ -1,6 +1,6 @@
-"""Files that appear under their name whole, or not at all.
+"""Atomic writes: a file appears under its name completely or not at all.
 
-Lies in this room because films land this way too; `remix.job.files` builds on it.
+This module is part of `remix.motion` because films are written this way too; `remix.job.files` builds on it.
 """
 
 from __future__ import annotations
@@ -20,24 +20,24 @@ from pathlib import Path
 from remix.errors import BadInput
 
 FULL = {errno.ENOSPC, errno.EDQUOT}
-"""How systems say that a disk, or a user's share of it, is full."""
+"""Error numbers for a full disk, or an exhausted quota."""
 
 NO_FLUSH = {errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
-"""How file systems say that they cannot flush something."""
+"""Error numbers of file systems that cannot flush."""
 
 RETRY_SECONDS, RETRY_EVERY = 1.0, 0.05
-"""How long, and how often, a rename is tried that Windows refuses for the moment."""
+"""How long, and how often, to retry a rename that Windows refuses temporarily."""
 
 _HELD_OPEN = {5, 32, 33}
 """Windows' ERROR_ACCESS_DENIED, ERROR_SHARING_VIOLATION and ERROR_LOCK_VIOLATION."""
 
 _LONG = 200
-"""From how many characters on a path is extended: a workplace adds up to 60, of the 260 that Windows allows."""
+"""Paths at least this long are extended. A temporary folder adds up to 60 characters to the 260 that Windows allows."""
 
 RESERVED = {"con", "prn", "aux", "nul", "conin$", "conout$", "clock$"} | {
     f"{device}{digit}" for device in ("com", "lpt") for digit in "0123456789¹²³"
 }
-"""The names that Windows keeps for devices, in lower case."""
+"""Names that Windows reserves for devices, in lower case."""
 
 if sys.platform == "win32":
     _FULL_FLUSH = None
@@ -49,11 +49,11 @@ else:
     _control = fcntl.fcntl
 
 WHOLE = "whole"
-"""The name of the file or folder in its workplace that will be renamed; others may be next to it."""
+"""The name of the file or folder in the temporary folder that will be renamed; others may be next to it."""
 
 _PART = re.compile(r"\..{0,40}\.[a-z0-9_]{8}\.part", re.DOTALL)
 LITTER = re.compile(r"\.DS_Store|\._.*|\.directory|desktop\.ini|thumbs\.db", re.IGNORECASE | re.DOTALL)
-"""The names of what file managers leave in folders that they show: macOS, KDE, Windows."""
+"""Names of files that file managers create in folders they show: macOS, KDE, Windows."""
 
 _KINDS = (
     (stat.S_ISLNK, "a link"),
@@ -65,15 +65,15 @@ _KINDS = (
 )
 
 _NAME_KEPT = 40
-"""How many characters of a target's name its workplace repeats: file systems allow 255 bytes for all of it."""
+"""Characters of a target's name that its temporary folder repeats. File systems allow 255 bytes in total."""
 
 
 @contextmanager
 def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Returns, as a context, a path to write to; afterwards that file is flushed and renamed to `path`.
+    """Returns a context manager that yields a path to write to, then flushes that file and renames it to `path`.
 
-    If the body raises, the file that was at `path` stays as it was. Raises BadInput where no file can be written, see
-    `refuse_place`.
+    If the body raises, an existing file at `path` is left unchanged. Raises BadInput if no file can be written there,
+    see `refuse_place`.
     """
     target = Path(path)
     refuse_place(target)
@@ -87,11 +87,11 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 @contextmanager
 def workplace(target: Path) -> Iterator[Path]:
-    """Returns, as a context, a new folder next to `target`, which is removed afterwards with its contents.
+    """Returns a context manager that yields a new folder next to `target`, and removes it afterwards with its contents.
 
-    It is on the same file system, so that a rename to `target` is one step, and has a name of its own, so that no file
-    of the user or of another run is in the way. A run that is killed leaves it behind, with a name that `is_part`
-    knows: ``.NAME.XXXXXXXX.part``.
+    The folder is on the same file system, so that a rename to `target` is a single step. Its name is unique, so that it
+    cannot collide with files of the user or of another run. A killed run leaves it behind, with a name that `is_part`
+    detects: ``.NAME.XXXXXXXX.part``.
     """
     place = Path(
         tempfile.mkdtemp(
@@ -105,17 +105,17 @@ def workplace(target: Path) -> Iterator[Path]:
 
 
 def is_part(name: str) -> bool:
-    """Returns whether a `workplace` may be called `name`: ``.film.mp4.k3x_90ab.part``."""
+    """Returns whether `name` is a name of a `workplace`, such as ``.film.mp4.k3x_90ab.part``."""
     return _PART.fullmatch(name) is not None
 
 
 def contents(folder: Path) -> list[Path]:
-    """Returns the entries of a folder in the order of names, without the `LITTER` of file managers."""
+    """Returns the entries of a folder sorted by name, without the `LITTER` of file managers."""
     return sorted(path for path in folder.iterdir() if not LITTER.fullmatch(path.name))
 
 
 def kind_of(mode: int) -> str:
-    """Returns what a file mode stands for, in words; "" for a regular file.
+    """Returns a description of a file mode; "" for a regular file.
 
     >>> kind_of(stat.S_IFIFO), kind_of(stat.S_IFREG)
     ('a named pipe', '')
@@ -134,7 +134,7 @@ def refuse_place(target: Path, *, windows: bool = os.name == "nt") -> None:
 
 
 def mode_at(target: Path) -> int | None:
-    """Returns the file mode of `target`, None if there is no file; raises BadInput if none can be written there."""
+    """Returns the file mode of `target`, None if there is no file. Raises BadInput if none can be written there."""
     try:
         if not target.parent.is_dir():
             raise BadInput(f"{target}: there is no folder {target.parent}; make it, or choose another")
@@ -143,19 +143,19 @@ def mode_at(target: Path) -> int | None:
         return target.stat().st_mode
     except FileNotFoundError:
         return None
-    except (OSError, ValueError) as error:  # too long a name; a NUL in it
+    except (OSError, ValueError) as error:  # the name is too long, or contains a NUL
         reason = getattr(error, "strerror", None) or error
         raise BadInput(f"{str(target)!r}: cannot be written ({reason}); choose another name") from error
 
 
 def windows_problem(name: str) -> str:
-    """Returns why Windows cannot keep a file called `name`, in words; "" where it can.
+    """Returns the reason why a file cannot be called `name` on Windows; "" if it can.
 
     >>> windows_problem("CON.mp4"), windows_problem("film.mp4:x.mp4"), windows_problem("film.mp4")
     ("'CON' is a device there", "':' may not be in a name there", '')
     """
     stem = name.split(".")[0].rstrip()
-    # Windows reads "con.txt" and "con .txt" as the device too, whatever follows the first dot.
+    # Windows also treats "con.txt" and "con .txt" as the device, whatever follows the first dot.
     if stem.casefold() in RESERVED:
         return f"{stem!r} is a device there"
     if odd := next((letter for letter in name if letter in '<>:"/\\|?*' or ord(letter) < 32), ""):
@@ -166,9 +166,10 @@ def windows_problem(name: str) -> str:
 
 
 def extended(path: str, *, windows: bool = os.name == "nt") -> str:
-    """Returns an absolute path as Windows takes it beyond 260 characters; on other systems, and where short, as it is.
+    """Returns an absolute path in the form that Windows accepts beyond 260 characters.
 
-    Source: Microsoft, "Maximum Path Length Limitation".
+    Short paths, and paths on other systems, are returned unchanged. Source: Microsoft, "Maximum Path Length
+    Limitation".
     """
     if not windows or len(path) < _LONG or path.startswith("\\\\?\\"):
         return path
@@ -182,9 +183,10 @@ def replace(
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], object] = time.sleep,
 ) -> None:
-    """Renames `source` to `target`, over what is there.
+    """Renames `source` to `target`, replacing an existing file.
 
-    On Windows, a virus scanner or a player may hold either file open for a moment: it is tried again for a second.
+    On Windows, a virus scanner or a player may hold either file open for a moment, so the rename is retried for a
+    second.
     """
     until = clock() + RETRY_SECONDS
     while True:
@@ -197,8 +199,8 @@ def replace(
 
 
 def flush_to_disk(path: Path) -> None:
-    """Waits until the file's bytes are on the disk, not only in the system's memory."""
-    # Windows flushes only what is open for writing.
+    """Waits until the bytes of a file are on disk, and not only in the system's memory."""
+    # Windows only flushes files that are open for writing.
     handle = os.open(path, os.O_RDWR | getattr(os, "O_BINARY", 0))
     try:
         flush(handle)
@@ -207,7 +209,7 @@ def flush_to_disk(path: Path) -> None:
 
 
 def flush(handle: int) -> None:
-    """Waits until an open file's bytes are on the disk."""
+    """Waits until the bytes of an open file are on disk."""
     if _FULL_FLUSH is not None:
         try:
             _control(handle, _FULL_FLUSH)
@@ -220,11 +222,11 @@ def flush(handle: int) -> None:
 
 
 def flush_folder(folder: Path) -> None:
-    """Waits until the folder's entries are on the disk, so that a rename survives a power cut.
+    """Waits until the entries of a folder are on disk, so that a rename survives a power failure.
 
-    Some network and user-space file systems cannot do that for folders; there it is left to them.
+    Some network and user-space file systems do not support this for folders; the error is then ignored.
     """
-    if os.name == "nt":  # Windows cannot open folders, and orders renames itself.
+    if os.name == "nt":  # Windows cannot open folders, and orders renames itself
         return
     handle = os.open(folder, os.O_RDONLY)
     try:

@@ -1,6 +1,6 @@
-"""EXIF data, measured before Pillow reads it: its entries may share their bytes, and Pillow copies these for each.
+"""Checks the size of EXIF data before Pillow reads it: entries may share bytes, which Pillow copies for each entry.
 
-A picture of 300 KB came to 3.5 GB that way. Sources: TIFF 6.0, section 2; Exif 2.32, 4.6; ITU T.81, annex B.
+A picture of 300 KB grew to 3.5 GB that way. Sources: TIFF 6.0, section 2; Exif 2.32, 4.6; ITU T.81, annex B.
 """
 
 from __future__ import annotations
@@ -13,19 +13,19 @@ from typing import BinaryIO
 from PIL.JpegImagePlugin import MARKER
 
 IFD = 0x8769
-"""The entry that says where EXIF's own directory is."""
+"""The entry with the offset of EXIF's own directory."""
 
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8}
 """Bytes of one value by its type."""
 
 _SHARED = 4
-"""How many times its own bytes EXIF data may come to: what is sound comes to less than once."""
+"""The maximum ratio of the size of all values to the size of the data. Valid files stay below 1."""
 
 _START_OF_SCAN = 0xFFDA
 
 
 def refuse_shared(data: bytes) -> None:
-    """Raises ValueError for EXIF data whose entries come to many times the bytes that there are."""
+    """Raises ValueError for EXIF data whose entries add up to many times its size."""
     while data.startswith(b"Exif\0\0"):
         data = data[6:]
     if data[2:4] in (b"\0\x2b", b"\x2b\0"):
@@ -36,7 +36,7 @@ def refuse_shared(data: bytes) -> None:
 
 
 def _values(data: bytes) -> Iterator[tuple[int, int]]:
-    """Size and place of each value that does not stand in its entry, in the first directory and in EXIF's own."""
+    """Yields size and offset of each value stored outside of its entry, in the first directory and in EXIF's own."""
     order = "<" if data[:2] == b"II" else ">"
     waiting = [int.from_bytes(data[4:8], "little" if order == "<" else "big")]
     for start in waiting:
@@ -53,9 +53,9 @@ def _values(data: bytes) -> Iterator[tuple[int, int]]:
 
 
 def of_jpeg(file: BinaryIO) -> bytes | None:
-    """Returns the EXIF data of the JPEG in `file`, all segments of it as Pillow joins them; None for a cut one.
+    """Returns the EXIF data of the JPEG in `file`, with its segments joined as in Pillow; None if one is cut off.
 
-    The file's place stays.
+    The position in the file is restored.
     """
     start, found = file.tell(), []
     file.seek(start + 2)
@@ -73,7 +73,7 @@ def of_jpeg(file: BinaryIO) -> bytes | None:
 
 
 def _marker(file: BinaryIO) -> int | None:
-    """The next marker, what is none passed over as Pillow does; None at the end."""
+    """Returns the next marker, skipping other bytes as Pillow does; None at the end."""
     before = b""
     while byte := file.read(1):
         if before == b"\xff" and byte not in (b"\0", b"\xff"):

@@ -1,4 +1,4 @@
-"""Running ffmpeg, the only program that the toolkit starts: with a limit on stalls, and its last messages kept."""
+"""Runs ffmpeg, the only program that the toolkit starts. Stalls are limited, and the last messages are kept."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ STALL_SECONDS = 600.0
 """An encoder or decoder without progress for this long is stopped."""
 
 _CREATE_NEW_PROCESS_GROUP = 0x200
-"""Windows' flag of that name, which `subprocess` has only there."""
+"""The Windows flag of that name, which `subprocess` defines only there."""
 
 LAST_LINES = 20
 _LOG_BYTES = 64 * 2**10
@@ -52,7 +52,7 @@ BITEXACT = ("-fflags", "+bitexact", "-flags:v", "+bitexact")
 
 
 def ffmpeg_exe() -> str:
-    """Returns the path of ffmpeg: imageio-ffmpeg's, else the one on PATH; MissingPackage without either."""
+    """Returns the path of ffmpeg, from imageio-ffmpeg or else from PATH. Raises MissingPackage without either."""
     found: str | None = None
     with contextlib.suppress(ImportError, RuntimeError):  # RuntimeError: the wheel carries no program
         import imageio_ffmpeg
@@ -66,7 +66,7 @@ def ffmpeg_exe() -> str:
 
 @functools.lru_cache(maxsize=4)
 def ffmpeg_version(exe: str) -> str:
-    """Returns the version of the ffmpeg at `exe` as it prints it, such as "7.1"; "unknown" if it does not."""
+    """Returns the version of the ffmpeg at `exe`, such as "7.1"; "unknown" if it prints none."""
     with Ffmpeg(["-version"], exe=exe) as process:
         output = process.read(4096)
     found = re.match(rb"ffmpeg version (\S+)", output)
@@ -75,7 +75,7 @@ def ffmpeg_version(exe: str) -> str:
 
 @functools.lru_cache(maxsize=4)
 def encoders(exe: str) -> frozenset[str]:
-    """Returns the names of the encoders of the ffmpeg at `exe`; an empty set if it does not list them."""
+    """Returns the names of the encoders of the ffmpeg at `exe`, an empty set if it does not list them."""
     with Ffmpeg(["-encoders"], exe=exe) as process:
         table = process.read(2**20).decode(errors="replace")
     return frozenset(re.findall(r"^ [VA][A-Z.]{5} (\w\S*)", table, re.MULTILINE))
@@ -93,9 +93,9 @@ def refuse_lacking(what: str, needed: Iterable[str], exe: str) -> None:
 
 
 def every_frame(exe: str) -> tuple[str, str]:
-    """Returns the option that neither doubles nor drops frames to even out their times."""
+    """Returns the option that keeps ffmpeg from duplicating or dropping frames to even out their times."""
     number = re.match(r"[nv]?(\d+)", ffmpeg_version(exe))
-    # -fps_mode came with 5.1; -vsync was taken out after 7.
+    # -fps_mode was added in 5.1; -vsync was removed after 7.
     return ("-vsync" if number and int(number[1]) < 7 else "-fps_mode", "passthrough")
 
 
@@ -108,7 +108,7 @@ if sys.platform == "linux":
     import fcntl
 
     def _widen(pipe: IO[bytes] | None) -> None:
-        # Frames are larger than pipes: with a wider one the two programs wake each other less often.
+        # Frames are larger than pipes. With a larger pipe, the two programs wake each other less often.
         if pipe is not None:
             with contextlib.suppress(OSError):  # the system, or this user's other pipes, may not allow it
                 fcntl.fcntl(pipe.fileno(), fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
@@ -116,11 +116,11 @@ if sys.platform == "linux":
 else:
 
     def _widen(pipe: IO[bytes] | None) -> None:
-        """Other systems choose the size of a pipe themselves."""
+        """Enlarges a pipe on Linux. Other systems choose the size themselves."""
 
 
 def own_group(platform: str = sys.platform) -> dict[str, Any]:
-    """Returns the options that keep Ctrl-C from a child: the encoder must be able to finish its file."""
+    """Returns the options that keep Ctrl-C from reaching a child process, so that the encoder can finish its file."""
     if platform == "win32":
         return {"creationflags": _CREATE_NEW_PROCESS_GROUP}
     return {"start_new_session": True}
@@ -163,7 +163,7 @@ class Ffmpeg:
             thread.start()
 
     def _listen(self) -> None:
-        # Read all the time: a full pipe would stop ffmpeg.
+        # Read continuously, because a full pipe would block ffmpeg.
         assert self._process.stderr is not None
         while words := self._process.stderr.read(65536):
             self._words = (self._words + words)[-_LOG_BYTES:]
@@ -192,7 +192,7 @@ class Ffmpeg:
             try:
                 while rest:
                     rest = rest[self._process.stdin.write(rest) :]
-            except OSError:  # EPIPE, on Windows EINVAL: its exit status and words say more
+            except OSError:  # EPIPE, on Windows EINVAL: the exit status and messages are more specific
                 return False
         return True
 
@@ -205,7 +205,7 @@ class Ffmpeg:
         return bytes(parts)
 
     def read_into(self, buffer: Any) -> bool:
-        """Fills `buffer` with ffmpeg's output; returns whether there was enough."""
+        """Fills `buffer` with ffmpeg's output, and returns whether there was enough."""
         rest = memoryview(buffer).cast("B")
         with self._working():
             while rest and (count := self._output.readinto(rest)):
@@ -213,7 +213,7 @@ class Ffmpeg:
         return not rest
 
     def finish(self) -> int:
-        """Returns ffmpeg's exit status, after its input was closed and it has ended."""
+        """Closes ffmpeg's input, waits until it ends, and returns its exit status."""
         if self._process.stdin is not None:
             with contextlib.suppress(OSError):
                 self._process.stdin.close()
@@ -223,11 +223,11 @@ class Ffmpeg:
         return status
 
     def saw_damage(self) -> bool:
-        """Returns whether ffmpeg reported a damaged input, for which it does not always fail."""
+        """Returns whether ffmpeg reported a damaged input. It does not always fail for one."""
         return any(_DAMAGE.search(line) for line in self.complaints())
 
     def complaints(self) -> list[str]:
-        """Returns the warnings and errors of ffmpeg, without the texts of a film that it repeats."""
+        """Returns the warnings and errors of ffmpeg, without the texts of a film that it prints."""
         heads = [(_LEVEL.match(line), line) for line in self._output_text().split("\n")]
         return [line[head.end() :] for head, line in heads if head is not None and head[2] in _GRAVE]
 
@@ -245,7 +245,7 @@ class Ffmpeg:
         return "\n".join([*lines[-LAST_LINES:], *stalled]) or "it said nothing"
 
     def failure(self, deed: str, path: Path, status: int) -> str:
-        """Returns the sentence for an error: what failed on which file, the disk if it is full, the last words."""
+        """Returns the sentence of an error: the failed action and file, a full disk, and the last messages."""
         full = f"; {free_space(path)}" if self._disk_is_full() else ""
         return f"{path}: {deed} failed, ffmpeg ended with status {status}{full}; its last words:\n{self.last_words()}"
 
@@ -265,7 +265,7 @@ class Ffmpeg:
             self._process.kill()
         self._process.wait()
         for thread in self._threads:
-            thread.join(timeout=5)  # a program of ffmpeg's own could still hold its pipe
+            thread.join(timeout=5)  # a child process of ffmpeg could still hold its pipe
         for pipe in (self._process.stdin, self._process.stdout, self._process.stderr):
             if pipe is not None:
                 with contextlib.suppress(OSError):

@@ -1,7 +1,7 @@
-"""The table of film formats, and the settings that are shared by all of them.
+"""The table of film formats, and the settings that all of them share.
 
-A new format that ffmpeg can write is one row here; one that it cannot is a row and a writer of our own,
-as in `remix.motion.stills` and `remix.motion.apng`.
+A new format that ffmpeg can write is one row here. One that it cannot write is a row and a separate writer, as in
+`remix.motion.stills` and `remix.motion.apng`.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ _ACCURATELY = "flags=bicubic+accurate_rnd+full_chroma_int"
 
 
 def _bt709(pixels: str) -> tuple[str, ...]:
-    """Returns the arguments that convert RGB with the BT.709 matrix, and say so in frames and container.
+    """Returns the arguments that convert RGB with the BT.709 matrix and tag frames and container accordingly.
 
-    Tags without the conversion, or the other way round, change colors by up to 39 levels in players.
+    Tags without the conversion, or the conversion without tags, change colors by up to 39 levels in players.
     """
     tagged = "setparams=range=tv:color_primaries=bt709:color_trc=bt709:colorspace=bt709"
     return (
@@ -37,7 +37,7 @@ def _bt709(pixels: str) -> tuple[str, ...]:
 
 
 def _rgb(pixels: str) -> tuple[str, ...]:
-    """Returns the arguments that keep the numbers as they are, and say that they are sRGB."""
+    """Returns the arguments that keep the numbers unchanged and tag them as sRGB."""
     tagged = "setparams=range=pc:color_primaries=bt709:color_trc=iec61966-2-1:colorspace=gbr"
     return (
         *("-vf", f"format={pixels},{tagged}"),
@@ -60,9 +60,9 @@ _PALETTE = "[0:v][1:v]paletteuse=dither=bayer:bayer_scale=2:diff_mode=rectangle"
 
 @dataclass(frozen=True)
 class Container:
-    """A kind of file: `muxer` are ffmpeg's arguments for it; `sound` is the codec of its sound, "" for none.
+    """A container format: `muxer` holds ffmpeg's arguments, `sound` the codec of its sound, "" for none.
 
-    Sound of that codec may be copied into it; all other is encoded with `sound_encoder`.
+    Sound of that codec may be copied into it. Any other is encoded with `sound_encoder`.
     """
 
     muxer: tuple[str, ...]
@@ -85,15 +85,16 @@ _CONTAINERS: Mapping[str, Container] = {
 
 @dataclass(frozen=True)
 class Format:
-    """One way to keep a film.
+    """A film format.
 
-    `suffixes` are those it may have, its own first. `encoder` are ffmpeg's arguments after the input;
-    none where our own writer makes the file. `even` asks for even sides; `min_side` and `max_side` are
-    limits in pixels, `max_fps` the rate beyond which players no longer keep time, `max_delay` how many seconds
-    a frame can be shown. `two_pass` formats need the whole film before their first frame. `max_loops` is how
-    often a film that is shown as a picture can ask to be played, 0 where that is left to the player.
-    `alpha` says whether frames may have an alpha channel; `alpha_encoder` are ffmpeg's arguments for such frames.
-    `texts` says where metadata goes: "tags" of the container, or written by us as "gif", "webp" or "png".
+    - `suffixes` are its valid suffixes, the preferred one first.
+    - `encoder` holds ffmpeg's arguments after the input, and is empty if the toolkit writes the file itself.
+    - `even` requires even sides. `min_side` and `max_side` are limits in pixels.
+    - `max_fps` is the rate beyond which players no longer keep time, `max_delay` the longest display time in seconds.
+    - `two_pass` formats need the whole film before their first frame.
+    - `max_loops` limits the loops of films shown as pictures; 0 leaves looping to the player.
+    - `alpha` allows frames with an alpha channel; `alpha_encoder` holds ffmpeg's arguments for them.
+    - `texts` selects where metadata is stored: "tags" of the container, or our own "gif", "webp" or "png" texts.
     """
 
     name: str
@@ -113,27 +114,27 @@ class Format:
 
     @property
     def suffix(self) -> str:
-        """Returns the suffix that files of this format get, with its dot; a folder has none."""
+        """Returns the default suffix of this format, with its dot; "" for a folder."""
         return self.suffixes[0] if self.suffixes else ""
 
     @property
     def muxer(self) -> tuple[str, ...]:
-        """Returns ffmpeg's arguments for the container of this format's own suffix."""
+        """Returns ffmpeg's arguments for the container of this format's default suffix."""
         return self.container("").muxer
 
     @property
     def needs(self) -> tuple[str, ...]:
-        """Returns the encoders without which ffmpeg cannot write this format."""
+        """Returns the encoders that ffmpeg needs to write this format."""
         named = tuple(name for option, name in pairwise(self.encoder) if option == "-c:v")
         return (*named, "libx264rgb") if self.two_pass else named
 
     def container(self, path: str | os.PathLike[str]) -> Container:
-        """Returns the kind of file at `path`: the one that its suffix means, if this format goes into it."""
+        """Returns the container for `path`: that of its suffix, if the container can hold this format."""
         suffix = Path(path).suffix.lower()
         return _CONTAINERS.get(suffix if suffix in self.suffixes else self.suffix, Container(()))
 
 
-# Where two rows share a suffix, the first has it for its own: the others must be named.
+# If two rows share a suffix, it selects the first; the others must be named.
 _ROWS = (
     Format(
         "mp4",
@@ -207,8 +208,8 @@ _ROWS = (
         "H.265, 4:2:0, BT.709: smaller than H.264, plays on most devices",
         encoder=(
             *_bt709("yuv420p"),
-            *("-c:v", "libx265", "-crf", "20", "-tag:v", "hvc1"),  # Apple plays no other tag
-            *("-x265-params", "log-level=error:info=0"),  # its version and settings stay out of the film
+            *("-c:v", "libx265", "-crf", "20", "-tag:v", "hvc1"),  # the only tag that Apple's players accept
+            *("-x265-params", "log-level=error:info=0"),  # keeps its version and settings out of the film
         ),
         even=True,
         min_side=16,
@@ -227,10 +228,10 @@ FORMATS: Mapping[str, Format] = {row.name: row for row in _ROWS}
 
 
 def format_of(path: str | os.PathLike[str], name: str | None = None) -> Format:
-    """Returns the row of `FORMATS` called `name`, or else the one that the suffix of `path` means.
+    """Returns the row of `FORMATS` called `name`, or else the one for the suffix of `path`.
 
-    A path without a suffix, or one that ends in ``.png``, is a folder of PNGs. VideoFormatError names
-    the nearest known format, and refuses a name for a file whose suffix means others.
+    A path without a suffix, or one that ends in ``.png``, is a folder of PNGs. Raises VideoFormatError, with the
+    nearest known format, for an unknown name, and for a name that does not match the suffix.
     """
     suffix = Path(path).suffix.lower()
     if name is None:
@@ -266,7 +267,7 @@ def _by_suffix(path: str | os.PathLike[str], suffix: str) -> Format:
 
 _SUFFIXES = tuple(dict.fromkeys(suffix[1:] for row in _ROWS for suffix in row.suffixes if suffix != ".png"))
 _NEAR = 0.7
-"""As alike as "webm" and "web"; not as "avi" and "av1"."""
+"""The similarity of "webm" and "web" is above this, that of "avi" and "av1" below."""
 
 
 def _nearest(name: str) -> str:
@@ -278,9 +279,9 @@ def _nearest(name: str) -> str:
 def rate_of(fps: int | float | str | Fraction) -> Fraction:
     """Returns frames per second as an exact fraction: 12, 23.976, "30000/1001".
 
-    A float means the shortest decimal that prints as it, or the fraction with a denominator up to a
-    million that is nearest to it (so 30000 / 1001 stays itself). VideoFormatError for what is not a number,
-    and outside 0 to 240.
+    A float stands for its shortest decimal representation, or for the nearest fraction with a denominator of up to a
+    million (so 30000 / 1001 is preserved). Raises VideoFormatError for values that are not numbers, and outside of 0 to
+    240.
     """
     rate = _number(fps)
     if rate is None:
@@ -294,7 +295,7 @@ def rate_of(fps: int | float | str | Fraction) -> Fraction:
 
 
 def rate_for(row: Format, fps: int | float | str | Fraction) -> Fraction:
-    """Returns `rate_of(fps)`; VideoFormatError also where a film of format `row` cannot keep that rate."""
+    """Returns `rate_of(fps)`. Also raises VideoFormatError if films of format `row` cannot have that rate."""
     rate = rate_of(fps)
     if rate > row.max_fps:
         raise VideoFormatError(f"fps: {_shortened(fps)} frames per second; {row.name} keeps time up to {row.max_fps}")
@@ -306,7 +307,7 @@ def rate_for(row: Format, fps: int | float | str | Fraction) -> Fraction:
 
 
 _DIGITS = re.compile(r"\s*[-+]?([0-9]{1,20}(\.[0-9]{0,40})?|[0-9]{1,20}/[0-9]{1,20})\s*", re.ASCII)
-"""No exponents: 1e999999999 would take hours to be written out."""
+"""No exponents: expanding 1e999999999 would take hours."""
 
 
 def _number(fps: object) -> Fraction | None:

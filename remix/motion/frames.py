@@ -1,4 +1,4 @@
-"""The frames of a film: the order in which they are shown, and the checks they pass on their way to a writer."""
+"""The frames of a film: the order in which they are shown, and the checks before they are written."""
 
 from __future__ import annotations
 
@@ -17,15 +17,14 @@ from remix.motion.pictures import MAX_PIXELS, Picture, checked, pad_to_even
 log = logging.getLogger(__name__)
 
 LONGEST = 10**6
-"""The most frames that are put in order: eleven hours at 24 a second."""
+"""The maximum number of ordered frames: eleven hours at 24 frames per second."""
 
 
 def film_order(count: int, *, ping_pong: bool = False, repeat: int = 1) -> list[int]:
-    """Returns the indices of the frames to show, in order: `repeat` whole cycles of `count` frames.
+    """Returns the indices of the frames to show, in order: `repeat` complete cycles of `count` frames.
 
-    A cycle is 0 to count-1; with `ping_pong` it then goes back to 1, so that neither end is shown
-    twice in a row, also where one cycle meets the next. BadInput for numbers that are not whole, and for more
-    than `LONGEST` frames.
+    A cycle is 0 to count-1. With `ping_pong` it then goes back to 1, so that neither end is shown twice in a row, not
+    even between cycles. Raises BadInput for numbers that are not integers, and for more than `LONGEST` frames.
 
     >>> film_order(4, ping_pong=True)
     [0, 1, 2, 3, 2, 1]
@@ -50,7 +49,7 @@ def _whole_number(name: str, value: object, unit: str, least: int) -> int:
 
 
 class Feed:
-    """The frames of a film on their way to a writer: checked, padded, counted."""
+    """The frames of a film for a writer: checked, padded and counted."""
 
     def __init__(self, pictures: Iterable[Picture], row: Format, on_frame: Callable[[int], object] | None) -> None:
         rest = iter(pictures)

@@ -13,7 +13,7 @@ _COMMENT = b"\xfe"
 
 
 def with_comment(film: bytes, texts: Mapping[str, str]) -> bytes:
-    """Returns the beginning of a GIF with `texts` put behind its header, as one JSON object in a comment.
+    """Returns the beginning of a GIF with `texts` inserted after its header, as one JSON object in a comment.
 
     `film` must hold at least the header and the global palette: the first 781 bytes.
     """
@@ -36,7 +36,7 @@ def _comment(texts: Mapping[str, str]) -> bytes:
 
 
 def comments(file: BinaryIO, limit: int) -> Iterator[bytes]:
-    """Returns the comments of a GIF one after another; PictureError if it is cut off, or over `limit` bytes in all."""
+    """Yields the comments of a GIF. Raises PictureError if it is cut off, or if they exceed `limit` bytes in total."""
     for label in _blocks(file):
         if label != _COMMENT:
             _pass_over(file)
@@ -47,7 +47,7 @@ def comments(file: BinaryIO, limit: int) -> Iterator[bytes]:
 
 
 def refuse_cut(file: BinaryIO, name: str) -> None:
-    """Raises PictureError if a GIF ends within a frame; decoders silently show such a film shorter."""
+    """Raises PictureError if a GIF ends within a frame. Decoders silently show such a film shorter."""
     try:
         for _ in _blocks(file):
             _pass_over(file)
@@ -56,7 +56,7 @@ def refuse_cut(file: BinaryIO, name: str) -> None:
 
 
 def _blocks(file: BinaryIO) -> Iterator[bytes]:
-    """Returns the label of each extension, b"" for a frame; the caller reads the sub-blocks that follow it."""
+    """Yields the label of each extension, b"" for a frame. The caller reads the sub-blocks that follow."""
     _exactly(file, _palette_size(file.read(13)))
     while (kind := file.read(1)) in (b"\x21", b"\x2c"):
         if kind == b"\x21":

@@ -1,7 +1,7 @@
-"""Pictures from files: bounded opening, decoding, color profiles, transparency.
+"""Reads pictures from files: bounded reading, decoding, color profiles, transparency.
 
-Init pictures, masks and frames are read as the hosts read them: their numbers are taken as sRGB, whatever profile the
-file carries. `load_frame` is for films of any pictures: it converts profiles and reads more formats.
+Init pictures, masks and frames are read as the hosts read them: their values are taken as sRGB, whatever profile the
+file carries. `load_frame` is for films made of arbitrary pictures: it converts profiles and supports more formats.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ MAX_BYTES = 256 * 2**20
 FORMATS = ("PNG", "JPEG", "WEBP")
 
 STRIP = 2**20
-"""How many pixels are converted at a time: a whole picture in every form on the way would take gigabytes."""
+"""The number of pixels converted at a time. All intermediate forms of a whole picture would take gigabytes."""
 
 PROFILE_BYTES = 8 * 2**20
-"""The largest color profile that is applied."""
+"""The largest color profile that is applied, in bytes."""
 
 SAME_COLOR = 2
-"""A profile that moves no channel by more than this (of 255) is sRGB, and the numbers stay as they are."""
+"""A profile that changes no channel by more than this (of 255) counts as sRGB, and the values stay unchanged."""
 
 BROKEN = (
     OSError,
@@ -58,7 +58,7 @@ BROKEN = (
     struct.error,
     zlib.error,
 )
-"""What Pillow's readers raise on damaged files."""
+"""Exceptions that Pillow's readers raise for damaged files."""
 
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -69,18 +69,18 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-"""How to undo each value of EXIF's Orientation."""
+"""The operation that undoes each value of EXIF's Orientation."""
 
 
 def frame_formats() -> dict[str, str]:
     """Returns the formats that `load_frame` reads with the installed Pillow: suffix -> Pillow's name.
 
-    AVIF needs Pillow 11.3, or a system's build with libavif.
+    AVIF needs Pillow 11.3, or a system build with libavif.
     """
     suffixes = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
     suffixes |= {".bmp": "BMP", ".tif": "TIFF", ".tiff": "TIFF"}
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # an older Pillow warns that it does not know the name
+        warnings.simplefilter("ignore")  # an older Pillow warns about the unknown name
         return suffixes | ({".avif": "AVIF"} if pillow.check("avif") else {})
 
 
@@ -92,11 +92,11 @@ def open_image(source: str | os.PathLike[str] | BinaryIO, *, size: tuple[int, in
 def load_picture(source: str | os.PathLike[str] | BinaryIO, *, size: tuple[int, int] | None = None) -> Picture:
     """Returns the picture in a file as uint8 [height, width, 3], upright.
 
-    `source` is the path of a regular file, or a binary file object, which stays open. Reads PNG, JPEG and WebP of up
-    to 64 million pixels and 256 MiB; of an animation, the first frame. With `size`, (width, height), a picture of any
-    other size is refused by its header, before it is decoded. EXIF orientation is applied, transparency is laid over
-    white (as AUTOMATIC1111 does), and 16-bit gray is scaled to 8. Raises PictureError for everything else; a URL is
-    just a file that does not exist.
+    `source` is the path of a regular file, or a binary file object, which is not closed. Reads PNG, JPEG and WebP of up
+    to 64 million pixels and 256 MiB; of an animation, the first frame. With `size`, (width, height), a picture whose
+    header has any other size is refused before it is decoded. EXIF orientation is applied, transparency is composited
+    onto white (as in AUTOMATIC1111), and 16-bit gray is scaled to 8. Raises PictureError for anything else. A URL is
+    treated as a missing file.
     """
     return _read(source, _Wanted(size=size))
 
@@ -104,8 +104,8 @@ def load_picture(source: str | os.PathLike[str] | BinaryIO, *, size: tuple[int, 
 def load_frame(source: str | os.PathLike[str], *, alpha: bool = False) -> Picture:
     """Returns a picture for a film, uint8 [height, width, 3]; with `alpha`, [height, width, 4].
 
-    Colors are converted to sRGB from the profile that the file carries. Reads what `frame_formats` lists, with the
-    bounds and errors of `load_picture`.
+    Colors are converted to sRGB from the file's profile. Reads the formats of `frame_formats`, with the limits and
+    errors of `load_picture`.
     """
     return _read(source, _Wanted(tuple(dict.fromkeys(frame_formats().values())), profiles=True, alpha=alpha))
 
@@ -131,7 +131,7 @@ def is_animated(path: str | os.PathLike[str]) -> bool:
 
 @dataclass(frozen=True)
 class _Wanted:
-    """How a picture is read: its formats, its size if that is known, and what happens to profiles and transparency."""
+    """How to read a picture: its formats, its size if known, and the handling of profiles and transparency."""
 
     formats: tuple[str, ...] = FORMATS
     size: tuple[int, int] | None = None
@@ -141,8 +141,8 @@ class _Wanted:
 
 @contextmanager
 def quiet_pillow(name: str) -> Iterator[None]:
-    """Returns a context in which Pillow's warnings about a file's header go to the log."""
-    # Python's warning filters belong to the whole process: one thread at a time may change them.
+    """Returns a context manager in which Pillow's warnings about a file's header go to the log."""
+    # Python's warning filters are global to the process, so only one thread at a time may change them.
     with _warnings_lock, warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
@@ -165,7 +165,7 @@ def _decoded(file: BinaryIO, name: str, wanted: _Wanted) -> Picture:
         return _opened(file, name, wanted)
     except BROKEN as error:
         problem = error
-    # Pillow refuses a whole picture over large text chunks, such as a big workflow; the picture is good.
+    # Pillow refuses a whole picture because of large text chunks, such as a big workflow. The picture is valid.
     stripped = pngs.without_texts(file, start)
     if stripped is not None:
         try:
@@ -187,7 +187,7 @@ def _opened(file: BinaryIO, name: str, wanted: _Wanted) -> Picture:
         raise PictureError(f"{name}: {size} bytes; at most {MAX_BYTES} are read, make the picture smaller")
     with quiet_pillow(name):
         image = _of_bearable_size(file, name, wanted)
-        # Decoded first: asked for its EXIF, Pillow may decode too, and would pass damage off as EXIF's.
+        # Decoded first, since reading EXIF may make Pillow decode too, and report damage as an EXIF error.
         image.load()
         turn = _TURNS.get(_orientation(image, name))
         flat = _flattened(image, name, wanted)
@@ -197,13 +197,13 @@ def _opened(file: BinaryIO, name: str, wanted: _Wanted) -> Picture:
 
 
 def _of_bearable_size(file: BinaryIO, name: str, wanted: _Wanted) -> Image.Image:
-    """Returns the picture in `file`, not yet decoded; PictureError when its header says that it is too large."""
+    """Returns the picture in `file`, not yet decoded. Raises PictureError if its header has too large a size."""
     start = file.tell()
     _refuse_shared_entries(file)
     file.seek(start)
     try:
         image = Image.open(file, formats=wanted.formats)
-    except Image.DecompressionBombError:  # it does not say how large
+    except Image.DecompressionBombError:  # which does not include the size
         file.seek(start)
         image = _reader(file)(file)
     width, height = image.size
@@ -217,7 +217,7 @@ def _of_bearable_size(file: BinaryIO, name: str, wanted: _Wanted) -> Image.Image
 
 
 def _refuse_shared_entries(file: BinaryIO) -> None:
-    """Raises ValueError for a JPEG or TIFF whose entries share their bytes: Pillow copies them as it opens the file."""
+    """Raises ValueError for a JPEG or TIFF whose entries share bytes. Pillow copies them when it opens the file."""
     start, head = file.tell(), file.read(4)
     file.seek(start)
     if head[:2] == b"\xff\xd8":
@@ -227,7 +227,7 @@ def _refuse_shared_entries(file: BinaryIO) -> None:
 
 
 def _reader(file: BinaryIO) -> Callable[[BinaryIO], ImageFile.ImageFile]:
-    """Returns Pillow's own reader for the kind of picture in `file`, which reads headers without a limit."""
+    """Returns Pillow's reader for the kind of picture in `file`, which reads headers without a limit."""
     head = file.read(4)
     file.seek(-len(head), os.SEEK_CUR)
     if head == pngs.SIGNATURE[:4]:
@@ -252,7 +252,7 @@ def _orientation(image: Image.Image, name: str) -> int:
 
 
 def _exif_of(image: Image.Image) -> bytes:
-    """What `getexif` will read: ImageMagick writes it into PNGs as text."""
+    """Returns the data that `getexif` will read. ImageMagick writes it into PNGs as text."""
     if "exif" not in image.info and "Raw profile type exif" in image.info:
         return bytes.fromhex("".join(image.info["Raw profile type exif"].split("\n")[3:]))
     return bytes(image.info.get("exif", b""))
@@ -272,7 +272,7 @@ def _flattened(image: Image.Image, name: str, wanted: _Wanted) -> Picture:
 
 def _strip(strip: Image.Image, convert: _Conversion | None, alpha: bool) -> Picture:
     if strip.mode.startswith("I") or strip.mode == "F":
-        # Pillow would clip 16-bit gray at 255 where it means 65535.
+        # Pillow would clip 16-bit gray at 255 instead of scaling from 65535.
         strip = Image.fromarray(np.clip(np.rint(np.asarray(strip).astype(np.float64) / 257), 0, 255).astype(np.uint8))
     opacity = None
     if strip.mode in {"RGBA", "LA", "PA", "RGBa", "La"} or "transparency" in strip.info:
@@ -300,12 +300,12 @@ class _Conversion:
 def _applied(convert: _Conversion, strip: Image.Image) -> Image.Image:
     given = strip if strip.mode == convert.mode else strip.convert(convert.mode)
     converted = ImageCms.applyTransform(given, convert.transform)
-    assert converted is not None  # it is only where a picture is changed in place
+    assert converted is not None  # only None for conversions in place
     return converted
 
 
 def _profile_of(image: Image.Image, name: str) -> _Conversion | None:
-    """Returns the conversion from the picture's color profile to sRGB; None where the numbers are sRGB already."""
+    """Returns the conversion from the picture's color profile to sRGB, None if the values are already sRGB."""
     profile = image.info.get("icc_profile")
     if not profile:
         return None

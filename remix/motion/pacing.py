@@ -1,16 +1,16 @@
-"""Even pacing: where on a travel to take its pictures, so that each differs as much from the next as any other.
+"""Even pacing: chooses the positions of a travel's pictures so that neighboring pictures differ equally.
 
-A travel from one picture to another is a function of a weight from 0 to 1. Diffusion models answer it unevenly: for
-long stretches nothing changes, then everything does. `Pacer` finds the weights whose pictures are evenly apart, and
-renders few more pictures than the film has. It asks for pictures in rounds, each a batch, and every picture that was
-rendered is a candidate for the film:
+A travel from one picture to another is a function of a weight from 0 to 1. Diffusion models respond unevenly: for long
+stretches nothing changes, then everything does. `Pacer` finds weights whose pictures are evenly spaced, and renders few
+more pictures than the film has. It requests pictures in rounds, each a batch, and every rendered picture is a candidate
+for the film:
 
 1. The distances of neighboring pictures, summed up, give the length of the travel as a function of the weight.
    Perceptual distances do not add up (a step of twice the size is more than twice as far), so they are first raised to
    a power, which is estimated from triples of pictures.
-2. A film is a chain of pictures with equal steps. Dynamic programming finds the best chain among the pictures that are
-   there and places between them where one could be rendered; each place that is not rendered yet has a price.
-3. The places in the middle of the longest stretches that lack pictures are rendered, and it begins again, until the
+2. A film is a chain of pictures with equal steps. Dynamic programming finds the best chain among the existing pictures
+   and places between them where one could be rendered; each place that is not rendered yet has a price.
+3. The places in the middle of the longest stretches without pictures are rendered, and the rounds repeat until the
    film of rendered pictures is even enough or the budget is spent.
 
 A jump, where the picture changes however small the step, cannot be spaced. It counts as one step and is reported.
@@ -32,36 +32,36 @@ from remix.plan.curves import slopes
 Array = npt.NDArray[Any]
 
 FIRST = 5
-"""How many pictures the first round renders, evenly spaced."""
+"""The number of evenly spaced pictures in the first round."""
 
 TARGET = 0.1
 """A film is even enough at this coefficient of variation (standard deviation over mean) of its steps."""
 
 FINEST = 1e-5
-"""Two weights are not told apart below this difference: a step there is a jump."""
+"""The smallest useful difference of two weights. A change within it is a jump."""
 
 SAME = 1e-6
-"""Pictures are at least this far apart, so that a travel on which nothing changes has a length."""
+"""The minimum distance of two pictures, so that a travel without any change has a length."""
 
 USUAL_POWER, USUAL_COUNT = 1.15, 2.0
-"""The power by which distances add up before anything is measured, and how many measurements that is worth."""
+"""The assumed power by which distances add up before anything is measured, and its weight in measurements."""
 
 PLACES = 8
-"""Places between two pictures where another could be rendered, for each step of the film."""
+"""The number of places between two pictures where another could be rendered, for each step of the film."""
 
 PRICES = (0.2, 0.1, 0.05, 0.02, 0.01, 0.003, 0.0)
-"""What a place without a picture costs, beside the squared errors of the steps: high at first, then lower."""
+"""The cost of a place without a picture, in addition to the squared errors of the steps: high at first, then lower."""
 
 WORST = 9.0
-"""The squared error of a step counts at most as much: three times a whole step."""
+"""The upper limit of the squared error of a step: three times a whole step."""
 
 Distance = Callable[[float, float], float]
-"""Returns how much the pictures at two weights differ."""
+"""Returns the difference of the pictures at two weights."""
 
 
 @dataclass(frozen=True)
 class Jump:
-    """Two neighboring weights between which the picture changes at once, and by how many of the film's steps."""
+    """Two neighboring weights between which the picture jumps, and the size of the jump in steps of the film."""
 
     before: float
     after: float
@@ -70,11 +70,11 @@ class Jump:
 
 @dataclass
 class Pacer:
-    """Finds the weights of `count` pictures on a travel with equal steps, the ends included.
+    """Finds the weights of `count` pictures on a travel with equal steps, including both ends.
 
-    Ask `wanted` for the weights to render next, tell it of each with `add`, until it wants none; then `film` gives the
-    weights. `budget` is the most pictures that may be rendered, at least `count`; `distance` compares two of those that
-    were added.
+    Call `wanted` for the weights to render next and `add` for each rendered one, until `wanted` returns none. Then
+    `film` returns the weights of the film. `budget` is the maximum number of rendered pictures, at least `count`;
+    `distance` compares two added pictures.
     """
 
     count: int
@@ -86,11 +86,11 @@ class Pacer:
     _cheap: int = 0
 
     def add(self, weight: float) -> None:
-        """Notes that the picture at a weight is rendered."""
+        """Records that the picture at a weight is rendered."""
         self.weights.insert(bisect_left(self.weights, weight), weight)
 
     def wanted(self) -> list[float]:
-        """Returns the weights of the next round, rising; none when the film is even enough or the budget is spent."""
+        """Returns the weights of the next round, ascending; none if the film is even enough or the budget is spent."""
         if not self.weights:
             return [float(weight) for weight in np.linspace(0, 1, min(FIRST, self.count))]
         left = self.budget - len(self.weights)
@@ -104,10 +104,10 @@ class Pacer:
         return self._next_round(travel, left)
 
     def film(self) -> tuple[list[float], list[Jump]]:
-        """Returns the weights of the film, rising from 0 to 1, and the jumps in it."""
+        """Returns the weights of the film, ascending from 0 to 1, and the jumps in it."""
         travel = self._travel()
         chain = self._best_film(travel)
-        if chain is None:  # fewer pictures than frames, or none of the chains fits
+        if chain is None:  # fewer pictures than frames, or no chain fits
             raise ValueError(f"{len(self.weights)} pictures do not make a film of {self.count}; add those it wants")
         step = travel.pitch**travel.power
         jumps = [
@@ -127,7 +127,7 @@ class Pacer:
         return _Travel.measured(np.array(self.weights), gaps, power, self.count, self._apart)
 
     def _power(self, gaps: Array) -> float:
-        """The power p with which distances add up: d(a, c)^(1/p) = d(a, b)^(1/p) + d(b, c)^(1/p)."""
+        """Returns the power p with which distances add up: d(a, c)^(1/p) = d(a, b)^(1/p) + d(b, c)^(1/p)."""
         step = ((gaps ** (1 / USUAL_POWER)).sum() / (self.count - 1)) ** USUAL_POWER
         found = []
         for i in range(len(gaps) - 1):
@@ -142,7 +142,7 @@ class Pacer:
         return float((USUAL_COUNT * USUAL_POWER + len(found) * np.median(found)) / (USUAL_COUNT + len(found)))
 
     def _best_film(self, travel: _Travel) -> _Chain | None:
-        """The most even film of the pictures that are there."""
+        """Returns the most even film of the existing pictures."""
         if len(self.weights) < self.count:
             return None
         nodes = _Nodes(travel.arcs, np.array(self.weights), np.ones(len(self.weights), bool))
@@ -160,9 +160,10 @@ class Pacer:
         return []
 
     def _affordable(self, nodes: _Nodes, travel: _Travel, price: float, left: int) -> _Chain | None:
-        """The best chain at this price, or at the lowest above it at which it lacks no more pictures than are left.
+        """Returns the best chain at this price, or at the lowest higher one for which the budget suffices.
 
-        Where that one lacks none, the one just below it: some of its pictures are better than none.
+        If that chain needs no new pictures, returns the one just below it: rendering some of its pictures is better
+        than none.
         """
         dear: _Chain | None = None
         for _ in range(24):
@@ -175,7 +176,7 @@ class Pacer:
         return dear
 
     def _middles(self, chain: _Chain, nodes: _Nodes, left: int) -> list[float]:
-        """The middle of each of the longest stretches of the chain that lack pictures; all places if they are few."""
+        """Returns the middle of each of the chain's longest stretches without pictures; all places if they are few."""
         runs: list[list[int]] = [[]]
         for node in chain.nodes:
             if nodes.rendered[node]:
@@ -186,7 +187,7 @@ class Pacer:
         if sum(map(len, runs)) <= max(2, self.count // 8):
             chosen = [node for run in runs for node in run]
         else:
-            # Where long stretches lack pictures, shorter ones join the round. A round of one picture is a small batch.
+            # Shorter stretches join the round of longer ones, because a round of one picture is a small batch.
             longest = len(runs[0])
             least = longest if longest < 4 else longest / 2
             odd = len(self.weights) % 2
@@ -196,7 +197,7 @@ class Pacer:
     def _chain(
         self, nodes: _Nodes, travel: _Travel, price: float, sizes: Iterable[float], reach: float
     ) -> _Chain | None:
-        """The best chain over several sizes of its step, each settled to the mean of the steps that it finds."""
+        """Returns the best chain over several step sizes, each adjusted to the mean of the resulting steps."""
         best, least = None, np.inf
         costs = _Costs(nodes, travel, self.count, self._apart, reach)
         for size in sizes:
@@ -214,7 +215,7 @@ class Pacer:
 
 @dataclass(frozen=True)
 class _Travel:
-    """What is known of a travel: its pictures' weights, gaps, arcs (length so far), and which gaps are jumps."""
+    """The measurements of a travel: its pictures' weights, gaps, arcs (length so far), and which gaps are jumps."""
 
     weights: Array
     gaps: Array
@@ -225,10 +226,10 @@ class _Travel:
 
     @classmethod
     def measured(cls, weights: Array, gaps: Array, power: float, count: int, apart: Distance) -> _Travel:
-        """Measures the travel; a jump counts as one pitch, the length of the film's step."""
+        """Returns the measured travel. A jump counts as one pitch, the length of the film's step."""
         jumps: Array = np.zeros(len(gaps), bool)
         lengths = gaps ** (1 / power)
-        for _ in range(4):  # each jump that is found makes the pitch smaller, and others stand out
+        for _ in range(4):  # each jump that is found lowers the pitch, which reveals others
             pitch = lengths[~jumps].sum() / max(count - 1 - jumps.sum(), 1)
             found = _jumps(weights, gaps, 2 * pitch**power, 1 / (512 * (count - 1)), apart)
             if (found == jumps).all():
@@ -238,7 +239,7 @@ class _Travel:
         return cls(weights, gaps, power, jumps, np.concatenate([[0.0], np.cumsum(lengths)]), float(pitch))
 
     def with_places(self) -> _Nodes:
-        """The pictures, and places between them where others could be rendered."""
+        """Returns the pictures, and places between them where others could be rendered."""
         arcs, weights = [self.arcs], [self.weights]
         bend = slopes(self.weights.tolist(), self.arcs.tolist())
         for i, length in enumerate(np.diff(self.arcs)):
@@ -257,7 +258,7 @@ class _Travel:
 
 @dataclass(frozen=True)
 class _Nodes:
-    """Where a film's pictures may lie: arc and weight of each, rising, and whether it is rendered, as both ends are."""
+    """The possible positions of a film's pictures: arc and weight, ascending, and whether each is rendered."""
 
     arcs: Array
     weights: Array
@@ -272,7 +273,7 @@ class _Chain:
     steps: Array
 
     def lacking(self, nodes: _Nodes) -> list[int]:
-        """The nodes that are not rendered."""
+        """Returns the nodes that are not rendered."""
         return [node for node in self.nodes if not nodes.rendered[node]]
 
 
@@ -300,7 +301,7 @@ class _Costs:
             self._steps[node, back] = apart(*pair)
 
     def chain(self, step: float, price: float) -> _Chain | None:
-        """The chain of `count` nodes from the first to the last with the least squared errors of its steps."""
+        """Returns the chain of `count` nodes from first to last with the smallest sum of squared step errors."""
         error = np.minimum(((self._steps - step) / step) ** 2, WORST)
         cost = np.where(self._valid, error + price * ~self._rendered[:, None], np.inf)
         size = len(cost)
@@ -333,7 +334,7 @@ def variation(steps: Sequence[float] | Array) -> float:
 
 
 def _additive_power(one: float, two: float, whole: float) -> float:
-    """The p with whole^(1/p) = one^(1/p) + two^(1/p), by bisection."""
+    """Returns the p with whole^(1/p) = one^(1/p) + two^(1/p), by bisection."""
     low, high = 0.5, 2.2
     for _ in range(25):
         power = (low + high) / 2
@@ -345,7 +346,7 @@ def _additive_power(one: float, two: float, whole: float) -> float:
 
 
 def _jumps(weights: Array, gaps: Array, least: float, narrow: float, apart: Distance) -> Array:
-    """Which gaps above `least` are jumps: those of the finest width, and narrow ones that hold what lies around them.
+    """Returns which gaps above `least` are jumps: those of the finest width, and narrow ones with most of the change.
 
     A narrow gap is a jump if it keeps 0.7 of the distance of a window eight times as wide.
     """
@@ -364,7 +365,7 @@ def _jumps(weights: Array, gaps: Array, least: float, narrow: float, apart: Dist
 
 
 def _inverse(start: float, end: float, bend: Sequence[float], width: float, wanted: Array) -> Array:
-    """The shares of an interval at which its cubic, from `start` to `end` with the slopes `bend`, has these values."""
+    """Returns the positions in an interval where its cubic, with end slopes `bend`, has the `wanted` values."""
     t = np.linspace(0, 1, 65)
     rise, slope_in, slope_out = end - start, bend[0] * width, bend[1] * width
     cubic = start + t * (slope_in + t * (3 * rise - 2 * slope_in - slope_out + t * (slope_in + slope_out - 2 * rise)))

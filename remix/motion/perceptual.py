@@ -1,4 +1,4 @@
-"""How much two pictures differ to the eye, without downloaded weights: a distance for neighboring frames."""
+"""A perceptual distance for neighboring frames that needs no downloaded weights."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import numpy.typing as npt
 from PIL import Image
 
 SIDE = 128
-"""Pictures are compared at most this large: what matters at a glance is there, and a comparison takes a millisecond."""
+"""The maximum size of compared pictures, large enough for visible changes. One comparison takes a millisecond."""
 
 SCALES, WINDOW = 3, 7
-"""The structure is compared at so many sizes, each half of the one before, in windows of so many pixels."""
+"""The number of sizes at which structure is compared, each half of the previous one, and the window in pixels."""
 
 _LIGHT, _CONTRAST = 0.01**2, 0.03**2
 """The constants of SSIM that keep flat windows from dividing by 0, for values of 0 to 1."""
@@ -48,10 +48,10 @@ def look(picture: npt.NDArray[Any]) -> Look:
 
 
 def distance(a: Look, b: Look) -> float:
-    """Returns how much two pictures of one size differ: 0 for equal ones, about 1 for unrelated ones.
+    """Returns the distance of two pictures of one size: 0 for equal ones, about 1 for unrelated ones.
 
     It is the mean structural dissimilarity, 1 - SSIM (Wang et al. 2004, eq. 13), over three scales and the color
-    channels, plus the mean absolute difference. Of the distances that need no trained network it predicted best how
+    channels, plus the mean absolute difference. Of the distances that need no trained network, it predicted best how
     evenly a film moves; `python -m tests.bench pacing` measures it.
     """
     structure = [_dissimilarity(x, y) for x, y in zip(a.scales, b.scales, strict=True)]
@@ -67,7 +67,7 @@ def _dissimilarity(a: tuple[npt.NDArray[Any], ...], b: tuple[npt.NDArray[Any], .
 
 
 def _windows(plane: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """The mean of each window that lies in a plane [channels, height, width]."""
+    """Returns the mean of each window in a plane [channels, height, width]."""
     side = min(WINDOW, *plane.shape[1:])
     for axis in (1, 2):
         rows = np.moveaxis(plane, axis, 0)
@@ -81,7 +81,7 @@ def _windows(plane: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 
 def _halved(plane: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """A plane at half its size, each pixel the mean of four."""
+    """Returns a plane at half its size, each pixel the mean of four."""
     height, width = plane.shape[1] // 2 * 2, plane.shape[2] // 2 * 2
     rows = plane[:, :height:2, :width] + plane[:, 1:height:2, :width]
     halved: npt.NDArray[Any] = (rows[:, :, ::2] + rows[:, :, 1::2]) / 4

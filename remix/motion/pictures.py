@@ -1,4 +1,4 @@
-"""Pictures in memory: what they must be, how they are fitted, compared, and written as PNG.
+"""Pictures in memory: checking, fitting, comparing, and writing them as PNG.
 
 A *picture* is a numpy array uint8 [height, width, 3], sRGB.
 """
@@ -25,11 +25,11 @@ Picture: TypeAlias = npt.NDArray[np.uint8]
 MAX_PIXELS = 64 * 10**6
 
 LEAST_PSNR, MOST_OFF = 55.0, 2
-"""Pictures count as the same with that many dB at least and no color of a pixel off by more: nobody can see it."""
+"""Pictures are considered equal with at least this PSNR in dB and at most this channel difference: it is invisible."""
 
 
 def checked(picture: Any, where: str = "picture", *, alpha: bool = False) -> Picture:
-    """Returns `picture` when it is uint8 [height, width, 3] with at least one pixel; else raises PictureError.
+    """Returns `picture` unchanged. Raises PictureError unless it is uint8 [height, width, 3] with at least one pixel.
 
     With `alpha`, it may also have four channels.
     """
@@ -42,9 +42,9 @@ def checked(picture: Any, where: str = "picture", *, alpha: bool = False) -> Pic
 
 
 def fit(picture: Picture, width: int, height: int) -> Picture:
-    """Returns `picture` resized to cover `width` x `height` and cut to it around its middle.
+    """Returns `picture` scaled to fill `width` x `height` and center-cropped.
 
-    Proportions are kept, nothing is padded; Lanczos. A picture of that size comes back unchanged.
+    Proportions are kept and nothing is padded; uses Lanczos. A picture of that size is returned unchanged.
     """
     checked(picture, alpha=True)
     if width < 1 or height < 1 or width * height > MAX_PIXELS:
@@ -61,7 +61,7 @@ def fit(picture: Picture, width: int, height: int) -> Picture:
 
 
 def inset(picture: Picture, width: int, height: int) -> Picture:
-    """Returns `picture` resized to fit into `width` x `height`, with black bars, transparent if it has alpha."""
+    """Returns `picture` resized to fit into `width` x `height`, with bars: black, or transparent if it has alpha."""
     checked(picture, alpha=True)
     rows, columns, channels = picture.shape
     scale = min(width / columns, height / rows)
@@ -73,7 +73,7 @@ def inset(picture: Picture, width: int, height: int) -> Picture:
 
 
 def pad_to_even(picture: Picture) -> Picture:
-    """Returns `picture` with an odd last column or row doubled: both sides are even, nothing is resized."""
+    """Returns `picture` with even sides, by repeating an odd last column or row. Nothing is resized."""
     rows, columns = picture.shape[:2]
     if rows % 2 == 0 and columns % 2 == 0:
         return picture
@@ -81,10 +81,10 @@ def pad_to_even(picture: Picture) -> Picture:
 
 
 def png_bytes(picture: Picture, texts: Mapping[str, str] | None = None, *, compress_level: int = 4) -> bytes:
-    """Returns `picture` as a PNG file that carries `texts` uncompressed, in their order.
+    """Returns `picture` as a PNG file with `texts` as uncompressed chunks, in order.
 
-    Latin-1 texts go into tEXt chunks, others into iTXt, as readers of either host expect. Keys are 1
-    to 79 Latin-1 characters; a key or text that PNG cannot hold is a PictureError.
+    Latin-1 texts go into tEXt chunks, others into iTXt, as readers of either host expect. Keys have 1 to 79 Latin-1
+    characters. Raises PictureError for a key or text that PNG cannot hold.
     """
     checked(picture, alpha=True)
     chunks = PngImagePlugin.PngInfo()
@@ -104,14 +104,14 @@ def png_bytes(picture: Picture, texts: Mapping[str, str] | None = None, *, compr
 
 
 def save_picture(path: str | os.PathLike[str], picture: Picture, texts: Mapping[str, str] | None = None) -> Path:
-    """Returns `path` after `picture` is safely there as a PNG, whole, with `texts` in it; see `png_bytes`."""
+    """Writes `picture` to `path` as a PNG with `texts`, atomically, and returns `path`; see `png_bytes`."""
     with atomic_write(path) as part:
         part.write_bytes(png_bytes(picture, texts))
     return Path(path)
 
 
 def only_colour(picture: Picture) -> tuple[int, ...] | None:
-    """Returns the color of all pixels of a picture, None where they have several.
+    """Returns the color of all pixels of a picture, None if they have several.
 
     >>> only_colour(np.full((2, 2, 3), (255, 0, 0), np.uint8))
     (255, 0, 0)
@@ -120,9 +120,9 @@ def only_colour(picture: Picture) -> tuple[int, ...] | None:
 
 
 def to_bytes(pictures: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """Returns `pictures` [..., height, width, 3] of floats as uint8: 255 times each, cut off, as ComfyUI saves them.
+    """Returns float `pictures` [..., height, width, 3] as uint8: 255 times each value, truncated as in ComfyUI.
 
-    What lies beyond 0 to 1 is clipped. PictureError for NaN and for anything but floats.
+    Values outside of 0 to 1 are clipped. Raises PictureError for NaN, and for other types than floats.
     """
     if not np.issubdtype(pictures.dtype, np.floating) or pictures.ndim < 3 or pictures.shape[-1] != 3:
         raise PictureError(f"pictures: {pictures.dtype} {list(pictures.shape)}; give floats [..., height, width, 3]")
@@ -132,19 +132,19 @@ def to_bytes(pictures: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
 
 
 def to_floats(pictures: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """Returns uint8 `pictures` as float32 of 0 to 1, as ComfyUI loads them."""
+    """Returns uint8 `pictures` as float32 from 0 to 1, as ComfyUI loads them."""
     return pictures.astype(np.float32) / np.float32(255)
 
 
 @dataclass(frozen=True)
 class Difference:
-    """PSNR in dB, infinite where two pictures are equal, and the largest difference of a color channel, of 255."""
+    """The difference of two pictures: PSNR in dB (infinite if equal), and the largest channel difference, of 255."""
 
     psnr: float
     off: int
 
     def agrees(self, psnr: float = LEAST_PSNR, off: int = MOST_OFF) -> bool:
-        """Returns whether such pictures count as the same."""
+        """Returns whether two pictures with this difference are considered equal."""
         return self.psnr >= psnr and self.off <= off
 
     def __str__(self) -> str:
@@ -152,9 +152,9 @@ class Difference:
 
 
 def difference(one: Picture, other: Picture) -> Difference:
-    """Returns how far two pictures of one size, uint8 [height, width, 3], are apart.
+    """Returns the difference of two pictures of one size, uint8 [height, width, 3].
 
-    PSNR = 10 log10(255^2 / mean squared difference). PictureError for different sizes.
+    PSNR = 10 log10(255^2 / mean squared difference). Raises PictureError for different sizes.
 
     >>> gray = np.full((8, 8, 3), 100, np.uint8)
     >>> print(difference(gray, gray), "|", difference(gray, gray + 1))

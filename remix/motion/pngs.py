@@ -1,7 +1,7 @@
-"""The chunks of a PNG file, read with bounds and without Pillow.
+"""Reads the chunks of a PNG file, with limits and without Pillow.
 
-Pillow refuses a whole picture over its text (more than 1 MiB compressed, more than 64 MiB in all), and
-big ComfyUI workflows reach that. Source: the PNG specification, third edition, 5.3 and 11.3.
+Pillow refuses a whole picture because of its text (more than 1 MiB compressed, more than 64 MiB in total), and big
+ComfyUI workflows reach that. Source: the PNG specification, third edition, 5.3 and 11.3.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _PIECE = 2**20
 
 
 class Chunk(NamedTuple):
-    """Where a chunk lies: `kind`, `size` of its data, and the position `start` of its length field."""
+    """The location of a chunk: `kind`, `size` of its data, and the position `start` of its length field."""
 
     kind: bytes
     size: int
@@ -29,9 +29,9 @@ class Chunk(NamedTuple):
 
 
 def chunks(file: BinaryIO, start: int = 0) -> Iterator[Chunk]:
-    """Returns the chunks of the PNG at `start`, in order, up to IEND or the first that is cut off.
+    """Yields the chunks of the PNG at `start`, in order, up to IEND or the first that is cut off.
 
-    Only headers are read. Nothing for a file that is no PNG.
+    Only headers are read. Yields nothing if the file is not a PNG.
     """
     end = file.seek(0, os.SEEK_END)
     file.seek(start)
@@ -51,7 +51,7 @@ def chunks(file: BinaryIO, start: int = 0) -> Iterator[Chunk]:
 
 
 def size_of(file: BinaryIO, name: str) -> tuple[int, int]:
-    """Returns width and height of a PNG that is there whole, its pixels not looked at; PictureError if it is not."""
+    """Returns width and height of a PNG without decoding it. Raises PictureError if it is not complete."""
     kind, size = b"", (0, 0)
     for kind, length, start in chunks(file):
         if kind == b"IHDR" and length == 13:
@@ -63,16 +63,16 @@ def size_of(file: BinaryIO, name: str) -> tuple[int, int]:
 
 
 def is_damaged(file: BinaryIO, start: int = 0) -> bool:
-    """Returns whether something that the pixels are made of is not what its checksum says.
+    """Returns whether a chunk with pixel data does not match its checksum.
 
-    Pillow passes over that wherever what is damaged can still be unpacked, and gives other pixels.
+    Pillow ignores that as long as the data can be decompressed, and returns other pixels.
     """
     return any(chunk.kind in _PIXEL_CHUNKS and not _is_sound(file, chunk) for chunk in chunks(file, start))
 
 
 def _is_sound(file: BinaryIO, chunk: Chunk) -> bool:
     file.seek(chunk.start + 4)
-    left, sum_ = chunk.size + 4, 0  # its kind is summed too
+    left, sum_ = chunk.size + 4, 0  # the checksum includes the kind
     while left > 0:
         piece = file.read(min(left, _PIECE))
         sum_, left = zlib.crc32(piece, sum_), left - len(piece)
@@ -80,7 +80,7 @@ def _is_sound(file: BinaryIO, chunk: Chunk) -> bool:
 
 
 def without_texts(file: BinaryIO, start: int = 0) -> bytes | None:
-    """Returns the PNG at `start` without its text chunks; None when it is no PNG or has none."""
+    """Returns the PNG at `start` without its text chunks; None if it is not a PNG or has none."""
     found = list(chunks(file, start))
     if not any(chunk.kind in TEXT_CHUNKS for chunk in found):
         return None
@@ -93,7 +93,7 @@ def without_texts(file: BinaryIO, start: int = 0) -> bytes | None:
 
 
 def text_of(kind: bytes, data: bytes, limit: int) -> tuple[str, str]:
-    """Returns key and text of a text chunk's data; ValueError when it is malformed or over `limit` bytes."""
+    """Returns key and text of a text chunk. Raises ValueError if it is malformed or over `limit` bytes."""
     key, separator, rest = data.partition(b"\0")
     if not separator:
         raise ValueError("a text chunk without a key")

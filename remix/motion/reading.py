@@ -1,4 +1,4 @@
-"""Film in: frames counted and decoded one at a time from ordinary files, never from networks or playlists."""
+"""Reads films: frames are counted and decoded one at a time, from regular files, never from networks or playlists."""
 
 from __future__ import annotations
 
@@ -23,21 +23,22 @@ log = logging.getLogger(__name__)
 _TABLE_BYTES = 64 * 2**20
 _TAG_BYTES = 8 * 2**20
 _PACKETS = ("-c", "copy", "-f", "framecrc", "pipe:1")
-"""One line for each packet, which is not decoded."""
+"""One output line for each packet, without decoding it."""
 
 
 def read_video(path: str | os.PathLike[str]) -> Iterator[Picture]:
-    """Returns the frames of a film one after another, uint8 [height, width, 3], every one that it holds.
+    """Yields all frames of a film, uint8 [height, width, 3].
 
-    A film file (MP4, MOV, WebM, MKV, AVI, GIF, animated WebP or PNG) or a folder of numbered PNGs, read as a stream;
-    colors follow the film's tags. PictureError for what cannot be read; a URL is a file that does not exist.
+    The film is a file (MP4, MOV, WebM, MKV, AVI, GIF, animated WebP or PNG) or a folder of numbered PNGs, and is read
+    as a stream. Colors follow the film's tags. Raises PictureError if it cannot be read. A URL is treated as a missing
+    file.
     """
     if os.path.isdir(path):
         return stills.read_pngs(path)
     with open_file(path) as file:
         kind = _kind(file, os.fspath(path))
         if kind == "apng":
-            apng.apng_film(file, os.fspath(path))  # a decoder silently shows one that is cut off shorter
+            apng.apng_film(file, os.fspath(path))  # a decoder silently shows a truncated film shorter
     return stills.read_webp(path) if kind == "webp" else _decoded(Path(os.path.abspath(path)))
 
 
@@ -55,7 +56,7 @@ def _kind(file: BinaryIO, name: str) -> str:
 def _decoded(path: Path) -> Iterator[Picture]:
     exe = ffmpeg_exe()
     colors = ("-sws_flags", "bicubic+accurate_rnd+full_chroma_int+full_chroma_inp")
-    # PPM frames bring their own size, so that nothing has to be known beforehand.
+    # PPM frames include their size, so it need not be known in advance.
     output = (*every_frame(exe), *colors, "-f", "image2pipe", "-c:v", "ppm", "-pix_fmt", "rgb24", "pipe:1")
     with Ffmpeg([*READ_STRICTLY, "-i", str(path), "-map", "0:v:0", *output], exe=exe) as process:
         frames = 0
@@ -83,7 +84,7 @@ def _ppm(process: Ffmpeg, path: Path) -> Picture | None:
 
 
 def probe(path: str | os.PathLike[str]) -> VideoInfo:
-    """Returns what a film holds, its frames counted by reading all packets; PictureError if unreadable."""
+    """Returns the properties of a film, after counting its frames packet by packet. Raises PictureError."""
     if os.path.isdir(path):
         folder = stills.png_film(path)
         return VideoInfo(folder.width, folder.height, folder.frames, None, "png", "rgb24")
@@ -107,11 +108,11 @@ def probe(path: str | os.PathLike[str]) -> VideoInfo:
 
 
 _NO_SOUND = ("matches no streams", "Format not on whitelist")
-"""What ffmpeg says of a film without sound, and of pictures, texts and playlists."""
+"""Messages of ffmpeg for a film without sound, and for pictures, texts and playlists."""
 
 
 def probe_sound(path: str | os.PathLike[str]) -> Sound:
-    """Returns the first sound in a film or sound file, measured by reading all packets; PictureError without one."""
+    """Returns the first sound in a film or sound file, measured by reading all packets. Raises PictureError."""
     open_file(path).close()
     target = Path(os.path.abspath(path))
     with Ffmpeg([*LISTEN_STRICTLY, "-i", str(target), "-map", "0:a:0", *_PACKETS], level="info") as process:
@@ -134,14 +135,14 @@ def _table(process: Ffmpeg) -> list[str]:
 
 
 def _probed_webp(film: stills.WebpFilm) -> VideoInfo:
-    # Each moment is rounded to a millisecond, the film's end too.
+    # Each moment is rounded to a millisecond, including the end of the film.
     ends = (Fraction(2 * film.milliseconds + sign, 2000) for sign in (1, -1))
     low, high = (film.frames / max(end, Fraction(1, 4000)) for end in ends)
     return VideoInfo(film.width, film.height, film.frames, simplest_rate(low, high), "webp", "yuv420p")
 
 
 def container_tags(path: str | os.PathLike[str]) -> dict[str, str]:
-    """Returns the texts of a film by name, as ffmpeg finds them in its container; PictureError if unreadable."""
+    """Returns the texts of a film by name, as ffmpeg finds them in its container. Raises PictureError if unreadable."""
     open_file(path).close()
     target = Path(os.path.abspath(path))
     with Ffmpeg([*READ_STRICTLY, "-i", str(target), "-f", "ffmetadata", "pipe:1"]) as process:

@@ -1,4 +1,4 @@
-"""Opening files: only regular ones, with a limit, and read in blocks.
+"""Opens regular files only, with a size limit, and reads them in blocks.
 
 A path may lead to a named pipe that never answers, to a device that never ends, or to a file that claims terabytes.
 """
@@ -16,14 +16,14 @@ from remix.errors import BadInput, PictureError
 from remix.motion.atomic import contents, kind_of
 
 BLOCK = 2**20
-"""Bytes read at a time. Between two blocks, a run that was asked to stop does."""
+"""Bytes read at a time. A run that is asked to stop does so between two blocks."""
 
 _FLAGS = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
-"""O_NONBLOCK: opening a named pipe would wait for its other end, and the file may be swapped after it was checked."""
+"""O_NONBLOCK: opening a named pipe would wait for its other end, and the file may be replaced after it was checked."""
 
 
 def never() -> None:
-    """Does nothing: the `pause` of a reader that nobody stops."""
+    """Does nothing: the default `pause`."""
 
 
 def open_file(
@@ -48,7 +48,7 @@ def open_file(
     except (OSError, ValueError) as problem:  # ValueError: a NUL in the name
         raise error(f"{name!r}: cannot be read ({problem}); {remedy}") from problem
     try:
-        _refuse(os.fstat(handle), name, limit, remedy, error)  # it may have been swapped since it was looked at
+        _refuse(os.fstat(handle), name, limit, remedy, error)  # it may have been replaced since it was checked
     except BadInput:
         os.close(handle)
         raise
@@ -72,8 +72,9 @@ def fingerprint(
 ) -> str:
     """Returns the SHA-256 of a file; of a folder, that of its files' names and contents.
 
-    Files are read in blocks, and `pause` is called before each: an error it raises ends the reading. Files that file
-    managers leave in folders are ignored. Raises `error` for what `open_file` refuses, also inside the folder.
+    Files are read in blocks, and `pause` is called before each; an error that it raises stops the reading. Files that
+    file managers create in folders are ignored. Raises `error` for files that `open_file` refuses, also inside the
+    folder.
     """
     if path.is_dir() and (links or not path.is_symlink()):
         inner = (f"{file.name} {_digest(file, links, limit, pause, error)}" for file in contents(path))

@@ -1,6 +1,6 @@
-"""Sound for a film: read from a regular file, made as long as the film, and added to its finished pictures.
+"""Sound for a film: read from a regular file, fitted to the film's length, and added to its finished pictures.
 
-The pictures are encoded first and copied unchanged, because the length of the film is known only then.
+The pictures are encoded first and copied unchanged, because the length of the film is only known then.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from remix.motion.reading import probe_sound
 from remix.motion.streams import Sound, VideoInfo
 
 _KEPT_RATES = (44100, 48000)
-"""Samples per second that every codec here but Opus takes; Opus has 48,000 alone."""
+"""Sample rates that every codec here accepts, except Opus, which only supports 48,000."""
 
 _SLACK = Fraction(1, 10)
-"""How far a film's sound may be from its length, in seconds: codecs count in packets of up to 93 ms."""
+"""The allowed difference between the lengths of sound and film, in seconds. Codecs use packets of up to 93 ms."""
 
 
 @dataclass(frozen=True)
 class Track:
-    """The sound that a film will get: the file, what is in it, and the container that it goes into."""
+    """The sound for a film: the file, its streams, and the container that it goes into."""
 
     path: Path
     sound: Sound
@@ -33,19 +33,19 @@ class Track:
 
     @property
     def encoders(self) -> tuple[str, ...]:
-        """Returns what ffmpeg may have to encode it with."""
+        """Returns the encoders that ffmpeg may need for it."""
         return self.container.sound_encoder[1:2]
 
     def length(self, film: Fraction) -> Fraction:
-        """Returns how long the sound of a film of `film` seconds will be."""
+        """Returns the length of the sound for a film of `film` seconds."""
         return Fraction(self.sound.duration) if self._copied(film) else film
 
     def _copied(self, film: Fraction) -> bool:
-        # Packets can be left out, not cut: what is too long is encoded again.
+        # Packets can be left out but not cut, so sound that is too long is encoded again.
         return self.sound.codec == self.container.sound and self.sound.duration <= film
 
     def arguments(self, film: Fraction) -> tuple[str, ...]:
-        """Returns ffmpeg's arguments that copy the sound, or encode it and make it exactly as long as the film."""
+        """Returns ffmpeg's arguments that copy the sound, or encode it at exactly the length of the film."""
         if self._copied(film):
             return "-c:a", "copy"
         keep = self.container.sound == "flac" or (self.sound.rate in _KEPT_RATES and self.container.sound != "opus")
@@ -58,7 +58,7 @@ class Track:
 def track_for(audio: str | os.PathLike[str], row: Format, target: Path) -> Track:
     """Returns the sound in the file `audio` for a film of format `row` at `target`.
 
-    VideoFormatError for formats that hold no sound, PictureError for a file without sound, or none at all.
+    Raises VideoFormatError for formats without sound, and PictureError if the file is missing or has no sound.
     """
     container = row.container(target)
     if not container.sound:
@@ -71,10 +71,10 @@ def track_for(audio: str | os.PathLike[str], row: Format, target: Path) -> Track
 def join(silent: Path, track: Track, tags: Path, part: Path, film: Fraction, target: Path) -> None:
     """Writes the film `silent`, `film` seconds long, with the sound of `track` and the texts in `tags` to `part`.
 
-    VideoError, which speaks of `target`, when ffmpeg fails.
+    Raises VideoError, which names `target`, if ffmpeg fails.
     """
     inputs = ("-i", str(silent), *LISTEN_STRICTLY, "-i", str(track.path), "-f", "ffmetadata", "-i", str(tags))
-    # Texts of the sound's own, a song's title for one, are not the film's.
+    # Texts of the sound file, such as a song's title, do not apply to the film.
     texts = ("-map_metadata", "2", "-map_metadata:s:a", "-1", "-map_chapters", "-1")
     kept = ("-map", "0:v:0", "-map", "1:a:0", *texts, "-c:v", "copy")
     output = (*track.arguments(film), *BITEXACT, *track.container.muxer, "-y", str(part))
@@ -85,7 +85,7 @@ def join(silent: Path, track: Track, tags: Path, part: Path, film: Fraction, tar
 
 
 def refuse_other_sound(info: VideoInfo, track: Track, target: Path) -> None:
-    """Raises VideoError when a film that was written holds no sound, or not as long as it must be."""
+    """Raises VideoError if a written film has no sound, or sound of the wrong length."""
     assert info.fps is not None
     expected = track.length(info.frames / info.fps)
     if info.sound is None or abs(Fraction(info.sound.duration) - expected) > _SLACK:

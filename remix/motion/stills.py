@@ -1,8 +1,8 @@
 """Films made of still pictures, written and read without an encoder: animated WebP, folders of PNGs.
 
-WebP's own animation encoder joins equal frames and keeps the film in memory until its end. Here each
-frame is a still of its own, so the count is exact and memory flat.
-Source: WebP container specification (RFC 9649, section 2).
+WebP's own animation encoder joins equal frames and keeps the film in memory until its end. Here each frame is a
+separate still, so the count is exact and memory use is constant. Source: WebP container specification (RFC 9649,
+section 2).
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from remix.motion.regular import open_file
 
 QUALITY = 80
 METHOD = 2
-"""libwebp's effort, 0 to 6: twice as fast as its default of 4, for files a tenth larger."""
+"""libwebp's effort, 0 to 6: twice as fast as its default of 4, for files that are a tenth larger."""
 
 USER_COMMENT = 0x9286
 EXIF_IFD = 0x8769
@@ -48,7 +48,7 @@ def exif_with(texts: Mapping[str, str]) -> bytes:
 
 
 def write_webp(pictures: Iterable[Picture], path: Path, rate: Fraction, loops: int, texts: Mapping[str, str]) -> None:
-    """Writes `pictures` (all one size) to `path` as an animated WebP; `loops` 0 plays for ever."""
+    """Writes `pictures` (all one size) to `path` as an animated WebP; `loops` 0 plays forever."""
     exif = exif_with(texts) if texts else b""
     with open(path, "wb") as file:
         file.write(b"RIFF\0\0\0\0WEBP")
@@ -73,7 +73,7 @@ def write_webp(pictures: Iterable[Picture], path: Path, rate: Fraction, loops: i
 
 
 def _milliseconds(index: int, rate: Fraction) -> int:
-    # Rounding each moment, not each step, keeps the film's length right at every rate.
+    # Rounding each moment, not each step, keeps the film's length exact at every rate.
     return round(index * 1000 / rate)
 
 
@@ -100,7 +100,7 @@ def _chunk(kind: bytes, data: bytes) -> bytes:
 
 
 def webp_chunks(file: BinaryIO) -> Iterator[tuple[bytes, int, int]]:
-    """Returns kind, start of the data and size of each chunk of a WebP that is there whole; only headers are read."""
+    """Yields kind, data offset and size of each complete chunk of a WebP. Only headers are read."""
     end = file.seek(0, os.SEEK_END)
     position = 12
     while position + 8 <= end:
@@ -123,7 +123,7 @@ class WebpFilm:
 
 
 def webp_film(file: BinaryIO, name: str) -> WebpFilm:
-    """Returns what an animated WebP holds, its frames counted one by one; PictureError if it is none."""
+    """Returns the properties of an animated WebP, after counting its frames. Raises PictureError if it is not one."""
     size, frames, milliseconds = (0, 0), 0, 0
     refuse_cut(file, name)
     for kind, start, length in webp_chunks(file):
@@ -140,7 +140,7 @@ def webp_film(file: BinaryIO, name: str) -> WebpFilm:
 
 
 def refuse_cut(file: BinaryIO, name: str) -> None:
-    """Raises PictureError when a WebP is shorter than it says."""
+    """Raises PictureError if a WebP is shorter than its header states."""
     file.seek(4)
     promised = int.from_bytes(file.read(4), "little") + 8
     if promised > file.seek(0, os.SEEK_END):
@@ -148,7 +148,7 @@ def refuse_cut(file: BinaryIO, name: str) -> None:
 
 
 def read_webp(path: str | os.PathLike[str]) -> Iterator[Picture]:
-    """Returns the frames of an animated WebP, one after another."""
+    """Yields the frames of an animated WebP."""
     with open_file(path) as file:
         film = webp_film(file, os.fspath(path))
         if film.width * film.height > MAX_PIXELS or file.seek(0, os.SEEK_END) > MAX_BYTES:
@@ -172,12 +172,12 @@ def write_pngs(pictures: Iterable[Picture], folder: Path, texts: Mapping[str, st
 
 
 def is_numbered(path: Path) -> bool:
-    """Returns whether `path` is a file with a name that a film's picture has, such as ``000000.png``."""
+    """Returns whether `path` is a file named like a film's picture, such as ``000000.png``."""
     return NUMBERED.fullmatch(path.name) is not None and path.is_file()
 
 
 def numbered_pngs(folder: str | os.PathLike[str]) -> list[Path]:
-    """Returns the numbered PNGs of a folder in order; PictureError where there are none."""
+    """Returns the numbered PNGs of a folder in order. Raises PictureError if there are none."""
     found = [path for path in Path(folder).iterdir() if is_numbered(path)]
     if not found:
         raise PictureError(f"{os.fspath(folder)}: a folder without numbered PNGs (000000.png); give a film's folder")
@@ -195,7 +195,7 @@ def _unbroken(folder: str | os.PathLike[str]) -> list[Path]:
 
 @dataclass(frozen=True)
 class PngFilm:
-    """The size of the pictures of a folder, and how many there are."""
+    """The size and number of the pictures in a folder."""
 
     width: int
     height: int
@@ -203,7 +203,7 @@ class PngFilm:
 
 
 def png_film(folder: str | os.PathLike[str]) -> PngFilm:
-    """Returns what a folder of numbered PNGs holds; PictureError where one is missing, cut off or of another size."""
+    """Returns the properties of a folder of numbered PNGs. Raises PictureError for gaps, damage or different sizes."""
     found = _unbroken(folder)
     sizes = []
     for path in found:
@@ -222,7 +222,7 @@ def _refuse_unlike(path: Path, size: tuple[int, int], first: Path, usual: tuple[
 
 
 def read_pngs(folder: str | os.PathLike[str]) -> Iterator[Picture]:
-    """Returns the pictures of a folder of numbered PNGs, one after another; PictureError as for `png_film`."""
+    """Yields the pictures of a folder of numbered PNGs. Raises PictureError in the same cases as `png_film`."""
     found = _unbroken(folder)
     usual: tuple[int, int] | None = None
     for path in found:

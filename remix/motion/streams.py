@@ -1,4 +1,4 @@
-"""What a film holds, read from ffmpeg's words and tables. Pure text in, values out."""
+"""Parses ffmpeg's messages and tables about a film. Text in, values out."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ class Sound:
 
 @dataclass(frozen=True)
 class VideoInfo:
-    """What a film holds.
+    """The properties of a film.
 
-    `frames` were counted, not taken from a header. `fps` is exact where the container's clock allows
-    it, else the simplest rate that explains its times; None for a folder, which has no clock. `colour`
-    has the tags ``range``, ``space``, ``primaries`` and ``transfer`` by ffmpeg's names, "unknown" where
-    a film does not say. `sound` is None for a silent film.
+    `frames` is counted, not read from a header. `fps` is exact if the container's clock allows it, otherwise the
+    simplest rate that matches its times, and None for a folder, which has no clock. `colour` has the tags ``range``,
+    ``space``, ``primaries`` and ``transfer`` by ffmpeg's names, "unknown" if a film does not set them. `sound` is None
+    for a silent film.
     """
 
     width: int
@@ -58,13 +58,13 @@ class VideoInfo:
 
     @property
     def duration(self) -> float | None:
-        """Returns how long the pictures play, in seconds; None for a folder of pictures."""
+        """Returns the playing time of the pictures in seconds; None for a folder of pictures."""
         return None if self.fps is None else float(self.frames / self.fps)
 
 
 @dataclass
 class _Track:
-    """The packets of one stream: when each is shown, and when the last is over, in `tick` seconds."""
+    """The packets of one stream: their presentation times, and the end of the last, in `tick` seconds."""
 
     tick: Fraction = Fraction(0)
     size: tuple[int, int] = (0, 0)
@@ -84,16 +84,16 @@ def _tracks(table: Iterable[str]) -> dict[int, _Track]:
                 track.size = (int(width), int(height))
         elif line[:1].isdigit():
             stream, decoded, shown, length = (int(number) for number in line.split(",")[:4])
-            time = decoded if shown < -(2**62) else shown  # AVI has no times of showing
+            time = decoded if shown < -(2**62) else shown  # AVI has no presentation times
             tracks[stream].times.append(time)
             tracks[stream].end = max(tracks[stream].end, time + length)
     return tracks
 
 
 def described(words: str, table: Iterable[str]) -> VideoInfo | None:
-    """Returns what ffmpeg found of a film's first video stream and its sound; None where it found none.
+    """Returns the first video stream of a film and its sound, as reported by ffmpeg; None if there is none.
 
-    `words` is its log at level info, `table` the lines of its ``framecrc`` format, one a packet, the
+    `words` is its log at level info. `table` holds the lines of its ``framecrc`` format, one for each packet, with the
     pictures as stream 0 and the sound, if any, as stream 1.
     """
     stream = _VIDEO.search(words)
@@ -116,7 +116,7 @@ def described(words: str, table: Iterable[str]) -> VideoInfo | None:
 
 
 def heard(words: str, table: Iterable[str]) -> Sound | None:
-    """Returns what ffmpeg found of a file's first sound, which is stream 0 of `table`; None where it found none."""
+    """Returns the first sound of a file, stream 0 of `table`, as reported by ffmpeg; None if there is none."""
     return _sound(words, _tracks(table)[0])
 
 
@@ -124,7 +124,7 @@ def _sound(words: str, track: _Track) -> Sound | None:
     stream = _AUDIO.search(words)
     if stream is None or not track.times:
         return None
-    # What comes before zero is there to start the decoder, and is not heard.
+    # Packets before time zero only prime the decoder, and are not heard.
     duration = (track.end - max(0, min(track.times))) * track.tick
     return Sound(stream["codec"], int(stream["rate"]), stream["channels"].strip(), float(duration))
 
@@ -142,10 +142,10 @@ def _colour(tags: str) -> dict[str, str]:
 
 
 def rate_from_times(times: Sequence[int], tick: Fraction) -> Fraction | None:
-    """Returns frames per second of frames shown at `times`, counted in `tick` seconds; None for one frame.
+    """Returns the frame rate of frames shown at `times`, in units of `tick` seconds; None for a single frame.
 
-    Where the clock is finer than a millisecond and the steps are equal, the rate is exact. WebM's
-    milliseconds and GIF's hundredths round: then it is the simplest rate whose frames fall there.
+    The rate is exact if the clock is finer than a millisecond and the steps are equal. WebM rounds to milliseconds and
+    GIF to hundredths; then it is the simplest rate whose frames fall on these times.
     """
     steps = len(times) - 1
     span = times[-1] - times[0] if times else 0
@@ -160,7 +160,7 @@ def rate_from_times(times: Sequence[int], tick: Fraction) -> Fraction | None:
 def simplest_rate(low: Fraction, high: Fraction) -> Fraction:
     """Returns a whole rate between `low` and `high` if there is one (the nearest to their middle).
 
-    Else an NTSC rate, else the fraction with the smallest denominator.
+    Otherwise returns an NTSC rate, or else the fraction with the smallest denominator.
     """
     middle = (low + high) / 2
     whole = Fraction(round(middle))
@@ -173,7 +173,7 @@ def simplest_rate(low: Fraction, high: Fraction) -> Fraction:
 
 
 def _simplest_between(low: Fraction, high: Fraction) -> Fraction:
-    # Stern-Brocot, by continued fractions: both ends share their whole parts until they differ.
+    # Stern-Brocot by continued fractions: both ends share their integer parts until they differ.
     whole = math.floor(low)
     if whole == low:
         return Fraction(whole)
@@ -187,13 +187,13 @@ _PACKED = "json:"
 
 
 def ffmetadata(texts: Mapping[str, str]) -> str:
-    """Returns `texts` in ffmpeg's metadata format, of which nothing is read as a command."""
+    """Returns `texts` in ffmpeg's metadata format, escaped so that no text is read as a command."""
     lines = (f"{_escaped(key)}={_escaped(_packed(text))}\n" for key, text in texts.items())
     return _HEADER + "".join(lines)
 
 
 def _packed(text: str) -> str:
-    # ffmpeg drops empty texts, ends one at a carriage return, and takes a last backslash for an escape.
+    # ffmpeg drops empty texts, ends a text at a carriage return, and reads a final backslash as an escape.
     awkward = not text or "\r" in text or text.endswith("\\") or text.startswith(_PACKED)
     return _PACKED + json.dumps(text) if awkward else text
 
@@ -213,9 +213,9 @@ def _escaped(text: str) -> str:
 
 
 def from_ffmetadata(text: str) -> dict[str, str]:
-    """Returns the texts in ffmpeg's metadata format, those of the film without its chapters and streams."""
+    """Returns the texts in ffmpeg's metadata format: those of the film, without its chapters and streams."""
     found: dict[str, str] = {}
-    # A backslash takes the next character as it is, also a line's end.
+    # A backslash escapes the next character, including a line ending.
     for line in re.findall(r"(?:[^\\\n]|\\.)+", text.removeprefix(_HEADER), re.DOTALL):
         if line.startswith("["):
             break

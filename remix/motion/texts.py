@@ -1,4 +1,4 @@
-"""The texts in a picture or film file, read with limits: PNG chunks, EXIF, GIF comments, container tags."""
+"""Reads the texts in a picture or film file, with limits: PNG chunks, EXIF, GIF comments, container tags."""
 
 from __future__ import annotations
 
@@ -21,31 +21,31 @@ LIMIT = 8 * 2**20
 """The longest text that is read, in bytes."""
 
 IN_ALL = 32 * 2**20
-"""How many bytes of texts are read or unpacked of one file."""
+"""The maximum total of text bytes that are read or decompressed from one file."""
 
 MOST = 64
-"""The greatest number of texts that are read, and of notes."""
+"""The maximum number of texts that are read, and of notes."""
 
 _NO_TEXT = re.compile("[\0\ud800-\udfff]")
-"""What no film can carry."""
+"""Characters that films cannot store."""
 
 _UNPACKED = 1032
-"""How many bytes zlib makes of one at most."""
+"""The maximum expansion factor of zlib."""
 
 _CAMERA = {"encoder", "major_brand", "minor_version", "compatible_brands", "duration"}
-"""What containers write about themselves."""
+"""Entries that containers write about themselves."""
 
 
 @dataclass
 class Texts:
-    """The texts of a file by lower-case name, and notes on what was left out and why."""
+    """The texts of a file by lower-case name, and notes on skipped ones with reasons."""
 
     found: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     left: int = IN_ALL
 
     def add(self, key: str, text: str) -> None:
-        """Keeps a text without NULs at its end; the first of a name counts."""
+        """Adds a text, without NULs at its end. The first text of a name is kept."""
         key, text = key.lower(), text.rstrip("\0")
         room, self.left = self.left, self.left - len(text)
         if len(self.found) >= MOST:
@@ -60,25 +60,25 @@ class Texts:
             self.found[key] = text
 
     def note(self, words: str) -> None:
-        """Writes down what was left out; the last note that there is room for says that there was more."""
+        """Adds a note on a skipped text. The last note that fits states that others were skipped."""
         if len(self.notes) < MOST:
             self.notes.append(words if len(self.notes) < MOST - 1 else "more was skipped")
 
     def is_full(self) -> bool:
-        """Returns whether nothing more can be kept."""
+        """Returns whether no more texts can be added."""
         return self.left <= 0 or len(self.found) >= MOST or len(self.notes) >= MOST
 
     def add_all(self, texts: Mapping[str, str]) -> None:
-        """Keeps several texts."""
+        """Adds several texts."""
         for key, text in texts.items():
             self.add(key, text)
 
 
 def read_texts(path: str | os.PathLike[str]) -> Texts:
-    """Returns the texts of a PNG, JPEG, WebP, GIF or film file; of a folder of PNGs those of its first.
+    """Returns the texts of a PNG, JPEG, WebP, GIF or film file; of a folder of PNGs, those of its first.
 
-    Nothing is decoded. What is malformed or too long is left out and noted. PictureError only where
-    there is no file to read.
+    No pixels are decoded. Malformed and overlong texts are skipped and noted. Raises PictureError only if there is no
+    file to read.
     """
     texts, path = Texts(), _file_of(path)
     with open_file(path) as file:
@@ -90,7 +90,7 @@ def read_texts(path: str | os.PathLike[str]) -> Texts:
 
 
 def read_tags(path: str | os.PathLike[str]) -> dict[str, str]:
-    """Returns the texts of a film or picture by lower-case name; PictureError if it cannot be read."""
+    """Returns the texts of a film or picture by lower-case name. Raises PictureError if it cannot be read."""
     texts, path = Texts(), _file_of(path)
     with open_file(path) as file:
         _gather(file, path, texts)
@@ -140,7 +140,7 @@ def _from_jpeg(file: BinaryIO, texts: Texts) -> None:
 
 
 def _from_webp(file: BinaryIO, name: str, texts: Texts) -> None:
-    # Not by Pillow, which reads an animation whole.
+    # Not with Pillow, which reads a whole animation.
     for kind, start, size in stills.webp_chunks(file):
         if kind == b"EXIF" and (data := _within_limit(file, start, size, texts)) is not None:
             _add_exif(data, texts)
@@ -173,7 +173,7 @@ def _from_gif(file: BinaryIO, name: str, texts: Texts) -> None:
 
 
 def _add_comment(text: str, texts: Texts) -> None:
-    """A comment is our JSON object of texts, A1111's text, or anybody's; cameras leave it blank."""
+    """Adds a comment: our JSON object of texts, A1111's text, or any other. Cameras leave it blank."""
     text = text.rstrip("\0")
     if not text.strip():
         return
@@ -202,17 +202,17 @@ def _add_exif(data: bytes, texts: Texts) -> None:
         if tag == stills.USER_COMMENT and isinstance(value, (bytes, str)):
             _add_comment(_user_comment(value) if isinstance(value, bytes) else value, texts)
         elif isinstance(value, str):
-            # ComfyUI's WebP nodes put "prompt:{...}" and "workflow:{...}" into camera fields.
+            # ComfyUI's WebP nodes write "prompt:{...}" and "workflow:{...}" into camera fields.
             key, colon, text = value.partition(":")
             if colon and text.startswith("{") and key.isidentifier():
                 texts.add(key, text)
 
 
 def _user_comment(data: bytes) -> str:
-    """Returns EXIF's UserComment (Exif 2.32, 4.6.5): eight bytes that name its code, then the text."""
+    """Returns EXIF's UserComment (Exif 2.32, 4.6.5): eight bytes that name its encoding, then the text."""
     code, text = data[:8], data[8:][:LIMIT]
     if code == b"UNICODE\0":
-        # The standard leaves the byte order open: in Latin text the zero bytes tell it.
+        # The standard does not define the byte order; the zero bytes in Latin text reveal it.
         text = text[: len(text) // 2 * 2]
         big = text[0::2].count(0) >= text[1::2].count(0)
         return text.decode("utf-16-be" if big else "utf-16-le", "replace")

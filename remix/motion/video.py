@@ -1,6 +1,6 @@
-"""Film out: frames stream through ffmpeg one at a time, and what was written is opened again.
+"""Writes films: frames stream through ffmpeg one at a time, and the written film is opened again to verify it.
 
-Prompts never reach ffmpeg's arguments: metadata travels in a file. Every path given to it is absolute,
+Prompts never reach ffmpeg's arguments, because metadata is passed in a file. Every path in its arguments is absolute,
 and inputs may be neither networks nor playlists.
 """
 
@@ -41,22 +41,26 @@ def write_video(
     audio: str | os.PathLike[str] | None = None,
     on_frame: Callable[[int], object] | None = None,
 ) -> VideoInfo:
-    """Returns what the film at `path` holds, after it was written, opened again and counted.
+    """Writes a film to `path`, reopens and counts it, and returns its properties.
 
-    `pictures` (uint8 [height, width, 3], all one size) are taken one at a time; formats that keep transparency
-    take [height, width, 4] too. `fps` is kept as an exact
-    fraction. `format` is a name in `FORMATS`; None reads it off the suffix. Odd sides are padded to even
-    by their edge where the format needs it, never resized. `loops` is how often a GIF, WebP or
-    APNG plays, 0 for ever. `metadata` are texts by name, as `remix.job.metadata.read_metadata` reads them
-    back. `audio` is a file whose first sound the film gets: copied where it is in the container's codec and
-    not too long, else encoded; a shorter one leaves silence, a longer one is cut at the last frame's end.
-    `on_frame` is called with the number of frames written so far.
+    - `pictures` (uint8 [height, width, 3], all one size) are consumed one at a time. Formats that support transparency
+      also accept [height, width, 4].
+    - `fps` is stored as an exact fraction.
+    - `format` is a name in `FORMATS`; None selects it by the suffix. If the format needs even sides, odd ones are
+      padded by repeating the edge, never resized.
+    - `loops` is how often a GIF, WebP or APNG plays, 0 for forever.
+    - `metadata` holds texts by name, as `remix.job.metadata.read_metadata` reads them back.
+    - `audio` is a file whose first sound is added. It is copied if it has the container's codec and is not too long,
+      otherwise encoded. A shorter sound leaves silence, a longer one is cut at the end of the last frame.
+    - `on_frame` is called with the number of frames written so far.
 
-    The film appears under its name whole or not at all, over what was there before; equal frames and
-    settings give equal bytes with the same ffmpeg. VideoFormatError for frames or settings that do not
-    fit, BadInput where no film can land at `path`, MissingPackage where ffmpeg lacks an encoder, PictureError
-    for `audio` that cannot be read, VideoError (with the encoder's last words) when encoding fails, the disk is full
-    or the film cannot be read back. What `pictures` itself raises passes through.
+    The film is written atomically and replaces an existing file. Equal frames and settings give equal bytes with the
+    same ffmpeg.
+
+    Raises VideoFormatError for unsuitable frames or settings, BadInput if no film can be written to `path`,
+    MissingPackage if ffmpeg lacks an encoder, and PictureError for unreadable `audio`. Raises VideoError, with the
+    encoder's last messages, if encoding fails, the disk is full or the film cannot be read back. Errors of `pictures`
+    itself are passed through.
 
     >>> write_video(frames, "film.mp4", 12).fps  # doctest: +SKIP
     Fraction(12, 1)
@@ -83,7 +87,7 @@ def write_video(
 
 @dataclass(frozen=True)
 class _Film:
-    """A film that is to be written: its frames, where it goes, and how."""
+    """A film to write: its frames, its target, and its settings."""
 
     feed: Feed
     target: Path
@@ -164,7 +168,7 @@ def _write_file(film: _Film) -> VideoInfo:
 
 
 def _encode(film: _Film, part: Path) -> None:
-    # Next to the film, where there is room for films.
+    # Next to the film, where there is space for films.
     tags, silent = part.with_name("texts"), part if film.track is None else part.with_name("silent")
     tags.write_text(ffmetadata(film.texts), encoding="utf-8", newline="\n")
     texts = ("-f", "ffmetadata", "-i", str(tags), "-map", "0:v:0", "-map_metadata", "1")
@@ -174,7 +178,7 @@ def _encode(film: _Film, part: Path) -> None:
 
 
 def _pour(film: _Film, part: Path, arguments: Iterable[str]) -> None:
-    """Feeds raw frames to an ffmpeg that writes `part`."""
+    """Sends raw frames to an ffmpeg that writes `part`."""
     size = f"{film.feed.width}x{film.feed.height}"
     raw = ("-f", "rawvideo", "-pixel_format", "rgba" if film.feed.alpha else "rgb24", "-video_size", size)
     clock = ("-framerate", f"{film.rate.numerator}/{film.rate.denominator}", "-i", "pipe:0")
@@ -186,8 +190,8 @@ def _pour(film: _Film, part: Path, arguments: Iterable[str]) -> None:
 
 
 def _encode_gif(film: _Film, part: Path) -> None:
-    # One palette for the whole film must be known before its first frame, and ffmpeg's one-pass way
-    # keeps all frames in memory. So they wait on disk without loss and are read twice.
+    # The palette of the whole film must be known before its first frame, and ffmpeg's one-pass method keeps all frames
+    # in memory. So the frames are stored losslessly on disk and read twice.
     frames, palette = part.with_name("frames"), part.with_name("palette")
     _pour(film, frames, ("-c:v", "libx264rgb", "-preset", "ultrafast", "-qp", "0", "-f", "nut"))
     made = ("-vf", _palette_filter(film.feed), "-c:v", "rawvideo", "-f", "nut", "-y", str(palette))
@@ -204,7 +208,7 @@ def _encode_gif(film: _Film, part: Path) -> None:
 
 
 def _palette_filter(feed: Feed) -> str:
-    # Counting the colors of every pixel takes longer than all the rest; a fair sample gives the same palette.
+    # Counting the colors of every pixel takes longer than everything else; a fair sample gives the same palette.
     shrink = math.sqrt(_PALETTE_PIXELS / (feed.count * feed.width * feed.height))
     width, height = (max(1, round(side * shrink)) for side in (feed.width, feed.height))
     sample = f"scale={width}:{height}:flags=neighbor," if shrink < 1 else ""
@@ -223,7 +227,7 @@ def _write_folder(film: _Film) -> VideoInfo:
         stills.write_pngs(film.feed, part, film.texts)
         info = _verified(film, part)
         flush_folder(part)
-        _refuse_target(film.row, film.target)  # it may have got other files meanwhile
+        _refuse_target(film.row, film.target)  # other files may have been added meanwhile
         try:
             if os.path.lexists(film.target):
                 atomic.replace(film.target, old)

@@ -1,9 +1,9 @@
 """Recipes and schedules: text in, numbers out.
 
-A `Recipe` has keyframes; `plan` turns it into a `Schedule`, one `Frame` after another, in which every
-changing thing is a number or a `Mix` of values. Pure Python: no tensors, no host.
+A `Recipe` has keyframes. `plan` turns it into a `Schedule`, a sequence of `Frame`, in which everything that changes is
+a number or a `Mix` of values. Pure Python: no tensors, no host.
 
-The package is callable: `from remix import plan` gives the package, and `plan(recipe)` calls its function `plan`.
+The package is callable: `from remix import plan` imports the package, and `plan(recipe)` calls its function `plan`.
 Type checkers see the function there; they find the other names with `from remix.plan import ...`.
 """
 
@@ -36,7 +36,7 @@ __all__ = [
 
 
 class _CallablePackage(ModuleType):
-    """A package with the name of its main function, which may be called in its place."""
+    """A package with the name of its main function, callable like it."""
 
     def __call__(self, recipe: Recipe, at: Sequence[float] | None = None) -> Schedule:
         """Returns the schedule of a recipe, see `remix.plan.schedule.plan`."""

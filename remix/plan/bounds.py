@@ -1,7 +1,7 @@
-"""How much a recipe may ask for in all: the size of its schedule, and the work of planning it.
+"""Limits of a recipe: the size of its schedule, and the cost of planning it.
 
-A few kilobytes of text can ask for minutes of work: 100,000 frames times all expressions in a prompt, times all LoRAs.
-Both are counted from the keyframes alone, before anything is computed.
+A few kilobytes of text can demand minutes of work: 100,000 frames times all expressions in a prompt, times all LoRAs.
+Both are computed from the keyframes alone, before the schedule.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Bounds:
-    """The largest schedule, in bytes of its JSON text, and the most work.
+    """The largest schedule, in bytes of its JSON text, and the highest cost.
 
     One unit of work is about a microsecond on a current machine.
     """
@@ -21,10 +21,10 @@ class Bounds:
 
 
 FULL = Bounds(size=2**28, work=10**7)
-"""What is planned at all. Every reader of a schedule.json reads one of this size."""
+"""The limit for planning. Every reader of a schedule.json accepts one of this size."""
 
 PREVIEW = Bounds(size=2**24, work=10**6)
-"""What is planned and drawn while somebody types: about a second."""
+"""The limit for planning and plotting while the user types: about a second."""
 
 FRAME_BYTES = 256
 """A frame in schedule.json, without the values of its mixes and its LoRAs."""
@@ -33,7 +33,7 @@ PART_BYTES = 64
 """A value of a mix, or a LoRA, in schedule.json, in addition to its text: its weight, quotes and brackets."""
 
 NUMBER_BYTES = 20
-"""The longest number that an expression in a prompt leaves."""
+"""The longest number that an expression inserts into a prompt."""
 
 EXPRESSION_WORK, STEP_WORK = 5, 1
 """An expression at one frame, and each of its steps."""

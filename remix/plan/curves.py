@@ -18,7 +18,7 @@ Curve = Callable[[float], float]
 
 
 def _power(exponent: int, t: float) -> float:
-    return math.prod([t] * exponent)  # products alone are the same on every machine; pow() is not
+    return math.prod([t] * exponent)  # products give the same result on every machine; pow() does not
 
 
 def _sine(t: float) -> float:
@@ -50,7 +50,7 @@ def _in_out(curve: Curve, t: float) -> float:
 
 
 def _forms(family: str, curve: Curve, both: Curve | None = None) -> dict[str, Curve]:
-    """The three forms of a family; `both` is the curve whose halves make in-out, where it is another."""
+    """Returns the three forms of a family; `both` is the curve whose halves make in-out, if it differs."""
     lead = f"{family}-" if family else ""
     return {
         f"{lead}in": curve,
@@ -71,7 +71,7 @@ _CURVES: dict[str, Curve] = {
 }
 
 EASINGS = tuple(_CURVES)
-"""The name of every easing. ``cubic-bezier(x1, y1, x2, y2)`` is one more."""
+"""The name of every easing, in addition to ``cubic-bezier(x1, y1, x2, y2)``."""
 
 _FAMILIES = {"quad": "", "quadratic": "", "expo": "exponential"}
 _ALIASES = {"step": "hold", "constant": "hold"}
@@ -80,10 +80,10 @@ _BEZIER = re.compile(rf"\s*cubic[ _-]?bezier\s*\({','.join([_NUMBER] * 4)}\)\s*"
 
 
 def easing_name(text: str) -> str:
-    """The one name of the easing that `text` means; RecipeError when it means none.
+    """Returns the canonical name of the easing in `text`. Raises RecipeError if it is unknown.
 
-    Case, ``-``, ``_`` and the word "ease" make no difference, nor does the order of the words. A
-    family alone means its in-out form.
+    Case, ``-``, ``_`` and the word "ease" make no difference, nor does the order of the words. A family alone means its
+    in-out form.
 
     >>> [easing_name(text) for text in ("ease_in_out", "easeOutCubic", "Ease In", "sine", "step")]
     ['in-out', 'cubic-out', 'in', 'sine-in-out', 'hold']
@@ -120,10 +120,10 @@ def _bezier_name(numbers: Sequence[float]) -> str:
 
 
 def ease(name: str, t: float) -> float:
-    """How far a travel is at the share `t` (0 to 1) of its way: exactly 0 at 0 and 1 at 1.
+    """Returns the progress of a travel at the share `t` (0 to 1) of its time: exactly 0 at 0 and 1 at 1.
 
-    In between it may leave 0..1 (elastic, cubic-bezier). `hold` is 0 until t = 1. `t` outside 0..1
-    counts as the nearer end. RecipeError when there is no easing of this name.
+    In between it may leave 0..1 (elastic, cubic-bezier). `hold` is 0 until t = 1. `t` is clamped to 0..1. Raises
+    RecipeError if there is no easing with this name.
 
     >>> ease("in", 0.5), ease("hold", 0.99), ease("bounce-out", 1.0)
     (0.25, 0.0, 1.0)
@@ -143,7 +143,7 @@ def _curve(text: str) -> Curve:
 
 
 def _bezier(x1: float, y1: float, x2: float, y2: float, t: float) -> float:
-    """CSS Easing Functions, section 2.2: y where x = t. Newton's method, kept in a shrinking bracket."""
+    """Returns y where x = t (CSS Easing Functions, section 2.2), by Newton's method in a shrinking bracket."""
     low, high, u = 0.0, 1.0, t
     for _ in range(60):
         error = _bernstein(x1, x2, u) - t
@@ -157,17 +157,17 @@ def _bezier(x1: float, y1: float, x2: float, y2: float, t: float) -> float:
 
 
 def _bernstein(first: float, second: float, u: float) -> float:
-    """The cubic Bezier curve from 0 to 1 with the inner points `first` and `second`."""
+    """Returns the cubic Bezier curve from 0 to 1 with the inner points `first` and `second`."""
     return 3 * (1 - u) * (1 - u) * u * first + 3 * (1 - u) * u * u * second + u * u * u
 
 
 def slopes(at: Sequence[float], values: Sequence[float], period: float | None = None) -> list[float]:
-    """The slope at each of the points, for a curve that never overshoots them.
+    """Returns the slope at each of the points, for a curve that never overshoots them.
 
-    `at` rises strictly. With `period` the last point is followed by the first, `period` further on.
-    Fritsch and Carlson, "Monotone Piecewise Cubic Interpolation", SIAM J. Numer. Anal. 17 (1980): slopes
-    of three points, then each span's pair is drawn into the circle of radius 3. A slope takes
-    the smaller factor of its two spans, so that the curve is the same read backwards.
+    `at` is strictly ascending. With `period`, the last point is followed by the first, `period` further on. Fritsch and
+    Carlson, "Monotone Piecewise Cubic Interpolation", SIAM J. Numer. Anal. 17 (1980): slopes of three points, after
+    which each span's pair is moved into the circle of radius 3. A slope uses the smaller factor of its two spans, so
+    that the curve is the same in reverse.
     """
     count = len(at)
     if count < 2:
@@ -189,7 +189,7 @@ def slopes(at: Sequence[float], values: Sequence[float], period: float | None = 
 
 
 def _slope(spans: Sequence[float], secants: Sequence[float], left: int | None, right: int | None) -> float:
-    """The slope between two spans: 0 at a peak, valley or flat, else the parabola's through three points."""
+    """Returns the slope between two spans: 0 at a peak, valley or flat, else that of the parabola of three points."""
     if left is None or right is None:
         return secants[left if right is None else right]  # type: ignore[index]
     if secants[left] * secants[right] <= 0:
@@ -198,7 +198,7 @@ def _slope(spans: Sequence[float], secants: Sequence[float], left: int | None, r
 
 
 def _factor(secant: float, start: float, end: float) -> float:
-    """What a span's two slopes are multiplied by so that the curve stays monotone on it."""
+    """Returns the factor for the two slopes of a span that keeps the curve monotone there."""
     if secant == 0:
         return 0.0
     a, b = start / secant, end / secant
@@ -206,7 +206,7 @@ def _factor(secant: float, start: float, end: float) -> float:
 
 
 def hermite(start: float, end: float, slope_in: float, slope_out: float, t: float) -> float:
-    """The cubic at t in 0..1 from `start` to `end`, with slopes given per unit of t; kept between the two."""
+    """Returns the cubic at t in 0..1 from `start` to `end`, with slopes per unit of t, clamped to the two."""
     change = end - start
     value = start + t * (
         slope_in + t * (3 * change - 2 * slope_in - slope_out + t * (slope_in + slope_out - 2 * change))

@@ -1,27 +1,28 @@
-"""How far back in a noise schedule a picture begins: what `denoise` means in steps, the same for every engine."""
+"""The meaning of `denoise` in steps of a noise schedule, the same for every engine."""
 
 from __future__ import annotations
 
 DENOISE_OF_PICTURES = 0.5
-"""The denoise of frames with init pictures where no keyframe sets one.
+"""The denoise of frames with init pictures if no keyframe sets one.
 
-The layout of the picture stays, and the schedule is twice as long as the walk, so that every host's own rule is exact.
+It keeps the layout of the picture, and the schedule is twice as long as the sampled steps, so that every host's own
+rule is exact.
 """
 
 LEAST_DENOISE = 1e-4
-"""Less counts as this: the walk then begins within 4 % of the least level, and schedules stay in memory."""
+"""The smallest effective denoise. Sampling then starts within 4 % of the lowest level, and schedules fit in memory."""
 
 WHOLE = 0.9999
-"""More counts as 1, as in ComfyUI."""
+"""Larger values count as 1, as in ComfyUI."""
 
 RULE = 1
-"""The version of the rule for schedules of a fractional length. Change it when these begin anywhere else."""
+"""The version of the rule for schedules of a fractional length. Change it whenever they start at another level."""
 
 
 def schedule_length(steps: int, denoise: float) -> float:
-    """Returns how many steps the schedule has whose last `steps` a frame takes, for a `denoise` above 0.
+    """Returns the number of steps in the schedule whose last `steps` a frame takes, for a `denoise` above 0.
 
-    That is steps / denoise, which need not be whole: see `remix.mix.noise.levels_from`.
+    This is steps / denoise, which may be fractional: see `remix.mix.noise.levels_from`.
 
     >>> schedule_length(20, 0.5), schedule_length(20, 1.0), round(schedule_length(20, 0.6), 3)
     (40.0, 20.0, 33.333)
@@ -30,7 +31,7 @@ def schedule_length(steps: int, denoise: float) -> float:
 
 
 def is_between(steps: int, denoise: float) -> bool:
-    """Returns whether a frame begins between the schedules of two whole numbers of steps.
+    """Returns whether a frame starts between the schedules of two whole numbers of steps.
 
     >>> is_between(20, 0.5), is_between(20, 0.6), is_between(20, 0.0), is_between(20, 1.0)
     (False, True, False, False)
@@ -41,7 +42,7 @@ def is_between(steps: int, denoise: float) -> bool:
 def nearest_whole(steps: int, denoise: float) -> float | None:
     """Returns the nearest denoise for which a host's own rule, int(steps / denoise) steps, is exact.
 
-    None where it is exact as it is: what is lost there shows in no picture. As short as a number can be that works.
+    It is as short as possible. None if the rule is already exact, up to errors that no picture shows.
 
     >>> nearest_whole(20, 0.5), nearest_whole(20, 0.6), nearest_whole(20, 0.60606)
     (None, 0.60606, None)
@@ -50,7 +51,7 @@ def nearest_whole(steps: int, denoise: float) -> float | None:
     if length - int(length) < INVISIBLE:
         return None
     whole = round(length)
-    # Rounded down: a host that rounds steps / denoise down still finds this many. 7 / 0.28 is 24.999999999999996.
+    # Rounded down, so that a host that rounds steps / denoise down gets this number. 7 / 0.28 is 24.999999999999996.
     digits = ((10**digits, less) for digits in range(1, 17) for less in (0, 1))
     found = ((int(steps / whole * unit) - less) / unit for unit, less in digits)
     shortest: float = next(each for each in found if each > 0 and 0 <= steps / each - whole < INVISIBLE)
@@ -58,4 +59,4 @@ def nearest_whole(steps: int, denoise: float) -> float | None:
 
 
 INVISIBLE = 1e-3
-"""The part of a step by which a schedule may be too short: a color then differs by less than 1 of 255."""
+"""The part of a step by which a schedule may be too short: colors then differ by less than 1 of 255."""

@@ -1,4 +1,4 @@
-"""JSON and TOML documents: read strictly, with limits and positions in every error, and written."""
+"""Reads JSON and TOML documents strictly, with limits and positions in every error, and writes them."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from remix.plan.locate import deepest_key, find_bare, line_and_column, repeated_
 from remix.plan.wording import printable
 
 LIMIT = 4 * 1024 * 1024
-"""The most characters, or bytes, that are read."""
+"""The maximum number of characters, or bytes, that are read."""
 
 MAX_DIGITS = 40
 MAX_KEY_PARTS = 32
 
 
 def read_file(path: Path, *, limit: int = LIMIT) -> bytes:
-    """The bytes of the file at `path`; RecipeError when it cannot be read or is longer than `limit`."""
+    """Returns the bytes of the file at `path`. Raises RecipeError if it is unreadable or longer than `limit`."""
     try:
         with path.open("rb") as file:
             raw = file.read(limit + 1)
@@ -34,11 +34,11 @@ def read_file(path: Path, *, limit: int = LIMIT) -> bytes:
 
 
 def read_json(text: str | bytes, *, limit: int = LIMIT, source: str | None = None) -> Any:
-    """The value of a JSON text.
+    """Returns the value of a JSON text.
 
-    RecipeError, with line and column where they are known, for text that is not JSON or not UTF-8, for
-    more than `limit` characters or bytes, for repeated keys, for NaN, Infinity and numbers too large for
-    a float, for integers of more than 40 digits, and for nesting too deep for Python.
+    Raises RecipeError, with line and column if known, for text that is not JSON or not UTF-8, for more than `limit`
+    characters or bytes, for repeated keys, for NaN, Infinity and numbers too large for a float, for integers of more
+    than 40 digits, and for nesting too deep for Python.
     """
     plain = decoded(text, limit=limit, source=source)
 
@@ -71,13 +71,13 @@ def read_json(text: str | bytes, *, limit: int = LIMIT, source: str | None = Non
 
 
 def read_toml(text: str | bytes, *, limit: int = LIMIT, source: str | None = None) -> dict[str, Any]:
-    """The table of a TOML text.
+    """Returns the table of a TOML text.
 
-    RecipeError as by `read_json`; MissingPackage on Python 3.10 without tomli.
+    Raises RecipeError in the same cases as `read_json`, and MissingPackage on Python 3.10 without tomli.
     """
     plain = decoded(text, limit=limit, source=source)
     toml = _toml_library()
-    # Parsers take time that grows with the square of the length of a dotted key.
+    # Parsers need time proportional to the square of the length of a dotted key.
     if deepest_key(plain) > MAX_KEY_PARTS:
         _refuse(f"a key has more than {MAX_KEY_PARTS} parts; a recipe has a few levels", plain, None, source)
 
@@ -97,12 +97,12 @@ def read_toml(text: str | bytes, *, limit: int = LIMIT, source: str | None = Non
         raise RecipeError(f"this is not TOML: {advice}", source=source, line=line, column=column) from error
     except RecursionError:
         _refuse("this is nested too deeply; a recipe has a few levels", plain, None, source)
-    except ValueError as error:  # an integer of more digits than Python reads, a date that does not exist
+    except ValueError as error:  # an integer with more digits than Python reads, or a date that does not exist
         _refuse(f"this is not TOML: {error}; correct it", plain, None, source, error)
 
 
 def json_advice(message: str, text: str, at: int) -> str:
-    """What a parser's `message` about the offset `at` of a JSON text means, and what to do, in one sentence."""
+    """Returns a sentence that explains a parser's `message` about the offset `at` of a JSON text, and what to do."""
     here = text[at : at + 100].lstrip()
     if here.startswith(("//", "/*", "#")):
         return "JSON has no comments; leave it out, or write the recipe as TOML"
@@ -114,7 +114,7 @@ def json_advice(message: str, text: str, at: int) -> str:
 
 
 CURLY = tuple("“”„‟«»‘’‚‛")
-"""Quotes as word processors write them."""
+"""Typographic quotes, as word processors insert them."""
 
 
 _UNQUOTED = re.compile(r"""\s*([\w-]+)\s*=\s*([0-9][0-9.]*(?:ms|s|%|x[0-9]+))\s*(?:#.*)?$""", re.ASCII)
@@ -122,7 +122,7 @@ _UNQUOTED = re.compile(r"""\s*([\w-]+)\s*=\s*([0-9][0-9.]*(?:ms|s|%|x[0-9]+))\s*
 
 
 def toml_advice(message: str, text: str, line: int, column: int | None) -> str:
-    """What a parser's `message` about a place in a TOML text means, and what to do, in one sentence."""
+    """Returns a sentence that explains a parser's `message` about a position in a TOML text, and what to do."""
     here = text.split("\n")[line - 1]
     rest = here[column - 1 :].split("#")[0].strip() if column else ""
     if message == "Cannot overwrite a value":
@@ -145,7 +145,7 @@ def toml_advice(message: str, text: str, line: int, column: int | None) -> str:
 
 
 def decoded(text: str | bytes, *, limit: int = LIMIT, source: str | None = None) -> str:
-    """`text` as str: UTF-8 with or without a byte order mark; RecipeError when it is not, or too long."""
+    """Returns `text` as str, from UTF-8 with or without byte order mark. Raises RecipeError if invalid or too long."""
     _refuse_long(len(text), limit, source)
     if isinstance(text, str):
         return text.removeprefix("\ufeff")
@@ -181,10 +181,10 @@ def _refuse(
 
 
 def write_toml(table: Mapping[str, Any]) -> str:
-    """The TOML text of a table of str, int, float, bool, lists and tables, in the given order.
+    """Returns the TOML text of a table of str, int, float, bool, lists and tables, in the given order.
 
-    Tables in the table become ``[name]``, lists of tables ``[[name]]``; both are written after the plain
-    fields, as TOML needs it. Tables further in are written in one line.
+    Tables in the table become ``[name]``, lists of tables ``[[name]]``. Both follow the plain fields, as TOML requires.
+    Deeper tables are written inline.
     """
     plain = [f"{_key(name)} = {_value(value)}" for name, value in table.items() if not _is_section(value)]
     parts = ["\n".join(plain)] if plain else []
@@ -197,7 +197,7 @@ def write_toml(table: Mapping[str, Any]) -> str:
 
 
 def _is_section(value: Any) -> bool:
-    """Whether `value` is written under a header of its own."""
+    """Returns whether `value` is written under a header of its own."""
     tables = isinstance(value, (list, tuple)) and value and all(isinstance(item, Mapping) for item in value)
     return isinstance(value, Mapping) or bool(tables)
 
@@ -223,5 +223,6 @@ def _value(value: Any) -> str:
 
 
 def _text(value: str) -> str:
-    # A JSON string is a TOML string but for DEL, which TOML wants escaped; and people read it in a terminal.
+    # A JSON string is a valid TOML string except for DEL, which TOML requires to be escaped. Users read it in a
+    # terminal.
     return printable(json.dumps(value, ensure_ascii=False))

@@ -65,7 +65,7 @@ def _ldexp(x: float, exponent: float) -> float:
 
 
 def _total(function: Callable[..., float], *x: float) -> float:
-    """`function` of `x`, and where Python raises instead: what IEEE 754 gives."""
+    """Returns `function` of `x`; where Python raises, the value of IEEE 754."""
     try:
         return function(*x)
     except OverflowError:
@@ -92,7 +92,7 @@ FLOATS = Arithmetic(
 
 @lru_cache(maxsize=1)
 def arrays() -> Arithmetic:
-    """The arithmetic of columns; numpy is loaded by the first call."""
+    """Returns the arithmetic of columns; numpy is loaded by the first call."""
     import numpy as np
 
     def each(function: Callable[..., float], *x: Value) -> Value:
@@ -117,7 +117,7 @@ def arrays() -> Arithmetic:
 
 
 def _pieces(number: Fraction, bits: int) -> tuple[float, float, float, float]:
-    """`number` as a sum of floats of `bits` bits each, so that small multiples of them are exact."""
+    """Returns `number` as a sum of floats of `bits` bits each, so that small multiples of them are exact."""
     found = []
     for _ in range(3):
         scale = 2 ** (bits - math.frexp(number)[1])
@@ -137,7 +137,7 @@ _FAR = 2.0**27
 
 
 def _series(coefficients: Sequence[float], x: Value) -> Value:
-    """The polynomial by Horner's rule, highest power first, times `x`."""
+    """Returns the polynomial by Horner's rule, highest power first, times `x`."""
     total = coefficients[0] * x  # a new column, which may be worked on in place
     for coefficient in coefficients[1:]:
         total += coefficient
@@ -146,9 +146,9 @@ def _series(coefficients: Sequence[float], x: Value) -> Value:
 
 
 def _wave(m: Arithmetic, x: Value, ahead: float, far_away: Callable[[float], float]) -> Value:
-    """The sine of `x` and `ahead` more quarter turns; `far_away` is libm's, for the largest angles.
+    """Returns the sine of `x` and `ahead` more quarter turns; `far_away` is libm's, for the largest angles.
 
-    The nearest quarter turn is taken off, and says which series it is, with which sign.
+    The nearest quarter turn is subtracted, and selects the series and the sign.
     """
     far = abs(x) >= _FAR
     any_far = m.any(far)
@@ -163,7 +163,7 @@ def _wave(m: Arithmetic, x: Value, ahead: float, far_away: Callable[[float], flo
     halves = m.floor(turns * 0.5)
     odd = turns - 2.0 * halves
     sign = 1.0 - 2.0 * (halves - 2.0 * m.floor(halves * 0.5))
-    # Chosen by products: exact too, and twice as fast as `where`, whose branches no processor foresees.
+    # Selected by products: also exact, and twice as fast as `where`, whose branches processors cannot predict.
     value = sign * (cosine * odd + sine * (1.0 - odd))
     return m.where(far, m.each(far_away, x), value) if any_far else value
 
@@ -181,7 +181,7 @@ def tan(m: Arithmetic, x: Value) -> Value:
 
 
 def _exponential(m: Arithmetic, x: Value) -> tuple[Value, Value]:
-    """k and p such that exp(x) = 2**k * (1 + p), with p from -0.3 to 0.42."""
+    """Returns k and p such that exp(x) = 2**k * (1 + p), with p from -0.3 to 0.42."""
     kept = m.where(abs(x) < 800.0, x, m.where(x < 0, -800.0, 800.0))
     k = m.nearest(kept * (1 / math.log(2)))
     rest = kept - k * _LN2[0] - k * _LN2[1]
@@ -201,7 +201,7 @@ def expm1(m: Arithmetic, x: Value) -> Value:
 
 
 def _logarithm(m: Arithmetic, x: Value) -> tuple[Value, Value]:
-    """e and p such that log(x) = e log(2) + p, for a positive x."""
+    """Returns e and p such that log(x) = e log(2) + p, for a positive x."""
     fraction, exponent = m.frexp(m.where((x > 0) & (x < math.inf), x, 1.0))
     low = fraction < math.sqrt(0.5)
     more = m.where(low, fraction + fraction, fraction) - 1.0
@@ -211,7 +211,7 @@ def _logarithm(m: Arithmetic, x: Value) -> tuple[Value, Value]:
 
 
 def _special(m: Arithmetic, x: Value, value: Value) -> Value:
-    """`value`, a logarithm of `x`, where x is positive and finite; else what IEEE 754 gives."""
+    """Returns `value`, a logarithm of `x`, if x is positive and finite, else the value of IEEE 754."""
     other = m.where(x == 0, -math.inf, m.where(x > 0, math.inf, math.nan))
     return m.where((x > 0) & (x < math.inf), value, other)
 
@@ -303,7 +303,7 @@ def power(m: Arithmetic, x: Value, y: Value) -> Value:
 
 
 def small_power(m: Arithmetic, exponent: int, x: Value) -> Value:
-    """`x` to a whole exponent, by squaring: products alone."""
+    """Returns `x` to an integer exponent, by squaring: products alone."""
     result, left = 1.0, abs(exponent)
     while left:
         if left & 1:
@@ -314,7 +314,7 @@ def small_power(m: Arithmetic, exponent: int, x: Value) -> Value:
 
 
 def remainder(m: Arithmetic, x: Value, y: Value) -> Value:
-    """What is left of `x` after whole multiples of `y`; it has the sign of `y`, as in Python and numexpr."""
+    """Returns the remainder of `x` after whole multiples of `y`, with the sign of `y`, as in Python and numexpr."""
     rest = m.fmod(x, y)
     return m.where((rest != 0) & ((rest < 0) != (y < 0)), rest + y, rest)
 

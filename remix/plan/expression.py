@@ -51,15 +51,15 @@ from .operations import CONSTANTS, FUNCTIONS, Step, culprit
 
 MAX_NUMBERS = 100
 
-_BLOCK = 8192  # frames at a time: what one step reads and writes then stays in the processor's cache
-_FEW = 500  # up to here single numbers take less time than loading numpy
+_BLOCK = 8192  # frames at a time, so that one step's input and output stay in the processor's cache
+_FEW = 500  # up to here, evaluating single numbers is faster than loading numpy
 
 
 def parse(text: str, names: Collection[str] | None = None) -> Expression:
-    """The expression that `text` spells.
+    """Returns the expression in `text`.
 
-    With `names`, a name that is neither among them nor built in is refused here; without, when the
-    expression is evaluated. RecipeError with line and column for whatever does not belong.
+    With `names`, a name that is neither among them nor built in is refused here; otherwise it is refused when the
+    expression is evaluated. Raises RecipeError with line and column for invalid text.
     """
     if not isinstance(text, str):
         raise RecipeError(f"{show(text)} is not text; put the expression in quotes")
@@ -67,10 +67,10 @@ def parse(text: str, names: Collection[str] | None = None) -> Expression:
 
 
 def fill_prompt(text: str, t: float | None = None, **names: float) -> str:
-    """`text` with each expression between backticks replaced by its value.
+    """Returns `text` with each expression in backticks replaced by its value.
 
-    A value is written with up to four decimals: what a prompt's weights can tell apart. Two backticks, one right
-    after the other, are one literal backtick. RecipeError with the line and column in `text`.
+    A value is written with up to four decimals, the precision of prompt weights. Two consecutive backticks are one
+    literal backtick. Raises RecipeError with the line and column in `text`.
 
     >>> fill_prompt("(snow:`t/max_f`), `2*t` birds", t=8, max_f=24)
     '(snow:0.3333), 16 birds'
@@ -84,26 +84,26 @@ def fill_prompt(text: str, t: float | None = None, **names: float) -> str:
 
 
 def prompt_work(text: str) -> int:
-    """Returns how much work `fill_prompt` is for one frame, in the units of `Bounds`."""
+    """Returns the cost of `fill_prompt` for one frame, in the units of `Bounds`."""
     return sum(part.work_over(1) for part in _template(text) if isinstance(part, Expression)) if "`" in text else 0
 
 
 def verbatim(text: str) -> str:
-    """`text` as a prompt that `fill_prompt` gives back as it was: each backtick of it twice."""
+    """Returns `text` with doubled backticks, so that `fill_prompt` restores it unchanged."""
     return text.replace("`", "``")
 
 
 def check_prompt(text: str, names: Collection[str]) -> None:
-    """Refuses what `fill_prompt` could not read, or a name in backticks that is neither built in nor one of `names`."""
+    """Raises RecipeError for text that `fill_prompt` cannot read, and for names that are not built in or in `names`."""
     for part in _template(text) if "`" in text else ():
         if isinstance(part, Expression):
             part._check_names(names)
 
 
 def caret(text: str, error: RecipeError, width: int = 100) -> str:
-    """Two lines: the line of `text` that `error` is about, and a caret below its column.
+    """Returns two lines: the line of `text` with the `error`, and a caret below its column.
 
-    A line longer than `width` is cut around the caret. Empty where the error has no column.
+    A line longer than `width` is cut around the caret. Empty if the error has no column.
 
     >>> try: parse("1 + sni(t)")
     ... except RecipeError as error: print(caret("1 + sni(t)", error))
@@ -121,7 +121,7 @@ def caret(text: str, error: RecipeError, width: int = 100) -> str:
 
 @dataclass(frozen=True)
 class Expression:
-    """A parsed expression; `text` is what was written, `names` what has to be given to evaluate it."""
+    """A parsed expression; `text` is its source, `names` are the variables needed to evaluate it."""
 
     text: str
     names: frozenset[str]
@@ -129,21 +129,20 @@ class Expression:
     _source: str = field(repr=False, compare=False)
 
     def evaluate(self, t: float | None = None, **names: float) -> float:
-        """The value at frame `t`: finite, and the same number that `over` gives.
+        """Returns the value at frame `t`: finite, and the same number that `over` returns.
 
-        RecipeError when a name is missing or not a finite number, or the result is not finite.
+        Raises RecipeError if a variable is missing or not a finite number, or if the result is not finite.
         """
         given = names if t is None else {"t": t, **names}
         self._check_names(given)
         return self._at({name: _finite(value, name) for name, value in given.items()})
 
     def over(self, frames: Sequence[float], **names: float | Sequence[float]) -> list[float]:
-        """The values at each of the `frames`, the `t` of the expression.
+        """Returns the values at each of the `frames`, the `t` of the expression.
 
-        A name's value is a number, or a sequence with one number for each frame. More than 500 frames
-        are evaluated in columns by numpy, which is loaded for it: one frame after another the same work
-        takes a hundred times as long, with the same bits. Errors as in `evaluate`, with the
-        first frame that has no value.
+        The value of a variable is a number, or a sequence with one number for each frame. More than 500 frames are
+        evaluated in columns by numpy, which is loaded for it: with the same bits, and a hundred times as fast as frame
+        by frame. Raises the same errors as `evaluate`, with the first frame that has no value.
         """
         columns: dict[str, Sequence[float]] = {"t": frames}
         fixed: dict[str, float] = {}
@@ -164,7 +163,7 @@ class Expression:
         ]
 
     def work_over(self, frames: int) -> int:
-        """Returns how much work `over` is for that many frames, in the units of `Bounds`."""
+        """Returns the cost of `over` for that many frames, in the units of `Bounds`."""
         work = frames * (EXPRESSION_WORK + STEP_WORK * len(self._steps))
         return work // COLUMN_SPEEDUP if frames > _FEW else work
 
@@ -186,10 +185,10 @@ class Expression:
         return float(value) + 0.0  # -0.0 and 0.0 are one number, with one spelling
 
     def _fill(self, values: list[Any], m: el.Arithmetic, last_use: Mapping[int, int] = MappingProxyType({})) -> None:
-        """Works out, in order, the steps whose values are not known yet.
+        """Computes, in order, the steps whose values are not known yet.
 
-        A column is let go after its `last_use`: its memory, still in the processor's cache, is then the
-        next column's, which halves the time.
+        A column is released after its `last_use`. The next column reuses its memory, which is still in the processor's
+        cache; this halves the time.
         """
         for i, step in enumerate(self._steps):
             if values[i] is None and step.apply is not None:
@@ -229,12 +228,12 @@ class Expression:
 
 
 def _finite(value: Any, path: str) -> float:
-    """`value` as a float; RecipeError where it is not a finite number."""
+    """Returns `value` as a float. Raises RecipeError if it is not a finite number."""
     return number(value, path, -sys.float_info.max, sys.float_info.max)
 
 
 def _column(name: str, values: Sequence[float]) -> Any:
-    """`values` as numpy's array of float64, refused when they are not finite numbers."""
+    """Returns `values` as a float64 array. Raises RecipeError if they are not finite numbers."""
     import numpy as np
 
     plain = not isinstance(values, (range, np.ndarray))
@@ -254,7 +253,7 @@ def _column(name: str, values: Sequence[float]) -> Any:
 
 
 def _short(value: float) -> str:
-    """`value` with up to four decimals and no more digits than it needs."""
+    """Returns `value` with up to four decimals and no more digits than needed."""
     if abs(value) >= 1e15:
         return f"{value:.6g}"
     shown = f"{value:.4f}".rstrip("0").rstrip(".")
@@ -263,7 +262,7 @@ def _short(value: float) -> str:
 
 @lru_cache(maxsize=256)
 def _template(text: str) -> tuple[str | Expression, ...]:
-    """The parts of a prompt, in turn as they are and between backticks; kept, for there are many frames."""
+    """Returns the literal and backticked parts of a prompt in turn; cached, because there are many frames."""
     if len(text) > MAX_PROMPT:
         raise RecipeError(f"{len(text)} characters are too many for a prompt; keep to {MAX_PROMPT}")
     if text.count("`") > 2 * MAX_NUMBERS:

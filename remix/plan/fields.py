@@ -1,4 +1,4 @@
-"""Checks of single values: each returns the value in its one stored form, or raises RecipeError.
+"""Checks of single values: each returns the value in its canonical form, or raises RecipeError.
 
 `path` is the position of the value in the recipe; the message names the value and what to do.
 """
@@ -40,19 +40,19 @@ show = _Show().repr
 
 
 def settle(target: Any, **values: Any) -> None:
-    """Store checked values on a frozen dataclass that is being built."""
+    """Stores checked values on a frozen dataclass during its construction."""
     for field, value in values.items():
         object.__setattr__(target, field, value)
 
 
 def changed(value: Any) -> dict[str, Any]:
-    """Returns the fields that are part of a dataclass's value and do not hold their default, in order."""
+    """Returns the fields of a dataclass's value that are not at their default, in order."""
     return {f.name: getattr(value, f.name) for f in fields(value) if f.compare and getattr(value, f.name) != f.default}
 
 
 @contextmanager
 def under(prefix: str) -> Iterator[None]:
-    """Within it, the path of a RecipeError is put below `prefix`."""
+    """Returns a context manager that puts `prefix` in front of the path of a RecipeError."""
     try:
         yield
     except RecipeError as error:
@@ -63,18 +63,18 @@ def under(prefix: str) -> Iterator[None]:
 
 
 def number(value: Any, path: str, low: float, high: float) -> float:
-    """`value` as a finite float from `low` to `high`, both included."""
+    """Returns `value` as a finite float from `low` to `high`, both included."""
     kind: type = type(value)
     if kind is bool or not issubclass(kind, Real):
         raise RecipeError(f"{show(value)} is not a number; write one from {low:g} to {high:g}", path=path)
-    # Compared before it is converted: a huge integer has no float.
+    # Compared before the conversion, because a huge integer has no float.
     if not low <= value <= high:
         raise RecipeError(f"{show(value)} is outside {low:g} to {high:g}; choose one inside", path=path)
     return float(value) + 0.0  # -0.0 and 0.0 are one number, with one spelling
 
 
 def integer(value: Any, path: str, low: int, high: int) -> int:
-    """`value` as an int from `low` to `high`, both included."""
+    """Returns `value` as an int from `low` to `high`, both included."""
     kind: type = type(value)
     if kind is bool or not issubclass(kind, Integral):
         raise RecipeError(f"{show(value)} is not a whole number; write one from {low} to {high}", path=path)
@@ -84,14 +84,14 @@ def integer(value: Any, path: str, low: int, high: int) -> int:
 
 
 def flag(value: Any, path: str) -> bool:
-    """`value`, which must be true or false."""
+    """Returns `value`, which must be true or false."""
     if not isinstance(value, bool):
         raise RecipeError(f"{show(value)} is neither true nor false; write one of them", path=path)
     return value
 
 
 def text(value: Any, path: str, limit: int) -> str:
-    """`value` as text of at most `limit` characters, each of which can be written as UTF-8."""
+    """Returns `value` as text of at most `limit` characters, all of which can be encoded as UTF-8."""
     if not isinstance(value, str):
         raise RecipeError(f"{show(value)} is not text; put it in quotes", path=path)
     if len(value) > limit:
@@ -106,7 +106,7 @@ def text(value: Any, path: str, limit: int) -> str:
 
 
 def name(value: Any, path: str) -> str:
-    """`value` as a name: text that is not blank and has no control characters."""
+    """Returns `value` as a name: text that is not blank and has no control characters."""
     checked = text(value, path, MAX_NAME)
     if not checked.strip():
         raise RecipeError(f"{show(value)} is blank; write a name", path=path)
@@ -116,7 +116,7 @@ def name(value: Any, path: str) -> str:
 
 
 def choice(value: Any, path: str, known: Collection[str], other: Mapping[str, str] | None = None) -> str:
-    """`value`, which must be one of the `known` names; `other` says which of them goes by another name elsewhere."""
+    """Returns `value`, which must be one of the `known` names; `other` maps names of other tools to known ones."""
     if not isinstance(value, str):
         raise RecipeError(f"{show(value)} is not a name; known: {', '.join(known)}", path=path)
     if value not in known:
@@ -127,10 +127,9 @@ def choice(value: Any, path: str, known: Collection[str], other: Mapping[str, st
 
 
 def picture(value: Any, path: str) -> str:
-    """`value` as the path of a picture below the recipe's own folder, with ``/`` between folders.
+    """Returns `value` as the path of a picture below the recipe's own folder, with ``/`` between folders.
 
-    Whether it leads outside through a link is for the job to find out; here is refused what
-    could do so on any system.
+    Paths that could lead outside on any system are refused here. Links are checked by the job.
     """
     checked = name(value, path)
     if ".." in checked or checked.startswith(("/", "\\", "~")) or re.search(r"[\\:]", checked):
@@ -143,10 +142,10 @@ def picture(value: Any, path: str) -> str:
 
 
 def mixed(value: Any, path: str, check: Callable[[Any, str], V], *, keys: type = str) -> Mix[V]:
-    """`value` as a Mix: one value, ``{value: weight}``, pairs ``[[value, weight], ...]`` or a Mix.
+    """Returns `value` as a Mix, from one value, ``{value: weight}``, pairs ``[[value, weight], ...]`` or a Mix.
 
-    `check` settles each value. Weights are parts of the whole: 2 and 1 are two thirds and one third.
-    `keys=int` also reads the keys of a mapping from decimal text, since files have no other keys.
+    `check` validates each value. Weights are relative: 2 and 1 are two thirds and one third. `keys=int` also reads the
+    keys of a mapping from decimal text, since files have no other keys.
     """
     if isinstance(value, Mix):
         pairs: Sequence[Any] = value.items
@@ -181,12 +180,12 @@ def _weight(value: Any, path: str) -> float:
 
 
 def _integer_key(key: Any) -> Any:
-    """Returns the integer that a key of a file spells, else the key itself."""
+    """Returns the integer in a key of a file, or else the key itself."""
     return int(key) if isinstance(key, str) and re.fullmatch(r"-?[0-9]{1,20}", key) else key
 
 
 def only(data: Any, known: Collection[str], astray: Mapping[str, str] | None = None) -> dict[str, Any]:
-    """A copy of the table `data`, which must have none but `known` fields.
+    """Returns a copy of the table `data`, which may only have `known` fields.
 
     `astray` has a sentence for each field that belongs elsewhere.
     """
@@ -232,11 +231,11 @@ OTHER_WORDS = {
     "ckpt_name": "checkpoint",
     "lora": "loras",
 }
-"""What other tools call the fields of a recipe."""
+"""Names in other tools for the fields of a recipe."""
 
 
 def _advice(key: str, known: Collection[str], astray: Mapping[str, str]) -> str:
-    """What to do about a field that is not `known` here."""
+    """Returns what to do about a field that is not `known`."""
     if key in astray:
         return astray[key]
     meant = OTHER_WORDS.get(key.lower(), key.lower())
@@ -248,5 +247,5 @@ def _advice(key: str, known: Collection[str], astray: Mapping[str, str]) -> str:
 
 
 def step(key: str) -> str:
-    """`key` as a step of a path: bare where it can be, else quoted in brackets."""
+    """Returns `key` as a step of a path: bare if possible, else quoted in brackets."""
     return key if re.fullmatch(r"[A-Za-z0-9_-]{1,60}", key) else f"[{show(key)}]"

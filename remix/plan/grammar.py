@@ -1,4 +1,4 @@
-"""How the text of an expression becomes steps: tokens, precedence, and a word on whatever does not fit."""
+"""Parses the text of an expression into steps: tokens, precedence, and errors for everything invalid."""
 
 from __future__ import annotations
 
@@ -68,10 +68,10 @@ _LEVELS = {
 
 
 def read_steps(whole: str, start: int, end: int, names: Collection[str] | None) -> tuple[Step, ...]:
-    """The steps of the expression in ``whole[start:end]``, the last of which is its value.
+    """Returns the steps of the expression in ``whole[start:end]``; the last one is its value.
 
-    Each works on earlier ones; equal steps are one, and constants are evaluated. Names other than
-    `names` are refused, unless these are None. RecipeError with the line and column in `whole`.
+    Each uses earlier ones. Equal steps are merged, and constants are evaluated. Names other than `names` are refused,
+    unless it is None. Raises RecipeError with the line and column in `whole`.
     """
     if end - start > MAX_LENGTH:
         raise refusal(whole, start, f"{end - start} characters are too many for an expression; keep to {MAX_LENGTH}")
@@ -92,7 +92,7 @@ def unknown(name: str, known: Collection[str]) -> str:
 
 
 class _Parser:
-    """Reads tokens by recursive descent and appends a step for each operation; equal steps are one.
+    """Reads tokens by recursive descent and appends a step for each operation; equal steps are merged.
 
     A method that reads a part returns the index of its step.
     """
@@ -141,7 +141,7 @@ class _Parser:
         return refusal(self.whole, self._offset if offset is None else offset, problem)
 
     def _misplaced(self) -> str:
-        """Why the present token cannot follow a complete value."""
+        """Returns the reason why the current token cannot follow a complete value."""
         if self._word == ")":
             return "this bracket closes nothing; remove it, or open one before"
         if self._word == ",":
@@ -156,7 +156,7 @@ class _Parser:
             raise self._refuse(f"more than {MAX_DEPTH} levels are too deep; take some brackets or signs away")
 
     def _binary(self, lowest: int) -> int:
-        """Values joined by operators of the level `lowest` or tighter, from the left."""
+        """Reads values joined by operators of the level `lowest` or tighter, from the left."""
         left = self._signed()
         while (level := _LEVELS.get(self._word, -1)) >= lowest:
             sign, at = self._word, self._offset
@@ -235,7 +235,7 @@ class _Parser:
         return self._operate(name, tuple(arguments), at)
 
     def _arguments(self) -> list[int]:
-        """The values between brackets, which open at the present token."""
+        """Reads the values between brackets, which open at the current token."""
         self._deeper()
         opening = self._offset
         self._move()
@@ -255,7 +255,7 @@ class _Parser:
         return found
 
     def _operate(self, label: str, args: tuple[int, ...], at: int) -> int:
-        """The step of an operation: worked out at once where all that goes in is constant."""
+        """Returns the step of an operation, which is evaluated at once if all of its arguments are constant."""
         operation = OPERATORS.get(label) or FUNCTIONS[label]
         for i in args[: operation.conditions]:
             if not self.steps[i].truth:
@@ -275,7 +275,7 @@ class _Parser:
         return self._add(Step(at, result, truth=operation.truth))
 
     def _number(self, i: int) -> int:
-        """The step `i`, or the one that makes 1 or 0 of it where it is true or false."""
+        """Returns the step `i`, or one that converts it to 1 or 0 if it is true or false."""
         return self._operate("number", (i,), self.steps[i].at) if self.steps[i].truth else i
 
     def _add(self, step: Step) -> int:

@@ -1,4 +1,4 @@
-"""What is set at a moment of the film."""
+"""Keyframes: the values that a recipe sets at a moment of the film."""
 
 from __future__ import annotations
 
@@ -22,20 +22,23 @@ MAX_SEED = 2**64 - 1
 MAX_CFG = 100.0
 
 CHANGING = ("t", "max_f", "s", "fps")
-"""What expressions in a recipe may use: the frame, the last frame, the frame's heaviest seed, frames per second."""
+"""Variables of expressions in a recipe: frame, last frame, the frame's heaviest seed, frames per second."""
 
 
 @dataclass(frozen=True, init=False)
 class Keyframe:
-    """What is set at a moment; None means that the field travels on past this keyframe.
+    """The values set at a moment. A field that is None travels on past this keyframe.
 
-    `at`: a frame (24), a time (``"2s"``, ``"500ms"``), a share (``"50%"``), or None for evenly spaced.
-    `prompt`, `negative`, `seed`, `image` and `mask` take one value, ``{value: weight}``, pairs of value and weight,
-    or a Mix, and are held as Mix. A prompt may have expressions in backticks, and `cfg` and `denoise` may be one, as
-    text: evaluated for every frame (see `remix.plan.expression`; the names are CHANGING), an expression of a number
-    until the next keyframe that sets it. `mask` is a picture: white is drawn again, black is kept. `loras` takes
-    ``{name: strength}`` and is held in order of the names. `ease` shapes the travel that starts here. RecipeError
-    for any other value.
+    - `at`: a frame (24), a time (``"2s"``, ``"500ms"``), a share (``"50%"``), or None for evenly spaced keyframes.
+    - `prompt`, `negative`, `seed`, `image` and `mask` take one value, ``{value: weight}``, pairs of value and weight,
+      or a Mix, and are stored as a Mix. A prompt may contain expressions in backticks.
+    - `cfg` and `denoise` take a number, or an expression as text.
+    - `mask` is a picture: white is redrawn, black is kept.
+    - `loras` takes ``{name: strength}`` and is stored in order of the names.
+    - `ease` shapes the travel that starts here.
+
+    Expressions are evaluated for every frame, see `remix.plan.expression`; CHANGING lists their variables. A numeric
+    expression applies until the next keyframe that sets its field. Raises RecipeError for any other value.
     """
 
     at: int | str | None
@@ -78,7 +81,7 @@ class Keyframe:
 
 
 def read_keyframes(value: Any, astray: Mapping[str, str]) -> list[Keyframe]:
-    """The keyframes that a list of tables says; `astray` has a sentence for each field that belongs elsewhere."""
+    """Returns the keyframes in a list of tables. `astray` has a sentence for each field that belongs elsewhere."""
     if not isinstance(value, (list, tuple)):
         raise RecipeError(f"{check.show(value)} is not a list of keyframes; write {LIST}")
     keyframes = []
@@ -89,7 +92,7 @@ def read_keyframes(value: Any, astray: Mapping[str, str]) -> list[Keyframe]:
 
 
 def plain_keyframe(keyframe: Keyframe) -> dict[str, Any]:
-    """The keyframe as plain values: what it sets, a mix of several as pairs of value and weight."""
+    """Returns the fields that the keyframe sets as plain values; a mix becomes pairs of value and weight."""
     plain: dict[str, Any] = {}
     for name in KEYFRAME_FIELDS:
         value = getattr(keyframe, name)
@@ -105,7 +108,7 @@ def plain_keyframe(keyframe: Keyframe) -> dict[str, Any]:
 
 
 def easing(value: Any) -> str:
-    """The one name of the easing `value`, for a field named "ease"."""
+    """Returns the canonical name of the easing `value`, for a field named "ease"."""
     with check.under("ease"):
         if not isinstance(value, str):
             raise RecipeError(f'{check.show(value)} is not the name of an easing; write one, such as "in-out"')
@@ -120,7 +123,7 @@ def _prompt(value: Any, path: str) -> str:
 
 
 def _number(value: Any, path: str, high: float) -> float | Expression:
-    """`value` as a number from 0 to `high`, or as the expression that it is the text of."""
+    """Returns `value` as a number from 0 to `high`, or as the expression that its text holds."""
     written = value.text if isinstance(value, Expression) else value
     if not isinstance(written, str):
         return check.number(value, path, 0, high)
@@ -144,7 +147,7 @@ def _number(value: Any, path: str, high: float) -> float | Expression:
 
 @contextmanager
 def _pointed_at(text: str, path: str) -> Iterator[None]:
-    """Within it, an error in an expression of `text` is one of the field at `path`, with a caret below its place."""
+    """Returns a context manager that adds the field at `path` and a caret to errors in expressions of `text`."""
     try:
         yield
     except RecipeError as error:

@@ -1,7 +1,7 @@
-"""Where a field of a recipe stands in the TOML or JSON text that it was read from.
+"""Finds the position of a recipe's field in the TOML or JSON text that it was read from.
 
-The parsers of the standard library give values without positions. This walks over the tokens of
-a text and keeps count of where it is.
+The parsers of the standard library return values without positions. This module walks over the tokens of a text and
+tracks the current field.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _TOKEN = re.compile(
     | (?P<bare>[^\s\[\]{},=:"'\#]+)''',
     re.VERBOSE | re.DOTALL,
 )
-# Text that nobody closes is one token to the end: tried again from every quote, it would take squared time.
+# An unclosed string is one token to the end. Retried from every quote, it would take quadratic time.
 _STEP = re.compile(r"\.?([A-Za-z0-9_-]+)|\[([0-9]+)\]|\.?\[(\"(?:\\.|[^\"\\])*\"|'(?:\\.|[^'\\])*')\]")
 
 MAX_STEPS = 64
@@ -27,10 +27,10 @@ Step = str | int
 
 
 def locate(text: str | bytes, path: str) -> tuple[int | None, int | None]:
-    """Line and column, from 1, of the field `path` (``"keyframes[2].at"``) in a TOML or JSON text.
+    """Returns line and column, from 1, of the field `path` (``"keyframes[2].at"``) in a TOML or JSON text.
 
-    Where the text does not have the field, the position of what it would stand in; (None, None)
-    where there is none of that either. `text` must be one that a parser accepts.
+    If the text does not have the field, returns the position of its nearest existing parent, or else (None, None).
+    `text` must be valid.
 
     >>> locate('frames = 8\\n[[keyframes]]\\nat = 3\\n', "keyframes[0].at")
     (3, 1)
@@ -42,24 +42,24 @@ def locate(text: str | bytes, path: str) -> tuple[int | None, int | None]:
 
 
 def line_and_column(text: str, offset: int) -> tuple[int, int]:
-    """Line and column, both from 1, of the character at `offset`."""
+    """Returns line and column, both from 1, of the character at `offset`."""
     return text.count("\n", 0, offset) + 1, offset - text.rfind("\n", 0, offset)
 
 
 def find_bare(text: str, token: str) -> int | None:
-    """The offset of the first number or word `token` outside of quotes and comments."""
+    """Returns the offset of the first number or word `token` outside of quotes and comments."""
     return next((found.start() for found in _tokens(text) if found["bare"] == token), None)
 
 
 def repeated_key(text: str) -> tuple[str, int | None]:
-    """The first key that a table of a JSON text holds twice, and the offset of its second place."""
+    """Returns the first key that a table of a JSON text repeats, and the offset of its second occurrence."""
     walk = _Walk(text, ())
     walk.run()
     return walk.repeated
 
 
 def deepest_key(text: str) -> int:
-    """The number of parts of the longest dotted key of a TOML text."""
+    """Returns the number of parts of the longest dotted key of a TOML text."""
     walk = _Walk(text, ())
     walk.run()
     return walk.deepest
@@ -77,10 +77,10 @@ def _steps(path: str) -> tuple[Step, ...]:
 
 
 class _Walk:
-    """One pass over a text; then `offset` is the place of the longest part of `target` that was met.
+    """One pass over a text, after which `offset` is the position of the longest matched part of `target`.
 
-    It neither recurses nor raises, and takes time in proportion to the text: texts that no parser has
-    accepted yet pass through it too.
+    It neither recurses nor raises, and takes linear time, because it is also used for texts that no parser has accepted
+    yet.
     """
 
     def __init__(self, text: str, target: tuple[Step, ...]) -> None:
@@ -93,7 +93,7 @@ class _Walk:
         self.deepest = 0
 
     def run(self) -> None:
-        """Walk to the end of the text. A text that begins with a brace is JSON, any other TOML."""
+        """Walks to the end of the text. A text that begins with a brace is JSON, any other is TOML."""
         counts: dict[tuple[Step, ...], int] = {}
         table: tuple[Step, ...] = ()
         for token in self._tokens:
@@ -107,14 +107,14 @@ class _Walk:
                 self._value(next(self._tokens, None), steps)
 
     def _reach(self, steps: list[Step], count: int, offset: int) -> None:
-        """Notes that the field at the first `count` of `steps`, and all its parents, begin by `offset`."""
+        """Records that the field at the first `count` of `steps`, and all its parents, begin by `offset`."""
         for depth in range(self.matched + 1, min(count, len(self._target)) + 1):
             if tuple(steps[:depth]) != self._target[:depth]:
                 return
             self.matched, self.offset = depth, offset
 
     def _header(self, opening: re.Match[str], counts: dict[tuple[Step, ...], int]) -> tuple[Step, ...]:
-        """The steps to the table that ``[a.b]`` or ``[[a.b]]`` opens; `counts` numbers arrays' tables."""
+        """Returns the steps to the table that ``[a.b]`` or ``[[a.b]]`` opens; `counts` numbers the tables of arrays."""
         doubled = self._text.startswith("[[", opening.start())
         if doubled:
             next(self._tokens, None)
@@ -133,7 +133,7 @@ class _Walk:
         return tuple(steps)
 
     def _key(self, first: re.Match[str]) -> list[Step]:
-        """The parts of a dotted key that begins with the token `first`; the mark that ends it is passed."""
+        """Returns the parts of a dotted key that begins with the token `first`, and consumes the mark that ends it."""
         parts: list[Step] = []
         dots = 0
         token: re.Match[str] | None = first
@@ -148,7 +148,7 @@ class _Walk:
         return parts[:MAX_STEPS]
 
     def _value(self, token: re.Match[str] | None, here: list[Step]) -> None:
-        """Walk over one value, whose first token is given; `here` are the steps to it."""
+        """Walks over one value, given its first token; `here` are the steps to it."""
         levels: list[tuple[int, set[str] | None]] = []  # of each open list or table: its depth, a table's keys
         while token:
             mark = token["mark"]
@@ -175,7 +175,7 @@ class _Walk:
             token = next(self._tokens, None)
 
     def _enter(self, token: re.Match[str], here: list[Step], keys: set[str]) -> None:
-        """Step into the field of a table whose key begins with `token`."""
+        """Enters the field of a table whose key begins with `token`."""
         parts = self._key(token)
         here += parts
         self._reach(here, len(here), token.start())
@@ -186,7 +186,7 @@ class _Walk:
 
 
 def _unquoted(token: str) -> str:
-    """What a quoted key says."""
+    """Returns the content of a quoted key."""
     if token.startswith('"'):
         try:
             return str(json.loads(token))

@@ -14,20 +14,20 @@ from remix.errors import RecipeError
 V = TypeVar("V")
 
 UNITS = 10**9
-"""Weights are whole numbers of billionths: they sum to 1 exactly, and print the same everywhere."""
+"""Weights are integers in billionths, so they sum to 1 exactly and print the same everywhere."""
 
 STEPS = 10**12
-"""The way from one mix to another is cut into this many steps."""
+"""The number of steps between one mix and another."""
 
 
 @dataclass(frozen=True, slots=True)
 class Mix(Generic[V]):
     """Values with weights that sum to 1.
 
-    Built from pairs ``(value, part)``: parts are relative, so ``(("a", 2), ("b", 1))`` is two thirds
-    and one third. Equal values are added up, and what is less than half a billionth is dropped.
-    `items` then holds distinct values, in order of first appearance, with positive weights that are
-    whole billionths. RecipeError when no part is positive, or one is negative or not finite.
+    A mix is built from pairs ``(value, part)``. Parts are relative, so ``(("a", 2), ("b", 1))`` is two thirds and one
+    third. Equal values are merged, and values below half a billionth are dropped. `items` then holds distinct values,
+    in order of first appearance, with positive weights in whole billionths. Raises RecipeError if no part is positive,
+    or if one is negative or not finite.
 
     >>> Mix((("a cat", 0.7), ("a dog", 0.3))).items
     (('a cat', 0.7), ('a dog', 0.3))
@@ -51,26 +51,26 @@ class Mix(Generic[V]):
 
     @classmethod
     def one(cls, value: V) -> Mix[V]:
-        """The mix of `value` alone."""
+        """Returns the mix of `value` alone."""
         return _settled(((value, 1.0),))
 
     @property
     def values(self) -> tuple[V, ...]:
-        """The values, in order."""
+        """Returns the values, in order."""
         return tuple(value for value, _ in self.items)
 
     @property
     def weights(self) -> tuple[float, ...]:
-        """The weights, in the order of the values."""
+        """Returns the weights, in the order of the values."""
         return tuple(weight for _, weight in self.items)
 
     @property
     def heaviest(self) -> V:
-        """The value with the largest weight, the first of equal ones."""
+        """Returns the value with the largest weight, the first of equal ones."""
         return max(self.items, key=lambda item: item[1])[0]
 
     def toward(self, other: Mix[V], t: float) -> Mix[V]:
-        """The mix (1 - t) of this and t of `other`; t is clamped to 0..1, the ends are exact.
+        """Returns the mix (1 - t) of this and t of `other`; t is clamped to 0..1, and the ends are exact.
 
         >>> Mix.one("a").toward(Mix.one("b"), 0.25).items
         (('a', 0.75), ('b', 0.25))
@@ -79,10 +79,10 @@ class Mix(Generic[V]):
 
 
 def between(a: Mix[V], b: Mix[V], steps: Sequence[int]) -> list[Mix[V]]:
-    """The mixes on the way from `a` to `b`, one for each number of `steps` out of STEPS.
+    """Returns the mixes between `a` and `b`, one for each number of `steps` out of STEPS.
 
-    Worked out in integers, so that every machine finds the same weights. Steps before 0 give `a`,
-    steps after STEPS give `b`.
+    They are computed in integers, so that every machine gets the same weights. Steps before 0 give `a`, steps after
+    STEPS give `b`.
     """
     if a == b:
         return [a] * len(steps)
@@ -102,11 +102,11 @@ def between(a: Mix[V], b: Mix[V], steps: Sequence[int]) -> list[Mix[V]]:
 
 
 def share_out(exact: Sequence[int], per: int) -> list[int]:
-    """Whole numbers near ``exact[i] / per`` with the same sum, which must be whole, by largest remainders.
+    """Returns integers near ``exact[i] / per`` with the same sum, which must be an integer, by largest remainders.
 
-    Each is less than 1 away from its own; of equal remainders the earlier is served first.
+    Each differs by less than 1 from its quotient. Of equal remainders, the earlier one is rounded up first.
     """
-    if len(exact) == 2:  # nearly always, and then there is nothing to sort
+    if len(exact) == 2:  # the most common case, which needs no sorting
         first, second = exact
         second_whole = -((per - 2 * second) // (2 * per))  # to the nearest, halves down
         return [(first + second) // per - second_whole, second_whole]
@@ -128,7 +128,7 @@ def _weighed(values: tuple[V, ...], units: Sequence[int]) -> tuple[tuple[V, floa
 
 
 def _settled(items: tuple[tuple[V, float], ...]) -> Mix[V]:
-    """A Mix of items that are known to be in order: without the work of the constructor."""
+    """Returns a Mix of items that are already in order, without the checks of the constructor."""
     mix: Mix[V] = object.__new__(Mix)
     object.__setattr__(mix, "items", items)
     return mix

@@ -1,4 +1,4 @@
-"""The model of a recipe: a checkpoint, and the VAE and LoRAs on top of it."""
+"""The model of a recipe: a checkpoint, and optionally a VAE and LoRAs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MAX_LORAS = 64
 
 @dataclass(frozen=True)
 class Lora:
-    """A LoRA by name, and how strongly it is applied (-10 to 10)."""
+    """A LoRA by name, and its strength (-10 to 10)."""
 
     name: str
     strength: float = 1.0
@@ -30,9 +30,9 @@ class Lora:
 
 @dataclass(frozen=True, init=False)
 class Model:
-    """A checkpoint, and perhaps a VAE of its own and LoRAs.
+    """A checkpoint, and optionally a separate VAE and LoRAs.
 
-    `clip_skip` counts as AUTOMATIC1111 does, from 1 (the text encoder's last layer) to 12.
+    `clip_skip` counts as in AUTOMATIC1111, from 1 (the text encoder's last layer) to 12.
     """
 
     checkpoint: str = "playground"
@@ -59,7 +59,7 @@ class Model:
 
 
 def read_model(value: Any, astray: Mapping[str, str]) -> Model:
-    """The model that plain values say: the checkpoint's name alone, or a table.
+    """Returns the model in plain values: the checkpoint's name alone, or a table.
 
     `astray` has a sentence for each field of a recipe that belongs elsewhere.
     """
@@ -81,7 +81,7 @@ def read_model(value: Any, astray: Mapping[str, str]) -> Model:
 
 
 def strengths(value: Any) -> tuple[Lora, ...]:
-    """The LoRAs that a keyframe's `value` sets, ``{name: strength}`` or several Lora, in order of their names."""
+    """Returns the LoRAs in a keyframe's `value`, ``{name: strength}`` or several Lora, in order of their names."""
     if isinstance(value, Mapping):
         pairs = list(value.items())
     elif isinstance(value, (list, tuple)) and all(isinstance(item, Lora) for item in value):
@@ -100,7 +100,7 @@ def strengths(value: Any) -> tuple[Lora, ...]:
 
 
 def plain_model(model: Model) -> dict[str, Any]:
-    """The model as plain values, without the fields that hold their default."""
+    """Returns the model as plain values, without fields at their defaults."""
     plain = check.changed(model)
     if model.loras:
         plain["loras"] = [check.changed(lora) for lora in model.loras]

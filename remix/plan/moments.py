@@ -1,6 +1,6 @@
-"""Where a keyframe sits: at a frame, a time (``"2s"``, ``"500ms"``) or a share of the film (``"50%"``).
+"""The position of a keyframe: a frame, a time (``"2s"``, ``"500ms"``) or a share of the film (``"50%"``).
 
-All in exact fractions, so that every machine finds the same frame.
+All computed in exact fractions, so that every machine gets the same frame.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ _FORMS = 'a frame (24), a time ("2s", "500ms") or a share ("50%")'
 
 
 def moment(at: Any, path: str = "at") -> int | str | None:
-    """`at` as it is held: a frame as int, a time or share as text without blanks, or None.
+    """Returns `at` in its canonical form: a frame as int, a time or share as text without spaces, or None.
 
-    RecipeError when it is none of these. `place` checks whether it is in the film.
+    Raises RecipeError for anything else. `place` checks whether it is within the film.
     """
     if at is None:
         return None
@@ -49,7 +49,7 @@ def moment(at: Any, path: str = "at") -> int | str | None:
 
 
 def clock(moments: Any, frames: int, loop: bool) -> tuple[float, ...]:
-    """Returns the moments of a recipe's clock as they are held: one for each frame, see `rising`."""
+    """Returns the moments of a recipe's clock in canonical form: one for each frame, see `rising`."""
     if isinstance(moments, list | tuple) and len(moments) != frames:
         raise RecipeError(f"has {len(moments)} moments for {frames} frames; give one for each frame", path="clock")
     return rising(moments, frames, loop, "clock")
@@ -58,8 +58,8 @@ def clock(moments: Any, frames: int, loop: bool) -> tuple[float, ...]:
 def rising(moments: Any, frames: int, loop: bool, path: str) -> tuple[float, ...]:
     """Returns moments of a film, in frames, to six decimals.
 
-    They rise, or stay, from 0 to the last frame; in a loop they may lie after it, on the way to the first frame.
-    RecipeError with the place of the first that does not.
+    They must not decrease, from 0 to the last frame; in a loop they may be after it, on the way to the first frame.
+    Raises RecipeError with the position of the first that is invalid.
     """
     if isinstance(moments, str) or not isinstance(moments, Sequence):
         raise RecipeError(f"{show(moments)} is not a list of moments; write [0, 1.5, 3]", path=path)
@@ -72,7 +72,7 @@ def rising(moments: Any, frames: int, loop: bool, path: str) -> tuple[float, ...
 
 
 def length(text: str) -> int | str:
-    """A length as somebody types it, for `frame_count`: digits as the number of frames, anything else as it is.
+    """Returns a typed length for `frame_count`: digits as the number of frames, anything else unchanged.
 
     >>> length("48"), length("4s")
     (48, '4s')
@@ -81,7 +81,7 @@ def length(text: str) -> int | str:
 
 
 def frame_count(frames: Any, fps: float, path: str = "frames") -> int:
-    """How many frames a film has whose length is `frames`: a count, or a time at `fps`."""
+    """Returns the number of frames of a film of length `frames`: a count, or a time at `fps`."""
     if isinstance(frames, str):
         found = _MOMENT.fullmatch(frames)
         if not found or found[2] == "%":
@@ -98,10 +98,10 @@ def frame_count(frames: Any, fps: float, path: str = "frames") -> int:
 
 
 def place(at: int | str, frames: int, fps: float, loop: bool, path: str) -> int:
-    """The frame on which the moment `at` falls in a film of `frames` frames.
+    """Returns the frame of the moment `at` in a film of `frames` frames.
 
-    A time falls on the nearest frame, halves up. A share goes from the first frame to the last; in a
-    loop it goes once round, so that 100% would be frame 0 again.
+    A time is rounded to the nearest frame, halves up. A share goes from the first frame to the last; in a loop it goes
+    around once, so that 100% would be frame 0 again.
     """
     written = show(at) if isinstance(at, int) else f'"{at}"'
     if isinstance(at, int):
@@ -125,11 +125,11 @@ def place(at: int | str, frames: int, fps: float, loop: bool, path: str) -> int:
 
 
 def places(moments: Sequence[int | str | None], frames: int, fps: float, loop: bool) -> tuple[int, ...]:
-    """The frame of each keyframe, in the order given.
+    """Returns the frame of each keyframe, in the given order.
 
-    One without a moment is spaced evenly between the placed ones before and after it; the first
-    without is at frame 0 and the last at the last frame, or, in a loop, as far from the first as its
-    neighbors are from each other. RecipeError when two fall on one frame, or one is past the end.
+    Keyframes without a moment are spaced evenly between the placed ones before and after. If the first has none it is
+    at frame 0. If the last has none it is at the last frame or, in a loop, as far from the first as its neighbors are
+    from each other. Raises RecipeError if two share a frame, or one is past the end.
     """
     placed = {i: place(at, frames, fps, loop, f"keyframes[{i}].at") for i, at in enumerate(moments) if at is not None}
     placed.setdefault(0, 0)
@@ -137,7 +137,7 @@ def places(moments: Sequence[int | str | None], frames: int, fps: float, loop: b
         placed.setdefault(len(moments) - 1, frames - 1)
     ends = sorted(placed.items())
     if loop:
-        ends.append((len(moments), placed[0] + frames))  # the first keyframe again, one round on
+        ends.append((len(moments), placed[0] + frames))  # the first keyframe again, one round later
     found = dict(placed)
     for (first, start), (last, end) in pairwise(ends):
         for i in range(first + 1, last):
@@ -163,7 +163,7 @@ def _seconds(number: str, unit: str) -> Fraction:
 
 
 def _exact(fps: float) -> Fraction:
-    """The decimal number that `fps` was written as: 23.976 and not the binary number next to it."""
+    """Returns the decimal number that `fps` was written as: 23.976, and not the nearest binary number."""
     return Fraction(repr(fps))
 
 

@@ -1,4 +1,4 @@
-"""What an expression can do: its operators, functions and constants, and the steps it is parsed into."""
+"""The operators, functions and constants of expressions, and the steps that expressions are parsed into."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ _MANY = 1000
 
 @dataclass(frozen=True)
 class Operation:
-    """An operator or function: how it is written, how it is evaluated, and what it takes.
+    """An operator or function: its notation, its evaluation, and its arguments.
 
-    The first `conditions` arguments have to be true or false; `truth` says that the result is.
+    The first `conditions` arguments must be true or false; `truth` marks operations whose result is.
     """
 
     form: str
@@ -29,9 +29,9 @@ class Operation:
 
 @dataclass(frozen=True)
 class Step:
-    """One step of an expression: a constant `value`, a `name` to be given, or an operation on earlier steps.
+    """One step of an expression: a constant `value`, a variable `name`, or an operation on earlier steps.
 
-    `at` is its position in the text; `args` are the indices of the steps that it works on.
+    `at` is its position in the text; `args` are the indices of the steps that it uses.
     """
 
     at: int
@@ -74,7 +74,7 @@ OPERATORS: Mapping[str, Operation] = {
     "|": _operator("a | b", lambda m, a, b: a | b, conditions=2, truth=True),
     "~": _operator("~a", lambda m, a: a ^ True, conditions=1, truth=True),
 }
-"""By sign; "neg" is the minus before one value, and "number" makes 1 or 0 of a comparison."""
+"""Operators by sign; "neg" is the minus before one value, and "number" turns a comparison into 1 or 0."""
 
 FUNCTIONS: Mapping[str, Operation] = {
     operation.form.partition("(")[0]: operation
@@ -115,7 +115,7 @@ FUNCTIONS: Mapping[str, Operation] = {
         _function("where(condition, a, b)", lambda m, condition, a, b: m.where(condition, a, b), conditions=1),
     )
 }
-"""By name: those of numexpr that take and give real numbers, with min, max and clip as users write them."""
+"""Functions by name: those of numexpr with real arguments and results, with min, max and clip as users write them."""
 
 CONSTANTS: Mapping[str, float] = {"pi": math.pi, "tau": math.tau, "e": math.e}
 
@@ -136,7 +136,7 @@ _ADVICE = {
 
 
 def raising(exponent: float | None) -> el.Function:
-    """How to raise to `exponent` (None: it changes): by products or the root, where that will do."""
+    """Returns the function that raises to `exponent` (None: variable), by products or the root if possible."""
     if exponent == 0.5:
         return lambda m, x, y: m.root(x)
     if exponent is None or exponent != math.floor(exponent) or not 0 < abs(exponent) <= _SMALL:
@@ -146,7 +146,7 @@ def raising(exponent: float | None) -> el.Function:
 
 
 def complaint(label: str, values: Sequence[float], result: float, t: float | None = None) -> str:
-    """What is wrong with the `result` of the operation `label` on `values`, and what to do."""
+    """Returns what is wrong with the `result` of the operation `label` on `values`, and what to do."""
     shown = [f"{value + 0.0:.6g}" for value in values]
     if label in FUNCTIONS:
         what = f"{label}({', '.join(shown)})"
@@ -158,7 +158,7 @@ def complaint(label: str, values: Sequence[float], result: float, t: float | Non
 
 
 def culprit(steps: Sequence[Step], values: Sequence[Any], t: float | None) -> tuple[int, str]:
-    """Where the last of `values`, which is not finite, went wrong first, and the sentence about it."""
+    """Returns the position at which the last of `values` first became not finite, and a sentence about it."""
     i = len(steps) - 1
     while True:
         step = steps[i]

@@ -24,35 +24,38 @@ MAX_KEYFRAMES = 10_000
 MAX_PIXELS = 64_000_000
 
 CURVES = ("linear", "cubic")
-"""How numbers travel from keyframe to keyframe: straight, or along one smooth curve."""
+"""How numbers are interpolated between keyframes: linearly, or along one smooth curve."""
 
 PACES = ("linear", "even")
-"""How frames are spaced: by time, or by how much the picture changes."""
+"""How frames are spaced: evenly in time, or evenly in how much the picture changes."""
 
 MIXINGS = ("lerp", "slerp")
 """How conditionings are mixed."""
 
 LENGTHS = ("tile", "empty", "zero", "front", "equal", "trim")
-"""Policies by which conditionings with unequal numbers of tokens meet."""
+"""How conditionings with different numbers of tokens are brought to one length."""
 
 FITTED = ("width", "height", "sampler", "scheduler", "steps", "cfg")
-"""The fields whose defaults depend on the model, see `Recipe.fitted_to`."""
+"""Fields whose defaults depend on the model, see `Recipe.fitted_to`."""
 
 
 @dataclass(frozen=True, init=False)
 class Recipe:
-    """A film that is asked for.
+    """A recipe: the description of a film.
 
-    `frames` may be given as a time at `fps` (``"4s"``). `width` and `height` are multiples of 8. `cfg` and
-    `ease` hold where no keyframe says otherwise. `loop`: the last keyframe travels on to the first, and
-    the frame that would repeat frame 0 is left out. `curve`: numbers travel straight ("linear") or along
-    a smooth curve that never overshoots ("cubic"). `mix`: how conditionings are mixed. `lengths`: how
-    those of unequal length meet (None: the model family's own way). `pace`: "linear" spaces the frames by
-    time, "even" by how much the picture changes, which is measured while rendering. `clock`: the moment, in
-    frames, that each frame shows; a measured pace is written down like this, and is not measured again.
-    `folder`: where relative picture paths start; no part of what the recipe is. `defaulted`: which of the fields in
-    `FITTED` were left out; `fitted_to` may still set them. RecipeError, with the path of the field, for anything
-    that cannot be.
+    - `frames` is a number, or a time at `fps` (``"4s"``).
+    - `width` and `height` are multiples of 8.
+    - `cfg` and `ease` apply where no keyframe sets its own.
+    - `loop`: the last keyframe travels back to the first. The frame that would repeat frame 0 is left out.
+    - `curve`: numbers travel linearly ("linear") or along a smooth curve that never overshoots ("cubic").
+    - `mix`: how conditionings are mixed.
+    - `lengths`: how conditionings of different lengths are combined. None uses the method of the model family.
+    - `pace`: "linear" spaces frames evenly in time, "even" by how much the picture changes, measured while rendering.
+    - `clock`: the moment, in frames, that each frame shows. It stores a measured pace, so that it is measured once.
+    - `folder`: the base of relative picture paths. It is not part of the recipe's content.
+    - `defaulted`: the fields of `FITTED` that were left out; `fitted_to` may still set them.
+
+    Raises RecipeError, with the path of the field, for invalid values.
     """
 
     frames: int
@@ -129,7 +132,7 @@ class Recipe:
         self._check_whole()
 
     def _check_whole(self) -> None:
-        """Refuse what is wrong only in company: too many pixels, twin keyframes, denoise or mask of nothing."""
+        """Raises RecipeError for invalid combinations: too many pixels, equal keyframes, denoise without a picture."""
         if self.width * self.height > MAX_PIXELS:
             raise RecipeError(
                 f"{self.width}x{self.height} is {self.width * self.height} pixels; keep to {MAX_PIXELS}",
@@ -154,7 +157,7 @@ class Recipe:
                 )
 
     def positions(self) -> tuple[int, ...]:
-        """The frame on which each keyframe falls, in the order in which they are given."""
+        """Returns the frame of each keyframe, in the order in which the keyframes are given."""
         return places([keyframe.at for keyframe in self.keyframes], self.frames, self.fps, self.loop)
 
     def replace(self, **changes: Any) -> Recipe:
@@ -162,7 +165,7 @@ class Recipe:
         return replace(self, **{"defaulted": self.defaulted.difference(changes), **changes})
 
     def fitted_to(self, defaults: Mapping[str, Any]) -> Recipe:
-        """Returns this recipe with a model's own `defaults` in the fields of `FITTED` that were left out.
+        """Returns this recipe with a model's own `defaults` for the fields of `FITTED` that were left out.
 
         >>> recipe = Recipe(frames=1, keyframes=[Keyframe(prompt="a cat")], steps=20)
         >>> fitted = recipe.fitted_to({"steps": 12, "cfg": 3})
@@ -173,29 +176,29 @@ class Recipe:
         return self.replace(**changes) if changes else self
 
     def settled(self) -> Recipe:
-        """Returns this recipe with every default as if it had been written, so that no model's own replaces it."""
+        """Returns this recipe with every default set explicitly, so that no model default replaces it."""
         return replace(self, defaulted=frozenset())
 
     def pictures(self) -> list[str]:
-        """Returns the names of init pictures, and after them those of masks, each once, as keyframes name them."""
+        """Returns the distinct names of init pictures, followed by those of masks, as keyframes name them."""
         mixes = [keyframe.image for keyframe in self.keyframes] + [keyframe.mask for keyframe in self.keyframes]
         return list(dict.fromkeys(name for mix in mixes if mix is not None for name in mix.values))
 
     def to_dict(self) -> dict[str, Any]:
-        """The recipe as plain JSON values, in a fixed order, without the fields that hold their default.
+        """Returns the recipe as plain JSON values, in a fixed order, without fields at their defaults.
 
         ``Recipe.from_dict(recipe.to_dict()) == recipe``.
         """
         return self._plain(check.changed(self))
 
     def given(self) -> dict[str, Any]:
-        """Returns the fields that do not hold their default, and those of `FITTED` that do but were not left out."""
+        """Returns the fields that differ from their defaults, and those of `FITTED` that were set to their default."""
         changed = check.changed(self)
         names = {*changed, *FITTED} - (self.defaulted - {*changed})
         return {each.name: getattr(self, each.name) for each in fields(self) if each.name in names}
 
     def _plain(self, names: Container[str]) -> dict[str, Any]:
-        """The fields of these names as plain JSON values, and the keyframes."""
+        """Returns the fields with these names, and the keyframes, as plain JSON values."""
         plain: dict[str, Any] = {}
         for name in (each.name for each in fields(self) if each.name in names):
             if name in ("width", "height"):
@@ -211,10 +214,10 @@ class Recipe:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any], *, folder: str = "") -> Recipe:
-        """The recipe that a table of plain values holds, as read from TOML or JSON.
+        """Returns the recipe in a table of plain values, as read from TOML or JSON.
 
-        Besides the fields of Recipe it may say ``size = [width, height]`` or ``"768x512"``, and `model` may
-        be the checkpoint's name alone. RecipeError with the path of the field, such as ``keyframes[2].at``.
+        In addition to the fields of Recipe, it accepts ``size = [width, height]`` or ``"768x512"``, and a checkpoint
+        name as `model`. Raises RecipeError with the path of the field, such as ``keyframes[2].at``.
         """
         found = check.only(data, RECIPE_FIELDS, _ASTRAY)
         if "keyframes" not in found:
@@ -230,50 +233,49 @@ class Recipe:
             found["keyframes"] = read_keyframes(found["keyframes"], _ASTRAY)
         if none := [name for name in FITTED if name in found and found[name] is None]:
             raise RecipeError("null is not a value; write one, or leave the field out", path=none[0])
-        if "frames" not in found:  # asked last: written below a table, it was refused there with its place
+        if "frames" not in found:  # checked last: a "frames" below a table was already refused there, with its position
             raise RecipeError('is missing; write 48 or "4s"', path="frames")
         return cls(**found, folder=folder)
 
     def to_json(self) -> str:
-        """Returns the recipe as JSON text; `from_json` gives it back."""
+        """Returns the recipe as JSON text, the inverse of `from_json`."""
         return json.dumps(self._plain(self.given()), ensure_ascii=False, indent=2) + "\n"
 
     def to_toml(self) -> str:
-        """Returns the recipe as TOML text; `from_toml` gives it back."""
+        """Returns the recipe as TOML text, the inverse of `from_toml`."""
         return write_toml(self._plain(self.given()))
 
     @classmethod
     def from_json(cls, text: str | bytes, *, source: str | None = None, folder: str = "") -> Recipe:
-        """The recipe in a JSON text; RecipeError with line and column. `source` names the text in errors."""
+        """Returns the recipe in a JSON text named `source` in errors. Raises RecipeError with line and column."""
         return located(read_json(text, source=source), text, source, folder)
 
     @classmethod
     def from_toml(cls, text: str | bytes, *, source: str | None = None, folder: str = "") -> Recipe:
-        """The recipe in a TOML text; RecipeError with line and column. `source` names the text in errors."""
+        """Returns the recipe in a TOML text named `source` in errors. Raises RecipeError with line and column."""
         return located(read_toml(text, source=source), text, source, folder)
 
     @classmethod
     def load(cls, path: str | Path) -> Recipe:
-        """The recipe in the file at `path`: TOML or JSON, as its suffix says, in UTF-8."""
+        """Returns the recipe in the UTF-8 file at `path`: TOML or JSON, depending on its suffix."""
         return read_recipe(path)
 
     def text_for(self, path: str | Path) -> str:
-        """The recipe as the text of a file called `path`: TOML or JSON, as its suffix says."""
+        """Returns the recipe as the text of a file called `path`: TOML or JSON, depending on its suffix."""
         return self.to_json() if _format(Path(path)) == "json" else self.to_toml()
 
     def save(self, path: str | Path) -> None:
-        """Write the recipe to `path` as TOML or JSON, as its suffix says, in UTF-8.
+        """Writes the recipe to `path` as UTF-8: TOML or JSON, depending on its suffix.
 
-        A file that is there is written over in place; `remix.job.files.write_text` keeps it until the new one is whole.
+        An existing file is overwritten in place. Use `remix.job.files.write_text` to replace it atomically.
         """
         Path(path).write_text(self.text_for(path), encoding="utf-8", newline="\n")
 
 
 def read_recipe(path: str | Path) -> Recipe:
-    """The recipe in the file at `path`: TOML or JSON, as its suffix says, in UTF-8.
+    """Returns the recipe in the UTF-8 file at `path`: TOML or JSON, depending on its suffix.
 
-    Its relative picture paths start at the file's folder. RecipeError, with the position, when it cannot
-    be read.
+    Relative picture paths start at the file's folder. Raises RecipeError, with the position, if it cannot be read.
     """
     path = Path(path)
     kind = _format(path)
@@ -290,7 +292,7 @@ def _format(path: Path) -> str:
 
 
 def located(data: Any, text: str | bytes, source: str | None, folder: str) -> Recipe:
-    """The recipe of `data`, with the position in `text`, from which it was read, added to errors."""
+    """Returns the recipe of `data`, which was read from `text`. Errors get their position in `text`."""
     try:
         return Recipe.from_dict(data, folder=folder)
     except RecipeError as error:
@@ -315,7 +317,7 @@ def _side(value: Any, path: str) -> int:
 
 
 def _sampler(value: Any) -> str:
-    """Returns a sampler's name; raises RecipeError with the name for a label of another tool."""
+    """Returns the name of a sampler. Raises RecipeError for another tool's label, with the name to use instead."""
     meant = sampler_of(value) if isinstance(value, str) and value not in SAMPLERS else None
     if meant is None:
         return check.choice(value, "sampler", SAMPLERS)
@@ -324,7 +326,7 @@ def _sampler(value: Any) -> str:
 
 
 def _size(value: Any) -> tuple[int, int]:
-    """Width and height from ``[768, 512]`` or ``"768x512"``."""
+    """Returns width and height from ``[768, 512]`` or ``"768x512"``."""
     sides = value
     if isinstance(value, str):
         found = re.fullmatch(r"\s*([0-9]{1,9})\s*[xX]\s*([0-9]{1,9})\s*", value)

@@ -1,4 +1,4 @@
-"""The recipe worked out: every number of every frame, the same to the byte on every machine."""
+"""Schedules: every number of every frame of a recipe, identical to the byte on every machine."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ SCHEDULE_VERSION = 1
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """What one picture is made of.
+    """The values that produce one picture.
 
-    `denoise` is the share of the noise that a picture starts with (1: from noise alone); `image` is None
-    where there is no init picture, `mask` where all of it may change. `loras` are those that keyframes name, in
-    order of their names; the model's others have the strength that they have there.
+    `denoise` is the share of noise that a picture starts with; 1 is pure noise. `image` is None without an init
+    picture, `mask` is None if all of the picture may change. `loras` are those that keyframes name, in order of their
+    names. The model's other LoRAs keep the strength that the model sets.
     """
 
     index: int
@@ -43,9 +43,9 @@ class Frame:
     loras: tuple[Lora, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
-        """The frame as plain JSON values; a mix is a list of ``[value, weight]``.
+        """Returns the frame as plain JSON values; a mix is a list of ``[value, weight]``.
 
-        `mask` and `loras` are only there where a keyframe sets them.
+        `mask` and `loras` are included only if a keyframe sets them.
         """
         plain: dict[str, Any] = {
             "cfg": self.cfg,
@@ -65,9 +65,9 @@ class Frame:
 
 @dataclass(frozen=True)
 class Whole:
-    """What the frames of a part depend on in the film that they were cut from.
+    """The properties of a film that the frames of a part of it depend on.
 
-    Prompts are brought to one length with all others of the film, and wildcards are filled in by its first seed.
+    Prompts are brought to one length with all others of the film, and wildcards are filled in with its first seed.
     """
 
     prompts: tuple[str, ...]
@@ -98,28 +98,28 @@ class Schedule:
 
     @cached_property
     def prompts(self) -> tuple[str, ...]:
-        """The distinct prompts of the film, in an order of their own (that of `repr`)."""
+        """Returns the distinct prompts of the film, in a fixed order (that of `repr`)."""
         return self.whole.prompts if self.whole else _distinct(frame.prompt for frame in self.frames)
 
     @cached_property
     def negatives(self) -> tuple[str, ...]:
-        """The distinct negative prompts of the film, in the same order."""
+        """Returns the distinct negative prompts of the film, in the same order."""
         return self.whole.negatives if self.whole else _distinct(frame.negative for frame in self.frames)
 
     @property
     def first_seed(self) -> int:
-        """The seed that weighs first in the first frame of the film."""
+        """Returns the first seed of the first frame's mix."""
         return self.whole.seed if self.whole else self.frames[0].seed.values[0]
 
     @cached_property
     def texts(self) -> tuple[str, ...]:
-        """The distinct prompts and negatives that keyframes set, with the expressions in them worked out."""
+        """Returns the distinct prompts and negatives of the keyframes, with their expressions evaluated."""
         if self.whole:
             return tuple(dict.fromkeys((*self.prompts, *self.negatives)))
         return _texts(self.recipe, self.frames)
 
     def settings(self) -> dict[str, Any]:
-        """What all frames share and every picture depends on, as plain JSON values."""
+        """Returns the settings that all frames share and every picture depends on, as plain JSON values."""
         recipe = self.recipe
         model = {**asdict(recipe.model), "loras": [asdict(lora) for lora in recipe.model.loras]}
         return {
@@ -134,7 +134,7 @@ class Schedule:
         }
 
     def to_dict(self) -> dict[str, Any]:
-        """The schedule as plain JSON values: settings, rate and frames; `clock` only where the recipe has one."""
+        """Returns the schedule as plain JSON values: settings, rate and frames, and `clock` if the recipe has one."""
         clock = {} if self.recipe.clock is None else {"clock": list(self.recipe.clock)}
         return {
             **clock,
@@ -146,15 +146,15 @@ class Schedule:
         }
 
     def to_json(self) -> str:
-        """The schedule as canonical JSON: the same bytes for the same recipe on every machine."""
+        """Returns the schedule as canonical JSON: the same bytes for the same recipe on every machine."""
         return _canonical(self.to_dict())
 
     def frame_hash(self, index: int) -> str:
-        """The SHA-256 (hex) of all that makes the picture of a frame.
+        """Returns the SHA-256 (hex) of everything that affects the picture of a frame.
 
-        That is the settings and the frame's own numbers, not its index, so that equal frames of a film
-        have equal hashes. Pictures and models count by name; their content is the caller's to add. The version of
-        the rule for noise levels counts where `denoise` lies between two whole numbers of steps.
+        This covers the settings and the frame's own numbers, but not its index, so equal frames of a film have equal
+        hashes. Pictures and models are identified by name; callers add their content. The version of the rule for noise
+        levels is included if `denoise` falls between two whole numbers of steps.
         """
         frame = self.frames[index]
         made_of = {name: value for name, value in frame.to_dict().items() if name != "index"}
@@ -169,18 +169,18 @@ class Schedule:
 
 
 def plan(recipe: Recipe, at: Sequence[float] | None = None) -> Schedule:
-    """The schedule of a recipe: one Frame after another.
+    """Returns the schedule of a recipe, frame by frame.
 
-    Each field travels on its own between the keyframes that set it. At those it is exactly what they say;
-    before the first and after the last it holds, unless the recipe loops: then the last travels on to the
-    first. The ease of a travel is that of the keyframe where it starts. A field that no keyframe sets has
-    its default: empty prompts, seed 0, the recipe's cfg, no picture, no mask; denoise is `DENOISE_OF_PICTURES` where
-    there are pictures, else 1. The strength of each LoRA is a field of its own.
+    Each field travels independently between the keyframes that set it. At those it has exactly their value. Before the
+    first and after the last it stays constant, unless the recipe loops: then the last travels on to the first. A travel
+    uses the ease of the keyframe where it starts. A field that no keyframe sets has its default: empty prompts, seed 0,
+    the recipe's cfg, no picture, no mask, and a denoise of `DENOISE_OF_PICTURES` with pictures, else 1. The strength of
+    each LoRA is a separate field.
 
-    `at` asks for other moments than the frames: in frames, rising, from 0 to the last frame (in a loop, to just before
-    `frames`), whole or not, to six decimals. The schedule then has a frame for each of them.
+    `at` requests other moments than the frames, one frame for each. It gives them in frames, ascending, from 0 to the
+    last frame (in a loop, to just before `frames`), as integers or fractions with six decimals.
 
-    Raises RecipeError where all frames together come to more than `bounds.FULL`, and for what is no Recipe.
+    Raises RecipeError if all frames together exceed `bounds.FULL`, or if `recipe` is not a Recipe.
     """
     if not isinstance(recipe, Recipe):
         kind = type(recipe).__name__
@@ -221,19 +221,19 @@ def _refuse_large(travel: Travel) -> None:
 
 
 def is_quick(recipe: Recipe) -> bool:
-    """Returns whether a recipe is planned and drawn within `PREVIEW`: while somebody types."""
+    """Returns whether a recipe is small enough (`PREVIEW`) to be planned and plotted while the user types."""
     travel = Travel(recipe)
     return travel.extent() <= PREVIEW.size and travel.work() <= PREVIEW.work
 
 
 def prompts_of(recipe: Recipe) -> list[str]:
-    """The distinct prompts and negatives of a recipe, in order, with the expressions in them worked out."""
+    """Returns the distinct prompts and negatives of a recipe, in order, with their expressions evaluated."""
     mixes = [mix for keyframe in recipe.keyframes for mix in (keyframe.prompt, keyframe.negative) if mix]
     return list(_texts(recipe, plan(recipe).frames if any(map(changes, mixes)) else ()))
 
 
 def _texts(recipe: Recipe, frames: Iterable[Frame]) -> tuple[str, ...]:
-    """The prompts and negatives of keyframes, or of `frames` where they hold expressions."""
+    """Returns the prompts and negatives of keyframes, or of `frames` if they contain expressions."""
     mixes = [mix for keyframe in recipe.keyframes for mix in (keyframe.prompt, keyframe.negative) if mix]
     if any(map(changes, mixes)):
         mixes = [mix for frame in frames for mix in (frame.prompt, frame.negative)]
@@ -245,7 +245,7 @@ def _distinct(mixes: Iterable[Mix[str]]) -> tuple[str, ...]:
 
 
 def remarks_on(schedule: Schedule) -> list[str]:
-    """Returns a sentence for each thing that may not be meant: what it is, where, and what to do."""
+    """Returns a sentence for each likely mistake: what it is, where, and what to do."""
     found = []
     if forgotten := [
         frame.index for frame in schedule if frame.image is not None and frame.mask is None and frame.denoise > WHOLE
@@ -268,7 +268,7 @@ def remarks_on(schedule: Schedule) -> list[str]:
 
 
 def _frames(indices: Sequence[int]) -> str:
-    """Rising frames in words: all of them where they lie side by side, else the first."""
+    """Returns ascending frame numbers in words: all of them if they are consecutive, else the first."""
     first, last = indices[0], indices[-1]
     if first == last:
         return f"frame {first}"

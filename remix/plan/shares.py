@@ -1,4 +1,4 @@
-"""Tables of shares: how much of each source every frame has, for mixes of things that no recipe names.
+"""Tables of shares: the weight of each source in every frame, for mixes of things that recipes cannot name.
 
 A table is a list of rows, one for each frame, with one weight for each source; every row sums to 1.
 """
@@ -23,7 +23,7 @@ MIXED = ("prompt", "negative", "seed", "image")
 
 
 def table(mixes: Sequence[Mix[V]]) -> tuple[list[V], list[list[float]]]:
-    """The distinct values of `mixes`, in order of first appearance, and the weight of each in each mix.
+    """Returns the distinct values of `mixes`, in order of first appearance, and the weight of each in each mix.
 
     >>> table([Mix.one("a"), Mix((("a", 1), ("b", 3)))])
     (['a', 'b'], [[1.0, 0.0], [0.25, 0.75]])
@@ -38,10 +38,10 @@ def table(mixes: Sequence[Mix[V]]) -> tuple[list[V], list[list[float]]]:
 
 
 def written_shares(text: str, count: int) -> list[list[float]]:
-    """The table that `text` spells for `count` sources: a line for each frame, with a part for each source.
+    """Returns the table in `text` for `count` sources: a line for each frame, with a part for each source.
 
-    Parts are numbers of 0 or more, apart by commas or blanks, and relative: ``2, 1`` is two thirds and one third.
-    RecipeError names the line that is wrong.
+    Parts are numbers of 0 or more, separated by commas or spaces, and relative: ``2, 1`` is two thirds and one third.
+    Raises RecipeError, with the line, if it is invalid.
 
     >>> written_shares("1, 0; 1 3", 2)
     [[1.0, 0.0], [0.25, 0.75]]
@@ -73,10 +73,10 @@ def _row(line: str, count: int, number: int) -> list[float]:
 
 
 def travelled_shares(count: int, frames: int, *, ease: str = "linear", loop: bool = False) -> list[list[float]]:
-    """The table of a travel of `frames` frames through `count` sources, evenly spaced and in order.
+    """Returns the table of a travel of `frames` frames through `count` sources, evenly spaced and in order.
 
-    `ease` shapes the way from each to the next. With `loop` the last travels on to the first, and the frame that
-    would repeat the first is left out. RecipeError where there are fewer frames than sources.
+    `ease` shapes the travel from each to the next. With `loop`, the last travels on to the first, and the frame that
+    would repeat the first is left out. Raises RecipeError if there are fewer frames than sources.
 
     >>> travelled_shares(2, 3)
     [[1.0, 0.0], [0.5, 0.5], [0.0, 1.0]]
@@ -89,10 +89,10 @@ def travelled_shares(count: int, frames: int, *, ease: str = "linear", loop: boo
 
 
 def scheduled_shares(schedule: Schedule, field: str, count: int) -> list[list[float]]:
-    """The table of one field of MIXED in `schedule`, for `count` sources that stand for its values.
+    """Returns the table of one field of MIXED in `schedule`, for `count` sources that stand for its values.
 
-    The first source stands for the value that comes first in the film, and so on. RecipeError where there are
-    more or fewer values than sources.
+    The first source stands for the first value in the film, and so on. Raises RecipeError if the numbers of values and
+    sources differ.
     """
     values, rows = table(_mixes(schedule, field))
     if len(values) != count:

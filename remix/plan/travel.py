@@ -1,4 +1,4 @@
-"""How one field travels through the frames, from keyframe to keyframe that sets it."""
+"""How one field travels through the frames, between the keyframes that set it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ DECIMALS = 9
 
 
 class Stop(NamedTuple):
-    """A keyframe as one field sees it: the frame, the value, the ease of the travel that starts there, its number."""
+    """A keyframe as seen by one field: the frame, the value, the ease of the travel that starts there, its number."""
 
     frame: int
     value: Any
@@ -33,11 +33,11 @@ class Stop(NamedTuple):
 
 
 class Travel:
-    """The fields of a recipe's keyframes, each worked out for every frame, or at any moments.
+    """The fields of a recipe's keyframes, evaluated for every frame or at any moments.
 
-    `at` gives moments in frames, rising, which need not be whole. Without it they are the recipe's clock, or the frames
-    themselves. Expressions are evaluated for the number of a frame, also where the clock gives it another moment, so
-    that a beat stays where it is.
+    `at` gives ascending moments in frames, which may be fractions. The default is the recipe's clock, or the frames
+    themselves. Expressions are always evaluated for the number of a frame, even if the clock gives it another moment,
+    so that a beat stays in place.
     """
 
     def __init__(self, recipe: Recipe, at: Sequence[float] | None = None) -> None:
@@ -53,7 +53,7 @@ class Travel:
         return len(self._moments)
 
     def mixes(self, field: str, default: Mix[T] | None) -> list[Any]:
-        """The mix of each frame; `default` in all of them where no keyframe sets the field."""
+        """Returns the mix of each frame, `default` for all of them if no keyframe sets the field."""
         stops = self._stops(field)
         if not stops:
             return [default] * len(self)
@@ -64,10 +64,10 @@ class Travel:
         return self._fill(stops, way)
 
     def numbers(self, field: str, default: float, low: float, high: float) -> list[float]:
-        """The number of each frame, within `low` to `high`, to nine decimals between keyframes.
+        """Returns the number of each frame, between `low` and `high`, rounded to nine decimals between keyframes.
 
-        An expression is evaluated on every frame until the next stop, the first one on those before it too. Travels
-        to it end at what it is at its own frame. RecipeError where it is beyond `low` to `high`.
+        An expression is evaluated on every frame until the next stop; the first one also on the frames before it.
+        Travels to an expression end at its value on its own frame. Raises RecipeError if it leaves the range.
         """
         stops = self._stops(field)
         if not stops:
@@ -82,14 +82,18 @@ class Travel:
         return [worked_out.get(index, number) for index, number in enumerate(found)]
 
     def _reign(self, stops: Sequence[Stop], i: int) -> list[int]:
-        """The pictures from a stop to the next, before the first and after the last as the recipe loops or holds."""
+        """Returns the indices of the pictures from a stop to the next.
+
+        The first and the last stop also cover the pictures outside of them: all of them, or in a loop those up to the
+        wrap.
+        """
         first, last = i == 0, i + 1 == len(stops)
         begins = 0 if first and (last or not self._recipe.loop) else self._index(stops[i])
         around = range(self._index(stops[0]) if last and not first and self._recipe.loop else 0)
         return [*around, *range(begins, len(self) if last else self._index(stops[i + 1]))]
 
     def _index(self, stop: Stop) -> int:
-        """The number of the first picture at or after a stop."""
+        """Returns the number of the first picture at or after a stop."""
         return bisect_left(self._moments, stop.frame)
 
     def _at_its_stop(self, stop: Stop, worked_out: dict[int, float], low: float, high: float) -> float:
@@ -109,14 +113,14 @@ class Travel:
         return dict(zip(indices, values, strict=True))
 
     def _names(self) -> dict[str, float | list[float]]:
-        """The numbers that an expression may use in addition to the frame."""
+        """Returns the variables that an expression may use in addition to the frame."""
         if self._known is None:
             seeds = [mix.heaviest for mix in self.mixes("seed", Mix.one(0))]
             self._known = {"max_f": self._recipe.frames - 1, "s": seeds, "fps": self._recipe.fps}
         return self._known
 
     def prompts(self, field: str) -> list[Mix[str]]:
-        """The mix of prompts of each frame, with the expressions in them worked out; empty where none is set."""
+        """Returns the mix of prompts of each frame, with expressions evaluated; empty prompts if none is set."""
         mixes = self.mixes(field, Mix.one(""))
         if not any(changes(stop.value) for stop in self._stops(field)):
             return mixes
@@ -128,7 +132,7 @@ class Travel:
             return Mix(tuple((fill_prompt(text, self._times[index], **now), weight) for text, weight in mix.items))
 
     def strengths(self) -> list[tuple[Lora, ...]]:
-        """The LoRAs of each frame that keyframes name, in order of their names: each strength travels on its own."""
+        """Returns the LoRAs of each frame that keyframes name, sorted by name. Each strength travels separately."""
         names = sorted(self._lora_names())
         tables = [{lora.name: lora.strength for lora in keyframe.loras or ()} for _, keyframe, _ in self._keyframes]
         stops = [self._set([table.get(name) for table in tables]) for name in names]
@@ -137,14 +141,14 @@ class Travel:
         return [tuple(Lora(name, strength) for name, strength in zip(names, row, strict=True)) for row in rows]
 
     def extent(self) -> int:
-        """Returns the most bytes that the schedule can have as JSON, without computing it."""
+        """Returns an upper bound for the size of the schedule as JSON, in bytes, without computing it."""
         total = len(self) * (FRAME_BYTES + _bytes_of(self._lora_names()))
         for stops in filter(None, map(self._stops, ("prompt", "negative", "seed", "image", "mask"))):
             total += self._summed(stops, _bytes_of)
         return total
 
     def work(self) -> int:
-        """Returns how much work the expressions and LoRAs of all frames are, in the units of `Bounds`."""
+        """Returns the cost of the expressions and LoRAs of all frames, in the units of `Bounds`."""
         total = len(self) * LORA_WORK * len(self._lora_names())
         for stops in filter(None, map(self._stops, ("prompt", "negative"))):
             total += self._summed(stops, lambda texts: sum(map(prompt_work, texts)))
@@ -155,7 +159,7 @@ class Travel:
         return total
 
     def _summed(self, stops: Sequence[Stop], measure: Callable[[set[Any]], int]) -> int:
-        """The sum over all frames of a measure of the values that a frame may be mixed of."""
+        """Returns the sum over all frames of a measure of the values that a frame may mix."""
         indices = [self._index(stop) for stop in stops]
         before, after = indices[0], len(self) - indices[-1]
         first, last = set(stops[0].value.values), set(stops[-1].value.values)
@@ -188,7 +192,7 @@ class Travel:
         return self._set([getattr(keyframe, field) for _, keyframe, _ in self._keyframes])
 
     def _set(self, values: Sequence[Any]) -> list[Stop]:
-        """The stops of one value for each keyframe, None where it does not set any."""
+        """Returns the stops of a field, given one value for each keyframe; None if a keyframe does not set it."""
         return [
             Stop(frame, value, keyframe.ease or self._recipe.ease, number)
             for (frame, keyframe, number), value in zip(self._keyframes, values, strict=True)
@@ -200,11 +204,11 @@ class Travel:
         return slopes([float(stop.frame) for stop in stops], [stop.value for stop in stops], period)
 
     def _span(self, stops: Sequence[Stop], start: int, end: int) -> int:
-        """How many frames one stop lies after another, over the wrap where it has to."""
+        """Returns the number of frames from one stop to another, across the wrap of a loop if needed."""
         return stops[end].frame - stops[start].frame + (self._recipe.frames if end <= start else 0)
 
     def _fill(self, stops: Sequence[Stop], way: Callable[[int, int, Sequence[int]], list[Any]]) -> list[Any]:
-        """The value of each picture: `way` gives those between two stops, by their numbers in `stops`."""
+        """Returns the value of each picture. `way` computes those between two stops, given by their indices."""
         last = len(stops) - 1
         before, after = self._index(stops[0]), len(self) - self._index(stops[last])
         values = [each for start in range(last) for each in self._leg(stops, start, start + 1, way)]
@@ -216,7 +220,7 @@ class Travel:
     def _leg(
         self, stops: Sequence[Stop], start: int, end: int, way: Callable[[int, int, Sequence[int]], list[Any]]
     ) -> list[Any]:
-        """The values from one stop, which is exactly what it says, to just before another."""
+        """Returns the values from one stop, where the value is exact, to just before another."""
         begin = stops[start]
         moments = self._from(begin.frame, stops[end].frame)
         values = way(start, end, self._steps(begin.ease, begin.frame, stops[end].frame))
@@ -225,23 +229,23 @@ class Travel:
         return values
 
     def _from(self, begin: int, end: int) -> list[float]:
-        """The moments from one frame to just before another; over the wrap they go on past the last frame."""
+        """Returns the moments from one frame to just before another, counting past the last frame across the wrap."""
         i, j = bisect_left(self._moments, begin), bisect_left(self._moments, end)
         if begin < end:
             return [*self._moments[i:j]]
         return [*self._moments[i:], *(moment + self._recipe.frames for moment in self._moments[:j])]
 
     def _eased(self, easing: str, begin: int, end: int) -> tuple[int, ...]:
-        """How far a travel between two frames is at each moment of it, in STEPS.
+        """Returns the progress of a travel between two frames at each of its moments, in STEPS.
 
-        Rounded here, before anything is computed from it: the last bit of a sine differs between machines.
+        It is rounded here, before anything depends on it, because the last bit of a sine differs between machines.
         """
         span = (end - begin) + (self._recipe.frames if end <= begin else 0)
         return tuple([round(ease(easing, (moment - begin) / span) * STEPS) for moment in self._from(begin, end)])
 
 
 def _rounded(number: float) -> float:
-    """A number of a frame. One just below 0 is 0.0: -0.0 compares equal, and has another text and another hash."""
+    """Returns a rounded number of a frame. -0.0 becomes 0.0, which has another text and another hash."""
     return round(number, DECIMALS) + 0.0
 
 
@@ -251,5 +255,5 @@ def _bytes_of(values: Iterable[Any]) -> int:
 
 
 def changes(mix: Mix[str]) -> bool:
-    """Whether a mix of prompts has expressions in it, so that it may differ from frame to frame."""
+    """Returns whether a mix of prompts contains expressions, and so may differ between frames."""
     return any("`" in text for text in mix.values)

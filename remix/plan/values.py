@@ -1,4 +1,4 @@
-"""One number for each frame of a schedule, for whatever a host lets a number drive."""
+"""One number for each frame of a schedule, for inputs of a host that accept numbers."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ LARGEST_WHOLE = 2**63 - 1
 
 
 def setting_values(schedule: Schedule, field: str) -> list[float]:
-    """The `cfg` or the `denoise` of each frame."""
+    """Returns the `cfg` or the `denoise` of each frame."""
     if field not in ("cfg", "denoise"):
         raise RecipeError(f"{field!r} is not a number of a frame; choose cfg or denoise", path="field")
     return [getattr(frame, field) for frame in schedule]
 
 
 def ramp_values(schedule: Schedule, start: float, end: float, ease: str = "linear") -> list[float]:
-    """Numbers that travel from `start` at the first frame to `end` at the last, along `ease`.
+    """Returns numbers that travel from `start` at the first frame to `end` at the last, along `ease`.
 
-    An ease that overshoots does so here too. In a schedule that loops they come back to `start`.
+    An ease that overshoots does so here too. In a schedule that loops, the numbers return to `start`.
 
     >>> from remix.plan import Keyframe, Recipe, plan
     >>> ramp_values(plan(Recipe(frames=3, keyframes=(Keyframe(),))), 2, 4)
@@ -38,10 +38,9 @@ def ramp_values(schedule: Schedule, start: float, end: float, ease: str = "linea
 
 
 def share_values(schedule: Schedule, field: str, number: int, low: float = 0.0, high: float = 1.0) -> list[float]:
-    """How much of one value of a mixed field each frame has: `low` for none of it, `high` for it alone.
+    """Returns the share of one value of a mixed field in each frame, scaled from `low` (none) to `high` (all).
 
-    `number` counts the field's values from 0 in the order in which the film comes upon them. RecipeError where
-    there are not so many.
+    `number` counts the field's values from 0 in order of first appearance. Raises RecipeError if there are fewer.
     """
     mixes = [getattr(frame, field) for frame in schedule]
     if any(mix is None for mix in mixes):
@@ -53,10 +52,10 @@ def share_values(schedule: Schedule, field: str, number: int, low: float = 0.0, 
 
 
 def expression_values(schedule: Schedule, text: str) -> list[float]:
-    """The value of an expression at each frame (see remix.plan.expression).
+    """Returns the value of an expression at each frame (see remix.plan.expression).
 
-    Its names: `t` the frame, `max_f` the last frame, `s` the frame's heaviest seed, `fps`, and the frame's own `cfg`
-    and `denoise`.
+    Its variables are `t` (the frame), `max_f` (the last frame), `s` (the frame's heaviest seed), `fps`, and the frame's
+    own `cfg` and `denoise`.
     """
     frames = range(len(schedule))
     return parse(text, (*CHANGING, "cfg", "denoise")).over(
@@ -70,7 +69,7 @@ def expression_values(schedule: Schedule, text: str) -> list[float]:
 
 
 def whole(values: Sequence[float]) -> list[int]:
-    """The nearest whole number of each value, halves up; RecipeError beyond what 64 bits hold.
+    """Returns the nearest integer of each value, halves up. Raises RecipeError for values beyond 64 bits.
 
     >>> whole([0.5, 1.49, -0.5])
     [1, 1, 0]

@@ -1,4 +1,4 @@
-"""How names and texts are shown to people: the nearest known name, and text that is safe for a terminal."""
+"""Names and texts for users: the nearest known name, and text that is safe for a terminal."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ UNPRINTABLE = re.compile(
     r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]"  # control characters, line ends, half pairs
     r"|[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]"  # marks of direction
 )
-"""Characters that a terminal obeys or that reverse text; tabs and line feeds are allowed."""
+"""Characters that control a terminal or reverse text; tabs and line feeds are allowed."""
 
 
 def printable(text: str) -> str:
@@ -23,7 +23,7 @@ def printable(text: str) -> str:
 
 
 def nearest(name: str, known: Collection[str]) -> str:
-    """Returns a sentence with the most similar known name, if one is similar, and then all of them.
+    """Returns a sentence with the most similar known name, if one is similar, followed by all of them.
 
     >>> nearest("eulr", ("ddim", "euler"))
     'did you mean "euler"? (known: ddim, euler)'
@@ -34,6 +34,6 @@ def nearest(name: str, known: Collection[str]) -> str:
 
 
 def close(name: str, known: Collection[str], cutoff: float = 0.6) -> str | None:
-    """Returns the most similar known name, or None where none reaches the similarity `cutoff` (0 to 1)."""
+    """Returns the most similar known name, None if none reaches the similarity `cutoff` (0 to 1)."""
     plain = name[:60].strip().lower().replace(" ", "_")
     return next(iter(difflib.get_close_matches(plain, known, n=1, cutoff=cutoff)), None)

@@ -23,9 +23,9 @@ FONTS = (
     *("NotoSansCJK-Regular.ttc", "Hiragino Sans GB.ttc", "YuGothM.ttc", "msgothic.ttc", "msyh.ttc", "malgun.ttf"),
     *("DroidSansFallbackFull.ttf", "wqy-zenhei.ttc", "AppleSDGothicNeo.ttc", "Nirmala.ttf", "seguiemj.ttf"),
 )
-"""Font files of common systems, tried in turn for letters that Pillow's own font lacks."""
+"""Font files of common systems, tried in order for letters that Pillow's own font lacks."""
 NO_LETTER = "\U0010ffff"
-"""No font has this letter: any other that is drawn like it is missing from the font."""
+"""A character that no font has. Characters that look like it are missing from a font."""
 
 Color = tuple[int, int, int]
 
@@ -46,7 +46,7 @@ class _Face:
         return self.font.getlength(text) / self.fine
 
     def mask(self, text: str, shift: float) -> Image.Image:
-        """`text` as a mask, LINE high, that begins `shift` pixels from its left edge."""
+        """Returns `text` as a mask of height LINE that begins `shift` pixels from its left edge."""
         width = math.ceil(self.width(text) + shift) + 2
         drawn = Image.new("L", (width * self.fine, LINE * self.fine))
         pen = ImageDraw.Draw(drawn)
@@ -58,9 +58,9 @@ class _Face:
 
 
 def write(picture: Image.Image, place: tuple[float, float], text: str, ink: Color) -> None:
-    """Writes a line of `text` into `picture`, its upper left corner at `place`; any white space is one space.
+    """Writes a line of `text` into `picture`, with its upper left corner at `place`; all white space becomes one space.
 
-    What no font has is written without its accents, or as ``<U+732B>``.
+    Characters that no font has are written without accents, or as ``<U+732B>``.
     """
     left, top = place
     for word in text.split():
@@ -104,7 +104,7 @@ def _first(text: str) -> _Face | None:
 
 
 def _faces() -> Iterator[_Face]:
-    # A font is looked for in the system's folders, which takes a while: only once those before it lack a letter.
+    # Searching the system's folders for a font takes a while, so it only happens if the previous ones lack a letter.
     yield _own()
     yield from (face for face in map(_opened, FONTS) if face)
 

@@ -32,10 +32,10 @@ LONGEST_LEGEND = 12
 ROOM, STROKE = 6, 8
 """Keyframes closer than this, in pixels, are drawn as short strokes at the bottom: full lines would hide the band."""
 LONGEST_CELL = 400
-"""The letters of a text that are considered: more never fit."""
+"""The number of characters of a text that are considered; longer texts never fit."""
 
 SAMPLES = 3_600
-"""The most frames that a band draws: about four for each of its pixels."""
+"""The maximum number of frames that a band draws: about four for each of its pixels."""
 
 Points = Sequence[tuple[float, float]]
 Color = tuple[int, int, int]
@@ -55,9 +55,9 @@ class Band:
 
 
 def bands(schedule: Schedule) -> list[Band]:
-    """Returns a band for each field that travels, and the prompt's where none does.
+    """Returns a band for each field that travels, or only that of the prompt if none does.
 
-    Mixes are prompt, negative, seed, image and mask; numbers cfg, denoise and the strengths of LoRAs.
+    Mixes are prompt, negative, seed, image and mask; numbers are cfg, denoise and the strengths of LoRAs.
     """
     fields = ("prompt", "negative", "seed", "image", "mask", "cfg", "denoise")
     travelling = [name for name in fields if _travels(schedule, name)]
@@ -107,7 +107,7 @@ def draw(schedule: Schedule) -> Picture:
 def draw_table(schedule: Schedule) -> Picture:
     """Returns the table of a schedule as a picture, uint8 [height, 960, 3]: a line for each of `chosen_rows`.
 
-    Keyframes stand on gray; what is longer than its column is cut.
+    Keyframes have a gray background. Texts longer than their column are cut.
     """
     names, rows = columns_of(schedule), chosen_rows(schedule)
     keyframes = set(schedule.recipe.positions())
@@ -124,7 +124,7 @@ def draw_table(schedule: Schedule) -> Picture:
 
 
 def _edges(widths: Sequence[float]) -> list[float]:
-    """Returns where columns of these widths begin, and the last ends; the widest shrink until all fit."""
+    """Returns where columns of these widths begin, and where the last ends; the widest shrink until all fit."""
     room = WIDTH - 2 * MARGIN - GAP * len(widths)
     most = max(widths)
     while sum(min(width, most) for width in widths) > room:
@@ -171,7 +171,7 @@ def _band(values: Sequence[Any], keyframes: Sequence[int]) -> Picture:
         _line(shapes, [(_x(i, len(values)), y) for i, y in heights.items()], COLOURS[0], 2)
     crowded = len(keyframes) > size[0] / ROOM
     for index in keyframes:
-        # The first and the last stand within the picture with all of their width.
+        # The first and the last label are moved to fit completely within the picture.
         x = min(max(_x(index, len(values)), 1), size[0] - 1)
         _line(shapes, [(x, EDGE + (BAND - STROKE if crowded else 0)), (x, EDGE + BAND)], INK, 1)
     return np.asarray(canvas.resize(size, Image.Resampling.BOX))
@@ -222,7 +222,7 @@ def _stack(mix: Mix[Any], numbers: Mapping[object, int]) -> Stack:
 
 
 def _runs(stacks: Sequence[Stack]) -> dict[int, list[tuple[int, int]]]:
-    """Returns, by the number of each value, the first and the last stack of each run of stacks that have it."""
+    """Returns the first and the last stack of each run of stacks with a value, by the number of the value."""
     runs: dict[int, list[tuple[int, int]]] = {}
     for index, stack in enumerate(stacks):
         for number in stack.numbers:

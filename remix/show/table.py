@@ -74,7 +74,7 @@ def text_table(schedule: Schedule, rows: Sequence[int] | None = None, *, widest:
 
 
 def _says_something(schedule: Schedule, name: str) -> bool:
-    """Whether a field of the frames changes, or is set at all."""
+    """Returns whether a field of the frames changes, or is set at all."""
     first = getattr(schedule[0], name)
     if any(getattr(frame, name) != first for frame in schedule):
         return True

@@ -91,7 +91,7 @@ def _travel(source: Source, data: Mapping[str, Node], options: Options) -> list[
 
 
 def _with_rests(prompts: list[tuple[int, Mix[str]]], ratio: float, frames: int) -> list[Stop]:
-    """The stops of a closed loop of prompts, each of which holds for the share `ratio` of the way to the next.
+    """Returns the stops of a closed loop of prompts, each of which holds for the share `ratio` of the way to the next.
 
     The last holds for that share of the way to the film's end, wherever the first key is.
     """

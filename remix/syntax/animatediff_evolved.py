@@ -78,7 +78,7 @@ def read(source: Source, options: Options) -> Parts:
 
 
 def _at_ends(stretches: Sequence[Stretch], make: Callable[[int, str, Pair], Any]) -> list[Any]:
-    """The results of `make` for the first frame of each stretch and for the last, if that is another."""
+    """Returns the results of `make` for the first frame of each stretch and for the last, if that is another."""
     found = []
     for stretch in stretches:
         if stretch.last > stretch.first:
@@ -106,7 +106,7 @@ def _stretch(source: Source, pair: Pair, frames: int | None) -> Stretch:
 
 
 def _frame(source: Source, key: Span, text: str, frames: int | None, what: str) -> int:
-    """The frame of an index; for the end of a range, the frame after it."""
+    """Returns the frame of an index; for the end of a range, the frame after it."""
     if not _INDEX.fullmatch(text):
         raise source.error(key.start, f"{show(text)} is not a frame; write 12, -1 (the last) or 0.5 (half-way)")
     relative = "." in text or text.startswith("-")

@@ -1,10 +1,10 @@
-"""Prompts after a time or a command in brackets, as tools for video models have them: FramePack, MiniMax, WanGP.
+"""Prompts after a time or a command in brackets, as in tools for video models: FramePack, MiniMax, WanGP.
 
-``[0s-2s: a cat] [2s: a dog]`` or ``[00:00-00:10] a cat``: each prompt holds from its time on, and the end of the last
-range is the length of the film. Text before the first bracket belongs to all of them.
+``[0s-2s: a cat] [2s: a dog]`` or ``[00:00-00:10] a cat``: each prompt starts at its time, and the end of the last range
+is the length of the film. Text before the first bracket belongs to all of them.
 
-``[/duration=5s] a cat``, ``[/duration=121,/new_shot] a dog``: windows one after another, each as long as its duration
-in frames, seconds or percent of the film; those without share what is left.
+``[/duration=5s] a cat``, ``[/duration=121,/new_shot] a dog``: consecutive windows, each as long as its duration in
+frames, seconds or percent of the film; those without one share the rest.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def _times(found: re.Match[str]) -> tuple[Fraction, Fraction | None]:
 
 
 def _seconds(text: str, unit: str = "") -> Fraction:
-    """The seconds of a time; `unit` is that of the other end of a range, for a number that has none."""
+    """Returns the seconds of a time; `unit` is that of the other end of a range, for a number that has none."""
     if ":" in text:
         total = Fraction(0)
         for part in text.replace(",", ".").split(":"):
@@ -113,7 +113,7 @@ def _frame(source: Source, item: Timed, seconds: Fraction, fps: float) -> int:
 
 
 def _split(source: Source, text: Span) -> tuple[Span, list[Timed]]:
-    """The text before the first bracket, and the prompts with their times."""
+    """Returns the text before the first bracket, and the prompts with their times."""
     marks = list(_OPENING.finditer(text.text))
     if not marks:
         raise source.error(0, "there are no times; write [0s: a cat] [2s: a dog]")
@@ -139,7 +139,7 @@ def _split(source: Source, text: Span) -> tuple[Span, list[Timed]]:
 
 
 def _bracket_end(text: str, start: int, end: int) -> int | None:
-    """The offset of the ] that closes a bracket whose prompt begins at `start`."""
+    """Returns the offset of the ] that closes a bracket whose prompt begins at `start`."""
     depth = 1
     for i in range(start, end):
         depth += (text[i] == "[") - (text[i] == "]")
@@ -189,7 +189,7 @@ def read_windows(source: Source, options: Options) -> Parts:
 
 
 def _texts(lines: Sequence[Span]) -> list[Span]:
-    """The prompts of windows: lines, or paragraphs where blank lines separate them."""
+    """Returns the prompts of windows: lines, or paragraphs where blank lines separate them."""
     groups: list[list[Span]] = [[]]
     for line in lines:
         if line.text:
@@ -217,7 +217,7 @@ def _window(source: Source, text: Span) -> Window:
 
 
 def _lengths(source: Source, windows: Sequence[Window], options: Options) -> list[int]:
-    """The frames of each window; those without a duration share what is left of the film evenly."""
+    """Returns the frames of each window; those without a duration share what is left of the film evenly."""
     if not windows:
         raise source.error(0, "there are no prompts; write one after each bracket")
     fps, total = Fraction(repr(options.fps or Recipe.fps)), options.frames

@@ -35,14 +35,14 @@ _MOST_NODES = 10_000
 _OFF = (2, 4)
 """Modes of nodes that are muted or bypassed."""
 _DEEPEST = 20
-"""The longest chain of nodes that a text is followed through."""
+"""The maximum number of nodes through which a text is traced."""
 
 
 @dataclass(frozen=True)
 class ScheduleNode:
-    """Where a node keeps its schedule: the inputs of text, frames and the text around prompts, and its syntax.
+    """The location of a node's schedule: the inputs for text, frames and the text around prompts, and its syntax.
 
-    `widgets` are its inputs in the order of a UI workflow, as far as they are read.
+    `widgets` are its inputs in the order of a UI workflow, up to the last that is read.
     """
 
     text: str
@@ -142,7 +142,7 @@ def _read(source: Source, options: Options, read_text: ReadText) -> Parts:
 
 
 def _with_graph(source: Source, parts: Parts, graph: ComfyGraph, schedule: Span | None, options: Options) -> Parts:
-    """The parts with what the rest of the graph sets: the seed, the negative prompt, and settings of the sampler."""
+    """Returns the parts with settings from the rest of the graph: seed, negative prompt, sampler settings."""
     settings = _settings(source, graph.settings)
     first: dict[str, Any] = {}
     seed = settings.pop("seed", None)
@@ -161,7 +161,7 @@ def _with_graph(source: Source, parts: Parts, graph: ComfyGraph, schedule: Span 
 
 
 def _no_single_schedule(nodes: Mapping[str, Placed], found: Sequence[Placed]) -> str:
-    """The problem of a workflow with several schedules, or none: which nodes have a text to copy."""
+    """Returns the error for a workflow with no schedule or several, naming the nodes that have a text to copy."""
     if found:
         names = ", ".join(f"node {node.number} ({node.kind[:40]})" for node in found[:6])
         return f"there are schedules in {names}; copy the text of one of them"
@@ -207,7 +207,7 @@ def _schedule(
 
 
 def _nested(source: Source, text: Span, options: Options, name: str | None, read_text: ReadText) -> Parts:
-    """The parts of a text in the workflow; its notes are the workflow's, and its errors have their place there."""
+    """Returns the parts of a text in the workflow; its notes, and the positions of its errors, are the workflow's."""
     nested = Source(text.text, nested=True)
     with source.errors_at(text):
         parts = read_text(nested, options, name)
@@ -224,7 +224,7 @@ def _with_negative(source: Source, parts: Parts, negative: Span | None) -> Parts
 
 
 def _length(value: float | None) -> int | None:
-    """A number of frames or pixels; 0 leaves it open."""
+    """Returns a number of frames or pixels; 0 leaves it open."""
     return int(value) if value and 1 <= value <= MAX_FRAMES and value == int(value) else None
 
 
@@ -240,7 +240,7 @@ def _api_nodes(data: Mapping[str, Node]) -> dict[str, Placed]:
 
 
 def _ui_nodes(data: Mapping[str, Node]) -> dict[str, Placed]:
-    """The nodes of a UI workflow, their widgets by name, and inputs with links as in API format."""
+    """Returns the nodes of a UI workflow, their widgets by name, and inputs with links as in API format."""
     links = {}
     items = data["links"].value if "links" in data and isinstance(data["links"].value, list) else []
     for link in items[: 10 * _MOST_NODES]:
@@ -265,7 +265,7 @@ def _ui_nodes(data: Mapping[str, Node]) -> dict[str, Placed]:
 
 
 def _ui_items(data: Mapping[str, Node]) -> Iterator[tuple[str, Node]]:
-    """The nodes of a UI workflow and of its subgraphs, those with the number of their subgraph."""
+    """Yields the nodes of a UI workflow and of its subgraphs, those with the number of their subgraph."""
     groups = [("", data)]
     definitions = data["definitions"].value if "definitions" in data else None
     if isinstance(definitions, dict) and "subgraphs" in definitions:
@@ -296,7 +296,7 @@ def _span(text: str) -> Span:
 
 
 def _followed(nodes: Mapping[str, Placed], node: Placed, name: str) -> Node | None:
-    """The value of an input; through links, that of the one text or number that a simple node has."""
+    """Returns the value of an input; through links, that of the one text or number that a simple node has."""
     value = node.inputs.get(name)
     for _ in range(_DEEPEST):
         if value is None or not isinstance(value.value, list):
@@ -324,7 +324,7 @@ def _number(nodes: Mapping[str, Placed], node: Placed, name: str) -> float | Non
 
 
 def _settings(source: Source, graph_settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields of a recipe that samplers, latents and loaders set; a note names the settings without a place."""
+    """Returns the fields of a recipe that samplers, latents and loaders set. A note names unsupported settings."""
     settings = dict(graph_settings)
     found: dict[str, Any] = {}
     for name, low, high in (("steps", 1, 1000), ("batch_size", 1, MAX_FRAMES)):

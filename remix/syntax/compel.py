@@ -52,7 +52,7 @@ def read(source: Source, options: Options) -> Parts:
 
 
 def _prompts(source: Source, at: int) -> tuple[list[Span], int]:
-    """The prompts in the brackets that open at `at`, and the offset after them."""
+    """Returns the prompts in the brackets that open at `at`, and the offset after them."""
     prompts: list[Span] = []
     here = after_gap(source, at + 1)
     while source.text[here : here + 1] in ("'", '"') and here < len(source.text):

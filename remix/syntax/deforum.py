@@ -73,13 +73,13 @@ def looks_prompts(shape: Shape) -> bool:
 
 
 def _is_lines(text: str) -> bool:
-    """Whether every line is a frame and a prompt in quotes, without a comma: deforum-comfy splits on lines."""
+    """Returns whether every line is a frame and a prompt in quotes, without a comma: deforum-comfy splits on lines."""
     lines = [line.strip() for line in text.split("\n") if line.strip()]
     return len(lines) > 1 and all(_LINE.fullmatch(line) for line in lines)
 
 
 def _is_frame(key: str) -> bool:
-    """Whether a key may be a frame: an expression of what keys are computed from."""
+    """Returns whether a key may be a frame: an expression of what keys are computed from."""
     try:
         parse(key, ("max_f", "fps", "s"))
     except RecipeError:
@@ -118,7 +118,7 @@ def read_prompts(source: Source, options: Options) -> Parts:
 
 
 def _line_parts(source: Source) -> list[Source]:
-    """Each line that is not blank, as a separate source."""
+    """Returns each line that is not blank, as a separate source."""
     lines = source.span().split("\n")
     return [source.part(line.start, line.start + len(line.text)) for line in lines if line.text]
 
@@ -186,7 +186,7 @@ class Label(NamedTuple):
 
 
 def _label_of(source: Source) -> Label | None:
-    """The label of ``cfg: 0:(7), 24:(9)`` or ``"strength_schedule": "0:(0.65)"``, None without one.
+    """Returns the label of ``cfg: 0:(7), 24:(9)`` or ``"strength_schedule": "0:(0.65)"``, None without one.
 
     Raises RecipeError for a schedule that moves Deforum's camera.
     """
@@ -211,7 +211,7 @@ def _label_of(source: Source) -> Label | None:
 
 
 def _wraps_all(text: str, mark: str) -> bool:
-    """Whether the quotes around a text hold all its pairs, and are not those of its first key and last value."""
+    """Returns whether the quotes around a text enclose all its pairs, and not just its first key and last value."""
     return not re.match(rf"{mark}\s*(?:[0-9]{{1,12}}|max_f[^:\n]{{0,20}}){mark}\s*:", text, re.ASCII)
 
 
@@ -247,7 +247,7 @@ def _is_value(pair: Pair) -> bool:
 
 
 def _is_emphasis(value: str) -> bool:
-    """Whether a value in brackets is a prompt such as (a cat:1.2): it has words that no expression has."""
+    """Returns whether a value in brackets is a prompt such as (a cat:1.2): it has words that no expression has."""
     if re.match(r"\(\s*[\"']", value):
         return False
     words = (found[1] for found in _WORD.finditer(value) if not found[2])

@@ -42,7 +42,7 @@ _SET = (
 )
 """Named in a note only if they are on: a settings file has a value for everything, most of them without effect."""
 _SWITCHES = {"init_image": "use_init", "mask_file": "use_mask", "subseed": "subseed_strength"}
-"""Settings that count only if another is on, where that is present."""
+"""Settings that are ignored unless another one, if present, is on."""
 _UNSET = {"", "0", "-1", "none", "false", "null", "{}"}
 _READ = {
     *(*PROMPTS, *NEGATIVES, "animation_prompts_positive", "animation_prompts_negative", "animation_mode"),
@@ -90,7 +90,7 @@ def read(source: Source, options: Options) -> Parts:
 
 
 def _prompt_set(data: Mapping[str, Node]) -> str | None:
-    """The name of the set of prompts: the first that is not empty, as a notebook's settings have an empty list too."""
+    """Returns the name of the first set of prompts that is not empty; a notebook's settings have an empty list too."""
     present = [name for name in PROMPTS if name in data]
     return next((name for name in present if data[name].value), present[0] if present else None)
 
@@ -121,7 +121,7 @@ def _main_seed(source: Source, data: Mapping[str, Node], options: Options) -> in
 
 
 def _wrapping(source: Source, data: Mapping[str, Node], options: Options) -> Options:
-    """The options with the prompts that the settings put around all others."""
+    """Returns the options with the prompts that the settings put around all others."""
     before, after = (
         text_of(source, data[name], name).text.strip() if name in data else ""
         for name in ("animation_prompts_positive", "animation_prompts_negative")
@@ -149,7 +149,7 @@ def _pairs_of(source: Source, data: Mapping[str, Node], name: str) -> list[Pair]
 
 
 def _schedule(source: Source, node: Node, options: Options) -> list[tuple[int, Pair]]:
-    """The pairs of a schedule in quotes, sorted by frame, with positions in the whole text."""
+    """Returns the pairs of a schedule in quotes, sorted by frame, with positions in the whole text."""
     written = text_of(source, node, "the schedule")
     with source.errors_at(written):
         pairs = read_pairs(Source(written.text, nested=True))
@@ -162,7 +162,7 @@ def _schedule(source: Source, node: Node, options: Options) -> list[tuple[int, P
 
 
 def _cfg_schedule(source: Source, data: Mapping[str, Node], options: Options) -> list[tuple[int, Pair]] | None:
-    """The schedule of cfg; for Flux in Forge, whose cfg is 1, that of its distilled guidance."""
+    """Returns the schedule of cfg; for Flux in Forge, whose cfg is 1, that of its distilled guidance."""
     cfg = _schedule(source, data["cfg_scale_schedule"], options) if "cfg_scale_schedule" in data else None
     if "distilled_cfg_scale_schedule" not in data:
         return cfg
@@ -196,7 +196,7 @@ def seeds_of_behavior(behavior: str, seed: int, frames: int, every: int = 1) -> 
 
 
 def _seeds(source: Source, data: Mapping[str, Node], options: Options) -> dict[str, list[Stop]]:
-    """The track of the seeds, by the behavior that the settings name."""
+    """Returns the track of the seeds, by the behavior that the settings name."""
     seed = options.seed or 0
     node = data.get("seed_behavior")
     behavior = text_of(source, node, "seed_behavior").text if node else "fixed"
@@ -244,7 +244,7 @@ def _fields(source: Source, data: Mapping[str, Node]) -> dict[str, Any]:
 
 
 def _sampler(source: Source, data: Mapping[str, Node]) -> dict[str, str]:
-    """The sampler and scheduler, with a note for a label that no recipe has a name for."""
+    """Returns the sampler and scheduler, with a note for a label that no recipe has a name for."""
     fields: dict[str, str] = {}
     if "sampler" in data:
         label = text_of(source, data["sampler"], "sampler").text
@@ -264,7 +264,7 @@ def _sampler(source: Source, data: Mapping[str, Node]) -> dict[str, str]:
 
 
 def _note_rest(source: Source, data: Mapping[str, Node]) -> None:
-    """Notes what moves the camera or feeds frames back, and other settings that a recipe has no place for."""
+    """Adds notes on settings for camera motion and frame feedback, and on others that recipes do not have."""
     left = [name for name in _MOTION if name in data and data[name].value is not None]
     if left:
         source.note(f"every frame is rendered on its own here, so these are left out: {', '.join(left)}")
@@ -280,7 +280,7 @@ def _note_rest(source: Source, data: Mapping[str, Node]) -> None:
 
 
 def _is_set(data: Mapping[str, Node], name: str) -> bool:
-    """Whether a setting is present and not off."""
+    """Returns whether a setting is present and not off."""
     value = data[name].plain() if name in data else None
     return bool(value) and str(value)[:20].strip().lower() not in _UNSET
 

@@ -105,7 +105,7 @@ def read_walk(source: Source, options: Options) -> Parts:
 
 
 def _steps_between(source: Source, data: Mapping[str, Node], stages: int) -> list[int] | None:
-    """The frames from each stage to the next: a clip of n pictures includes both of its ends."""
+    """Returns the frames from each stage to the next: a clip of n pictures includes both of its ends."""
     if "num_interpolation_steps" not in data:
         return None
     node = data["num_interpolation_steps"]

@@ -50,7 +50,7 @@ def looks(shape: Shape) -> bool:
 
 
 def _has_head(source: Source) -> bool:
-    """Whether lines of a prompt come before pairs such as ``"0": "a"``."""
+    """Returns whether lines of a prompt come before pairs such as ``"0": "a"``."""
     start, first = after_gap(source, 0), _LINE.search(source.text)
     if first is None or first.start() <= start or source.text[start] == "{":
         return False
@@ -76,10 +76,10 @@ def read(source: Source, options: Options) -> Parts:
 
 
 def _split(source: Source, options: Options) -> tuple[Source, Options, str, Mapping[str, Span]]:
-    """The pairs alone, options with what goes around every prompt, its separator, and the settings below the pairs.
+    """Returns the pairs alone, options with the text around every prompt, its separator, and the settings below.
 
-    The lines before and after the pairs go around every prompt, and what follows ``Negative prompt:`` around every
-    negative. Raises RecipeError for a line that looks keyed.
+    The lines before and after the pairs are added around every prompt, and the text after ``Negative prompt:`` around
+    every negative. Raises RecipeError for a line that looks keyed.
     """
     begin = after_gap(source, 0)
     first = _LINE.search(source.text) if _has_head(source) else None
@@ -102,17 +102,17 @@ def _split(source: Source, options: Options) -> tuple[Source, Options, str, Mapp
 
 
 def _lines(source: Source, end: int) -> list[Span]:
-    """The lines up to the offset `end`."""
+    """Returns the lines up to the offset `end`."""
     return [source.span(found.start(), found.end()).strip() for found in _ANY_LINE.finditer(source.text, 0, end)]
 
 
 def _content(lines: Sequence[Span]) -> list[Span]:
-    """The lines that are neither blank nor a comment."""
+    """Returns the lines that are neither blank nor a comment."""
     return [line for line in lines if line.text and not line.text.startswith(("#", "//"))]
 
 
 def _end(source: Source, start: int) -> int:
-    """Where the pairs from `start` end: after the last complete pair, or at the end of the text if one is broken."""
+    """Returns the end of the pairs from `start`: after the last complete one, or the text's end if one is broken."""
     here = start
     while found := _KEY.match(source.text, here):
         try:
@@ -141,7 +141,7 @@ def write(recipe: Recipe, field: str) -> Export:
 
 
 def _prompt_text(draft: Draft, line: Line) -> str:
-    """The prompt of a line, with ``--neg`` before its negative if it has one."""
+    """Returns the prompt of a line, with ``--neg`` before its negative if it has one."""
     prompt, negative = draft.one(line.prompt, line.frame), draft.one(line.negative, line.frame)
     for text in (prompt, negative):
         lose_misread(draft, text, {"`": "the beginning of an expression", "--neg": "the beginning of the negative"})

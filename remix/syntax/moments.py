@@ -55,7 +55,7 @@ def read(source: Source, options: Options) -> Parts:
 
 
 def _placed(source: Source, keys: list[Key], prompts: list[Mix[str]], options: Options) -> list[Keyframe]:
-    """The keyframes in order: at their moments as written, or at frames if one of them lies past the end."""
+    """Returns the keyframes in order: at their moments as written, or at frames if one of them lies past the end."""
     placed = _sorted(source, keys, prompts, options)
     if options.frames is None or placed[-1][0] < options.frames:
         return [Keyframe(at=at, prompt=prompt) for _, (at, prompt) in placed]
@@ -66,7 +66,7 @@ def _placed(source: Source, keys: list[Key], prompts: list[Mix[str]], options: O
 def _sorted(
     source: Source, keys: list[Key], prompts: list[Mix[str]], options: Options
 ) -> list[tuple[int, tuple[int | str, Mix[str]]]]:
-    """The frame of each key, with its moment and prompt; shares of a film of unknown length are taken of `FAR` frames.
+    """Returns the frame of each key, with its moment and prompt. Without a length, shares are those of `FAR` frames.
 
     Raises RecipeError for two keys on one frame, a share above 100% and a film that ends before its first key.
     """

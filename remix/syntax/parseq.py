@@ -111,7 +111,7 @@ def _prompts(source: Source, rendered: list[Any]) -> dict[str, list[Stop]]:
 
 
 def _seed(source: Source, i: int, frame: Mapping[str, Any]) -> Mix[int]:
-    """The seed of a frame: mixed with its subseed, or of two seeds if it is fractional; below 0 it is random."""
+    """Returns a frame's seed, mixed with its subseed, or of two seeds if it is fractional; below 0 it is random."""
     seed = _whole(source, i, frame, "seed", -1)
     if seed < 0:
         source.note("seed -1 means a random seed; here it is derived from the frame's number")
@@ -123,14 +123,14 @@ def _seed(source: Source, i: int, frame: Mapping[str, Any]) -> Mix[int]:
 
 
 def _whole(source: Source, i: int, frame: Mapping[str, Any], name: str, low: int) -> float:
-    """A seed of a frame, exactly if it is an integer: its float may be another number."""
+    """Returns a seed of a frame, exactly if it is an integer: its float may be another number."""
     exact = type(frame.get(name)) is int
     found = _number(source, i, frame, name, low, MAX_SEED if exact else MAX_SEED - 1)
     return int(frame[name]) if exact else found
 
 
 def _note_rest(source: Source, rendered: list[Any]) -> None:
-    """Notes what changes over the frames and has no place in a recipe."""
+    """Adds notes on values that change over the frames and that recipes do not have."""
     first = rendered[0]
     names = sorted({name for frame in rendered for name in frame} - _USED)
     left = [name for name in names if any(frame.get(name) != first.get(name) for frame in rendered)]
@@ -140,14 +140,14 @@ def _note_rest(source: Source, rendered: list[Any]) -> None:
 
 
 def _between_seeds(value: float) -> Mix[int]:
-    """The mix of the two seeds next to a fractional one: 1.25 is three quarters of seed 1 and one of seed 2."""
+    """Returns the mix of the two seeds next to a fractional one: 1.25 is three quarters of seed 1 and one of seed 2."""
     low = int(value // 1)
     share = value - low
     return Mix(((low, 1 - share), (low + 1, share))) if share else Mix.one(low)
 
 
 def _seed_mix(seed: float, other: float | None, strength: float | None) -> Mix[int]:
-    """The mix of a seed with a share `strength` of another, or else of the seeds next to a fractional seed."""
+    """Returns the mix of a seed with a share `strength` of another, or else of the seeds next to a fractional seed."""
     if other is None or strength is None:
         return _between_seeds(seed)
     return Mix.one(int(seed)).toward(Mix.one(int(other)), strength)

@@ -38,7 +38,7 @@ _COMMAND = re.compile(
 
 
 def _parts(text: Span) -> list[Span]:
-    """The parts between the ``|`` outside all brackets."""
+    """Returns the parts between the ``|`` outside all brackets."""
     parts, depth, start = [], 0, 0
     for found in _SIGN.finditer(text.text):
         sign = found[0]

@@ -64,7 +64,7 @@ def _read(source: Source, options: Options, host: str) -> Parts:
 
 
 def _note(source: Source, text: str, host: str) -> None:
-    """Notes what is passed on as text, and for which host."""
+    """Adds a note on text that is passed on, and for which host."""
     for kind in dict.fromkeys(found.kind for found in constructs(text) if host == _CONTROL or not found.control):
         first = next(found.text for found in constructs(text) if found.kind == kind)
         if kind == LORA_SCHEDULE:

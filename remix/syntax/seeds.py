@@ -143,7 +143,7 @@ def _strength(source: Source, value: Span | None) -> float:
 def _curved(
     source: Source, mixes: Sequence[Mix[int]], options: Options, steps: list[int] | None, curve: str, strength: float
 ) -> Parts:
-    """The parts of a travel along a curve: a keyframe for each frame."""
+    """Returns the parts of a travel along a curve: a keyframe for each frame."""
     gaps = len(mixes) - (not options.loop)
     if steps is None and options.frames is None:
         raise source.error(0, "the number of frames is not in the text; give frames (--frames 48), or a line Steps: 10")
@@ -167,7 +167,7 @@ def _curved(
 
 
 def _shares(curve: str, strength: float, frames: int, index: int) -> list[float]:
-    """The progress to the next seed at each frame before it."""
+    """Returns the progress to the next seed at each frame before it."""
     if curve == "random":
         chance = random.Random(index)  # the same flicker on every machine
         return [chance.random() * strength / 10 for _ in range(frames)]

@@ -1,7 +1,7 @@
 """Shift attention: ``(cat:1~0) and (dog:0~1)``, ``cat :1~0 AND dog :0~1``, ``a THEN(seed=2,cfg=5) b THEN c``.
 
-The numbers of a range are spread over the frames of their prompt. THEN goes on to the next prompt; the seed and cfg in
-its brackets are travelled to while the prompt before it lasts.
+The numbers of a range are spread over the frames of their prompt. THEN switches to the next prompt. The seed and cfg in
+its brackets are reached by the end of the prompt before it.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ def _segments(source: Source, box: Span, options: Options) -> list[Segment]:
 
 
 def _targets(source: Source, box: Span, found: re.Match[str]) -> dict[str, Any]:
-    """The seed and cfg in the brackets of THEN."""
+    """Returns the seed and cfg in the brackets of THEN."""
     targets: dict[str, Any] = {}
     for part in (found[1] or "").split(","):
         name, sign, value = (text.strip() for text in part.partition("="))
@@ -127,7 +127,7 @@ def _spans(count: int, frames: int) -> list[range]:
 
 
 def _spread(source: Source, segments: list[Segment], count: int, frames: int) -> list[Stop]:
-    """The stops of the prompts, each over its part of the frames; the last also covers parts without a prompt."""
+    """Returns the stops of the prompts, each over its frames; the last one also covers parts without a prompt."""
     stops: list[Stop] = []
     ranged = [_ranged(source, segment.prompt) for segment in segments if segment.prompt.text]
     ranged = ranged or [_ranged(source, segments[0].prompt)]
@@ -143,7 +143,7 @@ def _spread(source: Source, segments: list[Segment], count: int, frames: int) ->
 def _walks(
     sides: list[list[Segment]], count: int, frames: int, seed: int, cfg: float, has_seed: bool
 ) -> dict[str, list[Stop]]:
-    """The tracks of seed and cfg where a segment travels to another value."""
+    """Returns the tracks of seed and cfg where a segment travels to another value."""
     seeds, cfgs = [Stop(0, Mix.one(seed))], [Stop(0, cfg)]
     for i, span in enumerate(_spans(count, frames)):
         segments = [side[i] for side in sides if i < len(side)]

@@ -80,10 +80,10 @@ SYNTAXES: Mapping[str, Syntax] = {
         prompt_editing.A1111,
     )
 }
-"""Every syntax by its name, in the order in which detection asks them: the most distinctive first."""
+"""Every syntax by its name, in the order of detection: the most distinctive first."""
 
 WRITTEN = tuple(name for name, syntax in SYNTAXES.items() if syntax.write is not None)
-"""The names of those that can be written."""
+"""The names of the syntaxes that can be written."""
 
 
 def detect(text: str, source: str | None = None) -> str:
@@ -129,12 +129,16 @@ def read(
 ) -> Parts:
     """Returns the parts of a recipe that a schedule text sets.
 
-    `name` is its syntax, detected if omitted; `source` names the text in errors. `frames`, which may be a time at
-    `fps`, overrides the text's own number. `seed` is the main seed (`s`). `before` and `after` go around every prompt.
-    `numbers` are names for expressions, each with one number or one for each frame. `field` is what a value schedule
-    sets that does not say so: cfg, denoise, strength, seed or sampler. `spacing` holds the frames from each stage to
-    the next, where a text has only stages. `loop` closes the film where the text cannot say so. Raises RecipeError with
-    line and column for anything that cannot be read.
+    - `name` is its syntax, detected if omitted; `source` names the text in errors.
+    - `frames`, which may be a time at `fps`, overrides the text's own number.
+    - `seed` is the main seed (`s`).
+    - `before` and `after` are added around every prompt.
+    - `numbers` are names for expressions, each with one number or one for each frame.
+    - `field` is the field of a value schedule without a label: cfg, denoise, strength, seed or sampler.
+    - `spacing` holds the frames from each stage to the next, for texts that only have stages.
+    - `loop` closes the film if the text cannot express it.
+
+    Raises RecipeError with line and column for anything that cannot be read.
     """
     plain = straighten_quotes(decoded(text, source=source))
     options = _options(frames, fps, seed, before, after, numbers or {}, field, spacing, loop)
@@ -187,7 +191,7 @@ def _options(
     spacing: Sequence[int],
     loop: bool,
 ) -> Options:
-    """The checked options of a reader."""
+    """Returns the checked options of a reader."""
     fps = None if fps is None else check.number(fps, "fps", 0.001, 240)
     count = None if frames is None else frame_count(frames, fps or 12.0)
     for name, values in numbers.items():
@@ -209,7 +213,7 @@ def _options(
 
 
 def _placed(source: Source, error: RecipeError) -> RecipeError:
-    """The error with a position and an excerpt; an error about the whole text gets the position of its beginning."""
+    """Returns the error with a position and an excerpt; errors about the whole text get the position of its start."""
     if error.excerpt:
         return error
     line = error.line or 1
@@ -256,7 +260,7 @@ def read_text(
 
 
 def _overridden(data: dict[str, Any], numbers: dict[str, Any], sides: dict[str, int | None]) -> dict[str, Any]:
-    """The data with the given numbers and sides instead of its own."""
+    """Returns the data with the given numbers and sides instead of its own."""
     found = {**data, **{name: value for name, value in numbers.items() if value is not None}}
     known = {name: value for name, value in sides.items() if value is not None}
     if len(known) == len(sides):

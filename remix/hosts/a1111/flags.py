@@ -40,7 +40,7 @@ def flag(name: str) -> str:
 
 
 def flags_that_change_pictures(flags: Mapping[str, Any]) -> dict[str, str]:
-    """Returns the flags of a server that change pictures, as they are typed, each with what to do."""
+    """Returns the flags of a server that change pictures, as they are typed, each with advice."""
     halved = {name: f"start the server without {flag(name)}" for name in flags if name.endswith(HALVED)}
     return {flag(name): advice for name, advice in {**LAST_BITS, **halved}.items() if flags.get(name)}
 

@@ -1,8 +1,8 @@
-"""A1111's infotext: the prompt, the negative prompt and the settings, in one text that users pass on.
+"""A1111's infotext: the prompt, the negative prompt and the settings, in one text that users share.
 
-a cat on a mat
-Negative prompt: dog, blurry
-Steps: 20, Sampler: Euler, CFG scale: 7, Seed: 1, Size: 512x512, Lora hashes: "cat: 1f, mat: 2e"
+    a cat on a mat
+    Negative prompt: dog, blurry
+    Steps: 20, Sampler: Euler, CFG scale: 7, Seed: 1, Size: 512x512, Lora hashes: "cat: 1f, mat: 2e"
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _KEY = re.compile(r"\s*(\w[\w \-/]*):\s*")
 
 @dataclass(frozen=True)
 class Entry:
-    """An entry of a line of settings: its name, what its value says, and where in the line that begins and ends."""
+    """An entry of a line of settings: its name, its value, and where it begins and ends in the line."""
 
     name: str
     value: str
@@ -31,7 +31,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Infotext:
-    """What A1111 or Forge says of a picture; `settings` are its own labels and texts, in its order."""
+    """The infotext of a picture from A1111 or Forge; `settings` holds its own labels and texts, in order."""
 
     prompt: str
     negative: str = ""
@@ -39,11 +39,11 @@ class Infotext:
 
 
 def parse_infotext(text: str) -> Infotext:
-    """Returns the parts of an infotext; any text is one, if need be a prompt alone.
+    """Returns the parts of an infotext. Any text is valid, if need be as a prompt alone.
 
-    Of a setting that is there twice the last holds, as in A1111.
-    Values in double quotes are unquoted as JSON strings, so they may hold commas and line ends;
-    values in braces (``Hashes: {"model": "1f", "vae": "2e"}``) reach to the brace that closes them.
+    If a setting is repeated, the last one applies, as in A1111. Values in double quotes are unquoted as JSON strings,
+    so they may contain commas and line endings. Values in braces (``Hashes: {"model": "1f", "vae": "2e"}``) extend to
+    the closing brace.
     """
     lines = text.replace("\r\n", "\n").strip("\n").split("\n")
     found = {entry.name: entry.value for entry in entries(lines[-1])}
@@ -57,7 +57,7 @@ def parse_infotext(text: str) -> Infotext:
 
 
 def entries(line: str) -> Iterator[Entry]:
-    """Yields what a line of settings says, in its order; what is not ``key: value`` is passed over, as A1111 does."""
+    """Yields the entries of a line of settings, in order. Text that is not ``key: value`` is skipped, as in A1111."""
     position = 0
     while position < len(line):
         key = _KEY.match(line, position)
@@ -69,7 +69,7 @@ def entries(line: str) -> Iterator[Entry]:
 
 
 def _value(line: str, start: int) -> tuple[str, int]:
-    """Returns the value that begins at `start`, and where it ends."""
+    """Returns the value that begins at `start`, and its end."""
     if line.startswith(('"', "{"), start):
         decoder = json.JSONDecoder()
         try:

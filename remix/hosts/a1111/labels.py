@@ -1,6 +1,6 @@
-"""The two labels by which A1111 and Forge are asked for a sampler and a schedule, from a recipe's names and back.
+"""The labels of a sampler and a schedule in A1111 and Forge, converted from a recipe's names and back.
 
-docs/agreement.md has how well the pairs agree, measured.
+docs/agreement.md lists how well the pairs agree.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ _SCHEDULERS = tuple(row.name for row in SCHEDULERS.values() if row.label)
 
 
 def a1111_labels(sampler: str, scheduler: str) -> tuple[str, str]:
-    """Returns the labels with which A1111 and Forge do what a recipe's sampler and scheduler mean.
+    """Returns the labels by which A1111 and Forge sample like a recipe's sampler and scheduler.
 
-    Raises `Unsupported` for a name that neither host has, or a schedule that the sampler does not read there.
+    Raises `Unsupported` for a name that neither host has, or a schedule that the sampler ignores there.
 
     >>> a1111_labels("dpmpp_2m", "karras"), a1111_labels("ddim", "normal"), a1111_labels("uni_pc", "normal")
     (('DPM++ 2M', 'Karras'), ('Euler', 'Uniform'), ('UniPC', 'Automatic'))

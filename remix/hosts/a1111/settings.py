@@ -56,7 +56,7 @@ PORTABLE: Mapping[str, Any] = {
     "sd_vae_encode_method": "Full",
     "sd_vae_decode_method": "Full",
 }
-"""What agrees with ComfyUI and the local engine. A host that lacks a setting does not need it."""
+"""The values that agree with ComfyUI and the local engine. A host that lacks a setting does not need it."""
 
 FRESH: Mapping[str, Any] = {
     "randn_source": "GPU",
@@ -68,7 +68,7 @@ FRESH: Mapping[str, Any] = {
     "CLIP_stop_at_last_layers": 1,
     "sd_vae": "Automatic",
 }
-"""What a fresh A1111 or Forge has in place of `PORTABLE` and of the settings of a request, where that differs."""
+"""The values in a fresh A1111 or Forge where they differ from `PORTABLE` and the settings of a request."""
 
 EMPTY = " "
 """The negative prompt that A1111 and Forge get in place of an empty one. A space has no tokens; for an empty text they
@@ -126,7 +126,7 @@ OTHER_SECTIONS = (
 def a1111_settings(scheduler: str | None) -> dict[str, Any]:
     """Returns the values of `PORTABLE` for a run with a schedule, given by A1111's label."""
     if any(row.starts_below and row.label == scheduler for row in SCHEDULERS.values()):
-        # ComfyUI adds no extra noise there. A1111 adds it at every level that a walk starts at.
+        # There, ComfyUI adds no extra noise. A1111 adds it at every level at which sampling starts.
         return {**PORTABLE, "sgm_noise_multiplier": False}
     return dict(PORTABLE)
 

@@ -1,4 +1,4 @@
-"""Command-line flags of ComfyUI that matter for pictures, and where a server listens."""
+"""Command-line flags of ComfyUI that matter for pictures, and a server's addresses."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ OTHER_MATHS = ("--use-", "--force-upcast-attention", "--dont-upcast-attention", 
 """Beginnings of the flags that change the last bits of pictures."""
 
 LOCAL, EVERYWHERE = "127.0.0.1", "0.0.0.0"
-"""Where a server listens by default, and where if --listen has no address."""
+"""The address of a server by default, and if --listen has no address."""
 
 
 def listening_addresses(argv: Sequence[str]) -> list[str]:
-    """Returns the addresses at which a server listens; the last --listen counts.
+    """Returns the addresses at which a server listens; the last --listen applies.
 
     >>> listening_addresses(["main.py", "--listen", "--port", "1"]), listening_addresses(["main.py"])
     (['0.0.0.0'], ['127.0.0.1'])

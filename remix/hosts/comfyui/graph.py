@@ -1,4 +1,4 @@
-"""Prompts of ComfyUI's API, written as what they are: nodes as calls, links as values."""
+"""Prompts of ComfyUI's API, written as nodes and links: nodes as calls, links as values."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ Nodes = dict[str, dict[str, Any]]
 
 @dataclass(frozen=True)
 class Link:
-    """What a node gives at one of its outputs."""
+    """One output of a node."""
 
     node: str
     output: int = 0
 
     @property
     def plain(self) -> list[Any]:
-        """The link as the API writes it."""
+        """Returns the link in the form of the API."""
         return [self.node, self.output]
 
 
 class Graph:
-    """Grows node by node; equal nodes are one.
+    """A graph that grows node by node; equal nodes are merged.
 
     >>> graph = Graph()
     >>> model, clip, vae = graph.several("CheckpointLoaderSimple", 3, ckpt_name="a.safetensors")

@@ -1,4 +1,4 @@
-"""What a ComfyUI graph says of a picture: nodes, prompts and sampler settings, as far as they are simple."""
+"""Reads a picture's ComfyUI graph: nodes, prompts and sampler settings, if they are simple."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ Graph = Mapping[str, Mapping[str, Any]]
 
 @dataclass(frozen=True)
 class ComfyGraph:
-    """What a graph says: how many nodes of each class, its prompts and the settings of its samplers.
+    """The content of a graph: the number of nodes of each class, its prompts and the settings of its samplers.
 
-    `prompts` and `negatives` are the texts that lead into a sampler's inputs of these names; a graph
-    without such a sampler, and a front end's workflow, give all their texts as prompts.
+    `prompts` and `negatives` are the texts that lead into a sampler's inputs of these names. A graph without such a
+    sampler, or a front end's workflow, has all its texts as prompts.
     """
 
     nodes: Mapping[str, int]
@@ -33,7 +33,7 @@ class ComfyGraph:
 
 
 def read_prompt(prompt: Any) -> ComfyGraph | None:
-    """Returns what an API graph (``{"3": {"class_type": ..., "inputs": ...}}``) says; None if it is none."""
+    """Returns the content of an API graph (``{"3": {"class_type": ..., "inputs": ...}}``); None if it is not one."""
     if not isinstance(prompt, dict):
         return None
     nodes: dict[str, dict[str, Any]] = {
@@ -52,10 +52,10 @@ def read_prompt(prompt: Any) -> ComfyGraph | None:
 
 
 def _of_samplers(graph: Graph) -> tuple[dict[str, None], dict[str, None], dict[str, Any]]:
-    """The prompts, negatives and settings that lead into samplers; those of an earlier sampler come first.
+    """Returns the prompts, negatives and settings that lead into samplers; those of an earlier sampler come first.
 
-    Samplers may stand one behind another by the thousand, so each walk remembers where it was: a node that was met has
-    been read, and so have all that lead into it.
+    Thousands of samplers may be chained, so each walk remembers visited nodes: a visited node has been read, and so
+    have all nodes that lead into it.
     """
     positive: dict[str, None] = {}
     negative: dict[str, None] = {}
@@ -65,7 +65,7 @@ def _of_samplers(graph: Graph) -> tuple[dict[str, None], dict[str, None], dict[s
         guider: Any = graph[key].get("guider")
         holders = [key, guider[0]] if _is_link(guider) and guider[0] in graph else [key]
         for holder in holders:
-            # A node such as a ControlNet's passes both prompts on: only the one that was asked for is followed.
+            # A node such as a ControlNet passes both prompts on; only the requested one is followed.
             for found, name, other in (
                 (positive, "positive", "negative"),
                 (positive, "conditioning", "negative"),
@@ -91,9 +91,9 @@ def _is_link(value: Any) -> bool:
 
 
 def _upstream(graph: Graph, link: Any, met: set[str], leave_out: str | None = None) -> Iterator[str]:
-    """Returns the node that a link comes from and all that lead into it, nearest first, not by inputs of one name.
+    """Yields the source node of a link and all nodes that lead into it, nearest first. Inputs `leave_out` are ignored.
 
-    Those in `met` are passed over, and the others join them.
+    Nodes in `met` are skipped, and the others are added to it.
     """
     waiting: list[str] = []
 
@@ -111,7 +111,7 @@ def _upstream(graph: Graph, link: Any, met: set[str], leave_out: str | None = No
 
 
 def _own_texts(inputs: Mapping[str, Any], side: str = "") -> Iterator[str]:
-    """Yields the texts of a node; loaders that encode both prompts have them by the `side` that is followed."""
+    """Yields the texts of a node. Loaders that encode both prompts have one for the `side` that is followed."""
     for name in (*TEXT_INPUTS, *([side] if side else [])):
         value = inputs.get(name)
         if isinstance(value, str) and value.strip():
@@ -119,7 +119,7 @@ def _own_texts(inputs: Mapping[str, Any], side: str = "") -> Iterator[str]:
 
 
 def read_workflow(workflow: Any) -> ComfyGraph | None:
-    """Returns what a front end's workflow (``{"nodes": [...]}``) says; None if it is none."""
+    """Returns the content of a front end's workflow (``{"nodes": [...]}``); None if it is not one."""
     if not isinstance(workflow, dict) or not isinstance(workflow.get("nodes"), list):
         return None
     nodes = [node for node in workflow["nodes"][:_MOST_NODES] if isinstance(node, dict)]

@@ -1,1 +1,1 @@
-"""What all syntaxes share: taking a text apart with its positions, and writing one."""
+"""Code that all syntaxes share: parsing a text with positions, and writing one."""

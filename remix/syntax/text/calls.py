@@ -51,7 +51,7 @@ def read_arguments(source: Source, main: str) -> dict[str, Node]:
 
 
 def _call_in_statement(source: Source, at: int, main: str) -> tuple[int | None, int]:
-    """The offset after the ( of the call that sets `main` in the statement at `at`, if any; and where that ends."""
+    """Returns the offset after the ( of the call that sets `main` in a statement, or None, and the statement's end."""
     text, here = source.text, at
     sets = re.compile(rf"\b{main}\s*=(?!=)")
     while here < len(text) and text[here] != "\n":
@@ -71,7 +71,7 @@ def _call_in_statement(source: Source, at: int, main: str) -> tuple[int | None, 
 
 
 def _closing(source: Source, opening: int) -> int:
-    """The offset after the bracket that closes the one at `opening`."""
+    """Returns the offset after the bracket that closes the one at `opening`."""
     text, here, depth = source.text, opening, 0
     while here < len(text):
         if found := _INSIDE.match(text, here):
@@ -92,7 +92,7 @@ def _closing(source: Source, opening: int) -> int:
 
 
 def _arguments(source: Source, at: int, known: Mapping[str, Node]) -> dict[str, Node]:
-    """The keyword arguments of the call whose ( ends at `at`."""
+    """Returns the keyword arguments of the call whose ( ends at `at`."""
     found: dict[str, Node] = {}
     here = after_gap(source, at)
     while here < len(source.text) and source.text[here] != ")":
@@ -115,7 +115,7 @@ def _arguments(source: Source, at: int, known: Mapping[str, Node]) -> dict[str, 
 
 
 def _expression_end(source: Source, at: int) -> int:
-    """The offset of the comma or closing bracket that ends an argument."""
+    """Returns the offset of the comma or closing bracket that ends an argument."""
     text, here = source.text, at
     while here < len(text) and text[here] not in ",)":
         if text[here] in "([{":

@@ -1,4 +1,4 @@
-"""Writing a recipe for another tool: the lines of its prompts, and notes on what the text cannot say."""
+"""Writes a recipe for another tool: the lines of its prompts, and notes on parts that the text cannot express."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Export:
 
 
 class Line(NamedTuple):
-    """The prompt and negative at a frame; `holds` says that they stay the same until the next line."""
+    """The prompt and negative at a frame; `holds` is true if they stay the same until the next line."""
 
     frame: int
     prompt: Mix[str]
@@ -36,7 +36,7 @@ class Line(NamedTuple):
 
 
 class Draft:
-    """The prompts of a recipe sorted by frame, and what is lost when they become a text."""
+    """The prompts of a recipe sorted by frame, and the parts that are lost when they become a text."""
 
     def __init__(self, recipe: Recipe, supported: Sequence[str] = ()) -> None:
         self.recipe = recipe
@@ -45,12 +45,12 @@ class Draft:
         self._lose_unsupported(supported)
 
     def lose(self, sentence: str) -> None:
-        """Adds a sentence about what the text cannot say, once."""
+        """Adds a sentence about a part that the text cannot express, once."""
         if sentence not in self.lost:
             self.lost.append(sentence)
 
     def export(self, text: str) -> Export:
-        """Returns the text with what it has lost."""
+        """Returns the text with its losses."""
         mixed = f"{_runs(self._mixed)}: a mix of prompts; the heaviest is written" if self._mixed else ""
         return Export(text, (*self.lost, mixed) if mixed else tuple(self.lost))
 
@@ -62,7 +62,7 @@ class Draft:
 
     @cached_property
     def lines(self) -> list[Line]:
-        """A line with prompt and negative for each frame where one of them is set.
+        """Returns a line with prompt and negative for each frame where one of them is set.
 
         Losses of prompts are noted only when lines are used: value schedules have none.
         """
@@ -87,7 +87,7 @@ class Draft:
         return lines
 
     def straight_lines(self) -> list[Line]:
-        """Returns lines for a text that always travels straight: holds written out, a loop led back to its start."""
+        """Returns lines for a text that always travels linearly. Holds are written out, and loops are closed."""
         lines = self.unmixed_lines()
         if self.recipe.loop and len(lines) > 1:
             lines.append(lines[0]._replace(frame=self.recipe.frames, holds=True))
@@ -99,7 +99,7 @@ class Draft:
         return found
 
     def unmixed_lines(self) -> list[Line]:
-        """Returns the lines or, where these have mixes that straight travels between single prompts give, those."""
+        """Returns the lines; if mixes in them result from linear travels between single prompts, the lines of these."""
         lines = self.lines
         if self.recipe.loop or not any(len(mix.items) > 1 for line in lines for mix in (line.prompt, line.negative)):
             return list(lines)
@@ -131,7 +131,7 @@ class Draft:
 
 
 def _is_straight(sides: Sequence[tuple[Mix[str], Mix[str]]], start: int, end: int) -> bool:
-    """Whether the mixes between two frames are those of a straight travel, as far as a schedule rounds them."""
+    """Returns whether the mixes between two frames are those of a straight travel, as far as a schedule rounds them."""
     steps = [round((i - start) / (end - start) * STEPS) for i in range(start + 1, end)]
     for side in (0, 1):
         travel = between(sides[start][side], sides[end][side], steps)

@@ -162,7 +162,7 @@ def constant_tracks(source: Source, boxes: Boxes) -> dict[str, list[Stop]]:
 
 
 def looks_keyed(line: Span) -> bool:
-    """Whether a line begins as no prompt does."""
+    """Returns whether a line has a beginning that no prompt has."""
     return _ALWAYS.match(_without_bullet(line).text) is not None
 
 

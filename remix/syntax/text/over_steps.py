@@ -1,4 +1,4 @@
-"""Prompt syntax of A1111 and prompt-control: what changes over the denoising steps of a picture, AND, LoRA tags."""
+"""Prompt syntax of A1111 and prompt-control: changes over the denoising steps of a picture, AND, LoRA tags."""
 
 from __future__ import annotations
 
@@ -35,10 +35,9 @@ class _Open:
 
 
 def constructs(prompt: str) -> list[Construct]:
-    """Returns what A1111 or prompt-control would interpret in a prompt, in order.
+    """Returns the parts of a prompt that A1111 or prompt-control interpret, in order.
 
-    Kinds: "prompt editing", "alternation", "composition", "LoRA tag", "LoRA schedule",
-    "prompt-control".
+    Kinds: "prompt editing", "alternation", "composition", "LoRA tag", "LoRA schedule", "prompt-control".
 
     >>> [found.kind for found in constructs("a [cat:dog:0.5] AND [x|y]")]
     ['prompt editing', 'composition', 'alternation']
@@ -53,7 +52,7 @@ def constructs(prompt: str) -> list[Construct]:
 
 
 def over_steps(prompt: str) -> list[Construct]:
-    """Returns what changes over the denoising steps in a prompt; an engine that cannot do it refuses it.
+    """Returns the parts of a prompt that change over the denoising steps; engines without support refuse them.
 
     >>> [found.text for found in over_steps("a [cat:dog:0.5] (big:1.2) [grey]")]
     ['[cat:dog:0.5]']

@@ -30,7 +30,7 @@ class Pair(NamedTuple):
 
 @dataclass(frozen=True)
 class Clock:
-    """What the keys of a schedule may be computed from.
+    """Values from which the keys of a schedule may be computed.
 
     `last` is the value of `max_f`, None if it is unknown; `fps` and `seed` are those of `fps` and `s`.
     """

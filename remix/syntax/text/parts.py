@@ -1,4 +1,4 @@
-"""What a schedule text sets: keyframes and other fields of a recipe; and the options that a reader takes."""
+"""The parts of a schedule text, keyframes and other fields of a recipe, and the options of a reader."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from remix.syntax.text.pairs import Clock
 from remix.syntax.text.source import Source
 
 FAR = 10**12
-"""A length that every key lies within."""
+"""A length greater than every key."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Options:
     loop: bool = False
 
     def clock(self, *, last: int = -1) -> Clock:
-        """Returns what keys may be computed from; `max_f` is the number of frames plus `last`."""
+        """Returns the values from which keys may be computed; `max_f` is the number of frames plus `last`."""
         return Clock(None if self.frames is None else self.frames + last, self.fps, self.seed or 0)
 
     def names(self) -> dict[str, float | Sequence[float]]:

@@ -58,12 +58,12 @@ class Span:
 
     @property
     def start(self) -> int:
-        """Source offset of the first character."""
+        """Returns the source offset of the first character."""
         return self.places[0]
 
 
 class Source:
-    """A text that is being read, its name for errors, and `notes`: what was changed or left out on the way.
+    """A text that is being read, its name for errors, and `notes` on what was changed or left out.
 
     Errors of a `nested` source have a line and column but no excerpt: the source around it adds that.
     """

@@ -1,4 +1,4 @@
-"""A syntax as one row, and the shape of a text: what the `looks` of every syntax is asked with."""
+"""A syntax as one row, and the shape of a text, the argument of every `looks`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _TOKEN = re.compile(r"""["']|[\[\]{}]""")
 
 
 class Shape:
-    """What a text is made of, parsed once for all syntaxes that are asked; no syntax is named here."""
+    """The structure of a text, parsed once for all syntaxes; it does not depend on any of them."""
 
     def __init__(self, source: Source) -> None:
         self.source = source
@@ -32,7 +32,7 @@ class Shape:
 
     @cached_property
     def keys(self) -> list[str]:
-        """The quoted keys at the top level of an object in braces, as far as it can be read."""
+        """Returns the quoted keys at the top level of an object in braces, as far as it can be read."""
         keys: list[str] = []
         depth, here = 0, self.start
         while self.braced and (found := _TOKEN.search(self.text, here)):
@@ -54,12 +54,12 @@ class Shape:
         return keys
 
     def has_keys(self, *names: str) -> bool:
-        """Whether this is an object with all of these keys at its top level."""
+        """Returns whether this is an object with all of these keys at its top level."""
         return all(name in self.keys for name in names)
 
     @cached_property
     def pairs(self) -> list[Pair] | None:
-        """The pairs ``key: value, ...`` that the text consists of, None if it cannot be read so."""
+        """Returns the pairs ``key: value, ...`` that the text consists of, None if it cannot be read so."""
         try:
             return read_pairs(Source(self.text, nested=True))
         except RecipeError:
@@ -67,32 +67,32 @@ class Shape:
 
     @cached_property
     def lines(self) -> list[str]:
-        """The lines that are not blank, stripped."""
+        """Returns the lines that are not blank, stripped."""
         return [line.strip() for line in self.text.split("\n") if line.strip()]
 
     @cached_property
     def boxes(self) -> Boxes:
-        """Prompt lines, negative lines and settings."""
+        """Returns the prompt lines, negative lines and settings."""
         return read_boxes(self.source)
 
     @cached_property
     def prompt_lines(self) -> list[Span]:
-        """The lines of the prompt box that are not blank."""
+        """Returns the lines of the prompt box that are not blank."""
         return [line for line in self.boxes.prompt if line.text]
 
     @cached_property
     def constructs(self) -> list[Construct]:
-        """What A1111 or prompt-control would read in the prompt box."""
+        """Returns the constructs of A1111 or prompt-control in the prompt box."""
         return constructs("\n".join(line.text for line in self.prompt_lines))
 
 
 @dataclass(frozen=True)
 class Syntax:
-    """A syntax: its name, whose it is, and how it is detected, read and, where possible, written.
+    """A syntax: its name, its tool, and how it is detected, read and, where possible, written.
 
-    `looks` says whether a text that every syntax before it in the table has rejected is in this one. It raises
-    RecipeError for a text that no syntax after it should take. `wraps`: the reader itself puts the
-    `before` and `after` of its options around prompts.
+    `looks` returns whether a text that every syntax before it in the table has rejected is in this one. It raises
+    RecipeError for a text that no later syntax should accept. `wraps` is true if the reader itself adds the `before`
+    and `after` of its options around prompts.
     """
 
     name: str

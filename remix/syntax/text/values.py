@@ -65,13 +65,13 @@ def random_seed(main: int, frame: int) -> int:
 
 
 def is_text(pair: Pair) -> bool:
-    """Whether a value is text in quotes, ``("Euler a")``; a number in quotes, ``"7"``, is not."""
+    """Returns whether a value is text in quotes, ``("Euler a")``; a number in quotes, ``"7"``, is not."""
     plain = _unbracketed(pair)
     return (pair.quoted or plain.text[:1] in ("'", '"')) and not _NUMBER.fullmatch(plain.text.strip("'\""))
 
 
 def _unbracketed(pair: Pair) -> Span:
-    """The value without brackets around quotes."""
+    """Returns the value without brackets around quotes."""
     value = pair.value.strip()
     if not pair.quoted and re.fullmatch(r"\(\s*(\"[^\"]*\"|'[^']*')\s*\)", value.text):
         return value[1:-1].strip()
@@ -122,14 +122,14 @@ def number_track(source: Source, ordered: Ordered, options: Options, target: Tar
 
 
 def _exact(digits: str) -> float:
-    """The number that `digits` spell, exactly if it is an integer."""
+    """Returns the number that `digits` spell, exactly if it is an integer."""
     return int(digits) if re.fullmatch(r"[+-]?[0-9]{1,40}", digits) else float(digits)
 
 
 def _evaluated(
     source: Source, value: Span, frames: range, options: Options, target: Target
 ) -> tuple[Expression, list[float]]:
-    """An expression, and its converted value on each of the frames."""
+    """Returns an expression, and its converted value on each of the frames."""
     names = options.names()
     with source.errors_at(value):
         expression = parse(value.text, ("t", *names))
@@ -144,7 +144,7 @@ def _evaluated(
 
 
 def _checked(source: Source, written: Span, value: float, target: Target, frame: int | None = None) -> float:
-    """The converted value. Raises RecipeError if it is out of range."""
+    """Returns the converted value. Raises RecipeError if it is out of range."""
     converted = target.convert(value)
     if not target.low <= converted <= target.high:
         when = "" if frame is None else f" at frame {frame}"
@@ -168,7 +168,7 @@ def seed_track(source: Source, ordered: Ordered, options: Options) -> list[Stop]
 
 
 def _per_frame(stops: Sequence[Stop], frames: int) -> list[float | Fraction]:
-    """The number of each frame on straight lines between the stops, exact between integers."""
+    """Returns the number of each frame on straight lines between the stops, exact between integers."""
     values = [stops[0].value] * frames
     for start, end in pairwise(stops):
         change, length = end.value - start.value, end.frame - start.frame
