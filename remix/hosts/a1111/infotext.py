@@ -1,8 +1,8 @@
 """A1111's infotext: the prompt, the negative prompt and the settings, in one text that users share.
 
-    a cat on a mat
-    Negative prompt: dog, blurry
-    Steps: 20, Sampler: Euler, CFG scale: 7, Seed: 1, Size: 512x512, Lora hashes: "cat: 1f, mat: 2e"
+a cat on a mat
+Negative prompt: dog, blurry
+Steps: 20, Sampler: Euler, CFG scale: 7, Seed: 1, Size: 512x512, Lora hashes: "cat: 1f, mat: 2e"
 """
 
 from __future__ import annotations
