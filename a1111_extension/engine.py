@@ -138,7 +138,7 @@ class HostEngine(Engine):
         return remarks
 
     def _check_denoise(self, schedule: Schedule) -> list[str]:
-        """Returns a remark if denoise moves in whole steps. Raises Unsupported if only fractional steps would do."""
+        """Returns a remark if denoise moves in whole steps. Raises Unsupported if portable runs cannot avoid it."""
         recipe = schedule.recipe
         between = [frame for frame in schedule if frame.image is not None and is_between(recipe.steps, frame.denoise)]
         if self._portable and between and SAMPLERS[recipe.sampler].whole_times:

@@ -116,7 +116,7 @@ if sys.platform == "linux":
 else:
 
     def _widen(pipe: IO[bytes] | None) -> None:
-        """Enlarges a pipe on Linux. Other systems choose the size themselves."""
+        """Does nothing: systems other than Linux choose the size of a pipe themselves."""
 
 
 def own_group(platform: str = sys.platform) -> dict[str, Any]:

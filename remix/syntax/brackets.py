@@ -217,7 +217,7 @@ def _window(source: Source, text: Span) -> Window:
 
 
 def _lengths(source: Source, windows: Sequence[Window], options: Options) -> list[int]:
-    """Returns the frames of each window; those without a duration share what is left of the film evenly."""
+    """Returns the frames of each window; those without a duration share the rest of the film evenly."""
     if not windows:
         raise source.error(0, "there are no prompts; write one after each bracket")
     fps, total = Fraction(repr(options.fps or Recipe.fps)), options.frames

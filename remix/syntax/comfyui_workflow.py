@@ -296,7 +296,7 @@ def _span(text: str) -> Span:
 
 
 def _followed(nodes: Mapping[str, Placed], node: Placed, name: str) -> Node | None:
-    """Returns the value of an input; through links, that of the one text or number that a simple node has."""
+    """Returns the value of an input. Links are followed to simple nodes with a single text or number."""
     value = node.inputs.get(name)
     for _ in range(_DEEPEST):
         if value is None or not isinstance(value.value, list):

@@ -79,7 +79,7 @@ def _is_lines(text: str) -> bool:
 
 
 def _is_frame(key: str) -> bool:
-    """Returns whether a key may be a frame: an expression of what keys are computed from."""
+    """Returns whether a key may be a frame: an expression of the variables for keys."""
     try:
         parse(key, ("max_f", "fps", "s"))
     except RecipeError:

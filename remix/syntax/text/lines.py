@@ -150,7 +150,7 @@ def refuse_keyed_negatives(source: Source, lines: Sequence[Span]) -> None:
 
 
 def constant_tracks(source: Source, boxes: Boxes) -> dict[str, list[Stop]]:
-    """Returns the tracks of what is the same on all frames: the negative box and the seed."""
+    """Returns the tracks that are constant on all frames: the negative box and the seed."""
     tracks: dict[str, list[Stop]] = {}
     negative = join(boxes.negative, " ")
     if negative.text.strip():

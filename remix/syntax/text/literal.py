@@ -42,7 +42,7 @@ class Node:
 
 
 def after_gap(source: Source, at: int) -> int:
-    """Returns the offset of what follows blanks and comments (``#`` and ``//``, to the end of the line) at `at`."""
+    """Returns the offset after blanks and comments (``#`` and ``//``, to the end of the line) at `at`."""
     found = _GAP.match(source.text, at)
     return found.end() if found else at
 

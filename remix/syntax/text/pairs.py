@@ -85,7 +85,7 @@ def _pair(source: Source, at: int, mark: str, braced: bool) -> tuple[Pair, int]:
 
 
 def _part(source: Source, at: int, stop: str, what: str, braced: bool) -> tuple[Span, bool, int]:
-    """Returns the key or value that begins at `at`, whether it is in quotes, and the offset of what follows it."""
+    """Returns the key or value that begins at `at`, whether it is in quotes, and the offset after it."""
     if source.text[at : at + 1] in ('"', "'"):
         written, end = quoted(source, at)
         after = source.after_blanks(end)
