@@ -64,6 +64,7 @@ class A1111Server(FaultyServer):
         self.found_later: dict[str, list[Any]] = {}
         self.sysinfo: dict[str, Any] | None = None
         self.gateway_gives_up = False
+        self._going_on: list[threading.Thread] = []
         self.saved: set[str] = {"sd_model_checkpoint"}
         self.lists = {name: recorded(name) for name in ("samplers", "schedulers", "sd-models", "sd-vae", "loras")}
         self.script_info = recorded("script-info") + ([SCRIPT] if script else [])
@@ -142,9 +143,16 @@ class A1111Server(FaultyServer):
         """What a proxy answers that does not wait; the server goes on, until it is asked what it does."""
         self.gate.clear()
         self.begun.clear()
-        threading.Thread(target=self._in_turn, args=(name, body), daemon=True).start()
+        self._going_on.append(threading.Thread(target=self._in_turn, args=(name, body), daemon=True))
+        self._going_on[-1].start()
         self.begun.wait()
         return Answer(b"<html><title>524: A timeout occurred</title>", 524, "text/html")
+
+    def finish(self) -> None:
+        """Waits until what a proxy gave up is rendered."""
+        self.gate.set()
+        for rendering in self._going_on:
+            rendering.join()
 
     def _in_turn(self, name: str, body: dict[str, Any]) -> Answer:
         task = body.get("force_task_id") or "task(of somebody)"

@@ -220,6 +220,7 @@ def test_a_gateway_that_gives_up_while_the_server_renders(serve: Serve, tmp_path
         return
     with pytest.raises(HostRefused, match=r"^frame 0: rendering takes longer than a proxy .*proxy_read_timeout"):
         render(recipe(), engine(server), tmp_path / "job", film=None)
+    server.finish()
     assert len(server.rendered) == 1
 
 

@@ -335,7 +335,8 @@ def test_padding_keeps_every_pixel_and_doubles_the_edge(size: tuple[int, int]) -
     "wrong",
     [
         np.zeros((4, 4), np.uint8),
-        np.zeros((4, 4, 4), np.uint8),
+        np.zeros((4, 4, 2), np.uint8),
+        np.zeros((4, 4, 5), np.uint8),
         np.zeros((4, 4, 3)),
         np.zeros((0, 4, 3), np.uint8),
     ],

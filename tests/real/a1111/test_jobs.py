@@ -139,10 +139,10 @@ def test_the_fields_are_shown_by_their_names(host: Host) -> None:
         (
             TEXT.replace("[[keyframes]]", 'sampler = "uni_pc"\nscheduler = "karras"\n[[keyframes]]', 1),
             {},
-            "by A1111's UniPC",
+            "A1111's UniPC ignores 'karras'",
         ),
         (TEXT + 'image = "a.png"\n', {}, "image: keyframes set pictures; run the script in img2img"),
-        ('model = "nothing"\n' + TEXT, {}, "model.checkpoint: there is no 'nothing' here; use one of"),
+        ('model = "nothing"\n' + TEXT, {}, "model.checkpoint: this host does not have 'nothing'; use one of"),
         (TEXT, {"subseed_strength": 0.5}, "variation seed: its strength is above 0"),
     ],
 )
