@@ -48,6 +48,7 @@ SIDE, CELLS = 64, 8
 
 
 LEFT = np.zeros((SIDE, SIDE, 3), np.uint8)
+LEFT[:, : SIDE // 2] = 255
 
 
 RAMP = np.broadcast_to(np.linspace(0, 255, SIDE).astype(np.uint8)[:, None, None], (SIDE, SIDE, 3)).copy()

@@ -17,9 +17,7 @@ from remix.engine.pictures import masks_of
 from remix.mix import noise_of_seed
 from remix.plan import Frame, Keyframe, Mix, Recipe, plan
 from tests.client.local import tiny
-from tests.client.local.films import CELLS, INPUTS, LEFT, RAMP, SIDE, TOLERANCE, largest_difference, pictures, travel
-
-LEFT[:, : SIDE // 2] = 255
+from tests.client.local.films import CELLS, INPUTS, LEFT, RAMP, TOLERANCE, largest_difference, pictures, travel
 
 
 @pytest.fixture(scope="module")
