@@ -19,7 +19,7 @@ from remix.job import PACING, is_job, recipe_of
 from remix.motion import load_picture
 from remix.motion.pacing import Jump, Pacer
 from remix.motion.perceptual import Look, distance, look
-from remix.plan import Frame, Keyframe, Mix, Recipe, plan
+from remix.plan import Frame, Keyframe, Mix, Recipe, Schedule, plan
 from remix.plan.expression import Expression, fill_prompt, verbatim
 from remix.plan.moments import CLOCK_DECIMALS
 from remix.plan.travel import changes
@@ -56,37 +56,36 @@ class _Way:
         self.pacer.add(weight)
 
 
-def known_clock(folder: Path, recipe: Recipe) -> tuple[float, ...] | None:
-    """Returns the clock in a job folder's recipe, None if the job is not one of `recipe`."""
+def known_clock(folder: Path, schedule: Schedule) -> tuple[float, ...] | None:
+    """Returns the clock in a job folder's recipe, None if the job is not one of the unpaced `schedule`."""
     if not is_job(folder):
         return None
     try:
         held = recipe_of(folder)
-        same = held.clock is not None and _unpaced(held) == _unpaced(recipe)
+        if held.clock is None or held.pace != schedule.recipe.pace:
+            return None
+        unpaced = plan(held.replace(clock=None))
     except RemixError:
         return None
+    same = unpaced.frames == schedule.frames and unpaced.settings() == schedule.settings()
     return held.clock if same else None
 
 
-def _unpaced(recipe: Recipe) -> tuple[object, ...]:
-    schedule = plan(recipe.replace(clock=None))
-    return recipe.pace, schedule.frames, schedule.settings()
-
-
-def most_pictures(recipe: Recipe) -> int:
+def most_pictures(schedule: Schedule) -> int:
     """Returns the maximum number of pictures that `measured_clock` renders."""
-    return sum(way.pacer.budget for way in _ways(recipe))
+    return sum(way.pacer.budget for way in _ways(schedule))
 
 
 def measured_clock(
-    recipe: Recipe, folder: Path, render_round: RenderRound, tell: Callable[[str], None]
+    schedule: Schedule, folder: Path, render_round: RenderRound, tell: Callable[[str], None]
 ) -> tuple[float, ...]:
-    """Returns the clock of a recipe, after rendering rounds of pictures into folders below `folder`.
+    """Returns the clock of an unpaced schedule, after rendering rounds of pictures into folders below `folder`.
 
     Calls `tell` with jumps that no pace can make even.
     """
-    ways = list(_ways(recipe))
-    still = _still(recipe)
+    recipe = schedule.recipe
+    ways = list(_ways(schedule))
+    still = _still(schedule)
     number = 0
     while wanted := [(way, weight) for way in ways for weight in way.pacer.wanted()]:
         moments = sorted({way.moment(weight, recipe.frames) for way, weight in wanted})
@@ -105,32 +104,29 @@ def measured_clock(
         for place, weight in enumerate(weights[1:-1], way.begin + 1):
             clock[place] = way.moment(weight, recipe.frames)
         for jump in jumps:
-            tell(_about_jump(recipe, way, weights, jump))
+            tell(_about_jump(schedule, way, weights, jump))
     return tuple(clock)
 
 
-def _ways(recipe: Recipe) -> Iterator[_Way]:
+def _ways(schedule: Schedule) -> Iterator[_Way]:
     """Yields the sections in which something travels, with at least one frame between their ends."""
+    recipe = schedule.recipe
     stops = sorted(set(recipe.positions()))
     if recipe.loop:  # frame 0 keeps its moment, because a clock starts there
         stops = sorted({0, *stops, recipe.frames})
-    frames = plan(recipe)
     for begin, end in itertools.pairwise(stops):
-        if end - begin > 1 and len({_content(frames[index % recipe.frames]) for index in range(begin, end + 1)}) > 1:
+        frames = (schedule[index % recipe.frames] for index in range(begin, end + 1))
+        if end - begin > 1 and len({replace(frame, index=0) for frame in frames}) > 1:
             yield _Way.between(begin, end)
 
 
-def _content(frame: Frame) -> tuple[object, ...]:
-    return frame.prompt, frame.negative, frame.seed, frame.denoise, frame.image, frame.mask, frame.loras, frame.cfg
-
-
-def _still(recipe: Recipe) -> Recipe:
+def _still(schedule: Schedule) -> Recipe:
     """Returns the recipe with each expression fixed at its keyframe's value, independent of the pace."""
-    seeds = [frame.seed.heaviest for frame in plan(recipe)]
+    recipe = schedule.recipe
     about = {"max_f": recipe.frames - 1, "fps": recipe.fps}
 
     def fixed(keyframe: Keyframe, frame: int) -> Keyframe:
-        names = {**about, "s": seeds[frame]}
+        names = {**about, "s": schedule[frame].seed.heaviest}
 
         def number(value: float | Expression | None) -> float | None:
             return value.evaluate(t=frame, **names) if isinstance(value, Expression) else value
@@ -152,12 +148,12 @@ def _still(recipe: Recipe) -> Recipe:
     return recipe.replace(pace="linear", keyframes=keyframes)
 
 
-def _about_jump(recipe: Recipe, way: _Way, weights: Sequence[float], jump: Jump) -> str:
+def _about_jump(schedule: Schedule, way: _Way, weights: Sequence[float], jump: Jump) -> str:
     after = next(place for place, weight in enumerate(weights) if weight >= jump.after) + way.begin
-    frames = plan(recipe)
-    ends = " to ".join(_shown(frames[index % recipe.frames]) for index in (way.begin, way.end))
+    frames = len(schedule)
+    ends = " to ".join(_shown(schedule[index % frames]) for index in (way.begin, way.end))
     return (
-        f"pace: the picture jumps at frame {after % recipe.frames}, from {ends}: it changes by {jump.steps:.1f} steps "
+        f"pace: the picture jumps at frame {after % frames}, from {ends}: it changes by {jump.steps:.1f} steps "
         "at once, which no pace can even out; try another seed, or a keyframe between the two"
     )
 

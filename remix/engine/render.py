@@ -149,12 +149,12 @@ def _paced(
     Raises `OtherRecipe` before measuring if the folder has frames of another recipe.
     """
     recipe = schedule.recipe
-    if (known := known_clock(folder, recipe)) is not None:
+    if (known := known_clock(folder, schedule)) is not None:
         return plan(recipe.replace(clock=known)), 0
     if not new and is_job(folder) and finished_at(folder):
         raise OtherRecipe(f"{folder}: holds the job of another recipe; give another folder")
     before = rendered = 0
-    most = most_pictures(recipe)
+    most = most_pictures(schedule)
 
     def pacing(event: Event) -> None:
         if event.stage == "frames":
@@ -177,7 +177,7 @@ def _paced(
             before += count
             return [frame_path(job.folder, index) for index in range(count)]
 
-    clock = measured_clock(recipe, folder / PACING, render_round, tell)
+    clock = measured_clock(schedule, folder / PACING, render_round, tell)
     listen(Event("pacing", before, before))
     return plan(recipe.replace(clock=clock)), rendered
 
