@@ -162,13 +162,13 @@ class Travel:
         """Returns the sum over all frames of a measure of the values that a frame may mix."""
         indices = [self._index(stop) for stop in stops]
         before, after = indices[0], len(self) - indices[-1]
+        first, last = set(stops[0].value.values), set(stops[-1].value.values)
         total = 0
         for (a, b), (i, j) in zip(pairwise(stops), pairwise(indices), strict=True):
-            total += (j - i) * measure(_mixed_between(a, b))
-        first, last = stops[0], stops[-1]
+            total += (j - i) * measure({*a.value.values, *b.value.values})
         if self._recipe.loop and len(stops) > 1:
-            return total + (before + after) * measure(_mixed_between(last, first))
-        return total + before * measure({*first.value.values}) + after * measure({*last.value.values})
+            return total + (before + after) * measure(first | last)
+        return total + before * measure(first) + after * measure(last)
 
     def _lora_names(self) -> set[str]:
         return {lora.name for _, keyframe, _ in self._keyframes for lora in keyframe.loras or ()}
@@ -247,11 +247,6 @@ class Travel:
 def _rounded(number: float) -> float:
     """Returns a rounded number of a frame. -0.0 becomes 0.0, which has another text and another hash."""
     return round(number, DECIMALS) + 0.0
-
-
-def _mixed_between(a: Stop, b: Stop) -> set[Any]:
-    """Returns the values that frames from one stop to just before another may mix; a hold keeps those of the first."""
-    return {*a.value.values} if a.ease == "hold" else {*a.value.values, *b.value.values}
 
 
 def _bytes_of(values: Iterable[Any]) -> int:

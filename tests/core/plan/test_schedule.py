@@ -93,7 +93,7 @@ def test_what_is_quick_is_far_below_what_is_planned() -> None:
 def test_what_frames_name_is_never_more_than_was_counted_before(recipe: Recipe) -> None:
     schedule = plan(recipe)
     counted, found = Travel(recipe).extent(), sum(len(json.dumps(frame.to_dict())) for frame in schedule)
-    assert found <= counted <= 4 * found
+    assert found <= counted <= 6 * found  # a frame of a hold names one of the two that are counted
 
 
 def test_a_loop_travels_home_and_does_not_double_frame_0() -> None:
