@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from remix.plan.wording import printable
+from remix.plan.wording import cut, printable
 
 Mask = Callable[[str], str]
 """A function that returns a text with secrets replaced by ***."""
-
-MOST_NAMES = 20
-"""Largest number of names that an error lists."""
-
-LONGEST_NAME = 200
-"""Largest length of each name."""
 
 LONGEST_MESSAGE = 4_000
 """Largest length of an error message."""
@@ -114,23 +108,3 @@ def one_line(value: Any, mask: Mask, most: int = 500) -> str:
     except RecursionError:
         return "something that is nested too deeply"
     return cut(" ".join(printable(text).split()), most)
-
-
-def cut(text: str, most: int) -> str:
-    """Returns at most `most` characters of a text.
-
-    >>> cut("abcdefgh", 6)
-    'abc...'
-    """
-    return text if len(text) <= most else f"{text[: most - 3]}..."
-
-
-def listed(names: Iterable[Any], most: int = MOST_NAMES) -> str:
-    """Returns names from a server as a list for an error message: the first few, without secrets.
-
-    >>> listed(["euler", "heun"]), listed("abcd", 2)
-    ('euler, heun', 'a, b and 2 more')
-    """
-    every = list(names)
-    shown = ", ".join(cut(f"{name}", LONGEST_NAME) for name in every[:most])
-    return shown + (f" and {len(every) - most} more" if len(every) > most else "")

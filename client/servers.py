@@ -21,13 +21,14 @@ from remix.client.comfyui.routes import NODE, lack_of_nodes
 from remix.client.comfyui.server import Server as ComfyServer
 from remix.client.diagnosis import DIFFERS, MISSING, Finding
 from remix.client.http import Http
-from remix.client.masking import cut, listed, presentable_errors
+from remix.client.masking import presentable_errors
 from remix.client.statuses import SERVER_ERROR
 from remix.client.timeouts import Timeouts
 from remix.errors import BadReply, HostRefused, Unsupported
 from remix.hosts.a1111.flags import UNREAD_BY_FORGE, flags_that_change_pictures, foreign_scripts, full_precision
 from remix.hosts.a1111.settings import PORTABLE, unset_differences
 from remix.hosts.comfyui.flags import EVERYWHERE, LOCAL, OTHER_MATHS, is_half, listening_addresses
+from remix.plan.wording import cut, listed
 
 OLDEST_COMFYUI = (0, 8)
 SHOWN = 8

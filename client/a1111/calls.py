@@ -15,7 +15,6 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from remix.client.a1111.server import Server, State
-from remix.client.masking import cut
 from remix.client.statuses import GATEWAY_TIMEOUTS, may_pass
 from remix.client.timeouts import Timeouts
 from remix.errors import (
@@ -29,6 +28,7 @@ from remix.errors import (
     RemixError,
     Unsupported,
 )
+from remix.plan.wording import cut
 
 log = logging.getLogger(__name__)
 

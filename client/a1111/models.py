@@ -9,11 +9,12 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from remix.catalog.schedulers import AUTOMATIC
-from remix.client.masking import as_text, listed
-from remix.client.model_names import FULL_CHECKPOINTS, bare_name, match_name, slashed, suggestion
+from remix.client.masking import as_text
 from remix.errors import BadReply, Unsupported
 from remix.hosts.a1111.labels import a1111_labels
+from remix.hosts.model_names import FULL_CHECKPOINTS, bare_name, match_name, slashed, suggestion
 from remix.plan import Model, Recipe, Schedule
+from remix.plan.wording import listed
 
 _TAG = re.compile(r"<(?:lora|lyco):([^:<>]+)")
 _HASH = re.compile(r" \[[0-9a-fA-F]{6,64}\]$")

@@ -10,13 +10,14 @@ from typing import Any
 from remix.catalog.schedulers import AUTOMATIC
 from remix.client.a1111.models import ResolvedModels
 from remix.client.a1111.server import decode_base64
-from remix.client.masking import cut, parse_shielded
+from remix.client.masking import parse_shielded
 from remix.engine import Picture
 from remix.engine.pictures import verified
 from remix.errors import BadReply, HostError, RecipeError, WrongModel, WrongSize
 from remix.hosts.a1111.infotext import parse_infotext
 from remix.plan import Schedule
 from remix.plan.documents import read_json
+from remix.plan.wording import cut
 
 LEAST_SETTINGS = ("Sampler", "Steps")
 """Settings that every infotext of A1111 and Forge contains."""

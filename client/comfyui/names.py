@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from remix.client.comfyui.server import Server
-from remix.client.masking import listed
-from remix.client.model_names import FULL_CHECKPOINTS, match_name, suggestion
 from remix.errors import Unsupported
 from remix.hosts.comfyui.graph import Graph, Link
+from remix.hosts.model_names import FULL_CHECKPOINTS, match_name, suggestion
 from remix.plan import Frame, Model, Schedule
+from remix.plan.wording import listed
 
 LOADERS = {
     "checkpoint": ("CheckpointLoaderSimple", "ckpt_name", "checkpoints"),

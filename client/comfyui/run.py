@@ -15,7 +15,6 @@ from typing import Any, TypeVar
 from remix.client.comfyui.routes import PromptJob
 from remix.client.comfyui.server import DONE, FAILED, LOST, QUEUED, RUNNING, PromptStatus, Server
 from remix.client.events import Events, Message
-from remix.client.masking import cut
 from remix.client.statuses import SERVER_ERROR, may_pass, seconds_to_wait
 from remix.client.timeouts import Timeouts
 from remix.digest import canonical, sha256
@@ -35,6 +34,7 @@ from remix.errors import (
 )
 from remix.hosts.comfyui.graph import Nodes
 from remix.plan import Schedule
+from remix.plan.wording import cut
 
 log = logging.getLogger(__name__)
 

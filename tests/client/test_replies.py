@@ -22,10 +22,11 @@ import pytest
 from remix.client import ComfyUI
 from remix.client.a1111 import A1111
 from remix.client.auth import Auth
-from remix.client.masking import MaskedText, listed, parse_shielded, presentable_errors, shielded
+from remix.client.masking import MaskedText, parse_shielded, presentable_errors, shielded
 from remix.client.servers import diagnose
 from remix.engine import render
 from remix.errors import RemixError
+from remix.plan.wording import listed
 from tests.client.a1111.conftest import QUICK as QUICK_A1111
 from tests.client.a1111.conftest import recipe as recipe_a1111
 from tests.client.comfyui.runs import QUICK, recipe

@@ -1,11 +1,11 @@
-"""Matches the names of model files in a recipe with those of a server."""
+"""Matches the names of model files in a recipe with those of a host."""
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Collection
 
-from remix.client.masking import listed
+from remix.plan.wording import listed
 
 SUFFIXES = (".safetensors", ".sft", ".ckpt", ".pt", ".pth", ".bin", ".gguf")
 
@@ -33,7 +33,7 @@ def match_name(wanted: str, known: Collection[str]) -> list[str]:
 
 
 def suggestion(wanted: str, known: Collection[str]) -> str:
-    """Returns advice for a name that a server does not have: the most similar name, or all names.
+    """Returns advice for a name that a host does not have: the most similar name, or all names.
 
     >>> suggestion("sd15", ["sd1.5.safetensors", "sdxl.safetensors"])
     "did you mean 'sd1.5.safetensors'?"
