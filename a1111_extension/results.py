@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from html import escape
 from pathlib import Path
 from typing import Any
 
+from remix.errors import RemixError
+from remix.job import recipe_of
 from remix.job.files import safe_name
+from remix.job.job import largest_film
+from remix.job.reading import open_part
 
 from . import host
 
@@ -30,23 +35,32 @@ def film_page(told: str, tab: str) -> str:
     name, left = str(about.get("Remix film") or ""), about.get("Remix left")
     film = job / name
     parts = [f"<p>The job is in <code>{escape(str(job))}</code>.</p>"]
-    if left:
+    if isinstance(left, int) and left > 0:
         kept = "Generate again to go on; those that are finished are kept."
-        parts.insert(0, f"<p><b>{int(left)} frames are missing.</b> {kept}</p>")
-    if name and safe_name(name) == name and film.is_file():
-        parts.insert(0, _film(film, f"{job.name}{film.suffix}"))
+        parts.insert(0, f"<p><b>{left} frames are missing.</b> {kept}</p>")
+    if name and safe_name(name) == name and (size := _size(job, film)) is not None:
+        parts.insert(0, _player(film, f"{job.name}{film.suffix}", size))
     return f'<div style="padding: .5em 0">{"".join(parts)}</div>'
 
 
 def _about(told: str) -> Mapping[str, Any]:
     try:
         about = json.loads(told or "{}").get("extra_generation_params")
-    except (ValueError, AttributeError):
+    except (ValueError, AttributeError, RecursionError):
         return {}
     return about if isinstance(about, dict) else {}
 
 
-def _film(film: Path, name: str) -> str:
+def _size(job: Path, film: Path) -> int | None:
+    """Returns the size of a job's film, None for anything but a regular file of the size that such a film may have."""
+    try:
+        with open_part(film, largest_film(recipe_of(job))) as file:
+            return os.fstat(file.fileno()).st_size
+    except RemixError:
+        return None
+
+
+def _player(film: Path, name: str, size: int) -> str:
     """Returns the film in a player or as a picture, if browsers can show it, and a link that downloads it as `name`."""
     # A film that was rendered again has the same path; its time keeps the browser from showing the old one.
     address = escape(f"{host.address(film)}?{film.stat().st_mtime_ns}")
@@ -56,6 +70,5 @@ def _film(film: Path, name: str) -> str:
         player = f'<video src="{address}" style="{style}" controls loop autoplay muted></video>'
     elif film.suffix in SHOWN:
         player = f'<img src="{address}" alt="The film" style="{style}">'
-    size = film.stat().st_size
     said = f"{size / 2**20:.1f} MiB" if size >= 2**20 else f"{size / 2**10:.0f} KiB"
     return f'{player}<p><a href="{address}" download="{escape(name)}"><b>{escape(name)}</b></a> ({said})</p>'

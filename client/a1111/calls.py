@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from remix.client.a1111.server import Server, State
+from remix.client.a1111.server import QUEUED, RUNNING, Server, State
 from remix.client.statuses import GATEWAY_TIMEOUTS, may_pass
 from remix.client.timeouts import Timeouts
 from remix.errors import (
@@ -42,6 +42,10 @@ BLANK = ("NansException", "BlankFrame")
 
 LONGEST_WORDS = 2_000
 """Largest length of a server's explanation."""
+
+
+class Stopped(Exception):
+    """Signal that a run was cancelled, and that its current request has no picture to wait for."""
 
 
 @dataclass(frozen=True)
@@ -136,7 +140,8 @@ class Calls:
 
         A request is sent at most `Timeouts.sends` times, and twice if a frame is blank. `watch` is called regularly
         with the server's state, which includes a preview if `image` is set. Raises the server's refusal, `OutOfMemory`,
-        any error of `read`, or else the error of the last attempt.
+        any error of `read`, or else the error of the last attempt. Once the run is cancelled, raises `Stopped` for a
+        trial, and for a request that the server has not begun.
         """
         for sent in range(1, self._timeouts.sends + 1):
             try:
@@ -175,7 +180,7 @@ class Calls:
     def _is_rendering(self, call: Call) -> bool:
         """Returns whether the server still renders a request. A server without its page cannot tell requests apart."""
         state = self._state()
-        return state is not None and state.busy and self._runs(call) is not False
+        return state is not None and state.busy and self._may_run(call)
 
     def _resend(self, call: Call) -> Call:
         """Resends a lost request once the server is idle."""
@@ -187,6 +192,8 @@ class Calls:
     def _wait(self, call: Call, watch: Callable[[State], None], image: bool) -> Any:
         idle, silent, times = Stopwatch(), Stopwatch(), self._timeouts
         while not call.over.wait(times.poll):
+            if self._cancelled():
+                self._stop_unbegun(call)
             state = self._state(image)
             limit = min(times.offline, times.idle) if self._cancelled() else times.offline
             if silent.held(state is None) > limit:
@@ -195,16 +202,36 @@ class Calls:
                 raise HostSilent(
                     f"{self._server.address}: the server is idle, and has not answered for {times.idle:g} s"
                 )
-            if state and state.busy and self._runs(call) is not False:
+            if state and state.busy and self._may_run(call):
                 watch(state)
         if call.error is not None:
             raise call.error
         return call.answer
 
-    def _runs(self, call: Call) -> bool | None:
-        """Returns whether the server is rendering a call, or None if it does not report that."""
+    def _stop_unbegun(self, call: Call) -> None:
+        """Raises `Stopped` if a call is a trial, or still queued behind other requests.
+
+        A1111 can interrupt what it renders, but cannot take back what is queued.
+        """
+        request = call.request
+        if request.frames:
+            if self._task_state(call) != QUEUED:
+                return
+            log.warning(
+                "%s: the server is busy with another request and cannot take this one back; it will render it %s",
+                request.where,
+                "and keep it for the next run" if request.keeps else "although nothing waits for it",
+            )
+        self._server.reconnect()
+        raise Stopped
+
+    def _may_run(self, call: Call) -> bool:
+        """Returns whether the server is rendering a call, or does not report what it renders."""
+        return self._task_state(call) in (RUNNING, None)
+
+    def _task_state(self, call: Call) -> str | None:
         try:
-            return self._server.is_running(call.task)
+            return self._server.task_state(call.task)
         except HostError as error:
             log.debug("%s", error)
             return None
@@ -225,24 +252,19 @@ class Calls:
         idle, silent, waited = 0, Stopwatch(), Stopwatch()
         while idle < 2:
             time.sleep(self._timeouts.poll)
+            if self._cancelled():
+                raise Stopped
             state = self._state()
             idle = idle + 1 if state and not state.busy else 0
-            if silent.held(state is None) > (0 if self._cancelled() else self._timeouts.offline):
+            if silent.held(state is None) > self._timeouts.offline:
                 raise HostSilent(
                     f"{self._server.address}: the server has not answered for {self._timeouts.offline:g} s; finished "
                     "frames are kept, run the same command again when the server is back"
                 )
             if waited.held(True) > call.request.timeout:
                 raise HostSilent(f"{self._server.address}: the server is still busy after {call.request.timeout:g} s")
-            if state and self._is_over(call):
+            if state and self._task_state(call) == "":
                 return
-
-    def _is_over(self, call: Call) -> bool:
-        try:
-            return self._server.is_pending(call.task) is False
-        except HostError as error:
-            log.debug("%s", error)
-            return False
 
     def withdraw(self) -> None:
         """Interrupts the current request if the server reports that it is running. Other requests are unaffected."""
@@ -250,7 +272,7 @@ class Calls:
         if call is None or call.over.is_set():
             return
         try:
-            if self._server.is_running(call.task):
+            if self._server.task_state(call.task) == RUNNING:
                 self._server.interrupt()
         except HostError as error:
             log.info("%s: it could not be interrupted (%s)", call.request.where, error)

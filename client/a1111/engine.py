@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 from remix.client.a1111 import plain, scripted
-from remix.client.a1111.calls import Call, Calls, Request
+from remix.client.a1111.calls import Call, Calls, Request, Stopped
 from remix.client.a1111.models import NotListed, ResolvedModels, ServerModels, resolve
 from remix.client.a1111.replies import check_answer, check_model, pictures_in, read_answer, remarks_in
 from remix.client.a1111.server import Server, State
@@ -126,7 +126,7 @@ class A1111(Engine):
         return {"engine": self.name, "checkpoint": resolved.checkpoint.name, **vae, **loras}
 
     def cancel(self) -> None:
-        """Stops a running `render` after the current request."""
+        """Stops a running `render` after the current request, or at once if the server has not begun that."""
         self._cancelled = True
 
     def close(self) -> None:
@@ -164,6 +164,8 @@ class A1111(Engine):
             if not self._cancelled:
                 raise
             log.info("%s", error)
+        except Stopped:
+            return
         finally:
             calls.withdraw()
 

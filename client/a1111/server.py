@@ -28,6 +28,8 @@ OPTIONAL: Mapping[str, list[Any]] = {"loras": [], "sd-vae": []}
 REFRESH = ("refresh-checkpoints", "refresh-vae", "refresh-loras")
 """Endpoints that make the server rescan its folders."""
 
+QUEUED, RUNNING = "queued", "running"
+
 MOST_PREVIEW = 4 * 2**20
 """Largest length in characters of a preview that is decoded."""
 
@@ -181,20 +183,11 @@ class Server:
         except (TypeError, KeyError, ValueError, AttributeError) as error:
             raise BadReply(f"{self.address}{API}/progress: the answer is not a state ({error!r})") from error
 
-    def is_pending(self, task: str) -> bool | None:
-        """Returns whether a task is queued or running, or None if the server does not report it.
+    def task_state(self, task: str) -> str | None:
+        """Returns `QUEUED`, `RUNNING`, or "" for a task that is neither; None if the server does not report tasks.
 
         A server without its page (--nowebui) does not track tasks.
         """
-        found = self._task(task)
-        return None if found is None else bool(found.get("queued")) or bool(found.get("active"))
-
-    def is_running(self, task: str) -> bool | None:
-        """Returns whether a task is running, or None if the server does not report it."""
-        found = self._task(task)
-        return None if found is None else bool(found.get("active"))
-
-    def _task(self, task: str) -> Mapping[str, Any] | None:
         if not self._knows_tasks:
             return None
         try:
@@ -203,7 +196,9 @@ class Server:
             log.debug("the server does not tell tasks apart: %s", error)
             self._knows_tasks = False
             return None
-        return answer if isinstance(answer, Mapping) else None
+        if not isinstance(answer, Mapping):
+            return None
+        return RUNNING if answer.get("active") else QUEUED if answer.get("queued") else ""
 
     def interrupt(self) -> None:
         """Interrupts the server's current request, no matter which client sent it."""

@@ -47,15 +47,15 @@ class Names:
 
     def identity(self, server: Server) -> dict[str, str]:
         """Returns the name, size and age of each model file, as far as the server reports them."""
-        files = {"checkpoint": ("checkpoint", self.checkpoint)}
-        if self.vae is not None:
-            files["vae"] = ("vae", self.vae)
-        for number, name in enumerate(self.loras.values()):
-            files[f"lora {number + 1}"] = ("lora", name)
-        found = {}
-        for what, (kind, name) in files.items():
-            about = server.file(LOADERS[kind][2], name)
-            found[what] = f"{name} ({about})" if about else name
+        named = {
+            "checkpoint": {"checkpoint": self.checkpoint},
+            "vae": {} if self.vae is None else {"vae": self.vae},
+            "lora": {f"lora {number + 1}": name for number, name in enumerate(self.loras.values())},
+        }
+        found = dict[str, str]()
+        for kind, files in named.items():
+            details = server.file_details(LOADERS[kind][2], files.values()) if files else {}
+            found |= {what: f"{name} ({details[name]})" if name in details else name for what, name in files.items()}
         return found
 
     def loaded(self, graph: Graph, model: Model, frame: Frame) -> tuple[Link, Link, Link]:

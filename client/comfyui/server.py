@@ -14,8 +14,9 @@ from remix.client.detect_host import is_there
 from remix.client.http import Http
 from remix.digest import sha256
 from remix.engine import Picture
-from remix.errors import BadReply, HostRefused, HostSilent, Unsupported, WorkflowRejected
+from remix.errors import BadReply, HostRefused, HostSilent, HostUnreachable, Unsupported, WorkflowRejected
 from remix.hosts.comfyui.graph import Nodes
+from remix.hosts.model_names import slashed
 from remix.motion.pictures import png_bytes
 
 log = logging.getLogger(__name__)
@@ -70,6 +71,7 @@ class Server:
         self.http = http
         self._client = client
         self._nodes: dict[str, Mapping[str, Any] | None] = {}
+        self._unlisted: set[str] = set()
 
     def version(self) -> tuple[int, ...]:
         """Returns the server's version, or () if the server does not report it."""
@@ -116,20 +118,24 @@ class Server:
             listed = _maybe(about[1]).get("options") if len(about) > 1 else []
         return [choice for choice in listed if isinstance(choice, str)] if isinstance(listed, list) else []
 
-    def file(self, folder: str, name: str) -> str:
-        """Returns the size and age of a model file, or "" if the server does not list it or does not answer in time.
+    def file_details(self, folder: str, names: Iterable[str]) -> dict[str, str]:
+        """Returns the size and age of model files in a folder by name, without those that the server does not list.
 
-        Only the identity of a job uses this, so a server that stalls here must not end a run.
+        Only a job's identity uses this, so a server that stalls or fails here must not end a run. A job whose files
+        were listed in an earlier run continues; see `remix.job.identity.same_engine`.
         """
         try:
             listed = self.http.get(f"/experiment/models/{quote(folder)}", timeout=FILES_TIMEOUT, retry=False)
-        except (HostRefused, HostSilent) as error:
-            log.info("%s; another file of the same name would not be noticed", error)
-            return ""
+        except (BadReply, HostRefused, HostSilent, HostUnreachable) as error:
+            if getattr(error, "status", 0) != 404 and folder not in self._unlisted:  # 404: too old for such a list
+                self._unlisted.add(folder)
+                log.warning("%s; in this run, another file of the same name would not be noticed", error)
+            return {}
+        wanted, found = {slashed(name): name for name in names}, dict[str, str]()
         for about in listed if isinstance(listed, list) else []:
-            if isinstance(about, dict) and str(about.get("name")).replace("\\", "/") == name.replace("\\", "/"):
-                return f"{about.get('size')} bytes of {_moment(about.get('modified') or 0):%Y-%m-%dT%H:%M:%SZ}"
-        return ""
+            if isinstance(about, dict) and (name := wanted.get(slashed(str(about.get("name"))))):
+                found.setdefault(name, f"{about.get('size')} bytes of {_moment(about.get('modified') or 0)}")
+        return found
 
     def upload(self, picture: Picture) -> str:
         """Uploads a picture and returns its name for the server's nodes. The same pixels have the same name."""
@@ -214,10 +220,10 @@ def _object(value: Any, where: str) -> dict[str, Any]:
     return value
 
 
-def _moment(seconds: Any) -> datetime:
-    """Returns the modification time that a server reports for a file, in seconds since 1970."""
+def _moment(seconds: Any) -> str:
+    """Returns the modification time that a server reports for a file, in seconds since 1970, as ISO 8601."""
     try:
-        return datetime.fromtimestamp(int(seconds), timezone.utc)
+        return f"{datetime.fromtimestamp(int(seconds), timezone.utc):%Y-%m-%dT%H:%M:%SZ}"
     except (TypeError, ValueError, OverflowError, OSError) as error:
         raise BadReply(f"/experiment/models: {str(seconds)[:40]!r} where the time of a file was expected") from error
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from remix.errors import RemixError
-from remix.job.identity import differing
+from remix.job.identity import differing, same_engine
 from remix.job.job import FRAME, Job, made_of, recipe_of
 from remix.job.journal import Journal
 from remix.job.metadata import KEY, read_metadata
@@ -108,7 +108,7 @@ def look_through(donors: Iterable[Path], job: Job, wanted: Collection[str], sour
             continue
         keys = {key: name for name, key in noted.items() if FRAME.fullmatch(name)}
         shared = keys.keys() & wanted
-        if engine == job.engine:
+        if same_engine(engine, job.engine):
             for key in shared - sources.files.keys():
                 sources.files[key] = donor / FRAMES / keys[key]
                 sources.donors.add(donor)
@@ -158,7 +158,9 @@ def _take(job: Job, index: int, source: Path, engines: Collection[Mapping[str, A
         return False
     about = made.remix or {}
     engine = about.get("engine")
-    if about.get("key") != job.frame_key(index) or engine not in engines:
+    if about.get("key") != job.frame_key(index) or not isinstance(engine, dict):
+        return False
+    if not any(same_engine(engine, known) for known in engines):
         return False
     if picture.shape != (recipe.height, recipe.width, 3):
         return False

@@ -22,13 +22,40 @@ LONGEST_VALUE = 24
 """Characters of the longest value that `differing` shows."""
 
 
+_FILE_DETAILS = re.compile(r" \(\d+ bytes of [\d:TZ-]+\)$", re.ASCII)
+"""Size and age of a model file at the end of its name. A server that is slow to list its files omits them."""
+
+
+def same_engine(was: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
+    """Returns whether two engine identities are the same. Sizes and ages of files count if both have them.
+
+    >>> file, other = (f"a.safetensors ({size} bytes of 2026-01-02T03:04:05Z)" for size in (8, 9))
+    >>> same_engine({"checkpoint": file}, {"checkpoint": "a.safetensors"})
+    True
+    >>> same_engine({"checkpoint": file}, {"checkpoint": other})
+    False
+    """
+    return was.keys() == now.keys() and all(_same_part(was[name], now[name]) for name in was)
+
+
+def _same_part(was: Any, now: Any) -> bool:
+    if was == now or not (isinstance(was, str) and isinstance(now, str)):
+        return bool(was == now)
+    return _FILE_DETAILS.sub("", was) == now or _FILE_DETAILS.sub("", now) == was
+
+
+def most_detailed(was: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the identity of the `same_engine` with all sizes and ages of files that one of the two has."""
+    return {name: max(was[name], now[name], key=lambda part: len(str(part))) for name in now}
+
+
 def differing(was: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     """Returns a description of the parts in which two engine identities differ.
 
     >>> differing({"engine": "local", "checkpoint": "a"}, {"engine": "local", "checkpoint": "b", "vae": "c"})
     "checkpoint ('a', now 'b') and vae (none, now 'c')"
     """
-    names = [name for name in {**was, **now} if was.get(name) != now.get(name)]
+    names = [name for name in {**was, **now} if not _same_part(was.get(name), now.get(name))]
     parts = [f"{name} ({_short(was.get(name))}, now {_short(now.get(name))})" for name in names]
     return " and ".join(filter(None, [", ".join(parts[:-1]), *parts[-1:]]))
 

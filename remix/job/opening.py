@@ -6,7 +6,7 @@ import logging
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from remix.digest import canonical
 from remix.errors import JobError, OtherRecipe, RecipeError
 from remix.job.adoption import Sources, Taking, Telling, adopt, adopted, finished, look_through, set_aside
 from remix.job.files import write_text
-from remix.job.identity import differing, finished_at
+from remix.job.identity import differing, finished_at, most_detailed, same_engine
 from remix.job.inputs import copy_inputs, input_hashes
 from remix.job.job import FRAME, SETTINGS, Job, earlier_engines
 from remix.job.journal import Journal
@@ -140,8 +140,11 @@ def _opened(folder: Path, asked: Asked, donors: Sequence[Path], taking: Taking, 
     _remove_parts(folder)
     (folder / FRAMES).mkdir(exist_ok=True)
     found = _found(folder, asked)
+    engine = found.engine
+    if is_same := engine is not None and same_engine(engine, asked.engine):
+        asked = replace(asked, engine=most_detailed(engine or {}, asked.engine))
     job = Job(folder, asked.schedule, asked.engine, asked.inputs, asked.pause)
-    if found.about is not None and found.engine != asked.engine:
+    if found.about is not None and not is_same:
         if found.is_other or not _may_move(found, asked):
             raise OtherRecipe(_other_engine(folder, asked, found))
         job.begun_with = found.engine
@@ -178,7 +181,7 @@ def _found(folder: Path, asked: Asked) -> Found:
     about = _about(folder, asked.new)
     is_other = _is_other(folder, asked, about)
     is_moving = is_other or (folder / EARLIER).is_dir()
-    engines_differ = about.get("engine") != asked.engine
+    engines_differ = not same_engine(Found(about).engine or {}, asked.engine)
     frames = finished(folder, Journal(folder / JOURNAL, asked.pause)) if is_moving or engines_differ else {}
     found = Found(about, is_other, is_moving, frames)
     if engines_differ and (asked.new or (not frames and (is_other or not _may_move(found, asked)))):

@@ -133,6 +133,7 @@ class ComfyServer(FaultyServer):
         self._version, self._loras = version, loras
         self.checkpoints = list(checkpoints)
         self.history_padding = ""
+        self.modified: float | None = None
         self.size: tuple[int, int] | None = None
         self._script = script or Script()
         self._changed = threading.Condition(self.lock)
@@ -198,6 +199,7 @@ class ComfyServer(FaultyServer):
 
     def _get_experiment(self, asked: Asked, models: str, folder: str) -> Answer:
         (row,) = recorded("models")
+        row = {**row, "modified": self.modified or row["modified"]}
         return Answer([{**row, "name": name} for name in self.checkpoints] if folder == "checkpoints" else [])
 
     def _get_queue(self, asked: Asked) -> Answer:

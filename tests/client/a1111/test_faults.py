@@ -237,3 +237,71 @@ def test_a_run_that_is_cancelled_does_not_wait_for_a_server_that_is_away(serve: 
     with pytest.raises(Interrupted):
         render(recipe(), patient, tmp_path / "job", film=None, listen=listen)
     assert time.monotonic() - before < 30
+
+
+def somebody(server: A1111Server) -> threading.Thread:
+    """Queues a request of another client, which renders until the gate opens."""
+    body = {"steps": 1, "width": 64, "height": 64, "sampler_name": "Euler", "send_images": False}
+    work = threading.Thread(target=server._in_turn, args=("txt2img", body), daemon=True)
+    server.gate.clear()
+    work.start()
+    while not server.waiting and server.task != "task(of somebody)":
+        time.sleep(0.001)
+    return work
+
+
+@pytest.mark.parametrize("script", [False, True], ids=["alone", "script"])
+@pytest.mark.parametrize("begun", [0, 2])
+def test_a_run_that_is_cancelled_behind_somebody_elses_request_does_not_wait_for_it(
+    serve: Serve, tmp_path: Path, caplog: pytest.LogCaptureFixture, script: bool, begun: int
+) -> None:
+    server = serve(script=script)
+    stopping = engine(server, batch=1 if script else None)
+    others: list[threading.Thread] = []
+    made = server._made
+
+    def come() -> None:
+        others.append(somebody(server))
+        threading.Timer(0.1, stopping.cancel).start()
+
+    def listen(event: Event) -> None:
+        if event.stage == "frames" and event.done == begun == 0:
+            come()
+
+    def with_company(name: str, body: dict[str, Any]) -> Any:
+        if begun and len(server.rendered) == begun and not others:
+            come()
+        return made(name, body)
+
+    server._made = with_company  # type: ignore[method-assign]
+    with pytest.raises(Interrupted, match=f"{2 if begun else 5} of 5 frames left"):
+        render(recipe(), stopping, tmp_path / "job", film=None, listen=listen)
+    assert others[0].is_alive()
+    assert server.interrupts == 0
+    told = "render it and keep it for the next run" if script else "although nothing waits for it"
+    assert (told in caplog.text) == bool(begun)  # a trial is nothing to speak of
+    server.gate.set()
+    others[0].join(20)
+    again = render(recipe(), engine(server, batch=1 if script else None), tmp_path / "job", film=None)
+    assert again.rendered == (2 if begun else 5)
+    assert len(server.rendered) == (6 if begun and not script else 5)
+
+
+def test_a_run_that_is_cancelled_while_it_waits_for_the_server_to_be_idle_stops_at_once(
+    serve: Serve, tmp_path: Path
+) -> None:
+    server = serve([Fault(FRAMES, 2, "cut_head")], tasks=False)
+    stopping = engine(server)
+    progress = server._progress
+
+    def asked() -> dict[str, Any]:
+        if stopping._cancelled is False and len(server.rendered) == 1:
+            somebody(server)
+            stopping.cancel()
+        return progress()
+
+    server._progress = asked  # type: ignore[method-assign]
+    with pytest.raises(Interrupted, match="5 of 5 frames left"):
+        render(recipe(), stopping, tmp_path / "job", film=None)
+    assert not server.gate.is_set()
+    server.gate.set()

@@ -186,6 +186,25 @@ def test_a_list_of_files_that_stalls_does_not_end_a_run(tmp_path: Path, monkeypa
     assert found["checkpoint"] == "sd15.safetensors"
 
 
+@pytest.mark.parametrize("fault", ["stall", "status", "garbage", "reset"])
+@pytest.mark.parametrize("first", [True, False], ids=["listed later", "not listed later"])
+def test_a_list_of_files_that_comes_in_one_run_alone_does_not_change_the_job(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, fault: str, first: bool
+) -> None:
+    monkeypatch.setattr("remix.client.comfyui.server.FILES_TIMEOUT", 0.1)
+    faults = [[Fault("/experiment/models", 0, fault)], []]
+    for number, found in enumerate(faults if first else reversed(faults)):
+        with ComfyServer(found).started() as server:
+            outcome = run(server.url, tmp_path, recipe(frames=8, fps=8 + number))
+            assert outcome.rendered == (0 if number else 8)
+            assert ("another file of the same name would not be noticed" in caplog.text) == bool(found)
+            caplog.clear()
+    with ComfyServer().started() as server:
+        server.modified = 1_700_000_000.0
+        with pytest.raises(OtherRecipe, match=r"another checkpoint \('sd15.safetensors \("):
+            run(server.url, tmp_path, recipe(frames=8))
+
+
 def test_an_entry_of_the_history_that_is_too_large_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("remix.client.comfyui.server.HISTORY_LIMIT", 10_000)
     with ComfyServer().started() as server:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -20,7 +21,7 @@ from a1111_extension.presets import EXAMPLES, presets
 from a1111_extension.settings import Fields, Settings
 from remix.errors import BadInput, RecipeError
 from remix.hosts.a1111.infotext import parse_infotext
-from remix.job.reading import JOB
+from remix.job.reading import JOB, RECIPE
 from remix.plan import EASINGS, Keyframe, Recipe, plan
 from tests.fakes.gradio import Page
 from tests.fakes.webui import webui
@@ -456,6 +457,7 @@ def job(tmp_path: Path, panel: ModuleType) -> Path:
     folder = tmp_path / "out" / "remix" / "film_0a"
     folder.mkdir(parents=True)
     (folder / JOB).write_text("{}", encoding="utf-8")
+    (folder / RECIPE).write_text(Recipe(frames=8, keyframes=(Keyframe(prompt="a"),)).to_json(), encoding="utf-8")
     for name in ("film.mp4", "film.gif", "film.mkv"):
         (folder / name).write_bytes(b"x" * 3000)
     (folder.parent / "secret.mp4").write_bytes(b"x")
@@ -489,7 +491,36 @@ def test_no_file_outside_of_the_job_is_shown(panel: ModuleType, job: Path, film:
     assert "file=" not in result(panel, film=film)
 
 
-@pytest.mark.parametrize("told", ["", "{", "[]", "null", "{}", '{"extra_generation_params": 3}', '{"a": {}}'])
+def as_link(film: Path) -> None:
+    film.unlink()
+    film.symlink_to(film.parent.parent / "secret.mp4")
+
+
+def as_huge_file(film: Path) -> None:
+    with open(film, "ab") as file:
+        file.truncate(200 * 2**30)
+
+
+def as_pipe(film: Path) -> None:
+    film.unlink()
+    os.mkfifo(film)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="makes pipes and links")
+@pytest.mark.parametrize("spoil", [as_link, as_huge_file, as_pipe])
+def test_only_a_regular_film_of_a_plausible_size_is_served(
+    panel: ModuleType, job: Path, spoil: Callable[[Path], None]
+) -> None:
+    spoil(job / "film.mp4")
+    page = result(panel, film="film.mp4", left="many")
+    assert "file=" not in page
+    assert "The job is in" in page
+    assert "missing" not in page
+
+
+@pytest.mark.parametrize(
+    "told", ["", "{", "[]", "null", "{}", "[" * 100_000, '{"extra_generation_params": 3}', '{"a": {}}']
+)
 def test_results_of_other_scripts_show_no_film(panel: ModuleType, told: str) -> None:
     assert panel.results.film_page(told, "txt2img") == ""
     assert panel.results.film_page(json.dumps({"extra_generation_params": {"Remix job": "none"}}), "img2img") == ""
