@@ -35,6 +35,9 @@ from .workflow import surroundings_of
 Entries = list[list[Any]]
 """A CONDITIONING."""
 
+Encode = Callable[[str], Entries]
+"""A function from a prompt to its CONDITIONING."""
+
 KEPT = 256 * 1024**2
 """Cache size per CLIP in bytes of encoded prompts, in addition to those of the current schedule."""
 
@@ -110,7 +113,7 @@ class PromptTravel:
     def __init__(
         self,
         schedule: Schedule,
-        encode: Callable[[str], Entries],
+        encode: Encode,
         *,
         how: str | None = None,
         lengths: str | None = None,
@@ -121,18 +124,26 @@ class PromptTravel:
         self._lengths = lengths or schedule.recipe.lengths
         self._sources: dict[str, tuple[list[str], list[Entries]]] = {}
 
-    def conditionings(self, field: str, frames: Sequence[int], batch: int = 0) -> list[Entries]:
+    def conditionings(
+        self, field: str, frames: Sequence[int], batch: int = 0, encode: Encode | None = None
+    ) -> list[Entries]:
         """Returns the conditionings of these frames, `batch` frames in each (0: all).
 
-        `field` is "prompt" or "negative".
+        `field` is "prompt" or "negative". `encode` replaces the encoder for these frames, such as by one with a LoRA.
 
         Prompts of different lengths are aligned to the length that all frames of the schedule need, so that no frame
         depends on its batch.
         """
         prompts, sources = self._encoded(field)
-        _, weights = weights_of([getattr(self._schedule[index], field) for index in frames], prompts)
+        mixes = [getattr(self._schedule[index], field) for index in frames]
+        _, weights = weights_of(mixes, prompts)
+        if encode is not None:  # prompts of other frames only set the length, which is the same for both encoders
+            used = {prompt for mix in mixes for prompt in mix.values}
+            sources = [
+                encode(prompt) if prompt in used else source for prompt, source in zip(prompts, sources, strict=True)
+            ]
         first = [Conditioning.from_comfy(source[0]) for source in sources]
-        empty = self._encode("") if needs_empty(first, self._lengths) else None
+        empty = (encode or self._encode)("") if needs_empty(first, self._lengths) else None
         return mix_conditionings(sources, weights, how=self._how, lengths=self._lengths, empty=empty, batch=batch)
 
     def _encoded(self, field: str) -> tuple[list[str], list[Entries]]:
@@ -143,7 +154,7 @@ class PromptTravel:
         return self._sources[field]
 
 
-def encoder(clip: Any) -> Callable[[str], Entries]:
+def encoder(clip: Any) -> Encode:
     """Returns a function from a prompt to its CONDITIONING. Its cache lives as long as `clip`."""
     if clip is None:
         raise BadInput("clip: is None; this checkpoint holds no text encoder, connect a CLIP loader")

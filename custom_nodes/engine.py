@@ -18,14 +18,14 @@ from remix.errors import Unsupported
 from remix.job import prompts_that_meet
 from remix.mix import levels_from, mix_latents, weights_of
 from remix.motion.pictures import to_bytes, to_floats
-from remix.plan import Frame, Recipe, Schedule
+from remix.plan import Frame, Lora, Recipe, Schedule
 from remix.plan.denoise import LEAST_DENOISE, is_between
 
 from .conditioning import PromptTravel, encoder
+from .loras import FrameLoras, lora_hashes
 from .noise import with_noise
 
 WIRED = {
-    "loras": "they are not loaded here: connect a LoRA loader",
     "vae": "it is not loaded here: connect a VAE loader",
     "clip_skip": "it is not set here: connect CLIP Set Last Layer",
 }
@@ -52,14 +52,15 @@ class ComfyEngine(Engine):
         self._batch_size = batch_size
         self._on_step = on_step
         self._cancelled = False
+        self._loaders: dict[str, Any] = {}
 
     def capabilities(self, schedule: Schedule) -> Capabilities:
         """Returns the capabilities with the connected inputs."""
         return Capabilities(
             who="this ComfyUI",
             recipe="width height sampler scheduler steps cfg mix lengths",
-            model="checkpoint",  # the links decide; Remix Recipe adds a remark
-            keyframe="prompt negative seed cfg denoise image mask",
+            model="checkpoint loras",  # the links decide on the checkpoint; Remix Recipe adds a remark
+            keyframe="prompt negative seed cfg denoise image mask loras",
             samplers=comfy.samplers.KSampler.SAMPLERS,
             schedulers=comfy.samplers.KSampler.SCHEDULERS,
             prompts=frozenset({"emphasis", "LoRA tags", "prompt editing"}),
@@ -73,16 +74,18 @@ class ComfyEngine(Engine):
             raise Unsupported(f"model: {kind} makes sound; connect a model that makes pictures")
         if self._vae is None:
             raise Unsupported("vae: is None; this checkpoint holds none, connect a VAE loader")
+        self._loras(schedule).refuse_misfits()
         config = getattr(self._model.model, "model_config", None)
         if family_of_classes(base.__name__ for base in type(config).__mro__).film:
             return [f"model: {kind} is trained on films; every frame is rendered as a film of one picture"]
         return []
 
     def identity(self, schedule: Schedule) -> dict[str, str]:
-        """Returns the engine's name, the sources of model, CLIP and VAE, and prompts if every frame depends on them."""
+        """Returns the engine's name, the sources of model, CLIP, VAE and LoRAs, and prompts if all frames need them."""
         config = getattr(getattr(self._model.model, "model_config", None), "unet_config", {})
         plain = "model_channels" in config  # a U-Net; transformers attend to padding
-        return {"engine": self.name, **self._made_by, **prompts_that_meet(schedule, plain_attention=plain)}
+        prompts = prompts_that_meet(schedule, plain_attention=plain)
+        return {"engine": self.name, **self._made_by, **lora_hashes(schedule), **prompts}
 
     def cancel(self) -> None:
         """Stops a running `render` after the current block."""
@@ -97,13 +100,17 @@ class ComfyEngine(Engine):
         """
         self._cancelled = False
         wanted, prompts = set(frames), PromptTravel(schedule, encoder(self._clip))
+        loras = self._loras(schedule)
         images = {name for frame in schedule if frame.image is not None for name in frame.image.values}
         given = {name: self._encoded(inputs[name]) for name in sorted(images)}
         for block in blocks(len(schedule), self._batch_size):
             if wanted.isdisjoint(block) or self._cancelled:
                 continue
-            pictures = self._block(schedule, block, prompts, given, inputs)
+            pictures = self._block(schedule, block, prompts, loras, given, inputs)
             yield from (pictures[index] for index in block if index in wanted)
+
+    def _loras(self, schedule: Schedule) -> FrameLoras:
+        return FrameLoras(self._model, self._clip, schedule, self._loaders)
 
     @property
     def _format(self) -> Any:
@@ -119,17 +126,18 @@ class ComfyEngine(Engine):
         schedule: Schedule,
         block: range,
         prompts: PromptTravel,
+        loras: FrameLoras,
         given: Mapping[str, torch.Tensor],
         inputs: Mapping[str, Picture],
     ) -> dict[int, Picture]:
-        def numbers(index: int) -> tuple[float, float, bool, int | None]:
+        def numbers(index: int) -> tuple[float, float, bool, int | None, tuple[Lora, ...]]:
             frame = schedule[index]
             alone = index if SAMPLERS[schedule.recipe.sampler].one_at_a_time else None
-            return frame.cfg, frame.denoise, frame.image is None, alone
+            return frame.cfg, frame.denoise, frame.image is None, alone, frame.loras
 
         latents: dict[int, torch.Tensor] = {}
         for indices in grouped(block, numbers):
-            sampled = self._sampled(schedule, indices, prompts, given, inputs)
+            sampled = self._sampled(schedule, indices, prompts, loras, given, inputs)
             latents.update(zip(indices, sampled, strict=True))
         decoded = self._vae.decode(torch.stack([latents[index] for index in block]))
         planes = decoded.reshape(-1, *decoded.shape[-3:])  # a video VAE adds a time axis, here of length 1
@@ -141,21 +149,24 @@ class ComfyEngine(Engine):
         schedule: Schedule,
         indices: Sequence[int],
         prompts: PromptTravel,
+        loras: FrameLoras,
         given: Mapping[str, torch.Tensor],
         inputs: Mapping[str, Picture],
     ) -> torch.Tensor:
-        """Returns the latents of frames with equal cfg and denoise, since the host accepts one number for each.
+        """Returns the latents of frames with equal cfg, denoise and LoRAs, since the host accepts one for each batch.
 
         `given` maps names of init pictures to latents. `inputs` maps names of masks to pictures.
         """
         recipe, frames = schedule.recipe, [schedule[index] for index in indices]
-        (positive,) = prompts.conditionings("prompt", indices)
-        (negative,) = prompts.conditionings("negative", indices)
+        model, clip = loras.at(frames[0])
+        encode = None if clip is self._clip else encoder(clip)
+        (positive,) = prompts.conditionings("prompt", indices, encode=encode)
+        (negative,) = prompts.conditionings("negative", indices, encode=encode)
         start = self._start(schedule, frames, given)
         mask = masks_of(frames, inputs, start.shape)
         denoise, sigmas = self._beginning(recipe, frames[0])
         samples = comfy.sample.sample(
-            with_noise(self._model, schedule, indices),
+            with_noise(model, schedule, indices),
             torch.ones_like(start),  # the model replaces it with the noise of the frames
             recipe.steps,
             frames[0].cfg,

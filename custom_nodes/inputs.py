@@ -165,7 +165,9 @@ def shown_remarks(remarks: Sequence[str]) -> dict[str, Any]:
     return {"remarks": tuple(remarks)}
 
 
-NO_LORAS = "loras: they are not loaded here; connect a LoRA loader, and leave them out of the recipe"
+NO_LORAS = (
+    "loras: only Remix Render loads a recipe's; use it, or connect a LoRA loader and leave them out of the recipe"
+)
 
 
 def refuse_unwired(schedule: Schedule) -> None:

@@ -1,14 +1,18 @@
-"""Hashes of a recipe's pictures, so that a node notices when a file is replaced."""
+"""Hashes of the files of a schedule, so that a node notices when one is replaced."""
 
 from __future__ import annotations
 
 from functools import lru_cache
 from pathlib import Path
 
+from remix.digest import sampled_hash
 from remix.errors import BadInput
 from remix.job.files import inside
 from remix.motion.regular import fingerprint
 from remix.plan import Recipe
+
+MODELS = (".safetensors", ".sft", ".ckpt", ".pt", ".pth", ".bin")
+"""Suffixes of models, which are too large to be read completely."""
 
 
 def input_stamps(recipe: Recipe) -> dict[Path, str]:
@@ -19,12 +23,12 @@ def input_stamps(recipe: Recipe) -> dict[Path, str]:
             path = inside(recipe.folder or ".", name)
         except BadInput:  # rendering reports it
             continue
-        found[path] = picture_hash(path)
+        found[path] = file_hash(path)
     return found
 
 
-def picture_hash(path: Path) -> str:
-    """Returns the hash of a picture, or "" if it does not exist."""
+def file_hash(path: Path) -> str:
+    """Returns the hash of a picture or a model, or "" if it does not exist."""
     try:
         about = path.stat()
         return _hash_at(path, about.st_size, about.st_mtime_ns)
@@ -35,4 +39,4 @@ def picture_hash(path: Path) -> str:
 @lru_cache(maxsize=256)
 def _hash_at(path: Path, size: int, changed: int) -> str:
     """Returns the hash of a file. Cached until the file changes."""
-    return fingerprint(path)
+    return sampled_hash(path) if path.suffix.lower() in MODELS else fingerprint(path)

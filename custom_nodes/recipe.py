@@ -148,7 +148,12 @@ class RemixRecipe(io.ComfyNode):
         made, notes, syntax = read_recipe(recipe, frames, fps, width, height)
         schedule, downstream = plan(made), _downstream(cls)
         refuse_travelling(schedule, downstream.outputs)
-        remarks = [*notes, *_unwired(made), *remarks_on(schedule), *sampler_remarks(schedule, recipe, downstream)]
+        remarks = [
+            *notes,
+            *_unwired(made, downstream),
+            *remarks_on(schedule),
+            *sampler_remarks(schedule, recipe, downstream),
+        ]
         for remark in remarks:
             log.warning("Remix Recipe: %s", remark)
         return io.NodeOutput(
@@ -184,13 +189,15 @@ def _shown(cls: type[io.ComfyNode], schedule: Schedule, remarks: list[str]) -> d
     }
 
 
-def _unwired(recipe: Recipe) -> list[str]:
+def _unwired(recipe: Recipe, downstream: Downstream) -> list[str]:
     """Returns a remark for each model that the recipe names but the workflow's loaders decide."""
     model, remarks = recipe.model, []
     if model.checkpoint != Model().checkpoint:
         remarks.append(f"model.checkpoint: {model.checkpoint!r} is not loaded here; connect a checkpoint loader")
-    if model.loras:
-        remarks.append(f"model.loras: {model.loras[0].name!r} is not loaded here; connect a LoRA loader")
+    if model.loras and downstream.wired:
+        remarks.append(
+            f"model.loras: only Remix Render loads {model.loras[0].name!r}; connect a LoRA loader for other samplers"
+        )
     return remarks
 
 

@@ -25,7 +25,8 @@ from .applied import applied
 from .engine import ComfyEngine
 from .inputs import FILM, LARGEST_BATCH, JobType, Rendered, schedule_input, schedule_of, schema, seldom, shown_remarks
 from .job import job_folder, made_by, named
-from .pictures import input_stamps, picture_hash
+from .loras import lora_paths
+from .pictures import file_hash, input_stamps
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +50,7 @@ class RemixRender(io.ComfyNode):
                 io.Model.Input("model", tooltip="The model, with any LoRAs and patches applied."),
                 io.Clip.Input("clip", tooltip="The text encoder."),
                 io.Vae.Input("vae", tooltip="The VAE that decodes frames and encodes the recipe's pictures."),
-                schedule_input(extra_dict={"parts": True}),  # clients check this before they send part of a film
+                schedule_input(extra_dict={"parts": True, "loras": True}),  # clients check these before they send part
                 io.String.Input(
                     "filename_prefix",
                     default="remix/film",
@@ -90,7 +91,7 @@ class RemixRender(io.ComfyNode):
 
     @classmethod
     def fingerprint_inputs(cls, filename_prefix: str = "", **inputs: Any) -> str:
-        """Returns a new value if frames of this prefix or pictures of their recipes have changed, otherwise a constant.
+        """Returns a new value if frames of this prefix or files of their recipes have changed, otherwise a constant.
 
         The host caches a node's output. Without this, it would list deleted files or show an old film.
         """
@@ -121,7 +122,9 @@ class RemixRender(io.ComfyNode):
             log.warning("Remix Render: %s", remark)
             remarks.append(remark)
 
-        given = input_stamps(schedule.recipe)  # before rendering, so that a picture replaced meanwhile is noticed
+        # Before rendering, so that a file that is replaced meanwhile is noticed.
+        loras = {path: file_hash(path) for path in lora_paths(schedule).values()}
+        given = {**input_stamps(schedule.recipe), **loras}
         outcome = render_job(
             schedule,
             engine,
@@ -143,17 +146,17 @@ class RemixRender(io.ComfyNode):
 
 @dataclass(frozen=True)
 class Given:
-    """Frames that the host received, and the hashes of the recipe's pictures at that time, by path."""
+    """Frames that the host received, and the hashes of the recipe's pictures and LoRAs at that time, by path."""
 
     prefix: str
     folder: Path
     frames: tuple[Path, ...]
-    pictures: Mapping[Path, str]
+    files: Mapping[Path, str]
 
     def odd(self) -> list[str]:
-        """Returns the frames that are gone and the pictures that have changed."""
+        """Returns the frames that are gone and the files that have changed."""
         gone = [str(path) for path in self.frames if not path.is_file()]
-        return gone + [f"{path} {now}" for path, was in self.pictures.items() if (now := picture_hash(path)) != was]
+        return gone + [f"{path} {now}" for path, was in self.files.items() if (now := file_hash(path)) != was]
 
 
 MOST_GIVEN = 64
@@ -163,10 +166,10 @@ _given: dict[tuple[str, Path, tuple[Path, ...]], Given] = {}
 
 
 def _remember(given: Given) -> None:
-    """Remembers a render. Forgets renders of the same frames, or with pictures that have changed since."""
+    """Remembers a render. Forgets renders of the same frames, or with files that have changed since."""
     key = (given.prefix, given.folder, given.frames[:1] + given.frames[-1:])
     for other, held in list(_given.items()):
-        replaced = any(held.pictures.get(path, now) != now for path, now in given.pictures.items())
+        replaced = any(held.files.get(path, now) != now for path, now in given.files.items())
         if other == key or (held.prefix == given.prefix and replaced):
             del _given[other]
     _given[key] = given

@@ -39,20 +39,25 @@ PARTS = ("BasicScheduler", GUIDER, "RandomNoise", "SamplerCustom")
 
 NOISE = "RemixNoiseTravel"
 
+WIRED = ("RemixPromptTravel", NOISE)
+"""Nodes that prepare a schedule for a sampler of the workflow, whose model has the LoRAs of the workflow."""
+
 
 @dataclass(frozen=True)
 class Downstream:
     """Nodes downstream of a Remix Recipe: its connected outputs, and the widgets of samplers.
 
-    `widgets` holds (setting, name of the node, its value).
+    `widgets` holds (setting, name of the node, its value). `wired`: a node other than Remix Render takes the schedule,
+    so links decide which LoRAs are loaded.
     """
 
     outputs: frozenset[str] = frozenset()
     widgets: tuple[tuple[str, str, Any], ...] = ()
+    wired: bool = True
 
     def __repr__(self) -> str:
         """Returns the same text for the same workflow, in every process."""
-        return repr((sorted(self.outputs), self.widgets))
+        return repr((sorted(self.outputs), self.widgets, self.wired))
 
 
 def downstream_of(workflow: Workflow, number: str) -> Downstream:
@@ -68,7 +73,7 @@ def downstream_of(workflow: Workflow, number: str) -> Downstream:
         # With Remix Noise Travel, the seed of a sampler has no effect.
         if name in WIDGETS and link_of(value) is None and not (noise and WIDGETS[name] == "seed")
     ]
-    return Downstream(outputs, tuple(widgets))
+    return Downstream(outputs, tuple(widgets), any(workflow.kind(taker) in WIRED for taker in takers))
 
 
 def _samplers(workflow: Workflow, takers: set[str]) -> list[str]:

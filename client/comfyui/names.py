@@ -58,10 +58,16 @@ class Names:
             found |= {what: f"{name} ({details[name]})" if name in details else name for what, name in files.items()}
         return found
 
-    def loaded(self, graph: Graph, model: Model, frame: Frame) -> tuple[Link, Link, Link]:
-        """Returns the model, CLIP and VAE of a frame, with its LoRA strengths and the recipe's clip skip."""
+    def loaded(self, graph: Graph, model: Model, frame: Frame, *, travel: bool = False) -> tuple[Link, Link, Link]:
+        """Returns the model, CLIP and VAE of a frame, with its LoRA strengths and the recipe's clip skip.
+
+        With `travel`, the LoRAs of keyframes are left out.
+        """
         unet, clip, vae = graph.several("CheckpointLoaderSimple", 3, ckpt_name=self.checkpoint)
         strengths = {lora.name: lora.strength for lora in (*model.loras, *frame.loras)}
+        if travel:
+            own = {lora.name for lora in frame.loras}
+            strengths = {name: strength for name, strength in strengths.items() if name not in own}
         for name, strength in strengths.items():
             how = {"lora_name": self.loras[name], "strength_model": strength, "strength_clip": strength}
             unet, clip = graph.several("LoraLoader", 2, model=unet, clip=clip, **how)

@@ -22,8 +22,8 @@ NODE = "RemixRender"
 INPUTS = ("model", "clip", "vae", "schedule", "filename_prefix", "batch_size", "first", "count")
 """The Remix node that renders, and its inputs."""
 
-PARTS = "parts"
-"""Option of its input `schedule`: the node accepts part of a film."""
+PARTS, LORAS = "parts", "loras"
+"""Options of its input `schedule`: the node accepts part of a film, and loads the LoRAs of its keyframes."""
 
 INSTALL = (
     "install the Remix nodes on the server: clone this repository into its folder custom_nodes, and start it again"
@@ -96,10 +96,10 @@ class RemixNodes(Route):
             keyframe=f"{KEYFRAME} mask",
             samplers=self._samplers(),
             schedulers=self._schedulers(),
-            travelling_loras=False,
+            travelling_loras=_has_option(self.server.inputs(NODE)["schedule"], LORAS),
             prompts=frozenset({"emphasis"}),
             instead="",
-            reasons={"loras": "one prompt loads them once for all of its frames"},
+            reasons={"loras": "the server's Remix nodes load them once for all frames: update the Remix nodes there"},
         )
 
     def jobs(self, frames: Sequence[int], batch: int, uploaded: Mapping[str, str]) -> Iterator[PromptJob]:
@@ -112,11 +112,14 @@ class RemixNodes(Route):
 
     def _job(self, frames: tuple[int, ...], span: range, film: str, uploaded: Mapping[str, str]) -> PromptJob:
         first, count = frames[0] - span.start, frames[-1] - frames[0] + 1
-        part = _part(part_of(self.schedule, span), uploaded)
+        travel = len({frame.loras for frame in self.schedule}) > 1
+        part = _part(part_of(self.schedule, span), uploaded, self.names.loras if travel else {})
 
         def graph(attempt: str, batch: int) -> tuple[Graph, str]:
             made = Graph()
-            model, clip, vae = self.names.loaded(made, self.schedule.recipe.model, self.schedule[frames[0]])
+            model, clip, vae = self.names.loaded(
+                made, self.schedule.recipe.model, self.schedule[frames[0]], travel=travel
+            )
             wires = {"model": model, "clip": clip, "vae": vae}
             how = {"batch_size": batch, "first": first, "count": count}
             # One folder per film, so that frames of other films there cost nothing.
@@ -198,15 +201,15 @@ def lack_of_nodes(server: Server) -> tuple[str, str] | None:
     if not have:
         return "the server does not have the Remix nodes", INSTALL
     missing = next((f"has no {name!r}" for name in INPUTS if name not in have), None)
-    if missing is None and not _takes_parts(have["schedule"]):
+    if missing is None and not _has_option(have["schedule"], PARTS):
         missing = "takes no part of a film"
     return None if missing is None else (f"the server's {NODE} {missing}: it is older", "update the Remix nodes there")
 
 
-def _takes_parts(about: Any) -> bool:
-    """Returns whether an input accepts part of a film, according to the server's description."""
+def _has_option(about: Any, option: str) -> bool:
+    """Returns whether an input has an option, according to the server's description."""
     options = about[1] if isinstance(about, list) and len(about) > 1 else None
-    return isinstance(options, dict) and bool(options.get(PARTS))
+    return isinstance(options, dict) and bool(options.get(option))
 
 
 def _encoded(graph: Graph, clip: Link, mix: Mix[str]) -> Link:
@@ -218,12 +221,17 @@ def _encoded(graph: Graph, clip: Link, mix: Mix[str]) -> Link:
     return graph.one("ConditioningAverage", conditioning_to=encoded[0], conditioning_from=encoded[1], **shares)
 
 
-def _part(part: Schedule, uploaded: Mapping[str, str]) -> dict[str, Any]:
-    """Returns part of a film as the node reads it: no model, since links provide it, and pictures by server name."""
+def _part(part: Schedule, uploaded: Mapping[str, str], loras: Mapping[str, str]) -> dict[str, Any]:
+    """Returns part of a film as the node reads it: no model, since links provide it, and files by server name.
+
+    `loras` maps the LoRAs that the node applies to their names on the server; if it is empty, links provide them too.
+    """
     plain = plain_part(part)
     plain["recipe"].pop("model", None)
     for keyframe in plain["recipe"]["keyframes"]:
-        keyframe.pop("loras", None)
+        strengths = keyframe.pop("loras", {})
+        if loras:
+            keyframe["loras"] = {loras[name]: strength for name, strength in strengths.items()}
         for field in {"image", "mask"} & keyframe.keys():
             keyframe[field] = _renamed(keyframe[field], uploaded)
     return plain

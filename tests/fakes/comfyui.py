@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -107,6 +108,25 @@ class Model:
         self.wrappers.append(wrapper)
 
 
+class LoraLoader:
+    """`nodes.LoraLoader`: a file is JSON, which names the parts that it changes."""
+
+    def __init__(self) -> None:
+        self.loaded: dict[str, Any] = {}
+
+    def load_lora(self, model: Any, clip: Any, name: str, on_model: float, on_clip: float) -> tuple[Any, Any]:
+        """Returns copies with one more change each, if the file is for them."""
+        if name not in self.loaded:
+            path = Path(sys.modules["folder_paths"].get_full_path_or_raise("loras", name))  # type: ignore[attr-defined]
+            self.loaded[name] = json.loads(path.read_text(encoding="utf-8"))
+        model, clip = model.clone(), clip.clone()
+        if "model" in self.loaded[name]:
+            model.patches.setdefault("weight", []).append((name, on_model))
+        if "clip" in self.loaded[name]:
+            clip.patcher.patches.setdefault("weight", []).append((name, on_clip))
+        return model, clip
+
+
 class Graph:
     """`DynamicPrompt`: the nodes of a prompt, by number."""
 
@@ -193,6 +213,8 @@ def modules(base: Path, version: str, schema: tuple[str, ...]) -> dict[str, Modu
         get_input_directory=lambda: str(base / "input"),
         get_output_directory=lambda: str(base / "output"),
         get_folder_paths=lambda kind: [str(base / "models" / kind)],
+        get_filename_list=lambda kind: sorted(path.name for path in (base / "models" / kind).glob("*")),
+        get_full_path_or_raise=lambda kind, name: str(base / "models" / kind / name),
         folder_names_and_paths={
             "checkpoints": ([str(base / "models" / "checkpoints")], {".safetensors", ".ckpt"}),
             "custom_nodes": ([str(base / "models" / "custom_nodes")], set()),
@@ -209,7 +231,7 @@ def modules(base: Path, version: str, schema: tuple[str, ...]) -> dict[str, Modu
         **{f"comfy.{name}": module for name, module in parts.items()},
         "comfy_execution": _module("comfy_execution", progress=progress),
         "comfy_execution.progress": progress,
-        "nodes": _module("nodes", NODE_CLASS_MAPPINGS={}),
+        "nodes": _module("nodes", NODE_CLASS_MAPPINGS={}, LoraLoader=LoraLoader),
         "folder_paths": folders,
         "latent_preview": _module("latent_preview", get_previewer=lambda device, latents: None),
     }

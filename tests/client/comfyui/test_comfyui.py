@@ -268,7 +268,11 @@ def test_init_pictures_are_put_on_the_server_under_names_of_their_own(tmp_path: 
         assert sorted(named) == [f"remix/{name}" for name in there]
 
 
-def test_what_neither_way_can_do_is_told_of_both() -> None:
+def test_what_neither_way_can_do_is_told_of_both(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a server whose Remix nodes are older than LoRAs that travel."""
+    from remix.client.comfyui import routes
+
+    monkeypatch.setattr(routes, "LORAS", "something newer")
     keyframes = (Keyframe(at=0, prompt="a", seed=1, loras={"x": 0}), Keyframe(at=9, seed=2, loras={"x": 1}))
     with ComfyServer(loras=["x.safetensors"]).started() as server:
         engine = ComfyUI(server.url, timeouts=QUICK)
@@ -277,7 +281,28 @@ def test_what_neither_way_can_do_is_told_of_both() -> None:
         ):
             engine.check(plan(recipe(keyframes=keyframes)))
         (remark,) = engine.check(plan(recipe(keyframes=(keyframes[0], Keyframe(at=9, loras={"x": 1})))))
-    assert remark.endswith("for all of its frames; frames are rendered one by one on the server's own nodes")
+    assert remark.endswith("update the Remix nodes there; frames are rendered one by one on the server's own nodes")
+
+
+def test_loras_that_travel_are_the_nodes_and_others_are_loaded_in_front(tmp_path: Path) -> None:
+    keyframes = (Keyframe(at=0, prompt="a", seed=1, loras={"x": 0}), Keyframe(at="100%", seed=2, loras={"x": 1}))
+    model = Model("sd15", loras=(Lora("y", 0.5), Lora("x", 0.75)))
+    with ComfyServer(loras=["x.safetensors", "styles/y.safetensors"]).started() as server:
+        run(server.url, tmp_path / "travel", recipe(model=model, keyframes=keyframes))
+        (graph,) = graphs(server)
+        run(server.url, tmp_path / "still", recipe(model=model, keyframes=keyframes[:1]))
+        still = [*server.history.values()][-1]["prompt"][2]
+    assert graph["LoraLoader"]["lora_name"] == "styles/y.safetensors"
+    strengths = [keyframe["loras"] for keyframe in graph["RemixRender"]["schedule"]["recipe"]["keyframes"]]
+    assert [list(each) for each in strengths] == [["x.safetensors"]] * FRAMES
+    assert [each["x.safetensors"] for each in strengths] == pytest.approx(
+        [index / (FRAMES - 1) for index in range(FRAMES)]
+    )
+    loaded = [node["inputs"] for node in still.values() if node["class_type"] == "LoraLoader"]
+    assert [(node["lora_name"], node["strength_model"]) for node in loaded] == [
+        ("styles/y.safetensors", 0.5),
+        ("x.safetensors", 0.0),
+    ]
 
 
 def test_loras_vae_and_clip_skip_are_loaded_in_front() -> None:

@@ -20,7 +20,13 @@ class Clip:
 
     def __init__(self, width: int = 768, least: int = 1) -> None:
         self.encoded: list[str] = []
+        self.patcher = SimpleNamespace(patches={})
         self._width, self._least = width, least
+
+    def clone(self) -> Clip:
+        made = Clip(self._width, self._least)
+        made.encoded, made.patcher = self.encoded, SimpleNamespace(patches=copied(self.patcher.patches))
+        return made
 
     def tokenize(self, prompt: str) -> str:
         return prompt
@@ -30,7 +36,13 @@ class Clip:
         generator = torch.Generator().manual_seed(len(prompt))
         rows = max(len(prompt.split()), self._least)
         tokens = torch.randn(1, rows, self._width, generator=generator)
+        tokens += sum(strength for _, strength in self.patcher.patches.get("weight", ()))
         return [[tokens, {"pooled_output": torch.randn(1, self._width, generator=generator)}]]
+
+
+def copied(patches: dict[str, list[tuple[str, float]]]) -> dict[str, list[tuple[str, float]]]:
+    """Returns patches that can be added to."""
+    return {key: list(found) for key, found in patches.items()}
 
 
 class Pictures(Model):
@@ -41,10 +53,12 @@ class Pictures(Model):
         self.model = SimpleNamespace(model_config=SimpleNamespace(unet_config={"model_channels": 320}))
         self.format = SimpleNamespace(latent_dimensions=dimensions, spacial_downscale_ratio=8)
         self.calls: list[dict[str, Any]] = []
+        self.patches: dict[str, list[tuple[str, float]]] = {}
 
     def clone(self) -> Pictures:
         made = Pictures()
         made.wrappers, made.calls, made.format = list(self.wrappers), self.calls, self.format
+        made.patches = copied(self.patches)
         return made
 
     def get_model_object(self, name: str) -> Any:
@@ -67,7 +81,8 @@ class Vae:
 def sample(model: Pictures, noise: torch.Tensor, steps: int, cfg: float, *names: Any, **named: Any) -> torch.Tensor:
     """`comfy.sample.sample`: through the model's wrappers, a callback for each step, then start plus noise."""
     _, _, positive, _, start = names
-    model.calls.append({"cfg": cfg, "rows": len(start), "positive": positive, **named})
+    patches = model.patches.get("weight", [])
+    model.calls.append({"cfg": cfg, "rows": len(start), "positive": positive, "patches": patches, **named})
     kind = sys.modules["comfy.samplers"].KSAMPLER(lambda model, x, sigmas: x)  # type: ignore[attr-defined]
 
     class Executor:

@@ -10,6 +10,7 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -43,11 +44,13 @@ from tests.fakes.proxy import Proxy, Toxic
 from tests.real.comfyui.graphs import Builder
 from tests.real.comfyui.host import CHECKPOINT, ROOT, Host
 from tests.real.comfyui.record import recordings, shape
-from tests.real.loras import write_broken_lora
+from tests.real.loras import write_broken_lora, write_lora
 
 TIMEOUTS = Timeouts(poll=0.5, reconnect=0.1)
 LAYER = "lora_unet_down_blocks_0_attentions_0_transformer_blocks_0_attn2_to_out_0"
 """A layer of the checkpoint's U-Net, 320 wide."""
+TEXT = "lora_te_text_model_encoder_layers_0_self_attn_q_proj"
+"""A layer of its text encoder, 768 wide."""
 
 
 def recipe(count: int = 6, word: str = "red", **changes: Any) -> Recipe:
@@ -56,7 +59,7 @@ def recipe(count: int = 6, word: str = "red", **changes: Any) -> Recipe:
         Keyframe(at="100%", prompt="the sea", cfg=4),
     )
     size = {"width": 64, "height": 64, "steps": 3}
-    return Recipe(frames=count, model=Model(CHECKPOINT), **{"keyframes": keyframes, **size, **changes})
+    return Recipe(frames=count, **{"model": Model(CHECKPOINT), "keyframes": keyframes, **size, **changes})
 
 
 def run(host: Host, folder: Path, asked: Recipe, *, url: str = "", batch: int = 2, **options: Any) -> Outcome:
@@ -97,12 +100,20 @@ def test_replies_are_as_they_were_recorded(host: Host) -> None:
     assert {message["type"] for message in found["messages"] if "type" in message} == kinds
 
 
-@pytest.mark.parametrize("pictured", [False, True])
+@pytest.mark.parametrize("kind", ["prompts", "pictures", "LoRAs"])
 def test_either_way_gives_the_same_frames(
-    host: Host, tmp_path: Path, pictured: bool, monkeypatch: pytest.MonkeyPatch
+    host: Host, tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Two prompts in their shares, a cfg that travels, an init picture."""
-    asked = recipe(4)
+    """Two prompts in their shares, a cfg that travels, an init picture; LoRAs of model and text encoder that travel."""
+    asked, pictured = recipe(4), kind == "pictures"
+    if kind == "LoRAs":
+        folder = host.base / "models" / "loras"
+        folder.mkdir(exist_ok=True)
+        write_lora(folder / "ink.safetensors", {LAYER: 320, TEXT: 768}, 0.5)
+        write_lora(folder / "grain.safetensors", {LAYER: 320}, 0.2)
+        first, last = asked.keyframes
+        travel = (replace(first, loras={"ink": 0, "grain": 1}), replace(last, loras={"ink": 1, "grain": 1}))
+        asked = recipe(4, model=Model(CHECKPOINT, loras=(Lora("grain", 0.5),)), keyframes=travel)
     if pictured:
         gradient = np.linspace(0, 255, 64 * 64 * 3).reshape(64, 64, 3).astype(np.uint8)
         save_picture(tmp_path / "start.png", gradient)

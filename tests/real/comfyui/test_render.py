@@ -138,7 +138,7 @@ def test_a_schedule_from_the_network_is_refused(host: Host) -> None:
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ('[model]\nloras = [{name = "grain"}]\n[[keyframes]]', r"loras: 'grain' is set, and they are not loaded here"),
+        ('[model]\nloras = [{name = "no-such"}]\n[[keyframes]]', r"loras: this ComfyUI has no LoRA 'no-such'"),
         ('[[keyframes]]\nimage = "nothing.png"', "'nothing.png' is not a file"),
     ],
 )

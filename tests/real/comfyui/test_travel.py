@@ -156,7 +156,7 @@ def test_what_does_not_fit_is_told_before_sampling(host: Host, change: dict, sen
 @pytest.mark.parametrize(
     ("asked", "sentence"),
     [
-        ("loras = {ink = 0.5}", "loras: they are not loaded here; connect a LoRA loader"),
+        ("loras = {ink = 0.5}", "loras: only Remix Render loads a recipe's"),
         ('image = "a.png"\nmask = "b.png"', "mask: only Remix Render reads a recipe's; use Set Latent Noise Mask"),
         ('image = "a.png"', 'image: the recipe sets pictures; connect their latent, or use "Remix Render"'),
     ],
