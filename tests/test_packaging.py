@@ -42,10 +42,10 @@ def test_it_holds_every_module_and_the_model_and_no_tests(wheel: Path) -> None:
     for folder, prefix in (("remix", "remix"), ("client", "remix/client")):
         for path in (ROOT / folder).rglob("*.py"):
             assert f"{prefix}/{path.relative_to(ROOT / folder).as_posix()}" in names
-    weights = ROOT / "client" / "playground" / "weights"
+    weights = ROOT / "remix" / "playground" / "weights"
     for path in weights.rglob("*.*"):
         if path.is_file():
-            assert f"remix/client/playground/weights/{path.relative_to(weights).as_posix()}" in names
+            assert f"remix/playground/weights/{path.relative_to(weights).as_posix()}" in names
     assert {"remix/py.typed", "remix/client/cli/demo.toml", "remix/client/cli/new.toml"} <= names
     assert "remix/client/playground/classifier.safetensors" in names
     assert not [name for name in names if "test" in name]

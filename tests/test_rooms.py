@@ -24,6 +24,7 @@ CORE = {
         "remix.plan",
         "remix.syntax",
         "remix.mix",
+        "remix.playground",
         "remix.motion",
         "remix.job",
         "remix.engine",
@@ -56,6 +57,7 @@ ROOMS = {
         "remix.plan.denoise",
         "torch",
     },  # what denoise means, in numbers
+    "remix/playground": {"remix.playground", "torch"},
     "remix/motion": {
         *("remix.errors", "remix.digest", "remix.plan.curves", "remix.motion"),  # a monotone curve through points
         *("numpy", "PIL", "imageio_ffmpeg"),

@@ -11,12 +11,8 @@ makes it; README.md beside this file is its model card. Importing this package l
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from remix.client.playground.advice import MOST_CFG, SIDE
 from remix.client.playground.words import EXAMPLES, unknown_words, words
+from remix.playground import WEIGHTS
 
 __all__ = ["EXAMPLES", "MOST_CFG", "SIDE", "WEIGHTS", "unknown_words", "words"]
-
-WEIGHTS: Path = Path(__file__).with_name("weights")
-"""The folder of the model: 128x128 pictures, latents of 4x16x16, prompts of up to 32 tokens."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Any
 
+from remix.catalog.families import FAMILIES
 from remix.client.playground.words import unknown_words
 from remix.plan import Schedule, prompts_of
 
@@ -18,12 +18,7 @@ SIDE = 128
 MOST_CFG = 4
 """The guidance above which its colors glare."""
 
-DEFAULTS: Mapping[str, Any] = MappingProxyType(
-    {
-        **{"width": SIDE, "height": SIDE, "sampler": "dpmpp_2m", "scheduler": "sgm_uniform"},
-        **{"steps": 12, "cfg": 3.0},
-    }
-)
+DEFAULTS: Mapping[str, Any] = FAMILIES[NAME].defaults
 """The settings of a recipe that it renders well with, by the names of the fields."""
 
 

@@ -93,6 +93,20 @@ _ROWS = (
         text_prefixes=("cond_stage_model.transformer.",),
         vae_scale=0.18215,
     ),
+    # Its U-Net also pools all rows into the time embedding.
+    Family(
+        *("playground", "the bundled model", "tile"),
+        widths=(128,),
+        pooled=(128, None),
+        rows=32,
+        chunk=32,
+        comfyui=("Playground",),
+        vae_scale=1.7627055644989014,
+        defaults={
+            **{"width": 128, "height": 128, "sampler": "dpmpp_2m", "scheduler": "sgm_uniform"},
+            **{"steps": 12, "cfg": 3.0},
+        },
+    ),
     Family(
         *("sd2", "SD 2.1", "tile"),
         widths=(1024,),

@@ -1,25 +1,18 @@
-"""The bundled model in plain torch, with diffusers' names of weights, for hosts that have no diffusers.
+"""The networks of the bundled model in plain torch, with the names that their weights have in diffusers.
 
-The pictures of ComfyUI and A1111 in the README show this model, because hosts cannot load it as a checkpoint: its
-GroupNorms have 4 groups and 1, its text encoder has 32 positions, and it adds the pooled text to the time embedding.
+They serve hosts that cannot load the model as a checkpoint: its group norms have 4 groups and 1, and it adds the pooled
+text to the time embedding.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
 import torch.nn.functional as F
-from safetensors.torch import load_file
 from torch import Tensor, nn
-
-WEIGHTS = Path(__file__).resolve().parents[2] / "client" / "playground" / "weights"
-TOKENS = 32
-SCALE = 1.7627055644989014
-"""Scaling factor of the VAE."""
 
 
 def sinusoid(positions: Tensor, size: int) -> Tensor:
@@ -267,34 +260,3 @@ class Autoencoder(nn.Module):
     def decode(self, latents: Tensor) -> Tensor:
         """Returns pictures of -1 to 1."""
         return self.decoder(self.post_quant_conv(latents))
-
-
-def tokenizer() -> Any:
-    """Returns the tokenizer."""
-    from transformers import CLIPTokenizer
-
-    return CLIPTokenizer.from_pretrained(str(WEIGHTS / "tokenizer"))
-
-
-def text_encoder() -> Any:
-    """Returns the text encoder, without its weights."""
-    from transformers import CLIPTextConfig, CLIPTextModel
-
-    return CLIPTextModel(CLIPTextConfig.from_pretrained(str(WEIGHTS / "text_encoder")))
-
-
-def weights_of(folder: str) -> dict[str, Tensor]:
-    """Returns the bundled weights of a part by their names in the file, in float32."""
-    (path,) = (WEIGHTS / folder).glob("*.safetensors")
-    return {name: value.float() for name, value in load_file(path).items()}
-
-
-def loaded(model: Any, folder: str) -> Any:
-    """Returns a model with the bundled weights."""
-    weights = weights_of(folder)
-    if not hasattr(model, "text_model"):  # transformers 5 removed this level
-        weights = {name.removeprefix("text_model."): value for name, value in weights.items()}
-    odd = model.float().load_state_dict(weights, strict=False)
-    assert not odd.unexpected_keys, odd
-    assert all(name.endswith("position_ids") for name in odd.missing_keys), odd
-    return model.eval().requires_grad_(False)
