@@ -20,6 +20,7 @@ from remix.job.files import inside
 from remix.plan import Recipe, Schedule, plan
 
 from . import host, panel, pasting
+from . import playground as playground  # A1111 imports it by name from the yaml of the bundled model
 from .engine import HostEngine
 from .job import PartRequest, job_folder, unfinished
 from .live_preview import in_words_of_page, settings_of

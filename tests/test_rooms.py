@@ -57,7 +57,7 @@ ROOMS = {
         "remix.plan.denoise",
         "torch",
     },  # what denoise means, in numbers
-    "remix/playground": {"remix.playground", "torch"},
+    "remix/playground": {"remix.errors", "remix.motion.atomic", "remix.playground", "torch", "safetensors"},
     "remix/motion": {
         *("remix.errors", "remix.digest", "remix.plan.curves", "remix.motion"),  # a monotone curve through points
         *("numpy", "PIL", "imageio_ffmpeg"),
@@ -82,6 +82,7 @@ ROOMS = {
     },
     "a1111_extension": {*CORE, "remix", "a1111_extension", "torch", "numpy", "PIL"},
     "a1111_extension/host": {*CORE, "a1111_extension", "modules", "fastapi", "torch", "PIL"},
+    "a1111_extension/playground.py": {"remix.playground", "modules", "torch", "transformers"},
     "a1111_extension/panel.py": {*CORE, "a1111_extension", "gradio"},
     "scripts/remix_toolkit.py": {"a1111_extension"},
     "install.py": {"launch"},

@@ -12,6 +12,9 @@ from remix.hosts.model_names import FULL_CHECKPOINTS, match_name, suggestion
 from remix.plan import Frame, Model, Schedule
 from remix.plan.wording import listed
 
+PLAYGROUND = "RemixPlayground"
+"""The node that loads the bundled model."""
+
 LOADERS = {
     "checkpoint": ("CheckpointLoaderSimple", "ckpt_name", "checkpoints"),
     "vae": ("VAELoader", "vae_name", "vae"),
@@ -22,9 +25,12 @@ LOADERS = {
 
 @dataclass(frozen=True)
 class Names:
-    """The server's names of a recipe's checkpoint, VAE and LoRAs. The LoRAs are keyed by the recipe's names."""
+    """The server's names of a recipe's checkpoint, VAE and LoRAs. The LoRAs are keyed by the recipe's names.
 
-    checkpoint: str
+    `checkpoint` is None for the bundled model, which a node loads.
+    """
+
+    checkpoint: str | None
     vae: str | None
     loras: Mapping[str, str]
 
@@ -32,15 +38,11 @@ class Names:
     def find(cls, server: Server, schedule: Schedule) -> Names:
         """Returns the names. Raises `Unsupported`, with the most similar name, for a file that the server lacks."""
         model = schedule.recipe.model
-        if model.checkpoint == Model().checkpoint:
-            known = listed(server.choices(*LOADERS["checkpoint"][:2])) or "none"
-            raise Unsupported(
-                f"model.checkpoint: {model.checkpoint!r} is the local engine's own model; choose one of "
-                f"the server's with --checkpoint NAME (it has {known})"
-            )
+        if bundled := model.checkpoint == Model().checkpoint:
+            _require_playground(server)
         loras = {lora.name: "" for lora in (*model.loras, *schedule[0].loras)}
         return cls(
-            _found(server, "checkpoint", model.checkpoint, "model.checkpoint"),
+            None if bundled else _found(server, "checkpoint", model.checkpoint, "model.checkpoint"),
             None if model.vae is None else _found(server, "vae", model.vae, "model.vae"),
             {name: _found(server, "lora", name, "model.loras") for name in loras},
         )
@@ -48,11 +50,11 @@ class Names:
     def identity(self, server: Server) -> dict[str, str]:
         """Returns the name, size and age of each model file, as far as the server reports them."""
         named = {
-            "checkpoint": {"checkpoint": self.checkpoint},
+            "checkpoint": {} if self.checkpoint is None else {"checkpoint": self.checkpoint},
             "vae": {} if self.vae is None else {"vae": self.vae},
             "lora": {f"lora {number + 1}": name for number, name in enumerate(self.loras.values())},
         }
-        found = dict[str, str]()
+        found = {"checkpoint": Model().checkpoint} if self.checkpoint is None else dict[str, str]()
         for kind, files in named.items():
             details = server.file_details(LOADERS[kind][2], files.values()) if files else {}
             found |= {what: f"{name} ({details[name]})" if name in details else name for what, name in files.items()}
@@ -63,7 +65,10 @@ class Names:
 
         With `travel`, the LoRAs of keyframes are left out.
         """
-        unet, clip, vae = graph.several("CheckpointLoaderSimple", 3, ckpt_name=self.checkpoint)
+        if self.checkpoint is None:
+            unet, clip, vae = graph.several(PLAYGROUND, 3)
+        else:
+            unet, clip, vae = graph.several("CheckpointLoaderSimple", 3, ckpt_name=self.checkpoint)
         strengths = {lora.name: lora.strength for lora in (*model.loras, *frame.loras)}
         if travel:
             own = {lora.name for lora in frame.loras}
@@ -76,6 +81,17 @@ class Names:
         if self.vae is not None:
             vae = graph.one("VAELoader", vae_name=self.vae)
         return unet, clip, vae
+
+
+def _require_playground(server: Server) -> None:
+    """Raises `Unsupported` if the server lacks the node that loads the bundled model."""
+    if server.node(PLAYGROUND) is None:
+        known = listed(server.choices(*LOADERS["checkpoint"][:2])) or "none"
+        raise Unsupported(
+            f"model.checkpoint: {Model().checkpoint!r} needs the node Remix Playground, which this server does not have; "
+            f"install or update the Remix nodes there, or choose one of its checkpoints with --checkpoint NAME (it has "
+            f"{known})"
+        )
 
 
 def _found(server: Server, kind: str, name: str, field: str) -> str:

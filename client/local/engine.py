@@ -79,7 +79,7 @@ class Local(Engine):
 
     def defaults(self, model: Model) -> Mapping[str, Any]:
         """Returns the default settings of a model, keyed by the fields of a recipe."""
-        return playground.DEFAULTS if model.checkpoint == playground.NAME else defaults_of(model)
+        return super().defaults(model) or defaults_of(model)
 
     def identity(self, schedule: Schedule) -> dict[str, str]:
         """Returns the engine's name, the checkpoint's name and the fingerprints of the model files."""

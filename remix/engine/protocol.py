@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, TypeVar
 
+from remix.catalog.families import FAMILIES
 from remix.engine.capabilities import Capabilities, refuse_unsupported
 from remix.motion import Picture
 from remix.plan import Model, Schedule
@@ -65,7 +66,7 @@ class Engine(ABC):
 
     def defaults(self, model: Model) -> Mapping[str, Any]:
         """Returns a model's recommended settings, by the names of a recipe's fields. Empty if unknown."""
-        return {}
+        return FAMILIES["playground"].defaults if model.checkpoint == Model().checkpoint else {}
 
     @abstractmethod
     def identity(self, schedule: Schedule) -> Mapping[str, str]:
