@@ -8,12 +8,14 @@ from typing import Any
 
 import gradio as gr
 
+from remix.errors import RemixError
 from remix.motion.formats import FORMATS
 from remix.plan import EASINGS
 from remix.plan.recipe import MIXINGS
 from remix.syntax import SYNTAXES
 
 from . import preview, results
+from .host import FORGE, add_playground
 from .live_preview import INVITATION, NAMES, live_preview
 from .pasting import LABELS, WORDS, Label
 from .presets import presets
@@ -219,7 +221,27 @@ def _rarely(line: Callable[..., Component], elem_id: Callable[[str], str]) -> di
                 tooltip="The same pictures as in ComfyUI and on the command line. Off: the host's own noise.",
                 elem_id=elem_id("portable"),
             )
+        if not FORGE:
+            _playground(elem_id)
         return {**named, "batch": batch, "portable": portable}
+
+
+def _playground(elem_id: Callable[[str], str]) -> None:
+    """Adds a button that installs the bundled model as a checkpoint."""
+    with gr.Row():
+        add = gr.Button("Add the bundled model", elem_id=elem_id("playground"), scale=0, min_width=200)
+        add.do_not_save_to_config = True
+        message = gr.HTML(preview.hint("A small model for simple words at 128x128; no download, no GPU."))
+    add.click(_add_playground, [], [message], show_progress=False)
+
+
+def _add_playground() -> str:
+    """Installs the bundled model and returns what to do next, or the error, as HTML."""
+    try:
+        place = add_playground()
+    except (RemixError, OSError) as error:
+        return preview.hint(str(error))
+    return preview.hint(f"Added {place.name}. Refresh the list of checkpoints and choose it.")
 
 
 def _choice(elem_id: str, label: str, first: str, others: Iterable[str], tooltip: str) -> Component:

@@ -3,26 +3,20 @@
     python -m docs.make_a1111_pictures
 
 Needs what the tests in tests/real/a1111 need. Takes one or two minutes on two cores. The script renders with the
-bundled model, which docs/hosts writes as a checkpoint. Writes docs/pictures/a1111.png and a1111-film.gif.
+bundled model. Writes docs/pictures/a1111.png and a1111-film.gif.
 """
 
 from __future__ import annotations
 
-import sys
 import tempfile
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
+from remix.playground.checkpoint import write_checkpoint
 from tests.real.a1111.host import A1111, Host, Kind
 from tests.real.browser import browser
-
-HOSTS = Path(__file__).with_name("hosts")
-sys.path.append(str(HOSTS))
-
-from bundled_ldm import write_checkpoint  # noqa: E402
 
 PICTURES = Path(__file__).with_name("pictures")
 KEYFRAMES = "0: a red house on a green hill\n5: a white house in the snow\n11: a yellow boat at sunset"
@@ -40,12 +34,8 @@ class WithModel(Host):
 
     def __init__(self, kind: Kind, webui: Path, base: Path) -> None:
         super().__init__(kind, webui, base)
-        self.checkpoint = base / "models" / "bundled-model.safetensors"
-        self.checkpoint.parent.mkdir()
-        write_checkpoint(self.checkpoint)
-
-    def environment(self) -> Mapping[str, str]:
-        return {**super().environment(), "PYTHONPATH": str(HOSTS)}
+        (base / "models").mkdir()
+        self.checkpoint = write_checkpoint(base / "models")
 
 
 def make() -> None:

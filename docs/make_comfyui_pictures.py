@@ -3,13 +3,12 @@
     python -m docs.make_comfyui_pictures
 
 Needs what the tests in tests/real/comfyui need. Takes one or two minutes on two cores. The workflow renders with the
-bundled model, which docs/hosts loads. Writes docs/pictures/comfyui.png and comfyui-film.gif.
+bundled model. Writes docs/pictures/comfyui.png and comfyui-film.gif.
 """
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,6 @@ from tests.real.comfyui.host import Host, installed
 
 ROOT = Path(__file__).parents[1]
 PICTURES = ROOT / "docs" / "pictures"
-HOSTS = ROOT / "docs" / "hosts"
 SHOWN = 192
 """Pixels of the film in the README."""
 SIZE, CORNER = {"width": 1600, "height": 860}, [75, 140]
@@ -53,7 +51,7 @@ SAMPLER = {"steps": 12, "cfg": 3, "sampler_name": "dpmpp_2m", "scheduler": "sgm_
 
 NODES: dict[str, tuple[str, list[int], list[int], dict[str, Any]]] = {
     "recipe": ("RemixRecipe", [0, 0], [340, 660], {"recipe": RECIPE}),
-    "model": ("PlaygroundLoader", [400, 0], [190, 70], {}),
+    "model": ("RemixPlayground", [400, 0], [190, 70], {}),
     "noise": ("RemixNoiseTravel", [400, 130], [235, 110], {}),
     "prompts": ("RemixPromptTravel", [400, 300], [235, 140], {}),
     "sampler": ("KSampler", [700, 0], [225, 270], SAMPLER),
@@ -115,20 +113,12 @@ STILL = """at => {
 }"""
 
 
-class WithModel(Host):
-    """A ComfyUI that can import docs/hosts."""
-
-    def environment(self) -> Mapping[str, str]:
-        return {**super().environment(), "PYTHONPATH": str(HOSTS)}
-
-
 def make() -> None:
     """Builds the workflow in a ComfyUI, runs it, and saves the page and the film."""
     comfyui = installed()
     assert comfyui is not None, "set COMFYUI_DIR to the folder of a ComfyUI"
     with tempfile.TemporaryDirectory() as base:
-        host = WithModel(comfyui, Path(base))
-        (host.base / "custom_nodes" / "bundled-model").symlink_to(HOSTS / "comfyui_pack")
+        host = Host(comfyui, Path(base))
         try:
             host.start()
             for setting, value in SETTINGS.items():

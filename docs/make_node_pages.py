@@ -45,7 +45,7 @@ def lists(schema: Any) -> str:
     """Returns a node's inputs and outputs as lists, because ComfyUI shows pages in a column too narrow for tables."""
     inputs = [f"- `{name}` ({_kind(slot)}): {slot.tooltip}" for name, slot in inputs_of(schema)]
     outputs = [f"- `{_shown(output)}` ({_kind(output)}): {output.tooltip}" for output in schema.outputs]
-    return "\n".join(["## Inputs", "", *inputs, "", "## Outputs", "", *outputs])
+    return "\n".join(["## Inputs", "", *(inputs or ["None."]), "", "## Outputs", "", *outputs])
 
 
 def _kind(slot: Any) -> str:

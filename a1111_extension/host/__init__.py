@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .models import (
+    add_playground,
     checkpoint_file,
     checkpoint_of,
     chosen_checkpoint,
@@ -65,6 +66,7 @@ __all__ = [
     "FORGE",
     "NAME",
     "Script",
+    "add_playground",
     "address",
     "alphas",
     "blend_of_mask",

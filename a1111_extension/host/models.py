@@ -10,9 +10,22 @@ from typing import Any
 from modules import extra_networks, sd_models, sd_vae, shared
 
 from remix.errors import EngineError, Unsupported
+from remix.playground.checkpoint import write_checkpoint
 
 from ..pinned import pinned_settings
 from .settings import FORGE
+
+
+def add_playground() -> Path:
+    """Adds the bundled model to the host's folder of checkpoints and to its list, and returns the file.
+
+    Raises Unsupported in Forge, which loads only model families that it knows.
+    """
+    if FORGE:
+        raise Unsupported("the bundled model works in A1111; Forge loads only model families that it knows")
+    place = write_checkpoint(Path(shared.cmd_opts.ckpt_dir or sd_models.model_path))
+    sd_models.list_models()
+    return place
 
 
 def require_checkpoint(path: str) -> None:

@@ -138,9 +138,9 @@ def _resolved_checkpoint(recipe: Recipe, models: ServerModels) -> Checkpoint:
     names = [each.bare for each in models.checkpoints]
     if wanted == Model().checkpoint:
         raise Unsupported(
-            f"model.checkpoint: {models.address} does not have {wanted!r}, the model bundled with Remix Toolkit; add it with "
-            f"`remix link a1111 PATH --playground` and restart, or choose one of the server's checkpoints with "
-            f"--checkpoint NAME{_loaded(models)} (it has {listed(names) or 'none'})"
+            f"model.checkpoint: {models.address} does not have {wanted!r}, the bundled model; add it with `remix link "
+            f"a1111 PATH --playground`, or choose one of the server's checkpoints with --checkpoint NAME"
+            f"{_loaded(models)} (it has {listed(names) or 'none'})"
         )
     raise NotListed(
         f"model.checkpoint: {models.address} does not have {wanted!r}; {suggestion(wanted, names)} "

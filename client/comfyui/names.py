@@ -88,9 +88,9 @@ def _require_playground(server: Server) -> None:
     if server.node(PLAYGROUND) is None:
         known = listed(server.choices(*LOADERS["checkpoint"][:2])) or "none"
         raise Unsupported(
-            f"model.checkpoint: {Model().checkpoint!r} needs the node Remix Playground, which this server does not have; "
-            f"install or update the Remix nodes there, or choose one of its checkpoints with --checkpoint NAME (it has "
-            f"{known})"
+            f"model.checkpoint: {Model().checkpoint!r} needs the node Remix Playground, which this server does not "
+            f"have; install or update the Remix nodes there, or choose one of its checkpoints with --checkpoint NAME "
+            f"(it has {known})"
         )
 
 

@@ -15,6 +15,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 
+class Net(nn.Module):
+    """A module whose parts may have any type, which type checkers do not know from their names."""
+
+    def __getattr__(self, name: str) -> Any:
+        return super().__getattr__(name)
+
+
 def sinusoid(positions: Tensor, size: int) -> Tensor:
     """Returns the time embedding [batch, size], cosines first."""
     steps = torch.arange(size // 2, device=positions.device, dtype=torch.float32)
@@ -22,7 +29,7 @@ def sinusoid(positions: Tensor, size: int) -> Tensor:
     return torch.cat([angles.cos(), angles.sin()], dim=-1)
 
 
-class Resnet(nn.Module):
+class Resnet(Net):
     """A residual block, with the time embedding as scale and shift if `time` is set."""
 
     def __init__(self, inner: int, outer: int, groups: int, eps: float, time: int = 0) -> None:
@@ -43,7 +50,7 @@ class Resnet(nn.Module):
         return self.conv_shortcut(x) + self.conv2(F.silu(hidden))
 
 
-class Attention(nn.Module):
+class Attention(Net):
     """Attention of 4 heads to `context`, or to itself."""
 
     def __init__(self, width: int, context: int) -> None:
@@ -59,7 +66,7 @@ class Attention(nn.Module):
         return self.to_out[0](F.scaled_dot_product_attention(*heads).transpose(1, 2).flatten(2))
 
 
-class Gated(nn.Module):
+class Gated(Net):
     """A linear layer whose second half gates the first one."""
 
     def __init__(self, width: int) -> None:
@@ -71,14 +78,14 @@ class Gated(nn.Module):
         return value * F.gelu(gate)
 
 
-class Block(nn.Module):
+class Block(Net):
     """A transformer block."""
 
     def __init__(self, width: int, context: int) -> None:
         super().__init__()
         self.norm1, self.norm2, self.norm3 = (nn.LayerNorm(width) for _ in range(3))
         self.attn1, self.attn2 = Attention(width, width), Attention(width, context)
-        self.ff = nn.Module()
+        self.ff = Net()
         self.ff.net = nn.ModuleList([Gated(width), nn.Identity(), nn.Linear(4 * width, width)])
 
     def forward(self, x: Tensor, context: Tensor) -> Tensor:
@@ -87,7 +94,7 @@ class Block(nn.Module):
         return x + self.ff.net[2](self.ff.net[0](self.norm3(x)))
 
 
-class Transformer(nn.Module):
+class Transformer(Net):
     """A transformer over the places of a picture."""
 
     def __init__(self, width: int, context: int) -> None:
@@ -102,7 +109,7 @@ class Transformer(nn.Module):
         return x + hidden.transpose(1, 2).unflatten(2, x.shape[2:])
 
 
-class Resample(nn.Module):
+class Resample(Net):
     """Halves a picture, or doubles it."""
 
     def __init__(self, width: int, *, up: bool, padding: int = 1) -> None:
@@ -116,7 +123,7 @@ class Resample(nn.Module):
         return self.conv(x if self.padding else F.pad(x, (0, 1, 0, 1)))
 
 
-class Stage(nn.Module):
+class Stage(Net):
     """Resnets of one size, their transformers if any, and what changes the size after them."""
 
     def __init__(self, resnets: Sequence[Resnet], attentions: Sequence[Transformer], resample: Resample | None) -> None:
@@ -142,13 +149,13 @@ class Stage(nn.Module):
         return self.resample(x)
 
 
-class TextPool(nn.Module):
+class TextPool(Net):
     """Pools the text by attention of its mean, for the time embedding."""
 
     def __init__(self, width: int, time: int) -> None:
         super().__init__()
         self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(time)
-        self.pool = nn.Module()
+        self.pool = Net()
         self.pool.positional_embedding = nn.Parameter(torch.zeros(1, width))
         for name in ("q_proj", "k_proj", "v_proj"):
             setattr(self.pool, name, nn.Linear(width, width))
@@ -164,7 +171,7 @@ class TextPool(nn.Module):
         return self.norm2(self.proj(pooled[:, 0]))
 
 
-class UNet(nn.Module):
+class UNet(Net):
     """The U-Net; predicts velocity from latents, times 0 to 999 and text [batch, tokens, 128]."""
 
     dtype = torch.float32
@@ -176,7 +183,7 @@ class UNet(nn.Module):
         def resnet(inner: int, outer: int) -> Resnet:
             return Resnet(inner, outer, 4, 1e-5, time)
 
-        self.time_embedding = nn.Module()
+        self.time_embedding = Net()
         self.time_embedding.linear_1, self.time_embedding.linear_2 = nn.Linear(48, time), nn.Linear(time, time)
         self.add_embedding = TextPool(text, time)
         self.conv_in = nn.Conv2d(4, 48, 3, padding=1)
@@ -213,7 +220,7 @@ class UNet(nn.Module):
         return self.conv_out(F.silu(self.conv_norm_out(x)))
 
 
-class Coder(nn.Module):
+class Coder(Net):
     """The encoder or the decoder of the VAE."""
 
     def __init__(self, widths: Sequence[int], inner: int, outer: int, count: int, *, up: bool) -> None:
@@ -242,7 +249,7 @@ class Coder(nn.Module):
         return self.conv_out(F.silu(self.conv_norm_out(x)))
 
 
-class Autoencoder(nn.Module):
+class Autoencoder(Net):
     """The VAE. It encodes to the mean; latents are not scaled."""
 
     dtype = torch.float32

@@ -169,7 +169,7 @@ def test_loras_go_into_the_prompt_by_the_servers_names(serve: Serve, tmp_path: P
         ({"model": "both-sd16"}, r"model.checkpoint: http.* does not have 'both-sd16'; did you mean .both-sd15"),
         (
             {"model": "playground"},
-            r"model.checkpoint: 'playground' .*--checkpoint NAME, such as 'both-sd15.safetensors', which",
+            r"'playground', .* --playground`, .* --checkpoint NAME, such as 'both-sd15.safetensors', which",
         ),
         ({"model": {"checkpoint": "both-sd15", "vae": "x"}}, r"model.vae: .*does not have 'x'; it has none"),
         ({"model": {"checkpoint": "both-sd15", "loras": [{"name": "ink"}]}}, r"model.loras: .*'ink'"),

@@ -104,7 +104,11 @@ def test_without_the_remix_nodes_it_goes_frame_by_frame(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("asked", "pack", "sentence"),
     [
-        (recipe(model=Model()), True, "'playground' is the local engine's own model; choose one of the server's with "),
+        (
+            recipe(model=Model()),
+            True,
+            "'playground' needs the node Remix Playground, which this server does not",
+        ),
         (
             recipe(model=Model("flux1-dev.safetensors")),
             True,

@@ -106,7 +106,8 @@ def test_labels_never_hide_names() -> None:
         (4096, None, 300, ("guidance",), "unknown"),
         (4096, None, 512, (), "wan"),
         (4096, None, 512, ("attention_mask",), "unknown"),
-        (128, None, 32, (), "unknown"),
+        (128, None, 32, (), "playground"),
+        (99, None, 32, (), "unknown"),
     ],
 )
 def test_a_family_is_found_by_shapes_and_keys(

@@ -9,7 +9,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -108,7 +108,8 @@ def test_building_a_panel_alone_changes_nothing_else(panel: ModuleType) -> None:
     made = panel.Panel()
     for _ in range(3):
         made.build(False, lambda name: name)
-    assert [(event.name, event.component.value) for event in panel.page.events] == [("click", "Use it")] * 3
+    clicks = [("click", "Add the bundled model"), ("click", "Use it")]
+    assert [(event.name, event.component.value) for event in panel.page.events] == clicks * 3
 
 
 @pytest.mark.parametrize(("tab", "denoise"), [("txt2img", False), ("img2img", True)])
@@ -524,3 +525,19 @@ def test_only_a_regular_film_of_a_plausible_size_is_served(
 def test_results_of_other_scripts_show_no_film(panel: ModuleType, told: str) -> None:
     assert panel.results.film_page(told, "txt2img") == ""
     assert panel.results.film_page(json.dumps({"extra_generation_params": {"Remix job": "none"}}), "img2img") == ""
+
+
+def test_the_bundled_model_is_added_by_a_click_and_only_then(panel: ModuleType, tmp_path: Path) -> None:
+    models, listed = sys.modules["modules.sd_models"], list[bool]()
+    folder = tmp_path / "checkpoints"
+    flags = SimpleNamespace(ckpt_dir=str(folder))
+    sys.modules["modules.shared"].cmd_opts = flags  # type: ignore[attr-defined]
+    models.list_models = lambda: listed.append(True)  # type: ignore[attr-defined]
+    panel.Panel().build(False, lambda name: name)
+    (add,) = (event for event in panel.page.events if event.component.elem_id == "playground")
+    assert not folder.exists()
+    assert str(folder) in add.fn()
+    folder.mkdir()
+    assert "Added playground.safetensors" in add.fn()
+    assert {path.name for path in folder.iterdir()} == {"playground.safetensors", "playground.yaml"}
+    assert listed == [True]

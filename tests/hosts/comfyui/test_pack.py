@@ -29,6 +29,7 @@ def test_every_node_is_found_by_its_name(pack: ModuleType) -> None:
     found = [schema.node_id for schema in schemas(pack)]
     assert len(set(found)) == len(found)
     assert {
+        "RemixPlayground",
         "RemixRecipe",
         "RemixPromptTravel",
         "RemixNoiseTravel",
