@@ -205,6 +205,7 @@ class UNet(Net):
         time = time + self.add_embedding(context)
         x = self.conv_in(x)
         skips = [x]
+        stage: Any
         for stage in self.down_blocks:
             x = stage.attend(0, stage.resnets[0](x, time), context)
             skips.append(x)
