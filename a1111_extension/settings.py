@@ -149,7 +149,8 @@ class Settings:
             if isinstance(data, dict):
                 data = {**_defaults(data, host), **data, **self._given({})}
                 data |= {"keyframes": _with_image(data["keyframes"], host)} if "keyframes" in data else {}
-            return Reading(located(data, self.text, None, host.folder), name)
+            # Read without the folder, which has the host's pictures: songs are not looked for there.
+            return Reading(located(data, self.text, None, "").replace(folder=host.folder), name)
         given = self._given({})
         parts = read(
             self.text,

@@ -40,7 +40,7 @@ def lay_over(recipe: Recipe, name: str, keyframes: Sequence[Keyframe]) -> Recipe
     """Returns the recipe with a field's travel added. Raises RecipeError if the recipe itself sets that field."""
     if any(getattr(keyframe, name) is not None for keyframe in recipe.keyframes):
         raise RecipeError("travels in the recipe too; keep one of the two", path=name)
-    taken = places([keyframe.at for keyframe in keyframes], recipe.frames, recipe.fps, recipe.loop)
+    taken = places([keyframe.at for keyframe in keyframes], recipe.frames, recipe.fps, recipe.loop, recipe.music)
     said: dict[int, dict[str, Any]] = {}
     for at, keyframe in (*zip(recipe.positions(), recipe.keyframes, strict=True), *zip(taken, keyframes, strict=True)):
         values = {field.name: getattr(keyframe, field.name) for field in fields(keyframe) if field.name != "at"}

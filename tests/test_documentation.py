@@ -47,9 +47,9 @@ def test_an_example_plans_within_a_few_seconds_of_film(path: Path) -> None:
     assert path.read_text(encoding="utf-8").startswith("# ")
 
 
-def test_there_are_five_examples_and_all_are_told() -> None:
+def test_there_are_six_examples_and_all_are_told() -> None:
     names = {path.stem for path in (ROOT / "examples").glob("*.toml")}
-    assert len(names) == 5
+    assert len(names) == 6
     told = (ROOT / "examples" / "README.md").read_text(encoding="utf-8")
     assert all(f"({name}.toml)" in told for name in names)
 
@@ -66,7 +66,7 @@ def test_the_recipes_in_the_package_plan(name: str) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_toml_recipe_of_a_page_plans(page: Path) -> None:
     for text in blocks(page, "toml"):
-        plan(Recipe.from_toml(text))
+        plan(Recipe.from_toml(text, folder=str(ROOT / "examples")))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -114,7 +114,7 @@ def test_what_is_shown_for_the_bundled_model_suits_it(tmp_path: Path, monkeypatc
     loaded = [*(ROOT / "examples").glob("*.toml"), *(ROOT / "client" / "cli").glob("*.toml")]
     written = [run(code)["recipe"] for code in blocks(ROOT / "docs" / "recipes.md", "python")]
     recipes = [*map(Recipe.load, loaded), *written]
-    assert len(recipes) == 8
+    assert len(recipes) == 9
     assert [checked.check(plan(recipe)) for recipe in recipes] == [[]] * len(recipes)
 
 

@@ -44,6 +44,7 @@ ROOMS = {
         "remix.errors",
         "remix.catalog",
         "remix.plan",
+        "remix.motion.song",  # only where a recipe with music is read
         "tomli",
         "numpy",
     },  # numpy only where columns are evaluated
@@ -60,7 +61,7 @@ ROOMS = {
     "remix/playground": {"remix.errors", "remix.motion.atomic", "remix.playground", "torch", "safetensors"},
     "remix/motion": {
         *("remix.errors", "remix.digest", "remix.plan.curves", "remix.motion"),  # a monotone curve through points
-        *("numpy", "PIL", "imageio_ffmpeg"),
+        *("numpy", "PIL", "imageio_ffmpeg", "librosa"),
     },
     "remix/job": {
         "remix",

@@ -28,6 +28,7 @@ VERBS = {
     "import": "Convert another tool's schedule to a recipe.",
     "export": "Convert a recipe to another tool's schedule.",
     "video": "Make a film from pictures.",
+    "music": "Show the tempo and the beats of a song.",
     "inspect": "Show what made a picture, film or job.",
     "link": "Install this checkout into a ComfyUI or an A1111.",
     "doctor": "Check what is installed and what is missing.",

@@ -18,7 +18,10 @@ from remix.plan import Frame, Schedule
 from remix.plan.denoise import nearest_whole
 
 PLANNED = frozenset(
-    {"frames", "keyframes", "fps", "loop", "ease", "curve", "pace", "clock", "folder", "defaulted", "model", "at"}
+    {
+        *("frames", "keyframes", "fps", "loop", "ease", "curve", "pace", "clock", "music", "folder", "defaulted"),
+        *("model", "at"),
+    }
 )
 """Fields that `plan` evaluates, or that name other content. No engine needs to know them."""
 

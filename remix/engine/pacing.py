@@ -109,24 +109,29 @@ def measured_clock(
 
 
 def _ways(schedule: Schedule) -> Iterator[_Way]:
-    """Yields the sections in which something travels, with at least one frame between their ends."""
-    recipe = schedule.recipe
+    """Yields the sections in which something travels, with at least one frame between their ends.
+
+    Expressions do not count: they keep their frames at any pace.
+    """
+    recipe, still = schedule.recipe, plan(_still(schedule))
     stops = sorted(set(recipe.positions()))
     if recipe.loop:  # frame 0 keeps its moment, because a clock starts there
         stops = sorted({0, *stops, recipe.frames})
     for begin, end in itertools.pairwise(stops):
-        frames = (schedule[index % recipe.frames] for index in range(begin, end + 1))
+        frames = (still[index % recipe.frames] for index in range(begin, end + 1))
         if end - begin > 1 and len({replace(frame, index=0) for frame in frames}) > 1:
             yield _Way.between(begin, end)
 
 
 def _still(schedule: Schedule) -> Recipe:
-    """Returns the recipe with each expression fixed at its keyframe's value, independent of the pace."""
+    """Returns the recipe with each expression fixed at its keyframe's value, independent of the pace and the music."""
     recipe = schedule.recipe
     about = {"max_f": recipe.frames - 1, "fps": recipe.fps}
 
     def fixed(keyframe: Keyframe, frame: int) -> Keyframe:
         names = {**about, "s": schedule[frame].seed.heaviest}
+        if recipe.music is not None:
+            names |= {name: column[0] for name, column in recipe.music.columns([frame], recipe.fps).items()}
 
         def number(value: float | Expression | None) -> float | None:
             return value.evaluate(t=frame, **names) if isinstance(value, Expression) else value
@@ -138,6 +143,7 @@ def _still(schedule: Schedule) -> Recipe:
 
         return replace(
             keyframe,
+            at=frame,
             cfg=number(keyframe.cfg),
             denoise=number(keyframe.denoise),
             prompt=texts(keyframe.prompt),
@@ -145,7 +151,7 @@ def _still(schedule: Schedule) -> Recipe:
         )
 
     keyframes = tuple(map(fixed, recipe.keyframes, recipe.positions()))
-    return recipe.replace(pace="linear", keyframes=keyframes)
+    return recipe.replace(pace="linear", music=None, keyframes=keyframes)
 
 
 def _about_jump(schedule: Schedule, way: _Way, weights: Sequence[float], jump: Jump) -> str:

@@ -35,6 +35,7 @@ def part_of(schedule: Schedule, span: range) -> Schedule:
         curve="linear",
         pace="linear",
         clock=None,
+        music=None,
         defaulted=frozenset(),  # leaves no defaults to the server
     )
     return Schedule(recipe, frames, Whole(schedule.prompts, schedule.negatives, schedule.first_seed))

@@ -25,6 +25,7 @@ from remix.motion.formats import format_of, rate_for
 from remix.motion.images import load_picture
 from remix.motion.pictures import Picture, fit, save_picture
 from remix.motion.regular import fingerprint
+from remix.motion.song import song_path
 from remix.motion.sound import track_for
 from remix.motion.video import write_video
 from remix.plan import Recipe, Schedule, plan
@@ -74,10 +75,10 @@ def render(
     replacing finished frames, see `open_job`.
 
     `film` names the film file in the folder; its suffix selects the format, and None writes frames only. `audio` is a
-    file whose sound the film gets. `frames` limits the run to these frames; the film and the sheet are then written
-    only if all other frames exist. `stop` is polled regularly. Once it returns True, the frames in progress are
-    finished, no new ones start, and a film that is being written is abandoned. `tell` receives remarks for the user, as
-    sentences; by default they are logged.
+    file whose sound the film gets, by default the recipe's song. `frames` limits the run to these frames; the film and
+    the sheet are then written only if all other frames exist. `stop` is polled regularly. Once it returns True, the
+    frames in progress are finished, no new ones start, and a film that is being written is abandoned. `tell` receives
+    remarks for the user, as sentences; by default they are logged.
 
     With an even pace, the clock is measured first by rendering pictures, most of which become frames, see
     `remix.engine.pacing`.
@@ -98,6 +99,7 @@ def render(
     wanted = _wanted(frames, len(schedule))
     if film is not None:
         _check_film(film, schedule.recipe, audio)
+        audio = _song(film, schedule.recipe, remark) if audio is None else audio
     for sentence in (*remarks_on(schedule), *engine.check(schedule)):
         remark(sentence)
     measured = 0
@@ -224,6 +226,21 @@ def _check_film(name: str, recipe: Recipe, audio: Path | str | None) -> None:
     sound = () if audio is None else track_for(audio, row, Path(name)).encoders
     if row.needs:
         refuse_lacking(row.name, (*row.needs, *sound), ffmpeg_exe())
+
+
+def _song(name: str, recipe: Recipe, tell: Callable[[str], None]) -> Path | None:
+    """Returns the recipe's song for the film called `name`, None if there is none or the film cannot have it."""
+    if recipe.music is None:
+        return None
+    song = song_path(recipe.folder or ".", recipe.music.file)
+    if not format_of(name).container(Path(name)).sound:
+        tell(f"music: {name} cannot hold sound, so the song is left out; choose an mp4, webm, mov or mkv")
+        return None
+    if not song.is_file():
+        tell(f"music: {song} does not exist, so the film is silent; put it there, or pass the sound of the film")
+        return None
+    _check_film(name, recipe, song)
+    return song
 
 
 def _note_setting(job: Job, setting: Mapping[str, str]) -> None:

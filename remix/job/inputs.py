@@ -1,7 +1,8 @@
-"""A job's copies of the init pictures and masks of its recipe."""
+"""A job's copies of the init pictures, masks and song of its recipe."""
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -9,8 +10,10 @@ from remix.digest import sha256
 from remix.errors import JobError, RecipeError
 from remix.job.files import inside, write_bytes
 from remix.job.reading import INPUTS, MAX_PICTURE, hash_of
+from remix.motion.atomic import atomic_write
 from remix.motion.images import load_picture
-from remix.motion.regular import fingerprint, open_file
+from remix.motion.regular import BLOCK, fingerprint, open_file
+from remix.motion.song import MAX_SONG
 from remix.plan import Recipe
 from remix.plan.wording import close
 
@@ -53,6 +56,27 @@ def copy_inputs(folder: Path, recipe: Recipe, hashes: Mapping[str, str]) -> None
                 raise JobError(f"{name}: the picture was changed while the run began; run it again")
             copy.parent.mkdir(parents=True, exist_ok=True)
             write_bytes(copy, data)
+
+
+def copy_song(folder: Path, recipe: Recipe) -> None:
+    """Copies the recipe's song into the job, so that its film can be made again anywhere.
+
+    Nothing is copied for numbers whose song is not there. Raises RecipeError if it is not the measured song.
+    """
+    if recipe.music is None or not (source := _input(recipe, recipe.music.file)).is_file():
+        return
+    digest = fingerprint(source, limit=MAX_SONG)
+    if recipe.music.sha256 not in ("", digest):
+        raise RecipeError(
+            f"{recipe.music.file!r} is not the song of these numbers; put that one back, or leave the numbers out to "
+            "have this one measured",
+            path="music.file",
+        )
+    copy = inside(folder / INPUTS, recipe.music.file)
+    if not copy.is_file() or hash_of(copy, MAX_SONG) != digest:
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        with open_file(source, limit=MAX_SONG) as song, atomic_write(copy) as part, part.open("wb") as target:
+            shutil.copyfileobj(song, target, BLOCK)
 
 
 def _input(recipe: Recipe, name: str) -> Path:

@@ -4,7 +4,7 @@
     schedule.json   every number of every frame
     job.json        the toolkit's version, the engine and model, and their device and batch size
     journal.jsonl   one line for each finished frame and film: its key, and the hash of its file
-    inputs/         copies of the recipe's init pictures and masks
+    inputs/         copies of the recipe's init pictures, masks and song
     frames/         000000.png, 000001.png, ...
     film.mp4        the film
     sheet.png       a contact sheet

@@ -43,3 +43,6 @@ COLUMN_SPEEDUP = 16
 
 LORA_WORK = 5
 """The strength of one LoRA at one frame."""
+
+MUSIC_WORK = 7
+"""The names of music at one frame."""

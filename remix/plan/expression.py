@@ -100,6 +100,12 @@ def check_prompt(text: str, names: Collection[str]) -> None:
             part._check_names(names)
 
 
+def names_in_prompt(text: str) -> frozenset[str]:
+    """Returns the variables of the expressions in a prompt."""
+    parts = _template(text) if "`" in text else ()
+    return frozenset(name for part in parts if isinstance(part, Expression) for name in part.names)
+
+
 def caret(text: str, error: RecipeError, width: int = 100) -> str:
     """Returns two lines: the line of `text` with the `error`, and a caret below its column.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from typing import Any
@@ -10,10 +10,11 @@ from typing import Any
 from remix.errors import RecipeError
 from remix.plan import fields as check
 from remix.plan.curves import easing_name
-from remix.plan.expression import Expression, caret, check_prompt, parse
+from remix.plan.expression import Expression, caret, check_prompt, names_in_prompt, parse
 from remix.plan.mix import Mix
 from remix.plan.model import Lora, strengths
 from remix.plan.moments import moment
+from remix.plan.music import MUSIC_NAMES
 
 LIST = "[[keyframes]] above each (in JSON a list)"
 """How keyframes are written, for error messages."""
@@ -22,14 +23,18 @@ MAX_SEED = 2**64 - 1
 MAX_CFG = 100.0
 
 CHANGING = ("t", "max_f", "s", "fps")
-"""Variables of expressions in a recipe: frame, last frame, the frame's heaviest seed, frames per second."""
+"""Variables of expressions in every recipe: frame, last frame, the frame's heaviest seed, frames per second."""
+
+VARIABLES = (*CHANGING, *MUSIC_NAMES)
+"""Variables of expressions in a recipe with music."""
 
 
 @dataclass(frozen=True, init=False)
 class Keyframe:
     """The values set at a moment. A field that is None travels on past this keyframe.
 
-    - `at`: a frame (24), a time (``"2s"``, ``"500ms"``), a share (``"50%"``), or None for evenly spaced keyframes.
+    - `at`: a frame (24), a time (``"2s"``, ``"500ms"``), a share (``"50%"``), a moment of the music (``"beat 8"``,
+      ``"bar 3"``, ``"onset 5"``), or None for evenly spaced keyframes.
     - `prompt`, `negative`, `seed`, `image` and `mask` take one value, ``{value: weight}``, pairs of value and weight,
       or a Mix, and are stored as a Mix. A prompt may contain expressions in backticks.
     - `cfg` and `denoise` take a number, or an expression as text.
@@ -37,7 +42,7 @@ class Keyframe:
     - `loras` takes ``{name: strength}`` and is stored in order of the names.
     - `ease` shapes the travel that starts here.
 
-    Expressions are evaluated for every frame, see `remix.plan.expression`; CHANGING lists their variables. A numeric
+    Expressions are evaluated for every frame, see `remix.plan.expression`; VARIABLES lists their variables. A numeric
     expression applies until the next keyframe that sets its field. Raises RecipeError for any other value.
     """
 
@@ -79,6 +84,15 @@ class Keyframe:
             ease=None if ease is None else easing(ease),
         )
 
+    def variables(self) -> Iterator[tuple[str, Collection[str]]]:
+        """Yields each field with expressions, and the variables that they use."""
+        for field in ("cfg", "denoise"):
+            if isinstance(value := getattr(self, field), Expression):
+                yield field, value.names
+        for field in ("prompt", "negative"):
+            if (mix := getattr(self, field)) is not None:
+                yield field, {name for text in mix.values for name in names_in_prompt(text)}
+
 
 def read_keyframes(value: Any, astray: Mapping[str, str]) -> list[Keyframe]:
     """Returns the keyframes in a list of tables. `astray` has a sentence for each field that belongs elsewhere."""
@@ -118,7 +132,7 @@ def easing(value: Any) -> str:
 def _prompt(value: Any, path: str) -> str:
     prompt = check.text(value, path, check.MAX_PROMPT)
     with _pointed_at(prompt, path):
-        check_prompt(prompt, CHANGING)
+        check_prompt(prompt, VARIABLES)
     return prompt
 
 
@@ -129,7 +143,7 @@ def _number(value: Any, path: str, high: float) -> float | Expression:
         return check.number(value, path, 0, high)
     with _pointed_at(written, path):
         try:
-            expression = parse(written, CHANGING)
+            expression = parse(written, VARIABLES)
         except RecipeError:
             if not written.strip().isidentifier():
                 raise

@@ -1,4 +1,4 @@
-"""The position of a keyframe: a frame, a time (``"2s"``, ``"500ms"``) or a share of the film (``"50%"``).
+"""The position of a keyframe: a frame, a time (``"2s"``, ``"500ms"``), a share (``"50%"``), or a beat of the song.
 
 All computed in exact fractions, so that every machine gets the same frame.
 """
@@ -10,11 +10,14 @@ from collections.abc import Sequence
 from fractions import Fraction
 from itertools import pairwise
 from numbers import Integral
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from remix.errors import RecipeError
 from remix.plan.documents import MAX_DIGITS
 from remix.plan.fields import number, show
+
+if TYPE_CHECKING:
+    from remix.plan.music import Music
 
 MAX_FRAMES = 100_000
 
@@ -23,18 +26,24 @@ CLOCK_UNIT = 10**-CLOCK_DECIMALS
 """The precision of a clock's moments, in frames."""
 
 _MOMENT = re.compile(r"\s*([0-9]{1,12}(?:\.[0-9]{0,12})?|\.[0-9]{1,12})\s*(ms|s|%)\s*", re.ASCII)
+_MUSICAL = re.compile(r"\s*(beat|bar|onset)\s+([0-9]{1,6})\s*", re.ASCII)
 _COUNT = re.compile(rf"[0-9]{{1,{MAX_DIGITS}}}", re.ASCII)
-_FORMS = 'a frame (24), a time ("2s", "500ms") or a share ("50%")'
+_FORMS = 'a frame (24), a time ("2s", "500ms"), a share ("50%") or a beat of the song ("beat 8", "bar 3", "onset 5")'
+
+SONG = "song"
+"""The length of a film that is as long as its song."""
 
 
 def moment(at: Any, path: str = "at") -> int | str | None:
-    """Returns `at` in its canonical form: a frame as int, a time or share as text without spaces, or None.
+    """Returns `at` in its canonical form: a frame as int, a time or share as text without spaces, "beat 8", or None.
 
     Raises RecipeError for anything else. `place` checks whether it is within the film.
     """
     if at is None:
         return None
     if isinstance(at, str):
+        if musical := _MUSICAL.fullmatch(at):
+            return f"{musical[1]} {int(musical[2])}"
         found = _MOMENT.fullmatch(at)
         if not found:
             raise RecipeError(f"{show(at)} is not a moment; write {_FORMS}", path=path)
@@ -80,9 +89,13 @@ def length(text: str) -> int | str:
     return int(text) if _COUNT.fullmatch(text) else text
 
 
-def frame_count(frames: Any, fps: float, path: str = "frames") -> int:
-    """Returns the number of frames of a film of length `frames`: a count, or a time at `fps`."""
-    if isinstance(frames, str):
+def frame_count(frames: Any, fps: float, path: str = "frames", music: Music | None = None) -> int:
+    """Returns the number of frames of a film of length `frames`: a count, a time at `fps`, or that of the `music`."""
+    if frames == SONG:
+        if music is None:
+            raise RecipeError('"song" is the length of the music; write file = "song.mp3" below [music]', path=path)
+        count = music.frames(fps)
+    elif isinstance(frames, str):
         found = _MOMENT.fullmatch(frames)
         if not found or found[2] == "%":
             raise RecipeError(f'{show(frames)} is not a length; write frames (48) or a time ("4s")', path=path)
@@ -97,15 +110,19 @@ def frame_count(frames: Any, fps: float, path: str = "frames") -> int:
     return count
 
 
-def place(at: int | str, frames: int, fps: float, loop: bool, path: str) -> int:
+def place(at: int | str, frames: int, fps: float, loop: bool, path: str, music: Music | None = None) -> int:
     """Returns the frame of the moment `at` in a film of `frames` frames.
 
-    A time is rounded to the nearest frame, halves up. A share goes from the first frame to the last; in a loop it goes
-    around once, so that 100% would be frame 0 again.
+    A time, also that of a beat of the `music`, is rounded to the nearest frame, halves up. A share goes from the first
+    frame to the last; in a loop it goes around once, so that 100% would be frame 0 again.
     """
     written = show(at) if isinstance(at, int) else f'"{at}"'
     if isinstance(at, int):
         frame = at
+    elif musical := _MUSICAL.fullmatch(at):
+        if music is None:
+            raise RecipeError(f'{written} is a moment of music; write file = "song.mp3" below [music]', path=path)
+        frame = nearest_frame(music.seconds_of(musical[1], int(musical[2]), path), fps)
     else:
         number, unit = _MOMENT.fullmatch(at).groups()  # type: ignore[union-attr]
         if unit == "%":
@@ -124,14 +141,18 @@ def place(at: int | str, frames: int, fps: float, loop: bool, path: str) -> int:
     return frame
 
 
-def places(moments: Sequence[int | str | None], frames: int, fps: float, loop: bool) -> tuple[int, ...]:
+def places(
+    moments: Sequence[int | str | None], frames: int, fps: float, loop: bool, music: Music | None = None
+) -> tuple[int, ...]:
     """Returns the frame of each keyframe, in the given order.
 
     Keyframes without a moment are spaced evenly between the placed ones before and after. If the first has none it is
     at frame 0. If the last has none it is at the last frame or, in a loop, as far from the first as its neighbors are
     from each other. Raises RecipeError if two share a frame, or one is past the end.
     """
-    placed = {i: place(at, frames, fps, loop, f"keyframes[{i}].at") for i, at in enumerate(moments) if at is not None}
+    placed = {
+        i: place(at, frames, fps, loop, f"keyframes[{i}].at", music) for i, at in enumerate(moments) if at is not None
+    }
     placed.setdefault(0, 0)
     if not loop:
         placed.setdefault(len(moments) - 1, frames - 1)
@@ -145,6 +166,15 @@ def places(moments: Sequence[int | str | None], frames: int, fps: float, loop: b
     result = tuple(found[i] for i in range(len(moments)))
     _refuse_twins(result)
     return result
+
+
+def nearest_frame(seconds: float, fps: float) -> int:
+    """Returns the frame nearest to a time, halves up.
+
+    >>> nearest_frame(0.5, 12), nearest_frame(0.125, 12)
+    (6, 2)
+    """
+    return _nearest(_exact(seconds) * _exact(fps))
 
 
 def _refuse_twins(placed: Sequence[int]) -> None:
@@ -162,9 +192,9 @@ def _seconds(number: str, unit: str) -> Fraction:
     return Fraction(number) / (1000 if unit == "ms" else 1)
 
 
-def _exact(fps: float) -> Fraction:
-    """Returns the decimal number that `fps` was written as: 23.976, and not the nearest binary number."""
-    return Fraction(repr(fps))
+def _exact(number: float) -> Fraction:
+    """Returns the decimal number that a float was written as: 23.976, and not the nearest binary number."""
+    return Fraction(repr(number))
 
 
 def _nearest(value: Fraction) -> int:

@@ -19,6 +19,7 @@ from remix.plan.locate import locate
 from remix.plan.model import MODEL_FIELDS, Model, plain_model, read_model
 from remix.plan.moments import clock as moments_of_clock
 from remix.plan.moments import frame_count, places
+from remix.plan.music import MUSIC_FIELDS, MUSIC_NAMES, Music, plain_music, read_music
 
 MAX_KEYFRAMES = 10_000
 MAX_PIXELS = 64_000_000
@@ -43,7 +44,7 @@ FITTED = ("width", "height", "sampler", "scheduler", "steps", "cfg")
 class Recipe:
     """A recipe: the description of a film.
 
-    - `frames` is a number, or a time at `fps` (``"4s"``).
+    - `frames` is a number, a time at `fps` (``"4s"``), or ``"song"`` for the length of the music.
     - `width` and `height` are multiples of 8.
     - `cfg` and `ease` apply where no keyframe sets its own.
     - `loop`: the last keyframe travels back to the first. The frame that would repeat frame 0 is left out.
@@ -52,7 +53,8 @@ class Recipe:
     - `lengths`: how conditionings of different lengths are combined. None uses the method of the model family.
     - `pace`: "linear" spaces frames evenly in time, "even" by how much the picture changes, measured while rendering.
     - `clock`: the moment, in frames, that each frame shows. It stores a measured pace, so that it is measured once.
-    - `folder`: the base of relative picture paths. It is not part of the recipe's content.
+    - `music`: a song. A table without numbers is measured here, from the file in `folder`.
+    - `folder`: the base of relative paths of pictures and songs. It is not part of the recipe's content.
     - `defaulted`: the fields of `FITTED` that were left out; `fitted_to` may still set them.
 
     Raises RecipeError, with the path of the field, for invalid values.
@@ -75,6 +77,7 @@ class Recipe:
     lengths: str | None = None
     pace: str = "linear"
     clock: tuple[float, ...] | None = None
+    music: Music | None = None
     folder: str = field(default="", compare=False, repr=False)
     defaulted: frozenset[str] = field(default=frozenset(), compare=False, repr=False)
 
@@ -97,6 +100,7 @@ class Recipe:
         lengths: str | None = None,
         pace: str = "linear",
         clock: Sequence[float] | None = None,
+        music: Music | Mapping[str, Any] | None = None,
         folder: str = "",
         defaulted: Iterable[str] = (),
     ) -> None:
@@ -107,10 +111,12 @@ class Recipe:
         if not isinstance(model, Model):
             raise RecipeError(f"{check.show(model)} is not a Model; write one", path="model")
         fps = check.number(fps, "fps", 0.001, 240)
+        with check.under("music"):
+            song = None if music is None else read_music(music, folder, _ASTRAY)
         check.settle(
             self,
             fps=fps,
-            frames=frame_count(frames, fps),
+            frames=frame_count(frames, fps, music=song),
             keyframes=_keyframes(keyframes),
             width=_side(fitted["width"], "width"),
             height=_side(fitted["height"], "height"),
@@ -126,6 +132,7 @@ class Recipe:
             lengths=None if lengths is None else check.choice(lengths, "lengths", LENGTHS),
             pace=check.choice(pace, "pace", PACES),
             clock=clock,
+            music=song,
             folder=str(folder),
             defaulted=frozenset(defaulted) | left_out,
         )
@@ -141,6 +148,8 @@ class Recipe:
         self.positions()
         if self.clock is not None:
             check.settle(self, clock=moments_of_clock(self.clock, self.frames, self.loop))
+        if self.music is None:
+            self._refuse_music()
         if any(keyframe.image for keyframe in self.keyframes):
             return
         for i, keyframe in enumerate(self.keyframes):
@@ -156,9 +165,19 @@ class Recipe:
                     path=f"keyframes[{i}].denoise",
                 )
 
+    def _refuse_music(self) -> None:
+        """Raises RecipeError if an expression uses a name of `MUSIC_NAMES`, which has no value without music."""
+        for i, keyframe in enumerate(self.keyframes):
+            for name, variables in keyframe.variables():
+                if used := [each for each in MUSIC_NAMES if each in variables]:
+                    raise RecipeError(
+                        f'"{used[0]}" is a name of music, and there is none; write file = "song.mp3" below [music]',
+                        path=f"keyframes[{i}].{name}",
+                    )
+
     def positions(self) -> tuple[int, ...]:
         """Returns the frame of each keyframe, in the order in which the keyframes are given."""
-        return places([keyframe.at for keyframe in self.keyframes], self.frames, self.fps, self.loop)
+        return places([keyframe.at for keyframe in self.keyframes], self.frames, self.fps, self.loop, self.music)
 
     def replace(self, **changes: Any) -> Recipe:
         """Returns this recipe with some fields changed, validated again."""
@@ -207,6 +226,8 @@ class Recipe:
                 plain["model"] = plain_model(self.model)
             elif name == "clock":
                 plain[name] = list(self.clock or ())
+            elif name == "music":
+                plain[name] = None if self.music is None else plain_music(self.music)
             elif name != "keyframes":
                 plain[name] = getattr(self, name)
         plain["keyframes"] = [plain_keyframe(keyframe) for keyframe in self.keyframes]
@@ -353,6 +374,7 @@ def _keyframes(value: Any) -> tuple[Keyframe, ...]:
 RECIPE_FIELDS = (*(f.name for f in fields(Recipe) if f.compare), "size")
 
 _ASTRAY = {
+    **{name: f'belongs to the music; write "{name}" below [music]' for name in MUSIC_FIELDS},
     **{name: f'belongs to a keyframe; write "{name}" below [[keyframes]]' for name in KEYFRAME_FIELDS},
     **{name: f'belongs to the model; write "{name}" below [model]' for name in MODEL_FIELDS},
     **{name: f'belongs to the whole recipe; write "{name}" above all [[keyframes]]' for name in RECIPE_FIELDS},

@@ -10,7 +10,7 @@ from itertools import pairwise
 from typing import Any, NamedTuple, TypeVar
 
 from remix.errors import RecipeError
-from remix.plan.bounds import FRAME_BYTES, LORA_WORK, NUMBER_BYTES, PART_BYTES
+from remix.plan.bounds import FRAME_BYTES, LORA_WORK, MUSIC_WORK, NUMBER_BYTES, PART_BYTES
 from remix.plan.curves import ease, hermite, slopes
 from remix.plan.expression import Expression, fill_prompt, prompt_work
 from remix.plan.fields import under
@@ -117,6 +117,8 @@ class Travel:
         if self._known is None:
             seeds = [mix.heaviest for mix in self.mixes("seed", Mix.one(0))]
             self._known = {"max_f": self._recipe.frames - 1, "s": seeds, "fps": self._recipe.fps}
+            if self._recipe.music is not None:
+                self._known |= self._recipe.music.columns(self._times, self._recipe.fps)
         return self._known
 
     def prompts(self, field: str) -> list[Mix[str]]:
@@ -150,6 +152,8 @@ class Travel:
     def work(self) -> int:
         """Returns the cost of the expressions and LoRAs of all frames, in the units of `Bounds`."""
         total = len(self) * LORA_WORK * len(self._lora_names())
+        if self._recipe.music is not None:
+            total += len(self) * MUSIC_WORK
         for stops in filter(None, map(self._stops, ("prompt", "negative"))):
             total += self._summed(stops, lambda texts: sum(map(prompt_work, texts)))
         for stops in map(self._stops, ("cfg", "denoise")):
@@ -242,6 +246,14 @@ class Travel:
         """
         span = (end - begin) + (self._recipe.frames if end <= begin else 0)
         return tuple([round(ease(easing, (moment - begin) / span) * STEPS) for moment in self._from(begin, end)])
+
+
+def used_columns(recipe: Recipe, moments: Sequence[float]) -> dict[str, list[float]]:
+    """Returns the names of music that the recipe's expressions use, with their value at each of the moments."""
+    if recipe.music is None:
+        return {}
+    used = {name for keyframe in recipe.keyframes for _, names in keyframe.variables() for name in names}
+    return {name: values for name, values in recipe.music.columns(moments, recipe.fps).items() if name in used}
 
 
 def _rounded(number: float) -> float:

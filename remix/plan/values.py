@@ -54,17 +54,20 @@ def share_values(schedule: Schedule, field: str, number: int, low: float = 0.0, 
 def expression_values(schedule: Schedule, text: str) -> list[float]:
     """Returns the value of an expression at each frame (see remix.plan.expression).
 
-    Its variables are `t` (the frame), `max_f` (the last frame), `s` (the frame's heaviest seed), `fps`, and the frame's
-    own `cfg` and `denoise`.
+    Its variables are `t` (the frame), `max_f` (the last frame), `s` (the frame's heaviest seed), `fps`, the frame's
+    own `cfg` and `denoise`, and `MUSIC_NAMES` if the recipe has music.
     """
     frames = range(len(schedule))
-    return parse(text, (*CHANGING, "cfg", "denoise")).over(
+    recipe = schedule.recipe
+    music = {} if recipe.music is None else recipe.music.columns(frames, recipe.fps)
+    return parse(text, (*CHANGING, *music, "cfg", "denoise")).over(
         frames,
         max_f=float(len(schedule) - 1),
         s=[frame.seed.heaviest for frame in schedule],
-        fps=schedule.recipe.fps,
+        fps=recipe.fps,
         cfg=setting_values(schedule, "cfg"),
         denoise=setting_values(schedule, "denoise"),
+        **music,
     )
 
 

@@ -13,6 +13,7 @@ from PIL import Image, ImageDraw
 
 from remix.motion import Picture
 from remix.plan import Mix, Schedule
+from remix.plan.travel import used_columns
 from remix.show.lettering import LINE, shortened, width_of, write
 from remix.show.table import chosen_rows, columns_of, row_of
 
@@ -57,7 +58,8 @@ class Band:
 def bands(schedule: Schedule) -> list[Band]:
     """Returns a band for each field that travels, or only that of the prompt if none does.
 
-    Mixes are prompt, negative, seed, image and mask; numbers are cfg, denoise and the strengths of LoRAs.
+    Mixes are prompt, negative, seed, image and mask; numbers are cfg, denoise and the strengths of LoRAs, and what the
+    expressions use of the music, such as `beat`.
     """
     fields = ("prompt", "negative", "seed", "image", "mask", "cfg", "denoise")
     travelling = [name for name in fields if _travels(schedule, name)]
@@ -67,6 +69,7 @@ def bands(schedule: Schedule) -> list[Band]:
         if len(set(strengths)) > 1:
             columns[f"LoRA {lora.name}"] = strengths
     keyframes = schedule.recipe.positions()
+    columns |= used_columns(schedule.recipe, range(len(schedule)))
     return [Band(name, _band(values, keyframes), _legend(values)) for name, values in columns.items()]
 
 

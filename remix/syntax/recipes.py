@@ -11,7 +11,7 @@ from remix.syntax.text.parts import Options, Parts
 from remix.syntax.text.source import Source
 from remix.syntax.text.syntax import Shape, Syntax
 
-_TABLE = re.compile(r"(?m)^[ \t]*\[\[?(?:keyframes|model)[\].]")
+_TABLE = re.compile(r"(?m)^[ \t]*\[\[?(?:keyframes|model|music)[\].]")
 _FIELD = re.compile(rf"(?m)^[ \t]*(?:{'|'.join(RECIPE_FIELDS)})[ \t]*=")
 _YAML = re.compile(
     r"""(?m)^(?:keyframes:[ \t]*$|frames:[ \t]*["']?[0-9.]{1,12}s?["']?[ \t]*$)"""

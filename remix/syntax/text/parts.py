@@ -14,6 +14,7 @@ from remix.plan.keyframe import Keyframe
 from remix.plan.mix import Mix
 from remix.plan.model import Model
 from remix.plan.moments import place
+from remix.plan.music import Music
 from remix.plan.recipe import Recipe
 from remix.syntax.text.pairs import Clock
 from remix.syntax.text.source import Source
@@ -76,6 +77,7 @@ class Parts:
     lengths: str | None = None
     pace: str | None = None
     clock: tuple[float, ...] | None = None
+    music: Music | None = None
     notes: tuple[str, ...] = ()
     syntax: str = ""
 
@@ -83,7 +85,7 @@ class Parts:
         """Returns the frame of the last key that is a frame or a time, None if there is none."""
         fps = self.fps or Recipe.fps
         keys = [key.at for key in self.keyframes if key.at is not None and not str(key.at).endswith("%")]
-        return max((place(at, FAR, fps, False, "at") for at in keys), default=None)
+        return max((place(at, FAR, fps, False, "at", self.music) for at in keys), default=None)
 
     def recipe(self, **defaults: Any) -> Recipe:
         """Returns the recipe of these parts; `defaults` fill in the fields that the text leaves open.

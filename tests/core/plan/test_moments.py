@@ -114,7 +114,7 @@ def test_moments_that_do_not_fit_the_film_are_refused(
         (float("nan"), "between two frames"),
         (float("inf"), "between two frames"),
         (True, "True is not a moment"),
-        ("12", '\'12\' is not a moment; write a frame (24), a time ("2s", "500ms") or a share ("50%")'),
+        ("12", '\'12\' is not a moment; write a frame (24), a time ("2s", "500ms"), a share ("50%") or a beat'),
         ("-1s", "not a moment"),
         ("1h", "not a moment"),
         ("", "not a moment"),

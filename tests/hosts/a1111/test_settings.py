@@ -192,3 +192,13 @@ def test_a_text_without_a_length_ends_on_its_last_keyframe(settings: Any, frames
     reading = Settings(**settings).read(HOST)
     assert reading.recipe == Settings(**settings, frames=str(frames)).recipe(HOST)
     assert reading.notes[0] == f"Frames is empty, so the film ends on the last keyframe: {frames} frames."
+
+
+def test_a_song_is_not_looked_for_on_the_server_but_its_numbers_are_used() -> None:
+    music = '[music]\nfile = "song.mp3"\n'
+    host = replace(HOST, folder="/")
+    with pytest.raises(RecipeError, match=r"music\.file: 'song\.mp3' .* \(remix music FILE --toml prints them\)"):
+        Settings(text=TOML + music).recipe(host)
+    text = f'{music}length = 4\nbeats = [0.2]\n[[keyframes]]\nat = "beat 1"\ncfg = "5 + beat"\n'
+    recipe = Settings(text=f"frames = 4\n{text}").recipe(host)
+    assert (recipe.positions(), recipe.folder, plan(recipe)[2].cfg) == ((2,), "/", 6)
