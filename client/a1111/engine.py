@@ -17,6 +17,7 @@ from remix.client.a1111.server import Server, State
 from remix.client.auth import Auth
 from remix.client.http import Http
 from remix.client.masking import presentable_errors
+from remix.client.playground import advice as playground
 from remix.client.timeouts import Timeouts
 from remix.engine import Capabilities, Engine, Event, Listener, Picture
 from remix.engine.agreement import read_differently
@@ -115,6 +116,7 @@ class A1111(Engine):
             *prepared.models.remarks,
             *([] if prepared.scripted else plain.remarks(schedule)),
             *clip_skip_remarks(schedule.recipe.model.clip_skip, forge=prepared.models.forge),
+            *playground.remarks(schedule),
             *read_differently(schedule),
         ]
 

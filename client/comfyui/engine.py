@@ -15,6 +15,7 @@ from remix.client.comfyui.server import Server
 from remix.client.events import Events
 from remix.client.http import Http
 from remix.client.masking import presentable_errors
+from remix.client.playground import advice as playground
 from remix.client.timeouts import Timeouts
 from remix.engine import Capabilities, Engine, Listener, Picture
 from remix.engine.agreement import read_differently
@@ -79,7 +80,7 @@ class ComfyUI(Engine):
 
     def _check(self, schedule: Schedule) -> list[str]:
         with presentable_errors(self._http.credentials.mask):
-            return [*self._route(schedule)[1], *read_differently(schedule)]
+            return [*self._route(schedule)[1], *playground.remarks(schedule), *read_differently(schedule)]
 
     def identity(self, schedule: Schedule) -> dict[str, str]:
         """Returns the engine's name, and the server's names, sizes and ages of the model files."""

@@ -66,6 +66,17 @@ def test_missing_frames_are_asked_for_in_the_same_parts(tmp_path: Path) -> None:
     assert np.array_equal(frames(tmp_path), right(asked))
 
 
+def test_the_bundled_model_needs_no_checkpoint_where_the_nodes_are(tmp_path: Path) -> None:
+    asked = recipe(frames=2, model=Model())
+    with ComfyServer().started() as server:
+        outcome = run(server.url, tmp_path, asked)
+        (graph,) = graphs(server)
+    assert "CheckpointLoaderSimple" not in graph
+    assert graph["RemixPlayground"] == {}
+    assert any("the playground model paints best at 128x128" in remark for remark in outcome.remarks)
+    assert json.loads((tmp_path / "job.json").read_text())["engine"]["checkpoint"] == "playground"
+
+
 def test_the_next_chunk_is_queued_before_the_last_one_is_fetched(tmp_path: Path) -> None:
     with ComfyServer().started() as server:
         run(server.url, tmp_path, recipe(frames=60))
@@ -106,7 +117,7 @@ def test_without_the_remix_nodes_it_goes_frame_by_frame(tmp_path: Path) -> None:
     [
         (
             recipe(model=Model()),
-            True,
+            False,
             "'playground' needs the node Remix Playground, which this server does not",
         ),
         (

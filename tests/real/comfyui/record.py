@@ -24,7 +24,7 @@ CLIENT = "00000000-0000-4000-8000-000000000000"
 NODES = (
     *("KSampler", "CheckpointLoaderSimple", "VAELoader", "LoraLoader", "CLIPSetLastLayer", "CLIPTextEncode"),
     *("ConditioningAverage", "EmptyLatentImage", "LoadImage", "VAEEncode", "VAEDecode", "SaveImage"),
-    *("RemixRecipe", "RemixRender"),
+    *("RemixPlayground", "RemixRecipe", "RemixRender"),
 )
 RECIPE = 'frames = 2\nsize = [64, 64]\nsteps = STEPS\n[[keyframes]]\nprompt = "PROMPT"\n'
 
