@@ -69,6 +69,7 @@ def render_all(
     new: bool = False,
     film: str | None = "film.mp4",
     audio: Path | str | None = None,
+    report: bool | None = None,
     events: Events | None = None,
     stop: Callable[[], bool] = lambda: False,
     **options: Unpack[EngineOptions],
@@ -89,7 +90,7 @@ def render_all(
         retries: Number of retries for a film after a server error. A retry resumes where the film stopped.
             An unreachable server gets no more films while another engine works.
         pause: Seconds before the first retry. Doubles for each further one.
-        new, film, audio: As for `render`.
+        new, film, audio, report: As for `render`.
         events: A text stream or function that receives an object for each event, with the film's number and folder:
             ``{"film": 0, "folder": "films/a", "event": "frames", "done": 3, "total": 48}``. Events are `start`,
             `remark`, `steps`, `frames`, `film`, `retry`, and at the end `done` or `error`.
@@ -104,7 +105,7 @@ def render_all(
         renderers = [
             stack.enter_context(opened(engine, options if isinstance(engine, str) else {})) for engine in engines
         ]
-        queue = _Queue(films, renderers, _Settings(retries, pause, new, film, audio, stop), _Sink(events))
+        queue = _Queue(films, renderers, _Settings(retries, pause, new, film, audio, report, stop), _Sink(events))
         if len(renderers) == 1:  # in this thread, which receives signals
             queue.work(renderers[0])
         else:
@@ -145,6 +146,7 @@ class _Settings:
     new: bool
     film: str | None
     audio: Path | str | None
+    report: bool | None
     stop: Callable[[], bool]
 
 
@@ -251,6 +253,7 @@ class _Queue:
             new=self._settings.new,
             film=self._settings.film,
             audio=self._settings.audio,
+            report=self._settings.report,
             listen=listen,
             stop=self._stopped,
             tell=tell,

@@ -51,6 +51,7 @@ class RenderOptions(EngineOptions, total=False):
     film: str | None
     audio: Path | str | None
     frames: Sequence[int] | None
+    report: bool | None
     donors: Sequence[Path]
     listen: Callable[[Event], None]
     stop: Callable[[], bool]
@@ -66,13 +67,14 @@ def render(
     film: str | None = "film.mp4",
     audio: Path | str | None = None,
     frames: Sequence[int] | None = None,
+    report: bool | None = None,
     donors: Sequence[Path] = (),
     listen: Callable[[Event], None] = lambda event: None,
     stop: Callable[[], bool] = lambda: False,
     tell: Callable[[str], None] | None = None,
     **options: Unpack[EngineOptions],
 ) -> Outcome:
-    """Renders a recipe into a job folder and returns the outcome: frames, film and contact sheet.
+    """Renders a recipe into a job folder and returns the outcome: frames, film, contact sheet and report.
 
     After an interruption or error, call it again: only missing frames are rendered.
 
@@ -87,6 +89,7 @@ def render(
         film: File name of the film in the folder. Its suffix selects the format; None writes frames only.
         audio: A file with the sound of the film, cut to the film's length.
         frames: Renders only these frames.
+        report: False writes no report. True raises MissingPackage if the packages for reports are missing.
         donors: Job folders from which identical frames are copied.
         listen: Called with each `Event`.
         stop: Called between frames. Once it returns True, the run ends with `Interrupted`.
@@ -113,6 +116,7 @@ def render(
             film=film,
             audio=audio,
             frames=frames,
+            report=report,
             donors=donors,
             listen=listen,
             stop=stop,

@@ -68,7 +68,8 @@ ROOMS = {
         *("remix.errors", "remix.digest", "remix.plan", "remix.motion", "remix.hosts", "remix.job"),
         *("numpy", "PIL"),
     },
-    "remix/show": {"remix.errors", "remix.plan", "remix.motion", "remix.show", "numpy", "PIL"},
+    "remix/show": {"remix.errors", "remix.plan", "remix.motion", "remix.show", "markupsafe", "numpy", "PIL"},
+    "remix/show/page": {"remix.errors", "remix.show.page", "jinja2", "markupsafe", "pygal", "PIL"},
     "remix/engine": {
         *("remix.errors", "remix.digest", "remix.catalog", "remix.plan", "remix.syntax", "remix.hosts"),
         *("remix.motion", "remix.job", "remix.show", "remix.engine", "numpy"),

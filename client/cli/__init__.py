@@ -29,6 +29,7 @@ VERBS = {
     "export": "Convert a recipe to another tool's schedule.",
     "video": "Make a film from pictures.",
     "music": "Show the tempo and the beats of a song.",
+    "report": "Show how evenly a film moves, on a page.",
     "inspect": "Show what made a picture, film or job.",
     "link": "Install this checkout into a ComfyUI or an A1111.",
     "doctor": "Check what is installed and what is missing.",

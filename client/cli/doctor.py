@@ -21,7 +21,7 @@ from remix.errors import MissingPackage, RemixError
 from remix.plan.wording import printable
 
 INSTALL = 'pip install -c constraints.txt ".[local]"'
-ALWAYS = ("numpy", "Pillow", "imageio-ffmpeg", "requests", "websocket-client", "click", "rich")
+ALWAYS = ("numpy", "Pillow", "imageio-ffmpeg", "requests", "websocket-client", "click", "rich", "Jinja2", "pygal")
 FOR_LOCAL = ("torch", "diffusers", "transformers", "safetensors", "accelerate")
 
 

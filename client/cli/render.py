@@ -41,6 +41,7 @@ RETRIES = 2
 @click.option("--film", default="film.mp4", show_default=True, help="Film file; its suffix is the format.")
 @click.option("--audio", type=click.Path(path_type=Path), metavar="FILE", help="Sound; cut where the film ends.")
 @click.option("--no-film", is_flag=True, help="Render frames only.")
+@click.option("--no-report", is_flag=True, help="Write no report.html.")
 @click.option("--new", is_flag=True, help="Replace frames of another recipe or model; equal frames are kept.")
 @click.option(
     "--retries",
@@ -59,6 +60,7 @@ def command(
     film: str,
     audio: Path | None,
     no_film: bool,
+    no_report: bool,
     new: bool,
     retries: int | None,
     as_json: bool,
@@ -89,6 +91,7 @@ def command(
         new=new,
         film=None if no_film else film,
         audio=audio,
+        report=False if no_report else None,
         retries=(RETRIES if several else 0) if retries is None else retries,
         events=events,
         **options,
@@ -138,6 +141,7 @@ def run(
     new: bool,
     film: str | None,
     audio: Path | None = None,
+    report: bool | None = None,
     retries: int = 0,
     events: TextIO | None = None,
     **options: Any,
@@ -157,6 +161,7 @@ def run(
             new=new,
             film=film,
             audio=audio,
+            report=report,
             retries=retries,
             events=listen,
             stop=stop,
@@ -222,7 +227,7 @@ def as_plain(outcome: Outcome) -> dict[str, Any]:
 
 
 def report(outcome: Outcome) -> None:
-    """Prints where the frames, the film and the contact sheet are."""
+    """Prints where the frames, the film, the contact sheet and the report are."""
     if outcome.error is not None:
         click.echo(f"failed  {outcome.folder}  {printable(str(advised(outcome.error)))}", err=True)
         return
@@ -233,3 +238,5 @@ def report(outcome: Outcome) -> None:
         click.echo(f"film    {outcome.film}")
     if outcome.sheet:
         click.echo(f"sheet   {outcome.sheet}")
+    if outcome.report:
+        click.echo(f"report  {outcome.report}")

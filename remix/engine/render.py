@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import shutil
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from remix.digest import sha256
 from remix.engine.handover import move
 from remix.engine.pacing import known_clock, measured_clock, most_pictures, rounds
 from remix.engine.protocol import Engine, Event, Listener
+from remix.engine.report import job_report, report_path, write_report
 from remix.errors import BadInput, Interrupted, OtherRecipe, VideoFormatError
 from remix.job.disk_space import DiskSpace, raising_disk_full
 from remix.job.identity import finished_at
@@ -30,16 +32,19 @@ from remix.motion.sound import track_for
 from remix.motion.video import write_video
 from remix.plan import Recipe, Schedule, plan
 from remix.plan.schedule import remarks_on
+from remix.show import page
 from remix.show.contact_sheet import contact_sheet
+from remix.show.report import VERSION
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """The result of a run: the job folder, its film and contact sheet, and the number of newly rendered frames.
+    """The result of a run: the job folder, its film, contact sheet and report, and the number of rendered frames.
 
-    `film` and `sheet` are None while frames outside the requested range are missing. A part of a film has no sheet.
+    `film`, `sheet` and `report` are None while frames outside the requested range are missing. A part of a film has
+    neither sheet nor report.
     `remarks` are the sentences on likely mistakes that `tell` received. `error` is set only by `render_all`, for a film
     that failed; `render` raises it.
     """
@@ -52,6 +57,7 @@ class Outcome:
     remarks: tuple[str, ...] = ()
     error: Exception | None = None
     schedule: Schedule | None = field(default=None, compare=False, repr=False)
+    report: Path | None = None
 
 
 def render(
@@ -63,22 +69,24 @@ def render(
     film: str | None = "film.mp4",
     audio: Path | str | None = None,
     frames: Sequence[int] | None = None,
+    report: bool | None = None,
     donors: Sequence[Path] = (),
     listen: Listener = lambda event: None,
     stop: Callable[[], bool] = lambda: False,
     tell: Callable[[str], None] = warn,
 ) -> Outcome:
-    """Renders the missing frames of a recipe or schedule into a job folder, followed by the film and a contact sheet.
+    """Renders the missing frames of a recipe or schedule into a job folder, and then the film, sheet and report.
 
     To resume a run, however it ended, call this again with the same arguments. Frames in the folder that are equal for
     another recipe are kept. Frames of other jobs (`donors`) are reused if the same engine rendered them. `new` allows
     replacing finished frames, see `open_job`.
 
     `film` names the film file in the folder; its suffix selects the format, and None writes frames only. `audio` is a
-    file whose sound the film gets, by default the recipe's song. `frames` limits the run to these frames; the film and
-    the sheet are then written only if all other frames exist. `stop` is polled regularly. Once it returns True, the
-    frames in progress are finished, no new ones start, and a film that is being written is abandoned. `tell` receives
-    remarks for the user, as sentences; by default they are logged.
+    file whose sound the film gets, by default the recipe's song. `frames` limits the run to these frames; the film, the
+    sheet and the report are then written only if all other frames exist. `report` None writes a report if its packages
+    are installed (`remix.show.page.REQUIREMENTS`), True requires them, and False writes none. `stop` is polled
+    regularly. Once it returns True, the frames in progress are finished, no new ones start, and a film that is being
+    written is abandoned. `tell` receives remarks for the user, as sentences; by default they are logged.
 
     With an even pace, the clock is measured first by rendering pictures, most of which become frames, see
     `remix.engine.pacing`.
@@ -100,6 +108,10 @@ def render(
     if film is not None:
         _check_film(film, schedule.recipe, audio)
         audio = _song(film, schedule.recipe, remark) if audio is None else audio
+    if report is None:
+        report = not page.lacking()
+    elif report:
+        page.require()
     for sentence in (*remarks_on(schedule), *engine.check(schedule)):
         remark(sentence)
     measured = 0
@@ -126,13 +138,15 @@ def render(
         rendered = _render_missing(job, wanted, engine, room, listen, stop)
         rendered = min(rendered + measured, len(wanted))
         if (job.folder / PACING).exists() and job.is_whole():
+            job.note_measuring(rounds(job.folder))
             shutil.rmtree(job.folder / PACING, ignore_errors=True)
         if len(wanted) < len(schedule) and not job.is_whole():
             return Outcome(job.folder, None, None, rendered, len(wanted), tuple(remarks), schedule=schedule)
         room.expect(len(schedule))
         made = _write_film(job, film, audio, listen, stop) if film is not None else None
         sheet = None if schedule.whole else _write_sheet(job)  # nobody views the sheet of a part of a film
-        return Outcome(job.folder, made, sheet, rendered, len(wanted), tuple(remarks), schedule=schedule)
+        told = None if schedule.whole or not report else _write_report(job, made, audio, remarks)
+        return Outcome(job.folder, made, sheet, rendered, len(wanted), tuple(remarks), schedule=schedule, report=told)
 
 
 def _paced(
@@ -261,12 +275,14 @@ def _render_missing(
     listen(Event("frames", total - len(missing), total))
     room.expect(len(missing))
     room.warn()
-    rendered = 0
+    rendered, begun = 0, time.monotonic()
     if missing and not stop():
         if setting := engine.setting(job.schedule):
             _note_setting(job, setting)
         for index, picture in zip(missing, engine.render(job.schedule, missing, Inputs(job), listen), strict=False):
-            job.keep(index, picture, engine.texts(index))
+            now = time.monotonic()
+            job.keep(index, picture, engine.texts(index), seconds=now - begun)
+            begun = now
             rendered += 1
             room.expect(len(missing) - rendered)
             listen(Event("frames", total - len(missing) + rendered, total))
@@ -279,9 +295,7 @@ def _render_missing(
 
 
 def _write_film(job: Job, name: str, audio: Path | str | None, listen: Listener, stop: Callable[[], bool]) -> Path:
-    path, total = job.folder / name, len(job.schedule)
-    sound = "" if audio is None else f" {fingerprint(Path(audio))}"
-    key = _key_of_all(job, f"{name} {job.schedule.recipe.fps}{sound}")
+    path, total, key = job.folder / name, len(job.schedule), _film_key(job, name, audio)
     if job.is_finished(path, key):
         return path
 
@@ -303,10 +317,25 @@ def _write_film(job: Job, name: str, audio: Path | str | None, listen: Listener,
     return path
 
 
+def _film_key(job: Job, name: str, audio: Path | str | None) -> str:
+    sound = "" if audio is None else f" {fingerprint(Path(audio))}"
+    return _key_of_all(job, f"{name} {job.schedule.recipe.fps}{sound}")
+
+
 def _write_sheet(job: Job) -> Path:
     path, key = job.folder / SHEET, _key_of_all(job, SHEET)
     if not job.is_finished(path, key):
         save_picture(path, contact_sheet(job.frame_paths()))
+        job.note(path, key)
+    return path
+
+
+def _write_report(job: Job, film: Path | None, audio: Path | str | None, remarks: Sequence[str]) -> Path:
+    path, film = report_path(job.folder), film if film is not None and film.is_file() else None
+    shown = "" if film is None else _film_key(job, film.name, audio)
+    key = _key_of_all(job, f"{path.name} {VERSION} {job.schedule.recipe.fps} {shown}")
+    if not job.is_finished(path, key):
+        write_report(job_report(job.folder, job.schedule, film=film, remarks=remarks), path)
         job.note(path, key)
     return path
 

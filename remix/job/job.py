@@ -8,6 +8,7 @@
     frames/         000000.png, 000001.png, ...
     film.mp4        the film
     sheet.png       a contact sheet
+    report.html     the report, see `remix.show.report`
     job.lock        held by the run in progress
     earlier/        frames that wait for their new place, see `remix.job.adoption`; removed afterwards
 
@@ -18,9 +19,10 @@ finished if it decodes and its own metadata has the right key.
 
 from __future__ import annotations
 
+import math
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +40,7 @@ from remix.job.reading import (
     JOB,
     JOURNAL,
     MAX_PICTURE,
+    OWN,
     RECIPE,
     SCHEDULE,
     open_part,
@@ -56,6 +59,9 @@ SETTINGS = "settings"
 
 RECIPE_IN_METADATA = 48 * 1024
 """The longest recipe, in bytes, that every frame carries. Of a longer recipe, a frame carries the hash."""
+
+FILM = "film.mp4"
+"""The default name of a film."""
 
 FRAME = re.compile(r"\d{6,}\.png", re.ASCII)
 """File names of frames: their numbers."""
@@ -139,11 +145,12 @@ class Job:
         picture: Picture,
         texts: Mapping[str, str] | None = None,
         engine: Mapping[str, str] | None = None,
+        seconds: float | None = None,
     ) -> Path:
         """Writes a finished frame, flushed to disk, and returns its path.
 
         `picture` is uint8 [height, width, 3]. `texts` are added to its metadata. `engine` is the engine that rendered
-        it, if it is not the job's.
+        it, if it is not the job's. `seconds` is its rendering time, None if it was not rendered now.
         """
         recipe = self.schedule.recipe
         if picture.shape != (recipe.height, recipe.width, 3) or picture.dtype != np.uint8:
@@ -153,7 +160,7 @@ class Job:
             )
         path, key = self.frame_path(index), self.frame_key(index)
         write_frame(path, picture, self._frame_texts(index, key, texts or {}, engine or self.engine))
-        self.journal.note(path, key)
+        self.journal.note(path, key, seconds)
         return path
 
     def move(self, frames: Sequence[int]) -> None:
@@ -195,11 +202,17 @@ class Job:
         return {**others, "remix": canonical(about)}
 
     def is_finished(self, path: Path, key: str) -> bool:
-        """Returns whether the film or sheet at `path` is intact and has the key `key`."""
+        """Returns whether the film, sheet or report at `path` is intact and has the key `key`."""
         return self.journal.holds(path, key, largest_film(self.schedule.recipe))
 
+    def note_measuring(self, rounds: Iterable[Path]) -> None:
+        """Records how many pictures were rendered to measure the pace, in the job folders `rounds`, and how long."""
+        times = [seconds for folder in rounds for seconds in Journal(folder / JOURNAL).seconds().values()]
+        if times:
+            self.journal.note_measuring(len(times), math.fsum(times))
+
     def note(self, path: Path, key: str) -> None:
-        """Records that the film or sheet at `path` is finished and has the key `key`."""
+        """Records that the film, sheet or report at `path` is finished and has the key `key`."""
         self.journal.note(path, key)
 
 
@@ -264,6 +277,14 @@ def read_frames(folder: Path | str) -> tuple[list[Path], list[int]]:
         raise JobError(f"{folder / JOB}: says nothing of the picture {lacking[0]!r}; render it again")
     job = Job(folder, schedule, {}, named)
     return job.frame_paths(), job.lacks()
+
+
+def film_files(folder: Path) -> list[Path]:
+    """Returns the finished films of a job folder: ``film.mp4`` first, then the newest."""
+    keys = Journal(folder / JOURNAL).keys()
+    names = [name for name in keys if not FRAME.fullmatch(name) and name not in OWN]
+    films = [path for name in reversed(names) if (path := inside(folder, name)).is_file()]
+    return sorted(films, key=lambda path: path.name != FILM)
 
 
 def job_texts(folder: Path | str) -> dict[str, str]:

@@ -1,11 +1,12 @@
-"""The journal of a job: one line for each finished file, with its key and its hash."""
+"""The journal of a job: one line for each finished file, with its key, its hash, and the time that it took."""
 
 from __future__ import annotations
 
 import json
 import logging
+import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from remix.digest import canonical
@@ -19,16 +20,22 @@ log = logging.getLogger(__name__)
 MAX_NAMES = 2**18
 """The maximum number of files in a journal. A job has at most 100,000 frames, and a few films."""
 
+SECONDS, MEASURED = "seconds", "measured"
+"""Names in a line: the rendering time, and the number of pictures that measured the pace."""
+
 
 class Journal:
     """The finished files by name. The file only grows, line by line; the last line of a name is valid.
 
+    `measuring` is the number of pictures that were rendered to measure the pace, and their rendering time in seconds.
     `pause` is called between the blocks of files that are hashed. An error that it raises stops the hashing.
     """
 
     def __init__(self, path: Path, pause: Callable[[], None] = never) -> None:
         self._path, self._pause = path, pause
         self._entries: dict[str, tuple[str, str]] = {}
+        self._seconds: dict[str, float] = {}
+        self.measuring: tuple[int, float] = (0, 0.0)
         self._torn = False
         for line in lines_of(path):
             self._read(line)
@@ -37,8 +44,14 @@ class Journal:
         self._torn = not line.endswith(b"\n")
         try:
             entry = json.loads(line)
+            if MEASURED in entry:
+                self.measuring = (int(entry[MEASURED]), _seconds(entry))
+                return
             name, key, digest = (entry[field] for field in ("file", "key", "sha256"))
             self._entries[str(name)] = (str(key), str(digest))
+            self._seconds.pop(str(name), None)
+            if SECONDS in entry:
+                self._seconds[str(name)] = _seconds(entry)
             if len(self._entries) > MAX_NAMES:
                 raise JobError(f"{self._path}: names more than {MAX_NAMES} files; {REMEDY}")
         except (ValueError, KeyError, TypeError, RecursionError):
@@ -71,16 +84,42 @@ class Journal:
         """Returns the recorded keys by file name, without reading the files."""
         return {name: key for name, (key, _) in self._entries.items()}
 
-    def note(self, path: Path, key: str) -> None:
-        """Records that the file or folder at `path` is finished and has the key `key`, flushed to disk."""
+    def seconds(self) -> dict[str, float]:
+        """Returns the rendering time of each file that has one, by file name."""
+        return dict(self._seconds)
+
+    def note(self, path: Path, key: str, seconds: float | None = None) -> None:
+        """Records that the file or folder at `path` is finished and has the key `key`, flushed to disk.
+
+        `seconds` is the time that it took to render, None if it was not rendered now.
+        """
         name, digest = _name(path), hash_of(path, None)
-        line = canonical({"file": name, "key": key, "sha256": digest}).encode() + b"\n"
+        timed = {} if seconds is None else {SECONDS: round(seconds, 4)}
+        self._append({"file": name, "key": key, "sha256": digest, **timed})
+        self._entries[name] = (key, digest)
+        self._seconds.pop(name, None)
+        self._seconds.update({} if seconds is None else {name: seconds})
+
+    def note_measuring(self, pictures: int, seconds: float) -> None:
+        """Records the pictures that were rendered to measure the pace, and their rendering time."""
+        self._append({MEASURED: pictures, SECONDS: round(seconds, 4)})
+        self.measuring = (pictures, seconds)
+
+    def _append(self, entry: dict[str, object]) -> None:
+        line = canonical(entry).encode() + b"\n"
         with open(self._path, "ab") as file:
             file.write(b"\n" + line if self._torn else line)
             file.flush()
             flush(file.fileno())
         self._torn = False
-        self._entries[name] = (key, digest)
+
+
+def _seconds(entry: Mapping[str, object]) -> float:
+    """Returns the time in a line of the journal. Raises ValueError unless it is a finite number of seconds."""
+    seconds = float(str(entry[SECONDS]))
+    if not 0 <= seconds < math.inf:
+        raise ValueError(seconds)
+    return seconds
 
 
 def _name(path: Path) -> str:

@@ -19,9 +19,9 @@ from remix.plan.documents import LIMIT, read_json
 
 RECIPE, SCHEDULE, JOB, JOURNAL = "recipe.json", "schedule.json", "job.json", "journal.jsonl"
 FRAMES, INPUTS, EARLIER, PACING = "frames", "inputs", "earlier", "pacing"
-SHEET, LOCK = "sheet.png", "job.lock"
+SHEET, REPORT, LOCK = "sheet.png", "report.html", "job.lock"
 
-FILES = (RECIPE, SCHEDULE, JOB, JOURNAL, SHEET, LOCK)
+FILES = (RECIPE, SCHEDULE, JOB, JOURNAL, SHEET, REPORT, LOCK)
 FOLDERS = (FRAMES, INPUTS, EARLIER, PACING)
 OWN = FILES + FOLDERS
 """The contents of every job folder except its films."""

@@ -1,4 +1,4 @@
-"""Views for users: curves of a schedule, its table, and the contact sheet of a film."""
+"""Views for users: curves of a schedule, its table, and the contact sheet and report of a film."""
 
 from remix.show.contact_sheet import contact_sheet
 

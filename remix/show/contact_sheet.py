@@ -44,14 +44,20 @@ def contact_sheet(
         raise BadInput(f"columns: {columns}; give 1 or more")
     if max_cell < 1 or max_pictures < 1:
         raise BadInput(f"contact sheet: cells of {max_cell}, {max_pictures} pictures; give 1 or more")
-    if isinstance(pictures, Sequence):
-        chosen = evenly(len(pictures), max_pictures)
-        shown = [(index, _thumbnail(pictures[index], max_cell)) for index in chosen]
-    else:
-        shown = _picked_from_stream(pictures, max_pictures, max_cell)
+    shown = thumbnails(pictures, max_pictures, max_cell)
     if not shown:
         raise PictureError("contact sheet: no pictures; give at least one")
     return _sheet(shown, columns or _columns(len(shown), shown[0][1]), label)
+
+
+def thumbnails(pictures: Iterable[Source], most: int, cell: int) -> list[tuple[int, Image.Image]]:
+    """Returns the number and a thumbnail of up to `most` of `pictures`, evenly picked, with both ends.
+
+    `pictures` may be a stream, as for `contact_sheet`. `cell` is the longest side of a thumbnail in pixels.
+    """
+    if isinstance(pictures, Sequence):
+        return [(index, _thumbnail(pictures[index], cell)) for index in evenly(len(pictures), most)]
+    return _picked_from_stream(pictures, most, cell)
 
 
 def evenly(count: int, most: int) -> list[int]:

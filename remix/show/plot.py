@@ -61,6 +61,17 @@ def bands(schedule: Schedule) -> list[Band]:
     Mixes are prompt, negative, seed, image and mask; numbers are cfg, denoise and the strengths of LoRAs, and what the
     expressions use of the music, such as `beat`.
     """
+    keyframes = schedule.recipe.positions()
+    return [
+        Band(name, _band(values, keyframes), _legend(values)) for name, values in traveling_fields(schedule).items()
+    ]
+
+
+def traveling_fields(schedule: Schedule) -> dict[str, list[Any]]:
+    """Returns the values of each field that travels, one for each frame, by name; only the prompts if none does.
+
+    The fields are those of `bands`.
+    """
     fields = ("prompt", "negative", "seed", "image", "mask", "cfg", "denoise")
     travelling = [name for name in fields if _travels(schedule, name)]
     columns = {name: [getattr(frame, name) for frame in schedule] for name in travelling or ["prompt"]}
@@ -68,23 +79,22 @@ def bands(schedule: Schedule) -> list[Band]:
         strengths = [frame.loras[k].strength for frame in schedule]
         if len(set(strengths)) > 1:
             columns[f"LoRA {lora.name}"] = strengths
-    keyframes = schedule.recipe.positions()
     columns |= used_columns(schedule.recipe, range(len(schedule)))
-    return [Band(name, _band(values, keyframes), _legend(values)) for name, values in columns.items()]
+    return columns
 
 
-def sampled(values: Sequence[Any]) -> Sequence[int]:
-    """Returns the frames that a band draws, in order: all, or of a long film `SAMPLES` spread evenly, with both ends.
+def sampled(values: Sequence[Any], most: int = SAMPLES) -> Sequence[int]:
+    """Returns the frames that a plot draws, in order: all, or of a long film `most` spread evenly, with both ends.
 
     Of numbers, the lowest and the highest of each stretch are among them, so that no peak is lost.
     """
     count = len(values)
-    if count <= SAMPLES:
+    if count <= most:
         return range(count)
-    evenly = {k * (count - 1) // (SAMPLES - 1) for k in range(SAMPLES)}
+    evenly = {k * (count - 1) // (most - 1) for k in range(most)}
     if isinstance(values[0], Mix):
         return sorted(evenly)
-    edges = [k * count // (SAMPLES // 4) for k in range(SAMPLES // 4 + 1)]
+    edges = [k * count // (most // 4) for k in range(most // 4 + 1)]
     for stretch in map(range, edges, edges[1:]):
         evenly |= {min(stretch, key=values.__getitem__), max(stretch, key=values.__getitem__)}
     return sorted(evenly)
@@ -147,13 +157,14 @@ def _legend(values: Sequence[Any]) -> tuple[tuple[Color, str], ...]:
     """Returns the color and the text of each line below a band: the values of a mix, or the range of a number."""
     if not isinstance(values[0], Mix):
         return ((COLOURS[0], f"{min(values):g} to {max(values):g}"),)
-    parts = _parts(values)
+    parts = parts_of(values)
     lines = [(COLOURS[k % len(COLOURS)], str(part)) for k, part in enumerate(parts[:LONGEST_LEGEND])]
     more = len(parts) - len(lines)
     return (*lines, (FAINT, f"and {more:,} more")) if more else tuple(lines)
 
 
-def _parts(mixes: Sequence[Mix[Any]]) -> list[object]:
+def parts_of(mixes: Sequence[Mix[Any]]) -> list[object]:
+    """Returns the values of mixes, each once, in the order in which they appear."""
     return list(dict.fromkeys(value for mix in mixes for value, _ in mix.items))
 
 
@@ -185,7 +196,7 @@ def _shares(shapes: ImageDraw.ImageDraw, mixes: Sequence[Mix[Any]], frames: Sequ
 
     Only `frames` are drawn. The work is proportional to the items of their mixes, however many values there are.
     """
-    numbers = {part: k for k, part in enumerate(_parts(mixes))}
+    numbers = {part: k for k, part in enumerate(parts_of(mixes))}
     stacks = [_stack(mixes[i], numbers) for i in frames]
     places = [_x(i, len(mixes)) for i in frames]
     if len(stacks) == 1:  # one frame alone is drawn as two, so that its shares have a width

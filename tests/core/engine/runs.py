@@ -15,9 +15,9 @@ def recipe(**changes: object) -> Recipe:
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    """Every file that a run is to leave the same, by its name; the journal's order may differ."""
+    """Every file that a run is to leave the same, by its name; the journal's order and the times may differ."""
     return {
         path.relative_to(folder).as_posix(): path.read_bytes()
         for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.name not in ("journal.jsonl", "job.lock")
+        if path.is_file() and path.name not in ("journal.jsonl", "job.lock", "report.html")
     }

@@ -1,0 +1,398 @@
+"""The report of a film: one offline page that shows how it moves and how it was made, and the same as JSON."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from remix.plan import Mix, Schedule
+from remix.show.motion import JUMP, REST, Measured, Motion
+from remix.show.page import FilmMedia, film_media, picture_uri, template
+from remix.show.plot import LONGEST_LEGEND, parts_of, sampled, ticks, traveling_fields
+from remix.show.table import columns_of, row_of
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
+
+VERSION = 1
+"""The version of the JSON schema, see docs/report.md. It grows when a field changes its meaning or disappears."""
+
+POINTS = 400
+"""The maximum number of places that a chart draws, apart from peaks."""
+
+MOST_KEYFRAMES = 60
+"""The maximum number of keyframes and of sections in a table."""
+
+LONGEST_TEXT = 400
+"""The maximum length of a text in a table or legend, in characters."""
+
+EVEN, FAIRLY_EVEN = 0.2, 0.5
+"""The coefficients of variation up to which a film is called even and fairly even."""
+
+TERMS = (
+    (
+        "Step",
+        "The distance of two neighboring frames: the mean of 1 - SSIM (Wang et al. 2004) over three scales and the "
+        "color channels, plus the mean absolute difference; 0 for equal frames, about 1 for unrelated ones.",
+    ),
+    ("Typical step", "The median of all steps."),
+    (
+        "Path length",
+        "The sum of all steps, as DiffMorpher (Zhang et al. 2024) sums the distances of neighboring frames (PPL): of "
+        "two films with the same ends, the one with the shorter path takes fewer detours.",
+    ),
+    ("Variance", "The variance of the steps, DiffMorpher's perceptual distance variance (PDV): 0 if all are equal."),
+    (
+        "CV",
+        "The coefficient of variation, the standard deviation of the steps divided by their mean: how uneven the steps "
+        "are, however much happens in the film.",
+    ),
+    (
+        "Section",
+        "The frames from one keyframe to the next. An even pace spaces the change within each section, since keyframes "
+        "keep their frames; a section with large steps needs more frames.",
+    ),
+    ("Largest step", "The largest step divided by the typical one."),
+    ("Jump", f"A visible step of more than {JUMP:g} typical steps."),
+    ("Rest", f"A step of less than {REST:.0%} of the typical one: the film seems to stand still."),
+    (
+        "Flicker",
+        "The share of each pixel's change that the next frame takes back: 0% if every pixel keeps changing in one "
+        "direction, 100% if frames alternate.",
+    ),
+    (
+        "Loop error",
+        "How far the step from the last frame to the first is larger than both steps next to it, or smaller, in "
+        "typical steps: 0 for a seam that nobody sees, about 1 if a frame is shown twice.",
+    ),
+)
+"""The figures of a report, each explained in a sentence."""
+
+Rows = tuple[tuple[str, str], ...]
+"""Names and values of a table."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """The rendering time of a film: `seconds` for `pictures`, which include those that only measured the pace.
+
+    `unknown` frames have no recorded time, because they were copied from another job or rendered by an older version.
+    """
+
+    seconds: float
+    pictures: int
+    frames: int
+    unknown: int = 0
+
+
+@dataclass(frozen=True)
+class Report:
+    """A film and everything known about it.
+
+    `film` is its file. `fps` is None if unknown. `schedule` is None for a film without a recipe. `settings` and `model`
+    are rows of tables. `remarks` are sentences for the user.
+    """
+
+    title: str
+    measured: Measured
+    fps: float | None = None
+    film: Path | None = None
+    schedule: Schedule | None = None
+    settings: Rows = ()
+    model: Rows = ()
+    cost: Cost | None = None
+    remarks: tuple[str, ...] = ()
+
+    @property
+    def motion(self) -> Motion:
+        """Returns how the film moves."""
+        return self.measured.motion
+
+
+@dataclass(frozen=True)
+class Jump:
+    """A jump from `frame` to the next frame of the film: its size, in typical steps too, and what both frames show."""
+
+    frame: int
+    after: int
+    size: float
+    steps: float
+    prompts: tuple[str, str] | None
+    seeds: tuple[str, str] | None
+
+
+def jumps_of(report: Report) -> list[Jump]:
+    """Returns the jumps of a film in order."""
+    motion, schedule, found = report.motion, report.schedule, []
+    for frame in motion.jumps():
+        after = (frame + 1) % report.measured.frames
+        ends = None if schedule is None else (schedule[frame], schedule[after])
+        found.append(
+            Jump(
+                frame,
+                after,
+                motion.steps[frame],
+                motion.steps[frame] / motion.typical,
+                None if ends is None else (_mixed(ends[0].prompt), _mixed(ends[1].prompt)),
+                None if ends is None else (_mixed(ends[0].seed), _mixed(ends[1].seed)),
+            )
+        )
+    return found
+
+
+@dataclass(frozen=True)
+class Section:
+    """The frames `begin` to `end` between two keyframes, with their motion. In a loop the last one ends at frame 0."""
+
+    begin: int
+    end: int
+    motion: Motion
+
+
+def sections_of(report: Report) -> list[Section]:
+    """Returns the sections of a film in order; the film alone if it has no recipe."""
+    last = report.measured.frames if report.motion.loop else report.measured.frames - 1
+    places = [] if report.schedule is None else report.schedule.recipe.positions()
+    stops = sorted({0, last, *places})
+    return [
+        Section(begin, end % report.measured.frames, report.motion.part(begin, end)) for begin, end in pairwise(stops)
+    ]
+
+
+def variation_within(sections: Sequence[Section]) -> float:
+    """Returns the coefficient of variation of steps that are divided by the mean step of their section."""
+    scaled = [step / part.motion.mean - 1 for part in sections for step in part.motion.steps if part.motion.mean]
+    return math.sqrt(math.fsum(each * each for each in scaled) / len(scaled)) if scaled else 0.0
+
+
+def advice(report: Report) -> str:
+    """Returns a sentence on what helps against the jumps of a film."""
+    if report.schedule is not None and report.schedule.recipe.pace == "linear":
+        return 'Render with pace = "even" to space the change evenly. If a jump stays, try another seed.'
+    return "No pace can even out a jump. Try another seed, or add a keyframe between the two frames."
+
+
+def _mixed(mix: Mix[Any]) -> str:
+    parts = [f"{weight:.0%} {value}" for value, weight in mix.items] if len(mix.items) > 1 else [str(mix.values[0])]
+    return " + ".join(parts)
+
+
+def to_dict(report: Report) -> dict[str, Any]:
+    """Returns a report as plain JSON values; docs/report.md describes each. Numbers have six decimals."""
+    motion, measured, sections = report.motion, report.measured, sections_of(report)
+    error = motion.loop_error
+    return {
+        "report": VERSION,
+        "title": report.title,
+        "film": None if report.film is None else str(report.film),
+        "frames": measured.frames,
+        "fps": report.fps,
+        "size": list(measured.size),
+        "motion": {
+            "steps": [round(step, 6) for step in motion.steps],
+            "path_length": round(motion.path_length, 6),
+            "mean": round(motion.mean, 6),
+            "median": round(motion.typical, 6),
+            "variance": round(motion.variance, 8),
+            "cv": round(motion.variation, 6),
+            "cv_within_sections": round(variation_within(sections), 6),
+            "max_over_median": round(motion.largest, 6),
+            "rests": motion.rests,
+            "flicker": round(motion.flicker, 6),
+            "loop_error": None if error is None else round(error, 6),
+        },
+        "sections": [
+            {
+                "from": each.begin,
+                "to": each.end,
+                "path_length": round(each.motion.path_length, 6),
+                "mean": round(each.motion.mean, 6),
+                "cv": round(each.motion.variation, 6),
+            }
+            for each in sections
+        ],
+        "jumps": [
+            {
+                "frame": jump.frame,
+                "to": jump.after,
+                "size": round(jump.size, 6),
+                "steps": round(jump.steps, 3),
+                "prompts": None if jump.prompts is None else list(jump.prompts),
+                "seeds": None if jump.seeds is None else list(jump.seeds),
+            }
+            for jump in jumps_of(report)
+        ],
+        "settings": [list(row) for row in report.settings],
+        "model": [list(row) for row in report.model],
+        "cost": None
+        if report.cost is None
+        else {
+            "seconds": round(report.cost.seconds, 3),
+            "pictures": report.cost.pictures,
+            "seconds_per_frame": round(report.cost.seconds / report.cost.frames, 3),
+            "unknown_frames": report.cost.unknown,
+        },
+        "remarks": list(report.remarks),
+    }
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A field of the schedule as a chart, with the color's number and the text of each line of its legend."""
+
+    name: str
+    chart: Markup
+    legend: tuple[tuple[int, str], ...]
+
+
+def to_html(report: Report, page: Path) -> str:
+    """Returns a report as one HTML page, to be written to the path `page`. The film may be linked relative to it.
+
+    Raises MissingPackage if Jinja2 or pygal is missing.
+    """
+    template_ = template("report.html")
+    motion, measured, sections = report.motion, report.measured, sections_of(report)
+    media = FilmMedia("", "") if report.film is None else film_media(report.film, page)
+    return template_.render(
+        report=report,
+        motion=motion,
+        media=media,
+        verdict=verdict(motion),
+        steps=_steps_charts(report),
+        jumps=[(jump, [picture_uri(each) for each in measured.jumps.get(jump.frame, ())]) for jump in jumps_of(report)],
+        advice=advice(report),
+        pictures=[(index, picture_uri(image), _caption(report, index)) for index, image in measured.pictures],
+        curves=[] if report.schedule is None else _curves(report.schedule),
+        keyframes=None if report.schedule is None else _keyframes(report.schedule),
+        sections=sections[:MOST_KEYFRAMES],
+        within=variation_within(sections),
+        cost=_cost_rows(report.cost),
+        terms=TERMS,
+        version=VERSION,
+    )
+
+
+def _cost_rows(cost: Cost | None) -> Rows:
+    if cost is None:
+        return ()
+    extra = cost.pictures - (cost.frames - cost.unknown)
+    pictures = f"{cost.pictures}" + (f", {extra} of them only to measure the pace" if extra > 0 else "")
+    rows = [
+        ("Time", _duration(cost.seconds)),
+        ("Time per frame", f"{cost.seconds / cost.frames:.3g} s"),
+        ("Rendered pictures", pictures),
+    ]
+    if cost.unknown:
+        rows.append(("Without a time", f"{cost.unknown} frames, copied or rendered by an older version"))
+    return tuple(rows)
+
+
+def _duration(seconds: float) -> str:
+    """Returns a duration in words.
+
+    >>> _duration(4.25), _duration(75), _duration(7384)
+    ('4.2 s', '1 min 15 s', '2 h 3 min')
+    """
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def verdict(motion: Motion) -> str:
+    """Returns how evenly a film moves, in a word or two."""
+    if not motion.typical:
+        return "still"
+    names = {"even": EVEN, "fairly even": FAIRLY_EVEN}
+    return next((name for name, most in names.items() if motion.variation <= most), "uneven")
+
+
+def _steps_charts(report: Report) -> tuple[Markup, Markup] | None:
+    """Returns the curve of the steps, narrow and wide; None for a single frame."""
+    from remix.show.page.charts import NARROW, WIDE, line_chart
+
+    motion = report.motion
+    if not motion.steps:
+        return None
+    points = [(float(index), motion.steps[index]) for index in sampled(motion.steps, POINTS)]
+    marks = [(float(index), motion.steps[index]) for index in motion.jumps()]
+    most = max(range(len(motion.steps)), key=motion.steps.__getitem__)
+    alt = (
+        f"Line chart of {len(motion.steps)} steps between neighboring frames. "
+        f"The typical step is {motion.typical:.3g}, "
+        f"the largest one {motion.steps[most]:.3g}, after frame {most}. {len(marks)} jumps are marked."
+    )
+    narrow, wide = (
+        line_chart(
+            points,
+            alt=alt,
+            labels=_labels(len(motion.steps), report.fps or 12, width),
+            marks=marks,
+            level=motion.typical,
+            from_zero=True,
+            width=width,
+        )
+        for width in (NARROW, WIDE)
+    )
+    return narrow, wide
+
+
+def _labels(count: int, fps: float, width: int) -> Sequence[int]:
+    """Returns the labeled frames of an axis: half of them on a narrow chart."""
+    from remix.show.page.charts import NARROW
+
+    labels = ticks(count, fps)
+    return labels[::2] if width == NARROW and len(labels) > 5 else labels
+
+
+def _caption(report: Report, index: int) -> str:
+    """Returns the description of a frame."""
+    return "" if report.schedule is None else _shortened(_mixed(report.schedule[index].prompt))
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]}..."
+
+
+def _curves(schedule: Schedule) -> list[Curve]:
+    return [_curve(name, values, schedule.recipe.fps) for name, values in traveling_fields(schedule).items()]
+
+
+def _curve(name: str, values: Sequence[Any], fps: float) -> Curve:
+    from remix.show.page.charts import NARROW, line_chart, shares_chart
+
+    labels = _labels(len(values), fps, NARROW)
+    if not isinstance(values[0], Mix):
+        low, high = min(values), max(values)
+        alt = f"Line chart of {name}, from {values[0]:g} to {values[-1]:g}, within {low:g} and {high:g}."
+        points = [(float(index), values[index]) for index in sampled(values, POINTS)]
+        return Curve(name, line_chart(points, alt=alt, labels=labels), ((0, f"{low:g} to {high:g}"),))
+    parts = parts_of(values)
+    frames = sampled(values, POINTS)
+    legend = [(number, _shortened(str(part))) for number, part in enumerate(parts[:LONGEST_LEGEND])]
+    if len(parts) > LONGEST_LEGEND:
+        legend.append((LONGEST_LEGEND, f"{len(parts) - LONGEST_LEGEND:,} more"))
+    alt = f"Area chart of the shares of {len(parts)} values of {name} in each frame. The legend lists them."
+    chart = shares_chart(_shares([values[index] for index in frames], parts), alt=alt, places=frames, labels=labels)
+    return Curve(name, chart, tuple(legend))
+
+
+def _shares(mixes: Sequence[Mix[Any]], parts: Sequence[object]) -> list[list[float]]:
+    """Returns the shares of the first parts in each mix, and of all others together as the last series."""
+    numbers = {part: min(number, LONGEST_LEGEND) for number, part in enumerate(parts)}
+    series = [[0.0] * len(mixes) for _ in range(min(len(parts), LONGEST_LEGEND + 1))]
+    for place, mix in enumerate(mixes):
+        for value, weight in mix.items:
+            series[numbers[value]][place] += weight
+    return series
+
+
+def _keyframes(schedule: Schedule) -> tuple[list[str], list[list[str]], int]:
+    """Returns the columns and the rows of the table of keyframes, and the number of rows left out."""
+    columns, places = columns_of(schedule), sorted(set(schedule.recipe.positions()))
+    rows = [[_shortened(cell) for cell in row_of(schedule, index, columns)] for index in places[:MOST_KEYFRAMES]]
+    return columns, rows, max(0, len(places) - MOST_KEYFRAMES)
