@@ -32,8 +32,8 @@ from remix.motion.sound import track_for
 from remix.motion.video import write_video
 from remix.plan import Recipe, Schedule, plan
 from remix.plan.schedule import remarks_on
-from remix.show import page
 from remix.show.contact_sheet import contact_sheet
+from remix.show.page import lacking, require
 from remix.show.report import VERSION
 
 log = logging.getLogger(__name__)
@@ -109,9 +109,9 @@ def render(
         _check_film(film, schedule.recipe, audio)
         audio = _song(film, schedule.recipe, remark) if audio is None else audio
     if report is None:
-        report = not page.lacking()
+        report = not lacking()
     elif report:
-        page.require()
+        require()
     for sentence in (*remarks_on(schedule), *engine.check(schedule)):
         remark(sentence)
     measured = 0
@@ -145,8 +145,8 @@ def render(
         room.expect(len(schedule))
         made = _write_film(job, film, audio, listen, stop) if film is not None else None
         sheet = None if schedule.whole else _write_sheet(job)  # nobody views the sheet of a part of a film
-        told = None if schedule.whole or not report else _write_report(job, made, audio, remarks)
-        return Outcome(job.folder, made, sheet, rendered, len(wanted), tuple(remarks), schedule=schedule, report=told)
+        page = None if schedule.whole or not report else _write_report(job, made, audio, remarks)
+        return Outcome(job.folder, made, sheet, rendered, len(wanted), tuple(remarks), schedule=schedule, report=page)
 
 
 def _paced(
@@ -260,11 +260,11 @@ def _song(name: str, recipe: Recipe, tell: Callable[[str], None]) -> Path | None
 def _note_setting(job: Job, setting: Mapping[str, str]) -> None:
     before = job.note_setting(setting)
     if before is not None:
-        told = ", ".join(f"{name} {before.get(name)}" for name in setting if before.get(name) != setting[name])
+        earlier = ", ".join(f"{name} {before.get(name)}" for name in setting if before.get(name) != setting[name])
         log.warning(
             "%s: was begun with %s; frames that are rendered now may differ from those of that run by a level or two",
             job.folder,
-            told,
+            earlier,
         )
 
 

@@ -77,6 +77,7 @@ def test_render_tells_what_there_is_as_json(
     job = tmp_path / "job"
     assert run("render", recipe, "-o", job, "--json") == 0
     made = {"folder": str(job), "film": str(job / "film.mp4"), "sheet": str(job / "sheet.png"), "frames": 6}
+    made["report"] = str(job / "report.html")
     assert json.loads(capsys.readouterr().out) == {**made, "rendered": 6, "remarks": []}
     assert run("render", job, "--json", "--no-film") == 0
     assert json.loads(capsys.readouterr().out) == {**made, "rendered": 0, "film": None, "remarks": []}

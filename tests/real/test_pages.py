@@ -1,0 +1,87 @@
+"""Pages in a real browser: nothing fails, nothing overflows, the film plays, and axe finds no barrier."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from remix.engine.report import film_report, job_report, write_report
+from remix.motion import write_video
+from remix.plan import Keyframe, Recipe
+from tests.fakes.renderer import Painter
+from tests.real.browser import browser
+
+PROMPT = "</script><script>document.title = 'run'</script><img src=x onerror=\"document.title = 'run'\"> " + "word" * 60
+SHAPES = [(1200, "light"), (1200, "dark"), (400, "light")]
+
+
+@pytest.fixture(scope="module")
+def started() -> Iterator[Any]:
+    with browser() as chromium:
+        yield chromium
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The report of a job with hostile and very long prompts, several sections, and jumps."""
+    from remix.engine import render
+
+    keyframes = [Keyframe(prompt=PROMPT, seed=1), Keyframe(prompt="a dog", seed=2, cfg=3), Keyframe(prompt="a fox")]
+    recipe = Recipe(frames=24, keyframes=keyframes, width=64, height=64, loop=True)
+    folder = tmp_path_factory.mktemp("job")
+    render(recipe, Painter(remarks=[PROMPT]), folder, report=False)
+    return write_report(job_report(folder), folder / "report.html")
+
+
+def opened(started: Any, path: Path, width: int, theme: str, **options: Any) -> tuple[Any, list[str]]:
+    """Returns a page, and the list of all errors that it reports."""
+    page = started.new_context(viewport={"width": width, "height": 900}, color_scheme=theme, **options).new_page()
+    errors: list[str] = []
+    page.on("console", lambda message: errors.append(message.text))
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.on("request", lambda request: errors.append(request.url) if request.url.startswith("http") else None)
+    page.goto(path.as_uri())
+    page.wait_for_function("[...document.images].every(image => image.complete)")
+    return page, errors
+
+
+@pytest.mark.parametrize(("width", "theme"), SHAPES)
+def test_a_report_fits_and_plays_and_runs_nothing(started: Any, report: Path, width: int, theme: str) -> None:
+    page, errors = opened(started, report, width, theme)
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+    assert page.evaluate("[...document.images].every(image => image.naturalWidth > 0)")
+    page.wait_for_function("document.querySelector('video').readyState == 4")
+    assert page.evaluate("document.querySelector('video').duration") == pytest.approx(2, abs=0.2)
+    assert page.title() != "run"
+    assert "<script>document.title" in page.inner_text("main")
+    assert (
+        page.evaluate("getComputedStyle(document.body).backgroundColor")
+        == {
+            "light": "rgb(250, 249, 246)",
+            "dark": "rgb(20, 22, 26)",
+        }[theme]
+    )
+    assert page.locator(".chart:visible").count() >= 3
+    assert errors == []
+
+
+@pytest.mark.parametrize(("width", "theme"), SHAPES)
+def test_axe_finds_no_barrier_in_a_report(started: Any, report: Path, width: int, theme: str) -> None:
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="pip install axe-playwright-python")
+    page, _ = opened(started, report, width, theme, bypass_csp=True)
+    found = axe.Axe().run(page)
+    assert found.violations_count == 0, found.generate_report()
+
+
+def test_a_linked_film_plays_next_to_the_page(started: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("remix.show.page.media.EMBEDDED", 0)
+    film = tmp_path / 'a "film" & more.mp4'
+    write_video((np.full((64, 64, 3), 9 * k, np.uint8) for k in range(12)), film, 12)
+    page, errors = opened(started, write_report(film_report(film), tmp_path / "page.html"), 1200, "light")
+    page.wait_for_function("document.querySelector('video').readyState == 4")
+    assert page.locator("figcaption").first.inner_text().startswith("The film has 0 MiB, too much for this page")
+    assert errors == []
