@@ -18,7 +18,7 @@ from remix.plan.schedule import remarks_on
 from remix.show.motion import measure
 from remix.show.report import Cost, Report, Rows, to_html
 
-SEPARATE = ("keyframes", "model", "clock")
+SEPARATE = ("keyframes", "model", "clock", "music")
 """Fields of a recipe that the table of settings leaves out, since other parts of the report show them."""
 
 
@@ -114,6 +114,8 @@ def _settings(recipe: Recipe) -> Rows:
     if any(keyframe.cfg is not None for keyframe in recipe.keyframes):
         del always["cfg"]  # the keyframes replace it
         given.pop("cfg", None)
+    if recipe.music is not None:
+        given["music"] = f"{recipe.music.file}, {recipe.music.tempo:g} beats per minute"
     return tuple((name, _text(value)) for name, value in {**always, **given}.items())
 
 
