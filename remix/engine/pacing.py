@@ -47,9 +47,9 @@ class _Way:
         pacer = Pacer(count, math.ceil(PICTURES * (count - 1)) + 1, lambda a, b: distance(looks[a], looks[b]))
         return cls(begin, end, pacer, looks)
 
-    def moment(self, weight: float, frames: int) -> float:
-        """Returns the moment of a weight. The last section of a loop ends where the first begins."""
-        return round(self.begin + weight * (self.end - self.begin), CLOCK_DECIMALS) % frames
+    def moment(self, weight: float) -> float:
+        """Returns the moment of a weight. In a loop, that of the last section may be past the end of the film."""
+        return round(self.begin + weight * (self.end - self.begin), CLOCK_DECIMALS)
 
     def add(self, weight: float, picture: Look) -> None:
         self.looks[weight] = picture
@@ -88,7 +88,7 @@ def measured_clock(
     still = _still(schedule)
     number = 0
     while wanted := [(way, weight) for way in ways for weight in way.pacer.wanted()]:
-        moments = sorted({way.moment(weight, recipe.frames) for way, weight in wanted})
+        moments = sorted({way.moment(weight) % recipe.frames for way, weight in wanted})
         looks: dict[float, Look] = {}
         for first in range(0, len(moments), recipe.frames):
             number += 1
@@ -97,12 +97,13 @@ def measured_clock(
             paths = render_round(still.replace(clock=padded), len(part), folder / f"round-{number:03d}")
             looks.update(zip(part, (look(load_picture(path)) for path in paths), strict=True))
         for way, weight in wanted:
-            way.add(weight, looks[way.moment(weight, recipe.frames)])
+            way.add(weight, looks[way.moment(weight) % recipe.frames])
     clock = [float(frame) for frame in range(recipe.frames)]
     for way in ways:
         weights, jumps = way.pacer.film()
         for place, weight in enumerate(weights[1:-1], way.begin + 1):
-            clock[place] = way.moment(weight, recipe.frames)
+            turns = place // recipe.frames  # 1 past the seam of a loop
+            clock[place % recipe.frames] = way.moment(weight) - turns * recipe.frames
         for jump in jumps:
             tell(_about_jump(schedule, way, weights, jump))
     return tuple(clock)
@@ -115,8 +116,8 @@ def _ways(schedule: Schedule) -> Iterator[_Way]:
     """
     recipe, still = schedule.recipe, plan(_still(schedule))
     stops = sorted(set(recipe.positions()))
-    if recipe.loop:  # frame 0 keeps its moment, because a clock starts there
-        stops = sorted({0, *stops, recipe.frames})
+    if recipe.loop:
+        stops.append(stops[0] + recipe.frames)
     for begin, end in itertools.pairwise(stops):
         frames = (still[index % recipe.frames] for index in range(begin, end + 1))
         if end - begin > 1 and len({replace(frame, index=0) for frame in frames}) > 1:

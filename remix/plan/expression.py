@@ -100,10 +100,10 @@ def check_prompt(text: str, names: Collection[str]) -> None:
             part._check_names(names)
 
 
-def names_in_prompt(text: str) -> frozenset[str]:
-    """Returns the variables of the expressions in a prompt."""
+def expressions_in(text: str) -> tuple[Expression, ...]:
+    """Returns the expressions in a prompt, in order."""
     parts = _template(text) if "`" in text else ()
-    return frozenset(name for part in parts if isinstance(part, Expression) for name in part.names)
+    return tuple(part for part in parts if isinstance(part, Expression))
 
 
 def caret(text: str, error: RecipeError, width: int = 100) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 from remix.errors import RecipeError
 from remix.plan import fields as check
 from remix.plan.curves import easing_name
-from remix.plan.expression import Expression, caret, check_prompt, names_in_prompt, parse
+from remix.plan.expression import Expression, caret, check_prompt, expressions_in, parse
 from remix.plan.mix import Mix
 from remix.plan.model import Lora, strengths
 from remix.plan.moments import moment
@@ -91,7 +91,7 @@ class Keyframe:
                 yield field, value.names
         for field in ("prompt", "negative"):
             if (mix := getattr(self, field)) is not None:
-                yield field, {name for text in mix.values for name in names_in_prompt(text)}
+                yield field, {name for text in mix.values for part in expressions_in(text) for name in part.names}
 
 
 def read_keyframes(value: Any, astray: Mapping[str, str]) -> list[Keyframe]:

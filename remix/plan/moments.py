@@ -57,26 +57,37 @@ def moment(at: Any, path: str = "at") -> int | str | None:
     return int(at)
 
 
-def clock(moments: Any, frames: int, loop: bool) -> tuple[float, ...]:
-    """Returns the moments of a recipe's clock in canonical form: one for each frame, see `rising`."""
+def clock(moments: Any, frames: int, loop: bool, keyframes: Sequence[int]) -> tuple[float, ...]:
+    """Returns the moments of a recipe's clock in canonical form: one for each frame, see `rising`.
+
+    In a loop whose first keyframe is after frame 0, the seam is on the way from the last keyframe to the first. There,
+    the first frames may have moments before 0, and the last frames moments after the end.
+    """
     if isinstance(moments, list | tuple) and len(moments) != frames:
         raise RecipeError(f"has {len(moments)} moments for {frames} frames; give one for each frame", path="clock")
-    return rising(moments, frames, loop, "clock")
+    if not loop:
+        return rising(moments, 0, frames - 1, "clock")
+    found = rising(moments, max(keyframes) - frames, min(keyframes) + frames - CLOCK_UNIT, "clock")
+    number(found[-1], f"clock[{frames - 1}]", found[0], found[0] + frames - CLOCK_UNIT)
+    return found
 
 
-def rising(moments: Any, frames: int, loop: bool, path: str) -> tuple[float, ...]:
-    """Returns moments of a film, in frames, to six decimals.
+def moments_in(moments: Any, frames: int, loop: bool, path: str) -> tuple[float, ...]:
+    """Returns moments from 0 to the last frame, in a loop to just before frame 0 comes again, see `rising`."""
+    return rising(moments, 0, frames - CLOCK_UNIT if loop else frames - 1, path)
 
-    They must not decrease, from 0 to the last frame; in a loop they may be after it, on the way to the first frame.
+
+def rising(moments: Any, low: float, high: float, path: str) -> tuple[float, ...]:
+    """Returns moments of a film, in frames, to six decimals: from `low` to `high`, none before the previous one.
+
     Raises RecipeError with the position of the first that is invalid.
     """
     if isinstance(moments, str) or not isinstance(moments, Sequence):
         raise RecipeError(f"{show(moments)} is not a list of moments; write [0, 1.5, 3]", path=path)
-    most = frames - CLOCK_UNIT if loop else frames - 1
-    found, before = [], 0.0
+    found, before = [], low
     for i, moment in enumerate(moments):
-        before = number(moment, f"{path}[{i}]", before, most)
-        found.append(round(before, CLOCK_DECIMALS))
+        before = number(moment, f"{path}[{i}]", before, high)
+        found.append(round(before, CLOCK_DECIMALS) + 0.0)
     return tuple(found)
 
 

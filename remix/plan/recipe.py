@@ -145,9 +145,9 @@ class Recipe:
                 f"{self.width}x{self.height} is {self.width * self.height} pixels; keep to {MAX_PIXELS}",
                 path="size",
             )
-        self.positions()
+        positions = self.positions()
         if self.clock is not None:
-            check.settle(self, clock=moments_of_clock(self.clock, self.frames, self.loop))
+            check.settle(self, clock=moments_of_clock(self.clock, self.frames, self.loop, positions))
         if self.music is None:
             self._refuse_music()
         if any(keyframe.image for keyframe in self.keyframes):

@@ -14,9 +14,10 @@ from remix.errors import RecipeError
 from remix.plan.bounds import FULL, PREVIEW
 from remix.plan.denoise import DENOISE_OF_PICTURES, RULE, WHOLE, is_between
 from remix.plan.keyframe import MAX_CFG
+from remix.plan.loops import loop_remarks
 from remix.plan.mix import Mix
 from remix.plan.model import Lora
-from remix.plan.moments import rising
+from remix.plan.moments import moments_in
 from remix.plan.recipe import Recipe
 from remix.plan.travel import Travel, changes
 
@@ -187,7 +188,7 @@ def plan(recipe: Recipe, at: Sequence[float] | None = None) -> Schedule:
         raise RecipeError(
             f"{kind} is not a Recipe; read a file with read_recipe(path), or write Recipe(...)", path="recipe"
         )
-    travel = Travel(recipe, None if at is None else rising(at, recipe.frames, recipe.loop, "at"))
+    travel = Travel(recipe, None if at is None else moments_in(at, recipe.frames, recipe.loop, "at"))
     _refuse_large(travel)
     has_pictures = any(keyframe.image is not None for keyframe in recipe.keyframes)
     columns = zip(
@@ -255,6 +256,7 @@ def remarks_on(schedule: Schedule) -> list[str]:
             f"image: {_frames(forgotten)} {have} denoise 1, which leaves nothing of the picture; set denoise below 1, "
             f"such as {DENOISE_OF_PICTURES:g}"
         )
+    found += loop_remarks(schedule)
     recipe = schedule.recipe
     moving = {
         frame.denoise for frame in schedule if frame.image is not None and is_between(recipe.steps, frame.denoise)

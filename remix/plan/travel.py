@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
 from itertools import pairwise
 from typing import Any, NamedTuple, TypeVar
@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, TypeVar
 from remix.errors import RecipeError
 from remix.plan.bounds import FRAME_BYTES, LORA_WORK, MUSIC_WORK, NUMBER_BYTES, PART_BYTES
 from remix.plan.curves import ease, hermite, slopes
-from remix.plan.expression import Expression, fill_prompt, prompt_work
+from remix.plan.expression import Expression, expressions_in, fill_prompt, prompt_work
 from remix.plan.fields import under
 from remix.plan.mix import STEPS, Mix, between
 from remix.plan.model import MAX_STRENGTH, Lora
@@ -132,6 +132,18 @@ class Travel:
         now = {name: value[index] if isinstance(value, list) else value for name, value in self._names().items()}
         with under(field):
             return Mix(tuple((fill_prompt(text, self._times[index], **now), weight) for text, weight in mix.items))
+
+    def numbers_at_seam(self, field: str) -> Iterator[list[float]]:
+        """Yields the values of each expression in the prompts of a loop's first frame, over all frames."""
+        stops = self._stops(field)
+        if not stops:
+            return
+        at_seam = {0} if self._moments[0] == stops[0].frame else {0, len(stops) - 1}
+        for text in dict.fromkeys(text for i in sorted(at_seam) for text in stops[i].value.values):
+            for part in expressions_in(text):
+                yield part.over(
+                    list(self._times), **{name: value for name, value in self._names().items() if name in part.names}
+                )
 
     def strengths(self) -> list[tuple[Lora, ...]]:
         """Returns the LoRAs of each frame that keyframes name, sorted by name. Each strength travels separately."""

@@ -187,3 +187,18 @@ def test_a_travel_on_which_nothing_changes_is_left_alone(tmp_path: Path) -> None
     engine = Slider()
     render(recipe(keyframes=(Keyframe(prompt="a"),)), engine, tmp_path, film=None)
     assert recipe_of(tmp_path).clock == tuple(range(FRAMES))
+
+
+@pytest.mark.parametrize("offset", [3, 9])
+def test_a_loop_that_begins_between_two_keyframes_has_the_same_pace_at_its_seam(tmp_path: Path, offset: int) -> None:
+    keyframes = (Keyframe(at=offset, prompt="a"), Keyframe(at=(offset + 8) % 16, prompt="b"))
+    engine = Slider()
+    render(recipe(frames=16, loop=True, keyframes=keyframes), engine, tmp_path, film=None)
+    looks = [look(load_picture(tmp_path / "frames" / f"{index % 16:06d}.png")) for index in range(17)]
+    steps = [distance(a, b) for a, b in itertools.pairwise(looks)]
+    assert variation(steps) < 0.25
+    assert len(engine.keys) == len(set(engine.keys))  # its frames are the measured pictures
+    made = recipe_of(tmp_path)
+    assert made.clock is not None
+    assert made.clock[offset] == offset
+    assert plan(made).to_json().encode() == (tmp_path / "schedule.json").read_bytes()

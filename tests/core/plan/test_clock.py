@@ -106,6 +106,24 @@ def test_moments_outside_the_film_are_refused(at: Any, message: str) -> None:
         plan(recipe(), at)
 
 
+def test_a_loops_clock_may_turn_at_the_seam_between_two_keyframes() -> None:
+    keyframes = (Keyframe(at=2, seed=1), Keyframe(at=6, seed=2))
+    plain = Recipe(frames=8, loop=True, keyframes=keyframes)
+    for moments, wrapped in (
+        ([-0.5, 0.5, 2, 3, 4, 5, 6, 6.5], [0.5, 2, 3, 4, 5, 6, 6.5, 7.5]),
+        ([1, 1.5, 2, 3, 4, 5, 6, 8.5], [0.5, 1, 1.5, 2, 3, 4, 5, 6]),
+    ):
+        turned = {frame.seed for frame in plan(plain.replace(clock=moments))}
+        assert turned == {frame.seed for frame in plan(plain, wrapped)}
+    for wrong, message in (
+        ([-2.5, 1, 2, 3, 4, 5, 6, 7], r"clock\[0\]: -2.5 is outside -2"),
+        ([1, 1, 2, 3, 4, 5, 6, 10], r"clock\[7\]: 10 is outside"),
+        ([-1, 1, 2, 3, 4, 5, 6, 7.5], r"clock\[7\]: 7.5 is outside"),
+    ):
+        with pytest.raises(RecipeError, match=message):
+            plain.replace(clock=wrong)
+
+
 def test_the_extent_of_a_clock_counts_its_pictures() -> None:
     with pytest.raises(RecipeError, match="100000 frames"):
         plan(Recipe(frames=2, keyframes=(Keyframe(prompt="x" * 20_000),)), [0.0] * 100_000)
