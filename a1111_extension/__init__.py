@@ -11,9 +11,10 @@
     engine.py     groups of frames, each rendered by one call of the host's `process_images`
     frames.py     the hooks on the processing object of such a call
     conditioning.py, noise.py, prompt_scripts.py, masks.py, tags.py     the inputs that are mixed for its frames
+    report.py     the version and the models of this host, for clients
     levels.py     the noise level at which frames with an init picture start
     playground.py     the classes of the bundled model, which the host imports by name
-    host          a package with everything specific to the host: its settings, models, sampling and requests. It
+    host          a package with everything specific to the host: its settings, models, sampling, requests and API. It
                   handles the differences between A1111, Forge and reForge
 
 The host loads `scripts/remix_toolkit.py` with the clone at the front of `sys.path`, and removes it again. Later imports

@@ -16,10 +16,11 @@ from remix.catalog.samplers import SAMPLERS, require_sampler
 from remix.catalog.schedulers import AUTOMATIC, SCHEDULERS, require_scheduler
 from remix.engine import Capabilities, Engine, Listener, Picture
 from remix.engine.blocks import blocks, grouped, is_out_of_memory
+from remix.engine.pack import has_unet
 from remix.engine.pictures import verified
 from remix.errors import EngineError, OutOfMemory, Unsupported
 from remix.hosts.a1111.labels import a1111_labels, names_of_labels
-from remix.hosts.a1111.settings import a1111_settings
+from remix.hosts.a1111.settings import a1111_settings, wildcard_seed
 from remix.job import prompts_that_meet
 from remix.plan import Frame, Mix, Model, Recipe, Schedule
 from remix.plan.denoise import is_between
@@ -27,14 +28,11 @@ from remix.plan.denoise import is_between
 from . import host
 from .conditioning import Way
 from .frames import Batch, travelling
-from .identity import has_unet, made_by, shown_settings
+from .identity import made_by, shown_settings
 from .tags import networks_of, networks_of_frame, plain, without_tags, written
 
 AND = re.compile(r"\bAND\b")
 """Prompts with AND. Forge uses the weights of a batch's last picture for all of it; padding depends on the others."""
-
-FILLED_IN = re.compile(r"__|[{$]")
-"""The beginnings of wildcards and similar syntax. Extensions fill them in with a seed, the film's first one."""
 
 CHECKPOINT, VAE = "sd_model_checkpoint", "sd_vae"
 """The host's settings that select the model."""
@@ -156,9 +154,8 @@ class HostEngine(Engine):
         settings, vae = self._overrides(schedule.recipe), self._vae(schedule.recipe)
         networks = self._networks(schedule)
         meeting = prompts_that_meet(schedule, plain_attention=has_unet(Path(self._checkpoint.filename)))
-        if any(FILLED_IN.search(prompt) for prompt in schedule.texts):
-            meeting["first seed"] = str(schedule.first_seed)
-        return {**made_by(self._p, self._checkpoint, vae, settings, networks), "noise": noise, **meeting}
+        film = {**meeting, **wildcard_seed(schedule)}
+        return {**made_by(self._p, self._checkpoint, vae, settings, networks), "noise": noise, **film}
 
     @property
     def model_name(self) -> str:

@@ -80,29 +80,6 @@ def _fingerprint_at(path: Path, size: int, changed: int) -> str:
     return sampled_hash(path)
 
 
-def has_unet(path: Path) -> bool:
-    """Returns whether a checkpoint contains a U-Net, which has plain cross-attention, and not a transformer.
-
-    Only the names of the weights are read, since the model may not be loaded yet.
-    """
-    about = path.stat()
-    return _has_unet_at(path, about.st_size, about.st_mtime_ns)
-
-
-@functools.lru_cache(maxsize=64)
-def _has_unet_at(path: Path, size: int, changed: int) -> bool:
-    if path.suffix != ".safetensors":
-        return path.suffix != ".gguf"
-    with open(path, "rb") as file:
-        length = int.from_bytes(file.read(8), "little")
-        header = file.read(min(length, LONGEST_HEADER))
-    return b"input_blocks." in header  # the encoder half of a U-Net; a VAE may have "down_blocks"
-
-
-LONGEST_HEADER = 100 * 2**20
-"""The longest header of a `.safetensors` file that is read, in bytes: the format's own limit."""
-
-
 def _settings(p: Any, settings: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     """Yields the settings of the run that are not at the host's defaults."""
     users = {name: host.option(name) for name in PICTURE_SETTINGS if host.has_option(name)}

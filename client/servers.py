@@ -24,6 +24,7 @@ from remix.client.http import Http
 from remix.client.masking import presentable_errors
 from remix.client.statuses import SERVER_ERROR
 from remix.client.timeouts import Timeouts
+from remix.engine.pack import SUPPORTED, Pack
 from remix.errors import BadReply, HostRefused, Unsupported
 from remix.hosts.a1111.flags import UNREAD_BY_FORGE, flags_that_change_pictures, foreign_scripts, full_precision
 from remix.hosts.a1111.settings import PORTABLE, unset_differences
@@ -117,7 +118,14 @@ def _nodes(server: ComfyServer) -> Finding:
         fact, advice = lacking
         rendered = "" if server.inputs(NODE) else ": frames are rendered one by one"
         return Finding("Remix nodes", f"{fact}{rendered}", advice)
-    return Finding("Remix nodes", "installed")
+    return _installed("Remix nodes", server.pack(), "update the Remix nodes there")
+
+
+def _installed(what: str, pack: Pack, update: str) -> Finding:
+    if pack.supports >= set(SUPPORTED):
+        return Finding(what, f"installed, version {pack.version}")
+    version = f"version {pack.version}" if pack.version else "without a version"
+    return Finding(what, f"installed, {version}: it is older, and {listed(SUPPORTED)} may differ", update)
 
 
 def _flags(http: Http) -> Mapping[str, Any] | None:
@@ -139,9 +147,10 @@ def _a1111(server: A1111Server, http: Http, flags: Mapping[str, Any]) -> Iterato
     models = server.models()
     version = (_asked(http, "/internal/sysinfo") or {}).get("Version")
     yield Finding("Forge" if models.forge else "A1111", str(version or "unknown version (it runs without its page)"))
-    there = scripted.NAME in models.scripts
-    absent = "not installed: frames are rendered one by one"
-    yield Finding("Remix script", "installed" if there else absent, "" if there else INSTALL_SCRIPT)
+    if scripted.NAME in models.scripts:
+        yield _installed("Remix script", server.pack(), "update Remix Toolkit there")
+    else:
+        yield Finding("Remix script", "not installed: frames are rendered one by one", INSTALL_SCRIPT)
     for remark in models.remarks:
         yield Finding("broken extension", remark, "find it in the server's console, and update or disable it")
     yield _models("checkpoints", [each.bare for each in models.checkpoints])

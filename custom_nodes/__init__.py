@@ -1,6 +1,6 @@
 """The ComfyUI nodes: a thin layer between the host's types and the core.
 
-Files have the names of the core's packages. Each ends with `NODES`, the list of its nodes.
+Files have the names of the core's packages. Each ends with `NODES`, the list of its nodes. report.py has none.
 """
 
 from __future__ import annotations
@@ -40,5 +40,6 @@ class RemixExtension(ComfyExtension):
 
 
 async def comfy_entrypoint() -> ComfyExtension:
-    """Returns the extension. ComfyUI calls this once at startup."""
+    """Returns the extension, and adds the report for clients. ComfyUI calls this once, before its server starts."""
+    importlib.import_module(f"{__name__}.report").add_route()
     return RemixExtension()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .api import on_api
 from .models import (
     add_playground,
     checkpoint_file,
@@ -95,6 +96,7 @@ __all__ = [
     "network_file",
     "noise_source",
     "noised",
+    "on_api",
     "option",
     "output_folder",
     "own_args",

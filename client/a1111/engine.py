@@ -22,8 +22,16 @@ from remix.client.timeouts import Timeouts
 from remix.engine import Capabilities, Engine, Event, Listener, Picture
 from remix.engine.agreement import read_differently
 from remix.engine.blocks import checked_batch
+from remix.engine.pack import Pack
 from remix.errors import HostError, Interrupted, Unsupported
-from remix.hosts.a1111.settings import FRESH, PORTABLE, clip_skip_remarks, current_settings, request_settings
+from remix.hosts.a1111.settings import (
+    FRESH,
+    PORTABLE,
+    clip_skip_remarks,
+    current_settings,
+    request_settings,
+    wildcard_seed,
+)
 from remix.plan import Schedule
 
 log = logging.getLogger(__name__)
@@ -34,17 +42,23 @@ URL = "http://127.0.0.1:7860"
 
 @dataclass(frozen=True)
 class Prepared:
-    """A schedule prepared for the server: the server's models, the ones in use, and the settings of each request."""
+    """A schedule prepared for the server: the server's models, the ones in use, and the settings of each request.
+
+    `pack` is the server's Remix script, None if it is not installed.
+    """
 
     schedule: Schedule
     models: ServerModels
     resolved: ResolvedModels
     settings: Mapping[str, Any]
+    pack: Pack | None
 
     @property
-    def scripted(self) -> bool:
-        """Whether the server has the Remix script."""
-        return scripted.NAME in self.models.scripts
+    def remarks(self) -> list[str]:
+        """Remarks about the way in which the server renders the schedule."""
+        if self.pack is None:
+            return plain.remarks(self.schedule)
+        return self.pack.remarks(self.schedule, "the server's Remix script")
 
 
 class A1111(Engine):
@@ -90,7 +104,8 @@ class A1111(Engine):
         """
         with presentable_errors(self._server.mask):
             self._prepared = self._prepare_for(schedule)
-            return scripted.CAPABILITIES if self._prepared.scripted else plain.CAPABILITIES
+            pack = self._prepared.pack
+            return plain.CAPABILITIES if pack is None else scripted.capabilities(pack)
 
     def _prepare_for(self, schedule: Schedule) -> Prepared:
         models = self._server.models()
@@ -108,24 +123,30 @@ class A1111(Engine):
             clip_skip=schedule.recipe.model.clip_skip,
             scheduler=resolved.scheduler,
         )
-        return Prepared(schedule, models, resolved, settings)
+        pack = self._server.pack(resolved.checkpoint.bare) if scripted.NAME in models.scripts else None
+        return Prepared(schedule, models, resolved, settings, pack)
 
     def _check(self, schedule: Schedule) -> list[str]:
         prepared = self._prepare(schedule)
         return [
             *prepared.models.remarks,
-            *([] if prepared.scripted else plain.remarks(schedule)),
+            *prepared.remarks,
             *clip_skip_remarks(schedule.recipe.model.clip_skip, forge=prepared.models.forge),
             *playground.remarks(schedule),
             *read_differently(schedule),
         ]
 
     def identity(self, schedule: Schedule) -> dict[str, str]:
-        """Returns the engine's name and the server's names of the checkpoint, the VAE and the LoRAs."""
-        resolved = self._prepare(schedule).resolved
+        """Returns the engine's name and the server's names of the checkpoint, the VAE and the LoRAs.
+
+        Includes the film's prompts, and its first seed, if each frame depends on them.
+        """
+        prepared = self._prepare(schedule)
+        resolved = prepared.resolved
         loras = {f"lora {number + 1}": name for number, name in enumerate(resolved.loras.values())}
         vae = {"vae": resolved.vae} if resolved.vae else {}
-        return {"engine": self.name, "checkpoint": resolved.checkpoint.name, **vae, **loras}
+        film = {} if prepared.pack is None else {**prepared.pack.depends_on(schedule), **wildcard_seed(schedule)}
+        return {"engine": self.name, "checkpoint": resolved.checkpoint.name, **vae, **loras, **film}
 
     def cancel(self) -> None:
         """Stops a running `render` after the current request, or at once if the server has not begun that."""
@@ -179,7 +200,7 @@ class A1111(Engine):
 
     def _requests(self, prepared: Prepared, frames: Sequence[int], inputs: Mapping[str, Picture]) -> Iterator[Request]:
         schedule, models, resolved, settings = prepared.schedule, prepared.models, prepared.resolved, prepared.settings
-        if prepared.scripted:
+        if prepared.pack is not None:
             yield from scripted.requests(schedule, frames, models, resolved, settings, inputs, self._batch)
             return
         for index in frames:

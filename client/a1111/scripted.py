@@ -16,6 +16,7 @@ from remix.client.a1111.server import API
 from remix.digest import sha256
 from remix.engine import Capabilities, Picture
 from remix.engine.blocks import covering, frames_at_once
+from remix.engine.pack import FRACTIONAL_DENOISE, Pack
 from remix.engine.parts import part_of, plain_part
 from remix.motion.pictures import png_bytes
 from remix.plan import Recipe, Schedule
@@ -29,13 +30,20 @@ PICTURES_KEPT = 8
 MOST_AT_ONCE = 16
 """Largest default batch."""
 
-CAPABILITIES = Capabilities(
-    who="the server's Remix script",
-    recipe="width height sampler scheduler steps cfg mix lengths",
-    model="checkpoint vae loras clip_skip",
-    keyframe="prompt negative seed cfg denoise image mask loras",
-    prompts=frozenset({"emphasis", "LoRA tags", "prompt editing"}),
-)
+MAY_ROUND = "the server's Remix script may round to whole steps, because it is older (update it there)"
+
+
+def capabilities(pack: Pack) -> Capabilities:
+    """Returns the capabilities of the server's Remix script."""
+    return Capabilities(
+        who="the server's Remix script",
+        recipe="width height sampler scheduler steps cfg mix lengths",
+        model="checkpoint vae loras clip_skip",
+        keyframe="prompt negative seed cfg denoise image mask loras",
+        fractional_denoise=FRACTIONAL_DENOISE in pack.supports,
+        prompts=frozenset({"emphasis", "LoRA tags", "prompt editing"}),
+        reasons={"denoise": MAY_ROUND},
+    )
 
 
 def requests(

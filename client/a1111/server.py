@@ -12,10 +12,12 @@ from typing import Any
 from remix.client.a1111.models import ServerModels
 from remix.client.detect_host import is_there
 from remix.client.http import PICTURE_LIMIT, Http
+from remix.client.packs import read_pack
 from remix.client.pictures import decode_picture
 from remix.client.statuses import SERVER_ERROR
 from remix.client.timeouts import Timeouts
 from remix.engine import Picture
+from remix.engine.pack import Pack
 from remix.errors import BadReply, HostError, HostRefused, Unsupported
 
 log = logging.getLogger(__name__)
@@ -101,6 +103,10 @@ class Server:
                 lists[name], remark = _SUBSTITUTES[name](self, error)
                 remarks.append(remark)
         return ServerModels.read(self.address, lists, remarks)
+
+    def pack(self, checkpoint: str = "") -> Pack:
+        """Returns what the server's Remix script reports about itself and a checkpoint."""
+        return read_pack(self._work, checkpoint)
 
     def _refresh(self, name: str) -> None:
         try:

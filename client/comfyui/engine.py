@@ -83,9 +83,13 @@ class ComfyUI(Engine):
             return [*self._route(schedule)[1], *playground.remarks(schedule), *read_differently(schedule)]
 
     def identity(self, schedule: Schedule) -> dict[str, str]:
-        """Returns the engine's name, and the server's names, sizes and ages of the model files."""
+        """Returns the engine's name, and the server's names, sizes and ages of the model files.
+
+        Includes the film's prompts if each frame depends on all of them.
+        """
         with presentable_errors(self._http.credentials.mask):
-            return {"engine": self.name, **Names.find(self._server, schedule).identity(self._server)}
+            route = self._route(schedule)[0]
+            return {"engine": self.name, **route.names.identity(self._server), **route.identity()}
 
     def cancel(self) -> None:
         """Stops a running `render` after the current prompt. Prompts that it has queued are removed."""

@@ -13,6 +13,7 @@ from remix.client.comfyui.server import Server
 from remix.digest import sha256
 from remix.engine import Capabilities, refuse_unsupported
 from remix.engine.blocks import covering, per_request, requests
+from remix.engine.pack import FRACTIONAL_DENOISE, Pack
 from remix.engine.parts import part_of, plain_part
 from remix.errors import Unsupported
 from remix.hosts.comfyui.graph import Graph, Link
@@ -28,6 +29,8 @@ PARTS, LORAS = "parts", "loras"
 INSTALL = (
     "install the Remix nodes on the server: clone this repository into its folder custom_nodes, and start it again"
 )
+
+MAY_ROUND = "the server's Remix nodes may round to whole steps, because they are older (update them there)"
 
 FOLDER = "remix"
 """Folder for all frames, in the server's output folder."""
@@ -68,6 +71,10 @@ class Route(ABC):
         refuse_unsupported(self.schedule, self.capabilities())
         return []
 
+    def identity(self) -> dict[str, str]:
+        """Returns the part of the identity that depends on this route."""
+        return {}
+
     @abstractmethod
     def capabilities(self) -> Capabilities:
         """Returns the capabilities of this route. Raises `Unsupported` if the server does not offer it."""
@@ -97,10 +104,24 @@ class RemixNodes(Route):
             samplers=self._samplers(),
             schedulers=self._schedulers(),
             travelling_loras=_has_option(self.server.inputs(NODE)["schedule"], LORAS),
+            fractional_denoise=FRACTIONAL_DENOISE in self._pack.supports,
             prompts=frozenset({"emphasis"}),
             instead="",
-            reasons={"loras": "the server's Remix nodes load them once for all frames: update the Remix nodes there"},
+            reasons={
+                "loras": "the server's Remix nodes load them once for all frames: update the Remix nodes there",
+                "denoise": MAY_ROUND,
+            },
         )
+
+    def check(self) -> list[str]:
+        return [*super().check(), *self._pack.remarks(self.schedule, "the server's Remix node pack")]
+
+    def identity(self) -> dict[str, str]:
+        return self._pack.depends_on(self.schedule)
+
+    @property
+    def _pack(self) -> Pack:
+        return self.server.pack(self.names.checkpoint)
 
     def jobs(self, frames: Sequence[int], batch: int, uploaded: Mapping[str, str]) -> Iterator[PromptJob]:
         film = sha256(self.schedule.to_json().encode())[:10]

@@ -12,8 +12,10 @@ from urllib.parse import quote
 
 from remix.client.detect_host import is_there
 from remix.client.http import Http
+from remix.client.packs import read_pack
 from remix.digest import sha256
 from remix.engine import Picture
+from remix.engine.pack import Pack
 from remix.errors import BadReply, HostRefused, HostSilent, HostUnreachable, Unsupported, WorkflowRejected
 from remix.hosts.comfyui.graph import Nodes
 from remix.hosts.model_names import slashed
@@ -72,6 +74,7 @@ class Server:
         self._client = client
         self._nodes: dict[str, Mapping[str, Any] | None] = {}
         self._unlisted: set[str] = set()
+        self._packs: dict[str, Pack] = {}
 
     def version(self) -> tuple[int, ...]:
         """Returns the server's version, or () if the server does not report it."""
@@ -104,6 +107,12 @@ class Server:
         about = _object(_object(self.node(kind, again=again) or {}, where).get("input") or {}, where)
         required, optional = (_object(about.get(part) or {}, where) for part in ("required", "optional"))
         return {**required, **optional}
+
+    def pack(self, checkpoint: str = "") -> Pack:
+        """Returns what the server's Remix nodes report about themselves and a checkpoint."""
+        if checkpoint not in self._packs:
+            self._packs[checkpoint] = read_pack(self.http, checkpoint)
+        return self._packs[checkpoint]
 
     def choices(self, kind: str, name: str, *, again: bool = False) -> list[str]:
         """Returns the choices of an input. Supports the old format (a list) and the new one (options).

@@ -137,8 +137,8 @@ def _in_frame(schedule: Schedule, frame: Frame, can: Capabilities) -> Iterator[s
         return
     if (whole := nearest_whole(schedule.recipe.steps, frame.denoise)) is not None:
         yield (
-            f"denoise: frame {frame.index} has {frame.denoise:g}, which {can.who} rounds to whole steps; "
-            f"use {whole:.12g} throughout{_or(can)}"
+            f"denoise: frame {frame.index} has {frame.denoise:g}, which "
+            f"{can.reasons.get('denoise', f'{can.who} rounds to whole steps')}; use {whole:.12g} throughout{_or(can)}"
         )
 
 

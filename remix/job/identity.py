@@ -22,12 +22,20 @@ LONGEST_VALUE = 24
 """Characters of the longest value that `differing` shows."""
 
 
+OF_FILM = {
+    "prompts": "set of prompts, on which every frame depends with this model",
+    "first seed": "first seed, on which every frame with wildcards depends",
+}
+"""Parts of an engine's identity that depend on the film, in words. A frame of another film may be another picture."""
+
 _FILE_DETAILS = re.compile(r" \(\d+ bytes of [\d:TZ-]+\)$", re.ASCII)
 """Size and age of a model file at the end of its name. A server that is slow to list its files omits them."""
 
 
-def same_engine(was: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
+def same_engine(was: Mapping[str, Any], now: Mapping[str, Any], *, same_film: bool = False) -> bool:
     """Returns whether two engine identities are the same. Sizes and ages of files count if both have them.
+
+    In the same film, `OF_FILM` makes no difference.
 
     >>> file, other = (f"a.safetensors ({size} bytes of 2026-01-02T03:04:05Z)" for size in (8, 9))
     >>> same_engine({"checkpoint": file}, {"checkpoint": "a.safetensors"})
@@ -35,6 +43,8 @@ def same_engine(was: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
     >>> same_engine({"checkpoint": file}, {"checkpoint": other})
     False
     """
+    if same_film:
+        was, now = ({name: engine[name] for name in engine if name not in OF_FILM} for engine in (was, now))
     return was.keys() == now.keys() and all(_same_part(was[name], now[name]) for name in was)
 
 
@@ -45,8 +55,8 @@ def _same_part(was: Any, now: Any) -> bool:
 
 
 def most_detailed(was: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the identity of the `same_engine` with all sizes and ages of files that one of the two has."""
-    return {name: max(was[name], now[name], key=lambda part: len(str(part))) for name in now}
+    """Returns the identity `now` of the `same_engine` with all sizes and ages of files that one of the two has."""
+    return {name: max(now[name], was.get(name, ""), key=lambda part: len(str(part))) for name in now}
 
 
 def differing(was: Mapping[str, Any], now: Mapping[str, Any]) -> str:
@@ -56,7 +66,7 @@ def differing(was: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     "checkpoint ('a', now 'b') and vae (none, now 'c')"
     """
     names = [name for name in {**was, **now} if not _same_part(was.get(name), now.get(name))]
-    parts = [f"{name} ({_short(was.get(name))}, now {_short(now.get(name))})" for name in names]
+    parts = [OF_FILM.get(name) or f"{name} ({_short(was.get(name))}, now {_short(now.get(name))})" for name in names]
     return " and ".join(filter(None, [", ".join(parts[:-1]), *parts[-1:]]))
 
 
@@ -69,15 +79,15 @@ def prompts_that_meet(schedule: Schedule, *, plain_attention: bool) -> dict[str,
     """Returns a hash of the film's prompts, as "prompts", if every frame depends on all of them, otherwise {}.
 
     This applies to engines that bring all prompts to one length. Padding or trimming a prompt changes its picture, so a
-    frame is the same only with the same prompts. Repeating a prompt whole ("tile") changes nothing. Models with plain
-    cross-attention (`plain_attention`: SD 1, SD 2 and SDXL) do that unless the recipe sets `lengths`.
+    frame is the same only with the same prompts. Repeating a prompt whole ("tile") changes nothing in models with plain
+    cross-attention (`plain_attention`: SD 1, SD 2 and SDXL), which do that unless the recipe sets `lengths`.
 
     >>> from remix.plan import Keyframe, Recipe, plan
     >>> prompts_that_meet(plan(Recipe(frames=1, keyframes=(Keyframe(prompt="a cat"),))), plain_attention=True)
     {}
     """
     policy = schedule.recipe.lengths or ("tile" if plain_attention else "empty")
-    if policy in ("tile", "equal"):
+    if policy == "equal" or (policy == "tile" and plain_attention):
         return {}
     return {"prompts": sha256(canonical(sorted(schedule.texts)).encode())[:16]}
 

@@ -141,7 +141,7 @@ def _opened(folder: Path, asked: Asked, donors: Sequence[Path], taking: Taking, 
     (folder / FRAMES).mkdir(exist_ok=True)
     found = _found(folder, asked)
     engine = found.engine
-    if is_same := engine is not None and same_engine(engine, asked.engine):
+    if is_same := engine is not None and same_engine(engine, asked.engine, same_film=not found.is_other):
         asked = replace(asked, engine=most_detailed(engine or {}, asked.engine))
     job = Job(folder, asked.schedule, asked.engine, asked.inputs, asked.pause)
     if found.about is not None and not is_same:
@@ -181,7 +181,7 @@ def _found(folder: Path, asked: Asked) -> Found:
     about = _about(folder, asked.new)
     is_other = _is_other(folder, asked, about)
     is_moving = is_other or (folder / EARLIER).is_dir()
-    engines_differ = not same_engine(Found(about).engine or {}, asked.engine)
+    engines_differ = not same_engine(Found(about).engine or {}, asked.engine, same_film=not is_other)
     frames = finished(folder, Journal(folder / JOURNAL, asked.pause)) if is_moving or engines_differ else {}
     found = Found(about, is_other, is_moving, frames)
     if engines_differ and (asked.new or (not frames and (is_other or not _may_move(found, asked)))):

@@ -10,11 +10,13 @@ import pytest
 from remix.client.a1111 import plain, scripted
 from remix.client.local.engine import CAPABILITIES as LOCAL
 from remix.engine import Capabilities, refuse_unsupported
+from remix.engine.pack import Pack, report
 from remix.errors import Unsupported
 from remix.plan import Keyframe, Lora, Model, Recipe, Schedule, plan
 from tests.fakes.renderer import PAINTS, Painter
 
-DECLARED = {"local": LOCAL, "plain": plain.CAPABILITIES, "scripted": scripted.CAPABILITIES, "painter": PAINTS}
+SCRIPTED = scripted.capabilities(Pack.read(report(None)))
+DECLARED = {"local": LOCAL, "plain": plain.CAPABILITIES, "scripted": SCRIPTED, "painter": PAINTS}
 
 
 @dataclass(frozen=True)

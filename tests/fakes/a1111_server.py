@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from remix.engine.pack import REPORT, report
 from remix.engine.parts import read_part
 from remix.errors import RecipeError
 from tests.fakes.faults import Answer, Asked, Fault, FaultyServer
@@ -40,7 +41,8 @@ class A1111Server(FaultyServer):
     name of the models that it has; other: the model that it uses instead, without a word; paint: what it does to a
     picture; failing: the errors of its own code, one for each frame to come; broken: answers in place of the right
     ones, by the last part of the path; found_later: what it finds when it reads its folders again; sysinfo: its page
-    for bug reports; gateway_gives_up: a proxy in front of it answers 524 while it renders; gate: what renders wait for.
+    for bug reports; report: what its Remix script reports, None for an older one; gateway_gives_up: a proxy in front of
+    it answers 524 while it renders; gate: what renders wait for.
     """
 
     def __init__(
@@ -68,6 +70,7 @@ class A1111Server(FaultyServer):
         self.saved: set[str] = {"sd_model_checkpoint"}
         self.lists = {name: recorded(name) for name in ("samplers", "schedulers", "sd-models", "sd-vae", "loras")}
         self.script_info = recorded("script-info") + ([SCRIPT] if script else [])
+        self.report: dict[str, Any] | None = {**report(None), "plain_attention": True}
         self.kept: dict[str, str] = {}
         self.other = ""
         self.failing: list[str] = []
@@ -94,6 +97,8 @@ class A1111Server(FaultyServer):
             return Answer(about)
         if asked.path == "/internal/sysinfo" and self.sysinfo is not None:
             return Answer(self.sysinfo)
+        if asked.path == REPORT and self.report is not None and SCRIPT in self.script_info:
+            return Answer(self.report)
         if not asked.path.startswith(API):
             return Answer({"detail": "Not Found"}, 404)
         if self.auth and asked.headers.get("Authorization") != f"Basic {base64.b64encode(self.auth.encode()).decode()}":

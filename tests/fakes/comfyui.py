@@ -163,6 +163,17 @@ class VideoFromComponents(Video):
         written.extend(frame.clone() for frame in self.components.images)
 
 
+class Routes:
+    """What answers GET, by path, in the host's own server."""
+
+    def __init__(self) -> None:
+        self.answers: dict[str, Callable[..., Any]] = {}
+
+    def get(self, path: str) -> Callable[[Callable[..., Any]], None]:
+        """Returns what keeps an answer."""
+        return lambda answer: self.answers.update({path: answer})
+
+
 def modules(base: Path, version: str, schema: tuple[str, ...]) -> dict[str, ModuleType]:
     """Returns the modules by name; `base` is ComfyUI's folder, `schema` the fields that its Schema has."""
     io = _Io("comfy_api.latest.io")
@@ -215,6 +226,7 @@ def modules(base: Path, version: str, schema: tuple[str, ...]) -> dict[str, Modu
         get_folder_paths=lambda kind: [str(base / "models" / kind)],
         get_filename_list=lambda kind: sorted(path.name for path in (base / "models" / kind).glob("*")),
         get_full_path_or_raise=lambda kind, name: str(base / "models" / kind / name),
+        get_full_path=lambda kind, name: str(base / "models" / kind / name),
         folder_names_and_paths={
             "checkpoints": ([str(base / "models" / "checkpoints")], {".safetensors", ".ckpt"}),
             "custom_nodes": ([str(base / "models" / "custom_nodes")], set()),
@@ -233,6 +245,8 @@ def modules(base: Path, version: str, schema: tuple[str, ...]) -> dict[str, Modu
         "comfy_execution.progress": progress,
         "nodes": _module("nodes", NODE_CLASS_MAPPINGS={}, LoraLoader=LoraLoader),
         "folder_paths": folders,
+        "server": _module("server", PromptServer=SimpleNamespace(instance=SimpleNamespace(routes=Routes()))),
+        "aiohttp": _module("aiohttp", web=SimpleNamespace(json_response=dict)),
         "latent_preview": _module("latent_preview", get_previewer=lambda device, latents: None),
     }
 

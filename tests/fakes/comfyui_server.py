@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 
 from remix.digest import canonical, sha256
+from remix.engine.pack import report
 from remix.engine.parts import read_part
 from remix.motion.pictures import png_bytes
 from remix.plan import Frame
@@ -132,6 +133,8 @@ class ComfyServer(FaultyServer):
         self._pack, self._seconds, self._token, self._deaf = pack, seconds, token, deaf
         self._version, self._loras = version, loras
         self.checkpoints = list(checkpoints)
+        self.report: dict[str, Any] | None = {**report(None), "plain_attention": True}
+        """What its Remix nodes report, None for older ones."""
         self.history_padding = ""
         self.modified: float | None = None
         self.size: tuple[int, int] | None = None
@@ -196,6 +199,10 @@ class ComfyServer(FaultyServer):
         if kind == "LoraLoader":
             about["input"]["required"]["lora_name"] = [list(self._loras)]
         return Answer({kind: about})
+
+    def _get_remix(self, asked: Asked, _: str) -> Answer:
+        there = self._pack and self.report is not None
+        return Answer(self.report) if there else Answer(b"404: Not Found", 404, "text/plain")
 
     def _get_experiment(self, asked: Asked, models: str, folder: str) -> Answer:
         (row,) = recorded("models")

@@ -330,6 +330,9 @@ vaes: list[Any] = []
 on_call: list[Any] = []
 """What is called at the end of each call, if anything."""
 
+started: list[Any] = []
+"""What is called once the host's server has started, with its page and its application."""
+
 
 class Processed:
     """The host's result."""
@@ -480,6 +483,7 @@ def fake_modules(base: Path) -> dict[str, Any]:
     vae_files = {"fine.pt": str(base / "model.safetensors")}
     return {
         "scripts": SimpleNamespace(Script=Script),
+        "script_callbacks": SimpleNamespace(on_app_started=started.append),
         "shared": SimpleNamespace(
             opts=opts,
             state=state,
@@ -530,7 +534,7 @@ def webui(base: Path) -> Iterator[Any]:
         "fastapi.exceptions": fastapi,
     }
     sys.modules |= {f"modules.{name}": module for name, module in found.items()}
-    for kept in (encoded, calls, activated, vaes, on_call, reported):
+    for kept in (encoded, calls, activated, vaes, on_call, reported, started):
         kept.clear()
     try:
         yield SimpleNamespace(**found)

@@ -6,10 +6,12 @@ a server has set differently. docs/agreement.md explains them.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from remix.catalog.schedulers import SCHEDULERS
+from remix.plan import Schedule
 
 PORTABLE: Mapping[str, Any] = {
     # Noise: the shared rule of a seed, and each later draw from the same generator.
@@ -121,6 +123,18 @@ OTHER_SECTIONS = (
     *("ui", "ui_gallery", "ui_alternatives", "ui_prompt_editing", "settings_in_ui", "infotext"),
 )
 """Sections of the settings page whose settings change no picture."""
+
+
+FILLED_IN = re.compile(r"__|[{$]")
+"""The beginnings of wildcards and similar syntax. Extensions fill them in with a seed, the film's first one."""
+
+
+def wildcard_seed(schedule: Schedule) -> dict[str, str]:
+    """Returns the film's first seed, as "first seed", if its prompts have wildcards, which depend on it; otherwise {}.
+
+    This applies to the Remix script. Frame by frame, wildcards depend on the frame's own seed.
+    """
+    return {"first seed": str(schedule.first_seed)} if any(map(FILLED_IN.search, schedule.texts)) else {}
 
 
 def a1111_settings(scheduler: str | None) -> dict[str, Any]:

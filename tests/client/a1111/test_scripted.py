@@ -13,10 +13,11 @@ import pytest
 from PIL import Image
 
 from remix.engine import render
+from remix.engine.pack import report
 from remix.engine.parts import read_part
-from remix.errors import BadReply, Unsupported
+from remix.errors import BadReply, OtherRecipe, Unsupported
 from remix.motion import save_picture
-from remix.plan import plan
+from remix.plan import Recipe, plan
 from tests.client.a1111.conftest import Serve, engine, recipe
 from tests.fakes.a1111_server import A1111Server
 
@@ -143,3 +144,47 @@ def test_what_the_script_remarks_is_logged_once(serve: Serve, tmp_path: Path, ca
     assert [text for text in caplog.messages if "batch" in text] == [
         "frames 0 to 3: batch: 4 frames at once do not fit"
     ]
+
+
+def edited(last: str = "a pear", seed: int = 5) -> Recipe:
+    """The travel with another last prompt, and another first seed."""
+    return recipe(frames=10, keyframes=[{"prompt": "a red apple", "seed": seed}, {"prompt": last, "seed": 7}])
+
+
+@pytest.mark.parametrize(("plain_attention", "kept"), [(True, True), (False, False), (None, False)])
+def test_of_an_edited_recipe_frames_stay_where_they_do_not_depend_on_other_prompts(
+    serve: Serve, tmp_path: Path, plain_attention: bool | None, kept: bool
+) -> None:
+    server = serve(script=True)
+    server.report = {**report(None), "plain_attention": plain_attention}
+    folder = tmp_path / "job"
+    render(recipe(**TRAVEL), engine(server), folder, film=None, frames=[0])
+    if kept:
+        assert render(edited(), engine(server), folder, film=None).rendered == 9
+        return
+    with pytest.raises(OtherRecipe, match="another set of prompts, on which every frame depends with this model"):
+        render(edited(), engine(server), folder, film=None)
+    assert render(recipe(**TRAVEL), engine(server), folder, film=None).rendered == 9
+
+
+def test_frames_with_wildcards_stay_with_the_first_seed_of_the_film_alone(serve: Serve, tmp_path: Path) -> None:
+    server, folder = serve(script=True), tmp_path / "job"
+    render(edited("a __pear__"), engine(server), folder, film=None, frames=[9])
+    with pytest.raises(OtherRecipe, match="another first seed, on which every frame with wildcards depends"):
+        render(edited("a __pear__", seed=6), engine(server), folder, film=None)
+    render(edited(), engine(server), tmp_path / "without", film=None, frames=[9])
+    assert render(edited(seed=6), engine(server), tmp_path / "without", film=None).rendered == 9
+
+
+def test_an_older_script_is_refused_a_denoise_that_it_may_round_and_named_otherwise(
+    serve: Serve, tmp_path: Path
+) -> None:
+    server = serve(script=True)
+    save_picture(tmp_path / "a.png", np.zeros((64, 64, 3), np.uint8))
+    moving = recipe(keyframes=[{"image": "a.png", "denoise": 0.5}, {"denoise": 0.6}]).replace(folder=str(tmp_path))
+    assert render(moving, engine(server), tmp_path / "new", film=None).rendered == 5
+    server.report = None
+    with pytest.raises(Unsupported, match=r"denoise: .*Remix script may round .*older \(update it there\)"):
+        render(moving, engine(server), tmp_path / "old", film=None)
+    (remark,) = render(recipe(**TRAVEL), engine(server), tmp_path / "texts", film=None).remarks
+    assert "Remix script is older" in remark

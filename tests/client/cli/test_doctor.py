@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from remix import __version__
 from remix.client import cli
 from tests.fakes.a1111_server import A1111Server
 from tests.fakes.comfyui_server import ComfyServer
@@ -35,7 +36,7 @@ def test_a_comfyui_that_is_as_others_is_told_so(capsys: pytest.CaptureFixture[st
         code, said = told(capsys, server)
     assert code == 0
     assert said == (
-        "ComfyUI 0.33.0 ok Remix nodes installed ok checkpoints sd15.safetensors, folder/other.ckpt ok "
+        f"ComfyUI 0.33.0 ok Remix nodes installed, version {__version__} ok checkpoints sd15.safetensors, folder/other.ckpt ok "
         "device cpu, float32 ok listens on this machine only ok"
     )
 
@@ -108,12 +109,23 @@ def test_a_comfyui_that_is_old_and_has_no_nodes_says_what_to_do(capsys: pytest.C
     assert "to fix: install the Remix nodes on the server" in said
 
 
+@pytest.mark.parametrize("server", [ComfyServer(), A1111Server(script=True)], ids=["comfyui", "a1111"])
+def test_nodes_and_scripts_that_are_older_are_told(
+    capsys: pytest.CaptureFixture[str], server: ComfyServer | A1111Server
+) -> None:
+    server.report = None
+    with server.started():
+        code, said = told(capsys, server)
+    assert code == 1
+    assert "installed, without a version: it is older, and fractional denoise may differ missing to fix: update" in said
+
+
 def test_settings_of_a1111_that_requests_set_are_told_apart(
     a1111: A1111Server, capsys: pytest.CaptureFixture[str]
 ) -> None:
     code, said = told(capsys, a1111)
     assert code == 0
-    assert "Remix script installed ok" in said
+    assert f"Remix script installed, version {__version__} ok" in said
     assert "precision full, float32 ok" in said
     assert "comma_padding_backtrack 20 (other tools work as with 0) differs" in said
     assert "remix sets these for each of its runs; for pictures made without it set" in said

@@ -38,7 +38,8 @@ def run(url: str, folder: Path, asked: Recipe | None = None, **options: Any) -> 
     """Renders on a server, without a film."""
     how = {"timeouts": QUICK, "batch": 2, **options}
     listen, stop = how.pop("listen", lambda event: None), how.pop("stop", lambda: False)
-    return render(asked or recipe(), ComfyUI(url, **how), folder, film=None, listen=listen, stop=stop)
+    wanted = how.pop("frames", None)
+    return render(asked or recipe(), ComfyUI(url, **how), folder, film=None, frames=wanted, listen=listen, stop=stop)
 
 
 def frames(folder: Path) -> np.ndarray:

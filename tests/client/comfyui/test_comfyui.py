@@ -16,6 +16,7 @@ from remix.client.auth import Auth
 from remix.client.comfyui.server import Server
 from remix.client.http import Http
 from remix.engine import Event, Picture
+from remix.engine.pack import report
 from remix.engine.parts import read_part
 from remix.errors import BadReply, EngineError, OtherRecipe, Unsupported, WorkflowRejected, WrongSize
 from remix.hosts.comfyui.graph import Graph
@@ -51,6 +52,55 @@ def test_frames_come_through_the_remix_nodes_in_chunks(tmp_path: Path) -> None:
         prefixes = [graph["RemixRender"]["filename_prefix"] for graph in graphs(server)]
         assert [prefix.rpartition("/")[2] for prefix in prefixes] == ["000000", "000016"]
         assert len({prefix.rpartition("/")[0] for prefix in prefixes}) == 1
+
+
+@pytest.mark.parametrize(("plain_attention", "kept"), [(True, True), (False, False), (None, False)])
+def test_of_an_edited_recipe_frames_stay_where_they_do_not_depend_on_other_prompts(
+    tmp_path: Path, plain_attention: bool | None, kept: bool
+) -> None:
+    edited = recipe(keyframes=(*recipe().keyframes, Keyframe(at="100%", prompt="c", seed=2))[::2], frames=FRAMES)
+    with ComfyServer().started() as server:
+        server.report = {**report(None), "plain_attention": plain_attention}
+        run(server.url, tmp_path, frames=[0])
+        if kept:
+            assert run(server.url, tmp_path, edited).rendered == FRAMES - 1
+            return
+        with pytest.raises(OtherRecipe, match="another set of prompts, on which every frame depends with this model"):
+            run(server.url, tmp_path, edited)
+        assert run(server.url, tmp_path).rendered == FRAMES - 1
+
+
+def test_frame_by_frame_no_frame_depends_on_other_prompts(tmp_path: Path) -> None:
+    edited = plain(keyframes=(*plain().keyframes[:1], Keyframe(at="100%", prompt="c")))
+    with ComfyServer(pack=False).started() as server:
+        run(server.url, tmp_path, plain(), frames=[0])
+        assert run(server.url, tmp_path, edited).rendered == FRAMES - 1
+
+
+def test_a_job_goes_on_after_the_server_learned_to_report_its_model_s_family(tmp_path: Path) -> None:
+    with ComfyServer().started() as server:
+        reported, server.report = server.report, None
+        run(server.url, tmp_path, frames=range(4))
+        server.report = reported
+        assert run(server.url, tmp_path).rendered == FRAMES - 4
+        server.report = None
+        assert run(server.url, tmp_path).rendered == 0
+
+
+def test_older_nodes_are_refused_a_denoise_that_they_may_round_and_named_otherwise(tmp_path: Path) -> None:
+    save_picture(tmp_path / "a.png", np.zeros((16, 32, 3), np.uint8))
+    moving = recipe(
+        steps=20, keyframes=(Keyframe(image="a.png", denoise=0.5), Keyframe(denoise=0.6)), folder=str(tmp_path)
+    )
+    whole = moving.replace(keyframes=(Keyframe(image="a.png", denoise=0.5), Keyframe(denoise=0.5)))
+    with ComfyServer().started() as server:
+        assert run(server.url, tmp_path / "new", moving).rendered == FRAMES
+        server.report = None
+        with pytest.raises(Unsupported, match=r"denoise: .*Remix nodes may round .*older \(update them there\)"):
+            run(server.url, tmp_path / "old", moving)
+        assert run(server.url, tmp_path / "old", whole).remarks == ()
+        (remark,) = run(server.url, tmp_path / "texts").remarks
+        assert "Remix node pack is older" in remark
 
 
 def test_missing_frames_are_asked_for_in_the_same_parts(tmp_path: Path) -> None:

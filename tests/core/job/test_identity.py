@@ -18,6 +18,11 @@ def test_prompts_that_are_repeated_whole_leave_each_other_alone(lengths: str | N
     assert prompts_that_meet(film("a", "b", **settings), plain_attention=True) == {}
 
 
+def test_prompts_that_are_repeated_count_where_the_model_attends_to_each_of_them() -> None:
+    assert prompts_that_meet(film("a", "b", lengths="tile"), plain_attention=False).keys() == {"prompts"}
+    assert prompts_that_meet(film("a", "b", lengths="equal"), plain_attention=False) == {}
+
+
 @pytest.mark.parametrize("lengths", [None, "empty", "zero", "trim"])
 def test_prompts_that_are_padded_or_cut_count_all_in_any_order(lengths: str | None) -> None:
     settings = {} if lengths is None else {"lengths": lengths}

@@ -13,7 +13,9 @@ from typing import Any
 
 import pytest
 
-from tests.fakes.webui import Script, webui
+from remix import __version__
+from remix.engine.pack import REPORT, Pack
+from tests.fakes.webui import Script, started, webui, write_checkpoint
 
 ROOT = Path(__file__).parents[3]
 
@@ -79,3 +81,32 @@ def test_nothing_is_installed_where_another_host_runs_the_file(install: Callable
 
 def test_the_extension_has_a_name_of_its_own() -> None:
     assert "Name = remix-toolkit" in (ROOT / "metadata.ini").read_text(encoding="utf-8")
+
+
+class Api:
+    """An application of FastAPI's: its routes, and what was added to them."""
+
+    def __init__(self, *paths: str) -> None:
+        self.routes = [SimpleNamespace(path=path, dependencies=[f"login of {path}"]) for path in paths]
+        self.added: dict[str, tuple[Callable[..., Any], Any]] = {}
+
+    def add_api_route(self, path: str, answer: Callable[..., Any], *, methods: list[str], dependencies: Any) -> None:
+        assert methods == ["GET"]
+        self.added[path] = (answer, dependencies)
+
+
+def test_each_time_scripts_are_loaded_the_report_is_added_to_the_api_behind_its_login(tmp_path: Path) -> None:
+    with webui(tmp_path):
+        for _ in range(2):  # the host forgets all callbacks before it loads scripts again
+            started.clear()
+            runpy.run_path(str(ROOT / "scripts" / "remix_toolkit.py"))
+            (start,) = started
+            start(None, app := Api("/file", "/sdapi/v1/sd-models"))
+            answer, login = app.added[REPORT]
+            assert login == ["login of /sdapi/v1/sd-models"]
+        write_checkpoint(tmp_path / "second.safetensors", "flux", "double_blocks.0.weight")
+        found = [Pack.read(answer(**said)) for said in ({}, {"checkpoint": "model"}, {"checkpoint": "second"})]
+        start(None, without := Api("/file"))
+        assert without.added == {}
+    assert [pack.plain_attention for pack in found] == [None, True, False]
+    assert {pack.version for pack in found} == {__version__}

@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import sys
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
 
+from remix import __version__
+from remix.engine.pack import FRACTIONAL_DENOISE, REPORT, Pack
 from tests.fakes.comfyui import PACK, SCHEMA, Slot, comfyui
+from tests.fakes.webui import write_checkpoint
 from tests.hosts.comfyui.conftest import ROOT, load
 
 FILES = {"recipe", "values", "conditioning", "mix", "noise", "latents", "render", "job", "film"}
@@ -40,6 +43,24 @@ def test_every_node_is_found_by_its_name(pack: ModuleType) -> None:
         "RemixFrames",
         "RemixFilm",
     } == set(found)
+
+
+@pytest.mark.parametrize(
+    ("name", "weight", "plain"),
+    [
+        ("a.safetensors", "model.diffusion_model.input_blocks.0.0.weight", True),
+        ("b.safetensors", "model.diffusion_model.double_blocks.0.weight", False),
+        ("../c.safetensors", "model.diffusion_model.input_blocks.0.0.weight", None),
+    ],
+)
+def test_the_server_reports_about_the_pack_and_a_checkpoint_it_lists(
+    pack: ModuleType, name: str, weight: str, plain: bool | None
+) -> None:
+    write_checkpoint(pack.base / "models" / "checkpoints" / name, "m", weight)
+    asyncio.run(pack.comfy_entrypoint())
+    answer = vars(sys.modules["server"])["PromptServer"].instance.routes.answers[REPORT]
+    found = Pack.read(asyncio.run(answer(SimpleNamespace(query={"checkpoint": name}))))
+    assert found == Pack(__version__, frozenset({FRACTIONAL_DENOISE}), plain)
 
 
 def test_every_node_says_what_it_does(pack: ModuleType) -> None:

@@ -1,0 +1,31 @@
+"""The report about the nodes and a checkpoint, for clients. It has no nodes."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import folder_paths
+from aiohttp import web
+from server import PromptServer
+
+from remix.engine.pack import REPORT, report
+
+
+def checkpoint_file(name: str) -> Path | None:
+    """Returns the file of a checkpoint by the host's name, None if there is none."""
+    if name not in folder_paths.get_filename_list("checkpoints"):
+        return None
+    found = folder_paths.get_full_path("checkpoints", name)
+    return None if found is None else Path(found)
+
+
+async def answer(request: web.Request) -> web.Response:
+    """Returns the report, about the checkpoint in the query if there is one."""
+    file = checkpoint_file(request.query.get("checkpoint", ""))
+    return web.json_response(await asyncio.to_thread(report, file))
+
+
+def add_route() -> None:
+    """Adds the report to the host's server. Must run before the server starts."""
+    PromptServer.instance.routes.get(REPORT)(answer)

@@ -1,0 +1,107 @@
+"""What the Remix nodes, or the Remix script, of a server report to a client: their version and their models.
+
+A client cannot see this in a picture. Nodes and scripts that are older than a change would ignore it silently.
+"""
+
+from __future__ import annotations
+
+import functools
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from remix import __version__
+from remix.job import prompts_that_meet
+from remix.plan import Schedule
+
+REPORT = "/remix/report"
+"""The path of the report. Its query has the server's name of a `checkpoint`."""
+
+FRACTIONAL_DENOISE = "fractional denoise"
+
+SUPPORTED = (FRACTIONAL_DENOISE,)
+"""What older nodes and scripts render differently without an error."""
+
+LONGEST_INDEX = 16 * 2**20
+"""The part of a checkpoint that is searched, in bytes: its list of weights."""
+
+
+@dataclass(frozen=True)
+class Pack:
+    """The Remix nodes or script of a server. The defaults are those of one that is too old to report anything.
+
+    `plain_attention` tells whether repeating a prompt whole changes nothing in the model; None if that is unknown.
+    """
+
+    version: str = ""
+    supports: frozenset[str] = frozenset()
+    plain_attention: bool | None = None
+
+    @classmethod
+    def read(cls, report: Any) -> Pack:
+        """Returns the pack of a report. Everything that cannot be read counts as unknown."""
+        found: Mapping[str, Any] = report if isinstance(report, dict) else {}
+        version, supports, plain = (found.get(name) for name in ("version", "supports", "plain_attention"))
+        return cls(
+            version=version if isinstance(version, str) else "",
+            supports=frozenset(map(str, supports)) if isinstance(supports, list) else frozenset(),
+            plain_attention=plain if isinstance(plain, bool) else None,
+        )
+
+    def depends_on(self, schedule: Schedule) -> dict[str, str]:
+        """Returns the part of an engine's identity that depends on the film, see `prompts_that_meet`.
+
+        Models of an unknown family count as those whose prompts are padded.
+        """
+        return prompts_that_meet(schedule, plain_attention=bool(self.plain_attention))
+
+    def remarks(self, schedule: Schedule, who: str) -> list[str]:
+        """Returns remarks on a schedule. `who` names the pack, such as "the server's Remix script"."""
+        meeting = max(len(schedule.prompts), len(schedule.negatives)) > 1
+        if self.plain_attention is not None or not meeting or not self.depends_on(schedule):
+            return []
+        return [
+            f"prompt: {who} is older and does not report how the model combines prompts of different lengths, so a "
+            "change of any prompt renders all frames again; update it there"
+        ]
+
+
+def report(checkpoint: Path | None) -> dict[str, Any]:
+    """Returns the report of this pack, about the file of a checkpoint if there is one."""
+    plain = None if checkpoint is None else has_unet(checkpoint)
+    return {"version": __version__, "supports": list(SUPPORTED), "plain_attention": plain}
+
+
+def has_unet(path: Path) -> bool:
+    """Returns whether a checkpoint contains a U-Net, which has plain cross-attention, and not a transformer.
+
+    Only the names of the weights are read, since the model may not be loaded yet.
+    """
+    about = path.stat()
+    return _has_unet_at(path, about.st_size, about.st_mtime_ns)
+
+
+@functools.lru_cache(maxsize=64)
+def _has_unet_at(path: Path, size: int, changed: int) -> bool:
+    return b"input_blocks." in _index(path)  # the encoder half of a U-Net; a VAE may have "down_blocks"
+
+
+def _index(path: Path) -> bytes:
+    """Returns the part of a checkpoint that has the names of its weights: its beginning, or that of an entry of a ZIP.
+
+    Nothing is unpickled.
+    """
+    with open(path, "rb") as file:
+        start = file.read(8)
+        if not start.startswith(b"PK"):
+            length = int.from_bytes(start, "little")  # of the header, in safetensors
+            return file.read(min(length, LONGEST_INDEX))
+    try:
+        with zipfile.ZipFile(path) as archive:
+            (entry,) = (name for name in archive.namelist() if name.endswith("/data.pkl"))
+            with archive.open(entry) as file:
+                return file.read(LONGEST_INDEX)
+    except (zipfile.BadZipFile, ValueError):
+        return b""

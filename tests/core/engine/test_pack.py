@@ -1,0 +1,80 @@
+"""What the Remix nodes or script of a server report to a client, and how a client reads it."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from remix import __version__
+from remix.engine.pack import FRACTIONAL_DENOISE, Pack, has_unet, report
+from remix.plan import Keyframe, Recipe, Schedule, plan
+
+UNET = "model.diffusion_model.input_blocks.0.0.weight"
+TRANSFORMER = "model.diffusion_model.double_blocks.0.img_attn.qkv.weight"
+
+
+def film(*prompts: str, **settings: Any) -> Schedule:
+    return plan(Recipe(frames=len(prompts), keyframes=tuple(Keyframe(prompt=prompt) for prompt in prompts), **settings))
+
+
+def safetensors(path: Path, weight: str) -> Path:
+    header = json.dumps({weight: {"dtype": "F32", "shape": [0], "data_offsets": [0, 0]}}).encode()
+    path.write_bytes(len(header).to_bytes(8, "little") + header)
+    return path
+
+
+def pickled(path: Path, weight: str) -> Path:
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("model/data.pkl", b"\x80\x02}X" + weight.encode())
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "write"), [("m.safetensors", safetensors), ("m.sft", safetensors), ("m.ckpt", pickled)]
+)
+def test_a_unet_is_recognized_by_the_names_of_its_weights_in_any_format(tmp_path: Path, name: str, write: Any) -> None:
+    assert has_unet(write(tmp_path / name, UNET))
+    assert not has_unet(write(tmp_path / f"other {name}", TRANSFORMER))
+
+
+@pytest.mark.parametrize("data", [b"", b"GGUF\x03\0\0\0", b"PK\x03\x04 damaged", b"\xff" * 64])
+def test_a_file_that_tells_nothing_counts_as_no_unet(tmp_path: Path, data: bytes) -> None:
+    path = tmp_path / "model.bin"
+    path.write_bytes(data)
+    assert not has_unet(path)
+
+
+def test_a_report_is_read_as_it_was_written(tmp_path: Path) -> None:
+    made = report(safetensors(tmp_path / "m.safetensors", UNET))
+    found = Pack.read(json.loads(json.dumps(made)))
+    assert found == Pack(__version__, frozenset({FRACTIONAL_DENOISE}), plain_attention=True)
+    assert Pack.read(report(None)).plain_attention is None
+
+
+@pytest.mark.parametrize(
+    "answer", [None, [], {}, {"version": 1, "supports": "fractional denoise", "plain_attention": 1}]
+)
+def test_an_answer_that_is_no_report_is_that_of_an_older_pack(answer: Any) -> None:
+    assert Pack.read(answer) == Pack()
+
+
+def test_only_prompts_that_may_be_padded_are_part_of_the_identity() -> None:
+    unet, transformer, older = (Pack(plain_attention=plain) for plain in (True, False, None))
+    assert unet.depends_on(film("a", "b")) == {}
+    assert unet.depends_on(film("a", "b", lengths="empty")).keys() == {"prompts"}
+    assert transformer.depends_on(film("a", "b")).keys() == {"prompts"}
+    assert transformer.depends_on(film("a", "b", lengths="tile")).keys() == {"prompts"}
+    assert older.depends_on(film("a", "b")) == transformer.depends_on(film("a", "b"))
+
+
+def test_a_pack_that_reports_no_family_is_remarked_on_where_prompts_meet() -> None:
+    (remark,) = Pack().remarks(film("a", "b"), "the server's Remix script")
+    assert "the server's Remix script is older" in remark
+    assert "update it there" in remark
+    assert Pack().remarks(film("a", "a"), "it") == []
+    assert Pack().remarks(film("a", "b", lengths="equal"), "it") == []
+    assert Pack(plain_attention=False).remarks(film("a", "b"), "it") == []
