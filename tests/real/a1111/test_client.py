@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from remix import __version__
 from remix.client.a1111 import A1111, scripted
+from remix.client.a1111.server import Server
+from remix.client.http import Http
 from remix.client.timeouts import Timeouts
 from remix.engine import Event, render
 from remix.errors import BlankFrame, HostRefused, HostSilent, Interrupted, OutOfMemory, RemixError
@@ -65,6 +69,14 @@ def test_the_recorded_replies_are_what_the_host_says(host: Host) -> None:
             assert all(isinstance(each.get("name", each.get("model_name")), str) for each in found[name])
         elif name != "scripts":
             assert shape(found[name]) == shape(reply), name
+
+
+def test_the_script_reports_which_models_pad_prompts(host: Host) -> None:
+    server = Server(partial(Http, host.url), TIMEOUTS)
+    found = [server.pack(name) for name in ("both-sd15", "nobody's")]
+    server.close()
+    assert [pack.plain_attention for pack in found] == [True, None]
+    assert {pack.version for pack in found} == {__version__}
 
 
 def test_the_host_does_not_put_back_a_setting_that_was_never_saved(host: Host) -> None:

@@ -8,7 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from remix import __version__
 from remix.catalog.families import FAMILIES
+from remix.client.comfyui.server import Server
+from remix.client.http import Http
 from remix.motion import load_picture
 from tests.real.comfyui import models
 from tests.real.comfyui.films import folder, mixed, name, pictures, travelling
@@ -109,6 +112,17 @@ def test_frames_of_a_family_are_what_single_runs_give(host: Host, family: str, c
     assert np.abs(found[2] - last).max() <= 1
     assert np.abs(found[1] - found[0]).mean() > 5
     assert np.abs(found[1] - found[2]).mean() > 5
+
+
+def test_the_server_reports_which_models_pad_prompts(host: Host) -> None:
+    checkpoints = host.base / "models" / "checkpoints"
+    for family in ("sdxl", "flux"):
+        if not (checkpoints / f"{family}.ckpt").exists():
+            getattr(models, family)(checkpoints / CHECKPOINT, checkpoints / f"{family}.ckpt")
+    server = Server(Http(host.url), "test")
+    found = [server.pack(checkpoint) for checkpoint in (CHECKPOINT, "sdxl.ckpt", "flux.ckpt", "")]
+    assert [pack.plain_attention for pack in found] == [True, True, False, None]
+    assert {pack.version for pack in found} == {__version__}
 
 
 @pytest.mark.parametrize("batch_size", [1, 3])

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from remix.client.a1111 import A1111
+from remix.engine import render
+from remix.errors import OtherRecipe
+from remix.motion import load_picture
+from remix.plan import Keyframe, Model, Recipe
 from tests.real.a1111.films import ROUNDING, A, B, off, painted, plain, recipe, rendered
 from tests.real.a1111.host import FORGE, Host, encoded
 from tests.real.forge.models import flux
@@ -15,6 +21,13 @@ LONG = ", ".join(["a quiet lake at dawn with tall reeds and a small wooden boat"
 
 
 GUIDANCE = 2.0
+
+
+def film(last: str, checkpoint: str) -> Recipe:
+    """A short film for the client, of a checkpoint."""
+    keyframes = (Keyframe(prompt=A, seed=1, cfg=1), Keyframe(prompt=last))
+    how: dict[str, Any] = {"width": 64, "height": 64, "steps": 4, "scheduler": "simple"}
+    return Recipe(frames=3, keyframes=keyframes, model=Model(checkpoint), **how)
 
 
 @pytest.fixture(scope="module")
@@ -70,3 +83,18 @@ def test_hires_fix_has_a_guidance_of_its_own(host: Host, model: dict[str, Any]) 
     frames = rendered(host, told, host_fields=own)
     for prompt, seed, frame in ((A, 1, frames[0]), (B, 2, frames[-1])):
         assert off(frame, host.plain(**plain(prompt, seed, **fields))) <= ROUNDING
+
+
+def test_a_job_of_the_client_keeps_frames_only_among_the_same_prompts(
+    host: Host, model: dict[str, Any], tmp_path: Path
+) -> None:
+    flux = model["override_settings"]["sd_model_checkpoint"]
+    with A1111(host.url) as engine:
+        render(film(B, flux), engine, tmp_path / "flux", film=None)
+        with pytest.raises(OtherRecipe, match="another set of prompts, on which every frame depends"):
+            render(film(LONG, flux), engine, tmp_path / "flux", film=None)
+        render(film(LONG, flux), engine, tmp_path / "long", film=None)
+        render(film(B, "tiny-sd15"), engine, tmp_path / "unet", film=None, frames=[0])
+        assert render(film(LONG, "tiny-sd15"), engine, tmp_path / "unet", film=None).rendered == 2
+    first, padded = (load_picture(tmp_path / name / "frames" / "000000.png") for name in ("flux", "long"))
+    assert off(first, padded) > ROUNDING  # so the first frame of the one film is none of the other
