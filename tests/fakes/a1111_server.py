@@ -41,8 +41,8 @@ class A1111Server(FaultyServer):
     name of the models that it has; other: the model that it uses instead, without a word; paint: what it does to a
     picture; failing: the errors of its own code, one for each frame to come; broken: answers in place of the right
     ones, by the last part of the path; found_later: what it finds when it reads its folders again; sysinfo: its page
-    for bug reports; report: what its Remix script reports, None for an older one; gateway_gives_up: a proxy in front of
-    it answers 524 while it renders; gate: what renders wait for.
+    for bug reports; report: what its Remix script reports, None for an older one; gateway_gives_up: a proxy answers
+    524 while it renders; gate: what renders wait for.
     """
 
     def __init__(

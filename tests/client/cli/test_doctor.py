@@ -110,15 +110,15 @@ def test_a_comfyui_that_is_old_and_has_no_nodes_says_what_to_do(capsys: pytest.C
 
 
 @pytest.mark.parametrize("server", [ComfyServer(), A1111Server(script=True)], ids=["comfyui", "a1111"])
-def test_nodes_and_scripts_that_are_older_are_told(
+def test_older_nodes_and_scripts_are_reported(
     capsys: pytest.CaptureFixture[str], server: ComfyServer | A1111Server
 ) -> None:
     server.report = None
     with server.started():
-        code, said = told(capsys, server)
+        code, output = told(capsys, server)
     assert code == 1
-    assert "installed, without a version: it is older, and fractional denoise may differ missing" in said
-    assert "to fix: update " in said
+    assert "installed, without a version: it is older, and fractional denoise may differ missing" in output
+    assert "to fix: update " in output
 
 
 def test_settings_of_a1111_that_requests_set_are_told_apart(

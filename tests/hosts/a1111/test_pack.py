@@ -105,7 +105,7 @@ def test_each_time_scripts_are_loaded_the_report_is_added_to_the_api_behind_its_
             answer, login = app.added[REPORT]
             assert login == ["login of /sdapi/v1/sd-models"]
         write_checkpoint(tmp_path / "second.safetensors", "flux", "double_blocks.0.weight")
-        found = [Pack.read(answer(**said)) for said in ({}, {"checkpoint": "model"}, {"checkpoint": "second"})]
+        found = [Pack.read(answer(**query)) for query in ({}, {"checkpoint": "model"}, {"checkpoint": "second"})]
         start(None, without := Api("/file"))
         assert without.added == {}
     assert [pack.plain_attention for pack in found] == [None, True, False]
