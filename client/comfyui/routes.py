@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from remix.catalog.samplers import SAMPLERS
@@ -121,6 +121,8 @@ class RemixNodes(Route):
 
     @property
     def _pack(self) -> Pack:
+        if self.names.checkpoint is None:  # the bundled model, which is no file there
+            return replace(self.server.pack(), plain_attention=True)
         return self.server.pack(self.names.checkpoint)
 
     def jobs(self, frames: Sequence[int], batch: int, uploaded: Mapping[str, str]) -> Iterator[PromptJob]:

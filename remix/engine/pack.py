@@ -6,6 +6,7 @@ A client cannot see this in a picture. Nodes and scripts that are older than a c
 from __future__ import annotations
 
 import functools
+import re
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,6 +24,9 @@ FRACTIONAL_DENOISE = "fractional denoise"
 
 SUPPORTED = (FRACTIONAL_DENOISE,)
 """What older nodes and scripts render differently without an error."""
+
+UNET = re.compile(rb"input_blocks\.|diffusion_model\.down_blocks\.\d+\.attentions\.")
+"""The names of weights in the encoder half of a U-Net: those of the original code, and those of diffusers."""
 
 LONGEST_INDEX = 16 * 2**20
 """The part of a checkpoint that is searched, in bytes: its list of weights."""
@@ -85,7 +89,7 @@ def has_unet(path: Path) -> bool:
 
 @functools.lru_cache(maxsize=64)
 def _has_unet_at(path: Path, size: int, changed: int) -> bool:
-    return b"input_blocks." in _index(path)  # the encoder half of a U-Net; a VAE may have "down_blocks"
+    return UNET.search(_index(path)) is not None
 
 
 def _index(path: Path) -> bytes:

@@ -124,7 +124,10 @@ def test_the_bundled_model_needs_no_checkpoint_where_the_nodes_are(tmp_path: Pat
     assert "CheckpointLoaderSimple" not in graph
     assert graph["RemixPlayground"] == {}
     assert any("the playground model paints best at 128x128" in remark for remark in outcome.remarks)
-    assert json.loads((tmp_path / "job.json").read_text())["engine"]["checkpoint"] == "playground"
+    assert json.loads((tmp_path / "job.json").read_text())["engine"] == {
+        "engine": "comfyui",
+        "checkpoint": "playground",
+    }
 
 
 def test_the_next_chunk_is_queued_before_the_last_one_is_fetched(tmp_path: Path) -> None:

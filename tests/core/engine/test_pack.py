@@ -12,6 +12,7 @@ import pytest
 from remix import __version__
 from remix.engine.pack import FRACTIONAL_DENOISE, Pack, has_unet, report
 from remix.plan import Keyframe, Recipe, Schedule, plan
+from remix.playground.checkpoint import write_checkpoint
 
 UNET = "model.diffusion_model.input_blocks.0.0.weight"
 TRANSFORMER = "model.diffusion_model.double_blocks.0.img_attn.qkv.weight"
@@ -39,6 +40,10 @@ def pickled(path: Path, weight: str) -> Path:
 def test_a_unet_is_recognized_by_the_names_of_its_weights_in_any_format(tmp_path: Path, name: str, write: Any) -> None:
     assert has_unet(write(tmp_path / name, UNET))
     assert not has_unet(write(tmp_path / f"other {name}", TRANSFORMER))
+
+
+def test_the_bundled_model_is_a_unet(tmp_path: Path) -> None:
+    assert has_unet(write_checkpoint(tmp_path))
 
 
 @pytest.mark.parametrize("data", [b"", b"GGUF\x03\0\0\0", b"PK\x03\x04 damaged", b"\xff" * 64])
