@@ -121,7 +121,7 @@ class RemixNodes(Route):
 
     @property
     def _pack(self) -> Pack:
-        if self.names.checkpoint is None:  # the bundled model, which is no file there
+        if self.names.checkpoint is None:  # the bundled model, which has no checkpoint there
             return replace(self.server.pack(), plain_attention=True)
         return self.server.pack(self.names.checkpoint)
 
