@@ -15,6 +15,7 @@ import click
 from remix import __version__
 from remix.client import ENGINES
 from remix.client.cli.engines import servers_options
+from remix.client.cli.outputs import print_data
 from remix.client.cli.render import run
 from remix.client.cli.schedules import Reading, schedule_options
 from remix.engine import Outcome
@@ -86,7 +87,7 @@ def command(
         frames[name] = [outcome.folder / FRAMES / f"{index:06d}.png" for index in range(outcome.frames)]
     pairs = _compared(frames, out) if len(frames) > 1 else []
     if as_json:
-        click.echo(json.dumps(_as_plain(pairs, failed, out, psnr, off), ensure_ascii=False))
+        print_data(json.dumps(_as_plain(pairs, failed, out, psnr, off), ensure_ascii=False) + "\n")
     elif pairs:
         _report(pairs, out, psnr, off)
     if failed or not all(pair.worst.agrees(psnr, off) for pair in pairs):

@@ -16,6 +16,7 @@ import click
 
 from remix import __version__
 from remix.client.cli.engines import server_options
+from remix.client.cli.outputs import print_data
 from remix.client.diagnosis import DIFFERS, MISSING, OK, Finding
 from remix.errors import MissingPackage, RemixError
 from remix.plan.wording import printable
@@ -46,7 +47,7 @@ def command(url: str | None, as_json: bool, **server: Any) -> None:
         findings = diagnose(url, **server)
     if as_json:
         plain = [{"what": each.what, "found": each.found, "state": each.mark, "fix": each.mend} for each in findings]
-        click.echo(json.dumps(plain, ensure_ascii=False, indent=2))
+        print_data(json.dumps(plain, ensure_ascii=False, indent=2) + "\n")
     else:
         _report(findings)
     if any(finding.mark == MISSING for finding in findings):

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from remix.client.cli.completion import among
-from remix.client.cli.outputs import overwrite_option, refuse_present
+from remix.client.cli.outputs import overwrite_option, print_data, refuse_present
 from remix.client.cli.schedules import Reading, schedule_options
 from remix.job.files import write_text
 from remix.syntax import WRITTEN, write
@@ -38,7 +38,7 @@ def command(recipe: Path, name: str, out: Path | None, field: str | None, overwr
     """
     made = write(reading.recipe(recipe), name, field=field)
     if out is None:
-        click.echo(made.text, nl=False)
+        print_data(made.text)
     else:
         refuse_present(out, overwrite)
         write_text(out, made.text)

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from remix.client.cli.outputs import overwrite_option, refuse_present
+from remix.client.cli.outputs import overwrite_option, print_data, refuse_present
 from remix.client.cli.schedules import Reading, schedule_options
 from remix.errors import BadInput
 from remix.job.files import write_text
@@ -76,7 +76,7 @@ def command(
         loop=loop,
     )
     if out is None:
-        click.echo(recipe.to_toml(), nl=False)
+        print_data(recipe.to_toml())
         return
     write_text(out, recipe.text_for(out))
     click.echo(f"recipe  {out}  {recipe.frames} frames, {len(recipe.keyframes)} keyframes")

@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from remix.client.cli.outputs import print_data
 from remix.errors import BadInput, RecipeError
 from remix.job import Made, is_job, read_job, read_metadata
 from remix.job.reading import INPUTS
@@ -37,10 +38,10 @@ def command(file: Path, as_json: bool, as_recipe: bool) -> None:
             for note in notes:
                 click.echo(f"note    {note}", err=True)
         text = recipe.to_json() if as_json else "".join(f"# {note}\n" for note in notes) + recipe.to_toml()
-        click.echo(text, nl=False)
+        print_data(text)
     elif as_json:
         text = json.dumps(asdict(made), indent=2, ensure_ascii=False)
-        click.echo(printable(text))
+        print_data(printable(text) + "\n")
     else:
         lines = [(printable(label), printable(text)) for label, text in _lines(made)]
         width = max(9, *(len(label) for label, _ in lines)) + 1

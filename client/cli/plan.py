@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from remix.client import ENGINES
-from remix.client.cli.outputs import overwrite_option, refuse_present
+from remix.client.cli.outputs import overwrite_option, print_data, refuse_present
 from remix.client.cli.overrides import Overrides, override_options
 from remix.client.cli.schedules import Reading, schedule_options
 from remix.client.playground import advice as playground
@@ -70,7 +70,7 @@ def command(
         save_picture(plot, draw(schedule))
         click.echo(f"curves  {plot}", err=True)
     if as_json:
-        click.echo(_json(schedule, syntax))
+        print_data(_json(schedule, syntax) + "\n")
     elif plot is None or everything:
         _table(schedule, range(len(schedule)) if everything else chosen_rows(schedule))
 

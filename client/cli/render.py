@@ -13,6 +13,7 @@ import click
 from remix.client import ENGINES, open_engine, render_all
 from remix.client.cli.completion import among
 from remix.client.cli.engines import engine_options
+from remix.client.cli.outputs import print_data
 from remix.client.cli.overrides import Overrides, override_options
 from remix.client.cli.schedules import Reading, schedule_options
 from remix.client.cli.screen import LABELS, progress, stoppable
@@ -100,7 +101,8 @@ def command(
         if outcome.error is not None and not several:
             raise advised(outcome.error)
         if as_json:
-            click.echo(json.dumps({**as_plain(outcome), **({"syntax": syntax} if syntax else {})}, ensure_ascii=False))
+            plain = {**as_plain(outcome), **({"syntax": syntax} if syntax else {})}
+            print_data(json.dumps(plain, ensure_ascii=False) + "\n")
         else:
             report(outcome)
     _fail_for([outcome.error for outcome in outcomes if outcome.error is not None])
