@@ -20,7 +20,7 @@ from remix.job.disk_space import DiskSpace, raising_disk_full
 from remix.job.identity import finished_at
 from remix.job.job import Job, frame_path
 from remix.job.opening import open_job, warn
-from remix.job.reading import OWN, PACING, SHEET, is_job
+from remix.job.reading import OWN, PACING, SHEET, is_job, refuse_foreign
 from remix.motion.atomic import windows_problem
 from remix.motion.ffmpeg import ffmpeg_exe, refuse_lacking
 from remix.motion.formats import format_of, rate_for
@@ -165,6 +165,8 @@ def _paced(
     Raises `OtherRecipe` before measuring if the folder has frames of another recipe.
     """
     recipe = schedule.recipe
+    if folder.is_dir():
+        refuse_foreign(folder)
     if (known := known_clock(folder, schedule)) is not None:
         return plan(recipe.replace(clock=known)), 0
     if not new and is_job(folder) and finished_at(folder):

@@ -9,7 +9,7 @@ from pathlib import Path
 from remix.digest import sha256
 from remix.errors import JobError, RecipeError
 from remix.job.files import inside, write_bytes
-from remix.job.reading import INPUTS, MAX_PICTURE, hash_of
+from remix.job.reading import INPUTS, MAX_PICTURE, REMEDY, hash_of
 from remix.motion.atomic import atomic_write
 from remix.motion.images import load_picture
 from remix.motion.regular import BLOCK, fingerprint, open_file
@@ -54,7 +54,7 @@ def copy_inputs(folder: Path, recipe: Recipe, hashes: Mapping[str, str]) -> None
                 data = file.read()
             if sha256(data) != expected:
                 raise JobError(f"{name}: the picture was changed while the run began; run it again")
-            copy.parent.mkdir(parents=True, exist_ok=True)
+            _make_folder(copy.parent)
             write_bytes(copy, data)
 
 
@@ -74,9 +74,16 @@ def copy_song(folder: Path, recipe: Recipe) -> None:
         )
     copy = inside(folder / INPUTS, recipe.music.file)
     if not copy.is_file() or hash_of(copy, MAX_SONG) != digest:
-        copy.parent.mkdir(parents=True, exist_ok=True)
+        _make_folder(copy.parent)
         with open_file(source, limit=MAX_SONG) as song, atomic_write(copy) as part, part.open("wb") as target:
             shutil.copyfileobj(song, target, BLOCK)
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise JobError(f"{error.filename}: is not a folder; {REMEDY}") from error
 
 
 def _input(recipe: Recipe, name: str) -> Path:

@@ -47,13 +47,19 @@ REMEDIES = {"a link": "put what it leads to in its place, or give another folder
 def refuse_foreign(folder: Path) -> None:
     """Raises JobError if a part of a job has the wrong file type, since a link could redirect writes anywhere."""
     for name in OWN:
-        path = folder / name
-        try:
-            kind = kind_of(os.lstat(path).st_mode)
-        except FileNotFoundError:
-            continue
-        if kind != ("a folder" if name in FOLDERS else ""):
-            raise JobError(f"{path}: is {kind or 'a file'}; {REMEDIES.get(kind, REMEDY)}")
+        _refuse_other(folder / name, "a folder" if name in FOLDERS else "")
+    for path in sorted((folder / PACING).glob("round-*")):
+        _refuse_other(path, "a folder")
+
+
+def _refuse_other(path: Path, expected: str) -> None:
+    """Raises JobError for an existing path of another file type, see `kind_of`."""
+    try:
+        kind = kind_of(os.lstat(path).st_mode)
+    except FileNotFoundError:
+        return
+    if kind != expected:
+        raise JobError(f"{path}: is {kind or 'a file'}; {REMEDIES.get(kind, REMEDY)}")
 
 
 def open_part(path: Path, limit: int | None) -> BinaryIO:

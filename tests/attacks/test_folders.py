@@ -141,6 +141,41 @@ def test_an_odd_init_picture_is_refused_in_the_job_and_outside(job: Path, kind: 
 
 
 @pytest.mark.parametrize("kind", ODD)
+def test_an_odd_file_in_the_place_of_a_folder_of_init_pictures_is_refused_by_name(job: Path, kind: str) -> None:
+    shutil.rmtree(job / "inputs" / "in")
+    put(job, "inputs/in", kind)
+    with pytest.raises(RemixError, match=r"(inputs.in: is not a folder; delete it|in/a\.png': a link leads out of)"):
+        again(job)
+
+
+@pytest.mark.parametrize("place", ["pacing", "pacing/round-001", "pacing/round-002"])
+@pytest.mark.parametrize("there", [True, False], ids=["folder", "nothing"])
+def test_no_picture_of_an_even_pace_is_written_through_a_link(tmp_path: Path, place: str, there: bool) -> None:
+    job, outside = tmp_path / "job", tmp_path / "outside"
+    (job / place).parent.mkdir(parents=True)
+    if there:
+        outside.mkdir()
+    (job / place).symlink_to(outside)
+    recipe = Recipe(9, (Keyframe(prompt="a"), Keyframe(prompt="b")), width=32, height=16, pace="even")
+    with pytest.raises(JobError, match=f"{place}: is a link"):
+        render(recipe, Painter(), job)
+    assert not (list(outside.iterdir()) if there else outside.exists())
+
+
+@pytest.mark.parametrize("kind", ODD)
+@pytest.mark.parametrize("place", ["pacing", "pacing/round-001"])
+def test_an_odd_file_among_the_pictures_of_an_even_pace_is_refused_by_name(
+    tmp_path: Path, place: str, kind: str
+) -> None:
+    job = tmp_path / "job"
+    (job / place).parent.mkdir(parents=True)
+    ODD[kind](job / place)
+    recipe = Recipe(9, (Keyframe(prompt="a"), Keyframe(prompt="b")), width=32, height=16, pace="even")
+    with pytest.raises(JobError, match=f"{place}: is a"):
+        render(recipe, Painter(), job)
+
+
+@pytest.mark.parametrize("kind", ODD)
 @pytest.mark.parametrize("place", [*TEXTS[:4], "frames/000002.png"])
 def test_no_verb_hangs_on_a_job(
     job: Path, place: str, kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
