@@ -20,6 +20,7 @@ from urllib.parse import quote, urlencode
 import requests
 import urllib3
 from requests.adapters import HTTPAdapter
+from urllib3.util.ssl_match_hostname import CertificateError
 
 from remix import __version__
 from remix.client.address import Address
@@ -38,11 +39,8 @@ UNPACKED = ("gzip", "x-gzip", "deflate")
 
 CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")
 
-CERTIFICATE_ADVICE = {
-    10: "it has expired; renew it on the server",
-    62: "it is for another name; use the name in the certificate as the address",
-    64: "it is for another address; use the name in the certificate as the address",
-}
+OTHER_NAME = "it is for another address; use the name in the certificate as the address"
+CERTIFICATE_ADVICE = {10: "it has expired; renew it on the server", 62: OTHER_NAME, 64: OTHER_NAME}
 """OpenSSL verification error code -> advice."""
 
 UNTRUSTED_ADVICE = "pass --ca FILE with that certificate, or with that of the authority that issued it (PEM)"
@@ -178,7 +176,7 @@ class Transport:
         if isinstance(error, requests.exceptions.ContentDecodingError):
             raise BadReply(f"{self.address}{path}: the answer is compressed, and damaged ({reason})") from error
         for each in _chain(error):
-            if isinstance(each, ssl.SSLError) and (untrusted := self._untrusted(each)) is not None:
+            if isinstance(each, ssl.SSLError | CertificateError) and (untrusted := self._untrusted(each)) is not None:
                 raise untrusted from error
         if _is_unsent(error):
             raise HostUnreachable(
@@ -191,7 +189,9 @@ class Transport:
     def _timed_out(self, path: str, timeout: float) -> HostSilent:
         return HostSilent(f"{self.address}{path}: no complete answer within {timeout:g} s")
 
-    def _untrusted(self, error: ssl.SSLError) -> HostError | None:
+    def _untrusted(self, error: ssl.SSLError | CertificateError) -> HostError | None:
+        if isinstance(error, CertificateError):  # urllib3 1.26 compares the names itself
+            return HostUntrusted(f"{self.address}: the server's certificate is not accepted; {OTHER_NAME}")
         if isinstance(error, ssl.SSLCertVerificationError):
             advice = CERTIFICATE_ADVICE.get(error.verify_code, UNTRUSTED_ADVICE)
             return HostUntrusted(
@@ -308,10 +308,12 @@ def _is_unsent(error: Exception) -> bool:
 def _without_prefix(reason: str) -> str:
     """Returns why no connection was made, without library prefixes.
 
+    >>> _without_prefix("<remix.client.transport._Connection object at 0x7f4b>: Connection refused")
+    'Connection refused'
     >>> _without_prefix("_Connection(host='a', port=1): Failed to establish a new connection: [Errno 111] Refused")
     'Refused'
     """
-    return re.sub(r"^_\w+\([^)]*\): |Failed to establish a new connection: |\[Errno -?[0-9]+\] ", "", reason)
+    return re.sub(r"^_\w+\([^)]*\): |^<[^>]*>: |Failed to establish a new connection: |\[Errno -?[0-9]+\] ", "", reason)
 
 
 def _reason(error: Exception) -> object:

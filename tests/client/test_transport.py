@@ -12,7 +12,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import requests
+import urllib3
 from PIL import Image, ImageFile
+from urllib3.util.ssl_match_hostname import CertificateError
 
 from remix.client.address import parse_address
 from remix.client.auth import Auth, Credentials, parse_headers, read_headers
@@ -89,6 +92,19 @@ def test_a_certificate_for_another_name_says_so() -> None:
         pytest.raises(HostUntrusted, match="is for another address; use the name in the certificate"),
     ):
         client(server, ca=AUTHORITY).get("/a")
+
+
+def test_a_name_that_an_older_urllib3_compares_itself_is_refused_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*given: object, **named: object) -> None:
+        wrapped = urllib3.exceptions.SSLError(CertificateError("hostname '127.0.0.1' doesn't match 'other.example'"))
+        raise requests.exceptions.SSLError(urllib3.exceptions.MaxRetryError(None, "/a", wrapped))  # type: ignore[arg-type]
+
+    monkeypatch.setattr(requests.Session, "request", refuse)
+    with (
+        Echo(certificate=LOCALHOST).started() as server,
+        pytest.raises(HostUntrusted, match="is for another address; use the name in the certificate"),
+    ):
+        client(server).get("/a")
 
 
 def test_https_to_a_server_without_tls_says_so() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,11 @@ from remix.client import ComfyUI
 from remix.client.auth import Auth
 from remix.client.comfyui.server import Server
 from remix.client.http import Http
+from remix.client.servers import diagnose
 from remix.engine import Event, Picture
 from remix.engine.pack import report
 from remix.engine.parts import read_part
-from remix.errors import BadReply, EngineError, OtherRecipe, Unsupported, WorkflowRejected, WrongSize
+from remix.errors import BadReply, EngineError, HostRefused, OtherRecipe, Unsupported, WorkflowRejected, WrongSize
 from remix.hosts.comfyui.graph import Graph
 from remix.motion import save_picture
 from remix.plan import Keyframe, Lora, Model, Recipe, plan
@@ -477,6 +479,27 @@ def test_a_server_behind_a_path_that_minds_origins_is_asked_without_one(tmp_path
     assert "GET /ws" in server.asked
     assert not any("Origin" in headers for headers in server.headers)
     assert any(event.stage == "steps" for event in events)
+
+
+def test_a_server_that_minds_where_requests_come_from_says_what_to_start_it_with(tmp_path: Path) -> None:
+    with (
+        ComfyServer([Fault("/prompt", 1, "status", 403)]).started() as server,
+        pytest.raises(
+            HostRefused, match=r"403: .*start it with --enable-cors-header"
+        ),
+    ):
+        run(server.url, tmp_path)
+    assert server.asked.count("POST /prompt") == 1
+
+
+def test_no_port_is_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[object] = []
+    with ComfyServer(seconds=0.01).started() as server:
+        monkeypatch.setattr(socket.socket, "listen", lambda self, *waiting: opened.append(self.getsockname()))
+        run(server.url, tmp_path, previews=True)
+        diagnose(server.url)
+        assert "GET /ws" in server.asked
+    assert opened == []
 
 
 def test_what_is_no_comfyui_is_told(tmp_path: Path) -> None:
