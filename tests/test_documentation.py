@@ -158,13 +158,28 @@ def test_the_page_of_what_agrees_is_that_of_the_table() -> None:
     assert make_agreement.PAGE.read_text(encoding="utf-8") == make_agreement.page()
 
 
+THREATS = (ROOT / "docs" / "contributing" / "reliability.md").read_text(encoding="utf-8")
+
+
 def test_every_test_that_a_page_names_is_there() -> None:
-    named = re.findall(
-        r"`(tests/[\w/]+\.py)::(\w+)`", (ROOT / "docs" / "contributing" / "reliability.md").read_text(encoding="utf-8")
-    )
-    assert len(named) > 20
-    for path, test in named:
-        assert f"def {test}(" in (ROOT / path).read_text(encoding="utf-8"), test
+    named = re.findall(r"`(tests/[\w/]+\.py)::(?:(\w+)::)?(\w+)`", THREATS)
+    assert len(named) == THREATS.count(".py::") > 300
+    for path, group, test in named:
+        text = (ROOT / path).read_text(encoding="utf-8")
+        assert f"def {test}(" in text, test
+        assert not group or f"class {group}" in text, group
+
+
+def test_every_threat_has_its_tests_and_they_run() -> None:
+    """None of them is marked to be skipped or expected to fail for good."""
+    rows = re.findall(r"^\| ([RS]\d+) \| .+ \| .+ \| (.+) \|$", THREATS, re.MULTILINE)
+    assert [number for number, _ in rows] == [f"R{n}" for n in range(1, 26)] + [f"S{n}" for n in range(1, 15)]
+    for number, tests in rows:
+        named = re.findall(r"`(tests/[\w/]+\.py)::(?:\w+::)?(\w+)`", tests)
+        assert named, number
+        for path, test in named:
+            above = (ROOT / path).read_text(encoding="utf-8").split(f"def {test}(")[0].rpartition("\n\n")[2]
+            assert not re.search(r"mark\.(skip|xfail)\b", above), test
 
 
 def test_every_command_that_the_readme_names_exists_and_each_of_its_options_is_told() -> None:

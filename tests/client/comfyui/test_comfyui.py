@@ -484,9 +484,7 @@ def test_a_server_behind_a_path_that_minds_origins_is_asked_without_one(tmp_path
 def test_a_server_that_minds_where_requests_come_from_says_what_to_start_it_with(tmp_path: Path) -> None:
     with (
         ComfyServer([Fault("/prompt", 1, "status", 403)]).started() as server,
-        pytest.raises(
-            HostRefused, match=r"403: .*start it with --enable-cors-header"
-        ),
+        pytest.raises(HostRefused, match=r"403: .*start it with --enable-cors-header"),
     ):
         run(server.url, tmp_path)
     assert server.asked.count("POST /prompt") == 1
