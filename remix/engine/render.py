@@ -15,6 +15,7 @@ from remix.engine.handover import move
 from remix.engine.pacing import known_clock, measured_clock, most_pictures, rounds
 from remix.engine.protocol import Engine, Event, Listener
 from remix.engine.report import job_report, report_path, write_report
+from remix.engine.seam import seam_remark
 from remix.errors import BadInput, Interrupted, OtherRecipe, VideoFormatError
 from remix.job.disk_space import DiskSpace, raising_disk_full
 from remix.job.identity import finished_at
@@ -142,6 +143,8 @@ def render(
             shutil.rmtree(job.folder / PACING, ignore_errors=True)
         if len(wanted) < len(schedule) and not job.is_whole():
             return Outcome(job.folder, None, None, rendered, len(wanted), tuple(remarks), schedule=schedule)
+        if rendered and not schedule.whole and (about := seam_remark(job)) is not None:
+            remark(about)
         room.expect(len(schedule))
         made = _write_film(job, film, audio, listen, stop) if film is not None else None
         sheet = None if schedule.whole else _write_sheet(job)  # nobody views the sheet of a part of a film
