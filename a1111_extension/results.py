@@ -1,4 +1,4 @@
-"""The film below the host's gallery, to play and to download."""
+"""The film below the host's gallery, to play and to download, and its report."""
 
 from __future__ import annotations
 
@@ -9,13 +9,16 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from remix.errors import RemixError
+from remix.errors import JobError, RemixError
 from remix.job import recipe_of
 from remix.job.files import safe_name
 from remix.job.job import largest_film
-from remix.job.reading import open_part
+from remix.job.reading import REPORT, open_part
 
 from . import host
+
+LARGEST_REPORT = 64 * 2**20
+"""The maximum size of a report, in bytes. It embeds a film of up to 16 MiB."""
 
 PLAYED = (".mp4", ".m4v", ".webm")
 SHOWN = (".gif", ".webp", ".apng", ".png")
@@ -40,7 +43,21 @@ def film_page(told: str, tab: str) -> str:
         parts.insert(0, f"<p><b>{left} frames are missing.</b> {kept}</p>")
     if name and safe_name(name) == name and (size := _size(job, film)) is not None:
         parts.insert(0, _player(film, f"{job.name}{film.suffix}", size))
+    parts += _report_link(job)
     return f'<div style="padding: .5em 0">{"".join(parts)}</div>'
+
+
+def _report_link(job: Path) -> list[str]:
+    """Returns a link that downloads the job's report, none without one. It is saved, so the host's origin is safe."""
+    path = job / REPORT
+    if not os.path.lexists(path):
+        return []
+    try:
+        open_part(path, LARGEST_REPORT).close()
+    except JobError:
+        return []
+    address, name = escape(f"{host.address(path)}?{path.stat().st_mtime_ns}"), escape(f"{job.name}.html")
+    return [f'<p><a href="{address}" download="{name}">{name}</a>: a report on how evenly the film moves</p>']
 
 
 def _about(told: str) -> Mapping[str, Any]:

@@ -481,6 +481,16 @@ def test_a_film_is_played_where_browsers_can_and_is_always_there_to_keep(
     assert "(3 KiB)" in page
 
 
+def test_a_report_is_there_to_keep_and_a_link_in_its_place_is_not(panel: ModuleType, job: Path) -> None:
+    assert "report.html" not in result(panel, film="film.mp4")
+    (job / "report.html").write_text("<!doctype html>", encoding="utf-8")
+    page = result(panel, film="film.mp4")
+    assert f"file={job.as_posix()}/report.html?" in page
+    assert 'download="film_0a.html"' in page
+    as_link(job / "report.html")
+    assert "report.html" not in result(panel, film="film.mp4")
+
+
 def test_a_film_that_was_stopped_says_how_to_go_on(panel: ModuleType, job: Path) -> None:
     page = result(panel, left=5)
     assert "5 frames are missing" in page
