@@ -131,15 +131,15 @@ class RemixRecipe(io.ComfyNode):
     def fingerprint_inputs(
         cls, recipe: str | None = None, frames: int = 0, fps: float = 0.0, width: int = 0, height: int = 0
     ) -> str:
-        """Returns the node's other dependencies: the recipe's pictures, connected outputs and downstream samplers.
+        """Returns the node's other dependencies: the recipe's pictures and song, connected outputs, later samplers.
 
-        ComfyUI then runs the node again when a picture is replaced under the same name.
+        ComfyUI then runs the node again when a picture or the song is replaced under the same name.
         """
         stamps: list[str] = []
         if recipe is not None:  # not known yet if connected; Remix Render checks its pictures
             with suppress(RemixError):
                 made = read_recipe(recipe, frames, fps, width, height).recipe
-                stamps = list(input_stamps(made).values())
+                stamps = list(input_stamps(made).values()) + ([made.music.sha256] if made.music else [])
         return f"{_downstream(cls)!r} {stamps}"
 
     @classmethod

@@ -63,9 +63,9 @@ def _recipe(file: Path, made: Made) -> tuple[Recipe, list[str]]:
             notes.append(f"{host} calls the checkpoint by this name; for the local engine, write the path of its file")
         elif files:
             notes.append(f"{host} rendered it with {', '.join(files)}; write the checkpoint below [model]")
-    if names := recipe.pictures():
+    if names := [*recipe.pictures(), *([recipe.music.file] if recipe.music else [])]:
         there = file / INPUTS if is_job(file) else "the folder inputs of its job"
-        notes.append(f"copy its pictures next to this recipe, from {there}: {', '.join(names)}")
+        notes.append(f"copy its files next to this recipe, from {there}: {', '.join(names)}")
     return recipe, [" ".join(printable(note).split()) for note in notes]
 
 

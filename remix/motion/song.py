@@ -164,7 +164,8 @@ def _librosa() -> Any:
         import librosa
     except ImportError as error:
         raise MissingPackage(
-            f'music: measuring a song needs librosa ({error}); install it: pip install "remix-toolkit[music]"'
+            f"music: measuring a song needs librosa ({error}); install it with: pip install librosa, or install the "
+            'toolkit with its extra: pip install ".[music]"'
         ) from error
     return librosa
 

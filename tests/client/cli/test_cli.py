@@ -551,7 +551,7 @@ def test_a_recipe_from_a_job_says_which_pictures_it_needs_and_where_they_are(
     for file, place in (("", tmp_path / "job" / "inputs"), ("frames/000001.png", "the folder inputs of its job")):
         capsys.readouterr()
         assert run("inspect", tmp_path / "job" / file, "--recipe") == 0
-        said = f"# copy its pictures next to this recipe, from {place}: a.png, m.png\n"
+        said = f"# copy its files next to this recipe, from {place}: a.png, m.png\n"
         assert said in capsys.readouterr().out
 
 

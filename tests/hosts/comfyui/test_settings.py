@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -169,3 +170,33 @@ def test_a_recipe_node_runs_again_when_a_sampler_behind_it_changes(
         said.append(node.fingerprint_inputs())
     assert len(set(said)) == 3
     assert said[0] == said[3]
+
+
+def test_a_song_is_read_from_the_input_folder_and_noticed_when_it_is_replaced(
+    pack: ModuleType, workflow: Callable[[Nodes], Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    numbers = {
+        "length": 1.0,
+        "tempo": 120.0,
+        "beats": [0.25],
+        "onsets": [],
+        "rms": [],
+        "bass": [],
+        "mid": [],
+        "high": [],
+    }
+    monkeypatch.setattr("remix.motion.song._measured", lambda path: numbers)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    workflow(film())
+    node = recipe_node(pack, monkeypatch)
+    text = 'frames = "song"\nfps = 12\n[music]\nfile = "song.mp3"\n[[keyframes]]\nat = "beat 1"\nprompt = "`beat`"\n'
+    assert "'song.mp3' is not a file in" in node.validate_inputs(text)
+    song = Path(pack.base, "input", "song.mp3")
+    song.write_bytes(b"one")
+    assert node.validate_inputs(text) is True
+    schedule = node.execute(text, 0, 0.0, 0, 0).result[0]
+    assert (len(schedule), schedule[3].prompt.heaviest) == (12, "1")
+    before = node.fingerprint_inputs(recipe=text)
+    song.write_bytes(b"two")
+    assert node.fingerprint_inputs(recipe=text) != before
+    assert "may lead out" in node.validate_inputs(text.replace("song.mp3", "../song.mp3"))
