@@ -12,6 +12,7 @@
     frames.py     the hooks on the processing object of such a call
     conditioning.py, noise.py, prompt_scripts.py, masks.py, tags.py     the inputs that are mixed for its frames
     report.py     the version and the models of this host, for clients
+    encoding.py   how prompts are read and encoded by a rule that is not that of the settings
     levels.py     the noise level at which frames with an init picture start
     playground.py     the classes of the bundled model, which the host imports by name
     host          a package with everything specific to the host: its settings, models, sampling, requests and API. It

@@ -18,12 +18,14 @@ from remix.engine import Capabilities, Engine, Listener, Picture
 from remix.engine.blocks import blocks, grouped, is_out_of_memory
 from remix.engine.pack import has_unet
 from remix.engine.pictures import verified
+from remix.engine.prompts import reading_for
 from remix.errors import EngineError, OutOfMemory, Unsupported
 from remix.hosts.a1111.labels import a1111_labels, names_of_labels
-from remix.hosts.a1111.settings import a1111_settings, wildcard_seed
+from remix.hosts.a1111.settings import READINGS, RULES, a1111_settings, reading_settings, wildcard_seed
 from remix.job import prompts_that_meet
 from remix.plan import Frame, Mix, Model, Recipe, Schedule
 from remix.plan.denoise import is_between
+from remix.prompt import Reading, may_be_cut
 
 from . import host
 from .conditioning import Way
@@ -39,6 +41,9 @@ CHECKPOINT, VAE = "sd_model_checkpoint", "sd_vae"
 
 INITIAL_NOISE = "initial_noise_multiplier"
 """A setting that the host reads once for each request, not for each call."""
+
+CACHES = ("cached_c", "cached_uc", "cached_hr_c", "cached_hr_uc")
+"""Where the host keeps encoded prompts between calls. A film has its own: the host's may be read by other rules."""
 
 Sources = tuple[tuple[str, ...], tuple[str, ...]]
 """Distinct prompts, and distinct negative prompts."""
@@ -72,10 +77,10 @@ class HostEngine(Engine):
         """Returns what this host can render."""
         return Capabilities(
             who="this host",
-            recipe="width height sampler scheduler steps cfg mix lengths",
+            recipe="width height sampler scheduler steps cfg mix lengths emphasis chunks",
             model="checkpoint vae loras clip_skip",
             keyframe="prompt negative seed cfg denoise image mask loras",
-            prompts=frozenset({"emphasis", "LoRA tags", "prompt editing"}),
+            prompts=frozenset({"LoRA tags", "prompt editing"}),
         )
 
     def _check(self, schedule: Schedule) -> list[str]:
@@ -151,7 +156,8 @@ class HostEngine(Engine):
     def identity(self, schedule: Schedule) -> dict[str, str]:
         """Returns the host's name, the checkpoint's file, and everything else in the host that affects the pictures."""
         noise = "portable" if self._portable else f"host {host.option('randn_source')}"
-        settings, vae = self._overrides(schedule.recipe), self._vae(schedule.recipe)
+        settings = {**self._overrides(schedule.recipe), **self._reading_settings(schedule)}
+        vae = self._vae(schedule.recipe)
         networks = self._networks(schedule)
         meeting = prompts_that_meet(schedule, plain_attention=has_unet(Path(self._checkpoint.filename)))
         film = {**meeting, **wildcard_seed(schedule)}
@@ -184,6 +190,8 @@ class HostEngine(Engine):
         groups = [group for group in self._groups(schedule) if not wanted.isdisjoint(group)]
         host.state.job_count = len(groups)
         host.state.processing_has_refined_job_count = False
+        for cache in CACHES:
+            setattr(self._p, cache, [None, None])
         film = None if self._changes(schedule) else self._film_sources(schedule)
         waiting = list(frames)
         pictures: dict[int, Picture] = {}
@@ -252,6 +260,29 @@ class HostEngine(Engine):
         wanted = a1111_settings(self._labels(recipe)[1]) if self._portable else {}
         return {**{name: value for name, value in wanted.items() if host.has_option(name)}, **asked}
 
+    def _is_left_to_host(self, recipe: Recipe) -> bool:
+        """Returns whether prompts are read by the user's settings: without Portable noise, unless by another rule."""
+        return not self._portable and recipe.emphasis in (None, "a1111") and recipe.chunks in (None, "a1111")
+
+    def _own_reading(self, schedule: Schedule) -> Reading | None:
+        """Returns how the run reads prompts if the host's own settings do not read them so, None if they do."""
+        recipe = schedule.recipe
+        if self._is_left_to_host(recipe):
+            return None
+        cut = host.FORGE and recipe.reading.chunks != "a1111" and any(map(may_be_cut, schedule.texts))
+        return recipe.reading if cut or reading_for(schedule, READINGS[:1]) is None else None
+
+    def _reading_settings(self, schedule: Schedule) -> dict[str, Any]:
+        """Returns the settings of the host for how a run reads prompts, {} if those of the user apply."""
+        recipe = schedule.recipe
+        if self._is_left_to_host(recipe):
+            return {}
+        reading = self._own_reading(schedule)
+        wanted = reading_settings(READINGS[0], recipe.reading.chunks)
+        if reading is not None:
+            wanted["emphasis"] = RULES.get(reading.emphasis, "ComfyUI")
+        return {name: value for name, value in wanted.items() if host.has_option(name)}
+
     def _vae(self, recipe: Recipe) -> Path | None:
         """Returns the file of the VAE that the run loads, None for the one in the checkpoint."""
         return host.resolved_vae(self._checkpoint, {**shown_settings(self._p), **self._overrides(recipe)}.get(VAE))
@@ -284,7 +315,7 @@ class HostEngine(Engine):
         if len(group) > self._most:
             return self._in_halves(schedule, group, inputs, film)
         told = travelling(self._p, self._batch_of(schedule, group, inputs, film))
-        self._set(told, schedule.recipe)
+        self._set(told, schedule)
         try:
             done = host.process(told)
         except (RuntimeError, MemoryError) as error:
@@ -354,14 +385,16 @@ class HostEngine(Engine):
             masks={name: torch.from_numpy(inputs[name].copy()) for name in _names(frame.mask for frame in frames)},
             infotext=self._infotext,
             checkpoint=self._checkpoint.filename,
+            reading=self._own_reading(schedule),
         )
 
-    def _set(self, told: Any, recipe: Recipe) -> None:
+    def _set(self, told: Any, schedule: Schedule) -> None:
         """Copies the recipe's values for all frames into the host's own fields."""
+        recipe = schedule.recipe
         told.steps = recipe.steps
         told.sampler_name, told.scheduler = self._labels(recipe)
         _size(told, recipe.width, recipe.height)
-        told.override_settings = self._overrides(recipe)
+        told.override_settings = {**self._overrides(recipe), **self._reading_settings(schedule)}
         if host.is_filled_in(told, INITIAL_NOISE) and INITIAL_NOISE in told.override_settings:
             setattr(told, INITIAL_NOISE, told.override_settings[INITIAL_NOISE])
         own = self._p.sampler_name, self._p.scheduler or AUTOMATIC

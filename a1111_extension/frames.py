@@ -22,9 +22,11 @@ from remix.hosts.a1111.settings import EMPTY
 from remix.mix import masks_of_mixes, mix_latents, weights_of
 from remix.plan import Frame
 from remix.plan.denoise import LEAST_DENOISE
+from remix.prompt import Reading
 
 from . import host
 from .conditioning import Way, evened, mix_prompts, mix_steps
+from .encoding import reading_by
 from .levels import begin_by_rule
 from .masks import Kept
 from .noise import FrameNoise, take_step_noise
@@ -39,7 +41,8 @@ class Batch:
     `prompts` and `negatives` are the texts that the host encodes, without tags; `tags` apply to all of them. `portable`
     selects the noise: portable, or the host's own. `seed` is the film's first. `images` are the init pictures by the
     names that frames use for them, `masks` those of masks, as uint8 [H, W, 3]. `infotext` returns the texts to write
-    into the host's infotext of a frame. `checkpoint` is the file that the host must have loaded.
+    into the host's infotext of a frame. `checkpoint` is the file that the host must have loaded. `reading` is how
+    prompts are read, None if the host does it by its settings.
     """
 
     frames: tuple[Frame, ...]
@@ -53,6 +56,7 @@ class Batch:
     masks: Mapping[str, Tensor]
     infotext: Callable[[Frame], Mapping[str, str]]
     checkpoint: str
+    reading: Reading | None = None
 
     def weights(self, field: str) -> Tensor:
         """Returns the weights [frames, prompts] of `prompts` or `negatives`."""
@@ -200,7 +204,7 @@ class Travelling:
             super().setup_conds()  # type: ignore[misc]
             return
         prompts, negatives = self._padding(self.remix_prompts), self._as_written(self.remix_negatives)
-        with _swapped(self, prompts=prompts, negative_prompts=negatives):
+        with _swapped(self, prompts=prompts, negative_prompts=negatives), reading_by(self.remix_batch.reading):
             super().setup_conds()  # type: ignore[misc]
         self.c, self.uc = self._mixed(self.c, self.uc, True, True)
 
@@ -209,7 +213,8 @@ class Travelling:
         if self.hr_c is not None:
             return
         prompts, negatives = self._padding(self.remix_hr_prompts), self._as_written(self.remix_hr_negatives)
-        with _swapped(self, hr_prompts=prompts, hr_negative_prompts=negatives):
+        swapped = _swapped(self, hr_prompts=prompts, hr_negative_prompts=negatives)
+        with swapped, reading_by(self.remix_batch.reading):
             super().calculate_hr_conds()  # type: ignore[misc]
         self.hr_c, self.hr_uc = self._mixed(self.hr_c, self.hr_uc, *self.remix_hires)
 

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
-from weakref import WeakKeyDictionary
 
-import torch
 from comfy_api.latest import io
 
-from remix.errors import BadInput
 from remix.mix import Conditioning, weights_of
 from remix.mix.comfy_types import mix_conditionings
 from remix.mix.conditioning import needs_empty
 from remix.plan import Schedule
 
+from .encoding import Encode, Entries, encoder
 from .inputs import (
     MIX,
     batch_input,
@@ -31,17 +28,6 @@ from .inputs import (
     unlike,
 )
 from .workflow import surroundings_of
-
-Entries = list[list[Any]]
-"""A CONDITIONING."""
-
-Encode = Callable[[str], Entries]
-"""A function from a prompt to its CONDITIONING."""
-
-KEPT = 256 * 1024**2
-"""Cache size per CLIP in bytes of encoded prompts, in addition to those of the current schedule."""
-
-_encoded: WeakKeyDictionary[Any, OrderedDict[tuple[Any, ...], Entries]] = WeakKeyDictionary()
 
 
 class RemixPromptTravel(io.ComfyNode):
@@ -97,7 +83,10 @@ class RemixPromptTravel(io.ComfyNode):
         size, around = only("batch_size", batch_size), surroundings_of(cls)
         around.refuse_unequal(len(planned), size)
         choices = {"how": unlike(only("how", how)), "lengths": unlike(only("lengths", lengths))}
-        travels = [PromptTravel(planned, encoder(one), **choices) for one in one_or_each("clip", clip, len(planned))]
+        reading = planned.recipe.reading
+        travels = [
+            PromptTravel(planned, encoder(one, reading), **choices) for one in one_or_each("clip", clip, len(planned))
+        ]
         if len(travels) == 1:
             parts = [(travels[0], part) for part in batches(planned, around.batch_size(size))]
         else:  # one text encoder per frame, such as one with a LoRA that fades in
@@ -152,37 +141,6 @@ class PromptTravel:
             prompts = list(self._schedule.prompts if field == "prompt" else self._schedule.negatives)
             self._sources[field] = prompts, [self._encode(prompt) for prompt in prompts]
         return self._sources[field]
-
-
-def encoder(clip: Any) -> Encode:
-    """Returns a function from a prompt to its CONDITIONING. Its cache lives as long as `clip`."""
-    if clip is None:
-        raise BadInput("clip: is None; this checkpoint holds no text encoder, connect a CLIP loader")
-    kept = _encoded.setdefault(clip, OrderedDict())
-    # Nodes clone a CLIP before they change it. The key includes the attributes that may still change in place.
-    state = (getattr(clip, "layer_idx", None), str(getattr(getattr(clip, "patcher", None), "patches_uuid", "")))
-
-    def encode(prompt: str) -> Entries:
-        key = (prompt, *state)
-        if key in kept:
-            kept.move_to_end(key)
-            return kept[key]
-        with torch.inference_mode():
-            entries = clip.encode_from_tokens_scheduled(clip.tokenize(prompt))
-        kept[key] = entries
-        while len(kept) > 1 and sum(map(_bytes, kept.values())) > KEPT:
-            kept.popitem(last=False)
-        return entries
-
-    return encode
-
-
-def _bytes(value: Any) -> int:
-    """Returns the total size in bytes of the tensors in a CONDITIONING."""
-    if isinstance(value, torch.Tensor):
-        return value.numel() * value.element_size()
-    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ()
-    return sum(map(_bytes, parts))
 
 
 NODES = [RemixPromptTravel]

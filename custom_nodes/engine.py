@@ -21,7 +21,8 @@ from remix.motion.pictures import to_bytes, to_floats
 from remix.plan import Frame, Lora, Recipe, Schedule
 from remix.plan.denoise import LEAST_DENOISE, is_between
 
-from .conditioning import PromptTravel, encoder
+from .conditioning import PromptTravel
+from .encoding import encoder
 from .loras import FrameLoras, lora_hashes
 from .noise import with_noise
 
@@ -58,12 +59,12 @@ class ComfyEngine(Engine):
         """Returns the capabilities with the connected inputs."""
         return Capabilities(
             who="this ComfyUI",
-            recipe="width height sampler scheduler steps cfg mix lengths",
+            recipe="width height sampler scheduler steps cfg mix lengths emphasis chunks",
             model="checkpoint loras",  # the links decide on the checkpoint; Remix Recipe adds a remark
             keyframe="prompt negative seed cfg denoise image mask loras",
             samplers=comfy.samplers.KSampler.SAMPLERS,
             schedulers=comfy.samplers.KSampler.SCHEDULERS,
-            prompts=frozenset({"emphasis", "LoRA tags", "prompt editing"}),
+            prompts=frozenset({"LoRA tags", "prompt editing"}),
             instead="leave it out of the recipe",
             reasons=WIRED,
         )
@@ -99,7 +100,7 @@ class ComfyEngine(Engine):
         Raises `BlankFrame` for a latent that is not finite, or a picture of a single color.
         """
         self._cancelled = False
-        wanted, prompts = set(frames), PromptTravel(schedule, encoder(self._clip))
+        wanted, prompts = set(frames), PromptTravel(schedule, encoder(self._clip, schedule.recipe.reading))
         loras = self._loras(schedule)
         images = {name for frame in schedule if frame.image is not None for name in frame.image.values}
         given = {name: self._encoded(inputs[name]) for name in sorted(images)}
@@ -159,7 +160,7 @@ class ComfyEngine(Engine):
         """
         recipe, frames = schedule.recipe, [schedule[index] for index in indices]
         model, clip = loras.at(frames[0])
-        encode = None if clip is self._clip else encoder(clip)
+        encode = None if clip is self._clip else encoder(clip, schedule.recipe.reading)
         (positive,) = prompts.conditionings("prompt", indices, encode=encode)
         (negative,) = prompts.conditionings("negative", indices, encode=encode)
         start = self._start(schedule, frames, given)

@@ -24,6 +24,7 @@ CORE = {
     "remix.digest",
     *(
         "remix.catalog",
+        "remix.prompt",
         "remix.plan",
         "remix.syntax",
         "remix.mix",
@@ -43,9 +44,11 @@ ROOMS = {
     "remix/digest.py": set(),
     "remix/__main__.py": {"remix.client"},  # python -m remix
     "remix/catalog": {"remix.errors", "remix.catalog"},
+    "remix/prompt": {"remix.errors", "remix.prompt"},
     "remix/plan": {
         "remix.errors",
         "remix.catalog",
+        "remix.prompt",
         "remix.plan",
         "remix.motion.song",  # only where a recipe with music is read
         "tomli",
@@ -53,7 +56,7 @@ ROOMS = {
     },  # numpy only where columns are evaluated
     "remix/syntax": {"remix.errors", "remix.catalog", "remix.plan", "remix.syntax", "remix.hosts", "tomli"},
     "remix/syntax/text": {"remix.errors", "remix.catalog", "remix.plan", "remix.syntax.text", "remix.hosts", "tomli"},
-    "remix/hosts": {"remix.errors", "remix.digest", "remix.catalog", "remix.plan", "remix.hosts"},
+    "remix/hosts": {"remix.errors", "remix.digest", "remix.catalog", "remix.prompt", "remix.plan", "remix.hosts"},
     "remix/mix": {
         "remix.errors",
         "remix.catalog",
@@ -75,8 +78,8 @@ ROOMS = {
     "remix/show/page": {"remix.errors", "remix.show.page", "jinja2", "markupsafe", "pygal", "PIL"},
     "remix/engine": {
         "remix",
-        *("remix.errors", "remix.digest", "remix.catalog", "remix.plan", "remix.syntax", "remix.hosts"),
-        *("remix.motion", "remix.job", "remix.show", "remix.engine", "numpy"),
+        *("remix.errors", "remix.digest", "remix.catalog", "remix.prompt", "remix.plan", "remix.syntax"),
+        *("remix.hosts", "remix.motion", "remix.job", "remix.show", "remix.engine", "numpy"),
     },
     "remix/engine/pictures.py": {  # masks are tensors, wherever somebody has latents already
         *("remix.errors", "remix.plan", "remix.motion", "remix.mix", "remix.engine", "torch"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .api import on_api
+from .encoders import embedding_at, has_chunks, put_fixes, take_fixes, text_encoders
 from .models import (
     add_playground,
     checkpoint_file,
@@ -78,10 +79,12 @@ __all__ = [
     "device",
     "differing",
     "drawn_seed",
+    "embedding_at",
     "finished_size",
     "fitted",
     "fitted_mask",
     "free",
+    "has_chunks",
     "has_networks",
     "has_option",
     "has_plain_attention",
@@ -105,6 +108,7 @@ __all__ = [
     "pinned",
     "process",
     "processed",
+    "put_fixes",
     "refusal",
     "repeatable",
     "require_checkpoint",
@@ -112,6 +116,8 @@ __all__ = [
     "section_of",
     "state",
     "style_texts",
+    "take_fixes",
+    "text_encoders",
     "unipc",
     "unmasked",
     "unprocessable",

@@ -23,12 +23,15 @@ from remix.engine import Capabilities, Engine, Event, Listener, Picture
 from remix.engine.agreement import read_differently
 from remix.engine.blocks import checked_batch
 from remix.engine.pack import Pack
+from remix.engine.prompts import reading_for
 from remix.errors import HostError, Interrupted, Unsupported
 from remix.hosts.a1111.settings import (
     FRESH,
     PORTABLE,
+    READINGS,
     clip_skip_remarks,
     current_settings,
+    reading_settings,
     request_settings,
     wildcard_seed,
 )
@@ -116,12 +119,14 @@ class A1111(Engine):
             log.info("%s; the server reads its folders again", self._server.mask(str(error)))
             models = self._server.models(refresh=True)
             resolved = resolve(models, schedule)
+        host_reading = reading_for(schedule, READINGS) or READINGS[0]
         settings = request_settings(
             {*PORTABLE, *FRESH} if models.options is None else models.options,
             checkpoint=resolved.checkpoint.bare,
             vae=resolved.vae,
             clip_skip=schedule.recipe.model.clip_skip,
             scheduler=resolved.scheduler,
+            prompts=reading_settings(host_reading, schedule.recipe.reading.chunks),
         )
         pack = self._server.pack(resolved.checkpoint.bare) if scripted.NAME in models.scripts else None
         return Prepared(schedule, models, resolved, settings, pack)
@@ -146,7 +151,10 @@ class A1111(Engine):
         loras = {f"lora {number + 1}": name for number, name in enumerate(resolved.loras.values())}
         vae = {"vae": resolved.vae} if resolved.vae else {}
         film = {} if prepared.pack is None else {**prepared.pack.depends_on(schedule), **wildcard_seed(schedule)}
-        return {"engine": self.name, "checkpoint": resolved.checkpoint.name, **vae, **loras, **film}
+        # Earlier versions read weights by "a1111-no-norm"; their jobs do not go on with frames of another rule.
+        other = reading_for(schedule, READINGS[:1]) is None
+        emphasis = {"emphasis": schedule.recipe.reading.emphasis} if other else {}
+        return {"engine": self.name, "checkpoint": resolved.checkpoint.name, **vae, **loras, **film, **emphasis}
 
     def cancel(self) -> None:
         """Stops a running `render` after the current request, or at once if the server has not begun that."""

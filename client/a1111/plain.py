@@ -11,7 +11,7 @@ from remix.client.a1111.calls import Request
 from remix.client.a1111.models import ResolvedModels
 from remix.client.a1111.server import API
 from remix.engine import Capabilities, Picture
-from remix.hosts.a1111.settings import EMPTY
+from remix.hosts.a1111.settings import EMPTY, READINGS
 from remix.motion.pictures import png_bytes
 from remix.plan import Frame, Schedule
 
@@ -27,14 +27,15 @@ TRIAL_SAMPLER = SAMPLERS["euler"].label
 
 CAPABILITIES = Capabilities(
     who="the server",
-    recipe="width height sampler scheduler steps cfg",
+    recipe="width height sampler scheduler steps cfg emphasis chunks",
     model="checkpoint vae loras clip_skip",
     keyframe="prompt negative seed cfg denoise image loras",
     samplers=[name for name, sampler in SAMPLERS.items() if not sampler.own_noise],
     from_pictures=[name for name, sampler in SAMPLERS.items() if not sampler.starts_elsewhere],
     most_mixed={"prompt": 1, "negative": 1, "seed": 1, "image": 1},
     fractional_denoise=False,
-    prompts=frozenset({"emphasis", "LoRA tags", "prompt editing"}),
+    prompts=frozenset({"LoRA tags", "prompt editing"}),
+    readings=READINGS,
     instead=INSTALL,
     reasons={
         "sampler": "it draws noise of its own at each step on this server",

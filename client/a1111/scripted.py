@@ -37,11 +37,11 @@ def capabilities(pack: Pack) -> Capabilities:
     """Returns the capabilities of the server's Remix script."""
     return Capabilities(
         who="the server's Remix script",
-        recipe="width height sampler scheduler steps cfg mix lengths",
+        recipe="width height sampler scheduler steps cfg mix lengths emphasis chunks",
         model="checkpoint vae loras clip_skip",
         keyframe="prompt negative seed cfg denoise image mask loras",
         fractional_denoise=FRACTIONAL_DENOISE in pack.supports,
-        prompts=frozenset({"emphasis", "LoRA tags", "prompt editing"}),
+        prompts=frozenset({"LoRA tags", "prompt editing"}),
         reasons={"denoise": MAY_ROUND},
     )
 

@@ -18,6 +18,7 @@ from remix.engine.parts import part_of, plain_part
 from remix.errors import Unsupported
 from remix.hosts.comfyui.graph import Graph, Link
 from remix.plan import Mix, Schedule
+from remix.prompt import Reading
 
 NODE = "RemixRender"
 INPUTS = ("model", "clip", "vae", "schedule", "filename_prefix", "batch_size", "first", "count")
@@ -55,7 +56,7 @@ class PromptJob:
     graph: Callable[[str, int], tuple[Graph, str]]
 
 
-RENDERED = "width height sampler scheduler steps cfg mix lengths"
+RENDERED = "width height sampler scheduler steps cfg mix lengths emphasis chunks"
 MODEL = "checkpoint vae loras clip_skip"
 KEYFRAME = "prompt negative seed cfg denoise image loras"
 
@@ -105,7 +106,6 @@ class RemixNodes(Route):
             schedulers=self._schedulers(),
             travelling_loras=_has_option(self.server.inputs(NODE)["schedule"], LORAS),
             fractional_denoise=FRACTIONAL_DENOISE in self._pack.supports,
-            prompts=frozenset({"emphasis"}),
             instead="",
             reasons={
                 "loras": "the server's Remix nodes load them once for all frames: update the Remix nodes there",
@@ -162,14 +162,14 @@ class StockNodes(Route):
         drawn = {"sampler": draws} if self.schedule.recipe.sampler in stochastic else {}
         return Capabilities(
             who="the server without the Remix nodes",
-            recipe="width height sampler scheduler steps cfg mix",
+            recipe="width height sampler scheduler steps cfg mix emphasis chunks",
             model=MODEL,
             keyframe=KEYFRAME,
             samplers=[name for name in self._samplers() if name not in stochastic],
             schedulers=self._schedulers(),
             most_mixed={"seed": 1, "image": 1, "prompt": 2, "negative": 2},
             fractional_denoise=False,
-            prompts=frozenset({"emphasis"}),
+            readings=[Reading("comfy", "comfy")],
             instead=INSTALL,
             reasons={"mask": rounds, **drawn},
         )

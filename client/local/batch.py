@@ -20,6 +20,7 @@ from remix.mix import Conditioning, StepNoise, mix_conditioning, mix_latents, we
 from remix.mix.conditioning import same
 from remix.mix.lengths import aligned, common_length
 from remix.plan import Frame, Mix, Schedule
+from remix.prompt import Reading
 
 Encode = Callable[[str, Strengths], Conditioning]
 
@@ -79,12 +80,12 @@ def _clean_start(model: LoadedModel, schedule: Schedule, frames: Sequence[Frame]
 
 def check_lengths(model: LoadedModel, schedule: Schedule) -> None:
     """Raises `MixError` with the frame's number if the recipe's policy cannot align prompts of different lengths."""
-    policy = schedule.recipe.lengths or FAMILIES[model.family].lengths
+    policy, reading = schedule.recipe.lengths or FAMILIES[model.family].lengths, schedule.recipe.reading
     if policy not in ("tile", "equal"):  # other policies accept all lengths
         return
     seen: set[Lengths] = set()
     for index, frame in enumerate(schedule):
-        lengths = _lengths(model, frame)
+        lengths = _lengths(model, frame, reading)
         if lengths in seen:
             continue
         seen.add(lengths)
@@ -100,17 +101,18 @@ def _alike(model: LoadedModel, schedule: Schedule, frames: Sequence[Frame]) -> I
     groups: dict[tuple[int, bool, Lengths], list[int]] = {}
     for row, frame in enumerate(frames):
         if steps := len(_sigmas(model, schedule, frame)) - 1:
-            groups.setdefault((steps, _twice(model, frame), _lengths(model, frame)), []).append(row)
+            lengths = _lengths(model, frame, schedule.recipe.reading)
+            groups.setdefault((steps, _twice(model, frame), lengths), []).append(row)
     return iter(groups.values())
 
 
-def _lengths(model: LoadedModel, frame: Frame) -> Lengths:
+def _lengths(model: LoadedModel, frame: Frame, reading: Reading) -> Lengths:
     """Returns the number of token rows of a frame's prompts and of its negative prompts.
 
     Frames with different numbers cannot share a batch, since one would be padded or cut to the other's length.
     """
     mixes = (frame.prompt, frame.negative) if _twice(model, frame) else (frame.prompt,)
-    return tuple(frozenset(model.rows(prompt) for prompt in mix.values) for mix in mixes)
+    return tuple(frozenset(model.rows(prompt, reading) for prompt in mix.values) for mix in mixes)
 
 
 def _twice(model: LoadedModel, frame: Frame) -> bool:

@@ -1,4 +1,4 @@
-"""CLIP text encoders. They encode prompts of any length, as ComfyUI does."""
+"""CLIP text encoders. They encode prompts of any length, as ComfyUI or A1111 does."""
 
 from __future__ import annotations
 
@@ -9,8 +9,13 @@ from torch import Tensor
 
 from remix.client.local.damage import refuse_unknown_words
 from remix.client.local.devices import Place
-from remix.engine.prompts import unescaped
+from remix.client.local.encoded import Encoded
 from remix.errors import Unsupported
+from remix.mix.emphasis import emphasized
+from remix.prompt import Chunk, Reading, Run, cut
+
+COMMA = ",</w>"
+"""The comma in CLIP's vocabulary."""
 
 
 class ClipText:
@@ -41,30 +46,56 @@ class ClipText:
             raise Unsupported(
                 f"model.clip_skip: {clip_skip} is more than this text encoder's layers; use 1 to {layers + cut}"
             )
+        self._room = encoder.config.max_position_embeddings - 2
+        self._comma = tokenizer.get_vocab().get(COMMA)
 
     @torch.inference_mode()
-    def encode(self, prompt: str) -> tuple[Tensor, Tensor | None]:
+    def encode(self, prompt: str, reading: Reading, encoded: Encoded) -> tuple[Tensor, Tensor | None]:
         """Returns the tokens of a prompt [1, n k, d], and its pooled vector [1, p]; float32.
 
-        A prompt longer than the encoder's n positions is split every n - 2 tokens. Each of the k chunks is encoded
-        separately between start and end tokens, and the pooled vector is that of the first chunk, as in ComfyUI.
+        A prompt longer than the encoder's n - 2 tokens is cut into k chunks, by the rule of `reading`. Each of them is
+        encoded separately between start and end tokens, and the pooled vector is that of the first chunk. Chunks that
+        `encoded` holds are not encoded again, whatever their weights.
         """
-        rows = torch.tensor(self._chunks(prompt), device=self.device)
-        out = self.encoder(rows, output_hidden_states=True)
-        tokens = self._layer(out).float()
-        pooled = getattr(out, "text_embeds", getattr(out, "pooler_output", None))
-        return tokens.reshape(1, -1, tokens.shape[-1]), None if pooled is None else pooled[:1].float()
+        chunks = self._chunks(prompt, reading)
+        raw = [self._raw(chunk, encoded) for chunk in chunks]
+        empty = None
+        if reading.emphasis == "comfy" and any(weight != 1 for chunk in chunks for weight in chunk.weights):
+            empty, _ = self._raw(Chunk((), ()), encoded)
+        tokens = [
+            emphasized(rows, self._weights(chunk), reading.emphasis, rows if empty is None else empty)
+            for (rows, _), chunk in zip(raw, chunks, strict=True)
+        ]
+        return torch.cat(tokens, dim=1), raw[0][1]
 
-    def rows(self, prompt: str) -> int:
+    def rows(self, prompt: str, reading: Reading) -> int:
         """Returns the number of token rows of a prompt."""
-        return sum(map(len, self._chunks(prompt)))
+        return len(self._chunks(prompt, reading)) * (self._room + 2)
 
-    def _chunks(self, prompt: str) -> list[list[int]]:
+    def _chunks(self, prompt: str, reading: Reading) -> list[Chunk[int]]:
+        sections = reading.sections(prompt)
+        runs = [[Run(self._ids(piece.text), piece.weight) for piece in section] for section in sections]
+        return cut(runs, self._room, reading.chunks, self._comma)
+
+    def _ids(self, text: str) -> list[int]:
+        ids: list[int] = self.tokenizer(text, add_special_tokens=False, verbose=False).input_ids
+        return ids
+
+    def _weights(self, chunk: Chunk[int]) -> Tensor:
+        """Returns the weights [n] of a chunk with its start, end and padding."""
+        rest = self._room + 1 - len(chunk.weights)
+        return torch.tensor([1.0, *chunk.weights, *[1.0] * rest])
+
+    def _raw(self, chunk: Chunk[int], encoded: Encoded) -> tuple[Tensor, Tensor | None]:
+        """Returns the rows [1, n, d] of a chunk without weights, and its pooled vector [1, p]."""
+        return encoded.get((id(self), chunk.tokens), lambda: self._encode(chunk.tokens))
+
+    def _encode(self, ids: tuple[int, ...]) -> tuple[Tensor, Tensor | None]:
         first, last, padding = (getattr(self.tokenizer, f"{name}_token_id") for name in ("bos", "eos", "pad"))
-        room = self.encoder.config.max_position_embeddings - 2
-        ids = self.tokenizer(unescaped(prompt), add_special_tokens=False, verbose=False).input_ids
-        chunks = [ids[k : k + room] for k in range(0, max(len(ids), 1), room)]
-        return [[first, *chunk, last, *[padding] * (room - len(chunk))] for chunk in chunks]
+        row = [first, *ids, last, *[padding] * (self._room - len(ids))]
+        out = self.encoder(torch.tensor([row], device=self.device), output_hidden_states=True)
+        pooled = getattr(out, "text_embeds", getattr(out, "pooler_output", None))
+        return self._layer(out).float(), None if pooled is None else pooled.float()
 
     def _layer(self, out: Any) -> Tensor:
         if self.layer == 1 and self.normed:

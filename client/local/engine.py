@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache, partial
 from typing import Any
@@ -14,6 +14,7 @@ from torch import Tensor
 
 from remix.client.local.batch import Latent, check_lengths, render_batch
 from remix.client.local.devices import Place, frames_at_once
+from remix.client.local.encoded import Encoded
 from remix.client.local.models import LoadedModel, check_model, defaults_of, in_full, model_files, open_model
 from remix.client.local.pictures import to_tensor
 from remix.client.local.sampling import SAMPLERS, SCHEDULERS
@@ -26,18 +27,19 @@ from remix.engine.blocks import blocks, checked_batch, is_out_of_memory
 from remix.errors import BlankFrame, OutOfMemory, Unsupported
 from remix.mix import Conditioning
 from remix.plan import Model, Schedule
+from remix.prompt import Reading
 
 log = logging.getLogger(__name__)
 
 PROMPTS_KEPT = 256
-"""Number of encoded prompts that stay in memory."""
+"""Number of encoded prompts, and of encoded chunks of them, that stay in memory."""
 LATENTS_KEPT = 64
 """Number of encoded init pictures that stay in memory."""
 Attempt = Callable[[range], list[Picture]]
 
 CAPABILITIES = Capabilities(
     who="the local engine",
-    recipe="width height sampler scheduler steps cfg mix lengths",
+    recipe="width height sampler scheduler steps cfg mix lengths emphasis chunks",
     model="checkpoint vae loras clip_skip",
     keyframe="prompt negative seed cfg denoise image mask loras",
     samplers=tuple(SAMPLERS),
@@ -66,7 +68,7 @@ class Local(Engine):
         self._turn = threading.RLock()
         self._model: LoadedModel | None = None
         self._loaded: tuple[Model, tuple[str, ...]] | None = None
-        self._prompts: OrderedDict[tuple[str, Strengths], Conditioning] = OrderedDict()
+        self._prompts, self._chunks = Encoded(PROMPTS_KEPT), Encoded(PROMPTS_KEPT)
 
     def capabilities(self, schedule: Schedule) -> Capabilities:
         """Returns what this engine can render."""
@@ -101,7 +103,7 @@ class Local(Engine):
         with self._turn:
             place = self._model.place if self._model else None
             self._model = self._loaded = None
-            self._prompts.clear()
+            self._forget_prompts()
             if place:
                 place.free()
 
@@ -162,15 +164,20 @@ class Local(Engine):
 
         If half precision gives a blank frame, the block is rendered again in float32.
         """
+        reading = schedule.recipe.reading
         if model.place.dtype is not torch.float32:
             try:
-                return render_batch(model, schedule, block, partial(self._encoded, model), latent, inputs, listen)
+                encode = partial(self._encoded, model, reading)
+                return render_batch(model, schedule, block, encode, latent, inputs, listen)
             except BlankFrame as error:
                 log.warning("%s in half precision; frames %s to %s again in float32", error, block[0], block[-1])
         try:
             # Prompts encoded in half precision cannot be reused, so each is encoded again.
             with in_full(model) as changed:
-                encode = partial(_encode if changed else self._encoded, model)
+                if changed:
+                    encode = partial(_encode, model, reading, Encoded(PROMPTS_KEPT))
+                else:
+                    encode = partial(self._encoded, model, reading)
                 return render_batch(model, schedule, block, encode, latent, inputs, listen)
         except BlankFrame as error:
             raise BlankFrame(
@@ -183,7 +190,7 @@ class Local(Engine):
         with self._turn:
             if self._model is None or self._loaded != wanted:
                 self._model = None
-                self._prompts.clear()
+                self._forget_prompts()
                 self._model = self._open(*wanted)
                 self._loaded = wanted
             model = self._model
@@ -204,23 +211,22 @@ class Local(Engine):
                 "close what else uses it, or use a smaller model or device cpu"
             ) from error
 
-    def _encoded(self, model: LoadedModel, prompt: str, strengths: Strengths) -> Conditioning:
+    def _forget_prompts(self) -> None:
+        self._prompts.clear()
+        self._chunks.clear()
+
+    def _encoded(self, model: LoadedModel, reading: Reading, prompt: str, strengths: Strengths) -> Conditioning:
         if model is not self._model:  # another thread has loaded another model since
-            return _encode(model, prompt, strengths)
-        key = prompt, strengths
-        if key in self._prompts:
-            self._prompts.move_to_end(key)
-        else:
-            self._prompts[key] = _encode(model, prompt, strengths)
-            if len(self._prompts) > PROMPTS_KEPT:
-                self._prompts.popitem(last=False)
-        return self._prompts[key]
+            return _encode(model, reading, Encoded(PROMPTS_KEPT), prompt, strengths)
+        return self._prompts.get(
+            (prompt, reading, strengths), lambda: _encode(model, reading, self._chunks, prompt, strengths)
+        )
 
 
-def _encode(model: LoadedModel, prompt: str, strengths: Strengths) -> Conditioning:
+def _encode(model: LoadedModel, reading: Reading, encoded: Encoded, prompt: str, strengths: Strengths) -> Conditioning:
     """Returns the conditioning of a prompt with these strengths of the traveling LoRAs."""
     with model.loras.at([strengths], model.place.device):
-        return model.encode(prompt)
+        return model.encode(prompt, reading, encoded.of(strengths))
 
 
 def _halving(

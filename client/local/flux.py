@@ -11,10 +11,12 @@ from torch import Tensor
 from remix.client.local.checkpoints import Checkpoint
 from remix.client.local.clip import ClipText
 from remix.client.local.devices import Place
+from remix.client.local.encoded import Encoded
 from remix.client.local.flow import PATCH, FlowModel
 from remix.client.local.t5 import T5Text
 from remix.mix import Conditioning
 from remix.plan import Model
+from remix.prompt import Reading
 
 T5_ROWS = 256
 
@@ -48,14 +50,15 @@ class Flux(FlowModel):
         """Returns the text encoders, keyed by diffusers' folder names."""
         return {"text_encoder": self.clip.encoder, "text_encoder_2": self.t5.encoder}
 
-    def rows(self, prompt: str) -> int:
+    def rows(self, prompt: str, reading: Reading) -> int:
         """Returns the number of token rows of a prompt."""
-        return self.t5.rows(prompt)
+        return self.t5.rows(prompt, reading)
 
-    def encode(self, prompt: str) -> Conditioning:
+    def encode(self, prompt: str, reading: Reading, encoded: Encoded) -> Conditioning:
         """Returns the conditioning of a prompt: T5's tokens [1, n, d] and CLIP's pooled vector [1, p]."""
-        _, pooled = self.clip.encode(prompt)
-        return Conditioning(self.t5.encode(prompt).cpu(), None if pooled is None else pooled.cpu())
+        _, pooled = self.clip.encode(prompt, reading, encoded)
+        tokens = self.t5.encode(prompt, reading, encoded)
+        return Conditioning(tokens.cpu(), None if pooled is None else pooled.cpu())
 
     def velocity(self, x: Tensor, sigma: Tensor, conditioning: Conditioning) -> Tensor:
         """Returns the transformer's output, [B, c, h, w], for x in its precision."""

@@ -13,12 +13,14 @@ from torch import Tensor
 
 from remix.client.local.checkpoints import Checkpoint, open_vae
 from remix.client.local.devices import Place
+from remix.client.local.encoded import Encoded
 from remix.client.local.sampling import Levels
 from remix.client.local.traveling import TravelingLoras
 from remix.engine.blocks import is_out_of_memory
 from remix.errors import OutOfMemory, Unsupported
 from remix.mix import Conditioning
 from remix.plan import Model
+from remix.prompt import Reading
 
 log = logging.getLogger(__name__)
 
@@ -67,12 +69,15 @@ class LatentModel(ABC):
         """Returns the noise levels for pictures of this size."""
 
     @abstractmethod
-    def rows(self, prompt: str) -> int:
+    def rows(self, prompt: str, reading: Reading) -> int:
         """Returns the number of token rows of a prompt without encoding it."""
 
     @abstractmethod
-    def encode(self, prompt: str) -> Conditioning:
-        """Returns the conditioning of a prompt, a batch of 1, in float32 on the CPU."""
+    def encode(self, prompt: str, reading: Reading, encoded: Encoded) -> Conditioning:
+        """Returns the conditioning of a prompt, a batch of 1, in float32 on the CPU.
+
+        Outputs of text encoders are taken from `encoded`, and kept there.
+        """
 
     @abstractmethod
     def text_encoders(self) -> Mapping[str, Any]:

@@ -16,6 +16,7 @@ from remix.catalog.samplers import SAMPLERS as CATALOG
 from remix.client.local.checkpoints import checkpoint_path, fingerprint, open_checkpoint, vae_path
 from remix.client.local.damage import raising_damage
 from remix.client.local.devices import Place
+from remix.client.local.encoded import Encoded
 from remix.client.local.loras import apply_loras, lora_path
 from remix.client.local.sampling import SAMPLERS, Levels
 from remix.client.local.traveling import TravelingLoras, divided
@@ -23,6 +24,7 @@ from remix.client.local.turns import TURNS
 from remix.errors import Unsupported
 from remix.mix import Conditioning
 from remix.plan import Model, Recipe, Schedule
+from remix.prompt import Reading
 
 LOADERS = {
     "StableDiffusionPipeline": ("remix.client.local.stable_diffusion", "StableDiffusion"),
@@ -56,9 +58,9 @@ class LoadedModel(Protocol):
 
     def levels_at(self, width: int, height: int) -> Levels: ...
 
-    def rows(self, prompt: str) -> int: ...
+    def rows(self, prompt: str, reading: Reading) -> int: ...
 
-    def encode(self, prompt: str) -> Conditioning: ...
+    def encode(self, prompt: str, reading: Reading, encoded: Encoded) -> Conditioning: ...
 
     def estimate(self, x: Tensor, sigma: Tensor, conditioning: Conditioning) -> Tensor: ...
 

@@ -13,10 +13,12 @@ from remix.catalog.families import FAMILIES
 from remix.client.local.checkpoints import Checkpoint
 from remix.client.local.clip import ClipText
 from remix.client.local.devices import Place
+from remix.client.local.encoded import Encoded
 from remix.client.local.flow import FlowModel
 from remix.client.local.t5 import T5Text
 from remix.mix import Conditioning
 from remix.plan import Model
+from remix.prompt import Reading
 
 T5_ROWS = 77
 TIMESTEPS = 1000
@@ -59,22 +61,23 @@ class StableDiffusion3(FlowModel):
         third = {"text_encoder_3": self.t5.encoder} if self.t5 else {}
         return {"text_encoder": first, "text_encoder_2": second, **third}
 
-    def rows(self, prompt: str) -> int:
+    def rows(self, prompt: str, reading: Reading) -> int:
         """Returns the number of token rows of a prompt."""
-        return min(text.rows(prompt) for text in self.texts) + (self.t5.rows(prompt) if self.t5 else T5_ROWS)
+        clip = min(text.rows(prompt, reading) for text in self.texts)
+        return clip + (self.t5.rows(prompt, reading) if self.t5 else T5_ROWS)
 
-    def encode(self, prompt: str) -> Conditioning:
+    def encode(self, prompt: str, reading: Reading, encoded: Encoded) -> Conditioning:
         """Returns the conditioning of a prompt: tokens [1, 77 k + n, d] and the pooled vectors of both [1, p1 + p2].
 
         Zeros replace a missing T5: SD3 was trained with text encoders dropped in this way.
         """
-        (first, one), (second, two) = (text.encode(prompt) for text in self.texts)
+        (first, one), (second, two) = (text.encode(prompt, reading, encoded) for text in self.texts)
         assert one is not None
         assert two is not None
         rows = min(first.shape[1], second.shape[1])
         clip = torch.cat([first[:, :rows], second[:, :rows]], dim=-1)
         width = self.network.config.joint_attention_dim
-        t5 = self.t5.encode(prompt) if self.t5 else clip.new_zeros(1, T5_ROWS, width)
+        t5 = self.t5.encode(prompt, reading, encoded) if self.t5 else clip.new_zeros(1, T5_ROWS, width)
         tokens = torch.cat([functional.pad(clip, (0, width - clip.shape[-1])), t5], dim=1)
         return Conditioning(tokens.cpu(), torch.cat([one, two], dim=-1).cpu())
 

@@ -12,9 +12,11 @@ from remix.catalog.families import FAMILIES
 from remix.client.local.checkpoints import Checkpoint
 from remix.client.local.clip import ClipText
 from remix.client.local.devices import Place
+from remix.client.local.encoded import Encoded
 from remix.client.local.latent_diffusion import LatentDiffusion
 from remix.mix import Conditioning
 from remix.plan import Model
+from remix.prompt import Reading
 
 SIZES = ("height", "width", "crop_h", "crop_w", "target_height", "target_width")
 """The sizes that the U-Net takes, in its order, with ComfyUI's names."""
@@ -46,13 +48,13 @@ class StableDiffusionXL(LatentDiffusion):
         """Returns the text encoders, keyed by diffusers' folder names."""
         return {"text_encoder": self.texts[0].encoder, "text_encoder_2": self.texts[1].encoder}
 
-    def rows(self, prompt: str) -> int:
+    def rows(self, prompt: str, reading: Reading) -> int:
         """Returns the number of token rows of a prompt."""
-        return min(text.rows(prompt) for text in self.texts)
+        return min(text.rows(prompt, reading) for text in self.texts)
 
-    def encode(self, prompt: str) -> Conditioning:
+    def encode(self, prompt: str, reading: Reading, encoded: Encoded) -> Conditioning:
         """Returns the conditioning of a prompt: tokens [1, n k, d1 + d2] and the second encoder's pooled [1, p]."""
-        (first, _), (second, pooled) = (text.encode(prompt) for text in self.texts)
+        (first, _), (second, pooled) = (text.encode(prompt, reading, encoded) for text in self.texts)
         rows = min(first.shape[1], second.shape[1])
         tokens = torch.cat([first[:, :rows], second[:, :rows]], dim=-1)
         return Conditioning(tokens.cpu(), None if pooled is None else pooled.cpu())

@@ -9,9 +9,11 @@ from remix.catalog.families import FAMILIES
 from remix.client.local.checkpoints import Checkpoint
 from remix.client.local.clip import ClipText
 from remix.client.local.devices import Place
+from remix.client.local.encoded import Encoded
 from remix.client.local.latent_diffusion import LatentDiffusion
 from remix.mix import Conditioning
 from remix.plan import Model
+from remix.prompt import Reading
 
 
 class StableDiffusion(LatentDiffusion):
@@ -38,11 +40,11 @@ class StableDiffusion(LatentDiffusion):
         """Returns the text encoders, keyed by diffusers' folder names."""
         return {"text_encoder": self.text.encoder}
 
-    def rows(self, prompt: str) -> int:
+    def rows(self, prompt: str, reading: Reading) -> int:
         """Returns the number of token rows of a prompt."""
-        return self.text.rows(prompt)
+        return self.text.rows(prompt, reading)
 
-    def encode(self, prompt: str) -> Conditioning:
+    def encode(self, prompt: str, reading: Reading, encoded: Encoded) -> Conditioning:
         """Returns the conditioning of a prompt: tokens [1, n k, d] float32, on the CPU."""
-        tokens, _ = self.text.encode(prompt)
+        tokens, _ = self.text.encode(prompt, reading, encoded)
         return Conditioning(tokens.cpu())

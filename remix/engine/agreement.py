@@ -97,9 +97,9 @@ def disagreement(one: str, other: str, schedule: Schedule) -> str | None:
     A recipe does not name its model's family, so families that were not measured, such as Flux, are not reported.
 
     >>> from remix.plan import Keyframe, plan
-    >>> recipe = Recipe(frames=1, keyframes=(Keyframe(prompt="a (red) apple"),))
+    >>> recipe = Recipe(frames=1, keyframes=(Keyframe(prompt="an apple AND a pear"),))
     >>> disagreement("comfyui", "local", plan(recipe))
-    "prompt: '(' is emphasis, which no two tools weigh alike"
+    "prompt: 'AND' puts two prompts together in A1111, and is a word elsewhere"
     """
     for engine in (one, other):
         if engine not in ENGINES:
@@ -153,14 +153,10 @@ def remarks(recipe: Recipe, engines: Collection[str] = ENGINES) -> list[str]:
 
 
 READ_DIFFERENTLY = {
-    r"(?<!\\)\(": r"is emphasis, which no two tools weigh alike",
-    r"(?<!\\)\[": "is read by A1111 (less emphasis), and as a letter elsewhere",
-    r"\bBREAK\b": "begins a new chunk in A1111, and is a word elsewhere",
     r"\bAND\b": "puts two prompts together in A1111, and is a word elsewhere",
     r"#[^\n]*": "begins a comment in A1111, and is a letter elsewhere",
     r"\bembedding:": "names an embedding in ComfyUI, and is words elsewhere",
     r"<(?:lora|lyco|hypernet):": "is read by A1111 alone; name it under model.loras",
-    r"\\[^()]": "has a backslash that A1111 takes out, and that is a letter elsewhere",
 }
 """Syntax in prompts -> why tools read it differently."""
 

@@ -6,16 +6,18 @@ that is added to `Recipe`, `Model` or `Keyframe` later is refused by every engin
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, field, fields
 from typing import Any
 
 from remix.catalog.samplers import require_sampler
 from remix.catalog.schedulers import require_scheduler
-from remix.engine.prompts import SYNTAXES
+from remix.engine.prompts import SYNTAXES, reading_for
 from remix.errors import Unsupported
 from remix.plan import Frame, Schedule
 from remix.plan.denoise import nearest_whole
+from remix.plan.fields import show
+from remix.prompt import Reading, may_be_cut
 
 PLANNED = frozenset(
     {
@@ -41,6 +43,7 @@ class Capabilities:
     - `travelling_loras`: whether LoRA strengths may change between frames.
     - `fractional_denoise`: whether a frame may start between two whole steps.
     - `prompts`: the prompt syntax it reads, of `remix.engine.prompts.SYNTAXES`.
+    - `readings`: the rules by which it can read prompts, None for all.
     - `instead`: what the user can do about a refusal, "" if the reasons include it.
     - `reasons`: field -> why it is refused, if not obvious.
     """
@@ -56,6 +59,7 @@ class Capabilities:
     travelling_loras: bool = True
     fractional_denoise: bool = True
     prompts: frozenset[str] = frozenset()
+    readings: Sequence[Reading] | None = None
     instead: str = "use another engine"
     reasons: Mapping[str, str] = field(default_factory=dict)
 
@@ -70,6 +74,7 @@ def _problems(schedule: Schedule, can: Capabilities) -> Iterator[str]:
     yield from _unknown_fields(schedule, can)
     yield from _unknown_names(schedule, can)
     yield from _unread_syntax(schedule, can)
+    yield from _other_reading(schedule, can)
     travels = len({frame.loras for frame in schedule}) > 1
     if travels and not can.travelling_loras:
         yield _refusal("loras", "their strengths travel", can)
@@ -125,6 +130,26 @@ def _unread_syntax(schedule: Schedule, can: Capabilities) -> Iterator[str]:
     for name, problem in SYNTAXES.items():
         if name not in can.prompts:
             yield from (found for prompt in schedule.texts if (found := problem(prompt, can.who)))
+
+
+def _other_reading(schedule: Schedule, can: Capabilities) -> Iterator[str]:
+    """Yields a sentence if an engine reads weights, BREAK or long prompts by another rule than the recipe's.
+
+    Raises BadInput for a prompt that cannot be read.
+    """
+    wanted = schedule.recipe.reading
+    for prompt in schedule.texts:
+        wanted.sections(prompt)
+    if can.readings is None:
+        return
+    if reading_for(schedule, can.readings) is None:
+        prompt = next(text for text in schedule.texts if wanted.differs(can.readings[0], text))
+        own = dict.fromkeys(one.emphasis for one in can.readings)
+        yield _refusal("emphasis", f"{show(prompt)} is read by the rule {wanted.emphasis!r}", can) + (
+            f", or set emphasis to {' or '.join(map(repr, own))}"
+        )
+    elif all(one.chunks != wanted.chunks for one in can.readings) and any(map(may_be_cut, schedule.texts)):
+        yield _refusal("chunks", f"{wanted.chunks!r} is the rule for long prompts", can)
 
 
 def _in_frame(schedule: Schedule, frame: Frame, can: Capabilities) -> Iterator[str]:

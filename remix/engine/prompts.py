@@ -1,25 +1,17 @@
-"""Prompt syntax that not every engine supports: emphasis, LoRA tags, prompts that change over the steps."""
+"""Prompt syntax that not every engine supports: LoRA tags, prompt editing, and emphasis by another tool's rule."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
+from remix.plan import Schedule
+from remix.prompt import Reading
 from remix.syntax.text.over_steps import over_steps
 
-EMPHASIS = re.compile(r"(?<!\\)\((?:\\.|[^()\\])*\)")
-"""Syntax that both hosts read as more weight: ``(word)`` and ``(word:1.2)``, but not ``\\(word\\)``."""
+BRACKETS = re.compile(r"[][]")
 
 LORA_TAG = re.compile(r"<(?:lora|lyco|hypernet):[^<>]*>")
-
-
-def _emphasis(prompt: str, who: str) -> str | None:
-    if found := EMPHASIS.search(prompt):
-        return (
-            f"prompt: {who} does not read the emphasis {found[0]!r}, and each host reads it differently; write the "
-            r"prompt without weights, and \( and \) for brackets"
-        )
-    return None
 
 
 def _lora_tag(prompt: str, who: str) -> str | None:
@@ -38,17 +30,15 @@ def _over_steps(prompt: str, who: str) -> str | None:
 
 
 SYNTAXES: Mapping[str, Callable[[str, str], str | None]] = {
-    "emphasis": _emphasis,
     "LoRA tags": _lora_tag,
     "prompt editing": _over_steps,
 }
 """Syntax -> a function of a prompt and an engine's name that returns why the prompt cannot be rendered, or None."""
 
 
-def unescaped(prompt: str) -> str:
-    r"""Returns a prompt with plain brackets in place of escaped ones, as both hosts read it.
-
-    >>> unescaped(r"mio \(k-on\)")
-    'mio (k-on)'
-    """
-    return prompt.replace("\\(", "(").replace("\\)", ")")
+def reading_for(schedule: Schedule, known: Iterable[Reading]) -> Reading | None:
+    """Returns the first of the `known` readings that reads all prompts as the recipe does, None if none does."""
+    wanted = schedule.recipe.reading
+    # The brackets of prompt editing are gone by the time that a host reads emphasis.
+    texts = [BRACKETS.sub(" ", text) if over_steps(text) else text for text in schedule.texts]
+    return next((one for one in known if not any(wanted.differs(one, text) for text in texts)), None)

@@ -20,6 +20,7 @@ from remix.plan.model import MODEL_FIELDS, Model, plain_model, read_model
 from remix.plan.moments import clock as moments_of_clock
 from remix.plan.moments import frame_count, places
 from remix.plan.music import MUSIC_FIELDS, MUSIC_NAMES, Music, plain_music, read_music
+from remix.prompt import CHUNKS, EMPHASIS, Reading
 
 MAX_KEYFRAMES = 10_000
 MAX_PIXELS = 64_000_000
@@ -51,6 +52,8 @@ class Recipe:
     - `curve`: numbers travel linearly ("linear") or along a smooth curve that never overshoots ("cubic").
     - `mix`: how conditionings are mixed.
     - `lengths`: how conditionings of different lengths are combined. None uses the method of the model family.
+    - `emphasis`: how weights such as ``(word:1.2)`` are read. None reads them as ComfyUI does.
+    - `chunks`: how prompts of more than 75 tokens are cut. None cuts them as the tool does whose `emphasis` is read.
     - `pace`: "linear" spaces frames evenly in time, "even" by how much the picture changes, measured while rendering.
     - `clock`: the moment, in frames, that each frame shows. It stores a measured pace, so that it is measured once.
     - `music`: a song. A table without numbers is measured here, from the file in `folder`.
@@ -78,6 +81,9 @@ class Recipe:
     pace: str = "linear"
     clock: tuple[float, ...] | None = None
     music: Music | None = None
+
+    emphasis: str | None = None
+    chunks: str | None = None
     folder: str = field(default="", compare=False, repr=False)
     defaulted: frozenset[str] = field(default=frozenset(), compare=False, repr=False)
 
@@ -103,6 +109,8 @@ class Recipe:
         music: Music | Mapping[str, Any] | None = None,
         folder: str = "",
         defaulted: Iterable[str] = (),
+        emphasis: str | None = None,
+        chunks: str | None = None,
     ) -> None:
         fitted: dict[str, Any] = {"width": width, "height": height, "sampler": sampler}
         fitted |= {"scheduler": scheduler, "steps": steps, "cfg": cfg}
@@ -130,6 +138,8 @@ class Recipe:
             curve=check.choice(curve, "curve", CURVES),
             mix=check.choice(mix, "mix", MIXINGS),
             lengths=None if lengths is None else check.choice(lengths, "lengths", LENGTHS),
+            emphasis=None if emphasis is None else check.choice(emphasis, "emphasis", EMPHASIS),
+            chunks=None if chunks is None else check.choice(chunks, "chunks", CHUNKS),
             pace=check.choice(pace, "pace", PACES),
             clock=clock,
             music=song,
@@ -174,6 +184,11 @@ class Recipe:
                         f'"{used[0]}" is a name of music, and there is none; write file = "song.mp3" below [music]',
                         path=f"keyframes[{i}].{name}",
                     )
+
+    @property
+    def reading(self) -> Reading:
+        """Returns how prompts are read."""
+        return Reading.of(self.emphasis, self.chunks)
 
     def positions(self) -> tuple[int, ...]:
         """Returns the frame of each keyframe, in the order in which the keyframes are given."""

@@ -120,8 +120,12 @@ class Schedule:
         return _texts(self.recipe, self.frames)
 
     def settings(self) -> dict[str, Any]:
-        """Returns the settings that all frames share and every picture depends on, as plain JSON values."""
+        """Returns the settings that all frames share and every picture depends on, as plain JSON values.
+
+        `emphasis` and `chunks` are included only if the recipe sets them.
+        """
         recipe = self.recipe
+        prompts = {name: value for name in ("emphasis", "chunks") if (value := getattr(recipe, name)) is not None}
         model = {**asdict(recipe.model), "loras": [asdict(lora) for lora in recipe.model.loras]}
         return {
             "height": recipe.height,
@@ -132,6 +136,7 @@ class Schedule:
             "scheduler": recipe.scheduler,
             "steps": recipe.steps,
             "width": recipe.width,
+            **prompts,
         }
 
     def to_dict(self) -> dict[str, Any]:

@@ -163,4 +163,4 @@ def _model(source: Source, data: Mapping[str, Node]) -> Model:
         return Model(**fields, loras=tuple(loras))
 
 
-SYNTAX = Syntax("animatediff-cli", "animatediff-cli-prompt-travel's JSON", looks, read)
+SYNTAX = Syntax("animatediff-cli", "animatediff-cli-prompt-travel's JSON", looks, read, emphasis="a1111")

@@ -289,7 +289,7 @@ def write_values(recipe: Recipe, field: str) -> Export:
     return draft.export(", ".join(f"{stop.frame}:({number_text(stop.value)})" for stop in stops) + "\n")
 
 
-PROMPTS = Syntax("deforum-prompts", "Deforum's prompts", looks_prompts, read_prompts, write_prompts)
+PROMPTS = Syntax("deforum-prompts", "Deforum's prompts", looks_prompts, read_prompts, write_prompts, emphasis="a1111")
 VALUES = Syntax(
     "deforum-values", "Deforum's and FizzNodes' values", looks_values, read_values, write_values, wraps=False
 )

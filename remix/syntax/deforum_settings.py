@@ -289,4 +289,4 @@ def _is_on(data: Mapping[str, Node], name: str) -> bool:
     return name not in data or _is_set(data, name)
 
 
-SYNTAX = Syntax("deforum-settings", "Deforum's settings file", looks, read)
+SYNTAX = Syntax("deforum-settings", "Deforum's settings file", looks, read, emphasis="a1111")

@@ -153,4 +153,4 @@ def _seed_mix(seed: float, other: float | None, strength: float | None) -> Mix[i
     return Mix.one(int(seed)).toward(Mix.one(int(other)), strength)
 
 
-SYNTAX = Syntax("parseq", "Parseq's manifest", looks, read, wraps=False)
+SYNTAX = Syntax("parseq", "Parseq's manifest", looks, read, wraps=False, emphasis="a1111")

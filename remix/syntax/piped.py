@@ -193,4 +193,4 @@ def _seed(source: Source, command: Command) -> int:
 
 REPLICATE = Syntax("replicate", "Replicate's prompts on frames", looks_replicate, read_replicate)
 WAN = Syntax("wan", "Wan's prompts for ComfyUI", looks_wan, read_wan)
-ANIMATOR = Syntax("animator", "keyframes of Animator for A1111", looks_animator, read_animator)
+ANIMATOR = Syntax("animator", "keyframes of Animator for A1111", looks_animator, read_animator, emphasis="a1111")

@@ -89,7 +89,7 @@ def _without_comment(line: Span) -> Span:
     return line
 
 
-A1111 = Syntax("a1111", "one A1111 prompt", looks_a1111, read_a1111)
+A1111 = Syntax("a1111", "one A1111 prompt", looks_a1111, read_a1111, emphasis="a1111")
 PROMPT_CONTROL = Syntax(
     "prompt-control", "one prompt for ComfyUI's prompt-control", looks_prompt_control, read_prompt_control
 )

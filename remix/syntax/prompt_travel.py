@@ -79,4 +79,4 @@ def _steps_between(source: Source, label: Span, stages: int) -> list[int] | None
     return gaps_between(source, [int(text) for text in numbers], stages, place)
 
 
-SYNTAX = Syntax("prompt-travel", "A1111's prompt travel script", looks, read)
+SYNTAX = Syntax("prompt-travel", "A1111's prompt travel script", looks, read, emphasis="a1111")

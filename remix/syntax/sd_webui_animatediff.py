@@ -81,4 +81,4 @@ def _one_line(draft: Draft, text: str) -> str:
     return text.replace("\n", " ")
 
 
-SYNTAX = Syntax("sd-webui-animatediff", "sd-webui-animatediff's box", looks, read, write)
+SYNTAX = Syntax("sd-webui-animatediff", "sd-webui-animatediff's box", looks, read, write, emphasis="a1111")

@@ -166,4 +166,4 @@ def _walk(stops: list[Stop], span: range, value: Mix[int] | float) -> None:
     stops.append(Stop(span[-1], value))
 
 
-SYNTAX = Syntax("shift-attention", "A1111's shift attention script", looks, read)
+SYNTAX = Syntax("shift-attention", "A1111's shift attention script", looks, read, emphasis="a1111")

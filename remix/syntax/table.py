@@ -14,6 +14,7 @@ from remix.plan.keyframe import MAX_SEED
 from remix.plan.moments import MAX_FRAMES, frame_count
 from remix.plan.recipe import Recipe, located
 from remix.plan.wording import nearest
+from remix.prompt import Reading
 from remix.syntax import (
     animatediff_cli,
     animatediff_evolved,
@@ -148,9 +149,20 @@ def read(
     try:
         name = name or detect(plain, source)
         parts = complete(origin, named(name).read(origin, options), options, wraps=named(name).wraps)
+        parts = _with_emphasis(parts, named(name).emphasis)
     except RecipeError as error:
         raise _placed(origin, error) from error
     return replace(parts, notes=tuple(origin.notes), syntax=name)
+
+
+def _with_emphasis(parts: Parts, rule: str | None) -> Parts:
+    """Returns the parts with the rule of emphasis of their tool, if their prompts may be read otherwise without it."""
+    if rule is None or parts.emphasis is not None:
+        return parts
+    own, default = Reading.of(rule, None), Reading.of(None, None)
+    mixes = [mix for keyframe in parts.keyframes for mix in (keyframe.prompt, keyframe.negative) if mix]
+    prompts = dict.fromkeys(prompt for mix in mixes for prompt in mix.values)
+    return replace(parts, emphasis=rule) if any(own.may_differ(default, prompt) for prompt in prompts) else parts
 
 
 def write(recipe: Recipe, name: str, *, field: str | None = None) -> Export:

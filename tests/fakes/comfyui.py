@@ -218,6 +218,7 @@ def modules(base: Path, version: str, schema: tuple[str, ...]) -> dict[str, Modu
     parts["model_management"] = _module(
         "comfy.model_management", throw_exception_if_processing_interrupted=lambda: None
     )
+    parts["sd1_clip"] = _module("comfy.sd1_clip", SDTokenizer=type("SDTokenizer", (), {}))
     parts["utils"] = _module("comfy.utils", ProgressBar=object)
     folders = _module(
         "folder_paths",

@@ -218,6 +218,16 @@ class Processing:
         return noise / 8 + (self.cfg_scale * (wanted - unwanted) / 10).view(-1, 1, 1, 1)
 
 
+class TextEncoder:
+    """A text encoder with the methods that the script replaces. `learned` makes conditionings without it."""
+
+    def tokenize_line(self, line: str) -> Any:
+        raise NotImplementedError
+
+    def process_tokens(self, tokens: Any, weights: Any) -> Any:
+        raise NotImplementedError
+
+
 class Img2Img(Processing):
     """A StableDiffusionProcessingImg2Img."""
 
@@ -489,7 +499,7 @@ def fake_modules(base: Path) -> dict[str, Any]:
             state=state,
             demo=None,
             device="cpu",
-            sd_model=SimpleNamespace(sd_checkpoint_info=infos["model"], is_sd1=True),
+            sd_model=SimpleNamespace(sd_checkpoint_info=infos["model"], is_sd1=True, modules=lambda: [TextEncoder()]),
             prompt_styles=SimpleNamespace(styles={}),
         ),
         "ui_tempdir": SimpleNamespace(register_tmp_file=lambda demo, path: None),

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from remix.catalog.schedulers import SCHEDULERS
 from remix.plan import Schedule
+from remix.prompt import Reading
+from remix.prompt.chunks import BACKTRACK
 
 PORTABLE: Mapping[str, Any] = {
     # Noise: the shared rule of a seed, and each later draw from the same generator.
@@ -25,7 +28,7 @@ PORTABLE: Mapping[str, Any] = {
     "s_noise": 1.0,
     "initial_noise_multiplier": 1.0,
     "img2img_extra_noise": 0.0,
-    # Prompts: cut after 75 tokens wherever that is, weights without restoring the mean, as ComfyUI does.
+    # Prompts: cut after 75 tokens wherever that is. The rule of weights depends on the prompts, see `reading_settings`.
     "comma_padding_backtrack": 0,
     "emphasis": "No norm",
     "use_old_emphasis_implementation": False,
@@ -137,6 +140,23 @@ def wildcard_seed(schedule: Schedule) -> dict[str, str]:
     return {"first seed": str(schedule.first_seed)} if any(map(FILLED_IN.search, schedule.texts)) else {}
 
 
+RULES: Mapping[str, str] = {
+    "a1111-no-norm": "No norm",
+    "a1111": "Original",
+    "a1111-ignore": "Ignore",
+    "none": "None",
+}
+"""Rule of emphasis -> A1111's name of it."""
+
+READINGS = tuple(Reading(rule, "a1111") for rule in RULES)
+"""The ways in which A1111 itself reads prompts: BREAK begins a new chunk, however long prompts are cut."""
+
+
+def reading_settings(host_reading: Reading, chunks: str) -> dict[str, Any]:
+    """Returns the settings for one of `READINGS`, and for a rule of chunks."""
+    return {"emphasis": RULES[host_reading.emphasis], "comma_padding_backtrack": BACKTRACK if chunks == "a1111" else 0}
+
+
 def a1111_settings(scheduler: str | None) -> dict[str, Any]:
     """Returns the values of `PORTABLE` for a run with a schedule, given by A1111's label."""
     if any(row.starts_below and row.label == scheduler for row in SCHEDULERS.values()):
@@ -146,14 +166,22 @@ def a1111_settings(scheduler: str | None) -> dict[str, Any]:
 
 
 def request_settings(
-    options: Collection[str], *, checkpoint: str, vae: str | None, clip_skip: int, scheduler: str
+    options: Collection[str],
+    *,
+    checkpoint: str,
+    vae: str | None,
+    clip_skip: int,
+    scheduler: str,
+    prompts: Mapping[str, Any] = MappingProxyType({}),
 ) -> dict[str, Any]:
     """Returns the `override_settings` of a request: the model, and those portable settings that are in `options`.
+
+    `prompts` are those of `reading_settings`, in place of the portable ones.
 
     Settings that already have their value are included: they may have it only because another user's request is
     running.
     """
-    wanted = {**a1111_settings(scheduler), "CLIP_stop_at_last_layers": clip_skip, "sd_vae": vae or OWN_VAE}
+    wanted = {**a1111_settings(scheduler), **prompts, "CLIP_stop_at_last_layers": clip_skip, "sd_vae": vae or OWN_VAE}
     return {"sd_model_checkpoint": checkpoint} | {name: value for name, value in wanted.items() if name in options}
 
 

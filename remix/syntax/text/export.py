@@ -121,7 +121,20 @@ class Draft:
         keys = [f for f in ("seed", "cfg", "denoise", "image", "mask", "loras") if f not in supported]
         set_ = [f for f in keys if any(getattr(key, f, None) is not None for key in recipe.keyframes)]
         default = Recipe(frames=1, keyframes=(Keyframe(),))
-        for name in ("model", "width", "sampler", "scheduler", "steps", "cfg", "curve", "mix", "lengths", "fps"):
+        for name in (
+            "model",
+            "width",
+            "sampler",
+            "scheduler",
+            "steps",
+            "cfg",
+            "curve",
+            "mix",
+            "lengths",
+            "emphasis",
+            "chunks",
+            "fps",
+        ):
             if name not in supported and name not in set_ and getattr(recipe, name) != getattr(default, name):
                 set_.append(SHOWN_AS.get(name, name))
             elif name == "width" and recipe.height != default.height:

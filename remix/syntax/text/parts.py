@@ -78,6 +78,8 @@ class Parts:
     pace: str | None = None
     clock: tuple[float, ...] | None = None
     music: Music | None = None
+    emphasis: str | None = None
+    chunks: str | None = None
     notes: tuple[str, ...] = ()
     syntax: str = ""
 

@@ -91,7 +91,8 @@ class Syntax:
     """A syntax: its name, its tool, and how it is detected, read and, where possible, written.
 
     `looks` returns whether a text that every syntax before it in the table has rejected is in this one. It raises
-    RecipeError for a text that no later syntax should accept. `wraps` is true if the reader itself adds the `before`
+    RecipeError for a text that no later syntax should accept. `emphasis` is the rule by which its tool reads weights in
+    prompts, None for that of recipes. `wraps` is true if the reader itself adds the `before`
     and `after` of its options around prompts.
     """
 
@@ -101,3 +102,4 @@ class Syntax:
     read: Callable[[Source, Options], Parts]
     write: Callable[[Recipe, str], Export] | None = None
     wraps: bool = True
+    emphasis: str | None = None

@@ -472,7 +472,9 @@ def test_prompts_go_as_they_are_into_the_request_and_nowhere_else(serve: Serve, 
     server = serve()
     hostile = '$(touch x); -vf "drawtext" ../../x \n--api'
     outcome = render(
-        recipe(frames=1, keyframes=[{"prompt": hostile, "negative": hostile}]), engine(server), tmp_path / "job"
+        recipe(frames=1, keyframes=[{"prompt": hostile, "negative": hostile}], emphasis="a1111"),
+        engine(server),
+        tmp_path / "job",
     )
     body = frames_asked(server)[0]
     assert (body["prompt"], body["negative_prompt"]) == (hostile, hostile)
@@ -480,6 +482,36 @@ def test_prompts_go_as_they_are_into_the_request_and_nowhere_else(serve: Serve, 
         *("frames", "000000.png", "film.mp4", "sheet.png", "recipe.json", "schedule.json", "job.json"),
         *("journal.jsonl", "job.lock"),
     }
+
+
+@pytest.mark.parametrize(
+    ("prompt", "rule", "settings"),
+    [
+        ("a cat", "comfy", ("No norm", 0)),
+        (r"a \(cat\)", "comfy", ("No norm", 0)),
+        ("a [cat]", "comfy", ("None", 0)),
+        ("a (cat:1.2)", "a1111", ("Original", 20)),
+        ("a (cat:1.2)", "a1111-no-norm", ("No norm", 20)),
+        ("a (cat:1.2)", "a1111-ignore", ("Ignore", 20)),
+        ("a (cat:1.2)", "none", ("None", 0)),
+    ],
+)
+def test_the_host_reads_emphasis_by_its_settings(
+    serve: Serve, tmp_path: Path, prompt: str, rule: str, settings: tuple[str, int]
+) -> None:
+    server = serve()
+    render(recipe(frames=1, keyframes=[{"prompt": prompt}], emphasis=rule), engine(server), tmp_path / "job")
+    asked = frames_asked(server)[0]["override_settings"]
+    assert (asked["emphasis"], asked["comma_padding_backtrack"]) == settings
+
+
+def test_without_the_script_comfyuis_emphasis_is_refused_with_what_to_do(serve: Serve) -> None:
+    asked = recipe(frames=1, keyframes=[{"prompt": "a (cat:1.2)"}])
+    with pytest.raises(
+        Unsupported, match=r"'a \(cat:1.2\)' is read by the rule 'comfy'.*install Remix Toolkit.*'a1111'"
+    ):
+        engine(serve()).check(plan(asked))
+    engine(serve(script=True)).check(plan(asked))
 
 
 def test_a_trial_is_of_a_sampler_that_can_do_one_step(serve: Serve, tmp_path: Path) -> None:

@@ -309,11 +309,21 @@ def test_another_checkpoint_is_another_job(tmp_path: Path) -> None:
             run(server.url, tmp_path, recipe(model=Model("folder/other.ckpt")))
 
 
-def test_emphasis_is_told_and_let_through() -> None:
-    asked = recipe(keyframes=(Keyframe(prompt="a (cat:1.2)"),))
+@pytest.mark.parametrize("emphasis", [None, "a1111"])
+def test_the_nodes_read_emphasis_by_any_rule(emphasis: str | None) -> None:
+    asked = recipe(keyframes=(Keyframe(prompt="a (cat:1.2)"),), emphasis=emphasis)
     with ComfyServer().started() as server:
-        (remark,) = ComfyUI(server.url, timeouts=QUICK).check(plan(asked))
-    assert remark == "prompt: '(' is emphasis, which no two tools weigh alike"
+        assert ComfyUI(server.url, timeouts=QUICK).check(plan(asked)) == []
+
+
+def test_without_the_nodes_emphasis_is_comfyuis() -> None:
+    with ComfyServer(pack=False).started() as server:
+        engine = ComfyUI(server.url, timeouts=QUICK)
+        engine.check(plan(plain(keyframes=(Keyframe(prompt="a (cat:1.2)"),))))
+        with pytest.raises(Unsupported, match=r"'a \(cat:1.2\)' is read by the rule 'a1111'.*emphasis to 'comfy'"):
+            engine.check(plan(plain(keyframes=(Keyframe(prompt="a (cat:1.2)"),), emphasis="a1111")))
+        with pytest.raises(Unsupported, match="chunks: 'a1111' is the rule for long prompts"):
+            engine.check(plan(plain(keyframes=(Keyframe(prompt="a cat, " * 40),), emphasis="a1111")))
 
 
 @pytest.mark.parametrize("pack", [True, False])

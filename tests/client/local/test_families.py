@@ -12,10 +12,12 @@ import torch
 
 from remix.client.local import Local
 from remix.client.local.batch import stacked
+from remix.client.local.encoded import Encoded
 from remix.client.local.sdxl import SIZES
 from remix.errors import MixError, Unsupported
 from remix.mix import Conditioning
 from remix.plan import Model, plan
+from remix.prompt import Reading
 from tests.client.local import tiny
 from tests.client.local.films import TOLERANCE, largest_difference, pictures, travel
 
@@ -84,7 +86,9 @@ def test_families_are_told_apart(sd2: str, sdxl: str, tmp_path: Path) -> None:
 def test_clip_skip_counts_from_the_end_and_starts_at_the_layer_that_was_trained_with(sd2: str, sdxl: str) -> None:
     """SD2 and SDXL were trained with the layer before the last: 1 and 2 are the same there, as in ComfyUI."""
     for folder in (sd2, sdxl):
-        first, second, third = (loaded(folder, clip_skip=skip).encode("a red fish").tokens for skip in (1, 2, 3))
+        first, second, third = (
+            loaded(folder, clip_skip=skip).encode("a red fish", Reading(), Encoded(8)).tokens for skip in (1, 2, 3)
+        )
         assert torch.equal(first, second)
         assert not torch.equal(second, third)
 
@@ -108,16 +112,20 @@ def test_sd2_pads_with_the_exclamation_mark_and_sdxl_in_its_second_encoder(sd2: 
 def test_the_pooled_vector_of_a_long_prompt_is_its_first_chunks(sdxl: str) -> None:
     model = loaded(sdxl)
     words = "a red circle and " * 20
-    rows = [model.encode(prompt).tokens.shape[1] for prompt in (words, "fish")]
+    rows = [model.encode(prompt, Reading(), Encoded(8)).tokens.shape[1] for prompt in (words, "fish")]
     assert rows[0] > rows[1]
-    assert [model.rows(prompt) for prompt in (words, "fish")] == rows
-    assert torch.allclose(model.encode(words).pooled, model.encode(words + "a dog").pooled)
-    assert not torch.allclose(model.encode("fish").pooled, model.encode("a dog").pooled)
+    assert [model.rows(prompt, Reading()) for prompt in (words, "fish")] == rows
+    assert torch.allclose(
+        model.encode(words, Reading(), Encoded(8)).pooled, model.encode(words + "a dog", Reading(), Encoded(8)).pooled
+    )
+    assert not torch.allclose(
+        model.encode("fish", Reading(), Encoded(8)).pooled, model.encode("a dog", Reading(), Encoded(8)).pooled
+    )
 
 
 def test_sizes_come_from_the_picture_or_else_from_the_conditioning(sdxl: str) -> None:
     model = loaded(sdxl)
-    x, fish = torch.zeros(2, 4, 8, 16), model.encode("fish")
+    x, fish = torch.zeros(2, 4, 8, 16), model.encode("fish", Reading(), Encoded(8))
     both = Conditioning(fish.tokens.repeat(2, 1, 1), fish.pooled.repeat(2, 1))
     assert model.added(x, both)["time_ids"].tolist() == [[64, 128, 0, 0, 64, 128]] * 2
     told = Conditioning(both.tokens, both.pooled, {"width": 512, "crop_h": torch.tensor([1.0, 2.0])})

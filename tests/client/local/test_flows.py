@@ -14,11 +14,13 @@ from safetensors.torch import save_file
 
 from remix.client.local import Local
 from remix.client.local.devices import Place
+from remix.client.local.encoded import Encoded
 from remix.client.local.flow import FlowLevels
 from remix.client.local.models import FOR_FLOWS, open_model
 from remix.client.local.sampling import SAMPLERS, SCHEDULERS, sigmas_for
 from remix.errors import Unsupported
 from remix.plan import Keyframe, Model, Recipe, plan
+from remix.prompt import Reading
 from tests.client.local import tiny
 from tests.client.local.films import INPUTS, TOLERANCE, largest_difference, pictures, travel
 
@@ -149,10 +151,10 @@ def test_loras_in_diffusers_names_travel(family: str, layer: str, folders: dict[
 def test_prompts_have_at_least_the_rows_of_comfyui_and_long_ones_more(folders: dict[str, str]) -> None:
     for family, clip_rows, t5_rows in (("sd3", 32, 77), ("flux", 0, 256)):
         model = open_model(Model(folders[family]), [], Place(torch.device("cpu"), torch.float32))
-        assert model.encode("a fish").tokens.shape[1] == clip_rows + t5_rows
-        long = model.encode("a fish " * 200).tokens.shape[1]
+        assert model.encode("a fish", Reading(), Encoded(8)).tokens.shape[1] == clip_rows + t5_rows
+        long = model.encode("a fish " * 200, Reading(), Encoded(8)).tokens.shape[1]
         assert long >= 400
-        assert [model.rows(prompt) for prompt in ("a fish", "a fish " * 200)] == [clip_rows + t5_rows, long]
+        assert [model.rows(prompt, Reading()) for prompt in ("a fish", "a fish " * 200)] == [clip_rows + t5_rows, long]
         assert model.family == family
 
 

@@ -23,6 +23,7 @@ from remix.client.local.devices import Place
 from remix.engine import Event, render
 from remix.errors import MixError, Unsupported
 from remix.plan import Keyframe, Lora, Model, Recipe, Schedule, plan
+from remix.prompt import Reading
 from tests.client.local import tiny
 from tests.client.local.films import TOLERANCE, Trap, largest_difference, pictures, travel
 from tests.core.engine.runs import contents
@@ -152,7 +153,7 @@ def test_a_prompt_longer_than_the_tokenizer_is_encoded_in_chunks_not_cut(checkpo
     engine = Local(device="cpu")
     model = engine._load(plan(travel(checkpoint)))
     assert torch.equal(model.encode(" ".join(text)).tokens[0], wanted)
-    assert model.rows(" ".join(text)) == len(wanted)
+    assert model.rows(" ".join(text), Reading()) == len(wanted)
 
 
 def test_prompts_of_unequal_length_travel(checkpoint: str) -> None:

@@ -12,10 +12,12 @@ import torch
 from torch import Tensor
 
 from remix.client.local import Local
+from remix.client.local.encoded import Encoded
 from remix.client.local.sampling import SAMPLERS, sigmas_for
 from remix.engine.pictures import masks_of
 from remix.mix import noise_of_seed
 from remix.plan import Frame, Keyframe, Mix, Recipe, plan
+from remix.prompt import Reading
 from tests.client.local import tiny
 from tests.client.local.films import CELLS, INPUTS, LEFT, RAMP, TOLERANCE, largest_difference, pictures, travel
 
@@ -85,7 +87,7 @@ def test_a_soft_mask_is_sampled_as_comfyui_samples_it(checkpoint: str, decoded: 
     )
     sigmas = sigmas_for(model.levels, "normal", 4)
     x = init + noise * (1 + sigmas[0] ** 2).sqrt()
-    text = {prompt: model.encode(prompt) for prompt in ("a fish", "")}
+    text = {prompt: model.encode(prompt, Reading(), Encoded(8)) for prompt in ("a fish", "")}
     for now, after in pairwise(sigmas):
         seen = x * mask + (init + noise * now) * (1 - mask)
         wanted, unwanted = (model.estimate(seen, now[None], text[prompt]) for prompt in ("a fish", ""))

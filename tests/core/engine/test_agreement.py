@@ -88,7 +88,7 @@ def test_forge_agrees_with_the_others() -> None:
 @pytest.mark.parametrize(
     ("asked", "why"),
     [
-        (recipe("a (red) apple"), "prompt: '(' is emphasis"),
+        (recipe("a red apple AND a pear"), "prompt: 'AND' puts two prompts together"),
         (recipe(sampler="lms"), "sampler 'lms' with scheduler 'normal' was not measured on both"),
         (
             recipe(keyframes=(Keyframe(prompt="a", loras={"ink": 0.0}), Keyframe(at="100%", loras={"ink": 1.0}))),
@@ -112,15 +112,15 @@ def test_what_was_not_measured_is_not_known(pair: tuple[str, str]) -> None:
         ("a red apple, morning light; 1980s, f/1.4", None),
         (r"mio \(k-on\)", None),
         ("Ünïcødé 日本\nand a second line", None),
-        ("a (red:1.2) apple", "'(' is emphasis"),
-        ("a [red] apple", "'[' is read by A1111"),
+        ("a (red:1.2) apple", None),
+        ("a [red] apple", None),
         ("a [red:blue:0.5] apple", "'[red:blue:0.5]' changes over the steps"),
         ("a cat AND a dog", "'AND' puts two prompts together"),
-        ("a cat BREAK a dog", "'BREAK' begins a new chunk"),
+        ("a cat BREAK a dog", None),
         ("a cat # mine", "'# mine' begins a comment"),
         ("embedding:ink, a cat", "'embedding:' names an embedding"),
         ("a cat <lora:ink:1>", "'<lora:' is read by A1111 alone"),
-        (r"a cat \[grey\]", r"'\\['"),
+        (r"a cat \[grey\]", None),
     ],
 )
 def test_what_no_two_tools_read_alike_is_named(prompt: str, found: str | None) -> None:

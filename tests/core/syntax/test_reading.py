@@ -510,6 +510,8 @@ def test_every_field_of_a_recipe_is_read(name: str) -> None:
     recipe = Recipe(
         *(3, [Keyframe(prompt="a"), Keyframe(prompt="b")], 24, 64, 128, Model("m.safetensors"), "heun", "karras", 7, 5),
         *(False, "in-out", "cubic", "slerp", "zero", "even", [0, 0.5, 2]),
+        emphasis="a1111-no-norm",
+        chunks="comfy",
     )
     text = recipe.to_toml() if name == "toml" else recipe.to_json()
     assert read(text, name).recipe() == recipe

@@ -128,7 +128,7 @@ def test_a_field_that_a_newer_host_has_changes_nothing_until_it_is_set(ui: Runne
 def test_a_setting_that_a_newer_host_has_changes_nothing_until_it_is_set(ui: Runner) -> None:
     before = table(ui)
     ui.host.shared.opts.data_labels["tiling"] = webui.Label(False)
-    ui.host.shared.opts.data_labels["emphasis"] = webui.Label("No norm")
+    ui.host.shared.opts.data_labels["comma_padding_backtrack"] = webui.Label(0)
     assert table(ui) == before
 
 

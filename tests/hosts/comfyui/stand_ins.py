@@ -28,10 +28,11 @@ class Clip:
         made.encoded, made.patcher = self.encoded, SimpleNamespace(patches=copied(self.patcher.patches))
         return made
 
-    def tokenize(self, prompt: str) -> str:
-        return prompt
+    def tokenize(self, prompt: str) -> dict[str, list[list[tuple[str, float]]]]:
+        return {"l": [[(word, 1.0) for word in prompt.split(" ")]]}
 
-    def encode_from_tokens_scheduled(self, prompt: str) -> list[list[Any]]:
+    def encode_from_tokens_scheduled(self, tokens: dict[str, list[list[tuple[str, float]]]]) -> list[list[Any]]:
+        prompt = " ".join(word for word, _ in tokens["l"][0])
         self.encoded.append(prompt)
         generator = torch.Generator().manual_seed(len(prompt))
         rows = max(len(prompt.split()), self._least)

@@ -68,7 +68,7 @@ def test_what_is_kept_is_bounded_by_its_bytes(
     pack: ModuleType, monkeypatch: pytest.MonkeyPatch, room_for: int, encoded: int
 ) -> None:
     clip = Clip(least=2)
-    monkeypatch.setattr(room(pack, "conditioning"), "KEPT", room_for * ONE)
+    monkeypatch.setattr(room(pack, "encoding"), "KEPT", room_for * ONE)
     travel(pack, clip, schedule(), 0)
     travel(pack, clip, schedule(), 2)
     assert len(clip.encoded) == encoded
@@ -78,7 +78,9 @@ def test_frames_are_the_cores(pack: ModuleType) -> None:
     clip = Clip()
     (positive,), (negative,) = travel(pack, clip, schedule(), 0)
     prompts, weights = weights_of(frame.prompt for frame in schedule())
-    sources = [Conditioning.from_comfy(clip.encode_from_tokens_scheduled(prompt)[0]) for prompt in prompts]
+    sources = [
+        Conditioning.from_comfy(clip.encode_from_tokens_scheduled(clip.tokenize(prompt))[0]) for prompt in prompts
+    ]
     tokens, options = mix_conditioning(sources, weights).to_comfy()
     assert torch.equal(positive[0][0], tokens)
     assert torch.equal(positive[0][1]["pooled_output"], options["pooled_output"])

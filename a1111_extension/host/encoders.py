@@ -1,0 +1,54 @@
+"""The text encoders of the host's model, and the embeddings (textual inversions) that they know."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from modules import shared
+
+from .settings import FORGE
+
+
+def text_encoders() -> list[Any]:
+    """Returns the text encoders of the loaded model; [] if it has one that applies weights in another way."""
+    model = shared.sd_model
+    parts = vars(model).values() if FORGE else model.modules()
+    encoders = [part for part in parts if hasattr(part, "tokenize_line")]
+    return encoders if all(hasattr(part, "process_tokens") for part in encoders) else []
+
+
+def has_chunks(encoder: Any) -> bool:
+    """Returns whether a text encoder cuts prompts into chunks, as CLIP does, and T5 does not."""
+    return hasattr(encoder, "chunk_length")
+
+
+def embedding_at(encoder: Any, tokens: Sequence[int], at: int) -> tuple[Any, int]:
+    """Returns the embedding whose name begins at a token, and the number of tokens of its name; None without one."""
+    known = _embeddings(encoder)
+    if known is None:
+        return None, 0
+    embedding, length = known.find_embedding_at_position(tokens, at)
+    return embedding, length or 0
+
+
+def take_fixes(encoder: Any, count: int) -> list[list[Any]]:
+    """Returns the embeddings of each chunk that the host is about to encode, as pairs of a place and an embedding."""
+    held = _fixes(encoder)
+    return (getattr(held, "fixes", None) if held is not None else None) or [[] for _ in range(count)]
+
+
+def put_fixes(encoder: Any, fixes: list[list[Any]]) -> None:
+    """Sets the embeddings of the chunks that are encoded next."""
+    held = _fixes(encoder)
+    if held is not None:
+        held.fixes = fixes
+
+
+def _embeddings(encoder: Any) -> Any:
+    hijack = getattr(encoder, "hijack", None)
+    return getattr(encoder, "embeddings", None) if hijack is None else hijack.embedding_db
+
+
+def _fixes(encoder: Any) -> Any:
+    return getattr(encoder, "hijack", None) or getattr(encoder, "embeddings", None)
