@@ -54,7 +54,15 @@ ROOMS = {
         "tomli",
         "numpy",
     },  # numpy only where columns are evaluated
-    "remix/syntax": {"remix.errors", "remix.catalog", "remix.plan", "remix.syntax", "remix.hosts", "tomli"},
+    "remix/syntax": {
+        "remix.errors",
+        "remix.catalog",
+        "remix.prompt",
+        "remix.plan",
+        "remix.syntax",
+        "remix.hosts",
+        "tomli",
+    },
     "remix/syntax/text": {"remix.errors", "remix.catalog", "remix.plan", "remix.syntax.text", "remix.hosts", "tomli"},
     "remix/hosts": {"remix.errors", "remix.digest", "remix.catalog", "remix.prompt", "remix.plan", "remix.hosts"},
     "remix/mix": {
