@@ -25,14 +25,10 @@ ALL: Sequence[Pair] = list(combinations(ENGINES, 2))
 FORGE: Sequence[Pair] = [("comfyui", "forge"), ("forge", "local")]
 WAY = ("sampler", "scheduler", "frames")
 SHOWN = {
-    r"(?<!\\)\(": "`(word)`, `(word:1.2)`",
-    r"(?<!\\)\[": "`[word]`",
-    r"\bBREAK\b": "`BREAK`",
     r"\bAND\b": "`AND`",
     r"#[^\n]*": "`# ...`",
     r"\bembedding:": "`embedding:name`",
     r"<(?:lora|lyco|hypernet):": "`<lora:name:1>`",
-    r"\\[^()]": r"`\[` and other backslashes (`\(` is the same everywhere)",
 }
 """How the page shows what each pattern of `READ_DIFFERENTLY` matches."""
 
