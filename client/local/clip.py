@@ -91,11 +91,14 @@ class ClipText:
         return encoded.get((id(self), chunk.tokens), lambda: self._encode(chunk.tokens))
 
     def _encode(self, ids: tuple[int, ...]) -> tuple[Tensor, Tensor | None]:
-        first, last, padding = (getattr(self.tokenizer, f"{name}_token_id") for name in ("bos", "eos", "pad"))
-        row = [first, *ids, last, *[padding] * (self._room - len(ids))]
-        out = self.encoder(torch.tensor([row], device=self.device), output_hidden_states=True)
+        out = self.encoder(torch.tensor([self._padded(ids)], device=self.device), output_hidden_states=True)
         pooled = getattr(out, "text_embeds", getattr(out, "pooler_output", None))
         return self._layer(out).float(), None if pooled is None else pooled.float()
+
+    def _padded(self, ids: tuple[int, ...]) -> list[int]:
+        """Returns the tokens of a chunk with its start, end and padding."""
+        first, last, padding = (getattr(self.tokenizer, f"{name}_token_id") for name in ("bos", "eos", "pad"))
+        return [first, *ids, last, *[padding] * (self._room - len(ids))]
 
     def _layer(self, out: Any) -> Tensor:
         if self.layer == 1 and self.normed:
