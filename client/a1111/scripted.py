@@ -16,8 +16,9 @@ from remix.client.a1111.server import API
 from remix.digest import sha256
 from remix.engine import Capabilities, Picture
 from remix.engine.blocks import covering, frames_at_once
-from remix.engine.pack import FRACTIONAL_DENOISE, Pack
+from remix.engine.pack import EMPHASIS, FRACTIONAL_DENOISE, Pack
 from remix.engine.parts import part_of, plain_part
+from remix.hosts.a1111.settings import READINGS
 from remix.motion.pictures import png_bytes
 from remix.plan import Recipe, Schedule
 
@@ -42,6 +43,7 @@ def capabilities(pack: Pack) -> Capabilities:
         keyframe="prompt negative seed cfg denoise image mask loras",
         fractional_denoise=FRACTIONAL_DENOISE in pack.supports,
         prompts=frozenset({"LoRA tags", "prompt editing"}),
+        readings=None if EMPHASIS in pack.supports else READINGS,
         reasons={"denoise": MAY_ROUND},
     )
 

@@ -13,7 +13,7 @@ from remix.client.comfyui.server import Server
 from remix.digest import sha256
 from remix.engine import Capabilities, refuse_unsupported
 from remix.engine.blocks import covering, per_request, requests
-from remix.engine.pack import FRACTIONAL_DENOISE, Pack
+from remix.engine.pack import EMPHASIS, FRACTIONAL_DENOISE, Pack
 from remix.engine.parts import part_of, plain_part
 from remix.errors import Unsupported
 from remix.hosts.comfyui.graph import Graph, Link
@@ -55,6 +55,9 @@ class PromptJob:
     first: int
     graph: Callable[[str, int], tuple[Graph, str]]
 
+
+OWN_READING = Reading("comfy", "comfy")
+"""How ComfyUI itself reads prompts."""
 
 RENDERED = "width height sampler scheduler steps cfg mix lengths emphasis chunks"
 MODEL = "checkpoint vae loras clip_skip"
@@ -106,6 +109,7 @@ class RemixNodes(Route):
             schedulers=self._schedulers(),
             travelling_loras=_has_option(self.server.inputs(NODE)["schedule"], LORAS),
             fractional_denoise=FRACTIONAL_DENOISE in self._pack.supports,
+            readings=None if EMPHASIS in self._pack.supports else [OWN_READING],
             instead="",
             reasons={
                 "loras": "the server's Remix nodes load them once for all frames: update the Remix nodes there",
@@ -169,7 +173,7 @@ class StockNodes(Route):
             schedulers=self._schedulers(),
             most_mixed={"seed": 1, "image": 1, "prompt": 2, "negative": 2},
             fractional_denoise=False,
-            readings=[Reading("comfy", "comfy")],
+            readings=[OWN_READING],
             instead=INSTALL,
             reasons={"mask": rounds, **drawn},
         )

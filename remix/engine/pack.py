@@ -22,7 +22,9 @@ REPORT = "/remix/report"
 
 FRACTIONAL_DENOISE = "fractional denoise"
 
-SUPPORTED = (FRACTIONAL_DENOISE,)
+EMPHASIS = "emphasis"
+
+SUPPORTED = (FRACTIONAL_DENOISE, EMPHASIS)
 """What older nodes and scripts render differently without an error."""
 
 UNET = re.compile(rb"input_blocks\.|diffusion_model\.down_blocks\.\d+\.attentions\.")

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from remix import __version__
-from remix.engine.pack import FRACTIONAL_DENOISE, Pack, has_unet, report
+from remix.engine.pack import SUPPORTED, Pack, has_unet, report
 from remix.plan import Keyframe, Recipe, Schedule, plan
 from remix.playground.checkpoint import write_checkpoint
 
@@ -56,7 +56,7 @@ def test_a_file_that_tells_nothing_counts_as_no_unet(tmp_path: Path, data: bytes
 def test_a_report_is_read_as_it_was_written(tmp_path: Path) -> None:
     made = report(safetensors(tmp_path / "m.safetensors", UNET))
     found = Pack.read(json.loads(json.dumps(made)))
-    assert found == Pack(__version__, frozenset({FRACTIONAL_DENOISE}), plain_attention=True)
+    assert found == Pack(__version__, frozenset(SUPPORTED), plain_attention=True)
     assert Pack.read(report(None)).plain_attention is None
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from remix import __version__
-from remix.engine.pack import FRACTIONAL_DENOISE, REPORT, Pack
+from remix.engine.pack import REPORT, SUPPORTED, Pack
 from tests.fakes.comfyui import PACK, SCHEMA, Slot, comfyui
 from tests.fakes.webui import write_checkpoint
 from tests.hosts.comfyui.conftest import ROOT, load
@@ -60,7 +60,7 @@ def test_the_server_reports_about_the_pack_and_a_checkpoint_it_lists(
     asyncio.run(pack.comfy_entrypoint())
     answer = vars(sys.modules["server"])["PromptServer"].instance.routes.answers[REPORT]
     found = Pack.read(asyncio.run(answer(SimpleNamespace(query={"checkpoint": name}))))
-    assert found == Pack(__version__, frozenset({FRACTIONAL_DENOISE}), plain)
+    assert found == Pack(__version__, frozenset(SUPPORTED), plain)
 
 
 def test_every_node_says_what_it_does(pack: ModuleType) -> None:
