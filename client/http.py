@@ -31,6 +31,12 @@ TIMEOUT = 60.0
 
 TEXT_LIMIT = 64 * 2**20
 PICTURE_LIMIT = 256 * 2**20
+METADATA_LIMIT = 16 * 2**20
+"""Bytes of a picture that are not its pixels, such as a workflow."""
+
+MOST_VALUES = 1_000_000
+"""Largest number of values in a JSON reply. Empty lists take three bytes each, and a hundred in memory."""
+
 ERROR_LIMIT = 2**16
 """Bytes of an error page that are read."""
 
@@ -128,9 +134,10 @@ class Http:
 
         `size` is the required width and height. See `decode_picture`.
         """
+        limit = PICTURE_LIMIT if size is None else min(PICTURE_LIMIT, largest_picture(*size))
 
         def once() -> Picture:
-            data = self._call("GET", path, timeout, PICTURE_LIMIT, query=query)
+            data = self._call("GET", path, timeout, limit, query=query)
             try:
                 return decode_picture(data, size)
             except BadReply as error:
@@ -152,11 +159,12 @@ class Http:
         if not body:
             return None
         try:
-            value = json.loads(body)
+            value = _parsed(body)
             return shielded(value, self.credentials.mask) if self.credentials else value
         except (ValueError, RecursionError) as error:
             shown = self.shown(_text(body), 80)
-            raise BadReply(f"{self.address}{path}: the answer is not JSON ({shown})") from error
+            reason = f"has more than {MOST_VALUES} values" if isinstance(error, _TooMany) else "is not JSON"
+            raise BadReply(f"{self.address}{path}: the answer {reason} ({shown})") from error
 
     def _repeat(self, call: Callable[[], T]) -> T:
         """Returns the result of a call without side effects on the server. Tries three times."""
@@ -198,9 +206,25 @@ class Http:
     def _error_body(self, body: bytes) -> Any:
         """Returns the body of an error reply without secrets: a JSON value, otherwise text."""
         try:
-            return each_text(json.loads(body), self.credentials.mask)
+            return each_text(_parsed(body), self.credentials.mask)
         except (ValueError, RecursionError):
             return self.credentials.mask(_text(body))
+
+
+class _TooMany(ValueError):
+    """A JSON text of more than `MOST_VALUES` values."""
+
+
+def _parsed(body: bytes) -> Any:
+    """Returns the value of a JSON text. Raises ValueError or RecursionError if there is none."""
+    if sum(map(body.count, (b",", b"[", b"{"))) > MOST_VALUES:
+        raise _TooMany
+    return json.loads(body)
+
+
+def largest_picture(width: int, height: int) -> int:
+    """Returns the largest size in bytes of a picture file: 16 bits for each of four channels, and its metadata."""
+    return 8 * width * height + METADATA_LIMIT
 
 
 def _text(body: bytes) -> str:

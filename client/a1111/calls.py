@@ -101,7 +101,7 @@ class Call:
     def _run(self, server: Server) -> None:
         try:
             body = {**self.request.body, "force_task_id": self.task}
-            self.answer = server.post(self.request.path, body, self.request.timeout)
+            self.answer = server.post(self.request.path, body, self.request.timeout, len(self.request.frames))
         except RemixError as error:
             self.error = error
         finally:

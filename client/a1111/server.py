@@ -11,7 +11,7 @@ from typing import Any
 
 from remix.client.a1111.models import ServerModels
 from remix.client.detect_host import is_there
-from remix.client.http import PICTURE_LIMIT, Http
+from remix.client.http import METADATA_LIMIT, PICTURE_LIMIT, Http, largest_picture
 from remix.client.packs import read_pack
 from remix.client.pictures import decode_picture
 from remix.client.statuses import SERVER_ERROR
@@ -155,9 +155,11 @@ class Server:
         how = "" if known else "; frames are rendered without the Remix script"
         return scripts, f"the server fails to list its scripts, probably because of an extension{how} ({error})"
 
-    def post(self, path: str, body: Mapping[str, Any], timeout: float) -> Any:
-        """Sends a render request once and returns the reply."""
-        return self._work.post(path, body, timeout=timeout, limit=PICTURE_LIMIT)
+    def post(self, path: str, body: Mapping[str, Any], timeout: float, frames: int) -> Any:
+        """Sends a render request for a number of frames once and returns the reply."""
+        pictures = frames * largest_picture(int(body["width"]), int(body["height"]))
+        limit = min(PICTURE_LIMIT, METADATA_LIMIT + pictures * 4 // 3)  # base64
+        return self._work.post(path, body, timeout=timeout, limit=limit)
 
     def reconnect(self) -> None:
         """Opens a new connection for rendering, since the old one may be broken or about to break.

@@ -6,20 +6,26 @@ import json
 import re
 import tracemalloc
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from remix.client.auth import Auth
+from remix.client.http import MOST_VALUES, PICTURE_LIMIT, TEXT_LIMIT, Http
 from remix.digest import canonical
+from remix.errors import RecipeError
 from remix.job.journal import MAX_NAMES, Journal
 from remix.job.reading import MAX_JOURNAL, MAX_TEXT, says
 from remix.motion import save_picture
+from remix.motion.song import LONGEST, MAX_SONG
 from remix.motion.texts import IN_ALL, read_texts
 from remix.plan import Keyframe, Recipe, plan
 from remix.plan.bounds import FULL
 from remix.plan.documents import read_json
+from remix.syntax import read
 
 PAGE = (Path(__file__).parents[2] / "docs" / "reliability.md").read_text(encoding="utf-8")
 MB = 2**20
@@ -49,6 +55,30 @@ def test_a_recipe_of_the_largest_size() -> None:
     prompts = json.dumps([{"at": n, "prompt": "x" * 350} for n in range(MAX_TEXT // 400)])
     for each in (text, prompts):
         assert peak(partial(read_json, each.encode())) < stated("A recipe, `job.json`")
+
+
+@pytest.mark.parametrize("part", ["[],", '{"a":1},', '"node": 1,'])
+def test_a_workflow_or_schedule_of_another_tool(part: str) -> None:
+    """A sixteenth of the largest size, since memory grows with the length."""
+    one = part if part[0] != '"' else '"1": {"class_type": "KSampler", "inputs": {"seed": 1, "model": ["2", 0]}},'
+    parts = one * (MAX_TEXT // 16 // len(one))
+    text = f"{{{parts[:-1]}}}" if part[0] == '"' else f"[{parts[:-1]}]"
+
+    def attempt() -> None:
+        with suppress(RecipeError):
+            read(text, frames=48)
+
+    assert 16 * peak(attempt) < stated("A schedule of another tool, a workflow")
+
+
+@pytest.mark.parametrize("part", [b"[],", b'{"a":0},', b"1e9,", b'{"a":[]},'])
+def test_an_answer_of_a_server(part: bytes) -> None:
+    """A tenth of the values that are read, since memory grows with their number."""
+    counted = sum(part.count(sign) for sign in b",[{")
+    body = b"[" + part * (MOST_VALUES // 10 // counted - 1) + b"0]"
+    http = Http("http://127.0.0.1:1", Auth("secret"))
+    assert 10 * peak(lambda: http._json(body, "/a")) < stated("An answer of a server")
+    http.close()
 
 
 def test_a_journal_of_the_longest_job(tmp_path: Path) -> None:
@@ -88,9 +118,14 @@ def test_texts_of_a_picture(tmp_path: Path) -> None:
         ("128 MiB", MAX_JOURNAL),
         ("256 MiB |", FULL.size),
         ("32 MiB in all", IN_ALL),
+        ("64 MiB of text", TEXT_LIMIT),
+        ("256 MiB with pictures", PICTURE_LIMIT),
+        ("1 GiB, one hour", MAX_SONG // 2**10),
     ],
 )
 def test_the_page_states_the_limits_that_hold(words: str, value: int) -> None:
     assert words in PAGE
     assert int(words.split()[0]) * MB == value
     assert f"{MAX_NAMES:,} files" in PAGE
+    assert LONGEST == 3600
+    assert f"{MOST_VALUES:,} values" in PAGE

@@ -13,7 +13,7 @@ import pytest
 
 from remix.client.address import parse_address
 from remix.client.auth import Auth, read_auth
-from remix.client.http import Http
+from remix.client.http import METADATA_LIMIT, Http
 from remix.client.statuses import LONGEST_WAIT
 from remix.errors import BadInput, BadReply, HostError, HostRefused, HostSilent, HostUnreachable
 from remix.motion.pictures import png_bytes
@@ -227,6 +227,29 @@ def test_credentials_that_are_refused_are_told_from_those_that_are_lacking() -> 
 def test_more_than_is_bearable_is_not_read() -> None:
     with Echo().started() as server, pytest.raises(BadReply, match=r"\d+ bytes were announced; at most 10 are read"):
         client(server).post("/a", {}, limit=10)
+
+
+@pytest.mark.parametrize("status", [200, 422])
+def test_an_answer_of_millions_of_empty_lists_is_not_parsed(status: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("remix.client.http.MOST_VALUES", 1000)
+    with Echo().started() as server:
+        for lists, refused in ((499, False), (500, True)):
+            server.said = Answer(b"[" + b"[]," * lists + b"[]]", status)
+            if status == 200 and not refused:
+                assert client(server).get("/said") == [[]] * (lists + 1)
+                continue
+            with pytest.raises(BadReply if status == 200 else HostRefused) as raised:
+                client(server).get("/said")
+            assert ("has more than 1000 values" in str(raised.value)) == (status == 200)
+            assert isinstance(getattr(raised.value, "body", ""), str if refused else list)
+            assert len(str(raised.value)) < 700
+
+
+def test_a_picture_takes_no_more_bytes_than_its_size_may_have() -> None:
+    with Echo([Fault("/view", 0, "lie_length", at=2**27)]).started() as server:
+        limit = 8 * 16 * 8 + METADATA_LIMIT
+        with pytest.raises(BadReply, match=f"bytes were announced; at most {limit} are read"):
+            client(server).get_picture("/view", {}, size=(16, 8))
 
 
 @pytest.mark.parametrize(

@@ -464,7 +464,7 @@ def test_what_a_reply_calls_a_picture_is_never_fetched(serve: Serve, tmp_path: P
 
 def test_a_reply_that_would_fill_the_memory_is_not_read(serve: Serve, tmp_path: Path) -> None:
     server = serve([Fault("/sdapi/v1/txt2img", nth, "lie_length", at=2**28) for nth in range(1, 9)])
-    with pytest.raises(BadReply, match=r"a trial, sent 3 times: .* bytes were announced; at most 268435456 are read"):
+    with pytest.raises(BadReply, match=r"a trial, sent 3 times: .* bytes were announced; at most 16777216 are read"):
         render(still(), engine(server), tmp_path / "job", film=None)
 
 
