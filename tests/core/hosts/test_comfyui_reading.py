@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from remix.hosts.comfyui.reading import read_prompt, read_workflow
+from remix.hosts.comfyui.reading import Strength, read_prompt, read_workflow
 
 
 def node(class_type: str, **inputs: Any) -> dict[str, Any]:
@@ -76,9 +76,9 @@ def test_each_node_is_read_a_few_times_however_many_samplers_it_leads_into() -> 
         each["inputs"] = Inputs(each["inputs"])
     found = read_prompt(graph)
     assert found is not None
-    assert found.prompts == tuple(f"t{n}" for n in range(1, 500))
-    assert found.settings == {"seed": 0}
-    assert read <= 3 * len(graph)
+    assert found.prompts == tuple(f"t{n}" for n in range(499, 0, -1))  # the first pass first
+    assert found.settings == {"seed": 499}
+    assert read <= 8 * len(graph)
 
 
 def test_prompts_that_pass_through_one_node_stay_apart() -> None:
@@ -136,3 +136,138 @@ names = st.sampled_from(["positive", "negative", "guider", "latent_image", "cond
 def test_any_graph_is_read_without_an_error(graph: dict[str, Any]) -> None:
     read_prompt(graph)
     read_workflow({"nodes": list(graph.values())})
+
+
+TWO_PASSES = {
+    "8": node(
+        "KSamplerAdvanced",
+        **{"add_noise": "disable", "noise_seed": 0, "steps": 30, "positive": ["6", 0], "negative": ["7", 0]},
+        **{"latent_image": ["10", 0], "model": ["4", 0]},
+    ),
+    "9": node(
+        "KSamplerAdvanced",
+        **{"add_noise": "enable", "noise_seed": ["20", 0], "steps": 20, "cfg": ["21", 0], "model": ["3", 0]},
+        **{"positive": ["6", 0], "negative": ["7", 0], "latent_image": ["5", 0]},
+    ),
+    "3": node("LoraLoader", lora_name="ink.safetensors", strength_model=0.8, strength_clip=0.5, model=["4", 0]),
+    "4": node("CheckpointLoaderSimple", ckpt_name="base.safetensors"),
+    "5": node("EmptyLatentImage", width=512, height=768, batch_size=1),
+    "6": node("CLIPTextEncodeSDXL", text_g="a cat", text_l=["22", 0], width=4096, height=4096, clip=["15", 0]),
+    "7": node("ConditioningZeroOut", conditioning=["6", 0]),
+    "10": node("LatentUpscale", samples=["9", 0], width=1024, height=1536),
+    "15": node("CLIPSetLastLayer", stop_at_clip_layer=-2, clip=["3", 1]),
+    "20": node("PrimitiveInt", value=777),
+    "21": node("ComfySwitchNode", switch=["24", 0], on_true=["25", 0], on_false=["26", 0]),
+    "22": node("StringConcatenate", string_a="a cat", string_b="on a mat", delimiter=", "),
+    "24": node("PrimitiveBoolean", value=False),
+    "25": node("PrimitiveFloat", value=9.5),
+    "26": node("PrimitiveFloat", value=4.5),
+    "30": node("VAEDecode", samples=["8", 0], vae=["31", 0]),
+    "31": node("VAELoader", vae_name="fine.safetensors"),
+}
+
+
+def test_passes_come_in_the_order_of_their_latents_with_their_own_settings() -> None:
+    found = read_prompt(TWO_PASSES)
+    assert found is not None
+    first, second = found.passes
+    assert (first.node, second.node) == ("9", "8")
+    assert first.prompts == second.prompts == ("a cat", "a cat, on a mat")
+    assert first.negatives == second.negatives == ()  # an emptied prompt is none
+    assert first.settings == {
+        **{"noise_seed": 777, "steps": 20, "cfg": 4.5, "ckpt_name": "base.safetensors"},
+        **{"width": 512, "height": 768, "batch_size": 1},
+    }
+    assert (second.settings["noise_seed"], second.settings["steps"]) == (0, 30)
+    assert (second.settings["width"], second.settings["vae_name"]) == (1024, "fine.safetensors")
+    assert first.loras == (Strength("ink.safetensors", 0.8, 0.5),)
+    assert first.clip_skip == 2
+    assert first.found["width"] == "5 (EmptyLatentImage)"
+    assert found.settings["noise_seed"] == 777
+
+
+@pytest.mark.parametrize(
+    ("changes", "loras"),
+    [
+        ({"class_type": "LoraLoaderModelOnly"}, (Strength("ink.safetensors", 0.8, 0.5),)),
+        (
+            node(
+                "Power Lora Loader (rgthree)",
+                lora_1={"on": True, "lora": "a", "strength": 0.7},
+                lora_2={"on": False, "lora": "b", "strength": 1},
+                lora_3={"on": True, "lora": "c", "strength": 0.2, "strengthTwo": 0.1},
+                model=["4", 0],
+            ),
+            (Strength("a", 0.7), Strength("c", 0.2, 0.1)),
+        ),
+        (
+            node("LoRA Stacker", lora_name_1="a", lora_wt_1=0.6, lora_name_2="None", lora_wt_2=1.0, model=["4", 0]),
+            (Strength("a", 0.6),),
+        ),
+    ],
+)
+def test_loras_are_found_in_loaders_of_several_packs(changes: dict[str, Any], loras: tuple[Strength, ...]) -> None:
+    found = read_prompt({**TWO_PASSES, "3": {**TWO_PASSES["3"], **changes}})
+    assert found is not None
+    assert found.passes[0].loras == loras
+
+
+def test_a_controlnet_has_its_strength() -> None:
+    net = node("ControlNetApplyAdvanced", positive=["6", 0], negative=["7", 0], control_net=["41", 0], strength=0.6)
+    graph = {**TWO_PASSES, "40": net, "41": node("ControlNetLoader", control_net_name="canny.safetensors")}
+    graph["9"] = node("KSampler", seed=1, positive=["40", 0], negative=["40", 1], latent_image=["5", 0])
+    found = read_prompt(graph)
+    assert found is not None
+    assert found.passes[0].controlnets == (Strength("canny.safetensors", 0.6),)
+    assert found.passes[0].prompts == ("a cat", "a cat, on a mat")
+
+
+@pytest.mark.parametrize(
+    ("sampler", "encoder", "prompts", "negatives"),
+    [
+        (
+            node("DualCFGGuider", cond1=["6", 0], cond2=["7", 0], negative=["8", 0]),
+            node("CLIPTextEncode", text="a cat"),
+            ("a cat", "a hat"),
+            ("bad",),
+        ),
+        (
+            node("UltimateSDUpscale", image=["5", 0], model=["4", 0], positive=["6", 0], negative=["8", 0], seed=3),
+            node("ImpactWildcardEncode", populated_text="a cat", wildcard_text="{a|b}"),
+            ("a cat",),
+            ("bad",),
+        ),
+        (
+            node("WanVideoSampler", model=["4", 0], text_embeds=["6", 0], seed=3),
+            node("WanVideoTextEncode", positive_prompt="a cat", negative_prompt="bad"),
+            ("a cat",),
+            ("bad",),
+        ),
+        (
+            node("FaceDetailer", image=["5", 0], model=["4", 0], positive=["6", 0], negative=["8", 0], seed=3),
+            node("CLIPTextEncode", text=["9", 0]),
+            ("shown",),
+            ("bad",),
+        ),
+    ],
+)
+def test_prompts_are_found_in_nodes_of_several_packs(
+    sampler: dict[str, Any], encoder: dict[str, Any], prompts: tuple[str, ...], negatives: tuple[str, ...]
+) -> None:
+    graph = {
+        "1": sampler,
+        "4": node("CheckpointLoaderSimple", ckpt_name="x"),
+        "5": node("LoadImage", image="x.png"),
+        "6": encoder,
+        "7": node("CLIPTextEncode", text="a hat"),
+        "8": node("CLIPTextEncode", text="bad"),
+        "9": node("ShowText|pysssss", text=["99", 0], text_0="shown"),
+    }
+    if sampler["class_type"] == "DualCFGGuider":
+        graph["2"] = node("SamplerCustomAdvanced", guider=["1", 0], noise=["3", 0], latent_image=["5", 0])
+        graph["3"] = node("RandomNoise", noise_seed=3)
+    found = read_prompt(graph)
+    assert found is not None
+    (only,) = found.passes
+    assert (only.prompts, only.negatives) == (prompts, negatives)
+    assert 3 in only.settings.values()

@@ -1,0 +1,160 @@
+"""The widgets of ComfyUI's nodes, in the order in which the front end saves their values.
+
+`Definitions.read(info)` takes them from a server's ``/object_info``. `own_definitions()` has those of ComfyUI's own nodes
+from a table, `core_nodes.json`, which ``python -m tests.real.comfyui.record_nodes`` writes.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+AFTER_GENERATE = ("fixed", "increment", "decrement", "increment-wrap", "randomize")
+"""Values of the widget that follows a seed."""
+
+SEEDS = ("seed", "noise_seed")
+UPLOADS = ("image_upload", "video_upload", "audio_upload", "animated_image_upload", "file_upload", "upload")
+PLAIN = {"INT", "FLOAT", "STRING", "BOOLEAN", "COMBO"}
+CHOICE = "COMFY_DYNAMICCOMBO_V3"
+
+Note = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Widget:
+    """A widget: its name, and the number of values that the front end saves after its own.
+
+    `options` are the widgets that a choice adds, by its value; their names follow the choice's and a dot.
+    """
+
+    name: str
+    extra: int = 0
+    default: Any = None
+    options: Mapping[str, tuple[Widget, ...]] | None = None
+
+
+@dataclass(frozen=True)
+class Definitions:
+    """The widgets and the shown names of nodes, by class."""
+
+    widgets: Mapping[str, tuple[Widget, ...]]
+    titles: Mapping[str, str]
+
+    @classmethod
+    def read(cls, info: Mapping[str, Any]) -> Definitions:
+        """Returns the definitions in a server's ``/object_info``. What is malformed is left out."""
+        nodes = {kind: about for kind, about in info.items() if isinstance(about, Mapping)}
+        titles = {kind: str(about["display_name"]) for kind, about in nodes.items() if about.get("display_name")}
+        return cls({kind: tuple(_widgets(about)) for kind, about in nodes.items()}, titles)
+
+    def title(self, kind: str) -> str | None:
+        """Returns the name of a class in the menu, None if it is unknown."""
+        return self.titles.get(kind)
+
+    def named(self, node: Mapping[str, Any], values: Sequence[Any], note: Note) -> Iterator[tuple[str, Any]]:
+        """Yields the names and values of a saved node's widgets. `note` gets a sentence about what is unknown."""
+        kind = node["type"]
+        known = self.widgets.get(kind)
+        if known is None:
+            known = tuple(_listed(node, values))
+            if not known:
+                note(f"{kind}: its inputs are not known, so {len(values)} values of its widgets are left out")
+        yield from _assigned(known, list(values))
+
+    def plain(self) -> dict[str, Any]:
+        """Returns the definitions as JSON, the inverse of `own_definitions`."""
+        return {
+            kind: [self.titles.get(kind, kind), [_plain(widget) for widget in widgets]]
+            for kind, widgets in sorted(self.widgets.items())
+        }
+
+
+@cache
+def own_definitions() -> Definitions:
+    """Returns the definitions of ComfyUI's own nodes."""
+    text = (files(__package__) / "core_nodes.json").read_text(encoding="utf-8")
+    table = json.loads(text)
+    return Definitions(
+        {kind: tuple(map(_from_plain, widgets)) for kind, (_, widgets) in table.items()},
+        {kind: title for kind, (title, _) in table.items()},
+    )
+
+
+def _assigned(widgets: Sequence[Widget], values: list[Any]) -> Iterator[tuple[str, Any]]:
+    """Yields names and values, and removes the values from the list."""
+    for widget in widgets:
+        value = values.pop(0) if values else widget.default
+        if value is None and not values and widget.default is None:
+            continue
+        yield widget.name, value
+        del values[: widget.extra]
+        if widget.options is not None:
+            yield from _assigned(widget.options.get(str(value), ()), values)
+
+
+def _listed(node: Mapping[str, Any], values: Sequence[Any]) -> Iterator[Widget]:
+    """Yields the widgets that a saved node itself lists, with those that follow seeds."""
+    slots = node.get("inputs")
+    at = 0
+    for slot in slots if isinstance(slots, list) else ():
+        if isinstance(slot, Mapping) and isinstance(slot.get("widget"), Mapping) and isinstance(slot.get("name"), str):
+            name = slot["name"]
+            after = values[at + 1] if at + 1 < len(values) else None
+            extra = int(name.rpartition(".")[2] in SEEDS and after in AFTER_GENERATE)
+            yield Widget(name, extra)
+            at += 1 + extra
+
+
+def _widgets(about: Mapping[str, Any], prefix: str = "") -> Iterator[Widget]:
+    inputs = about.get("input", about)
+    if not isinstance(inputs, Mapping):
+        return
+    for part in ("required", "optional"):
+        found = inputs.get(part)
+        for name, declared in found.items() if isinstance(found, Mapping) else ():
+            widget = _widget(f"{prefix}{name}", declared)
+            if widget is not None:
+                yield widget
+
+
+def _widget(name: str, declared: Any) -> Widget | None:
+    """Returns the widget of an input from ``/object_info``, None if it has only a socket."""
+    if not isinstance(declared, list) or not declared:
+        return None
+    kind, options = declared[0], declared[1] if len(declared) > 1 and isinstance(declared[1], Mapping) else {}
+    if options.get("forceInput"):
+        return None
+    default = options.get("default")
+    if kind == CHOICE:
+        rows = [row for row in options.get("options") or () if isinstance(row, Mapping) and "key" in row]
+        inner = {str(row["key"]): tuple(_widgets(row.get("inputs") or {}, f"{name}.")) for row in rows}
+        return Widget(name, 0, default if default is not None else next(iter(inner), None), inner)
+    if isinstance(kind, list):
+        default = default if default is not None else next(iter(kind), None)
+    elif not isinstance(kind, str) or not PLAIN & set(kind.split(",")):
+        return None
+    return Widget(name, _extra(name, options), default)
+
+
+def _extra(name: str, options: Mapping[str, Any]) -> int:
+    """Returns the number of values after a widget's own: what happens after each run, and a button to upload."""
+    control = options.get("control_after_generate")
+    seed = name.rpartition(".")[2] in SEEDS if control is None else bool(control)
+    return int(seed) + int(any(options.get(upload) for upload in UPLOADS))
+
+
+def _plain(widget: Widget) -> Any:
+    if widget.options is not None:
+        inner = {key: [_plain(each) for each in widgets] for key, widgets in widget.options.items()}
+        return [widget.name, widget.extra, widget.default, inner]
+    return [widget.name, widget.extra, widget.default] if widget.extra or widget.default is not None else [widget.name]
+
+
+def _from_plain(row: Sequence[Any]) -> Widget:
+    name, extra, default, inner = (*row, 0, None, None)[:4] if len(row) == 1 else (*row, None)[:4]
+    options = None if inner is None else {key: tuple(map(_from_plain, each)) for key, each in inner.items()}
+    return Widget(name, extra, default, options)
