@@ -12,6 +12,7 @@ import click
 
 from remix.client.cli.outputs import print_data
 from remix.errors import BadInput, RecipeError
+from remix.hosts.comfyui.reading import ComfyGraph, Strength
 from remix.job import Made, is_job, read_job, read_metadata
 from remix.job.reading import INPUTS
 from remix.plan import Model, Recipe
@@ -78,11 +79,36 @@ def _lines(made: Made) -> Iterator[tuple[str, str]]:
         yield "negative", made.a1111.negative
         yield from made.a1111.settings.items()
     if made.comfyui is not None:
-        for kind, prompts in (("prompt", made.comfyui.prompts), ("negative", made.comfyui.negatives)):
-            yield from ((kind, prompt) for prompt in prompts)
-        yield from ((name, str(value)) for name, value in made.comfyui.settings.items())
-        yield "nodes", ", ".join(f"{count} {kind}" for kind, count in made.comfyui.nodes.items())
+        yield from _graph(made.comfyui)
     yield from (("note", note) for note in made.notes)
+
+
+def _graph(graph: ComfyGraph) -> Iterator[tuple[str, str]]:
+    """Yields the lines of a ComfyUI graph: one block for each pass, with the nodes in which values were found."""
+    if not graph.passes:
+        yield from (("prompt", prompt) for prompt in graph.prompts)
+    for number, one in enumerate(graph.passes, 1):
+        count = f" {number}" if len(graph.passes) > 1 else ""
+        yield f"pass{count}", f"node {one.node} ({one.kind})"
+        for kind, prompts in (("prompt", one.prompts), ("negative", one.negatives)):
+            yield from ((kind, prompt) for prompt in prompts)
+        for name, value in one.settings.items():
+            where = one.found.get(name, "")
+            yield (
+                name,
+                str(value) + (f"   from node {where}" if where and not where.startswith(f"{one.node} (") else ""),
+            )
+        for kind, strengths in (("lora", one.loras), ("controlnet", one.controlnets)):
+            yield from ((kind, _strength(each)) for each in strengths)
+        if one.clip_skip is not None:
+            yield "clip skip", str(one.clip_skip)
+    yield "nodes", ", ".join(f"{count} {kind}" for kind, count in graph.nodes.items())
+    yield from (("note", note) for note in graph.notes)
+
+
+def _strength(found: Strength) -> str:
+    text = "" if found.text in (None, found.strength) else f", text encoder {found.text:g}"
+    return f"{found.name} {found.strength:g}{text}"
 
 
 def _ours(about: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from remix.errors import PictureError
-from remix.hosts.a1111.infotext import LEAST_SETTINGS, Infotext, parse_infotext
+from remix.hosts.a1111.infotext import Infotext, parse_infotext
 from remix.hosts.comfyui.reading import ComfyGraph, read_prompt, read_workflow
 from remix.motion.pictures import Picture, save_picture
 from remix.motion.texts import read_texts
@@ -124,7 +124,7 @@ def _infotext(texts: Mapping[str, str]) -> Infotext | None:
     if "parameters" not in texts:
         return None
     infotext = parse_infotext(texts["parameters"])
-    return infotext if len(infotext.settings) >= LEAST_SETTINGS else None
+    return infotext if infotext.settings else None
 
 
 def _json_of(text: str) -> Any:

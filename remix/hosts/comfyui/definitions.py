@@ -1,7 +1,7 @@
 """The widgets of ComfyUI's nodes, in the order in which the front end saves their values.
 
-`Definitions.read(info)` takes them from a server's ``/object_info``. `own_definitions()` has those of ComfyUI's own nodes
-from a table, `core_nodes.json`, which ``python -m tests.real.comfyui.record_nodes`` writes.
+`Definitions.read(info)` takes them from a server's ``/object_info``. `own_definitions()` has those of ComfyUI's own
+nodes from a table, `core_nodes.json`, which ``python -m tests.real.comfyui.record_nodes`` writes.
 """
 
 from __future__ import annotations
@@ -18,22 +18,27 @@ AFTER_GENERATE = ("fixed", "increment", "decrement", "increment-wrap", "randomiz
 
 SEEDS = ("seed", "noise_seed")
 UPLOADS = ("image_upload", "video_upload", "audio_upload", "animated_image_upload", "file_upload", "upload")
-PLAIN = {"INT", "FLOAT", "STRING", "BOOLEAN", "COMBO"}
+PLAIN = {"INT", "FLOAT", "STRING", "BOOLEAN", "COMBO", "COLOR", "CURVE"}
 CHOICE = "COMFY_DYNAMICCOMBO_V3"
+
+CUSTOM_COMBO = "CustomCombo"
+"""A node to which the front end adds a widget for each option that the user writes."""
 
 Note = Callable[[str], None]
 
 
 @dataclass(frozen=True)
 class Widget:
-    """A widget: its name, and the number of values that the front end saves after its own.
+    """A widget: its name, its default, and what the front end saves after its value.
 
-    `options` are the widgets that a choice adds, by its value; their names follow the choice's and a dot.
+    `controlled`: perhaps what happens to it after each run. `upload`: the value of a button. `options` are the widgets
+    that a choice adds, by its value; their names follow the choice's and a dot.
     """
 
     name: str
-    extra: int = 0
     default: Any = None
+    controlled: bool = False
+    upload: bool = False
     options: Mapping[str, tuple[Widget, ...]] | None = None
 
 
@@ -58,9 +63,14 @@ class Definitions:
     def named(self, node: Mapping[str, Any], values: Sequence[Any], note: Note) -> Iterator[tuple[str, Any]]:
         """Yields the names and values of a saved node's widgets. `note` gets a sentence about what is unknown."""
         kind = node["type"]
+        if kind == CUSTOM_COMBO:
+            yield from zip(
+                ("choice", "index", *(f"option{number}" for number in range(1, len(values)))), values, strict=False
+            )
+            return
         known = self.widgets.get(kind)
         if known is None:
-            known = tuple(_listed(node, values))
+            known = tuple(_listed(node))
             if not known:
                 note(f"{kind}: its inputs are not known, so {len(values)} values of its widgets are left out")
         yield from _assigned(known, list(values))
@@ -91,22 +101,21 @@ def _assigned(widgets: Sequence[Widget], values: list[Any]) -> Iterator[tuple[st
         if value is None and not values and widget.default is None:
             continue
         yield widget.name, value
-        del values[: widget.extra]
+        if widget.controlled and values and values[0] in AFTER_GENERATE:
+            del values[0]
+        if widget.upload:
+            del values[:1]
         if widget.options is not None:
             yield from _assigned(widget.options.get(str(value), ()), values)
 
 
-def _listed(node: Mapping[str, Any], values: Sequence[Any]) -> Iterator[Widget]:
+def _listed(node: Mapping[str, Any]) -> Iterator[Widget]:
     """Yields the widgets that a saved node itself lists, with those that follow seeds."""
     slots = node.get("inputs")
-    at = 0
     for slot in slots if isinstance(slots, list) else ():
         if isinstance(slot, Mapping) and isinstance(slot.get("widget"), Mapping) and isinstance(slot.get("name"), str):
             name = slot["name"]
-            after = values[at + 1] if at + 1 < len(values) else None
-            extra = int(name.rpartition(".")[2] in SEEDS and after in AFTER_GENERATE)
-            yield Widget(name, extra)
-            at += 1 + extra
+            yield Widget(name, controlled=name.rpartition(".")[2] in SEEDS)
 
 
 def _widgets(about: Mapping[str, Any], prefix: str = "") -> Iterator[Widget]:
@@ -132,29 +141,27 @@ def _widget(name: str, declared: Any) -> Widget | None:
     if kind == CHOICE:
         rows = [row for row in options.get("options") or () if isinstance(row, Mapping) and "key" in row]
         inner = {str(row["key"]): tuple(_widgets(row.get("inputs") or {}, f"{name}.")) for row in rows}
-        return Widget(name, 0, default if default is not None else next(iter(inner), None), inner)
+        return Widget(name, default if default is not None else next(iter(inner), None), options=inner)
     if isinstance(kind, list):
         default = default if default is not None else next(iter(kind), None)
     elif not isinstance(kind, str) or not PLAIN & set(kind.split(",")):
         return None
-    return Widget(name, _extra(name, options), default)
-
-
-def _extra(name: str, options: Mapping[str, Any]) -> int:
-    """Returns the number of values after a widget's own: what happens after each run, and a button to upload."""
     control = options.get("control_after_generate")
-    seed = name.rpartition(".")[2] in SEEDS if control is None else bool(control)
-    return int(seed) + int(any(options.get(upload) for upload in UPLOADS))
+    controlled = name.rpartition(".")[2] in SEEDS if control is None else bool(control)
+    return Widget(name, default, controlled, any(options.get(upload) for upload in UPLOADS))
 
 
 def _plain(widget: Widget) -> Any:
+    """Returns a widget as JSON: its name, and what is not as usual."""
+    row = {"default": widget.default} if widget.default is not None else {}
+    row |= {flag: True for flag in ("controlled", "upload") if getattr(widget, flag)}
     if widget.options is not None:
-        inner = {key: [_plain(each) for each in widgets] for key, widgets in widget.options.items()}
-        return [widget.name, widget.extra, widget.default, inner]
-    return [widget.name, widget.extra, widget.default] if widget.extra or widget.default is not None else [widget.name]
+        row["options"] = {key: [_plain(each) for each in widgets] for key, widgets in widget.options.items()}
+    return [widget.name, row] if row else widget.name
 
 
-def _from_plain(row: Sequence[Any]) -> Widget:
-    name, extra, default, inner = (*row, 0, None, None)[:4] if len(row) == 1 else (*row, None)[:4]
-    options = None if inner is None else {key: tuple(map(_from_plain, each)) for key, each in inner.items()}
-    return Widget(name, extra, default, options)
+def _from_plain(plain: Any) -> Widget:
+    name, row = (plain, {}) if isinstance(plain, str) else plain
+    options = row.get("options")
+    inner = None if options is None else {key: tuple(map(_from_plain, each)) for key, each in options.items()}
+    return Widget(name, **{**row, "options": inner})

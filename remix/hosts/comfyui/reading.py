@@ -3,8 +3,8 @@
     read_prompt(prompt)        a prompt of the API, or a request that holds one
     read_workflow(workflow)    a workflow as the front end saves it
 
-A *pass* is a node that samples. Its settings are searched from its inputs upwards: through links to values, switches and
-nodes that pass things on, but not through the latent of an earlier pass.
+A *pass* is a node that samples. Its settings are searched from its inputs upwards: through links to values, switches
+and nodes that pass things on, but not through the latent of an earlier pass.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ SIZES = ("width", "height", "batch_size")
 """Those that only the nodes of the latent have; conditioning nodes have inputs of these names for other sizes."""
 
 TEXT_INPUTS = (
-    *("text", "text_g", "text_l", "t5xxl", "clip_l", "clip_g", "llama", "prompt", "string", "value", "Text"),
+    *("text", "text_g", "text_l", "t5xxl", "clip_l", "clip_g", "llama", "prompt", "tags", "string", "value", "Text"),
     *("text_0", "text_a", "text_b", "text_c", "text_d", "string_a", "string_b"),
 )
 POPULATED = "populated_text"
@@ -84,8 +84,8 @@ class Pass:
 class ComfyGraph:
     """The content of a graph: the number of nodes of each class, and its passes, from the first to the last.
 
-    `prompts`, `negatives` and `settings` are those of all passes; an earlier pass's settings come first. A graph without
-    a pass has all its texts as prompts. `notes` say what of a workflow could not be known.
+    `prompts`, `negatives` and `settings` are those of all passes; an earlier pass's settings come first. A graph
+    without a pass has all its texts as prompts. `notes` say what of a workflow could not be known.
     """
 
     nodes: Mapping[str, int]
@@ -109,7 +109,9 @@ def read_prompt(prompt: Any, notes: Sequence[str] = ()) -> ComfyGraph | None:
     }
     if not nodes:
         return None
-    reader = _Reader({key: node["inputs"] for key, node in nodes.items() if isinstance(node.get("inputs"), dict)}, nodes)
+    reader = _Reader(
+        {key: node["inputs"] for key, node in nodes.items() if isinstance(node.get("inputs"), dict)}, nodes
+    )
     passes = tuple(reader.passes())
     prompts = dict.fromkeys(text for each in passes for text in each.prompts)
     negatives = dict.fromkeys(text for each in passes for text in each.negatives)

@@ -2,8 +2,8 @@
 
     to_prompt(workflow, definitions)    the nodes that the front end would send, as `Prompt`
 
-The front end saves nodes with their widgets as a list, links by number, and subgraphs as definitions; this is schema 0.4
-and 1.0. The API takes a flat list of nodes whose inputs have names. `definitions` are the server's ``/object_info``,
+The front end saves nodes with their widgets as a list, links by number, and subgraphs as definitions (schema 0.4 and
+1.0). The API takes a flat list of nodes whose inputs have names. `definitions` are the server's ``/object_info``,
 which has the names of widgets. Without it they come from the inputs that newer workflows list, and from the table of
 ComfyUI's own nodes (`remix.hosts.comfyui.definitions`).
 
@@ -26,9 +26,6 @@ VIRTUAL = {"Note", "MarkdownNote", "PrimitiveNode", "Reroute", "GetNode", "SetNo
 
 INPUTS, OUTPUTS = -10, -20
 """The numbers of the two ends of a subgraph."""
-
-AFTER_GENERATE = ("fixed", "increment", "decrement", "randomize")
-"""Values of the widget after a seed."""
 
 MOST_NODES = 10_000
 DEEPEST = 100
@@ -59,6 +56,8 @@ class _Scope:
     """Link -> the node and the output where it begins."""
     ends: dict[int, int]
     """Output of a subgraph -> the link that leads to it."""
+    starts: dict[int, list[tuple[int, int]]]
+    """Input of a subgraph -> the nodes and their inputs that it leads to."""
     outer: _Scope | None = None
     instance: Mapping[str, Any] = field(default_factory=dict)
     """The node of the subgraph in `outer`."""
@@ -113,18 +112,24 @@ class _Conversion:
         return Prompt(nodes, tuple(self._notes))
 
     def _scope(
-        self, graph: Mapping[str, Any], path: str, outer: _Scope | None = None, instance: Mapping[str, Any] | None = None
+        self,
+        graph: Mapping[str, Any],
+        path: str,
+        outer: _Scope | None = None,
+        instance: Mapping[str, Any] | None = None,
     ) -> _Scope:
-        nodes = {node["id"]: node for node in _nodes_of(graph)}
+        nodes: dict[int, Mapping[str, Any]] = {node["id"]: node for node in _nodes_of(graph)}
         self._left -= len(nodes)
         if self._left < 0:
             raise NotAWorkflow(f"the workflow has more than {MOST_NODES} nodes, counting those of its subgraphs")
-        links, ends = dict[int, tuple[int, int]](), dict[int, int]()
+        scope = _Scope(path, nodes, {}, {}, {}, outer, instance or {})
         for number, source, output, target, slot in _links_of(graph):
-            links[number] = (source, output)
+            scope.links[number] = (source, output)
             if target == OUTPUTS:
-                ends[slot] = number
-        return _Scope(path, nodes, links, ends, outer, instance or {})
+                scope.ends[slot] = number
+            if source == INPUTS:
+                scope.starts.setdefault(output, []).append((target, slot))
+        return scope
 
     def _running(self, scope: _Scope, above: tuple[str, ...]) -> Iterator[tuple[_Scope, Mapping[str, Any]]]:
         """Yields the nodes that the server gets, with those of subgraphs in place of their instances."""
@@ -146,13 +151,13 @@ class _Conversion:
         return self._scopes[path]
 
     def _converted(self, scope: _Scope, node: Mapping[str, Any]) -> dict[str, Any]:
-        inputs = dict(self._widgets(scope, node))
+        inputs = {name: _sent(value) for name, value in self._widgets(scope, node)}
         for slot in _slots(node, "inputs"):
             if slot.get("link") is None:
                 continue
             found = self._source(scope, slot["link"])
             if isinstance(found, _Value):
-                inputs[slot["name"]] = found.value
+                inputs[slot["name"]] = _sent(found.value)
             elif found is not None:
                 inputs[slot["name"]] = list(found)
         title = node.get("title") or self._definitions.title(node["type"]) or node["type"]
@@ -165,14 +170,10 @@ class _Conversion:
                 return None
             origin, output = scope.links[link]
             if origin == INPUTS:
-                outer, slots = scope.outer, _slots(scope.instance, "inputs")
-                name = self._input_name(scope, output)
-                slot = next((slot for slot in slots if slot["name"] == name), None)
-                if outer is None or slot is None:
-                    return None
-                if slot.get("link") is None:
-                    return self._promoted(scope, slot)
-                scope, link = outer, slot["link"]
+                outer_link = self._outer_link(scope, output)
+                if scope.outer is None or outer_link is None:
+                    return self._promoted(scope, output)
+                scope, link = scope.outer, outer_link
                 continue
             node = scope.nodes.get(origin)
             if node is None or node.get("mode", 0) == MUTED:
@@ -193,19 +194,44 @@ class _Conversion:
                 return None
         return None
 
-    def _input_name(self, scope: _Scope, index: int) -> str | None:
-        declared = self._subgraphs[scope.instance["type"]].get("inputs")
-        named = [slot for slot in declared or () if isinstance(slot, Mapping)]
-        return str(named[index].get("name")) if 0 <= index < len(named) else None
+    def _declared(self, scope: _Scope) -> list[Mapping[str, Any]]:
+        """Returns the inputs of a subgraph."""
+        return _slots(self._subgraphs[scope.instance["type"]], "inputs") if scope.instance else []
 
-    def _promoted(self, scope: _Scope, slot: Mapping[str, Any]) -> _Value | None:
-        """Returns the value of a subgraph's own widget, None if the node inside keeps its value."""
-        if not isinstance(slot.get("widget"), Mapping):
+    def _outer_link(self, scope: _Scope, index: int) -> Any:
+        """Returns the link that leads from outside into an input of a subgraph, None if there is none."""
+        declared = self._declared(scope)
+        if not 0 <= index < len(declared):
+            return None
+        slots = _slots(scope.instance, "inputs")
+        return next((slot.get("link") for slot in slots if slot["name"] == declared[index]["name"]), None)
+
+    def _promoted(self, scope: _Scope, index: int) -> _Value | None:
+        """Returns the value of a widget that a subgraph shows: its own, or that of the node inside."""
+        declared = self._declared(scope)
+        if not 0 <= index < len(declared) or self._shown(scope, index) is None:
             return None
         values = scope.instance.get("widgets_values")
-        names = [each["name"] for each in _slots(scope.instance, "inputs") if isinstance(each.get("widget"), Mapping)]
-        if isinstance(values, list) and slot["name"] in names and (at := names.index(slot["name"])) < len(values):
+        at = sum(self._shown(scope, before) is not None for before in range(index))
+        if isinstance(values, list) and at < len(values):
             return _Value(values[at])
+        target, slot = self._shown(scope, index) or (None, "")
+        node = scope.nodes.get(target) if target is not None else None
+        if node is None:
+            return None
+        if node["type"] in self._subgraphs:
+            inner = self._inside(scope, node)
+            names = [each["name"] for each in self._declared(inner)]
+            return self._promoted(inner, names.index(slot)) if slot in names else None
+        own = dict(self._widgets(scope, node))
+        return _Value(own[slot]) if slot in own else None
+
+    def _shown(self, scope: _Scope, index: int) -> tuple[int, str] | None:
+        """Returns the node and the name of the widget that an input of a subgraph shows, None if it is a socket."""
+        for target, slot in scope.starts.get(index, ()):
+            slots = _slots(scope.nodes.get(target, {}), "inputs")
+            if 0 <= slot < len(slots) and isinstance(slots[slot].get("widget"), Mapping):
+                return target, slots[slot]["name"]
         return None
 
     def _widgets(self, scope: _Scope, node: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
@@ -220,6 +246,11 @@ class _Conversion:
 
     def _note(self, sentence: str) -> None:
         self._notes[sentence] = None
+
+
+def _sent(value: Any) -> Any:
+    """Returns a widget's value as the API takes it: a list is wrapped, since it would be a link."""
+    return {"__value__": value} if isinstance(value, list) else value
 
 
 def _nodes_of(graph: Mapping[str, Any]) -> Iterator[dict[str, Any]]:

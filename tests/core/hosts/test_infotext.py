@@ -42,6 +42,21 @@ SET = {"Steps": "20", "Sampler": "Euler a", "CFG scale": "7"}
             Infotext("a", "", {**SET, "ControlNet 0": "Module: canny, Weight: 1"}),
         ),
         (f"\n\na\n{THREE}\n", Infotext("a", "", SET)),
+        # Civitai's list of resources; lines of extensions; indentation; few settings; all on one line.
+        (
+            f'a\n{THREE}, Civitai resources: [{{"type":"lora","weight":0.8}}], U: 1',
+            Infotext("a", "", {**SET, "Civitai resources": '[{"type":"lora","weight":0.8}]', "U": "1"}),
+        ),
+        (
+            f"a\n{THREE}\nTemplate: a {{cat|dog}}, b\nNegative Template: bad",
+            Infotext("a", "", {**SET, "Template": "a {cat|dog}, b", "Negative Template": "bad"}),
+        ),
+        (f"a\n  Negative prompt: b\n{THREE}\n   \n", Infotext("a", "b", SET)),
+        ("a\nSteps: 20, Seed: 1", Infotext("a", "", {"Steps": "20", "Seed": "1"})),
+        ("a\nb: 1\nSteps: 20", Infotext("a\nb: 1", "", {"Steps": "20"})),
+        (f"a cat Negative prompt: bad {THREE}", Infotext("a cat", "bad", SET)),
+        (f"a cat {THREE}", Infotext("a cat", "", SET)),
+        ("a dog\nTitle: x\nOther: y", Infotext("a dog\nTitle: x\nOther: y")),
     ],
 )
 def test_infotext(text: str, parsed: Infotext) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,16 +12,23 @@ from typing import Any
 import numpy as np
 import pytest
 
+from remix.hosts.comfyui.definitions import Definitions
+from remix.hosts.comfyui.workflow import to_prompt
 from remix.motion import load_picture, probe, read_video
 from tests.real.browser import browser as started_browser
 from tests.real.comfyui.graphs import new_folder
-from tests.real.comfyui.host import CHECKPOINT, ROOT, Graph, Host
+from tests.real.comfyui.host import CHECKPOINT, ROOT, Graph, Host, installed
+from tests.real.comfyui.record_nodes import PLACE, table
 
 READY = "!!(window.app && window.LiteGraph && window.LiteGraph.registered_node_types.RemixFilm)"
 
 WORKFLOWS = sorted((ROOT / "example_workflows").glob("*.json"))
 FRAMES = {"1": 4, "2": 4, "3": 4, "4": 4, "5": 3}
 """How many frames of each workflow are tried, by the number in its name."""
+
+
+SHOWN = {"ImageCompare"}
+"""Nodes of the host's whose values only the page has."""
 
 
 class Browser:
@@ -67,6 +75,38 @@ def test_the_front_end_knows_every_node_and_complains_of_none(host: Host, browse
         pages = f"/extensions/remix-toolkit/docs/{name}.md"
         assert browser.page.evaluate("path => fetch(path).then(answer => answer.text())", pages).startswith("# Remix ")
     assert browser.wrong == []
+
+
+def test_workflows_convert_to_what_the_front_end_sends(host: Host, browser: Browser) -> None:
+    """On the templates and blueprints that come with the host: subgraphs, switches, bypassed nodes, choices."""
+    definitions = Definitions.read(host.get("/object_info"))
+    different = []
+    templates = [path for path in _templates(host) if json.loads(path.read_text(encoding="utf-8")).get("links")]
+    assert len(templates) > 40
+    for path in templates[:: 1 if os.environ.get("REMIX_REAL") == "all" else len(templates) // 12]:
+        sent = browser.prompt_of(path)
+        converted = to_prompt(json.loads(path.read_text(encoding="utf-8")), definitions).nodes
+        known = {key: node for key, node in sent.items() if node["class_type"] in definitions.widgets.keys() - SHOWN}
+        wrong = [key for key, node in known.items() if _plain(node) != _plain(converted.get(key))]
+        different += [f"{path.name} {key}: {known[key]}, converted {converted.get(key)}" for key in wrong]
+    browser.wrong.clear()  # templates name models that are not there
+    assert different == []
+
+
+def _templates(host: Host) -> list[Path]:
+    """Returns the workflows with core nodes that the host offers, without those of nodes that show 3D scenes."""
+    places = Path(str(installed())).glob("venv/lib/python3*/site-packages/comfyui_workflow_templates*/**/*.json")
+    named = ("image_", "flux", "sd", "default", "text_to_", "video_wan")
+    return sorted(path for path in places if path.name.startswith(named))
+
+
+def _plain(node: dict[str, Any] | None) -> Any:
+    return node and {"class_type": node["class_type"], "inputs": node["inputs"]}
+
+
+def test_the_table_of_core_nodes_is_that_of_this_host(host: Host) -> None:
+    """Run `python -m tests.real.comfyui.record_nodes` after an update."""
+    assert table(host) == PLACE.read_text(encoding="utf-8")
 
 
 def test_names_are_translated(host: Host, browser: Browser) -> None:
