@@ -6,11 +6,12 @@ import hashlib
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from remix.engine import Capabilities, Engine, Event, Listener, Picture
-from remix.plan import Schedule
+from remix.plan import Model, Schedule
 
 PAINTS = Capabilities(
     who="the painter",
@@ -56,6 +57,9 @@ class Painter(Engine):
         self._off = off
         self._cancelled = False
         self.closed = 0
+
+    def defaults(self, model: Model) -> Mapping[str, Any]:
+        return {}
 
     def capabilities(self, schedule: Schedule) -> Capabilities:
         return PAINTS

@@ -298,8 +298,8 @@ class _Reader:
     ) -> list[str]:
         """Returns the source nodes of links and all nodes that lead into them, nearest first.
 
-        Nodes behind a pass, inputs `leave_out` and branches that a switch does not select are left out. With `emptied`,
-        for prompts, so are nodes behind one that empties them, and those of texts that `own_texts` reads by their link.
+        Nodes upstream of a pass, inputs `leave_out` and branches that a switch does not select are left out. With
+        `emptied`, for prompts, so are nodes upstream of one that empties them, and texts that `own_texts` reads.
         """
         waiting: list[str] = []
         met = set(met)
