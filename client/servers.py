@@ -65,7 +65,10 @@ def diagnose(
             found = _a1111(A1111Server(connect, Timeouts(request=TIMEOUT, status=TIMEOUT)), http, flags)
         else:
             found = iter(())
-        findings = [replace(each, what=mask(each.what), found=cut(mask(each.found), LONGEST_VALUE)) for each in found]
+        findings = [
+            replace(each, **{name: cut(mask(getattr(each, name)), LONGEST_VALUE) for name in ("what", "found", "mend")})
+            for each in found
+        ]
     if findings:
         return findings
     raise Unsupported(

@@ -6,6 +6,7 @@ limited in size and checked against their announced length. Nothing is sent twic
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import ssl
@@ -25,7 +26,7 @@ from urllib3.util.ssl_match_hostname import CertificateError
 from remix import __version__
 from remix.client.address import Address
 from remix.client.auth import Credentials
-from remix.client.masking import one_line
+from remix.client.masking import Mask, one_line
 from remix.errors import BadInput, BadReply, HostError, HostSilent, HostUnreachable, HostUntrusted
 
 CONNECT = 5.0
@@ -115,6 +116,7 @@ class Transport:
         timeout: seconds for the whole reply; limit: largest size of the reply in bytes.
         """
         _current.query = urlencode(self._credentials.query, quote_via=quote)
+        _current.mask = self._credentials.mask
         with self._deadline(timeout) as expired:
             try:
                 answer = self._session.request(
@@ -126,7 +128,7 @@ class Transport:
                     **content,
                 )
                 with answer:
-                    body = _body(answer, limit, f"{self.address}{path}")
+                    body = _body(answer, limit, f"{self.address}{path}", self._credentials.mask)
             except BadReply:
                 if not expired.is_set():
                     raise
@@ -166,7 +168,7 @@ class Transport:
         try:
             yield expired
         finally:
-            _current.watch = self._socket = None
+            _current.watch = _current.mask = self._socket = None
             if timer is not None:
                 timer.cancel()
 
@@ -223,7 +225,21 @@ class _Unchanged(requests.auth.AuthBase):
 
 
 _current = threading.local()
-"""State of this thread's request: `watch` is called with its socket, `query` is added to its URL."""
+"""State of this thread's request: `watch` is called with its socket, `query` is added to its URL, and `mask` masks its
+secrets."""
+
+
+class _Masked(logging.Filter):
+    """Masks secrets in what urllib3 logs, such as headers that it cannot parse."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if (mask := getattr(_current, "mask", None)) is not None:
+            record.msg, record.args, record.exc_info = mask(record.getMessage()), (), None
+        return True
+
+
+for _name in ("urllib3.connection", "urllib3.connectionpool"):
+    logging.getLogger(_name).addFilter(_Masked())
 
 
 class _Watched:
@@ -274,7 +290,7 @@ def _shut_down(socket: Any) -> None:
         socket.shutdown(2)
 
 
-def _body(answer: requests.Response, limit: int, where: str) -> bytes:
+def _body(answer: requests.Response, limit: int, where: str, mask: Mask) -> bytes:
     """Returns the body of a reply. Raises BadReply if it exceeds `limit` or differs from its announced length."""
     announced = answer.headers.get("Content-Length")
     if announced is not None and not re.fullmatch(r"[0-9]{1,18}", announced):
@@ -284,7 +300,8 @@ def _body(answer: requests.Response, limit: int, where: str) -> bytes:
         raise BadReply(f"{where}: {expected} bytes were announced; at most {limit} are read")
     packing = answer.headers.get("Content-Encoding", "identity").strip().lower()
     if packing not in ("identity", "", *UNPACKED):
-        raise BadReply(f"{where}: the answer is compressed as {packing[:40]!r}, though no compression was asked for")
+        shown = one_line(answer.headers["Content-Encoding"], mask, 40)
+        raise BadReply(f"{where}: the answer is compressed as {shown!r}, though no compression was asked for")
     body = bytearray()
     for chunk in answer.iter_content(PACKED_CHUNK if packing in UNPACKED else CHUNK):
         body += chunk

@@ -10,6 +10,8 @@ import copy
 import json
 import logging
 import os
+import socket
+import threading
 import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -22,6 +24,8 @@ import pytest
 from remix.client import ComfyUI
 from remix.client.a1111 import A1111
 from remix.client.auth import Auth
+from remix.client.diagnosis import Finding
+from remix.client.http import Http
 from remix.client.masking import MaskedText, parse_shielded, presentable_errors, shielded
 from remix.client.servers import diagnose
 from remix.engine import render
@@ -200,6 +204,52 @@ def test_no_field_of_a_reply_carries_the_secret_out_or_ends_in_a_traceback(
             told = [caplog.text, *capfd.readouterr(), "".join(traceback.format_exception(error)) if error else ""]
             assert not [text for text in told if SECRET in text], (place, kind)
             caplog.clear()
+
+
+HEAD = b"HTTP/1.1 200 OK\r\n"
+SAID = {
+    "reason": b"HTTP/1.1 418 no %s\r\nContent-Length: 0\r\n\r\n",
+    "status": b"HTTP/9.9 abc %s\r\n\r\n",
+    "location": b"HTTP/1.1 302 x\r\nLocation: http://e/%s\r\nContent-Length: 0\r\n\r\n",
+    "retry": b"HTTP/1.1 503 x\r\nRetry-After: %s\r\nContent-Length: 0\r\n\r\n",
+    "encoding": HEAD + b"Content-Encoding: %s\r\nContent-Length: 2\r\n\r\n{}",
+    "length": HEAD + b"Content-Length: %s\r\n\r\n{}",
+    "chunk": HEAD + b"Transfer-Encoding: chunked\r\n\r\n%s\r\n",
+    "header": HEAD + b"\x00\x01\xff: %s\r\n\r\n{}",
+}
+
+
+@pytest.mark.parametrize("part", SAID)
+def test_no_part_of_an_answers_head_carries_the_secret_out(part: str, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+
+    def speak(server: socket.socket) -> None:
+        for _ in range(3):
+            connection = server.accept()[0]
+            connection.recv(2**16)
+            connection.sendall(SAID[part] % SECRET.encode())
+            connection.close()
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=speak, args=(server,), daemon=True).start()
+        http = Http(f"http://127.0.0.1:{server.getsockname()[1]}", Auth(SECRET), pause=lambda seconds: None)
+        error: Exception | None = None
+        try:
+            http.get("/a")
+        except RemixError as raised:
+            error = raised
+    told = caplog.text + (str(error) if error else "")
+    assert SECRET.lower() not in told.lower()
+    assert "Failed to parse headers" in told or part != "header"
+
+
+def test_advice_of_the_doctor_is_masked_and_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    long = Finding("checkpoint", "a", f"set it to {SECRET}" + "x" * 10**6)
+    monkeypatch.setattr("remix.client.servers._comfyui", lambda server, about: iter([long]))
+    with ComfyServer(token=SECRET).started() as server:
+        (found,) = diagnose(server.url, Auth(SECRET))
+    assert found.mend.startswith("set it to ***x")
+    assert len(found.mend) < 1000
 
 
 def test_a_text_that_repeats_the_secret_is_used_as_it_is_and_shown_without_it() -> None:
