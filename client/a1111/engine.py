@@ -151,7 +151,7 @@ class A1111(Engine):
         loras = {f"lora {number + 1}": name for number, name in enumerate(resolved.loras.values())}
         vae = {"vae": resolved.vae} if resolved.vae else {}
         film = {} if prepared.pack is None else {**prepared.pack.depends_on(schedule), **wildcard_seed(schedule)}
-        # Earlier versions read weights by "a1111-no-norm"; their jobs do not go on with frames of another rule.
+        # Earlier versions read weights by "a1111-no-norm"; their jobs cannot continue with frames of another rule.
         other = reading_for(schedule, READINGS[:1]) is None
         emphasis = {"emphasis": schedule.recipe.reading.emphasis} if other else {}
         return {"engine": self.name, "checkpoint": resolved.checkpoint.name, **vae, **loras, **film, **emphasis}

@@ -117,7 +117,7 @@ def test_older_nodes_and_scripts_are_reported(
     with server.started():
         code, output = told(capsys, server)
     assert code == 1
-    assert "installed, without a version: it is older, and fractional denoise may differ missing" in output
+    assert "installed, without a version: it is older, and fractional denoise, emphasis may differ missing" in output
     assert "to fix: update " in output
 
 
