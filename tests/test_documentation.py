@@ -195,10 +195,12 @@ def test_every_command_that_the_readme_names_exists_and_each_of_its_options_is_t
         command = cli.remix.get_command(context, verb)
         assert command is not None
         row = next(line for line in table.splitlines() if line.startswith(f"| `remix {verb}"))
-        options = {name for parameter in command.params for name in parameter.opts}
+        inner = command.commands.values() if isinstance(command, click.Group) else [command]
+        parameters = [parameter for each in inner for parameter in each.params]
+        options = {name for parameter in parameters for name in parameter.opts}
         named = set(re.findall(r"(?<!\w)--?[\w-]+", row))
         assert {name for name in named if name.startswith("--")} <= options
-        for parameter in command.params:
+        for parameter in parameters:
             assert isinstance(parameter, click.Argument) or (named | shared) & {*parameter.opts}, (verb, parameter.opts)
 
 

@@ -31,6 +31,7 @@ VERBS = {
     "music": "Show the tempo and the beats of a song.",
     "report": "Show how evenly a film moves, on a page.",
     "inspect": "Show what made a picture, film or job.",
+    "workflow": "Show, convert, change, compare and check ComfyUI workflows.",
     "link": "Install this checkout into a ComfyUI or an A1111.",
     "doctor": "Check what is installed and what is missing.",
     "completion": "Print a shell completion script.",

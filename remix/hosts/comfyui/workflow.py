@@ -78,6 +78,19 @@ def is_workflow(data: Any) -> bool:
     return isinstance(data, dict) and isinstance(data.get("nodes"), list) and "links" in data
 
 
+def classes_in(data: Any) -> set[str]:
+    """Returns the classes of the nodes in a workflow or a prompt, also in subgraphs; empty for other values."""
+    if not is_workflow(data):
+        nodes = data.values() if isinstance(data, Mapping) else ()
+        kinds = (node.get("class_type") for node in nodes if isinstance(node, Mapping))
+        return {kind for kind in kinds if isinstance(kind, str)}
+    found = data.get("definitions")
+    subgraphs = found.get("subgraphs") if isinstance(found, Mapping) else None
+    graphs = [data, *(each for each in subgraphs or () if isinstance(each, Mapping))]
+    own = {str(each.get("id")) for each in graphs[1:]}
+    return {node["type"] for graph in graphs for node in _nodes_of(graph)} - own - VIRTUAL
+
+
 def to_prompt(workflow: Mapping[str, Any], definitions: Definitions | None = None) -> Prompt:
     """Returns the prompt that the front end would send for a workflow.
 

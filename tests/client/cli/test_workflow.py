@@ -1,0 +1,122 @@
+"""`remix workflow`, on files, pictures and a server that stands in for a ComfyUI."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from remix.client import cli
+from remix.motion import save_picture
+from tests.fakes.comfyui_server import ComfyServer
+
+PROMPT: dict[str, Any] = {
+    "1": {"class_type": "CheckpointLoaderSimple", "inputs": {"ckpt_name": "none.safetensors"}},
+    "2": {
+        "class_type": "KSampler",
+        "inputs": {"seed": 5, "steps": 20, "cfg": ["9", 0], "model": ["1", 0], "sampler_name": "euler"},
+        "_meta": {"title": "Main"},
+    },
+    "3": {"class_type": "CLIPTextEncode", "inputs": {"text": "12", "clip": ["1", 1]}},
+    "4": {"class_type": "CLIPTextEncode", "inputs": {"text": "b", "clip": ["1", 1]}},
+}
+WORKFLOW = {
+    "version": 0.4,
+    "nodes": [{"id": 7, "type": "EmptyLatentImage", "inputs": [], "outputs": [], "widgets_values": [512, 768, 1]}],
+    "links": [],
+}
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    (tmp_path / "a.json").write_text(json.dumps(PROMPT))
+    return tmp_path / "a.json"
+
+
+def run(*arguments: Any) -> int:
+    return cli.main(["workflow", *map(str, arguments)])
+
+
+def test_a_change_keeps_the_type_of_an_input_and_diff_names_it(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    other = file.with_name("b.json")
+    changes = ("Main.seed=7", "KSampler.cfg=4.5", "3.text=13", "2.sampler_name=heun")
+    assert run("set", file, *changes, "-o", other) == 0
+    written = json.loads(other.read_text())
+    expected = {"seed": 7, "steps": 20, "cfg": 4.5, "model": ["1", 0], "sampler_name": "heun"}
+    assert written["2"]["inputs"] == expected
+    assert written["3"]["inputs"]["text"] == "13"
+    capsys.readouterr()
+    assert run("diff", file, other) == 1
+    assert capsys.readouterr().out.splitlines() == [
+        "2 (Main).cfg: node 9, output 0 became 4.5",
+        "2 (Main).sampler_name: 'euler' became 'heun'",
+        "2 (Main).seed: 5 became 7",
+        "3 (CLIPTextEncode).text: '12' became '13'",
+    ]
+    assert run("diff", file, file) == 0
+    assert run("set", file, "Main.seed=7", "-o", other) == 2
+    assert "--overwrite" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ("Mian.seed=1", 'did you mean "Main"?'),
+        ("Main.sead=1", 'did you mean "seed"?'),
+        ("CLIPTextEncode.text=x", "nodes 3, 4 have this name"),
+        ("Main.seed=x", "'x' is a text, and the input has a number (5)"),
+        ("Main.seed", "has no value"),
+        ("seed=1", "is not a node and an input"),
+    ],
+)
+def test_a_change_that_fits_nowhere_is_refused(
+    file: Path, change: str, sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("set", file, change) == 2
+    answer = capsys.readouterr()
+    assert sentence in answer.err
+    assert answer.out == ""
+
+
+@pytest.mark.parametrize("kind", ["workflow.json", "picture.png"])
+def test_a_workflow_is_read_from_its_file_and_from_a_picture(
+    tmp_path: Path, kind: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, text = tmp_path / kind, json.dumps(WORKFLOW)
+    if path.suffix == ".json":
+        path.write_text(text)
+    else:
+        save_picture(path, np.zeros((8, 8, 3), np.uint8), {"workflow": text})
+    assert run("convert", path) == 0
+    inputs = {"width": 512, "height": 768, "batch_size": 1}
+    assert json.loads(capsys.readouterr().out) == {
+        "7": {"class_type": "EmptyLatentImage", "inputs": inputs, "_meta": {"title": "Empty Latent Image"}}
+    }
+    assert run("show", path) == 0
+    assert "    height = 768" in capsys.readouterr().out.splitlines()
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"a": 1}', '{"nodes": [], "links": []', "[" * 10_000])
+def test_what_is_no_workflow_is_refused(tmp_path: Path, text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "a.json").write_text(text)
+    assert run("show", tmp_path / "a.json") == 2
+    assert "is not a workflow of ComfyUI" in capsys.readouterr().err
+    assert run("show", tmp_path / "none.json") == 2
+    assert "there is no such file" in capsys.readouterr().err
+
+
+def test_check_names_what_a_server_lacks(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    nodes = {**PROMPT, "5": {"class_type": "NoSuchNode", "inputs": {}}}
+    file.write_text(json.dumps(nodes))
+    with ComfyServer().started() as server:
+        assert run("check", file, "--url", server.url) == 1
+        lines = capsys.readouterr().out.splitlines()
+        assert any(line.startswith("1 (CheckpointLoaderSimple).ckpt_name: the server has no 'none") for line in lines)
+        assert "2 (Main).positive: is missing" in lines
+        assert any(line.startswith("5 (NoSuchNode): the server has no node") for line in lines)
+        assert not any("model: is missing" in line or "cfg" in line for line in lines)
+        file.write_text(json.dumps({"4": PROMPT["4"]}))
+        assert run("check", file, "--url", server.url) == 0
