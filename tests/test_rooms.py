@@ -75,7 +75,7 @@ ROOMS = {
     "remix/playground": {"remix.errors", "remix.motion.atomic", "remix.playground", "torch", "safetensors"},
     "remix/motion": {
         *("remix.errors", "remix.digest", "remix.plan.curves", "remix.motion"),  # a monotone curve through points
-        *("numpy", "PIL", "imageio_ffmpeg", "librosa"),
+        *("numpy", "PIL", "imageio_ffmpeg", "librosa", "cv2"),
     },
     "remix/job": {
         "remix",

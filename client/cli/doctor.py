@@ -40,7 +40,7 @@ def command(url: str | None, as_json: bool, **server: Any) -> None:
     its pictures differ from those of other tools. The exit code is 1 if something is missing.
     """
     if url is None:
-        findings = [*_system(), *_packages(), *_encoders(), *_devices(), *_playground()]
+        findings = [*_system(), *_packages(), *_encoders(), *_extras(), *_devices(), *_playground()]
     else:
         from remix.client.servers import diagnose
 
@@ -105,6 +105,16 @@ def _encoders() -> list[Finding]:
             except RemixError as error:
                 found.append(Finding(f"  {name}", str(error), "pip install -U imageio-ffmpeg"))
     return found
+
+
+def _extras() -> list[Finding]:
+    """Returns a finding for each optional part. One that is not installed is no fault."""
+    from remix.motion.inbetween import opencv
+
+    try:
+        return [Finding("in-betweens", f"OpenCV {opencv().__version__}")]
+    except MissingPackage as error:
+        return [Finding("in-betweens", str(error), state=OK)]
 
 
 def _devices() -> list[Finding]:

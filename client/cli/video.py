@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -12,14 +12,17 @@ import click
 
 from remix.client.cli.outputs import overwrite_option, refuse_present
 from remix.client.cli.screen import progress
+from remix.client.cli.timing import Timing, even, timing_options
 from remix.engine import Event
 from remix.errors import BadInput, JobError, PictureError, VideoFormatError
 from remix.job import film_texts, is_job, job_texts, read_frames, recipe_of, spans
-from remix.motion import FORMATS, Picture, film_order, fit, load_frame, write_video
+from remix.motion import FORMATS, Picture, fit, load_frame, write_video
 from remix.motion.atomic import contents
-from remix.motion.formats import format_of, rate_for
+from remix.motion.formats import format_of
 from remix.motion.images import frame_formats, is_animated, is_transparent
+from remix.motion.pacing import variation
 from remix.motion.pictures import MAX_PIXELS, inset
+from remix.motion.retiming import Loaded, Retimed, with_steps
 
 PLACES = {"wide": (1920, 1080), "square": (1080, 1080), "portrait": (1080, 1350), "upright": (1080, 1920)}
 """Named sizes of films."""
@@ -47,10 +50,7 @@ class Size:
 @click.argument("frames", type=click.Path(path_type=Path))
 @click.option("-o", "--out", type=click.Path(path_type=Path), required=True, help="Film; its suffix is the format.")
 @click.option("--format", "name", metavar="NAME", help=f"Format, if the suffix is not enough: {', '.join(FORMATS)}.")
-@click.option("--fps", help="Frames per second: 12, 23.976, 24000/1001.  [default: the job's rate, else 12]")
-@click.option("--ping-pong", is_flag=True, help="Play forward, then backward, without doubling the end frames.")
-@click.option("--repeat", type=click.IntRange(min=1), default=1, show_default=True, help="Number of repetitions.")
-@click.option("--length", metavar="TIME", help="Repeat or cut the frames to this many seconds, such as 15s.")
+@timing_options
 @click.option("--audio", type=click.Path(path_type=Path), metavar="FILE", help="Sound; cut where the film ends.")
 @click.option("--size", "sides", metavar="WxH", help="Scale the pictures to fill this size, cropped evenly.")
 @click.option("--scale", type=click.FloatRange(0, 64, min_open=True), help="Scale the pictures by a factor.")
@@ -70,10 +70,6 @@ def command(
     frames: Path,
     out: Path,
     name: str | None,
-    fps: str | None,
-    ping_pong: bool,
-    repeat: int,
-    length: str | None,
     audio: Path | None,
     sides: str | None,
     scale: float | None,
@@ -84,6 +80,7 @@ def command(
     show: bool,
     overwrite: bool,
     quiet: bool,
+    timing: Timing,
 ) -> None:
     """Makes a film of the pictures in the folder FRAMES, or of a job folder.
 
@@ -99,23 +96,33 @@ def command(
     if out.resolve() in {path.resolve() for path in (paths[0].parent, *paths, *([audio] if audio else []))}:
         raise BadInput(f"{out}: the film is made of this, and would replace it; give another name")
     refuse_present(out, overwrite)
-    rate = fps or (recipe_of(frames).fps if of_job else 12)
-    row = format_of(out, name)
-    order = _order(len(paths), ping_pong, repeat, length, rate_for(row, rate))
-    if not alpha and row.alpha and not of_job and is_transparent(paths[0]):
+    recipe = recipe_of(frames) if of_job else None
+    loop = timing.loop or (recipe is not None and recipe.loop)
+    shown, rate = timing.rates(format_of(out, name), recipe.fps if recipe else 12)
+    moments = timing.moments(len(paths), shown, rate, loop)
+    pictures, steps = Loaded(paths, _Loader(alpha, size)), list[float]()
+    if not alpha and format_of(out, name).alpha and not of_job and is_transparent(paths[0]):
         click.echo("note    the pictures have transparent parts, laid over white; keep them with --alpha", err=True)
+    before = 0.0
+    if timing.pace == "even":
+        # The keyframes of a job keep their moments, unless frames are missing.
+        stops = recipe.positions() if recipe and len(paths) == recipe.frames else ()
+        moments, before = even(moments, pictures, stops, loop)
+    film: Iterable[Picture] = Retimed(pictures, moments, loop=loop, quality=timing.quality)
     with progress(quiet) as listen:
         info = write_video(
-            _loaded(paths, order, alpha, size),
+            with_steps(film, steps) if timing.pace == "even" else film,
             out,
             rate,
             format=name,
             metadata=job_texts(frames) if of_job else film_texts(paths[0]),
             audio=audio,
-            on_frame=lambda done: listen(Event("film", done, len(order))),
+            on_frame=lambda done: listen(Event("film", done, len(moments))),
         )
+    if steps:
+        click.echo(f"pace    the steps vary by {variation(steps):.2f}, without pacing by {before:.2f}")
     sound = f", {info.sound.codec} {info.sound.duration:.2f} s" if info.sound else ""
-    click.echo(f"film    {out}  {info.frames} frames {info.width}x{info.height} {fps or f'{rate:g}'} fps{sound}")
+    click.echo(f"film    {out}  {info.frames} frames {info.width}x{info.height} {_shown(rate)} fps{sound}")
     if show:
         click.launch(str(out.resolve()))
 
@@ -137,18 +144,8 @@ def _size(sides: str | None, scale: float | None, place: str | None, pad: bool) 
     return Size((width, height), pad=pad)
 
 
-def _order(count: int, ping_pong: bool, repeat: int, length: str | None, rate: Fraction) -> list[int]:
-    """Returns the order of frames. With a `length` in seconds, frames are repeated and cut to fill it."""
-    if length is None:
-        return film_order(count, ping_pong=ping_pong, repeat=repeat)
-    if repeat > 1:
-        raise BadInput("--length and --repeat: both set the length; give one of them")
-    read = re.fullmatch(r"([0-9]{1,6}(?:\.[0-9]{1,6})?)\s*(?:s|sec|seconds)?", length.strip())
-    wanted = round(Fraction(read[1]) * rate) if read else 0
-    if wanted < 1:
-        raise BadInput(f"--length: {length!r}; give seconds, at least one frame long, such as 15s")
-    cycle = film_order(count, ping_pong=ping_pong)
-    return film_order(count, ping_pong=ping_pong, repeat=-(-wanted // len(cycle)))[:wanted]
+def _shown(rate: Fraction) -> str:
+    return f"{float(rate):g}" if 1000 % rate.denominator == 0 else str(rate)
 
 
 def frames_of(job: Path, unfinished: bool) -> list[Path]:
@@ -208,14 +205,19 @@ def _natural(path: Path) -> tuple[list[tuple[int, str]], str]:
     return [(int(part), "") if part.isdecimal() else (0, part.casefold()) for part in parts], path.name
 
 
-def _loaded(paths: Sequence[Path], order: Sequence[int], alpha: bool, size: Size) -> Iterator[Picture]:
-    first: tuple[int, ...] = ()
-    for index in order:
-        picture = load_frame(paths[index], alpha=alpha)
-        first = first or picture.shape
-        if picture.shape != first and size.sides is None:
+class _Loader:
+    """Loads the pictures of a film, fitted to its size."""
+
+    def __init__(self, alpha: bool, size: Size) -> None:
+        self._alpha, self._size = alpha, size
+        self._first: tuple[Path, tuple[int, ...]] | None = None
+
+    def __call__(self, path: Path) -> Picture:
+        picture = load_frame(path, alpha=self._alpha)
+        first, shape = self._first = self._first or (path, picture.shape)
+        if picture.shape != shape and self._size.sides is None:
             raise VideoFormatError(
-                f"{paths[index]}: {picture.shape[1]}x{picture.shape[0]}, but {paths[order[0]].name} is "
-                f"{first[1]}x{first[0]}; give all pictures one size, or set one with --size"
+                f"{path}: {picture.shape[1]}x{picture.shape[0]}, but {first.name} is "
+                f"{shape[1]}x{shape[0]}; give all pictures one size, or set one with --size"
             )
-        yield size.of(picture)
+        return self._size.of(picture)

@@ -21,8 +21,8 @@ from remix.prompt import Reading, may_be_cut
 
 PLANNED = frozenset(
     {
-        *("frames", "keyframes", "fps", "loop", "ease", "curve", "pace", "clock", "music", "folder", "defaulted"),
-        *("model", "at"),
+        *("frames", "keyframes", "fps", "loop", "ease", "curve", "pace", "clock", "between"),
+        *("music", "folder", "defaulted", "model", "at"),
     }
 )
 """Fields that `plan` evaluates, or that name other content. No engine needs to know them."""

@@ -35,6 +35,7 @@ def part_of(schedule: Schedule, span: range) -> Schedule:
         curve="linear",
         pace="linear",
         clock=None,
+        between=0,
         music=None,
         defaulted=frozenset(),  # leaves no defaults to the server
     )

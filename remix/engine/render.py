@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from fractions import Fraction
 from pathlib import Path, PureWindowsPath
 
 from remix.digest import sha256
@@ -24,10 +25,12 @@ from remix.job.opening import open_job, warn
 from remix.job.reading import OWN, PACING, SHEET, is_job, refuse_foreign
 from remix.motion.atomic import windows_problem
 from remix.motion.ffmpeg import ffmpeg_exe, refuse_lacking
-from remix.motion.formats import format_of, rate_for
+from remix.motion.formats import format_of, rate_for, rate_of
 from remix.motion.images import load_picture
+from remix.motion.inbetween import METHOD, opencv
 from remix.motion.pictures import Picture, fit, save_picture
 from remix.motion.regular import fingerprint
+from remix.motion.retiming import Loaded, Retimed, moments_between
 from remix.motion.song import song_path
 from remix.motion.sound import track_for
 from remix.motion.video import write_video
@@ -241,10 +244,17 @@ def _check_film(name: str, recipe: Recipe, audio: Path | str | None) -> None:
             f"film: {name!r} is not a name for Windows ({problem}); choose another, such as film.mp4"
         )
     row = format_of(name)
-    rate_for(row, recipe.fps)
+    rate_for(row, _film_rate(recipe))
+    if recipe.between:
+        opencv()
     sound = () if audio is None else track_for(audio, row, Path(name)).encoders
     if row.needs:
         refuse_lacking(row.name, (*row.needs, *sound), ffmpeg_exe())
+
+
+def _film_rate(recipe: Recipe) -> Fraction:
+    """Returns the frames per second of a recipe's film, with its in-betweens."""
+    return rate_of(recipe.fps) * (recipe.between + 1)
 
 
 def _song(name: str, recipe: Recipe, tell: Callable[[str], None]) -> Path | None:
@@ -300,31 +310,36 @@ def _render_missing(
 
 
 def _write_film(job: Job, name: str, audio: Path | str | None, listen: Listener, stop: Callable[[], bool]) -> Path:
-    path, total, key = job.folder / name, len(job.schedule), _film_key(job, name, audio)
+    path, recipe, key = job.folder / name, job.schedule.recipe, _film_key(job, name, audio)
     if job.is_finished(path, key):
         return path
 
+    moments = moments_between(recipe.frames, recipe.between, loop=recipe.loop and recipe.frames > 1)
+    film = Retimed(Loaded(job.frame_paths(), load_picture), moments, loop=recipe.loop)
+
     def pictures() -> Iterator[Picture]:
-        for frame in job.frame_paths():
+        for picture in film:
             if stop():
                 raise Interrupted(f"{job.folder}: stopped at the film; all frames are there, run it again to go on")
-            yield load_picture(frame)
+            yield picture
 
     write_video(
         pictures(),
         path,
-        job.schedule.recipe.fps,
+        _film_rate(recipe),
         metadata=job.film_texts(),
         audio=audio,
-        on_frame=lambda done: listen(Event("film", done, total)),
+        on_frame=lambda done: listen(Event("film", done, len(moments))),
     )
     job.note(path, key)
     return path
 
 
 def _film_key(job: Job, name: str, audio: Path | str | None) -> str:
+    recipe = job.schedule.recipe
+    between = f" {recipe.between} {METHOD}" if recipe.between else ""
     sound = "" if audio is None else f" {fingerprint(Path(audio))}"
-    return _key_of_all(job, f"{name} {job.schedule.recipe.fps}{sound}")
+    return _key_of_all(job, f"{name} {recipe.fps}{between}{sound}")
 
 
 def _write_sheet(job: Job) -> Path:

@@ -218,7 +218,7 @@ class Job:
 
 def largest_film(recipe: Recipe) -> int:
     """Returns the maximum size of a recipe's film, in bytes: twice its raw pixels, raw sound, and some overhead."""
-    pixels = 6 * recipe.frames * recipe.width * recipe.height
+    pixels = 6 * recipe.frames * (recipe.between + 1) * recipe.width * recipe.height
     return pixels + round(2**21 * recipe.frames / recipe.fps) + MAX_PICTURE
 
 

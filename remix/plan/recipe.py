@@ -24,6 +24,7 @@ from remix.prompt import CHUNKS, EMPHASIS, Reading
 
 MAX_KEYFRAMES = 10_000
 MAX_PIXELS = 64_000_000
+MAX_FPS = 240
 
 CURVES = ("linear", "cubic")
 """How numbers are interpolated between keyframes: linearly, or along one smooth curve."""
@@ -56,6 +57,7 @@ class Recipe:
     - `chunks`: how prompts of more than 75 tokens are cut. None cuts them as the tool does whose `emphasis` is read.
     - `pace`: "linear" spaces frames evenly in time, "even" by how much the picture changes, measured while rendering.
     - `clock`: the moment, in frames, that each frame shows. It stores a measured pace, so that it is measured once.
+    - `between`: the number of in-betweens that the film has from each frame to the next.
     - `music`: a song. A table without numbers is measured here, from the file in `folder`.
     - `folder`: the base of relative paths of pictures and songs. It is not part of the recipe's content.
     - `defaulted`: the fields of `FITTED` that were left out; `fitted_to` may still set them.
@@ -80,6 +82,7 @@ class Recipe:
     lengths: str | None = None
     pace: str = "linear"
     clock: tuple[float, ...] | None = None
+    between: int = 0
     music: Music | None = None
 
     emphasis: str | None = None
@@ -106,6 +109,7 @@ class Recipe:
         lengths: str | None = None,
         pace: str = "linear",
         clock: Sequence[float] | None = None,
+        between: int = 0,
         music: Music | Mapping[str, Any] | None = None,
         folder: str = "",
         defaulted: Iterable[str] = (),
@@ -118,7 +122,7 @@ class Recipe:
         fitted |= {name: getattr(Recipe, name) for name in left_out}
         if not isinstance(model, Model):
             raise RecipeError(f"{check.show(model)} is not a Model; write one", path="model")
-        fps = check.number(fps, "fps", 0.001, 240)
+        fps = check.number(fps, "fps", 0.001, MAX_FPS)
         with check.under("music"):
             song = None if music is None else read_music(music, folder, _ASTRAY)
         check.settle(
@@ -142,6 +146,7 @@ class Recipe:
             chunks=None if chunks is None else check.choice(chunks, "chunks", CHUNKS),
             pace=check.choice(pace, "pace", PACES),
             clock=clock,
+            between=check.integer(between, "between", 0, MAX_FPS),
             music=song,
             folder=str(folder),
             defaulted=frozenset(defaulted) | left_out,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import shutil
 import wave
 from pathlib import Path
@@ -14,7 +15,7 @@ from PIL import Image
 from remix.client.cli import main
 from remix.engine import render
 from remix.job import read_metadata, recipe_of
-from remix.motion import probe, read_video, save_picture
+from remix.motion import load_picture, probe, read_video, save_picture
 from remix.plan import Keyframe, Recipe
 from tests.fakes.renderer import Painter
 
@@ -296,3 +297,72 @@ def test_the_film_is_opened_when_it_is_finished(pictures: Path, monkeypatch: pyt
     monkeypatch.setattr("click.launch", opened.append)
     film = film_of(pictures, "--open")
     assert opened == [str(film.resolve())]
+
+
+def frames_of(film: Path) -> list[int]:
+    return [int(picture.mean()) for picture in read_video(film)]
+
+
+@pytest.mark.parametrize(
+    ("options", "levels", "fps"),
+    [
+        (("--between", 1), [0, 45, 90, 135, 180], 24),
+        (("--to-fps", 24, "--quality", "fast"), [0, 45, 90, 135, 180], 24),
+        (("--between", 1, "--fps", 6), [0, 45, 90, 135, 180], 12),
+        (("--to-fps", 18), [0, 60, 120, 180], 18),
+        (("--between", 1, "--loop"), [0, 45, 90, 135, 180, 90], 24),
+        (("--between", 1, "--ping-pong"), [0, 45, 90, 135, 180, 135, 90, 45], 24),
+        (("--between", 1, "--repeat", 2), [0, 45, 90, 135, 180, 0, 0, 45, 90, 135, 180], 24),
+        (("--between", 1, "--length", "0.5s", "--ping-pong"), [0, 45, 90, 135, 180, 135, 90, 45, 0, 45, 90, 135], 24),
+        (("--length", "0.5s"), [0, 90, 180, 0, 90, 180], 12),
+    ],
+)
+def test_in_betweens_fill_the_film_and_keep_its_length(
+    pictures: Path, tmp_path: Path, options: tuple[object, ...], levels: list[int], fps: int
+) -> None:
+    pytest.importorskip("cv2")
+    film = tmp_path / "film.mkv"
+    assert run("video", pictures, "-o", film, *options, "-q") == 0
+    assert frames_of(film) == levels
+    assert probe(film).fps == fps
+
+
+def test_a_film_is_paced_after_the_fact_and_says_how_much_it_helped(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("cv2")
+    folder, film = tmp_path / "pictures", tmp_path / "film.mkv"
+    folder.mkdir()
+    for number, level in enumerate((100, 101, 102, 118, 134, 135, 136)):
+        save_picture(folder / f"{number}.png", np.full((16, 16, 3), level, np.uint8))
+    assert run("video", folder, "-o", film, "--pace", "even", "-q") == 0
+    assert frames_of(film) == pytest.approx([100, 106, 112, 118, 124, 130, 136], abs=2)
+    said = re.search(r"pace    the steps vary by (\S+), without pacing by (\S+)\n", capsys.readouterr().out)
+    assert said is not None
+    assert float(said[1]) < 0.3 < 1.0 < float(said[2])
+
+
+def test_the_keyframes_of_a_job_keep_their_frames(job: Path, tmp_path: Path) -> None:
+    pytest.importorskip("cv2")
+    film = tmp_path / "film.mkv"
+    assert run("video", job, "-o", film, "--between", 2, "--pace", "even", "-q") == 0
+    paths = sorted((job / "frames").iterdir())
+    shown = list(read_video(film))
+    assert len(shown) == 16
+    assert np.array_equal(shown[0], load_picture(paths[0]))
+    assert np.array_equal(shown[15], load_picture(paths[5]))
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (("--between", 1, "--to-fps", 60), "--between and --to-fps: both set the number of in-betweens"),
+        (("--between", 30), "372 frames per second; give more than 0, at most 240"),
+        (("--to-fps", "often"), "'often' is not a number"),
+    ],
+)
+def test_in_betweens_that_do_not_fit_are_refused(
+    pictures: Path, tmp_path: Path, options: tuple[object, ...], sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("video", pictures, "-o", tmp_path / "film.mkv", *options, "-q") == 2
+    assert sentence in capsys.readouterr().err

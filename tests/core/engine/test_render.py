@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import shutil
+import sys
 import wave
 from pathlib import Path
 
@@ -600,3 +601,29 @@ def test_a_film_has_its_sound_and_is_written_again_for_another(tmp_path: Path) -
     with pytest.raises(VideoFormatError, match="gif holds no sound"):
         render(recipe(), Painter(), tmp_path / "other", film="film.gif", audio=audio)
     assert not (tmp_path / "other").exists()
+
+
+def test_the_film_has_the_in_betweens_of_its_recipe_and_the_frames_stay(tmp_path: Path) -> None:
+    pytest.importorskip("cv2")
+    render(recipe(), Painter(), tmp_path)
+    frames, film = contents(tmp_path / "frames"), probe(tmp_path / "film.mp4")
+    smooth = recipe(between=2)
+    assert render(smooth, Painter(), tmp_path).rendered == 0
+    assert contents(tmp_path / "frames") == frames
+    found = probe(tmp_path / "film.mp4")
+    assert (found.frames, found.fps) == (3 * film.frames - 2, 3 * (film.fps or 0))
+    assert recipe_of(tmp_path).between == 2
+    written = (tmp_path / "film.mp4").stat().st_mtime_ns
+    render(smooth, Painter(), tmp_path)
+    assert (tmp_path / "film.mp4").stat().st_mtime_ns == written
+
+
+def test_in_betweens_that_cannot_be_made_are_refused_before_the_first_frame(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(VideoFormatError, match="360 frames per second"):
+        render(recipe(fps=120, between=2), Painter(), tmp_path)
+    monkeypatch.setitem(sys.modules, "cv2", None)
+    with pytest.raises(MissingPackage, match="in-betweens"):
+        render(recipe(between=2), Painter(), tmp_path)
+    assert not tmp_path.joinpath("frames").exists()
