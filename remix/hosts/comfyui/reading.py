@@ -226,6 +226,8 @@ class _Reader:
             for node in nodes:
                 for name in names:
                     value = self._value(self.graph[node].get(name), name)
+                    if name in SIZES and not (isinstance(value, int) and value > 0):
+                        continue  # 0: another node has it
                     if isinstance(value, str | int | float) and name not in settings:
                         settings[name] = value
                         found[name] = f"{node} ({self._kinds[node]})"
