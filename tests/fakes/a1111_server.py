@@ -92,7 +92,7 @@ class A1111Server(FaultyServer):
     def answer(self, asked: Asked) -> Answer:
         if asked.path == "/internal/progress" and self.tasks:
             about = self._task(asked.json["id_task"])
-            if self.gateway_gives_up:
+            if self.gateway_gives_up and SCRIPT in self.script_info:  # without it, a test calls finish
                 self.gate.set()
             return Answer(about)
         if asked.path == "/internal/sysinfo" and self.sysinfo is not None:
