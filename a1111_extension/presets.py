@@ -15,12 +15,12 @@ _HOSTS = re.compile(r"^(?:size|sampler|scheduler|steps|cfg) = .*\n", re.MULTILIN
 def presets() -> Mapping[str, str]:
     """Returns the text of each example by its name, sorted; empty if the clone has no examples.
 
-    Comments are kept. Size, sampler, steps and cfg are left to the host. Examples with init pictures are left out,
-    because here the host provides them.
+    Comments are kept. Size, sampler, steps and cfg are left to the host. Examples with init pictures or a song are left
+    out: here the host provides pictures, and a text has no folder for a song.
     """
     texts = {}
     for path in sorted(EXAMPLES.glob("*.toml")):
         head, table, keyframes = path.read_text(encoding="utf-8").partition("[[keyframes]]")
-        if "\nimage = " not in keyframes:
+        if "\nimage = " not in keyframes and "\n[music]" not in head:
             texts[path.stem.replace("-", " ")] = _HOSTS.sub("", head) + table + keyframes
     return texts
