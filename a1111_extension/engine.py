@@ -26,12 +26,13 @@ from remix.job import prompts_that_meet
 from remix.plan import Frame, Mix, Model, Recipe, Schedule
 from remix.plan.denoise import is_between
 from remix.prompt import Reading, may_be_cut
+from remix.prompt.tags import networks_of, without_tags
 
 from . import host
 from .conditioning import Way
 from .frames import Batch, travelling
 from .identity import made_by, shown_settings
-from .tags import networks_of, networks_of_frame, plain, without_tags, written
+from .tags import networks_of_frame, plain, written
 
 AND = re.compile(r"\bAND\b")
 """Prompts with AND. Forge uses the weights of a batch's last picture for all of it; padding depends on the others."""
@@ -80,7 +81,7 @@ class HostEngine(Engine):
             recipe="width height sampler scheduler steps cfg mix lengths emphasis chunks",
             model="checkpoint vae loras clip_skip",
             keyframe="prompt negative seed cfg denoise image mask loras",
-            prompts=frozenset({"LoRA tags", "prompt editing"}),
+            prompts=frozenset({"prompt editing"}),
         )
 
     def _check(self, schedule: Schedule) -> list[str]:

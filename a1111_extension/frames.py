@@ -23,6 +23,7 @@ from remix.mix import masks_of_mixes, mix_latents, weights_of
 from remix.plan import Frame
 from remix.plan.denoise import LEAST_DENOISE
 from remix.prompt import Reading
+from remix.prompt.tags import networks_of, without_tags
 
 from . import host
 from .conditioning import Way, evened, mix_prompts, mix_steps
@@ -31,7 +32,7 @@ from .levels import begin_by_rule
 from .masks import Kept
 from .noise import FrameNoise, take_step_noise
 from .prompt_scripts import TEXTS, Fill, every, filled, watched
-from .tags import networks_of, plain, without_tags, written
+from .tags import plain, written
 
 
 @dataclass(frozen=True)

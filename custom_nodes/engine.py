@@ -14,6 +14,7 @@ from remix.catalog.samplers import SAMPLERS
 from remix.engine import Capabilities, Engine, Listener, Picture
 from remix.engine.blocks import blocks, grouped
 from remix.engine.pictures import masks_of, refuse_not_finite, verified
+from remix.engine.tags import with_tags_applied
 from remix.errors import Unsupported
 from remix.job import prompts_that_meet
 from remix.mix import levels_from, mix_latents, weights_of
@@ -64,7 +65,7 @@ class ComfyEngine(Engine):
             keyframe="prompt negative seed cfg denoise image mask loras",
             samplers=comfy.samplers.KSampler.SAMPLERS,
             schedulers=comfy.samplers.KSampler.SCHEDULERS,
-            prompts=frozenset({"LoRA tags", "prompt editing"}),
+            prompts=frozenset({"prompt editing"}),
             instead="leave it out of the recipe",
             reasons=WIRED,
         )
@@ -75,7 +76,7 @@ class ComfyEngine(Engine):
             raise Unsupported(f"model: {kind} makes sound; connect a model that makes pictures")
         if self._vae is None:
             raise Unsupported("vae: is None; this checkpoint holds none, connect a VAE loader")
-        self._loras(schedule).refuse_misfits()
+        self._loras(with_tags_applied(schedule)).refuse_misfits()
         config = getattr(self._model.model, "model_config", None)
         if family_of_classes(base.__name__ for base in type(config).__mro__).film:
             return [f"model: {kind} is trained on films; every frame is rendered as a film of one picture"]
@@ -85,6 +86,7 @@ class ComfyEngine(Engine):
         """Returns the engine's name, the sources of model, CLIP, VAE and LoRAs, and prompts if all frames need them."""
         config = getattr(getattr(self._model.model, "model_config", None), "unet_config", {})
         plain = "model_channels" in config  # a U-Net; transformers attend to padding
+        schedule = with_tags_applied(schedule)
         prompts = prompts_that_meet(schedule, plain_attention=plain)
         return {"engine": self.name, **self._made_by, **lora_hashes(schedule), **prompts}
 
@@ -100,6 +102,7 @@ class ComfyEngine(Engine):
         Raises `BlankFrame` for a latent that is not finite, or a picture of a single color.
         """
         self._cancelled = False
+        schedule = with_tags_applied(schedule)
         wanted, prompts = set(frames), PromptTravel(schedule, encoder(self._clip, schedule.recipe.reading))
         loras = self._loras(schedule)
         images = {name for frame in schedule if frame.image is not None for name in frame.image.values}

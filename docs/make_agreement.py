@@ -28,7 +28,6 @@ SHOWN = {
     r"\bAND\b": "`AND`",
     r"#[^\n]*": "`# ...`",
     r"\bembedding:": "`embedding:name`",
-    r"<(?:lora|lyco|hypernet):": "`<lora:name:1>`",
 }
 """How the page shows what each pattern of `READ_DIFFERENTLY` matches."""
 

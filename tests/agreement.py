@@ -55,6 +55,16 @@ REEDS = "tall reeds, a small wooden boat, low mist over the water, " * 9
 """More than 75 tokens by itself."""
 
 
+WEIGHED: Sequence[Mapping[str, Any]] = (
+    {"prompt": "a (red:1.4) apple on a [wooden] table, ((morning)) light", "negative": "(blurry:1.2)"},
+    {"prompt": "a (red:0.5) apple on a [wooden] table, (morning:1.3) light"},
+    {"prompt": r"a hill, (snow:1.5) \(night\), (a (cold:1.2) wind:0.8)"},
+)
+"""The first two differ in their weights alone."""
+LONG_WEIGHED: Sequence[Mapping[str, Any]] = [
+    {"prompt": f"{'tall (reeds:1.3), a small [wooden] boat, low mist over the (water), ' * 6}{end}"}
+    for end in ("a red apple", "a (green:0.6) house BREAK by the (sea:1.2)", "snow BREAK at night")
+]
 UNSAID: Sequence[Mapping[str, Any]] = ({"negative": ""}, {}, {})
 LENGTHY: Sequence[Mapping[str, Any]] = [{"prompt": f"{REEDS}{prompt}"} for prompt in PROMPTS]
 BEGUN: Sequence[Mapping[str, Any]] = ({"image": "one.png", "denoise": 0.6}, {}, {"image": "other.png"})
@@ -81,6 +91,15 @@ class Extra(NamedTuple):
     scheduler: str
     keyframes: Sequence[Mapping[str, Any]] = PLAIN
     clip_skip: int = 1
+    emphasis: str | None = None
+
+
+EMPHASIS = (
+    Extra("comfy emphasis", "euler", "normal", WEIGHED, emphasis="comfy"),
+    Extra("long comfy emphasis", "euler", "normal", LONG_WEIGHED, emphasis="comfy"),
+    Extra("a1111 emphasis", "euler", "normal", WEIGHED, emphasis="a1111"),
+    Extra("long a1111 emphasis", "euler", "normal", LONG_WEIGHED, emphasis="a1111"),
+)
 
 
 def extras(lora: str) -> list[Extra]:
@@ -99,6 +118,8 @@ def extras(lora: str) -> list[Extra]:
         Extra("long", "dpmpp_2m", "karras", LENGTHY),
         Extra("no negative", "euler", "normal", UNSAID),
         Extra("clip skip", "euler", "normal", clip_skip=2),
+        *EMPHASIS,
+        Extra("no-norm emphasis", "dpmpp_2m", "karras", WEIGHED, emphasis="a1111-no-norm"),
     ]
 
 
@@ -112,6 +133,7 @@ def of_family(family: str) -> list[Extra]:
         Extra("", "euler_ancestral", "normal"),
         Extra("long", "euler", "normal", LENGTHY),
         Extra("image", "euler", "normal", [{**BEGUN[0], "denoise": 8 / 13}, *BEGUN[1:]]),  # of 13 whole steps
+        *EMPHASIS,
     ]
 
 
@@ -134,6 +156,8 @@ def travel(frames: int, checkpoint: str, asked: Extra) -> Recipe:
     keyframes[0].setdefault("negative", "blurry")
     model = {"checkpoint": checkpoint, "clip_skip": asked.clip_skip}
     way = {"sampler": asked.sampler, "scheduler": asked.scheduler}
+    if asked.emphasis:
+        way["emphasis"] = asked.emphasis
     return Recipe.from_dict({"frames": frames, "model": model, "keyframes": keyframes, **SETTINGS, **way})
 
 

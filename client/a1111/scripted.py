@@ -42,7 +42,7 @@ def capabilities(pack: Pack) -> Capabilities:
         model="checkpoint vae loras clip_skip",
         keyframe="prompt negative seed cfg denoise image mask loras",
         fractional_denoise=FRACTIONAL_DENOISE in pack.supports,
-        prompts=frozenset({"LoRA tags", "prompt editing"}),
+        prompts=frozenset({"prompt editing"}),
         readings=None if EMPHASIS in pack.supports else READINGS,
         reasons={"denoise": MAY_ROUND},
     )

@@ -20,6 +20,7 @@ from remix.client.timeouts import Timeouts
 from remix.engine import Capabilities, Engine, Listener, Picture
 from remix.engine.agreement import read_differently
 from remix.engine.blocks import checked_batch, frames_at_once
+from remix.engine.tags import with_tags_applied
 from remix.errors import Unsupported
 from remix.plan import Schedule
 
@@ -131,6 +132,7 @@ class ComfyUI(Engine):
         """Returns the route of the Remix nodes if it can render a schedule, otherwise that of the built-in nodes.
 
         Raises `Unsupported` if neither can."""
+        schedule = with_tags_applied(schedule)
         names = Names.find(self._server, schedule)
         remix_nodes = RemixNodes(self._server, schedule, names)
         try:

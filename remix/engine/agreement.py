@@ -35,6 +35,11 @@ EXTRAS: Mapping[str, str] = {
     "long": "prompts over 75 tokens",
     "no negative": "no negative prompt",
     "clip skip": "`clip_skip` 2, for SDXL 3",
+    "comfy emphasis": "weights by ComfyUI's rule",
+    "long comfy emphasis": "weights by ComfyUI's rule, over 75 tokens",
+    "a1111 emphasis": "weights by A1111's rule",
+    "long a1111 emphasis": "weights by A1111's rule, over 75 tokens, with commas and `BREAK`",
+    "no-norm emphasis": 'weights by `"a1111-no-norm"`',
 }
 """Parts of a recipe other than prompts and seeds: their names in the table, and in words."""
 
@@ -108,7 +113,7 @@ def disagreement(one: str, other: str, schedule: Schedule) -> str | None:
         return found
     recipe = schedule.recipe
     pair = frozenset((one, other))
-    for kind in _kinds(recipe):
+    for kind in (*_kinds(recipe), *_rules(schedule)):
         known = [row.apart[pair] for row in rows("extras") if row.kind == kind and pair in row.apart]
         if not known:
             return f"{kind.split()[-1]}: {EXTRAS[kind]} were not measured on both"
@@ -139,6 +144,14 @@ def _kinds(recipe: Recipe) -> Iterator[str]:
         yield "clip skip"
 
 
+def _rules(schedule: Schedule) -> Iterator[str]:
+    """Yields the `EXTRAS` for the rule by which the weights in prompts are read."""
+    reading = schedule.recipe.reading
+    rule = reading.emphasis.removeprefix("a1111-")
+    if rule in ("comfy", "a1111", "no-norm") and any(map(reading.is_weighted, schedule.texts)):
+        yield f"{rule} emphasis"
+
+
 def remarks(recipe: Recipe, engines: Collection[str] = ENGINES) -> list[str]:
     """Returns a remark on the engines that are known to render a recipe's sampler and scheduler differently."""
     found, row = list[str](), table().get((recipe.sampler, recipe.scheduler))
@@ -156,7 +169,6 @@ READ_DIFFERENTLY = {
     r"\bAND\b": "puts two prompts together in A1111, and is a word elsewhere",
     r"#[^\n]*": "begins a comment in A1111, and is a letter elsewhere",
     r"\bembedding:": "names an embedding in ComfyUI, and is words elsewhere",
-    r"<(?:lora|lyco|hypernet):": "is read by A1111 alone; name it under model.loras",
 }
 """Syntax in prompts -> why tools read it differently."""
 

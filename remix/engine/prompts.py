@@ -1,4 +1,4 @@
-"""Prompt syntax that not every engine supports: LoRA tags, prompt editing, and emphasis by another tool's rule."""
+"""Prompt syntax that not every engine supports: prompt editing, and emphasis by another tool's rule."""
 
 from __future__ import annotations
 
@@ -11,14 +11,6 @@ from remix.syntax.text.over_steps import over_steps
 
 BRACKETS = re.compile(r"[][]")
 
-LORA_TAG = re.compile(r"<(?:lora|lyco|hypernet):[^<>]*>")
-
-
-def _lora_tag(prompt: str, who: str) -> str | None:
-    if found := LORA_TAG.search(prompt):
-        return f"prompt: only A1111 reads {found[0]!r}; name the LoRA under model.loras"
-    return None
-
 
 def _over_steps(prompt: str, who: str) -> str | None:
     if turns := over_steps(prompt):
@@ -30,7 +22,6 @@ def _over_steps(prompt: str, who: str) -> str | None:
 
 
 SYNTAXES: Mapping[str, Callable[[str, str], str | None]] = {
-    "LoRA tags": _lora_tag,
     "prompt editing": _over_steps,
 }
 """Syntax -> a function of a prompt and an engine's name that returns why the prompt cannot be rendered, or None."""

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import json
 import shutil
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
+import requests
+from PIL import Image
 
 from remix.client import A1111, ComfyUI, Local, cli
 from remix.engine import render
 from remix.errors import Interrupted, OtherRecipe
+from remix.hosts.a1111.settings import PORTABLE
+from remix.hosts.comfyui.graph import Graph
 from remix.job import frame_path
 from remix.motion import save_picture
-from remix.plan import Keyframe, Model, Recipe
+from remix.motion.pictures import difference
+from remix.plan import Keyframe, Model, Recipe, plan
 from tests.real.a1111 import host as a1111
 from tests.real.comfyui import host as comfyui
 
@@ -124,6 +132,54 @@ def test_a_denoise_that_travels_gives_the_same_frames_in_three_tools(
     told = capsys.readouterr()
     assert code == 0, told.out + told.err
     assert told.out.count(": agree") == 3
+
+
+WEIGHED = "a (red:1.4) apple on a [wooden] table, ((morning)) light"
+REEDS = "tall (reeds:1.3), a small [wooden] boat, low mist over the (water), " * 7 + "BREAK a (red:0.6) apple"
+
+
+def rendered_by_comfyui(hosts: Hosts, prompt: str) -> np.ndarray:
+    """The picture of ComfyUI's own nodes."""
+    graph = Graph()
+    model, clip, vae = graph.several("CheckpointLoaderSimple", 3, ckpt_name=ALIKE)
+    positive, negative = (graph.one("CLIPTextEncode", clip=clip, text=text) for text in (prompt, "(blurry:1.2)"))
+    sampled = graph.one(
+        "KSampler",
+        **{"model": model, "positive": positive, "negative": negative, "seed": 1, "steps": STEPS, "cfg": 7.0},
+        **{"sampler_name": "euler", "scheduler": "normal", "denoise": 1.0},
+        latent_image=graph.one("EmptyLatentImage", width=64, height=64, batch_size=1),
+    )
+    decoded = graph.one("VAEDecode", samples=sampled, vae=vae)
+    saved = graph.one("SaveImage", images=decoded, filename_prefix="own")
+    asked = requests.post(f"{hosts.comfyui}/prompt", json={"prompt": graph.nodes}, timeout=60).json()["prompt_id"]
+    while not (done := requests.get(f"{hosts.comfyui}/history/{asked}", timeout=60).json()):
+        time.sleep(0.05)
+    (shown,) = done[asked]["outputs"][saved.node]["images"]
+    picture = requests.get(f"{hosts.comfyui}/view", params=shown, timeout=60).content
+    return np.asarray(Image.open(io.BytesIO(picture)).convert("RGB"))
+
+
+def rendered_by_a1111(hosts: Hosts, prompt: str) -> np.ndarray:
+    """The picture of A1111's own page, with its own settings for prompts."""
+    settings = {**PORTABLE, "emphasis": "Original", "comma_padding_backtrack": 20}
+    body = {"prompt": prompt, "negative_prompt": "(blurry:1.2)", "seed": 1, "steps": STEPS, "cfg_scale": 7, "width": 64}
+    body |= {"height": 64, "sampler_name": "Euler", "override_settings": settings, "save_images": False}
+    answer = requests.post(f"{hosts.a1111}/sdapi/v1/txt2img", json=body, timeout=300).json()
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(answer["images"][0]))).convert("RGB"))
+
+
+@pytest.mark.parametrize("prompt", [WEIGHED, REEDS], ids=["short", "over 75 tokens"])
+@pytest.mark.parametrize(("rule", "own"), [("comfy", rendered_by_comfyui), ("a1111", rendered_by_a1111)])
+def test_weights_are_those_of_the_host_whose_rule_it_is(
+    rule: str, own: Callable[[Hosts, str], np.ndarray], prompt: str, hosts: Hosts
+) -> None:
+    keyframes = (Keyframe(prompt=prompt, negative="(blurry:1.2)", seed=1), Keyframe(prompt="the (sea:0.5)", seed=2))
+    asked, wanted = plan(recipe(keyframes=keyframes, emphasis=rule)), own(hosts, prompt)
+    for engine in (ComfyUI(hosts.comfyui), A1111(hosts.a1111), Local(device="cpu")):
+        with engine:
+            assert engine.check(asked) == []
+            first, *_ = engine.render(asked, range(FRAMES), {}, lambda event: None)
+        assert difference(first, wanted).agrees(), engine.name
 
 
 def begun(hosts: Hosts, asked: Recipe, folder: Path) -> None:

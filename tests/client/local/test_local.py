@@ -20,6 +20,7 @@ import torch
 
 from remix.client.local import Local
 from remix.client.local.devices import Place
+from remix.client.local.encoded import Encoded
 from remix.engine import Event, render
 from remix.errors import MixError, Unsupported
 from remix.plan import Keyframe, Lora, Model, Recipe, Schedule, plan
@@ -126,9 +127,9 @@ def test_each_distinct_prompt_is_encoded_once(checkpoint: str, monkeypatch: pyte
     encoded: list[str] = []
     encode = StableDiffusion.encode
 
-    def counted(self: StableDiffusion, prompt: str) -> Any:
+    def counted(self: StableDiffusion, prompt: str, *more: Any) -> Any:
         encoded.append(prompt)
-        return encode(self, prompt)
+        return encode(self, prompt, *more)
 
     monkeypatch.setattr(StableDiffusion, "encode", counted)
     pictures(travel(checkpoint), batch=2)
@@ -149,10 +150,10 @@ def test_a_prompt_longer_than_the_tokenizer_is_encoded_in_chunks_not_cut(checkpo
     ids = words(chunks, padding="max_length", return_tensors="pt").input_ids
     assert ids.shape == (3, room + 2)
     with torch.inference_mode():
-        wanted = torch.cat(list(encoder(ids).last_hidden_state))
+        wanted = torch.cat([encoder(chunk[None]).last_hidden_state[0] for chunk in ids])
     engine = Local(device="cpu")
     model = engine._load(plan(travel(checkpoint)))
-    assert torch.equal(model.encode(" ".join(text)).tokens[0], wanted)
+    assert torch.equal(model.encode(" ".join(text), Reading(), Encoded(8)).tokens[0], wanted)
     assert model.rows(" ".join(text), Reading()) == len(wanted)
 
 
@@ -357,8 +358,8 @@ def test_identity_changes_with_the_weights(checkpoint: str, v_checkpoint: str) -
         ({"model": Model("playground", vae="~nobody-at-all/x")}, "model.vae: '~nobody-at-all/x' cannot be looked up"),
         ({"model": Model("playground", loras=(Lora("~nobody-at-all/x"),))}, "loras: '~nobody-at-all/x' cannot be"),
         ({"model": Model("playground", loras=(Lora("style"),))}, "loras: .*'style'"),
-        ({"keyframes": (Keyframe(at=0, prompt="a (red:1.4) fish"),)}, "prompt: .* emphasis '\\(red:1.4\\)'"),
-        ({"keyframes": (Keyframe(at=0, prompt="a fish <lora:x:1>"),)}, "prompt: .*'<lora:x:1>'"),
+        ({"keyframes": (Keyframe(at=0, prompt="a [red:blue:0.5] fish"),)}, "prompt: prompt editing '.red:blue:0.5.'"),
+        ({"keyframes": (Keyframe(at=0, prompt="a fish <lora:x:1>"),)}, "loras: there is no file 'x'"),
     ],
 )
 def test_what_it_cannot_do_is_refused_by_name_before_the_first_frame(
@@ -468,3 +469,32 @@ def test_a_folder_that_lacks_a_part_is_refused_before_the_first_frame(checkpoint
     recipe = Recipe(frames=1, keyframes=(Keyframe(prompt="a"),), model=Model(str(tmp_path / "partial")))
     with pytest.raises(Unsupported, match=r"has no folder 'text_encoder', which its model_index\.json names; give"):
         Local(device="cpu").check(plan(recipe))
+
+
+WEIGHTS = tuple(f"a fish, (snow:{weight})" for weight in (0.5, 0.75, 1.5))
+
+
+@pytest.mark.parametrize("rule", ["comfy", "a1111-no-norm"])
+def test_a_text_is_encoded_once_for_all_of_its_weights(
+    rule: str, checkpoint: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from remix.client.local.clip import ClipText
+
+    encoded: list[tuple[int, ...]] = []
+    encode = ClipText._encode
+
+    def counted(self: ClipText, ids: tuple[int, ...]) -> Any:
+        encoded.append(ids)
+        return encode(self, ids)
+
+    monkeypatch.setattr(ClipText, "_encode", counted)
+    keyframes = tuple(Keyframe(prompt=prompt, negative="a fish, snow") for prompt in WEIGHTS)
+    pictures(travel(checkpoint, frames=5, keyframes=keyframes, emphasis=rule), batch=2)
+    assert len(encoded) == len(set(encoded)) == 2  # the text, and the empty prompt
+
+
+def test_a_weight_travels_as_if_it_were_written_in_each_frame(checkpoint: str) -> None:
+    ends = travel(checkpoint, frames=3, keyframes=(Keyframe(prompt=WEIGHTS[0]), Keyframe(prompt="a fish, snow")))
+    middle = travel(checkpoint, frames=1, keyframes=(Keyframe(prompt=WEIGHTS[1]),))
+    off = np.abs(pictures(ends)[1].astype(int) - pictures(middle)[0].astype(int))
+    assert off.max() <= 1

@@ -132,9 +132,9 @@ def test_prompts_are_encoded_once_for_each_strength_and_only_where_the_text_is_c
     encoded: list[str] = []
     encode = StableDiffusion.encode
 
-    def counted(self: StableDiffusion, prompt: str) -> Any:
+    def counted(self: StableDiffusion, prompt: str, *more: Any) -> Any:
         encoded.append(prompt)
-        return encode(self, prompt)
+        return encode(self, prompt, *more)
 
     monkeypatch.setattr(StableDiffusion, "encode", counted)
     for name, times in ((painting, 1), (style, 6)):
