@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, TextIO
@@ -22,6 +22,9 @@ from remix.engine import Event, Listener, Outcome
 from remix.errors import BadInput, Interrupted, OtherRecipe
 from remix.plan import Recipe
 from remix.plan.wording import printable
+
+MOST_FILMS = 100_000
+"""Largest number of variants of a recipe."""
 
 RETRIES = 2
 """Number of retries of a film after a server error, if there are several films."""
@@ -43,6 +46,12 @@ RETRIES = 2
 @click.option("--audio", type=click.Path(path_type=Path), metavar="FILE", help="Sound; cut where the film ends.")
 @click.option("--no-film", is_flag=True, help="Render frames only.")
 @click.option("--no-report", is_flag=True, help="Write no report.html.")
+@click.option(
+    "--count",
+    type=click.IntRange(1, MOST_FILMS),
+    metavar="N",
+    help="Render N variants of a recipe, each into a folder of its own, with other choices in its prompts.",
+)
 @click.option("--new", is_flag=True, help="Replace frames of another recipe or model; equal frames are kept.")
 @click.option(
     "--retries",
@@ -62,6 +71,7 @@ def command(
     audio: Path | None,
     no_film: bool,
     no_report: bool,
+    count: int | None,
     new: bool,
     retries: int | None,
     as_json: bool,
@@ -77,14 +87,15 @@ def command(
     """
     if audio is not None and no_film:
         raise click.UsageError("--audio: belongs to the film; leave --no-film out")
-    several = len(recipes) > 1
     films, syntaxes = dict[Path, Recipe](), list[str | None]()
     for path, folder in zip(recipes, _folders(recipes, out), strict=True):
         if folder in films:
             raise BadInput(f"{path}: its job folder is {folder}, as for another recipe; rename one of the two")
         loaded, syntax = _read(path, reading, overrides)
-        films[folder] = loaded
-        syntaxes.append(syntax)
+        for place, film_recipe in {folder: loaded}.items() if count is None else variants_of(loaded, folder, count):
+            films[place] = film_recipe
+            syntaxes.append(syntax)
+    several = len(films) > 1
     outcomes = run(
         films,
         engine,
@@ -106,6 +117,17 @@ def command(
         else:
             report(outcome)
     _fail_for([outcome.error for outcome in outcomes if outcome.error is not None])
+
+
+def variants_of(recipe: Recipe, folder: Path, count: int) -> Iterator[tuple[Path, Recipe]]:
+    """Yields the job folders and recipes of consecutive variants of a recipe, the first with its own number."""
+    if recipe.variants is None:
+        raise BadInput(
+            f'--count: {count} films would be the same, because {folder.name} has no choices; set variants = "film" and '
+            "write prompts such as {red|green} cats"
+        )
+    for number in range(recipe.variant, recipe.variant + count):
+        yield folder / f"{number:04d}", recipe.replace(variant=number)
 
 
 def _folders(recipes: Sequence[Path], out: Path | None) -> list[Path]:

@@ -23,6 +23,7 @@ PLANNED = frozenset(
     {
         *("frames", "keyframes", "fps", "loop", "ease", "curve", "pace", "clock", "between"),
         *("music", "folder", "defaulted", "model", "at"),
+        *("variants", "variant", "wildcards"),
     }
 )
 """Fields that `plan` evaluates, or that name other content. No engine needs to know them."""

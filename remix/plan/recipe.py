@@ -14,7 +14,16 @@ from remix.catalog.schedulers import SCHEDULER_LABELS, SCHEDULERS
 from remix.errors import RecipeError
 from remix.plan import fields as check
 from remix.plan.documents import read_file, read_json, read_toml, write_toml
-from remix.plan.keyframe import KEYFRAME_FIELDS, LIST, MAX_CFG, Keyframe, easing, plain_keyframe, read_keyframes
+from remix.plan.keyframe import (
+    KEYFRAME_FIELDS,
+    LIST,
+    MAX_CFG,
+    MAX_SEED,
+    Keyframe,
+    easing,
+    plain_keyframe,
+    read_keyframes,
+)
 from remix.plan.locate import locate
 from remix.plan.model import MODEL_FIELDS, Model, plain_model, read_model
 from remix.plan.moments import clock as moments_of_clock
@@ -38,6 +47,9 @@ MIXINGS = ("lerp", "slerp")
 LENGTHS = ("tile", "empty", "zero", "front", "equal", "trim")
 """How conditionings with different numbers of tokens are brought to one length."""
 
+VARIANTS = ("keyframe", "film")
+"""Where choices in prompts are made: in each keyframe by itself, or alike in the whole film."""
+
 FITTED = ("width", "height", "sampler", "scheduler", "steps", "cfg")
 """Fields whose defaults depend on the model, see `Recipe.fitted_to`."""
 
@@ -54,6 +66,8 @@ class Recipe:
     - `mix`: how conditionings are mixed.
     - `lengths`: how conditionings of different lengths are combined. None uses the method of the model family.
     - `emphasis`: how weights such as ``(word:1.2)`` are read. None reads them as ComfyUI does.
+    - `variants`: whether choices in prompts, ``{red|green}``, are made for each "keyframe" or once for the "film". None
+      leaves them to the engine. `variant` is the number of the variant, and `wildcards` the folder of word lists.
     - `chunks`: how prompts of more than 75 tokens are cut. None cuts them as the tool does whose `emphasis` is read.
     - `pace`: "linear" spaces frames evenly in time, "even" by how much the picture changes, measured while rendering.
     - `clock`: the moment, in frames, that each frame shows. It stores a measured pace, so that it is measured once.
@@ -87,6 +101,9 @@ class Recipe:
 
     emphasis: str | None = None
     chunks: str | None = None
+    variants: str | None = None
+    variant: int = 0
+    wildcards: str = "wildcards"
     folder: str = field(default="", compare=False, repr=False)
     defaulted: frozenset[str] = field(default=frozenset(), compare=False, repr=False)
 
@@ -115,6 +132,9 @@ class Recipe:
         defaulted: Iterable[str] = (),
         emphasis: str | None = None,
         chunks: str | None = None,
+        variants: str | None = None,
+        variant: int = 0,
+        wildcards: str = "wildcards",
     ) -> None:
         fitted: dict[str, Any] = {"width": width, "height": height, "sampler": sampler}
         fitted |= {"scheduler": scheduler, "steps": steps, "cfg": cfg}
@@ -144,6 +164,9 @@ class Recipe:
             lengths=None if lengths is None else check.choice(lengths, "lengths", LENGTHS),
             emphasis=None if emphasis is None else check.choice(emphasis, "emphasis", EMPHASIS),
             chunks=None if chunks is None else check.choice(chunks, "chunks", CHUNKS),
+            variants=None if variants is None else check.choice(variants, "variants", VARIANTS),
+            variant=check.integer(variant, "variant", 0, MAX_SEED),
+            wildcards=check.name(wildcards, "wildcards"),
             pace=check.choice(pace, "pace", PACES),
             clock=clock,
             between=check.integer(between, "between", 0, MAX_FPS),

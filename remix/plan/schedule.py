@@ -20,6 +20,7 @@ from remix.plan.model import Lora
 from remix.plan.moments import moments_in
 from remix.plan.recipe import Recipe
 from remix.plan.travel import Travel, changes
+from remix.plan.variants import unread_variants, with_choices
 
 SCHEDULE_VERSION = 1
 
@@ -186,6 +187,8 @@ def plan(recipe: Recipe, at: Sequence[float] | None = None) -> Schedule:
     `at` requests other moments than the frames, one frame for each. It gives them in frames, ascending, from 0 to the
     last frame (in a loop, to just before `frames`), as integers or fractions with six decimals.
 
+    Choices in prompts are made first, so that the schedule's recipe has none, see `remix.plan.variants`.
+
     Raises RecipeError if all frames together exceed `bounds.FULL`, or if `recipe` is not a Recipe.
     """
     if not isinstance(recipe, Recipe):
@@ -193,6 +196,7 @@ def plan(recipe: Recipe, at: Sequence[float] | None = None) -> Schedule:
         raise RecipeError(
             f"{kind} is not a Recipe; read a file with read_recipe(path), or write Recipe(...)", path="recipe"
         )
+    recipe = with_choices(recipe)
     travel = Travel(recipe, None if at is None else moments_in(at, recipe.frames, recipe.loop, "at"))
     _refuse_large(travel)
     has_pictures = any(keyframe.image is not None for keyframe in recipe.keyframes)
@@ -263,6 +267,8 @@ def remarks_on(schedule: Schedule) -> list[str]:
         )
     found += loop_remarks(schedule)
     recipe = schedule.recipe
+    if (unread := unread_variants(recipe)) is not None:
+        found.append(unread)
     moving = {
         frame.denoise for frame in schedule if frame.image is not None and is_between(recipe.steps, frame.denoise)
     }

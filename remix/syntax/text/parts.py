@@ -80,6 +80,9 @@ class Parts:
     music: Music | None = None
     emphasis: str | None = None
     chunks: str | None = None
+    variants: str | None = None
+    variant: int | None = None
+    wildcards: str | None = None
     notes: tuple[str, ...] = ()
     syntax: str = ""
 

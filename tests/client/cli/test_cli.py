@@ -104,6 +104,30 @@ def test_several_recipes_share_an_engine_and_one_that_fails_stops_no_other(
     assert "say where to: remix render" in capsys.readouterr().err
 
 
+def test_variants_are_rendered_into_folders_of_their_own_and_plan_shows_them(
+    painter: Painter, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "wildcards").mkdir()
+    (tmp_path / "wildcards" / "animals.txt").write_text("cat\ndog\nfrog\n", encoding="utf-8")
+    recipe = tmp_path / "cats.toml"
+    recipe.write_text(
+        'frames = 2\nsize = [64, 64]\nvariants = "film"\nvariant = 3\n'
+        '[[keyframes]]\nprompt = "a {red|green} __animals__"\n'
+    )
+    assert run("render", recipe, "--count", 4, "-o", tmp_path / "films", "--no-film", "-q") == 0
+    folders = sorted((tmp_path / "films").iterdir())
+    assert [folder.name for folder in folders] == ["0003", "0004", "0005", "0006"]
+    prompts = [Recipe.load(folder / "recipe.json").keyframes[0].prompt.values[0] for folder in folders]
+    assert len(set(prompts)) > 1
+    assert all("{" not in prompt and "__" not in prompt for prompt in prompts)
+    capsys.readouterr()
+    assert run("plan", recipe) == 0
+    assert prompts[0] in capsys.readouterr().out
+    recipe.write_text('frames = 2\n[[keyframes]]\nprompt = "a cat"\n')
+    assert run("render", recipe, "--count", 4, "-o", tmp_path / "films", "-q") == 2
+    assert "--count: 4 films would be the same" in capsys.readouterr().err
+
+
 def test_several_films_say_which_one_is_rendered(
     recipe: Path, painter: Painter, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

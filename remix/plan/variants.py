@@ -1,0 +1,105 @@
+"""Makes the choices in a recipe's prompts, ``{red|green}`` and ``__animals__``, before it is planned."""
+
+from __future__ import annotations
+
+import random
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from remix.errors import BadInput, RecipeError
+from remix.plan.expression import verbatim
+from remix.plan.fields import show
+from remix.plan.keyframe import Keyframe
+from remix.plan.mix import Mix
+from remix.plan.recipe import Recipe
+from remix.prompt.variants import Draw, expand, has_variants, matching
+
+CHOICE = re.compile(r"\{[^{}]{0,400}(?:\||\$\$)|__[\w*/-]{1,99}__")
+"""The beginning of a choice, or a word list."""
+
+MOST_BYTES = 2**22
+"""Largest size of a word list."""
+
+
+def with_choices(recipe: Recipe) -> Recipe:
+    """Returns a recipe in which all choices are made, unchanged if it has no `variants`.
+
+    Raises RecipeError, with the keyframe, for a choice that cannot be made.
+    """
+    if recipe.variants is None:
+        return recipe
+    lists = _Lists(Path(recipe.folder) / recipe.wildcards)
+    keyframes = tuple(_chosen(recipe, number, keyframe, lists) for number, keyframe in enumerate(recipe.keyframes))
+    return recipe.replace(keyframes=keyframes, variants=None, variant=Recipe.variant, wildcards=Recipe.wildcards)
+
+
+def unread_variants(recipe: Recipe) -> str | None:
+    """Returns a remark if prompts have choices that are not made, because the recipe does not ask for it."""
+    mixes = [mix for keyframe in recipe.keyframes for mix in (keyframe.prompt, keyframe.negative) if mix]
+    found = next((text for mix in mixes for text in mix.values if CHOICE.search(text)), None)
+    if recipe.variants is not None or found is None:
+        return None
+    return f'prompt: choices in {show(found)} are passed on as text; set variants = "keyframe" or "film" to make them'
+
+
+def _chosen(recipe: Recipe, number: int, keyframe: Keyframe, lists: _Lists) -> Keyframe:
+    changes: dict[str, Any] = {}
+    for field in ("prompt", "negative"):
+        mix: Mix[str] | None = getattr(keyframe, field)
+        if mix is None or not any(map(has_variants, mix.values)):
+            continue
+        items = []
+        for place, (text, weight) in enumerate(mix.items):
+            each = f"{recipe.variant}:{number}:{field}:{place}"
+            draw = _in_turn(each) if recipe.variants == "keyframe" else _by_text(str(recipe.variant))
+            try:
+                items.append((expand(text, draw, lists), weight))
+            except BadInput as error:
+                raise RecipeError(str(error), path=f"keyframes[{number}].{field}") from error
+        changes[field] = Mix(tuple(items))
+    return replace(keyframe, **changes) if changes else keyframe
+
+
+def _in_turn(seed: str) -> Draw:
+    """Returns one source of random numbers for all choices of a prompt."""
+    source = random.Random(seed)
+    return lambda text: source
+
+
+def _by_text(seed: str) -> Draw:
+    """Returns a source for each choice, by its text and how often that occurred before in the prompt."""
+    seen: Counter[str] = Counter()
+
+    def draw(text: str) -> random.Random:
+        seen[text] += 1
+        return random.Random(f"{seed}:{text}:{seen[text]}")
+
+    return draw
+
+
+class _Lists:
+    """The word lists in a folder: text files with an entry on each line, and comments after #."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def __call__(self, name: str) -> Sequence[str] | None:
+        """Returns the entries of the lists that match a name, None if there are none."""
+        found = matching(name, _names(self._folder))
+        return [line for each in found for line in self._lines(each)] if found else None
+
+    def _lines(self, name: str) -> list[str]:
+        path = self._folder / f"{name}.txt"
+        if path.stat().st_size > MOST_BYTES:
+            raise BadInput(f"{path}: is larger than {MOST_BYTES // 2**20} MB; use a shorter word list")
+        lines = path.read_text(encoding="utf-8-sig", errors="replace").splitlines()
+        return [verbatim(line) for text in lines if (line := text.split("#")[0].strip())]
+
+
+def _names(folder: Path) -> tuple[str, ...]:
+    """Returns the names of the word lists in a folder and below it, with slashes and without .txt."""
+    return tuple(sorted(path.relative_to(folder).with_suffix("").as_posix() for path in folder.rglob("*.txt")))
