@@ -1,7 +1,7 @@
 r"""Variants and wildcards in prompts, as in sd-dynamic-prompts: a text with choices becomes one without.
 
 - ``{red|green}`` is one of its options; ``{2::red|green}`` gives red twice the weight. Options nest.
-- ``{2$$a|b|c}`` is two different options, joined by ", "; ``{1-2$$ and $$a|b|c}`` one or two of them, joined by " and ".
+- ``{2$$a|b|c}`` is two different options, joined by ", "; ``{1-2$$ and $$a|b|c}`` one or two, joined by " and ".
 - ``__animals__`` is a line of the word list ``animals.txt``; ``__pets/*__`` one of all lists below ``pets``.
 - ``\{`` and ``\}`` are braces.
 """
