@@ -41,17 +41,27 @@ class ComfyEngine(Engine):
     """Engine that renders in this ComfyUI with its own sampler and VAE.
 
     `made_by` identifies the sources of the model, CLIP and VAE. Frames are rendered in fixed blocks of `batch_size`.
-    Blocks are always computed completely, since matrix products round differently for another number of rows.
+    Blocks are always computed completely, since matrix products round differently for another number of rows. `texts`
+    is the metadata of all frames.
     """
 
     name = "comfyui"
 
     def __init__(
-        self, model: Any, clip: Any, vae: Any, *, made_by: Mapping[str, str], batch_size: int, on_step: OnStep
+        self,
+        model: Any,
+        clip: Any,
+        vae: Any,
+        *,
+        made_by: Mapping[str, str],
+        batch_size: int,
+        on_step: OnStep,
+        texts: Mapping[str, str] | None = None,
     ) -> None:
         self._model, self._clip, self._vae = model, clip, vae
         self._made_by = dict(made_by)
         self._batch_size = batch_size
+        self._texts = dict(texts or {})
         self._on_step = on_step
         self._cancelled = False
         self._loaders: dict[str, Any] = {}
@@ -89,6 +99,10 @@ class ComfyEngine(Engine):
         schedule = with_tags_applied(schedule)
         prompts = prompts_that_meet(schedule, plain_attention=plain)
         return {"engine": self.name, **self._made_by, **lora_hashes(schedule), **prompts}
+
+    def texts(self, index: int) -> Mapping[str, str]:
+        """Returns the workflow, with which ComfyUI opens a frame."""
+        return self._texts
 
     def cancel(self) -> None:
         """Stops a running `render` after the current block."""

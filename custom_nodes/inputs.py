@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import folder_paths
+from comfy.cli_args import args
 from comfy_api.latest import io
 
 from remix.engine.blocks import blocks
@@ -29,6 +31,9 @@ JobType = io.Custom("REMIX_JOB")
 """A `Rendered`: a job folder with all of its frames."""
 
 LARGEST_BATCH = 4096
+
+WORKFLOW = (io.Hidden.prompt, io.Hidden.extra_pnginfo)
+"""The hidden inputs that `workflow_texts` reads."""
 
 OPTIONS = (
     (r"give frames \([^)]*--frames[^)]*\)", 'set the widget "frames"'),
@@ -158,6 +163,17 @@ def one_or_each(name: str, values: Sequence[Any], frames: int) -> Sequence[Any]:
     if len(values) not in (1, frames):
         raise BadInput(f"{name}: {len(values)} of them came as a list, for {frames} frames; give one, or one for each")
     return values
+
+
+def workflow_texts(hidden: Any) -> dict[str, str]:
+    """Returns the metadata with which the front end opens a file as the workflow that made it.
+
+    Empty if a client queued the workflow over the API, or if metadata is disabled in ComfyUI.
+    """
+    workflow = (hidden.extra_pnginfo or {}).get("workflow")
+    if args.disable_metadata or workflow is None:
+        return {}
+    return {"workflow": json.dumps(workflow), "prompt": json.dumps(hidden.prompt)}
 
 
 def shown_remarks(remarks: Sequence[str]) -> dict[str, Any]:

@@ -7,14 +7,14 @@ from contextlib import suppress
 from typing import Any
 
 import comfy.samplers
-import numpy as np
 import torch
 from comfy_api.latest import io, ui
 
 from remix.errors import RemixError
+from remix.motion.pictures import to_floats
 from remix.plan import Model, Recipe, Schedule, plan
 from remix.plan.schedule import is_quick, remarks_on
-from remix.show.plot import draw, draw_table
+from remix.show.plot import DARK, draw
 from remix.show.table import text_table
 from remix.syntax import SYNTAXES
 
@@ -26,6 +26,9 @@ from .workflow import Workflow
 log = logging.getLogger(__name__)
 
 TRAVELS = "If it changes over time, this output cannot be used; use"
+
+LENGTHS = (0, 100, 1_000, 10_000)
+"""Values of the widget `frames` with which a text is tried: its own length, and longer ones."""
 
 EXAMPLE = """\
 frames = 16
@@ -115,17 +118,23 @@ class RemixRecipe(io.ComfyNode):
         )
 
     @classmethod
-    def validate_inputs(
-        cls, recipe: str | None = None, frames: int = 0, fps: float = 0.0, width: int = 0, height: int = 0
-    ) -> bool | str:
-        """Returns True, or the error in the recipe, before the workflow runs."""
+    def validate_inputs(cls, recipe: str | None = None) -> bool | str:
+        """Returns True, or the error in the recipe, before the workflow runs.
+
+        The host reports the error once for each argument, and leaves their ranges unchecked, so this takes the text
+        alone. An error that the widget `frames` may resolve is reported by `execute`.
+        """
         if recipe is None:  # connected, so its value is not known yet
             return True
-        try:
-            read_recipe(recipe, frames, fps, width, height)
-        except RemixError as error:
-            return str(error)
-        return True
+        problems = []
+        for frames in LENGTHS:
+            try:
+                read_recipe(recipe, frames)
+            except RemixError as error:
+                problems.append(str(error))
+            else:
+                return True
+        return problems[0]
 
     @classmethod
     def fingerprint_inputs(
@@ -177,14 +186,15 @@ def _downstream(cls: type[io.ComfyNode]) -> Downstream:
 
 
 def _shown(cls: type[io.ComfyNode], schedule: Schedule, remarks: list[str]) -> dict[str, Any]:
-    """Returns the preview: curves and table as a picture, and the table as text for the API."""
+    """Returns the preview: curves as a picture, and the table as text. `text` holds all texts, for the API."""
     if not is_quick(schedule.recipe):
         text = "The schedule is too large to be drawn here. The film can be rendered."
         return {**ui.PreviewText("\n".join([text, *remarks])).as_dict(), **shown_remarks(remarks)}
-    curves = torch.from_numpy(np.concatenate([draw(schedule), draw_table(schedule)])).unsqueeze(0) / 255
+    curves, table = torch.from_numpy(to_floats(draw(schedule, DARK))).unsqueeze(0), text_table(schedule)
     return {
         **ui.PreviewImage(curves, cls=cls).as_dict(),
-        **ui.PreviewText("\n".join([text_table(schedule), *remarks])).as_dict(),
+        **ui.PreviewText("\n".join([table, *remarks])).as_dict(),
+        "table": (table,),
         **shown_remarks(remarks),
     }
 

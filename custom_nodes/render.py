@@ -23,7 +23,19 @@ from remix.plan import Schedule
 
 from .applied import applied
 from .engine import ComfyEngine
-from .inputs import FILM, LARGEST_BATCH, JobType, Rendered, schedule_input, schedule_of, schema, seldom, shown_remarks
+from .inputs import (
+    FILM,
+    LARGEST_BATCH,
+    WORKFLOW,
+    JobType,
+    Rendered,
+    schedule_input,
+    schedule_of,
+    schema,
+    seldom,
+    shown_remarks,
+    workflow_texts,
+)
 from .job import job_folder, made_by, named
 from .loras import lora_paths
 from .pictures import file_hash, input_stamps
@@ -85,7 +97,7 @@ class RemixRender(io.ComfyNode):
                 ),
             ],
             outputs=[JobType.Output("job", tooltip="The finished job, for Remix Film or Remix Frames.")],
-            hidden=[io.Hidden.dynprompt, io.Hidden.unique_id],
+            hidden=[io.Hidden.dynprompt, io.Hidden.unique_id, *WORKFLOW],
             is_output_node=True,
         )
 
@@ -114,7 +126,15 @@ class RemixRender(io.ComfyNode):
         wanted = _part(schedule, first, count)
         origin = {**made_by(cls.hidden.dynprompt, cls.hidden.unique_id, FROM), **applied(model, clip, vae)}
         progress = Progress(model, schedule.recipe.steps)
-        engine = ComfyEngine(model, clip, vae, made_by=origin, batch_size=batch_size, on_step=progress.step)
+        engine = ComfyEngine(
+            model,
+            clip,
+            vae,
+            made_by=origin,
+            batch_size=batch_size,
+            on_step=progress.step,
+            texts=workflow_texts(cls.hidden),
+        )
         folder = job_folder(filename_prefix, schedule, engine.identity(schedule))
         remarks: list[str] = []
 

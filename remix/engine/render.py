@@ -345,7 +345,7 @@ def _film_key(job: Job, name: str, audio: Path | str | None) -> str:
 def _write_sheet(job: Job) -> Path:
     path, key = job.folder / SHEET, _key_of_all(job, SHEET)
     if not job.is_finished(path, key):
-        save_picture(path, contact_sheet(job.frame_paths()))
+        save_picture(path, contact_sheet(job.frame_paths()), job.film_texts())
         job.note(path, key)
     return path
 

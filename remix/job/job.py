@@ -33,7 +33,7 @@ from remix.digest import canonical, sha256
 from remix.errors import JobError, OtherRecipe, RemixError
 from remix.job.files import inside, write_text
 from remix.job.journal import Journal
-from remix.job.metadata import TEXT_BYTES, Made, read_metadata, size_of, write_frame
+from remix.job.metadata import TEXT_BYTES, Made, graph_texts, read_metadata, size_of, write_frame
 from remix.job.reading import (
     FRAMES,
     INPUTS,
@@ -149,8 +149,9 @@ class Job:
     ) -> Path:
         """Writes a finished frame, flushed to disk, and returns its path.
 
-        `picture` is uint8 [height, width, 3]. `texts` are added to its metadata. `engine` is the engine that rendered
-        it, if it is not the job's. `seconds` is its rendering time, None if it was not rendered now.
+        `picture` is uint8 [height, width, 3]. `texts` are added to its metadata as far as they fit, the first ones
+        first. `engine` is the engine that rendered it, if it is not the job's. `seconds` is its rendering time, None if
+        it was not rendered now.
         """
         recipe = self.schedule.recipe
         if picture.shape != (recipe.height, recipe.width, 3) or picture.dtype != np.uint8:
@@ -190,8 +191,8 @@ class Job:
         return tuple(self._inputs)
 
     def film_texts(self) -> dict[str, str]:
-        """Returns the film's metadata."""
-        return {"remix": canonical(self._about)}
+        """Returns the metadata of the film and the contact sheet."""
+        return {**graph_texts(self.frame_path(0)), "remix": canonical(self._about)}
 
     def _frame_texts(
         self, index: int, key: str, others: Mapping[str, str], engine: Mapping[str, str]
@@ -199,7 +200,10 @@ class Job:
         about = {**self._about, "engine": dict(engine), "frame": self.schedule[index].to_dict(), "key": key}
         if size_of({**others, "remix": canonical(about)}) > TEXT_BYTES:
             about["frame"] = {"index": index}  # the key identifies the rest
-        return {**others, "remix": canonical(about)}
+        ours, others = {"remix": canonical(about)}, dict(others)
+        while others and size_of({**others, **ours}) > TEXT_BYTES:
+            others.popitem()
+        return {**others, **ours}
 
     def is_finished(self, path: Path, key: str) -> bool:
         """Returns whether the film, sheet or report at `path` is intact and has the key `key`."""
@@ -290,7 +294,8 @@ def film_files(folder: Path) -> list[Path]:
 def job_texts(folder: Path | str) -> dict[str, str]:
     """Returns the metadata of a job's film: its recipe and engine, even if some frames come from another recipe."""
     engine = read_about(Path(folder)).get("engine")
-    return {"remix": canonical(_about(recipe_of(folder), engine if isinstance(engine, dict) else {}))}
+    ours = canonical(_about(recipe_of(folder), engine if isinstance(engine, dict) else {}))
+    return {**graph_texts(frame_path(Path(folder), 0)), "remix": ours}
 
 
 def read_job(folder: Path | str) -> Made:

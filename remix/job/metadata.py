@@ -24,6 +24,9 @@ TEXT_BYTES = 64 * 2**10
 FILM_BYTES = 2**20
 """The maximum size of other tools' metadata that a film takes from its pictures, in bytes."""
 
+GRAPHS = ("prompt", "workflow")
+"""The names of ComfyUI's metadata entries: the graph that ran, and the workflow that the front end opens."""
+
 Kind = Literal["remix", "a1111", "comfyui", "unknown"]
 
 
@@ -89,15 +92,29 @@ def read_metadata(path: str | os.PathLike[str]) -> Made:
 def film_texts(frame: str | os.PathLike[str]) -> dict[str, str]:
     """Returns the metadata of a film from its first picture `frame`.
 
-    This is our own recipe, engine and version without the data of the single frame, or else A1111's infotext and
-    ComfyUI's graphs unchanged. It is empty if the picture has none, or more than `FILM_BYTES`.
+    This is our own recipe, engine and version without the data of the single frame, or else A1111's infotext; and
+    ComfyUI's graphs unchanged. Texts of other tools are left out if they exceed `FILM_BYTES`.
     """
     made = read_metadata(frame)
     if made.remix is not None:
         about = {name: value for name, value in made.remix.items() if name not in ("frame", "key")}
-        return {KEY: json.dumps(about, sort_keys=True, ensure_ascii=True, separators=(",", ":"))}
-    texts = {name: made.texts[name] for name in ("parameters", "prompt", "workflow") if name in made.texts}
-    return texts if sum(map(len, texts.values())) <= FILM_BYTES else {}
+        ours = json.dumps(about, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
+        return {**_kept(made.texts, GRAPHS), KEY: ours}
+    return _kept(made.texts, ("parameters", *GRAPHS))
+
+
+def graph_texts(frame: str | os.PathLike[str]) -> dict[str, str]:
+    """Returns ComfyUI's graphs from the metadata of a picture, unchanged: "workflow" and "prompt". {} without them."""
+    try:
+        return _kept(read_texts(frame).found, GRAPHS)
+    except PictureError:
+        return {}
+
+
+def _kept(texts: Mapping[str, str], names: tuple[str, ...]) -> dict[str, str]:
+    """Returns the texts with these names, or {} if they are too long for a film."""
+    found = {name: texts[name] for name in names if name in texts}
+    return found if sum(map(len, found.values())) <= FILM_BYTES else {}
 
 
 def _ours(texts: Mapping[str, str], notes: list[str]) -> Mapping[str, Any] | None:

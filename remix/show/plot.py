@@ -1,4 +1,4 @@
-"""A schedule as pictures: its curves, with the shares of each mix and the course of each number, and its table."""
+"""A schedule as a picture: its curves, with the shares of each mix and the course of each number."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from remix.motion import Picture
 from remix.plan import Mix, Schedule
 from remix.plan.travel import used_columns
 from remix.show.lettering import LINE, shortened, width_of, write
-from remix.show.table import chosen_rows, columns_of, row_of
 
 WIDTH, BAND, MARGIN = 960, 110, 16
 EDGE = 2
@@ -25,7 +24,6 @@ AXIS, TICK, GAP = 24, 4, 14
 MOST_TICKS = 10
 FINE = 3
 """Shapes are drawn larger by this factor and scaled down, which smooths their edges."""
-INK, PAPER, FAINT = (30, 30, 34), (255, 255, 255), (225, 226, 230)
 COLOURS = ((66, 103, 178), (224, 122, 63), (76, 153, 92), (190, 71, 90), (128, 96, 176), (60, 150, 160))
 SECONDS = (0.1, 0.25, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600)
 """The steps of an axis, where they fall on whole frames."""
@@ -42,6 +40,18 @@ Points = Sequence[tuple[float, float]]
 Color = tuple[int, int, int]
 
 
+class Theme(NamedTuple):
+    """The colors of text, of the background, and of what is between them."""
+
+    ink: Color
+    paper: Color
+    faint: Color
+
+
+LIGHT = Theme((30, 30, 34), (255, 255, 255), (225, 226, 230))
+DARK = Theme((222, 222, 226), (32, 33, 36), (66, 68, 74))
+
+
 @dataclass(frozen=True)
 class Band:
     """One field of a schedule as a picture, uint8 [BAND + 2 * EDGE, WIDTH - 2 * MARGIN, 3], frame 0 at its left end.
@@ -55,7 +65,7 @@ class Band:
     legend: tuple[tuple[Color, str], ...]
 
 
-def bands(schedule: Schedule) -> list[Band]:
+def bands(schedule: Schedule, theme: Theme = LIGHT) -> list[Band]:
     """Returns a band for each field that travels, or only that of the prompt if none does.
 
     Mixes are prompt, negative, seed, image and mask; numbers are cfg, denoise and the strengths of LoRAs, and what the
@@ -63,7 +73,8 @@ def bands(schedule: Schedule) -> list[Band]:
     """
     keyframes = schedule.recipe.positions()
     return [
-        Band(name, _band(values, keyframes), _legend(values)) for name, values in traveling_fields(schedule).items()
+        Band(name, _band(values, keyframes, theme), _legend(values))
+        for name, values in traveling_fields(schedule).items()
     ]
 
 
@@ -100,52 +111,21 @@ def sampled(values: Sequence[Any], most: int = SAMPLES) -> Sequence[int]:
     return sorted(evenly)
 
 
-def draw(schedule: Schedule) -> Picture:
+def draw(schedule: Schedule, theme: Theme = LIGHT) -> Picture:
     """Returns a picture of the schedule, uint8 [height, 960, 3].
 
     It has the `bands`, each with its name, the frames' numbers and times below it, and its legend.
     """
-    drawn, top = bands(schedule), MARGIN
+    drawn, top = bands(schedule, theme), MARGIN
     heights = [LINE + BAND + AXIS + LINE * len(band.legend) + GAP for band in drawn]
-    picture = Image.new("RGB", (WIDTH, MARGIN + sum(heights)), PAPER)
+    picture = Image.new("RGB", (WIDTH, MARGIN + sum(heights)), theme.paper)
     for band, height in zip(drawn, heights, strict=True):
         picture.paste(Image.fromarray(band.picture), (MARGIN, top + LINE - EDGE))
-        write(picture, (MARGIN, top - 2), band.name, INK)
-        _write_axis(picture, schedule, top + LINE + BAND + EDGE)
-        _write_legend(picture, band, top + LINE + BAND + AXIS)
+        write(picture, (MARGIN, top - 2), band.name, theme.ink)
+        _write_axis(picture, schedule, top + LINE + BAND + EDGE, theme.ink)
+        _write_legend(picture, band, top + LINE + BAND + AXIS, theme.ink)
         top += height
     return np.asarray(picture)
-
-
-def draw_table(schedule: Schedule) -> Picture:
-    """Returns the table of a schedule as a picture, uint8 [height, 960, 3]: a line for each of `chosen_rows`.
-
-    Keyframes have a gray background. Texts longer than their column are cut.
-    """
-    names, rows = columns_of(schedule), chosen_rows(schedule)
-    keyframes = set(schedule.recipe.positions())
-    lines = [names, *([cell[:LONGEST_CELL] for cell in row_of(schedule, index, names)] for index in rows)]
-    picture = Image.new("RGB", (WIDTH, 2 * MARGIN + LINE * len(lines)), PAPER)
-    edges = _edges([max(map(width_of, column)) for column in zip(*lines, strict=True)])
-    for at, cells in enumerate(lines):
-        top = MARGIN + LINE * at
-        if at and rows[at - 1] in keyframes:
-            picture.paste(FAINT, (MARGIN - 4, top, WIDTH - MARGIN + 5, top + LINE))
-        for cell, left, right in zip(cells, edges, edges[1:], strict=False):
-            write(picture, (left, top), shortened(cell, right - left - GAP), INK)
-    return np.asarray(picture)
-
-
-def _edges(widths: Sequence[float]) -> list[float]:
-    """Returns where columns of these widths begin, and where the last ends; the widest shrink until all fit."""
-    room = WIDTH - 2 * MARGIN - GAP * len(widths)
-    most = max(widths)
-    while sum(min(width, most) for width in widths) > room:
-        most -= 1
-    edges = [float(MARGIN)]
-    for width in widths:
-        edges.append(edges[-1] + min(width, most) + GAP)
-    return edges
 
 
 def _travels(schedule: Schedule, name: str) -> bool:
@@ -160,7 +140,7 @@ def _legend(values: Sequence[Any]) -> tuple[tuple[Color, str], ...]:
     parts = parts_of(values)
     lines = [(COLOURS[k % len(COLOURS)], str(part)) for k, part in enumerate(parts[:LONGEST_LEGEND])]
     more = len(parts) - len(lines)
-    return (*lines, (FAINT, f"and {more:,} more")) if more else tuple(lines)
+    return (*lines, (LIGHT.faint, f"and {more:,} more")) if more else tuple(lines)
 
 
 def parts_of(mixes: Sequence[Mix[Any]]) -> list[object]:
@@ -172,22 +152,22 @@ def _x(index: float, count: int) -> float:
     return (WIDTH - 2 * MARGIN) * index / max(count - 1, 1)
 
 
-def _band(values: Sequence[Any], keyframes: Sequence[int]) -> Picture:
+def _band(values: Sequence[Any], keyframes: Sequence[int], theme: Theme) -> Picture:
     size = (WIDTH - 2 * MARGIN, BAND + 2 * EDGE)
-    canvas = Image.new("RGB", (size[0] * FINE, size[1] * FINE), PAPER)
+    canvas = Image.new("RGB", (size[0] * FINE, size[1] * FINE), theme.paper)
     shapes = ImageDraw.Draw(canvas)
     if isinstance(values[0], Mix):
         _shares(shapes, values, sampled(values))
     else:
         low, high = min(values), max(values)
-        _line(shapes, [(0, EDGE + BAND), (size[0], EDGE + BAND)], FAINT, 1)
+        _line(shapes, [(0, EDGE + BAND), (size[0], EDGE + BAND)], theme.faint, 1)
         heights = {i: EDGE + BAND * (1 - (values[i] - low) / ((high - low) or 1)) for i in sampled(values)}
         _line(shapes, [(_x(i, len(values)), y) for i, y in heights.items()], COLOURS[0], 2)
     crowded = len(keyframes) > size[0] / ROOM
     for index in keyframes:
         # The first and the last label are moved to fit completely within the picture.
         x = min(max(_x(index, len(values)), 1), size[0] - 1)
-        _line(shapes, [(x, EDGE + (BAND - STROKE if crowded else 0)), (x, EDGE + BAND)], INK, 1)
+        _line(shapes, [(x, EDGE + (BAND - STROKE if crowded else 0)), (x, EDGE + BAND)], theme.ink, 1)
     return np.asarray(canvas.resize(size, Image.Resampling.BOX))
 
 
@@ -256,15 +236,15 @@ def _fine(points: Points) -> list[tuple[float, float]]:
     return [(x * FINE, y * FINE) for x, y in points]
 
 
-def _write_axis(picture: Image.Image, schedule: Schedule, top: int) -> None:
+def _write_axis(picture: Image.Image, schedule: Schedule, top: int, ink: Color) -> None:
     """Writes the numbers and the times of some frames, each below its place in the band, within the margins."""
     pen, fps = ImageDraw.Draw(picture), schedule.recipe.fps
     for index in ticks(len(schedule), fps):
         x = MARGIN + _x(index, len(schedule))
-        pen.line([(x, top), (x, top + TICK)], fill=INK)
+        pen.line([(x, top), (x, top + TICK)], fill=ink)
         label = f"{index} · {index / fps:.4g} s" if index else "frame 0"
         width = width_of(label)
-        write(picture, (min(max(x - width / 2, MARGIN), WIDTH - MARGIN - width), top + TICK), label, INK)
+        write(picture, (min(max(x - width / 2, MARGIN), WIDTH - MARGIN - width), top + TICK), label, ink)
 
 
 def ticks(count: int, fps: float) -> range:
@@ -279,8 +259,8 @@ def ticks(count: int, fps: float) -> range:
     return range(0, count, next(fitting, 1))
 
 
-def _write_legend(picture: Image.Image, band: Band, top: int) -> None:
+def _write_legend(picture: Image.Image, band: Band, top: int, ink: Color) -> None:
     for k, (color, label) in enumerate(band.legend):
         y = top + LINE * k
         picture.paste(color, (MARGIN, y + 4, MARGIN + 10, y + 14))
-        write(picture, (MARGIN + 16, y), shortened(label[:LONGEST_CELL], WIDTH - 2 * MARGIN - 16), INK)
+        write(picture, (MARGIN + 16, y), shortened(label[:LONGEST_CELL], WIDTH - 2 * MARGIN - 16), ink)

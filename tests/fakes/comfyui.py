@@ -180,7 +180,7 @@ def modules(base: Path, version: str, schema: tuple[str, ...]) -> dict[str, Modu
     io.Schema = make_dataclass("Schema", [(name, Any, field(default=None)) for name in schema])  # type: ignore[attr-defined]
     io.ComfyNode = type("ComfyNode", (), {"hidden": SimpleNamespace()})  # type: ignore[attr-defined]
     io.Custom = _Kind  # type: ignore[attr-defined]
-    io.Hidden = SimpleNamespace(dynprompt="DYNPROMPT", unique_id="UNIQUE_ID", prompt="PROMPT")  # type: ignore[attr-defined]
+    io.Hidden = SimpleNamespace(dynprompt="DYNPROMPT", unique_id="UNIQUE_ID", prompt="PROMPT", extra_pnginfo="PNG")  # type: ignore[attr-defined]
     io.NodeOutput, io.FolderType, io.Input = NodeOutput, FolderType, Slot  # type: ignore[attr-defined]
 
     def shown(key: str) -> Callable[..., Any]:
@@ -219,6 +219,7 @@ def modules(base: Path, version: str, schema: tuple[str, ...]) -> dict[str, Modu
         "comfy.model_management", throw_exception_if_processing_interrupted=lambda: None
     )
     parts["sd1_clip"] = _module("comfy.sd1_clip", SDTokenizer=type("SDTokenizer", (), {}))
+    parts["cli_args"] = _module("comfy.cli_args", args=SimpleNamespace(disable_metadata=False))
     parts["utils"] = _module("comfy.utils", ProgressBar=object)
     folders = _module(
         "folder_paths",

@@ -13,32 +13,11 @@ from PIL import ImageDraw
 
 from remix.plan import Keyframe, Mix, Recipe, Schedule, plan
 from remix.show import plot
-from remix.show.lettering import LINE
-from remix.show.plot import COLOURS, FAINT, INK, PAPER, WIDTH, bands, draw, draw_table, ticks
+from remix.show.plot import COLOURS, DARK, LIGHT, WIDTH, bands, draw, ticks
 
 
 def schedule(frames: int, prompt: str = "a") -> Schedule:
     return plan(Recipe(frames=frames, keyframes=(Keyframe(prompt=prompt), Keyframe(prompt="b", cfg=3))))
-
-
-def test_a_table_has_a_line_for_each_frame_and_keyframes_stand_on_grey() -> None:
-    picture = draw_table(schedule(5))
-    assert picture.shape[1:] == (WIDTH, 3)
-    assert draw_table(schedule(6)).shape[0] - picture.shape[0] == LINE
-    margin = [tuple(int(part) for part in line[WIDTH - 17]) for line in picture]
-    assert margin.count(FAINT) == 2 * LINE
-    assert set(margin) == {FAINT, PAPER}
-
-
-@pytest.mark.parametrize("prompt", ["a long story " * 200, "猫 и собака"])
-def test_whatever_a_prompt_says_it_stays_in_its_column(prompt: str) -> None:
-    picture = draw_table(schedule(3, prompt))
-    beyond = picture[:, WIDTH - 11 :]
-    assert (beyond == np.asarray(PAPER)).all()
-
-
-def test_a_long_film_has_a_short_table() -> None:
-    assert draw_table(schedule(10_000)).shape[0] < 32 * LINE
 
 
 @pytest.mark.parametrize(
@@ -69,10 +48,10 @@ def test_below_each_band_stand_the_numbers_of_frames(frames: int) -> None:
     keyframes = (Keyframe(prompt="a", seed=1), Keyframe(prompt="b", seed=2))[:frames]
     recipe = Recipe(frames=frames, keyframes=keyframes)
     picture = draw(plan(recipe))
-    strokes = sum((line == np.asarray(INK)).all(-1).sum() == len(ticks(frames, 12)) for line in picture)
+    strokes = sum((line == np.asarray(LIGHT.ink)).all(-1).sum() == len(ticks(frames, 12)) for line in picture)
     assert strokes >= 4 * len(bands(plan(recipe)))
-    assert (picture[:, :15] == np.asarray(PAPER)).all()
-    assert (picture[:, WIDTH - 15 :] == np.asarray(PAPER)).all()
+    assert (picture[:, :15] == np.asarray(LIGHT.paper)).all()
+    assert (picture[:, WIDTH - 15 :] == np.asarray(LIGHT.paper)).all()
 
 
 def many(keyframes: int) -> Schedule:
@@ -120,7 +99,7 @@ def test_a_legend_names_the_first_values_and_counts_the_others() -> None:
 
 def test_keyframes_without_room_are_strokes_that_leave_the_band_visible() -> None:
     [band] = bands(many(3_000))
-    ink = (band.picture == np.asarray(INK)).all(-1)
+    ink = (band.picture == np.asarray(LIGHT.ink)).all(-1)
     assert ink[:50].sum() == 0
     assert ink[-6].mean() > 0.9
 
@@ -136,3 +115,13 @@ def test_a_band_of_a_long_film_draws_few_frames_and_loses_no_peak() -> None:
     mixes = [Mix.one("a")] * 99_999 + [Mix.one("b")]
     assert plot.sampled(mixes)[-1] == 99_999
     assert len(plot.sampled(mixes)) == plot.SAMPLES
+
+
+def test_a_dark_picture_has_the_same_curves_on_another_background() -> None:
+    light, dark = (draw(schedule(48), theme) for theme in (LIGHT, DARK))
+    assert light.shape == dark.shape
+    assert dark.mean() < light.mean() / 2
+    for theme, picture in ((LIGHT, light), (DARK, dark)):
+        assert (picture == np.asarray(theme.paper)).all(-1).mean() > 0.3
+    for color in COLOURS[:2]:
+        assert np.array_equal((light == np.asarray(color)).all(-1), (dark == np.asarray(color)).all(-1))

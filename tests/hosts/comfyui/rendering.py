@@ -19,7 +19,12 @@ def render_node(pack: ModuleType, monkeypatch: pytest.MonkeyPatch) -> Any:
     bar = SimpleNamespace(update_absolute=lambda at, total, preview=None: None)
     monkeypatch.setattr(sys.modules["comfy.utils"], "ProgressBar", lambda total: bar)
     (found,) = room(pack, "render").NODES
-    monkeypatch.setattr(found, "hidden", SimpleNamespace(dynprompt=graph(), unique_id="render"), raising=False)
+    monkeypatch.setattr(
+        found,
+        "hidden",
+        SimpleNamespace(dynprompt=graph(), unique_id="render", extra_pnginfo=None, prompt={}),
+        raising=False,
+    )
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 from collections.abc import Callable, Sequence
 from types import ModuleType, SimpleNamespace
@@ -12,7 +13,7 @@ import pytest
 import torch
 
 from remix.engine import Event
-from remix.errors import BlankFrame, Unsupported
+from remix.errors import BlankFrame, RecipeError, Unsupported
 from remix.mix import noise_of_mixes
 from remix.motion.pictures import to_floats
 from remix.plan import Schedule, plan
@@ -296,7 +297,10 @@ def test_a_recipe_is_checked_before_anything_runs(pack: ModuleType) -> None:
     node = room(pack, "recipe").RemixRecipe
     assert node.validate_inputs('frames = 3\n[[keyframes]]\nprompt = "a"\n') is True
     assert node.validate_inputs(None) is True
-    assert node.validate_inputs("frames = 3\n[[keyframes]]\nat = 7\n").startswith("line 3:1: keyframes[0].at: ")
+    assert node.validate_inputs("frames = 3\n[[keyframes]]\nat = -7\n").startswith("line 3:1: keyframes[0].at: ")
+    # The widget "frames" may be longer than the text says, and is checked by the host.
+    assert node.validate_inputs("frames = 3\n[[keyframes]]\nat = 7\n") is True
+    assert inspect.getfullargspec(node.validate_inputs).args == ["cls", "recipe"]
     assert node.validate_inputs(room(pack, "recipe").EXAMPLE) is True
 
 
@@ -311,7 +315,12 @@ def test_a_recipe_is_checked_before_anything_runs(pack: ModuleType) -> None:
     ],
 )
 def test_an_error_about_a_text_names_widgets_and_no_options(pack: ModuleType, text: str, words: str) -> None:
-    found = room(pack, "recipe").RemixRecipe.validate_inputs(text)
+    node = room(pack, "recipe").RemixRecipe
+    found = node.validate_inputs(text)
+    if found is True:  # the widget "frames" is not known before the workflow runs
+        with pytest.raises(RecipeError) as refused:
+            node.execute(text, 0, 0.0, 0, 0)
+        found = str(refused.value)
     assert words in found
     assert "--" not in found
 

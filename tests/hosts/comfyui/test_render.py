@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
 from dataclasses import replace
@@ -14,6 +15,7 @@ import pytest
 import torch
 
 from remix.errors import BadInput, RecipeError
+from remix.job import job_texts, read_metadata
 from remix.motion import save_picture
 from remix.plan import Schedule, plan
 from tests.core.plan.recipes import recipe_of_text
@@ -140,3 +142,41 @@ def test_a_render_that_fails_before_its_job_leaves_no_folder(pack: ModuleType, n
     with pytest.raises(RecipeError, match=r"'no\.png' is not a file"):
         rendered(node, plan(recipe_of_text(text, folder=str(Path(pack.base, "input")))))
     assert not list(Path(pack.base, "output").rglob("job.lock"))
+
+
+def test_frames_and_sheet_carry_the_workflow_that_opens_when_they_are_dropped(
+    pack: ModuleType, node: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(node.hidden, "prompt", {"1": {"class_type": "RemixRender"}})
+    monkeypatch.setattr(node.hidden, "extra_pnginfo", {"workflow": {"nodes": [{"id": 1}]}, "odd\nname": 1})
+    rendered(node, schedule())
+    (job,) = Path(pack.base, "output", "remix").iterdir()
+    for picture in (job / "frames" / "000003.png", job / "sheet.png"):
+        texts = read_metadata(picture).texts
+        assert json.loads(texts["workflow"]) == {"nodes": [{"id": 1}]}
+        assert json.loads(texts["prompt"]) == {"1": {"class_type": "RemixRender"}}
+        assert json.loads(texts["remix"])["recipe"]["frames"] == 5
+    assert job_texts(job).keys() == {"workflow", "prompt", "remix"}
+
+
+@pytest.mark.parametrize(("prompt", "workflow", "kept"), [(50, 1, {"workflow"}), (1, 70, set())])
+def test_a_workflow_that_is_too_large_for_a_frame_is_left_out(
+    pack: ModuleType, node: Any, monkeypatch: pytest.MonkeyPatch, prompt: int, workflow: int, kept: set[str]
+) -> None:
+    monkeypatch.setattr(node.hidden, "prompt", "p" * prompt * 1300)
+    monkeypatch.setattr(node.hidden, "extra_pnginfo", {"workflow": "w" * workflow * 1300})
+    rendered(node, schedule())
+    (job,) = Path(pack.base, "output", "remix").iterdir()
+    assert read_metadata(job / "frames" / "000000.png").texts.keys() == {"remix", *kept}
+
+
+def test_frames_carry_no_workflow_if_the_host_disables_it_or_a_client_sends_none(
+    pack: ModuleType, node: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inputs = room(pack, "inputs")
+    monkeypatch.setattr(node.hidden, "prompt", {"1": {}})
+    assert inputs.workflow_texts(node.hidden) == {}
+    monkeypatch.setattr(node.hidden, "extra_pnginfo", {"workflow": {}})
+    assert inputs.workflow_texts(node.hidden).keys() == {"workflow", "prompt"}
+    monkeypatch.setattr(inputs.args, "disable_metadata", True)
+    assert inputs.workflow_texts(node.hidden) == {}
