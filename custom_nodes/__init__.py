@@ -14,7 +14,19 @@ from comfyui_version import __version__ as host
 OLDEST = "0.8"
 """The oldest supported ComfyUI version."""
 
-FILES = ("playground", "recipe", "values", "conditioning", "mix", "noise", "latents", "render", "job", "film")
+FILES = (
+    "playground",
+    "recipe",
+    "values",
+    "conditioning",
+    "mix",
+    "noise",
+    "latents",
+    "render",
+    "job",
+    "film",
+    "save_film",
+)
 
 
 def refuse_older(version: str) -> None:

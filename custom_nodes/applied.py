@@ -1,4 +1,4 @@
-"""Hashes the weights and patches of the connected MODEL, CLIP and VAE by value.
+"""Hashes the weights and patches of the connected MODEL, CLIP and VAE, and conditionings, by value.
 
 The graph of a workflow does not identify them: a node whose input is a list of strengths outputs several models. The
 hashes stay the same after a restart. Tensors are hashed by samples of their values, functions by code and closure,
@@ -55,6 +55,11 @@ def applied(model: Any, clip: Any, vae: Any) -> dict[str, str]:
     }
 
 
+def conditioning_hash(entries: Any) -> str:
+    """Returns a short hash of a CONDITIONING: all values of its tensors, and its ControlNets and hooks."""
+    return _digest(_Telling(whole=True).value(entries))
+
+
 def _digest(told: Told) -> str:
     return sha256(json.dumps(told, sort_keys=True).encode())[:16]
 
@@ -67,9 +72,10 @@ description is the one that the workflow gives again after a restart."""
 
 
 class _Telling:
-    """Description of a value and everything in it."""
+    """Description of a value and everything in it. With `whole`, tensors outside of models are hashed completely."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, whole: bool = False) -> None:
+        self._whole = whole
         self._within: list[int] = []
         self._circle = DEPTH
         """Index of the outermost of these to which the current value refers back."""
@@ -98,7 +104,7 @@ class _Telling:
         if isinstance(value, bytes | bytearray):
             return sha256(bytes(value))
         if isinstance(value, torch.Tensor):
-            return _tensor(value)
+            return _tensor(value, None if self._whole else SAMPLES)
         if hasattr(value, "__array_interface__"):
             return [str(value.dtype), list(value.shape), sha256(value.tobytes())]
         if isinstance(value, type | types.ModuleType | types.BuiltinFunctionType):
@@ -245,11 +251,12 @@ def _weights(weights: Iterable[tuple[str, Any]]) -> Told:
     ]
 
 
-def _tensor(tensor: torch.Tensor) -> Told:
+def _tensor(tensor: torch.Tensor, samples: int | None = SAMPLES) -> Told:
     about = [str(tensor.dtype), list(tensor.shape)]
     if tensor.layout != torch.strided or tensor.device.type == "meta" or not tensor.numel():
         return about
     with torch.no_grad():
         flat = tensor.detach().reshape(-1) if tensor.is_contiguous() else tensor.detach().flatten()
-        sample = flat[:: (flat.numel() // SAMPLES) | 1].contiguous().cpu()  # odd, to reach all columns
+        step = 1 if samples is None else (flat.numel() // samples) | 1  # odd, to reach all columns
+        sample = flat[::step].contiguous().cpu()
         return [*about, hashlib.sha256(sample.view(torch.uint8).numpy().tobytes()).hexdigest()]

@@ -22,8 +22,10 @@ from remix.motion.pictures import to_bytes, to_floats
 from remix.plan import Frame, Lora, Recipe, Schedule
 from remix.plan.denoise import LEAST_DENOISE, is_between
 
+from .applied import conditioning_hash
 from .conditioning import PromptTravel
-from .encoding import encoder
+from .connected import of_frames
+from .encoding import Entries, encoder
 from .loras import FrameLoras, lora_hashes
 from .noise import with_noise
 
@@ -42,7 +44,7 @@ class ComfyEngine(Engine):
 
     `made_by` identifies the sources of the model, CLIP and VAE. Frames are rendered in fixed blocks of `batch_size`.
     Blocks are always computed completely, since matrix products round differently for another number of rows. `texts`
-    is the metadata of all frames.
+    is the metadata of all frames. `positive` and `negative` replace the prompts of the recipe.
     """
 
     name = "comfyui"
@@ -57,11 +59,15 @@ class ComfyEngine(Engine):
         batch_size: int,
         on_step: OnStep,
         texts: Mapping[str, str] | None = None,
+        positive: Entries | None = None,
+        negative: Entries | None = None,
     ) -> None:
         self._model, self._clip, self._vae = model, clip, vae
         self._made_by = dict(made_by)
         self._batch_size = batch_size
         self._texts = dict(texts or {})
+        given = {"positive": positive, "negative": negative}
+        self._given = {name: entries for name, entries in given.items() if entries is not None}
         self._on_step = on_step
         self._cancelled = False
         self._loaders: dict[str, Any] = {}
@@ -87,6 +93,8 @@ class ComfyEngine(Engine):
         if self._vae is None:
             raise Unsupported("vae: is None; this checkpoint holds none, connect a VAE loader")
         self._loras(with_tags_applied(schedule)).refuse_misfits()
+        for name, entries in self._given.items():
+            of_frames(name, entries, [0], len(schedule), {})
         config = getattr(self._model.model, "model_config", None)
         if family_of_classes(base.__name__ for base in type(config).__mro__).film:
             return [f"model: {kind} is trained on films; every frame is rendered as a film of one picture"]
@@ -98,7 +106,8 @@ class ComfyEngine(Engine):
         plain = "model_channels" in config  # a U-Net; transformers attend to padding
         schedule = with_tags_applied(schedule)
         prompts = prompts_that_meet(schedule, plain_attention=plain)
-        return {"engine": self.name, **self._made_by, **lora_hashes(schedule), **prompts}
+        given = {name: conditioning_hash(entries) for name, entries in self._given.items()}
+        return {"engine": self.name, **self._made_by, **lora_hashes(schedule), **given, **prompts}
 
     def texts(self, index: int) -> Mapping[str, str]:
         """Returns the workflow, with which ComfyUI opens a frame."""
@@ -178,8 +187,13 @@ class ComfyEngine(Engine):
         recipe, frames = schedule.recipe, [schedule[index] for index in indices]
         model, clip = loras.at(frames[0])
         encode = None if clip is self._clip else encoder(clip, schedule.recipe.reading)
-        (positive,) = prompts.conditionings("prompt", indices, encode=encode)
-        (negative,) = prompts.conditionings("negative", indices, encode=encode)
+        controls: dict[int, Any] = {}
+        positive, negative = (
+            of_frames(name, self._given[name], indices, len(schedule), controls)
+            if name in self._given
+            else prompts.conditionings(field, indices, encode=encode)[0]
+            for name, field in (("positive", "prompt"), ("negative", "negative"))
+        )
         start = self._start(schedule, frames, given)
         mask = masks_of(frames, inputs, start.shape)
         denoise, sigmas = self._beginning(recipe, frames[0])

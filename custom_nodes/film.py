@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from comfy_api.latest import Input, InputImpl, Types, io
 from torch.utils._pytree import tree_map
 
 from remix.errors import BadInput
+from remix.job import job_texts
 from remix.motion import film_order, load_picture
 from remix.motion.formats import rate_of
 from remix.motion.pictures import to_floats
@@ -46,6 +47,11 @@ class Frames:
         if isinstance(self._pictures, torch.Tensor):
             return self._pictures if self.in_memory else self._pictures[list(self._order)]
         return torch.stack(list(self))
+
+    def opaque(self) -> Frames:
+        """Returns the frames without their alpha channel."""
+        plain = self._pictures[..., :3] if isinstance(self._pictures, torch.Tensor) else self._pictures
+        return Frames(plain, self._order)
 
     @property
     def in_memory(self) -> bool:
@@ -83,18 +89,26 @@ class FrameTensor(torch.Tensor):
 
 
 class Film(Input.Video):
-    """A VIDEO of `Frames`. Only `get_components` loads all of them into memory."""
+    """A VIDEO of `Frames`. Only `get_components` loads all of them into memory. `texts` is the metadata of the job."""
 
-    def __init__(self, frames: Frames, rate: Fraction, audio: Any = None) -> None:
+    def __init__(
+        self, frames: Frames, rate: Fraction, audio: Any = None, texts: Mapping[str, str] | None = None
+    ) -> None:
         self._frames, self._rate, self._audio = frames, rate, audio
+        self.texts = dict(texts or {})
+
+    def parts(self) -> tuple[Frames, Fraction, Any]:
+        """Returns the frames, which are loaded one at a time, the frame rate and the audio."""
+        return self._frames, self._rate, self._audio
 
     def get_components(self) -> Types.VideoComponents:
         """Returns all frames as one tensor, with frame rate and audio."""
-        return Types.VideoComponents(images=self._frames.whole(), audio=self._audio, frame_rate=self._rate)
+        return Types.VideoComponents(images=self._frames.opaque().whole(), audio=self._audio, frame_rate=self._rate)
 
     def save_to(self, path: Any, *settings: Any, **named: Any) -> None:
         """Writes the film with the host's encoder, which reads one frame at a time."""
-        images = self._frames.whole() if self._frames.in_memory else FrameTensor(self._frames)
+        frames = self._frames.opaque()
+        images = frames.whole() if frames.in_memory else FrameTensor(frames)
         components = Types.VideoComponents(images=images, audio=self._audio, frame_rate=self._rate)
         InputImpl.VideoFromComponents(components).save_to(path, *settings, **named)
 
@@ -138,11 +152,15 @@ class RemixFilm(io.ComfyNode):
             node_id="RemixFilm",
             display_name="Remix Film",
             category=FILM,
-            description="Makes a VIDEO from images or from a job of Remix Render. Connect Save Video. The frames of a "
-            "job are read from disk one at a time, and a list of image batches is joined.",
+            description="Makes a VIDEO from images or from a job of Remix Render. Connect Remix Save Film or Save "
+            "Video. The frames of a job are read from disk one at a time, and a list of image batches is joined.",
             search_aliases=["create video", "video combine", "images to video", "ping pong", "loop video"],
             inputs=[
-                io.Image.Input("images", optional=True, tooltip="The frames, in order. A list of batches is joined."),
+                io.Image.Input(
+                    "images",
+                    optional=True,
+                    tooltip="The frames, in order. A list of batches is joined. Transparency is kept if all have it.",
+                ),
                 JobType.Input(
                     "job", optional=True, tooltip="A finished job from Remix Render. Connect it instead of images."
                 ),
@@ -190,7 +208,8 @@ class RemixFilm(io.ComfyNode):
         order = film_order(len(pictures), ping_pong=only("ping_pong", ping_pong), repeat=only("repeat", repeat))
         spoken = rendered.schedule if rendered else schedule_of(only("schedule", schedule)) if schedule else None
         rate = rate_of(only("fps", fps) or (spoken.recipe.fps if spoken else PLAIN_FPS))
-        return io.NodeOutput(Film(Frames(pictures, order), rate, only("audio", audio)))
+        texts = job_texts(rendered.folder) if rendered else {}
+        return io.NodeOutput(Film(Frames(pictures, order), rate, only("audio", audio), texts))
 
 
 def _pictures(images: list[torch.Tensor] | None, frames: Sequence[Path] | None) -> torch.Tensor | Sequence[Path]:
@@ -205,7 +224,8 @@ def _pictures(images: list[torch.Tensor] | None, frames: Sequence[Path] | None) 
         raise BadInput(f"images: sizes {listed}; give frames of one size")
     if not any(len(batch) for batch in images):
         raise BadInput("images: there are none; give at least one")
-    return images[0] if len(images) == 1 else torch.cat([batch[..., :3] for batch in images])
+    channels = min(batch.shape[-1] for batch in images)
+    return images[0] if len(images) == 1 else torch.cat([batch[..., :channels] for batch in images])
 
 
 NODES = [RemixFilm]

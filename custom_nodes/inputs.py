@@ -176,6 +176,13 @@ def workflow_texts(hidden: Any) -> dict[str, str]:
     return {"workflow": json.dumps(workflow), "prompt": json.dumps(hidden.prompt)}
 
 
+def temporary_folder() -> str:
+    """Returns the host's folder for temporary files, which the host itself creates with its first preview."""
+    folder: str = folder_paths.get_temp_directory()
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    return folder
+
+
 def shown_remarks(remarks: Sequence[str]) -> dict[str, Any]:
     """Returns the text that the front end shows on the node, and that the history contains."""
     return {"remarks": tuple(remarks)}

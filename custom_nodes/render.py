@@ -20,8 +20,10 @@ from remix.engine import render as render_job
 from remix.errors import BadInput
 from remix.job import frame_path, siblings
 from remix.plan import Schedule
+from remix.plan.denoise import DENOISE_OF_PICTURES
 
 from .applied import applied
+from .connected import with_pictures
 from .engine import ComfyEngine
 from .inputs import (
     FILM,
@@ -95,6 +97,38 @@ class RemixRender(io.ComfyNode):
                     tooltip="Number of frames to render. 0: all from the first. If you render a part, the preview and "
                     "the job output contain that part.",
                 ),
+                io.Image.Input(
+                    "images",
+                    optional=True,
+                    tooltip="Init pictures: one for all frames, one for each keyframe of the recipe, or one for each "
+                    "frame, such as the frames of a video.",
+                ),
+                io.Mask.Input(
+                    "masks",
+                    optional=True,
+                    tooltip="Where init pictures are redrawn: white is redrawn, black is kept. One, one for each "
+                    "keyframe, or one for each frame.",
+                ),
+                io.Float.Input(
+                    "denoise",
+                    default=DENOISE_OF_PICTURES,
+                    min=0.0,
+                    max=1.0,
+                    step=0.01,
+                    optional=True,
+                    tooltip="How much of connected images is redrawn. Unused if the recipe sets pictures or denoise.",
+                ),
+                io.Conditioning.Input(
+                    "positive",
+                    optional=True,
+                    tooltip="Replaces the prompts of the recipe, such as those of Remix Prompt Travel (batch_size 0) "
+                    "with a ControlNet. One for all frames, or one for each frame in one batch.",
+                ),
+                io.Conditioning.Input(
+                    "negative",
+                    optional=True,
+                    tooltip="Replaces the negative prompts of the recipe, in the same way.",
+                ),
             ],
             outputs=[JobType.Output("job", tooltip="The finished job, for Remix Film or Remix Frames.")],
             hidden=[io.Hidden.dynprompt, io.Hidden.unique_id, *WORKFLOW],
@@ -121,11 +155,16 @@ class RemixRender(io.ComfyNode):
         batch_size: int,
         first: int = 0,
         count: int = 0,
+        images: Any = None,
+        masks: Any = None,
+        denoise: float = DENOISE_OF_PICTURES,
+        positive: Any = None,
+        negative: Any = None,
     ) -> io.NodeOutput:
-        schedule = schedule_of(schedule)
-        wanted = _part(schedule, first, count)
+        asked = schedule_of(schedule)
+        wanted = _part(asked, first, count)
         origin = {**made_by(cls.hidden.dynprompt, cls.hidden.unique_id, FROM), **applied(model, clip, vae)}
-        progress = Progress(model, schedule.recipe.steps)
+        progress = Progress(model, asked.recipe.steps)
         engine = ComfyEngine(
             model,
             clip,
@@ -134,8 +173,9 @@ class RemixRender(io.ComfyNode):
             batch_size=batch_size,
             on_step=progress.step,
             texts=workflow_texts(cls.hidden),
+            positive=positive,
+            negative=negative,
         )
-        folder = job_folder(filename_prefix, schedule, engine.identity(schedule))
         remarks: list[str] = []
 
         def tell(remark: str) -> None:
@@ -143,23 +183,24 @@ class RemixRender(io.ComfyNode):
             remarks.append(remark)
 
         # Before rendering, so that a file that is replaced meanwhile is noticed.
-        loras = {path: file_hash(path) for path in lora_paths(schedule).values()}
-        given = {**input_stamps(schedule.recipe), **loras}
-        outcome = render_job(
-            schedule,
-            engine,
-            folder,
-            film=None,
-            frames=wanted,
-            donors=siblings(*named(filename_prefix)),
-            listen=progress.listen,
-            tell=tell,
-        )
+        loras = {path: file_hash(path) for path in lora_paths(asked).values()}
+        given = {**input_stamps(asked.recipe), **loras}
+        with with_pictures(asked, images, masks, denoise) as planned:
+            outcome = render_job(
+                planned,
+                engine,
+                job_folder(filename_prefix, planned, engine.identity(planned)),
+                film=None,
+                frames=wanted,
+                donors=siblings(*named(filename_prefix)),
+                listen=progress.listen,
+                tell=tell,
+            )
         frames = tuple(frame_path(outcome.folder, index) for index in wanted)
         _remember(Given(filename_prefix, outcome.folder, frames, given))
         shown = frames if first or count or outcome.sheet is None else [outcome.sheet]
         return io.NodeOutput(
-            Rendered(outcome.folder, outcome.schedule or schedule, frames),
+            Rendered(outcome.folder, outcome.schedule or asked, frames),
             ui={**_shown(shown), **shown_remarks(remarks)},
         )
 

@@ -120,12 +120,13 @@ def only_colour(picture: Picture) -> tuple[int, ...] | None:
 
 
 def to_bytes(pictures: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """Returns float `pictures` [..., height, width, 3] as uint8: 255 times each value, truncated as in ComfyUI.
+    """Returns float `pictures` [..., height, width, 3 or 4] as uint8: 255 times each value, truncated as in ComfyUI.
 
     Values outside of 0 to 1 are clipped. Raises PictureError for NaN, and for other types than floats.
     """
-    if not np.issubdtype(pictures.dtype, np.floating) or pictures.ndim < 3 or pictures.shape[-1] != 3:
-        raise PictureError(f"pictures: {pictures.dtype} {list(pictures.shape)}; give floats [..., height, width, 3]")
+    if not np.issubdtype(pictures.dtype, np.floating) or pictures.ndim < 3 or pictures.shape[-1] not in (3, 4):
+        shape = list(pictures.shape)
+        raise PictureError(f"pictures: {pictures.dtype} {shape}; give floats [..., height, width, 3 or 4]")
     if np.isnan(pictures).any():
         raise PictureError("pictures: they hold NaN; make them again, with a VAE in float32 if it overflowed")
     return np.clip(255.0 * pictures, 0, 255).astype(np.uint8)

@@ -127,6 +127,14 @@ class LoraLoader:
         return model, clip
 
 
+def _saving(prefix: str, root: str) -> tuple[str, str, int, str, str]:
+    """`folder_paths.get_save_image_path`: folder, name, the next number of the name, subfolder, and the prefix."""
+    subfolder, _, name = prefix.rpartition("/")
+    folder = Path(root, subfolder)
+    folder.mkdir(parents=True, exist_ok=True)
+    return str(folder), name, 1 + len(list(folder.glob(f"{name}_*"))), subfolder, prefix
+
+
 class Graph:
     """`DynamicPrompt`: the nodes of a prompt, by number."""
 
@@ -225,6 +233,8 @@ def modules(base: Path, version: str, schema: tuple[str, ...]) -> dict[str, Modu
         "folder_paths",
         get_input_directory=lambda: str(base / "input"),
         get_output_directory=lambda: str(base / "output"),
+        get_temp_directory=lambda: str(base / "temp"),
+        get_save_image_path=lambda prefix, root, width, height: _saving(prefix, root),
         get_folder_paths=lambda kind: [str(base / "models" / kind)],
         get_filename_list=lambda kind: sorted(path.name for path in (base / "models" / kind).glob("*")),
         get_full_path_or_raise=lambda kind, name: str(base / "models" / kind / name),

@@ -81,9 +81,11 @@ class Vae:
 
 def sample(model: Pictures, noise: torch.Tensor, steps: int, cfg: float, *names: Any, **named: Any) -> torch.Tensor:
     """`comfy.sample.sample`: through the model's wrappers, a callback for each step, then start plus noise."""
-    _, _, positive, _, start = names
+    _, _, positive, negative, start = names
     patches = model.patches.get("weight", [])
-    model.calls.append({"cfg": cfg, "rows": len(start), "positive": positive, "patches": patches, **named})
+    model.calls.append(
+        {"cfg": cfg, "rows": len(start), "positive": positive, "negative": negative, "patches": patches, **named}
+    )
     kind = sys.modules["comfy.samplers"].KSAMPLER(lambda model, x, sigmas: x)  # type: ignore[attr-defined]
 
     class Executor:

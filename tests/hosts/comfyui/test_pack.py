@@ -42,6 +42,7 @@ def test_every_node_is_found_by_its_name(pack: ModuleType) -> None:
         "RemixRender",
         "RemixFrames",
         "RemixFilm",
+        "RemixSaveFilm",
     } == set(found)
 
 
@@ -93,6 +94,7 @@ def test_no_widget_takes_a_path_an_address_or_a_key(pack: ModuleType) -> None:
     assert texts <= {
         ("RemixRecipe", "recipe"),
         ("RemixRender", "filename_prefix"),
+        ("RemixSaveFilm", "filename_prefix"),
         ("RemixValueTravel", "expression"),
         ("RemixConditioningMix", "numbers"),
         ("RemixLatentBlend", "numbers"),

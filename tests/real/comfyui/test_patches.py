@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from remix.motion import load_picture
 from tests.real.comfyui import models
 from tests.real.comfyui.films import FRAMES, folder, frames_of, name, of_parts, pictures, recipe, rendering, saved, text
 from tests.real.comfyui.films import batch as joined
@@ -75,6 +76,28 @@ def test_frames_under_a_controlnet_are_single_runs(host: Host, control: str, hin
     for at in (0, 3):
         alike = (found[f"shade{at}"][at] - found["whole"][at]).abs().max() <= TOLERANCE
         assert alike == (hints == "each")
+
+
+def test_a_film_under_a_controlnet_is_rendered_as_in_wired_parts(host: Host, control: str) -> None:
+    """Remix Render takes the prompts of a whole film, with a ControlNet that has a picture for each frame."""
+    builder, prefix = Builder(), name("controlled")
+    hints = joined(builder, frames_of(builder, SHADES))
+    wired = controlled(builder, control, 3, hints)
+    whole = controlled(builder, control, 0, hints)
+    model, clip, vae = builder.checkpoint()
+    inputs = builder.graph[whole[0]]["inputs"]
+    wires = {"model": model, "clip": clip, "vae": vae, "schedule": builder.recipe(recipe(seed=9))}
+    prompts = {side: inputs[side] for side in ("positive", "negative")}
+    rendered = builder.add("RemixRender", **wires, **prompts, filename_prefix=prefix, batch_size=3)[0]
+    images = builder.add("VAEDecode", samples=wired, vae=vae)[0]
+    builder.add("SaveImage", images=images, filename_prefix=f"{prefix}_wired")
+    builder.graph.pop(whole[0])
+    outputs = host.run(builder.graph)
+    (sheet,) = outputs[rendered[0]]["images"]
+    found = pictures(host.output / sheet["subfolder"])
+    parts = np.stack([load_picture(path) for path in sorted(host.output.glob(f"{prefix}_wired*"))])
+    assert np.abs(found.astype(int) - parts).max() <= 1
+    assert np.abs(found[0].astype(int) - found[-1]).max() > 10
 
 
 def test_pictures_of_a_controlnet_for_another_batch_are_refused(host: Host, control: str) -> None:

@@ -184,6 +184,37 @@ def test_init_pictures_are_those_of_wired_parts(host: Host) -> None:
     assert found[0].mean() < found[1].mean()
 
 
+def test_connected_pictures_and_masks_are_those_that_a_recipe_names(host: Host) -> None:
+    """One for each keyframe, and a mask for each frame; changed ones are another film."""
+    shades, parts = (40, 200), (255, 128, 0)
+    for where, values in (("shade", shades), ("part", parts)):
+        for value in values:
+            picture = np.full((64, 64, 3), value, dtype=np.uint8)
+            picture[:, :8] = 255
+            save_picture(host.base / "input" / f"{where}{value}.png", picture)
+    plain = text(3, steps=4)
+    named = plain.replace('negative = "grey"', 'negative = "grey"\nimage = "shade40.png"\nmask = "part255.png"', 1)
+    named = named.replace(
+        'prompt = "the sea"', 'at = 2\nprompt = "the sea"\nimage = "shade200.png"\nmask = "part0.png"'
+    )
+    named += '[[keyframes]]\nat = 1\nmask = "part128.png"\n'
+    expected = rendered(host, named)
+
+    def connected(at: int = 0) -> np.ndarray:
+        builder = rendering(plain, prefix := name("connected"))
+        images = [builder.add("LoadImage", image=f"shade{value}.png")[0] for value in shades]
+        masks = [builder.add("LoadImageMask", image=f"part{value}.png", channel="red")[0] for value in parts]
+        inputs = next(node["inputs"] for node in builder.graph.values() if node["class_type"] == "RemixRender")
+        inputs["images"] = builder.add("ImageBatch", image1=images[at], image2=images[1])[0]
+        inputs["masks"] = builder.add("BatchMasksNode", **{f"masks.mask{i}": mask for i, mask in enumerate(masks)})[0]
+        host.run(builder.graph)
+        return pictures(folder(host, prefix))
+
+    found = connected()
+    assert np.array_equal(found, expected)
+    assert np.abs(found[0].astype(int) - connected(1)[0]).mean() > 5
+
+
 @pytest.mark.parametrize("sampler", ["euler", "dpmpp_2m_sde", "ddim"])
 def test_masks_of_a_recipe_are_those_of_wired_parts(host: Host, sampler: str) -> None:
     """As Set Latent Noise Mask with a mask for each frame; where it is black the init picture stays."""
