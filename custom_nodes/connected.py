@@ -79,10 +79,9 @@ def _saved(pictures: torch.Tensor, folder: str) -> list[str]:
 def _assigned(recipe: Recipe, keyframes: Sequence[Keyframe], field: str, names: Sequence[str]) -> tuple[Keyframe, ...]:
     """Returns the keyframes with a picture for all frames, for each keyframe, or for each frame."""
     if len(names) == 1:
-        names = [*names, *[None] * (len(keyframes) - 1)]  # type: ignore[list-item]
+        return _setting(keyframes[0], field, names[0]), *keyframes[1:]
     if len(names) == len(keyframes):
-        pairs = zip(keyframes, names, strict=True)
-        return tuple(replace(keyframe, **{field: name and Mix.one(name)}) for keyframe, name in pairs)
+        return tuple(_setting(keyframe, field, name) for keyframe, name in zip(keyframes, names, strict=True))
     if len(names) != recipe.frames:
         raise BadInput(
             f"{field}s: {len(names)} for {recipe.frames} frames and {len(recipe.keyframes)} keyframes; give one, one "
@@ -91,7 +90,12 @@ def _assigned(recipe: Recipe, keyframes: Sequence[Keyframe], field: str, names: 
     # The fields of a keyframe travel independently, so keyframes that set only a picture change nothing else.
     positions = recipe.replace(keyframes=keyframes).positions()
     placed = {at: replace(keyframe, at=at) for at, keyframe in zip(positions, keyframes, strict=True)}
-    return tuple(replace(placed.get(at, Keyframe(at=at)), **{field: Mix.one(name)}) for at, name in enumerate(names))
+    return tuple(_setting(placed.get(at, Keyframe(at=at)), field, name) for at, name in enumerate(names))
+
+
+def _setting(keyframe: Keyframe, field: str, name: str) -> Keyframe:
+    mix = Mix.one(name)
+    return replace(keyframe, image=mix) if field == "image" else replace(keyframe, mask=mix)
 
 
 def of_frames(name: str, entries: Entries, frames: Sequence[int], count: int, controls: dict[int, Any]) -> Entries:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -50,8 +50,9 @@ class Frames:
 
     def opaque(self) -> Frames:
         """Returns the frames without their alpha channel."""
-        plain = self._pictures[..., :3] if isinstance(self._pictures, torch.Tensor) else self._pictures
-        return Frames(plain, self._order)
+        if not isinstance(self._pictures, torch.Tensor) or self._pictures.shape[-1] == 3:
+            return self
+        return Frames(self._pictures[..., :3], self._order)
 
     @property
     def in_memory(self) -> bool:
@@ -89,13 +90,14 @@ class FrameTensor(torch.Tensor):
 
 
 class Film(Input.Video):
-    """A VIDEO of `Frames`. Only `get_components` loads all of them into memory. `texts` is the metadata of the job."""
+    """A VIDEO of `Frames`. Only `get_components` loads all of them into memory. `job` is the folder of its frames."""
 
-    def __init__(
-        self, frames: Frames, rate: Fraction, audio: Any = None, texts: Mapping[str, str] | None = None
-    ) -> None:
-        self._frames, self._rate, self._audio = frames, rate, audio
-        self.texts = dict(texts or {})
+    def __init__(self, frames: Frames, rate: Fraction, audio: Any = None, job: Path | None = None) -> None:
+        self._frames, self._rate, self._audio, self._job = frames, rate, audio, job
+
+    def texts(self) -> dict[str, str]:
+        """Returns the metadata of the job, {} if the film does not come from one."""
+        return job_texts(self._job) if self._job else {}
 
     def parts(self) -> tuple[Frames, Fraction, Any]:
         """Returns the frames, which are loaded one at a time, the frame rate and the audio."""
@@ -208,8 +210,9 @@ class RemixFilm(io.ComfyNode):
         order = film_order(len(pictures), ping_pong=only("ping_pong", ping_pong), repeat=only("repeat", repeat))
         spoken = rendered.schedule if rendered else schedule_of(only("schedule", schedule)) if schedule else None
         rate = rate_of(only("fps", fps) or (spoken.recipe.fps if spoken else PLAIN_FPS))
-        texts = job_texts(rendered.folder) if rendered else {}
-        return io.NodeOutput(Film(Frames(pictures, order), rate, only("audio", audio), texts))
+        return io.NodeOutput(
+            Film(Frames(pictures, order), rate, only("audio", audio), rendered.folder if rendered else None)
+        )
 
 
 def _pictures(images: list[torch.Tensor] | None, frames: Sequence[Path] | None) -> torch.Tensor | Sequence[Path]:

@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path, PureWindowsPath
 from typing import Any
 
 import folder_paths
 import torch
-from comfy_api.latest import io
+from comfy_api.latest import io, ui
 
 from remix.digest import sampled_hash, sha256
 from remix.errors import BadInput
+from remix.job import frame_path, is_job, recipe_of
 from remix.job import job_folder as folder_of_frames
 from remix.job.files import inside, safe_name
+from remix.job.identity import finished_at
+from remix.job.listing import ListedJob, jobs_below, listed_job
+from remix.job.reading import SHEET
 from remix.motion import load_picture
 from remix.motion.pictures import to_floats
 from remix.motion.regular import fingerprint
-from remix.plan import Schedule
+from remix.plan import Schedule, plan
 
-from .inputs import FILM, JobType, rendered_of, schema
+from .inputs import FILM, JobType, Rendered, rendered_of, schema, shown_remarks
+
+LAST = 4
+"""Number of frames that are shown of an unfinished job."""
 
 PROGRAMS = "custom_nodes"
 """The host's name of the folder that contains code rather than models."""
@@ -57,6 +64,71 @@ class RemixFrames(io.ComfyNode):
         return io.NodeOutput(torch.stack([torch.from_numpy(to_floats(load_picture(path))) for path in chosen]))
 
 
+class RemixLoadJob(io.ComfyNode):
+    """Node that opens a job in the output folder."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return schema(
+            node_id="RemixLoadJob",
+            display_name="Remix Load Job",
+            category=FILM,
+            description="Opens a job of Remix Render or of a client in the output folder, also an unfinished one. The "
+            "list has the last changed job first. Press R in ComfyUI to read it again.",
+            search_aliases=["job browser", "open job", "resume job", "load frames", "list jobs"],
+            inputs=[
+                io.Combo.Input(
+                    "job",
+                    options=[_name_of(job.folder) for job in jobs_below(_output()) if not job.problem],
+                    tooltip="The job's folder, in the output folder.",
+                )
+            ],
+            outputs=[JobType.Output("job", tooltip="The finished frames of the job, for Remix Film or Remix Frames.")],
+            is_output_node=True,
+        )
+
+    @classmethod
+    def fingerprint_inputs(cls, job: str = "") -> str:
+        """Returns a new value if a frame of the job has been finished since."""
+        return str(finished_at(inside(_output(), job)) if job else 0)
+
+    @classmethod
+    def execute(cls, job: str) -> io.NodeOutput:
+        """Returns the job, and shows its contact sheet or its last frames."""
+        folder = inside(_output(), job)
+        if not is_job(folder):
+            raise BadInput(f"job: there is no job {job!r} in the output folder; press R to read the list again")
+        about, schedule = listed_job(folder), plan(recipe_of(folder))
+        frames = tuple(path for index in range(len(schedule)) if (path := frame_path(folder, index)).is_file())
+        if not frames:
+            raise BadInput(f"job: {job!r} has no finished frame yet; queue the workflow that renders it")
+        sheet = folder / SHEET
+        return io.NodeOutput(
+            Rendered(folder, schedule, frames),
+            ui={**shown_pictures([sheet] if sheet.is_file() else frames[-LAST:]), **shown_remarks(_remarks(about))},
+        )
+
+
+def _remarks(job: ListedJob) -> list[str]:
+    told = f"{job.state}: {job.finished} of {job.frames} frames, {job.width}x{job.height}, {job.prompt!r}"
+    go_on = "to continue, drop one of its frames into ComfyUI and queue the workflow that opens"
+    return [told] if job.state == "finished" else [told, go_on]
+
+
+def _output() -> Path:
+    return Path(folder_paths.get_output_directory()).resolve()
+
+
+def _name_of(folder: Path) -> str:
+    return folder.relative_to(_output()).as_posix()
+
+
+def shown_pictures(pictures: Iterable[Path]) -> dict[str, Any]:
+    """Returns pictures of a job for display under the node and in the history."""
+    saved = [ui.SavedResult(path.name, _name_of(path.parent), io.FolderType.output) for path in pictures]
+    return ui.SavedImages(saved).as_dict()
+
+
 def job_folder(prefix: str, schedule: Schedule, engine: Mapping[str, str]) -> Path:
     """Returns the folder of a job below ComfyUI's output folder. The same frames and model have the same folder.
 
@@ -71,7 +143,7 @@ def named(prefix: str) -> tuple[Path, str]:
 
     Raises BadInput for a prefix that points outside it, including through a link.
     """
-    root = Path(folder_paths.get_output_directory()).resolve()
+    root = _output()
     parts = [part for part in prefix.replace("\\", "/").split("/") if part]
     if any(safe_name(part) != part for part in parts) or not parts or prefix.startswith(("/", "\\")):
         raise BadInput(
@@ -147,4 +219,4 @@ def _file(name: str) -> Path | None:
     return next((path for path in paths if path.is_file()), None)
 
 
-NODES = [RemixFrames]
+NODES = [RemixFrames, RemixLoadJob]

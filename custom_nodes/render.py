@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import comfy.model_management
 import comfy.utils
-import folder_paths
 import latent_preview
-from comfy_api.latest import io, ui
+from comfy_api.latest import io
 
 from remix.digest import sha256
 from remix.engine import Event
@@ -38,7 +37,7 @@ from .inputs import (
     shown_remarks,
     workflow_texts,
 )
-from .job import job_folder, made_by, named
+from .job import job_folder, made_by, named, shown_pictures
 from .loras import lora_paths
 from .pictures import file_hash, input_stamps
 
@@ -201,7 +200,7 @@ class RemixRender(io.ComfyNode):
         shown = frames if first or count or outcome.sheet is None else [outcome.sheet]
         return io.NodeOutput(
             Rendered(outcome.folder, outcome.schedule or asked, frames),
-            ui={**_shown(shown), **shown_remarks(remarks)},
+            ui={**shown_pictures(shown), **shown_remarks(remarks)},
         )
 
 
@@ -273,15 +272,6 @@ class Progress:
         # The bar checks too, but not on every call, since it limits its updates.
         comfy.model_management.throw_exception_if_processing_interrupted()
         self._bar.update_absolute(self._at, self._total * self._steps, preview)
-
-
-def _shown(pictures: Iterable[Path]) -> dict[str, Any]:
-    """Returns pictures of a job for display under the node and in the history."""
-    root = Path(folder_paths.get_output_directory()).resolve()
-    saved = [
-        ui.SavedResult(path.name, path.parent.relative_to(root).as_posix(), io.FolderType.output) for path in pictures
-    ]
-    return ui.SavedImages(saved).as_dict()
 
 
 NODES = [RemixRender]

@@ -5,10 +5,11 @@ from __future__ import annotations
 import tempfile
 import wave
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import comfy.model_management
 import comfy.utils
@@ -66,7 +67,7 @@ class RemixSaveFilm(io.ComfyNode):
                     tooltip="How often a GIF, WebP or APNG plays. 0: forever.",
                 ),
             ],
-            outputs=[],
+            outputs=[io.Video.Output("video", display_name="video", tooltip="The video, unchanged.")],
             hidden=list(WORKFLOW),
             is_output_node=True,
         )
@@ -77,7 +78,7 @@ class RemixSaveFilm(io.ComfyNode):
         row, film = FORMATS[format], film_of(video)
         path, subfolder = _place(filename_prefix, row, film)
         remarks = [remark for lost, remark in _losses(row, film) if lost]
-        texts = {**getattr(video, "texts", {}), **workflow_texts(cls.hidden)}
+        texts = {**(video.texts() if isinstance(video, Film) else {}), **workflow_texts(cls.hidden)}
         bar = comfy.utils.ProgressBar(film.count)
 
         def write(audio: str | None) -> None:
@@ -97,10 +98,11 @@ class RemixSaveFilm(io.ComfyNode):
         else:
             _with_sound(film.audio, write)
         shown = ui.SavedResult(path.name, subfolder, io.FolderType.output) if format in SHOWN else _preview(film)
-        return io.NodeOutput(ui={"images": [shown], "animated": (True,), **shown_remarks(remarks)})
+        return io.NodeOutput(video, ui={"images": [shown], "animated": (True,), **shown_remarks(remarks)})
 
 
-class Frames(NamedTuple):
+@dataclass(frozen=True)
+class Frames:
     """The frames of a VIDEO, its rate and its sound. `images` are floats [height, width, 3 or 4], one at a time."""
 
     images: Any

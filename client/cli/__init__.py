@@ -30,6 +30,7 @@ VERBS = {
     "video": "Make a film from pictures.",
     "music": "Show the tempo and the beats of a song.",
     "report": "Show how evenly a film moves, on a page.",
+    "jobs": "List the jobs below a folder, and how far each is.",
     "inspect": "Show what made a picture, film or job.",
     "workflow": "Show, convert, change, compare and check ComfyUI workflows.",
     "link": "Install this checkout into a ComfyUI or an A1111.",

@@ -61,6 +61,15 @@ def _locked_file(folder: Path) -> IO[bytes]:
     )
 
 
+def is_locked(folder: Path) -> bool:
+    """Returns whether another run is at work in a folder."""
+    try:
+        with open_part(folder / LOCK, MAX_LOCK) as file:
+            return not _try_lock(file)
+    except (OSError, JobError):
+        return False
+
+
 def _is_at(file: IO[bytes], path: Path) -> bool:
     """Returns whether `path` still refers to this open file."""
     try:

@@ -43,6 +43,7 @@ def test_every_node_is_found_by_its_name(pack: ModuleType) -> None:
         "RemixFrames",
         "RemixFilm",
         "RemixSaveFilm",
+        "RemixLoadJob",
     } == set(found)
 
 

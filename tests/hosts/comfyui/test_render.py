@@ -180,3 +180,31 @@ def test_frames_carry_no_workflow_if_the_host_disables_it_or_a_client_sends_none
     assert inputs.workflow_texts(node.hidden).keys() == {"workflow", "prompt"}
     monkeypatch.setattr(inputs.args, "disable_metadata", True)
     assert inputs.workflow_texts(node.hidden) == {}
+
+
+def test_a_job_of_the_output_folder_is_listed_and_opened(pack: ModuleType, node: Any) -> None:
+    load = room(pack, "job").RemixLoadJob
+    assert load.define_schema().inputs[0].options["options"] == []
+    rendered(node, schedule(), first=1, count=2)
+    rendered(node, schedule(4, settings="cfg = 3"))
+    newest, unfinished = load.define_schema().inputs[0].options["options"]
+    output = load.execute(unfinished)
+    assert [path.name for path in output.result[0].frames] == names(1, 2)
+    assert [image["filename"] for image in output.ui["images"]] == names(1, 2)
+    assert output.ui["images"][0]["subfolder"] == f"{unfinished}/frames"
+    state, go_on = output.ui["remarks"]
+    assert state == "unfinished: 2 of 5 frames, 64x64, 'a cat'"
+    assert "drop one of its frames into ComfyUI" in go_on
+    output = load.execute(newest)
+    assert [image["filename"] for image in output.ui["images"]] == ["sheet.png"]
+    assert output.ui["remarks"] == ("finished: 4 of 4 frames, 64x64, 'a cat'",)
+    before = load.fingerprint_inputs(unfinished)
+    rendered(node, schedule())
+    assert load.fingerprint_inputs(unfinished) != before
+
+
+@pytest.mark.parametrize("name", ["../outside", "remix", "nothing"])
+def test_only_jobs_of_the_output_folder_are_opened(pack: ModuleType, node: Any, name: str) -> None:
+    rendered(node, schedule())
+    with pytest.raises(BadInput):
+        room(pack, "job").RemixLoadJob.execute(name)

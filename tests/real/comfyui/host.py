@@ -11,6 +11,7 @@ from typing import Any
 
 import requests
 
+from remix.motion import ffmpeg_exe
 from tests.real.server import ROOT, Server
 
 CHECKPOINT = "sd15_nano_pooled.ckpt"
@@ -55,6 +56,8 @@ class Host(Server):
         (base / "models" / "checkpoints" / CHECKPOINT).symlink_to(comfyui / "models" / "checkpoints" / CHECKPOINT)
         (base / "custom_nodes" / "remix-toolkit").symlink_to(ROOT)
         (base / "custom_nodes" / "pack-of-tests").symlink_to(Path(__file__).parent / "pack")
+        (base / "bin").mkdir(exist_ok=True)
+        (base / "bin" / "ffmpeg").symlink_to(ffmpeg_exe())  # which ComfyUI's environment may lack
 
     @property
     def output(self) -> Path:
@@ -68,7 +71,11 @@ class Host(Server):
         ]
 
     def environment(self) -> Mapping[str, str]:
-        return {"PYTHONHASHSEED": "0"}  # outputs are checked in the order of a set, and errors come in that order
+        path = f"{self.base / 'bin'}{os.pathsep}{os.environ.get('PATH', '')}"
+        return {
+            "PATH": path,
+            "PYTHONHASHSEED": "0",
+        }  # outputs are checked in the order of a set, and errors come in that order
 
     def post(self, path: str, body: Mapping[str, Any]) -> requests.Response:
         """Returns the answer to a POST."""

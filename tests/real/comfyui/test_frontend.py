@@ -14,7 +14,7 @@ import pytest
 
 from remix.hosts.comfyui.definitions import Definitions
 from remix.hosts.comfyui.workflow import to_prompt
-from remix.motion import load_picture, probe, read_video
+from remix.motion import load_picture, probe, read_video, save_picture, write_video
 from tests.real.browser import browser as started_browser
 from tests.real.comfyui.graphs import new_folder
 from tests.real.comfyui.host import CHECKPOINT, ROOT, Graph, Host, installed
@@ -23,7 +23,7 @@ from tests.real.comfyui.record_nodes import PLACE, table
 READY = "!!(window.app && window.LiteGraph && window.LiteGraph.registered_node_types.RemixFilm)"
 
 WORKFLOWS = sorted((ROOT / "example_workflows").glob("*.json"))
-FRAMES = {"1": 4, "2": 4, "3": 4, "4": 4, "5": 3}
+FRAMES = {"1": 4, "2": 4, "3": 4, "4": 4, "5": 3, "6": 4, "7": 4}
 """How many frames of each workflow are tried, by the number in its name."""
 
 
@@ -128,7 +128,7 @@ def test_names_are_translated(host: Host, browser: Browser) -> None:
 def test_the_template_browser_finds_the_workflows_and_their_pictures(host: Host, browser: Browser) -> None:
     names = host.get("/workflow_templates")["remix-toolkit"]
     assert sorted(names) == [path.stem for path in WORKFLOWS]
-    assert len(names) == 5
+    assert len(names) == 7
     for name in names:
         kind = browser.page.evaluate(
             "path => fetch(path).then(answer => answer.headers.get('content-type'))",
@@ -137,14 +137,32 @@ def test_the_template_browser_finds_the_workflows_and_their_pictures(host: Host,
         assert kind == "image/jpeg"
 
 
+@pytest.fixture(scope="module")
+def inputs(host: Host) -> None:
+    """Puts what the workflows load where they look for it: two pictures, a video, and a video of one picture."""
+    folder = host.base / "input"
+    shades = [np.full((64, 64, 3), shade, np.uint8) for shade in (30, 90, 150, 210)]
+    for picture in shades:
+        picture[:, 32:] //= 2
+    save_picture(folder / "example.png", shades[0])
+    save_picture(folder / "other.png", shades[3])
+    write_video(shades, folder / "video.mp4", 12)
+    write_video([shades[1]] * 4, folder / "still.mp4", 12)
+
+
 def small(prompt: Graph, frames: int) -> Graph:
-    """The same prompt with few small frames, and the checkpoint that is there."""
+    """The same prompt with few small frames, and the checkpoint that is there; the last picture is another one."""
+    pictures = [node["inputs"] for node in prompt.values() if node["class_type"] == "LoadImage"]
+    for loaded in pictures[1:]:
+        loaded["image"] = "other.png"
     for node in prompt.values():
         inputs, kind = node["inputs"], node["class_type"]
         if kind == "CheckpointLoaderSimple":
             inputs["ckpt_name"] = CHECKPOINT
         elif kind == "RemixRecipe":
-            inputs.update(frames=frames, width=64, height=64)
+            inputs.update(width=64, height=64)
+            if not isinstance(inputs["frames"], list):
+                inputs["frames"] = frames
         elif kind == "EmptyLatentImage" and not isinstance(inputs["width"], list):
             inputs.update(width=64, height=64)
         for name in ("weights.frames", "steps"):
@@ -153,12 +171,14 @@ def small(prompt: Graph, frames: int) -> Graph:
     return prompt
 
 
+@pytest.mark.usefixtures("inputs")
 @pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda path: path.stem)
 def test_an_example_workflow_makes_its_film(host: Host, browser: Browser, workflow: Path) -> None:
     prompt = small(browser.prompt_of(workflow), FRAMES[workflow.stem[0]])
     assert browser.wrong == []
     outputs = host.run(prompt)
-    (saver,) = (number for number, node in prompt.items() if node["class_type"] == "SaveVideo")
+    savers = ("SaveVideo", "RemixSaveFilm")
+    (saver,) = (number for number, node in prompt.items() if node["class_type"] in savers)
     (saved,) = outputs[saver]["images"]
     film = host.output / saved["subfolder"] / saved["filename"]
     made = next(node["inputs"] for node in prompt.values() if node["class_type"] == "RemixFilm")
@@ -178,6 +198,10 @@ def still(prompt: Graph) -> Graph:
         if kind == "RemixRecipe":
             alike = re.sub(r"(?m)^seed = .*$", "seed = 7", inputs["recipe"])
             inputs["recipe"] = alike if "short names" in alike else re.sub(r"(?m)^prompt = .*$", 'prompt = "a"', alike)
+        elif kind == "LoadImage":
+            inputs["image"] = "example.png"
+        elif kind == "LoadVideo":
+            inputs["file"] = "still.mp4"
         elif kind == "CLIPTextEncode":
             inputs["text"] = "a boat"
         elif kind == "RemixValueTravel":
@@ -197,6 +221,7 @@ def still(prompt: Graph) -> Graph:
     return prompt
 
 
+@pytest.mark.usefixtures("inputs")
 @pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda path: path.stem)
 def test_what_an_example_workflow_does_not_change_is_still(host: Host, browser: Browser, workflow: Path) -> None:
     """Nothing flickers of its own: where both ends are one picture, all frames are."""
