@@ -74,8 +74,8 @@ class Host(Server):
         path = f"{self.base / 'bin'}{os.pathsep}{os.environ.get('PATH', '')}"
         return {
             "PATH": path,
-            "PYTHONHASHSEED": "0",
-        }  # outputs are checked in the order of a set, and errors come in that order
+            "PYTHONHASHSEED": "0",  # outputs are checked in the order of a set, and errors come in that order
+        }
 
     def post(self, path: str, body: Mapping[str, Any]) -> requests.Response:
         """Returns the answer to a POST."""

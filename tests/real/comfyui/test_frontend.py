@@ -249,9 +249,12 @@ def test_remarks_are_text_on_the_node(host: Host, browser: Browser, nodes_2: boo
         text = page.locator(".remix-remarks")
         text.wait_for(state="visible", timeout=60_000)
         assert text.inner_text().splitlines() == ["Read as a recipe of this toolkit (toml).", REMARKS]
-        place = text.bounding_box()
-        assert place is not None
-        assert min(place["width"], place["height"]) > 20
+        table = page.locator(".remix-table")
+        assert table.inner_text().splitlines()[1].split()[:3] == ["*", "0", "0.00s"]
+        for box, least in ((text, 20), (table, 40), (page.locator("textarea").first, 180)):
+            place = box.bounding_box()
+            assert place is not None
+            assert min(place["width"], place["height"]) > least
         # It is no widget of the workflow: neither the prompt nor a saved file has it.
         (node,) = page.evaluate("async () => (await app.graphToPrompt()).output").values()
         assert node["inputs"].keys() == {"recipe", "frames", "fps", "width", "height"}
@@ -260,3 +263,38 @@ def test_remarks_are_text_on_the_node(host: Host, browser: Browser, nodes_2: boo
     finally:
         page.close()
         host.post("/settings/Comfy.VueNodes.Enabled", False)
+
+
+DONE = """async () => {
+  const done = new Promise((end) => app.api.addEventListener("execution_success", () => end(), { once: true }));
+  await app.queuePrompt(0, 1);
+  await done;
+}"""
+
+
+def test_the_sheet_replaces_the_previews_and_a_dropped_frame_opens_the_workflow(host: Host, browser: Browser) -> None:
+    page, prefix = browser.page, f"dropped{new_folder()}/x"
+    (workflow,) = (path for path in WORKFLOWS if path.stem.startswith("3"))
+    data = json.loads(workflow.read_text(encoding="utf-8"))
+    for node in data["nodes"]:
+        widgets = {"CheckpointLoaderSimple": [CHECKPOINT], "RemixRender": [prefix, 4]}.get(node["type"])
+        if node["type"] == "RemixRecipe":
+            widgets = [node["widgets_values"][0], 4, 0, 64, 64]
+        if widgets is not None:
+            node["widgets_values"] = widgets
+            node.pop("widgets_values_named")
+    page.evaluate("data => app.loadGraphData(data)", data)
+    page.evaluate(DONE)
+    shown = "app.graph._nodes.find(node => node.type === 'RemixRender').imgs?.map(picture => picture.src)"
+    page.wait_for_function(f"() => ({shown})?.length", timeout=20_000)
+    (picture,) = page.evaluate(f"() => {shown}")
+    assert "filename=sheet.png" in picture
+    (job,) = (host.output / prefix).parent.iterdir()
+    for name, folder in (("000002.png", job / "frames"), ("sheet.png", job)):
+        page.evaluate("() => app.graph.clear()")
+        view = f"/view?filename={name}&type=output&subfolder={folder.relative_to(host.output).as_posix()}"
+        dropped = "app.handleFile(new File([blob], 'dropped.png', { type: 'image/png' }))"
+        page.evaluate(f"path => fetch(path).then(answer => answer.blob()).then(blob => {dropped})", view)
+        page.wait_for_function("() => app.graph._nodes.length > 4", timeout=20_000)
+        kinds = page.evaluate("() => app.graph._nodes.map(node => node.type)")
+        assert sorted(kinds) == sorted(node["type"] for node in data["nodes"])

@@ -115,6 +115,17 @@ def test_the_sheet_is_shown_and_frames_are_loaded(host: Host) -> None:
     assert np.array_equal(np.stack(saved), pictures(job)[1:3])
 
 
+def test_one_error_of_a_recipe_is_one_error_on_its_widget(host: Host) -> None:
+    def errors(recipe: str, **widgets: int) -> list[tuple[str, str]]:
+        builder = Builder()
+        builder.recipe(recipe, **widgets)
+        (node,) = host.post("/prompt", {"prompt": builder.graph}).json()["node_errors"].values()
+        return [(error["type"], error["extra_info"]["input_name"]) for error in node["errors"]]
+
+    assert errors(text(2).replace("prompt", "promt")) == [("custom_validation_failed", "recipe")]
+    assert errors(text(2), frames=-1) == [("value_smaller_than_min", "frames")]
+
+
 @pytest.mark.parametrize("prefix", ["../x", "/etc/x", "C:\\x", "a/../../x", "", "a/b/.."])
 def test_a_prefix_that_leads_out_is_refused(host: Host, prefix: str) -> None:
     with pytest.raises(Failed, match=r"filename_prefix: .* is not a name below the output folder"):
