@@ -110,9 +110,9 @@ class RemixLoadJob(io.ComfyNode):
 
 
 def _remarks(job: ListedJob) -> list[str]:
-    told = f"{job.state}: {job.finished} of {job.frames} frames, {job.width}x{job.height}, {job.prompt!r}"
+    state = f"{job.state}: {job.finished} of {job.frames} frames, {job.width}x{job.height}, {job.prompt!r}"
     go_on = "to continue, drop one of its frames into ComfyUI and queue the workflow that opens"
-    return [told] if job.state == "finished" else [told, go_on]
+    return [state] if job.state == "finished" else [state, go_on]
 
 
 def _output() -> Path:

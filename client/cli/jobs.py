@@ -60,13 +60,13 @@ def _plain(job: ListedJob) -> dict[str, object]:
 
 
 def _row(job: ListedJob, root: Path) -> tuple[str, ...]:
-    told = " ".join((job.problem or job.prompt).split())
+    text = " ".join((job.problem or job.prompt).split())
     return (
         job.state,
         f"{job.finished}/{job.frames}",
         age(time.time() - job.changed) if job.changed else "-",
         f"{job.size / 10**6:.1f} MB",
-        cut(told, WIDEST),
+        cut(text, WIDEST),
         str(job.folder.relative_to(root)),
     )
 
