@@ -16,6 +16,7 @@ from comfy_api.latest import io
 from remix.digest import sha256
 from remix.engine import Event
 from remix.engine import render as render_job
+from remix.engine.tags import with_tags_applied
 from remix.errors import BadInput
 from remix.job import frame_path, siblings
 from remix.plan import Schedule
@@ -182,7 +183,7 @@ class RemixRender(io.ComfyNode):
             remarks.append(remark)
 
         # Before rendering, so that a file that is replaced meanwhile is noticed.
-        loras = {path: file_hash(path) for path in lora_paths(asked).values()}
+        loras = {path: file_hash(path) for path in lora_paths(with_tags_applied(asked)).values()}
         given = {**input_stamps(asked.recipe), **loras}
         with with_pictures(asked, images, masks, denoise) as planned:
             outcome = render_job(
