@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from a1111_extension.tags import TAG
+from remix.prompt.tags import TAG
 from tests.fakes.gradio import gradio
 
 WIDTH, CHUNK = 768, 4
