@@ -11,7 +11,7 @@ With `--lora grain.safetensors` it goes on with what recipes have beside prompts
 the LoRA of that name that `python -m tests.agreement --write-lora PATH` writes.
 
 With `--family sdxl` or `sd2` it measures another family alone, by a checkpoint that `python -m tests.real.families`
-writes. With `--forge URL` in the place of --a1111 it measures a Forge beside the others that are given.
+writes. With `--forge URL` instead of --a1111 it compares a Forge with the others that are given.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ WAYS_OF_DENOISE = (
 
 
 class Extra(NamedTuple):
-    """Something beside prompts and seeds: its name in the table, its sampler and scheduler, what keyframes have."""
+    """Something in addition to prompts and seeds: its name in the table, its sampler and scheduler, what keyframes have."""
 
     kind: str
     sampler: str
@@ -103,7 +103,7 @@ EMPHASIS = (
 
 
 def extras(lora: str) -> list[Extra]:
-    """Returns what is measured beside the travel itself; `lora` is the name of the LoRA that the engines have."""
+    """Returns what is measured in addition to the travel itself; `lora` is the name of the LoRA that the engines have."""
     masked = [{**BEGUN[0], "mask": "mask.png"}, *BEGUN[1:]]
     return [
         Extra("image", "euler", "normal", BEGUN),
@@ -138,7 +138,7 @@ def of_family(family: str) -> list[Extra]:
 
 
 def inputs() -> dict[str, Picture]:
-    """Returns the pictures that `extras` name: two that are smooth and coloured, and a mask of the left half."""
+    """Returns the pictures that `extras` name: two that are smooth and colored, and a mask of the left half."""
     width, height = SETTINGS["size"]
     down, across = np.mgrid[0:height, 0:width] * (255 / (width - 1))
     one = np.stack([across, down, 255 - across], axis=2).astype(np.uint8)
@@ -148,7 +148,7 @@ def inputs() -> dict[str, Picture]:
 
 
 def travel(frames: int, checkpoint: str, asked: Extra) -> Recipe:
-    """Returns the travel that is measured: three prompts, three seeds, a negative, and what keyframes have beside."""
+    """Returns the travel that is measured: three prompts, three seeds, a negative, and what keyframes have in addition."""
     keyframes = [
         {"at": round(place * (frames - 1) / 2), "prompt": prompt, "seed": seed, **more}
         for place, (prompt, seed, more) in enumerate(zip(PROMPTS, SEEDS, asked.keyframes, strict=True))
@@ -186,7 +186,7 @@ def measure(engines: Mapping[str, Engine], recipe: Recipe) -> dict[str, Any]:
 
 
 PARTS: Mapping[str, tuple[str, ...]] = {"rows": (), "extras": ("kind",), "families": ("family", "kind"), "forge": ()}
-"""The parts of the table, and by what their rows are told apart beside sampler and scheduler."""
+"""The parts of the table, and what identifies their rows in addition to sampler and scheduler."""
 
 
 class Measuring:

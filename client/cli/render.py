@@ -123,8 +123,8 @@ def variants_of(recipe: Recipe, folder: Path, count: int) -> Iterator[tuple[Path
     """Yields the job folders and recipes of consecutive variants of a recipe, the first with its own number."""
     if recipe.variants is None:
         raise BadInput(
-            f'--count: {count} films would be the same, because {folder.name} sets no variants; write variants = "film", '
-            "and prompts such as {red|green} cats"
+            f'--count: {count} films would be alike, because {folder.name} sets no variants; write variants = "film",'
+            " and prompts such as {red|green} cats"
         )
     for number in range(recipe.variant, recipe.variant + count):
         yield folder / f"{number:04d}", recipe.replace(variant=number)

@@ -125,7 +125,7 @@ def test_variants_are_rendered_into_folders_of_their_own_and_plan_shows_them(
     assert prompts[0] in capsys.readouterr().out
     recipe.write_text('frames = 2\n[[keyframes]]\nprompt = "a cat"\n')
     assert run("render", recipe, "--count", 4, "-o", tmp_path / "films", "-q") == 2
-    assert "--count: 4 films would be the same" in capsys.readouterr().err
+    assert "--count: 4 films would be alike" in capsys.readouterr().err
 
 
 def test_several_films_say_which_one_is_rendered(
