@@ -84,7 +84,7 @@ WAYS_OF_DENOISE = (
 
 
 class Extra(NamedTuple):
-    """Something in addition to prompts and seeds: its name in the table, its sampler and scheduler, what keyframes have."""
+    """Something in addition to prompts and seeds: its name in the table, sampler, scheduler and keyframes."""
 
     kind: str
     sampler: str
@@ -103,7 +103,7 @@ EMPHASIS = (
 
 
 def extras(lora: str) -> list[Extra]:
-    """Returns what is measured in addition to the travel itself; `lora` is the name of the LoRA that the engines have."""
+    """Returns what is measured in addition to the travel; `lora` is the name of the LoRA that the engines have."""
     masked = [{**BEGUN[0], "mask": "mask.png"}, *BEGUN[1:]]
     return [
         Extra("image", "euler", "normal", BEGUN),
@@ -148,7 +148,7 @@ def inputs() -> dict[str, Picture]:
 
 
 def travel(frames: int, checkpoint: str, asked: Extra) -> Recipe:
-    """Returns the travel that is measured: three prompts, three seeds, a negative, and what keyframes have in addition."""
+    """Returns the measured travel: three prompts, three seeds, a negative, and what keyframes have in addition."""
     keyframes = [
         {"at": round(place * (frames - 1) / 2), "prompt": prompt, "seed": seed, **more}
         for place, (prompt, seed, more) in enumerate(zip(PROMPTS, SEEDS, asked.keyframes, strict=True))
