@@ -26,6 +26,10 @@ Script = scripts.Script
 state = shared.state
 
 
+LATENT_UPSCALE = 3
+"""The resize mode "Just resize (latent upscale)"."""
+
+
 def is_random(seed: Any) -> bool:
     """Returns whether the host's seed field asks for a random seed."""
     return seed in (None, "") or int(seed) < 0
@@ -85,9 +89,19 @@ def picture_at(path: Path, p: Any) -> Image.Image:
 
 
 def fitted(picture: Any, p: Any, width: int, height: int) -> Any:
-    """Returns an init picture at the size of the frames, fitted by the host's resize mode."""
+    """Returns an init picture at the size of the frames, fitted by the host's resize mode.
+
+    Raises BadInput for the mode that scales the latent instead, if the picture has another size.
+    """
     flat = images.flatten(picture, option("img2img_background_color", "#ffffff"))
-    return flat if flat.size == (width, height) else images.resize_image(min(p.resize_mode, 2), flat, width, height)
+    if flat.size == (width, height):
+        return flat
+    if p.resize_mode == LATENT_UPSCALE:
+        raise BadInput(
+            "resize mode: Just resize (latent upscale) scales the latent and not the picture, which films cannot do; "
+            "choose another mode, or give a picture of the frames' size"
+        )
+    return images.resize_image(p.resize_mode, flat, width, height)
 
 
 def fitted_mask(mask: Any, p: Any, width: int, height: int) -> Any:

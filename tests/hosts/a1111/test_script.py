@@ -265,6 +265,20 @@ def test_an_unfinished_job_of_almost_the_same_settings_is_named(ui: Runner) -> N
     assert "another setting eta_ddim (none, now '1')" in comment
 
 
+def test_a_resize_mode_that_scales_latents_is_refused_unless_the_picture_fits(ui: Runner) -> None:
+    from PIL import Image
+
+    def frames(side: int, mode: int) -> int:
+        pictures = [Image.new("RGB", (side, side), "red")]
+        p = ui.processing({"recipe": TEXT, "film": ""}, kind=webui.Img2Img, init_images=pictures)
+        p.resize_mode = mode
+        return len(ui.script.run(p).images)
+
+    with pytest.raises(webui.HTTPException, match=r"resize mode: Just resize \(latent upscale\)"):
+        frames(32, 3)
+    assert frames(64, 3) == frames(32, 2) == 4
+
+
 def test_another_init_picture_is_another_job(ui: Runner) -> None:
     from PIL import Image
 
