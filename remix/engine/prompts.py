@@ -1,4 +1,4 @@
-"""Prompt syntax that not every engine supports: prompt editing, and emphasis by another tool's rule."""
+"""Prompt syntax that not every engine supports: changes over the steps, and emphasis by another tool's rule."""
 
 from __future__ import annotations
 
@@ -7,9 +7,19 @@ from collections.abc import Callable, Iterable, Mapping
 
 from remix.plan import Schedule
 from remix.prompt import Reading
-from remix.syntax.text.over_steps import over_steps
+from remix.syntax.text.over_steps import LORA_SCHEDULE, constructs, over_steps
 
 BRACKETS = re.compile(r"[][]")
+
+
+def _lora_schedule(prompt: str, who: str) -> str | None:
+    parts = constructs(prompt) if "@" in prompt else []
+    if found := next((part for part in parts if part.kind == LORA_SCHEDULE), None):
+        return (
+            f"prompt: {found.text!r} changes the LoRA over the steps of one picture, which {who} does not read; give "
+            "one strength, or set loras in the keyframes for a strength that travels over the frames"
+        )
+    return None
 
 
 def _over_steps(prompt: str, who: str) -> str | None:
@@ -22,6 +32,7 @@ def _over_steps(prompt: str, who: str) -> str | None:
 
 
 SYNTAXES: Mapping[str, Callable[[str, str], str | None]] = {
+    "LoRA schedules": _lora_schedule,
     "prompt editing": _over_steps,
 }
 """Syntax -> a function of a prompt and an engine's name that returns why the prompt cannot be rendered, or None."""

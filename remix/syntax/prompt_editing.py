@@ -69,8 +69,8 @@ def _note(source: Source, text: str, host: str) -> None:
         first = next(found.text for found in constructs(text) if found.kind == kind)
         if kind == LORA_SCHEDULE:
             source.note(
-                f"{first} changes the LoRA over the denoising steps: it is passed on as text, for A1111 with "
-                "sd-webui-loractl. For a strength that travels over the frames set loras in the keyframes"
+                f"{first} changes the LoRA over the denoising steps, as sd-webui-loractl does, and engines refuse it. "
+                "Give one strength, or set loras in the keyframes for a strength that travels over the frames"
             )
             continue
         source.note(f"{kind} ({first}) is passed on as text; {host} reads it, other engines refuse it or say so")

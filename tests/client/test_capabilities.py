@@ -123,3 +123,10 @@ def test_how_prompts_mix_does_not_matter_if_none_do() -> None:
     refuse_unsupported(film(keyframes=(Keyframe(prompt="a"),), mix="slerp", lengths="trim"), can)
     with pytest.raises(Unsupported, match=r"^mix: 'slerp' is set"):
         refuse_unsupported(film(mix="slerp"), can)
+
+
+@pytest.mark.parametrize("engine", DECLARED)
+def test_a_lora_whose_strength_changes_over_the_steps_is_refused_by_every_engine(engine: str) -> None:
+    schedule = plan(Recipe(frames=1, keyframes=(Keyframe(prompt="a cat <lora:film:0@0,1@0.5>"),)))
+    with pytest.raises(Unsupported, match=r"prompt: '<lora:film:0@0,1@0.5>' changes the LoRA over the steps"):
+        refuse_unsupported(schedule, DECLARED[engine])
