@@ -8,6 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import requests
+
 from tests.real.a1111.host import Answer, Host
 
 
@@ -38,3 +40,18 @@ def in_background(call: Callable[[], Answer]) -> tuple[threading.Thread, list[An
     thread = threading.Thread(target=run)
     thread.start()
     return thread, answers
+
+
+def choose_in_page(host: Host, value: Any, **props: Any) -> None:
+    """Sends what the page sends when a value is chosen in the box with these properties."""
+    config = host.get("/config")
+    boxes = {box["id"] for box in config["components"] if props.items() <= box["props"].items()}
+    calls = [
+        number
+        for number, call in enumerate(config["dependencies"])
+        if len(call["inputs"]) == 1 and boxes.intersection(call["inputs"]) and call["backend_fn"]
+    ]
+    assert calls
+    for number in calls:
+        body = {"fn_index": number, "data": [value], "session_hash": "test", "event_data": None}
+        requests.post(f"{host.url}/run/predict", json=body, timeout=host.patience).raise_for_status()

@@ -16,11 +16,15 @@ from remix.job import read_metadata
 from tests.real.a1111 import models
 from tests.real.a1111.films import A, B, off, painted, plain, recipe
 from tests.real.a1111.host import CHECKPOINT, OPTIONS, Answer, Host, encoded
-from tests.real.a1111.running import frames_of, in_background, job, until
+from tests.real.a1111.running import choose_in_page, frames_of, in_background, job, until
 
 FRAMES = 4
 TOLD = {"recipe": recipe({"prompt": A}, {"prompt": B}, frames=FRAMES, steps=8), "film": "", "batch": 1}
 """A film of four calls, slow enough for a click between two of them."""
+
+
+CHOICE = "sd_model_checkpoint"
+"""The one quicksetting of a new host."""
 
 
 def saved(host: Host) -> dict[str, Any]:
@@ -80,6 +84,21 @@ def test_what_is_chosen_during_a_film_holds_after_it_and_not_in_it(
     assert off(host.plain(**plain(A, 1)), before) > 5  # the user's choice is loaded
     changed = host.remix({**TOLD, "name": "calm", "portable": portable})
     assert not np.array_equal(changed.pictures[0], calm[0])
+
+
+def test_a_quicksetting_that_is_chosen_during_a_film_holds_after_it_and_not_in_it(host: Host, second: str) -> None:
+    host.post("options", sd_model_checkpoint=CHECKPOINT, sd_vae="Automatic", CLIP_stop_at_last_layers=1)
+    before = host.plain(**plain(A, 1))
+    calm = host.remix({**TOLD, "name": "calm", "new": True}).pictures
+    film, _ = during(
+        host,
+        "quick",
+        lambda: choose_in_page(host, "second.safetensors", elem_id=f"setting_{CHOICE}") or Answer(200, {}),
+    )
+    assert all(np.array_equal(a, b) for a, b in zip(calm, film.pictures, strict=True))
+    assert saved(host)[CHOICE] == "second.safetensors"
+    assert saved(host)["randn_source"] == OPTIONS["randn_source"]
+    assert off(host.plain(**plain(A, 1)), before) > 5  # the user's choice is loaded
 
 
 def test_another_request_with_settings_of_its_own_waits_and_changes_nothing(host: Host) -> None:

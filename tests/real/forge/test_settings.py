@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +15,7 @@ import pytest
 from tests.real.a1111 import models
 from tests.real.a1111.films import A, B, off, plain, recipe
 from tests.real.a1111.host import Host
+from tests.real.a1111.running import in_background, until
 
 FRAMES = 4
 TOLD = {"recipe": recipe({"prompt": A}, {"prompt": B}, frames=FRAMES, steps=8), "film": "", "batch": 1}
@@ -38,6 +40,11 @@ def first(host: Host) -> Iterator[dict[str, Any]]:
     before = {**DEFAULTS, "sd_model_checkpoint": host.checkpoint.name}
     yield before
     host.post("options", **before)
+
+
+def saved(host: Host) -> dict[str, Any]:
+    """What a server would begin with if it were started now."""
+    return dict(json.loads((host.base / "config.json").read_text(encoding="utf-8")))
 
 
 def during(host: Host, name: str, setting: str, value: Any) -> list[np.ndarray]:
@@ -71,11 +78,26 @@ def test_what_is_chosen_during_a_film_holds_after_it_and_not_in_it(
     film = during(host, f"clicked-{setting}".lower(), setting, value)
     assert all(np.array_equal(one, two) for one, two in zip(calm, film, strict=True))
     assert off(calm[0], calm[-1]) > 5
-    saved = json.loads((host.base / "config.json").read_text(encoding="utf-8"))
-    held = saved[setting][0].rpartition("/")[2] if isinstance(value, list) else saved[setting]
+    config = saved(host)
+    held = config[setting][0].rpartition("/")[2] if isinstance(value, list) else config[setting]
     assert held == (value[0] if isinstance(value, list) else value)
-    assert {"randn_source": "CPU", "emphasis": "Original"}.items() <= {"emphasis": "Original", **saved}.items()
-    assert host.get("/sdapi/v1/options")[setting] == saved[setting]
+    assert {"randn_source": "CPU", "emphasis": "Original"}.items() <= {"emphasis": "Original", **config}.items()
+    assert host.get("/sdapi/v1/options")[setting] == config[setting]
     assert not np.array_equal(host.plain(**plain(A, 1)), before)  # the user's choice is loaded
     again = host.remix({**TOLD, "name": "calm"}).pictures
     assert not np.array_equal(again[0], calm[0])
+
+
+def test_a_killed_server_has_the_users_settings_and_makes_the_same_pictures(host: Host, first: dict[str, Any]) -> None:
+    host.post("options", **first, n_rows=3)
+    config, picture = saved(host), host.plain(**plain(A, 1))
+    slow = {**TOLD, "recipe": recipe({"prompt": A}, {"prompt": B}, frames=FRAMES, steps=30), "name": "ended"}
+    thread, _ = in_background(lambda: host.remix(slow))
+    until(lambda: [*host.jobs.glob("ended_*/frames/000000.png")])
+    host.post("options", n_rows=2)
+    host.stop(signal.SIGKILL)
+    thread.join()
+    assert len([*host.jobs.glob("ended_*/frames/*.png")]) < FRAMES
+    assert saved(host) == {**config, "n_rows": 2}
+    host.start()
+    assert np.array_equal(host.plain(**plain(A, 1)), picture)
