@@ -125,10 +125,11 @@ def _nodes(server: ComfyServer) -> Finding:
 
 
 def _installed(what: str, pack: Pack, update: str) -> Finding:
-    if pack.supports >= set(SUPPORTED):
+    lacking = [name for name in SUPPORTED if name not in pack.supports]
+    if not lacking:
         return Finding(what, f"installed, version {pack.version}")
     version = f"version {pack.version}" if pack.version else "without a version"
-    return Finding(what, f"installed, {version}: it is older, and {listed(SUPPORTED)} may differ", update)
+    return Finding(what, f"installed, {version}: it is older, and {listed(lacking)} may differ", update)
 
 
 def _flags(http: Http) -> Mapping[str, Any] | None:
