@@ -50,7 +50,7 @@ def _in(folder: Any) -> Any:
 
 
 def during(host: Host, name: str, call: Callable[[], Answer], **told: Any) -> tuple[Answer, Answer]:
-    """The answers to a film, and to what is asked for when its first frame is there."""
+    """The answers to a film, and to a call that begins once its first frame is there."""
     with ThreadPoolExecutor(2) as threads:
         film: Future[Answer] = threads.submit(host.remix, {**TOLD, "name": name, **told})
         until(lambda: [*host.jobs.glob(f"{name}_*/frames/000000.png")])
