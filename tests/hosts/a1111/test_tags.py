@@ -46,7 +46,7 @@ def test_loras_of_the_model_are_there_always() -> None:
 
 
 def test_a_strength_that_is_no_number_is_refused() -> None:
-    with pytest.raises(Unsupported, match="'<lora:x:much>' has a strength that is no number"):
+    with pytest.raises(Unsupported, match="'<lora:x:much>' has a strength that is not a number"):
         tags("a <lora:x:much>", "b")
 
 
