@@ -39,8 +39,11 @@ from tests.fakes.comfyui_server import ComfyServer, Script, Trouble
 from tests.fakes.faults import Answer, Asked, FaultyServer
 
 SECRET = "SENTINEL-5e1f"
-MOST = int(os.environ.get("REMIX_FIELDS", "10"))
-"""How many fields of each kind of reply are changed, evenly chosen; REMIX_FIELDS=9999 changes all."""
+LIMIT = int(os.environ.get("REMIX_FIELDS", "10"))
+"""Number of fields of each kind of reply that are changed, evenly chosen; REMIX_FIELDS=9999 changes all."""
+
+STRIDE = 3 if os.environ.get("CI") and "REMIX_FIELDS" not in os.environ else 1
+"""CI changes every third of these. Servers of several scenes send the same replies, so each scene starts at another."""
 
 HASTY = replace(QUICK, poll=0.01, request=1, offline=0.2)
 HASTY_A1111 = replace(QUICK_A1111, idle=0.05, offline=0.1, sends=2)
@@ -61,11 +64,11 @@ def places(value: Any, at: Place = ()) -> Iterator[Place]:
 
 
 def chosen(seen: set[Place]) -> list[Place]:
-    """As many fields of each kind of reply as are tried."""
+    """Returns up to `LIMIT` fields of each kind of reply."""
     found: list[Place] = []
     for kind in sorted({place[0] for place in seen}):
         fields = sorted(place for place in seen if place[0] == kind)
-        found += fields[:: -(-len(fields) // MOST)]
+        found += fields[:: -(-len(fields) // LIMIT)]
     return found
 
 
@@ -193,8 +196,8 @@ def test_no_field_of_a_reply_carries_the_secret_out_or_ends_in_a_traceback(
     scene: Scene, tmp_path: Path, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    fields = chosen(scene.run(tmp_path / "fields"))
-    assert len(fields) > 10
+    fields = chosen(scene.run(tmp_path / "fields"))[SCENES.index(scene) % STRIDE :: STRIDE]
+    assert len(fields) * STRIDE > 10
     odd = cycle(ODD)
     for number, place in enumerate(fields):
         for kind in ("secret", next(odd)):

@@ -40,8 +40,10 @@ def test_a_batch_of_frames_is_as_many_single_runs(host: Host, sampler: Sampler) 
 
 
 def test_a_sampler_that_looks_at_the_whole_batch_renders_frame_by_frame(host: Host) -> None:
-    film = text(4, sampler="dpm_adaptive")
-    together, alone = (_rendered(host, film, size) for size in (4, 1))
+    # Without guidance, and with a high lowest noise level, the sampler needs few steps.
+    film = text(2, sampler="dpm_adaptive", steps=2, size=32, cfg=1).replace("cfg = 7", "cfg = 1")
+    film = film.replace("[[keyframes]]", 'scheduler = "sgm_uniform"\n[[keyframes]]', 1)
+    together, alone = (_rendered(host, film, size) for size in (2, 1))
     assert abs(together.astype(int) - alone).max() <= 1
     with pytest.raises(
         Failed, match="dpm_adaptive: chooses its steps by all 4 pictures of a batch; set batch_size to 1"
