@@ -69,7 +69,7 @@ def parse_address(url: str) -> tuple[Address, Credentials]:
     except ValueError as error:
         raise BadInput(f"{shown} cannot be read; {EXAMPLE}") from error
     if "://" not in url and _HOST.fullmatch(url.strip()):
-        raise BadInput(f"{shown} has no scheme; write http:// or https:// in front of it")
+        raise BadInput(f"{shown} has no scheme; begin it with http:// or https://")
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise BadInput(f"{shown} is not the address of a server; {EXAMPLE}")
     if parts.fragment or any(not "!" <= letter <= "~" for letter in parts.path + parts.hostname):

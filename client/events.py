@@ -211,8 +211,8 @@ def _received(socket: websocket.WebSocket) -> tuple[bool, bytes]:
 def _parse_text(data: bytes) -> Message | None:
     """Returns the message in a text, or None if it is not needed or cannot be parsed."""
     try:
-        said = json.loads(data)
-        kind, about = said["type"], said["data"]
+        message = json.loads(data)
+        kind, about = message["type"], message["data"]
         prompt = _id(about)
         if kind == "progress":
             total = max(int(about["max"]), 0)

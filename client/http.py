@@ -151,9 +151,9 @@ class Http:
         url = self.address.websocket_url(path, pairs)
         return Endpoint(url, self.credentials.all_headers(), self._certificates)
 
-    def shown(self, said: Any, most: int = 500) -> str:
+    def shown(self, reply: Any, most: int = 500) -> str:
         """Returns a value from the server as one line for an error message, without secrets."""
-        return one_line(said, self.credentials.mask, most)
+        return one_line(reply, self.credentials.mask, most)
 
     def _json(self, body: bytes, path: str) -> Any:
         if not body:

@@ -73,9 +73,9 @@ def requests(
         span = covering(run, len(schedule), size)
         part = part_of(schedule, span)
         plain = plain_part(replace(part, recipe=_named(part.recipe, resolved)))
-        said = {"part": plain, "film": film, "start": span.start, "first": run[0] - span.start}
+        about = {"part": plain, "film": film, "start": span.start, "first": run[0] - span.start}
         # One value per field of the script: A1111 would fill missing ones from the next script's arguments.
-        values = [{**said, "count": len(run), "batch": size}, *[None] * (models.scripts[NAME] - 1)]
+        values = [{**about, "count": len(run), "batch": size}, *[None] * (models.scripts[NAME] - 1)]
         path, body = _body(part, resolved, settings, picture)
         yield Request(path, {**body, "script_args": values}, tuple(run), seconds(schedule, len(run)), keeps=True)
 

@@ -107,7 +107,7 @@ class RemixNodes(Route):
             keyframe=f"{KEYFRAME} mask",
             samplers=self._samplers(),
             schedulers=self._schedulers(),
-            travelling_loras=_has_option(self.server.inputs(NODE)["schedule"], LORAS),
+            traveling_loras=_has_option(self.server.inputs(NODE)["schedule"], LORAS),
             fractional_denoise=FRACTIONAL_DENOISE in self._pack.supports,
             readings=None if EMPHASIS in self._pack.supports else [OWN_READING],
             instead="",

@@ -150,7 +150,7 @@ class Run:
         Retries while the server is unreachable, for up to `Timeouts.offline` seconds.
         """
         end, pause, bad = time.monotonic() + self._timeouts.offline, self._timeouts.reconnect, 0
-        told = False
+        warned = False
         while True:
             try:
                 return call()
@@ -158,8 +158,8 @@ class Run:
                 bad += isinstance(error, BadReply) or getattr(error, "status", 0) == SERVER_ERROR
                 if not may_pass(error) or bad >= MOST_RETRIES or time.monotonic() > end:
                     raise
-                log.log(logging.INFO if told else logging.WARNING, "%s (waiting for the server)", error)
-                told, wait = True, seconds_to_wait(error, pause)
+                log.log(logging.INFO if warned else logging.WARNING, "%s (waiting for the server)", error)
+                warned, wait = True, seconds_to_wait(error, pause)
             self._stop_if_cancelled()
             self._wait(min(wait, max(end - time.monotonic(), pause)))
             pause = min(2 * pause, self._timeouts.poll)
@@ -179,13 +179,13 @@ class Run:
         if self._queue_cancelled:
             return
         self._queue_cancelled = True
-        begun = [pending for pending in self._pending if pending.prompt]
+        submitted = [pending for pending in self._pending if pending.prompt]
         self.retrying(
-            lambda: self._server.cancel([each.prompt for each in begun if each.status is None], running=False)
+            lambda: self._server.cancel([each.prompt for each in submitted if each.status is None], running=False)
         )
         self._pending = deque(
             pending
-            for pending in begun
+            for pending in submitted
             if pending.status is not None or self.retrying(partial(self._server.status, pending.prompt)).state != LOST
         )
 
@@ -280,16 +280,16 @@ class Run:
         """Reports progress messages until the next status request is due."""
         end = time.monotonic() + self._timeouts.poll
         while (left := end - time.monotonic()) > 0:
-            said = self._events.wait(left)
+            messages = self._events.wait(left)
             if self._cancelled:
                 self._cancel_queued()
                 if pending not in self._pending:
                     raise _Stopped
-            if any(message.prompt for message in said):
+            if any(message.prompt for message in messages):
                 self._heard = time.monotonic()
-            for message in said:
+            for message in messages:
                 self._relay(message)
-            if any(message.kind in ("end", "lost") for message in said):
+            if any(message.kind in ("end", "lost") for message in messages):
                 return
         if status.state == RUNNING and time.monotonic() - self._heard > self._timeouts.silent:
             # A socket that opens before the server notices the end of the previous one never receives messages.
@@ -322,7 +322,7 @@ class Run:
         if kind in OUT_OF_MEMORY or "Allocation on device" in message:
             if pending.failed:
                 raise OutOfMemory(f"{pending}: not even one frame fits into the server's memory; use a smaller size")
-            log.warning("%s: the server's memory is full; going on with one frame at a time", pending)
+            log.warning("%s: the server's memory is full; continuing with one frame at a time", pending)
             self.batch = 1
         elif kind == "BlankFrame":
             raise BlankFrame(f"{message}; start the server with --fp32-vae, lower cfg, or use another model.vae")
@@ -346,9 +346,10 @@ class Run:
                     break
                 self._events.wait(self._timeouts.reconnect)
         except HostError as error:
-            log.warning("%s; what was queued there goes on", error)
+            log.warning("%s; the server still renders what is queued there", error)
             return
         if left and not alone:
             log.warning(
-                "this ComfyUI is too old to end one prompt alone; what runs goes on, the rest is out of its queue"
+                "this ComfyUI is too old to end one prompt alone; the running prompt finishes, the others were removed "
+                "from its queue"
             )

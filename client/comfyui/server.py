@@ -267,7 +267,7 @@ def _rejected(error: HostRefused, shown: Callable[..., str]) -> HostRefused:
     if error.status == 403:
         return HostRefused(
             f"{error}; the server minds where requests come from: start it with --enable-cors-header, and give the "
-            "address with the path that a proxy in front of it uses",
+            "address with the path that its proxy uses",
             error.status,
             error.body,
         )

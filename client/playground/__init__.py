@@ -6,7 +6,7 @@
     EXAMPLES                prompts of each form
 
 `python -m remix.client.playground.check` measures it, `python -m remix.client.playground.train`
-makes it; README.md beside this file is its model card. Importing this package loads no torch.
+makes it; README.md next to this file is its model card. Importing this package loads no torch.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Measures a playground model: ``python -m remix.client.playground.check [FOLDER]``.
 
 It makes pictures of prompts from the world's grammar with a seed each, looks at what they show, and
-prints the shares that are right beside the bars. The same eyes on real drawings come first: they
+prints the shares that are right next to the bars. The same eyes on real drawings come first: they
 are the ceiling. Then come prompt travels, time and size.
 """
 
@@ -19,10 +19,10 @@ from remix.client.playground.settings import STEPS_AND_CFG, require_packages
 from remix.errors import RemixError
 
 BARS = (0.90, 0.95, 0.97, 0.80)
-"""What a good model reaches on the grammar's prompts: things, their colours, backgrounds, all at once."""
+"""The shares that a good model reaches on the grammar's prompts: things, their colors, backgrounds, all at once."""
 
 MEGABYTES, SECONDS_TO_LOAD, SECONDS_A_PICTURE = 20, 2.0, 1.0
-"""The most that the model may weigh, and take on one processor core."""
+"""The largest size of the model, and the longest times on one processor core."""
 
 HEAD = "| prompts | pictures | thing | its color | background | all |\n|---|---|---|---|---|---|"
 """The head of the table of shares."""
@@ -51,34 +51,36 @@ def report(
         yield f"{sheet}: written"
 
 
-def _table(pipeline: Any, asked: Sequence[Any], steps: int, cfg: float) -> Iterator[str]:
+def _table(pipeline: Any, tasks: Sequence[Any], steps: int, cfg: float) -> Iterator[str]:
     """Returns the table's lines, with the classifier's accuracy before and the single things after it."""
     from remix.client.playground import classifier, measure
 
-    told = ", ".join(f"{name} {share:.3f}" for name, share in classifier.accuracy(measure.ACCURACY_PICTURES).items())
-    yield f"classifier on drawn pictures that it was not trained on: {told}\n"
+    accuracies = ", ".join(
+        f"{name} {share:.3f}" for name, share in classifier.accuracy(measure.ACCURACY_PICTURES).items()
+    )
+    yield f"classifier on drawn pictures that it was not trained on: {accuracies}\n"
     yield HEAD
     kept = measure.held_out_tasks()
-    for name, group in (("grammar", asked), ("held-out pairs", kept)):
+    for name, group in (("grammar", tasks), ("held-out pairs", kept)):
         found = measure.marks(group, measure.drawn(group))
         yield _row(f"{name}, real drawings", measure.shares(found), len(group))
-    found = measure.marks(asked, measure.generate(pipeline, [t.prompt for t in asked], steps=steps, cfg=cfg))
-    yield _row("bars", BARS, len(asked))
-    yield _row("grammar", measure.shares(found), len(asked))
+    found = measure.marks(tasks, measure.generate(pipeline, [t.prompt for t in tasks], steps=steps, cfg=cfg))
+    yield _row("bars", BARS, len(tasks))
+    yield _row("grammar", measure.shares(found), len(tasks))
     for name, pair in (("of these one thing", False), ("of these two things", True)):
-        some = [mark for task, mark in zip(asked, found, strict=True) if (task.scene.beside is not None) == pair]
+        some = [mark for task, mark in zip(tasks, found, strict=True) if (task.scene.neighbor is not None) == pair]
         if some:
             yield _row(name, measure.shares(some), len(some))
     pictures = measure.generate(pipeline, [t.prompt for t in kept], steps=steps, cfg=cfg)
     yield _row("held-out pairs", measure.shares(measure.marks(kept, pictures)), len(kept))
-    single = measure.by_thing(asked, found)
+    single = measure.by_thing(tasks, found)
     yield "\none thing alone: " + ", ".join(f"{thing} {share:.2f}" for thing, share in single.items())
 
 
-def _travels(pipeline: Any, asked: Sequence[Any], steps: int, cfg: float) -> Iterator[str]:
+def _travels(pipeline: Any, tasks: Sequence[Any], steps: int, cfg: float) -> Iterator[str]:
     from remix.client.playground import travel
 
-    made = travel.travels(pipeline, asked, steps=steps, cfg=cfg)
+    made = travel.travels(pipeline, tasks, steps=steps, cfg=cfg)
     clean, steady = (sum(getattr(one, name) for one in made) for name in ("clean", "steady"))
     yield f"\n{len(made)} prompt travels of {travel.FRAMES} frames"
     yield (

@@ -1,7 +1,7 @@
-"""A small network that tells what a picture of the playground world shows, for the check.
+"""A small network that recognizes what a picture of the playground world shows, for the check.
 
-``python -m remix.client.playground.classifier`` trains it anew on drawn pictures, from one seed, and
-writes ``classifier.safetensors`` beside this file; ``--on`` continues it. It has seen nothing that the model made.
+``python -m remix.client.playground.classifier`` trains it from scratch on drawn pictures, from one seed, and
+writes ``classifier.safetensors`` next to this file; ``--on`` continues it. It has seen nothing that the model made.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ log = logging.getLogger(__name__)
 KEPT: Path = Path(__file__).with_name("classifier.safetensors")
 """The trained classifier's file."""
 
-TOLD = ("thing", "second", "background")
-"""The attributes that the classifier tells."""
+CLASSIFIED = ("thing", "second", "background")
+"""The attributes that the classifier recognizes."""
 
 _CHANNELS = (24, 48, 96, 128)
 _WIDTH = 128
@@ -65,7 +65,7 @@ class Classifier(nn.Module):
         self.norms = nn.ModuleList(nn.GroupNorm(8, channels) for channels in _CHANNELS)
         places = (SIDE // 2 // 2 ** len(_CHANNELS)) ** 2
         self.read = nn.Linear(_CHANNELS[-1] * places, _WIDTH)
-        self.heads = nn.ModuleList(nn.Linear(_WIDTH, len(ATTRIBUTES[name])) for name in TOLD)
+        self.heads = nn.ModuleList(nn.Linear(_WIDTH, len(ATTRIBUTES[name])) for name in CLASSIFIED)
 
     def forward(self, pictures: torch.Tensor) -> list[torch.Tensor]:
         """Returns the logits of each of `TOLD`: [B, values], from pictures [B, 3, 64, 64] in 0..1."""
@@ -77,10 +77,10 @@ class Classifier(nn.Module):
 
 
 @torch.no_grad()
-def tell(pictures: torch.Tensor) -> list[Told]:
+def classify(pictures: torch.Tensor) -> list[Told]:
     """Returns what each of pictures [B, 3, 128, 128] in 0..1 shows."""
     columns = [logits.argmax(1).tolist() for logits in _trained()(F.avg_pool2d(pictures, 2))]
-    named = [[ATTRIBUTES[name][i] for i in column] for name, column in zip(TOLD, columns, strict=True)]
+    named = [[ATTRIBUTES[name][i] for i in column] for name, column in zip(CLASSIFIED, columns, strict=True)]
     return [Told(*row) for row in zip(*named, strict=True)]
 
 
@@ -96,12 +96,15 @@ def _trained() -> Classifier:
 
 
 def accuracy(count: int = 2000) -> dict[str, float]:
-    """Returns for each of `TOLD` the share of `count` drawn pictures, never trained on, that is told right."""
+    """Returns, for each of `CLASSIFIED`, the share of `count` drawn pictures that is classified correctly.
+
+    It was never trained on these pictures.
+    """
     scenes = list(itertools.islice(random_scenes(random.Random(_HELD_OUT_SEED)), count))
-    told = [one for part in _chunks(scenes) for one in tell(draw(part))]
+    found = [one for part in _chunks(scenes) for one in classify(draw(part))]
     return {
-        name: sum(getattr(one, name) == getattr(scene, name) for one, scene in zip(told, scenes, strict=True)) / count
-        for name in TOLD
+        name: sum(getattr(one, name) == getattr(scene, name) for one, scene in zip(found, scenes, strict=True)) / count
+        for name in CLASSIFIED
     }
 
 
@@ -109,7 +112,7 @@ def train(path: Path, *, pictures: int, steps: int, seed: int = 0, start: Path |
     """Trains a classifier on drawn pictures, from nothing or from that in `start`; writes it to `path` in fp16."""
     scenes = list(itertools.islice(random_scenes(random.Random(f"classifier {seed}")), pictures))
     small = torch.cat([(F.avg_pool2d(draw(part), 2) * 255).round().byte() for part in _chunks(scenes)])
-    columns = [list(ATTRIBUTES).index(name) for name in TOLD]
+    columns = [list(ATTRIBUTES).index(name) for name in CLASSIFIED]
     labels = torch.tensor([scene.labels() for scene in scenes])[:, columns]
     torch.manual_seed(seed)
     classifier = _kept(start) if start else Classifier()
@@ -133,7 +136,7 @@ def _chunks(scenes: Sequence[Scene]) -> list[Sequence[Scene]]:
 def _worn(pictures: torch.Tensor, source: torch.Generator) -> torch.Tensor:
     """Returns pictures moved by up to _SHIFT pixels, half of them a little blurred, all with some noise.
 
-    What is told must not hang on single pixels: there are more places than training pictures, and no
+    The result must not depend on single pixels: there are more places than training pictures, and no
     model's edges are perfect.
     """
     left, top = torch.randint(2 * _SHIFT + 1, (2,), generator=source).tolist()

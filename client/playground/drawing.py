@@ -11,11 +11,11 @@ import torch.nn.functional as F
 
 from remix.client.playground import SIDE
 from remix.client.playground.shapes import PARTS, REACH, distance_fields
-from remix.client.playground.words import COLOURS, THINGS
+from remix.client.playground.words import COLORS, THINGS
 from remix.client.playground.world import Scene
 
-PALETTE = torch.tensor(list(COLOURS.values()), dtype=torch.float32) / 255
-"""[12, 3]: the colours in 0..1, in the order of `COLOURS`."""
+PALETTE = torch.tensor(list(COLORS.values()), dtype=torch.float32) / 255
+"""[12, 3]: the colors in 0..1, in the order of `COLORS`."""
 
 _LINE = 0.045
 _LIGHT = 0.55
@@ -28,9 +28,9 @@ def draw(scenes: Sequence[Scene]) -> torch.Tensor:
     """Returns the pictures of `scenes`: [B, 3, 128, 128] float32 in 0..1; a scene has but one picture."""
     backdrop = torch.stack([draw_background(scene) for scene in scenes])
     picture = _with_things(backdrop, backdrop, scenes)
-    pairs = [i for i, scene in enumerate(scenes) if scene.beside]
+    pairs = [i for i, scene in enumerate(scenes) if scene.neighbor]
     if pairs:
-        picture[pairs] = _with_things(picture[pairs], backdrop[pairs], [s.beside for s in scenes if s.beside])
+        picture[pairs] = _with_things(picture[pairs], backdrop[pairs], [s.neighbor for s in scenes if s.neighbor])
     return picture.clamp(0, 1)
 
 
@@ -38,14 +38,14 @@ def _with_things(picture: torch.Tensor, backdrop: torch.Tensor, scenes: Sequence
     """Returns the pictures with the first thing of each scene in front; `backdrop` is what outlines show inside."""
     distance, u, v = _place_things(scenes)
     paints = distance_fields()[1][[THINGS.index(scene.thing) for scene in scenes]]
-    colours = torch.gather(_paint_colours(scenes), 1, paints[..., None].expand(-1, -1, 3))
+    colors = torch.gather(_paint_colors(scenes), 1, paints[..., None].expand(-1, -1, 3))
     outlined = torch.tensor([scene.style == "outline" for scene in scenes]).view(-1, 1, 1, 1)
     for part in range(PARTS):
-        colour = colours[:, part, :, None, None]
-        body = torch.stack([_textured(scene, colour[i], backdrop[i], u[i], v[i]) for i, scene in enumerate(scenes)])
+        color = colors[:, part, :, None, None]
+        body = torch.stack([_textured(scene, color[i], backdrop[i], u[i], v[i]) for i, scene in enumerate(scenes)])
         picture = _over(picture, body, _cover(distance[:, part])[:, None])
         line = _cover(distance[:, part].abs() - _LINE)[:, None] * outlined
-        picture = _over(picture, colour, line)
+        picture = _over(picture, color, line)
     return picture
 
 
@@ -74,9 +74,9 @@ def _place_things(scenes: Sequence[Scene]) -> tuple[torch.Tensor, torch.Tensor, 
     return (near + outside[:, None]) * radius[:, None], u, v
 
 
-def _paint_colours(scenes: Sequence[Scene]) -> torch.Tensor:
-    """Returns the colour of each of `PAINTS` for each scene: [B, paints, 3]."""
-    plain = PALETTE[[list(COLOURS).index(scene.colour) for scene in scenes]]
+def _paint_colors(scenes: Sequence[Scene]) -> torch.Tensor:
+    """Returns the color of each of `PAINTS` for each scene: [B, paints, 3]."""
+    plain = PALETTE[[list(COLORS).index(scene.color) for scene in scenes]]
     main = (plain + torch.tensor([scene.tint[:3] for scene in scenes])).clamp(0, 1)
     bright = main.mean(1, keepdim=True) > 0.85
     light = torch.where(bright, main * 0.80, main * 0.45 + 0.55)
@@ -85,39 +85,39 @@ def _paint_colours(scenes: Sequence[Scene]) -> torch.Tensor:
 
 
 def _textured(
-    scene: Scene, colour: torch.Tensor, backdrop: torch.Tensor, u: torch.Tensor, v: torch.Tensor
+    scene: Scene, color: torch.Tensor, backdrop: torch.Tensor, u: torch.Tensor, v: torch.Tensor
 ) -> torch.Tensor:
-    """Returns what fills a part: [3, H, W] from its colour [3, 1, 1] and the thing's axes."""
+    """Returns what fills a part: [3, H, W] from its color [3, 1, 1] and the thing's axes."""
     if scene.style == "outline":
         return backdrop
-    second = _second_shade(colour)
+    second = _second_shade(color)
     if scene.style == "striped":
         wave = torch.sin((u + v) * scene.radius * 17)
-        return _over(colour, second, (0.5 + wave * 2.2).clamp(0, 1))
+        return _over(color, second, (0.5 + wave * 2.2).clamp(0, 1))
     if scene.style == "dotted":
         dots = torch.cos(u * scene.radius * 10) * torch.cos(v * scene.radius * 10)
-        return _over(colour, second, ((dots.abs() - 0.62) * 6 + 0.5).clamp(0, 1))
+        return _over(color, second, ((dots.abs() - 0.62) * 6 + 0.5).clamp(0, 1))
     if scene.style == "shaded":  # lit from the top left
-        return _lit(colour, ((-u * 0.6 - v * 0.8) * 0.5).clamp(-_LIGHT, _LIGHT))
-    return colour.expand(3, SIDE, SIDE)
+        return _lit(color, ((-u * 0.6 - v * 0.8) * 0.5).clamp(-_LIGHT, _LIGHT))
+    return color.expand(3, SIDE, SIDE)
 
 
-def shades(colour: torch.Tensor, style: str) -> torch.Tensor:
-    """Returns the shades [N, 3] that a thing of a colour [3] shows in a style; `shaded` has many, here five."""
+def shades(color: torch.Tensor, style: str) -> torch.Tensor:
+    """Returns the shades [N, 3] that a thing of a color [3] shows in a style; `shaded` has many, here five."""
     if style in ("striped", "dotted"):
-        return torch.stack([colour, _second_shade(colour)])
+        return torch.stack([color, _second_shade(color)])
     if style == "shaded":
-        return _lit(colour[None], torch.linspace(-_LIGHT, _LIGHT, 5)[:, None])
-    return colour[None]
+        return _lit(color[None], torch.linspace(-_LIGHT, _LIGHT, 5)[:, None])
+    return color[None]
 
 
-def _second_shade(colour: torch.Tensor) -> torch.Tensor:
-    return colour * 0.5 + 0.5 if colour.mean() < 0.62 else colour * 0.6
+def _second_shade(color: torch.Tensor) -> torch.Tensor:
+    return color * 0.5 + 0.5 if color.mean() < 0.62 else color * 0.6
 
 
-def _lit(colour: torch.Tensor, lit: torch.Tensor) -> torch.Tensor:
-    """Returns a colour in light (`lit` above 0) and in shadow (below)."""
-    return torch.where(lit > 0, colour + (1 - colour) * lit * 0.9, colour * (1 + lit * 1.1))
+def _lit(color: torch.Tensor, lit: torch.Tensor) -> torch.Tensor:
+    """Returns a color in light (`lit` above 0) and in shadow (below)."""
+    return torch.where(lit > 0, color + (1 - color) * lit * 0.9, color * (1 + lit * 1.1))
 
 
 def _rgb(red: int, green: int, blue: int) -> torch.Tensor:
@@ -129,15 +129,15 @@ def _shade(top: tuple[int, int, int], bottom: tuple[int, int, int]) -> torch.Ten
     return _over(_rgb(*top), _rgb(*bottom), (_Y[None] + 1) / 2)
 
 
-def _blot(picture: torch.Tensor, x: float, y: float, radius: float, colour: tuple[int, int, int]) -> torch.Tensor:
-    return _over(picture, _rgb(*colour), _cover(((_X - x) ** 2 + (_Y - y) ** 2).sqrt() - radius)[None])
+def _blot(picture: torch.Tensor, x: float, y: float, radius: float, color: tuple[int, int, int]) -> torch.Tensor:
+    return _over(picture, _rgb(*color), _cover(((_X - x) ** 2 + (_Y - y) ** 2).sqrt() - radius)[None])
 
 
 def draw_background(scene: Scene) -> torch.Tensor:
     """Returns the background of a scene: [3, H, W]."""
     if scene.background in _SCENERY:
         return _SCENERY[scene.background](random.Random(scene.seed))
-    plain = PALETTE[list(COLOURS).index(scene.background)] + torch.tensor(scene.tint[3:])
+    plain = PALETTE[list(COLORS).index(scene.background)] + torch.tensor(scene.tint[3:])
     return plain.view(3, 1, 1) * (1.03 - 0.05 * (_Y[None] + 1) / 2)
 
 
@@ -172,9 +172,9 @@ def _snow(rng: random.Random) -> torch.Tensor:
 def _sea(rng: random.Random) -> torch.Tensor:
     horizon, phase = 0.35 + rng.uniform(-0.04, 0.04), rng.uniform(0, 2 * math.pi)
     picture = _shade((170, 215, 245), (215, 238, 250))
-    for deeper, ahead, colour in ((0.0, 0, (40, 115, 190)), (0.3, 2, (25, 90, 165))):
+    for deeper, ahead, color in ((0.0, 0, (40, 115, 190)), (0.3, 2, (25, 90, 165))):
         waves = horizon + deeper + 0.035 * torch.sin(_X * 9 + phase + ahead)
-        picture = _over(picture, _rgb(*colour), _cover(waves - _Y)[None])
+        picture = _over(picture, _rgb(*color), _cover(waves - _Y)[None])
     return picture
 
 

@@ -13,11 +13,11 @@ import torch
 from PIL import Image, ImageDraw
 
 from remix.client.playground import SIDE
-from remix.client.playground.classifier import tell
+from remix.client.playground.classifier import classify
 from remix.client.playground.drawing import draw
-from remix.client.playground.judge import background_of, colours_of
+from remix.client.playground.judge import background_of, colors_of
 from remix.client.playground.settings import require_model
-from remix.client.playground.words import COLOURS, SCENERY, THINGS
+from remix.client.playground.words import COLORS, SCENERY, THINGS
 from remix.client.playground.world import ATTRIBUTES, Scene, arrange, caption, held_out, random_scenes
 
 _BATCH = 18
@@ -53,46 +53,46 @@ class Task:
 
 @dataclasses.dataclass(frozen=True)
 class Mark:
-    """What is right in a picture: every thing asked for, all their colours, and the background.
+    """What is right in a picture: every thing asked for, all their colors, and the background.
 
     A picture with a second thing that nobody asked for does not show the right thing.
     """
 
     thing: bool
-    colour: bool
+    color: bool
     background: bool
 
     @property
     def all(self) -> bool:
         """Whether everything is right at once."""
-        return self.thing and self.colour and self.background
+        return self.thing and self.color and self.background
 
 
 def grammar_tasks(count: int, seed: int = 0) -> list[Task]:
-    """Returns `count` prompts from the whole grammar, each naming its things, their colours and the background."""
+    """Returns `count` prompts from the whole grammar, each naming its things, their colors and the background."""
     rng = random.Random(f"asked {seed}")
-    return [_told(scene, rng) for scene in itertools.islice(random_scenes(rng), count)]
+    return [_task(scene, rng) for scene in itertools.islice(random_scenes(rng), count)]
 
 
-def _told(scene: Scene, rng: random.Random) -> Task:
+def _task(scene: Scene, rng: random.Random) -> Task:
     """Returns a task with the first random caption that leaves out nothing that the check looks at."""
     while True:
-        said = caption(scene, rng)
-        named = dict(zip(ATTRIBUTES, said.named, strict=True))
-        unusual = scene.beside is None and scene.style != "flat"
-        if named["thing"] and named["colour"] and named["background"] and (named["style"] or not unusual):
-            return Task(said.text, scene)
+        described = caption(scene, rng)
+        named = dict(zip(ATTRIBUTES, described.named, strict=True))
+        unusual = scene.neighbor is None and scene.style != "flat"
+        if named["thing"] and named["color"] and named["background"] and (named["style"] or not unusual):
+            return Task(described.text, scene)
 
 
 def held_out_tasks() -> list[Task]:
-    """Returns a plain prompt for each thing in the colour that was kept from training, on four backgrounds."""
+    """Returns a plain prompt for each thing in the color that was kept from training, on four backgrounds."""
     rng = random.Random(11)
-    asked = []
-    for thing, colour in ((thing, colour) for thing in THINGS for colour in COLOURS if held_out(thing, colour)):
-        for background in rng.sample([name for name in COLOURS if name != colour], _HELD_OUT_TIMES):
-            prompt = f"{_a(colour)} {thing} on {_a(background)} background"
-            asked.append(Task(prompt, arrange(thing, colour, background, rng=rng)))
-    return asked
+    tasks = []
+    for thing, color in ((thing, color) for thing in THINGS for color in COLORS if held_out(thing, color)):
+        for background in rng.sample([name for name in COLORS if name != color], _HELD_OUT_TIMES):
+            prompt = f"{_a(color)} {thing} on {_a(background)} background"
+            tasks.append(Task(prompt, arrange(thing, color, background, rng=rng)))
+    return tasks
 
 
 def _a(word: str) -> str:
@@ -100,24 +100,24 @@ def _a(word: str) -> str:
 
 
 def drawn(group: Sequence[Task]) -> torch.Tensor:
-    """Returns drawings of what is asked for, as a perfect model would make them."""
+    """Returns drawings of the tasks, as a perfect model would make them."""
     return draw([task.scene for task in group])
 
 
 def marks(group: Sequence[Task], pictures: torch.Tensor) -> list[Mark]:
     """Returns what is right in the pictures [B, 3, 128, 128] of a group of tasks.
 
-    The classifier tells things and scenery, the judge colours and plain backgrounds.
+    The classifier recognizes things and scenery, the judge colors and plain backgrounds.
     """
     found = []
-    for task, picture, told in zip(group, pictures, tell(pictures), strict=True):
+    for task, picture, seen in zip(group, pictures, classify(pictures), strict=True):
         scene = task.scene
-        colours = [scene.colour, *([scene.second_colour] if scene.beside else [])]
-        behind = told.background if scene.background in SCENERY else background_of(picture)
+        colors = [scene.color, *([scene.second_color] if scene.neighbor else [])]
+        behind = seen.background if scene.background in SCENERY else background_of(picture)
         found.append(
             Mark(
-                thing=(told.thing, told.second) == (scene.thing, scene.second),
-                colour=colours_of(picture, scene) == colours,
+                thing=(seen.thing, seen.second) == (scene.thing, scene.second),
+                color=colors_of(picture, scene) == colors,
                 background=behind == scene.background,
             )
         )
@@ -125,15 +125,15 @@ def marks(group: Sequence[Task], pictures: torch.Tensor) -> list[Mark]:
 
 
 def shares(found: Sequence[Mark]) -> list[float]:
-    """Returns the shares of right things, colours, backgrounds, and of pictures right in all of them."""
-    return [sum(getattr(one, name) for one in found) / len(found) for name in ("thing", "colour", "background", "all")]
+    """Returns the shares of right things, colors, backgrounds, and of pictures right in all of them."""
+    return [sum(getattr(one, name) for one in found) / len(found) for name in ("thing", "color", "background", "all")]
 
 
 def by_thing(group: Sequence[Task], found: Sequence[Mark]) -> dict[str, float]:
     """Returns for each thing the share of right ones among the pictures that should show it alone."""
     right: dict[str, list[bool]] = {thing: [] for thing in THINGS}
     for task, mark in zip(group, found, strict=True):
-        if task.scene.beside is None:
+        if task.scene.neighbor is None:
             right[task.scene.thing].append(mark.thing)
     return {thing: sum(hits) / len(hits) for thing, hits in right.items() if hits}
 
@@ -158,8 +158,8 @@ def generate(pipeline: Any, prompts: Sequence[str], *, steps: int, cfg: float, s
     return torch.cat(made)
 
 
-def pictures_of(pipeline: Any, seeds: Sequence[int], *, steps: int, cfg: float, **asked: Any) -> torch.Tensor:
-    """Returns a picture [3, 128, 128] in 0..1 for each seed, by what is `asked` in the pipeline's own words."""
+def pictures_of(pipeline: Any, seeds: Sequence[int], *, steps: int, cfg: float, **options: Any) -> torch.Tensor:
+    """Returns a picture [3, 128, 128] in 0..1 for each seed. `options` are those of the pipeline, such as `prompt`."""
     result = pipeline(
         num_inference_steps=steps,
         guidance_scale=cfg,
@@ -167,7 +167,7 @@ def pictures_of(pipeline: Any, seeds: Sequence[int], *, steps: int, cfg: float, 
         width=SIDE,
         generator=[torch.Generator().manual_seed(seed) for seed in seeds],
         output_type="np",
-        **asked,
+        **options,
     )
     return torch.from_numpy(result.images).permute(0, 3, 1, 2).float()
 
@@ -179,18 +179,18 @@ def sheet(pictures: torch.Tensor, captions: Sequence[str], columns: int = 6) -> 
     step_x, step_y = SIDE + edge, SIDE + below + edge
     page = Image.new("RGB", (columns * step_x + edge, rows * step_y + edge), "white")
     pen = ImageDraw.Draw(page)
-    for i, (picture, said) in enumerate(zip(pictures, captions, strict=True)):
+    for i, (picture, text) in enumerate(zip(pictures, captions, strict=True)):
         left, top = edge + i % columns * step_x, edge + i // columns * step_y
         levels = (picture.permute(1, 2, 0) * 255).round().byte().numpy()
         page.paste(Image.fromarray(levels), (left, top))
-        pen.multiline_text((left, top + SIDE + 2), _wrapped(said, pen), fill="black", spacing=2)
+        pen.multiline_text((left, top + SIDE + 2), _wrapped(text, pen), fill="black", spacing=2)
     return page
 
 
-def _wrapped(said: str, pen: ImageDraw.ImageDraw) -> str:
+def _wrapped(text: str, pen: ImageDraw.ImageDraw) -> str:
     """A caption in lines that are no wider than a picture."""
     lines = [""]
-    for word in said.split():
+    for word in text.split():
         longer = f"{lines[-1]} {word}".strip()
         if pen.textlength(longer) <= SIDE:
             lines[-1] = longer

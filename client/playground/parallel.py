@@ -49,16 +49,16 @@ def _join(
         torch.distributed.destroy_process_group()
 
 
-def average_gradients(parameters: Sequence[torch.nn.Parameter], told: float) -> float:
-    """Sets each gradient to its mean over the processes, and returns the mean of `told`.
+def average_gradients(parameters: Sequence[torch.nn.Parameter], value: float) -> float:
+    """Sets each gradient to its mean over the processes, and returns the mean of `value`.
 
     Alone, it changes nothing. All processes must call it with gradients for the same parameters.
     """
     if not torch.distributed.is_initialized():
-        return told
+        return value
     gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
     parts = [gradient.reshape(-1) for gradient in gradients]
-    flat = torch.cat([*parts, torch.tensor([told])])  # one message for all of them
+    flat = torch.cat([*parts, torch.tensor([value])])  # one message for all of them
     torch.distributed.all_reduce(flat)
     flat /= torch.distributed.get_world_size()
     for gradient, mean in zip(gradients, flat[:-1].split([len(part) for part in parts]), strict=True):

@@ -15,9 +15,9 @@ from remix.client.playground.training import Run, begin
 
 
 def assemble(folder: Path, settings: Settings) -> Path:
-    """Returns ``folder/weights``, written anew: a pipeline of the averaged parameters in fp16.
+    """Writes ``folder/weights`` again and returns it: a pipeline of the averaged parameters in fp16.
 
-    Takes the checkpoints as they stand, so that it can be called while the training goes on.
+    Uses the current checkpoints, so it can be called during training.
     """
     from diffusers import StableDiffusionPipeline
 

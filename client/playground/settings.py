@@ -10,7 +10,7 @@ from pathlib import Path
 from remix.errors import BadInput, MissingPackage
 
 LOG_LINES = "%(asctime)s %(message)s"
-"""How the training's progress is told."""
+"""The format of the training's log."""
 
 STEPS_AND_CFG = (16, 2.5)
 """The sampler's steps and the guidance with which the model is measured and shown."""

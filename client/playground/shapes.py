@@ -20,7 +20,7 @@ PARTS = 3
 """The most parts that a thing is made of."""
 
 PAINTS = ("main", "dark", "light", "brown", "yellow", "white")
-"""What a part can be painted with: the thing's colour, shades of it, or a colour of its own."""
+"""What a part can be painted with: the thing's color, shades of it, or a color of its own."""
 
 _FIELD = 128
 _RASTER = 640
@@ -31,7 +31,7 @@ Point = tuple[float, float]
 
 @dataclasses.dataclass(frozen=True)
 class Ellipse:
-    """An ellipse with its centre and radii."""
+    """An ellipse with its center and radii."""
 
     x: float
     y: float
@@ -168,8 +168,8 @@ def _distances(mask: np.ndarray[Any, Any]) -> torch.Tensor:
         kept = np.linspace(0, len(rows) - 1, _EDGE_POINTS).astype(int)
         rows, columns = rows[kept], columns[kept]
     points = torch.tensor(np.stack([columns, rows], 1) / _RASTER * 2 - 1, dtype=torch.float32) * REACH
-    centres = ((torch.arange(_FIELD) + 0.5) / _FIELD * 2 - 1) * REACH
-    y, x = torch.meshgrid(centres, centres, indexing="ij")
+    centers = ((torch.arange(_FIELD) + 0.5) / _FIELD * 2 - 1) * REACH
+    y, x = torch.meshgrid(centers, centers, indexing="ij")
     nearest = torch.cdist(torch.stack([x.flatten(), y.flatten()], 1), points).min(1).values
     picked = np.arange(_FIELD) * _RASTER // _FIELD + _RASTER // _FIELD // 2
     inside = torch.tensor(mask[picked][:, picked])

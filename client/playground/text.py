@@ -153,11 +153,11 @@ class AttributeHeads(nn.Module):
 def naming_loss(logits: Sequence[torch.Tensor], scenes: Sequence[Scene], captions: Sequence[Caption]) -> torch.Tensor:
     """Returns the summed cross-entropy of the attributes, from the logits of `AttributeHeads`.
 
-    Thing, colour and background count only where the caption names them. The others count wherever
-    there is a caption, since one that leaves them out nearly always means the usual, or one thing.
+    Thing, color and background are scored only where the caption names them. The others are
+    scored for every caption, since one that omits them nearly always means the usual value, or one thing.
     """
     usual = len(ATTRIBUTES) - 3
-    counted = torch.tensor([[*said.named[:3], *[said.text != ""] * usual] for said in captions])
+    counted = torch.tensor([[*each.named[:3], *[each.text != ""] * usual] for each in captions])
     labels = torch.tensor([scene.labels() for scene in scenes]).masked_fill(~counted, -100)
     counts = counted.sum(0).clamp(min=1).tolist()
     losses = [
@@ -195,7 +195,7 @@ def train_text(folder: Path, settings: Settings) -> None:
     while run.step < settings.text_steps:
         seed = int(numbers(settings.seed, STAGE, run.step).integers(1 << 62))
         scenes, captions = caption_batch(_BATCH, random.Random(seed))
-        ids = token_ids(tokenizer, [said.text for said in captions]).to(settings.device)
+        ids = token_ids(tokenizer, [each.text for each in captions]).to(settings.device)
         hidden = run.models["text_encoder"](ids).last_hidden_state
         loss = naming_loss(run.models["heads"](hidden), scenes, captions)
         rate = learning_rate(run.step, settings.text_steps, _RATE, hold=0.1)

@@ -86,17 +86,17 @@ class Run:
         self.step = 0
         self.loss = math.nan
 
-    def descend(self, loss: torch.Tensor, rate: float, told: float) -> None:
-        """Makes one step down `loss`; `told` goes into the running loss that is logged."""
+    def descend(self, loss: torch.Tensor, rate: float, logged: float) -> None:
+        """Makes one step down `loss`; `logged` goes into the running loss that is logged."""
         for group, share in zip(self.optimiser.param_groups, self.shares, strict=True):
             group["lr"] = rate * share
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
-        told = average_gradients(self.parameters, told)
+        logged = average_gradients(self.parameters, logged)
         torch.nn.utils.clip_grad_norm_(self.parameters, 1.0)
         self.optimiser.step()
         self.average.update(self.step)
-        self.loss = told if math.isnan(self.loss) else 0.98 * self.loss + 0.02 * told
+        self.loss = logged if math.isnan(self.loss) else 0.98 * self.loss + 0.02 * logged
         self.step += 1
 
     def save(self) -> None:

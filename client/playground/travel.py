@@ -54,7 +54,7 @@ def sharpness(pictures: torch.Tensor) -> torch.Tensor:
     """Returns how sharp the edges in pictures [B, 3, H, W] are, as a share of the picture's own contrast: [B].
 
     Edges are the 99th percentile of the step between pixels two apart, contrast is that of the distance from the
-    picture's median colour: yellow on orange is as sharp as white on black.
+    picture's median color: yellow on orange is as sharp as white on black.
     """
     across = (pictures[..., 2:] - pictures[..., :-2]).abs().amax(1)
     middle = pictures.flatten(2).median(2).values[..., None, None]
@@ -64,9 +64,9 @@ def sharpness(pictures: torch.Tensor) -> torch.Tensor:
 
 def travel(pipeline: Any, first: Task, last: Task, seed: int, *, steps: int, cfg: float) -> torch.Tensor:
     """Returns the frames [FRAMES, 3, 128, 128] between two prompts at one seed, their conditionings mixed evenly."""
-    told = [pipeline.encode_prompt(task.prompt, "cpu", 1, False)[0] for task in (first, last)]
+    encoded = [pipeline.encode_prompt(task.prompt, "cpu", 1, False)[0] for task in (first, last)]
     places = torch.linspace(0, 1, FRAMES)
-    between = mix(torch.cat(told), torch.stack([1 - places, places], 1), how="lerp")
+    between = mix(torch.cat(encoded), torch.stack([1 - places, places], 1), how="lerp")
     empty = pipeline.encode_prompt("", "cpu", 1, False)[0].expand(FRAMES, -1, -1)
     return pictures_of(
         pipeline, [seed] * FRAMES, steps=steps, cfg=cfg, prompt_embeds=between, negative_prompt_embeds=empty

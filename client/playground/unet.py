@@ -90,8 +90,8 @@ def noise_times(count: int, source: torch.Generator) -> torch.Tensor:
     """
     even, rest = count // 2, count - count // 2
     spread = (torch.arange(even) + torch.rand(even, generator=source)) / even
-    centred = (torch.arange(rest) + torch.rand(rest, generator=source)) / rest * 2 - 1
-    bell = 550 + 170 * math.sqrt(2) * torch.erfinv(centred.clamp(-0.995, 0.995))
+    centerd = (torch.arange(rest) + torch.rand(rest, generator=source)) / rest * 2 - 1
+    bell = 550 + 170 * math.sqrt(2) * torch.erfinv(centerd.clamp(-0.995, 0.995))
     return torch.cat([spread * _TIMES, bell]).long().clamp(0, _TIMES - 1)
 
 
@@ -137,7 +137,7 @@ def _train(rank: int, folder: Path, settings: Settings) -> None:
         shown = [scenes[i] for i in rows]
         captions = _captions(shown, random.Random(int(numbers(*key).integers(1 << 62))))
         noisy, times, goal = _noised(clean[rows], keep, noise_source(*key, 1))
-        ids = text.token_ids(tokenizer, [said.text for said in captions]).to(settings.device)
+        ids = text.token_ids(tokenizer, [each.text for each in captions]).to(settings.device)
         hidden = run.models["text_encoder"](ids).last_hidden_state
         noisy = noisy.to(settings.device).contiguous(memory_format=torch.channels_last)
         with torch.autocast(settings.device, torch.bfloat16, enabled=settings.bf16):
@@ -154,9 +154,9 @@ def _train(rank: int, folder: Path, settings: Settings) -> None:
 def deal(scenes: Sequence[Scene]) -> torch.Tensor:
     """Returns the numbers of all scenes, three times those of pairs and suns.
 
-    Which colour goes where and a sun's thin rays are learnt last.
+    Which color goes where and a sun's thin rays are learnt last.
     """
-    hard = [i for i, scene in enumerate(scenes) if scene.beside or scene.thing == "sun"]
+    hard = [i for i, scene in enumerate(scenes) if scene.neighbor or scene.thing == "sun"]
     return torch.tensor([*range(len(scenes)), *hard, *hard])
 
 

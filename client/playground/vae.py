@@ -1,6 +1,6 @@
 """The playground's autoencoder: an encoder set by hand, and the decoder's training.
 
-A latent is simply the picture made small: the mean colour of each block of 8x8 pixels, and one
+A latent is simply the picture made small: the mean color of each block of 8x8 pixels, and one
 number more for how brightness falls across the block. The encoder computes just that, exactly,
 although it is a stock network with its norms and activations; so only the decoder has to learn,
 and what it learns is to draw the world's sharp edges from blurred ones.
@@ -49,7 +49,7 @@ _CROP = 64
 def latents(pictures: torch.Tensor) -> torch.Tensor:
     """Returns the unscaled latents [B, 4, H/8, W/8] of pictures [B, 3, H, W] in -1..1, without a network.
 
-    Channels 0 to 2 are the mean colours of the 8x8 blocks, channel 3 is twice the brightness of a
+    Channels 0 to 2 are the mean colors of the 8x8 blocks, channel 3 is twice the brightness of a
     block's top left quarter less that of its bottom right.
     """
     quarters = F.avg_pool2d(pictures, 4)
@@ -63,7 +63,7 @@ def latents(pictures: torch.Tensor) -> torch.Tensor:
 def new_autoencoder(seed: int) -> Any:
     """Returns an `AutoencoderKL` (0.79 million parameters) that encodes as `latents` does.
 
-    Its decoder starts as a plain enlargement of the mean colours, with the rest of its channels free.
+    Its decoder starts as a plain enlargement of the mean colors, with the rest of its channels free.
     """
     from diffusers import AutoencoderKL
 
@@ -150,7 +150,7 @@ def _read_out(encoder: Any, last: Any) -> None:
 
 
 def _start_decoder(decoder: Any) -> None:
-    """Lets x and -x of the three colours pass unchanged beside the random rest, as the encoder does."""
+    """Lets x and -x of the three colors pass unchanged, next to the random rest, as the encoder does."""
     resnets = [*decoder.mid_block.resnets, *(r for block in decoder.up_blocks for r in block.resnets)]
     upsamplers = [block.upsamplers[0].conv for block in decoder.up_blocks[:-1]]
     shortcuts = [resnet.conv_shortcut for resnet in resnets if resnet.conv_shortcut is not None]
@@ -160,8 +160,8 @@ def _start_decoder(decoder: Any) -> None:
     for resnet in resnets:
         resnet.conv2.weight *= 0.5
     for channel in range(6):
-        colour, sign = channel % 3, 1 if channel < 3 else -1
-        decoder.conv_in.weight[channel, colour, 1, 1] = sign
+        color, sign = channel % 3, 1 if channel < 3 else -1
+        decoder.conv_in.weight[channel, color, 1, 1] = sign
         for conv in (*upsamplers, *shortcuts):
             middle = conv.weight.shape[-1] // 2
             conv.weight[channel, channel, middle, middle] = 1
@@ -171,9 +171,9 @@ def _start_decoder(decoder: Any) -> None:
     decoder.conv_out.weight *= 0.3
     decoder.conv_out.weight[:, :6] = 0
     nn.init.zeros_(decoder.conv_out.bias)
-    for colour in range(3):
-        decoder.conv_out.weight[colour, colour, 1, 1] = 1
-        decoder.conv_out.weight[colour, colour + 3, 1, 1] = -1
+    for color in range(3):
+        decoder.conv_out.weight[color, color, 1, 1] = 1
+        decoder.conv_out.weight[color, color + 3, 1, 1] = -1
 
 
 def train_decoder(folder: Path, settings: Settings) -> None:
@@ -202,7 +202,7 @@ def train_decoder(folder: Path, settings: Settings) -> None:
 def _crops(key: tuple[int, ...]) -> torch.Tensor:
     """Returns random pictures in -1..1: mostly crops at a thing's edge, each eighth batch whole ones.
 
-    Colours and axes are shuffled now and then, since the decoder should draw edges of any colour.
+    Colors and axes are shuffled now and then, since the decoder should draw edges of any color.
     """
     random_numbers = numbers(*key)
     whole = key[-1] % 8 == 0
@@ -224,8 +224,8 @@ def _corner(scene: Scene, random_numbers: np.random.Generator) -> Sequence[int]:
     """Returns the left and top of a crop, on the latents' grid of 8 pixels."""
     if random_numbers.random() < 0.15:
         return (8 * random_numbers.integers(0, 9, 2)).tolist()
-    centre = np.array([scene.x, scene.y]) + random_numbers.uniform(-0.7, 0.7, 2) * scene.radius
-    corner = ((centre + 1) * SIDE / 2 - _CROP / 2) // 8 * 8
+    center = np.array([scene.x, scene.y]) + random_numbers.uniform(-0.7, 0.7, 2) * scene.radius
+    corner = ((center + 1) * SIDE / 2 - _CROP / 2) // 8 * 8
     return corner.clip(0, SIDE - _CROP).astype(int).tolist()
 
 

@@ -1,4 +1,4 @@
-"""The names of the playground world: its things, colours, backgrounds, styles, sizes and places.
+"""The names of the playground world: its things, colors, backgrounds, styles, sizes and places.
 
 Pure Python, so that a prompt can be looked over without loading torch.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 import re
 
-COLOURS: dict[str, tuple[int, int, int]] = {
+COLORS: dict[str, tuple[int, int, int]] = {
     "red": (220, 40, 45),
     "orange": (245, 140, 30),
     "yellow": (250, 215, 50),
@@ -22,14 +22,14 @@ COLOURS: dict[str, tuple[int, int, int]] = {
     "gray": (140, 142, 148),
     "black": (25, 25, 30),
 }
-"""The twelve colours with their RGB values; things and plain backgrounds take them."""
+"""The twelve colors with their RGB values; things and plain backgrounds take them."""
 
 THINGS: tuple[str, ...] = (
     *("circle", "square", "triangle", "diamond", "star", "heart", "moon", "ring", "cross"),
     *("drop", "sun", "flower", "cloud", "tree", "house", "fish", "mushroom", "boat"),
 )
 SCENERY: tuple[str, ...] = ("night", "sunset", "hill", "snow", "sea")
-BACKGROUNDS: tuple[str, ...] = (*COLOURS, *SCENERY)
+BACKGROUNDS: tuple[str, ...] = (*COLORS, *SCENERY)
 STYLES: tuple[str, ...] = ("flat", "outline", "striped", "dotted", "shaded")
 SIZES: tuple[str, ...] = ("small", "medium", "big")
 PLACES: tuple[str, ...] = ("middle", "left", "right", "top", "bottom")
@@ -73,7 +73,7 @@ EXAMPLES: tuple[str, ...] = (
 
 _KINDS: dict[str, tuple[str, ...]] = {
     "thing": THINGS,
-    "colour": (*COLOURS, "grey"),
+    "color": (*COLORS, "grey"),
     "scenery": ("night", "sky", "sunset", "hill", "meadow", "snow", "winter", "sea"),
     "style": (*STYLE_WORDS.values(), "outline"),
     "size": tuple(word for words in SIZE_WORDS.values() for word in words),
@@ -112,7 +112,7 @@ _MEANT: dict[str, str] = {
 def words() -> dict[str, tuple[str, ...]]:
     """Returns every word that the model was taught, by kind.
 
-    The kinds are ``thing``, ``colour``, ``scenery``, ``style``, ``size``, ``place`` and ``other``
+    The kinds are ``thing``, ``color``, ``scenery``, ``style``, ``size``, ``place`` and ``other``
     (the small words between them). No word stands under two kinds.
     """
     return dict(_KINDS)

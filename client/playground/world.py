@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from remix.client.playground.words import (
     BACKGROUNDS,
-    COLOURS,
+    COLORS,
     NAMELESS,
     PLACE_PHRASES,
     PLACES,
@@ -22,17 +22,17 @@ from remix.client.playground.words import (
 )
 
 ALONE = "none"
-"""The second thing, and its colour, of a scene that has only one."""
+"""The second thing, and its color, of a scene that has only one."""
 
 ATTRIBUTES: dict[str, tuple[str, ...]] = {
     "thing": THINGS,
-    "colour": tuple(COLOURS),
+    "color": tuple(COLORS),
     "background": BACKGROUNDS,
     "style": STYLES,
     "size": SIZES,
     "place": PLACES,
     "second": (ALONE, *THINGS),
-    "second_colour": (ALONE, *COLOURS),
+    "second_color": (ALONE, *COLORS),
 }
 """What a scene is described by: the names of its fields, and the values that each can have."""
 
@@ -54,12 +54,12 @@ class Scene:
 
     The picture spans -1 to 1 both ways, y down. `radius`, `x`, `y` are in these units, `turn` is in
     radians, `tint` shifts the thing's and the background's RGB (three numbers each, in 0..1 units),
-    and `seed` places what the scenery draws at random (stars, snowflakes, the horizon). `beside` is
+    and `seed` places what the scenery draws at random (stars, snowflakes, the horizon). `neighbor` is
     the thing on the right of a pair, as a scene of its own with the same background.
     """
 
     thing: str
-    colour: str
+    color: str
     background: str
     style: str
     size: str
@@ -70,17 +70,17 @@ class Scene:
     turn: float
     seed: int
     tint: tuple[float, ...]
-    beside: Scene | None = None
+    neighbor: Scene | None = None
 
     @property
     def second(self) -> str:
         """The second thing, or `ALONE`."""
-        return self.beside.thing if self.beside else ALONE
+        return self.neighbor.thing if self.neighbor else ALONE
 
     @property
-    def second_colour(self) -> str:
-        """The second thing's colour, or `ALONE`."""
-        return self.beside.colour if self.beside else ALONE
+    def second_color(self) -> str:
+        """The second thing's color, or `ALONE`."""
+        return self.neighbor.color if self.neighbor else ALONE
 
     def labels(self) -> list[int]:
         """Returns the index of each attribute's value, in the order of `ATTRIBUTES`."""
@@ -95,37 +95,37 @@ class Caption:
     named: tuple[bool, ...]
 
 
-def held_out(thing: str, colour: str) -> bool:
-    """Returns whether this pair is kept out of training: one colour for each thing, 18 of 216 pairs.
+def held_out(thing: str, color: str) -> bool:
+    """Returns whether this pair is kept out of training: one color for each thing, 18 of 216 pairs.
 
     What a model draws for these pairs shows whether it composes or remembers.
     """
-    return list(COLOURS).index(colour) == (5 * THINGS.index(thing) + 1) % len(COLOURS)
+    return list(COLORS).index(color) == (5 * THINGS.index(thing) + 1) % len(COLORS)
 
 
 def random_scenes(rng: random.Random) -> Iterator[Scene]:
     """Returns training scenes without end; no `held_out` pair is among them."""
     while True:
-        background = rng.choice(tuple(COLOURS) if rng.random() < _PLAIN_SHARE else SCENERY)
+        background = rng.choice(tuple(COLORS) if rng.random() < _PLAIN_SHARE else SCENERY)
         if rng.random() < _PAIR_SHARE:
             yield arrange_pair(_thing(background, rng), _thing(background, rng), background, rng=rng)
             continue
-        thing, colour = _thing(background, rng)
+        thing, color = _thing(background, rng)
         style = rng.choices(STYLES, _STYLE_SHARES)[0]
         size = rng.choices(SIZES, _SIZE_SHARES)[0]
         place = rng.choices(PLACES, _PLACE_SHARES)[0]
-        yield arrange(thing, colour, background, style, size, place, rng=rng)
+        yield arrange(thing, color, background, style, size, place, rng=rng)
 
 
 def _thing(background: str, rng: random.Random) -> tuple[str, str]:
-    """Returns a thing and its colour, which can be seen before `background` and is not held out."""
+    """Returns a thing and its color, which can be seen before `background` and is not held out."""
     thing = rng.choice(THINGS)
-    return thing, rng.choice([name for name in COLOURS if name != background and not held_out(thing, name)])
+    return thing, rng.choice([name for name in COLORS if name != background and not held_out(thing, name)])
 
 
 def arrange(
     thing: str,
-    colour: str,
+    color: str,
     background: str,
     style: str = "flat",
     size: str = "medium",
@@ -137,7 +137,7 @@ def arrange(
     across, down = _DIRECTION[place]
     return Scene(
         thing=thing,
-        colour=colour,
+        color=color,
         background=background,
         style=style,
         size=size,
@@ -152,7 +152,7 @@ def arrange(
 
 
 def arrange_pair(left: tuple[str, str], right: tuple[str, str], background: str, *, rng: random.Random) -> Scene:
-    """Returns a scene of two things side by side, flat and of one size, each given with its colour."""
+    """Returns a scene of two things side by side, flat and of one size, each given with its color."""
     first, second = (
         dataclasses.replace(
             arrange(*thing, background, rng=rng),
@@ -161,41 +161,41 @@ def arrange_pair(left: tuple[str, str], right: tuple[str, str], background: str,
         )
         for side, thing in ((-1, left), (1, right))
     )
-    return dataclasses.replace(first, beside=second)
+    return dataclasses.replace(first, neighbor=second)
 
 
 def caption(scene: Scene, rng: random.Random) -> Caption:
     """Returns one of many ways to say what `scene` shows; now and then something is left unsaid.
 
-    Of a pair, both things and their colours are always named, the left one first.
+    Of a pair, both things and their colors are always named, the left one first.
     """
-    if scene.beside:
-        nouns = [f"{_colour_word(one.colour, rng)} {one.thing}" for one in (scene, scene.beside)]
+    if scene.neighbor:
+        nouns = [f"{_color_word(one.color, rng)} {one.thing}" for one in (scene, scene.neighbor)]
         if rng.random() < 0.85:
             nouns = [f"{_article(noun)} {noun}" for noun in nouns]
         background = "" if rng.random() < 0.05 else _background_phrase(scene, rng)
         return Caption(" and ".join(nouns) + background, (True, True, bool(background), *[False] * 3, True, True))
     size = _size_word(scene, rng)
     style, style_behind = _style_word(scene, rng)
-    colour = "" if rng.random() < 0.05 else _colour_word(scene.colour, rng)
+    color = "" if rng.random() < 0.05 else _color_word(scene.color, rng)
     thing = scene.thing if rng.random() < 0.97 else ""
-    noun = " ".join(word for word in (size, style, colour, thing or rng.choice(NAMELESS)) if word)
+    noun = " ".join(word for word in (size, style, color, thing or rng.choice(NAMELESS)) if word)
     if rng.random() < 0.75:
         noun = f"{_article(noun)} {noun}"
     place = _place_phrase(scene, rng)
     background = "" if rng.random() < 0.05 else _background_phrase(scene, rng)
     around = background + place if place and rng.random() < 0.25 else place + background
-    named = (thing, colour, background, style or style_behind, size, place)
+    named = (thing, color, background, style or style_behind, size, place)
     return Caption(noun + around + style_behind, (*(bool(word) for word in named), False, False))
 
 
-def _colour_word(colour: str, rng: random.Random) -> str:
-    return "grey" if colour == "gray" and rng.random() < 0.5 else colour
+def _color_word(color: str, rng: random.Random) -> str:
+    return "grey" if color == "gray" and rng.random() < 0.5 else color
 
 
 def _size_word(scene: Scene, rng: random.Random) -> str:
-    said = rng.random() < (0.1 if scene.size == "medium" else 0.92)
-    return rng.choice(SIZE_WORDS[scene.size]) if said else ""
+    mentioned = rng.random() < (0.1 if scene.size == "medium" else 0.92)
+    return rng.choice(SIZE_WORDS[scene.size]) if mentioned else ""
 
 
 def _style_word(scene: Scene, rng: random.Random) -> tuple[str, str]:
@@ -209,8 +209,8 @@ def _style_word(scene: Scene, rng: random.Random) -> tuple[str, str]:
 
 
 def _place_phrase(scene: Scene, rng: random.Random) -> str:
-    said = rng.random() < (0.12 if scene.place == "middle" else 0.93)
-    return " " + rng.choice(PLACE_PHRASES[scene.place]) if said else ""
+    mentioned = rng.random() < (0.12 if scene.place == "middle" else 0.93)
+    return " " + rng.choice(PLACE_PHRASES[scene.place]) if mentioned else ""
 
 
 def _background_phrase(scene: Scene, rng: random.Random) -> str:

@@ -28,10 +28,10 @@ TABLE = Path(__file__).with_suffix(".json")
 
 EXTRAS: Mapping[str, str] = {
     "image": "pictures that begin from given ones",
-    "travelling denoise": "pictures whose `denoise` travels",
+    "traveling denoise": "pictures whose `denoise` travels",
     "mask": "masks",
     "loras": "LoRAs",
-    "travelling loras": "LoRAs whose strengths travel",
+    "traveling loras": "LoRAs whose strengths travel",
     "long": "prompts over 75 tokens",
     "no negative": "no negative prompt",
     "clip skip": "`clip_skip` 2, for SDXL 3",
@@ -132,12 +132,12 @@ def _kinds(recipe: Recipe) -> Iterator[str]:
         yield "image"
         set_ones = {keyframe.denoise for keyframe in recipe.keyframes if keyframe.denoise is not None}
         if len(set_ones) > 1 or any(not isinstance(denoise, float) for denoise in set_ones):
-            yield "travelling denoise"
+            yield "traveling denoise"
     if any(frame.mask for frame in recipe.keyframes):
         yield "mask"
     named = {keyframe.loras for keyframe in recipe.keyframes if keyframe.loras}
     if len(named) > 1:
-        yield "travelling loras"
+        yield "traveling loras"
     elif named or recipe.model.loras:
         yield "loras"
     if recipe.model.clip_skip > 1:

@@ -41,7 +41,7 @@ class Capabilities:
     - `samplers`, `schedulers`: the names that it supports, None if it checks them itself.
     - `from_pictures`: the samplers that can start from an init picture, None for all.
     - `most_mixed`: field -> the maximum number of values that one frame may mix, if limited.
-    - `travelling_loras`: whether LoRA strengths may change between frames.
+    - `traveling_loras`: whether LoRA strengths may change between frames.
     - `fractional_denoise`: whether a frame may start between two whole steps.
     - `prompts`: the prompt syntax it reads, of `remix.engine.prompts.SYNTAXES`.
     - `readings`: the rules by which it can read prompts, None for all.
@@ -57,7 +57,7 @@ class Capabilities:
     schedulers: Collection[str] | None = None
     from_pictures: Collection[str] | None = None
     most_mixed: Mapping[str, int] = field(default_factory=dict)
-    travelling_loras: bool = True
+    traveling_loras: bool = True
     fractional_denoise: bool = True
     prompts: frozenset[str] = frozenset()
     readings: Sequence[Reading] | None = None
@@ -77,7 +77,7 @@ def _problems(schedule: Schedule, can: Capabilities) -> Iterator[str]:
     yield from _unread_syntax(schedule, can)
     yield from _other_reading(schedule, can)
     travels = len({frame.loras for frame in schedule}) > 1
-    if travels and not can.travelling_loras:
+    if travels and not can.traveling_loras:
         yield _refusal("loras", "their strengths travel", can)
     for frame in schedule:
         yield from _in_frame(schedule, frame, can)

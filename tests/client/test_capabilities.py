@@ -95,7 +95,7 @@ PICTURES = (Keyframe(image="a.png", denoise=0.5), Keyframe(denoise=0.6))
         ({"keyframe": "prompt"}, film(keyframes=(Keyframe(prompt="a", seed=1),)), r"^seed: keyframes\[0\] sets it"),
         ({"most_mixed": {"prompt": 1}}, film(), "^prompt: frame 1 mixes 2, and the painter cannot render that"),
         (
-            {"travelling_loras": False, "instead": "wait"},
+            {"traveling_loras": False, "instead": "wait"},
             film(keyframes=(Keyframe(loras={"x": 0}), Keyframe(loras={"x": 1}))),
             "^loras: their strengths travel, and the painter cannot render that; wait$",
         ),

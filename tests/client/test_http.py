@@ -387,7 +387,7 @@ def test_a_user_in_the_url_is_moved_out() -> None:
 
 @pytest.mark.parametrize("url", ["127.0.0.1:8188", "localhost:7860/x", "example.com", "me:pw@host:80"])
 def test_an_address_without_a_scheme_is_told_what_to_add(url: str) -> None:
-    with pytest.raises(BadInput, match="has no scheme; write http:// or https:// in front of it") as refused:
+    with pytest.raises(BadInput, match="has no scheme; begin it with http:// or https://") as refused:
         parse_address(url)
     assert "pw" not in str(refused.value)
 

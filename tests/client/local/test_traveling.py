@@ -96,7 +96,7 @@ def test_opposite_strengths_of_two_equal_loras_cancel(sd1: str, style: str, tmp_
     assert largest_difference(gone, pictures(film(sd1, {style: 0}, {style: 0}))) <= TOLERANCE
 
 
-def test_merged_and_travelling_loras_add_up(sd1: str, style: str, painting: str) -> None:
+def test_merged_and_traveling_loras_add_up(sd1: str, style: str, painting: str) -> None:
     both = film(sd1, {style: 0.5}, {style: 0.1}).replace(model=Model(sd1, loras=(Lora(painting, 0.5),)))
     alone = film(sd1, {style: 0.5, painting: 0.5}, {style: 0.1, painting: 0.5})
     assert np.array_equal(pictures(both), pictures(alone))

@@ -14,7 +14,7 @@ from PIL import Image
 from remix.client.playground import check, measure, unknown_words
 from remix.client.playground.check import BARS, main
 from remix.client.playground.drawing import draw
-from remix.client.playground.judge import background_of, colours_of, thing_mask
+from remix.client.playground.judge import background_of, colors_of, thing_mask
 from remix.client.playground.measure import (
     SHOWN,
     Mark,
@@ -26,7 +26,7 @@ from remix.client.playground.measure import (
     shares,
     sheet,
 )
-from remix.client.playground.words import BACKGROUNDS, COLOURS, SCENERY, STYLES, THINGS
+from remix.client.playground.words import BACKGROUNDS, COLORS, SCENERY, STYLES, THINGS
 from remix.client.playground.world import arrange, arrange_pair, held_out
 
 
@@ -36,32 +36,32 @@ def test_the_eyes_are_right_about_real_drawings() -> None:
 
 
 def test_prompts_are_drawn_from_the_whole_grammar() -> None:
-    asked = [task.scene for task in grammar_tasks(500)]
-    assert {scene.thing for scene in asked} == set(THINGS)
-    assert {scene.background for scene in asked} == set(BACKGROUNDS)
-    assert {scene.style for scene in asked} == set(STYLES)
-    assert 70 < sum(scene.beside is not None for scene in asked) < 150
+    tasks = [task.scene for task in grammar_tasks(500)]
+    assert {scene.thing for scene in tasks} == set(THINGS)
+    assert {scene.background for scene in tasks} == set(BACKGROUNDS)
+    assert {scene.style for scene in tasks} == set(STYLES)
+    assert 70 < sum(scene.neighbor is not None for scene in tasks) < 150
     assert grammar_tasks(500)[:7] == grammar_tasks(7)
     assert grammar_tasks(7) != grammar_tasks(7, seed=1)
 
 
 def test_every_prompt_says_what_the_check_looks_at() -> None:
     for task in grammar_tasks(300):
-        said = task.prompt.replace(",", "").replace("grey", "gray").split()
-        assert task.scene.thing in said
-        assert task.scene.colour in said
-        if task.scene.background in COLOURS:
-            assert task.scene.background in said
-        if task.scene.beside:
-            assert {task.scene.second, task.scene.second_colour} <= set(said)
+        words = task.prompt.replace(",", "").replace("grey", "gray").split()
+        assert task.scene.thing in words
+        assert task.scene.color in words
+        if task.scene.background in COLORS:
+            assert task.scene.background in words
+        if task.scene.neighbor:
+            assert {task.scene.second, task.scene.second_color} <= set(words)
 
 
 def test_held_out_pairs_are_asked_for_on_several_backgrounds() -> None:
-    asked = held_out_tasks()
-    assert len(asked) == 4 * len(THINGS)
-    assert all(held_out(task.scene.thing, task.scene.colour) for task in asked)
-    assert all(task.scene.colour != task.scene.background for task in asked)
-    assert len({task.prompt for task in asked}) == len(asked)
+    tasks = held_out_tasks()
+    assert len(tasks) == 4 * len(THINGS)
+    assert all(held_out(task.scene.thing, task.scene.color) for task in tasks)
+    assert all(task.scene.color != task.scene.background for task in tasks)
+    assert len({task.prompt for task in tasks}) == len(tasks)
 
 
 def test_all_prompts_are_in_the_words_of_the_world() -> None:
@@ -71,54 +71,54 @@ def test_all_prompts_are_in_the_words_of_the_world() -> None:
 
 @pytest.mark.parametrize("style", STYLES)
 @pytest.mark.parametrize("background", ["white", "black", "teal", *SCENERY])
-def test_a_colour_is_told_in_every_style_and_place(style: str, background: str) -> None:
+def test_a_color_is_told_in_every_style_and_place(style: str, background: str) -> None:
     scenes = [
-        arrange(thing, colour, background, style, size, rng=random.Random(2))
-        for thing, colour, size in (("star", "red", "small"), ("boat", "yellow", "big"), ("ring", "purple", "medium"))
+        arrange(thing, color, background, style, size, rng=random.Random(2))
+        for thing, color, size in (("star", "red", "small"), ("boat", "yellow", "big"), ("ring", "purple", "medium"))
     ]
     for scene, picture in zip(scenes, draw(scenes), strict=True):
-        assert colours_of(picture, scene) == [scene.colour]
+        assert colors_of(picture, scene) == [scene.color]
 
 
-def test_the_colours_of_a_pair_are_told_from_left_to_right() -> None:
+def test_the_colors_of_a_pair_are_told_from_left_to_right() -> None:
     scene = arrange_pair(("star", "red"), ("fish", "blue"), "sea", rng=random.Random(1))
-    assert colours_of(draw([scene])[0], scene) == ["red", "blue"]
+    assert colors_of(draw([scene])[0], scene) == ["red", "blue"]
 
 
-def test_an_empty_picture_shows_a_background_and_no_colour() -> None:
+def test_an_empty_picture_shows_a_background_and_no_color() -> None:
     scene = arrange("star", "red", "white", rng=random.Random(1))
     empty = torch.full((3, 128, 128), 0.97)
     assert background_of(empty) == "white"
-    assert colours_of(empty, scene) == [None]
+    assert colors_of(empty, scene) == [None]
     assert not thing_mask(empty, "white").any()
 
 
 def test_marks_tell_what_is_wrong() -> None:
-    task = next(task for task in grammar_tasks(50) if task.scene.background == "purple" and not task.scene.beside)
-    scene = dataclasses.replace(task.scene, style="flat", thing="star", colour="green", size="big")
-    asked = dataclasses.replace(task, scene=scene)
+    task = next(task for task in grammar_tasks(50) if task.scene.background == "purple" and not task.scene.neighbor)
+    scene = dataclasses.replace(task.scene, style="flat", thing="star", color="green", size="big")
+    tasks = dataclasses.replace(task, scene=scene)
 
     def seen(**other: str) -> Mark:
-        return marks([asked], draw([dataclasses.replace(scene, **other)]))[0]
+        return marks([tasks], draw([dataclasses.replace(scene, **other)]))[0]
 
     assert seen() == Mark(True, True, True)
     assert seen().all
     assert seen(thing="ring") == Mark(False, True, True)
-    assert seen(colour="white") == Mark(True, False, True)
+    assert seen(color="white") == Mark(True, False, True)
     assert seen(background="yellow") == Mark(True, True, False)
     assert not seen(thing="ring").all
 
 
 def test_a_second_thing_that_nobody_asked_for_is_wrong() -> None:
     pair = arrange_pair(("star", "red"), ("fish", "red"), "white", rng=random.Random(1))
-    alone = measure.Task("a red star on a white background", dataclasses.replace(pair, beside=None))
+    alone = measure.Task("a red star on a white background", dataclasses.replace(pair, neighbor=None))
     assert not marks([alone], draw([pair]))[0].thing
 
 
 def test_shares_count_the_marks() -> None:
     found = [Mark(True, True, True), Mark(True, False, True), Mark(False, True, True), Mark(True, True, False)]
     assert shares(found) == [0.75, 0.75, 0.75, 0.25]
-    group = [task for task in grammar_tasks(40) if not task.scene.beside][:4]
+    group = [task for task in grammar_tasks(40) if not task.scene.neighbor][:4]
     single = by_thing(group, found)
     assert set(single) == {task.scene.thing for task in group}
     assert min(single.values()) < 1
@@ -126,8 +126,8 @@ def test_shares_count_the_marks() -> None:
 
 @pytest.mark.parametrize("count", [1, 6, 7])
 def test_a_sheet_holds_all_pictures(count: int) -> None:
-    said = ["a purple house and a brown mushroom on a green hill"] * count
-    page = sheet(torch.zeros(count, 3, 128, 128), said).convert("L")
+    words = ["a purple house and a brown mushroom on a green hill"] * count
+    page = sheet(torch.zeros(count, 3, 128, 128), words).convert("L")
     rows = -(-count // 6)
     assert page.size == (6 * 136 + 8, rows * 178 + 8)
     inked = sum(value < 128 for value in page.tobytes())

@@ -11,14 +11,14 @@ import torch
 from safetensors.torch import load_file
 
 from remix.client.playground import classifier
-from remix.client.playground.classifier import KEPT, TOLD, accuracy, tell, train
+from remix.client.playground.classifier import CLASSIFIED, KEPT, accuracy, classify, train
 from remix.client.playground.drawing import draw
 from remix.client.playground.world import random_scenes
 
 
 def test_it_is_right_about_drawings_that_it_was_not_trained_on() -> None:
     right = accuracy(1000)
-    assert set(right) == set(TOLD)
+    assert set(right) == set(CLASSIFIED)
     assert min(right.values()) >= 0.98
 
 
@@ -28,8 +28,8 @@ def test_it_is_small_enough_to_ship() -> None:
 
 def test_what_it_tells_does_not_depend_on_the_batch() -> None:
     pictures = draw(list(islice(random_scenes(random.Random(0)), 5)))
-    alone = [tell(picture[None])[0] for picture in pictures]
-    assert tell(pictures) == alone
+    alone = [classify(picture[None])[0] for picture in pictures]
+    assert classify(pictures) == alone
 
 
 def test_its_training_depends_on_its_seed_alone_and_can_be_continued(

@@ -118,8 +118,8 @@ def _write_mean_gradient(rank: int, folder: Path) -> None:
     values = [nn.Parameter(torch.zeros(2)), nn.Parameter(torch.zeros(3, 1)), nn.Parameter(torch.zeros(1))]
     values[0].grad = torch.tensor([1.0, 2.0]) * (rank + 1)
     values[1].grad = torch.full((3, 1), float(rank))
-    told = average_gradients(values, float(10 * rank))
-    (folder / str(rank)).write_text(repr([told, values[0].grad.tolist(), values[1].grad.tolist()]))
+    mean = average_gradients(values, float(10 * rank))
+    (folder / str(rank)).write_text(repr([mean, values[0].grad.tolist(), values[1].grad.tolist()]))
 
 
 def test_processes_average_their_gradients(tmp_path: Path) -> None:

@@ -49,7 +49,7 @@ def test_drawings_are_told_from_blurred_ones() -> None:
     assert (sharpness(blurred) < SHARPNESS).float().mean() > 0.98
 
 
-def test_faint_colours_are_as_sharp_as_bold_ones() -> None:
+def test_faint_colors_are_as_sharp_as_bold_ones() -> None:
     bold = _ends()[0][None]
     faint = 0.5 + 0.2 * (bold - 0.5)
     blurred = torch.nn.functional.avg_pool2d(bold, 15, 1, 7, count_include_pad=False)

@@ -80,9 +80,9 @@ def test_an_epoch_shows_each_picture_once_over_all_processes() -> None:
 def test_pairs_and_suns_are_dealt_three_times() -> None:
     scenes = list(islice(random_scenes(random.Random(0)), 100))
     dealt = deal(scenes).tolist()
-    hard = [scene.beside is not None or scene.thing == "sun" for scene in scenes]
+    hard = [scene.neighbor is not None or scene.thing == "sun" for scene in scenes]
     assert [dealt.count(i) for i in range(100)] == [3 if one else 1 for one in hard]
-    assert any(scene.thing == "sun" and not scene.beside for scene in scenes)
+    assert any(scene.thing == "sun" and not scene.neighbor for scene in scenes)
 
 
 def test_fewer_pictures_than_a_batch_are_shown_again() -> None:
@@ -92,7 +92,7 @@ def test_fewer_pictures_than_a_batch_are_shown_again() -> None:
 
 def test_one_caption_in_ten_is_silent() -> None:
     scenes = list(islice(random_scenes(random.Random(0)), 3000))
-    silent = [not said.text and not any(said.named) for said in _captions(scenes, random.Random(1))]
+    silent = [not each.text and not any(each.named) for each in _captions(scenes, random.Random(1))]
     assert sum(silent) / len(silent) == pytest.approx(0.1, abs=0.02)
 
 

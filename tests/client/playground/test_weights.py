@@ -38,10 +38,10 @@ def test_the_model_is_a_stock_pipeline_of_the_known_shape(pipeline: Any) -> None
     assert pipeline.scheduler.config.prediction_type == "v_prediction"
 
 
-def test_plain_prompts_give_their_thing_colour_and_background(pipeline: Any) -> None:
+def test_plain_prompts_give_their_thing_color_and_background(pipeline: Any) -> None:
     group = [
-        Task(f"a {colour} {thing} on a {background} background", arrange(thing, colour, background, rng=Random(0)))
-        for thing, colour, background in (
+        Task(f"a {color} {thing} on a {background} background", arrange(thing, color, background, rng=Random(0)))
+        for thing, color, background in (
             ("star", "green", "yellow"),
             ("moon", "blue", "white"),
             ("house", "red", "gray"),
@@ -68,8 +68,8 @@ def _distance(first: torch.Tensor, second: torch.Tensor) -> float:
 def test_guidance_and_negative_prompts_have_a_visible_effect(pipeline: Any) -> None:
     prompt = "a red star on a blue background"
 
-    def made(cfg: float, **asked: str) -> torch.Tensor:
-        return pictures_of(pipeline, [3], steps=6, cfg=cfg, prompt=prompt, **asked)
+    def made(cfg: float, **options: str) -> torch.Tensor:
+        return pictures_of(pipeline, [3], steps=6, cfg=cfg, prompt=prompt, **options)
 
     usual = made(2.5)
     assert torch.equal(made(2.5, negative_prompt=""), usual)

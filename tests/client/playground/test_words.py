@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from remix.client.playground import EXAMPLES, WEIGHTS, unknown_words, words
-from remix.client.playground.words import BACKGROUNDS, COLOURS, SCENERY, THINGS
+from remix.client.playground.words import BACKGROUNDS, COLORS, SCENERY, THINGS
 from remix.client.playground.world import caption, random_scenes
 
 
@@ -33,15 +33,15 @@ def test_no_word_stands_under_two_kinds() -> None:
 def test_the_world_has_eighteen_things_and_seventeen_backgrounds() -> None:
     assert words()["thing"] == THINGS
     assert len(THINGS) == 18
-    assert (*COLOURS, *SCENERY) == BACKGROUNDS
+    assert (*COLORS, *SCENERY) == BACKGROUNDS
     assert len(BACKGROUNDS) == 17
 
 
 def test_words_are_exactly_those_of_the_captions() -> None:
     rng = random.Random(1)
     texts = [caption(scene, rng).text for scene in islice(random_scenes(rng), 6000)]
-    said = {word for text in texts for word in text.replace(",", "").split()}
-    assert said == {word for kind in words().values() for word in kind}
+    used = {word for text in texts for word in text.replace(",", "").split()}
+    assert used == {word for kind in words().values() for word in kind}
 
 
 @pytest.mark.parametrize(
@@ -74,8 +74,8 @@ def test_whatever_is_nearest_is_known(prompt: str) -> None:
         assert nearest is None or unknown_words(nearest) == []
 
 
-def test_the_card_tells_how_many_words_there_are_and_names_every_thing_and_colour() -> None:
+def test_the_card_tells_how_many_words_there_are_and_names_every_thing_and_color() -> None:
     card = (WEIGHTS.parent / "README.md").read_text("utf-8")
     assert f"{sum(map(len, words().values()))} words" in card
     assert f"| 18 things | {' '.join(THINGS)} |" in card
-    assert f"| 12 colors | {' '.join(COLOURS)} |" in card
+    assert f"| 12 colors | {' '.join(COLORS)} |" in card

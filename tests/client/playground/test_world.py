@@ -8,7 +8,7 @@ from itertools import islice, pairwise
 
 import pytest
 
-from remix.client.playground.words import COLOURS, SIZE_WORDS, THINGS
+from remix.client.playground.words import COLORS, SIZE_WORDS, THINGS
 from remix.client.playground.world import (
     ALONE,
     ATTRIBUTES,
@@ -30,17 +30,17 @@ def test_the_same_seed_gives_the_same_scenes() -> None:
     assert _scenes(20, 7) != _scenes(20, 8)
 
 
-def test_each_thing_has_one_held_out_colour_and_each_colour_a_held_out_thing() -> None:
-    pairs = [(thing, colour) for thing in THINGS for colour in COLOURS if held_out(thing, colour)]
+def test_each_thing_has_one_held_out_color_and_each_color_a_held_out_thing() -> None:
+    pairs = [(thing, color) for thing in THINGS for color in COLORS if held_out(thing, color)]
     assert [thing for thing, _ in pairs] == list(THINGS)
-    assert {colour for _, colour in pairs} == set(COLOURS)
+    assert {color for _, color in pairs} == set(COLORS)
 
 
 def test_no_held_out_pair_and_no_invisible_thing_is_ever_trained_on() -> None:
     for scene in _scenes(5000):
-        for one in (scene, *([scene.beside] if scene.beside else [])):
-            assert not held_out(one.thing, one.colour)
-            assert one.colour != one.background == scene.background
+        for one in (scene, *([scene.neighbor] if scene.neighbor else [])):
+            assert not held_out(one.thing, one.color)
+            assert one.color != one.background == scene.background
 
 
 def test_every_attribute_takes_every_value() -> None:
@@ -69,39 +69,39 @@ def test_a_thing_lies_where_its_place_says(place: str, axis: str, sign: int) -> 
 def test_two_things_stand_side_by_side_and_are_told_apart() -> None:
     rng = random.Random(3)
     scene = arrange_pair(("star", "red"), ("fish", "blue"), "white", rng=rng)
-    assert scene.beside is not None
-    assert (scene.second, scene.second_colour) == ("fish", "blue")
-    assert scene.x + scene.radius < scene.beside.x - scene.beside.radius + 0.2
-    said = caption(scene, rng)
-    assert said.text.removeprefix("a ").startswith("red star and ")
-    assert "blue fish" in said.text
-    assert dict(zip(ATTRIBUTES, said.named, strict=True))["second"]
+    assert scene.neighbor is not None
+    assert (scene.second, scene.second_color) == ("fish", "blue")
+    assert scene.x + scene.radius < scene.neighbor.x - scene.neighbor.radius + 0.2
+    described = caption(scene, rng)
+    assert described.text.removeprefix("a ").startswith("red star and ")
+    assert "blue fish" in described.text
+    assert dict(zip(ATTRIBUTES, described.named, strict=True))["second"]
     alone = arrange("star", "red", "white", rng=rng)
-    assert (alone.second, alone.second_colour) == (ALONE, ALONE)
+    assert (alone.second, alone.second_color) == (ALONE, ALONE)
 
 
 def test_about_a_fifth_of_the_scenes_have_two_things() -> None:
-    pairs = sum(scene.beside is not None for scene in _scenes(4000))
+    pairs = sum(scene.neighbor is not None for scene in _scenes(4000))
     assert pairs / 4000 == pytest.approx(0.22, abs=0.02)
 
 
 def test_a_caption_of_one_thing_names_what_it_says_it_names() -> None:
     rng = random.Random(5)
-    for scene in (scene for scene in _scenes(2500, 5) if not scene.beside):
-        said = caption(scene, rng)
-        named = dict(zip(ATTRIBUTES, said.named, strict=True))
-        if (scene.colour, scene.background) != ("green", "hill"):  # a hill is called green too
-            spelling = "grey" if "grey" in said.text.split() else scene.colour
-            assert named["colour"] == (spelling in said.text.split())
-        assert named["size"] == any(word in said.text.split() for word in SIZE_WORDS[scene.size])
-        assert named["thing"] == (scene.thing in said.text.replace(",", "").split())
-        if scene.background in COLOURS:
+    for scene in (scene for scene in _scenes(2500, 5) if not scene.neighbor):
+        described = caption(scene, rng)
+        named = dict(zip(ATTRIBUTES, described.named, strict=True))
+        if (scene.color, scene.background) != ("green", "hill"):  # a hill is called green too
+            spelling = "grey" if "grey" in described.text.split() else scene.color
+            assert named["color"] == (spelling in described.text.split())
+        assert named["size"] == any(word in described.text.split() for word in SIZE_WORDS[scene.size])
+        assert named["thing"] == (scene.thing in described.text.replace(",", "").split())
+        if scene.background in COLORS:
             assert named["background"] == (
-                f"on {scene.background}" in said.text or "ground" in said.text or "wall" in said.text
+                f"on {scene.background}" in described.text or "ground" in described.text or "wall" in described.text
             )
         if scene.style != "flat":
-            assert named["style"] == (scene.style.removesuffix("d") in said.text)
-        assert not named["place"] or scene.place in said.text or "center" in said.text
+            assert named["style"] == (scene.style.removesuffix("d") in described.text)
+        assert not named["place"] or scene.place in described.text or "center" in described.text
 
 
 def test_captions_use_the_right_article() -> None:
@@ -117,8 +117,8 @@ def test_now_and_then_something_is_left_unsaid() -> None:
     rng = random.Random(4)
     captions = [caption(scene, rng) for scene in _scenes(2000, 4)]
     for i, name in enumerate(ATTRIBUTES):
-        said = sum(text.named[i] for text in captions) / len(captions)
-        assert 0 < said < 1, name
+        described = sum(text.named[i] for text in captions) / len(captions)
+        assert 0 < described < 1, name
 
 
 def test_a_scene_cannot_be_changed() -> None:

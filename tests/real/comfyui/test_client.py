@@ -241,7 +241,7 @@ def test_a_full_memory_is_tried_once_more_with_one_frame_at_a_time(
 ) -> None:
     troubled(monkeypatch, "full", 1)
     assert run(host, tmp_path / "once", recipe(2, "pink")).rendered == 2
-    assert "memory is full; going on with one frame at a time" in caplog.text
+    assert "memory is full; continuing with one frame at a time" in caplog.text
     troubled(monkeypatch, "full", 2)
     with pytest.raises(OutOfMemory, match="frames 0 to 1: not even one frame fits"):
         run(host, tmp_path / "twice", recipe(2, "pink"))
