@@ -192,20 +192,23 @@ PARTS: Mapping[str, tuple[str, ...]] = {"rows": (), "extras": ("kind",), "famili
 class Measuring:
     """The table, written after each row; `left` is how many rows are still to be measured now."""
 
-    def __init__(self, engines: Mapping[str, Engine], said: argparse.Namespace) -> None:
-        self._engines, self._said, self.left = engines, said, said.rows
+    def __init__(self, engines: Mapping[str, Engine], options: argparse.Namespace) -> None:
+        self._engines, self._said, self.left = engines, options, options.rows
         self._now: list[dict[str, Any]] = []
         self._table: dict[str, Any] = json.loads(TABLE.read_text(encoding="utf-8"))
         versions = {name: self._table["measured"].get(name) for name in ("hosts", "forge")}
-        if said.versions:
-            versions["forge" if said.forge else "hosts"] = said.versions
+        if options.versions:
+            versions["forge" if options.forge else "hosts"] = options.versions
         about = {"toolkit": __version__, **versions, **SETTINGS, "prompts": PROMPTS, "seeds": SEEDS}
         self._table["measured"] = about
 
     def row(self, part: str, frames: int, extra: Extra) -> None:
         """Measures a row of a part of the table, unless it is there with so many frames."""
-        told = {"kind": extra.kind, "family": self._said.family}
-        about = {name: told[name] for name in PARTS[part]} | {"sampler": extra.sampler, "scheduler": extra.scheduler}
+        known_by = {"kind": extra.kind, "family": self._said.family}
+        about = {name: known_by[name] for name in PARTS[part]} | {
+            "sampler": extra.sampler,
+            "scheduler": extra.scheduler,
+        }
         rows = self._table.setdefault(part, [])
         known = next((row for row in rows if about.items() <= row.items()), None)
         counts = known and (not self._said.again or known in self._now)
@@ -246,26 +249,26 @@ def main() -> None:
     parser.add_argument("--versions", help="what to write down of the hosts, or of the Forge")
     parser.add_argument("--again", action="store_true")
     parser.add_argument("--rows", type=int, default=sys.maxsize, help="how many to measure now, at most")
-    said = parser.parse_args()
-    if said.write_lora:
-        write_lora(said.write_lora)
+    options = parser.parse_args()
+    if options.write_lora:
+        write_lora(options.write_lora)
         return
-    if not said.checkpoint or not (said.forge or (said.comfyui and said.a1111)):
+    if not options.checkpoint or not (options.forge or (options.comfyui and options.a1111)):
         parser.error("--checkpoint is needed, and --comfyui with --a1111, or --forge")
-    urls = {"comfyui": said.comfyui, "a1111": said.a1111, "forge": said.forge}
+    urls = {"comfyui": options.comfyui, "a1111": options.a1111, "forge": options.forge}
     engines = {
         name: open_engine("comfyui" if name == "comfyui" else "a1111", url=url) for name, url in urls.items() if url
     }
-    measuring = Measuring({**engines, "local": open_engine("local", device="cpu")}, said)
-    if said.forge:
+    measuring = Measuring({**engines, "local": open_engine("local", device="cpu")}, options)
+    if options.forge:
         for sampler in ("euler", "heun", "dpmpp_2m", "euler_ancestral"):
             for scheduler in SCHEDULERS[:2]:
                 measuring.row("forge", SOME, Extra("", sampler, scheduler))
-    elif said.family:
-        for extra in of_family(said.family):
+    elif options.family:
+        for extra in of_family(options.family):
             measuring.row("families", SOME, extra)
     else:
-        _of_sd1(measuring, said.lora)
+        _of_sd1(measuring, options.lora)
 
 
 def _of_sd1(measuring: Measuring, lora: str | None) -> None:

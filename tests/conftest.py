@@ -1,10 +1,12 @@
 """How tests run here: one thread, and hypothesis without deadlines, in CI with the same examples each time.
 
-Signals that whoever started the tests has turned off, as a shell does for what it runs in the background, are on again:
-runs that tests interrupt inherit them, and leave those alone that are off.
+HYPOTHESIS_PROFILE=few tries fewer examples, for a second run on another Python version.
 
-And where modules of tests are found: ComfyUI takes the repository for a package, and so pytest names them after its
-folder. Processes that a test starts look for them by that name.
+A shell turns signals off for background jobs, and child processes inherit that. They are turned on again here, because
+some tests interrupt their children.
+
+The parent folder is added to sys.path: the repository is a package for ComfyUI, so pytest names test modules after its
+folder, and child processes import them by that name.
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ for name, usual in (("SIGINT", signal.default_int_handler), ("SIGTERM", signal.S
 
 settings.register_profile("here", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True)
-settings.load_profile("ci" if os.environ.get("CI") else "here")
+settings.register_profile("few", deadline=None, derandomize=True, max_examples=20)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "here"))
 
 sys.path.append(str(Path(__file__).parents[2]))

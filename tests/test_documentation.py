@@ -50,8 +50,8 @@ def test_an_example_plans_within_a_few_seconds_of_film(path: Path) -> None:
 def test_there_are_six_examples_and_all_are_told() -> None:
     names = {path.stem for path in (ROOT / "examples").glob("*.toml")}
     assert len(names) == 6
-    told = (ROOT / "examples" / "README.md").read_text(encoding="utf-8")
-    assert all(f"({name}.toml)" in told for name in names)
+    examples = (ROOT / "examples" / "README.md").read_text(encoding="utf-8")
+    assert all(f"({name}.toml)" in examples for name in names)
 
 
 @pytest.mark.parametrize("name", ["demo.toml", "new.toml"])

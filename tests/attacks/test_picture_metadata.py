@@ -155,9 +155,9 @@ def test_texts_from_strangers_do_no_harm(
     assert load_picture(path).shape == PICTURE.shape
     for options in ([], ["--json"]):
         assert cli.main(["inspect", str(path), *options]) == 0
-        said = capsys.readouterr().out
-        assert "\x1b" not in said
-        assert "\x07" not in said
+        output = capsys.readouterr().out
+        assert "\x1b" not in output
+        assert "\x07" not in output
     assert cli.main(["inspect", str(path), "--recipe"]) == 2
     assert globals_before == (Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES)
     assert [file.name for file in tmp_path.iterdir()] == [path.name]

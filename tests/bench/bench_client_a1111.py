@@ -108,9 +108,9 @@ def bare(host: Host, folder: Path, way: str, spent: Spent) -> Callable[[int], No
     def run(seed: int) -> None:
         folder.mkdir(exist_ok=True)
         forget(host, seed)
-        told = asked(host, seed, way)
+        reply = asked(host, seed, way)
         with requests.Session() as session:
-            spent.watch(lambda: [post(host, session, request, folder) for request in told])
+            spent.watch(lambda: [post(host, session, request, folder) for request in reply])
 
     return run
 

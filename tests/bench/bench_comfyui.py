@@ -58,8 +58,8 @@ def parts(seed: int) -> Graph:
     schedule = builder.recipe(RECIPE.replace("SEED", str(seed)))
     widgets = {"batch_size": 0, "how": "recipe", "lengths": "recipe"}
     prompts = builder.add("RemixPromptTravel", 2, clip=clip, schedule=schedule, **widgets)
-    _, latent, told = builder.add("RemixNoiseTravel", 3, schedule=schedule, model=model, batch_size=0)
-    return _saved(builder, builder.sampled(told, *prompts, latent, seed=seed, steps=STEPS), vae)
+    _, latent, noisy = builder.add("RemixNoiseTravel", 3, schedule=schedule, model=model, batch_size=0)
+    return _saved(builder, builder.sampled(noisy, *prompts, latent, seed=seed, steps=STEPS), vae)
 
 
 def render(seed: int, frames: int = FRAMES, steps: int = STEPS) -> Graph:

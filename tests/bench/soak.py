@@ -186,8 +186,8 @@ def soak(host: Host, url: str, jobs: int, folder: Path) -> Report:
                 right += bool(np.array_equal(found, host.right(frame, asked)))
         if number == jobs // 10:
             grown = _memory()
-    told = requests.get(f"{url}/rendered", timeout=60).json()
-    taken = (told["frames"], dict(told["times"]), told["faults"])
+    counted = requests.get(f"{url}/rendered", timeout=60).json()
+    taken = (counted["frames"], dict(counted["times"]), counted["faults"])
     return Report(jobs, right, *taken, _memory() - grown, time.monotonic() - before)
 
 

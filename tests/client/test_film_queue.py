@@ -106,10 +106,10 @@ def test_a_server_that_fails_is_asked_again_and_its_film_goes_on(tmp_path: Path)
     engine, lines = Failing(HostRefused("busy", 503), HostRefused("busy", 429)), io.StringIO()
     [outcome] = render_all([recipe()], tmp_path, engines=[engine], pause=0, events=lines)
     assert (outcome.error, outcome.frames, outcome.rendered) == (None, 3, 2)  # the first was kept
-    told = [json.loads(line) for line in lines.getvalue().splitlines()]
-    assert [line["error"] for line in told if line["event"] == "retry"] == ["HostRefused", "HostRefused"]
-    assert told[0] == {"film": 0, "folder": str(tmp_path / "film-1"), "event": "start"}
-    assert told[-1] == {**told[0], "event": "done", "rendered": 2, "frames": 3}
+    heard = [json.loads(line) for line in lines.getvalue().splitlines()]
+    assert [line["error"] for line in heard if line["event"] == "retry"] == ["HostRefused", "HostRefused"]
+    assert heard[0] == {"film": 0, "folder": str(tmp_path / "film-1"), "event": "start"}
+    assert heard[-1] == {**heard[0], "event": "done", "rendered": 2, "frames": 3}
 
 
 @pytest.mark.parametrize(
@@ -128,12 +128,12 @@ def test_there_are_no_more_retries_than_asked_for(tmp_path: Path) -> None:
 
 def test_remarks_name_their_folder_and_are_told_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.WARNING)
-    engine, told = Failing(HostRefused("busy", 503)), list[dict[str, Any]]()
+    engine, heard = Failing(HostRefused("busy", 503)), list[dict[str, Any]]()
     engine._remarks = ["prompt: 'stars' is not known"]
-    [outcome] = render_all([recipe()], tmp_path, engines=[engine], pause=0, events=told.append)
+    [outcome] = render_all([recipe()], tmp_path, engines=[engine], pause=0, events=heard.append)
     assert outcome.remarks == ("prompt: 'stars' is not known",)
     assert caplog.messages == [f"{tmp_path / 'film-1'}: prompt: 'stars' is not known"]
-    assert [line["message"] for line in told if line["event"] == "remark"] == ["prompt: 'stars' is not known"]
+    assert [line["message"] for line in heard if line["event"] == "remark"] == ["prompt: 'stars' is not known"]
 
 
 def test_a_film_that_failed_has_its_remarks_too(tmp_path: Path) -> None:
@@ -143,13 +143,13 @@ def test_a_film_that_failed_has_its_remarks_too(tmp_path: Path) -> None:
 
 
 def test_once_it_is_to_stop_no_film_begins(tmp_path: Path) -> None:
-    engine, told = Painter(), list[dict[str, Any]]()
+    engine, heard = Painter(), list[dict[str, Any]]()
     outcomes = render_all(
-        [recipe("a"), recipe("b")], tmp_path, engines=[engine], events=told.append, stop=lambda: bool(engine.rendered)
+        [recipe("a"), recipe("b")], tmp_path, engines=[engine], events=heard.append, stop=lambda: bool(engine.rendered)
     )
     assert [type(outcome.error) for outcome in outcomes] == [Interrupted, Interrupted]
     assert engine.rendered == [0]
-    assert [(line["film"], line["event"]) for line in told if line["event"] in ("start", "error")] == [
+    assert [(line["film"], line["event"]) for line in heard if line["event"] in ("start", "error")] == [
         (0, "start"),
         (0, "error"),
         (1, "error"),

@@ -135,9 +135,9 @@ def test_remarks_are_in_the_outcome_and_in_the_log_with_their_folder(
     outcome = render(RECIPE, tmp_path / "out", engine=Painter(remarks=["prompt: 'stars' is not known"]))
     assert outcome.remarks == ("prompt: 'stars' is not known",)
     assert caplog.messages == [f"{tmp_path / 'out'}: prompt: 'stars' is not known"]
-    told = list[str]()
-    again = render(RECIPE, tmp_path / "out", engine=Painter(remarks=["a remark"]), tell=told.append)
-    assert told == list(again.remarks) == ["a remark"]
+    heard = list[str]()
+    again = render(RECIPE, tmp_path / "out", engine=Painter(remarks=["a remark"]), tell=heard.append)
+    assert heard == list(again.remarks) == ["a remark"]
     assert len(caplog.messages) == 1
 
 

@@ -27,7 +27,7 @@ SENTINEL = "SENTINEL-0f3c"
 class Echo(FaultyServer):
     """Answers what it was asked, a picture, or somewhere else."""
 
-    said = Answer()
+    reply = Answer()
 
     def answer(self, asked: Asked) -> Answer:
         if asked.path == "/said":
@@ -198,7 +198,7 @@ def test_as_long_as_the_server_asks_is_waited(header: str, least: float, most: f
 
 
 @pytest.mark.parametrize(
-    ("status", "page", "told"),
+    ("status", "page", "shown"),
     [
         (413, "<html>\r\n<head><title>413 Request Entity Too Large</title>", "raise its limit (nginx: client_max_body"),
         (403, "<html><head><title>403 Forbidden</title></head><body><h1>", "403: 403 Forbidden"),
@@ -206,12 +206,12 @@ def test_as_long_as_the_server_asks_is_waited(header: str, least: float, most: f
         (504, "<html>", "the proxy in front of the server gave up waiting"),
     ],
 )
-def test_a_proxy_is_quoted_in_a_sentence_and_not_in_html(status: int, page: str, told: str) -> None:
+def test_a_proxy_is_quoted_in_a_sentence_and_not_in_html(status: int, page: str, shown: str) -> None:
     with Echo().started() as server:
         server.said = Answer(page.encode(), status, "text/html")
         with pytest.raises(HostRefused) as refused:
             client(server).post("/said", {})
-    assert told in str(refused.value)
+    assert shown in str(refused.value)
     assert "<" not in str(refused.value)
 
 
@@ -315,7 +315,7 @@ def test_a_secret_is_sent_and_never_told(
     caplog.set_level(logging.DEBUG)
     (tmp_path / ".netrc").write_text("machine 127.0.0.1 login other password netrc-secret\n", encoding="utf-8")
     monkeypatch.setenv("HOME", str(tmp_path))
-    told: list[str] = []
+    shown: list[str] = []
     with Echo([Fault("/cut", 0, "cut")]).started() as server:
         for auth in (Auth(SENTINEL), Auth(SENTINEL, "me")):
             http = client(server, auth)
@@ -324,10 +324,10 @@ def test_a_secret_is_sent_and_never_told(
             for path in ("/wrong", "/cut", "/elsewhere"):
                 with pytest.raises(HostError) as error:
                     http.get(path)
-                told += [str(error.value), repr(error.value), repr(http), repr(http.credentials)]
+                shown += [str(error.value), repr(error.value), repr(http), repr(http.credentials)]
         client(server).get("/a")
         assert "Authorization" not in server.headers[-1]
-    for text in (*told, caplog.text):
+    for text in (*shown, caplog.text):
         assert SENTINEL not in text
         assert (Auth(SENTINEL, "me").header() or "").split()[1] not in text
 
@@ -336,7 +336,7 @@ def test_a_secret_is_sent_and_never_told(
 def test_a_secret_that_json_spells_otherwise_is_masked_too(secret: str) -> None:
     auth = Auth(secret, "me")
     with Echo().started() as server:
-        for said in (
+        for reply in (
             json.dumps({"error": ["wrong", {f"key {secret}": f"not {secret}"}]}),
             json.dumps({"error": secret}).replace("/", "\\/"),
             f"<html>{secret}",
@@ -344,21 +344,21 @@ def test_a_secret_that_json_spells_otherwise_is_masked_too(secret: str) -> None:
             "a" * 70 + secret,
         ):
             for status in (200, 400):
-                server.said = Answer(said.encode() + b" " * (status == 200) + b"{" * (status == 200), status)
+                server.said = Answer(reply.encode() + b" " * (status == 200) + b"{" * (status == 200), status)
                 with pytest.raises(HostError) as error:
                     client(server, auth).post("/said", {})
-                told = f"{error.value} {error.value!r} {getattr(error.value, 'body', '')}"
-                assert secret not in told
-                assert json.dumps(secret)[1:-1] not in told
-                assert "cret-1" not in told
-                assert "***" in told or "..." in told
+                shown = f"{error.value} {error.value!r} {getattr(error.value, 'body', '')}"
+                assert secret not in shown
+                assert json.dumps(secret)[1:-1] not in shown
+                assert "cret-1" not in shown
+                assert "***" in shown or "..." in shown
 
 
 def test_what_a_server_says_is_shown_and_not_obeyed() -> None:
     with Echo().started() as server:
-        for said in ("\x1b]0;owned\x07\x9b2J\u202e", json.dumps({"error": "\x1b[2J\x9b2J"}, ensure_ascii=False)):
+        for reply in ("\x1b]0;owned\x07\x9b2J\u202e", json.dumps({"error": "\x1b[2J\x9b2J"}, ensure_ascii=False)):
             for status in (200, 400):
-                server.said = Answer(said.encode() + b"{", status)
+                server.said = Answer(reply.encode() + b"{", status)
                 with pytest.raises(HostError, match=r"\\u001b.*\\u009b") as error:
                     client(server).post("/said", {})
                 assert str(error.value).isprintable()

@@ -204,8 +204,8 @@ def test_no_field_of_a_reply_carries_the_secret_out_or_ends_in_a_traceback(
             change = with_secret if kind == "secret" else ODD[kind]
             error = scene.error(tmp_path / f"{number}-{kind}", (place, change))
             assert error is None or isinstance(error, RemixError), (place, kind, error)
-            told = [caplog.text, *capfd.readouterr(), "".join(traceback.format_exception(error)) if error else ""]
-            assert not [text for text in told if SECRET in text], (place, kind)
+            texts = [caplog.text, *capfd.readouterr(), "".join(traceback.format_exception(error)) if error else ""]
+            assert not [text for text in texts if SECRET in text], (place, kind)
             caplog.clear()
 
 
@@ -256,13 +256,13 @@ def test_advice_of_the_doctor_is_masked_and_cut(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_a_text_that_repeats_the_secret_is_used_as_it_is_and_shown_without_it() -> None:
-    said = shielded({"film-pw.png": ["film-pw.png", 3, None, "film"]}, lambda text: text.replace("pw", "***"))
-    (name,) = said
-    assert said == {"film-pw.png": ["film-pw.png", 3, None, "film"]}
-    assert json.loads(json.dumps(said)) == said
+    reply = shielded({"film-pw.png": ["film-pw.png", 3, None, "film"]}, lambda text: text.replace("pw", "***"))
+    (name,) = reply
+    assert reply == {"film-pw.png": ["film-pw.png", 3, None, "film"]}
+    assert json.loads(json.dumps(reply)) == reply
     assert (str(name), f"{name:>12}", repr(name)) == ("film-***.png", "film-***.png", "'film-***.png'")
-    assert "pw" not in repr(said)
-    assert type(said["film-pw.png"][3]) is str
+    assert "pw" not in repr(reply)
+    assert type(reply["film-pw.png"][3]) is str
 
 
 def test_json_within_a_text_is_shielded_as_the_text_is() -> None:

@@ -36,7 +36,7 @@ SENTINEL = "SENTINEL-77ab"
 class Echo(FaultyServer):
     """Gives the answer in `said`, or repeats the query and the headers of the request."""
 
-    said: Answer | None = None
+    sent: Answer | None = None
 
     def answer(self, asked: Asked) -> Answer:
         return self.said or Answer({"query": asked.query, "headers": asked.headers})
@@ -196,9 +196,9 @@ def test_headers_are_sent_and_masked_with_their_parts(monkeypatch: pytest.Monkey
     headers = parse_headers(["X-API-Key=env:REMIX_KEY", f"Cookie={file}"])
     with Echo().started() as server:
         http = client(server, headers=headers)
-        said = http.get("/a")["headers"]
-        assert (said["X-API-Key"], said["Cookie"]) == (SENTINEL, "session=0123456789; theme=ocean")
-        assert f"{said['X-API-Key']}" == "***"
+        sent = http.get("/a")["headers"]
+        assert (sent["X-API-Key"], sent["Cookie"]) == (SENTINEL, "session=0123456789; theme=ocean")
+        assert f"{sent['X-API-Key']}" == "***"
         server.said = Answer({"error": f"{SENTINEL} 0123456789 ocean"}, 400)
         with pytest.raises(HostRefused, match=r"\*\*\* \*\*\* \*\*\*"):
             http.get("/a")

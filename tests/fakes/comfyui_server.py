@@ -183,12 +183,12 @@ class ComfyServer(FaultyServer):
         return Answer(b"404: Not Found", 404, "text/plain") if found is None else found(asked, *words[1:])
 
     def _get_system_stats(self, asked: Asked) -> Answer:
-        said = recorded("system_stats")
+        reply = recorded("system_stats")
         if self._version:
-            said["system"]["comfyui_version"] = self._version
+            reply["system"]["comfyui_version"] = self._version
         if self.argv:
-            said["system"]["argv"] = self.argv
-        return Answer(said)
+            reply["system"]["argv"] = self.argv
+        return Answer(reply)
 
     def _get_object_info(self, asked: Asked, kind: str) -> Answer:
         about = recorded("object_info").get(kind)
@@ -233,8 +233,8 @@ class ComfyServer(FaultyServer):
     def _post_prompt(self, asked: Asked) -> Answer:
         body = asked.json
         if self._script.rejections:
-            said = recorded(self._script.rejections.pop(0))
-            return Answer(said["body"], said["status"])
+            reply = recorded(self._script.rejections.pop(0))
+            return Answer(reply["body"], reply["status"])
         given = str(body.get("prompt_id") or uuid.uuid4())
         if str(uuid.UUID(given)) != given:
             return Answer({"error": {"type": "invalid_prompt_id", "message": "no"}, "node_errors": {}}, 400)

@@ -56,7 +56,7 @@ def sd2(checkpoint: Path, path: Path) -> None:
     norm = f"{UNET}output_blocks.11.1.transformer_blocks.0.norm1.bias"
     made[norm] = torch.linspace(-0.3, 0.3, CHANNELS)
     made |= open_clip(f"{TEXT}model.", VIT_H)
-    _write(checkpoint, made, path, SD2_YAML.format(unet=_told(depths, VIT_H.width), arch=VIT_H.name, vae=VAE_YAML))
+    _write(checkpoint, made, path, SD2_YAML.format(unet=_shape(depths, VIT_H.width), arch=VIT_H.name, vae=VAE_YAML))
 
 
 def sdxl(checkpoint: Path, path: Path) -> None:
@@ -68,8 +68,8 @@ def sdxl(checkpoint: Path, path: Path) -> None:
     made |= {f"{ENCODERS}0.{name.removeprefix(TEXT)}": tensor for name, tensor in clip.items()}
     made |= open_clip(f"{ENCODERS}1.model.", VIT_BIG_G)
     folder = checkpoint.with_suffix(".yaml").read_text(encoding="utf-8").rpartition("version:")[2].strip(" }\n")
-    told = f"{_told(depths, width)}, adm_in_channels: {SDXL_LABEL}, num_classes: sequential"
-    about = {"scale": 0.13025, "unet": told, "clip": folder, "arch": VIT_BIG_G.name, "vae": VAE_YAML}
+    config = f"{_shape(depths, width)}, adm_in_channels: {SDXL_LABEL}, num_classes: sequential"
+    about = {"scale": 0.13025, "unet": config, "clip": folder, "arch": VIT_BIG_G.name, "vae": VAE_YAML}
     _write(checkpoint, made, path, SDXL_YAML.format(**about))
 
 
@@ -132,13 +132,13 @@ def random(name: str, *shape: int) -> Tensor:
     return torch.randn(shape, generator=spread) * shape[-1] ** -0.5
 
 
-def _write(checkpoint: Path, made: Mapping[str, Tensor], path: Path, told: str) -> None:
+def _write(checkpoint: Path, made: Mapping[str, Tensor], path: Path, config: str) -> None:
     whole = {name: tensor for name, tensor in load_file(checkpoint).items() if name.startswith(VAE)} | made
     save_file({name: tensor.half().contiguous().clone() for name, tensor in whole.items()}, path)
-    path.with_suffix(".yaml").write_text(told, encoding="utf-8")
+    path.with_suffix(".yaml").write_text(config, encoding="utf-8")
 
 
-def _told(depths: Sequence[int], text: int) -> str:
+def _shape(depths: Sequence[int], text: int) -> str:
     """The settings of a U-Net, as A1111's code wants them."""
     at = [2**level for level, depth in enumerate(depths) if depth]
     return (

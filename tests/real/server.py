@@ -96,8 +96,8 @@ class Server:
 
     def peak(self) -> float:
         """Returns the most MiB that were resident since the last call (on Linux)."""
-        told = (self._about() / "status").read_text(encoding="ascii")
-        (most,) = re.findall(r"^VmHWM:\s*(\d+) kB$", told, re.MULTILINE)
+        status = (self._about() / "status").read_text(encoding="ascii")
+        (most,) = re.findall(r"^VmHWM:\s*(\d+) kB$", status, re.MULTILINE)
         (self._about() / "clear_refs").write_text("5", encoding="ascii")
         return int(most) / 1024
 

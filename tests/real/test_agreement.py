@@ -113,9 +113,9 @@ def test_one_recipe_gives_the_same_frames_in_three_tools(
     asked: Recipe, hosts: Hosts, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     code = compare(hosts, asked, tmp_path)
-    told = capsys.readouterr()
-    assert code == 0, told.out + told.err
-    assert told.out.count(": agree") == 3
+    output = capsys.readouterr()
+    assert code == 0, output.out + output.err
+    assert output.out.count(": agree") == 3
 
 
 @pytest.mark.parametrize(("sampler", "scheduler"), [("euler", "normal"), ("dpmpp_2m", "karras"), ("uni_pc", "normal")])
@@ -129,9 +129,9 @@ def test_a_denoise_that_travels_gives_the_same_frames_in_three_tools(
         Keyframe(seed=2, denoise=0.9),
     )
     code = compare(hosts, recipe(sampler, scheduler, keyframes=keyframes), tmp_path)
-    told = capsys.readouterr()
-    assert code == 0, told.out + told.err
-    assert told.out.count(": agree") == 3
+    output = capsys.readouterr()
+    assert code == 0, output.out + output.err
+    assert output.out.count(": agree") == 3
 
 
 WEIGHED = "a (red:1.4) apple on a [wooden] table, ((morning)) light"
@@ -215,6 +215,6 @@ def test_a_job_does_not_go_on_where_a_checkpoint_of_the_same_name_paints_otherwi
 def test_doctor_tells_both_apart(hosts: Hosts, capsys: pytest.CaptureFixture[str]) -> None:
     for url, name, there in ((hosts.comfyui, "ComfyUI", "nodes"), (hosts.a1111, "A1111", "script")):
         assert cli.main(["doctor", "--url", url]) == 0
-        told = " ".join(capsys.readouterr().out.split())
-        assert told.startswith(name)
-        assert f"Remix {there} installed ok" in told
+        output = " ".join(capsys.readouterr().out.split())
+        assert output.startswith(name)
+        assert f"Remix {there} installed ok" in output

@@ -133,7 +133,7 @@ def test_an_empty_negative_is_sent_as_a_space_of_which_no_host_makes_zeros(serve
 @pytest.mark.parametrize("script", [False, True])
 def test_a_clip_skip_that_not_every_family_has_here_is_told_of(serve: Serve, script: bool) -> None:
     server = serve(script=script)
-    for clip_skip, forge, told in ((1, {}, 0), (2, {}, 0), (3, {}, 1), (3, {"forge_preset": "sd"}, 0)):
+    for clip_skip, forge, expected in ((1, {}, 0), (2, {}, 0), (3, {}, 1), (3, {"forge_preset": "sd"}, 0)):
         server.options |= forge
         asked = plan(recipe(model={"checkpoint": "both-sd15", "clip_skip": clip_skip}))
         remarks = engine(server).check(asked)
@@ -145,7 +145,7 @@ def test_a_clip_skip_that_not_every_family_has_here_is_told_of(serve: Serve, scr
                     if remark.startswith("model.clip_skip: this server applies 3 to Stable Diffusion 1 only")
                 ]
             )
-            == told
+            == expected
         )
 
 
@@ -164,7 +164,7 @@ def test_loras_go_into_the_prompt_by_the_servers_names(serve: Serve, tmp_path: P
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         ({"model": "both-sd16"}, r"model.checkpoint: http.* does not have 'both-sd16'; did you mean .both-sd15"),
         (
@@ -203,9 +203,9 @@ def test_loras_go_into_the_prompt_by_the_servers_names(serve: Serve, tmp_path: P
         ),
     ],
 )
-def test_what_the_server_cannot_do_is_refused_by_name(serve: Serve, change: dict[str, Any], said: str) -> None:
+def test_what_the_server_cannot_do_is_refused_by_name(serve: Serve, change: dict[str, Any], message: str) -> None:
     server = serve()
-    with pytest.raises(Unsupported, match=said):
+    with pytest.raises(Unsupported, match=message):
         engine(server).check(plan(recipe(**change)))
     assert server.requests == []
 
@@ -261,16 +261,16 @@ def test_settings_that_the_server_passes_over_are_told(serve: Serve, tmp_path: P
 
 
 @pytest.mark.parametrize(
-    ("gone", "said"),
+    ("gone", "message"),
     [("samplers", r"sampler was 'DPM\+\+ 2M' in place of 'Euler'"), ("schedulers", "schedule type was")],
 )
-def test_what_the_server_replaces_without_a_word_is_told(serve: Serve, tmp_path: Path, gone: str, said: str) -> None:
+def test_what_the_server_replaces_without_a_word_is_told(serve: Serve, tmp_path: Path, gone: str, message: str) -> None:
     server = serve()
     checked = engine(server)
     checked.check(plan(recipe()))
     server.lists[gone] = [each for each in server.lists[gone] if each["name"] not in ("Euler", "uniform")]
     pictures = checked.render(plan(recipe()), [0], {}, lambda event: None)
-    with pytest.raises(HostError, match=said):
+    with pytest.raises(HostError, match=message):
         next(pictures)
 
 
@@ -284,8 +284,8 @@ def test_a_picture_of_one_colour_is_rendered_once_more_and_then_an_error(
     red: list[bool] = [True]
 
     def painted(*about: Any) -> Any:
-        picture, told = A1111Server.painted(server, *about)
-        return (picture * 0 + RED if red and red.pop() else picture), told
+        picture, expected = A1111Server.painted(server, *about)
+        return (picture * 0 + RED if red and red.pop() else picture), expected
 
     monkeypatch.setattr(server, "painted", painted)
     render(still(), engine(server), tmp_path / "job", film=None)
@@ -297,18 +297,18 @@ def test_a_picture_of_one_colour_is_rendered_once_more_and_then_an_error(
 
 
 @pytest.mark.parametrize(
-    ("failing", "error", "said"),
+    ("failing", "error", "message"),
     [
         ("OutOfMemoryError: CUDA out of memory. Tried to allocate 2 GiB", OutOfMemory, r"frame 0: .*--medvram"),
         ("NansException: A tensor with NaNs was produced in VAE", BlankFrame, r"frame 0: .*--no-half-vae"),
     ],
 )
 def test_what_the_server_says_of_itself_is_translated(
-    serve: Serve, tmp_path: Path, failing: str, error: type[Exception], said: str
+    serve: Serve, tmp_path: Path, failing: str, error: type[Exception], message: str
 ) -> None:
     server = serve()
     server.failing = [failing]
-    with pytest.raises(error, match=said):
+    with pytest.raises(error, match=message):
         render(recipe(), engine(server), tmp_path / "job", film=None)
 
 
@@ -427,7 +427,7 @@ def test_secrets_reach_the_server_alone(
 
 
 @pytest.mark.parametrize(
-    ("picture", "said"),
+    ("picture", "message"),
     [
         ("not base64 at all!", "not base64"),
         (base64.b64encode(b"GIF89a and what not").decode(), "not a whole picture"),
@@ -436,10 +436,10 @@ def test_secrets_reach_the_server_alone(
         (None, "NoneType where a picture"),
     ],
 )
-def test_a_picture_that_is_none_is_not_kept(serve: Serve, tmp_path: Path, picture: Any, said: str) -> None:
+def test_a_picture_that_is_none_is_not_kept(serve: Serve, tmp_path: Path, picture: Any, message: str) -> None:
     server = serve()
     server.pictures = lambda body, made_by: [picture]  # type: ignore[method-assign]
-    with pytest.raises(BadReply, match=rf"frame 0, sent 3 times: frame 0: .*({said})"):
+    with pytest.raises(BadReply, match=rf"frame 0, sent 3 times: frame 0: .*({message})"):
         render(still(), engine(server), tmp_path / "job", film=None)
     assert not list((tmp_path / "job" / "frames").iterdir())
 

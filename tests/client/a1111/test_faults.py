@@ -278,8 +278,8 @@ def test_a_run_that_is_cancelled_behind_somebody_elses_request_does_not_wait_for
         render(recipe(), stopping, tmp_path / "job", film=None, listen=listen)
     assert others[0].is_alive()
     assert server.interrupts == 0
-    told = "render it and keep it for the next run" if script else "although nothing waits for it"
-    assert (told in caplog.text) == bool(begun)  # a trial is nothing to speak of
+    warning = "render it and keep it for the next run" if script else "although nothing waits for it"
+    assert (warning in caplog.text) == bool(begun)  # a trial is nothing to speak of
     server.gate.set()
     others[0].join(20)
     again = render(recipe(), engine(server, batch=1 if script else None), tmp_path / "job", film=None)

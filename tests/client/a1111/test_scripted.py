@@ -33,11 +33,11 @@ def test_a_block_of_frames_is_one_request(serve: Serve, tmp_path: Path) -> None:
     server = serve(script=True)
     wanted = recipe(**TRAVEL)
     render(wanted, engine(server, batch=4), tmp_path / "job", film=None)
-    told = blocks(server)
-    assert [(each["start"], each["count"], each["batch"]) for each in told] == [(0, 4, 4), (4, 4, 4), (8, 2, 4)]
-    assert {each["first"] for each in told} == {0}
-    assert len({each["film"] for each in told}) == 1
-    sent = [(frame.prompt, frame.seed, frame.cfg) for each in told for frame in read_part(each["part"])]
+    arguments = blocks(server)
+    assert [(each["start"], each["count"], each["batch"]) for each in arguments] == [(0, 4, 4), (4, 4, 4), (8, 2, 4)]
+    assert {each["first"] for each in arguments} == {0}
+    assert len({each["film"] for each in arguments}) == 1
+    sent = [(frame.prompt, frame.seed, frame.cfg) for each in arguments for frame in read_part(each["part"])]
     assert sent == [(frame.prompt, frame.seed, frame.cfg) for frame in plan(wanted)]
     assert len(server.requests) == 4
     assert len(server.rendered) == 10
@@ -47,8 +47,8 @@ def test_what_a_recipe_leaves_out_is_said_beside_it(serve: Serve, tmp_path: Path
     server = serve(script=True)
     render(recipe(**TRAVEL), engine(server), tmp_path / "job", film=None)
     body = server.requests[-1]
-    said = {"prompt": "", "negative_prompt": "", "seed": 0, "steps": 4, "cfg_scale": 7, "width": 64, "height": 64}
-    assert {key: body[key] for key in said} == said
+    request = {"prompt": "", "negative_prompt": "", "seed": 0, "steps": 4, "cfg_scale": 7, "width": 64, "height": 64}
+    assert {key: body[key] for key in request} == request
     assert (body["sampler_name"], body["scheduler"], len(body["script_args"])) == ("Euler", "Uniform", 3)
     assert body["override_settings"]["randn_source"] == "CPU"
 
@@ -70,7 +70,7 @@ def test_without_a_batch_it_is_chosen_by_size(serve: Serve, tmp_path: Path) -> N
     sizes = {(64, 64): 16, (512, 512): 8, (1024, 1024): 2, (2048, 2048): 1}
     for (width, height), count in sizes.items():
         server = serve(script=True)
-        server.scripted = lambda said, made_by: []  # type: ignore[method-assign]
+        server.scripted = lambda request, made_by: []  # type: ignore[method-assign]
         with pytest.raises(BadReply, match=f"0 pictures came where {count} were expected"):
             next(
                 engine(server).render(
@@ -86,9 +86,9 @@ def test_names_are_the_servers(serve: Serve, tmp_path: Path) -> None:
     model = {"checkpoint": "tiny-sd15", "vae": "soft.vae", "loras": [{"name": "film grain.safetensors"}]}
     keyframes = [{"prompt": "a", "loras": {"ink.safetensors": 0}}, {"loras": {"ink.safetensors": 1}}]
     render(recipe(model=model, keyframes=keyframes), engine(server), tmp_path / "job", film=None)
-    told = blocks(server)[0]["part"]["recipe"]
-    assert told["model"] == {"checkpoint": "tiny-sd15.safetensors", "loras": [{"name": "film grain"}]}
-    assert [keyframe["loras"] for keyframe in told["keyframes"]] == [{"ink": share / 4} for share in range(5)]
+    arguments = blocks(server)[0]["part"]["recipe"]
+    assert arguments["model"] == {"checkpoint": "tiny-sd15.safetensors", "loras": [{"name": "film grain"}]}
+    assert [keyframe["loras"] for keyframe in arguments["keyframes"]] == [{"ink": share / 4} for share in range(5)]
     assert server.requests[-1]["override_settings"]["sd_vae"] == "soft.vae.pt"
 
 
@@ -120,9 +120,9 @@ def test_the_script_is_given_the_denoise_that_is_planned_here(
 def test_what_the_script_refuses_is_told_in_its_sentence(serve: Serve, tmp_path: Path) -> None:
     server = serve(script=True)
 
-    def scripted(said: Any, made_by: Any) -> list[str]:
+    def scripted(request: Any, made_by: Any) -> list[str]:
         return server.__class__.scripted(
-            server, {**said, "part": {**said["part"], "recipe": {"keyframes": [{}]}}}, made_by
+            server, {**request, "part": {**request["part"], "recipe": {"keyframes": [{}]}}}, made_by
         )
 
     server.scripted = scripted  # type: ignore[method-assign]
@@ -132,10 +132,10 @@ def test_what_the_script_refuses_is_told_in_its_sentence(serve: Serve, tmp_path:
 
 def test_what_the_script_remarks_is_logged_once(serve: Serve, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     server = serve(script=True)
-    told = server._told
+    arguments = server._told
 
     def remarking(*args: Any, **other: Any) -> Any:
-        answer = told(*args, **other)
+        answer = arguments(*args, **other)
         about = {"extra_generation_params": {"Remix remarks": ["batch: 4 frames at once do not fit", 7]}}
         return {**answer, "info": json.dumps({**json.loads(answer["info"]), **about})}
 

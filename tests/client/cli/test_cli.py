@@ -358,12 +358,12 @@ def test_plan_writes_prompts_that_fit_as_they_are(
 
 def test_plan_tells_a_picture_that_meets_denoise_1(recipe: Path, capsys: pytest.CaptureFixture[str]) -> None:
     save_picture(recipe.with_name("a.png"), np.zeros((8, 8, 3), np.uint8))
-    for denoise, told in ((None, False), (1, True)):
+    for denoise, remarked in ((None, False), (1, True)):
         Recipe(4, (Keyframe(image="a.png", denoise=denoise),)).save(recipe)
         assert run("plan", recipe) == 0
         out, err = capsys.readouterr()
-        assert ("image: frames 0 to 3 have denoise 1" in err) == told
-        assert ("denoise" in out) != told  # a column only where it says something
+        assert ("image: frames 0 to 3 have denoise 1" in err) == remarked
+        assert ("denoise" in out) != remarked  # a column only where it says something
 
 
 def test_plan_names_a_cfg_that_is_ignored(recipe: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -575,8 +575,8 @@ def test_a_recipe_from_a_job_says_which_pictures_it_needs_and_where_they_are(
     for file, place in (("", tmp_path / "job" / "inputs"), ("frames/000001.png", "the folder inputs of its job")):
         capsys.readouterr()
         assert run("inspect", tmp_path / "job" / file, "--recipe") == 0
-        said = f"# copy its files next to this recipe, from {place}: a.png, m.png\n"
-        assert said in capsys.readouterr().out
+        output = f"# copy its files next to this recipe, from {place}: a.png, m.png\n"
+        assert output in capsys.readouterr().out
 
 
 def test_plan_and_export_take_a_job_and_import_says_how_to(
@@ -596,9 +596,9 @@ def test_plan_and_export_take_a_job_and_import_says_how_to(
     assert f"for a job's recipe: remix inspect {job} --recipe" in capsys.readouterr().err
     for made, kind in ((job / "film.mp4", "film"), (job / "frames" / "000001.png", "picture")):
         assert run("plan", made) == 2
-        said = capsys.readouterr().err
-        assert f"{made}: is a {kind}, not a recipe" in said
-        assert f"remix inspect {made} --recipe > recipe.toml" in said
+        output = capsys.readouterr().err
+        assert f"{made}: is a {kind}, not a recipe" in output
+        assert f"remix inspect {made} --recipe > recipe.toml" in output
 
 
 def test_a_film_of_a_job_still_says_what_made_it(

@@ -118,10 +118,10 @@ def test_trouble_of_one_engine_is_one_sentence_and_the_others_are_compared(
     failure = HostUnreachable("http://127.0.0.1:1: nothing answers; is the server running there?")
     engines["a1111"] = Painter(name="a1111", fail_at=1, failure=failure)
     assert run(recipe) == 1
-    told = capsys.readouterr()
-    assert "a1111: http://127.0.0.1:1: nothing answers; is the server running there?\n" in told.err
-    assert "comfyui - local: agree" in told.out
-    assert "a1111" not in told.out
+    output = capsys.readouterr()
+    assert "a1111: http://127.0.0.1:1: nothing answers; is the server running there?\n" in output.err
+    assert "comfyui - local: agree" in output.out
+    assert "a1111" not in output.out
 
 
 def test_a_picture_of_the_sheets_name_is_not_written_over(
@@ -166,16 +166,16 @@ def test_what_is_known_to_differ_is_told_first(
     row = Row("euler", "normal", 3, {frozenset(("comfyui", "local")): Difference(31.5, 33)})
     monkeypatch.setattr("remix.engine.agreement.table", lambda: {("euler", "normal"): row})
     assert run(recipe) == 0
-    told = (
+    output = (
         "note    sampler: 'euler' with 'normal' is not the same in comfyui and local (31.5 dB, 33); docs/agreement.md"
     )
-    assert told in capsys.readouterr().err
+    assert output in capsys.readouterr().err
     assert run(recipe, engines="comfyui,a1111") == 0
     assert "note" not in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
-    ("engines_text", "words", "said"),
+    ("engines_text", "words", "message"),
     [
         ("comfyui", (), "engines: 'comfyui'; give two or more"),
         ("local,local", (), "engines: 'local,local'; give two or more, each once"),
@@ -187,13 +187,13 @@ def test_what_is_known_to_differ_is_told_first(
 def test_what_cannot_be_meant_is_2(
     engines_text: str,
     words: tuple[object, ...],
-    said: str,
+    message: str,
     engines: Engines,
     recipe: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert run(recipe, *words, engines=engines_text) == 2
-    assert said in capsys.readouterr().err
+    assert message in capsys.readouterr().err
     assert not any(engine.rendered for engine in engines.values())
 
 

@@ -24,18 +24,18 @@ def a1111() -> Iterator[A1111Server]:
         yield server
 
 
-def told(capsys: pytest.CaptureFixture[str], server: FaultyServer, *words: str) -> tuple[int, str]:
+def doctor(capsys: pytest.CaptureFixture[str], server: FaultyServer, *words: str) -> tuple[int, str]:
     code = cli.main(["doctor", "--url", server.url, *words])
-    said = capsys.readouterr()
-    return code, " ".join((said.out + said.err).split())
+    output = capsys.readouterr()
+    return code, " ".join((output.out + output.err).split())
 
 
 def test_a_comfyui_that_is_as_others_is_told_so(capsys: pytest.CaptureFixture[str]) -> None:
     server = ComfyServer()
     with server.started():
-        code, said = told(capsys, server)
+        code, output = doctor(capsys, server)
     assert code == 0
-    assert said == (
+    assert output == (
         f"ComfyUI 0.33.0 ok Remix nodes installed, version {__version__} ok "
         "checkpoints sd15.safetensors, folder/other.ckpt ok device cpu, float32 ok listens on this machine only ok"
     )
@@ -80,33 +80,33 @@ def test_flags_of_comfyui_that_change_pictures_are_named(
     server = ComfyServer()
     with server.started():
         server.argv = argv
-        found, said = told(capsys, server)
-    assert (found, line in said) == (code, True), said
+        found, output = doctor(capsys, server)
+    assert (found, line in output) == (code, True), output
 
 
 @pytest.mark.parametrize("version", ["0.33.²", "0.33." + "9" * 5_000])
 def test_a_version_that_is_no_number_is_told_as_it_is(version: str, capsys: pytest.CaptureFixture[str]) -> None:
     with ComfyServer(version=version).started() as server:
-        code, said = told(capsys, server)
+        code, output = doctor(capsys, server)
     shown = version if len(version) < 400 else f"{version[:397]}..."
-    assert (code, said.startswith(f"ComfyUI {shown} ok")) == (0, True)
+    assert (code, output.startswith(f"ComfyUI {shown} ok")) == (0, True)
 
 
 def test_what_a_server_says_of_itself_is_not_obeyed_by_the_terminal(
     a1111: A1111Server, capsys: pytest.CaptureFixture[str]
 ) -> None:
     a1111.script_info += [{"name": "\x1b]0;owned\x07\x9b2J", "is_alwayson": True, "is_img2img": False, "args": []}]
-    assert r"always-on scripts \u001b]0;owned\u0007\u009b2J differs" in told(capsys, a1111)[1]
+    assert r"always-on scripts \u001b]0;owned\u0007\u009b2J differs" in doctor(capsys, a1111)[1]
 
 
 def test_a_comfyui_that_is_old_and_has_no_nodes_says_what_to_do(capsys: pytest.CaptureFixture[str]) -> None:
     server = ComfyServer(pack=False, version="0.3.64")
     with server.started():
-        code, said = told(capsys, server)
+        code, output = doctor(capsys, server)
     assert code == 1
-    assert "ComfyUI 0.3.64 missing" in said
-    assert "to fix: update it: it is older than 0.8, the oldest supported" in said
-    assert "to fix: install the Remix nodes on the server" in said
+    assert "ComfyUI 0.3.64 missing" in output
+    assert "to fix: update it: it is older than 0.8, the oldest supported" in output
+    assert "to fix: install the Remix nodes on the server" in output
 
 
 @pytest.mark.parametrize("server", [ComfyServer(), A1111Server(script=True)], ids=["comfyui", "a1111"])
@@ -115,7 +115,7 @@ def test_older_nodes_and_scripts_are_reported(
 ) -> None:
     server.report = None
     with server.started():
-        code, output = told(capsys, server)
+        code, output = doctor(capsys, server)
     assert code == 1
     assert "installed, without a version: it is older, and fractional denoise, emphasis may differ missing" in output
     assert "to fix: update " in output
@@ -124,13 +124,13 @@ def test_older_nodes_and_scripts_are_reported(
 def test_settings_of_a1111_that_requests_set_are_told_apart(
     a1111: A1111Server, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    code, said = told(capsys, a1111)
+    code, output = doctor(capsys, a1111)
     assert code == 0
-    assert f"Remix script installed, version {__version__} ok" in said
-    assert "precision full, float32 ok" in said
-    assert "comma_padding_backtrack 20 (other tools work as with 0) differs" in said
-    assert "remix sets these for each of its runs; for pictures made without it set" in said
-    assert "emphasis to 'No norm'" in said
+    assert f"Remix script installed, version {__version__} ok" in output
+    assert "precision full, float32 ok" in output
+    assert "comma_padding_backtrack 20 (other tools work as with 0) differs" in output
+    assert "remix sets these for each of its runs; for pictures made without it set" in output
+    assert "emphasis to 'No norm'" in output
 
 
 @pytest.mark.parametrize(
@@ -165,8 +165,8 @@ def test_what_makes_pictures_of_a1111_differ_is_named_with_what_aligns_it(
 ) -> None:
     a1111.options.update(options)
     a1111.flags.update(flags)
-    found, said = told(capsys, a1111)
-    assert (found, line in said) == (code, True), said
+    found, output = doctor(capsys, a1111)
+    assert (found, line in output) == (code, True), output
 
 
 def test_forge_is_told_from_a1111_and_scripts_of_others_are_listed(
@@ -174,23 +174,23 @@ def test_forge_is_told_from_a1111_and_scripts_of_others_are_listed(
 ) -> None:
     names = ("controlnet", "freeu integrated (sd 1.x, sd 2.x, sdxl)", "adetailer")
     a1111.script_info += [{"name": name, "is_alwayson": True, "is_img2img": False, "args": []} for name in names]
-    assert f"always-on scripts {', '.join(sorted(names))} differs" in told(capsys, a1111)[1]
+    assert f"always-on scripts {', '.join(sorted(names))} differs" in doctor(capsys, a1111)[1]
     a1111.options["forge_preset"] = "sd"
-    _, said = told(capsys, a1111)
-    assert said.startswith("Forge ")
-    assert "always-on scripts adetailer differs" in said
+    _, output = doctor(capsys, a1111)
+    assert output.startswith("Forge ")
+    assert "always-on scripts adetailer differs" in output
 
 
 def test_what_a_forge_has_and_does_not_go_by_is_not_told_of(
     a1111: A1111Server, capsys: pytest.CaptureFixture[str]
 ) -> None:
     a1111.options |= {"enable_quantization": False, "upcast_attn": True}
-    assert "upcast_attn True differs" in told(capsys, a1111)[1]
+    assert "upcast_attn True differs" in doctor(capsys, a1111)[1]
     a1111.options["forge_unet_storage_dtype"] = "float8-e4m3fn"
-    _, said = told(capsys, a1111)
-    assert "enable_quantization" not in said
-    assert "upcast_attn" not in said
-    assert "to align: forge_unet_storage_dtype: set Diffusion in Low Bits to Automatic" in said
+    _, output = doctor(capsys, a1111)
+    assert "enable_quantization" not in output
+    assert "upcast_attn" not in output
+    assert "to align: forge_unet_storage_dtype: set Diffusion in Low Bits to Automatic" in output
 
 
 def test_a_forge_that_cannot_say_its_flags_is_read_off_its_error(
@@ -198,8 +198,8 @@ def test_a_forge_that_cannot_say_its_flags_is_read_off_its_error(
 ) -> None:
     a1111.options["forge_preset"] = "sd"
     a1111.flags, a1111.says_flags = {"api": True, "always_cpu": True, "port": 7860}, False
-    _, said = told(capsys, a1111)
-    assert "precision full, float32 ok" in said
+    _, output = doctor(capsys, a1111)
+    assert "precision full, float32 ok" in output
 
 
 @pytest.mark.parametrize(
@@ -217,15 +217,15 @@ def test_the_precision_of_forge_is_told_by_the_flags_that_it_reads(
 ) -> None:
     a1111.options["forge_preset"] = "sd"
     a1111.flags = flags
-    assert line in told(capsys, a1111)[1]
+    assert line in doctor(capsys, a1111)[1]
 
 
 def test_a_server_without_the_script_is_told_how_to_get_it(capsys: pytest.CaptureFixture[str]) -> None:
     server = A1111Server()
     with server.started():
-        code, said = told(capsys, server)
+        code, output = doctor(capsys, server)
     assert code == 1
-    assert "to fix: install Remix Toolkit there (Extensions, Install from URL" in said
+    assert "to fix: install Remix Toolkit there (Extensions, Install from URL" in output
 
 
 def test_a_secret_is_asked_for_and_not_shown(
@@ -234,20 +234,20 @@ def test_a_secret_is_asked_for_and_not_shown(
     monkeypatch.setenv("WHO", "me:SENTINEL")
     server = A1111Server(script=True, auth="me:SENTINEL")
     with server.started():
-        code, said = told(capsys, server)
+        code, output = doctor(capsys, server)
         assert code == 1
-        assert "authentication required; pass --auth" in said
-        code, said = told(capsys, server, "--auth", "env:WHO")
+        assert "authentication required; pass --auth" in output
+        code, output = doctor(capsys, server, "--auth", "env:WHO")
     assert code == 0
-    assert "SENTINEL" not in said
+    assert "SENTINEL" not in output
 
 
 def test_another_server_is_neither(capsys: pytest.CaptureFixture[str]) -> None:
     server = A1111Server(without=("cmd-flags",))
     with server.started():
-        code, said = told(capsys, server)
+        code, output = doctor(capsys, server)
     assert code == 2
-    assert "neither ComfyUI nor A1111 nor Forge answers there" in said
+    assert "neither ComfyUI nor A1111 nor Forge answers there" in output
 
 
 def test_the_way_to_a_server_is_the_same_as_in_render(
@@ -255,19 +255,19 @@ def test_the_way_to_a_server_is_the_same_as_in_render(
 ) -> None:
     monkeypatch.setenv("REMIX_KEY", "SENTINEL-91c2")
     with ComfyServer(certificate=CERTIFICATES / "localhost.pem").started() as server:
-        code, said = told(capsys, server, "--header", "X-API-Key=env:REMIX_KEY")
-        assert (code, "pass --ca FILE" in said) == (1, True)
+        code, output = doctor(capsys, server, "--header", "X-API-Key=env:REMIX_KEY")
+        assert (code, "pass --ca FILE" in output) == (1, True)
         trusted = ["--ca", str(CERTIFICATES / "authority.pem")]
-        code, said = told(capsys, server, "--header", "X-API-Key=env:REMIX_KEY", *trusted)
-        assert (code, said.startswith("ComfyUI 0.33.0 ok")) == (0, True)
+        code, output = doctor(capsys, server, "--header", "X-API-Key=env:REMIX_KEY", *trusted)
+        assert (code, output.startswith("ComfyUI 0.33.0 ok")) == (0, True)
         assert server.headers[-1]["X-API-Key"] == "SENTINEL-91c2"
-        code, said = told(capsys, server, "--header", "X-API-Key=SENTINEL-91c2", *trusted)
-    assert (code, "SENTINEL" in said) == (2, False)
-    assert "X-API-Key: no such file; give env:NAME" in said
+        code, output = doctor(capsys, server, "--header", "X-API-Key=SENTINEL-91c2", *trusted)
+    assert (code, "SENTINEL" in output) == (2, False)
+    assert "X-API-Key: no such file; give env:NAME" in output
 
 
 def test_a_list_that_an_extension_breaks_is_reported(a1111: A1111Server, capsys: pytest.CaptureFixture[str]) -> None:
     a1111.broken["options"] = Answer(b"Internal Server Error", 500, "text/plain")
-    code, said = told(capsys, a1111)
+    code, output = doctor(capsys, a1111)
     assert code == 1
-    assert "broken extension the server fails to list its settings" in said
+    assert "broken extension the server fails to list its settings" in output

@@ -178,7 +178,7 @@ def test_every_verb_says_which_syntax_it_took(
     schedule: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("remix.client.cli.render.open_engine", lambda name, **options: Painter())
-    said = "syntax  fizznodes: FizzNodes' prompt schedule\n"
+    output = "syntax  fizznodes: FizzNodes' prompt schedule\n"
     job, both = tmp_path / "job", tmp_path / "both"
     for words in (
         ("plan", schedule),
@@ -192,7 +192,7 @@ def test_every_verb_says_which_syntax_it_took(
     ):
         assert run(*words, "--frames", 5, "--size", "32x16") == 0, words
         shown = capsys.readouterr()
-        assert said in shown.err, words
+        assert output in shown.err, words
         assert "syntax  " not in shown.out
         if "--json" in words:
             assert json.loads(shown.out)["syntax"] == "fizznodes"

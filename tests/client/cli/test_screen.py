@@ -17,8 +17,8 @@ from tests.fakes.renderer import Painter
 
 
 def test_a_log_gets_a_line_at_the_start_now_and_then_and_at_the_end() -> None:
-    now, said = [100.0], list[str]()
-    listen = Lines(said.append, clock=lambda: now[0])
+    now, shown = [100.0], list[str]()
+    listen = Lines(shown.append, clock=lambda: now[0])
     for seconds, event in (
         (0, Event("steps", 1, 4)),  # the model is tried before the first frame
         (0, Event("frames", 0, 3)),
@@ -33,7 +33,7 @@ def test_a_log_gets_a_line_at_the_start_now_and_then_and_at_the_end() -> None:
     ):
         now[0] = 100.0 + seconds
         listen(event)
-    assert said == [
+    assert shown == [
         "rendering: 0 of 3 frames",
         "rendering: 0 of 3 frames, step 3 of 4, 0:31 so far",
         "rendering: 2 of 3 frames, 0:28 left",
@@ -73,13 +73,13 @@ def test_a_run_without_steps_has_a_time_left_too() -> None:
     assert str(pace) == "0:15 left"
 
 
-@pytest.mark.parametrize(("quiet", "said"), [(False, "rendering: 0 of 2 frames\n"), (True, "")])
+@pytest.mark.parametrize(("quiet", "shown"), [(False, "rendering: 0 of 2 frames\n"), (True, "")])
 def test_lines_go_to_the_log_unless_it_is_to_be_quiet(
-    quiet: bool, said: str, capsys: pytest.CaptureFixture[str]
+    quiet: bool, shown: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with progress(quiet) as listen:
         listen(Event("frames", 0, 2))
-    assert capsys.readouterr().err == said
+    assert capsys.readouterr().err == shown
 
 
 class Deaf(Painter):

@@ -135,22 +135,22 @@ def test_the_bundled_model_needs_no_checkpoint_where_the_nodes_are(tmp_path: Pat
 def test_the_next_chunk_is_queued_before_the_last_one_is_fetched(tmp_path: Path) -> None:
     with ComfyServer().started() as server:
         run(server.url, tmp_path, recipe(frames=60))
-    told = [line for line in server.asked if line in ("POST /prompt", "GET /view")]
-    assert told[:3] == ["POST /prompt", "POST /prompt", "GET /view"]
-    assert told.index("POST /prompt", 3) == 2 + 16
+    sent = [line for line in server.asked if line in ("POST /prompt", "GET /view")]
+    assert sent[:3] == ["POST /prompt", "POST /prompt", "GET /view"]
+    assert sent.index("POST /prompt", 3) == 2 + 16
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         ({}, "this is an A1111 or Forge; use --engine a1111"),
         ({"auth": "me:secret"}, "this is an A1111 or Forge; use --engine a1111"),
         ({"without": ("progress",)}, "this is no ComfyUI; is it the right address?"),
     ],
 )
-def test_another_kind_of_server_is_told_by_name(options: dict[str, Any], said: str, tmp_path: Path) -> None:
+def test_another_kind_of_server_is_told_by_name(options: dict[str, Any], message: str, tmp_path: Path) -> None:
     server = A1111Server(**options)
-    with server.started(), pytest.raises(Unsupported, match=re.escape(f"{server.url}: {said}")):
+    with server.started(), pytest.raises(Unsupported, match=re.escape(f"{server.url}: {message}")):
         run(server.url, tmp_path, recipe())
 
 
@@ -340,9 +340,9 @@ def test_init_pictures_are_put_on_the_server_under_names_of_their_own(tmp_path: 
         assert len(there) == 2
         assert all(name.endswith("_32x16.png") for name in there)
         if pack:
-            told = graphs(server)[0]["RemixRender"]["schedule"]["recipe"]
-            named = [keyframe["image"] for keyframe in told["keyframes"]]
-            assert told["keyframes"][0]["mask"] == told["keyframes"][1]["image"]
+            sent = graphs(server)[0]["RemixRender"]["schedule"]["recipe"]
+            named = [keyframe["image"] for keyframe in sent["keyframes"]]
+            assert sent["keyframes"][0]["mask"] == sent["keyframes"][1]["image"]
         else:
             named = [graph["LoadImage"]["image"] for graph in graphs(server)]
         assert sorted(named) == [f"remix/{name}" for name in there]
@@ -458,8 +458,8 @@ def test_a_rejected_workflow_is_told_line_by_line_and_not_sent_again(
         with pytest.raises(WorkflowRejected) as refused:
             run(server.url, tmp_path)
         assert server.asked.count("POST /prompt") == 1
-    told = str(refused.value).splitlines()
-    assert all(any(line in said for said in told) for line in lines)
+    sent = str(refused.value).splitlines()
+    assert all(any(line in message for message in sent) for line in lines)
 
 
 @pytest.mark.parametrize("status", [200, 400])

@@ -334,9 +334,9 @@ def test_a_secret_is_in_no_file_and_no_words(tmp_path: Path, caplog: pytest.LogC
         with pytest.raises(HostRefused, match="401: the server refused the credentials; check") as refused:
             run(server.url, tmp_path / "other", auth=Auth(secret + "x"))
         kept = [str(entry) for entry in server.history.values()]
-    told = [caplog.text, *capfd.readouterr(), str(refused.value), *kept]
-    told += [path.read_bytes().decode("latin-1") for path in tmp_path.rglob("*") if path.is_file()]
-    assert not [text for text in told if secret in text]
+    texts = [caplog.text, *capfd.readouterr(), str(refused.value), *kept]
+    texts += [path.read_bytes().decode("latin-1") for path in tmp_path.rglob("*") if path.is_file()]
+    assert not [text for text in texts if secret in text]
 
 
 HOSTILE = '$(touch x); -vf "drawtext" ../../x %date:yyyy% \\ \n {a|b}'
@@ -350,28 +350,28 @@ def hostile(server: ComfyServer, folder: Path) -> list[dict[str, Any]]:
 
 def test_hostile_prompts_stay_in_the_recipe_of_our_nodes(tmp_path: Path) -> None:
     with ComfyServer(pack=True).started() as server:
-        told = hostile(server, tmp_path / "job")
-    (written,) = [inputs["schedule"] for inputs in told if "schedule" in inputs]
+        texts = hostile(server, tmp_path / "job")
+    (written,) = [inputs["schedule"] for inputs in texts if "schedule" in inputs]
     assert set(read_part(written).texts) == {HOSTILE}
-    (prefix,) = {inputs["filename_prefix"] for inputs in told if "filename_prefix" in inputs}
+    (prefix,) = {inputs["filename_prefix"] for inputs in texts if "filename_prefix" in inputs}
     assert re.fullmatch(r"remix/client_[0-9a-f]{10}/000000", prefix)
 
 
 def test_hostile_prompts_stay_in_the_texts_of_the_servers_own_nodes(tmp_path: Path) -> None:
     with ComfyServer(pack=False).started() as server:
-        told = hostile(server, tmp_path / "job")
-    assert [inputs["text"] for inputs in told if "text" in inputs] == [HOSTILE] * 2
-    names = [inputs["filename_prefix"] for inputs in told if "filename_prefix" in inputs]
+        texts = hostile(server, tmp_path / "job")
+    assert [inputs["text"] for inputs in texts if "text" in inputs] == [HOSTILE] * 2
+    names = [inputs["filename_prefix"] for inputs in texts if "filename_prefix" in inputs]
     assert names
     assert all(re.fullmatch(r"remix/\w+/\d{6}", name) for name in names)
 
 
 def test_progress_that_makes_no_sense_ends_nothing(tmp_path: Path) -> None:
-    said: list[Event] = []
+    events: list[Event] = []
     with ComfyServer(script=Script(progress=[(-99, 4), (9, -3), (10**30, 2)]), seconds=0.02).started() as server:
-        run(server.url, tmp_path / "job", listen=said.append)
+        run(server.url, tmp_path / "job", listen=events.append)
     assert np.array_equal(frames(tmp_path / "job"), right())
-    steps = [event for event in said if event.stage == "steps"]
+    steps = [event for event in events if event.stage == "steps"]
     assert steps
     assert all(0 <= event.done <= event.total for event in steps)
 
@@ -435,7 +435,7 @@ def test_ctrl_c_finishes_what_is_begun_a_second_one_does_not_and_the_same_line_g
             assert client.stderr is not None
             assert "finishing the current frames" in client.stderr.readline()
             client.send_signal(signal.SIGINT)
-        _, said = client.communicate(timeout=60)
+        _, events = client.communicate(timeout=60)
         assert client.returncode == 130
         until(lambda: server.running is None and not server.pending)
         kept = len(frames(tmp_path / "job"))
@@ -445,7 +445,7 @@ def test_ctrl_c_finishes_what_is_begun_a_second_one_does_not_and_the_same_line_g
         else:
             # The second prompt, of the frames from 16 to 31, was at work.
             assert kept == len(server.rendered) == 32
-            assert re.search(r"28 of 60 frames left; run it again to go on", said)
+            assert re.search(r"28 of 60 frames left; run it again to go on", events)
         assert subprocess.run(command(server.url, path, tmp_path / "job"), check=False).returncode == 0
         assert once_each(server, 60)
     assert np.array_equal(frames(tmp_path / "job"), right(recipe(frames=60)))

@@ -172,8 +172,8 @@ def garbled(data: bytes, count: int) -> Iterator[bytes]:
 
 def test_a_lora_cut_or_garbled_anywhere_is_read_or_refused(network: dict[str, Any], tmp_path: Path) -> None:
     tensors = {DOWN: torch.ones(2, 32, 3, 3), UP: torch.ones(4, 2, 1, 1), f"{KOHYA}.alpha": torch.ones(())}
-    said = json.dumps({"unet.lora_alpha": 2})
-    file = Path(lora(tmp_path / "a.safetensors", tensors, lora_adapter_metadata=said))
+    about = json.dumps({"unet.lora_alpha": 2})
+    file = Path(lora(tmp_path / "a.safetensors", tensors, lora_adapter_metadata=about))
     refused = 0
     for data in garbled(file.read_bytes(), 200):
         file.write_bytes(data)

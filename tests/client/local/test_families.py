@@ -128,9 +128,9 @@ def test_sizes_come_from_the_picture_or_else_from_the_conditioning(sdxl: str) ->
     x, fish = torch.zeros(2, 4, 8, 16), model.encode("fish", Reading(), Encoded(8))
     both = Conditioning(fish.tokens.repeat(2, 1, 1), fish.pooled.repeat(2, 1))
     assert model.added(x, both)["time_ids"].tolist() == [[64, 128, 0, 0, 64, 128]] * 2
-    told = Conditioning(both.tokens, both.pooled, {"width": 512, "crop_h": torch.tensor([1.0, 2.0])})
-    assert model.added(x, told)["time_ids"].tolist() == [[64, 512, 1, 0, 64, 128], [64, 512, 2, 0, 64, 128]]
-    assert set(told.extra) <= set(SIZES)
+    labelled = Conditioning(both.tokens, both.pooled, {"width": 512, "crop_h": torch.tensor([1.0, 2.0])})
+    assert model.added(x, labelled)["time_ids"].tolist() == [[64, 512, 1, 0, 64, 128], [64, 512, 2, 0, 64, 128]]
+    assert set(labelled.extra) <= set(SIZES)
 
 
 @pytest.mark.parametrize(

@@ -328,8 +328,8 @@ def test_a_job_begun_with_another_batch_goes_on_and_that_is_told(
     recipe = travel(checkpoint)
     for frames, batch in (([0], 1), ([1], 2)):
         render(recipe, Local(device="cpu", batch=batch), tmp_path, film=None, frames=frames)
-    [told] = [record.getMessage() for record in caplog.records]
-    assert told == (
+    [warning] = [record.getMessage() for record in caplog.records]
+    assert warning == (
         f"{tmp_path}: was begun with batch 1; "
         "frames that are rendered now may differ from those of that run by a level or two"
     )
@@ -432,7 +432,7 @@ def test_words_that_the_playground_does_not_know_are_remarked(checkpoint: str) -
 
 
 @pytest.mark.parametrize(
-    ("width", "height", "cfg", "said"),
+    ("width", "height", "cfg", "problem"),
     [
         (512, 512, 7, "512x512 and cfg 7"),
         (512, 512, 4, "512x512"),
@@ -442,13 +442,13 @@ def test_words_that_the_playground_does_not_know_are_remarked(checkpoint: str) -
     ],
 )
 def test_a_size_or_cfg_that_the_playground_paints_badly_is_remarked(
-    width: int, height: int, cfg: float, said: str | None, checkpoint: str
+    width: int, height: int, cfg: float, problem: str | None, checkpoint: str
 ) -> None:
     """A recipe that says neither has 512x512 and cfg 7, which are Stable Diffusion's."""
     keyframes = (Keyframe(prompt="a red circle", seed=1, cfg=1), Keyframe(cfg=cfg))
     recipe = travel("playground", width=width, height=height, keyframes=keyframes)
     remark = "size, cfg: the playground model paints best at 128x128 and cfg up to 4; this recipe says {}"
-    assert Local(device="cpu").check(plan(recipe)) == ([remark.format(said)] if said else [])
+    assert Local(device="cpu").check(plan(recipe)) == ([remark.format(problem)] if problem else [])
     assert Local(device="cpu").check(plan(recipe.replace(model=Model(checkpoint)))) == []
 
 

@@ -159,7 +159,7 @@ META = "Cannot copy out of meta tensor; no data! Please use torch.nn.Module.to_e
 
 
 @pytest.mark.parametrize(
-    ("cause", "told"),
+    ("cause", "message"),
     [
         (NotImplementedError(META), "not about the files: another thread"),
         (ImportError("requires the accelerate library"), "not about the files: a Python package is missing"),
@@ -170,12 +170,12 @@ META = "Cannot copy out of meta tensor; no data! Please use torch.nn.Module.to_e
         (OSError("Error no file named model.safetensors"), "its files do not go together"),
     ],
 )
-def test_what_is_no_fault_of_the_files_is_not_blamed_on_them(cause: Exception, told: str) -> None:
-    with pytest.raises(EngineError, match=told) as caught, raising_damage("x", "its files do not go together"):
+def test_what_is_no_fault_of_the_files_is_not_blamed_on_them(cause: Exception, message: str) -> None:
+    with pytest.raises(EngineError, match=message) as caught, raising_damage("x", "its files do not go together"):
         raise cause
     assert caught.value.__cause__ is cause
     assert str(caught.value).count(";") >= 1
-    assert ("files do not go together" in str(caught.value)) == (told == "its files do not go together")
+    assert ("files do not go together" in str(caught.value)) == (message == "its files do not go together")
 
 
 def test_a_model_that_somebody_else_loads_meanwhile_is_named_as_the_cause(
@@ -188,10 +188,10 @@ def test_a_model_that_somebody_else_loads_meanwhile_is_named_as_the_cause(
     real = CLIPTextModel.from_pretrained
 
     def without_values(*args: Any, **kwargs: Any) -> Any:
-        network, told = real(*args, **kwargs)
+        network, message = real(*args, **kwargs)
         with init_empty_weights():
             network.late = torch.nn.Linear(2, 2)
-        return network, told
+        return network, message
 
     monkeypatch.setattr(CLIPTextModel, "from_pretrained", without_values)
     with pytest.raises(EngineError, match=r"could not be loaded \(Cannot copy out of meta tensor.*another thread"):

@@ -158,8 +158,8 @@ def test_they_move_with_the_layers_that_they_lie_beside(sd1: str, style: str) ->
     before = set(model.parts()["unet"].state_dict())
     for place in (half, half.in_full()):
         model.move(place)
-        beside = [buffer for name, buffer in model.parts()["unet"].named_buffers() if "traveling" in name]
-        assert {buffer.dtype for buffer in beside} == {place.dtype}
+        buffers = [buffer for name, buffer in model.parts()["unet"].named_buffers() if "traveling" in name]
+        assert {buffer.dtype for buffer in buffers} == {place.dtype}
     assert before == set(open_model(Model(sd1), [], half).parts()["unet"].state_dict())
 
 

@@ -124,9 +124,9 @@ def test_what_was_not_measured_is_not_known(pair: tuple[str, str]) -> None:
     ],
 )
 def test_what_no_two_tools_read_alike_is_named(prompt: str, found: str | None) -> None:
-    told = list(read_differently(plan(recipe(prompt))))
-    assert (told == []) if found is None else told[0].startswith(f"prompt: {found}"), told
-    assert list(read_differently(plan(recipe(keyframes=(Keyframe(prompt="a", negative=prompt),))))) == told
+    differences = list(read_differently(plan(recipe(prompt))))
+    assert (differences == []) if found is None else differences[0].startswith(f"prompt: {found}"), differences
+    assert list(read_differently(plan(recipe(keyframes=(Keyframe(prompt="a", negative=prompt),))))) == differences
 
 
 def test_a_difference_that_was_measured_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -45,8 +45,8 @@ def test_it_goes_on_and_says_so_and_job_json_tells_who_rendered_what(
     assert other.rendered == [0, 3, 4, 5]
     assert job(tmp_path)["engine"] == {"checkpoint": "paint", "engine": "local"}
     assert job(tmp_path)["earlier"] == [{"engine": {"checkpoint": "paint", "engine": "comfyui"}, "frames": "0-3"}]
-    told = [read_metadata(path).remix for path in sorted((tmp_path / "frames").iterdir())]
-    assert [about["engine"]["engine"] for about in told if about] == ["comfyui"] * 4 + ["local"] * 2
+    metadata = [read_metadata(path).remix for path in sorted((tmp_path / "frames").iterdir())]
+    assert [about["engine"]["engine"] for about in metadata if about] == ["comfyui"] * 4 + ["local"] * 2
 
 
 def test_pictures_that_are_not_the_same_are_refused_and_nothing_is_changed(tmp_path: Path) -> None:

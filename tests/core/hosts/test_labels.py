@@ -58,15 +58,15 @@ def test_labels_as_users_have_them_are_understood(labels: tuple[str, str | None]
 
 
 @pytest.mark.parametrize(
-    ("names", "said"),
+    ("names", "message"),
     [
         (("res_multistep", "normal"), "sampler: A1111 does not have 'res_multistep'; use \"dpmpp_2m\""),
         (("euler", "linear_quadratic"), "scheduler: A1111 does not have 'linear_quadratic'; use \"simple\""),
         (("uni_pc", "karras"), "scheduler: A1111's UniPC ignores 'karras'"),
     ],
 )
-def test_what_it_cannot_do_is_refused_by_name(names: tuple[str, str], said: str) -> None:
-    with pytest.raises(Unsupported, match=said):
+def test_what_it_cannot_do_is_refused_by_name(names: tuple[str, str], message: str) -> None:
+    with pytest.raises(Unsupported, match=message):
         a1111_labels(*names)
 
 

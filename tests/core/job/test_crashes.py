@@ -223,14 +223,14 @@ def test_ctrl_c_finishes_the_frame_a_second_one_stops_at_once_and_both_go_on(
         began = time.monotonic()
         if times == 2:
             child.send_signal(getattr(signal, sign))
-        said = child.stderr.read()
+        output = child.stderr.read()
         assert child.wait() == 130
-    assert "Traceback" not in said
-    assert "run it again" in said or "run the same line again to go on" in said
+    assert "Traceback" not in output
+    assert "run it again" in output or "run the same line again to go on" in output
     if times == 2:
         assert time.monotonic() - began < 2.5
     else:
-        assert "1 of 3 frames left; run it again" in said
+        assert "1 of 3 frames left; run it again" in output
     finished = 3 - times
     assert [int(path.stem) for path in sorted((job / "frames").iterdir())] == list(range(finished))
     assert command(["render", recipe, "-o", job, "-q"], tmp_path / "second") == 0

@@ -37,7 +37,7 @@ def off(a: np.ndarray, b: np.ndarray) -> int:
 
 
 def rendered(
-    host: Host, told: dict[str, Any], *, kind: str = "txt2img", host_fields: Any = None, **settings: Any
+    host: Host, recipe_fields: dict[str, Any], *, kind: str = "txt2img", host_fields: Any = None, **settings: Any
 ) -> Any:
     """The frames of a recipe in one batch, after each has been found equal to the frame alone.
 
@@ -46,9 +46,9 @@ def rendered(
     fields = host_fields or {}
     settings.setdefault("portable", False)
     settings["film"] = ""
-    together = host.remix({"recipe": told, **settings}, kind=kind, **fields).pictures
-    alone = host.remix({"recipe": told, "batch": 1, "name": "alone", **settings}, kind=kind, **fields).pictures
-    assert len(together) == len(alone) == told["frames"]
+    together = host.remix({"recipe": recipe_fields, **settings}, kind=kind, **fields).pictures
+    alone = host.remix({"recipe": recipe_fields, "batch": 1, "name": "alone", **settings}, kind=kind, **fields).pictures
+    assert len(together) == len(alone) == recipe_fields["frames"]
     for index, (one, other) in enumerate(zip(together, alone, strict=True)):
         assert off(one, other) <= ROUNDING, index
     assert off(together[0], together[-1]) > 20

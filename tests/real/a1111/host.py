@@ -41,10 +41,10 @@ class Kind:
 
     def installed(self) -> Path | None:
         """Returns the folder of one to test with; None where there is none."""
-        told = os.environ.get(self.variable, self.home and str(Path.home() / self.home))
-        if told is None:
+        place = os.environ.get(self.variable, self.home and str(Path.home() / self.home))
+        if place is None:
             return None
-        folder = Path(told)
+        folder = Path(place)
         return folder if (folder / "launch.py").is_file() and self.python(folder).is_file() else None
 
     def python(self, folder: Path) -> Path:

@@ -40,7 +40,7 @@ def sd2(checkpoint: Path, path: Path) -> None:
     weights = load_file(checkpoint)
     made = {**_kept(weights, VAE), **_unet(weights, SD2_TEXT)}
     made |= open_clip(f"{TEXT}model.", SMALL_SD2)
-    told = _changed(
+    config = _changed(
         _yaml(checkpoint),
         {
             "scale_factor: 0.18215": "scale_factor: 0.18215\n    parameterization: v",
@@ -48,7 +48,7 @@ def sd2(checkpoint: Path, path: Path) -> None:
             "FrozenCLIPEmbedder": "FrozenOpenCLIPEmbedder",
         },
     )
-    head, _, _ = told.rpartition("params:")
+    head, _, _ = config.rpartition("params:")
     _save(made, path, f"{head}params: {{arch: small-sd2, freeze: True, layer: penultimate}}\n")
 
 
@@ -61,9 +61,9 @@ def sdxl(checkpoint: Path, path: Path) -> None:
     clip = _kept(weights, TEXT)
     made |= {f"{SDXL_ENCODERS}0.{name.removeprefix(TEXT)}": tensor for name, tensor in clip.items()}
     made |= open_clip(f"{SDXL_ENCODERS}1.model.", SMALL_SDXL)
-    told = _yaml(checkpoint)
-    clip_folder = told.rpartition("version:")[2].strip(" }\n")
-    ddconfig = told.partition("ddconfig:")[2].partition("}")[0].strip(" {")
+    config = _yaml(checkpoint)
+    clip_folder = config.rpartition("version:")[2].strip(" }\n")
+    ddconfig = config.partition("ddconfig:")[2].partition("}")[0].strip(" {")
     unet = (
         f"adm_in_channels: {SDXL_LABEL}, num_classes: sequential, use_checkpoint: False, in_channels: 4, "
         "out_channels: 4, model_channels: 320, attention_resolutions: [1], num_res_blocks: 1, channel_mult: [1], "
@@ -101,6 +101,6 @@ def _changed(text: str, changes: Mapping[str, str]) -> str:
     return text
 
 
-def _save(weights: Weights, path: Path, told: str) -> None:
+def _save(weights: Weights, path: Path, config: str) -> None:
     save_file({name: tensor.half().contiguous().clone() for name, tensor in weights.items()}, path)
-    path.with_suffix(".yaml").write_text(told, encoding="utf-8")
+    path.with_suffix(".yaml").write_text(config, encoding="utf-8")

@@ -159,17 +159,17 @@ def test_a_server_that_is_killed_and_started_again_goes_on_with_what_is_missing(
 
 
 @pytest.mark.parametrize(
-    ("words", "error", "told"),
+    ("words", "error", "message"),
     [
         ("a full memory", OutOfMemory, r"frame 2: the server ran out of memory; .*--medvram \(.*CUDA out of memory"),
         ("a wrong turn", HostRefused, r"frame 2, sent 3 times: .*500: .*no such thing"),
     ],
 )
 def test_what_the_host_says_went_wrong_is_told_and_what_is_finished_kept(
-    host: Host, tmp_path: Path, alone: None, words: str, error: type[RemixError], told: str
+    host: Host, tmp_path: Path, alone: None, words: str, error: type[RemixError], message: str
 ) -> None:
     recipe = Recipe.from_dict({**PLAIN, "keyframes": [{"prompt": words, "seed": 5, "cfg": 4}, {"cfg": 8}]})
-    with pytest.raises(error, match=told):
+    with pytest.raises(error, match=message):
         render(recipe, A1111(host.url, timeouts=TIMEOUTS), tmp_path / "job", film=None)
     assert len(frames(tmp_path / "job")) == 2
 

@@ -22,9 +22,9 @@ def first_line(text: str) -> str:
 def test_wildcards_are_filled_in_for_each_keyframe_alike_in_every_batch(host: Host) -> None:
     """Also by a script that reads the prompt of the first picture alone."""
     wild = {"alwayson_scripts": {"fills in": {"args": [True]}}}
-    told = recipe({"prompt": "a __colour__ apple"}, {"prompt": "the __thing__ by the sea"})
-    frames = rendered(host, told, host_fields=wild)
-    texts = host.remix({"recipe": told, "film": ""}, **wild).info["infotexts"]
+    travel = recipe({"prompt": "a __colour__ apple"}, {"prompt": "the __thing__ by the sea"})
+    frames = rendered(host, travel, host_fields=wild)
+    texts = host.remix({"recipe": travel, "film": ""}, **wild).info["infotexts"]
     ends = first_line(texts[0]), first_line(texts[-1])
     assert re.fullmatch(r"a (red|green|blue|yellow) apple", ends[0])
     assert re.fullmatch(r"the (lamp|boat|tree|house) by the sea", ends[1])
@@ -34,12 +34,12 @@ def test_wildcards_are_filled_in_for_each_keyframe_alike_in_every_batch(host: Ho
 
 def test_a_script_that_leads_each_picture_by_a_hint_leads_each_frame(host: Host) -> None:
     hinted = {"alwayson_scripts": {"hints": {"args": [0.5]}}}
-    told = recipe({"prompt": A}, {"prompt": B})
-    frames = rendered(host, told, host_fields=hinted)
+    travel = recipe({"prompt": A}, {"prompt": B})
+    frames = rendered(host, travel, host_fields=hinted)
     for prompt, seed, frame in ((A, 1, frames[0]), (B, 2, frames[-1])):
         assert off(frame, host.plain(**plain(prompt, seed, **hinted))) <= ROUNDING
         assert off(frame, host.plain(**plain(prompt, seed))) > 20
-    saw = host.remix({"recipe": told, "film": "", "new": True}, **hinted).info["infotexts"][0]
+    saw = host.remix({"recipe": travel, "film": "", "new": True}, **hinted).info["infotexts"][0]
     assert 'Hints saw: "(3, [1, 1, 2]) (3, [1, 1, 2]) [1, 1, 2] 3"' in saw
 
 
@@ -77,8 +77,8 @@ def test_the_refiner_takes_over_with_prompts_of_its_own(host: Host, made: Any) -
     host.post("options", sd_checkpoints_limit=2)
     name = made("second", models.second)
     fields = {"refiner_checkpoint": name, "refiner_switch_at": 0.5}
-    told = recipe({"prompt": A}, {"prompt": B}, steps=4, frames=2)
-    frames = rendered(host, told, host_fields=fields)
+    travel = recipe({"prompt": A}, {"prompt": B}, steps=4, frames=2)
+    frames = rendered(host, travel, host_fields=fields)
     for prompt, seed, frame in ((A, 1, frames[0]), (B, 2, frames[-1])):
         asked = {**plain(prompt, seed), "steps": 4}
         assert off(frame, host.plain(**asked, **fields)) <= ROUNDING
@@ -98,9 +98,9 @@ def test_an_empty_negative_is_what_the_host_makes_of_it_by_itself(host: Host, ma
 def test_models_of_other_families_travel(host: Host, made: Any, family: str) -> None:
     name = made(f"small-{family}", getattr(models, family))
     assert host.post("options", sd_model_checkpoint=name).status == 200
-    told = recipe({"prompt": A}, {"prompt": LONG}, frames=2)
-    frames = rendered(host, told)
-    assert f"Model: {name}" in host.remix({"recipe": told, "film": ""}).info["infotexts"][0]
+    travel = recipe({"prompt": A}, {"prompt": LONG}, frames=2)
+    frames = rendered(host, travel)
+    assert f"Model: {name}" in host.remix({"recipe": travel, "film": ""}).info["infotexts"][0]
     for prompt, seed, frame in ((A, 1, frames[0]), (LONG, 2, frames[-1])):
         assert off(frame, host.plain(**plain(prompt, seed))) <= ROUNDING
 
@@ -129,8 +129,8 @@ def test_what_sdxl_takes_of_clip_skip_by_the_hosts_settings_is_not_portable(host
 
     def frame(**settings: Any) -> Any:
         host.plain(**plain(B, 1))  # the host keeps what it encoded last, whatever this setting is
-        told = recipe({"prompt": A}, {}, frames=2)
-        return host.remix({"recipe": told, "film": "", "new": True, **settings}).pictures[0]
+        travel = recipe({"prompt": A}, {}, frames=2)
+        return host.remix({"recipe": travel, "film": "", "new": True, **settings}).pictures[0]
 
     before, own = frame(), frame(portable=False)
     host.post("options", sdxl_clip_l_skip=True)

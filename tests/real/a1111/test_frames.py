@@ -30,9 +30,9 @@ from tests.real.a1111.host import Host, encoded
 def test_a_frame_does_not_depend_on_its_batch_and_the_ends_are_the_hosts_own(
     host: Host, sampler: str, scheduler: str, label: str, schedule: str
 ) -> None:
-    told = recipe({"prompt": A}, {"prompt": B}, sampler=sampler, scheduler=scheduler)
+    travel = recipe({"prompt": A}, {"prompt": B}, sampler=sampler, scheduler=scheduler)
     before = host.get("/sdapi/v1/options")
-    frames = rendered(host, told, portable=True)
+    frames = rendered(host, travel, portable=True)
     after = host.get("/sdapi/v1/options")
     assert [name for name in PORTABLE if after[name] != before[name]] == []
     # The host takes back what a request sets only where it was ever saved.
@@ -45,34 +45,34 @@ def test_a_frame_does_not_depend_on_its_batch_and_the_ends_are_the_hosts_own(
 
 @pytest.mark.parametrize("sampler", ["DPM++ 2M SDE", "DPM++ SDE", "DDIM"])
 def test_told_so_samplers_are_the_hosts_own_with_all_of_their_noise(host: Host, sampler: str) -> None:
-    told = recipe({"prompt": A}, {"prompt": B})
-    frames = rendered(host, told, host_fields={"sampler_name": sampler})
+    travel = recipe({"prompt": A}, {"prompt": B})
+    frames = rendered(host, travel, host_fields={"sampler_name": sampler})
     own = host.plain(**plain(A, 1, sampler_name=sampler))
     assert off(frames[0], own) <= ROUNDING
 
 
 def test_samplers_that_draw_noise_of_stretches_draw_each_frames_own(host: Host) -> None:
-    told = recipe({"prompt": A}, {"prompt": B}, sampler="dpmpp_2m_sde", scheduler="karras")
-    rendered(host, told, portable=True)
+    travel = recipe({"prompt": A}, {"prompt": B}, sampler="dpmpp_2m_sde", scheduler="karras")
+    rendered(host, travel, portable=True)
 
 
 @pytest.mark.parametrize("upscaler", ["Latent", "None"])
 def test_hires_fix_travels_too(host: Host, upscaler: str) -> None:
     hires = {"enable_hr": True, "hr_scale": 2, "hr_upscaler": upscaler, "denoising_strength": 0.6}
     own = {**hires, "width": SIDE, "height": SIDE, "steps": STEPS, "cfg_scale": 7, "sampler_name": "Euler a"}
-    told = recipe({"prompt": A}, {"prompt": B})
+    travel = recipe({"prompt": A}, {"prompt": B})
     for name in ("size", "steps"):
-        del told[name]
-    frames = rendered(host, told, host_fields=own)
+        del travel[name]
+    frames = rendered(host, travel, host_fields=own)
     assert frames[0].shape == (2 * SIDE, 2 * SIDE, 3)
     for prompt, seed, frame in ((A, 1, frames[0]), (B, 2, frames[-1])):
         assert off(frame, host.plain(**plain(prompt, seed, sampler_name="Euler a", **hires))) <= ROUNDING
 
 
 def test_pictures_travel_from_one_to_another(host: Host) -> None:
-    told = recipe({"prompt": A, "image": "a.png", "denoise": 0.5}, {"prompt": B, "image": "b.png"})
+    travel = recipe({"prompt": A, "image": "a.png", "denoise": 0.5}, {"prompt": B, "image": "b.png"})
     pictures = [encoded(painted(1)), encoded(painted(2))]
-    frames = rendered(host, told, kind="img2img", host_fields={"init_images": pictures})
+    frames = rendered(host, travel, kind="img2img", host_fields={"init_images": pictures})
     for prompt, seed, picture, frame in ((A, 1, pictures[0], frames[0]), (B, 2, pictures[1], frames[-1])):
         own = host.plain("img2img", **plain(prompt, seed, init_images=[picture], denoising_strength=0.5))
         assert off(frame, own) <= ROUNDING
@@ -84,8 +84,8 @@ def test_a_mask_of_the_hosts_holds_for_all_frames(host: Host, only_masked: bool)
     mask[:, SIDE // 2 :] = 255
     fields = {"init_images": [encoded(painted(1))], "mask": encoded(mask), "mask_blur": 2, "inpainting_fill": 1}
     fields |= {"inpaint_full_res": only_masked, "denoising_strength": 0.8}
-    told = recipe({"prompt": A}, {"prompt": B})
-    frames = rendered(host, told, kind="img2img", host_fields=fields)
+    travel = recipe({"prompt": A}, {"prompt": B})
+    frames = rendered(host, travel, kind="img2img", host_fields=fields)
     for prompt, seed, frame in ((A, 1, frames[0]), (B, 2, frames[-1])):
         assert off(frame, host.plain("img2img", **plain(prompt, seed, **fields))) <= ROUNDING
         assert off(frame[:, : SIDE // 3], painted(1)[:, : SIDE // 3]) <= ROUNDING
@@ -100,9 +100,9 @@ def test_a_mask_of_the_recipe_keeps_all_where_it_is_black_and_nothing_where_it_i
     black, white = (encoded(np.full((SIDE, SIDE, 3), value, np.uint8)) for value in (0, 255))
     begin = {"prompt": A, "image": "a.png", "denoise": 0.8}
     fields = {"sampler": sampler, "scheduler": scheduler, "steps": 5}
-    told = recipe({**begin, "mask": "black.png"}, {"mask": "white.png", "seed": 1}, **fields)
+    travel = recipe({**begin, "mask": "black.png"}, {"mask": "white.png", "seed": 1}, **fields)
     given = {"init_images": [encoded(painted(1)), black, white]}
-    first, between, last = rendered(host, told, kind="img2img", portable=True, host_fields=given)
+    first, between, last = rendered(host, travel, kind="img2img", portable=True, host_fields=given)
     plain_ones = recipe({**begin, "denoise": 0}, {"denoise": 0.8, "seed": 1}, **fields)
     decoded, _, whole = rendered(host, plain_ones, kind="img2img", portable=True, host_fields=given)
     assert off(first, decoded) == 0
@@ -111,9 +111,9 @@ def test_a_mask_of_the_recipe_keeps_all_where_it_is_black_and_nothing_where_it_i
 
 
 def test_cfg_and_denoise_travel(host: Host) -> None:
-    told = recipe({"prompt": A, "denoise": 0.4, "cfg": 3}, {"prompt": A, "denoise": 0.9, "cfg": 9, "seed": 1})
+    travel = recipe({"prompt": A, "denoise": 0.4, "cfg": 3}, {"prompt": A, "denoise": 0.9, "cfg": 9, "seed": 1})
     fields = {"init_images": [encoded(painted(1))]}
-    frames = rendered(host, told, kind="img2img", host_fields=fields)
+    frames = rendered(host, travel, kind="img2img", host_fields=fields)
     for denoise, cfg, frame in ((0.4, 3, frames[0]), (0.9, 9, frames[-1])):
         changes = {**plain(A, 1, denoising_strength=denoise), **fields, "cfg_scale": cfg}
         assert off(frame, host.plain("img2img", **changes)) <= ROUNDING
@@ -167,8 +167,8 @@ def test_the_strength_of_a_lora_travels_with_its_tags(host: Host, lora: Callable
 
 
 def test_loras_of_the_recipe_are_the_hosts_tags(host: Host, lora: Callable[[str], str]) -> None:
-    told = recipe({"prompt": A, "loras": {"warm": 0.5}}, {"prompt": A, "loras": {"warm": 1}, "seed": 1})
-    frames = rendered(host, told)
+    travel = recipe({"prompt": A, "loras": {"warm": 0.5}}, {"prompt": A, "loras": {"warm": 1}, "seed": 1})
+    frames = rendered(host, travel)
     assert off(frames[0], host.plain(**plain(A + lora("0.5"), 1))) <= ROUNDING
     with_model = {**recipe({"prompt": A}, {"prompt": B}), "model": {"loras": [{"name": "warm", "strength": 0.5}]}}
     with_model["model"]["checkpoint"] = "both-sd15"

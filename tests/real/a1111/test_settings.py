@@ -49,10 +49,10 @@ def _in(folder: Any) -> Any:
     return folder
 
 
-def during(host: Host, name: str, call: Callable[[], Answer], **told: Any) -> tuple[Answer, Answer]:
+def during(host: Host, name: str, call: Callable[[], Answer], **request: Any) -> tuple[Answer, Answer]:
     """The answers to a film, and to a call that begins once its first frame is there."""
     with ThreadPoolExecutor(2) as threads:
-        film: Future[Answer] = threads.submit(host.remix, {**TOLD, "name": name, **told})
+        film: Future[Answer] = threads.submit(host.remix, {**TOLD, "name": name, **request})
         until(lambda: [*host.jobs.glob(f"{name}_*/frames/000000.png")])
         other = threads.submit(call)
         answers = film.result(), other.result()
@@ -137,8 +137,8 @@ def test_a_killed_server_has_the_users_settings_and_makes_the_same_pictures(host
 
 
 def test_a_drawn_seed_from_which_others_follow_is_found_again_after_a_kill(host: Host) -> None:
-    told = {"max_frames": 6, "W": 64, "H": 64, "prompts": {"0": A, "5": B}, "seed_behavior": "iter"}
-    fields = {"recipe": json.dumps(told), "film": "", "batch": 2, "name": "drawn-iter"}
+    request = {"max_frames": 6, "W": 64, "H": 64, "prompts": {"0": A, "5": B}, "seed_behavior": "iter"}
+    fields = {"recipe": json.dumps(request), "film": "", "batch": 2, "name": "drawn-iter"}
     thread, _ = in_background(lambda: host.remix(fields, steps=12))
     until(lambda: [*host.jobs.glob("drawn-iter_*/frames/000001.png")])
     host.stop(signal.SIGKILL)
@@ -162,13 +162,13 @@ def seed_of(path: Any) -> int:
 
 
 def test_a_setting_that_the_host_reads_when_a_request_comes_is_portable_too(host: Host) -> None:
-    told = {**TOLD, "recipe": recipe({"prompt": A, "image": "a.png", "denoise": 0.6}, {"prompt": B}, frames=2)}
+    request = {**TOLD, "recipe": recipe({"prompt": A, "image": "a.png", "denoise": 0.6}, {"prompt": B}, frames=2)}
     given = {"kind": "img2img", "init_images": [encoded(painted(1))]}
-    before = host.remix({**told, "name": "noise"}, **given)
+    before = host.remix({**request, "name": "noise"}, **given)
     host.post("options", initial_noise_multiplier=0.5)
     try:
-        after = host.remix({**told, "name": "noise-set", "new": True}, **given)
-        own = host.remix({**told, "name": "noise-own", "portable": False}, **given)
+        after = host.remix({**request, "name": "noise-set", "new": True}, **given)
+        own = host.remix({**request, "name": "noise-own", "portable": False}, **given)
     finally:
         host.post("options", initial_noise_multiplier=1.0)
     assert all(off(a, b) == 0 for a, b in zip(before.pictures, after.pictures, strict=True))
@@ -177,10 +177,10 @@ def test_a_setting_that_the_host_reads_when_a_request_comes_is_portable_too(host
 
 def test_a_frame_that_an_extension_failed_at_is_not_served(host: Host) -> None:
     """The host itself goes on, and answers with pictures that lack what the extension does."""
-    told = {**recipe({"prompt": "a shy extension", "cfg": 3}, {"prompt": "a shy extension", "cfg": 9}), "frames": 2}
-    answer = host.remix({"recipe": told, "film": "", "batch": 1, "name": "shy"})
+    request = {**recipe({"prompt": "a shy extension", "cfg": 3}, {"prompt": "a shy extension", "cfg": 9}), "frames": 2}
+    answer = host.remix({"recipe": request, "film": "", "batch": 1, "name": "shy"})
     assert answer.status == 500
-    said = r"frame 1: the always-on script 'Trouble' failed in process \(ValueError: not today\)"
-    assert re.search(said, answer.said), answer.body
+    message = r"frame 1: the always-on script 'Trouble' failed in process \(ValueError: not today\)"
+    assert re.search(message, answer.said), answer.body
     assert [path.name for path in host.jobs.glob("shy_*/frames/*.png")] == ["000000.png"]
     assert host.plain(**{**plain("a shy extension", 1), "cfg_scale": 9}).std() > 5

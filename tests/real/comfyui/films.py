@@ -106,8 +106,8 @@ def of_parts(
     prompts = builder.add(
         "RemixPromptTravel", 2, clip=clip, schedule=schedule, batch_size=batch_size, how="recipe", lengths="recipe"
     )
-    _, latent, told = builder.add("RemixNoiseTravel", 3, schedule=schedule, model=model, batch_size=batch_size)
-    images = builder.add("VAEDecode", samples=builder.sampled(told, *prompts, latent, **settings), vae=vae)[0]
+    _, latent, noisy = builder.add("RemixNoiseTravel", 3, schedule=schedule, model=model, batch_size=batch_size)
+    images = builder.add("VAEDecode", samples=builder.sampled(noisy, *prompts, latent, **settings), vae=vae)[0]
     prefix = name("parts")
     builder.add("SaveImage", images=images, filename_prefix=prefix)
     host.run(dressed(builder).graph)

@@ -89,12 +89,12 @@ class Host(Server):
         """Returns the number of a prompt that now waits or runs; `Failed` where it is refused."""
         about = {"prompt": graph, "client_id": client, "prompt_id": str(uuid.uuid4())}
         answer = self.post("/prompt", {**about, "extra_data": extra})
-        told = answer.json()
-        for node, errors in (told.get("node_errors") or {}).items():
+        reply = answer.json()
+        for node, errors in (reply.get("node_errors") or {}).items():
             raise Failed(node, errors["errors"][0]["details"] or errors["errors"][0]["message"])
         if not answer.ok:
-            raise Failed("", str(told["error"]))
-        return str(told["prompt_id"])
+            raise Failed("", str(reply["error"]))
+        return str(reply["prompt_id"])
 
     def wait(self, prompt: str) -> dict[str, Any]:
         """Returns the outputs of a prompt, by node, when it is done; `Failed` with what the user would read."""

@@ -85,15 +85,17 @@ def _rejection(host: Host, graph: dict[str, Any]) -> dict[str, Any]:
 
 def _transcript(socket: websocket.WebSocket) -> list[Any]:
     """What is said until a prompt is over; a preview is told by its event and its first letters."""
-    said: list[Any] = []
+    messages: list[Any] = []
     while True:
         message = socket.recv()
         if isinstance(message, bytes):
-            said.append({"event": int.from_bytes(message[:4], "big"), "format": int.from_bytes(message[4:8], "big")})
+            messages.append(
+                {"event": int.from_bytes(message[:4], "big"), "format": int.from_bytes(message[4:8], "big")}
+            )
             continue
-        said.append(json.loads(message))
-        if said[-1]["type"] == "executing" and said[-1]["data"]["node"] is None:
-            return said
+        messages.append(json.loads(message))
+        if messages[-1]["type"] == "executing" and messages[-1]["data"]["node"] is None:
+            return messages
 
 
 def _failure(host: Host) -> dict[str, Any]:

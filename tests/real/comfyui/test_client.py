@@ -84,9 +84,9 @@ def test_replies_are_as_they_were_recorded(host: Host) -> None:
         assert shape(found[name]) == shape(recorded(name)), name
     for name in ("history_done", "history_failed", "history_interrupted"):
         (entry,), (before,) = found[name].values(), recorded(name).values()
-        for told in (*entry["status"]["messages"], *before["status"]["messages"]):
+        for event in (*entry["status"]["messages"], *before["status"]["messages"]):
             for part in ("traceback", "nodes", "current_inputs", "executed"):
-                told[1].pop(part, None)
+                event[1].pop(part, None)
         assert shape(entry["status"]) == shape(before["status"]), name
         assert entry.keys() == before.keys()
         assert entry["status"]["status_str"] == before["status"]["status_str"]

@@ -32,7 +32,7 @@ LAYOUTS = {
 }
 
 
-def told(host: Host, builder: Builder, conditionings: dict[str, Link]) -> dict[str, dict[str, Any]]:
+def described(host: Host, builder: Builder, conditionings: dict[str, Link]) -> dict[str, dict[str, Any]]:
     """What these conditionings hold, by name: shapes, and a mark of each row that is linear in its numbers."""
     nodes = {what: builder.add("TestTell", conditioning=link)[0][0] for what, link in conditionings.items()}
     outputs = host.run(builder.graph)
@@ -56,7 +56,7 @@ def test_prompts_of_each_family_travel_in_its_layout(host: Host, family: str) ->
     keyframes = "".join(f'[[keyframes]]\nprompt = "{prompt}"\n' for prompt in (SHORT, LONG))
     schedule = builder.recipe(f"frames = 3\nsize = [64, 64]\n{keyframes}")
     widgets = {"batch_size": 0, "how": "recipe", "lengths": "recipe"}
-    found = told(
+    found = described(
         host,
         builder,
         {

@@ -216,6 +216,6 @@ def test_batches_beside_a_travelling_number_are_remarked_on(host: Host) -> None:
     prompt = builder.add("CLIPTextEncode", clip=clip, text="day")[0]
     empty = builder.add("EmptyLatentImage", width=64, height=64, batch_size=2)[0]
     builder.add("SaveLatent", samples=builder.sampled(model, prompt, prompt, empty, cfg=number), filename_prefix="x")
-    (told,) = host.run(builder.graph)[number[0]]["remarks"]
-    assert told.startswith("EmptyLatentImage (node 5): batch_size is 2")
-    assert "makes 6 pictures; set it to 1" in told
+    (remark,) = host.run(builder.graph)[number[0]]["remarks"]
+    assert remark.startswith("EmptyLatentImage (node 5): batch_size is 2")
+    assert "makes 6 pictures; set it to 1" in remark

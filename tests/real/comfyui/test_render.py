@@ -184,8 +184,8 @@ def test_init_pictures_are_those_of_wired_parts(host: Host) -> None:
     latent = builder.add("VAEEncode", pixels=both, vae=vae)[0]
     widgets = {"batch_size": 2, "how": "recipe", "lengths": "recipe"}
     prompts = builder.add("RemixPromptTravel", 2, clip=clip, schedule=schedule, **widgets)
-    _, start, told = builder.add("RemixNoiseTravel", 3, schedule=schedule, model=model, latent=latent, batch_size=2)
-    sampled = builder.sampled(told, *prompts, start, steps=4, denoise=0.5)
+    _, start, noisy = builder.add("RemixNoiseTravel", 3, schedule=schedule, model=model, latent=latent, batch_size=2)
+    sampled = builder.sampled(noisy, *prompts, start, steps=4, denoise=0.5)
     images = builder.add("VAEDecode", samples=sampled, vae=vae)[0]
     prefix = name("pictures")
     builder.add("SaveImage", images=images, filename_prefix=prefix)
@@ -265,8 +265,8 @@ seed = 6
     masked = builder.add("SetLatentNoiseMask", samples=latents, mask=batch)[0]
     widgets = {"batch_size": 3, "how": "recipe", "lengths": "recipe"}
     prompts = builder.add("RemixPromptTravel", 2, clip=clip, schedule=schedule, **widgets)
-    _, start, told = builder.add("RemixNoiseTravel", 3, schedule=schedule, model=model, latent=masked, batch_size=3)
-    sampled = builder.sampled(told, *prompts, start, steps=4, denoise=0.8, sampler_name=sampler)
+    _, start, noisy = builder.add("RemixNoiseTravel", 3, schedule=schedule, model=model, latent=masked, batch_size=3)
+    sampled = builder.sampled(noisy, *prompts, start, steps=4, denoise=0.8, sampler_name=sampler)
     kept = builder.add("VAEDecode", samples=latent, vae=vae)[0]
     prefix = name("masked")
     for what, images in (("film", builder.add("VAEDecode", samples=sampled, vae=vae)[0]), ("kept", kept)):
@@ -310,10 +310,10 @@ def test_progress_and_previews_are_told_as_it_goes(host: Host) -> None:
         if isinstance(message, bytes):
             previews += int.from_bytes(message[:4], "big") in (1, 4)
             continue
-        told = json.loads(message)
-        if told["type"] == "progress" and told["data"]["node"] == "3":
-            bars.append((told["data"]["value"], told["data"]["max"]))
-        if told["type"] == "executing" and told["data"]["node"] is None:
+        noisy = json.loads(message)
+        if noisy["type"] == "progress" and noisy["data"]["node"] == "3":
+            bars.append((noisy["data"]["value"], noisy["data"]["max"]))
+        if noisy["type"] == "executing" and noisy["data"]["node"] is None:
             break
     socket.close()
     values = [value for value, _ in bars]

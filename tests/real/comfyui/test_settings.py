@@ -55,7 +55,7 @@ def test_the_parts_of_a_custom_sampler_take_them_too(host: Host) -> None:
     of = {name: [schedule[0], slot] for name, slot in SLOTS.items()}
     size = {"schedule": schedule, "batch_size": 0}
     positive, negative = builder.add("RemixPromptTravel", 2, clip=clip, how="recipe", lengths="recipe", **size)
-    noise, latent, told = builder.add("RemixNoiseTravel", 3, model=model, **size)
+    noise, latent, noisy = builder.add("RemixNoiseTravel", 3, model=model, **size)
     sigmas = {name: of[name] for name in ("scheduler", "steps", "denoise")}
     parts = {
         "noise": noise,
@@ -65,7 +65,7 @@ def test_the_parts_of_a_custom_sampler_take_them_too(host: Host) -> None:
     }
     custom = builder.add("SamplerCustomAdvanced", 2, **parts, latent_image=latent)[0]
     found = saved(
-        host, builder, {"custom": custom, "plain": builder.sampled(told, positive, negative, latent, **VALUES)}
+        host, builder, {"custom": custom, "plain": builder.sampled(noisy, positive, negative, latent, **VALUES)}
     )
     assert torch.equal(found["custom"], found["plain"])
 

@@ -72,7 +72,7 @@ def _same_noise(builder: Builder, count: int) -> Link:
 @pytest.mark.parametrize("sampler", ["euler", "euler_ancestral", "dpmpp_2m_sde", "lcm", "ddpm", "er_sde"])
 def test_the_noise_of_a_frame_does_not_depend_on_its_batch(host: Host, sampler: str) -> None:
     builder = Builder()
-    model, _, conditionings, (_, latent, told) = travel(builder, recipe(seed=9))
+    model, _, conditionings, (_, latent, noisy) = travel(builder, recipe(seed=9))
     parts = builder.add(
         "RemixPromptTravel", 2, clip=["1", 1], schedule=["2", 0], batch_size=3, how="recipe", lengths="recipe"
     )
@@ -81,7 +81,7 @@ def test_the_noise_of_a_frame_does_not_depend_on_its_batch(host: Host, sampler: 
         host,
         builder,
         {
-            "whole": builder.sampled(told, *conditionings, latent, seed=77, sampler_name=sampler),
+            "whole": builder.sampled(noisy, *conditionings, latent, seed=77, sampler_name=sampler),
             "parts": builder.sampled(some_told, *parts, some, seed=78, sampler_name=sampler),
         },
     )
@@ -109,12 +109,12 @@ def test_the_noise_is_that_of_the_core(host: Host) -> None:
 
 def test_one_seed_is_what_the_plain_sampler_gives(host: Host) -> None:
     builder = Builder()
-    model, _, conditionings, (_, latent, told) = travel(builder, recipe(seed=5))
+    model, _, conditionings, (_, latent, noisy) = travel(builder, recipe(seed=5))
     found = saved(
         host,
         builder,
         {
-            "ours": builder.sampled(told, *conditionings, latent, seed=1234),
+            "ours": builder.sampled(noisy, *conditionings, latent, seed=1234),
             "plain": builder.sampled(model, *conditionings, _same_noise(builder, FRAMES), seed=5),
             "by_batch_index": builder.sampled(model, *conditionings, latent, seed=5),
         },
@@ -134,7 +134,7 @@ def test_one_seed_is_what_the_plain_sampler_gives(host: Host) -> None:
 )
 def test_what_does_not_fit_is_told_before_sampling(host: Host, change: dict, sentence: str) -> None:
     builder = Builder()
-    _, vae, conditionings, (_, latent, told) = travel(builder, recipe())
+    _, vae, conditionings, (_, latent, noisy) = travel(builder, recipe())
     if "latents" in change:
         latent = _same_noise(builder, change["latents"])
     if "batch" in change:
@@ -148,7 +148,7 @@ def test_what_does_not_fit_is_told_before_sampling(host: Host, change: dict, sen
         for _ in range(change["grown"]):
             ones = builder.add("LatentMultiply", samples=ones, multiplier=10.0)[0]
         latent = ones
-    found = builder.sampled(told, *conditionings, latent, sampler_name=change.get("sampler", "euler"))
+    found = builder.sampled(noisy, *conditionings, latent, sampler_name=change.get("sampler", "euler"))
     with pytest.raises(Failed, match=sentence):
         saved(host, builder, {"x": found})
 
@@ -233,7 +233,9 @@ def test_a_noise_mask_keeps_what_it_covers(host: Host) -> None:
     given = builder.add("LatentAdd", samples1=start, samples2=start)[0]
     mask = builder.add("SolidMask", value=0.0, width=64, height=64)[0]
     masked = builder.add("SetLatentNoiseMask", samples=given, mask=mask)[0]
-    _, latent, told = builder.add("RemixNoiseTravel", 3, schedule=["2", 0], model=["1", 0], latent=masked, batch_size=0)
-    found = saved(host, builder, {"kept": builder.sampled(told, *conditionings, latent)})
+    _, latent, noisy = builder.add(
+        "RemixNoiseTravel", 3, schedule=["2", 0], model=["1", 0], latent=masked, batch_size=0
+    )
+    found = saved(host, builder, {"kept": builder.sampled(noisy, *conditionings, latent)})
     assert found["kept"].shape == (FRAMES, 4, 8, 8)
     assert found["kept"].abs().max() < 1e-4

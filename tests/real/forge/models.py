@@ -61,6 +61,6 @@ def _decided(vae: Any) -> Weights:
 
 def _changed(path: Path, changes: dict[str, Any]) -> dict[str, Any]:
     """A configuration with changes, which it is written with."""
-    told = json.loads(path.read_text(encoding="utf-8")) | changes
-    path.write_text(json.dumps(told), encoding="utf-8")
-    return dict(told)
+    config = json.loads(path.read_text(encoding="utf-8")) | changes
+    path.write_text(json.dumps(config), encoding="utf-8")
+    return dict(config)

@@ -58,16 +58,16 @@ def test_the_ends_are_the_hosts_own_with_its_guidance(host: Host, model: dict[st
 
 
 def test_the_prompts_alone_make_other_pictures(host: Host, model: dict[str, Any]) -> None:
-    told = recipe({"prompt": A}, {"prompt": B, "seed": 1})
-    first, between, last = rendered(host, told, portable=True, host_fields=model)
+    travel = recipe({"prompt": A}, {"prompt": B, "seed": 1})
+    first, between, last = rendered(host, travel, portable=True, host_fields=model)
     assert off(first, between) > 5
     assert off(between, last) > 5
 
 
 def test_pictures_travel_from_one_to_another(host: Host, model: dict[str, Any]) -> None:
     pictures = [encoded(painted(1)), encoded(painted(2))]
-    told = recipe({"prompt": A, "image": "a.png", "denoise": 0.5}, {"prompt": B, "image": "b.png"})
-    frames = rendered(host, told, kind="img2img", host_fields={**model, "init_images": pictures})
+    travel = recipe({"prompt": A, "image": "a.png", "denoise": 0.5}, {"prompt": B, "image": "b.png"})
+    frames = rendered(host, travel, kind="img2img", host_fields={**model, "init_images": pictures})
     for prompt, seed, picture, frame in ((A, 1, pictures[0], frames[0]), (B, 2, pictures[1], frames[-1])):
         fields = {**model, "init_images": [picture], "denoising_strength": 0.5}
         assert off(frame, host.plain("img2img", **plain(prompt, seed, **fields))) <= ROUNDING
@@ -77,10 +77,10 @@ def test_hires_fix_has_a_guidance_of_its_own(host: Host, model: dict[str, Any]) 
     hires = {"enable_hr": True, "hr_scale": 2, "hr_upscaler": "Latent", "hr_cfg": 1, "denoising_strength": 0.6}
     fields = {**model, **hires, "hr_distilled_cfg": 4 * GUIDANCE, "hr_additional_modules": ["Use same choices"]}
     own = {name: value for name, value in plain(A, 1, **fields).items() if name not in ("prompt", "seed")}
-    told = recipe({"prompt": A}, {"prompt": B})
+    travel = recipe({"prompt": A}, {"prompt": B})
     for name in ("size", "steps"):
-        del told[name]
-    frames = rendered(host, told, host_fields=own)
+        del travel[name]
+    frames = rendered(host, travel, host_fields=own)
     for prompt, seed, frame in ((A, 1, frames[0]), (B, 2, frames[-1])):
         assert off(frame, host.plain(**plain(prompt, seed, **fields))) <= ROUNDING
 

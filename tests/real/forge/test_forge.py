@@ -24,18 +24,18 @@ from tests.real.a1111.host import Host, encoded
 def test_the_ends_are_the_hosts_own(host: Host, first: str, last: str, fields: dict[str, Any]) -> None:
     extra = {"hr_additional_modules": ["Use same choices"]} if "enable_hr" in fields else {}
     own = {name: value for name, value in plain(A, 1, **fields, **extra).items() if name not in ("prompt", "seed")}
-    told = recipe({"prompt": first}, {"prompt": last})
+    travel = recipe({"prompt": first}, {"prompt": last})
     for name in ("size", "steps"):
-        del told[name]
-    frames = rendered(host, told, host_fields=own)
+        del travel[name]
+    frames = rendered(host, travel, host_fields=own)
     for prompt, seed, frame in ((first, 1, frames[0]), (last, 2, frames[-1])):
         assert off(frame, host.plain(**plain(prompt, seed, **fields, **extra))) <= ROUNDING
 
 
 def test_pictures_travel_from_one_to_another(host: Host) -> None:
-    told = recipe({"prompt": A, "image": "a.png", "denoise": 0.5}, {"prompt": B, "image": "b.png"})
+    travel = recipe({"prompt": A, "image": "a.png", "denoise": 0.5}, {"prompt": B, "image": "b.png"})
     pictures = [encoded(painted(1)), encoded(painted(2))]
-    frames = rendered(host, told, kind="img2img", host_fields={"init_images": pictures})
+    frames = rendered(host, travel, kind="img2img", host_fields={"init_images": pictures})
     own = host.plain("img2img", **plain(A, 1, init_images=[pictures[0]], denoising_strength=0.5))
     assert off(frames[0], own) <= ROUNDING
 
@@ -43,9 +43,9 @@ def test_pictures_travel_from_one_to_another(host: Host) -> None:
 def test_a_mask_of_the_recipe_keeps_all_where_it_is_black_and_nothing_where_it_is_white(host: Host) -> None:
     black, white = (encoded(np.full((SIDE, SIDE, 3), value, np.uint8)) for value in (0, 255))
     begin = {"prompt": A, "image": "a.png", "denoise": 0.8}
-    told = recipe({**begin, "mask": "black.png"}, {"mask": "white.png", "seed": 1})
+    travel = recipe({**begin, "mask": "black.png"}, {"mask": "white.png", "seed": 1})
     given = {"init_images": [encoded(painted(1)), black, white]}
-    first, between, last = rendered(host, told, kind="img2img", host_fields=given)
+    first, between, last = rendered(host, travel, kind="img2img", host_fields=given)
     plain_ones = recipe({**begin, "denoise": 0}, {"denoise": 0.8, "seed": 1})
     decoded, _, whole = rendered(host, plain_ones, kind="img2img", host_fields=given)
     assert off(first, decoded) == 0
@@ -69,8 +69,8 @@ def test_bad_input_is_one_sentence(host: Host) -> None:
 
 
 def test_the_same_frames_come_from_the_job(host: Host) -> None:
-    told = {"recipe": recipe({"prompt": A}, {"prompt": B}), "film": "gif"}
-    some = host.remix({**told, "count": 1}).pictures
-    whole = host.remix(told)
+    travel = {"recipe": recipe({"prompt": A}, {"prompt": B}), "film": "gif"}
+    some = host.remix({**travel, "count": 1}).pictures
+    whole = host.remix(travel)
     assert np.array_equal(some[0], whole.pictures[0])
     assert whole.about["Remix film"] == "film.gif"

@@ -208,11 +208,14 @@ class Tell:
         return {"required": {"conditioning": ("CONDITIONING",)}}
 
     def tell(self, conditioning: list[Any]) -> dict[str, Any]:
-        told = [{"tokens": _told(tokens), **{k: _told(v) for k, v in about.items()}} for tokens, about in conditioning]
-        return {"ui": {"text": [json.dumps(told)]}}
+        described = [
+            {"tokens": _described(tokens), **{k: _described(v) for k, v in about.items()}}
+            for tokens, about in conditioning
+        ]
+        return {"ui": {"text": [json.dumps(described)]}}
 
 
-def _told(value: Any) -> Any:
+def _described(value: Any) -> Any:
     if isinstance(value, torch.Tensor):
         rows = value.double().flatten(1)
         marks = _random("marks", (rows.shape[1],)).double()

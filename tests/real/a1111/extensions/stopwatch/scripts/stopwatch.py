@@ -37,9 +37,9 @@ def started(page: Any, app: Any) -> None:
 
     @app.get("/stopwatch")
     def stopwatch() -> dict[str, list[float]]:
-        told = dict(taken)
+        report = dict(taken)
         taken.clear()
-        return told
+        return report
 
 
 script_callbacks.on_app_started(started)
