@@ -204,11 +204,8 @@ class Measuring:
 
     def row(self, part: str, frames: int, extra: Extra) -> None:
         """Measures a row of a part of the table, unless it is there with so many frames."""
-        known_by = {"kind": extra.kind, "family": self._said.family}
-        about = {name: known_by[name] for name in PARTS[part]} | {
-            "sampler": extra.sampler,
-            "scheduler": extra.scheduler,
-        }
+        kinds = {"kind": extra.kind, "family": self._said.family}
+        about = {name: kinds[name] for name in PARTS[part]} | {"sampler": extra.sampler, "scheduler": extra.scheduler}
         rows = self._table.setdefault(part, [])
         known = next((row for row in rows if about.items() <= row.items()), None)
         counts = known and (not self._said.again or known in self._now)

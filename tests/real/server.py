@@ -61,7 +61,7 @@ class Server:
                 free.bind(("127.0.0.1", 0))
                 self.port = free.getsockname()[1]
         with open(self.base / "log.txt", "ab") as log:
-            begun = log.tell()
+            start = log.tell()
             self._process = subprocess.Popen(
                 self.command(),
                 cwd=self._program,
@@ -71,7 +71,7 @@ class Server:
             )
         end = time.monotonic() + self.patience
         while time.monotonic() < end and self._process.poll() is None:
-            if self.listens((self.base / "log.txt").read_bytes()[begun:].decode(errors="replace")):
+            if self.listens((self.base / "log.txt").read_bytes()[start:].decode(errors="replace")):
                 try:
                     self.get(self.first_question)
                 except (requests.ConnectionError, requests.HTTPError):

@@ -1,6 +1,7 @@
 """Runs jobs in children that are killed, and says what became of them. A process of its own, which forks.
 
-Run: python -m tests.core.job.killed every|random|edited|sibling FOLDER; prints one JSON object per kill.
+Run: python -m tests.core.job.killed every|random|edited|sibling FOLDER [STRIDE]; prints one JSON object per kill. With
+a stride, it kills only at every so many steps.
 """
 
 from __future__ import annotations
@@ -158,16 +159,16 @@ def say(run: dict[str, Any]) -> None:
     sys.stdout.flush()
 
 
-def every(runs: Runs) -> None:
-    """Kills a run at its first step, one at its second, and so on, until one comes through."""
+def every(runs: Runs, stride: int) -> None:
+    """Kills a run at its first step, one `stride` steps later, and so on, until a run finishes."""
 
     def die(name: str) -> None:
         Path(runs.folder, "step").write_text(name, encoding="ascii")
         os.kill(os.getpid(), signal.SIGKILL)
 
-    step, code = 0, -signal.SIGKILL
+    step, code = 1 - stride, -signal.SIGKILL
     while code == -signal.SIGKILL:
-        step += 1
+        step += stride
         job, disk = runs.folder / str(step), Disk(step, die)
         runs.prepare(job)
         code = ended(forked(lambda job=job, disk=disk: runs.run(job, disk)))  # type: ignore[misc]
@@ -176,8 +177,8 @@ def every(runs: Runs) -> None:
             say({"step": step, "name": name, **runs.after(job)})
 
 
-def at_random(runs: Runs) -> None:
-    """Kills runs at any moment; now and then one after another in the same folder."""
+def at_random(runs: Runs, stride: int) -> None:
+    """Kills runs at any moment; now and then one after another in the same folder. There are no steps to skip."""
     chance, kills, tries, job = random.Random(4), 0, 0, runs.folder / "0"
     began = time.monotonic()
     ended(forked(lambda: runs.run(runs.folder / "timed", seconds=0.01)))
@@ -195,11 +196,11 @@ def at_random(runs: Runs) -> None:
 
 
 if __name__ == "__main__":
-    work: dict[str, tuple[Callable[[Runs], None], type[Runs]]] = {
+    work: dict[str, tuple[Callable[[Runs, int], None], type[Runs]]] = {
         "every": (every, Runs),
         "random": (at_random, Runs),
         "edited": (every, Edits),
         "sibling": (every, Siblings),
     }
     kill, runs = work[sys.argv[1]]
-    kill(runs(Path(sys.argv[2])))
+    kill(runs(Path(sys.argv[2])), int(sys.argv[3]) if len(sys.argv) > 3 else 1)

@@ -33,8 +33,8 @@ FIELDS = {"recipe": TEXT, "batch": 2, "film": ""}
 
 
 def test_a_killed_server_goes_on_where_it_stopped_to_the_same_bytes(host: Host) -> None:
-    state = {**FIELDS, "name": "killed", "film": "gif"}
-    thread, _ = in_background(lambda: host.remix(state))
+    fields = {**FIELDS, "name": "killed", "film": "gif"}
+    thread, _ = in_background(lambda: host.remix(fields))
     until(lambda: [*host.jobs.glob("killed_*/frames/000001.png")])
     host.stop(signal.SIGKILL)
     thread.join()
@@ -42,13 +42,13 @@ def test_a_killed_server_goes_on_where_it_stopped_to_the_same_bytes(host: Host) 
     before = {path: path.stat().st_mtime_ns for path in (folder / "frames").glob("0*.png")}
     assert 2 <= len(before) < 6
     host.start()
-    answer = host.remix(state)
+    answer = host.remix(fields)
     assert job(host, answer) == folder
     assert answer.about["Remix film"] == "film.gif"
     assert {path: path.stat().st_mtime_ns for path in before} == before
     resumed = {**frames_of(folder), "film": (folder / "film.gif").read_bytes()}
     folder.rename(folder.with_name("aside"))
-    assert job(host, host.remix(state)) == folder
+    assert job(host, host.remix(fields)) == folder
     assert {**frames_of(folder), "film": (folder / "film.gif").read_bytes()} == resumed
 
 
@@ -127,7 +127,7 @@ def test_the_fields_are_shown_by_their_names(host: Host) -> None:
 
 
 @pytest.mark.parametrize(
-    ("request", "fields", "sentence"),
+    ("body", "fields", "sentence"),
     [
         (TEXT.replace("steps", "stepz"), {}, 'line 4:1: stepz: there is no such field; did you mean "steps"?'),
         ({"frames": 3}, {}, "keyframes: is missing"),
@@ -147,10 +147,10 @@ def test_the_fields_are_shown_by_their_names(host: Host) -> None:
     ],
 )
 def test_bad_input_is_one_sentence_before_anything_is_rendered(
-    host: Host, request: Any, fields: dict[str, Any], sentence: str
+    host: Host, body: Any, fields: dict[str, Any], sentence: str
 ) -> None:
     before = {*host.jobs.glob("*")}
-    answer = host.remix(request, **fields)
+    answer = host.remix(body, **fields)
     assert (answer.status, sentence in answer.said) == (422, True), answer.body
     assert "\n" not in answer.said
     assert {*host.jobs.glob("*")} == before
@@ -176,8 +176,8 @@ def test_the_documented_command_works_as_it_is_written(host: Host) -> None:
     page = (ROOT / "docs" / "a1111.md").read_text(encoding="utf-8")
     command = page.split("```sh\n", 1)[1].split("```", 1)[0].replace("http://127.0.0.1:7860", host.url)
     assert command.startswith("curl ")
-    state = subprocess.run(shlex.split(command.replace("\\\n", " ")), capture_output=True, check=True)
-    assert len(Answer(200, json.loads(state.stdout)).pictures) == 8
+    done = subprocess.run(shlex.split(command.replace("\\\n", " ")), capture_output=True, check=True)
+    assert len(Answer(200, json.loads(done.stdout)).pictures) == 8
 
 
 def test_an_even_pace_is_measured_by_the_script_and_written_into_the_job(host: Host) -> None:
