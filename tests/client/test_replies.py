@@ -108,7 +108,7 @@ def watched(server: FaultyServer, seen: set[Place], spoil: tuple[Place, Callable
 
 
 class Scene:
-    """A server that is made anew for each run, and what is done with it."""
+    """A server, started again for each run, and what the client does with it."""
 
     def __init__(self, name: str, server: Callable[[], FaultyServer], act: Callable[[str, Path], Any]) -> None:
         self.name, self._server, self._act = name, server, act

@@ -1,4 +1,4 @@
-"""Large files told apart by their size, both ends and samples between."""
+"""Large files have different digests by size, both ends and samples between."""
 
 from __future__ import annotations
 

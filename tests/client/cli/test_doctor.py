@@ -1,4 +1,4 @@
-"""`remix doctor --url`: what is said of a server, from replies of real ones."""
+"""`remix doctor --url`: its report on a server, from replies of real ones."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ def frame(checkpoint: Path | str) -> Any:
 
 
 def saved(folder: Path, variant: str | None, shards: str, older: bool = False) -> None:
-    """Saves the networks of a folder anew: in this variant, in files of at most so many bytes."""
+    """Saves the networks of a folder again: in this variant, in files of at most so many bytes."""
     kinds = {"unet": tiny.UNet2DConditionModel, "vae": tiny.AutoencoderKL, "text_encoder": tiny.CLIPTextModel}
     for part, kind in kinds.items():
         network = kind.from_pretrained(folder / part)

@@ -49,7 +49,7 @@ PLACES = {
 
 
 def single_file(folder: Path, target: Path, family: str) -> Path:
-    """Writes the pipeline in `folder` as one safetensors file with the playground's vocabulary beside it."""
+    """Writes the pipeline in `folder` as one safetensors file with the playground's vocabulary next to it."""
     weights = {f"model.diffusion_model.{unet_name(k)}": v for k, v in part(folder, "unet").items()}
     weights |= {f"first_stage_model.{vae_name(k)}": as_convolution(k, v) for k, v in part(folder, "vae").items()}
     first = part(folder, "text_encoder")

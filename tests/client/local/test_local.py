@@ -270,7 +270,7 @@ class TestInitPictures:
         self, sampler: str, scheduler: str, inputs: dict[str, np.ndarray]
     ) -> None:
         def moves(first: float, last: float, frames: int) -> np.ndarray:
-            """How far the pictures of neighbours are apart, in the mean."""
+            """The mean difference between the pictures of neighbors."""
             keyframes = (
                 Keyframe(at=0, prompt="a yellow sun", seed=1, image="a.png", denoise=first),
                 Keyframe(at=frames - 1, denoise=last),

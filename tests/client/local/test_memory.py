@@ -234,7 +234,7 @@ SPOIL = {"nan": (float("nan"), 0.0), "black": (0.0, 0.0), "red": (0.0, torch.eye
 
 
 class TestBlankFrames:
-    """A latent that is not finite, a picture of one colour."""
+    """A latent that is not finite, a picture of one color."""
 
     @pytest.fixture
     def half(self, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -114,7 +114,7 @@ def test_a_vae_in_a_file_may_have_the_names_of_diffusers_of_any_age(
 
 
 def changed(folder: Path, weights: dict[str, torch.Tensor]) -> str:
-    """Writes weights with the vocabulary beside them."""
+    """Writes weights with the vocabulary next to them."""
     shutil.copytree(WEIGHTS / "tokenizer", folder / "tokenizer", dirs_exist_ok=True)
     save_file({name: value.contiguous() for name, value in weights.items()}, folder / "model.safetensors")
     return str(folder / "model.safetensors")

@@ -1,4 +1,4 @@
-"""Random scenes and what is said about them."""
+"""Random scenes and their captions."""
 
 from __future__ import annotations
 

@@ -142,7 +142,7 @@ class Edits(Runs):
 
 
 class Siblings(Edits):
-    """A new job of the edited recipe, beside the one that has some of its frames."""
+    """A new job of the edited recipe, next to the one that has some of its frames."""
 
     def prepare(self, job: Path) -> None:
         pass

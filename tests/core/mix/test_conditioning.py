@@ -1,4 +1,4 @@
-"""Conditioning of every family, mixed, with prompts of unlike length."""
+"""Conditioning of every family, mixed, with prompts of different lengths."""
 
 from __future__ import annotations
 
