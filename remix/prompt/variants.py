@@ -82,7 +82,7 @@ class _Expansion:
         return "".join([*found, text[at:]])
 
     def _at(self, text: str, mark: re.Match[str], depth: int) -> tuple[str, int]:
-        """Returns the replacement of what begins at a mark, and where the text goes on."""
+        """Returns the replacement of what begins at a mark, and where the text continues."""
         if mark[0].startswith("\\"):
             return mark[0][1], mark.end()
         if mark[0] == "__":
