@@ -10,7 +10,8 @@ import comfy.samplers
 import torch
 from comfy_api.latest import io, ui
 
-from remix.errors import RemixError
+from remix.errors import BadInput, RemixError
+from remix.job import missing_pictures
 from remix.motion.pictures import to_floats
 from remix.plan import Model, Recipe, Schedule, plan
 from remix.plan.schedule import is_quick, remarks_on
@@ -160,6 +161,7 @@ class RemixRecipe(io.ComfyNode):
         remarks = [
             *notes,
             *_unwired(made, downstream),
+            *_missing(made),
             *remarks_on(schedule),
             *sampler_remarks(schedule, recipe, downstream),
         ]
@@ -209,6 +211,14 @@ def _unwired(recipe: Recipe, downstream: Downstream) -> list[str]:
             f"model.loras: only Remix Render loads {model.loras[0].name!r}; connect a LoRA loader for other samplers"
         )
     return remarks
+
+
+def _missing(recipe: Recipe) -> list[str]:
+    """Returns a remark for each picture that Remix Render would not find."""
+    try:
+        return [f"picture: {sentence}" for sentence in missing_pictures(recipe)]
+    except BadInput as error:
+        return [f"picture: {error}"]
 
 
 NODES = [RemixRecipe]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -259,11 +260,27 @@ def test_a_recipe_node_gives_the_schedule_and_its_numbers(pack: ModuleType) -> N
 
 
 def test_a_recipe_whose_picture_meets_denoise_1_is_told_so(pack: ModuleType, caplog: pytest.LogCaptureFixture) -> None:
+    Path(pack.base, "input", "a.png").touch()
     text = 'frames = 2\n[[keyframes]]\nimage = "a.png"\ndenoise = 1\n'
     shown = room(pack, "recipe").RemixRecipe.execute(text, 0, 0.0, 0, 0).ui["text"].splitlines()
     told = "image: frames 0 to 1 have denoise 1, which leaves nothing of the picture; set denoise below 1, such as 0.5"
     assert shown[-1] == told
     assert [record.args for record in caplog.records] == [(told,)]
+
+
+def test_a_missing_picture_is_a_remark_of_the_recipe(pack: ModuleType, tmp_path: Path) -> None:
+    """Also one that a link leads to, out of the input folder."""
+    folder = Path(pack.base, "input")
+    (folder / "boat.png").touch()
+    (folder / "out").symlink_to(tmp_path.parent)
+
+    def remark(name: str) -> str:
+        text = f'frames = 2\n[[keyframes]]\nimage = "{name}"\n'
+        return str(room(pack, "recipe").RemixRecipe.execute(text, 0, 0.0, 0, 0).ui["remarks"][1])
+
+    assert remark("bout.png") == f"picture: 'bout.png' is not a file in {folder}; did you mean 'boat.png'?"
+    assert remark("out/a.png").startswith("picture: ")
+    assert "a link leads out" in remark("out/a.png")
 
 
 def test_a_recipe_that_names_models_is_told_that_wires_decide(
