@@ -42,6 +42,7 @@ class Stretch(NamedTuple):
 
 
 def looks(shape: Shape) -> bool:
+    """Returns whether a text looks like a prompt or value schedule of AnimateDiff-Evolved."""
     if _PYTHONIC.match(shape.text, shape.start):
         return True
     if shape.braced:

@@ -216,6 +216,7 @@ def _wraps_all(text: str, mark: str) -> bool:
 
 
 def looks_values(shape: Shape) -> bool:
+    """Returns whether a text looks like a value schedule of Deforum."""
     if _label_of(shape.source):
         return True
     first = shape.text[shape.start : shape.start + 1]

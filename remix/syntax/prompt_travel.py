@@ -22,6 +22,7 @@ _STEPS = re.compile(r"travel steps[^:]*:\s*(.*)", re.IGNORECASE)
 
 
 def looks(shape: Shape) -> bool:
+    """Returns whether a text looks like stages of the prompt-travel script."""
     if "Sampler" in shape.boxes.settings:
         return False  # what A1111 writes below a picture
     lines = shape.prompt_lines
