@@ -15,7 +15,8 @@ from remix.errors import BadInput
 from remix.job import job_texts
 from remix.motion import film_order, load_picture
 from remix.motion.formats import rate_of
-from remix.motion.pictures import to_floats
+from remix.motion.pictures import to_bytes, to_floats
+from remix.motion.retiming import Loaded, Retimed, moments_in_order
 
 from .inputs import FILM, JobType, only, rendered_of, schedule_input, schedule_of, schema
 
@@ -58,6 +59,31 @@ class Frames:
     def in_memory(self) -> bool:
         """Whether the pictures are already a tensor, in the order of the film."""
         return isinstance(self._pictures, torch.Tensor) and list(self._order) == list(range(len(self._pictures)))
+
+
+class SmoothFrames(Frames):
+    """The frames of a film with in-betweens, made when they are indexed."""
+
+    def __init__(
+        self, pictures: torch.Tensor | Sequence[Path], order: Sequence[int], between: int, loop: bool, ping_pong: bool
+    ) -> None:
+        own = Frames(pictures, range(len(pictures)))
+        moments = moments_in_order(order, Fraction(1, between + 1), loop=loop, ping_pong=ping_pong)
+        loaded = Loaded(range(len(own)), lambda index: to_bytes(own[index][..., :3].numpy()))
+        self._film = Retimed(loaded, moments, loop=loop)
+        super().__init__(pictures, range(len(moments)))
+
+    def __getitem__(self, index: int) -> torch.Tensor:
+        return torch.from_numpy(to_floats(self._film[index]))
+
+    def whole(self) -> torch.Tensor:
+        """Returns all frames as one IMAGE."""
+        return torch.stack(list(self))
+
+    @property
+    def in_memory(self) -> bool:
+        """False: in-betweens are made one at a time."""
+        return False
 
 
 class FrameTensor(torch.Tensor):
@@ -210,9 +236,11 @@ class RemixFilm(io.ComfyNode):
         order = film_order(len(pictures), ping_pong=only("ping_pong", ping_pong), repeat=only("repeat", repeat))
         spoken = rendered.schedule if rendered else schedule_of(only("schedule", schedule)) if schedule else None
         rate = rate_of(only("fps", fps) or (spoken.recipe.fps if spoken else PLAIN_FPS))
-        return io.NodeOutput(
-            Film(Frames(pictures, order), rate, only("audio", audio), rendered.folder if rendered else None)
-        )
+        frames = Frames(pictures, order)
+        if spoken and (between := spoken.recipe.between):
+            frames = SmoothFrames(pictures, order, between, spoken.recipe.loop, only("ping_pong", ping_pong))
+            rate = rate_of(rate * (between + 1))
+        return io.NodeOutput(Film(frames, rate, only("audio", audio), rendered.folder if rendered else None))
 
 
 def _pictures(images: list[torch.Tensor] | None, frames: Sequence[Path] | None) -> torch.Tensor | Sequence[Path]:

@@ -15,7 +15,7 @@ from remix.errors import BadInput
 from remix.motion import Picture, film_order
 from remix.motion.formats import Format, rate_for, rate_of
 from remix.motion.inbetween import QUALITIES
-from remix.motion.retiming import EvenPace, moments_every
+from remix.motion.retiming import EvenPace, moments_in_order
 
 OPTIONS = (
     click.option("--fps", help="Pictures per second: 12, 23.976, 24000/1001.  [default: the job's rate, else 12]"),
@@ -67,9 +67,8 @@ class Timing:
         """Returns the moments of a film of `count` pictures, at rates as `rates` returns them."""
         step = shown / film
         wanted = None if self.length is None else self._wanted(film)
-        order, closed = self._order(count, None if wanted is None else wanted * step), loop or self.ping_pong
-        times = moments_every(step, len(order), loop=closed and len(order) > 1)[:wanted]
-        return [_moment(order, time, count, loop) for time in times]
+        order = self._order(count, None if wanted is None else wanted * step)
+        return moments_in_order(order, step, loop=loop, ping_pong=self.ping_pong)[:wanted]
 
     def _wanted(self, film: Fraction) -> int:
         if self.repeat > 1:
@@ -88,20 +87,6 @@ class Timing:
         cycle = film_order(count, ping_pong=self.ping_pong)
         # One more, because the last of them leads to it.
         return film_order(count, ping_pong=self.ping_pong, repeat=int(-(-(pictures + 1) // len(cycle))))
-
-
-def _moment(order: Sequence[int], time: float, count: int, loop: bool) -> float:
-    """Returns the moment of a place in an order of `count` pictures."""
-    place, part = int(time), time % 1
-    here = order[place]
-    if not part:
-        return here
-    there = order[(place + 1) % len(order)]
-    if abs(there - here) == 1 or here == there:
-        return here + part * (there - here)
-    if loop and (here, there) == (count - 1, 0):
-        return here + part
-    return here if part < 0.5 else there  # a film without a loop starts again
 
 
 def even(

@@ -9,7 +9,6 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from fractions import Fraction
-from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
@@ -67,10 +66,37 @@ def moments_every(step: Fraction, count: int, *, loop: bool = False) -> list[flo
     return [float(index * step) for index in range(int(last) + (0 if loop and last == int(last) else 1))]
 
 
-class Loaded(Sequence[Picture]):
-    """The pictures of files, each loaded by `load` when it is used."""
+def moments_in_order(
+    order: Sequence[int], step: Fraction, *, loop: bool = False, ping_pong: bool = False
+) -> list[float]:
+    """Returns the moments of a film that shows pictures in an `order`, as `film_order` returns it.
 
-    def __init__(self, paths: Sequence[Path], load: Callable[[Path], Picture]) -> None:
+    `ping_pong` says that the film leads back to its first picture, as a `loop` does. Without a loop, nothing is between
+    the last picture and the first of the next repetition.
+
+    >>> moments_in_order([0, 1, 2, 1], Fraction(1, 2), ping_pong=True)
+    [0, 0.5, 1, 1.5, 2, 1.5, 1, 0.5]
+    """
+    times = moments_every(step, len(order), loop=(loop or ping_pong) and len(order) > 1)
+    return [_moment_in_order(order, time, loop) for time in times]
+
+
+def _moment_in_order(order: Sequence[int], time: float, loop: bool) -> float:
+    place, part = int(time), time % 1
+    here, there = order[place], order[(place + 1) % len(order)]
+    if not part:
+        return here
+    if loop and (here, there) == (max(order), 0):
+        return here + part
+    if abs(there - here) <= 1:
+        return here + part * (there - here)
+    return here if part < 0.5 else there
+
+
+class Loaded(Sequence[Picture]):
+    """The pictures of files or other items, each loaded by `load` when it is used."""
+
+    def __init__(self, paths: Sequence[X], load: Callable[[X], Picture]) -> None:
         self._paths, self._load = paths, load
 
     def __len__(self) -> int:

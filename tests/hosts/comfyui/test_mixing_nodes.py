@@ -185,6 +185,20 @@ def test_the_pace_is_the_one_that_is_said(pack: ModuleType) -> None:
     assert film(pack, shades(0.0), schedule=schedule(), fps=8.0).get_frame_rate() == 8
 
 
+def test_a_film_has_the_in_betweens_of_its_recipe(pack: ModuleType) -> None:
+    pytest.importorskip("cv2")
+    smooth = plan(schedule().recipe.replace(between=1))
+    for fps, rate in ((0.0, 10), (8.0, 16)):
+        video = film(pack, shades(0.0, 0.4), shades(0.8), schedule=smooth, fps=fps)
+        assert video.get_frame_rate() == rate
+        assert video.get_frame_count() == 5
+        assert video.get_components().images[:, 0, 0, 0].tolist() == pytest.approx([0, 0.2, 0.4, 0.6, 0.8], abs=0.01)
+    there_and_back = film(pack, shades(0.0, 0.4, 0.8), schedule=smooth, ping_pong=True)
+    assert there_and_back.get_components().images[:, 0, 0, 0].tolist() == pytest.approx(
+        [0, 0.2, 0.4, 0.6, 0.8, 0.6, 0.4, 0.2], abs=0.01
+    )
+
+
 def test_the_frames_of_a_job_are_read_when_they_are_wanted(pack: ModuleType, tmp_path: Path) -> None:
     paths = []
     for index in range(3):
