@@ -70,6 +70,7 @@ def render_all(
     film: str | None = "film.mp4",
     audio: Path | str | None = None,
     report: bool | None = None,
+    every: int = 1,
     events: Events | None = None,
     stop: Callable[[], bool] = lambda: False,
     **options: Unpack[EngineOptions],
@@ -90,7 +91,7 @@ def render_all(
         retries: Number of retries for a film after a server error. A retry resumes where the film stopped.
             An unreachable server gets no more films while another engine works.
         pause: Seconds before the first retry. Doubles for each further one.
-        new, film, audio, report: As for `render`.
+        new, film, audio, report, every: As for `render`.
         events: A text stream or function that receives an object for each event, with the film's number and folder:
             ``{"film": 0, "folder": "films/a", "event": "frames", "done": 3, "total": 48}``. Events are `start`,
             `remark`, `steps`, `frames`, `film`, `retry`, and at the end `done` or `error`.
@@ -105,7 +106,9 @@ def render_all(
         renderers = [
             stack.enter_context(opened(engine, options if isinstance(engine, str) else {})) for engine in engines
         ]
-        queue = _Queue(films, renderers, _Settings(retries, pause, new, film, audio, report, stop), _Sink(events))
+        queue = _Queue(
+            films, renderers, _Settings(retries, pause, new, film, audio, report, every, stop), _Sink(events)
+        )
         if len(renderers) == 1:  # in this thread, which receives signals
             queue.work(renderers[0])
         else:
@@ -147,6 +150,7 @@ class _Settings:
     film: str | None
     audio: Path | str | None
     report: bool | None
+    every: int
     stop: Callable[[], bool]
 
 
@@ -254,6 +258,7 @@ class _Queue:
             film=self._settings.film,
             audio=self._settings.audio,
             report=self._settings.report,
+            every=self._settings.every,
             listen=listen,
             stop=self._stopped,
             tell=tell,

@@ -51,6 +51,7 @@ class RenderOptions(EngineOptions, total=False):
     film: str | None
     audio: Path | str | None
     frames: Sequence[int] | None
+    every: int
     report: bool | None
     donors: Sequence[Path]
     listen: Callable[[Event], None]
@@ -67,6 +68,7 @@ def render(
     film: str | None = "film.mp4",
     audio: Path | str | None = None,
     frames: Sequence[int] | None = None,
+    every: int = 1,
     report: bool | None = None,
     donors: Sequence[Path] = (),
     listen: Callable[[Event], None] = lambda event: None,
@@ -89,6 +91,7 @@ def render(
         film: File name of the film in the folder. Its suffix selects the format; None writes frames only.
         audio: A file with the sound of the film, cut to the film's length.
         frames: Renders only these frames.
+        every: Renders a draft: only every few frames, such as 4, with in-betweens for the others in its film.
         report: False writes no report. True raises MissingPackage if the packages for reports are missing.
         donors: Job folders from which identical frames are copied.
         listen: Called with each `Event`.
@@ -116,6 +119,7 @@ def render(
             film=film,
             audio=audio,
             frames=frames,
+            every=every,
             report=report,
             donors=donors,
             listen=listen,

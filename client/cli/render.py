@@ -52,6 +52,13 @@ RETRIES = 2
     metavar="N",
     help="Render N variants of a recipe, each into a folder of its own, with other choices in its prompts.",
 )
+@click.option(
+    "--every",
+    type=click.IntRange(min=1),
+    default=1,
+    metavar="N",
+    help="Draft: render every Nth frame and the last, with in-betweens for the others. Run without it to complete it.",
+)
 @click.option("--new", is_flag=True, help="Replace frames of another recipe or model; equal frames are kept.")
 @click.option(
     "--retries",
@@ -72,6 +79,7 @@ def command(
     no_film: bool,
     no_report: bool,
     count: int | None,
+    every: int,
     new: bool,
     retries: int | None,
     as_json: bool,
@@ -104,6 +112,7 @@ def command(
         film=None if no_film else film,
         audio=audio,
         report=False if no_report else None,
+        every=every,
         retries=(RETRIES if several else 0) if retries is None else retries,
         events=events,
         **options,
@@ -166,6 +175,7 @@ def run(
     film: str | None,
     audio: Path | None = None,
     report: bool | None = None,
+    every: int = 1,
     retries: int = 0,
     events: TextIO | None = None,
     **options: Any,
@@ -186,6 +196,7 @@ def run(
             film=film,
             audio=audio,
             report=report,
+            every=every,
             retries=retries,
             events=listen,
             stop=stop,

@@ -12,6 +12,7 @@ from fractions import Fraction
 from pathlib import Path, PureWindowsPath
 
 from remix.digest import sha256
+from remix.engine.draft import draft_frames, draft_text, film_of, is_paced_draft
 from remix.engine.handover import move
 from remix.engine.pacing import known_clock, measured_clock, most_pictures, rounds
 from remix.engine.protocol import Engine, Event, Listener
@@ -30,7 +31,6 @@ from remix.motion.images import load_picture
 from remix.motion.inbetween import METHOD, opencv
 from remix.motion.pictures import Picture, fit, save_picture
 from remix.motion.regular import fingerprint
-from remix.motion.retiming import Loaded, Retimed, moments_between
 from remix.motion.song import song_path
 from remix.motion.sound import track_for
 from remix.motion.video import write_video
@@ -73,6 +73,7 @@ def render(
     film: str | None = "film.mp4",
     audio: Path | str | None = None,
     frames: Sequence[int] | None = None,
+    every: int = 1,
     report: bool | None = None,
     donors: Sequence[Path] = (),
     listen: Listener = lambda event: None,
@@ -92,6 +93,9 @@ def render(
     regularly. Once it returns True, the frames in progress are finished, no new ones start, and a film that is being
     written is abandoned. `tell` receives remarks for the user, as sentences; by default they are logged.
 
+    `every` renders a draft: only every few frames and the last, with in-betweens for the others in its film, see
+    `remix.engine.draft`. It has no sheet and no report.
+
     With an even pace, the clock is measured first by rendering pictures, most of which become frames, see
     `remix.engine.pacing`.
 
@@ -108,8 +112,11 @@ def render(
         remarks.append(sentence)
         tell(sentence)
 
-    wanted = _wanted(frames, len(schedule))
+    wanted = draft_frames(len(schedule), every) if frames is None else _wanted(frames, len(schedule))
+    draft = frames is None and len(wanted) < len(schedule)
     if film is not None:
+        if draft:
+            opencv()
         _check_film(film, schedule.recipe, audio)
         audio = _song(film, schedule.recipe, remark) if audio is None else audio
     if report is None:
@@ -121,15 +128,18 @@ def render(
     measured = 0
     with ExitStack() as opened:
         room = opened.enter_context(raising_disk_full(folder, schedule.recipe))
-        if schedule.recipe.pace == "even" and schedule.recipe.clock is None:
-            schedule, measured = _paced(schedule, engine, folder, new, donors, room, listen, stop, remark)
+        drafted = not draft and is_paced_draft(folder, schedule, engine.identity(schedule))
+        if draft and (known := known_clock(folder, schedule)) is not None:
+            schedule = plan(schedule.recipe.replace(clock=known))
+        elif schedule.recipe.pace == "even" and schedule.recipe.clock is None and not draft:
+            schedule, measured = _paced(schedule, engine, folder, new or drafted, donors, room, listen, stop, remark)
             donors = [*donors, *rounds(folder)]
         job = opened.enter_context(
             open_job(
                 folder,
                 schedule,
                 engine.identity(schedule),
-                new=new,
+                new=new or drafted,
                 moving=True,
                 donors=donors,
                 taking=_taking(listen, stop),
@@ -145,7 +155,8 @@ def render(
             job.note_measuring(rounds(job.folder))
             shutil.rmtree(job.folder / PACING, ignore_errors=True)
         if len(wanted) < len(schedule) and not job.is_whole():
-            return Outcome(job.folder, None, None, rendered, len(wanted), tuple(remarks), schedule=schedule)
+            made = _write_film(job, film, audio, listen, stop, wanted) if draft and film is not None else None
+            return Outcome(job.folder, made, None, rendered, len(wanted), tuple(remarks), schedule=schedule)
         if rendered and not schedule.whole and (about := seam_remark(job)) is not None:
             remark(about)
         room.expect(len(schedule))
@@ -309,13 +320,22 @@ def _render_missing(
     return rendered
 
 
-def _write_film(job: Job, name: str, audio: Path | str | None, listen: Listener, stop: Callable[[], bool]) -> Path:
-    path, recipe, key = job.folder / name, job.schedule.recipe, _film_key(job, name, audio)
+def _write_film(
+    job: Job,
+    name: str,
+    audio: Path | str | None,
+    listen: Listener,
+    stop: Callable[[], bool],
+    shown: Sequence[int] | None = None,
+) -> Path:
+    """Writes the film of all frames, or of those `shown` and in-betweens for the others."""
+    shown = range(len(job.schedule)) if shown is None else shown
+    path, recipe = job.folder / name, job.schedule.recipe
+    key = _film_key(job, name + draft_text(recipe, shown), audio)
     if job.is_finished(path, key):
         return path
 
-    moments = moments_between(recipe.frames, recipe.between, loop=recipe.loop and recipe.frames > 1)
-    film = Retimed(Loaded(job.frame_paths(), load_picture), moments, loop=recipe.loop)
+    film = film_of(job, shown)
 
     def pictures() -> Iterator[Picture]:
         for picture in film:
@@ -329,7 +349,7 @@ def _write_film(job: Job, name: str, audio: Path | str | None, listen: Listener,
         _film_rate(recipe),
         metadata=job.film_texts(),
         audio=audio,
-        on_frame=lambda done: listen(Event("film", done, len(moments))),
+        on_frame=lambda done: listen(Event("film", done, len(film))),
     )
     job.note(path, key)
     return path

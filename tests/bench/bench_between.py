@@ -27,7 +27,7 @@ from tests.bench.race import now
 
 SIZES = {"512x512": (512, 512), "960x540": (960, 540)}
 SEARCHES = {"defaults": "mi_mode=mci", "overlapped": "mi_mode=mci:mc_mode=aobmc:me_mode=bidir:vsbmc=1"}
-GAIN = {"fine": 1.25, "fast": 0.9}
+GAIN = {"fine": 1.3, "fast": 0.9}
 """How much better than `minterpolate` each quality must be, in dB."""
 
 COST = {"fine": 1.1, "fast": 0.4}
