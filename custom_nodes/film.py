@@ -62,7 +62,7 @@ class Frames:
 
 
 class SmoothFrames(Frames):
-    """The frames of a film with in-betweens, made when they are indexed."""
+    """The frames of a film with in-betweens, made when they are indexed. Alpha channels are left out."""
 
     def __init__(
         self, pictures: torch.Tensor | Sequence[Path], order: Sequence[int], between: int, loop: bool, ping_pong: bool
@@ -79,6 +79,10 @@ class SmoothFrames(Frames):
     def whole(self) -> torch.Tensor:
         """Returns all frames as one IMAGE."""
         return torch.stack(list(self))
+
+    def opaque(self) -> Frames:
+        """Returns these frames: they have no alpha channel."""
+        return self
 
     @property
     def in_memory(self) -> bool:
