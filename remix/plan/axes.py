@@ -30,7 +30,7 @@ LONGEST_AXIS = 20_000
 
 OF_RECIPE = (
     *("steps", "sampler", "scheduler", "size", "width", "height", "mix", "lengths", "emphasis", "chunks"),
-    *("ease", "curve", "loop"),
+    *("ease", "curve", "loop", "variant", "variants", "wildcards"),
 )
 OF_MODEL = ("checkpoint", "vae", "clip_skip")
 OF_KEYFRAME = ("prompt", "negative", "seed", "cfg", "denoise", "image", "mask")
@@ -43,7 +43,7 @@ OF_PART = ("loras", "word")
 FIELDS = (*OF_RECIPE, *OF_KEYFRAME, *OF_MODEL, "at", *OF_PART)
 """The fields that an axis can have."""
 
-NUMBERS = ("steps", "width", "height", "clip_skip", "seed", "cfg", "denoise", "at")
+NUMBERS = ("steps", "width", "height", "clip_skip", "variant", "seed", "cfg", "denoise", "at")
 """Fields of numbers, which can have ranges, as shares and strengths can."""
 
 TEXTS = ("prompt", "negative")
@@ -51,13 +51,13 @@ TEXTS = ("prompt", "negative")
 
 _FILM = "shapes a whole film, and each cell of a grid is one picture; use another field"
 _ASTRAY = {
-    **dict.fromkeys(("frames", "fps", "pace", "clock", "music"), _FILM),
+    **dict.fromkeys(("frames", "fps", "pace", "clock", "between", "music"), _FILM),
     "keyframes": f"is a list; use a field of keyframes: {', '.join(OF_KEYFRAME)}",
     "model": f"is a table; use a field of it: {', '.join(OF_MODEL)}",
     "frame": 'is called "at" here, as in keyframes',
 }
 
-_AXIS = re.compile(r"\s*([A-Za-z_][\w.]*)\s*(?:\[(.+?)\])?\s*([=:])(.*)", re.DOTALL)
+_AXIS = re.compile(r"\s*([A-Za-z_][\w.]*)\s*(?:\[(.+?)\])?\s*[=:](.*)", re.DOTALL)
 _NUMBER = r"[+-]?(?:[0-9]{1,20}(?:\.[0-9]{1,12})?|\.[0-9]{1,12})"
 _RANGE = re.compile(rf"({_NUMBER})\.\.({_NUMBER})(?:\.\.({_NUMBER}))?")
 _BRACES = re.compile(r"\{([^{}]*)\}")
@@ -105,11 +105,11 @@ def read_axis(text: str) -> Axis:
     found = _AXIS.fullmatch(text)
     if found is None or len(text) > LONGEST_AXIS:
         raise RecipeError(f'{show(text)} is not an axis; write FIELD=VALUES, such as "steps=1,2,4"')
-    field, of, sign, rest = found.groups()
+    field, of, rest = found.groups()
     field = _field(field, of)
     name = field if of is None else f"{field}[{of}]"
     braces = _BRACES.search(rest) if of is None and field in TEXTS else None
-    if braces is not None and not (sign == "=" and "|" in rest):
+    if braces is not None and "|" not in _BRACES.sub("", rest):
         texts, labels = _filled(rest.strip())
         values: list[Any] = [*texts]
         template = _BRACES.sub("{...}", rest.strip())
@@ -140,7 +140,8 @@ def _field(written: str, of: str | None) -> str:
 
 def _split(field: str, text: str) -> list[str]:
     """Returns the values in a text: separated by | if there is one, else by commas, except in prompts."""
-    parts = text.split("|") if "|" in text or field in TEXTS else text.split(",")
+    bars = r"\|(?![^{}]*\})"  # those outside of braces
+    parts = re.split(bars, text) if field in TEXTS or re.search(bars, text) else text.split(",")
     return [part.strip() for part in parts if part.strip() or (field in TEXTS and len(parts) > 1)]
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from remix.errors import RecipeError
 from remix.plan.axes import OF_KEYFRAME, OF_MIX, OF_MODEL, Axis
+from remix.plan.expression import verbatim
 from remix.plan.fields import mixed, number, show, under
 from remix.plan.keyframe import Keyframe
 from remix.plan.mix import Mix
@@ -143,11 +144,14 @@ def _still(recipe: Recipe) -> Recipe:
 
 
 def _keyframe(frame: Frame, at: int) -> Keyframe:
-    """Returns the keyframe with all values of a frame."""
+    """Returns the keyframe with all values of a frame. Backticks of its prompts begin no expressions."""
+    prompt, negative = (
+        Mix(tuple((verbatim(text), weight) for text, weight in mix.items)) for mix in (frame.prompt, frame.negative)
+    )
     return Keyframe(
         at=at,
-        prompt=frame.prompt,
-        negative=frame.negative,
+        prompt=prompt,
+        negative=negative,
         seed=frame.seed,
         cfg=frame.cfg,
         denoise=None if frame.image is None else frame.denoise,

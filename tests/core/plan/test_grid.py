@@ -39,6 +39,9 @@ def grid(x: str, y: str | None = None, z: str | None = None, **changes: Any) -> 
         ("prompt=a house, at night|a boat", ("a house, at night", "a boat")),
         ("prompt=a house, at night", ("a house, at night",)),
         ("negative=|blurry", ("", "blurry")),
+        ("variant=0..2", (0, 1, 2)),
+        ("prompt=a {red|blue} cat", ("a red cat", "a blue cat")),
+        ("prompt=a {red|blue} cat|a dog", ("a {red|blue} cat", "a dog")),
         ("prompt:a {red,blue} {,big} moon", ("a red moon", "a red big moon", "a blue moon", "a blue big moon")),
         ("prompt[a dog, at sea]=0,0.5", (0, 0.5)),
         ("word[red]=1,two", ("1", "two")),
@@ -119,6 +122,14 @@ def test_a_cell_shows_the_moment_that_is_asked_for() -> None:
     assert cells_of(grid("steps=2", at="50%"))[0].frame.prompt == plan(RECIPE)[2].prompt
     moments = [cell.frame for cell in cells_of(grid("at=0,1,2,3,4"))]
     assert [replace(frame, index=0) for frame in plan(RECIPE)] == moments
+
+
+def test_choices_and_expressions_are_those_of_the_recipe() -> None:
+    recipe = RECIPE.replace(keyframes=[Keyframe(prompt="{red|blue} cat `t+1` ``")], variants="film")
+    cells = cells_of(Grid(recipe, x=read_axis("variant=0..9"), at=2))
+    assert {cell.frame.prompt.values[0] for cell in cells} == {"red cat 3 `", "blue cat 3 `"}
+    [film] = films_of(cells)
+    assert sorted(frame.prompt.values for frame in plan(film.recipe)) == [("blue cat 3 `",), ("red cat 3 `",)]
 
 
 def test_a_share_leaves_the_others_in_their_proportion() -> None:
