@@ -52,8 +52,11 @@ def test_rows_are_of_names_that_recipes_know_and_say_what_was_measured() -> None
         recipe(model=Model("x", loras=(Lora("ink"),))),
         recipe(keyframes=(Keyframe(prompt="a", image="x.png", denoise=0.5),)),
         recipe(keyframes=(Keyframe(prompt="a", image="x.png", mask="y.png"),)),
+        recipe(keyframes=(Keyframe(prompt="a", loras={"ink": 0.0}), Keyframe(at="100%", loras={"ink": 1.0}))),
+        recipe("a (red:1.2) apple"),
+        recipe("a (red:1.2) [apple]", emphasis="a1111"),
     ],
-    ids=["plain", "loras", "image", "mask"],
+    ids=["plain", "loras", "image", "mask", "traveling loras", "comfy emphasis", "a1111 emphasis"],
 )
 def test_engines_agree_on_what_was_measured_so(asked: Recipe) -> None:
     for one, other in combinations(ENGINES, 2):
@@ -91,8 +94,8 @@ def test_forge_agrees_with_the_others() -> None:
         (recipe("a red apple AND a pear"), "prompt: 'AND' puts two prompts together"),
         (recipe(sampler="lms"), "sampler 'lms' with scheduler 'normal' was not measured on both"),
         (
-            recipe(keyframes=(Keyframe(prompt="a", loras={"ink": 0.0}), Keyframe(at="100%", loras={"ink": 1.0}))),
-            "loras: LoRAs whose strengths travel were not measured on both",
+            recipe("a (red:1.2) apple", emphasis="a1111-ignore", sampler="lms"),
+            "sampler 'lms' with scheduler 'normal' was not measured on both",
         ),
         (recipe(sampler="uni_pc", scheduler="karras"), "sampler 'uni_pc' with scheduler 'karras' was not measured on"),
     ],
