@@ -27,8 +27,8 @@ from .inputs import FILM, WORKFLOW, schema, seldom, shown_remarks, temporary_fol
 SAVED = [name for name, row in FORMATS.items() if row.suffixes]
 """The formats that are files. A folder of PNGs is what Save Image writes."""
 
-SHOWN = ("mp4", "webm", "gif", "webp", "apng", "av1")
-"""The formats that browsers play."""
+SHOWN = ("mp4", "webm", "webp", "apng", "av1")
+"""The formats that the front end plays. It would open a GIF as a video."""
 
 SMALL, FEW = 384, 96
 """Longest side and largest number of frames of a preview of another format."""
@@ -180,7 +180,7 @@ def _with_sound(audio: Any, write: Callable[[str | None], None]) -> None:
 
 
 def _preview(film: Frames) -> Any:
-    """Returns a small animated WebP in the temporary folder, for a format that browsers do not play."""
+    """Returns a small animated WebP in the temporary folder, for a format that the front end does not play."""
     width, height = film.size
     scale = min(1.0, SMALL / max(width, height))
     size = max(1, round(width * scale)), max(1, round(height * scale))

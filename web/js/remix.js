@@ -107,7 +107,7 @@ app.registerExtension({
     const onExecuted = nodeType.prototype.onExecuted;
     nodeType.prototype.onExecuted = function (message) {
       onExecuted?.apply(this, arguments);
-      if (message?.images) endPreview(this);
+      if (message?.images && nodeData.name === "RemixRender") endPreview(this);
       showTexts(this, message);
     };
   },

@@ -180,7 +180,7 @@ def test_an_example_workflow_makes_its_film(host: Host, browser: Browser, workfl
     savers = ("SaveVideo", "RemixSaveFilm")
     (saver,) = (number for number, node in prompt.items() if node["class_type"] in savers)
     (saved,) = outputs[saver]["images"]
-    film = host.output / saved["subfolder"] / saved["filename"]
+    film = host.base / saved["type"] / saved["subfolder"] / saved["filename"]  # or the film that is shown for it
     made = next(node["inputs"] for node in prompt.values() if node["class_type"] == "RemixFilm")
     count = FRAMES[workflow.stem[0]]
     cycle = 2 * count - 2 if made["ping_pong"] else count
