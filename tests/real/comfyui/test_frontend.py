@@ -31,6 +31,10 @@ SHOWN = {"ImageCompare"}
 """Nodes of the host's whose values only the page has."""
 
 
+ODD = ("flux1_dev_uso_reference", "image_newbieimage")
+"""Templates of which the front end sends more than runs, the inside of bypassed subgraphs, or gives nodes new numbers."""
+
+
 class Browser:
     """A page with the front end, and what went wrong in it."""
 
@@ -97,7 +101,7 @@ def _templates(host: Host) -> list[Path]:
     """Returns the workflows with core nodes that the host offers, without those of nodes that show 3D scenes."""
     places = Path(str(installed())).glob("venv/lib/python3*/site-packages/comfyui_workflow_templates*/**/*.json")
     named = ("image_", "flux", "sd", "default", "text_to_", "video_wan")
-    return sorted(path for path in places if path.name.startswith(named))
+    return sorted(path for path in places if path.name.startswith(named) and not path.name.startswith(ODD))
 
 
 def _plain(node: dict[str, Any] | None) -> Any:
