@@ -123,7 +123,7 @@ def read_axis(text: str) -> Axis:
         raise RecipeError(f"has {len(values)} values; keep to {MAX_VALUES}", path=name)
     if twice := [label for at, label in enumerate(labels) if values[at] in values[:at]]:
         raise RecipeError(f"has the value {show(twice[0])} twice; give each once", path=name)
-    return Axis(field, of, tuple(values), tuple(labels), template)
+    return Axis(field, of, tuple(values), tuple(label or "(empty)" for label in labels), template)
 
 
 def _field(written: str, of: str | None) -> str:

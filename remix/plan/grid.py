@@ -105,13 +105,10 @@ def cells_of(grid: Grid, fit: Callable[[Recipe], Recipe] = Recipe.settled) -> li
 
 def films_of(cells: Sequence[Cell]) -> list[CellFilm]:
     """Returns the recipes that render the cells. Equal cells share a frame, and recipes of one model are neighbors."""
-    films: dict[tuple[object, ...], dict[str, list[Cell]]] = {}
+    films: dict[Recipe, dict[str, list[Cell]]] = {}
     for cell in cells:
-        frame = cell.frame
-        # A keyframe that leaves out its picture, mask or LoRAs would take them from its neighbors.
-        own = (frame.image is None, frame.mask is None, tuple(lora.name for lora in frame.loras))
-        frames = films.setdefault((_still(cell.recipe), *own), {})
-        frames.setdefault(repr(replace(frame, index=0)), []).append(cell)
+        frames = films.setdefault(_still(cell.recipe), {})
+        frames.setdefault(repr(replace(cell.frame, index=0)), []).append(cell)
     models = list(dict.fromkeys(cell.recipe.model for cell in cells))
     found = [_film([*frames.values()]) for frames in films.values()]
     return sorted(found, key=lambda film: models.index(film.recipe.model))

@@ -9,9 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from remix.engine.grid import render_grid, write_grid_page
 from remix.engine.report import film_report, job_report, write_report
 from remix.motion import write_video
 from remix.plan import Keyframe, Recipe
+from remix.plan.axes import read_axis
+from remix.plan.grid import Grid
 from tests.fakes.renderer import Painter
 from tests.real.browser import browser
 
@@ -85,3 +88,43 @@ def test_a_linked_film_plays_next_to_the_page(started: Any, tmp_path: Path, monk
     page.wait_for_function("document.querySelector('video').readyState == 4")
     assert page.locator("figcaption").first.inner_text().startswith("The film has 0 MiB, too much for this page")
     assert errors == []
+
+
+@pytest.fixture(scope="module")
+def grid(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of a grid with three axes and a hostile prompt."""
+    recipe = Recipe(1, [Keyframe(prompt=PROMPT)], width=64, height=64)
+    axes = (read_axis("seed=1..9"), read_axis(f"prompt=|{PROMPT}"), read_axis("cfg=1,5"))
+    folder = tmp_path_factory.mktemp("grid")
+    return write_grid_page(render_grid(Grid(recipe, *axes), Painter(), folder).view, folder / "grid.html")
+
+
+@pytest.mark.parametrize(("width", "theme"), SHAPES)
+def test_a_grid_shows_the_settings_of_a_cell_and_enlarges_it(started: Any, grid: Path, width: int, theme: str) -> None:
+    page, errors = opened(started, grid, width, theme)
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+    cell, settings = page.locator("#cell-1-0-0"), page.locator("#cell-1-0-0 .settings")
+    small = cell.locator("img").bounding_box()
+    cell.locator(".enlarge").focus()  # as a keyboard does; a pointer has the same rule
+    box = settings.bounding_box()
+    assert box["x"] >= 0
+    assert box["y"] + box["height"] <= 900
+    cell.locator(".enlarge").click()
+    assert cell.locator("img").bounding_box()["width"] > 2 * small["width"]
+    cell.get_by_role("link", name="down", exact=True).click()
+    below = page.locator("#cell-1-1-0")
+    assert below.locator("img").bounding_box()["height"] > 200  # beside a long prompt
+    below.get_by_role("link", name="back to the grid").click()
+    assert below.locator("img").bounding_box()["width"] == pytest.approx(small["width"], abs=30)
+    assert page.title() != "run"
+    assert errors == []
+
+
+@pytest.mark.parametrize("place", ["", "#cell-1-1-0"])
+@pytest.mark.parametrize(("width", "theme"), SHAPES)
+def test_axe_finds_no_barrier_in_a_grid(started: Any, grid: Path, width: int, theme: str, place: str) -> None:
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="pip install axe-playwright-python")
+    page, _ = opened(started, grid, width, theme, bypass_csp=True)
+    page.evaluate(f"location.hash = '{place}'")
+    found = axe.Axe().run(page)
+    assert found.violations_count == 0, found.generate_report()

@@ -57,6 +57,7 @@ def test_an_axis_has_the_values_of_its_text(text: str, values: tuple[Any, ...]) 
 def test_labels_are_the_words_that_differ_and_the_title_says_what_they_mean() -> None:
     axis = read_axis("prompt:a red {house,boat}")
     assert (axis.labels, axis.heading) == (("house", "boat"), "prompt: a red {...}")
+    assert read_axis("prompt=|a dog").labels == ("(empty)", "a dog")
     assert read_axis("prompt[a dog]=0,0.5").title == "share of a dog in prompt"
     assert read_axis("loras[film grain]=0,1").title == "strength of film grain"
 
@@ -135,6 +136,8 @@ def test_choices_and_expressions_are_those_of_the_recipe() -> None:
 def test_a_share_leaves_the_others_in_their_proportion() -> None:
     frame = cells_of(grid("prompt[a cow]=0.2", at=2))[0].frame
     assert dict(frame.prompt.items) == {"a red cat": 0.4, "a dog": 0.4, "a cow": 0.2}
+    frame = cells_of(grid("prompt[a dog]=0.8", at=2))[0].frame  # which has half of it already
+    assert dict(frame.prompt.items) == {"a red cat": 0.2, "a dog": 0.8}
     assert [cell.frame.seed for cell in cells_of(grid("seed[4]=0,1"))] == [Mix.one(3), Mix.one(4)]
 
 
