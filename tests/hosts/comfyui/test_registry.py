@@ -12,6 +12,9 @@ import pytest
 from PIL import Image
 
 from docs.make_node_pages import schemas
+from docs.make_workflows import COPY, with_playground, written
+from remix.client.playground import unknown_words
+from remix.plan import Recipe, prompts_of
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -49,7 +52,7 @@ def test_a_clone_asks_the_host_to_install_nothing() -> None:
 
 
 def test_there_are_seven_workflows_each_with_its_picture() -> None:
-    assert len(WORKFLOWS) == 7
+    assert len(WORKFLOWS) == 12
     for path in WORKFLOWS:
         with Image.open(path.with_suffix(".jpg")) as picture:
             assert 200 <= picture.width <= 800
@@ -75,6 +78,21 @@ def test_a_workflow_is_whole_and_of_nodes_that_are_there(pack: ModuleType, path:
         assert inputs <= {str(slot.id) for slot in ours[node["type"]].inputs}
 
 
+@pytest.mark.parametrize("path", [path for path in WORKFLOWS if COPY in path.stem], ids=lambda path: path.stem)
+def test_a_workflow_for_a_checkpoint_has_a_twin_with_the_bundled_model(path: Path) -> None:
+    """Run `python -m docs.make_workflows` after a change."""
+    twin = path.with_name(path.name.replace(COPY, ""))
+    workflow = with_playground(json.loads(path.read_text(encoding="utf-8")))
+    assert twin.read_text(encoding="utf-8") == written(workflow)
+    kinds = [node["type"] for node in workflow["nodes"]]
+    assert "RemixPlayground" in kinds
+    assert "CheckpointLoaderSimple" not in kinds
+    encoded = [node["widgets_values"][0] for node in workflow["nodes"] if node["type"] == "CLIPTextEncode"]
+    recipes = [node["widgets_values"][0] for node in workflow["nodes"] if node["type"] == "RemixRecipe"]
+    prompts = [prompt for text in recipes for prompt in prompts_of(Recipe.from_toml(text)) if not encoded]
+    assert [unknown_words(prompt) for prompt in (*encoded, *prompts)] == [[]] * (len(encoded) + len(prompts))
+
+
 def test_together_the_workflows_show_most_nodes(pack: ModuleType) -> None:
     used = {node["type"] for path in WORKFLOWS for node in json.loads(path.read_text(encoding="utf-8"))["nodes"]}
-    assert {schema.node_id for schema in schemas(pack)} - used <= {"RemixFrames", "RemixPlayground", "RemixLoadJob"}
+    assert {schema.node_id for schema in schemas(pack)} - used <= {"RemixFrames", "RemixLoadJob"}
