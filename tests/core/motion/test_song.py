@@ -153,7 +153,11 @@ def _pipe(path: Path) -> None:
     os.mkfifo(path)
 
 
-@pytest.mark.parametrize("make", [_text, _nothing, _cut, _playlist, _pipe, lambda path: None], ids=str)
+def _absent(path: Path) -> None:
+    """Makes nothing."""
+
+
+@pytest.mark.parametrize("make", [_text, _nothing, _cut, _playlist, _pipe, _absent], ids=lambda make: make.__name__)
 def test_what_is_no_song_is_one_error_at_its_place(tmp_path: Path, make: object) -> None:
     pytest.importorskip("librosa")
     make(tmp_path / "song.mp3")  # type: ignore[operator]
