@@ -12,13 +12,15 @@ import click
 
 from remix.client.cli.outputs import print_data
 from remix.errors import BadInput, RecipeError
-from remix.hosts.comfyui.reading import ComfyGraph, Strength
-from remix.job import Made, is_job, read_job, read_metadata
+from remix.hosts.record import Origin, Sampling, Strength
+from remix.hosts.remaking import recipe_of_origin
+from remix.job import Made, is_job, read_file_metadata, read_job
 from remix.job.reading import INPUTS
 from remix.plan import Model, Recipe
 from remix.plan.wording import printable
 
-TOOLS = {"remix": "Remix Toolkit", "a1111": "A1111", "comfyui": "ComfyUI", "unknown": "unknown"}
+LONGEST = 4000
+"""The maximum number of characters of a text that is shown because no reader knows it."""
 
 
 @click.command("inspect")
@@ -26,13 +28,13 @@ TOOLS = {"remix": "Remix Toolkit", "a1111": "A1111", "comfyui": "ComfyUI", "unkn
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
 @click.option("--recipe", "as_recipe", is_flag=True, help="Print only the recipe, as TOML (with --json as JSON).")
 def command(file: Path, as_json: bool, as_recipe: bool) -> None:
-    """Prints what made FILE: a recipe of this toolkit, A1111's parameters, or a ComfyUI graph.
+    """Prints what made FILE: prompts, settings, models and LoRAs, in the same form for every tool.
 
-    FILE is a picture, a film, or a job folder.
+    FILE is a picture, a film, a job folder, a workflow (.json), or the settings beside a picture (.txt, .json).
     """
-    made = read_job(file) if is_job(file) else read_metadata(file)
+    made = read_job(file) if is_job(file) else read_file_metadata(file)
     if not made.texts and made.remix is None and any(note.startswith("metadata: skipped") for note in made.notes):
-        raise BadInput(f"{file}: is not a readable picture or film; give a PNG, JPEG, WebP, GIF, film or job")
+        raise BadInput(f"{file}: is not a readable picture or film; give a PNG, JPEG, WebP, AVIF, GIF, film or job")
     if as_recipe:
         recipe, notes = _recipe(file, made)
         if as_json:
@@ -52,8 +54,14 @@ def command(file: Path, as_json: bool, as_recipe: bool) -> None:
 
 def _recipe(file: Path, made: Made) -> tuple[Recipe, list[str]]:
     """Returns the recipe of a file, and notes for rendering it again."""
+    if made.remix is None and made.origin is not None:
+        try:
+            recipe, notes = recipe_of_origin(made.origin)
+        except RecipeError as error:
+            raise RecipeError(error.problem, path=error.path, source=str(file)) from error
+        return recipe, [" ".join(printable(note).split()) for note in notes]
     if made.remix is None or "recipe" not in made.remix:
-        raise BadInput(f"{file}: contains no recipe of this toolkit; leave out --recipe to see what it contains")
+        raise BadInput(f"{file}: contains no recipe and no settings; leave out --recipe to see what it contains")
     recipe, notes = Recipe.from_dict(made.remix["recipe"]).settled(), []
     engine = made.remix.get("engine")
     if recipe.model.checkpoint == Model.checkpoint and isinstance(engine, Mapping):
@@ -71,39 +79,60 @@ def _recipe(file: Path, made: Made) -> tuple[Recipe, list[str]]:
 
 
 def _lines(made: Made) -> Iterator[tuple[str, str]]:
-    yield "made by", TOOLS[made.kind]
+    tool = made.origin.tool if made.origin is not None else "unknown"
+    yield "made by", "Remix Toolkit" if made.remix is not None else tool
     if made.remix is not None:
         yield from _ours(made.remix)
-    if made.a1111 is not None:
-        yield "prompt", made.a1111.prompt
-        yield "negative", made.a1111.negative
-        yield from made.a1111.settings.items()
-    if made.comfyui is not None:
-        yield from _graph(made.comfyui)
+    if made.origin is not None:
+        yield from _origin(made.origin)
+        yield from (("nodes", _counts(made.comfyui.nodes)) for _ in range(made.comfyui is not None))
+    elif made.remix is None:
+        yield from ((f"text {name}", _shortened(text)) for name, text in made.texts.items())
     yield from (("note", note) for note in made.notes)
 
 
-def _graph(graph: ComfyGraph) -> Iterator[tuple[str, str]]:
-    """Yields the lines of a ComfyUI graph: one block for each pass, with the nodes in which values were found."""
-    if not graph.passes:
-        yield from (("prompt", prompt) for prompt in graph.prompts)
-    for number, one in enumerate(graph.passes, 1):
-        count = f" {number}" if len(graph.passes) > 1 else ""
-        yield f"pass{count}", f"node {one.node} ({one.kind})"
-        for kind, prompts in (("prompt", one.prompts), ("negative", one.negatives)):
-            yield from ((kind, prompt) for prompt in prompts)
-        for name, value in one.settings.items():
-            where = one.found.get(name, "")
-            yield (
-                name,
-                str(value) + (f"   from node {where}" if where and not where.startswith(f"{one.node} (") else ""),
-            )
-        for kind, strengths in (("lora", one.loras), ("controlnet", one.controlnets)):
-            yield from ((kind, _strength(each)) for each in strengths)
-        if one.clip_skip is not None:
-            yield "clip skip", str(one.clip_skip)
-    yield "nodes", ", ".join(f"{count} {kind}" for kind, count in graph.nodes.items())
-    yield from (("note", note) for note in graph.notes)
+def _origin(origin: Origin) -> Iterator[tuple[str, str]]:
+    """Yields the lines of what another tool wrote: one block for each pass, with the places of values."""
+    if origin.version:
+        yield "version", origin.version
+    for number, one in enumerate(origin.passes, 1):
+        count = f" {number}" if len(origin.passes) > 1 else ""
+        yield f"pass{count}", one.place
+        yield from _pass(one)
+    yield from (("note", note) for note in origin.notes)
+
+
+def _pass(one: Sampling) -> Iterator[tuple[str, str]]:
+    for kind, texts in (("prompt", one.prompts), ("negative", one.negatives)):
+        yield from ((kind, text) for text in texts)
+    if not one.prompts:
+        yield "prompt", "unknown"
+    for name in ("seed", "steps", "cfg", "sampler", "scheduler", "denoise", "model", "vae"):
+        value = getattr(one, name)
+        if value is not None:
+            yield name, (f"{value:g}" if isinstance(value, float) else str(value)) + _place(one, name)
+        if name == "denoise" and one.width and one.height:
+            yield "size", f"{one.width}x{one.height}" + _place(one, "width")
+    for kind, strengths in (("lora", one.loras), ("controlnet", one.controlnets)):
+        yield from ((kind, _strength(each)) for each in strengths)
+    if one.clip_skip is not None:
+        yield "clip skip", str(one.clip_skip)
+    yield from one.other.items()
+
+
+def _place(one: Sampling, name: str) -> str:
+    """Returns where a value was found, if that is not where the pass itself is."""
+    where = one.found.get(name, "")
+    return "" if not where or where.startswith(one.place) else f"   from {where}"
+
+
+def _counts(nodes: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} {kind}" for kind, count in nodes.items())
+
+
+def _shortened(text: str) -> str:
+    more = len(text) - LONGEST
+    return text if more <= 0 else f"{text[:LONGEST]} ... ({more} more characters; --json shows all)"
 
 
 def _strength(found: Strength) -> str:

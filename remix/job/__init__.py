@@ -3,7 +3,7 @@
 from remix.job.identity import job_folder, prompts_that_meet, siblings
 from remix.job.inputs import missing_pictures
 from remix.job.job import Job, frame_path, job_texts, read_frames, read_job, recipe_of, spans
-from remix.job.metadata import Made, film_texts, read_metadata
+from remix.job.metadata import Made, film_texts, read_file_metadata, read_metadata
 from remix.job.opening import open_job
 from remix.job.reading import FRAMES, PACING, is_job
 
@@ -20,6 +20,7 @@ __all__ = [
     "missing_pictures",
     "open_job",
     "prompts_that_meet",
+    "read_file_metadata",
     "read_frames",
     "read_job",
     "read_metadata",

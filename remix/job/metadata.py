@@ -1,19 +1,26 @@
-"""Metadata of pictures and films: written into frames, and read from files of Remix, A1111 and ComfyUI."""
+"""Metadata of pictures and films: written into frames, and read from files of Remix and of other tools."""
 
 from __future__ import annotations
 
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from remix.errors import PictureError
+from remix.errors import BadInput, PictureError
 from remix.hosts.a1111.infotext import Infotext, parse_infotext
-from remix.hosts.comfyui.reading import ComfyGraph, read_prompt, read_workflow
+from remix.hosts.comfyui.origin import graph_of
+from remix.hosts.comfyui.reading import ComfyGraph
+from remix.hosts.comfyui.workflow import is_workflow
+from remix.hosts.readers import read_origin
+from remix.hosts.record import Origin, Texts, json_of
 from remix.motion.pictures import Picture, save_picture
-from remix.motion.texts import read_texts
+from remix.motion.pngs import SIGNATURE
+from remix.motion.regular import open_file
+from remix.motion.stealth import read_stealth
+from remix.motion.texts import LIMIT, read_texts
 
 KEY = "remix"
 """The name of our own metadata entry: one JSON object."""
@@ -27,23 +34,26 @@ FILM_BYTES = 2**20
 GRAPHS = ("prompt", "workflow")
 """The names of ComfyUI's metadata entries: the graph that ran, and the workflow that the front end opens."""
 
-Kind = Literal["remix", "a1111", "comfyui", "unknown"]
+SIDECARS = (".txt", ".json")
+"""Suffixes of files in which tools store the settings of the picture beside them."""
 
 
 @dataclass(frozen=True)
 class Made:
     """The origin of a picture or film, according to its metadata.
 
-    `kind` is the first of remix, comfyui and a1111 that the file carries. `texts` holds its texts unchanged, by
-    lower-case name; `remix`, `a1111` and `comfyui` hold their parsed content. `notes` list what was skipped and why.
+    `kind` is remix for our own, otherwise that of `origin`, or unknown. `texts` holds the file's texts unchanged, by
+    lower-case name. `origin` is the same for every tool; `remix`, `a1111` and `comfyui` hold the parsed content of
+    these formats. `notes` list what was skipped and why.
     """
 
-    kind: Kind
+    kind: str
     texts: Mapping[str, str] = field(default_factory=dict)
     remix: Mapping[str, Any] | None = None
     a1111: Infotext | None = None
     comfyui: ComfyGraph | None = None
     notes: tuple[str, ...] = ()
+    origin: Origin | None = None
 
 
 def write_frame(path: str | os.PathLike[str], picture: Picture, texts: Mapping[str, str]) -> Path:
@@ -65,28 +75,90 @@ def size_of(texts: Mapping[str, str]) -> int:
 def read_metadata(path: str | os.PathLike[str]) -> Made:
     """Returns the metadata of the picture, film or folder of PNGs at `path`.
 
-    Reads our own recipe, A1111's infotext and ComfyUI's graph from PNG chunks, EXIF of JPEG and WebP, GIF comments and
-    film containers. Malformed, damaged or overlong texts are skipped with a note and never raise. Raises PictureError
-    only if there is no file to read.
+    Reads our own recipe and what the tools of `remix.hosts.readers` write, from PNG chunks, EXIF, XMP, comments, film
+    containers and, if there is nothing else, the lowest bits of a PNG's pixels. Malformed, damaged or overlong texts
+    are skipped with a note and never raise. Raises PictureError only if there is no file to read.
     """
     read = read_texts(path)
-    texts, notes = dict(read.found), list(read.notes)
+    made = _made(read.found, read.notes)
+    if made.kind == "unknown" and (hidden := _hidden(path)):
+        return _made({**hidden, **read.found}, read.notes)
+    return made
+
+
+def read_file_metadata(path: str | os.PathLike[str]) -> Made:
+    """Returns the metadata of a picture or film, with that of a file beside it, or of a settings file itself.
+
+    A settings file is a workflow or settings as ``.json``, or infotext as ``.txt``. If a picture carries nothing, the
+    file beside it with the same name and such a suffix is read. Raises BadInput for a file that is none of these.
+    """
+    path = Path(path)
+    if path.suffix.lower() in SIDECARS:
+        made = _made(_sidecar(path), [])
+        if made.kind == "unknown":
+            raise BadInput(f"{path}: has no settings or workflow of a known tool; give the picture, or its own file")
+        return made
+    made = read_metadata(path)
+    if made.kind != "unknown" or path.is_dir():
+        return made
+    for suffix in SIDECARS:
+        beside = path.with_suffix(suffix)
+        if beside.is_file():
+            found = _made({**_sidecar(beside), **made.texts}, list(made.notes))
+            if found.kind != "unknown":
+                return replace(found, notes=(*found.notes, f"read from {beside.name} beside it"))
+    return made
+
+
+def _made(found: Mapping[str, str], notes: list[str]) -> Made:
+    texts, notes = dict(found), list(notes)
     if "comment" in texts and not {"prompt", "workflow"} & texts.keys():
         # VideoHelperSuite stores both graphs as one object in the comment of a film.
-        held = _json_of(texts["comment"])
+        held = json_of(texts["comment"])
         for name in ("prompt", "workflow"):
-            if isinstance(held, dict) and name in held:
+            if isinstance(held, dict) and isinstance(held.get(name), dict | str) and "seed" not in held:
                 graph = held[name]
                 texts[name] = graph if isinstance(graph, str) else json.dumps(graph)
     ours = _ours(texts, notes)
-    graph = _graph(texts, notes)
-    infotext = _infotext(texts)
-    kind: Kind = "unknown"
-    for name, found in (("remix", ours), ("comfyui", graph), ("a1111", infotext)):
-        if found is not None:
-            kind = name  # type: ignore[assignment]
-            break
-    return Made(kind, texts, ours, infotext, graph, tuple(notes))
+    origin, graph = read_origin(texts), graph_of(Texts(texts))
+    if graph is None and origin is None:
+        notes += [f"{name!r}: skipped, not a ComfyUI graph" for name in ("prompt", "workflow") if name in texts]
+    kind = "remix" if ours is not None else origin.kind if origin is not None else "unknown"
+    return Made(kind, texts, ours, _infotext(texts), graph, tuple(notes), origin)
+
+
+def _hidden(path: str | os.PathLike[str]) -> dict[str, str]:
+    """Returns the texts in the pixels of a PNG: NovelAI's as an object, or infotext."""
+    if os.path.isdir(path):
+        return {}
+    with open_file(path) as file:
+        if file.read(len(SIGNATURE)) != SIGNATURE:
+            return {}
+    return _texts_of(read_stealth(path, LIMIT) or "")
+
+
+def _sidecar(path: Path) -> dict[str, str]:
+    with open_file(path, limit=LIMIT, remedy="give the settings of a picture", error=BadInput) as file:
+        text = file.read().decode("utf-8-sig", "replace")
+    return _texts_of(text)
+
+
+def _texts_of(text: str) -> dict[str, str]:
+    """Returns a text that stands alone under the name that its readers know: a graph, an object of texts, infotext."""
+    if not text.strip():
+        return {}
+    value = json_of(text)
+    if is_workflow(value):
+        return {"workflow": text}
+    if not isinstance(value, dict):
+        lines = (line.partition(": ") for line in text.splitlines()[:200])
+        return {**{key.lower(): item.strip() for key, sign, item in lines if sign}, "parameters": text}
+    if any(isinstance(node, dict) and "class_type" in node for node in value.values()):
+        return {"prompt": text}
+    if any(isinstance(held := value.get(name), dict) and "inputs" not in held for name in ("prompt", "workflow")):
+        return {name: json.dumps(value[name]) for name in ("prompt", "workflow") if isinstance(value.get(name), dict)}
+    texts = {key.lower(): item for key, item in value.items() if isinstance(item, str)}
+    return texts if "comment" in texts or "parameters" in texts else {**texts, "comment": text}
 
 
 def film_texts(frame: str | os.PathLike[str]) -> dict[str, str]:
@@ -120,20 +192,10 @@ def _kept(texts: Mapping[str, str], names: tuple[str, ...]) -> dict[str, str]:
 def _ours(texts: Mapping[str, str], notes: list[str]) -> Mapping[str, Any] | None:
     if KEY not in texts:
         return None
-    value = _json_of(texts[KEY])
+    value = json_of(texts[KEY])
     if isinstance(value, dict):
         return value
     notes.append(f"{KEY!r}: skipped, not a JSON object")
-    return None
-
-
-def _graph(texts: Mapping[str, str], notes: list[str]) -> ComfyGraph | None:
-    for name, read in (("prompt", read_prompt), ("workflow", read_workflow)):
-        if name in texts:
-            graph = read(_json_of(texts[name]))
-            if graph is not None:
-                return graph
-            notes.append(f"{name!r}: skipped, not a ComfyUI graph")
     return None
 
 
@@ -142,14 +204,3 @@ def _infotext(texts: Mapping[str, str]) -> Infotext | None:
         return None
     infotext = parse_infotext(texts["parameters"])
     return infotext if infotext.settings else None
-
-
-def _json_of(text: str) -> Any:
-    """Returns the value of another tool's JSON, None if it is not valid.
-
-    The strict recipe reader does not fit: ComfyUI itself writes NaN, for nodes that always run.
-    """
-    try:
-        return json.loads(text, parse_constant=lambda _: None)
-    except (ValueError, RecursionError):
-        return None

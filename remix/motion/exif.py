@@ -22,6 +22,8 @@ _SHARED = 4
 """The maximum ratio of the size of all values to the size of the data. Valid files stay below 1."""
 
 _START_OF_SCAN = 0xFFDA
+_APPLICATION_1 = 0xFFE1
+COMMENT = 0xFFFE
 
 
 def refuse_shared(data: bytes) -> None:
@@ -57,19 +59,34 @@ def of_jpeg(file: BinaryIO) -> bytes | None:
 
     The position in the file is restored.
     """
-    start, found = file.tell(), []
+    found = []
+    for marker, segment in segments_of_jpeg(file):
+        if marker is None:
+            return None
+        if marker == _APPLICATION_1 and segment.startswith(b"Exif\0\0"):
+            found.append(segment[6:])
+    return b"".join(found)
+
+
+def segments_of_jpeg(file: BinaryIO) -> Iterator[tuple[int | None, bytes]]:
+    """Yields marker and data of each segment with application data 1 or a comment; (None, b"") if one is cut off.
+
+    The position in the file is restored at the end.
+    """
+    start = file.tell()
     file.seek(start + 2)
     while (marker := _marker(file)) not in (None, _START_OF_SCAN):
         assert marker is not None
         if marker not in MARKER or MARKER[marker][2] is None:
             continue
         size = max(int.from_bytes(file.read(2), "big") - 2, 0)
-        if marker != 0xFFE1:
+        if marker in (_APPLICATION_1, COMMENT):
+            yield marker, file.read(size)
+        else:
             file.seek(size, os.SEEK_CUR)
-        elif (segment := file.read(size)).startswith(b"Exif\0\0"):
-            found.append(segment[6:])
     file.seek(start)
-    return None if marker is None else b"".join(found)
+    if marker is None:
+        yield None, b""
 
 
 def _marker(file: BinaryIO) -> int | None:

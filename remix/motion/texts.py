@@ -1,4 +1,4 @@
-"""Reads the texts in a picture or film file, with limits: PNG chunks, EXIF, GIF comments, container tags."""
+"""Reads the texts in a picture or film file, with limits: PNG chunks, EXIF, XMP, comments, container tags."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 from typing import BinaryIO
 
 from PIL import Image
+from PIL import features as pillow
 
 from remix.errors import MissingPackage, PictureError
 from remix.motion import exif, gif, pngs, stills
-from remix.motion.images import BROKEN, quiet_pillow
+from remix.motion.images import BROKEN, MAX_BYTES, quiet_pillow
 from remix.motion.reading import container_tags
 from remix.motion.regular import open_file
 
@@ -31,6 +32,13 @@ _NO_TEXT = re.compile("[\0\ud800-\udfff]")
 
 _UNPACKED = 1032
 """The maximum expansion factor of zlib."""
+
+XMP = "XML:com.adobe.xmp"
+"""The name of XMP in a PNG, which it gets here from every kind of file."""
+
+_XMP_SEGMENT = b"http://ns.adobe.com/xap/1.0/\0"
+_DESCRIPTION, _SOFTWARE = 0x010E, 0x0131
+_AVIF = (b"ftypavif", b"ftypavis")
 
 _CAMERA = {"encoder", "major_brand", "minor_version", "compatible_brands", "duration"}
 """Entries that containers write about themselves."""
@@ -75,7 +83,7 @@ class Texts:
 
 
 def read_texts(path: str | os.PathLike[str]) -> Texts:
-    """Returns the texts of a PNG, JPEG, WebP, GIF or film file; of a folder of PNGs, those of its first.
+    """Returns the texts of a PNG, JPEG, WebP, AVIF, GIF or film file; of a folder of PNGs, those of its first.
 
     No pixels are decoded. Malformed and overlong texts are skipped and noted. Raises PictureError only if there is no
     file to read.
@@ -112,9 +120,14 @@ def _gather(file: BinaryIO, path: str | os.PathLike[str], texts: Texts) -> None:
         _from_webp(file, os.fspath(path), texts)
     elif head.startswith(b"GIF8"):
         _from_gif(file, os.fspath(path), texts)
+    elif head[4:12] in _AVIF:
+        _from_avif(file, os.fspath(path), texts)
     else:
-        tags = container_tags(path)
-        texts.add_all({key: text for key, text in tags.items() if key.lower() not in _CAMERA})
+        for key, text in container_tags(path).items():
+            if key.lower() == "comment" and _is_infotext(text):
+                texts.add("parameters", text)
+            elif key.lower() not in _CAMERA:
+                texts.add(key, text)
 
 
 def _from_png(file: BinaryIO, texts: Texts) -> None:
@@ -135,8 +148,36 @@ def _from_jpeg(file: BinaryIO, texts: Texts) -> None:
     data = exif.of_jpeg(file)
     if data is None:
         texts.note("EXIF: skipped, a JPEG that is cut off")
-    else:
-        _add_exif(data, texts)
+        return
+    _add_exif(data, texts)
+    for marker, segment in exif.segments_of_jpeg(file):
+        if texts.is_full():
+            texts.note("other comments: skipped")
+            return
+        if marker == exif.COMMENT:
+            _add_comment(segment[:LIMIT].decode("utf-8", "replace"), texts)
+        elif segment.startswith(_XMP_SEGMENT):
+            texts.add(XMP, segment[len(_XMP_SEGMENT) :].decode("utf-8", "replace"))
+
+
+def _from_avif(file: BinaryIO, name: str, texts: Texts) -> None:
+    if not pillow.check("avif"):
+        raise PictureError(f"{name}: is AVIF, which this Pillow cannot read; install Pillow 11.3 or newer")
+    if file.seek(0, os.SEEK_END) > MAX_BYTES:
+        raise PictureError(f"{name}: larger than {MAX_BYTES} bytes; give a smaller picture")
+    file.seek(0)
+    try:
+        with quiet_pillow(name), Image.open(file, formats=["AVIF"]) as image:
+            data, xmp = image.info.get("exif"), image.info.get("xmp")
+    except BROKEN as error:
+        raise PictureError(f"{name}: an AVIF that is damaged ({error}); write it again") from error
+    for found, add in ((data, _add_exif), (xmp, _add_xmp)):
+        if isinstance(found, bytes) and len(found) <= LIMIT:
+            add(found, texts)
+
+
+def _add_xmp(data: bytes, texts: Texts) -> None:
+    texts.add(XMP, data.decode("utf-8", "replace"))
 
 
 def _from_webp(file: BinaryIO, name: str, texts: Texts) -> None:
@@ -144,6 +185,8 @@ def _from_webp(file: BinaryIO, name: str, texts: Texts) -> None:
     for kind, start, size in stills.webp_chunks(file):
         if kind == b"EXIF" and (data := _within_limit(file, start, size, texts)) is not None:
             _add_exif(data, texts)
+        elif kind == b"XMP " and (data := _within_limit(file, start, size, texts)) is not None:
+            _add_xmp(data, texts)
     stills.refuse_cut(file, name)
 
 
@@ -185,7 +228,11 @@ def _add_comment(text: str, texts: Texts) -> None:
         if isinstance(held, dict) and held and all(isinstance(value, str) for value in held.values()):
             texts.add_all(held)
             return
-    texts.add("parameters" if "Steps: " in text else "comment", text)
+    texts.add("parameters" if _is_infotext(text) else "comment", text)
+
+
+def _is_infotext(text: str) -> bool:
+    return "Steps: " in text and not text.lstrip().startswith("{")
 
 
 def _add_exif(data: bytes, texts: Texts) -> None:
@@ -202,10 +249,14 @@ def _add_exif(data: bytes, texts: Texts) -> None:
         if tag == stills.USER_COMMENT and isinstance(value, (bytes, str)):
             _add_comment(_user_comment(value) if isinstance(value, bytes) else value, texts)
         elif isinstance(value, str):
-            # ComfyUI's WebP nodes write "prompt:{...}" and "workflow:{...}" into camera fields.
+            # ComfyUI's nodes write "prompt:{...}" and "Workflow: {...}" into camera fields.
             key, colon, text = value.partition(":")
-            if colon and text.startswith("{") and key.isidentifier():
-                texts.add(key, text)
+            if colon and text.lstrip().startswith("{") and key.isidentifier():
+                texts.add(key, text.lstrip())
+            elif tag == _DESCRIPTION and (value.lstrip().startswith("{") or _is_infotext(value)):
+                _add_comment(value, texts)
+            elif tag == _SOFTWARE and value.strip("\0 "):
+                texts.add("software", value)
 
 
 def _user_comment(data: bytes) -> str:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from remix.hosts.comfyui.workflow import NotAWorkflow, is_workflow, to_prompt
+from remix.hosts.record import Strength
 
 SETTINGS = (
     *("seed", "noise_seed", "steps", "cfg", "guidance", "sampler_name", "scheduler", "denoise"),
@@ -51,15 +52,6 @@ _DEEPEST = 50
 
 Graph = Mapping[str, Mapping[str, Any]]
 """The inputs of each node."""
-
-
-@dataclass(frozen=True)
-class Strength:
-    """A LoRA or a ControlNet with its strength; a LoRA's `text` is its strength in the text encoder."""
-
-    name: str
-    strength: float
-    text: float | None = None
 
 
 @dataclass(frozen=True)

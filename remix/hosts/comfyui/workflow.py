@@ -179,7 +179,7 @@ class _Conversion:
     def _source(self, scope: _Scope, link: Any) -> tuple[str, int] | _Value | None:
         """Returns the output where a link really begins, or the value that it carries; None if it carries nothing."""
         for _ in range(DEEPEST):
-            if link not in scope.links:
+            if not isinstance(link, int) or link not in scope.links:
                 return None
             origin, output = scope.links[link]
             if origin == INPUTS:

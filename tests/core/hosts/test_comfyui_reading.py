@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from remix.hosts.comfyui.reading import Strength, read_prompt, read_workflow
+from remix.hosts.comfyui.reading import read_prompt, read_workflow
+from remix.hosts.record import Strength
 
 
 def node(class_type: str, **inputs: Any) -> dict[str, Any]:

@@ -1,0 +1,246 @@
+"""One result for every tool: what made a picture, as sampling passes whose fields have the same names everywhere.
+
+A reader of a tool's metadata fills in a `Sampling` for each pass, and an `Origin` around them. Values are as the tool
+wrote them: `remix.hosts.remaking` converts samplers and schedulers to a recipe's names.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+MOST_OTHERS = 60
+"""The maximum number of further settings of a pass."""
+
+MOST_LORAS = 200
+"""The maximum number of LoRAs, and of ControlNets, of a pass."""
+
+_LONGEST = 2000
+"""The maximum length of a further setting. A longer one is in the text itself."""
+
+_WHOLE = re.compile(r"[+-]?[0-9]{1,20}", re.ASCII)
+_REAL = re.compile(r"[+-]?[0-9]{1,20}(\.[0-9]{0,30})?", re.ASCII)
+_SIZE = re.compile(r"\W*([0-9]{1,6})\s*[x×X,*]\s*([0-9]{1,6})\W*", re.ASCII)
+_LORA_TAG = re.compile(r"<(?:lora|lyco):([^:<>]{1,300})(?::([^<>]{1,100}))?>")
+
+WHOLE = ("seed", "steps", "width", "height", "clip_skip")
+REAL = ("cfg", "denoise")
+NAMES = ("sampler", "scheduler", "model", "vae")
+TEXTS = ("prompts", "negatives")
+
+Names = Mapping[str, tuple[str, ...]]
+"""Field of a `Sampling` -> the keys under which a tool writes it. ``a/b`` is the key b in the object a."""
+
+
+@dataclass(frozen=True)
+class Strength:
+    """A LoRA or a ControlNet with its strength; a LoRA's `text` is its strength in the text encoder."""
+
+    name: str
+    strength: float
+    text: float | None = None
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """A sampling pass. None and empty fields are unknown.
+
+    `place` names the pass in its tool. `found` has the place of each value, such as ``parameters: CFG scale``. `other`
+    has the tool's further settings, under its own names.
+    """
+
+    place: str = ""
+    prompts: tuple[str, ...] = ()
+    negatives: tuple[str, ...] = ()
+    seed: int | None = None
+    steps: int | None = None
+    cfg: float | None = None
+    sampler: str | None = None
+    scheduler: str | None = None
+    denoise: float | None = None
+    width: int | None = None
+    height: int | None = None
+    model: str | None = None
+    vae: str | None = None
+    loras: tuple[Strength, ...] = ()
+    controlnets: tuple[Strength, ...] = ()
+    clip_skip: int | None = None
+    found: Mapping[str, str] = field(default_factory=dict)
+    other: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What made a picture: `kind` is the name of the reader, `tool` that of the program, with its version if known.
+
+    `passes` are in the order in which they ran.
+    """
+
+    kind: str
+    tool: str
+    version: str = ""
+    passes: tuple[Sampling, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+class Texts:
+    """The texts of a file by lower-case name. JSON is parsed once."""
+
+    def __init__(self, texts: Mapping[str, str]) -> None:
+        self.texts = texts
+        self._objects: dict[str, dict[str, Any]] = {}
+
+    def get(self, name: str) -> str:
+        """Returns a text, "" if there is none of that name."""
+        return self.texts.get(name, "")
+
+    def object(self, name: str) -> dict[str, Any]:
+        """Returns the JSON object in a text, empty if it is not one."""
+        if name not in self._objects:
+            value = json_of(self.get(name))
+            self._objects[name] = value if isinstance(value, dict) else {}
+        return self._objects[name]
+
+    def objects(self, *names: str) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Yields the name and the JSON object of each of these texts that is one."""
+        for name in names:
+            if found := self.object(name):
+                yield name, found
+
+
+def json_of(text: str) -> Any:
+    """Returns the value of another tool's JSON, None if it is not valid.
+
+    The strict recipe reader does not fit: ComfyUI itself writes NaN, for nodes that always run.
+    """
+    try:
+        return json.loads(text, parse_constant=lambda _: None)
+    except (ValueError, RecursionError):
+        return None
+
+
+def read_fields(data: Mapping[str, Any], place: str, names: Names, **given: Any) -> Sampling:
+    """Returns the pass in an object of another tool. `given` are fields that the caller has read, None for unknown.
+
+    Of several keys of a field, the first with a usable value counts.
+    """
+    values: dict[str, Any] = {name: value for name, value in given.items() if value not in (None, (), "")}
+    found, used = dict.fromkeys(values, place), set[str]()
+    for name, keys in names.items():
+        for key in keys:
+            value = field_value(name, _at(data, key))
+            used.add(key.partition("/")[0])
+            if name not in values and value not in (None, (), ""):
+                values[name], found[name] = value, f"{place}: {key}"
+    other = further({key: value for key, value in data.items() if key not in used})
+    return Sampling(place, **values, found=found, other=other)
+
+
+def field_value(name: str, value: Any) -> Any:
+    """Returns a tool's value as a field of `Sampling`, None if it is of another kind."""
+    if name in WHOLE:
+        return whole(value)
+    if name in REAL:
+        return real(value)
+    if name in TEXTS:
+        return (value,) if isinstance(value, str) and value.strip() else ()
+    return value.strip() or None if isinstance(value, str) else None
+
+
+def further(data: Mapping[str, Any]) -> dict[str, str]:
+    """Returns the texts and numbers of an object as texts: at most `MOST_OTHERS`, without very long ones."""
+    found: dict[str, str] = {}
+    for key, value in data.items():
+        if len(found) >= MOST_OTHERS:
+            break
+        if isinstance(value, str | bool | int | float) and value != "":
+            text = str(value).lower() if isinstance(value, bool) else written(value)
+            if len(text) <= _LONGEST:
+                found[key[:100]] = text
+    return found
+
+
+def written(value: Any) -> str:
+    """Returns a value as text, with long numbers cut off."""
+    if isinstance(value, float):
+        return f"{value:g}"
+    if isinstance(value, int) and abs(value) > 10**40:
+        return "a number of more than 40 digits"
+    return str(value)
+
+
+def whole(value: Any) -> int | None:
+    """Returns a whole number that a tool wrote, as a number or a text; None for anything else."""
+    if isinstance(value, str) and _WHOLE.fullmatch(value.strip()):
+        value = int(value)
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**64 else None
+
+
+def real(value: Any) -> float | None:
+    """Returns a number that a tool wrote, as a number or a text; None for anything else."""
+    if isinstance(value, str) and _REAL.fullmatch(value.strip()):
+        value = float(value)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if abs(value) < 1e20 and math.isfinite(value) else None
+
+
+def size(text: Any) -> dict[str, int]:
+    """Returns width and height of a text such as ``512x768`` or ``(512, 768)``; {} if it is none."""
+    sides = _SIZE.fullmatch(text[:40]) if isinstance(text, str) else None
+    return {"width": int(sides[1]), "height": int(sides[2])} if sides else {}
+
+
+def tagged_loras(prompts: Sequence[str]) -> tuple[Strength, ...]:
+    """Returns the LoRAs of tags in prompts: ``<lora:name:0.8>``, ``<lora:name:te=0.5:unet=0.8>``."""
+    found: dict[str, Strength] = {}
+    for prompt in prompts:
+        for tag in _LORA_TAG.finditer(prompt):
+            if len(found) < MOST_LORAS:
+                found.setdefault(tag[1].strip(), _tag(tag[1].strip(), (tag[2] or "1").split(":")))
+    return tuple(found.values())
+
+
+def _tag(name: str, parts: Sequence[str]) -> Strength:
+    keyed = {key.strip(): real(value) for key, equals, value in (part.partition("=") for part in parts) if equals}
+    plain = [real(part) for part in parts if "=" not in part]
+    text = keyed.get("te", plain[0] if plain else None)
+    model = keyed.get("unet", plain[1] if len(plain) > 1 else text)
+    if model is None:
+        model = 1.0
+    return Strength(name, model, None if text in (None, model) else text)
+
+
+def without_tags(prompt: str) -> str:
+    """Returns a prompt without the tags of `tagged_loras`, as its host encodes it."""
+    return _LORA_TAG.sub("", prompt)
+
+
+def _at(data: Mapping[str, Any], key: str) -> Any:
+    value: Any = data
+    for part in key.split("/"):
+        value = value.get(part) if isinstance(value, Mapping) else None
+    return value
+
+
+def objects_of(value: Any) -> list[Mapping[str, Any]]:
+    """Returns the objects in a list, at most `MOST_LORAS`; [] if the value is not a list."""
+    return [item for item in value[:MOST_LORAS] if isinstance(item, Mapping)] if isinstance(value, list) else []
+
+
+def text_of(value: Any) -> str:
+    """Returns a value if it is a text, otherwise ""."""
+    return value if isinstance(value, str) else ""
+
+
+def strength(name: Any, value: Any, default: float = 1.0) -> Iterator[Strength]:
+    """Yields a LoRA or a ControlNet if `name` is one; `default` stands for a strength that is no number."""
+    number = real(value)
+    if isinstance(name, str) and name.strip() and name.strip().lower() != "none":
+        yield Strength(name.strip(), default if number is None else number)
