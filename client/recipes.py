@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from remix.errors import BadInput, RecipeError
-from remix.job import is_job, read_metadata, recipe_of
+from remix.hosts.remaking import recipe_of_origin
+from remix.job import Made, is_job, read_metadata, recipe_of
 from remix.plan import Recipe, Schedule
 from remix.plan.documents import decoded, read_file
-from remix.syntax import read_text
+from remix.syntax import detect, read_text
+from remix.syntax.comfyui_workflow import NODES
 
 RecipeLike = Recipe | Schedule | str | os.PathLike[str]
 """Anything that `read_any` accepts."""
@@ -28,6 +30,15 @@ class ReadAny(NamedTuple):
 
     recipe: Recipe | Schedule
     notes: tuple[str, ...] = ()
+
+
+class Remade(NamedTuple):
+    """A recipe that renders a picture of another tool again, with notes, and the names of its format and tool."""
+
+    recipe: Recipe
+    notes: tuple[str, ...]
+    kind: str
+    tool: str
 
 
 def read_any(recipe: RecipeLike) -> ReadAny:
@@ -52,6 +63,8 @@ def read_any(recipe: RecipeLike) -> ReadAny:
     path = Path(recipe)
     if path.is_dir():
         return ReadAny(recipe_of(path))
+    if (remade := picture_recipe(path)) is not None:
+        return ReadAny(remade.recipe, remade.notes)
     if path.suffix.lower() == ".toml":
         return ReadAny(Recipe.from_toml(recipe_text(path), source=str(path), folder=str(path.parent)))
     found = read_text(decoded(recipe_text(path), source=str(path)), folder=str(path.parent), source=str(path))
@@ -86,6 +99,33 @@ def recipe_text(path: Path) -> bytes:
         if name in made.texts:
             return made.texts[name].encode()
     raise RecipeError(f"is a {kind}, not a recipe. To see what made it: remix inspect {path}", source=str(path))
+
+
+def picture_recipe(path: Path) -> Remade | None:
+    """Returns the recipe that renders a picture or film of another tool again, with notes.
+
+    None for other files, and for a picture with a schedule in it, which `recipe_text` returns.
+    """
+    with suppress(OSError), path.open("rb") as file:
+        if _kind(file.read(16)) is None:
+            return None
+        made = read_metadata(path)
+        if made.remix is None and made.origin is not None and made.origin.passes and not _has_schedule(made):
+            try:
+                recipe, notes = recipe_of_origin(made.origin)
+            except RecipeError as error:
+                raise RecipeError(error.problem, path=error.path, source=str(path)) from error
+            return Remade(recipe, tuple(notes), made.origin.kind, made.origin.tool)
+    return None
+
+
+def _has_schedule(made: Made) -> bool:
+    """Returns whether the metadata holds prompts or values over frames, in a node or in another tool's syntax."""
+    if made.comfyui is not None:
+        return not NODES.keys().isdisjoint(made.comfyui.nodes)
+    if made.a1111 is None:
+        return False
+    return "AnimateDiff" in made.a1111.settings or detect(made.texts["parameters"]) != "a1111"
 
 
 def _kind(raw: bytes) -> str | None:

@@ -85,7 +85,8 @@ def _lines(made: Made) -> Iterator[tuple[str, str]]:
         yield from _ours(made.remix)
     if made.origin is not None:
         yield from _origin(made.origin)
-        yield from (("nodes", _counts(made.comfyui.nodes)) for _ in range(made.comfyui is not None))
+        if made.comfyui is not None:
+            yield "nodes", ", ".join(f"{count} {kind}" for kind, count in made.comfyui.nodes.items())
     elif made.remix is None:
         yield from ((f"text {name}", _shortened(text)) for name, text in made.texts.items())
     yield from (("note", note) for note in made.notes)
@@ -124,10 +125,6 @@ def _place(one: Sampling, name: str) -> str:
     """Returns where a value was found, if that is not where the pass itself is."""
     where = one.found.get(name, "")
     return "" if not where or where.startswith(one.place) else f"   from {where}"
-
-
-def _counts(nodes: Mapping[str, int]) -> str:
-    return ", ".join(f"{count} {kind}" for kind, count in nodes.items())
 
 
 def _shortened(text: str) -> str:

@@ -11,12 +11,13 @@ from typing import Any, NamedTuple
 import click
 
 from remix.client.cli.completion import among
-from remix.client.recipes import recipe_text
+from remix.client.recipes import picture_recipe, recipe_text
 from remix.errors import BadInput, RecipeError
 from remix.job import recipe_of
 from remix.plan import Mix, Recipe
 from remix.plan.documents import decoded
 from remix.plan.moments import length
+from remix.plan.wording import printable
 from remix.syntax import SYNTAXES, detect, read
 from remix.syntax.recipes import NO_YAML
 
@@ -66,6 +67,13 @@ class Reading:
         frames = self.length
         if path.is_dir():
             return ReadRecipe(_sized(recipe_of(path), self.size, {"frames": frames, "fps": self.fps}))
+        remade = None if self.syntax or image is not None or any(given.values()) else picture_recipe(path)
+        if remade is not None:
+            click.echo(f"syntax  {remade.kind}: the metadata of {printable(remade.tool)}", err=True)
+            for note in remade.notes:
+                click.echo(f"note    {printable(note)}", err=True)
+            changes = {"frames": frames, "fps": self.fps}
+            return ReadRecipe(_sized(remade.recipe, self.size, changes), remade.kind)
         text = None if path.suffix.lower() == ".toml" and not self.syntax else self._foreign(path)
         if text is None:
             recipe, syntax = Recipe.load(path), None

@@ -15,8 +15,8 @@ READERS: tuple[Reader, ...] = (
     invokeai.read,
     swarmui.read,
     fooocus.read,
-    novelai.read,
     desktop.draw_things,
+    novelai.read,
     desktop.stability_matrix,
     desktop.easy_diffusion,
     comfyui.read,
@@ -25,13 +25,13 @@ READERS: tuple[Reader, ...] = (
 """Every reader. A graph comes before an infotext that a node wrote beside it."""
 
 
-def read_origin(texts: Mapping[str, str]) -> Origin | None:
+def read_origin(texts: Mapping[str, str] | Texts) -> Origin | None:
     """Returns what made the file with these texts, by lower-case name; None if no tool's signs are in them.
 
     >>> read_origin({"parameters": "a cat\\nSteps: 20, Sampler: Euler, Seed: 7"}).passes[0].seed
     7
     """
-    held = Texts(texts)
+    held = texts if isinstance(texts, Texts) else Texts(texts)
     for read in READERS:
         found = read(held)
         if found is not None:

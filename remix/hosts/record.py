@@ -9,9 +9,9 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 MOST_OTHERS = 60
 """The maximum number of further settings of a pass."""
@@ -31,6 +31,8 @@ WHOLE = ("seed", "steps", "width", "height", "clip_skip")
 REAL = ("cfg", "denoise")
 NAMES = ("sampler", "scheduler", "model", "vae")
 TEXTS = ("prompts", "negatives")
+
+Parsed = TypeVar("Parsed")
 
 Names = Mapping[str, tuple[str, ...]]
 """Field of a `Sampling` -> the keys under which a tool writes it. ``a/b`` is the key b in the object a."""
@@ -88,11 +90,11 @@ class Origin:
 
 
 class Texts:
-    """The texts of a file by lower-case name. JSON is parsed once."""
+    """The texts of a file by lower-case name. What readers parse is parsed once."""
 
     def __init__(self, texts: Mapping[str, str]) -> None:
         self.texts = texts
-        self._objects: dict[str, dict[str, Any]] = {}
+        self._parsed: dict[tuple[str, Callable[..., Any]], Any] = {}
 
     def get(self, name: str) -> str:
         """Returns a text, "" if there is none of that name."""
@@ -100,10 +102,15 @@ class Texts:
 
     def object(self, name: str) -> dict[str, Any]:
         """Returns the JSON object in a text, empty if it is not one."""
-        if name not in self._objects:
-            value = json_of(self.get(name))
-            self._objects[name] = value if isinstance(value, dict) else {}
-        return self._objects[name]
+        value = self.parsed(name, json_of)
+        return value if isinstance(value, dict) else {}
+
+    def parsed(self, name: str, parse: Callable[[str], Parsed]) -> Parsed:
+        """Returns what a function makes of a text."""
+        if (name, parse) not in self._parsed:
+            self._parsed[name, parse] = parse(self.get(name))
+        result: Parsed = self._parsed[name, parse]
+        return result
 
     def objects(self, *names: str) -> Iterator[tuple[str, dict[str, Any]]]:
         """Yields the name and the JSON object of each of these texts that is one."""

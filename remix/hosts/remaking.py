@@ -24,6 +24,8 @@ _SYNTAX = {
 }
 """Signs of a tool's own prompt syntax, which no engine of this toolkit reads."""
 
+_NO_MODEL = ("automatic", "none", "default (model)", "default")
+
 _RENAMED = {
     **{"pndm": "plms", "unipc": "uni_pc", "kdpm_2": "dpm_2", "kdpm_2_a": "dpm_2_ancestral"},
     **{"dpmpp_2s": "dpmpp_2s_ancestral", "ddim_v3": "ddim", "euler ancestral": "euler_ancestral"},
@@ -40,8 +42,7 @@ def recipe_of_origin(origin: Origin) -> tuple[Recipe, list[str]]:
     if not origin.passes:
         raise RecipeError(f"{origin.tool} made it, but its metadata has no sampling pass to render again")
     one, notes = origin.passes[0], list[str]()
-    settings = dict(_samplers(origin, one, notes.append))
-    settings |= dict(_numbers(one, notes.append))
+    settings: dict[str, Any] = {**dict(_samplers(origin, one, notes.append)), **dict(_numbers(one, notes.append))}
     prompts = [_prompt(origin, texts) for texts in (one.prompts, one.negatives)]
     notes.extend(_lost(origin, one, prompts))
     keyframe: dict[str, Any] = {"prompt": Mix.one(verbatim(prompts[0]))}
@@ -106,9 +107,9 @@ def _model(one: Sampling, note: Note) -> Model:
     """Returns the model as far as a recipe can name it."""
     fields: dict[str, Any] = {}
     for name, value in (("checkpoint", one.model), ("vae", one.vae), ("clip_skip", one.clip_skip)):
-        if value is not None and str(value).lower() not in ("automatic", "none", "default (model)", "default"):
+        if value is not None and str(value).lower() not in _NO_MODEL:
             try:
-                Model(**{name: value})
+                Model(**{"checkpoint": "a", **fields, name: value})
             except RecipeError as error:
                 note(f"{name.replace('_', ' ')}: {error.problem}")
             else:
@@ -151,6 +152,8 @@ def _lost(origin: Origin, one: Sampling, prompts: list[str]) -> Iterator[str]:
         yield f"the prompt may use {origin.tool}'s own syntax, which is passed on as text"
     if one.denoise is not None and one.denoise < 1 and origin.kind != "easy-diffusion":
         yield f"denoise was {one.denoise:g}; add the picture that it began with, as image and denoise of the keyframe"
+    if "AnimateDiff" in one.other:
+        yield "AnimateDiff made a film, of which this is one picture; remix import reads its number of frames"
     for control in one.controlnets:
         yield f"the ControlNet {control.name!r} ({control.strength:g}) has no place in a recipe"
     for later in origin.passes[1:]:

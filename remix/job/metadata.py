@@ -103,10 +103,15 @@ def read_file_metadata(path: str | os.PathLike[str]) -> Made:
         return made
     for suffix in SIDECARS:
         beside = path.with_suffix(suffix)
-        if beside.is_file():
+        if not beside.is_file():
+            continue
+        try:
             found = _made({**_sidecar(beside), **made.texts}, list(made.notes))
-            if found.kind != "unknown":
-                return replace(found, notes=(*found.notes, f"read from {beside.name} beside it"))
+        except BadInput as error:
+            made = replace(made, notes=(*made.notes, f"{beside.name}: skipped, {error}"))
+            continue
+        if found.kind != "unknown":
+            return replace(found, notes=(*found.notes, f"read from {beside.name} beside it"))
     return made
 
 
@@ -114,17 +119,19 @@ def _made(found: Mapping[str, str], notes: list[str]) -> Made:
     texts, notes = dict(found), list(notes)
     if "comment" in texts and not {"prompt", "workflow"} & texts.keys():
         # VideoHelperSuite stores both graphs as one object in the comment of a film.
-        held = json_of(texts["comment"])
+        both = json_of(texts["comment"])
         for name in ("prompt", "workflow"):
-            if isinstance(held, dict) and isinstance(held.get(name), dict | str) and "seed" not in held:
-                graph = held[name]
+            if isinstance(both, dict) and isinstance(both.get(name), dict | str) and "seed" not in both:
+                graph = both[name]
                 texts[name] = graph if isinstance(graph, str) else json.dumps(graph)
     ours = _ours(texts, notes)
-    origin, graph = read_origin(texts), graph_of(Texts(texts))
+    held = Texts(texts)
+    origin, graph = read_origin(held), graph_of(held)
     if graph is None and origin is None:
         notes += [f"{name!r}: skipped, not a ComfyUI graph" for name in ("prompt", "workflow") if name in texts]
     kind = "remix" if ours is not None else origin.kind if origin is not None else "unknown"
-    return Made(kind, texts, ours, _infotext(texts), graph, tuple(notes), origin)
+    infotext = held.parsed("parameters", parse_infotext)
+    return Made(kind, texts, ours, infotext if infotext.settings else None, graph, tuple(notes), origin)
 
 
 def _hidden(path: str | os.PathLike[str]) -> dict[str, str]:
@@ -197,10 +204,3 @@ def _ours(texts: Mapping[str, str], notes: list[str]) -> Mapping[str, Any] | Non
         return value
     notes.append(f"{KEY!r}: skipped, not a JSON object")
     return None
-
-
-def _infotext(texts: Mapping[str, str]) -> Infotext | None:
-    if "parameters" not in texts:
-        return None
-    infotext = parse_infotext(texts["parameters"])
-    return infotext if infotext.settings else None

@@ -15,6 +15,7 @@ import numpy as np
 from PIL import Image
 
 from remix.motion.images import BROKEN, quiet_pillow
+from remix.motion.pictures import Picture
 from remix.motion.regular import open_file
 
 SIGNATURES: Mapping[bytes, tuple[int, bool]] = {
@@ -48,7 +49,7 @@ def read_stealth(path: str | os.PathLike[str], limit: int) -> str | None:
     return None
 
 
-def _payload(pixels: np.ndarray, limit: int) -> bytes | None:
+def _payload(pixels: Picture, limit: int) -> bytes | None:
     head = _bytes(pixels, 0, _HEAD)
     signature, bits = head[:15], int.from_bytes(head[15:], "big")
     channels, packed = SIGNATURES.get(signature, (0, False))
@@ -66,7 +67,7 @@ def _payload(pixels: np.ndarray, limit: int) -> bytes | None:
     return None if unpacker.unconsumed_tail else text
 
 
-def _bytes(pixels: np.ndarray, start: int, count: int) -> bytes:
+def _bytes(pixels: Picture, start: int, count: int) -> bytes:
     """Returns bytes of the lowest bits, from the columns that hold them alone."""
     per_column = pixels.shape[0] * pixels.shape[2]
     first, last = 8 * start // per_column, -(-8 * (start + count) // per_column)

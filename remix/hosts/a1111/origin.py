@@ -57,7 +57,7 @@ def read(texts: Texts) -> Origin | None:
     """Returns what the infotext of a file says; None if none of its texts is one."""
     for name in INFOTEXTS:
         if texts.get(name) and not texts.object(name):
-            infotext = parse_infotext(texts.get(name))
+            infotext = texts.parsed(name, parse_infotext)
             if infotext.settings and (name == "parameters" or "Steps" in infotext.settings):
                 return origin_of(infotext, name)
     return None
@@ -70,7 +70,7 @@ def origin_of(infotext: Infotext, name: str = "parameters") -> Origin:
     prompts, negatives = ((text,) if text else () for text in (infotext.prompt, infotext.negative))
     controls = {key for key in settings if _CONTROLNET.fullmatch(key)}
     hires = next((key for key in ("Hires upscale", "Hires resize", "Hires steps") if key in settings), None)
-    own = {key: value for key, value in settings.items() if key not in {*controls, "Size", _CIVITAI}}
+    own = {key: value for key, value in settings.items() if key not in {*controls, "Size", "Version", "App", _CIVITAI}}
     if hires is not None:
         own = {key: value for key, value in own.items() if not key.startswith("Hires ") and key != "Denoising strength"}
     first = read_fields(

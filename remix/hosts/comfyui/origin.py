@@ -33,9 +33,17 @@ _CIVITAI = {
 def graph_of(texts: Texts) -> ComfyGraph | None:
     """Returns the graph of a file: the prompt that ran, otherwise the workflow of the front end."""
     for name in ("prompt", "comment", "parameters"):
-        if (graph := read_prompt(texts.object(name))) is not None:
+        if (graph := texts.parsed(name, _read_prompt)) is not None:
             return graph
-    return read_workflow(texts.object("workflow"))
+    return texts.parsed("workflow", _read_workflow)
+
+
+def _read_prompt(text: str) -> ComfyGraph | None:
+    return read_prompt(json_of(text))
+
+
+def _read_workflow(text: str) -> ComfyGraph | None:
+    return read_workflow(json_of(text))
 
 
 def read(texts: Texts) -> Origin | None:

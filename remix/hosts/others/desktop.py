@@ -48,6 +48,7 @@ _EASY = {
     "model": ("use_stable_diffusion_model", "Stable Diffusion model"),
     "vae": ("use_vae_model", "VAE model"),
 }
+_EASY_SKIP = ("clip_skip", "Clip Skip")
 _EASY_LORAS = (("use_lora_model", "lora_alpha"), ("LoRA model", "LoRA Strength"))
 _EASY_CONTROLNETS = (("use_controlnet_model", "control_alpha"), ("ControlNet model", "ControlNet Strength"))
 _MATRIX = {
@@ -104,7 +105,7 @@ def _named(item: Mapping[str, Any], names: tuple[str, ...]) -> Iterator[Strength
 
 def easy_diffusion(texts: Texts) -> Origin | None:
     """Returns what Easy Diffusion wrote: each setting as a text of its own, or all as one object."""
-    own = {key.lower(): key for keys in _EASY.values() for key in keys}
+    own = {key.lower(): key for keys in (*_EASY.values(), _EASY_SKIP) for key in keys}
     own |= {key.lower(): key for pair in (*_EASY_LORAS, *_EASY_CONTROLNETS) for key in pair}
     flat = {own[key]: text for key, text in texts.texts.items() if key in own}
     for name, data in (("texts", flat), *texts.objects("comment", "parameters")):
@@ -113,7 +114,7 @@ def easy_diffusion(texts: Texts) -> Origin | None:
                 tuple(one for pair in pairs for one in _pairs(data, *pair))
                 for pairs in (_EASY_LORAS, _EASY_CONTROLNETS)
             )
-            skips = str(data.get("clip_skip", data.get("Clip Skip", ""))).lower() == "true"
+            skips = any(str(data.get(key)).lower() == "true" for key in _EASY_SKIP)
             passed = read_fields(data, name, _EASY, loras=loras, controlnets=controls, clip_skip=2 if skips else None)
             return Origin("easy-diffusion", "Easy Diffusion", passes=(passed,))
     return None

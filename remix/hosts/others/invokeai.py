@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterator, Mapping
+from itertools import zip_longest
 from typing import Any
 
 from remix.hosts.record import (
@@ -27,7 +28,6 @@ _NAMES = {
     "seed": ("seed",),
     "steps": ("steps",),
     "cfg": ("cfg_scale", "guidance"),
-    "scheduler": (),
     "sampler": ("scheduler",),
     "denoise": ("strength", "denoising_strength"),
     "width": ("width",),
@@ -39,8 +39,6 @@ _IMAGE_NAMES = {
     **{name: (name,) for name in ("seed", "steps", "width", "height", "sampler")},
     "cfg": ("cfg_scale",),
     "denoise": ("strength",),
-    "prompts": (),
-    "negatives": (),
 }
 _DREAM = {"-s": "steps", "-S": "seed", "-W": "width", "-H": "height", "-C": "cfg", "-A": "sampler", "-f": "denoise"}
 _NEGATIVE = re.compile(r"(?<!\\)\[([^\[\]]{0,5000})\]")
@@ -108,7 +106,7 @@ def _dream(text: str) -> Sampling:
     values: dict[str, Any] = {}
     rest: dict[str, str] = {}
     prompt = words.pop(0) if words and not words[0].startswith("-") else ""
-    for word, value in zip(words, [*words[1:], ""], strict=True):
+    for word, value in zip_longest(words, words[1:], fillvalue=""):
         option, joined = word[:2], word[2:]
         if option in _DREAM and _DREAM[option] not in values:
             name, given = _DREAM[option], joined or value
@@ -118,8 +116,8 @@ def _dream(text: str) -> Sampling:
             rest[word] = "" if value.startswith("-") else value
     positive, negative = _sides(prompt)
     known = {name: value for name, value in values.items() if value is not None}
-    texts = {"prompts": (positive,) if positive else (), "negatives": (negative,) if negative else ()}
-    return Sampling("dream", **texts, **known, found=dict.fromkeys(known, "dream"), other=further(rest))
+    prompts, negatives = ((text,) if text else () for text in (positive, negative))
+    return Sampling("dream", prompts, negatives, **known, found=dict.fromkeys(known, "dream"), other=further(rest))
 
 
 def _sides(prompt: str) -> tuple[str, str]:

@@ -24,7 +24,7 @@ def read(texts: Texts) -> Origin | None:
     """Returns what NovelAI wrote."""
     data = texts.object("comment")
     named = "novelai" in texts.get("software").lower()
-    if not named and not ({"uc", "v4_prompt"} & data.keys() and "scale" in data):
+    if not named and not ({"uc", "v4_prompt"} & data.keys() and {"prompt", "scale"} <= data.keys()):
         return None
     characters = {
         field: tuple(dict.fromkeys(_captions(data.get(key)))) or None

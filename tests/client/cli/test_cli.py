@@ -632,11 +632,12 @@ def test_an_error_before_the_first_frame_leaves_no_empty_bar(
 
 
 def test_labels_and_lines_of_what_made_a_picture_stay_apart(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    text = "a cat,\na dog\nSteps: 4, Sampler: Euler, Schedule type: Karras, Seed: 1"
+    text = "a cat,\na dog\nSteps: 4, Sampler: Euler, Schedule type: Karras, Seed: 1, Size factor 1: Large"
     save_picture(tmp_path / "a.png", np.zeros((8, 8, 3), np.uint8), {"parameters": text})
     assert run("inspect", tmp_path / "a.png") == 0
     out = capsys.readouterr().out
-    assert "Schedule type Karras" in out
+    assert "Size factor 1 Large" in out
+    assert "scheduler     Karras" in out
     assert "prompt        a cat,\n              a dog\n" in out
 
 
