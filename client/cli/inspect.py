@@ -30,7 +30,7 @@ LONGEST = 4000
 def command(file: Path, as_json: bool, as_recipe: bool) -> None:
     """Prints what made FILE: prompts, settings, models and LoRAs, in the same form for every tool.
 
-    FILE is a picture, a film, a job folder, a workflow (.json), or the settings beside a picture (.txt, .json).
+    FILE is a picture, a film, a job folder, a workflow (.json), or the settings next to a picture (.txt, .json).
     """
     made = read_job(file) if is_job(file) else read_file_metadata(file)
     if not made.texts and made.remix is None and any(note.startswith("metadata: skipped") for note in made.notes):

@@ -22,7 +22,7 @@ READERS: tuple[Reader, ...] = (
     comfyui.read,
     a1111.read,
 )
-"""Every reader. A graph comes before an infotext that a node wrote beside it."""
+"""Every reader. A graph comes before an infotext that a node wrote as well."""
 
 
 def read_origin(texts: Mapping[str, str] | Texts) -> Origin | None:

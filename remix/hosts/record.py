@@ -10,8 +10,12 @@ import json
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
+
+from remix.errors import Unsupported
+from remix.prompt.tags import LORAS, TAG, networks_of
 
 MOST_OTHERS = 60
 """The maximum number of further settings of a pass."""
@@ -25,7 +29,6 @@ _LONGEST = 2000
 _WHOLE = re.compile(r"[+-]?[0-9]{1,20}", re.ASCII)
 _REAL = re.compile(r"[+-]?[0-9]{1,20}(\.[0-9]{0,30})?", re.ASCII)
 _SIZE = re.compile(r"\W*([0-9]{1,6})\s*[x×X,*]\s*([0-9]{1,6})\W*", re.ASCII)
-_LORA_TAG = re.compile(r"<(?:lora|lyco):([^:<>]{1,300})(?::([^<>]{1,100}))?>")
 
 WHOLE = ("seed", "steps", "width", "height", "clip_skip")
 REAL = ("cfg", "denoise")
@@ -205,28 +208,21 @@ def size(text: Any) -> dict[str, int]:
 
 
 def tagged_loras(prompts: Sequence[str]) -> tuple[Strength, ...]:
-    """Returns the LoRAs of tags in prompts: ``<lora:name:0.8>``, ``<lora:name:te=0.5:unet=0.8>``."""
+    """Returns the LoRAs of tags in prompts, `<lora:name:0.8>`; none of a prompt with a strength that is not a number."""
     found: dict[str, Strength] = {}
     for prompt in prompts:
-        for tag in _LORA_TAG.finditer(prompt):
-            if len(found) < MOST_LORAS:
-                found.setdefault(tag[1].strip(), _tag(tag[1].strip(), (tag[2] or "1").split(":")))
+        with suppress(Unsupported):
+            for network, strengths in networks_of(prompt).items():
+                if network.kind == "lora" and len(found) < MOST_LORAS and all(map(math.isfinite, strengths)):
+                    text, model = strengths
+                    found.setdefault(network.name, Strength(network.name, model, None if text == model else text))
     return tuple(found.values())
 
 
-def _tag(name: str, parts: Sequence[str]) -> Strength:
-    keyed = {key.strip(): real(value) for key, equals, value in (part.partition("=") for part in parts) if equals}
-    plain = [real(part) for part in parts if "=" not in part]
-    text = keyed.get("te", plain[0] if plain else None)
-    model = keyed.get("unet", plain[1] if len(plain) > 1 else text)
-    if model is None:
-        model = 1.0
-    return Strength(name, model, None if text in (None, model) else text)
-
-
-def without_tags(prompt: str) -> str:
-    """Returns a prompt without the tags of `tagged_loras`, as its host encodes it."""
-    return _LORA_TAG.sub("", prompt)
+def without_loras(prompt: str) -> str:
+    """Returns a prompt without the tags of `tagged_loras`, as its host encodes it. Other tags stay."""
+    end = prompt.rfind(">") + 1  # each "<" after it would scan the rest in vain
+    return TAG.sub(lambda tag: "" if tag[1] in LORAS else tag[0], prompt[:end]) + prompt[end:]
 
 
 def _at(data: Mapping[str, Any], key: str) -> Any:
@@ -247,7 +243,7 @@ def text_of(value: Any) -> str:
 
 
 def strength(name: Any, value: Any, default: float = 1.0) -> Iterator[Strength]:
-    """Yields a LoRA or a ControlNet if `name` is one; `default` stands for a strength that is no number."""
+    """Yields a LoRA or a ControlNet if `name` is one; `default` stands for one that is not a number."""
     number = real(value)
     if isinstance(name, str) and name.strip() and name.strip().lower() != "none":
         yield Strength(name.strip(), default if number is None else number)

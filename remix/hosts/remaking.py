@@ -9,7 +9,7 @@ from remix.catalog.rows import plain
 from remix.catalog.samplers import SAMPLERS, sampler_of
 from remix.catalog.schedulers import SCHEDULER_LABELS, SCHEDULERS
 from remix.errors import RecipeError
-from remix.hosts.record import Origin, Sampling, without_tags
+from remix.hosts.record import Origin, Sampling, without_loras
 from remix.plan import Keyframe, Lora, Mix, Model, Recipe
 from remix.plan.expression import verbatim
 from remix.prompt import Reading
@@ -131,7 +131,7 @@ def _model(one: Sampling, note: Note) -> Model:
 
 def _prompt(origin: Origin, texts: tuple[str, ...]) -> str:
     text = texts[0] if texts else ""
-    return without_tags(text) if origin.kind in (*_WEBUI, "swarmui", "fooocus") else text
+    return without_loras(text) if origin.kind in (*_WEBUI, "swarmui", "fooocus") else text
 
 
 def _emphasis(origin: Origin, prompts: list[str]) -> str | None:

@@ -35,7 +35,7 @@ GRAPHS = ("prompt", "workflow")
 """The names of ComfyUI's metadata entries: the graph that ran, and the workflow that the front end opens."""
 
 SIDECARS = (".txt", ".json")
-"""Suffixes of files in which tools store the settings of the picture beside them."""
+"""Suffixes of files in which tools store the settings of the picture next to them."""
 
 
 @dataclass(frozen=True)
@@ -87,10 +87,10 @@ def read_metadata(path: str | os.PathLike[str]) -> Made:
 
 
 def read_file_metadata(path: str | os.PathLike[str]) -> Made:
-    """Returns the metadata of a picture or film, with that of a file beside it, or of a settings file itself.
+    """Returns the metadata of a picture or film, with that of a file next to it, or of a settings file itself.
 
     A settings file is a workflow or settings as ``.json``, or infotext as ``.txt``. If a picture carries nothing, the
-    file beside it with the same name and such a suffix is read. Raises BadInput for a file that is none of these.
+    file next to it with the same name and such a suffix is read. Raises BadInput for a file that is none of these.
     """
     path = Path(path)
     if path.suffix.lower() in SIDECARS:
@@ -102,16 +102,16 @@ def read_file_metadata(path: str | os.PathLike[str]) -> Made:
     if made.kind != "unknown" or path.is_dir():
         return made
     for suffix in SIDECARS:
-        beside = path.with_suffix(suffix)
-        if not beside.is_file():
+        sidecar = path.with_suffix(suffix)
+        if not sidecar.is_file():
             continue
         try:
-            found = _made({**_sidecar(beside), **made.texts}, list(made.notes))
+            found = _made({**_sidecar(sidecar), **made.texts}, list(made.notes))
         except BadInput as error:
-            made = replace(made, notes=(*made.notes, f"{beside.name}: skipped, {error}"))
+            made = replace(made, notes=(*made.notes, f"{sidecar.name}: skipped, {error}"))
             continue
         if found.kind != "unknown":
-            return replace(found, notes=(*found.notes, f"read from {beside.name} beside it"))
+            return replace(found, notes=(*found.notes, f"read from {sidecar.name} next to it"))
     return made
 
 

@@ -47,7 +47,7 @@ def _read_workflow(text: str) -> ComfyGraph | None:
 
 
 def read(texts: Texts) -> Origin | None:
-    """Returns what the graph of a file says; None if there is none, or none that samples beside an infotext."""
+    """Returns what the graph of a file says; None if there is none, or none that samples with an infotext."""
     graph = graph_of(texts)
     if graph is None:
         return None

@@ -1,5 +1,5 @@
 """Programs for the desktop: Draw Things (JSON in XMP), Easy Diffusion (a text or JSON key for each setting), and
-Stability Matrix (``parameters-json`` beside infotext).
+Stability Matrix (``parameters-json`` next to infotext).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""NovelAI: a JSON object in ``Comment``, beside ``Software``, ``Source`` and ``Description``.
+"""NovelAI: a JSON object in ``Comment``, next to ``Software``, ``Source`` and ``Description``.
 
 The same texts are in the lowest bits of the alpha channel, which `remix.motion.stealth` reads.
 """

@@ -113,8 +113,9 @@ def test_passes_of_a_graph_are_in_their_order_with_the_nodes_of_their_values() -
         ("<lora:x>", [Strength("x", 1.0)]),
         ("<lyco:x:te=0.5:unet=0.8>", [Strength("x", 0.8, 0.5)]),
         ("<lora:x:0.5:0.8>", [Strength("x", 0.8, 0.5)]),
-        ("<lora:x:0.5><lora:x:0.7>", [Strength("x", 0.5)]),
-        ("<lora:x:strong>", [Strength("x", 1.0)]),
+        ("<lora:x:0.5><lora:x:0.7>", [Strength("x", 1.2)]),
+        ("<lora:x:strong>", []),
+        ("<lora:x:inf> <hypernet:y:1>", []),
     ],
 )
 def test_tags_of_loras(prompt: str, expected: list[Strength]) -> None:

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image, PngImagePlugin, features
 
 from remix.errors import BadInput
-from remix.hosts.record import without_tags
+from remix.hosts.record import without_loras
 from remix.job import read_file_metadata, read_metadata
 from remix.motion import write_video
 from remix.motion.texts import read_texts
@@ -40,7 +40,7 @@ def check(path: Path, tool: str) -> None:
     assert made.origin is not None
     assert made.origin.tool == tool
     one = made.origin.passes[0]
-    assert (without_tags(one.prompts[0]).strip(), {name: getattr(one, name) for name in COMMON}) == (PROMPT, COMMON)
+    assert (without_loras(one.prompts[0]).strip(), {name: getattr(one, name) for name in COMMON}) == (PROMPT, COMMON)
     assert made.kind == made.origin.kind
 
 
