@@ -208,7 +208,7 @@ def size(text: Any) -> dict[str, int]:
 
 
 def tagged_loras(prompts: Sequence[str]) -> tuple[Strength, ...]:
-    """Returns the LoRAs of tags in prompts, `<lora:name:0.8>`; none of a prompt with a strength that is not a number."""
+    """Returns the LoRAs of tags in prompts, `<lora:name:0.8>`; none of a prompt whose strengths are not numbers."""
     found: dict[str, Strength] = {}
     for prompt in prompts:
         with suppress(Unsupported):
