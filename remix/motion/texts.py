@@ -10,11 +10,10 @@ from dataclasses import dataclass, field
 from typing import BinaryIO
 
 from PIL import Image
-from PIL import features as pillow
 
 from remix.errors import MissingPackage, PictureError
 from remix.motion import exif, gif, pngs, stills
-from remix.motion.images import BROKEN, MAX_BYTES, quiet_pillow
+from remix.motion.images import BROKEN, MAX_BYTES, frame_formats, quiet_pillow
 from remix.motion.reading import container_tags
 from remix.motion.regular import open_file
 
@@ -161,7 +160,7 @@ def _from_jpeg(file: BinaryIO, texts: Texts) -> None:
 
 
 def _from_avif(file: BinaryIO, name: str, texts: Texts) -> None:
-    if not pillow.check("avif"):
+    if ".avif" not in frame_formats():
         raise PictureError(f"{name}: is AVIF, which this Pillow cannot read; install Pillow 11.3 or newer")
     if file.seek(0, os.SEEK_END) > MAX_BYTES:
         raise PictureError(f"{name}: larger than {MAX_BYTES} bytes; give a smaller picture")
