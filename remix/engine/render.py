@@ -6,8 +6,7 @@ import logging
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path, PureWindowsPath
 
@@ -106,7 +105,8 @@ def render(
     from `open_job`, `Interrupted` if the run was stopped or the engine was cancelled, and `DiskFull` if there is no
     space left.
     """
-    schedule, folder, remarks = recipe if isinstance(recipe, Schedule) else plan(recipe), Path(folder), list[str]()
+    schedule = recipe if isinstance(recipe, Schedule) else plan(recipe)
+    remarks = list[str]()
 
     def remark(sentence: str) -> None:
         remarks.append(sentence)
@@ -119,74 +119,93 @@ def render(
             opencv()
         _check_film(film, schedule.recipe, audio)
         audio = _song(film, schedule.recipe, remark) if audio is None else audio
-    if report is None:
-        report = not lacking()
-    elif report:
+    if report:
         require()
     for sentence in (*remarks_on(schedule), *engine.check(schedule)):
         remark(sentence)
+    with raising_disk_full(Path(folder), schedule.recipe) as room:
+        wants_report = not lacking() if report is None else report
+        run = _Run(engine, Path(folder), new, film, audio, wants_report, listen, stop, remark, room)
+        outcome = _rendered(run, schedule, wanted, donors, remarks, draft=draft)
+    return replace(outcome, remarks=tuple(remarks))
+
+
+@dataclass(frozen=True)
+class _Run:
+    """What a run was asked for: its engine, its folder and its outputs, and whom it tells."""
+
+    engine: Engine
+    folder: Path
+    new: bool
+    film: str | None
+    audio: Path | str | None
+    report: bool
+    listen: Listener
+    stop: Callable[[], bool]
+    tell: Callable[[str], None]
+    room: DiskSpace
+
+
+def _rendered(
+    run: _Run, schedule: Schedule, wanted: Sequence[int], donors: Sequence[Path], remarks: Sequence[str], *, draft: bool
+) -> Outcome:
+    """Renders what is missing of the `wanted` frames, and writes what they are enough for."""
+    drafted = not draft and is_paced_draft(run.folder, schedule, run.engine.identity(schedule))
+    run = replace(run, new=run.new or drafted)
     measured = 0
-    with ExitStack() as opened:
-        room = opened.enter_context(raising_disk_full(folder, schedule.recipe))
-        drafted = not draft and is_paced_draft(folder, schedule, engine.identity(schedule))
-        if draft and (known := known_clock(folder, schedule)) is not None:
-            schedule = plan(schedule.recipe.replace(clock=known))
-        elif schedule.recipe.pace == "even" and schedule.recipe.clock is None and not draft:
-            schedule, measured = _paced(schedule, engine, folder, new or drafted, donors, room, listen, stop, remark)
-            donors = [*donors, *rounds(folder)]
-        job = opened.enter_context(
-            open_job(
-                folder,
-                schedule,
-                engine.identity(schedule),
-                new=new or drafted,
-                moving=True,
-                donors=donors,
-                taking=_taking(listen, stop),
-                pause=_pause(folder, stop),
-                tell=remark,
-            )
-        )
+    if draft and (known := known_clock(run.folder, schedule)) is not None:
+        schedule = plan(schedule.recipe.replace(clock=known))
+    elif schedule.recipe.pace == "even" and schedule.recipe.clock is None and not draft:
+        schedule, measured = _paced(run, schedule, donors)
+        donors = [*donors, *rounds(run.folder)]
+    with open_job(
+        run.folder,
+        schedule,
+        run.engine.identity(schedule),
+        new=run.new,
+        moving=True,
+        donors=donors,
+        taking=_taking(run.listen, run.stop),
+        pause=_pause(run.folder, run.stop),
+        tell=run.tell,
+    ) as job:
         if job.begun_with is not None:
-            move(job, engine, Inputs(job), listen)
-        rendered = _render_missing(job, wanted, engine, room, listen, stop)
-        rendered = min(rendered + measured, len(wanted))
-        if (job.folder / PACING).exists() and job.is_whole():
-            job.note_measuring(rounds(job.folder))
-            shutil.rmtree(job.folder / PACING, ignore_errors=True)
+            move(job, run.engine, Inputs(job), run.listen)
+        rendered = min(_render_missing(run, job, wanted, run.listen) + measured, len(wanted))
+        _end_measuring(job)
+        outcome = Outcome(job.folder, None, None, rendered, len(wanted), schedule=schedule)
         if len(wanted) < len(schedule) and not job.is_whole():
-            made = _write_film(job, film, audio, listen, stop, wanted) if draft and film is not None else None
-            return Outcome(job.folder, made, None, rendered, len(wanted), tuple(remarks), schedule=schedule)
+            film = _write_film(run, job, wanted) if draft and run.film is not None else None
+            return replace(outcome, film=film)
         if rendered and not schedule.whole and (about := seam_remark(job)) is not None:
-            remark(about)
-        room.expect(len(schedule))
-        made = _write_film(job, film, audio, listen, stop) if film is not None else None
-        sheet = None if schedule.whole else _write_sheet(job)  # nobody views the sheet of a part of a film
-        page = None if schedule.whole or not report else _write_report(job, made, audio, remarks)
-        return Outcome(job.folder, made, sheet, rendered, len(wanted), tuple(remarks), schedule=schedule, report=page)
+            run.tell(about)
+        run.room.expect(len(schedule))
+        film = _write_film(run, job) if run.film is not None else None
+        if schedule.whole:  # nobody views the sheet and the report of a part of a film
+            return replace(outcome, film=film)
+        sheet = _write_sheet(job)
+        page = _write_report(job, film, run.audio, remarks) if run.report else None
+        return replace(outcome, film=film, sheet=sheet, report=page)
 
 
-def _paced(
-    schedule: Schedule,
-    engine: Engine,
-    folder: Path,
-    new: bool,
-    donors: Sequence[Path],
-    room: DiskSpace,
-    listen: Listener,
-    stop: Callable[[], bool],
-    tell: Callable[[str], None],
-) -> tuple[Schedule, int]:
+def _end_measuring(job: Job) -> None:
+    """Notes what measuring an even pace took, and removes its pictures, once all frames are rendered."""
+    if (job.folder / PACING).exists() and job.is_whole():
+        job.note_measuring(rounds(job.folder))
+        shutil.rmtree(job.folder / PACING, ignore_errors=True)
+
+
+def _paced(run: _Run, schedule: Schedule, donors: Sequence[Path]) -> tuple[Schedule, int]:
     """Returns the schedule with the clock of the folder's job or a measured one, and the number of rendered pictures.
 
     Raises `OtherRecipe` before measuring if the folder has frames of another recipe.
     """
-    recipe = schedule.recipe
+    recipe, folder = schedule.recipe, run.folder
     if folder.is_dir():
         refuse_foreign(folder)
     if (known := known_clock(folder, schedule)) is not None:
         return plan(recipe.replace(clock=known)), 0
-    if not new and is_job(folder) and finished_at(folder):
+    if not run.new and is_job(folder) and finished_at(folder):
         raise OtherRecipe(f"{folder}: holds the job of another recipe; give another folder")
     before = rendered = 0
     most = most_pictures(schedule)
@@ -194,7 +213,7 @@ def _paced(
     def pacing(event: Event) -> None:
         if event.stage == "frames":
             event = Event("pacing", before + event.done, max(most, before + event.total))
-        listen(event)
+        run.listen(event)
 
     def render_round(part: Recipe, count: int, place: Path) -> list[Path]:
         nonlocal before, rendered
@@ -202,18 +221,18 @@ def _paced(
         with open_job(
             place,
             planned,
-            engine.identity(planned),
+            run.engine.identity(planned),
             new=True,
             donors=[folder, *donors],
-            pause=_pause(folder, stop),
+            pause=_pause(folder, run.stop),
             tell=log.debug,
         ) as job:
-            rendered += _render_missing(job, range(count), engine, room, pacing, stop)
+            rendered += _render_missing(run, job, range(count), pacing)
             before += count
             return [frame_path(job.folder, index) for index in range(count)]
 
-    clock = measured_clock(schedule, folder / PACING, render_round, tell)
-    listen(Event("pacing", before, before))
+    clock = measured_clock(schedule, folder / PACING, render_round, run.tell)
+    run.listen(Event("pacing", before, before))
     return plan(recipe.replace(clock=clock)), rendered
 
 
@@ -294,9 +313,8 @@ def _note_setting(job: Job, setting: Mapping[str, str]) -> None:
         )
 
 
-def _render_missing(
-    job: Job, wanted: Sequence[int], engine: Engine, room: DiskSpace, listen: Listener, stop: Callable[[], bool]
-) -> int:
+def _render_missing(run: _Run, job: Job, wanted: Sequence[int], listen: Listener) -> int:
+    engine, room, stop = run.engine, run.room, run.stop
     missing, total = job.missing(wanted), len(wanted)
     listen(Event("frames", total - len(missing), total))
     room.expect(len(missing))
@@ -320,18 +338,12 @@ def _render_missing(
     return rendered
 
 
-def _write_film(
-    job: Job,
-    name: str,
-    audio: Path | str | None,
-    listen: Listener,
-    stop: Callable[[], bool],
-    shown: Sequence[int] | None = None,
-) -> Path:
+def _write_film(run: _Run, job: Job, shown: Sequence[int] | None = None) -> Path:
     """Writes the film of all frames, or of those `shown` and in-betweens for the others."""
+    assert run.film is not None
     shown = range(len(job.schedule)) if shown is None else shown
-    path, recipe = job.folder / name, job.schedule.recipe
-    key = _film_key(job, name + draft_text(recipe, shown), audio)
+    path, recipe = job.folder / run.film, job.schedule.recipe
+    key = _film_key(job, run.film + draft_text(recipe, shown), run.audio)
     if job.is_finished(path, key):
         return path
 
@@ -339,7 +351,7 @@ def _write_film(
 
     def pictures() -> Iterator[Picture]:
         for picture in film:
-            if stop():
+            if run.stop():
                 raise Interrupted(f"{job.folder}: stopped at the film; all frames are there, run it again to go on")
             yield picture
 
@@ -348,8 +360,8 @@ def _write_film(
         path,
         _film_rate(recipe),
         metadata=job.film_texts(),
-        audio=audio,
-        on_frame=lambda done: listen(Event("film", done, len(film))),
+        audio=run.audio,
+        on_frame=lambda done: run.listen(Event("film", done, len(film))),
     )
     job.note(path, key)
     return path
