@@ -34,12 +34,12 @@ SENTINEL = "SENTINEL-77ab"
 
 
 class Echo(FaultyServer):
-    """Gives the answer in `said`, or repeats the query and the headers of the request."""
+    """Gives the answer in `reply`, or repeats the query and the headers of the request."""
 
-    sent: Answer | None = None
+    reply: Answer | None = None
 
     def answer(self, asked: Asked) -> Answer:
-        return self.said or Answer({"query": asked.query, "headers": asked.headers})
+        return self.reply or Answer({"query": asked.query, "headers": asked.headers})
 
 
 def client(server: FaultyServer, **options: object) -> Http:
@@ -168,7 +168,7 @@ def test_a_query_in_the_url_goes_with_each_request_and_is_never_shown(caplog: py
         http = Http(f"{server.url}/?token={SENTINEL}%2F%C3%A4&v=1", pause=lambda seconds: None)
         assert http.get("/a", {"b": "c"})["query"] == {"b": "c", "token": f"{SENTINEL}/ä", "v": "1"}
         assert http.post("/a", {})["query"] == {"token": f"{SENTINEL}/ä", "v": "1"}
-        server.said = Answer({"error": f"no: {SENTINEL}/ä, {SENTINEL}%2F%C3%A4, 1"}, 403)
+        server.reply = Answer({"error": f"no: {SENTINEL}/ä, {SENTINEL}%2F%C3%A4, 1"}, 403)
         with pytest.raises(HostRefused, match=r"403: .*no: \*\*\*, \*\*\*, 1") as refused:
             http.get("/a")
         server.stop()
@@ -199,11 +199,11 @@ def test_headers_are_sent_and_masked_with_their_parts(monkeypatch: pytest.Monkey
         sent = http.get("/a")["headers"]
         assert (sent["X-API-Key"], sent["Cookie"]) == (SENTINEL, "session=0123456789; theme=ocean")
         assert f"{sent['X-API-Key']}" == "***"
-        server.said = Answer({"error": f"{SENTINEL} 0123456789 ocean"}, 400)
+        server.reply = Answer({"error": f"{SENTINEL} 0123456789 ocean"}, 400)
         with pytest.raises(HostRefused, match=r"\*\*\* \*\*\* \*\*\*"):
             http.get("/a")
         assert repr(http.credentials) == "Credentials(Auth(), X-API-Key: ***, Cookie: ***)"
-        server.said = Answer({}, 401)
+        server.reply = Answer({}, 401)
         with pytest.raises(HostRefused, match="refused the credentials"):
             http.get("/a")
     with pytest.raises(BadInput, match="is not encrypted"):
@@ -261,19 +261,19 @@ def test_a_compressed_answer_is_read_within_the_bound(pack: object, monkeypatch:
     encoding = "gzip" if pack is gzip.compress else "deflate"
     with Echo().started() as server:
         http = client(server)
-        server.said = Answer(pack(b'{"a": 1}'), headers={"Content-Encoding": encoding})  # type: ignore[operator]
+        server.reply = Answer(pack(b'{"a": 1}'), headers={"Content-Encoding": encoding})  # type: ignore[operator]
         assert http.get("/a") == {"a": 1}
-        server.said = Answer(pack(bytes(40_000_000)), headers={"Content-Encoding": encoding})  # type: ignore[operator]
+        server.reply = Answer(pack(bytes(40_000_000)), headers={"Content-Encoding": encoding})  # type: ignore[operator]
         with pytest.raises(BadReply, match="has more than 1000000 bytes; no more are read"):
             http.post("/a", {}, limit=10**6)
-        server.said = Answer(b"no gzip at all", headers={"Content-Encoding": encoding})
+        server.reply = Answer(b"no gzip at all", headers={"Content-Encoding": encoding})
         with pytest.raises(BadReply, match="compressed, and damaged"):
             http.post("/a", {})
 
 
 def test_a_compression_that_nobody_asked_for_is_refused_by_name() -> None:
     with Echo().started() as server:
-        server.said = Answer(b"x", headers={"Content-Encoding": "br"})
+        server.reply = Answer(b"x", headers={"Content-Encoding": "br"})
         with pytest.raises(BadReply, match="compressed as 'br', though no compression was asked for"):
             client(server).post("/a", {})
 
@@ -281,15 +281,15 @@ def test_a_compression_that_nobody_asked_for_is_refused_by_name() -> None:
 def test_an_answer_that_ends_with_its_connection_is_read_within_the_bound() -> None:
     with Echo().started() as server:
         http = client(server)
-        server.said = Answer({"a": 1}, length=False)
+        server.reply = Answer({"a": 1}, length=False)
         assert http.get("/a") == {"a": 1}
-        server.said = Answer(b"1" * 2_000_000, length=False)
+        server.reply = Answer(b"1" * 2_000_000, length=False)
         with pytest.raises(BadReply, match="has more than 1000000 bytes"):
             http.post("/a", {}, limit=10**6)
-        server.said = Answer(png_bytes(np.full((8, 16, 3), 9, np.uint8))[:45], length=False)
+        server.reply = Answer(png_bytes(np.full((8, 16, 3), 9, np.uint8))[:45], length=False)
         with pytest.raises(BadReply, match="not a whole picture"):
             Http(server.url, pause=lambda seconds: None).get_picture("/a", {})
-        server.said = Answer(b"", length=False)
+        server.reply = Answer(b"", length=False)
         with pytest.raises(BadReply, match="is empty and does not say how long it is"):
             http.post("/a", {})
 
@@ -302,14 +302,14 @@ def test_a_picture_of_another_size_is_refused_by_its_header(
     Image.new("L" if kind != "WEBP" else "RGB", (640, 480)).save(path, kind)
     monkeypatch.setattr(ImageFile.ImageFile, "load", lambda image: pytest.fail("it was decoded"))
     with Echo().started() as server:
-        server.said = Answer(path.read_bytes(), kind="image/png")
+        server.reply = Answer(path.read_bytes(), kind="image/png")
         with pytest.raises(WrongSize, match="picture: 640x480; expected 32x16"):
             client(server).get_picture("/a", {}, size=(32, 16))
 
 
 def test_a_reply_is_shown_on_one_line_of_bounded_length() -> None:
     with Echo().started() as server:
-        server.said = Answer(json.dumps({"error": "x" * 3_000_000}).encode(), 400)
+        server.reply = Answer(json.dumps({"error": "x" * 3_000_000}).encode(), 400)
         with pytest.raises(HostRefused) as refused:
             client(server).get("/a")
     assert len(str(refused.value)) < 600

@@ -16,6 +16,7 @@ import pytest
 import requests
 from PIL import Image
 
+from remix import __version__
 from remix.client import A1111, ComfyUI, Local, cli
 from remix.engine import render
 from remix.errors import Interrupted, OtherRecipe
@@ -217,4 +218,4 @@ def test_doctor_tells_both_apart(hosts: Hosts, capsys: pytest.CaptureFixture[str
         assert cli.main(["doctor", "--url", url]) == 0
         output = " ".join(capsys.readouterr().out.split())
         assert output.startswith(name)
-        assert f"Remix {there} installed ok" in output
+        assert f"Remix {there} installed, version {__version__} ok" in output

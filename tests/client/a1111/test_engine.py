@@ -479,7 +479,7 @@ def test_prompts_go_as_they_are_into_the_request_and_nowhere_else(serve: Serve, 
     body = frames_asked(server)[0]
     assert (body["prompt"], body["negative_prompt"]) == (hostile, hostile)
     assert {path.name for path in outcome.folder.rglob("*")} == {
-        *("frames", "000000.png", "film.mp4", "sheet.png", "recipe.json", "schedule.json", "job.json"),
+        *("frames", "000000.png", "film.mp4", "sheet.png", "report.html", "recipe.json", "schedule.json", "job.json"),
         *("journal.jsonl", "job.lock"),
     }
 

@@ -13,9 +13,11 @@ from safetensors.torch import load_file, save_file
 
 from remix.client.local import Local
 from remix.client.local.checkpoints import fingerprint
+from remix.client.local.encoded import Encoded
 from remix.client.playground import WEIGHTS
 from remix.errors import EngineError, Unsupported
 from remix.plan import plan
+from remix.prompt import Reading
 from tests.client.local import tiny
 from tests.client.local.films import pictures
 from tests.client.local.saved_parts import frame, saved
@@ -83,7 +85,7 @@ def test_weights_that_t5_shares_may_be_named_once_or_more(names: tuple[str, ...]
     weights = load_file(file)
     shared = [weights.pop(name) for name in SHARED if name in weights]
     save_file(weights | {name: shared[0].clone() for name in names}, file, metadata={"format": "pt"})
-    theirs, ours = (load(each).encode("a red fish").tokens for each in (sd3, folder))
+    theirs, ours = (load(each).encode("a red fish", Reading(), Encoded(8)).tokens for each in (sd3, folder))
     assert theirs.equal(ours)
 
 

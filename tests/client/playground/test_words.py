@@ -6,11 +6,13 @@ import random
 import subprocess
 import sys
 from itertools import islice
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from remix.client import playground
 from remix.client.playground import EXAMPLES, WEIGHTS, unknown_words, words
 from remix.client.playground.words import BACKGROUNDS, COLORS, SCENERY, THINGS
 from remix.client.playground.world import caption, random_scenes
@@ -75,7 +77,7 @@ def test_whatever_is_nearest_is_known(prompt: str) -> None:
 
 
 def test_the_card_tells_how_many_words_there_are_and_names_every_thing_and_color() -> None:
-    card = (WEIGHTS.parent / "README.md").read_text("utf-8")
+    card = (Path(playground.__file__).parent / "README.md").read_text("utf-8")
     assert f"{sum(map(len, words().values()))} words" in card
     assert f"| 18 things | {' '.join(THINGS)} |" in card
     assert f"| 12 colors | {' '.join(COLORS)} |" in card

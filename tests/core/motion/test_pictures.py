@@ -64,7 +64,7 @@ def test_what_lies_between_is_cut_off_and_what_lies_beyond_clipped(value: float,
     "picture",
     [
         np.zeros((2, 2, 3), dtype=np.uint8),
-        np.zeros((2, 2, 4), dtype=np.float32),
+        np.zeros((2, 2, 5), dtype=np.float32),
         np.zeros((3, 3), dtype=np.float32),
         np.full((2, 2, 3), np.nan, dtype=np.float32),
     ],

@@ -369,7 +369,7 @@ def test_what_this_host_cannot_do_is_refused_by_name(ui: Runner) -> None:
         (recipe({"prompt": A, "image": "a.png"}, {}), {}, "run the script in img2img"),
         (recipe({"prompt": A}, {}), {"subseed_strength": 0.3}, "variation seed"),
         (recipe({"prompt": A}, {}), {"seed_resize_from_h": 64, "seed_resize_from_w": 64}, "resize seed"),
-        (recipe({"prompt": "a <lora:x:strong>"}, {}), {}, "has a strength that is no number"),
+        (recipe({"prompt": "a <lora:x:strong>"}, {}), {}, "has a strength that is not a number"),
         (recipe({"prompt": A}, {}, model="other"), {}, "model.checkpoint: this host does not have 'other'"),
         (
             recipe({"prompt": A}, {}, model={"vae": "x"}),

@@ -229,8 +229,8 @@ def troubled(monkeypatch: pytest.MonkeyPatch, kind: str, times: int) -> None:
     """On the server the model fails so many times before it is there."""
     whole, name = Names.loaded, str(uuid.uuid4())
 
-    def loaded(names: Names, graph: Graph, model: Model, frame: Frame) -> tuple[Link, Link, Link]:
-        unet, clip, vae = whole(names, graph, model, frame)
+    def loaded(names: Names, graph: Graph, model: Model, frame: Frame, **options: Any) -> tuple[Link, Link, Link]:
+        unet, clip, vae = whole(names, graph, model, frame, **options)
         return graph.one("TestTrouble", model=unet, trouble=kind, times=times, name=name), clip, vae
 
     monkeypatch.setattr(Names, "loaded", loaded)

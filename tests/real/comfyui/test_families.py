@@ -43,7 +43,8 @@ def test_the_catalog_has_the_latents_of_the_host(host: Host) -> None:
     builder = Builder()
     builder.add("TestFormats")
     formats = json.loads(host.run(builder.graph)["1"]["text"][0])
-    rows = {kind: row for row in FAMILIES.values() for kind in row.comfyui}
+    own = {"Playground"}  # a class of these nodes
+    rows = {kind: row for row in FAMILIES.values() for kind in row.comfyui if kind not in own}
     assert {kind: formats[kind] for kind in rows} == {kind: [row.channels, row.axes] for kind, row in rows.items()}
 
 
