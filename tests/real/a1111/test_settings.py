@@ -17,6 +17,7 @@ from tests.real.a1111 import models
 from tests.real.a1111.films import A, B, off, painted, plain, recipe
 from tests.real.a1111.host import CHECKPOINT, OPTIONS, Answer, Host, encoded
 from tests.real.a1111.running import choose_in_page, frames_of, in_background, job, until
+from tests.real.share import share
 
 FRAMES = 4
 TOLD = {"recipe": recipe({"prompt": A}, {"prompt": B}, frames=FRAMES, steps=8), "film": "", "batch": 1}
@@ -61,10 +62,19 @@ def during(host: Host, name: str, call: Callable[[], Answer], **request: Any) ->
     return answers
 
 
-@pytest.mark.parametrize("portable", [True, False])
 @pytest.mark.parametrize(
-    ("setting", "value"),
-    [("sd_model_checkpoint", "second.safetensors"), ("sd_vae", "other.safetensors"), ("Clip skip", 2)],
+    ("setting", "value", "portable"),
+    share(
+        [
+            (setting, value, portable)
+            for portable in (True, False)
+            for setting, value in (
+                ("sd_model_checkpoint", "second.safetensors"),
+                ("sd_vae", "other.safetensors"),
+                ("Clip skip", 2),
+            )
+        ]
+    ),
 )
 def test_what_is_chosen_during_a_film_holds_after_it_and_not_in_it(
     host: Host, second: str, setting: str, value: Any, portable: bool
@@ -120,7 +130,8 @@ def test_what_is_saved_during_a_film_is_the_users(host: Host) -> None:
 
 def test_a_killed_server_has_the_users_settings_and_makes_the_same_pictures(host: Host) -> None:
     """Also where something was saved just before."""
-    host.post("options", samples_save=False)
+    chosen = {"sd_model_checkpoint": CHECKPOINT, "sd_vae": "Automatic", "CLIP_stop_at_last_layers": 1}
+    host.post("options", samples_save=False, **chosen)  # a started host has this checkpoint, whatever was chosen
     config, picture = saved(host), host.plain(**plain(A, 1))
     assert config["randn_source"] == OPTIONS["randn_source"]
     slow = {**TOLD, "recipe": recipe({"prompt": A}, {"prompt": B}, frames=FRAMES, steps=30), "name": "ended"}
