@@ -7,29 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from remix import Recipe
 from remix.client import A1111, Local
 from remix.engine import render
-from remix.motion import load_picture
-from remix.motion.pictures import difference
 from remix.playground.checkpoint import write_checkpoint
 from tests.real.a1111 import host as a1111
-
-FILM = """
-frames = 4
-size = [128, 128]
-sampler = "SAMPLER"
-scheduler = "sgm_uniform"
-steps = 8
-cfg = 3
-[[keyframes]]
-prompt = "a red house on a green hill"
-negative = "a tree"
-seed = 3
-[[keyframes]]
-prompt = "a white house in the snow"
-seed = 4
-"""
+from tests.real.playground import assert_agree, film, frames_in
 
 
 class Host(a1111.Host):
@@ -57,11 +39,8 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
 
 @pytest.mark.parametrize(("sampler", "clip_skip"), [("dpmpp_2m", 1), ("euler_ancestral", 2)])
 def test_it_renders_the_frames_of_the_local_engine(host: Host, tmp_path: Path, sampler: str, clip_skip: int) -> None:
-    film = Recipe.from_toml(FILM.replace("SAMPLER", sampler).replace("[[", f"[model]\nclip_skip = {clip_skip}\n[[", 1))
-    frames = []
+    recipe, frames = film(sampler, clip_skip), []
     for engine in (Local(device="cpu"), A1111(host.url)):
-        folder = tmp_path / engine.name
-        render(film, engine, folder, film=None)
-        frames.append([load_picture(path) for path in sorted((folder / "frames").iterdir())])
-    differences = [difference(one, other) for one, other in zip(*frames, strict=True)]
-    assert all(each.agrees() for each in differences), [str(each) for each in differences]
+        render(recipe, engine, tmp_path / engine.name, film=None)
+        frames.append(frames_in(tmp_path / engine.name))
+    assert_agree(*frames)
