@@ -28,7 +28,6 @@ from remix.motion.pictures import difference
 from remix.plan import Keyframe, Model, Recipe, plan
 from tests.real.a1111 import host as a1111
 from tests.real.comfyui import host as comfyui
-from tests.real.share import share
 
 ALIKE, UNLIKE = "tiny-sd15.safetensors", "both-sd15.safetensors"
 """A checkpoint that all read alike, and one that has two VAEs, of which each host takes another."""
@@ -120,9 +119,7 @@ def test_one_recipe_gives_the_same_frames_in_three_tools(
     assert output.out.count(": agree") == 3
 
 
-@pytest.mark.parametrize(
-    ("sampler", "scheduler"), share([("dpmpp_2m", "karras"), ("euler", "normal"), ("uni_pc", "normal")])
-)
+@pytest.mark.parametrize(("sampler", "scheduler"), [("dpmpp_2m", "karras"), ("euler", "normal"), ("uni_pc", "normal")])
 def test_a_denoise_that_travels_gives_the_same_frames_in_three_tools(
     sampler: str, scheduler: str, hosts: Hosts, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -174,14 +171,12 @@ def rendered_by_a1111(hosts: Hosts, prompt: str) -> np.ndarray:
 
 @pytest.mark.parametrize(
     ("rule", "own", "prompt"),
-    share(
-        [
-            ("comfy", rendered_by_comfyui, WEIGHED),
-            ("comfy", rendered_by_comfyui, REEDS),
-            ("a1111", rendered_by_a1111, WEIGHED),
-            ("a1111", rendered_by_a1111, REEDS),
-        ]
-    ),
+    [
+        ("comfy", rendered_by_comfyui, WEIGHED),
+        ("comfy", rendered_by_comfyui, REEDS),
+        ("a1111", rendered_by_a1111, WEIGHED),
+        ("a1111", rendered_by_a1111, REEDS),
+    ],
     ids=lambda value: value if isinstance(value, str) and len(value) < 10 else "",
 )
 def test_weights_are_those_of_the_host_whose_rule_it_is(

@@ -10,7 +10,6 @@ from remix.catalog.schedulers import SCHEDULERS
 from tests.real.a1111.films import A, B, recipe, rendered
 from tests.real.a1111.host import Host
 from tests.real.labels import listed
-from tests.real.share import share
 
 HERE = [row for row in SAMPLERS.values() if A1111 in row.hosts]
 
@@ -25,7 +24,7 @@ def test_a_batch_of_frames_is_as_many_single_runs(host: Host, sampler: str) -> N
     rendered(host, recipe({"prompt": A}, {"prompt": B}, sampler=sampler, scheduler="karras"), portable=True)
 
 
-@pytest.mark.parametrize("sampler", share([row.name for row in HERE if not row.stochastic]))
+@pytest.mark.parametrize("sampler", [row.name for row in HERE if not row.stochastic])
 def test_samplers_without_noise_sample_batches_too(host: Host, sampler: str) -> None:
     row = SAMPLERS[sampler]
     scheduler = row.automatic if row.own_schedule and not row.rendered_as else "karras"

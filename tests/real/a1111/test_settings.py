@@ -17,7 +17,6 @@ from tests.real.a1111 import models
 from tests.real.a1111.films import A, B, off, painted, plain, recipe
 from tests.real.a1111.host import CHECKPOINT, OPTIONS, Answer, Host, encoded
 from tests.real.a1111.running import choose_in_page, frames_of, in_background, job, until
-from tests.real.share import share
 
 FRAMES = 4
 TOLD = {"recipe": recipe({"prompt": A}, {"prompt": B}, frames=FRAMES, steps=8), "film": "", "batch": 1}
@@ -64,17 +63,15 @@ def during(host: Host, name: str, call: Callable[[], Answer], **request: Any) ->
 
 @pytest.mark.parametrize(
     ("setting", "value", "portable"),
-    share(
-        [
-            (setting, value, portable)
-            for portable in (True, False)
-            for setting, value in (
-                ("sd_model_checkpoint", "second.safetensors"),
-                ("sd_vae", "other.safetensors"),
-                ("Clip skip", 2),
-            )
-        ]
-    ),
+    [
+        (setting, value, portable)
+        for portable in (True, False)
+        for setting, value in (
+            ("sd_model_checkpoint", "second.safetensors"),
+            ("sd_vae", "other.safetensors"),
+            ("Clip skip", 2),
+        )
+    ],
 )
 def test_what_is_chosen_during_a_film_holds_after_it_and_not_in_it(
     host: Host, second: str, setting: str, value: Any, portable: bool

@@ -19,7 +19,6 @@ from tests.real.browser import browser as started_browser
 from tests.real.comfyui.graphs import new_folder
 from tests.real.comfyui.host import CHECKPOINT, ROOT, Graph, Host, installed
 from tests.real.comfyui.record_nodes import PLACE, table
-from tests.real.share import share
 
 READY = "!!(window.app && window.LiteGraph && window.LiteGraph.registered_node_types.RemixFilm)"
 
@@ -228,7 +227,7 @@ def still(prompt: Graph) -> Graph:
 
 
 @pytest.mark.usefixtures("inputs")
-@pytest.mark.parametrize("workflow", share(WORKFLOWS), ids=lambda path: path.stem)
+@pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda path: path.stem)
 def test_what_an_example_workflow_does_not_change_is_still(host: Host, browser: Browser, workflow: Path) -> None:
     """Nothing flickers of its own: where both ends are one picture, all frames are."""
     saved = host.run(still(small(browser.prompt_of(workflow), 4)))["still"]["images"]

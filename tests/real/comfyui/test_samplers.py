@@ -12,7 +12,6 @@ from remix.catalog.schedulers import SCHEDULERS
 from tests.real.comfyui.films import folder, name, pictures, recipe, rendering, saved, text
 from tests.real.comfyui.graphs import Builder, Link
 from tests.real.comfyui.host import Failed, Host
-from tests.real.share import share
 
 HERE = [row for row in SAMPLERS.values() if COMFYUI in row.hosts]
 STEPS = 6
@@ -25,7 +24,7 @@ def test_the_catalog_has_what_the_host_lists(host: Host) -> None:
     assert set(inputs["scheduler"][0]) == {row.name for row in SCHEDULERS.values() if COMFYUI in row.hosts}
 
 
-@pytest.mark.parametrize("sampler", share([row for row in HERE if not row.one_at_a_time]), ids=lambda row: row.name)
+@pytest.mark.parametrize("sampler", [row for row in HERE if not row.one_at_a_time], ids=lambda row: row.name)
 def test_a_batch_of_frames_is_as_many_single_runs(host: Host, sampler: Sampler) -> None:
     """Each frame has its own prompt and noise, that of the steps included, whatever frames are sampled with it.
 
@@ -58,7 +57,7 @@ def test_remix_render_takes_samplers_that_only_this_host_has(host: Host, sampler
     assert abs(together.astype(int) - alone).max() <= 2
 
 
-@pytest.mark.parametrize("scheduler", share([row.name for row in SCHEDULERS.values() if COMFYUI in row.hosts]))
+@pytest.mark.parametrize("scheduler", [row.name for row in SCHEDULERS.values() if COMFYUI in row.hosts])
 def test_remix_render_takes_every_scheduler_of_the_host(host: Host, scheduler: str) -> None:
     film = text(2, steps=4).replace("[[keyframes]]", f'scheduler = "{scheduler}"\n[[keyframes]]', 1)
     assert _rendered(host, film, 2).std() > 1
