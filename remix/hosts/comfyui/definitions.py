@@ -142,9 +142,7 @@ def _widget(name: str, declared: Any) -> Widget | None:
         rows = [row for row in options.get("options") or () if isinstance(row, Mapping) and "key" in row]
         inner = {str(row["key"]): tuple(_widgets(row.get("inputs") or {}, f"{name}.")) for row in rows}
         return Widget(name, default if default is not None else next(iter(inner), None), options=inner)
-    if isinstance(kind, list):
-        default = default if default is not None else next(iter(kind), None)
-    elif not isinstance(kind, str) or not PLAIN & set(kind.split(",")):
+    if not isinstance(kind, list) and not (isinstance(kind, str) and PLAIN & set(kind.split(","))):
         return None
     control = options.get("control_after_generate")
     controlled = name.rpartition(".")[2] in SEEDS if control is None else bool(control)

@@ -225,8 +225,11 @@ class _Conversion:
         if not 0 <= index < len(declared) or self._shown(scope, index) is None:
             return None
         values = scope.instance.get("widgets_values")
+        order = _order_of_widgets(scope.instance)
         at = sum(self._shown(scope, before) is not None for before in range(index))
-        if isinstance(values, list) and at < len(values):
+        if order:
+            at = order.index(declared[index]["name"]) if declared[index]["name"] in order else MOST_NODES
+        if isinstance(values, list) and at < len(values) and values[at] is not None:
             return _Value(values[at])
         target, slot = self._shown(scope, index) or (None, "")
         node = scope.nodes.get(target) if target is not None else None
@@ -264,6 +267,20 @@ class _Conversion:
 def _sent(value: Any) -> Any:
     """Returns a widget's value as the API takes it: a list is wrapped, since it would be a link."""
     return {"__value__": value} if isinstance(value, list) else value
+
+
+def _order_of_widgets(instance: Mapping[str, Any]) -> list[Any]:
+    """Returns the names of a subgraph's own widgets in the order of its values, None for those of nodes inside.
+
+    Empty if the workflow does not list them, as newer ones do; then they have the order of its inputs.
+    """
+    properties = instance.get("properties")
+    shown = properties.get("proxyWidgets") if isinstance(properties, Mapping) else None
+    pairs = (
+        [each for each in shown or () if isinstance(each, list) and len(each) == 2] if isinstance(shown, list) else []
+    )
+    names = [name if str(node) == "-1" else None for node, name in pairs]
+    return names if any(names) else []
 
 
 def _nodes_of(graph: Mapping[str, Any]) -> Iterator[dict[str, Any]]:

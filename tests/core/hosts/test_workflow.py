@@ -138,6 +138,15 @@ def test_subgraphs_are_laid_flat_with_the_widgets_that_they_show(values: list[An
     }
 
 
+@pytest.mark.parametrize(("value", "text"), [("outside", "outside"), (None, "inside")])
+def test_values_of_a_subgraph_follow_its_list_of_widgets_if_it_has_one(value: Any, text: str) -> None:
+    listed = {"proxyWidgets": [["8", "scheduler"], ["-1", "steps"], ["-1", "words"]]}
+    slots = [("words", TEXT, None, "widget"), ("clip", "CLIP", None), ("steps", "INT", None, "widget")]
+    found = workflow([node(2, "inner", [None, 9, value], slots, ["CONDITIONING"], properties=listed)], [], INNER)
+    assert inputs(found)["2:7"] == {"text": text}
+    assert inputs(found)["2:8"]["steps"] == 9
+
+
 def test_a_choice_brings_its_own_widgets() -> None:
     options = [
         {"key": "scale", "inputs": {"required": {"by": ["FLOAT", {"default": 1.0}]}}},
