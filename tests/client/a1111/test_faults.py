@@ -262,7 +262,12 @@ def test_a_run_that_is_cancelled_behind_somebody_elses_request_does_not_wait_for
 
     def come() -> None:
         others.append(somebody(server))
-        threading.Timer(0.1, stopping.cancel).start()
+        threading.Thread(target=cancel_behind, daemon=True).start()
+
+    def cancel_behind() -> None:
+        while not (server.waiting and server.task == "task(of somebody)"):
+            time.sleep(0.001)
+        stopping.cancel()
 
     def listen(event: Event) -> None:
         if event.stage == "frames" and event.done == begun == 0:
