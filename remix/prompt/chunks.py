@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Generic, NamedTuple, TypeVar
+from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
@@ -14,7 +15,8 @@ LARGE = 8
 """ComfyUI moves a run of fewer tokens into the next chunk whole."""
 
 
-class Run(NamedTuple, Generic[T]):
+@dataclass(frozen=True)
+class Run(Generic[T]):
     """Consecutive tokens of one weight: those of a piece, or the vectors of an embedding, which are not cut."""
 
     tokens: Sequence[T]
@@ -22,7 +24,8 @@ class Run(NamedTuple, Generic[T]):
     whole: bool = False
 
 
-class Chunk(NamedTuple, Generic[T]):
+@dataclass(frozen=True)
+class Chunk(Generic[T]):
     """The tokens of a chunk without those of start and end, and their weights."""
 
     tokens: tuple[T, ...]
