@@ -39,8 +39,7 @@ def is_paced_draft(folder: Path, schedule: Schedule, identity: Mapping[str, Any]
         return False
     try:
         held, engine = recipe_of(folder), read_about(folder).get("engine")
-        planned = plan(held)
-        same = planned.frames == schedule.frames and planned.settings() == schedule.settings()
+        same = plan(held).has_frames_of(schedule)
         unmeasured = held.pace == "even" and held.clock is None
         return same and unmeasured and isinstance(engine, dict) and same_engine(engine, identity)
     except RemixError:

@@ -67,8 +67,7 @@ def known_clock(folder: Path, schedule: Schedule) -> tuple[float, ...] | None:
         unpaced = plan(held.replace(clock=None))
     except RemixError:
         return None
-    same = unpaced.frames == schedule.frames and unpaced.settings() == schedule.settings()
-    return held.clock if same else None
+    return held.clock if unpaced.has_frames_of(schedule) else None
 
 
 def most_pictures(schedule: Schedule) -> int:

@@ -12,11 +12,10 @@ from dataclasses import replace
 from typing import Any
 
 from remix.errors import RecipeError
-from remix.plan import Frame, Keyframe, Mix, Recipe, Schedule, plan
+from remix.plan import Recipe, Schedule, plan
 from remix.plan import fields as check
-from remix.plan.expression import verbatim
 from remix.plan.keyframe import MAX_SEED
-from remix.plan.schedule import Whole
+from remix.plan.schedule import Whole, keyframe_of
 
 FIELDS = ("recipe", "prompts", "negatives", "seed")
 
@@ -29,7 +28,7 @@ def part_of(schedule: Schedule, span: range) -> Schedule:
     frames = tuple(replace(schedule[index], index=number) for number, index in enumerate(span))
     recipe = schedule.recipe.replace(
         frames=len(frames),
-        keyframes=tuple(_keyframe(frame) for frame in frames),
+        keyframes=tuple(keyframe_of(frame, frame.index) for frame in frames),
         loop=False,
         ease="linear",
         curve="linear",
@@ -40,27 +39,6 @@ def part_of(schedule: Schedule, span: range) -> Schedule:
         defaulted=frozenset(),  # leaves no defaults to the server
     )
     return Schedule(recipe, frames, Whole(schedule.prompts, schedule.negatives, schedule.first_seed))
-
-
-def _keyframe(frame: Frame) -> Keyframe:
-    return Keyframe(
-        at=frame.index,
-        prompt=_verbatim(frame.prompt),
-        negative=_verbatim(frame.negative),
-        seed=frame.seed,
-        cfg=frame.cfg,
-        denoise=None if frame.image is None else frame.denoise,
-        image=frame.image,
-        mask=frame.mask,
-        loras=frame.loras or None,
-    )
-
-
-def _verbatim(mix: Mix[str]) -> Mix[str]:
-    """Returns a mix of prompts with literal backticks, because their expressions are already evaluated."""
-    if not any("`" in prompt for prompt in mix.values):
-        return mix
-    return Mix(tuple((verbatim(prompt), weight) for prompt, weight in mix.items))
 
 
 def plain_part(part: Schedule) -> dict[str, Any]:

@@ -14,14 +14,13 @@ from typing import Any
 
 from remix.errors import RecipeError
 from remix.plan.axes import OF_KEYFRAME, OF_MIX, OF_MODEL, Axis
-from remix.plan.expression import verbatim
 from remix.plan.fields import mixed, number, show, under
 from remix.plan.keyframe import Keyframe
 from remix.plan.mix import Mix
 from remix.plan.model import MAX_STRENGTH, Lora
 from remix.plan.moments import moment, place
 from remix.plan.recipe import Recipe
-from remix.plan.schedule import Frame, plan
+from remix.plan.schedule import Frame, keyframe_of, plan
 
 MAX_CELLS = 2_000
 """The maximum number of cells of a grid."""
@@ -115,7 +114,7 @@ def films_of(cells: Sequence[Cell]) -> list[CellFilm]:
 
 
 def _film(frames: Sequence[Sequence[Cell]]) -> CellFilm:
-    keyframes = [_keyframe(cells[0].frame, at) for at, cells in enumerate(frames)]
+    keyframes = [keyframe_of(cells[0].frame, at) for at, cells in enumerate(frames)]
     recipe = _still(frames[0][0].recipe).replace(frames=len(frames), keyframes=keyframes)
     return CellFilm(recipe, tuple(tuple(cell.place for cell in cells) for cells in frames))
 
@@ -137,24 +136,6 @@ def _still(recipe: Recipe) -> Recipe:
         emphasis=recipe.emphasis,
         chunks=recipe.chunks,
         folder=recipe.folder,
-    )
-
-
-def _keyframe(frame: Frame, at: int) -> Keyframe:
-    """Returns the keyframe with all values of a frame. Backticks of its prompts begin no expressions."""
-    prompt, negative = (
-        Mix(tuple((verbatim(text), weight) for text, weight in mix.items)) for mix in (frame.prompt, frame.negative)
-    )
-    return Keyframe(
-        at=at,
-        prompt=prompt,
-        negative=negative,
-        seed=frame.seed,
-        cfg=frame.cfg,
-        denoise=None if frame.image is None else frame.denoise,
-        image=frame.image,
-        mask=frame.mask,
-        loras=frame.loras or None,
     )
 
 

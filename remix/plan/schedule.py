@@ -13,7 +13,8 @@ from remix.catalog.schedulers import SCHEDULERS
 from remix.errors import RecipeError
 from remix.plan.bounds import FULL, PREVIEW
 from remix.plan.denoise import DENOISE_OF_PICTURES, RULE, WHOLE, is_between
-from remix.plan.keyframe import MAX_CFG
+from remix.plan.expression import verbatim
+from remix.plan.keyframe import MAX_CFG, Keyframe
 from remix.plan.loops import loop_remarks
 from remix.plan.mix import Mix
 from remix.plan.model import Lora
@@ -63,6 +64,30 @@ class Frame:
         if self.loras:
             plain["loras"] = {lora.name: lora.strength for lora in self.loras}
         return plain
+
+
+def keyframe_of(frame: Frame, at: int) -> Keyframe:
+    """Returns a keyframe at frame `at` with all values of a frame.
+
+    Backticks in its prompts are literal, because their expressions are already evaluated.
+    """
+    return Keyframe(
+        at=at,
+        prompt=_verbatim(frame.prompt),
+        negative=_verbatim(frame.negative),
+        seed=frame.seed,
+        cfg=frame.cfg,
+        denoise=None if frame.image is None else frame.denoise,
+        image=frame.image,
+        mask=frame.mask,
+        loras=frame.loras or None,
+    )
+
+
+def _verbatim(mix: Mix[str]) -> Mix[str]:
+    if not any("`" in prompt for prompt in mix.values):
+        return mix
+    return Mix(tuple((verbatim(prompt), weight) for prompt, weight in mix.items))
 
 
 @dataclass(frozen=True)
@@ -119,6 +144,10 @@ class Schedule:
         if self.whole:
             return tuple(dict.fromkeys((*self.prompts, *self.negatives)))
         return _texts(self.recipe, self.frames)
+
+    def has_frames_of(self, other: Schedule) -> bool:
+        """Returns whether two schedules have the same frames, with the same settings."""
+        return self.frames == other.frames and self.settings() == other.settings()
 
     def settings(self) -> dict[str, Any]:
         """Returns the settings that all frames share and every picture depends on, as plain JSON values.
