@@ -14,8 +14,9 @@ from remix.client.cli.engines import server_options
 from remix.client.cli.outputs import overwrite_option, refuse_present
 from remix.errors import BadInput
 from remix.hosts.comfyui.definitions import Definitions
-from remix.hosts.comfyui.editing import differences, problems, set_input, title_of, written
-from remix.hosts.comfyui.workflow import NotAWorkflow, Prompt, classes_in, is_workflow, to_prompt
+from remix.hosts.comfyui.editing import differences, find_input, inputs_of, problems, set_input, title_of, written
+from remix.hosts.comfyui.workflow import NotAWorkflow, Prompt, classes_in, is_workflow, to_prompt, without_envelope
+from remix.hosts.record import json_of
 from remix.job.files import write_text
 from remix.plan.wording import printable
 
@@ -46,7 +47,7 @@ def show(file: Path, url: str | None, **server: Any) -> None:
     for key, node in prompt.nodes.items():
         kind = str(node.get("class_type"))
         click.echo(printable(f"{key}  {title_of(node)}" + ("" if title_of(node) == kind else f"  ({kind})")))
-        for name, value in _inputs(node).items():
+        for name, value in inputs_of(node).items():
             click.echo(printable(f"    {name} = {written(value)}"))
 
 
@@ -123,8 +124,7 @@ def _converted(file: Path, url: str | None, server: Mapping[str, Any]) -> Prompt
 
 
 def _prompt(file: Path, data: Any, definitions: Definitions | None) -> Prompt:
-    if isinstance(data, dict) and isinstance(data.get("prompt"), dict) and "class_type" not in data["prompt"]:
-        data = data["prompt"]  # a request to /prompt
+    data = without_envelope(data)
     try:
         if is_workflow(data):
             return to_prompt(data, definitions)
@@ -150,10 +150,8 @@ def _json_of(file: Path) -> Any:
         held = read_metadata(file).texts
         texts = [held[name].encode() for name in ("workflow", "prompt") if name in held]
     for text in texts:
-        try:
-            return json.loads(text, parse_constant=lambda _: None)
-        except (ValueError, RecursionError):
-            continue
+        if (data := json_of(text)) is not None:
+            return data
     return None
 
 
@@ -167,18 +165,10 @@ def _object_info(url: str, server: Mapping[str, Any], data: Any) -> Mapping[str,
         return {kind: found.node(kind) for kind in sorted(classes_in(data))}
 
 
-def _inputs(node: Mapping[str, Any]) -> Mapping[str, Any]:
-    inputs = node.get("inputs")
-    return inputs if isinstance(inputs, Mapping) else {}
-
-
 def _value(nodes: Mapping[str, Any], path: str, text: str) -> Any:
     """Returns the value of a text: a number or a switch if the input has one or a link, otherwise the text."""
-    from remix.hosts.comfyui.editing import find_node
-
-    name, _, slot = path.partition(".") if path.partition(".")[0] in nodes else path.rpartition(".")
-    before = _inputs(nodes[find_node(nodes, name)]).get(slot) if name else None
-    if isinstance(before, str):
+    key, slot = find_input(nodes, path)
+    if isinstance(inputs_of(nodes[key])[slot], str):
         return text
     try:
         value = json.loads(text)

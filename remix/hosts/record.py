@@ -122,7 +122,7 @@ class Texts:
                 yield name, found
 
 
-def json_of(text: str) -> Any:
+def json_of(text: str | bytes) -> Any:
     """Returns the value of another tool's JSON, None if it is not valid.
 
     The strict recipe reader does not fit: ComfyUI itself writes NaN, for nodes that always run.

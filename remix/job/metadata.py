@@ -117,10 +117,10 @@ def read_file_metadata(path: str | os.PathLike[str]) -> Made:
 
 def _made(found: Mapping[str, str], notes: list[str]) -> Made:
     texts, notes = dict(found), list(notes)
-    if "comment" in texts and not {"prompt", "workflow"} & texts.keys():
+    if "comment" in texts and not texts.keys() & set(GRAPHS):
         # VideoHelperSuite stores both graphs as one object in the comment of a film.
         both = json_of(texts["comment"])
-        for name in ("prompt", "workflow"):
+        for name in GRAPHS:
             if isinstance(both, dict) and isinstance(both.get(name), dict | str) and "seed" not in both:
                 graph = both[name]
                 texts[name] = graph if isinstance(graph, str) else json.dumps(graph)
@@ -128,7 +128,7 @@ def _made(found: Mapping[str, str], notes: list[str]) -> Made:
     held = Texts(texts)
     origin, graph = read_origin(held), graph_of(held)
     if graph is None and origin is None:
-        notes += [f"{name!r}: skipped, not a ComfyUI graph" for name in ("prompt", "workflow") if name in texts]
+        notes += [f"{name!r}: skipped, not a ComfyUI graph" for name in GRAPHS if name in texts]
     kind = "remix" if ours is not None else origin.kind if origin is not None else "unknown"
     infotext = held.parsed("parameters", parse_infotext)
     return Made(kind, texts, ours, infotext if infotext.settings else None, graph, tuple(notes), origin)
@@ -162,8 +162,8 @@ def _texts_of(text: str) -> dict[str, str]:
         return {**{key.lower(): item.strip() for key, sign, item in lines if sign}, "parameters": text}
     if any(isinstance(node, dict) and "class_type" in node for node in value.values()):
         return {"prompt": text}
-    if any(isinstance(held := value.get(name), dict) and "inputs" not in held for name in ("prompt", "workflow")):
-        return {name: json.dumps(value[name]) for name in ("prompt", "workflow") if isinstance(value.get(name), dict)}
+    if any(isinstance(held := value.get(name), dict) and "inputs" not in held for name in GRAPHS):
+        return {name: json.dumps(value[name]) for name in GRAPHS if isinstance(value.get(name), dict)}
     texts = {key.lower(): item for key, item in value.items() if isinstance(item, str)}
     return texts if "comment" in texts or "parameters" in texts else {**texts, "comment": text}
 

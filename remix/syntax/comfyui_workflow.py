@@ -15,6 +15,7 @@ from remix.catalog.samplers import SAMPLERS
 from remix.catalog.schedulers import SCHEDULERS
 from remix.errors import RecipeError
 from remix.hosts.comfyui.reading import ComfyGraph, read_prompt
+from remix.hosts.comfyui.workflow import BYPASSED, MUTED
 from remix.plan.fields import show
 from remix.plan.keyframe import MAX_CFG, MAX_SEED
 from remix.plan.mix import Mix
@@ -32,8 +33,6 @@ ReadText = Callable[[Source, Options, "str | None"], Parts]
 
 _API = re.compile(r'"class_type"\s*:\s*"')
 _MOST_NODES = 10_000
-_OFF = (2, 4)
-"""Modes of nodes that are muted or bypassed."""
 _DEEPEST = 20
 """The maximum number of nodes through which a text is traced."""
 
@@ -250,7 +249,7 @@ def _ui_nodes(data: Mapping[str, Node]) -> dict[str, Placed]:
     nodes = {}
     for group, node in _ui_items(data):
         fields = node.value if isinstance(node.value, dict) else {}
-        off = "mode" in fields and fields["mode"].value in _OFF
+        off = "mode" in fields and fields["mode"].value in (MUTED, BYPASSED)
         if off or "type" not in fields or "id" not in fields or not isinstance(fields["type"].value, Span):
             continue
         number, kind = f"{group}{fields['id'].plain()}", fields["type"].value.text

@@ -1,6 +1,7 @@
 """Looks at prompts of the API and changes them: nodes by name, inputs, differences, and what a server lacks.
 
     find_node(nodes, name)          the number of a node, by its number, title or class
+    find_input(nodes, path)         the number and the input of "KSampler.seed"
     set_input(nodes, path, value)   a copy with one input changed: "KSampler.seed"
     differences(before, after)      what differs, as sentences
     problems(nodes, info)           what a server cannot run, by its ``/object_info``
@@ -15,7 +16,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from remix.errors import BadInput
-from remix.hosts.comfyui.workflow import Nodes
+from remix.hosts.comfyui.graph import Nodes, is_link
 from remix.plan.wording import listed
 
 Prompt = Mapping[str, Mapping[str, Any]]
@@ -48,20 +49,34 @@ def find_node(nodes: Prompt, name: str) -> str:
     raise BadInput(f"{name}: the workflow has no such node; {_nearest(name, sorted(known))}")
 
 
-def set_input(nodes: Prompt, path: str, value: Any) -> Nodes:
-    """Returns a copy of a prompt in which the input ``NODE.INPUT`` has this value.
+def inputs_of(node: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Returns the inputs of a node by name, {} if it has none."""
+    inputs = node.get("inputs")
+    return inputs if isinstance(inputs, Mapping) else {}
 
-    Raises `BadInput` if there is no such node or input, or if a number would become a text or the other way around.
+
+def find_input(nodes: Prompt, path: str) -> tuple[str, str]:
+    """Returns the number of the node and the name of the input that ``NODE.INPUT`` stands for.
+
+    Raises `BadInput` if there is no such node or input.
     """
     name, dot, slot = path.partition(".") if path.partition(".")[0] in nodes else path.rpartition(".")
     if not dot or not name or not slot:
         raise BadInput(f"{path}: is not a node and an input; write NODE.INPUT, such as KSampler.seed")
     key = find_node(nodes, name)
-    inputs = nodes[key].get("inputs")
-    inputs = dict(inputs) if isinstance(inputs, Mapping) else {}
-    if slot not in inputs:
+    if slot not in (inputs := inputs_of(nodes[key])):
         where = f"node {key} ({title_of(nodes[key])})"
         raise BadInput(f"{path}: {where} has no such input; {_nearest(slot, sorted(inputs))}")
+    return key, slot
+
+
+def set_input(nodes: Prompt, path: str, value: Any) -> Nodes:
+    """Returns a copy of a prompt in which the input ``NODE.INPUT`` has this value.
+
+    Raises `BadInput` if there is no such node or input, or if a number would become a text or the other way around.
+    """
+    key, slot = find_input(nodes, path)
+    inputs = inputs_of(nodes[key])
     before = inputs[slot]
     if not is_link(before) and _kind(before) != _kind(value):
         raise BadInput(f"{path}: {value!r} is {_kind(value)}, and the input has {_kind(before)} ({before!r})")
@@ -77,8 +92,7 @@ def differences(before: Prompt, after: Prompt) -> Iterator[str]:
             continue
         if old.get("class_type") != new.get("class_type"):
             yield f"{key} ({title_of(new)}): class {old.get('class_type')} became {new.get('class_type')}"
-        inputs = [each.get("inputs") for each in (old, new)]
-        a, b = (dict(each) if isinstance(each, Mapping) else {} for each in inputs)
+        a, b = inputs_of(old), inputs_of(new)
         for slot in sorted({*a, *b}):
             if a.get(slot) != b.get(slot) or (slot in a) != (slot in b):
                 shown = [written(each[slot]) if slot in each else "nothing" for each in (a, b)]
@@ -95,10 +109,8 @@ def problems(nodes: Prompt, info: Mapping[str, Any]) -> Iterator[str]:
             continue
         declared = about.get("input")
         required = declared.get("required") if isinstance(declared, Mapping) else None
-        inputs = node.get("inputs")
-        inputs = inputs if isinstance(inputs, Mapping) else {}
         for slot, row in required.items() if isinstance(required, Mapping) else ():
-            yield from _problem(f"{key} ({title_of(node)}).{slot}", inputs, slot, row)
+            yield from _problem(f"{key} ({title_of(node)}).{slot}", inputs_of(node), slot, row)
 
 
 def _problem(where: str, inputs: Mapping[str, Any], slot: str, row: Any) -> Iterator[str]:
@@ -118,11 +130,6 @@ def _nearest(name: str, known: Sequence[str]) -> str:
     """Returns the most similar known name, or the first few, as a sentence."""
     near = next(iter(get_close_matches(name[:100], known, 1)), None)
     return f'did you mean "{near}"?' if near else f"it has {listed(known)}" if known else "its list is empty"
-
-
-def is_link(value: Any) -> bool:
-    """Returns whether an input is an output of another node."""
-    return isinstance(value, list) and len(value) == 2 and isinstance(value[0], str) and isinstance(value[1], int)
 
 
 def written(value: Any) -> str:

@@ -11,6 +11,11 @@ Nodes = dict[str, dict[str, Any]]
 """A prompt as ComfyUI takes it: nodes by their numbers."""
 
 
+def is_link(value: Any) -> bool:
+    """Returns whether an input of a prompt is an output of another node: its number and the place of the output."""
+    return isinstance(value, list) and len(value) == 2 and isinstance(value[0], str) and isinstance(value[1], int)
+
+
 @dataclass(frozen=True)
 class Link:
     """One output of a node."""

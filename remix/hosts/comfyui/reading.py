@@ -14,7 +14,8 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from remix.hosts.comfyui.workflow import NotAWorkflow, is_workflow, to_prompt
+from remix.hosts.comfyui.graph import is_link
+from remix.hosts.comfyui.workflow import NotAWorkflow, is_workflow, to_prompt, without_envelope
 from remix.hosts.record import Strength
 
 SETTINGS = (
@@ -90,10 +91,9 @@ class ComfyGraph:
 
 def read_prompt(prompt: Any, notes: Sequence[str] = ()) -> ComfyGraph | None:
     """Returns the content of an API graph (``{"3": {"class_type": ..., "inputs": ...}}``); None if it is not one."""
+    prompt = without_envelope(prompt)
     if not isinstance(prompt, dict):
         return None
-    if isinstance(prompt.get("prompt"), dict) and "class_type" not in prompt["prompt"]:
-        prompt = prompt["prompt"]  # a request to /prompt
     nodes: dict[str, dict[str, Any]] = {
         key: node
         for key, node in list(prompt.items())[:_MOST_NODES]
@@ -136,7 +136,7 @@ class _Reader:
         self._samplers = {key for key in graph if self._samples(key)}
         self._decoders: dict[str, list[str]] = {}
         for key, inputs in graph.items():
-            if _is_link(inputs.get("samples")) and _is_link(inputs.get("vae")):
+            if is_link(inputs.get("samples")) and is_link(inputs.get("vae")):
                 self._decoders.setdefault(inputs["samples"][0], []).append(key)
         self._left = 50 * len(graph) + 1000
 
@@ -169,12 +169,12 @@ class _Reader:
 
     def _samples(self, key: str) -> bool:
         inputs = self.graph[key]
-        conditioned = any(_is_link(inputs.get(name)) for name in ("positive", "guider", "text_embeds"))
+        conditioned = any(is_link(inputs.get(name)) for name in ("positive", "guider", "text_embeds"))
         seeded = any(name in inputs for name in ("seed", "noise_seed", "noise"))
-        return conditioned and (_is_link(inputs.get("latent_image")) or (seeded and self._has_latent(inputs)))
+        return conditioned and (is_link(inputs.get("latent_image")) or (seeded and self._has_latent(inputs)))
 
     def _has_latent(self, inputs: Mapping[str, Any]) -> bool:
-        return any(_is_link(inputs.get(name)) for name in (*LATENTS, "model"))
+        return any(is_link(inputs.get(name)) for name in (*LATENTS, "model"))
 
     def _before(self, key: str) -> list[str]:
         """Returns the passes whose latents or pictures a pass takes."""
@@ -206,10 +206,12 @@ class _Reader:
 
     def _settings(self, key: str, found: dict[str, str]) -> dict[str, Any]:
         settings: dict[str, Any] = {}
-        own = self._upstream([[key, 0]], set(), NOT_SETTINGS)
+        own = self._upstream([[key, 0]], set(), NOT_SETTINGS, into_passes=True)
         latent = self._upstream([self.graph[key].get(name) for name in LATENTS], {key}, ("positive", "negative"))
         decoders = self._decoders.get(key, [])
-        vae = self._upstream([self.graph[node].get("vae") for node in [key, *decoders]], {key}, NOT_SETTINGS)
+        vae = self._upstream(
+            [self.graph[node].get("vae") for node in [key, *decoders]], {key}, NOT_SETTINGS, into_passes=True
+        )
         for nodes, names in (
             ([node for node in own if node not in latent], [name for name in SETTINGS if name not in SIZES]),
             ([node for node in latent if node not in self._samplers] or [key], SIZES),
@@ -261,14 +263,14 @@ class _Reader:
         return None
 
     def _node(self, link: Any) -> str | None:
-        return link[0] if _is_link(link) and link[0] in self.graph else None
+        return link[0] if is_link(link) and link[0] in self.graph else None
 
     def _value(self, value: Any, name: str) -> Any:
         """Returns a value, or the value that a link leads to; None if it leads to none."""
         for _ in range(_DEEPEST):
             key = self._node(value)
             if key is None:
-                return None if _is_link(value) else value
+                return None if is_link(value) else value
             inputs = self.graph[key]
             branch = self._branch(key)
             if branch is not None:
@@ -288,25 +290,32 @@ class _Reader:
         return None
 
     def _upstream(
-        self, links: Sequence[Any], met: set[str], leave_out: Collection[str] = (), *, emptied: bool = False
+        self,
+        links: Sequence[Any],
+        met: set[str],
+        leave_out: Collection[str] = (),
+        *,
+        emptied: bool = False,
+        into_passes: bool = False,
     ) -> list[str]:
         """Returns the source nodes of links and all nodes that lead into them, nearest first.
 
         Nodes upstream of a pass, inputs `leave_out` and branches that a switch does not select are left out. With
-        `emptied`, for prompts, so are nodes upstream of one that empties them, and texts that `own_texts` reads.
+        `into_passes`, a pass at the end of one of the links is not such an end. With `emptied`, for prompts, nodes
+        upstream of one that empties them are left out, and so are texts that `own_texts` reads.
         """
         waiting: list[str] = []
         met = set(met)
 
         def meet(value: Any) -> None:
-            if _is_link(value) and value[0] in self.graph and value[0] not in met and self._left > 0:
+            if is_link(value) and value[0] in self.graph and value[0] not in met and self._left > 0:
                 met.add(value[0])
                 waiting.append(value[0])
                 self._left -= 1
 
         for link in links:
             meet(link)
-        first = set(waiting) if leave_out is NOT_SETTINGS else set()
+        first = set(waiting) if into_passes else set()
         for node in waiting:
             if node in self._samplers and node not in first:
                 continue
@@ -326,8 +335,3 @@ class _Reader:
 def _strength(name: str, model: Any, text: Any) -> Strength:
     numbers = [float(value) if isinstance(value, int | float) else None for value in (model, text)]
     return Strength(name, 1.0 if numbers[0] is None else numbers[0], numbers[1])
-
-
-def _is_link(value: Any) -> bool:
-    # An output of another node: its number and the output's place.
-    return isinstance(value, list) and len(value) == 2 and isinstance(value[0], str)

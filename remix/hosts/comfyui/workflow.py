@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from remix.hosts.comfyui.definitions import Definitions, own_definitions
+from remix.hosts.comfyui.graph import Nodes, is_link
 
 MUTED, BYPASSED = 2, 4
 """Modes of nodes that do not run."""
@@ -30,8 +31,6 @@ INPUTS, OUTPUTS = -10, -20
 MOST_NODES = 10_000
 DEEPEST = 100
 """Limits for nodes in all subgraphs together, and for nodes without effect in a row."""
-
-Nodes = dict[str, dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -76,6 +75,12 @@ class _Value:
 def is_workflow(data: Any) -> bool:
     """Returns whether a value from JSON is a workflow of the front end."""
     return isinstance(data, dict) and isinstance(data.get("nodes"), list) and "links" in data
+
+
+def without_envelope(data: Any) -> Any:
+    """Returns the prompt in the body of a request to /prompt; any other value unchanged."""
+    inner = data.get("prompt") if isinstance(data, dict) else None
+    return inner if isinstance(inner, dict) and "class_type" not in inner else data
 
 
 def classes_in(data: Any) -> set[str]:
@@ -164,7 +169,7 @@ class _Conversion:
         return self._scopes[path]
 
     def _converted(self, scope: _Scope, node: Mapping[str, Any]) -> dict[str, Any]:
-        inputs = {name: _sent(value) for name, value in self._widgets(scope, node)}
+        inputs = {name: _sent(value) for name, value in self._widgets(node)}
         for slot in _slots(node, "inputs"):
             if slot.get("link") is None:
                 continue
@@ -239,7 +244,7 @@ class _Conversion:
             inner = self._inside(scope, node)
             names = [each["name"] for each in self._declared(inner)]
             return self._promoted(inner, names.index(slot)) if slot in names else None
-        own = dict(self._widgets(scope, node))
+        own = dict(self._widgets(node))
         return _Value(own[slot]) if slot in own else None
 
     def _shown(self, scope: _Scope, index: int) -> tuple[int, str] | None:
@@ -250,7 +255,7 @@ class _Conversion:
                 return target, slots[slot]["name"]
         return None
 
-    def _widgets(self, scope: _Scope, node: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    def _widgets(self, node: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
         """Yields the names and values of a node's widgets."""
         values = node.get("widgets_values")
         if isinstance(values, Mapping):
@@ -276,9 +281,7 @@ def _order_of_widgets(instance: Mapping[str, Any]) -> list[Any]:
     """
     properties = instance.get("properties")
     shown = properties.get("proxyWidgets") if isinstance(properties, Mapping) else None
-    pairs = (
-        [each for each in shown or () if isinstance(each, list) and len(each) == 2] if isinstance(shown, list) else []
-    )
+    pairs = [each for each in shown if isinstance(each, list) and len(each) == 2] if isinstance(shown, list) else []
     names = [name if str(node) == "-1" else None for node, name in pairs]
     return names if any(names) else []
 
@@ -341,9 +344,5 @@ def _drop_loose_links(nodes: Nodes) -> None:
     """Removes inputs that are links to nodes that are not in the prompt, as the front end does."""
     for node in nodes.values():
         inputs = node["inputs"]
-        for name in [name for name, value in inputs.items() if _is_link(value) and value[0] not in nodes]:
+        for name in [name for name, value in inputs.items() if is_link(value) and value[0] not in nodes]:
             del inputs[name]
-
-
-def _is_link(value: Any) -> bool:
-    return isinstance(value, list) and len(value) == 2 and isinstance(value[0], str) and isinstance(value[1], int)
