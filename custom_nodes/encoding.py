@@ -60,10 +60,10 @@ def encoder(clip: Any, reading: Reading) -> Encode:
 
     def keep(key: tuple[Any, ...], make: Callable[[], Entries]) -> Entries:
         key = (*key, *state)
-        if key not in kept:
-            kept[key] = make()
-        kept.move_to_end(key)
-        entries = kept[key]
+        if key in kept:
+            kept.move_to_end(key)
+            return kept[key]
+        entries = kept[key] = make()
         while len(kept) > 1 and _bytes(list({id(each): each for each in kept.values()}.values())) > KEPT:
             kept.popitem(last=False)
         return entries
