@@ -16,7 +16,7 @@ from PIL import Image
 
 from remix.motion import fit, probe, read_tags, read_video, write_video
 from tests.real.browser import browser
-from tests.real.comfyui.host import Host, installed
+from tests.real.comfyui.host import Host, host_alone
 
 ROOT = Path(__file__).parents[1]
 PICTURES = ROOT / "docs" / "pictures"
@@ -115,21 +115,14 @@ STILL = """at => {
 
 def make() -> None:
     """Builds the workflow in a ComfyUI, runs it, and saves the page and the film."""
-    comfyui = installed()
-    assert comfyui is not None, "set COMFYUI_DIR to the folder of a ComfyUI"
-    with tempfile.TemporaryDirectory() as base:
-        host = Host(comfyui, Path(base))
-        try:
-            host.start()
-            for setting, value in SETTINGS.items():
-                host.post(f"/settings/{setting}", value)
-            with browser() as started:
-                _picture(started.new_page(viewport=SIZE), host)
-            (made,) = host.output.rglob("*.mp4")
-            frames = (fit(frame, SHOWN, SHOWN) for frame in read_video(made))
-            write_video(frames, PICTURES / "comfyui-film.gif", probe(made).fps, metadata=read_tags(made))
-        finally:
-            host.stop()
+    with host_alone() as host:
+        for setting, value in SETTINGS.items():
+            host.post(f"/settings/{setting}", value)
+        with browser() as started:
+            _picture(started.new_page(viewport=SIZE), host)
+        (made,) = host.output.rglob("*.mp4")
+        frames = (fit(frame, SHOWN, SHOWN) for frame in read_video(made))
+        write_video(frames, PICTURES / "comfyui-film.gif", probe(made).fps, metadata=read_tags(made))
 
 
 def _picture(page: Any, host: Host) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import tempfile
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +42,20 @@ def installed() -> Path | None:
 def python_of(folder: Path) -> Path:
     """Returns the Python of a ComfyUI: COMFYUI_PYTHON, or that of the environment inside of it."""
     return Path(os.environ.get("COMFYUI_PYTHON", folder / "venv" / "bin" / "python"))
+
+
+@contextmanager
+def host_alone() -> Iterator[Host]:
+    """Yields a started host in a folder of its own, for commands that need one; fails where there is none."""
+    comfyui = installed()
+    assert comfyui is not None, "no ComfyUI: set COMFYUI_DIR to the folder of one"
+    with tempfile.TemporaryDirectory() as base:
+        host = Host(comfyui, Path(base))
+        try:
+            host.start()
+            yield host
+        finally:
+            host.stop()
 
 
 class Host(Server):

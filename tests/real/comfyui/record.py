@@ -6,9 +6,7 @@ Writes tests/fakes/recorded/comfyui/NAME.json. A test compares their shapes with
 from __future__ import annotations
 
 import json
-import tempfile
 import time
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,7 +15,7 @@ import websocket
 
 from remix.hosts.comfyui.graph import Graph
 from remix.motion.pictures import png_bytes
-from tests.real.comfyui.host import CHECKPOINT, ROOT, Host, installed
+from tests.real.comfyui.host import CHECKPOINT, ROOT, Host, host_alone, installed
 
 PLACE = ROOT / "tests" / "fakes" / "recorded" / "comfyui"
 CLIENT = "00000000-0000-4000-8000-000000000000"
@@ -133,21 +131,14 @@ def shape(value: Any) -> Any:
 
 def main() -> None:
     """Starts a host, and writes what it says."""
-    comfyui = installed()
-    assert comfyui is not None, "no ComfyUI: set COMFYUI_DIR"
-    with tempfile.TemporaryDirectory() as folder:
-        host = Host(comfyui, Path(folder))
-        host.start()
-        try:
-            for name, reply in recordings(host).items():
-                text = (
-                    json.dumps(reply, indent=1, ensure_ascii=False)
-                    .replace(folder, "/base")
-                    .replace(str(comfyui), "/ComfyUI")
-                )
-                (PLACE / f"{name}.json").write_text(text + "\n", encoding="utf-8")
-        finally:
-            host.stop()
+    with host_alone() as host:
+        for name, reply in recordings(host).items():
+            text = (
+                json.dumps(reply, indent=1, ensure_ascii=False)
+                .replace(str(host.base), "/base")
+                .replace(str(installed()), "/ComfyUI")
+            )
+            (PLACE / f"{name}.json").write_text(text + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -6,11 +6,9 @@ Writes remix/hosts/comfyui/core_nodes.json, for workflows that are converted wit
 from __future__ import annotations
 
 import json
-import tempfile
-from pathlib import Path
 
 from remix.hosts.comfyui.definitions import Definitions
-from tests.real.comfyui.host import ROOT, Host, installed
+from tests.real.comfyui.host import ROOT, Host, host_alone
 
 PLACE = ROOT / "remix" / "hosts" / "comfyui" / "core_nodes.json"
 PACKS = ("custom_nodes", "comfy_api_nodes")
@@ -28,15 +26,8 @@ def table(host: Host) -> str:
 
 def make() -> None:
     """Starts the host and writes the table."""
-    comfyui = installed()
-    assert comfyui is not None, "set COMFYUI_DIR to the folder of a ComfyUI"
-    with tempfile.TemporaryDirectory() as base:
-        host = Host(comfyui, Path(base))
-        try:
-            host.start()
-            PLACE.write_text(table(host), encoding="utf-8")
-        finally:
-            host.stop()
+    with host_alone() as host:
+        PLACE.write_text(table(host), encoding="utf-8")
 
 
 if __name__ == "__main__":
