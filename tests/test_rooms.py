@@ -72,7 +72,10 @@ ROOMS = {
         "remix.plan.denoise",
         "torch",
     },  # what denoise means, in numbers
-    "remix/playground": {"remix.errors", "remix.motion.atomic", "remix.playground", "torch", "safetensors"},
+    "remix/playground": {
+        *("remix.errors", "remix.catalog", "remix.motion.atomic", "remix.playground"),
+        *("torch", "safetensors"),
+    },
     "remix/motion": {
         *("remix.errors", "remix.digest", "remix.plan.curves", "remix.motion"),  # a monotone curve through points
         *("numpy", "PIL", "imageio_ffmpeg", "librosa", "cv2"),

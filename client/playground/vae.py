@@ -26,13 +26,14 @@ from remix.client.playground.drawing import draw
 from remix.client.playground.settings import Settings
 from remix.client.playground.training import Run, begin, learning_rate, noise_source, numbers
 from remix.client.playground.world import Scene, random_scenes
+from remix.playground import VAE_SCALE
 
 log = logging.getLogger(__name__)
 
 SHAPE = (4, 16, 16)
 """The shape of a latent."""
 
-SCALE = 1.7627055644989014
+SCALE = VAE_SCALE
 """What latents are multiplied by for the UNet: 1 / their standard deviation over the world's pictures."""
 
 STAGE = 2

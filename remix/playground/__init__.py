@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from remix.catalog.families import FAMILIES
+
 __all__ = ["TOKENS", "VAE_SCALE", "WEIGHTS"]
 
 WEIGHTS: Path = Path(__file__).with_name("weights")
@@ -16,5 +18,5 @@ WEIGHTS: Path = Path(__file__).with_name("weights")
 TOKENS = 32
 """Positions of its text encoder; a prompt has two fewer tokens per chunk."""
 
-VAE_SCALE = 1.7627055644989014
+VAE_SCALE = FAMILIES["playground"].vae_scale
 """Scaling factor of the latents of its VAE."""
