@@ -55,7 +55,7 @@ NODES: dict[str, tuple[str, list[int], list[int], dict[str, Any]]] = {
     "noise": ("RemixNoiseTravel", [400, 130], [235, 110], {}),
     "prompts": ("RemixPromptTravel", [400, 300], [235, 140], {}),
     "sampler": ("KSampler", [700, 0], [225, 270], SAMPLER),
-    "decode": ("VAEDecode", [700, 350], [165, 60], {}),
+    "decode": ("VAEDecode", [985, 280], [190, 60], {}),
     "film": ("RemixFilm", [985, 0], [190, 180], {"fps": 12}),
     "save": ("SaveVideo", [1225, 0], [280, 430], {"filename_prefix": "video/houses"}),
 }
