@@ -15,11 +15,12 @@ from PIL import Image
 from remix.catalog.samplers import SAMPLERS, require_sampler
 from remix.catalog.schedulers import AUTOMATIC, SCHEDULERS, require_scheduler
 from remix.engine import Capabilities, Engine, Listener, Picture
-from remix.engine.blocks import blocks, grouped, is_out_of_memory
+from remix.engine.blocks import blocks, grouped
+from remix.engine.memory import halving
 from remix.engine.pack import has_unet
 from remix.engine.pictures import verified
 from remix.engine.prompts import reading_for
-from remix.errors import EngineError, OutOfMemory, Unsupported
+from remix.errors import EngineError, Unsupported
 from remix.hosts.a1111.labels import a1111_labels, names_of_labels
 from remix.hosts.a1111.settings import READINGS, RULES, a1111_settings, reading_settings, wildcard_seed
 from remix.job import prompts_that_meet
@@ -49,6 +50,12 @@ CACHES = ("cached_c", "cached_uc", "cached_hr_c", "cached_hr_uc")
 Sources = tuple[tuple[str, ...], tuple[str, ...]]
 """Distinct prompts, and distinct negative prompts."""
 
+TOO_LARGE = (
+    "not even one frame fits into the host's memory; finished frames are kept. Make the size smaller, or start the "
+    "host with --medvram"
+)
+"""What is wrong if a single frame does not fit, and what to do."""
+
 LONGEST_INFOTEXT = 12 * 2**10
 """The longest infotext, in bytes, that is written into a frame in addition to the complete recipe."""
 
@@ -72,7 +79,6 @@ class HostEngine(Engine):
         self._checkpoint = host.chosen_checkpoint(asked if self._named else requested)
         self._said = dict(said)
         self._infotexts: dict[int, str] = {}
-        self._most = batch
 
     def capabilities(self, schedule: Schedule) -> Capabilities:
         """Returns what this host can render."""
@@ -196,12 +202,15 @@ class HostEngine(Engine):
         film = None if self._changes(schedule) else self._film_sources(schedule)
         waiting = list(frames)
         pictures: dict[int, Picture] = {}
-        for group in groups:
-            if self._cancelled or host.state.stopping_generation:
-                return
-            found = self._pictures(schedule, group, inputs, film)
-            if found is None:
-                return
+        rendered = halving(
+            groups,
+            wanted,
+            lambda group: self._pictures(schedule, group, inputs, film),
+            stop=lambda: self._cancelled or host.state.stopping_generation,
+            shrink=self._shrink,
+            too_large=TOO_LARGE,
+        )
+        for _, found in rendered:
             pictures.update(found)
             while waiting and waiting[0] in pictures:
                 yield pictures.pop(waiting.pop(0))
@@ -308,27 +317,17 @@ class HostEngine(Engine):
 
     def _pictures(
         self, schedule: Schedule, group: Sequence[int], inputs: Mapping[str, Picture], film: Sources | None
-    ) -> dict[int, Picture] | None:
-        """Returns the pictures of a group, None if the user interrupted or skipped.
+    ) -> dict[int, Picture]:
+        """Returns the pictures of a group, none if the user interrupted or skipped, which also ends the run.
 
         `film` holds the prompts of all frames if the host may keep them encoded between calls.
         """
-        if len(group) > self._most:
-            return self._in_halves(schedule, group, inputs, film)
         told = travelling(self._p, self._batch_of(schedule, group, inputs, film))
         self._set(told, schedule)
-        try:
-            done = host.process(told)
-        except (RuntimeError, MemoryError) as error:
-            if not is_out_of_memory(error):
-                raise
-            self._halve(group, error)
-            done = None
-        if done is None:  # outside of `except`, because the error holds the tensors that did not fit
-            host.free()
-            return self._in_halves(schedule, group, inputs, film)
+        done = host.process(told)
         if host.state.interrupted or host.state.skipped:
-            return None
+            self._cancelled = True
+            return {}
         if told.remix_failed:
             raise EngineError(f"frame {group[0]}: {told.remix_failed[0]}; repair the extension, or turn it off")
         start = done.index_of_first_image
@@ -345,29 +344,12 @@ class HostEngine(Engine):
             for index, image in zip(group, images, strict=True)
         }
 
-    def _halve(self, group: Sequence[int], error: BaseException) -> None:
-        """Lowers the number of frames that are rendered together. Raises `OutOfMemory` if it is already one."""
-        if len(group) == 1:
-            raise OutOfMemory(
-                f"frame {group[0]}: not even one frame fits into the host's memory; finished frames are kept. Make the "
-                "size smaller, or start the host with --medvram"
-            ) from error
-        self._most = (len(group) + 1) // 2
+    def _shrink(self, count: int, fewer: int) -> None:
+        host.free()
         self._p.comment(
-            f"batch: {len(group)} frames at once do not fit into the host's memory; continuing with {self._most}. "
-            f'Set "Frames at once" to {self._most}'
+            f"batch: {count} frames at once do not fit into the host's memory; continuing with {fewer}. "
+            f'Set "Frames at once" to {fewer}'
         )
-
-    def _in_halves(
-        self, schedule: Schedule, group: Sequence[int], inputs: Mapping[str, Picture], film: Sources | None
-    ) -> dict[int, Picture] | None:
-        half, found = (len(group) + 1) // 2, dict[int, Picture]()
-        for part in (group[:half], group[half:]):
-            pictures = self._pictures(schedule, part, inputs, film)
-            if pictures is None:
-                return None
-            found |= pictures
-        return found
 
     def _batch_of(
         self, schedule: Schedule, group: Sequence[int], inputs: Mapping[str, Picture], film: Sources | None

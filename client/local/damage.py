@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from remix.engine.blocks import is_out_of_memory
+from remix.engine.memory import is_out_of_memory
 from remix.errors import EngineError, RemixError
 
 LONGEST = 200

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache, partial
 from typing import Any
@@ -23,7 +22,8 @@ from remix.client.local.turns import TURNS
 from remix.client.playground import advice as playground
 from remix.engine import Capabilities, Engine, Listener, Picture
 from remix.engine.agreement import read_differently
-from remix.engine.blocks import blocks, checked_batch, is_out_of_memory
+from remix.engine.blocks import blocks, checked_batch
+from remix.engine.memory import halving, is_out_of_memory
 from remix.engine.tags import with_tags_applied
 from remix.errors import BlankFrame, OutOfMemory, Unsupported
 from remix.mix import Conditioning
@@ -36,7 +36,6 @@ PROMPTS_KEPT = 256
 """Number of encoded prompts, and of encoded chunks of them, that stay in memory."""
 LATENTS_KEPT = 64
 """Number of encoded init pictures that stay in memory."""
-Attempt = Callable[[range], list[Picture]]
 
 CAPABILITIES = Capabilities(
     who="the local engine",
@@ -144,21 +143,32 @@ class Local(Engine):
         def latent(name: str) -> Tensor:
             return model.to_latents(to_tensor(inputs[name]))
 
-        def attempt(block: range) -> list[Picture]:
+        def pictures_of(block: Sequence[int]) -> list[Picture]:
             with self._turn, TURNS.shared():
                 return self._pictures(model, schedule, block, latent, inputs, listen)
+
+        def shrink(count: int, fewer: int) -> None:
+            model.place.free()
+            log.warning("%s: %s frames at once do not fit; continuing with %s", model.place.device, count, fewer)
 
         size = self._batch or frames_at_once(
             model.place, schedule.recipe.width, schedule.recipe.height, model.parts().values()
         )
-        for block, pictures in _halving(blocks(len(schedule), size), wanted, attempt, model.place, stop):
-            yield from (pictures[index - block.start] for index in block if index in wanted)
+        too_large = (
+            f"not even one frame fits into the memory of {model.place.device}; close what else uses it, make the size "
+            "smaller, or use device cpu"
+        )
+        rendered = halving(
+            blocks(len(schedule), size), wanted, pictures_of, stop=stop, shrink=shrink, too_large=too_large
+        )
+        for block, pictures in rendered:
+            yield from (picture for index, picture in zip(block, pictures, strict=True) if index in wanted)
 
     def _pictures(
         self,
         model: LoadedModel,
         schedule: Schedule,
-        block: range,
+        block: Sequence[int],
         latent: Latent,
         inputs: Mapping[str, Picture],
         listen: Listener,
@@ -230,37 +240,3 @@ def _encode(model: LoadedModel, reading: Reading, encoded: Encoded, prompt: str,
     """Returns the conditioning of a prompt with these strengths of the traveling LoRAs."""
     with model.loras.at([strengths], model.place.device):
         return model.encode(prompt, reading, encoded.of(strengths))
-
-
-def _halving(
-    blocks: Iterator[range], wanted: set[int], attempt: Attempt, place: Place, stop: Callable[[], bool]
-) -> Iterator[tuple[range, list[Picture]]]:
-    """Yields the blocks that contain wanted frames, with their pictures. Blocks that exceed memory are halved.
-
-    `stop` is called before each block.
-    """
-    waiting: deque[range] = deque()
-    most: int | None = None
-    while not stop() and (block := waiting.popleft() if waiting else next(blocks, None)):
-        if wanted.isdisjoint(block):
-            continue
-        half = (len(block) + 1) // 2
-        if most is None or len(block) <= most:
-            try:
-                pictures = attempt(block)
-            except (RuntimeError, MemoryError) as error:
-                if not is_out_of_memory(error):
-                    raise
-                if len(block) == 1:
-                    raise OutOfMemory(
-                        f"frame {block.start}: not even one frame fits into the memory of {place.device}; "
-                        "close what else uses it, make the size smaller, or use device cpu"
-                    ) from error
-                most = half
-            else:
-                yield block, pictures
-                continue
-            # Only here, because the error held references to the tensors that did not fit.
-            place.free()
-            log.warning("%s: %s frames at once do not fit; continuing with %s", place.device, len(block), half)
-        waiting.extendleft((block[half:], block[:half]))

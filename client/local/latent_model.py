@@ -16,7 +16,7 @@ from remix.client.local.devices import Place
 from remix.client.local.encoded import Encoded
 from remix.client.local.sampling import Levels
 from remix.client.local.traveling import TravelingLoras
-from remix.engine.blocks import is_out_of_memory
+from remix.engine.memory import is_out_of_memory
 from remix.errors import OutOfMemory, Unsupported
 from remix.mix import Conditioning
 from remix.plan import Model

@@ -89,27 +89,3 @@ def grouped(frames: Iterable[int], key: Callable[[int], K]) -> list[list[int]]:
     for index in frames:
         groups.setdefault(key(index), []).append(index)
     return list(groups.values())
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Returns whether an error reports that a device's memory is full, so that fewer frames at once may fit.
-
-    CPU and MPS raise plain RuntimeErrors for it. So do cuBLAS and cuDNN, whose handles and workspaces the allocator
-    does not manage.
-    """
-    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
-        return True
-    words = str(error)
-    return isinstance(error, RuntimeError) and any(sign in words for sign in OUT_OF_MEMORY)
-
-
-OUT_OF_MEMORY = (
-    "out of memory",
-    "not enough memory",
-    "can't allocate memory",
-    "Cannot allocate memory",
-    "Invalid buffer size",
-    "CUBLAS_STATUS_ALLOC_FAILED",
-    "CUDNN_STATUS_ALLOC_FAILED",
-    "Unable to find a valid cuDNN algorithm",
-)

@@ -12,7 +12,7 @@ import torch
 
 from remix.client.local import Local, batch, engine, latent_model
 from remix.client.local.devices import Place, frames_at_once
-from remix.engine.blocks import is_out_of_memory
+from remix.engine.memory import is_out_of_memory
 from remix.errors import BlankFrame, EngineError, OutOfMemory
 from remix.mix import Conditioning
 from remix.plan import Keyframe, Recipe, plan
