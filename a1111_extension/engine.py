@@ -15,7 +15,7 @@ from PIL import Image
 from remix.catalog.samplers import SAMPLERS, require_sampler
 from remix.catalog.schedulers import AUTOMATIC, SCHEDULERS, require_scheduler
 from remix.engine import Capabilities, Engine, Listener, Picture
-from remix.engine.blocks import blocks, grouped
+from remix.engine.blocks import blocks, in_one_call
 from remix.engine.memory import halving
 from remix.engine.pack import has_unet
 from remix.engine.pictures import verified
@@ -217,15 +217,12 @@ class HostEngine(Engine):
 
     def _groups(self, schedule: Schedule) -> list[list[int]]:
         """Returns the frames of each call: those of a block that agree in all values that apply to a whole call."""
-        recipe = schedule.recipe
 
-        def numbers(index: int) -> tuple[float, float, str, int | None]:
-            frame = schedule[index]
-            parts = any(AND.search(prompt) for prompt in frame.prompt.values)
-            alone = parts or SAMPLERS[recipe.sampler].one_at_a_time
-            return frame.cfg, frame.denoise, self._tags(recipe, frame), index if alone else None
+        def more(frame: Frame) -> tuple[str, int | None]:
+            alone = any(AND.search(prompt) for prompt in frame.prompt.values)
+            return self._tags(schedule.recipe, frame), frame.index if alone else None
 
-        return [group for block in blocks(len(schedule), self._batch) for group in grouped(block, numbers)]
+        return [group for block in blocks(len(schedule), self._batch) for group in in_one_call(schedule, block, more)]
 
     @staticmethod
     def _sources(frames: Iterable[Frame]) -> Sources:

@@ -10,17 +10,14 @@ import comfy.samplers
 import torch
 
 from remix.catalog.families import family_of_classes
-from remix.catalog.samplers import SAMPLERS
 from remix.engine import Capabilities, Engine, Listener, Picture
-from remix.engine.blocks import blocks, grouped
+from remix.engine.blocks import blocks, in_one_call
 from remix.engine.pictures import masks_of, refuse_not_finite, verified
 from remix.engine.tags import with_tags_applied
 from remix.errors import Unsupported
 from remix.job import prompts_that_meet
-from remix.mix import levels_from, mix_latents, weights_of
-from remix.motion.pictures import to_bytes, to_floats
-from remix.plan import Frame, Lora, Recipe, Schedule
-from remix.plan.denoise import LEAST_DENOISE, is_between
+from remix.motion.pictures import to_bytes
+from remix.plan import Schedule
 
 from .applied import conditioning_hash
 from .conditioning import PromptTravel
@@ -28,6 +25,7 @@ from .connected import of_frames
 from .encoding import Entries, encoder
 from .loras import FrameLoras, lora_hashes
 from .noise import with_noise
+from .start import clean_latents, encoded, latent_format, noise_levels
 
 WIRED = {
     "vae": "it is not loaded here: connect a VAE loader",
@@ -88,7 +86,7 @@ class ComfyEngine(Engine):
 
     def _check(self, schedule: Schedule) -> list[str]:
         kind = type(self._model.model).__name__
-        if self._format.latent_dimensions == 1:
+        if latent_format(self._model).latent_dimensions == 1:
             raise Unsupported(f"model: {kind} makes sound; connect a model that makes pictures")
         if self._vae is None:
             raise Unsupported("vae: is None; this checkpoint holds none, connect a VAE loader")
@@ -129,7 +127,7 @@ class ComfyEngine(Engine):
         wanted, prompts = set(frames), PromptTravel(schedule, encoder(self._clip, schedule.recipe.reading))
         loras = self._loras(schedule)
         images = {name for frame in schedule if frame.image is not None for name in frame.image.values}
-        given = {name: self._encoded(inputs[name]) for name in sorted(images)}
+        given = {name: encoded(self._vae, inputs[name]) for name in sorted(images)}
         for block in blocks(len(schedule), self._batch_size):
             if wanted.isdisjoint(block) or self._cancelled:
                 continue
@@ -138,15 +136,6 @@ class ComfyEngine(Engine):
 
     def _loras(self, schedule: Schedule) -> FrameLoras:
         return FrameLoras(self._model, self._clip, schedule, self._loaders)
-
-    @property
-    def _format(self) -> Any:
-        return self._model.get_model_object("latent_format")
-
-    def _encoded(self, picture: Picture) -> torch.Tensor:
-        """Returns the latent of an init picture."""
-        latent: torch.Tensor = self._vae.encode(torch.from_numpy(to_floats(picture))[None])
-        return latent
 
     def _block(
         self,
@@ -157,13 +146,8 @@ class ComfyEngine(Engine):
         given: Mapping[str, torch.Tensor],
         inputs: Mapping[str, Picture],
     ) -> dict[int, Picture]:
-        def numbers(index: int) -> tuple[float, float, bool, int | None, tuple[Lora, ...]]:
-            frame = schedule[index]
-            alone = index if SAMPLERS[schedule.recipe.sampler].one_at_a_time else None
-            return frame.cfg, frame.denoise, frame.image is None, alone, frame.loras
-
         latents: dict[int, torch.Tensor] = {}
-        for indices in grouped(block, numbers):
+        for indices in in_one_call(schedule, block):
             sampled = self._sampled(schedule, indices, prompts, loras, given, inputs)
             latents.update(zip(indices, sampled, strict=True))
         decoded = self._vae.decode(torch.stack([latents[index] for index in block]))
@@ -194,9 +178,9 @@ class ComfyEngine(Engine):
             else prompts.conditionings(field, indices, encode=encode)[0]
             for name, field in (("positive", "prompt"), ("negative", "negative"))
         )
-        start = self._start(schedule, frames, given)
+        start = clean_latents(self._model, recipe, frames, given)
         mask = masks_of(frames, inputs, start.shape)
-        denoise, sigmas = self._beginning(recipe, frames[0])
+        denoise, sigmas = noise_levels(self._model, recipe, frames[0])
         samples = comfy.sample.sample(
             with_noise(model, schedule, indices),
             torch.ones_like(start),  # the model replaces it with the noise of the frames
@@ -219,29 +203,3 @@ class ComfyEngine(Engine):
             samples = torch.where(mask.to(samples.device) > 0, samples, start.to(samples.device))
         refuse_not_finite(samples, indices)
         return samples
-
-    def _beginning(self, recipe: Recipe, frame: Frame) -> tuple[float, torch.Tensor | None]:
-        """Returns the host's `denoise`, and the noise levels, or None if the host's own rule gives them.
-
-        The host uses int(steps / denoise), so a traveling denoise would change in whole steps.
-        """
-        if frame.image is None or frame.denoise == 0:
-            return frame.denoise, None
-        if not is_between(recipe.steps, frame.denoise):
-            return max(frame.denoise, LEAST_DENOISE), None
-        device = self._model.load_device
-        host = comfy.samplers.KSampler(self._model, recipe.steps, device, recipe.sampler, recipe.scheduler)
-        return 1.0, levels_from(host.calculate_sigmas, recipe.steps, frame.denoise).to(device)
-
-    def _start(self, schedule: Schedule, frames: Sequence[Frame], given: Mapping[str, torch.Tensor]) -> torch.Tensor:
-        """Returns the latents to which noise is added: the mixed init pictures, or empty latents."""
-        if frames[0].image is not None:
-            names, weights = weights_of([frame.image for frame in frames])
-            mixed: torch.Tensor = mix_latents([given[name] for name in names], weights)
-            return mixed
-        recipe = schedule.recipe
-        shrink = getattr(self._format, "spacial_downscale_ratio", 8)
-        if recipe.width % shrink or recipe.height % shrink:
-            raise Unsupported(f"size: {recipe.width}x{recipe.height} does not fit the model; use multiples of {shrink}")
-        empty = torch.zeros(len(frames), 4, recipe.height // shrink, recipe.width // shrink)
-        return comfy.sample.fix_empty_latent_channels(self._model, empty)

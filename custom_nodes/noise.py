@@ -32,9 +32,6 @@ from .inputs import (
 )
 from .workflow import surroundings_of
 
-FUNCTIONS = {"dpm_fast_function": "dpm_fast", "dpm_adaptive_function": "dpm_adaptive"}
-"""Host function -> sampler, for functions whose names differ."""
-
 
 class RemixNoiseTravel(io.ComfyNode):
     """Node that outputs the seeds of a schedule as noise, as latents, and as a model that applies the noise itself."""
@@ -230,8 +227,7 @@ def _with_step_noise(sampler: Any, steps: StepNoise | None) -> Any:
 
 def _row(sampler: Any) -> Sampler | None:
     """Returns a sampler's row in the catalog, or None for a sampler of another pack."""
-    name = _name(sampler)
-    return SAMPLERS.get(FUNCTIONS.get(name, name.removeprefix("sample_")))
+    return SAMPLERS.get(_name(sampler).removeprefix("sample_").removesuffix("_function"))
 
 
 def _name(sampler: Any) -> str:

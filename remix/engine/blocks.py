@@ -7,11 +7,10 @@ always rendered whole: a frame has the same bytes whether its neighbors are miss
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
-from typing import TypeVar
 
+from remix.catalog.samplers import SAMPLERS
 from remix.errors import Unsupported
-
-K = TypeVar("K", bound=Hashable)
+from remix.plan import Frame, Schedule
 
 PIXELS_AT_ONCE = 8 * 512 * 512
 """The number of pixels that are sampled together if no batch is set."""
@@ -79,13 +78,18 @@ def requests(frames: Iterable[int], size: int, most: int) -> Iterator[tuple[int,
         yield tuple(group)
 
 
-def grouped(frames: Iterable[int], key: Callable[[int], K]) -> list[list[int]]:
-    """Returns frames in groups with the same key, for values that an engine accepts only once for a whole batch.
+def in_one_call(
+    schedule: Schedule, block: Iterable[int], more: Callable[[Frame], Hashable] = lambda frame: None
+) -> list[list[int]]:
+    """Returns the frames of a block in groups that a host can sample in one call.
 
-    >>> grouped(range(4), lambda index: index % 2)
-    [[0, 2], [1, 3]]
+    Hosts accept cfg, denoise, LoRAs and the values that `more` returns for a frame only once for each call. Samplers
+    that choose their steps by all pictures of a batch get one frame in each call.
     """
-    groups: dict[K, list[int]] = {}
-    for index in frames:
-        groups.setdefault(key(index), []).append(index)
+    alone = SAMPLERS[schedule.recipe.sampler].one_at_a_time
+    groups: dict[Hashable, list[int]] = {}
+    for index in block:
+        frame = schedule[index]
+        key = frame.cfg, frame.denoise, frame.image is None, frame.loras, more(frame), index if alone else None
+        groups.setdefault(key, []).append(index)
     return list(groups.values())
