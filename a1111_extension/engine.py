@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -12,37 +11,29 @@ import numpy as np
 import torch
 from PIL import Image
 
-from remix.catalog.samplers import SAMPLERS, require_sampler
-from remix.catalog.schedulers import AUTOMATIC, SCHEDULERS, require_scheduler
+from remix.catalog.samplers import SAMPLERS
+from remix.catalog.schedulers import AUTOMATIC
 from remix.engine import Capabilities, Engine, Listener, Picture
 from remix.engine.blocks import blocks, in_one_call
 from remix.engine.memory import halving
 from remix.engine.pack import has_unet
 from remix.engine.pictures import verified
-from remix.engine.prompts import reading_for
 from remix.errors import EngineError, Unsupported
-from remix.hosts.a1111.labels import a1111_labels, names_of_labels
-from remix.hosts.a1111.settings import READINGS, RULES, a1111_settings, reading_settings, wildcard_seed
+from remix.hosts.a1111.settings import wildcard_seed
 from remix.job import prompts_that_meet
-from remix.plan import Frame, Mix, Model, Recipe, Schedule
+from remix.plan import Frame, Mix, Recipe, Schedule
 from remix.plan.denoise import is_between
-from remix.prompt import Reading, may_be_cut
 from remix.prompt.tags import networks_of, without_tags
 
 from . import host
 from .conditioning import Way
 from .frames import Batch, travelling
-from .identity import made_by, shown_settings
+from .identity import made_by
+from .run_settings import RunSettings
 from .tags import networks_of_frame, plain, written
 
 AND = re.compile(r"\bAND\b")
 """Prompts with AND. Forge uses the weights of a batch's last picture for all of it; padding depends on the others."""
-
-CHECKPOINT, VAE = "sd_model_checkpoint", "sd_vae"
-"""The host's settings that select the model."""
-
-INITIAL_NOISE = "initial_noise_multiplier"
-"""A setting that the host reads once for each request, not for each call."""
 
 CACHES = ("cached_c", "cached_uc", "cached_hr_c", "cached_hr_uc")
 """Where the host keeps encoded prompts between calls. A film has its own: the host's may be read by other rules."""
@@ -73,10 +64,7 @@ class HostEngine(Engine):
         self._batch = batch
         self._portable = portable
         self._cancelled = False
-        asked = recipe.model.checkpoint
-        self._named = asked != Model().checkpoint
-        requested = {**shown_settings(p), **p.override_settings}.get(CHECKPOINT)
-        self._checkpoint = host.chosen_checkpoint(asked if self._named else requested)
+        self._settings = RunSettings(p, recipe.model.checkpoint, portable=portable)
         self._said = dict(said)
         self._infotexts: dict[int, str] = {}
 
@@ -92,13 +80,7 @@ class HostEngine(Engine):
 
     def _check(self, schedule: Schedule) -> list[str]:
         recipe, p = schedule.recipe, self._p
-        sampler, scheduler = self._labels(recipe)
-        if not host.has_sampler(sampler):
-            here = [row.name for row in SAMPLERS.values() if row.label and host.has_sampler(row.label)]
-            require_sampler(recipe.sampler, here, "this host")
-        if not host.has_scheduler(scheduler):
-            here = [row.name for row in SCHEDULERS.values() if row.label and host.has_scheduler(row.label)]
-            require_scheduler(recipe.scheduler, here, "this host")
+        self._settings.require_labels(recipe)
         self._check_files(schedule)
         if any(frame.mask is not None for frame in schedule) and getattr(p, "image_mask", None) is not None:
             raise Unsupported("mask: keyframes set one, and the host has its own; leave one of them out")
@@ -120,7 +102,7 @@ class HostEngine(Engine):
     def _check_files(self, schedule: Schedule) -> None:
         """Raises Unsupported for a missing VAE or LoRA, which the host would silently leave out."""
         named = schedule.recipe.model.vae
-        if named is not None and self._vae(schedule.recipe) != host.vae_of(named):
+        if named is not None and self._settings.vae(schedule.recipe) != host.vae_of(named):
             raise Unsupported(
                 f"model.vae: {named!r} would not be loaded, because the host's --vae-path or its preferences for this "
                 "checkpoint go before it; change these, or leave it out"
@@ -132,8 +114,8 @@ class HostEngine(Engine):
     def _remarks(self, recipe: Recipe) -> list[str]:
         """Returns remarks for the user on a run that is supported."""
         p, remarks = self._p, []
-        own, labels = (p.sampler_name, p.scheduler or AUTOMATIC), self._labels(recipe)
-        if self._is_own(recipe) and own[0] != labels[0]:
+        own, labels = (p.sampler_name, p.scheduler or AUTOMATIC), self._settings.labels(recipe)
+        if self._settings.is_hosts_own(recipe) and own[0] != labels[0]:
             remarks.append(
                 f"sampler: {own[0]} is rendered as {labels[0]} with the schedule {labels[1]}, which gives the same "
                 "frames in every tool; turn Portable noise off for the host's own"
@@ -163,17 +145,17 @@ class HostEngine(Engine):
     def identity(self, schedule: Schedule) -> dict[str, str]:
         """Returns the host's name, the checkpoint's file, and everything else in the host that affects the pictures."""
         noise = "portable" if self._portable else f"host {host.option('randn_source')}"
-        settings = {**self._overrides(schedule.recipe), **self._reading_settings(schedule)}
-        vae = self._vae(schedule.recipe)
+        settings = self._settings.overrides(schedule)
+        vae = self._settings.vae(schedule.recipe)
         networks = self._networks(schedule)
-        meeting = prompts_that_meet(schedule, plain_attention=has_unet(Path(self._checkpoint.filename)))
+        meeting = prompts_that_meet(schedule, plain_attention=has_unet(Path(self._settings.checkpoint.filename)))
         film = {**meeting, **wildcard_seed(schedule)}
-        return {**made_by(self._p, self._checkpoint, vae, settings, networks), "noise": noise, **film}
+        return {**made_by(self._p, self._settings.checkpoint, vae, settings, networks), "noise": noise, **film}
 
     @property
     def model_name(self) -> str:
         """Returns the name of the checkpoint, as the host writes it into infotexts."""
-        return str(self._checkpoint.name_for_extra)
+        return str(self._settings.checkpoint.name_for_extra)
 
     def cancel(self) -> None:
         """Stops a running `render` after the frames in progress."""
@@ -241,59 +223,6 @@ class HostEngine(Engine):
         )
         return tuple(sorted(prompts)), tuple(sorted(negatives))
 
-    def _labels(self, recipe: Recipe) -> tuple[str, str]:
-        """Returns the host's labels of sampler and schedule, unchanged if the recipe asks for the same."""
-        own = self._p.sampler_name, self._p.scheduler or AUTOMATIC
-        if not self._portable and self._is_own(recipe):
-            return own
-        return a1111_labels(recipe.sampler, recipe.scheduler)
-
-    def _is_own(self, recipe: Recipe) -> bool:
-        """Returns whether the recipe asks for the sampler and schedule that are selected in the host."""
-        with contextlib.suppress(Unsupported):  # a choice that recipes have no name for
-            own = names_of_labels(self._p.sampler_name, self._p.scheduler or AUTOMATIC)
-            return own == (recipe.sampler, recipe.scheduler)
-        return False
-
-    def _overrides(self, recipe: Recipe) -> dict[str, Any]:
-        """Returns the settings that a run overrides: the recipe's, the request's, then those of a portable run."""
-        asked = dict(self._p.override_settings)
-        if self._named or CHECKPOINT in asked:
-            asked[CHECKPOINT] = self._checkpoint.title
-        if recipe.model.vae is not None:
-            asked[VAE] = recipe.model.vae
-        if recipe.model.clip_skip > 1:
-            asked["CLIP_stop_at_last_layers"] = recipe.model.clip_skip
-        wanted = a1111_settings(self._labels(recipe)[1]) if self._portable else {}
-        return {**{name: value for name, value in wanted.items() if host.has_option(name)}, **asked}
-
-    def _is_left_to_host(self, recipe: Recipe) -> bool:
-        """Returns whether prompts are read by the user's settings: without Portable noise, unless by another rule."""
-        return not self._portable and recipe.emphasis in (None, "a1111") and recipe.chunks in (None, "a1111")
-
-    def _own_reading(self, schedule: Schedule) -> Reading | None:
-        """Returns how the run reads prompts if the host's own settings do not read them so, None if they do."""
-        recipe = schedule.recipe
-        if self._is_left_to_host(recipe):
-            return None
-        cut = host.FORGE and recipe.reading.chunks != "a1111" and any(map(may_be_cut, schedule.texts))
-        return recipe.reading if cut or reading_for(schedule, READINGS[:1]) is None else None
-
-    def _reading_settings(self, schedule: Schedule) -> dict[str, Any]:
-        """Returns the settings of the host for how a run reads prompts, {} if those of the user apply."""
-        recipe = schedule.recipe
-        if self._is_left_to_host(recipe):
-            return {}
-        reading = self._own_reading(schedule)
-        wanted = reading_settings(READINGS[0], recipe.reading.chunks)
-        if reading is not None:
-            wanted["emphasis"] = RULES.get(reading.emphasis, "ComfyUI")
-        return {name: value for name, value in wanted.items() if host.has_option(name)}
-
-    def _vae(self, recipe: Recipe) -> Path | None:
-        """Returns the file of the VAE that the run loads, None for the one in the checkpoint."""
-        return host.resolved_vae(self._checkpoint, {**shown_settings(self._p), **self._overrides(recipe)}.get(VAE))
-
     @staticmethod
     def _networks(schedule: Schedule) -> list[tuple[str, str]]:
         """Returns the kinds and names of the LoRAs and other extra networks of all frames."""
@@ -319,14 +248,14 @@ class HostEngine(Engine):
 
         `film` holds the prompts of all frames if the host may keep them encoded between calls.
         """
-        told = travelling(self._p, self._batch_of(schedule, group, inputs, film))
-        self._set(told, schedule)
-        done = host.process(told)
+        call = travelling(self._p, self._batch_of(schedule, group, inputs, film))
+        self._settings.apply(call, schedule)
+        done = host.process(call)
         if host.state.interrupted or host.state.skipped:
             self._cancelled = True
             return {}
-        if told.remix_failed:
-            raise EngineError(f"frame {group[0]}: {told.remix_failed[0]}; repair the extension, or turn it off")
+        if call.remix_failed:
+            raise EngineError(f"frame {group[0]}: {call.remix_failed[0]}; repair the extension, or turn it off")
         start = done.index_of_first_image
         images = done.images[start : start + len(group)]
         count = len(done.images) - start
@@ -364,26 +293,9 @@ class HostEngine(Engine):
             images={name: Image.fromarray(inputs[name]) for name in _names(frame.image for frame in frames)},
             masks={name: torch.from_numpy(inputs[name].copy()) for name in _names(frame.mask for frame in frames)},
             infotext=self._infotext,
-            checkpoint=self._checkpoint.filename,
-            reading=self._own_reading(schedule),
+            checkpoint=self._settings.checkpoint.filename,
+            reading=self._settings.reading(schedule),
         )
-
-    def _set(self, told: Any, schedule: Schedule) -> None:
-        """Copies the recipe's values for all frames into the host's own fields."""
-        recipe = schedule.recipe
-        told.steps = recipe.steps
-        told.sampler_name, told.scheduler = self._labels(recipe)
-        _size(told, recipe.width, recipe.height)
-        told.override_settings = {**self._overrides(recipe), **self._reading_settings(schedule)}
-        if host.is_filled_in(told, INITIAL_NOISE) and INITIAL_NOISE in told.override_settings:
-            setattr(told, INITIAL_NOISE, told.override_settings[INITIAL_NOISE])
-        own = self._p.sampler_name, self._p.scheduler or AUTOMATIC
-        if self._is_own(recipe) and own[0] != told.sampler_name:
-            # A pasted infotext finds the job again by the values of the page's fields.
-            told.extra_generation_params |= {"Sampler": own[0], "Schedule type": own[1]}
-        if getattr(told, "image_mask", None) is not None:
-            told.image_mask = host.fitted_mask(told.image_mask, told, recipe.width, recipe.height)
-            told.override_settings |= {"return_mask": False, "return_mask_composite": False}
 
     def _infotext(self, frame: Frame) -> dict[str, str]:
         return {**self._said, "Remix frame": str(frame.index)}
@@ -391,19 +303,3 @@ class HostEngine(Engine):
 
 def _names(mixes: Iterable[Mix[str] | None]) -> set[str]:
     return {name for mix in mixes if mix is not None for name in mix.values}
-
-
-def _size(told: Any, width: int, height: int) -> None:
-    """Sets the size of the frames in the host's fields. Hires fix starts smaller, and ends with this size."""
-    if getattr(told, "enable_hr", False) and (width, height) == host.finished_size(told):
-        return
-    if not getattr(told, "enable_hr", False):
-        told.width, told.height = width, height
-        return
-    smaller = (
-        min(told.width / width, told.height / height, 1.0)
-        if told.hr_resize_x or told.hr_resize_y
-        else 1 / told.hr_scale
-    )
-    told.width, told.height = (max(int(side * smaller) // 8 * 8, 8) for side in (width, height))
-    told.hr_resize_x, told.hr_resize_y = width, height
