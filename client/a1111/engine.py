@@ -5,13 +5,11 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from remix.client.a1111 import plain, scripted
 from remix.client.a1111.calls import Call, Calls, Request, Stopped
-from remix.client.a1111.models import NotListed, ResolvedModels, ServerModels, resolve
+from remix.client.a1111.prepared import Prepared, prepare
 from remix.client.a1111.replies import check_answer, check_model, pictures_in, read_answer, remarks_in
 from remix.client.a1111.server import Server, State
 from remix.client.auth import Auth
@@ -22,46 +20,13 @@ from remix.client.timeouts import Timeouts
 from remix.engine import Capabilities, Engine, Event, Listener, Picture
 from remix.engine.agreement import read_differently
 from remix.engine.blocks import checked_batch
-from remix.engine.pack import Pack
-from remix.engine.prompts import reading_for
-from remix.errors import HostError, Interrupted, Unsupported
-from remix.hosts.a1111.settings import (
-    FRESH,
-    PORTABLE,
-    READINGS,
-    clip_skip_remarks,
-    current_settings,
-    reading_settings,
-    request_settings,
-    wildcard_seed,
-)
+from remix.errors import HostError, Interrupted
 from remix.plan import Schedule
 
 log = logging.getLogger(__name__)
 
 URL = "http://127.0.0.1:7860"
 """Default address of A1111 and Forge."""
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """A schedule prepared for the server: the server's models, the ones in use, and the settings of each request.
-
-    `pack` is the server's Remix script, None if it is not installed.
-    """
-
-    schedule: Schedule
-    models: ServerModels
-    resolved: ResolvedModels
-    settings: Mapping[str, Any]
-    pack: Pack | None
-
-    @property
-    def remarks(self) -> list[str]:
-        """Remarks about the way in which the server renders the schedule."""
-        if self.pack is None:
-            return plain.remarks(self.schedule)
-        return self.pack.remarks(self.schedule, "the server's Remix script")
 
 
 class A1111(Engine):
@@ -106,55 +71,18 @@ class A1111(Engine):
         answer.
         """
         with presentable_errors(self._server.mask):
-            self._prepared = self._prepare_for(schedule)
-            pack = self._prepared.pack
-            return plain.CAPABILITIES if pack is None else scripted.capabilities(pack)
-
-    def _prepare_for(self, schedule: Schedule) -> Prepared:
-        models = self._server.models()
-        _check_lossless(models)
-        try:
-            resolved = resolve(models, schedule)
-        except NotListed as error:
-            log.info("%s; the server reads its folders again", self._server.mask(str(error)))
-            models = self._server.models(refresh=True)
-            resolved = resolve(models, schedule)
-        host_reading = reading_for(schedule, READINGS) or READINGS[0]
-        settings = request_settings(
-            {*PORTABLE, *FRESH} if models.options is None else models.options,
-            checkpoint=resolved.checkpoint.bare,
-            vae=resolved.vae,
-            clip_skip=schedule.recipe.model.clip_skip,
-            scheduler=resolved.scheduler,
-            prompts=reading_settings(host_reading, schedule.recipe.reading.chunks),
-        )
-        pack = self._server.pack(resolved.checkpoint.bare) if scripted.NAME in models.scripts else None
-        return Prepared(schedule, models, resolved, settings, pack)
+            self._prepared = prepare(self._server, schedule)
+            return self._prepared.capabilities
 
     def _check(self, schedule: Schedule) -> list[str]:
-        prepared = self._prepare(schedule)
-        return [
-            *prepared.models.remarks,
-            *prepared.remarks,
-            *clip_skip_remarks(schedule.recipe.model.clip_skip, forge=prepared.models.forge),
-            *playground.remarks(schedule),
-            *read_differently(schedule),
-        ]
+        return [*self._prepare(schedule).remarks, *playground.remarks(schedule), *read_differently(schedule)]
 
     def identity(self, schedule: Schedule) -> dict[str, str]:
         """Returns the engine's name and the server's names of the checkpoint, the VAE and the LoRAs.
 
         Includes the film's prompts, and its first seed, if each frame depends on them.
         """
-        prepared = self._prepare(schedule)
-        resolved = prepared.resolved
-        loras = {f"lora {number + 1}": name for number, name in enumerate(resolved.loras.values())}
-        vae = {"vae": resolved.vae} if resolved.vae else {}
-        film = {} if prepared.pack is None else {**prepared.pack.depends_on(schedule), **wildcard_seed(schedule)}
-        # Earlier versions read weights by "a1111-no-norm"; their jobs cannot continue with frames of another rule.
-        other = reading_for(schedule, READINGS[:1]) is None
-        emphasis = {"emphasis": schedule.recipe.reading.emphasis} if other else {}
-        return {"engine": self.name, "checkpoint": resolved.checkpoint.name, **vae, **loras, **film, **emphasis}
+        return {"engine": self.name, **self._prepare(schedule).identity}
 
     def cancel(self) -> None:
         """Stops a running `render` after the current request, or at once if the server has not begun that."""
@@ -181,7 +109,7 @@ class A1111(Engine):
         self._cancelled = False
         prepared = self._prepare(schedule)
         calls = Calls(self._server, self._timeouts, partial(self._try, prepared), lambda: self._cancelled)
-        requests = iter(self._requests(prepared, frames, inputs))
+        requests = prepared.requests(frames, inputs, self._batch)
         try:
             self._try(prepared, calls)
             call = self._start(calls, requests)
@@ -206,27 +134,16 @@ class A1111(Engine):
         assert self._prepared is not None
         return self._prepared
 
-    def _requests(self, prepared: Prepared, frames: Sequence[int], inputs: Mapping[str, Picture]) -> Iterator[Request]:
-        schedule, models, resolved, settings = prepared.schedule, prepared.models, prepared.resolved, prepared.settings
-        if prepared.pack is not None:
-            yield from scripted.requests(schedule, frames, models, resolved, settings, inputs, self._batch)
-            return
-        for index in frames:
-            yield plain.request(schedule, index, resolved, settings, inputs)
-
     def _try(self, prepared: Prepared, calls: Calls) -> None:
         """Loads the model before the first frame, and ensures that the server's settings are restored.
 
         Repeated after a lost reply, since the server may have restarted.
         """
-        known = prepared.models.options
-        settings = current_settings({**PORTABLE, **FRESH} if known is None else known, prepared.settings)
-        request = plain.trial(settings, plain.seconds(prepared.schedule, 1))
 
         def read(reply: Any, request: Request) -> None:
             check_model(read_answer(reply, request.where), prepared.resolved)
 
-        calls.answer(calls.start(request), read, lambda state: None)
+        calls.answer(calls.start(prepared.trial()), read, lambda state: None)
 
     @staticmethod
     def _start(calls: Calls, requests: Iterator[Request]) -> Call | None:
@@ -255,13 +172,3 @@ class A1111(Engine):
                 listen(Event("steps", state.step, state.steps, frame=request.frames[0], preview=state.preview()))
 
         return watch
-
-
-def _check_lossless(models: ServerModels) -> None:
-    """Raises `Unsupported` for a server that returns lossy pictures."""
-    kind = models.option("samples_format", "png")
-    if str(kind).lower() != "png":
-        raise Unsupported(
-            f"{models.address}: it sends pictures as {kind!r}, which lose detail; set its option samples_format "
-            "(Settings, Saving images/grids, File format for images) to png"
-        )

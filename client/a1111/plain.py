@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from remix.catalog.samplers import SAMPLERS
@@ -13,7 +13,7 @@ from remix.client.a1111.server import API
 from remix.engine import Capabilities, Picture
 from remix.hosts.a1111.settings import EMPTY, READINGS
 from remix.motion.pictures import png_bytes
-from remix.plan import Frame, Schedule
+from remix.plan import Frame, Recipe, Schedule
 
 INSTALL = "install Remix Toolkit there (Extensions, Install from URL, then restart the server), and its script does it"
 
@@ -60,31 +60,45 @@ def request(
     schedule: Schedule, index: int, resolved: ResolvedModels, settings: Mapping[str, Any], inputs: Mapping[str, Picture]
 ) -> Request:
     """Returns the request that renders one frame with txt2img, or with img2img if it has an init picture."""
-    recipe, frame = schedule.recipe, schedule[index]
-    body: dict[str, Any] = {
+    frame = schedule[index]
+    pictures = [] if frame.image is None else [in_base64(inputs[frame.image.values[0]])]
+    path, body = host_fields(schedule.recipe, resolved, settings, pictures, frame.denoise)
+    body |= {
         "prompt": frame.prompt.values[0] + lora_tags(frame, schedule, resolved),
         "negative_prompt": frame.negative.values[0] or EMPTY,
         "seed": frame.seed.values[0],
         "subseed_strength": 0,
-        "steps": recipe.steps,
         "cfg_scale": frame.cfg,
+        "batch_size": 1,
+        "n_iter": 1,
+    }
+    return Request(path, body, (index,), seconds(schedule, 1))
+
+
+def host_fields(
+    recipe: Recipe, resolved: ResolvedModels, settings: Mapping[str, Any], pictures: Sequence[str], denoise: float
+) -> tuple[str, dict[str, Any]]:
+    """Returns the path and the host's own fields of a request. `pictures` are the init pictures, in base64."""
+    body: dict[str, Any] = {
+        "steps": recipe.steps,
         "width": recipe.width,
         "height": recipe.height,
         "sampler_name": resolved.sampler,
         "scheduler": resolved.scheduler,
-        "batch_size": 1,
-        "n_iter": 1,
         "send_images": True,
         "save_images": False,
         "override_settings": dict(settings),
         "override_settings_restore_afterwards": True,
     }
-    where = "txt2img"
-    if frame.image is not None:
-        where = "img2img"
-        picture = base64.b64encode(png_bytes(inputs[frame.image.values[0]])).decode("ascii")
-        body |= {"init_images": [picture], "denoising_strength": frame.denoise, "include_init_images": False}
-    return Request(f"{API}/{where}", body, (index,), seconds(schedule, 1))
+    if not pictures:
+        return f"{API}/txt2img", body
+    body |= {"init_images": list(pictures), "denoising_strength": denoise, "include_init_images": False}
+    return f"{API}/img2img", body
+
+
+def in_base64(picture: Picture) -> str:
+    """Returns a picture as PNG in base64."""
+    return base64.b64encode(png_bytes(picture)).decode("ascii")
 
 
 def trial(settings: Mapping[str, Any], within: float) -> Request:

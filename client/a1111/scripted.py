@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import base64
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from itertools import groupby
@@ -11,15 +10,13 @@ from typing import Any
 
 from remix.client.a1111.calls import Request
 from remix.client.a1111.models import ResolvedModels, ServerModels
-from remix.client.a1111.plain import seconds
-from remix.client.a1111.server import API
+from remix.client.a1111.plain import host_fields, in_base64, seconds
 from remix.digest import sha256
 from remix.engine import Capabilities, Picture
 from remix.engine.blocks import covering, frames_at_once
 from remix.engine.pack import EMPHASIS, FRACTIONAL_DENOISE, Pack
 from remix.engine.parts import part_of, plain_part
 from remix.hosts.a1111.settings import READINGS
-from remix.motion.pictures import png_bytes
 from remix.plan import Recipe, Schedule
 
 NAME = "remix"
@@ -67,7 +64,7 @@ def requests(
 
     @lru_cache(PICTURES_KEPT)
     def picture(name: str) -> str:
-        return base64.b64encode(png_bytes(inputs[name])).decode("ascii")
+        return in_base64(inputs[name])
 
     for run in _runs(frames, size):
         span = covering(run, len(schedule), size)
@@ -76,8 +73,11 @@ def requests(
         about = {"part": plain, "film": film, "start": span.start, "first": run[0] - span.start}
         # One value per field of the script: A1111 would fill missing ones from the next script's arguments.
         values = [{**about, "count": len(run), "batch": size}, *[None] * (models.scripts[NAME] - 1)]
-        path, body = _body(part, resolved, settings, picture)
-        yield Request(path, {**body, "script_args": values}, tuple(run), seconds(schedule, len(run)), keeps=True)
+        pictures = [picture(name) for name in part.recipe.pictures()]  # the script distinguishes them by this order
+        path, body = host_fields(part.recipe, resolved, settings, pictures, part[0].denoise)
+        body |= {"prompt": "", "negative_prompt": "", "seed": 0, "cfg_scale": part.recipe.cfg}
+        body |= {"script_name": NAME, "script_args": values}
+        yield Request(path, body, tuple(run), seconds(schedule, len(run)), keeps=True)
 
 
 def _runs(frames: Sequence[int], size: int) -> Iterator[list[int]]:
@@ -102,33 +102,3 @@ def _named(recipe: Recipe, resolved: ResolvedModels) -> Recipe:
         for keyframe in recipe.keyframes
     ]
     return recipe.replace(model=model, keyframes=tuple(keyframes))
-
-
-def _body(
-    part: Schedule, resolved: ResolvedModels, settings: Mapping[str, Any], picture: Callable[[str], str]
-) -> tuple[str, dict[str, Any]]:
-    """Returns the path and the host's own fields of a request. `picture` returns a picture in base64."""
-    recipe = part.recipe
-    body: dict[str, Any] = {
-        "prompt": "",
-        "negative_prompt": "",
-        "seed": 0,
-        "steps": recipe.steps,
-        "cfg_scale": recipe.cfg,
-        "width": recipe.width,
-        "height": recipe.height,
-        "sampler_name": resolved.sampler,
-        "scheduler": resolved.scheduler,
-        "script_name": NAME,
-        "send_images": True,
-        "save_images": False,
-        "override_settings": dict(settings),
-        "override_settings_restore_afterwards": True,
-    }
-    names = recipe.pictures()
-    if not names:
-        return f"{API}/txt2img", body
-    # The script distinguishes them by this order.
-    pictures = [picture(name) for name in names]
-    body |= {"init_images": pictures, "denoising_strength": part[0].denoise, "include_init_images": False}
-    return f"{API}/img2img", body
