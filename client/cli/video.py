@@ -18,11 +18,13 @@ from remix.errors import BadInput, JobError, PictureError, VideoFormatError
 from remix.job import film_texts, is_job, job_texts, read_frames, recipe_of, spans
 from remix.motion import FORMATS, Picture, fit, load_frame, write_video
 from remix.motion.atomic import contents
-from remix.motion.formats import format_of
+from remix.motion.formats import format_of, rate_of
 from remix.motion.images import frame_formats, is_animated, is_transparent
 from remix.motion.pacing import variation
 from remix.motion.pictures import MAX_PIXELS, inset
 from remix.motion.retiming import Loaded, Retimed, with_steps
+from remix.motion.song import song_path
+from remix.plan import Recipe
 
 PLACES = {"wide": (1920, 1080), "square": (1080, 1080), "portrait": (1080, 1350), "upright": (1080, 1920)}
 """Named sizes of films."""
@@ -51,7 +53,12 @@ class Size:
 @click.option("-o", "--out", type=click.Path(path_type=Path), required=True, help="Film; its suffix is the format.")
 @click.option("--format", "name", metavar="NAME", help=f"Format, if the suffix is not enough: {', '.join(FORMATS)}.")
 @timing_options
-@click.option("--audio", type=click.Path(path_type=Path), metavar="FILE", help="Sound; cut where the film ends.")
+@click.option(
+    "--audio",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Sound; cut where the film ends.  [default: the job's song]",
+)
 @click.option("--size", "sides", metavar="WxH", help="Scale the pictures to fill this size, cropped evenly.")
 @click.option("--scale", type=click.FloatRange(0, 64, min_open=True), help="Scale the pictures by a factor.")
 @click.option(
@@ -86,7 +93,7 @@ def command(
 
     Pictures are ordered by name, numbers by value: 2.png comes before 10.png. The film carries what the first picture
     says about how it was made. From a job only its own frames are used; they are verified, and the film carries the
-    job's recipe.
+    job's recipe, and its song if the frames keep their times.
     """
     of_job = is_job(frames)
     if unfinished and not of_job:
@@ -103,6 +110,10 @@ def command(
     pictures, steps = Loaded(paths, _Loader(alpha, size)), list[float]()
     if not alpha and format_of(out, name).alpha and not of_job and is_transparent(paths[0]):
         click.echo("note    the pictures have transparent parts, laid over white; keep them with --alpha", err=True)
+    if recipe is not None and audio is None:
+        in_time = len(paths) == recipe.frames and timing.pace is None and shown == rate_of(recipe.fps)
+        in_time = in_time and all(moment == index * shown / rate for index, moment in enumerate(moments))
+        audio = _song(recipe, format_of(out, name).container(out).sound, in_time)
     before = 0.0
     if timing.pace == "even":
         # The keyframes of a job keep their moments, unless frames are missing.
@@ -125,6 +136,23 @@ def command(
     click.echo(f"film    {out}  {info.frames} frames {info.width}x{info.height} {_shown(rate)} fps{sound}")
     if show:
         click.launch(str(out.resolve()))
+
+
+def _song(recipe: Recipe, can_hold: bool, in_time: bool) -> Path | None:
+    """Returns the song of a job's recipe, None if there is none or the film cannot have it; a note says why."""
+    if recipe.music is None:
+        return None
+    song = song_path(recipe.folder or ".", recipe.music.file)
+    if not can_hold:
+        reason = "this format holds no sound"
+    elif not in_time:
+        reason = "the frames are not shown at the times that follow it; add it with --audio"
+    elif not song.is_file():
+        reason = f"{song} does not exist"
+    else:
+        return song
+    click.echo(f"note    the film is without the job's song: {reason}", err=True)
+    return None
 
 
 def _size(sides: str | None, scale: float | None, place: str | None, pad: bool) -> Size:

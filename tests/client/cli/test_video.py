@@ -292,6 +292,44 @@ def test_a_sound_that_is_cut_off_is_one_sentence(
     assert len(printed.splitlines()) == 1
 
 
+def test_a_film_of_a_job_has_its_song_while_the_frames_keep_their_times(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with wave.open(str(tmp_path / "song.wav"), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(8000)
+        file.writeframes(bytes(16000))
+    keyframes = (Keyframe(at=0, prompt="a", seed=1), Keyframe(at=5, prompt="b"))
+    music = {"file": "song.wav", "length": 1.0, "beats": [0.1, 0.3]}
+    recipe = Recipe(frames=6, keyframes=keyframes, width=32, height=16, folder=str(tmp_path), music=music)
+    job, films = tmp_path / "job", tmp_path / "films"
+    render(recipe, Painter(), job, film=None)
+
+    def sound(name: str, *options: object) -> float | None:
+        assert run("video", job, "-o", films / name, "-q", *options) == 0
+        found = probe(films / name).sound
+        return None if found is None else round(found.duration, 1)
+
+    films.mkdir()
+    assert sound("plain.mkv") == 0.5
+    assert sound("smooth.mkv", "--between", 1) == 0.5
+    assert "song" not in capsys.readouterr().err
+    for options in (("--fps", 24), ("--length", "1s"), ("--pace", "even")):
+        assert sound(f"{options[0].strip('-')}.mkv", *options) is None
+        assert "without the job's song: the frames are not shown at the times" in capsys.readouterr().err
+    assert sound("film.webp") is None
+    assert "this format holds no sound" in capsys.readouterr().err
+    assert sound("added.mkv", "--fps", 24, "--audio", tmp_path / "song.wav") == 0.2
+    (job / "frames" / "000001.png").unlink()
+    assert sound("unfinished.mkv", "--unfinished") is None
+    (job / "inputs" / "song.wav").unlink()
+    capsys.readouterr()
+    render(recipe_of(job), Painter(), job, film=None)
+    assert sound("silent.mkv") is None
+    assert "song.wav does not exist" in capsys.readouterr().err
+
+
 def test_the_film_is_opened_when_it_is_finished(pictures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[str] = []
     monkeypatch.setattr("click.launch", opened.append)
