@@ -45,7 +45,8 @@ _SWITCHES = {"init_image": "use_init", "mask_file": "use_mask", "subseed": "subs
 """Settings that are ignored unless another one, if present, is on."""
 _UNSET = {"", "0", "-1", "none", "false", "null", "{}"}
 _READ = {
-    *(*PROMPTS, *NEGATIVES, "animation_prompts_positive", "animation_prompts_negative", "animation_mode"),
+    *(*PROMPTS, *NEGATIVES, "animation_prompts_positive", "animation_prompts_negative", "positive_prompts"),
+    "animation_mode",
     *("max_frames", "fps", "seed", "seed_behavior", "seed_iter_N", "seed_schedule", "W", "H", "width", "height"),
     *("steps", "scale", "cfg_scale", "cfg_scale_schedule", "distilled_cfg_scale_schedule", "sampler", "scheduler"),
     *("sd_model_name", "sampler_schedule", "enable_sampler_scheduling", "diffusion_cadence"),
@@ -78,7 +79,7 @@ def read(source: Source, options: Options) -> Parts:
     if frames is None and "max_frames" in data:
         frames = number_of(source, data["max_frames"], "max_frames", 1, MAX_FRAMES, whole=True)
     options = replace(options, frames=frames, seed=_main_seed(source, data, options), fps=_fps(source, data, options))
-    options = _wrapping(source, data, options)
+    options = _wrapping(source, data, prompts, options)
     tracks = {**_prompts(source, data, prompts, options), **_seeds(source, data, options)}
     fields = _fields(source, data)
     cfg = _cfg_schedule(source, data, options)
@@ -101,7 +102,7 @@ def _prompts(source: Source, data: Mapping[str, Node], name: str, options: Optio
     travels = mode == "Interpolation"
     ease, clock = ("linear", options.clock(last=0)) if travels else ("hold", options.clock())
     found = prompt_tracks(source, _pairs_of(source, data, name), options, ease, clock)
-    for negatives in (name for name in NEGATIVES if name in data and data[name].value):
+    for negatives in (name for name in NEGATIVES if _is_set_of_prompts(data, name) and data[name].value):
         pairs = _pairs_of(source, data, negatives)
         # A run saves its negatives within the prompts, and the set of them once more.
         inside = " ".join(text for stop in found.get("negative", ()) for text in stop.value.values)
@@ -120,14 +121,32 @@ def _main_seed(source: Source, data: Mapping[str, Node], options: Options) -> in
     return seed
 
 
-def _wrapping(source: Source, data: Mapping[str, Node], options: Options) -> Options:
-    """Returns the options with the prompts that the settings put around all others."""
-    before, after = (
-        text_of(source, data[name], name).text.strip() if name in data else ""
-        for name in ("animation_prompts_positive", "animation_prompts_negative")
-    )
+def _wrapping(source: Source, data: Mapping[str, Node], prompts: str, options: Options) -> Options:
+    """Returns the options with the prompts that the settings put around all others.
+
+    The file that a run saves has them in `positive_prompts` and `negative_prompts`, and within its prompts already.
+    """
+
+    def text(name: str) -> str:
+        return text_of(source, data[name], name).text.strip() if name in data else ""
+
+    written = data[prompts].plain()
+    saved = [str(prompt).strip() for prompt in written.values()] if isinstance(written, dict) else []
+    before = text("positive_prompts")
+    texts = [text(name) for name in NEGATIVES if not _is_set_of_prompts(data, name)]
+    after = next(filter(None, texts), "").replace("--neg", "").strip()
+    if all(prompt.startswith(before) for prompt in saved):
+        before = ""
+    if all(prompt.endswith(after) for prompt in saved):
+        after = ""
+    before = text("animation_prompts_positive") or before
+    after = text("animation_prompts_negative") or after
     after = f"--neg {after}" if after and "--neg" not in after else after
     return replace(options, before=f"{options.before} {before}".strip(), after=f"{options.after} {after}".strip())
+
+
+def _is_set_of_prompts(data: Mapping[str, Node], name: str) -> bool:
+    return name in data and isinstance(data[name].value, (dict, list))
 
 
 def _fps(source: Source, data: Mapping[str, Node], options: Options) -> float | None:

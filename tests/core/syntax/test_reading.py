@@ -93,6 +93,29 @@ def test_deforums_own_prompts_around_all_others() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("prompt", "positive", "negative", "found"),
+    [
+        ("big a  --neg bad", "big", "bad", ("big a", "bad")),  # as a run saves them
+        ("a", "", "bad", ("a", "bad")),
+        ("a", "big", "", ("big a", "")),
+        ("a --neg x", "", "--neg bad", ("a", "x bad")),
+    ],
+)
+def test_the_prompts_that_a_run_of_deforum_saves_beside_the_others_are_used_once(
+    prompt: str, positive: str, negative: str, found: tuple[str, str]
+) -> None:
+    parts = read(settings(prompts={"0": prompt}, positive_prompts=positive, negative_prompts=negative))
+    frame = plan(parts.recipe())[0]
+    assert (frame.prompt.values, frame.negative.values) == ((found[0],), (found[1],))
+    assert "prompts" not in " ".join(parts.notes)
+
+
+def test_a_negative_of_a_notebook_may_be_one_text() -> None:
+    parts = read(settings(neg_prompts="bad"))
+    assert {frame.negative.values for frame in plan(parts.recipe())} == {("bad",)}
+
+
 def test_what_holds_and_what_travels_can_begin_on_one_frame() -> None:
     text = json.dumps({"prompts": {"0": "a", "3": "b"}, "max_frames": 5, "cfg_scale_schedule": "0:(1), 4:(5)"})
     found = plan(read(text).recipe())
