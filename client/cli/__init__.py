@@ -24,6 +24,7 @@ VERBS = {
     "new": "Write a commented recipe to start from.",
     "plan": "Show what every frame of a recipe is made of.",
     "render": "Render recipes: frames, films, contact sheets.",
+    "morph": "Turn one picture into the next, without a recipe.",
     "grid": "Compare settings in a grid with labeled axes.",
     "compare": "Render with several engines and compare the frames.",
     "import": "Convert another tool's schedule to a recipe.",

@@ -113,7 +113,7 @@ def command(
     if recipe is not None and audio is None:
         in_time = len(paths) == recipe.frames and timing.pace is None and shown == rate_of(recipe.fps)
         in_time = in_time and all(moment == index * shown / rate for index, moment in enumerate(moments))
-        audio = _song(recipe, format_of(out, name).container(out).sound, in_time)
+        audio = _song(recipe, bool(format_of(out, name).container(out).sound), in_time)
     before = 0.0
     if timing.pace == "even":
         # The keyframes of a job keep their moments, unless frames are missing.

@@ -209,7 +209,8 @@ class Recipe:
             for name, variables in keyframe.variables():
                 if used := [each for each in MUSIC_NAMES if each in variables]:
                     raise RecipeError(
-                        f'"{used[0]}" is a name of music, and there is none; write file = "song.mp3" below [music]',
+                        f'"{used[0]}" is a name of music, and there is none; write a number, or below [music] the line '
+                        'file = "song.mp3"',
                         path=f"keyframes[{i}].{name}",
                     )
 

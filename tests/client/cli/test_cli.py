@@ -209,6 +209,30 @@ def test_another_rate_renders_nothing_and_needs_no_new(
     assert probe(tmp_path / "job" / "film.mp4").fps == 30
 
 
+@pytest.mark.parametrize(("loop", "shown"), [((), [0, 3, 6]), (("--loop",), [0, 2, 4])])
+def test_pictures_morph_without_a_recipe(
+    loop: tuple[str, ...], shown: list[int], painter: Painter, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = ["a.png", "more/b.png", "c.png"]
+    for name in names:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        save_picture(tmp_path / name, np.zeros((16, 32, 3), np.uint8))
+    words = ("morph", *(tmp_path / name for name in names), "-o", tmp_path / "job", "--frames", 7 - len(loop), *loop)
+    assert run(*words, "--size", "32x16", "--prompts", "a cat|b|c", "-q") == 0
+    made = recipe_of(tmp_path / "job")
+    frames = plan(made.replace(clock=None, pace="linear"))
+    assert [frames[index].image for index in shown] == [Mix.one(name) for name in names]
+    assert [frames[index].denoise for index in shown] == [0.3] * 3
+    assert max(frame.denoise for frame in frames) == 0.75
+    assert [frames[index].prompt for index in shown] == [Mix.one(prompt) for prompt in ("a cat", "b", "c")]
+    assert (made.loop, made.pace, made.width, made.height) == (bool(loop), "even", 32, 16)
+    assert probe(tmp_path / "job" / "film.mp4").frames == len(frames)
+    assert run("morph", tmp_path / "a.png", "-o", tmp_path / "job") == 2
+    assert "is one picture; give two or more" in capsys.readouterr().err
+    assert run(*words, "--prompts", "a|b") == 2
+    assert "--prompts: 2 for 3 pictures" in capsys.readouterr().err
+
+
 def test_film_formats_go_by_suffix(recipe: Path, painter: Painter, tmp_path: Path) -> None:
     assert run("render", recipe, "-o", tmp_path / "job", "-q", "--film", "loop.gif") == 0
     assert probe(tmp_path / "job" / "loop.gif").frames == 6
