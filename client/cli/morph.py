@@ -65,16 +65,16 @@ def command(
     """
     if len(pictures) < 2:
         raise BadInput(f"{pictures[0]}: is one picture; give two or more")
-    said = [] if prompts is None else [prompt.strip() for prompt in prompts.split("|")]
-    if said and len(said) != len(pictures):
-        raise BadInput(f"--prompts: {len(said)} for {len(pictures)} pictures; give one for each, separated by |")
+    texts = [] if prompts is None else [prompt.strip() for prompt in prompts.split("|")]
+    if texts and len(texts) != len(pictures):
+        raise BadInput(f"--prompts: {len(texts)} for {len(pictures)} pictures; give one for each, separated by |")
     for picture in pictures:
         load_picture(picture)  # before a model is loaded
     folder = Path(os.path.commonpath([picture.absolute().parent for picture in pictures]))
     names = [picture.absolute().relative_to(folder).as_posix() for picture in pictures]
     given = {} if size is None else {"size": size}
     plain: dict[str, Any] = {"frames": length(frames), "fps": fps, "loop": loop, "pace": "even", **given}
-    plain["keyframes"] = keyframes_of(names, denoise, loop, said)
+    plain["keyframes"] = keyframes_of(names, denoise, loop, texts)
     recipe = overrides.apply(Recipe.from_dict(plain, folder=str(folder)))
     [outcome] = run({out: recipe}, engine, quiet, new=False, film=film, **options)
     if outcome.error is not None:
