@@ -76,18 +76,18 @@ def job_folder(root: Path, name: str, schedule: Schedule, engine: Mapping[str, s
 
 
 def unfinished(
-    root: Path, name: str, drawn: Callable[[int], Recipe], seed: int, engine: Mapping[str, str]
-) -> Schedule | None:
-    """Returns the schedule of the newest unfinished job that differs only in its random seed, None if there is none.
+    root: Path, name: str, planned: Schedule, drawn: Callable[[int], Recipe], seed: int, engine: Mapping[str, str]
+) -> Schedule:
+    """Returns the schedule of the newest unfinished job that differs only in its random seed, or else `planned`.
 
-    `drawn` returns the recipe with any seed in place of `seed`, the random seed of this run.
+    `drawn` returns the recipe with any seed in place of `seed`, the random seed of `planned`.
     """
-    recipe, other = drawn(seed), drawn((seed + 1) % SEEDS)
+    recipe, other = planned.recipe, drawn((seed + 1) % SEEDS)
     now = seeds_of(recipe)
     # The first seed that depends on the random one has the same offset from it in every job, or is the random one.
     place = next((at for at, seeds in enumerate(zip(now, seeds_of(other), strict=False)) if len({*seeds}) > 1), None)
     if place is None:
-        return None
+        return planned
     for folder in siblings(root, name, begun=True):
         try:
             held = recipe_of(folder).replace(folder=recipe.folder)
@@ -101,7 +101,7 @@ def unfinished(
             schedule = plan(held)
             if job_folder(root, name, schedule, engine) == folder:
                 return schedule
-    return None
+    return planned
 
 
 SEEDS = 2**32

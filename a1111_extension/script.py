@@ -92,7 +92,7 @@ def _render(p: Any, settings: Settings, scratch: Path) -> Any:
         def drawn(seed: int) -> Recipe:
             return settings.recipe(replace(fields, seed=seed))
 
-        schedule = unfinished(root, settings.name, drawn, fields.seed, identity) or schedule
+        schedule = unfinished(root, settings.name, schedule, drawn, fields.seed, identity)
     folder = job_folder(root, settings.name, schedule, identity, new=settings.new)
     wanted = settings.wanted(len(schedule))
     donors = [] if settings.new else siblings(root, settings.name)

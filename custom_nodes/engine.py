@@ -13,7 +13,7 @@ from remix.catalog.families import family_of_classes
 from remix.engine import Capabilities, Engine, Listener, Picture
 from remix.engine.blocks import blocks, in_one_call
 from remix.engine.pictures import masks_of, refuse_not_finite, verified
-from remix.engine.tags import with_tags_applied
+from remix.engine.tags import TagsApplied
 from remix.errors import Unsupported
 from remix.job import prompts_that_meet
 from remix.motion.pictures import to_bytes
@@ -69,6 +69,7 @@ class ComfyEngine(Engine):
         self._on_step = on_step
         self._cancelled = False
         self._loaders: dict[str, Any] = {}
+        self._tags_applied = TagsApplied()
 
     def capabilities(self, schedule: Schedule) -> Capabilities:
         """Returns the capabilities with the connected inputs."""
@@ -90,7 +91,7 @@ class ComfyEngine(Engine):
             raise Unsupported(f"model: {kind} makes sound; connect a model that makes pictures")
         if self._vae is None:
             raise Unsupported("vae: is None; this checkpoint holds none, connect a VAE loader")
-        self._loras(with_tags_applied(schedule)).refuse_misfits()
+        self._loras(self._tags_applied(schedule)).refuse_misfits()
         for name, entries in self._given.items():
             of_frames(name, entries, [0], len(schedule), {})
         config = getattr(self._model.model, "model_config", None)
@@ -102,7 +103,7 @@ class ComfyEngine(Engine):
         """Returns the engine's name, the sources of model, CLIP, VAE and LoRAs, and prompts if all frames need them."""
         config = getattr(getattr(self._model.model, "model_config", None), "unet_config", {})
         plain = "model_channels" in config  # a U-Net; transformers attend to padding
-        schedule = with_tags_applied(schedule)
+        schedule = self._tags_applied(schedule)
         prompts = prompts_that_meet(schedule, plain_attention=plain)
         given = {name: conditioning_hash(entries) for name, entries in self._given.items()}
         return {"engine": self.name, **self._made_by, **lora_hashes(schedule), **given, **prompts}
@@ -123,7 +124,7 @@ class ComfyEngine(Engine):
         Raises `BlankFrame` for a latent that is not finite, or a picture of a single color.
         """
         self._cancelled = False
-        schedule = with_tags_applied(schedule)
+        schedule = self._tags_applied(schedule)
         wanted, prompts = set(frames), PromptTravel(schedule, encoder(self._clip, schedule.recipe.reading))
         loras = self._loras(schedule)
         images = {name for frame in schedule if frame.image is not None for name in frame.image.values}

@@ -24,7 +24,7 @@ from remix.engine import Capabilities, Engine, Listener, Picture
 from remix.engine.agreement import read_differently
 from remix.engine.blocks import blocks, checked_batch
 from remix.engine.memory import halving, is_out_of_memory
-from remix.engine.tags import with_tags_applied
+from remix.engine.tags import TagsApplied
 from remix.errors import BlankFrame, OutOfMemory, Unsupported
 from remix.mix import Conditioning
 from remix.plan import Model, Schedule
@@ -66,6 +66,7 @@ class Local(Engine):
         self._precision = precision
         self._running: set[threading.Event] = set()
         self._turn = threading.RLock()
+        self._tags_applied = TagsApplied()
         self._model: LoadedModel | None = None
         self._loaded: tuple[Model, tuple[str, ...]] | None = None
         self._prompts, self._chunks = Encoded(PROMPTS_KEPT), Encoded(PROMPTS_KEPT)
@@ -75,7 +76,7 @@ class Local(Engine):
         return CAPABILITIES
 
     def _check(self, schedule: Schedule) -> list[str]:
-        schedule = with_tags_applied(schedule)
+        schedule = self._tags_applied(schedule)
         check_model(schedule)
         Place.find(self._device, self._precision)
         return [*playground.remarks(schedule), *read_differently(schedule)]
@@ -86,7 +87,7 @@ class Local(Engine):
 
     def identity(self, schedule: Schedule) -> dict[str, str]:
         """Returns the engine's name, the checkpoint's name and the fingerprints of the model files."""
-        schedule = with_tags_applied(schedule)
+        schedule = self._tags_applied(schedule)
         return {"engine": self.name, "checkpoint": schedule.recipe.model.checkpoint, **model_files(schedule)}
 
     def setting(self, schedule: Schedule) -> dict[str, str]:
@@ -122,7 +123,7 @@ class Local(Engine):
         stop = threading.Event()
         self._running.add(stop)
         try:
-            yield from self._rendered(with_tags_applied(schedule), frames, inputs, listen, stop.is_set)
+            yield from self._rendered(self._tags_applied(schedule), frames, inputs, listen, stop.is_set)
         finally:
             self._running.discard(stop)
 

@@ -150,9 +150,9 @@ def _rendered(
     run: _Run, schedule: Schedule, wanted: Sequence[int], donors: Sequence[Path], remarks: Sequence[str], *, draft: bool
 ) -> Outcome:
     """Renders what is missing of the `wanted` frames, and writes what they are enough for."""
-    drafted = not draft and is_paced_draft(run.folder, schedule, run.engine.identity(schedule))
-    run = replace(run, new=run.new or drafted)
-    measured = 0
+    identity = run.engine.identity(schedule)
+    run = replace(run, new=run.new or (not draft and is_paced_draft(run.folder, schedule, identity)))
+    planned, measured = schedule, 0
     if draft and (known := known_clock(run.folder, schedule)) is not None:
         schedule = plan(schedule.recipe.replace(clock=known))
     elif schedule.recipe.pace == "even" and schedule.recipe.clock is None and not draft:
@@ -161,7 +161,7 @@ def _rendered(
     with open_job(
         run.folder,
         schedule,
-        run.engine.identity(schedule),
+        identity if schedule is planned else run.engine.identity(schedule),
         new=run.new,
         moving=True,
         donors=donors,

@@ -31,6 +31,19 @@ def with_tags_applied(schedule: Schedule) -> Schedule:
     return Schedule(recipe, frames, whole)
 
 
+class TagsApplied:
+    """Calls `with_tags_applied`, and keeps the last result for the steps of a run, which all need it."""
+
+    def __init__(self) -> None:
+        self._last: tuple[Schedule, Schedule] | None = None
+
+    def __call__(self, schedule: Schedule) -> Schedule:
+        last = self._last  # read once, since another thread may replace it
+        if last is None or last[0] is not schedule:
+            self._last = last = (schedule, with_tags_applied(schedule))
+        return last[1]
+
+
 def _strengths(prompt: str) -> dict[str, float]:
     """Returns the LoRAs that a prompt's tags name, with their strengths."""
     found: dict[str, float] = {}

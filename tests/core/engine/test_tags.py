@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from remix.engine import tags
 from remix.engine.tags import with_tags_applied
 from remix.errors import Unsupported
 from remix.plan import Frame, Keyframe, Lora, Model, Recipe, Schedule, plan
@@ -61,3 +62,18 @@ def test_strengths_are_added_to_those_of_the_recipe() -> None:
 def test_other_tags_are_refused(tag: str, why: str) -> None:
     with pytest.raises(Unsupported, match=why):
         with_tags_applied(schedule(f"a cat {tag}"))
+
+
+def test_tags_are_applied_once_for_all_steps_of_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    applied: list[Schedule] = []
+
+    def counted(schedule: Schedule) -> Schedule:
+        applied.append(schedule)
+        return with_tags_applied(schedule)
+
+    monkeypatch.setattr(tags, "with_tags_applied", counted)
+    film, other = (plan(Recipe(frames=1, keyframes=[Keyframe(prompt=f"a <lora:{name}:1>")])) for name in "xy")
+    take = tags.TagsApplied()
+    assert take(film) is take(film)
+    assert [lora.name for lora in take(other)[0].loras] == ["y"]
+    assert applied == [film, other]
