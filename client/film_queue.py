@@ -71,6 +71,7 @@ def render_all(
     audio: Path | str | None = None,
     report: bool | None = None,
     every: int = 1,
+    scale: float = 1,
     events: Events | None = None,
     stop: Callable[[], bool] = lambda: False,
     **options: Unpack[EngineOptions],
@@ -91,7 +92,7 @@ def render_all(
         retries: Number of retries for a film after a server error. A retry resumes where the film stopped.
             An unreachable server gets no more films while another engine works.
         pause: Seconds before the first retry. Doubles for each further one.
-        new, film, audio, report, every: As for `render`.
+        new, film, audio, report, every, scale: As for `render`.
         events: A text stream or function that receives an object for each event, with the film's number and folder:
             ``{"film": 0, "folder": "films/a", "event": "frames", "done": 3, "total": 48}``. Events are `start`,
             `remark`, `steps`, `frames`, `film`, `retry`, and at the end `done` or `error`.
@@ -106,9 +107,8 @@ def render_all(
         renderers = [
             stack.enter_context(opened(engine, options if isinstance(engine, str) else {})) for engine in engines
         ]
-        queue = _Queue(
-            films, renderers, _Settings(retries, pause, new, film, audio, report, every, stop), _Sink(events)
-        )
+        settings = _Settings(retries, pause, new, film, audio, report, every, scale, stop)
+        queue = _Queue(films, renderers, settings, _Sink(events))
         if len(renderers) == 1:  # in this thread, which receives signals
             queue.work(renderers[0])
         else:
@@ -151,6 +151,7 @@ class _Settings:
     audio: Path | str | None
     report: bool | None
     every: int
+    scale: float
     stop: Callable[[], bool]
 
 
@@ -259,6 +260,7 @@ class _Queue:
             audio=self._settings.audio,
             report=self._settings.report,
             every=self._settings.every,
+            scale=self._settings.scale,
             listen=listen,
             stop=self._stopped,
             tell=tell,

@@ -17,6 +17,7 @@ from remix.client import open_engine
 from remix.client.recipes import RecipeLike, read_any
 from remix.engine import Engine, Event, Outcome
 from remix.engine import render as fill_job
+from remix.engine.draft import scaled
 from remix.errors import BadInput, RemixError
 from remix.job import is_job, recipe_of
 from remix.plan import Recipe, Schedule
@@ -52,6 +53,7 @@ class RenderOptions(EngineOptions, total=False):
     audio: Path | str | None
     frames: Sequence[int] | None
     every: int
+    scale: float
     report: bool | None
     donors: Sequence[Path]
     listen: Callable[[Event], None]
@@ -69,6 +71,7 @@ def render(
     audio: Path | str | None = None,
     frames: Sequence[int] | None = None,
     every: int = 1,
+    scale: float = 1,
     report: bool | None = None,
     donors: Sequence[Path] = (),
     listen: Callable[[Event], None] = lambda event: None,
@@ -92,6 +95,7 @@ def render(
         audio: A file with the sound of the film, cut to the film's length.
         frames: Renders only these frames.
         every: Renders a draft: only every few frames, such as 4, with in-betweens for the others in its film.
+        scale: Renders a draft at this share of the recipe's size, such as 0.5. It needs a folder of its own.
         report: False writes no report. True raises MissingPackage if the packages for reports are missing.
         donors: Job folders from which identical frames are copied.
         listen: Called with each `Event`.
@@ -112,7 +116,7 @@ def render(
         say(note)
     with opened(engine, options) as renderer:
         outcome = fill_job(
-            read.recipe if isinstance(read.recipe, Schedule) else fitted(read.recipe, renderer, folder),
+            _scaled(read.recipe if isinstance(read.recipe, Schedule) else fitted(read.recipe, renderer, folder), scale),
             renderer,
             Path(folder),
             new=new,
@@ -172,6 +176,14 @@ def fitted(recipe: Recipe, engine: Engine, folder: Folder) -> Recipe:
             if recipe_of(Path(folder)) == recipe:
                 return recipe
     return recipe.fitted_to(engine.defaults(recipe.model))
+
+
+def _scaled(recipe: Recipe | Schedule, scale: float) -> Recipe | Schedule:
+    if scale == 1:
+        return recipe
+    if isinstance(recipe, Schedule):
+        raise BadInput(f"scale: {scale:g} belongs to a recipe, and this is a schedule; pass its recipe")
+    return scaled(recipe, scale)
 
 
 @contextmanager

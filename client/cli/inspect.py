@@ -12,7 +12,7 @@ import click
 
 from remix.client.cli.outputs import print_data
 from remix.errors import BadInput, RecipeError
-from remix.hosts.record import Origin, Sampling, Strength
+from remix.hosts.record import Origin, Sampling
 from remix.hosts.remaking import recipe_of_origin
 from remix.job import Made, is_job, read_file_metadata, read_job
 from remix.job.reading import INPUTS
@@ -104,21 +104,10 @@ def _origin(origin: Origin) -> Iterator[tuple[str, str]]:
 
 
 def _pass(one: Sampling) -> Iterator[tuple[str, str]]:
-    for kind, texts in (("prompt", one.prompts), ("negative", one.negatives)):
-        yield from ((kind, text) for text in texts)
     if not one.prompts:
         yield "prompt", "unknown"
-    for name in ("seed", "steps", "cfg", "sampler", "scheduler", "denoise", "model", "vae"):
-        value = getattr(one, name)
-        if value is not None:
-            yield name, (f"{value:g}" if isinstance(value, float) else str(value)) + _place(one, name)
-        if name == "denoise" and one.width and one.height:
-            yield "size", f"{one.width}x{one.height}" + _place(one, "width")
-    for kind, strengths in (("lora", one.loras), ("controlnet", one.controlnets)):
-        yield from ((kind, _strength(each)) for each in strengths)
-    if one.clip_skip is not None:
-        yield "clip skip", str(one.clip_skip)
-    yield from one.other.items()
+    for name, value in one.rows():
+        yield name, value + _place(one, "width" if name == "size" else name)
 
 
 def _place(one: Sampling, name: str) -> str:
@@ -130,11 +119,6 @@ def _place(one: Sampling, name: str) -> str:
 def _shortened(text: str) -> str:
     more = len(text) - LONGEST
     return text if more <= 0 else f"{text[:LONGEST]} ... ({more} more characters; --json shows all)"
-
-
-def _strength(found: Strength) -> str:
-    text = "" if found.text in (None, found.strength) else f", text encoder {found.text:g}"
-    return f"{found.name} {found.strength:g}{text}"
 
 
 def _ours(about: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -21,6 +21,7 @@ from remix.client.recipes import default_folder
 from remix.engine import Event, Listener, Outcome
 from remix.errors import BadInput, Interrupted, OtherRecipe
 from remix.plan import Recipe
+from remix.plan.recipe import BUDGETS
 from remix.plan.wording import printable
 
 MOST_FILMS = 100_000
@@ -59,6 +60,19 @@ RETRIES = 2
     metavar="N",
     help="Draft: render every Nth frame and the last, with in-betweens for the others. Run without it to complete it.",
 )
+@click.option(
+    "--budget",
+    type=click.FloatRange(*BUDGETS),
+    metavar="SHARE",
+    help="Rendered pictures per frame. 0.5 renders half of the frames and in-betweens show the others.",
+)
+@click.option(
+    "--scale",
+    type=click.FloatRange(0, 1, min_open=True),
+    default=1.0,
+    metavar="FACTOR",
+    help="Draft: render at this share of the size, such as 0.5, into a folder of its own.",
+)
 @click.option("--new", is_flag=True, help="Replace frames of another recipe or model; equal frames are kept.")
 @click.option(
     "--retries",
@@ -80,6 +94,8 @@ def command(
     no_report: bool,
     count: int | None,
     every: int,
+    budget: float | None,
+    scale: float,
     new: bool,
     retries: int | None,
     as_json: bool,
@@ -96,10 +112,12 @@ def command(
     if audio is not None and no_film:
         raise click.UsageError("--audio: belongs to the film; leave --no-film out")
     films, syntaxes = dict[Path, Recipe](), list[str | None]()
-    for path, folder in zip(recipes, _folders(recipes, out), strict=True):
+    for path, folder in zip(recipes, scaled_folders(_folders(recipes, out), scale), strict=True):
         if folder in films:
             raise BadInput(f"{path}: its job folder is {folder}, as for another recipe; rename one of the two")
         loaded, syntax = _read(path, reading, overrides)
+        if budget is not None:
+            loaded = loaded.replace(budget=budget, rendered=None)
         for place, film_recipe in {folder: loaded}.items() if count is None else variants_of(loaded, folder, count):
             films[place] = film_recipe
             syntaxes.append(syntax)
@@ -113,6 +131,7 @@ def command(
         audio=audio,
         report=False if no_report else None,
         every=every,
+        scale=scale,
         retries=(RETRIES if several else 0) if retries is None else retries,
         events=events,
         **options,
@@ -158,6 +177,15 @@ def _folders(recipes: Sequence[Path], out: Path | None) -> list[Path]:
     return folders
 
 
+def scaled_folders(folders: Sequence[Path], scale: float) -> list[Path]:
+    """Returns the folders of drafts at another size, next to those of the films.
+
+    >>> [folder.name for folder in scaled_folders([Path("film")], 0.5)], scaled_folders([Path("film")], 1)[0].name
+    (['film-0.5x'], 'film')
+    """
+    return [folder.with_name(f"{folder.name}-{scale:g}x") if scale != 1 else folder for folder in folders]
+
+
 def _read(path: Path, reading: Reading, overrides: Overrides) -> tuple[Recipe, str | None]:
     """Returns the recipe at a path with the overrides, and the syntax if it is a schedule of another tool."""
     if path.is_dir():
@@ -176,6 +204,7 @@ def run(
     audio: Path | None = None,
     report: bool | None = None,
     every: int = 1,
+    scale: float = 1,
     retries: int = 0,
     events: TextIO | None = None,
     **options: Any,
@@ -197,6 +226,7 @@ def run(
             audio=audio,
             report=report,
             every=every,
+            scale=scale,
             retries=retries,
             events=listen,
             stop=stop,

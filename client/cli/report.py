@@ -89,6 +89,12 @@ def _print(report: Report) -> None:
     click.echo(f"path      {motion.path_length:.3g}, flicker {motion.flicker:.1%}")
     if motion.loop_error is not None:
         click.echo(f"loop      error {motion.loop_error:.2f} typical steps")
+    if (between := report.inbetweens) is not None:
+        far = "".join(f", {begin} to {end} ({error:.3f})" for begin, end, error in between.far)
+        click.echo(
+            f"between   {between.frames} in-betweens, error {between.median:.3f} in the median, at most "
+            f"{between.largest:.3f}" + (f"; over {between.near:g}: frames{far[1:]}" if far else "")
+        )
     jumps = jumps_of(report)
     for jump in jumps:
         ends = "" if jump.prompts is None else f", from {jump.prompts[0]} to {jump.prompts[1]}"

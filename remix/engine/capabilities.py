@@ -21,7 +21,7 @@ from remix.prompt import Reading, may_be_cut
 
 PLANNED = frozenset(
     {
-        *("frames", "keyframes", "fps", "loop", "ease", "curve", "pace", "clock", "between"),
+        *("frames", "keyframes", "fps", "loop", "ease", "curve", "pace", "clock", "budget", "rendered", "between"),
         *("music", "folder", "defaulted", "model", "at"),
         *("variants", "variant", "wildcards"),
     }

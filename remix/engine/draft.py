@@ -6,12 +6,14 @@ fact. Its frames stay in the job, and a complete run keeps those that fit.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from remix.engine.pacing import is_unmeasured
 from remix.errors import BadInput, RemixError
 from remix.job import is_job, recipe_of
 from remix.job.identity import same_engine
@@ -20,6 +22,9 @@ from remix.job.reading import read_about
 from remix.motion.images import load_picture
 from remix.motion.retiming import EvenPace, Loaded, Retimed, moments_between
 from remix.plan import Recipe, Schedule, plan
+
+SIDE = 8
+"""The sides of a picture are multiples of this."""
 
 
 def draft_frames(count: int, every: int) -> range | list[int]:
@@ -33,15 +38,32 @@ def draft_frames(count: int, every: int) -> range | list[int]:
     return range(count) if every == 1 else sorted({*range(0, count, every), count - 1})
 
 
-def is_paced_draft(folder: Path, schedule: Schedule, identity: Mapping[str, Any]) -> bool:
-    """Returns whether a folder has a draft of a `schedule` whose pace is still to be measured, by the same engine."""
-    if schedule.recipe.pace != "even" or schedule.recipe.clock is not None or not is_job(folder):
+def scaled(recipe: Recipe, scale: float) -> Recipe:
+    """Returns a recipe at a share of its size, in whole multiples of 8. Raises BadInput unless 0 < scale <= 1.
+
+    >>> from remix.plan import Keyframe
+    >>> small = scaled(Recipe(2, [Keyframe(prompt="a cat")], width=512, height=328), 0.5)
+    >>> small.width, small.height
+    (256, 168)
+    """
+    if not 0 < scale <= 1:
+        raise BadInput(f"scale: {scale:g}; give a share of the size, such as 0.5")
+    width, height = (max(SIDE, math.floor(side * scale / SIDE + 0.5) * SIDE) for side in (recipe.width, recipe.height))
+    return recipe.replace(width=width, height=height)
+
+
+def is_draft(folder: Path, schedule: Schedule, identity: Mapping[str, Any]) -> bool:
+    """Returns whether a folder has an unfinished version of an unmeasured `schedule`, by the same engine.
+
+    That is one whose pace is not measured yet, or one with another budget.
+    """
+    if not is_unmeasured(schedule.recipe) or not is_job(folder):
         return False
     try:
         held, engine = recipe_of(folder), read_about(folder).get("engine")
-        same = plan(held).has_frames_of(schedule)
-        unmeasured = held.pace == "even" and held.clock is None
-        return same and unmeasured and isinstance(engine, dict) and same_engine(engine, identity)
+        same = plan(held.replace(clock=None, rendered=None)).has_frames_of(schedule)
+        replaced = is_unmeasured(held) or held.budget != schedule.recipe.budget
+        return same and replaced and isinstance(engine, dict) and same_engine(engine, identity)
     except RemixError:
         return False
 

@@ -31,7 +31,8 @@ def move(job: Job, engine: Engine, inputs: Inputs, listen: Listener) -> None:
     assert job.begun_with is not None
     before, now = job.begun_with["engine"], job.engine["engine"]
     lacking = set(job.missing())
-    finished = [index for index in range(len(job.schedule)) if index not in lacking]
+    rendered = job.schedule.recipe.rendered
+    finished = [index for index in rendered or range(len(job.schedule)) if index not in lacking]
     if not finished:
         log.warning("%s: was begun on %s, which finished nothing; it is rendered on %s", job.folder, before, now)
         job.move(())

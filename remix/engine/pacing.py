@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from remix.engine.budget import is_spared
 from remix.errors import RemixError
 from remix.job import PACING, is_job, recipe_of
 from remix.motion import load_picture
@@ -25,7 +26,10 @@ from remix.plan.moments import CLOCK_DECIMALS
 from remix.plan.travel import changes
 
 PICTURES = 1.5
-"""The maximum number of rendered pictures for each frame of a section."""
+"""The maximum number of rendered pictures for each frame of a section, if the recipe has no budget."""
+
+FEWEST = 3
+"""The number of pictures that a section has at any budget: both ends, and one between them."""
 
 RenderRound = Callable[[Recipe, int, Path], Sequence[Path]]
 """Renders the given number of first frames of a recipe into a job folder, and returns their files."""
@@ -41,11 +45,11 @@ class _Way:
     looks: dict[float, Look]
 
     @classmethod
-    def between(cls, begin: int, end: int) -> _Way:
+    def between(cls, begin: int, end: int, pictures: float) -> _Way:
         looks: dict[float, Look] = {}
         count = end - begin + 1
-        pacer = Pacer(count, math.ceil(PICTURES * (count - 1)) + 1, lambda a, b: distance(looks[a], looks[b]))
-        return cls(begin, end, pacer, looks)
+        most = max(FEWEST, (math.ceil if pictures >= 1 else math.floor)(pictures * (count - 1)) + 1)
+        return cls(begin, end, Pacer(count, most, lambda a, b: distance(looks[a], looks[b])), looks)
 
     def moment(self, weight: float) -> float:
         """Returns the moment of a weight. In a loop, that of the last section may be past the end of the film."""
@@ -56,31 +60,40 @@ class _Way:
         self.pacer.add(weight)
 
 
-def known_clock(folder: Path, schedule: Schedule) -> tuple[float, ...] | None:
-    """Returns the clock in a job folder's recipe, None if the job is not one of the unpaced `schedule`."""
+def is_unmeasured(recipe: Recipe) -> bool:
+    """Returns whether a recipe's pace or budget still has to be measured."""
+    return (recipe.pace == "even" and recipe.clock is None) or is_spared(recipe)
+
+
+def known_recipe(folder: Path, schedule: Schedule) -> Recipe | None:
+    """Returns the recipe of an unmeasured `schedule` with the clock and the rendered frames of the job in a folder.
+
+    Returns None if the job is that of another film, or was measured for another pace or budget.
+    """
     if not is_job(folder):
         return None
+    recipe = schedule.recipe
     try:
         held = recipe_of(folder)
-        if held.clock is None or held.pace != schedule.recipe.pace:
+        if is_unmeasured(held) or (held.pace, held.budget) != (recipe.pace, recipe.budget):
             return None
-        unpaced = plan(held.replace(clock=None))
+        unmeasured = plan(held.replace(clock=None, rendered=None))
     except RemixError:
         return None
-    return held.clock if unpaced.has_frames_of(schedule) else None
+    if not unmeasured.has_frames_of(schedule):
+        return None
+    return recipe.replace(clock=held.clock, rendered=held.rendered)
 
 
 def most_pictures(schedule: Schedule) -> int:
-    """Returns the maximum number of pictures that `measured_clock` renders."""
+    """Returns the maximum number of pictures that `measured_pace` renders."""
     return sum(way.pacer.budget for way in _ways(schedule))
 
 
-def measured_clock(
-    schedule: Schedule, folder: Path, render_round: RenderRound, tell: Callable[[str], None]
-) -> tuple[float, ...]:
-    """Returns the clock of an unpaced schedule, after rendering rounds of pictures into folders below `folder`.
+def measured_pace(schedule: Schedule, folder: Path, render_round: RenderRound, tell: Callable[[str], None]) -> Recipe:
+    """Returns the recipe of an unpaced schedule with its clock, after rendering pictures into folders below `folder`.
 
-    Calls `tell` with jumps that no pace can make even.
+    With a budget below 1, it also has the frames to render. Calls `tell` with jumps that no pace can make even.
     """
     recipe = schedule.recipe
     ways = list(_ways(schedule))
@@ -97,15 +110,28 @@ def measured_clock(
             looks.update(zip(part, (look(load_picture(path)) for path in paths), strict=True))
         for way, weight in wanted:
             way.add(weight, looks[way.moment(weight) % recipe.frames])
-    clock = [float(frame) for frame in range(recipe.frames)]
+    clock, between = [float(frame) for frame in range(recipe.frames)], set[int]()
     for way in ways:
         weights, jumps = way.pacer.film()
         for place, weight in enumerate(weights[1:-1], way.begin + 1):
             turns = place // recipe.frames  # 1 past the seam of a loop
             clock[place % recipe.frames] = way.moment(weight) - turns * recipe.frames
+            if weight not in way.looks:
+                between.add(place % recipe.frames)
         for jump in jumps:
             tell(_about_jump(schedule, way, weights, jump))
-    return tuple(clock)
+    if not is_spared(recipe):
+        return recipe.replace(clock=clock)
+    between |= _resting(schedule)
+    return recipe.replace(clock=clock, rendered=[frame for frame in range(recipe.frames) if frame not in between])
+
+
+def _sections(schedule: Schedule) -> Iterator[tuple[int, int]]:
+    """Yields the first and the last frame of each section. In a loop, the last one may end past the end of the film."""
+    stops = sorted(set(schedule.recipe.positions()))
+    if schedule.recipe.loop:
+        stops.append(stops[0] + schedule.recipe.frames)
+    yield from itertools.pairwise(stops)
 
 
 def _ways(schedule: Schedule) -> Iterator[_Way]:
@@ -114,13 +140,25 @@ def _ways(schedule: Schedule) -> Iterator[_Way]:
     Expressions do not count: they keep their frames at any pace.
     """
     recipe, still = schedule.recipe, plan(_still(schedule))
-    stops = sorted(set(recipe.positions()))
-    if recipe.loop:
-        stops.append(stops[0] + recipe.frames)
-    for begin, end in itertools.pairwise(stops):
-        frames = (still[index % recipe.frames] for index in range(begin, end + 1))
-        if end - begin > 1 and len({replace(frame, index=0) for frame in frames}) > 1:
-            yield _Way.between(begin, end)
+    pictures = PICTURES if recipe.budget is None else recipe.budget
+    for begin, end in _sections(schedule):
+        if end - begin > 1 and not _rests(still, begin, end):
+            yield _Way.between(begin, end, pictures)
+
+
+def _rests(schedule: Schedule, begin: int, end: int) -> bool:
+    """Returns whether all frames of a section are the same picture."""
+    frames = (schedule[index % len(schedule)] for index in range(begin, end + 1))
+    return len({replace(frame, index=0) for frame in frames}) == 1
+
+
+def _resting(schedule: Schedule) -> set[int]:
+    """Returns the frames that lie between two equal ends of a section in which nothing changes."""
+    frames = set[int]()
+    for begin, end in _sections(schedule):
+        if _rests(schedule, begin, end):
+            frames |= {index % len(schedule) for index in range(begin + 1, end)}
+    return frames - {0, len(schedule) - 1}
 
 
 def _still(schedule: Schedule) -> Recipe:

@@ -34,6 +34,8 @@ def part_of(schedule: Schedule, span: range) -> Schedule:
         curve="linear",
         pace="linear",
         clock=None,
+        budget=None,
+        rendered=None,
         between=0,
         music=None,
         defaulted=frozenset(),  # leaves no defaults to the server

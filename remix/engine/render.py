@@ -6,21 +6,23 @@ import logging
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path, PureWindowsPath
 
 from remix.digest import sha256
-from remix.engine.draft import draft_frames, draft_text, film_of, is_paced_draft
+from remix.engine.budget import chosen_frames, inbetweens, is_spared
+from remix.engine.draft import draft_frames, draft_text, film_of, is_draft
 from remix.engine.handover import move
-from remix.engine.pacing import known_clock, measured_clock, most_pictures, rounds
+from remix.engine.pacing import is_unmeasured, known_recipe, measured_pace, most_pictures, rounds
 from remix.engine.protocol import Engine, Event, Listener
 from remix.engine.report import job_report, report_path, write_report
 from remix.engine.seam import seam_remark
 from remix.errors import BadInput, Interrupted, OtherRecipe, VideoFormatError
 from remix.job.disk_space import DiskSpace, raising_disk_full
 from remix.job.identity import finished_at
-from remix.job.job import Job, frame_path
+from remix.job.job import Job, frame_path, sources_of
 from remix.job.opening import open_job, warn
 from remix.job.reading import OWN, PACING, SHEET, is_job, refuse_foreign
 from remix.motion.atomic import windows_problem
@@ -114,9 +116,9 @@ def render(
 
     wanted = draft_frames(len(schedule), every) if frames is None else _wanted(frames, len(schedule))
     draft = frames is None and len(wanted) < len(schedule)
+    if draft or is_spared(schedule.recipe) or schedule.recipe.rendered is not None:
+        opencv()
     if film is not None:
-        if draft:
-            opencv()
         _check_film(film, schedule.recipe, audio)
         audio = _song(film, schedule.recipe, remark) if audio is None else audio
     if report:
@@ -151,27 +153,23 @@ def _rendered(
 ) -> Outcome:
     """Renders what is missing of the `wanted` frames, and writes what they are enough for."""
     identity = run.engine.identity(schedule)
-    run = replace(run, new=run.new or (not draft and is_paced_draft(run.folder, schedule, identity)))
-    planned, measured = schedule, 0
-    if draft and (known := known_clock(run.folder, schedule)) is not None:
-        schedule = plan(schedule.recipe.replace(clock=known))
-    elif schedule.recipe.pace == "even" and schedule.recipe.clock is None and not draft:
-        schedule, measured = _paced(run, schedule, donors)
-        donors = [*donors, *rounds(run.folder)]
-    with open_job(
-        run.folder,
-        schedule,
-        identity if schedule is planned else run.engine.identity(schedule),
-        new=run.new,
-        moving=True,
-        donors=donors,
-        taking=_taking(run.listen, run.stop),
-        pause=_pause(run.folder, run.stop),
-        tell=run.tell,
-    ) as job:
-        if job.begun_with is not None:
-            move(job, run.engine, Inputs(job), run.listen)
+    run = replace(run, new=run.new or (not draft and is_draft(run.folder, schedule, identity)))
+    measured, tell, unpaced = 0, run.tell, schedule.frames
+    if is_unmeasured(schedule.recipe):
+        if (known := known_recipe(run.folder, schedule)) is not None:
+            schedule = plan(known)
+            if known.rendered is not None and draft:
+                wanted, draft = range(len(schedule)), False
+        elif schedule.recipe.pace == "even" and not draft:
+            schedule, measured = _paced(run, schedule, donors)
+            donors = [*donors, *rounds(run.folder)]
+        elif not draft:
+            schedule, measured = _chosen(run, schedule, identity, donors)
+            tell = log.debug
+    identity = identity if schedule.frames == unpaced else run.engine.identity(schedule)
+    with _open(run, schedule, identity, donors, tell) as job:
         rendered = min(_render_missing(run, job, wanted, run.listen) + measured, len(wanted))
+        _make_inbetweens(run, job, wanted)
         _end_measuring(job)
         outcome = Outcome(job.folder, None, None, rendered, len(wanted), schedule=schedule)
         if len(wanted) < len(schedule) and not job.is_whole():
@@ -196,15 +194,13 @@ def _end_measuring(job: Job) -> None:
 
 
 def _paced(run: _Run, schedule: Schedule, donors: Sequence[Path]) -> tuple[Schedule, int]:
-    """Returns the schedule with the clock of the folder's job or a measured one, and the number of rendered pictures.
+    """Returns the schedule with a measured clock, and the number of rendered pictures.
 
     Raises `OtherRecipe` before measuring if the folder has frames of another recipe.
     """
-    recipe, folder = schedule.recipe, run.folder
+    folder = run.folder
     if folder.is_dir():
         refuse_foreign(folder)
-    if (known := known_clock(folder, schedule)) is not None:
-        return plan(recipe.replace(clock=known)), 0
     if not run.new and is_job(folder) and finished_at(folder):
         raise OtherRecipe(f"{folder}: holds the job of another recipe; give another folder")
     before = rendered = 0
@@ -231,9 +227,43 @@ def _paced(run: _Run, schedule: Schedule, donors: Sequence[Path]) -> tuple[Sched
             before += count
             return [frame_path(job.folder, index) for index in range(count)]
 
-    clock = measured_clock(schedule, folder / PACING, render_round, run.tell)
+    recipe = measured_pace(schedule, folder / PACING, render_round, run.tell)
     run.listen(Event("pacing", before, before))
-    return plan(recipe.replace(clock=clock)), rendered
+    return plan(recipe), rendered
+
+
+def _chosen(run: _Run, schedule: Schedule, identity: Mapping[str, str], donors: Sequence[Path]) -> tuple[Schedule, int]:
+    """Returns the schedule with the frames that its budget renders, and their number, once they are rendered."""
+    rendered = 0
+    with _open(run, schedule, identity, donors, run.tell) as job:
+
+        def render_round(frames: Sequence[int]) -> None:
+            nonlocal rendered
+            rendered += _render_missing(run, job, frames, run.listen)
+
+        frames = chosen_frames(job, render_round)
+    return plan(schedule.recipe.replace(rendered=frames)), rendered
+
+
+@contextmanager
+def _open(
+    run: _Run, schedule: Schedule, identity: Mapping[str, str], donors: Sequence[Path], tell: Callable[[str], None]
+) -> Iterator[Job]:
+    """Opens the job of a run, which this engine continues if another began it."""
+    with open_job(
+        run.folder,
+        schedule,
+        identity,
+        new=run.new,
+        moving=True,
+        donors=donors,
+        taking=_taking(run.listen, run.stop),
+        pause=_pause(run.folder, run.stop),
+        tell=tell,
+    ) as job:
+        if job.begun_with is not None:
+            move(job, run.engine, Inputs(job), run.listen)
+        yield job
 
 
 def _taking(listen: Listener, stop: Callable[[], bool]) -> Callable[[int, int], None]:
@@ -315,6 +345,7 @@ def _note_setting(job: Job, setting: Mapping[str, str]) -> None:
 
 def _render_missing(run: _Run, job: Job, wanted: Sequence[int], listen: Listener) -> int:
     engine, room, stop = run.engine, run.room, run.stop
+    wanted = sorted({source for index in wanted for source in sources_of(job.schedule.recipe, index)})
     missing, total = job.missing(wanted), len(wanted)
     listen(Event("frames", total - len(missing), total))
     room.expect(len(missing))
@@ -336,6 +367,15 @@ def _render_missing(run: _Run, job: Job, wanted: Sequence[int], listen: Listener
         left = len(missing) - rendered
         raise Interrupted(f"{job.folder}: stopped with {left} of {total} frames left; run it again to go on")
     return rendered
+
+
+def _make_inbetweens(run: _Run, job: Job, wanted: Sequence[int]) -> None:
+    """Makes the missing in-betweens of a job with a budget, whose rendered frames are finished."""
+    missing = job.missing(wanted)
+    for index, picture in zip(missing, inbetweens(job, missing), strict=True) if missing else ():
+        if run.stop():
+            raise Interrupted(f"{job.folder}: stopped at the in-betweens; run it again to go on")
+        job.keep(index, picture)
 
 
 def _write_film(run: _Run, job: Job, shown: Sequence[int] | None = None) -> Path:

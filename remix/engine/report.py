@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from remix.engine.budget import measured_inbetweens
 from remix.errors import JobError, RemixError
 from remix.job import Made, frame_path, read_frames, read_metadata, spans
 from remix.job.job import SETTINGS, earlier_engines, film_files, recipe_of
@@ -20,6 +21,9 @@ from remix.show.report import Cost, Report, Rows, to_html
 
 SEPARATE = ("keyframes", "model", "clock", "music")
 """Fields of a recipe that the table of settings leaves out, since other parts of the report show them."""
+
+OF_MODEL = ("model", "vae", "lora", "clip skip")
+"""The rows of another tool's metadata that belong to the table of the model."""
 
 
 def job_report(
@@ -50,8 +54,9 @@ def job_report(
         schedule,
         _settings(recipe),
         _job_model(schedule, read_about(folder)),
-        _cost(folder, len(schedule)),
+        _cost(folder, schedule),
         tuple(remarks_on(schedule) if remarks is None else dict.fromkeys(remarks)),
+        measured_inbetweens(folder, schedule),
     )
 
 
@@ -73,19 +78,26 @@ def film_report(film: Path, *, loop: bool | None = None) -> Report:
         schedule,
         (*settings, ("codec", f"{info.codec}, {info.pixel_format}")),
         model,
-        remarks=made.notes,
+        remarks=_notes(made),
     )
 
 
 def pictures_report(folder: Path, pictures: Sequence[Path], *, loop: bool = False) -> Report:
     """Returns the report of pictures in order, with the settings in the metadata of the first one."""
-    settings, model = _made_rows(read_metadata(pictures[0]))
+    made = read_metadata(pictures[0])
+    settings, model = _made_rows(made)
     return Report(
         folder.resolve().name,
         measure(_loaded(pictures), loop=loop),
         settings=settings,
         model=model,
+        remarks=_notes(made),
     )
+
+
+def _notes(made: Made) -> tuple[str, ...]:
+    """Returns what was skipped in a file's metadata, and what its reader could not tell, each once."""
+    return tuple(dict.fromkeys((*made.notes, *(made.origin.notes if made.origin else ()))))
 
 
 def write_report(report: Report, path: Path) -> Path:
@@ -167,14 +179,15 @@ def _made_rows(made: Made) -> tuple[Rows, Rows]:
     if (recipe := _recipe_of(made)) is not None and made.remix is not None:
         engine = _plain_rows(made.remix.get("engine"))
         return _settings(recipe), tuple(dict.fromkeys([*_model(recipe), *engine]))
-    if made.a1111 is not None:
-        prompts = [("prompt", made.a1111.prompt), ("negative", made.a1111.negative)]
-        return (*prompts, *made.a1111.settings.items()), ()
-    if made.comfyui is not None:
-        prompts = [("prompt", text) for text in made.comfyui.prompts]
-        prompts += [("negative", text) for text in made.comfyui.negatives]
-        return (*prompts, *_plain_rows(made.comfyui.settings)), ()
-    return (), ()
+    if made.origin is None:
+        return (), ()
+    tool = f"{made.origin.tool} {made.origin.version}".strip()
+    settings, model = list[tuple[str, str]](), [("made by", tool)]
+    for number, one in enumerate(made.origin.passes, 1):
+        label = f" (pass {number})" if len(made.origin.passes) > 1 else ""
+        for name, text in one.rows():
+            (model if name in OF_MODEL else settings).append((f"{name}{label}", text))
+    return tuple(settings), tuple(model)
 
 
 def _plain_rows(values: object) -> list[tuple[str, str]]:
@@ -195,13 +208,14 @@ def _text(value: object) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _cost(folder: Path, frames: int) -> Cost | None:
+def _cost(folder: Path, schedule: Schedule) -> Cost | None:
     """Returns the rendering time in a job's journal, None if it has none."""
     journal = Journal(folder / JOURNAL)
     times = journal.seconds()
-    timed = [times[name] for index in range(frames) if (name := frame_path(folder, index).name) in times]
+    rendered = schedule.recipe.rendered or range(len(schedule))
+    timed = [times[name] for index in rendered if (name := frame_path(folder, index).name) in times]
     pictures, seconds = journal.measuring
     if not timed and not pictures:
         return None
-    unknown = max(0, frames - len(timed) - pictures)
-    return Cost(sum(timed) + seconds, len(timed) + pictures, frames, unknown)
+    unknown = max(0, len(rendered) - len(timed) - pictures)
+    return Cost(sum(timed) + seconds, len(timed) + pictures, len(schedule), unknown, len(schedule) - len(rendered))

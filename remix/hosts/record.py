@@ -49,6 +49,10 @@ class Strength:
     strength: float
     text: float | None = None
 
+    def __str__(self) -> str:
+        text = "" if self.text in (None, self.strength) else f", text encoder {self.text:g}"
+        return f"{self.name} {self.strength:g}{text}"
+
 
 @dataclass(frozen=True)
 class Sampling:
@@ -76,6 +80,22 @@ class Sampling:
     clip_skip: int | None = None
     found: Mapping[str, str] = field(default_factory=dict)
     other: Mapping[str, str] = field(default_factory=dict)
+
+    def rows(self) -> Iterator[tuple[str, str]]:
+        """Yields the name and the text of everything that is known."""
+        for name, texts in (("prompt", self.prompts), ("negative", self.negatives)):
+            yield from ((name, text) for text in texts)
+        for name in ("seed", "steps", "cfg", "sampler", "scheduler", "denoise", "model", "vae"):
+            value = getattr(self, name)
+            if value is not None:
+                yield name, f"{value:g}" if isinstance(value, float) else str(value)
+            if name == "denoise" and self.width and self.height:
+                yield "size", f"{self.width}x{self.height}"
+        for name, strengths in (("lora", self.loras), ("controlnet", self.controlnets)):
+            yield from ((name, str(each)) for each in strengths)
+        if self.clip_skip is not None:
+            yield "clip skip", str(self.clip_skip)
+        yield from self.other.items()
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from __future__ import annotations
 import math
 import os
 import re
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -50,8 +51,10 @@ from remix.job.reading import (
     says,
 )
 from remix.motion.images import load_picture
+from remix.motion.inbetween import METHOD
 from remix.motion.pictures import Picture
 from remix.motion.regular import never
+from remix.motion.retiming import AROUND
 from remix.plan import Recipe, Schedule, plan
 
 SETTINGS = "settings"
@@ -62,6 +65,9 @@ RECIPE_IN_METADATA = 48 * 1024
 
 FILM = "film.mp4"
 """The default name of a film."""
+
+BETWEEN = "between"
+"""The start of an in-between's key, and the name of its sources in its metadata."""
 
 FRAME = re.compile(r"\d{6,}\.png", re.ASCII)
 """File names of frames: their numbers."""
@@ -198,6 +204,8 @@ class Job:
         self, index: int, key: str, others: Mapping[str, str], engine: Mapping[str, str]
     ) -> dict[str, str]:
         about = {**self._about, "engine": dict(engine), "frame": self.schedule[index].to_dict(), "key": key}
+        if key.startswith(BETWEEN):
+            about["between"] = sources_of(self.schedule.recipe, index)
         if size_of({**others, "remix": canonical(about)}) > TEXT_BYTES:
             about["frame"] = {"index": index}  # the key identifies the rest
         ours, others = {"remix": canonical(about)}, dict(others)
@@ -247,11 +255,34 @@ def made_of(path: Path, size: tuple[int, int] | None = None) -> Mapping[str, Any
 
 
 def frame_key(schedule: Schedule, index: int, inputs: Mapping[str, str]) -> str:
-    """Returns the hash of everything that affects a frame's picture. `inputs` maps names of pictures to hashes."""
+    """Returns the hash of everything that affects a frame's picture. `inputs` maps names of pictures to hashes.
+
+    That of an in-between begins with `BETWEEN`.
+    """
+    if (sources := sources_of(schedule.recipe, index)) != [index]:
+        place = f"{BETWEEN} {METHOD} {index} {schedule.recipe.loop} {sources}"
+        keys = [frame_key(schedule, source, inputs) for source in sources]
+        return f"{BETWEEN}-{sha256(chr(10).join([place, *keys]).encode())}"
     frame = schedule[index]
     names = sorted({name for mix in (frame.image, frame.mask) if mix for name in mix.values})
     used = [inputs[name] for name in names]
     return sha256("\n".join([schedule.frame_hash(index), *used]).encode())
+
+
+def sources_of(recipe: Recipe, index: int) -> list[int]:
+    """Returns the rendered frames that a frame depends on, ascending: itself, or the six around an in-between.
+
+    >>> from remix.plan import Keyframe
+    >>> sources_of(Recipe(9, [Keyframe(prompt="a cat")], budget=0.5, rendered=[0, 2, 4, 6, 8]), 1)
+    [0, 2, 4, 6]
+    """
+    rendered = recipe.rendered
+    if rendered is None or rendered[place := bisect_right(rendered, index) - 1] == index:
+        return [index]
+    around = range(place - AROUND, place + AROUND + 2)
+    if recipe.loop:
+        return sorted({rendered[each % len(rendered)] for each in around})
+    return [rendered[each] for each in around if 0 <= each < len(rendered)]
 
 
 def recipe_of(folder: Path | str) -> Recipe:

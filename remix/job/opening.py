@@ -17,7 +17,7 @@ from remix.job.adoption import Sources, Taking, Telling, adopt, adopted, finishe
 from remix.job.files import write_text
 from remix.job.identity import differing, finished_at, most_detailed, same_engine
 from remix.job.inputs import copy_inputs, copy_song, input_hashes
-from remix.job.job import FRAME, SETTINGS, Job, earlier_engines
+from remix.job.job import BETWEEN, FRAME, SETTINGS, Job, earlier_engines
 from remix.job.journal import Journal
 from remix.job.lock import locked
 from remix.job.reading import (
@@ -151,9 +151,10 @@ def _opened(folder: Path, asked: Asked, donors: Sequence[Path], taking: Taking, 
     if found.about is not None and not found.is_moving:
         donors = _newer(donors, folder)
     wanted = {job.frame_key(index) for index in range(len(asked.schedule))} if found.is_moving or donors else set()
-    lost = [path for path, key in found.frames.items() if key not in wanted] if found.is_moving else []
-    if lost and found.is_other and not asked.new:
-        raise OtherRecipe(_other_recipe(folder, asked, found, len(lost)))
+    lost = {path: key for path, key in found.frames.items() if key not in wanted} if found.is_moving else {}
+    rendered = [path for path, key in lost.items() if not key.startswith(BETWEEN)]
+    if rendered and found.is_other and not asked.new:
+        raise OtherRecipe(_other_recipe(folder, asked, found, len(rendered)))
     sources = Sources([asked.engine, *_engines(found)])
     if found.is_moving:
         sources.files.update(set_aside(job, found.frames, wanted))

@@ -73,8 +73,8 @@ class Pacer:
     """Finds the weights of `count` pictures on a travel with equal steps, including both ends.
 
     Call `wanted` for the weights to render next and `add` for each rendered one, until `wanted` returns none. Then
-    `film` returns the weights of the film. `budget` is the maximum number of rendered pictures, at least `count`;
-    `distance` compares two added pictures.
+    `film` returns the weights of the film. `budget` is the maximum number of rendered pictures; if it is less than
+    `count`, the film has weights that are not rendered. `distance` compares two added pictures.
     """
 
     count: int
@@ -92,7 +92,7 @@ class Pacer:
     def wanted(self) -> list[float]:
         """Returns the weights of the next round, ascending; none if the film is even enough or the budget is spent."""
         if not self.weights:
-            return [float(weight) for weight in np.linspace(0, 1, min(FIRST, self.count))]
+            return [float(weight) for weight in np.linspace(0, 1, min(FIRST, self.count, self.budget))]
         left = self.budget - len(self.weights)
         if left <= 0:
             return []
@@ -106,15 +106,27 @@ class Pacer:
     def film(self) -> tuple[list[float], list[Jump]]:
         """Returns the weights of the film, ascending from 0 to 1, and the jumps in it."""
         travel = self._travel()
-        chain = self._best_film(travel)
-        if chain is None:  # fewer pictures than frames, or no chain fits
-            raise ValueError(f"{len(self.weights)} pictures do not make a film of {self.count}; add those it wants")
+        weights = self._sparse_film(travel) if self.budget < self.count else self._full_film(travel)
         step = travel.pitch**travel.power
         jumps = [
             Jump(self.weights[i], self.weights[i + 1], float(travel.gaps[i] / step))
             for i in np.flatnonzero(travel.jumps)
         ]
-        return [self.weights[node] for node in chain.nodes], jumps
+        return weights, jumps
+
+    def _full_film(self, travel: _Travel) -> list[float]:
+        chain = self._best_film(travel)
+        if chain is None:  # fewer pictures than frames, or no chain fits
+            raise ValueError(f"{len(self.weights)} pictures do not make a film of {self.count}; add those it wants")
+        return [self.weights[node] for node in chain.nodes]
+
+    def _sparse_film(self, travel: _Travel) -> list[float]:
+        """Returns a film of all pictures that fit into even steps, and of places between them."""
+        nodes = travel.with_places()
+        chain = self._chain(nodes, travel, PRICES[0], (1.0, 0.88, 1.13), reach=2.6)
+        if chain is None:
+            raise ValueError(f"{len(self.weights)} pictures have no film of {self.count}; add those it wants")
+        return [float(nodes.weights[node]) for node in chain.nodes]
 
     def _apart(self, a: float, b: float) -> float:
         if (a, b) not in self._known:
@@ -150,6 +162,9 @@ class Pacer:
 
     def _next_round(self, travel: _Travel, left: int) -> list[float]:
         nodes = travel.with_places()
+        if self.budget < self.count:
+            chain = self._chain(nodes, travel, PRICES[0], (1.0, 0.88, 1.13), reach=2.6)
+            return [] if chain is None else self._middles(chain, nodes, left)
         while self._cheap < len(PRICES):
             chain = self._affordable(nodes, travel, PRICES[self._cheap], left)
             if chain is None:

@@ -26,7 +26,7 @@ X = TypeVar("X")
 CUT, LEAST_CUT = 6.0, 12.0
 """A cut changes the picture this many times as much as the changes around it, and by this many levels on average."""
 
-_AROUND = 2
+AROUND = 2
 """The number of changes before and after a change that it is compared with."""
 
 _THUMBNAIL = (8, 8)
@@ -153,7 +153,7 @@ class Retimed(Sequence[Picture]):
         change, last = self._change(index), len(self._pictures) - (0 if self._loop else 1)
         if change <= LEAST_CUT:
             return False
-        near = {index + step: step for step in range(-_AROUND, _AROUND + 1) if step}
+        near = {index + step: step for step in range(-AROUND, AROUND + 1) if step}
         if self._loop:
             near = {each % last: step for each, step in near.items() if each % last != index}
         near = {each: step for each, step in near.items() if 0 <= each < last}

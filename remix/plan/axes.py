@@ -51,7 +51,7 @@ TEXTS = ("prompt", "negative")
 
 _FILM = "shapes a whole film, and each cell of a grid is one picture; use another field"
 _ASTRAY = {
-    **dict.fromkeys(("frames", "fps", "pace", "clock", "between", "music"), _FILM),
+    **dict.fromkeys(("frames", "fps", "pace", "clock", "budget", "rendered", "between", "music"), _FILM),
     "keyframes": f"is a list; use a field of keyframes: {', '.join(OF_KEYFRAME)}",
     "model": f"is a table; use a field of it: {', '.join(OF_MODEL)}",
     "frame": 'is called "at" here, as in keyframes',

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from remix.errors import RecipeError
 from remix.plan.documents import MAX_DIGITS
-from remix.plan.fields import number, show
+from remix.plan.fields import integer, number, show
 
 if TYPE_CHECKING:
     from remix.plan.music import Music
@@ -70,6 +70,19 @@ def clock(moments: Any, frames: int, loop: bool, keyframes: Sequence[int]) -> tu
     found = rising(moments, max(keyframes) - frames, min(keyframes) + frames - CLOCK_UNIT, "clock")
     number(found[-1], f"clock[{frames - 1}]", found[0], found[0] + frames - CLOCK_UNIT)
     return found
+
+
+def rendered_frames(numbers: Any, frames: int, loop: bool) -> tuple[int, ...]:
+    """Returns the numbers of a film's rendered frames, which ascend and include both ends; in a loop frame 0."""
+    if isinstance(numbers, str) or not isinstance(numbers, Sequence):
+        raise RecipeError(f"{show(numbers)} is not a list of frames; write [0, 2, 4]", path="rendered")
+    found: list[int] = []
+    for i, frame in enumerate(numbers):
+        found.append(integer(frame, f"rendered[{i}]", found[-1] + 1 if found else 0, frames - 1))
+    for end in {0, 0 if loop else frames - 1}:
+        if end not in found:
+            raise RecipeError(f"lacks frame {end}, without which no in-between can be made; add it", path="rendered")
+    return tuple(found)
 
 
 def moments_in(moments: Any, frames: int, loop: bool, path: str) -> tuple[float, ...]:

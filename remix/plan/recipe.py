@@ -27,7 +27,7 @@ from remix.plan.keyframe import (
 from remix.plan.locate import locate
 from remix.plan.model import MODEL_FIELDS, Model, plain_model, read_model
 from remix.plan.moments import clock as moments_of_clock
-from remix.plan.moments import frame_count, places
+from remix.plan.moments import frame_count, places, rendered_frames
 from remix.plan.music import MUSIC_FIELDS, MUSIC_NAMES, Music, plain_music, read_music
 from remix.prompt import CHUNKS, EMPHASIS, Reading
 
@@ -40,6 +40,9 @@ CURVES = ("linear", "cubic")
 
 PACES = ("linear", "even")
 """How frames are spaced: evenly in time, or evenly in how much the picture changes."""
+
+BUDGETS = (0.01, 10)
+"""The limits of `budget`."""
 
 MIXINGS = ("lerp", "slerp")
 """How conditionings are mixed."""
@@ -71,6 +74,8 @@ class Recipe:
     - `chunks`: how prompts of more than 75 tokens are cut. None cuts them as the tool does whose `emphasis` is read.
     - `pace`: "linear" spaces frames evenly in time, "even" by how much the picture changes, measured while rendering.
     - `clock`: the moment, in frames, that each frame shows. It stores a measured pace, so that it is measured once.
+    - `budget`: the maximum number of rendered pictures per frame. Below 1, in-betweens show the other frames.
+    - `rendered`: the frames that are rendered, the others being in-betweens. It stores what a budget was spent on.
     - `between`: the number of in-betweens that the film has from each frame to the next.
     - `music`: a song. A table without numbers is measured here, from the file in `folder`.
     - `folder`: the base of relative paths of pictures and songs. It is not part of the recipe's content.
@@ -96,6 +101,8 @@ class Recipe:
     lengths: str | None = None
     pace: str = "linear"
     clock: tuple[float, ...] | None = None
+    budget: float | None = None
+    rendered: tuple[int, ...] | None = None
     between: int = 0
     music: Music | None = None
 
@@ -135,6 +142,8 @@ class Recipe:
         variants: str | None = None,
         variant: int = 0,
         wildcards: str = "wildcards",
+        budget: float | None = None,
+        rendered: Sequence[int] | None = None,
     ) -> None:
         fitted: dict[str, Any] = {"width": width, "height": height, "sampler": sampler}
         fitted |= {"scheduler": scheduler, "steps": steps, "cfg": cfg}
@@ -169,6 +178,8 @@ class Recipe:
             wildcards=check.name(wildcards, "wildcards"),
             pace=check.choice(pace, "pace", PACES),
             clock=clock,
+            budget=None if budget is None else check.number(budget, "budget", *BUDGETS),
+            rendered=rendered,
             between=check.integer(between, "between", 0, MAX_FPS),
             music=song,
             folder=str(folder),
@@ -186,6 +197,8 @@ class Recipe:
         positions = self.positions()
         if self.clock is not None:
             check.settle(self, clock=moments_of_clock(self.clock, self.frames, self.loop, positions))
+        if self.rendered is not None:
+            check.settle(self, rendered=rendered_frames(self.rendered, self.frames, self.loop))
         if self.music is None:
             self._refuse_music()
         if any(keyframe.image for keyframe in self.keyframes):
@@ -268,8 +281,8 @@ class Recipe:
                 plain["size"] = [self.width, self.height]
             elif name == "model":
                 plain["model"] = plain_model(self.model)
-            elif name == "clock":
-                plain[name] = list(self.clock or ())
+            elif name in ("clock", "rendered"):
+                plain[name] = list(getattr(self, name) or ())
             elif name == "music":
                 plain[name] = None if self.music is None else plain_music(self.music)
             elif name != "keyframes":

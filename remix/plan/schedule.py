@@ -170,14 +170,17 @@ class Schedule:
         }
 
     def to_dict(self) -> dict[str, Any]:
-        """Returns the schedule as plain JSON values: settings, rate and frames, and `clock` if the recipe has one."""
-        clock = {} if self.recipe.clock is None else {"clock": list(self.recipe.clock)}
+        """Returns the schedule as plain JSON values: settings, rate and frames.
+
+        `clock` and `rendered` are included if the recipe has them.
+        """
+        lists = {name: getattr(self.recipe, name) for name in ("clock", "rendered")}
         return {
-            **clock,
             "fps": self.recipe.fps,
             "frames": [frame.to_dict() for frame in self.frames],
             "loop": self.recipe.loop,
             "settings": self.settings(),
+            **{name: list(values) for name, values in lists.items() if values is not None},
             "version": SCHEDULE_VERSION,
         }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -69,6 +70,11 @@ TERMS = (
         "How far the step from the last frame to the first is larger than both steps next to it, or smaller, in "
         "typical steps: 0 for a seam that nobody sees, about 1 if a frame is shown twice.",
     ),
+    (
+        "Error of in-betweens",
+        "The expected distance of an in-between to the frame that rendering would give. It is half of the distance of "
+        "the rendered frames around it to the in-betweens that would be in their places.",
+    ),
 )
 """The figures of a report, each explained in a sentence."""
 
@@ -81,12 +87,47 @@ class Cost:
     """The rendering time of a film: `seconds` for `pictures`, which include those that only measured the pace.
 
     `unknown` frames have no recorded time, because they were copied from another job or rendered by an older version.
+    `between` frames are in-betweens.
     """
 
     seconds: float
     pictures: int
     frames: int
     unknown: int = 0
+    between: int = 0
+
+
+@dataclass(frozen=True)
+class InBetweens:
+    """The in-betweens of a film with a budget.
+
+    `gaps` are neighboring rendered frames and the expected error of the in-betweens from one to the other: the distance
+    to the frames that rendering would give. It is meant to be at most `near`.
+    """
+
+    frames: int
+    near: float
+    gaps: tuple[tuple[int, int, float], ...]
+
+    @property
+    def errors(self) -> list[float]:
+        """Returns the expected error of each in-between, ascending."""
+        return sorted(error for begin, end, error in self.gaps for _ in range(begin + 1, end))
+
+    @property
+    def median(self) -> float:
+        """Returns the median of the expected errors."""
+        return statistics.median(self.errors)
+
+    @property
+    def largest(self) -> float:
+        """Returns the largest expected error."""
+        return self.errors[-1]
+
+    @property
+    def far(self) -> list[tuple[int, int, float]]:
+        """Returns the gaps whose in-betweens may be farther from the rendered frames than they are meant to be."""
+        return [gap for gap in self.gaps if gap[2] > self.near]
 
 
 @dataclass(frozen=True)
@@ -94,7 +135,8 @@ class Report:
     """A film and everything known about it.
 
     `film` is its file. `fps` is None if unknown. `schedule` is None for a film without a recipe. `settings` and `model`
-    are rows of tables. `remarks` are sentences for the user.
+    are rows of tables. `remarks` are sentences for the user. `inbetweens` is None if all frames are rendered or it is
+    unknown.
     """
 
     title: str
@@ -106,6 +148,7 @@ class Report:
     model: Rows = ()
     cost: Cost | None = None
     remarks: tuple[str, ...] = ()
+    inbetweens: InBetweens | None = None
 
     @property
     def motion(self) -> Motion:
@@ -226,6 +269,7 @@ def to_dict(report: Report) -> dict[str, Any]:
             }
             for jump in jumps_of(report)
         ],
+        "inbetweens": None if report.inbetweens is None else _inbetweens(report.inbetweens),
         "settings": [list(row) for row in report.settings],
         "model": [list(row) for row in report.model],
         "cost": None
@@ -237,6 +281,16 @@ def to_dict(report: Report) -> dict[str, Any]:
             "unknown_frames": report.cost.unknown,
         },
         "remarks": list(report.remarks),
+    }
+
+
+def _inbetweens(between: InBetweens) -> dict[str, Any]:
+    return {
+        "frames": between.frames,
+        "near": between.near,
+        "median": round(between.median, 6),
+        "largest": round(between.largest, 6),
+        "far": [{"from": begin, "to": end, "error": round(error, 6)} for begin, end, error in between.far],
     }
 
 
@@ -279,13 +333,15 @@ def to_html(report: Report, page: Path) -> str:
 def _cost_rows(cost: Cost | None) -> Rows:
     if cost is None:
         return ()
-    extra = cost.pictures - (cost.frames - cost.unknown)
+    extra = cost.pictures - (cost.frames - cost.between - cost.unknown)
     pictures = f"{cost.pictures}" + (f", {extra} of them only to measure the pace" if extra > 0 else "")
     rows = [
         ("Time", _duration(cost.seconds)),
         ("Time per frame", f"{cost.seconds / cost.frames:.3g} s"),
         ("Rendered pictures", pictures),
     ]
+    if cost.between:
+        rows.append(("In-betweens", f"{cost.between} of {cost.frames} frames"))
     if cost.unknown:
         rows.append(("Without a time", f"{cost.unknown} frames, copied or rendered by an older version"))
     return tuple(rows)

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from remix import Keyframe, Recipe, render_all
+from remix.client.cli.render import scaled_folders
 from remix.engine import Listener, Picture
 from remix.errors import (
     BadInput,
@@ -24,6 +25,7 @@ from remix.errors import (
     RecipeError,
     WrongModel,
 )
+from remix.motion import load_picture
 from remix.plan import Schedule
 from tests.fakes.renderer import Painter
 
@@ -208,3 +210,21 @@ def test_one_engine_renders_all_its_films_with_one_model(tmp_path: Path, monkeyp
     monkeypatch.setattr("remix.client.local.Local", made)
     render_all([recipe("a"), recipe("b"), recipe("c")], tmp_path, device="cpu")
     assert [len(painter.rendered) for painter in opened] == [9]
+
+
+def test_a_draft_at_half_size_stays_apart_and_keeps_its_pictures(tmp_path: Path) -> None:
+    pytest.importorskip("cv2")
+    asked, painter = recipe("a"), Painter()
+    (folder,) = scaled_folders([tmp_path / "film"], 0.5)
+    options: dict[str, Any] = {"engines": [painter], "film": None, "report": False}
+    render_all({tmp_path / "film": asked}, **options)
+    (drafted,) = render_all({folder: asked}, every=2, scale=0.5, **options)
+    (whole,) = render_all({folder: asked}, scale=0.5, **options)
+    assert drafted.rendered + whole.rendered == asked.frames
+    assert load_picture(folder / "frames" / "000000.png").shape[:2] == (asked.height // 2, asked.width // 2)
+    (kept,) = render_all({tmp_path / "film": asked}, **options)
+    assert (kept.error, kept.rendered) == (None, 0)
+    (refused,) = render_all({tmp_path / "film": asked}, scale=0.5, **options)
+    assert isinstance(refused.error, OtherRecipe)
+    (wrong,) = render_all({tmp_path / "film": asked}, scale=2, **options)
+    assert "scale: 2; give a share of the size" in str(wrong.error)

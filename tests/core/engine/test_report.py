@@ -146,6 +146,8 @@ def test_pictures_are_reported_with_the_settings_of_the_first(tmp_path: Path) ->
         save_picture(path, np.full((16, 32, 3), 60 * k, np.uint8), {"parameters": infotext})
     report = pictures_report(tmp_path, paths)
     assert ("prompt", "a cat") in report.settings
-    assert ("Steps", "20") in report.settings
+    assert ("steps", "20") in report.settings
+    assert ("size", "32x16") in report.settings
+    assert ("made by", "A1111") in report.model
     assert report.film is None
     assert "There is no film file" in write_report(report, tmp_path / "page.html").read_text("utf-8")

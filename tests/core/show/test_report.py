@@ -19,6 +19,7 @@ from remix.show.motion import Motion, measure
 from remix.show.report import (
     TERMS,
     Cost,
+    InBetweens,
     Report,
     Section,
     advice,
@@ -42,6 +43,7 @@ def report(frames: int = 12, prompt: str = "a cat", **changes: Any) -> Report:
     measured = measure(np.full((16, 32, 3), level, np.uint8) for level in levels)
     given: dict[str, Any] = {"title": "a film", "measured": measured, "fps": 12, "schedule": schedule}
     given |= {"settings": (("steps", "20"),), "model": (("checkpoint", prompt),), "cost": Cost(6.5, 14, frames, 0)}
+    given["inbetweens"] = InBetweens(3, 0.05, ((0, 2, 0.01), (2, 4, 0.02), (4, 6, 0.07)))
     return Report(**{**given, "remarks": ("a remark",), **changes})
 
 
@@ -237,6 +239,14 @@ def test_the_json_is_what_the_documentation_describes(frames: int) -> None:
     documented = set(re.findall(r"^\| `([\w.\[\]]+)` \|", DOCS.read_text(encoding="utf-8"), re.MULTILINE))
     assert set(names_in(plain)) == documented
     assert len(plain["motion"]["steps"]) == frames - 1
+
+
+def test_in_betweens_that_may_be_wrong_are_named(page: Page) -> None:
+    text = " ".join(" ".join(page.texts).split())
+    assert "3 in-betweens Their error is 0.020 in the median and at most 0.070" in text
+    assert "It may exceed 0.05 between these rendered frames: 4 and 6 (0.070)." in text
+    plain = to_dict(report())["inbetweens"]
+    assert plain["far"] == [{"from": 4, "to": 6, "error": 0.07}]
 
 
 def test_every_figure_on_the_page_is_explained_in_the_documentation(page: Page) -> None:
