@@ -7,6 +7,7 @@
     settings.py, travels.py     the fields of the panel or of an API request, and their recipe
     job.py        job folders below the host's output folder
     identity.py   everything that affects the pictures of a run in addition to its recipe
+    run_settings.py     the checkpoint, sampler and settings of a run
     pinned.py     the host's settings during a run, isolated from all other users of the host
     engine.py     groups of frames, each rendered by one call of the host's `process_images`
     frames.py     the hooks on the processing object of such a call
