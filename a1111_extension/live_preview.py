@@ -10,6 +10,7 @@ from typing import Any
 
 from remix.errors import RemixError, Unsupported
 from remix.hosts.a1111.labels import a1111_labels, names_of_labels
+from remix.motion.inbetween import opencv
 from remix.plan import Recipe, Schedule, plan
 from remix.plan.schedule import is_quick, remarks_on
 
@@ -20,7 +21,7 @@ from .settings import Fields, Reading, Settings
 
 NAMES = (
     *("text", "syntax", "frames", "fps", "ease", "loop", "mix", "seeds", "cfg", "denoise"),
-    *("batch", "film", "new", "portable", "name"),
+    *("batch", "film", "new", "portable", "name", "between"),
 )
 """The fields of Settings in the order of the components, which is also their order over the API."""
 
@@ -42,6 +43,7 @@ LABELS = {
     **{"seed": "Seeds", "cfg": "CFG scale", "denoise": "Denoising strength", "mix": "Mix", "ease": "Easing"},
     **{"batch": "Frames at once", "name": "Job name", "film": "Film", "sampler": "Sampling method"},
     **{"scheduler": "Schedule type", "steps": "Sampling steps", "width": "Width", "height": "Height"},
+    **{"between": "In-betweens", "preset": "Example or preset"},
     **{"model.vae": "VAE", "lora": "LoRA", "mask": "Mask", "image": "Init picture"},
 }
 """Fields of a recipe, and their labels on the page."""
@@ -78,6 +80,8 @@ def _film(settings: Settings, fields: Mapping[str, Any], tab: str) -> str:
     reading = settings.read(known)
     if not is_quick(reading.recipe):
         return preview.hint(LONG)
+    if reading.recipe.between and settings.film:
+        opencv()  # as Generate needs it
     schedule = plan(reading.recipe)
     request = _request(fields, known, tab)
     engine = HostEngine(request, reading.recipe, batch=settings.batch, portable=settings.portable, said={})

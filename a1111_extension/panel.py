@@ -15,14 +15,17 @@ from remix.plan.recipe import MIXINGS
 from remix.syntax import SYNTAXES
 
 from . import preview, results
-from .host import FORGE, add_playground
-from .live_preview import INVITATION, NAMES, live_preview
+from .host import FORGE, add_playground, presets_folder
+from .live_preview import INVITATION, NAMES, in_words_of_page, live_preview, settings_of
 from .pasting import LABELS, WORDS, Label
-from .presets import presets
+from .presets import examples, save, saved
 from .settings import AUTO, LARGEST_BATCH
 
 FILMS = tuple(dict.fromkeys(row.suffix[1:] for row in FORMATS.values() if row.suffix))
 """The file endings of films."""
+
+MOST_SHOWN = 15
+"""The end of the slider for in-betweens. An API request may ask for more."""
 
 EXAMPLE = "0: a red house on a green hill\n24: a white house in the snow\n47: a yellow boat at sunset"
 
@@ -51,25 +54,32 @@ class Panel:
     def build(self, is_img2img: bool, elem_id: Callable[[str], str]) -> list[Component]:
         """Builds the panel, and returns the components whose values `settings_of` reads."""
         self._tab = "img2img" if is_img2img else "txt2img"
-        texts = presets()
         line = _line(elem_id)
         with gr.Column(elem_id=elem_id("panel")):
             with gr.Row():
-                preset = gr.Dropdown(list(texts), label="Example", elem_id=elem_id("preset"), scale=4, min_width=200)
-                use = gr.Button("Use it", elem_id=elem_id("use"), elem_classes=["remix-use"], scale=0, min_width=90)
+                preset = gr.Dropdown(
+                    _names(),
+                    label="Example or preset",
+                    allow_custom_value=True,
+                    elem_id=elem_id("preset"),
+                    scale=4,
+                    min_width=200,
+                )
+                use, save = (
+                    gr.Button(text, elem_id=elem_id(name), elem_classes=["remix-use"], scale=0, min_width=90)
+                    for name, text in (("use", "Use it"), ("save", "Save as"))
+                )
             named = {"text": _text(elem_id), **_time(line, elem_id)}
             self._said = gr.HTML(preview.hint(INVITATION), elem_id=elem_id("said"))
             named |= {**_travels(line), **_job(elem_id), **_rarely(line, elem_id)}
             self._look = gr.Button("Look", visible=False, elem_id=elem_id("look"))
-        for aside in (preset, use, self._look):
+        for aside in (preset, use, save, self._look):
             aside.do_not_save_to_config = True  # the host's file of defaults is only for rendered values
-
-        def chosen(name: str, text: str) -> Any:
-            return texts.get(name, gr.update())
-
-        use.click(chosen, [preset, named["text"]], [named["text"]], _js="remixReplace", show_progress=False)
+        own = [named[name] for name in NAMES]
+        use.click(_chosen, [preset, named["text"]], own, _js="remixReplace", show_progress=False)
+        save.click(_saved, [preset, *own], [preset, self._said], show_progress=False)
         self._own = named
-        return [named[name] for name in NAMES]
+        return own
 
     @property
     def infotext_fields(self) -> list[tuple[Component, Label]]:
@@ -108,6 +118,32 @@ class Panel:
         answered = f"() => {{ remixAnswered('{button}'); return [] }}"
         looked = self._look.click(look, inputs, [self._said], _js=asked, show_progress=False)
         looked.then(None, [], [], _js=answered, show_progress=False)
+
+
+def _names() -> list[str]:
+    return [*examples(), *saved(presets_folder())]
+
+
+def _chosen(name: str | None, text: str) -> list[Any]:
+    """Returns the values of all fields for an example, which has a text alone, or a preset. `text` is the one now."""
+    if text_of_example := examples().get(name or ""):
+        return [text_of_example if field == "text" else gr.update() for field in NAMES]
+    preset = saved(presets_folder()).get(name or "")
+    if preset is None:
+        return [gr.update() for _ in NAMES]
+    values = {field: getattr(preset, field) for field in NAMES}
+    shown = {field: WORDS.get(field, {}).get(value, value) for field, value in values.items()}
+    return [gr.update() if field == "new" else value for field, value in shown.items()]
+
+
+def _saved(name: str | None, *values: Any) -> list[Any]:
+    """Saves the fields as a preset. Returns the list of presets with it chosen, and what was done, or the error."""
+    try:
+        name = save(presets_folder(), name or "", settings_of(values))
+    except (RemixError, OSError) as error:
+        return [gr.update(), preview.hint(in_words_of_page(str(error)))]
+    done = f"Saved {name} in {presets_folder()}. To apply it, choose it above and click Use it."
+    return [gr.update(choices=_names(), value=name), preview.hint(done)]
 
 
 def _text(elem_id: Callable[[str], str]) -> Component:
@@ -177,6 +213,17 @@ def _job(elem_id: Callable[[str], str]) -> dict[str, Component]:
     with gr.Row():
         return {
             "film": _choice(elem_id("film"), "Film", "mp4", (*FILMS[1:], WORDS["film"][""]), "Its file format."),
+            "between": gr.Slider(
+                0,
+                MOST_SHOWN,
+                value=0,
+                step=1,
+                label="In-betweens",
+                tooltip="New pictures from each frame of the film to the next, made without the model. The film lasts "
+                "as long, at a higher frame rate. 0: as in the text, or none.",
+                min_width=120,
+                elem_id=elem_id("between"),
+            ),
             "new": gr.Radio(
                 list(WORDS["new"].values()),
                 value=WORDS["new"][False],

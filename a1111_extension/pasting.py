@@ -64,6 +64,7 @@ LABELS = tuple(
         **{"text": "keyframes", "syntax": "syntax", "frames": "frames", "fps": "fps", "loop": "loop", "ease": "easing"},
         **{"mix": "mix", "seeds": "seeds", "cfg": "cfg", "denoise": "denoise", "batch": "frames at once"},
         **{"film": "film format", "name": "job name", "portable": "portable noise"},
+        "between": "in-betweens",
     }.items()
 )
 """The pasted fields: all of the panel except whether a job is resumed."""

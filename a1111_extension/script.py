@@ -14,7 +14,7 @@ from typing import Any
 
 from remix.digest import sha256
 from remix.engine import Event, render
-from remix.errors import BadInput, Interrupted, OutOfMemory
+from remix.errors import BadInput, Interrupted, MissingPackage, OutOfMemory
 from remix.job import FRAMES, siblings
 from remix.job.files import inside
 from remix.plan import Recipe, Schedule, plan
@@ -69,7 +69,7 @@ class RemixScript(host.Script):
                     return _render_part(p, given[0], Path(scratch))
                 settings = settings_of(given) if isinstance(given[0], str) else Settings.of_request(given[0])
                 return _render(p, settings, Path(scratch))
-        except BadInput as error:
+        except (BadInput, MissingPackage) as error:
             if host.is_api(p):
                 raise host.unprocessable(error) from error
             # Without the line and the caret, which only align in the monospaced font of the preview.

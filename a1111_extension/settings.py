@@ -28,7 +28,7 @@ from .travels import lay_over, travel_of
 
 AUTO = "auto"
 OWN = ("toml", "json")
-LARGEST_BATCH = 64
+LARGEST_BATCH, MOST_BETWEEN = 64, 63
 
 
 @dataclass(frozen=True)
@@ -79,6 +79,7 @@ class Settings:
     - `name`: the beginning of the job folder's name.
     - `new`: starts a new job even if one of the same recipe exists.
     - `portable`: uses noise and steps that are the same in every tool, instead of the host's own.
+    - `between`: in-betweens from each frame of the film to the next.
     - `first`, `count`: the frames to return (count 0: all from the first).
     """
 
@@ -97,6 +98,7 @@ class Settings:
     name: str = "film"
     new: bool = False
     portable: bool = True
+    between: int = 0
     first: int = 0
     count: int = 0
 
@@ -179,7 +181,7 @@ class Settings:
     def _given(self, otherwise: dict[str, Any]) -> dict[str, Any]:
         """Returns the fields of a recipe that the panel sets."""
         given: dict[str, Any] = {"frames": length(self.frames.strip()), "fps": self.fps}
-        given |= {"ease": self.ease, "mix": self.mix, "loop": self.loop}
+        given |= {"ease": self.ease, "mix": self.mix, "loop": self.loop, "between": self.between}
         return {**otherwise, **{name: value for name, value in given.items() if value}}
 
     def wanted(self, frames: int) -> range:
@@ -195,6 +197,8 @@ def _checked(name: str, value: Any, like: Any) -> Any:
         return check.flag(value, name)
     if name == "batch":
         return check.integer(value, name, 1, LARGEST_BATCH)
+    if name == "between":
+        return check.integer(value, name, 0, MOST_BETWEEN)
     if isinstance(like, int):
         return check.integer(value, name, 0, MAX_FRAMES)
     if isinstance(like, float):

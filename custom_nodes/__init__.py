@@ -1,6 +1,6 @@
 """The ComfyUI nodes: a thin layer between the host's types and the core.
 
-Files have the names of the core's packages. Each ends with `NODES`, the list of its nodes. report.py has none.
+Files have the names of the core's packages. Each file of `FILES` ends with `NODES`, the list of its nodes.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ FILES = (
     "job",
     "film",
     "save_film",
+    "film_report",
 )
 
 
@@ -52,6 +53,7 @@ class RemixExtension(ComfyExtension):
 
 
 async def comfy_entrypoint() -> ComfyExtension:
-    """Returns the extension, and adds the report for clients. ComfyUI calls this once, before its server starts."""
+    """Returns the extension, with the report for clients. ComfyUI calls this once, before its server starts."""
     importlib.import_module(f"{__name__}.report").add_route()
+    importlib.import_module(f"{__name__}.queued").add_handler()
     return RemixExtension()

@@ -15,15 +15,21 @@ from remix.errors import BadInput
 from remix.job import job_texts
 from remix.motion import film_order, load_picture
 from remix.motion.formats import rate_of
+from remix.motion.inbetween import QUALITIES
 from remix.motion.pictures import to_bytes, to_floats
 from remix.motion.retiming import Loaded, Retimed, moments_in_order
+from remix.plan import Schedule
 
 from .inputs import FILM, JobType, only, rendered_of, schedule_input, schedule_of, schema
+from .interpolation import method_of, methods
 
 PLAIN_FPS = 12
 """Default frame rate, as in a recipe."""
 
 MOST_REPEATS = 1000
+
+MOST_BETWEEN, FINE = 63, "fine"
+"""The largest number of in-betweens from a frame to the next, and the default way to make them."""
 
 
 class Frames:
@@ -65,12 +71,20 @@ class SmoothFrames(Frames):
     """The frames of a film with in-betweens, made when they are indexed. Alpha channels are left out."""
 
     def __init__(
-        self, pictures: torch.Tensor | Sequence[Path], order: Sequence[int], between: int, loop: bool, ping_pong: bool
+        self,
+        pictures: torch.Tensor | Sequence[Path],
+        order: Sequence[int],
+        step: Fraction,
+        method: str,
+        *,
+        loop: bool,
+        ping_pong: bool,
     ) -> None:
         own = Frames(pictures, range(len(pictures)))
-        moments = moments_in_order(order, Fraction(1, between + 1), loop=loop, ping_pong=ping_pong)
+        moments = moments_in_order(order, step, loop=loop, ping_pong=ping_pong)
         loaded = Loaded(range(len(own)), lambda index: to_bytes(own[index][..., :3].numpy()))
-        self._film = Retimed(loaded, moments, loop=loop)
+        quality = method if method in QUALITIES else FINE
+        self._film = Retimed(loaded, moments, loop=loop, quality=quality, method=method_of(method))
         super().__init__(pictures, range(len(moments)))
 
     def __getitem__(self, index: int) -> torch.Tensor:
@@ -216,6 +230,33 @@ class RemixFilm(io.ComfyNode):
                     max=MOST_REPEATS,
                     tooltip="How many times the film plays.",
                 ),
+                io.Int.Input(
+                    "between",
+                    default=0,
+                    min=0,
+                    max=MOST_BETWEEN,
+                    optional=True,
+                    tooltip="In-betweens from each frame to the next. The film lasts as long as without. 0: as in the "
+                    "recipe of the job or schedule, or none.",
+                ),
+                io.Float.Input(
+                    "to_fps",
+                    default=0.0,
+                    min=0.0,
+                    max=240.0,
+                    step=0.01,
+                    optional=True,
+                    tooltip="Frame rate of the film, reached by in-betweens, such as 60. 0: set by between.",
+                ),
+                io.Combo.Input(
+                    "method",
+                    options=methods(),
+                    default=FINE,
+                    optional=True,
+                    tooltip="How in-betweens are made. fine, fast: by the motion of the picture, without a model; fast "
+                    "takes a third of the time. Or by a RIFE or FILM model in ComfyUI's folder "
+                    "models/frame_interpolation.",
+                ),
             ],
             outputs=[
                 io.Video.Output("video", display_name="video", tooltip="The video, for Save Video and other nodes.")
@@ -233,18 +274,32 @@ class RemixFilm(io.ComfyNode):
         job: list[Any] | None = None,
         schedule: list[Any] | None = None,
         audio: list[Any] | None = None,
+        between: Sequence[int] = (0,),
+        to_fps: Sequence[float] = (0.0,),
+        method: Sequence[str] = (FINE,),
     ) -> io.NodeOutput:
         """Returns the film."""
         rendered = rendered_of(only("job", job)) if job else None
         pictures = _pictures(images, rendered.frames if rendered else None)
         order = film_order(len(pictures), ping_pong=only("ping_pong", ping_pong), repeat=only("repeat", repeat))
         spoken = rendered.schedule if rendered else schedule_of(only("schedule", schedule)) if schedule else None
-        rate = rate_of(only("fps", fps) or (spoken.recipe.fps if spoken else PLAIN_FPS))
+        shown = rate_of(only("fps", fps) or (spoken.recipe.fps if spoken else PLAIN_FPS))
+        rate = _film_rate(shown, only("between", between), only("to_fps", to_fps), spoken)
         frames = Frames(pictures, order)
-        if spoken and (between := spoken.recipe.between):
-            frames = SmoothFrames(pictures, order, between, spoken.recipe.loop, only("ping_pong", ping_pong))
-            rate = rate_of(rate * (between + 1))
+        if rate != shown:
+            loop, there_and_back = spoken is not None and spoken.recipe.loop, only("ping_pong", ping_pong)
+            way = only("method", method)
+            frames = SmoothFrames(pictures, order, shown / rate, way, loop=loop, ping_pong=there_and_back)
         return io.NodeOutput(Film(frames, rate, only("audio", audio), rendered.folder if rendered else None))
+
+
+def _film_rate(shown: Fraction, between: int, to_fps: float, spoken: Schedule | None) -> Fraction:
+    """Returns the frame rate of a film with in-betweens, of pictures at the rate `shown`."""
+    if between and to_fps:
+        raise BadInput("between, to_fps: both set the number of in-betweens; set one of them to 0")
+    if to_fps:
+        return rate_of(to_fps)
+    return shown * ((between or (spoken.recipe.between if spoken else 0)) + 1)
 
 
 def _pictures(images: list[torch.Tensor] | None, frames: Sequence[Path] | None) -> torch.Tensor | Sequence[Path]:

@@ -19,6 +19,7 @@ from remix.engine.parts import read_part
 from remix.errors import BadInput, RecipeError, Unsupported
 from remix.mix import POLICIES
 from remix.plan import Schedule
+from remix.prompt.tags import networks_of
 from remix.syntax import ReadText, read_text
 
 PLAN, MIX, FILM = "Remix/plan", "Remix/mix", "Remix/film"
@@ -35,10 +36,12 @@ LARGEST_BATCH = 4096
 WORKFLOW = (io.Hidden.prompt, io.Hidden.extra_pnginfo)
 """The hidden inputs that `workflow_texts` reads."""
 
+AUTO = "auto"
+"""The widget `syntax` of a text whose syntax is detected."""
+
 OPTIONS = (
     (r"give frames \([^)]*--frames[^)]*\)", 'set the widget "frames"'),
-    (r"name the syntax \(--from\), or ", ""),
-    (r"name the syntax \(--from\)", "write it in one of these ways"),
+    (r"name the syntax \(--from\)", 'choose one in the widget "syntax"'),
     (r" \(--field\)", ""),
 )
 """Command-line option in an error about a text -> advice for users of a node."""
@@ -119,15 +122,21 @@ def schedule_of(value: Any) -> Schedule:
 
 
 def read_recipe(
-    recipe: str, frames: int | None = 0, fps: float | None = 0.0, width: int | None = 0, height: int | None = 0
+    recipe: str,
+    frames: int | None = 0,
+    fps: float | None = 0.0,
+    width: int | None = 0,
+    height: int | None = 0,
+    syntax: str | None = AUTO,
 ) -> ReadText:
-    """Returns the recipe in Remix Recipe's widgets, with notes. 0 and None keep the value in the text.
+    """Returns the recipe in Remix Recipe's widgets, with notes. 0, "auto" and None leave a value to the text.
 
     Raises RecipeError with the names of widgets instead of command-line options.
     """
     try:
         return read_text(
             recipe,
+            None if syntax == AUTO else syntax,
             frames=frames or None,
             fps=fps or None,
             width=width or None,
@@ -194,7 +203,13 @@ NO_LORAS = (
 
 
 def refuse_unwired(schedule: Schedule) -> None:
-    """Raises Unsupported for settings of keyframes that the links of a workflow decide."""
+    """Raises Unsupported for settings of keyframes, and tags of prompts, that the links of a workflow decide."""
+    for prompt in (*schedule.prompts, *schedule.negatives):
+        for network in networks_of(prompt):
+            raise Unsupported(
+                f"prompt: only Remix Render loads <{network.kind}:{network.name}>; use it, or connect a LoRA loader "
+                "and leave the tag out"
+            )
     if any(frame.loras for frame in schedule):
         raise Unsupported(NO_LORAS)
     if any(frame.mask is not None for frame in schedule):

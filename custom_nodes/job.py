@@ -129,6 +129,13 @@ def shown_pictures(pictures: Iterable[Path]) -> dict[str, Any]:
     return ui.SavedImages(saved).as_dict()
 
 
+def shown_page(page: Path | None) -> dict[str, Any]:
+    """Returns a page of a job, to which the front end shows a link; nothing without a page."""
+    if page is None:
+        return {}
+    return {"page": (ui.SavedResult(page.name, _name_of(page.parent.resolve()), io.FolderType.output),)}
+
+
 def job_folder(prefix: str, schedule: Schedule, engine: Mapping[str, str]) -> Path:
     """Returns the folder of a job below ComfyUI's output folder. The same frames and model have the same folder.
 

@@ -19,8 +19,9 @@ from remix.show.plot import DARK, draw
 from remix.show.table import text_table
 from remix.syntax import SYNTAXES
 
-from .inputs import PLAN, ScheduleType, read_recipe, schema, shown_remarks
+from .inputs import AUTO, PLAN, ScheduleType, read_recipe, schema, seldom, shown_remarks
 from .pictures import input_stamps
+from .queued import widget
 from .settings import Downstream, downstream_of, refuse_travelling, sampler_remarks, value_of
 from .workflow import Workflow
 
@@ -87,6 +88,14 @@ class RemixRecipe(io.ComfyNode):
                 io.Int.Input(
                     "height", default=0, min=0, max=8192, step=8, tooltip="Height in pixels. 0: the recipe's value."
                 ),
+                io.Combo.Input(
+                    "syntax",
+                    options=[AUTO, *SYNTAXES],
+                    default=AUTO,
+                    optional=True,
+                    **seldom(),
+                    tooltip="Syntax of the text, if it is not the detected one, which the node shows. auto: detect it.",
+                ),
             ],
             outputs=[
                 ScheduleType.Output("schedule", tooltip="The schedule, for the other Remix nodes."),
@@ -123,14 +132,15 @@ class RemixRecipe(io.ComfyNode):
         """Returns True, or the error in the recipe, before the workflow runs.
 
         The host reports the error once for each argument, and leaves their ranges unchecked, so this takes the text
-        alone. An error that the widget `frames` may resolve is reported by `execute`.
+        alone, and finds the widget `syntax` in the request. An error that the widget `frames` may resolve is reported
+        by `execute`.
         """
         if recipe is None:  # connected, so its value is not known yet
             return True
-        problems = []
+        problems, syntax = [], widget(cls, "syntax")
         for frames in LENGTHS:
             try:
-                read_recipe(recipe, frames)
+                read_recipe(recipe, frames, syntax=syntax)
             except RemixError as error:
                 problems.append(str(error))
             else:
@@ -139,7 +149,13 @@ class RemixRecipe(io.ComfyNode):
 
     @classmethod
     def fingerprint_inputs(
-        cls, recipe: str | None = None, frames: int = 0, fps: float = 0.0, width: int = 0, height: int = 0
+        cls,
+        recipe: str | None = None,
+        frames: int = 0,
+        fps: float = 0.0,
+        width: int = 0,
+        height: int = 0,
+        syntax: str = AUTO,
     ) -> str:
         """Returns the node's other dependencies: the recipe's pictures and song, connected outputs, later samplers.
 
@@ -148,14 +164,16 @@ class RemixRecipe(io.ComfyNode):
         stamps: list[str] = []
         if recipe is not None:  # not known yet if connected; Remix Render checks its pictures
             with suppress(RemixError):
-                made = read_recipe(recipe, frames, fps, width, height).recipe
+                made = read_recipe(recipe, frames, fps, width, height, syntax).recipe
                 stamps = list(input_stamps(made).values()) + ([made.music.sha256] if made.music else [])
         return f"{_downstream(cls)!r} {stamps}"
 
     @classmethod
-    def execute(cls, recipe: str, frames: int, fps: float, width: int, height: int) -> io.NodeOutput:
+    def execute(
+        cls, recipe: str, frames: int, fps: float, width: int, height: int, syntax: str = AUTO
+    ) -> io.NodeOutput:
         """Returns the schedule, and the settings that are the same in every frame."""
-        made, notes, syntax = read_recipe(recipe, frames, fps, width, height)
+        made, notes, found = read_recipe(recipe, frames, fps, width, height, syntax)
         schedule, downstream = plan(made), _downstream(cls)
         refuse_travelling(schedule, downstream.outputs)
         remarks = [
@@ -178,7 +196,7 @@ class RemixRecipe(io.ComfyNode):
             made.sampler,
             made.scheduler,
             value_of(schedule[0], "denoise"),
-            ui=_shown(cls, schedule, [f"Read as {SYNTAXES[syntax].title} ({syntax}).", *remarks]),
+            ui=_shown(cls, schedule, [f"Read as {SYNTAXES[found].title} ({found}).", *remarks]),
         )
 
 

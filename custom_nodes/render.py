@@ -38,9 +38,10 @@ from .inputs import (
     shown_remarks,
     workflow_texts,
 )
-from .job import job_folder, made_by, named, shown_pictures
+from .job import job_folder, made_by, named, shown_page, shown_pictures
 from .loras import lora_paths
 from .pictures import file_hash, input_stamps
+from .placeholders import PLACEHOLDERS, filled
 
 log = logging.getLogger(__name__)
 
@@ -69,7 +70,7 @@ class RemixRender(io.ComfyNode):
                     "filename_prefix",
                     default="remix/film",
                     tooltip="Start of the job folder's name, in the output folder. A key for the frames and the model "
-                    "is added, so the same workflow continues its job.",
+                    f"is added, so the same workflow continues its job. {PLACEHOLDERS}",
                 ),
                 io.Int.Input(
                     "batch_size",
@@ -176,6 +177,7 @@ class RemixRender(io.ComfyNode):
             positive=positive,
             negative=negative,
         )
+        prefix = filled(filename_prefix, cls.hidden, (asked.recipe.width, asked.recipe.height))
         remarks: list[str] = []
 
         def tell(remark: str) -> None:
@@ -189,10 +191,10 @@ class RemixRender(io.ComfyNode):
             outcome = render_job(
                 planned,
                 engine,
-                job_folder(filename_prefix, planned, engine.identity(planned)),
+                job_folder(prefix, planned, engine.identity(planned)),
                 film=None,
                 frames=wanted,
-                donors=siblings(*named(filename_prefix)),
+                donors=siblings(*named(prefix)),
                 listen=progress.listen,
                 tell=tell,
             )
@@ -201,7 +203,7 @@ class RemixRender(io.ComfyNode):
         shown = frames if first or count or outcome.sheet is None else [outcome.sheet]
         return io.NodeOutput(
             Rendered(outcome.folder, outcome.schedule or asked, frames),
-            ui={**shown_pictures(shown), **shown_remarks(remarks)},
+            ui={**shown_pictures(shown), **shown_page(outcome.report), **shown_remarks(remarks)},
         )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 import wave
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
@@ -19,16 +19,19 @@ from comfy_api.latest import io, ui
 
 from remix.motion import Picture, write_video
 from remix.motion.formats import FORMATS, Format
-from remix.motion.pictures import fit, to_bytes
+from remix.motion.pictures import PLACES, fit, to_bytes
 
 from .film import Film
 from .inputs import FILM, WORKFLOW, schema, seldom, shown_remarks, temporary_folder, workflow_texts
+from .placeholders import PLACEHOLDERS, filled
 
 SAVED = [name for name, row in FORMATS.items() if row.suffixes]
 """The formats that are files. A folder of PNGs is what Save Image writes."""
 
 SHOWN = ("mp4", "webm", "webp", "apng", "av1")
 """The formats that the front end plays. It would open a GIF as a video."""
+
+OWN_SIZE = "own size"
 
 SMALL, FEW = 384, 96
 """Longest side and largest number of frames of a preview of another format."""
@@ -53,8 +56,7 @@ class RemixSaveFilm(io.ComfyNode):
                 io.String.Input(
                     "filename_prefix",
                     default="video/remix",
-                    tooltip="Start of the file's name, in the output folder. As in Save Video, it may contain "
-                    "%date:yyyy-MM-dd% or %Node.widget%.",
+                    tooltip=f"Start of the file's name, in the output folder. {PLACEHOLDERS}",
                 ),
                 io.Combo.Input("format", options=SAVED, default="mp4", tooltip=formats),
                 io.Int.Input(
@@ -66,6 +68,15 @@ class RemixSaveFilm(io.ComfyNode):
                     **seldom(),
                     tooltip="How often a GIF, WebP or APNG plays. 0: forever.",
                 ),
+                io.Combo.Input(
+                    "place",
+                    options=[OWN_SIZE, *PLACES],
+                    default=OWN_SIZE,
+                    optional=True,
+                    tooltip="Size for where the film is shown, cropped evenly: "
+                    + ", ".join(f"{name} {width}x{height}" for name, (width, height) in PLACES.items())
+                    + f". {OWN_SIZE}: the size of the frames.",
+                ),
             ],
             outputs=[io.Video.Output("video", display_name="video", tooltip="The video, unchanged.")],
             hidden=list(WORKFLOW),
@@ -73,10 +84,12 @@ class RemixSaveFilm(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, video: Any, filename_prefix: str, format: str, loops: int = 0) -> io.NodeOutput:
+    def execute(
+        cls, video: Any, filename_prefix: str, format: str, loops: int = 0, place: str = OWN_SIZE
+    ) -> io.NodeOutput:
         """Writes the film, and shows it."""
-        row, film = FORMATS[format], film_of(video)
-        path, subfolder = _place(filename_prefix, row, film)
+        row, film = FORMATS[format], replace(film_of(video), fitted=PLACES.get(place))
+        path, subfolder = _new_file(filled(filename_prefix, cls.hidden, film.size), row)
         remarks = [remark for lost, remark in _losses(row, film) if lost]
         texts = {**(video.texts() if isinstance(video, Film) else {}), **workflow_texts(cls.hidden)}
         bar = comfy.utils.ProgressBar(film.count)
@@ -110,10 +123,13 @@ class Frames:
     rate: Fraction
     audio: Any
     alpha: torch.Tensor | None
+    fitted: tuple[int, int] | None = None
 
     @property
     def size(self) -> tuple[int, int]:
-        """Returns width and height."""
+        """Returns width and height: of the frames, or those that they are fitted to."""
+        if self.fitted:
+            return self.fitted
         height, width = self.images.shape[1:3]
         return int(width), int(height)
 
@@ -127,7 +143,8 @@ class Frames:
         for index, image in enumerate(self.images):
             if alpha and self.alpha is not None:
                 image = torch.cat([image[..., :3], self.alpha[index].reshape(*image.shape[:2], 1).to(image)], dim=-1)
-            yield to_bytes((image if alpha else image[..., :3]).cpu().numpy())
+            picture = to_bytes((image if alpha else image[..., :3]).cpu().numpy())
+            yield fit(picture, *self.fitted) if self.fitted else picture
 
 
 def film_of(video: Any) -> Frames:
@@ -140,11 +157,9 @@ def film_of(video: Any) -> Frames:
     return Frames(parts.images, len(parts.images), Fraction(parts.frame_rate), parts.audio, alpha)
 
 
-def _place(prefix: str, row: Format, film: Frames) -> tuple[Path, str]:
+def _new_file(prefix: str, row: Format) -> tuple[Path, str]:
     """Returns a new file in the output folder, named by the host's rule, and its subfolder."""
-    folder, name, counter, subfolder, _ = folder_paths.get_save_image_path(
-        prefix, folder_paths.get_output_directory(), *film.size
-    )
+    folder, name, counter, subfolder, _ = folder_paths.get_save_image_path(prefix, folder_paths.get_output_directory())
     return Path(folder) / f"{name}_{counter:05}_{row.suffix}", subfolder
 
 

@@ -23,6 +23,8 @@ VALUES = "RemixValueTravel"
 TRAVELS = ("RemixPromptTravel", "RemixNoiseTravel", "RemixConditioningMix", "RemixLatentBlend")
 """Nodes that output a list of batches and join the lists of their inputs."""
 
+RECIPE_WIDGETS = ("recipe", "frames", "fps", "width", "height", "syntax")
+
 Link = tuple[str, int]
 Node = Mapping[str, Any]
 
@@ -196,7 +198,7 @@ class Workflow:
     def _length(self, schedule: Link) -> int | Link:
         node = self._all.get(schedule[0], {})
         inputs = node.get("inputs", {})
-        widgets = {name: inputs.get(name) for name in ("recipe", "frames", "fps", "width", "height")}
+        widgets = {name: inputs.get(name) for name in RECIPE_WIDGETS}
         if node.get("class_type") != "RemixRecipe" or any(link_of(value) for value in widgets.values()):
             return schedule
         try:

@@ -24,8 +24,8 @@ function remixAnswered(button) {
     if (remixLooks[button]?.waiting) remixLook(button);
 }
 
-// Called before an example replaces a text that somebody may have written; without a name nothing is replaced.
+// Called before an example or a preset replaces a text that somebody may have written; without a name nothing is replaced.
 function remixReplace(name, text) {
-    const keep = text.trim() && !confirm("Replace the keyframes with this example? The text that is there now is lost.");
+    const keep = text.trim() && !confirm("Replace the keyframes with this example or preset? The text that is there now is lost.");
     return [keep ? null : name, text];
 }

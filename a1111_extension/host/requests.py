@@ -10,10 +10,10 @@ from typing import Any
 from urllib.parse import quote
 
 import modules.scripts as scripts  # the module: importing Script by name would register it again
-from modules import images, processing, shared, ui_tempdir
+from modules import images, paths, processing, shared, ui_tempdir
 from PIL import Image
 
-from remix.errors import BadInput
+from remix.errors import BadInput, RemixError
 from remix.job import is_job
 from remix.job.files import safe_name
 
@@ -117,6 +117,11 @@ def output_folder(p: Any) -> Path:
     return Path(p.outpath_samples).resolve() / "remix"
 
 
+def presets_folder() -> Path:
+    """Returns the folder of the user's presets, in the host's folder of data, where it keeps styles too."""
+    return Path(paths.data_path).resolve() / "remix-presets"
+
+
 def job_of(tab: str, name: str) -> Path | None:
     """Returns the folder of a job of "txt2img" or "img2img", None if there is none."""
     root = option("outdir_samples") or option(f"outdir_{tab}_samples")
@@ -150,7 +155,7 @@ def refusal(p: Any, sentence: str) -> Any:
     return result
 
 
-def unprocessable(error: BadInput) -> Exception:
+def unprocessable(error: RemixError) -> Exception:
     """Returns the error that makes the API respond with status 422 and the sentence of `error`."""
     from fastapi.exceptions import HTTPException
 

@@ -21,13 +21,10 @@ from remix.motion.atomic import contents
 from remix.motion.formats import format_of, rate_of
 from remix.motion.images import frame_formats, is_animated, is_transparent
 from remix.motion.pacing import variation
-from remix.motion.pictures import MAX_PIXELS, inset
+from remix.motion.pictures import MAX_PIXELS, PLACES, inset
 from remix.motion.retiming import Loaded, Retimed, with_steps
 from remix.motion.song import song_path
 from remix.plan import Recipe
-
-PLACES = {"wide": (1920, 1080), "square": (1080, 1080), "portrait": (1080, 1350), "upright": (1080, 1920)}
-"""Named sizes of films."""
 
 NAMED = 5
 """Largest number of ignored files that a note lists by name."""

@@ -24,6 +24,9 @@ Picture: TypeAlias = npt.NDArray[np.uint8]
 
 MAX_PIXELS = 64 * 10**6
 
+PLACES = {"wide": (1920, 1080), "square": (1080, 1080), "portrait": (1080, 1350), "upright": (1080, 1920)}
+"""Named sizes of films, for where they are shown."""
+
 LEAST_PSNR, MOST_OFF = 55.0, 2
 """Pictures are considered equal with at least this PSNR in dB and at most this channel difference: it is invisible."""
 

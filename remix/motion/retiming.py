@@ -9,7 +9,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from fractions import Fraction
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -106,12 +106,24 @@ class Loaded(Sequence[Picture]):
         return [*map(self._load, self._paths[index])] if isinstance(index, slice) else self._load(self._paths[index])
 
 
+class Between(Protocol):
+    """What is between two pictures, as `remix.motion.inbetween.Motion` and the models of a ComfyUI know it."""
+
+    def at(self, moments: Sequence[float]) -> Sequence[Picture]:
+        """Returns the pictures at `moments`, from 0 (the first picture) to 1 (the second)."""
+
+
+Method = Callable[[Picture, Picture], Between]
+"""Another way to make in-betweens: two pictures -> what is between them."""
+
+
 class Retimed(Sequence[Picture]):
     """The pictures of a sequence at `moments`: its own ones at whole moments, in-betweens elsewhere.
 
     `pictures` is a sequence whose items are loaded when they are used, each once if the moments ascend; a few are kept.
-    Nothing is placed between the pictures of a cut, where the nearer one is shown. In-betweens need OpenCV. Raises
-    BadInput for an unknown `quality` and for moments outside of the sequence, and MissingPackage without OpenCV.
+    Nothing is placed between the pictures of a cut, where the nearer one is shown. In-betweens need OpenCV, unless
+    `method` makes them. Raises BadInput for an unknown `quality` and for moments outside of the sequence, and
+    MissingPackage without OpenCV.
 
     >>> black, white = np.zeros((16, 16, 3), np.uint8), np.full((16, 16, 3), 200, np.uint8)
     >>> film = Retimed([black, white], moments_between(2, 3))
@@ -120,18 +132,25 @@ class Retimed(Sequence[Picture]):
     """
 
     def __init__(
-        self, pictures: Sequence[Picture], moments: Sequence[float], *, loop: bool = False, quality: str = "fine"
+        self,
+        pictures: Sequence[Picture],
+        moments: Sequence[float],
+        *,
+        loop: bool = False,
+        quality: str = "fine",
+        method: Method | None = None,
     ) -> None:
         end = len(pictures) if loop else len(pictures) - 1
         self._moments = [round(float(moment), _DECIMALS) for moment in moments]
         if odd := [each for each in self._moments if not (0 <= each <= end and (each < end or not loop))]:
             raise BadInput(f"moments: {odd[0]:g} is outside of {len(pictures)} pictures; give 0 to {end}")
         self._pictures, self._loop, self._quality = pictures, loop, check_quality(quality)
-        if any(moment % 1 for moment in self._moments):
+        self._method = method
+        if method is None and any(moment % 1 for moment in self._moments):
             opencv()  # before the first picture, not hours later
         self._loaded: dict[int, Picture] = {}
         self._prepared: dict[int, Prepared] = {}
-        self._motions: dict[int, Motion] = {}
+        self._motions: dict[int, Between] = {}
         self._thumbnails: dict[int, npt.NDArray[Any]] = {}
 
     def __len__(self) -> int:
@@ -174,7 +193,9 @@ class Retimed(Sequence[Picture]):
         motion = _kept(self._motions, index, 1, self._motion)
         return motion.at([part])[0]
 
-    def _motion(self, index: int) -> Motion:
+    def _motion(self, index: int) -> Between:
+        if self._method is not None:
+            return self._method(self._picture(index), self._picture(index + 1))
         first, second = (
             _kept(self._prepared, each % len(self._pictures), 2, lambda each: Prepared.of(self._picture(each)))
             for each in (index, index + 1)

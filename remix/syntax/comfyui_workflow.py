@@ -90,7 +90,7 @@ NODES: Mapping[str, ScheduleNode] = {
         after="append_text",
     ),
     "DeforumPromptNode": ScheduleNode("prompts", "fizznodes", ("prompts",)),
-    "RemixRecipe": ScheduleNode("recipe", None, ("recipe", "frames", "fps", "width", "height"), "frames"),
+    "RemixRecipe": ScheduleNode("recipe", None, ("recipe", "frames", "fps", "width", "height", "syntax"), "frames"),
 }
 """The nodes with schedules, by their class."""
 
@@ -196,6 +196,8 @@ def _schedule(
     text = _text(nodes, node, row.text)
     assert text is not None
     kind = "a1111" if row.syntax == "wan" and "|" not in text.text else row.syntax
+    if node.kind == "RemixRecipe" and (chosen := _text(nodes, node, "syntax")) and chosen.text != "auto":
+        kind = chosen.text
     parts = _nested(source, text, inner, kind, read_text)
     if row is _WAN or row.syntax == "wan":
         parts = _with_negative(source, parts, _text(nodes, node, "negative_prompt"))

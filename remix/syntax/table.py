@@ -45,7 +45,7 @@ from remix.syntax.text.values import target_of
 
 def _read_nested(source: Source, options: Options, name: str | None) -> Parts:
     """Returns the parts of a text within another, in the syntax called `name` or, if that is None, a detected one."""
-    return SYNTAXES[name or _detected(source)].read(source, options)
+    return named(name or _detected(source)).read(source, options)
 
 
 SYNTAXES: Mapping[str, Syntax] = {
@@ -244,6 +244,7 @@ class ReadText(NamedTuple):
 
 def read_text(
     text: str,
+    name: str | None = None,
     *,
     frames: int | str | None = None,
     fps: float | None = None,
@@ -254,12 +255,12 @@ def read_text(
 ) -> ReadText:
     """Returns the recipe in `text`, in any syntax that `detect` knows, with notes and the name of that syntax.
 
-    `frames`, `fps`, `width` and `height` override those of the text. `folder` is where relative picture paths start.
-    Raises RecipeError with line and column.
+    `name` is its syntax, detected if omitted. `frames`, `fps`, `width` and `height` override those of the text.
+    `folder` is where relative picture paths start. Raises RecipeError with line and column.
     """
     if not text.strip("\ufeff \t\r\n"):
         raise RecipeError("is empty; write at least one keyframe", path="recipe", source=source)
-    name = detect(text.lstrip("\ufeff"), source)
+    name = detect(text.lstrip("\ufeff"), source) if name is None else named(name).name
     sides = {"width": width, "height": height}
     if name not in ("toml", "json"):
         parts = read(text, name, source=source, frames=frames, fps=fps)

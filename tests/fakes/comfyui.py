@@ -135,6 +135,15 @@ def _saving(prefix: str, root: str) -> tuple[str, str, int, str, str]:
     return str(folder), name, 1 + len(list(folder.glob(f"{name}_*"))), subfolder, prefix
 
 
+class Server:
+    """`PromptServer.instance`: its routes, and what it calls with each request for a workflow."""
+
+    def __init__(self) -> None:
+        self.routes = Routes()
+        self.on_prompt: list[Any] = []
+        self.add_on_prompt_handler = self.on_prompt.append
+
+
 class Graph:
     """`DynamicPrompt`: the nodes of a prompt, by number."""
 
@@ -224,7 +233,9 @@ def modules(base: Path, version: str, schema: tuple[str, ...]) -> dict[str, Modu
     wrappers = _module("comfy.patcher_extension", WrappersMP=SimpleNamespace(OUTER_SAMPLE="outer_sample"))
     parts = {"samplers": samplers, "patcher_extension": wrappers, "sample": _module("comfy.sample")}
     parts["model_management"] = _module(
-        "comfy.model_management", throw_exception_if_processing_interrupted=lambda: None
+        "comfy.model_management",
+        throw_exception_if_processing_interrupted=lambda: None,
+        load_models_gpu=lambda models, memory_required: None,
     )
     parts["sd1_clip"] = _module("comfy.sd1_clip", SDTokenizer=type("SDTokenizer", (), {}))
     parts["cli_args"] = _module("comfy.cli_args", args=SimpleNamespace(disable_metadata=False))
@@ -234,7 +245,7 @@ def modules(base: Path, version: str, schema: tuple[str, ...]) -> dict[str, Modu
         get_input_directory=lambda: str(base / "input"),
         get_output_directory=lambda: str(base / "output"),
         get_temp_directory=lambda: str(base / "temp"),
-        get_save_image_path=lambda prefix, root, width, height: _saving(prefix, root),
+        get_save_image_path=_saving,
         get_folder_paths=lambda kind: [str(base / "models" / kind)],
         get_filename_list=lambda kind: sorted(path.name for path in (base / "models" / kind).glob("*")),
         get_full_path_or_raise=lambda kind, name: str(base / "models" / kind / name),
@@ -257,7 +268,7 @@ def modules(base: Path, version: str, schema: tuple[str, ...]) -> dict[str, Modu
         "comfy_execution.progress": progress,
         "nodes": _module("nodes", NODE_CLASS_MAPPINGS={}, LoraLoader=LoraLoader),
         "folder_paths": folders,
-        "server": _module("server", PromptServer=SimpleNamespace(instance=SimpleNamespace(routes=Routes()))),
+        "server": _module("server", PromptServer=SimpleNamespace(instance=Server())),
         "aiohttp": _module("aiohttp", web=SimpleNamespace(json_response=dict)),
         "latent_preview": _module("latent_preview", get_previewer=lambda device, latents: None),
     }

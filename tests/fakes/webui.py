@@ -521,6 +521,7 @@ def fake_modules(base: Path) -> dict[str, Any]:
             resolve_vae=lambda file: SimpleNamespace(vae=vae_files.get(opts.sd_vae)),
             reload_vae_weights=lambda: vaes.append(opts.sd_vae),
         ),
+        "paths": SimpleNamespace(data_path=str(base / "data")),
         "images": SimpleNamespace(
             flatten=lambda image, color: image.convert("RGB"),
             resize_image=lambda mode, image, w, h: image.resize((w, h)),

@@ -1,7 +1,8 @@
 // Remix nodes in ComfyUI's front end, in the classic canvas and in Nodes 2.0: texts below the widgets of a node (its
-// remarks, and the table of a schedule), a tall editor for recipes, and the contact sheet in place of the last preview.
+// remarks, the table of a schedule, and a link to the report of a job), a tall editor for recipes, and the contact sheet in place of the last preview.
 
 import { app } from "../../../scripts/app.js";
+import { api } from "../../../scripts/api.js";
 
 const LINE = 18;
 const EDITOR = 240;
@@ -68,7 +69,31 @@ function show(node, name, texts) {
   node.setDirtyCanvas?.(true, true);
 }
 
+// The host serves pages as downloads, so that they cannot act in its name.
+function showPage(node, { filename, subfolder, type }) {
+  let widget = node.widgets?.find((one) => one.name === "remix_page");
+  if (!widget) {
+    const link = document.createElement("a");
+    Object.assign(link.style, { display: "block", padding: "2px 8px", font: "12px/18px sans-serif", color: "#6cf" });
+    widget = node.addDOMWidget("remix_page", "remix_page", link, {
+      serialize: false,
+      hideOnZoom: false,
+      getMinHeight: () => LINE + 6,
+      getMaxHeight: () => LINE + 6,
+      getValue: () => link.href,
+      setValue: () => {},
+    });
+    widget.serialize = false;
+  }
+  const link = widget.element;
+  link.href = api.apiURL(`/view?${new URLSearchParams({ filename, subfolder, type })}`);
+  link.download = `${subfolder.split("/").pop()}.html`;
+  link.textContent = "Report: how evenly the film moves";
+  node.setDirtyCanvas?.(true, true);
+}
+
 function showTexts(node, output) {
+  if (output?.page?.[0]?.filename) showPage(node, output.page[0]);
   for (const name of Object.keys(TEXTS)) {
     if (Array.isArray(output?.[name])) show(node, name, output[name]);
   }

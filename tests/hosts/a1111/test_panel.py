@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from a1111_extension import pasting, preview
-from a1111_extension.presets import EXAMPLES, presets
+from a1111_extension.presets import EXAMPLES, examples
 from a1111_extension.settings import Fields, Settings
 from remix.errors import BadInput, RecipeError
 from remix.hosts.a1111.infotext import parse_infotext
@@ -108,7 +108,7 @@ def test_building_a_panel_alone_changes_nothing_else(panel: ModuleType) -> None:
     made = panel.Panel()
     for _ in range(3):
         made.build(False, lambda name: name)
-    clicks = [("click", "Add the bundled model"), ("click", "Use it")]
+    clicks = [("click", "Add the bundled model"), ("click", "Use it"), ("click", "Save as")]
     assert [(event.name, event.component.value) for event in panel.page.events] == clicks * 3
 
 
@@ -127,12 +127,70 @@ def test_every_change_asks_what_is_understood(panel: ModuleType, tab: str, denoi
     assert "4711" in look.fn(*values)
 
 
-def test_an_example_goes_into_the_text(panel: ModuleType) -> None:
+def clicked(panel: ModuleType, button: str) -> Any:
+    """The event of a button, in a panel of its own."""
+    panel.page.events.clear()
     panel.Panel().build(False, lambda name: name)
-    (used,) = [event for event in panel.page.events if event.component.value == "Use it"]
-    assert used.fn("prompt travel", "") == presets()["prompt travel"]
-    assert used.fn(None, "my text") == {"__type__": "update"}
+    (found,) = [event for event in panel.page.events if event.component.value == button]
+    return found
+
+
+UPDATE = {"__type__": "update"}
+
+
+def test_an_example_goes_into_the_text(panel: ModuleType) -> None:
+    used = clicked(panel, "Use it")
+    assert used.fn("prompt travel", "") == [examples()["prompt travel"], *[UPDATE] * (len(panel.NAMES) - 1)]
+    assert used.fn(None, "my text") == used.fn("no such one", "my text") == [UPDATE] * len(panel.NAMES)
     assert used.js == "remixReplace"  # asks before a text is replaced
+
+
+def test_fields_are_saved_as_a_preset_and_given_back(panel: ModuleType, tmp_path: Path) -> None:
+    folder = tmp_path / "data" / "remix-presets"
+    said = {"text": THREE, "frames": "4s", "loop": True, "film": "frames alone", "new": "new", "between": 3}
+    values = values_of(panel, **said)
+    listed, shown = clicked(panel, "Save as").fn("my: film", *values)
+    assert listed == {**UPDATE, "choices": [*examples(), "my_ film"], "value": "my_ film"}
+    assert f"Saved my_ film in {folder}" in shown
+    kept = json.loads((folder / "my_ film.json").read_text(encoding="utf-8"))
+    assert kept == {"recipe": THREE, "frames": "4s", "loop": True, "film": "", "between": 3}  # as the API takes it
+    used = clicked(panel, "Use it")
+    assert used.inputs[0].choices[-1] == "my_ film"
+    back = dict(zip(panel.NAMES, used.fn("my_ film", ""), strict=True))
+    assert back == {**dict(zip(panel.NAMES, values, strict=True)), "new": UPDATE}
+    for name in ("broken", "other"):
+        (folder / f"{name}.json").write_text({"broken": "{", "other": '{"frames": 3}'}[name], encoding="utf-8")
+    assert clicked(panel, "Save as").fn("b", *values)[0]["choices"] == [*examples(), "b", "my_ film"]
+
+
+@pytest.mark.parametrize(
+    ("name", "said", "words"),
+    [
+        (None, {}, "has no name"),
+        ("  ", {}, "has no name"),
+        ("seed walk", {}, "is an example"),
+        ("x", {"fps": 1000}, "FPS"),
+    ],
+)
+def test_a_preset_that_cannot_be_saved_says_why(
+    panel: ModuleType, tmp_path: Path, name: str | None, said: dict[str, Any], words: str
+) -> None:
+    listed, shown = clicked(panel, "Save as").fn(name, *values_of(panel, text=THREE, **said))
+    assert listed == UPDATE
+    assert words in shown
+    assert not (tmp_path / "data").exists()
+
+
+def test_in_betweens_are_those_of_the_recipe_and_need_opencv(
+    panel: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("cv2")
+    settings = panel.live.settings_of(values_of(panel, text=THREE, frames="12", between=3))
+    assert settings.recipe(Fields()).between == 3
+    assert "<table" in page_of(panel, THREE, frames="12", between=3)
+    monkeypatch.setitem(sys.modules, "cv2", None)
+    assert "opencv" in page_of(panel, THREE, frames="12", between=3)
+    assert "<table" in page_of(panel, THREE, frames="12", between=3, film="frames alone")
 
 
 HOST = {"prompt": "", "negative": "", "seed": 7, "steps": 20, "cfg": 5.5, "width": 512, "height": 512}
@@ -400,6 +458,7 @@ ANY = st.builds(
     film=st.sampled_from(["", "mp4", "gif"]),
     name=st.sampled_from(["film", "my film"]),
     portable=st.booleans(),
+    between=st.sampled_from([0, 3]),
 )
 
 
@@ -443,7 +502,7 @@ def test_a_text_that_is_very_long_stays_out_of_the_pictures() -> None:
 
 
 def test_examples_leave_to_the_host_what_is_the_hosts() -> None:
-    texts = presets()
+    texts = examples()
     left_out = {"pictures travel", "music"}
     assert set(texts) == {path.stem.replace("-", " ") for path in EXAMPLES.glob("*.toml")} - left_out
     for text in texts.values():

@@ -327,7 +327,7 @@ def test_a_recipe_is_checked_before_anything_runs(pack: ModuleType) -> None:
         ("1, 2, (3), 4", 'set the widget "frames"'),
         ("(cat:`sin(t)`)\n(dog:`cos(t)`)", 'set the widget "frames"'),
         ('"0": "a", "max_f": "b"', 'set the widget "frames"'),
-        ("a [cat|dog] in the rain\na house BREAK a tree", "write it in one of these ways"),
+        ("a [cat|dog] in the rain\na house BREAK a tree", 'choose one in the widget "syntax"'),
         ("a cat", "line 1:1"),
     ],
 )

@@ -44,6 +44,7 @@ def test_every_node_is_found_by_its_name(pack: ModuleType) -> None:
         "RemixFilm",
         "RemixSaveFilm",
         "RemixLoadJob",
+        "RemixReport",
     } == set(found)
 
 
