@@ -2,7 +2,7 @@
 
     script.py     the entry points that the host calls: from a request to a job folder and its pictures
     panel.py      the components, and their event handlers
-    live_preview.py, preview.py, presets.py, results.py     the preview of a film and its HTML, examples, finished films
+    live_preview.py, preview.py, presets.py, results.py     the preview of a film, examples and presets, finished films
     pasting.py    the panel in an infotext
     settings.py, travels.py     the fields of the panel or of an API request, and their recipe
     job.py        job folders below the host's output folder

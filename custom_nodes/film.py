@@ -282,24 +282,24 @@ class RemixFilm(io.ComfyNode):
         rendered = rendered_of(only("job", job)) if job else None
         pictures = _pictures(images, rendered.frames if rendered else None)
         order = film_order(len(pictures), ping_pong=only("ping_pong", ping_pong), repeat=only("repeat", repeat))
-        spoken = rendered.schedule if rendered else schedule_of(only("schedule", schedule)) if schedule else None
-        shown = rate_of(only("fps", fps) or (spoken.recipe.fps if spoken else PLAIN_FPS))
-        rate = _film_rate(shown, only("between", between), only("to_fps", to_fps), spoken)
+        planned = rendered.schedule if rendered else schedule_of(only("schedule", schedule)) if schedule else None
+        shown = rate_of(only("fps", fps) or (planned.recipe.fps if planned else PLAIN_FPS))
+        rate = _film_rate(shown, only("between", between), only("to_fps", to_fps), planned)
         frames = Frames(pictures, order)
         if rate != shown:
-            loop, there_and_back = spoken is not None and spoken.recipe.loop, only("ping_pong", ping_pong)
+            loop, there_and_back = planned is not None and planned.recipe.loop, only("ping_pong", ping_pong)
             way = only("method", method)
             frames = SmoothFrames(pictures, order, shown / rate, way, loop=loop, ping_pong=there_and_back)
         return io.NodeOutput(Film(frames, rate, only("audio", audio), rendered.folder if rendered else None))
 
 
-def _film_rate(shown: Fraction, between: int, to_fps: float, spoken: Schedule | None) -> Fraction:
+def _film_rate(shown: Fraction, between: int, to_fps: float, planned: Schedule | None) -> Fraction:
     """Returns the frame rate of a film with in-betweens, of pictures at the rate `shown`."""
     if between and to_fps:
         raise BadInput("between, to_fps: both set the number of in-betweens; set one of them to 0")
     if to_fps:
         return rate_of(to_fps)
-    return shown * ((between or (spoken.recipe.between if spoken else 0)) + 1)
+    return shown * ((between or (planned.recipe.between if planned else 0)) + 1)
 
 
 def _pictures(images: list[torch.Tensor] | None, frames: Sequence[Path] | None) -> torch.Tensor | Sequence[Path]:
