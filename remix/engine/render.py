@@ -18,7 +18,7 @@ from remix.engine.handover import move
 from remix.engine.pacing import is_unmeasured, known_recipe, measured_pace, most_pictures, rounds
 from remix.engine.protocol import Engine, Event, Listener
 from remix.engine.report import job_report, report_path, write_report
-from remix.engine.seam import seam_remark
+from remix.engine.seam import denoise_remark, seam_remark
 from remix.errors import BadInput, Interrupted, OtherRecipe, VideoFormatError
 from remix.job.disk_space import DiskSpace, raising_disk_full
 from remix.job.identity import finished_at
@@ -175,8 +175,10 @@ def _rendered(
         if len(wanted) < len(schedule) and not job.is_whole():
             film = _write_film(run, job, wanted) if draft and run.film is not None else None
             return replace(outcome, film=film)
-        if rendered and not schedule.whole and (about := seam_remark(job)) is not None:
-            run.tell(about)
+        if rendered and not schedule.whole:
+            for about in (seam_remark(job), denoise_remark(job, _pause(run.folder, run.stop))):
+                if about is not None:
+                    run.tell(about)
         run.room.expect(len(schedule))
         film = _write_film(run, job) if run.film is not None else None
         if schedule.whole:  # nobody views the sheet and the report of a part of a film

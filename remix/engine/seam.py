@@ -1,6 +1,9 @@
-"""Measures how a rendered loop closes, from its frames near the seam and a sample of the others."""
+"""Measures finished frames where films often jump: over the seam of a loop, and where denoise changes."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import pairwise
 
 from remix.job.job import Job
 from remix.motion import load_picture
@@ -37,6 +40,38 @@ def seam_remark(job: Job) -> str | None:
     return (
         f"loop: the picture changes by {seam:.1f} typical steps from the last frame to the first, after a step of "
         f"{before:.1f} and before one of {after:.1f}; {advice}"
+    )
+
+
+def denoise_remark(job: Job, pause: Callable[[], None]) -> str | None:
+    """Returns a sentence if the picture jumps while denoise changes, else None. Calls `pause` before each picture.
+
+    Equal steps of denoise do not make equal steps in the picture: a model may redraw a shape within one of them. With
+    an even pace, jumps are reported when it is measured.
+    """
+    frames = list(job.schedule)
+    places = [
+        index
+        for index, (one, two) in enumerate(pairwise(frames))
+        if one.image is not None and two.image is not None and one.denoise != two.denoise
+    ]
+    if job.schedule.recipe.pace != "linear" or len(places) < 3:
+        return None
+    looks: dict[int, Look] = {}
+    steps = []
+    for index in places:
+        pause()
+        steps.append(distance(_look(job, looks, index), _look(job, looks, index + 1)))
+        del looks[index]
+    motion = Motion(tuple(steps), False, 0.0)
+    if not (jumps := motion.jumps()):
+        return None
+    most = max(jumps, key=steps.__getitem__)
+    times = "once" if len(jumps) == 1 else f"{len(jumps)} times"
+    return (
+        f"denoise: the picture jumps {times} while denoise changes, most from frame {places[most]} to "
+        f"{places[most] + 1}, by {steps[most] / motion.typical:.1f} typical steps; "
+        'pace = "even" spaces the change evenly'
     )
 
 
