@@ -99,7 +99,7 @@ def probe(path: str | os.PathLike[str]) -> VideoInfo:
     with Ffmpeg(
         [*READ_STRICTLY, "-i", str(target), "-map", "0:v:0", "-map", "0:a:0?", *_PACKETS], level="info"
     ) as process:
-        table = _table(process)
+        table = _table(process, target)
         status = process.finish()
         info = described(process.words(), table)
         if status != 0 or info is None or process.saw_damage():
@@ -116,7 +116,7 @@ def probe_sound(path: str | os.PathLike[str]) -> Sound:
     open_file(path).close()
     target = Path(os.path.abspath(path))
     with Ffmpeg([*LISTEN_STRICTLY, "-i", str(target), "-map", "0:a:0", *_PACKETS], level="info") as process:
-        table = _table(process)
+        table = _table(process, target)
         status = process.finish()
         sound = heard(process.words(), table)
         if status == 0 and sound is not None and not process.saw_damage():
@@ -130,8 +130,12 @@ def probe_sound(path: str | os.PathLike[str]) -> Sound:
         raise PictureError(f"{target}: the sound is damaged or cut off ({reason}); give a whole file")
 
 
-def _table(process: Ffmpeg) -> list[str]:
-    return process.read(_TABLE_BYTES).decode("ascii", "replace").splitlines()
+def _table(process: Ffmpeg, path: Path) -> list[str]:
+    """Returns ffmpeg's list of packets. Raises PictureError for one that is too long: ffmpeg would wait for ever."""
+    table = process.read(_TABLE_BYTES + 1)
+    if len(table) > _TABLE_BYTES:
+        raise PictureError(f"{path}: more than {_TABLE_BYTES // 60} packets; cut the film or song, or encode it again")
+    return table.decode("ascii", "replace").splitlines()
 
 
 def _probed_webp(film: stills.WebpFilm) -> VideoInfo:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import tracemalloc
 import wave
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from remix.motion.song import measured_song
 from remix.plan import Recipe
 
 RATE = 44100
+PAGE = Path(__file__).parents[3] / "docs" / "reliability.md"
 
 
 @pytest.fixture(autouse=True)
@@ -176,6 +178,29 @@ def test_long_and_huge_songs_are_refused(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(song, "MAX_SONG", 1000)
     with pytest.raises(PictureError, match="at most 1000 are read"):
         measured_song(tmp_path, "song.wav")
+
+
+def test_the_longest_song_takes_the_memory_that_the_page_states(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Measured with two short songs and smaller blocks, since the rest of the memory grows with the length."""
+    pytest.importorskip("librosa")
+    monkeypatch.setattr(song, "_BLOCK", song._HOP * 256)
+    monkeypatch.setattr(song, "_PIECE", 256)
+    (row,) = (line for line in PAGE.read_text(encoding="utf-8").splitlines() if line.startswith("| A song |"))
+
+    def peak(seconds: int) -> int:
+        write(tmp_path / f"{seconds}.wav", clicks(np.arange(0.5, seconds, 0.5), 1000, seconds))
+        tracemalloc.start()
+        try:
+            measured_song(tmp_path, f"{seconds}.wav")
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    peak(1)  # what is loaded once
+    growth = (peak(60) - peak(20)) / 40
+    assert 0 < growth * song.LONGEST / 2**20 < int(row.partition("About ")[2].split()[0])
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="links need a privilege there")
