@@ -148,7 +148,8 @@ class HostEngine(Engine):
         settings = self._settings.overrides(schedule)
         vae = self._settings.vae(schedule.recipe)
         networks = self._networks(schedule)
-        meeting = prompts_that_meet(schedule, plain_attention=has_unet(Path(self._settings.checkpoint.filename)))
+        unet = has_unet(Path(self._settings.checkpoint.filename))
+        meeting = prompts_that_meet(schedule, plain_attention=bool(unet))
         film = {**meeting, **wildcard_seed(schedule)}
         return {**made_by(self._p, self._settings.checkpoint, vae, settings, networks), "noise": noise, **film}
 

@@ -6,15 +6,20 @@ A client cannot see this in a picture. Nodes and scripts that are older than a c
 from __future__ import annotations
 
 import functools
+import io
+import lzma
 import re
 import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from remix import __version__
+from remix.errors import PictureError
 from remix.job import prompts_that_meet
+from remix.motion.regular import open_file
 from remix.plan import Schedule
 
 REPORT = "/remix/report"
@@ -31,7 +36,10 @@ UNET = re.compile(rb"input_blocks\.|diffusion_model\.down_blocks\.\d+\.attention
 """The names of weights in the encoder half of a U-Net: those of the original code, and those of diffusers."""
 
 LONGEST_INDEX = 16 * 2**20
-"""The part of a checkpoint that is searched, in bytes: its list of weights."""
+"""The part of a checkpoint that is read at most, in bytes: its list of weights, or of a ZIP's entries."""
+
+DAMAGE = (zipfile.BadZipFile, ValueError, NotImplementedError, RuntimeError, EOFError, zlib.error, lzma.LZMAError)
+"""What reading a damaged ZIP, or one with a password, may raise."""
 
 
 @dataclass(frozen=True)
@@ -75,18 +83,25 @@ class Pack:
 
 
 def report(checkpoint: Path | None) -> dict[str, Any]:
-    """Returns the report of this pack, about the file of a checkpoint if there is one."""
+    """Returns the report of this pack, about the file of a checkpoint if there is one.
+
+    Anyone whom the host answers may ask for it, so it holds these three values and nothing else of the host: no path,
+    no name and no message of an error.
+    """
     plain = None if checkpoint is None else has_unet(checkpoint)
     return {"version": __version__, "supports": list(SUPPORTED), "plain_attention": plain}
 
 
-def has_unet(path: Path) -> bool:
+def has_unet(path: Path) -> bool | None:
     """Returns whether a checkpoint contains a U-Net, which has plain cross-attention, and not a transformer.
 
-    Only the names of the weights are read, since the model may not be loaded yet.
+    Only the names of the weights are read, since the model may not be loaded yet. None if the file cannot be read.
     """
-    about = path.stat()
-    return _has_unet_at(path, about.st_size, about.st_mtime_ns)
+    try:
+        about = path.stat()
+        return _has_unet_at(path, about.st_size, about.st_mtime_ns)
+    except (OSError, PictureError, ValueError):  # ValueError: a NUL in the name
+        return None
 
 
 @functools.lru_cache(maxsize=64)
@@ -94,20 +109,29 @@ def _has_unet_at(path: Path, size: int, changed: int) -> bool:
     return UNET.search(_index(path)) is not None
 
 
+class _Bounded(io.BufferedReader):
+    """A file of which no more is read at once than `LONGEST_INDEX`. The list of a ZIP's entries is read at once."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if size is not None and size > LONGEST_INDEX:
+            raise zipfile.BadZipFile("the list of its entries is too long")
+        return super().read(LONGEST_INDEX if size is None or size < 0 else size)
+
+
 def _index(path: Path) -> bytes:
     """Returns the part of a checkpoint that has the names of its weights: its beginning, or that of an entry of a ZIP.
 
-    Nothing is unpickled.
+    Nothing is unpickled. Raises PictureError for what is no regular file.
     """
-    with open(path, "rb") as file:
+    with _Bounded(cast(io.BufferedReader, open_file(path)).detach()) as file:
         start = file.read(8)
         if not start.startswith(b"PK"):
             length = int.from_bytes(start, "little")  # of the header, in safetensors
             return file.read(min(length, LONGEST_INDEX))
-    try:
-        with zipfile.ZipFile(path) as archive:
-            (entry,) = (name for name in archive.namelist() if name.endswith("/data.pkl"))
-            with archive.open(entry) as file:
-                return file.read(LONGEST_INDEX)
-    except (zipfile.BadZipFile, ValueError):
-        return b""
+        try:
+            with zipfile.ZipFile(file) as archive:
+                (name,) = (name for name in archive.namelist() if name.endswith("/data.pkl"))
+                with archive.open(name) as entry:
+                    return entry.read(LONGEST_INDEX)
+        except DAMAGE:
+            return b""

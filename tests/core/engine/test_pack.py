@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
+import tracemalloc
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -10,7 +13,8 @@ from typing import Any
 import pytest
 
 from remix import __version__
-from remix.engine.pack import SUPPORTED, Pack, has_unet, report
+from remix.engine import pack
+from remix.engine.pack import LONGEST_INDEX, SUPPORTED, Pack, has_unet, report
 from remix.plan import Keyframe, Recipe, Schedule, plan
 from remix.playground.checkpoint import write_checkpoint
 
@@ -52,6 +56,63 @@ def test_a_file_that_tells_nothing_counts_as_no_unet(tmp_path: Path, data: bytes
     path = tmp_path / "model.bin"
     path.write_bytes(data)
     assert not has_unet(path)
+
+
+def entries(path: Path, count: int) -> Path:
+    with zipfile.ZipFile(path, "w") as archive:
+        for number in range(count):
+            archive.writestr(f"{number}/data.pkl" if count < 3 else str(number), b"")
+    return path
+
+
+def locked(path: Path) -> Path:
+    """Writes a ZIP whose entry has a password."""
+    data = bytearray(pickled(path, UNET).read_bytes())
+    for mark, place in ((b"PK\3\4", 6), (b"PK\1\2", 8)):
+        data[data.index(mark) + place] |= 1
+    path.write_bytes(data)
+    return path
+
+
+def bomb(path: Path) -> Path:
+    """Writes a ZIP whose entry is 40 MB of nothing, followed by a weight."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive, archive.open("m/data.pkl", "w") as entry:
+        for _ in range(40):
+            entry.write(bytes(10**6))
+        entry.write(UNET.encode())
+    return path
+
+
+@pytest.mark.parametrize(
+    "write",
+    [lambda path: entries(path, 2), lambda path: entries(path, 0), locked, bomb],
+    ids=["two lists", "no list", "locked", "bomb"],
+)
+def test_a_hostile_zip_is_no_unet_and_takes_little_memory(tmp_path: Path, write: Any) -> None:
+    path = write(tmp_path / "m.ckpt")
+    tracemalloc.start()
+    try:
+        assert has_unet(path) is False
+        assert tracemalloc.get_traced_memory()[1] < 3 * LONGEST_INDEX
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_list_of_entries_that_would_fill_the_memory_is_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = entries(tmp_path / "m.ckpt", 300)
+    monkeypatch.setattr(pack, "LONGEST_INDEX", 4_000)
+    with pytest.raises(zipfile.BadZipFile, match="too long"), pack._Bounded(open(path, "rb", buffering=0)) as file:
+        zipfile.ZipFile(file)
+    assert has_unet(path) is False
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no named pipes in folders there")
+def test_what_is_no_file_is_unknown_and_nobody_waits_for_it(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.ckpt")
+    for path in (tmp_path / "pipe.ckpt", tmp_path, tmp_path / "absent.ckpt", Path("/dev/zero"), Path("a\0b")):
+        assert report(path)["plain_attention"] is None
 
 
 def test_a_report_is_read_as_it_was_written(tmp_path: Path) -> None:

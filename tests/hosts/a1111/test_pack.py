@@ -106,6 +106,8 @@ def test_each_time_scripts_are_loaded_the_report_is_added_to_the_api_behind_its_
             assert login == ["login of /sdapi/v1/sd-models"]
         write_checkpoint(tmp_path / "second.safetensors", "flux", "double_blocks.0.weight")
         found = [Pack.read(answer(**query)) for query in ({}, {"checkpoint": "model"}, {"checkpoint": "second"})]
+        for odd in ("..", "/etc/passwd", "a\0b", "second.safetensors/../model", "x" * 100_000):
+            assert answer(checkpoint=odd) == answer()
         start(None, without := Api("/file"))
         assert without.added == {}
     assert [pack.plain_attention for pack in found] == [None, True, False]
