@@ -38,6 +38,9 @@ def locked(folder: Path) -> Iterator[None]:
 NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP}
 """Errors of file systems without locks, such as NFS and Lustre with some mount options."""
 
+REMOVABLE = os.name != "nt"
+"""Whether a file can be removed while it is open."""
+
 TRIES = 10
 """Attempts to lock if another run that fails early keeps removing the file."""
 

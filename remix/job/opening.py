@@ -19,7 +19,7 @@ from remix.job.identity import differing, finished_at, most_detailed, same_engin
 from remix.job.inputs import copy_inputs, copy_song, input_hashes
 from remix.job.job import BETWEEN, FRAME, SETTINGS, Job, earlier_engines
 from remix.job.journal import Journal
-from remix.job.lock import locked
+from remix.job.lock import REMOVABLE, locked
 from remix.job.reading import (
     EARLIER,
     FRAMES,
@@ -82,15 +82,20 @@ def open_job(
         raise JobError(f"{folder}: is not empty and holds no job; give a new or empty folder")
     _refuse_unreadable(schedule.recipe)
     inputs = input_hashes(schedule.recipe)
-    was_there = folder.is_dir()
-    with locked(folder):
-        try:
-            job = _opened(folder, Asked(schedule, dict(engine), inputs, new, moving, pause), list(donors), taking, tell)
-        except BaseException:
-            if not is_job(folder):
-                _remove_begun(folder, was_there)
-            raise
-        yield job
+    was_there, failed = folder.is_dir(), False
+    try:
+        with locked(folder):
+            try:
+                asked = Asked(schedule, dict(engine), inputs, new, moving, pause)
+                job = _opened(folder, asked, list(donors), taking, tell)
+            except BaseException:
+                if failed := not is_job(folder):
+                    _remove_begun(folder, was_there)
+                raise
+            yield job
+    finally:
+        if failed and not REMOVABLE:  # removing it fails as long as any run has it open
+            _remove_lock(folder, was_there)
 
 
 def _refuse_unreadable(recipe: Recipe) -> None:
@@ -293,6 +298,12 @@ def _remove_begun(folder: Path, was_there: bool) -> None:
             (folder / name).unlink(missing_ok=True)
         for name in (FRAMES, INPUTS, EARLIER):
             shutil.rmtree(folder / name, ignore_errors=True)
+    if REMOVABLE:
+        _remove_lock(folder, was_there)
+
+
+def _remove_lock(folder: Path, was_there: bool) -> None:
+    with suppress(OSError):
         (folder / LOCK).unlink()
         if not was_there:
             folder.rmdir()
