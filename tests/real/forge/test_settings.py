@@ -16,6 +16,7 @@ from tests.real.a1111 import models
 from tests.real.a1111.films import A, B, off, plain, recipe
 from tests.real.a1111.host import Host
 from tests.real.a1111.running import in_background, until
+from tests.real.browser import browser
 
 FRAMES = 4
 TOLD = {"recipe": recipe({"prompt": A}, {"prompt": B}, frames=FRAMES, steps=8), "film": "", "batch": 1}
@@ -30,11 +31,12 @@ DEFAULTS: dict[str, Any] = {
 
 @pytest.fixture(scope="module")
 def first(host: Host) -> Iterator[dict[str, Any]]:
-    """The settings before a film, in a host that also has another checkpoint, and a VAE as a module."""
+    """The settings before a film, in a host with another checkpoint, a VAE as a module, and a quicksetting."""
     for name, write in (("Stable-diffusion", models.second), ("VAE", models.vae)):
         folder = host.base / "models" / name
         folder.mkdir(parents=True, exist_ok=True)
         write(host.checkpoint, folder / "other.safetensors")
+    host.post("options", quick_setting_list=["randn_source"])
     host.stop()
     host.start()
     before = {**DEFAULTS, "sd_model_checkpoint": host.checkpoint.name}
@@ -86,6 +88,36 @@ def test_what_is_chosen_during_a_film_holds_after_it_and_not_in_it(
     assert not np.array_equal(host.plain(**plain(A, 1)), before)  # the user's choice is loaded
     again = host.remix({**TOLD, "name": "calm"}).pictures
     assert not np.array_equal(again[0], calm[0])
+
+
+def test_what_is_clicked_in_the_page_during_a_film_holds_after_it_and_not_in_it(
+    host: Host, first: dict[str, Any]
+) -> None:
+    """The box of checkpoints and *Clip skip*, which are Forge's own and no quicksettings, and a quicksetting."""
+    with browser() as started:
+        page = started.new_page(viewport={"width": 1300, "height": 900})
+        host.post("options", **first, randn_source="CPU")
+        before = host.plain(**plain(A, 1))
+        page.goto(host.url)
+        checkpoint = page.locator("#quicksettings").get_by_label("Checkpoint", exact=True)
+        checkpoint.wait_for(timeout=60_000)
+        calm = host.remix({**TOLD, "name": "calm-page", "new": True}).pictures
+        with ThreadPoolExecutor(1) as thread:
+            film = thread.submit(host.remix, {**TOLD, "name": "clicked-page"})
+            until(lambda: [*host.jobs.glob("clicked-page_*/frames/000000.png")])
+            checkpoint.click()
+            page.locator("ul.options li").filter(has_text="other").click()
+            page.get_by_label("number input for Clip skip").fill("3")
+            page.locator("#setting_randn_source").get_by_label("NV").check()
+            chosen = {"sd_model_checkpoint": "other.safetensors", "CLIP_stop_at_last_layers": 3, "randn_source": "NV"}
+            until(lambda: chosen.items() <= saved(host).items(), 60)
+            assert len([*host.jobs.glob("clicked-page_*/frames/*.png")]) < FRAMES, "it came after the film"
+            clicked = film.result().pictures
+    assert all(np.array_equal(one, two) for one, two in zip(calm, clicked, strict=True))
+    assert chosen.items() <= saved(host).items()
+    assert chosen.items() <= host.get("/sdapi/v1/options").items()
+    assert not np.array_equal(host.plain(**plain(A, 1)), before)  # the user's choice is loaded
+    host.post("options", randn_source="CPU")
 
 
 def test_a_killed_server_has_the_users_settings_and_makes_the_same_pictures(host: Host, first: dict[str, Any]) -> None:
