@@ -160,13 +160,13 @@ def say(run: dict[str, Any]) -> None:
 
 
 def every(runs: Runs, stride: int) -> None:
-    """Kills a run at its first step, one `stride` steps later, and so on, until a run finishes."""
+    """Kills a run after every `stride` steps, until a run finishes."""
 
     def die(name: str) -> None:
         Path(runs.folder, "step").write_text(name, encoding="ascii")
         os.kill(os.getpid(), signal.SIGKILL)
 
-    step, code = 1 - stride, -signal.SIGKILL
+    step, code = 0, -signal.SIGKILL
     while code == -signal.SIGKILL:
         step += stride
         job, disk = runs.folder / str(step), Disk(step, die)
