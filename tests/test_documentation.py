@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import textwrap
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,16 @@ import pytest
 
 from docs import make_agreement
 from remix import errors
+from remix.catalog.families import FAMILIES
 from remix.client import cli
 from remix.client.local import Local
+from remix.client.local.sampling import SAMPLERS, SCHEDULERS
 from remix.client.playground import SIDE
 from remix.motion import load_picture
-from remix.plan import Recipe, plan
+from remix.motion.formats import FORMATS
+from remix.plan import Keyframe, Recipe, plan
+from remix.plan.curves import EASINGS
+from remix.syntax.table import SYNTAXES
 from tests.fakes.renderer import Painter
 
 ROOT = Path(__file__).parents[1]
@@ -133,6 +139,26 @@ def test_every_file_that_the_contributing_guide_names_exists(page: Path) -> None
     named = re.findall(r"`((?!models/)[\w.-]+/[\w./-]*)`", page.read_text(encoding="utf-8"))
     assert named
     assert [path for path in named if not (ROOT / path).exists()] == []
+
+
+NAMES = {
+    "recipes.md": [
+        *(field.name for kind in (Recipe, Keyframe) for field in fields(kind) if field.name != "defaulted"),
+        *(re.sub(r"-(in-)?(in|out)$", "", name) for name in EASINGS),
+        *SAMPLERS,
+        *SCHEDULERS,
+    ],
+    "syntaxes.md": [*SYNTAXES],
+    "film.md": [*FORMATS],
+    "mixing.md": [*FAMILIES],
+}
+"""Page -> the names that it explains."""
+
+
+@pytest.mark.parametrize("page", NAMES)
+def test_pages_name_everything_of_their_kind(page: str) -> None:
+    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+    assert [name for name in NAMES[page] if not re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", text)] == []
 
 
 def test_the_guide_describes_ten_changes() -> None:
