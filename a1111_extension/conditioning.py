@@ -17,6 +17,8 @@ import torch
 from torch import Tensor
 
 from remix.catalog.families import Family, family_of_shapes
+from remix.engine.passes import OUTPUT
+from remix.errors import Unsupported
 from remix.mix import Conditioning, family_of, mix_conditioning
 from remix.mix.lengths import tiled
 
@@ -55,11 +57,11 @@ def mix_prompts(sources: Sequence[Any], weights: Tensor, way: Way, empty: Steps 
     """Returns the parts of each frame, as weighted schedules, from those of S prompts.
 
     Prompts with the same number of parts (AND) are mixed part by part, including their weights. Others are combined as
-    additional parts, each with its share.
+    additional parts, each with its share, and so are all with `how` "output".
     """
     part = type(sources[0][0])
     counts = {len(parts) for parts in sources}
-    if counts == {1}:
+    if counts == {1} and way.how != OUTPUT:
         mixed = mix_steps([parts[0].schedules for parts in sources], weights, way, empty)
         weight = weights.float() @ torch.tensor([parts[0].weight for parts in sources])
         return [[part(steps, _plain(weight[at]))] for at, steps in enumerate(mixed)]
@@ -68,7 +70,7 @@ def mix_prompts(sources: Sequence[Any], weights: Tensor, way: Way, empty: Steps 
 
 def _frame_of_parts(sources: Any, row: Tensor, part: Any, way: Way, empty: Steps | None) -> list[Any]:
     used = [(sources[at], float(row[at])) for at in range(len(sources)) if row[at] > 0]
-    if len({len(parts) for parts, _ in used}) > 1:
+    if way.how == OUTPUT or len({len(parts) for parts, _ in used}) > 1:
         return [part(one.schedules, one.weight * share) for parts, share in used for one in parts]
     table = torch.tensor([[share for _, share in used]], dtype=torch.float64)
     columns = [[parts[place] for parts, _ in used] for place in range(len(used[0][0]))]
@@ -79,6 +81,29 @@ def _frame_of_parts(sources: Any, row: Tensor, part: Any, way: Way, empty: Steps
         )
         for column in columns
     ]
+
+
+def mix_negatives(
+    parts: Sequence[Sequence[Any]], sources: Sequence[Steps], weights: Tensor, cfg: float
+) -> tuple[list[list[Any]], list[Steps]]:
+    """Returns the parts and the negative schedule of each frame for predictions of negative prompts that are mixed.
+
+    The host takes one negative prompt, u, and adds the parts as sum of cfg w (c - u). Each further negative prompt is a
+    part, with the weight by which the sum becomes the one with the mixed prediction of all.
+    """
+    found, negatives = [], []
+    for own, row in zip(parts, weights.tolist(), strict=True):
+        used = [(source, share) for source, share in zip(sources, row, strict=True) if share > 0]
+        if len(used) > 1 and not cfg:
+            raise Unsupported(
+                'negative: this host does not mix predictions of negative prompts at cfg 0; set mix = "lerp"'
+            )
+        others = [
+            type(own[0])(source, (1 / cfg - sum(part.weight for part in own)) * share) for source, share in used[1:]
+        ]
+        found.append([*own, *others])
+        negatives.append(used[0][0])
+    return found, negatives
 
 
 def _plain(weight: Any) -> float:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,12 +16,15 @@ from remix.engine import Capabilities, Engine, Listener, Picture
 from remix.engine.blocks import blocks, in_one_call
 from remix.engine.memory import halving
 from remix.engine.pack import has_unet
+from remix.engine.passes import OUTPUT
 from remix.engine.pictures import verified
+from remix.engine.prompts import COMPOSED
 from remix.errors import EngineError, Unsupported
 from remix.hosts.a1111.settings import wildcard_seed
 from remix.job import prompts_that_meet
 from remix.plan import Frame, Mix, Recipe, Schedule
 from remix.plan.denoise import is_between
+from remix.prompt.composition import ends_with_weight, is_composed
 from remix.prompt.tags import networks_of, without_tags
 
 from . import host
@@ -31,9 +33,6 @@ from .frames import Batch, travelling
 from .identity import made_by
 from .run_settings import RunSettings
 from .tags import networks_of_frame, plain, written
-
-AND = re.compile(r"\bAND\b")
-"""Prompts with AND. Forge uses the weights of a batch's last picture for all of it; padding depends on the others."""
 
 CACHES = ("cached_c", "cached_uc", "cached_hr_c", "cached_hr_uc")
 """Where the host keeps encoded prompts between calls. A film has its own: the host's may be read by other rules."""
@@ -75,7 +74,7 @@ class HostEngine(Engine):
             recipe="width height sampler scheduler steps cfg mix lengths emphasis chunks",
             model="checkpoint vae loras clip_skip",
             keyframe="prompt negative seed cfg denoise image mask loras",
-            prompts=frozenset({"prompt editing"}),
+            prompts=COMPOSED,
         )
 
     def _check(self, schedule: Schedule) -> list[str]:
@@ -202,10 +201,20 @@ class HostEngine(Engine):
         """Returns the frames of each call: those of a block that agree in all values that apply to a whole call."""
 
         def more(frame: Frame) -> tuple[str, int | None]:
-            alone = any(AND.search(prompt) for prompt in frame.prompt.values)
+            alone = self._has_parts(schedule.recipe, frame)
             return self._tags(schedule.recipe, frame), frame.index if alone else None
 
         return [group for block in blocks(len(schedule), self._batch) for group in in_one_call(schedule, block, more)]
+
+    @staticmethod
+    def _has_parts(recipe: Recipe, frame: Frame) -> bool:
+        """Returns whether a frame has to be rendered alone because its prompts have parts with weights.
+
+        Forge uses the weights of a batch's last picture for all of it, and with AND padding depends on the others.
+        """
+        if recipe.mix == OUTPUT and host.FORGE:
+            return True
+        return any(is_composed(prompt) or ends_with_weight(prompt) for prompt in plain(frame.prompt).values)
 
     @staticmethod
     def _sources(frames: Iterable[Frame]) -> Sources:
@@ -296,6 +305,7 @@ class HostEngine(Engine):
             infotext=self._infotext,
             checkpoint=self._settings.checkpoint.filename,
             reading=self._settings.reading(schedule),
+            literal_ends=self._settings.has_literal_ends(recipe),
         )
 
     def _infotext(self, frame: Frame) -> dict[str, str]:

@@ -17,16 +17,18 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from remix.engine.passes import OUTPUT
 from remix.errors import Unsupported
 from remix.hosts.a1111.settings import EMPTY
 from remix.mix import masks_of_mixes, mix_latents, weights_of
 from remix.plan import Frame
 from remix.plan.denoise import LEAST_DENOISE
 from remix.prompt import Reading
+from remix.prompt.composition import with_literal_end
 from remix.prompt.tags import networks_of, without_tags
 
 from . import host
-from .conditioning import Way, evened, mix_prompts, mix_steps
+from .conditioning import Way, evened, mix_negatives, mix_prompts, mix_steps
 from .encoding import reading_by
 from .levels import begin_by_rule
 from .masks import Kept
@@ -43,7 +45,8 @@ class Batch:
     selects the noise: portable, or the host's own. `seed` is the film's first. `images` are the init pictures by the
     names that frames use for them, `masks` those of masks, as uint8 [H, W, 3]. `infotext` returns the texts to write
     into the host's infotext of a frame. `checkpoint` is the file that the host must have loaded. `reading` is how
-    prompts are read, None if the host does it by its settings.
+    prompts are read, None if the host does it by its settings. `literal_ends`: a number at the end of a prompt, as in
+    ``ratio 16:9``, is not its weight.
     """
 
     frames: tuple[Frame, ...]
@@ -58,6 +61,7 @@ class Batch:
     infotext: Callable[[Frame], Mapping[str, str]]
     checkpoint: str
     reading: Reading | None = None
+    literal_ends: bool = False
 
     def weights(self, field: str) -> Tensor:
         """Returns the weights [frames, prompts] of `prompts` or `negatives`."""
@@ -207,7 +211,7 @@ class Travelling:
         prompts, negatives = self._padding(self.remix_prompts), self._as_written(self.remix_negatives)
         with _swapped(self, prompts=prompts, negative_prompts=negatives), reading_by(self.remix_batch.reading):
             super().setup_conds()  # type: ignore[misc]
-        self.c, self.uc = self._mixed(self.c, self.uc, True, True)
+        self.c, self.uc = self._mixed(self.c, self.uc, True, True, self.cfg_scale)
 
     def calculate_hr_conds(self: Any) -> None:
         """Encodes and mixes the prompts of hires fix."""
@@ -217,19 +221,22 @@ class Travelling:
         swapped = _swapped(self, hr_prompts=prompts, hr_negative_prompts=negatives)
         with swapped, reading_by(self.remix_batch.reading):
             super().calculate_hr_conds()  # type: ignore[misc]
-        self.hr_c, self.hr_uc = self._mixed(self.hr_c, self.hr_uc, *self.remix_hires)
+        cfg = getattr(self, "hr_cfg", self.cfg_scale)  # Forge has one of its own
+        self.hr_c, self.hr_uc = self._mixed(self.hr_c, self.hr_uc, *self.remix_hires, cfg)
 
-    def _padding(self: Any, prompts: Sequence[str]) -> list[str]:
+    def _padding(self: Any, prompts: Sequence[str], negative: bool = False) -> list[str]:
         """Returns prompts, followed by the empty one if it pads them. The model that will render is loaded by now."""
+        if self.remix_batch.literal_ends and not negative:
+            prompts = list(map(with_literal_end, prompts))
         pads = self.remix_batch.way.lengths == "empty" or not host.has_plain_attention()
         return [*prompts, ""] if pads else list(prompts)
 
     def _as_written(self: Any, negatives: Sequence[str]) -> list[str]:
         """Returns the negatives that the host is given. For SDXL it encodes none if they are empty."""
-        padded = self._padding(negatives)
+        padded = self._padding(negatives, negative=True)
         return [text or EMPTY for text in padded] if self.remix_batch.portable else padded
 
-    def _mixed(self: Any, c: Any, uc: Any, prompts: bool, negatives: bool) -> tuple[Any, Any]:
+    def _mixed(self: Any, c: Any, uc: Any, prompts: bool, negatives: bool, cfg: float) -> tuple[Any, Any]:
         """Returns the conditionings of all frames: those of prompts and negatives that travel mixed, others constant.
 
         The host's conditionings are those of each prompt, followed by that of the empty one if it pads them.
@@ -239,11 +246,17 @@ class Travelling:
         weights = batch.weights("prompts") if prompts else constant
         sources, padding = c.batch[: weights.shape[1]], c.batch[weights.shape[1] :]
         parts = mix_prompts(sources, weights, batch.way, padding[0][0].schedules if padding else None)
-        groups = [[part.schedules for frame in parts for part in frame]]
+        mixed_negatives = None
         if uc is not None:
             weights = batch.weights("negatives") if negatives else constant
-            empty = next(iter(uc[weights.shape[1] :]), None)
-            groups.append(mix_steps(uc[: weights.shape[1]], weights, batch.way, empty))
+            sources, padding = uc[: weights.shape[1]], uc[weights.shape[1] :]
+            if batch.way.how == OUTPUT:
+                parts, mixed_negatives = mix_negatives(parts, sources, weights, cfg)
+            else:
+                mixed_negatives = mix_steps(sources, weights, batch.way, next(iter(padding), None))
+        groups = [[part.schedules for frame in parts for part in frame]]
+        if mixed_negatives is not None:
+            groups.append(mixed_negatives)
         positive, *rest = evened(groups)
         schedules = iter(positive)
         whole = [[type(part)(next(schedules), part.weight) for part in frame] for frame in parts]

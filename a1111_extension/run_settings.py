@@ -8,6 +8,7 @@ from typing import Any
 
 from remix.catalog.samplers import SAMPLERS, require_sampler
 from remix.catalog.schedulers import AUTOMATIC, SCHEDULERS, require_scheduler
+from remix.engine.passes import texts_of
 from remix.engine.prompts import reading_for
 from remix.errors import Unsupported
 from remix.hosts.a1111.labels import a1111_labels, names_of_labels
@@ -82,12 +83,16 @@ class RunSettings:
         """Returns whether prompts are read by the user's settings: without Portable noise, unless by another rule."""
         return not self._portable and recipe.emphasis in (None, "a1111") and recipe.chunks in (None, "a1111")
 
+    def has_literal_ends(self, recipe: Recipe) -> bool:
+        """Returns whether a number at the end of a prompt is text, and not the prompt's weight."""
+        return not self._is_left_to_host(recipe) and not recipe.reading.emphasis.startswith("a1111")
+
     def reading(self, schedule: Schedule) -> Reading | None:
         """Returns how the run reads prompts if the host's own settings do not read them so, None if they do."""
         recipe = schedule.recipe
         if self._is_left_to_host(recipe):
             return None
-        cut = host.FORGE and recipe.reading.chunks != "a1111" and any(map(may_be_cut, schedule.texts))
+        cut = host.FORGE and recipe.reading.chunks != "a1111" and any(map(may_be_cut, texts_of(schedule)))
         return recipe.reading if cut or reading_for(schedule, READINGS[:1]) is None else None
 
     def _of_prompts(self, schedule: Schedule) -> dict[str, Any]:

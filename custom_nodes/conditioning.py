@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from comfy_api.latest import io
 
+from remix.engine.passes import OUTPUT, Pass, Passes, mix_at, negative_texts, prompt_texts
+from remix.errors import Unsupported
 from remix.mix import Conditioning, weights_of
 from remix.mix.comfy_types import mix_conditionings
 from remix.mix.conditioning import needs_empty
-from remix.plan import Schedule
+from remix.plan import Mix, Schedule
 
 from .encoding import Encode, Entries, encoder
 from .inputs import (
@@ -27,6 +29,7 @@ from .inputs import (
     schema,
     unlike,
 )
+from .passes import during, is_timed, weighted
 from .workflow import surroundings_of
 
 
@@ -82,22 +85,37 @@ class RemixPromptTravel(io.ComfyNode):
         refuse_unwired(planned)
         size, around = only("batch_size", batch_size), surroundings_of(cls)
         around.refuse_unequal(len(planned), size)
-        choices = {"how": unlike(only("how", how)), "lengths": unlike(only("lengths", lengths))}
+        chosen, policy = unlike(only("how", how)), unlike(only("lengths", lengths))
         reading = planned.recipe.reading
         travels = [
-            PromptTravel(planned, encoder(one, reading), **choices) for one in one_or_each("clip", clip, len(planned))
+            PromptTravel(planned, encoder(one, reading), how=chosen, lengths=policy)
+            for one in one_or_each("clip", clip, len(planned))
         ]
         if len(travels) == 1:
             parts = [(travels[0], part) for part in batches(planned, around.batch_size(size))]
         else:  # one text encoder per frame, such as one with a LoRA that fades in
             parts = [(travel, range(frame, frame + 1)) for frame, travel in enumerate(travels)]
-        return io.NodeOutput(
-            *([travel.conditionings(field, part)[0] for travel, part in parts] for field in ("prompt", "negative"))
-        )
+        found = [travel.conditionings(part) for travel, part in parts]
+        if any(is_timed(entries) for pair in found for entries in pair):
+            raise Unsupported(
+                "prompt: it changes over the steps of one picture, which only the node that samples can count; use "
+                '"Remix Render"'
+            )
+        return io.NodeOutput([positive for positive, _ in found], [negative for _, negative in found])
+
+
+class Column(NamedTuple):
+    """A pass of the model for all frames of a batch: what each of them sees, and its weight there."""
+
+    prompts: tuple[Mix[str], ...]
+    weights: tuple[float, ...]
 
 
 class PromptTravel:
-    """The prompts of a schedule. Each is encoded once, on first use."""
+    """The prompts of a schedule. Each is encoded once, on first use.
+
+    `dimensions` is the number of dimensions of a latent that are not channels.
+    """
 
     def __init__(
         self,
@@ -106,25 +124,68 @@ class PromptTravel:
         *,
         how: str | None = None,
         lengths: str | None = None,
+        dimensions: int = 2,
     ) -> None:
         self._schedule = schedule
+        self._recipe = schedule.recipe if how is None else schedule.recipe.replace(mix=how)
         self._encode = encode
-        self._how = how or schedule.recipe.mix
         self._lengths = lengths or schedule.recipe.lengths
+        self._dimensions = dimensions
         self._sources: dict[str, tuple[list[str], list[Entries]]] = {}
 
     def conditionings(
-        self, field: str, frames: Sequence[int], batch: int = 0, encode: Encode | None = None
-    ) -> list[Entries]:
-        """Returns the conditionings of these frames, `batch` frames in each (0: all).
+        self, frames: Sequence[int], encode: Encode | None = None, negative: Entries | None = None
+    ) -> tuple[Entries, Entries]:
+        """Returns the conditionings of the prompts and of the negative prompts of these frames, as one batch.
 
-        `field` is "prompt" or "negative". `encode` replaces the encoder for these frames, such as by one with a LoRA.
+        `encode` replaces the encoder for these frames, such as by one with a LoRA. `negative` replaces the negative
+        prompts.
 
         Prompts of different lengths are aligned to the length that all frames of the schedule need, so that no frame
         depends on its batch.
         """
+        passes = [Passes.of(self._schedule[index], self._recipe) for index in frames]
+        positive = self._entries("prompt", passes, encode)
+        negative = self._entries("negative", passes, encode) if negative is None else negative
+        rests = [each.rest for each in passes]
+        return [*positive, *(weighted(negative, rests, self._dimensions) if any(rests) else [])], negative
+
+    def _entries(self, field: str, passes: Sequence[Passes], encode: Encode | None) -> Entries:
+        found: Entries = []
+        own = [each.positive if field == "prompt" else each.negative for each in passes]
+        calls, lasts = passes[0].calls, sorted({last for each in passes for last in each.lasts()})
+        for column in self._columns(own):
+            first, entries = 0, []
+            for last, after in zip(lasts, [*lasts[1:], None], strict=True):
+                now = _at(column, last, calls)
+                if after is not None and _at(column, after, calls) == now:
+                    continue
+                part = weighted(self._mixed(field, now, encode), column.weights, self._dimensions)
+                entries += part if (first, after) == (0, None) else during(part, first, last)
+                first = last + 1
+            found += entries
+        return found
+
+    def _columns(self, passes: Sequence[tuple[Pass, ...]]) -> list[Column]:
+        """Returns the passes of a batch. A pass that a frame does not have has weight 0 there."""
+        if self._recipe.mix == OUTPUT:  # one for each prompt, since prompts are not mixed
+            weights = [{each.prompt: each.weight for each in own} for own in passes]
+            prompts = dict.fromkeys(prompt for own in weights for prompt in own)
+            return [
+                Column((prompt,) * len(passes), tuple(own.get(prompt, 0.0) for own in weights)) for prompt in prompts
+            ]
+        absent = [Pass(own[0].prompt, 0.0) for own in passes]
+        columns = [
+            [own[number] if number < len(own) else none for own, none in zip(passes, absent, strict=True)]
+            for number in range(max(map(len, passes)))
+        ]
+        return [Column(tuple(each.prompt for each in own), tuple(each.weight for each in own)) for own in columns]
+
+    def _mixed(self, field: str, mixes: Sequence[Mix[str]], encode: Encode | None) -> Entries:
         prompts, sources = self._encoded(field)
-        mixes = [getattr(self._schedule[index], field) for index in frames]
+        if self._recipe.mix == OUTPUT:
+            text = mixes[0].heaviest
+            return sources[prompts.index(text)] if encode is None else encode(text)
         _, weights = weights_of(mixes, prompts)
         if encode is not None:  # prompts of other frames only set the length, which is the same for both encoders
             used = {prompt for mix in mixes for prompt in mix.values}
@@ -133,14 +194,23 @@ class PromptTravel:
             ]
         first = [Conditioning.from_comfy(source[0]) for source in sources]
         empty = (encode or self._encode)("") if needs_empty(first, self._lengths) else None
-        return mix_conditionings(sources, weights, how=self._how, lengths=self._lengths, empty=empty, batch=batch)
+        (mixed,) = mix_conditionings(sources, weights, how=self._recipe.mix, lengths=self._lengths, empty=empty)
+        return mixed
 
     def _encoded(self, field: str) -> tuple[list[str], list[Entries]]:
         if field not in self._sources:
             # Prompts of the whole film, even for a part of it, since all are aligned to one length.
-            prompts = list(self._schedule.prompts if field == "prompt" else self._schedule.negatives)
-            self._sources[field] = prompts, [self._encode(prompt) for prompt in prompts]
+            texts = (
+                prompt_texts(self._schedule.prompts, self._recipe)
+                if field == "prompt"
+                else negative_texts(self._schedule.negatives, self._recipe)
+            )
+            self._sources[field] = list(texts), [self._encode(text) for text in texts]
         return self._sources[field]
+
+
+def _at(column: Column, call: int, calls: int) -> tuple[Mix[str], ...]:
+    return tuple(mix_at(prompt, call, calls) for prompt in column.prompts)
 
 
 NODES = [RemixPromptTravel]

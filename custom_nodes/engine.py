@@ -12,7 +12,9 @@ import torch
 from remix.catalog.families import family_of_classes
 from remix.engine import Capabilities, Engine, Listener, Picture
 from remix.engine.blocks import blocks, in_one_call
+from remix.engine.passes import calls_of
 from remix.engine.pictures import masks_of, refuse_not_finite, verified
+from remix.engine.prompts import COMPOSED
 from remix.engine.tags import TagsApplied
 from remix.errors import Unsupported
 from remix.job import prompts_that_meet
@@ -25,6 +27,7 @@ from .connected import of_frames
 from .encoding import Entries, encoder
 from .loras import FrameLoras, lora_hashes
 from .noise import with_noise
+from .passes import is_timed, with_calls
 from .start import clean_latents, encoded, latent_format, noise_levels
 
 WIRED = {
@@ -80,7 +83,7 @@ class ComfyEngine(Engine):
             keyframe="prompt negative seed cfg denoise image mask loras",
             samplers=comfy.samplers.KSampler.SAMPLERS,
             schedulers=comfy.samplers.KSampler.SCHEDULERS,
-            prompts=frozenset({"prompt editing"}),
+            prompts=COMPOSED,
             instead="leave it out of the recipe",
             reasons=WIRED,
         )
@@ -125,7 +128,8 @@ class ComfyEngine(Engine):
         """
         self._cancelled = False
         schedule = self._tags_applied(schedule)
-        wanted, prompts = set(frames), PromptTravel(schedule, encoder(self._clip, schedule.recipe.reading))
+        encode, dimensions = encoder(self._clip, schedule.recipe.reading), latent_format(self._model).latent_dimensions
+        wanted, prompts = set(frames), PromptTravel(schedule, encode, dimensions=dimensions)
         loras = self._loras(schedule)
         images = {name for frame in schedule if frame.image is not None for name in frame.image.values}
         given = {name: encoded(self._vae, inputs[name]) for name in sorted(images)}
@@ -173,12 +177,13 @@ class ComfyEngine(Engine):
         model, clip = loras.at(frames[0])
         encode = None if clip is self._clip else encoder(clip, schedule.recipe.reading)
         controls: dict[int, Any] = {}
-        positive, negative = (
-            of_frames(name, self._given[name], indices, len(schedule), controls)
-            if name in self._given
-            else prompts.conditionings(field, indices, encode=encode)[0]
-            for name, field in (("positive", "prompt"), ("negative", "negative"))
-        )
+        connected = {
+            name: of_frames(name, entries, indices, len(schedule), controls) for name, entries in self._given.items()
+        }
+        positive, negative = prompts.conditionings(indices, encode, connected.get("negative"))
+        positive = connected.get("positive", positive)
+        if is_timed([*positive, *negative]):
+            model = with_calls(model, calls_of(recipe))
         start = clean_latents(self._model, recipe, frames, given)
         mask = masks_of(frames, inputs, start.shape)
         denoise, sigmas = noise_levels(self._model, recipe, frames[0])

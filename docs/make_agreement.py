@@ -25,7 +25,6 @@ ALL: Sequence[Pair] = list(combinations(ENGINES, 2))
 FORGE: Sequence[Pair] = [("comfyui", "forge"), ("forge", "local")]
 WAY = ("sampler", "scheduler", "frames")
 SHOWN = {
-    r"\bAND\b": "`AND`",
     r"#[^\n]*": "`# ...`",
     r"\bembedding:": "`embedding:name`",
 }
@@ -108,7 +107,6 @@ def _differences(row: Row, pairs: Sequence[Pair]) -> list[object]:
 def _prompts() -> Iterator[str]:
     yield "| in a prompt | |"
     yield "|---|---|"
-    yield "| `[a:b:0.5]`, `[a\\|b]` | changes during sampling in A1111; plain text elsewhere |"
     for pattern, why in READ_DIFFERENTLY.items():
         yield f"| {SHOWN[pattern]} | {why} |"
 

@@ -65,6 +65,14 @@ LONG_WEIGHED: Sequence[Mapping[str, Any]] = [
     {"prompt": f"{'tall (reeds:1.3), a small [wooden] boat, low mist over the (water), ' * 6}{end}"}
     for end in ("a red apple", "a (green:0.6) house BREAK by the (sea:1.2)", "snow BREAK at night")
 ]
+PARTED: Sequence[Mapping[str, Any]] = [{"prompt": f"{prompt} AND fog :0.5"} for prompt in PROMPTS[:2]] + [
+    {"prompt": f"{PROMPTS[2]} :0.8"}
+]
+EDITED: Sequence[Mapping[str, Any]] = (
+    {"prompt": "a [red:(green:1.3):0.5] apple", "negative": "[blurry::3]"},
+    {"prompt": "a [house|boat] by the sea [at night:5]"},
+    {"prompt": "snow on a mountain"},
+)
 UNSAID: Sequence[Mapping[str, Any]] = ({"negative": ""}, {}, {})
 LENGTHY: Sequence[Mapping[str, Any]] = [{"prompt": f"{REEDS}{prompt}"} for prompt in PROMPTS]
 BEGUN: Sequence[Mapping[str, Any]] = ({"image": "one.png", "denoise": 0.6}, {}, {"image": "other.png"})
@@ -92,8 +100,15 @@ class Extra(NamedTuple):
     keyframes: Sequence[Mapping[str, Any]] = PLAIN
     clip_skip: int = 1
     emphasis: str | None = None
+    mix: str | None = None
 
 
+PASSES = (
+    Extra("output", "euler", "normal", mix="output"),
+    Extra("AND", "euler", "normal", PARTED),
+    Extra("editing", "euler", "normal", EDITED, emphasis="a1111"),
+    Extra("editing", "heun", "normal", EDITED, emphasis="a1111"),
+)
 EMPHASIS = (
     Extra("comfy emphasis", "euler", "normal", WEIGHED, emphasis="comfy"),
     Extra("long comfy emphasis", "euler", "normal", LONG_WEIGHED, emphasis="comfy"),
@@ -120,6 +135,7 @@ def extras(lora: str) -> list[Extra]:
         Extra("clip skip", "euler", "normal", clip_skip=2),
         *EMPHASIS,
         Extra("no-norm emphasis", "dpmpp_2m", "karras", WEIGHED, emphasis="a1111-no-norm"),
+        *PASSES,
     ]
 
 
@@ -158,6 +174,8 @@ def travel(frames: int, checkpoint: str, asked: Extra) -> Recipe:
     way = {"sampler": asked.sampler, "scheduler": asked.scheduler}
     if asked.emphasis:
         way["emphasis"] = asked.emphasis
+    if asked.mix:
+        way["mix"] = asked.mix
     return Recipe.from_dict({"frames": frames, "model": model, "keyframes": keyframes, **SETTINGS, **way})
 
 

@@ -11,9 +11,12 @@ from remix.client.a1111.calls import Request
 from remix.client.a1111.models import ResolvedModels
 from remix.client.a1111.server import API
 from remix.engine import Capabilities, Picture
+from remix.engine.prompts import COMPOSED
 from remix.hosts.a1111.settings import EMPTY, READINGS
 from remix.motion.pictures import png_bytes
 from remix.plan import Frame, Recipe, Schedule
+from remix.prompt.composition import with_literal_end
+from remix.prompt.tags import without_tags
 
 INSTALL = "install Remix Toolkit there (Extensions, Install from URL, then restart the server), and its script does it"
 
@@ -34,7 +37,7 @@ CAPABILITIES = Capabilities(
     from_pictures=[name for name, sampler in SAMPLERS.items() if not sampler.starts_elsewhere],
     most_mixed={"prompt": 1, "negative": 1, "seed": 1, "image": 1},
     fractional_denoise=False,
-    prompts=frozenset({"prompt editing"}),
+    prompts=COMPOSED,
     readings=READINGS,
     instead=INSTALL,
     reasons={
@@ -56,6 +59,15 @@ def remarks(schedule: Schedule) -> list[str]:
     return []
 
 
+def _prompt(frame: Frame, schedule: Schedule) -> str:
+    """Returns the prompt of a frame, for a host that reads a number at its end as its weight."""
+    prompt = frame.prompt.values[0]
+    if schedule.recipe.reading.emphasis.startswith("a1111"):
+        return prompt
+    bare = without_tags(prompt)
+    return prompt + with_literal_end(bare)[len(bare) :]
+
+
 def request(
     schedule: Schedule, index: int, resolved: ResolvedModels, settings: Mapping[str, Any], inputs: Mapping[str, Picture]
 ) -> Request:
@@ -64,7 +76,7 @@ def request(
     pictures = [] if frame.image is None else [in_base64(inputs[frame.image.values[0]])]
     path, body = host_fields(schedule.recipe, resolved, settings, pictures, frame.denoise)
     body |= {
-        "prompt": frame.prompt.values[0] + lora_tags(frame, schedule, resolved),
+        "prompt": _prompt(frame, schedule) + lora_tags(frame, schedule, resolved),
         "negative_prompt": frame.negative.values[0] or EMPTY,
         "seed": frame.seed.values[0],
         "subseed_strength": 0,

@@ -13,8 +13,10 @@ from remix.client.comfyui.server import Server
 from remix.digest import sha256
 from remix.engine import Capabilities, refuse_unsupported
 from remix.engine.blocks import covering, per_request, requests
-from remix.engine.pack import EMPHASIS, FRACTIONAL_DENOISE, Pack
+from remix.engine.pack import COMPOSITION, EMPHASIS, FRACTIONAL_DENOISE, Pack
 from remix.engine.parts import part_of, plain_part
+from remix.engine.passes import OF_CONDITIONINGS
+from remix.engine.prompts import COMPOSED
 from remix.errors import Unsupported
 from remix.hosts.comfyui.graph import Graph, Link
 from remix.plan import Mix, Schedule
@@ -100,6 +102,7 @@ class RemixNodes(Route):
     def capabilities(self) -> Capabilities:
         if lacking := lack_of_nodes(self.server):
             raise Unsupported("; ".join(lacking))
+        composes = COMPOSITION in self._pack.supports
         return Capabilities(
             who="the server",
             recipe=RENDERED,
@@ -109,9 +112,12 @@ class RemixNodes(Route):
             schedulers=self._schedulers(),
             traveling_loras=_has_option(self.server.inputs(NODE)["schedule"], LORAS),
             fractional_denoise=FRACTIONAL_DENOISE in self._pack.supports,
+            mixings=None if composes else OF_CONDITIONINGS,
+            prompts=COMPOSED if composes else frozenset(),
             readings=None if EMPHASIS in self._pack.supports else [OWN_READING],
             instead="",
             reasons={
+                "mix": "the server's Remix nodes are older and cannot do that: update them there",
                 "loras": "the server's Remix nodes load them once for all frames: update the Remix nodes there",
                 "denoise": MAY_ROUND,
             },

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -14,20 +16,21 @@ from remix.client.local.pictures import Kept, to_picture
 from remix.client.local.sampling import SAMPLERS, sigmas_for
 from remix.client.local.traveling import Strengths
 from remix.engine import Event, Listener, Picture
+from remix.engine.passes import OUTPUT, Passes
 from remix.engine.pictures import masks_of, refuse_not_finite, verified
 from remix.errors import BlankFrame, MixError
 from remix.mix import Conditioning, StepNoise, mix_conditioning, mix_latents, weights_of
 from remix.mix.conditioning import same
 from remix.mix.lengths import aligned, common_length
-from remix.plan import Frame, Mix, Schedule
-from remix.prompt import Reading
+from remix.plan import Frame, Mix, Recipe, Schedule
 
 Encode = Callable[[str, Strengths], Conditioning]
 
 Latent = Callable[[str], Tensor]
 """A function from the recipe's name of an init picture to its latent, [1, c, h, w]."""
 
-Lengths = tuple[frozenset[int], ...]
+Lengths = tuple[tuple[int, tuple[frozenset[int], ...]], ...]
+"""For each interval of calls of the model, its last call and the numbers of token rows in each pass."""
 
 PIXELS_AT_ONCE = 512 * 512
 """Number of pixels that are decoded together."""
@@ -80,44 +83,50 @@ def _clean_start(model: LoadedModel, schedule: Schedule, frames: Sequence[Frame]
 
 def check_lengths(model: LoadedModel, schedule: Schedule) -> None:
     """Raises `MixError` with the frame's number if the recipe's policy cannot align prompts of different lengths."""
-    policy, reading = schedule.recipe.lengths or FAMILIES[model.family].lengths, schedule.recipe.reading
+    policy = schedule.recipe.lengths or FAMILIES[model.family].lengths
     if policy not in ("tile", "equal"):  # other policies accept all lengths
         return
-    seen: set[Lengths] = set()
+    seen: set[tuple[frozenset[int], ...]] = set()
     for index, frame in enumerate(schedule):
-        lengths = _lengths(model, frame, reading)
-        if lengths in seen:
-            continue
-        seen.add(lengths)
-        met = [common_length(sorted(rows), policy, f"frame {index}: tokens") for rows in lengths]
-        common_length(met, policy, f"frame {index}: prompt and negative")
+        for _, lengths in _lengths(model, schedule.recipe, frame):
+            if lengths in seen:
+                continue
+            seen.add(lengths)
+            met = [common_length(sorted(rows), policy, f"frame {index}: tokens") for rows in lengths]
+            common_length(met, policy, f"frame {index}: prompt and negative")
 
 
 def _alike(model: LoadedModel, schedule: Schedule, frames: Sequence[Frame]) -> Iterator[list[int]]:
-    """Yields groups of rows with equal step counts, equal prompt lengths, and guidance either on or off.
+    """Yields groups of rows with equal step counts, equal numbers of passes, and equal prompt lengths.
 
     Rows without steps are skipped.
     """
-    groups: dict[tuple[int, bool, Lengths], list[int]] = {}
+    groups: dict[tuple[int, int, bool, Lengths], list[int]] = {}
     for row, frame in enumerate(frames):
         if steps := len(_sigmas(model, schedule, frame)) - 1:
-            lengths = _lengths(model, frame, schedule.recipe.reading)
-            groups.setdefault((steps, _twice(model, frame), lengths), []).append(row)
+            passes = Passes.of(frame, schedule.recipe)
+            shape = steps, len(passes.positive), _guides(model, frame, passes)
+            groups.setdefault((*shape, _lengths(model, schedule.recipe, frame)), []).append(row)
     return iter(groups.values())
 
 
-def _lengths(model: LoadedModel, frame: Frame, reading: Reading) -> Lengths:
-    """Returns the number of token rows of a frame's prompts and of its negative prompts.
+def _lengths(model: LoadedModel, recipe: Recipe, frame: Frame) -> Lengths:
+    """Returns the number of token rows of a frame's prompts in each pass, and of its negative prompts, step by step.
 
     Frames with different numbers cannot share a batch, since one would be padded or cut to the other's length.
     """
-    mixes = (frame.prompt, frame.negative) if _twice(model, frame) else (frame.prompt,)
-    return tuple(frozenset(model.rows(prompt, reading) for prompt in mix.values) for mix in mixes)
+    passes, found = Passes.of(frame, recipe), []
+    for last in passes.lasts():
+        positive, negative = passes.at(last)
+        mixes = (*positive, *negative) if _guides(model, frame, passes) else positive
+        rows = tuple(frozenset(model.rows(text, recipe.reading) for text in mix.values) for mix in mixes)
+        found.append((last, rows))
+    return tuple(found)
 
 
-def _twice(model: LoadedModel, frame: Frame) -> bool:
-    """Returns whether guidance needs a second pass with the negative prompt."""
-    return frame.cfg != 1 and not model.distilled
+def _guides(model: LoadedModel, frame: Frame, passes: Passes) -> bool:
+    """Returns whether a frame needs passes for its negative prompt: for guidance, or for what AND leaves of 1."""
+    return passes.rest != 0 or (frame.cfg != 1 and not model.distilled)
 
 
 def _sigmas(model: LoadedModel, schedule: Schedule, frame: Frame) -> Tensor:
@@ -158,25 +167,72 @@ def _sample(
 def _guided(
     model: LoadedModel, schedule: Schedule, frames: Sequence[Frame], encode: Encode
 ) -> Callable[[Tensor, Tensor], Tensor]:
-    """Returns the denoiser of these frames: one pass, or two for classifier-free guidance (Ho & Salimans 2022)."""
-    own = [model.loras.in_text(frame) for frame in frames]
-    positive = _conditioning(model, schedule, [frame.prompt for frame in frames], own, encode)
-    guidance = torch.tensor([frame.cfg for frame in frames])
-    if model.distilled:
-        extra = {**positive.extra, "guidance": guidance}
-        positive = Conditioning(positive.tokens, positive.pooled, extra, positive.shared - {"guidance"})
-    if not _twice(model, frames[0]):
-        return lambda x, sigma: model.estimate(x, sigma, positive)
-    negative = _conditioning(model, schedule, [frame.negative for frame in frames], own, encode)
-    lengths = schedule.recipe.lengths or FAMILIES[model.family].lengths
-    both = stacked(positive, negative, lengths, encode("", ()) if lengths == "empty" else None)
-    cfg = guidance.to(model.place.device).view(-1, 1, 1, 1)
+    """Returns the denoiser of these frames, which have equal numbers of passes.
+
+    It runs all passes in one batch, and combines them: classifier-free guidance (Ho & Salimans 2022), for every part of
+    a prompt (Liu et al. 2022).
+    """
+    passes = [Passes.of(frame, schedule.recipe) for frame in frames]
+    guides = _guides(model, frames[0], passes[0])
+    guidance = [1.0 if model.distilled else frame.cfg for frame in frames]
+    positive = _columns(
+        [[cfg * each.weight for each in own.positive] for cfg, own in zip(guidance, passes, strict=True)]
+    )
+    negative = _columns([[each.weight for each in own.negative] for own in passes]) if guides else []
+    conditionings: dict[tuple[tuple[Mix[str], ...], ...], Conditioning] = {}
+    call = itertools.count()
+
+    def conditioning() -> Conditioning:
+        """Returns the conditionings of all passes at the next call, those of the positive ones first."""
+        now = next(call)
+        texts = [own.at(now) for own in passes]
+        mixes = tuple(zip(*((*own[0], *own[1]) if guides else own[0] for own in texts), strict=True))
+        if mixes not in conditionings:
+            conditionings[mixes] = _passes(model, schedule, frames, mixes, encode)
+        return conditionings[mixes]
 
     def denoise(x: Tensor, sigma: Tensor) -> Tensor:
-        wanted, unwanted = model.estimate(x.repeat(2, 1, 1, 1), sigma.repeat(2), both).chunk(2)
-        return unwanted + cfg * (wanted - unwanted)
+        count = len(positive) + len(negative)
+        found = model.estimate(x.repeat(count, 1, 1, 1), sigma.repeat(count), conditioning()).chunk(count)
+        wanted, unwanted = found[: len(positive)], found[len(positive) :]
+        if not unwanted:
+            return _sum(positive, wanted)
+        base = _sum(negative, unwanted)
+        return base + _sum(positive, [each - base for each in wanted])
 
     return denoise
+
+
+def _columns(rows: Sequence[Sequence[float]]) -> list[Tensor | None]:
+    """Returns the weights of each pass, one for each frame; None if all are 1."""
+    columns = [torch.tensor(column).view(-1, 1, 1, 1) for column in zip(*rows, strict=True)]
+    return [None if bool((column == 1).all()) else column for column in columns]
+
+
+def _sum(weights: Sequence[Tensor | None], passes: Sequence[Tensor]) -> Tensor:
+    parts = [each if w is None else w.to(each) * each for w, each in zip(weights, passes, strict=True)]
+    return functools.reduce(torch.add, parts)
+
+
+def _passes(
+    model: LoadedModel,
+    schedule: Schedule,
+    frames: Sequence[Frame],
+    mixes: Sequence[Sequence[Mix[str]]],
+    encode: Encode,
+) -> Conditioning:
+    """Returns the conditionings of some passes, one batch after another. `mixes` has one mix for each frame of each."""
+    own = [model.loras.in_text(frame) for frame in frames]
+    found = [_conditioning(model, schedule, mix, own, encode) for mix in mixes]
+    if model.distilled:
+        guidance = {"guidance": torch.tensor([frame.cfg for frame in frames])}
+        found = [
+            Conditioning(each.tokens, each.pooled, {**each.extra, **guidance}, each.shared - {"guidance"})
+            for each in found
+        ]
+    lengths = schedule.recipe.lengths or FAMILIES[model.family].lengths
+    empty = encode("", ()) if lengths == "empty" else None
+    return functools.reduce(lambda first, second: stacked(first, second, lengths, empty), found)
 
 
 def stacked(first: Conditioning, second: Conditioning, lengths: str, empty: Conditioning | None = None) -> Conditioning:
@@ -236,7 +292,7 @@ def _conditioning(
     return mix_conditioning(
         encoded,
         weights,
-        how=recipe.mix,
+        how="lerp" if recipe.mix == OUTPUT else recipe.mix,
         lengths=recipe.lengths,
         family=model.family,
         # Without the traveling LoRAs, since the padding of a frame must not depend on other frames.

@@ -24,6 +24,7 @@ from remix.engine import Capabilities, Engine, Listener, Picture
 from remix.engine.agreement import read_differently
 from remix.engine.blocks import blocks, checked_batch
 from remix.engine.memory import halving, is_out_of_memory
+from remix.engine.prompts import COMPOSED
 from remix.engine.tags import TagsApplied
 from remix.errors import BlankFrame, OutOfMemory, Unsupported
 from remix.mix import Conditioning
@@ -44,6 +45,7 @@ CAPABILITIES = Capabilities(
     keyframe="prompt negative seed cfg denoise image mask loras",
     samplers=tuple(SAMPLERS),
     schedulers=tuple(SCHEDULERS),
+    prompts=COMPOSED,
 )
 
 

@@ -53,6 +53,8 @@ class Sampler:
     """A1111 and Forge draw the noise of its steps from another source: a Brownian tree, or the process."""
     rendered_as: str = ""
     """The sampler to request from A1111 instead: it takes the steps of ComfyUI's sampler with this name."""
+    calls: int = 1
+    """How many calls of the model a step counts for in prompt editing, by A1111's rule."""
 
 
 def _gpu(name: str) -> Sampler:
@@ -77,6 +79,7 @@ _ROWS = (
         diffusers="HeunDiscreteScheduler",
         like="euler",
         same_for_flows=True,
+        calls=2,
     ),
     Sampler(
         "dpmpp_2m",
@@ -138,6 +141,7 @@ _ROWS = (
         like="heun",
         skips_least=True,
         automatic="karras",
+        calls=2,
     ),
     Sampler(
         "dpm_2_ancestral",
@@ -148,6 +152,7 @@ _ROWS = (
         stochastic=True,
         skips_least=True,
         automatic="karras",
+        calls=2,
     ),
     Sampler("dpm_fast", label="DPM fast", aliases=("k_dpm_fast",), like="dpmpp_2m"),
     Sampler("dpm_adaptive", label="DPM adaptive", aliases=("k_dpm_ad",), like="dpmpp_2m", one_at_a_time=True),
@@ -158,6 +163,7 @@ _ROWS = (
         like="euler_ancestral",
         stochastic=True,
         automatic="karras",
+        calls=2,
     ),
     Sampler(
         "dpmpp_sde",
@@ -168,6 +174,7 @@ _ROWS = (
         stochastic=True,
         automatic="karras",
         own_noise=True,
+        calls=2,
     ),
     Sampler(
         "dpmpp_2m_sde_heun",
@@ -188,7 +195,7 @@ _ROWS = (
         automatic="exponential",
         own_noise=True,
     ),
-    Sampler("restart", WEBUI, "Restart", like="heun", stochastic=True, automatic="karras"),
+    Sampler("restart", WEBUI, "Restart", like="heun", stochastic=True, automatic="karras", calls=2),
     Sampler(
         "plms",
         WEBUI,

@@ -16,9 +16,11 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
+from remix.engine.passes import OUTPUT, texts_of
 from remix.motion.pictures import Difference
 from remix.plan import Recipe, Schedule
-from remix.syntax.text.over_steps import over_steps
+from remix.prompt.composition import is_composed
+from remix.prompt.editing import is_edited
 
 ENGINES = ("comfyui", "a1111", "local")
 """The engines that were measured. Nothing is known about others."""
@@ -40,6 +42,9 @@ EXTRAS: Mapping[str, str] = {
     "a1111 emphasis": "weights by A1111's rule",
     "long a1111 emphasis": "weights by A1111's rule, over 75 tokens, with commas and `BREAK`",
     "no-norm emphasis": 'weights by `"a1111-no-norm"`',
+    "output": '`mix = "output"`',
+    "AND": "prompts with `AND`",
+    "editing": "prompts that change over the steps",
 }
 """Parts of a recipe other than prompts and seeds: their names in the table, and in words."""
 
@@ -102,9 +107,9 @@ def disagreement(one: str, other: str, schedule: Schedule) -> str | None:
     A recipe does not name its model's family, so families that were not measured, such as Flux, are not reported.
 
     >>> from remix.plan import Keyframe, plan
-    >>> recipe = Recipe(frames=1, keyframes=(Keyframe(prompt="an apple AND a pear"),))
+    >>> recipe = Recipe(frames=1, keyframes=(Keyframe(prompt="an apple # red"),))
     >>> disagreement("comfyui", "local", plan(recipe))
-    "prompt: 'AND' puts two prompts together in A1111, and is a word elsewhere"
+    "prompt: '# red' begins a comment in A1111, and is a letter elsewhere"
     """
     for engine in (one, other):
         if engine not in ENGINES:
@@ -142,13 +147,19 @@ def _kinds(recipe: Recipe) -> Iterator[str]:
         yield "loras"
     if recipe.model.clip_skip > 1:
         yield "clip skip"
+    if recipe.mix == OUTPUT:
+        yield "output"
 
 
 def _rules(schedule: Schedule) -> Iterator[str]:
-    """Yields the `EXTRAS` for the rule by which the weights in prompts are read."""
+    """Yields the `EXTRAS` for the syntax in prompts, and for the rule by which their weights are read."""
     reading = schedule.recipe.reading
+    if any(map(is_composed, schedule.prompts)):
+        yield "AND"
+    if any(map(is_edited, schedule.texts)):
+        yield "editing"
     rule = reading.emphasis.removeprefix("a1111-")
-    if rule in ("comfy", "a1111", "no-norm") and any(map(reading.is_weighted, schedule.texts)):
+    if rule in ("comfy", "a1111", "no-norm") and any(map(reading.is_weighted, texts_of(schedule))):
         yield f"{rule} emphasis"
 
 
@@ -166,7 +177,6 @@ def remarks(recipe: Recipe, engines: Collection[str] = ENGINES) -> list[str]:
 
 
 READ_DIFFERENTLY = {
-    r"\bAND\b": "puts two prompts together in A1111, and is a word elsewhere",
     r"#[^\n]*": "begins a comment in A1111, and is a letter elsewhere",
     r"\bembedding:": "names an embedding in ComfyUI, and is words elsewhere",
 }
@@ -176,10 +186,6 @@ READ_DIFFERENTLY = {
 def read_differently(schedule: Schedule) -> Iterator[str]:
     """Yields the syntax in prompts that tools read differently, each item once."""
     prompts = schedule.texts
-    for prompt in prompts:
-        if turns := over_steps(prompt):
-            yield f"prompt: {turns[0].text!r} changes over the steps in A1111, and is words elsewhere"
-            return
     for pattern, why in READ_DIFFERENTLY.items():
         if found := next(filter(None, (re.search(pattern, prompt) for prompt in prompts)), None):
             yield f"prompt: {found[0]!r} {why}"

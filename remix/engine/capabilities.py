@@ -12,6 +12,7 @@ from typing import Any
 
 from remix.catalog.samplers import require_sampler
 from remix.catalog.schedulers import require_scheduler
+from remix.engine.passes import texts_of
 from remix.engine.prompts import SYNTAXES, reading_for
 from remix.errors import Unsupported
 from remix.plan import Frame, Schedule
@@ -43,6 +44,7 @@ class Capabilities:
     - `most_mixed`: field -> the maximum number of values that one frame may mix, if limited.
     - `traveling_loras`: whether LoRA strengths may change between frames.
     - `fractional_denoise`: whether a frame may start between two whole steps.
+    - `mixings`: the values of `mix` that it supports, None for all.
     - `prompts`: the prompt syntax it reads, of `remix.engine.prompts.SYNTAXES`.
     - `readings`: the rules by which it can read prompts, None for all.
     - `instead`: what the user can do about a refusal, "" if the reasons include it.
@@ -59,6 +61,7 @@ class Capabilities:
     most_mixed: Mapping[str, int] = field(default_factory=dict)
     traveling_loras: bool = True
     fractional_denoise: bool = True
+    mixings: Collection[str] | None = None
     prompts: frozenset[str] = frozenset()
     readings: Sequence[Reading] | None = None
     instead: str = "use another engine"
@@ -90,6 +93,8 @@ def _unknown_fields(schedule: Schedule, can: Capabilities) -> Iterator[str]:
     for name, value in _set_fields(recipe, can.recipe):
         if name not in OF_MIXES or mixes:
             yield _refusal(name, f"{_shown(value)} is set", can)
+    if mixes and can.mixings is not None and recipe.mix not in can.mixings:
+        yield _refusal("mix", f"{recipe.mix!r} is set", can)
     for name, value in _set_fields(recipe.model, can.model):
         yield _refusal(f"model.{name}", f"{_shown(value)} is set", can)
     known = {*PLANNED, *can.keyframe.split()}
@@ -138,18 +143,18 @@ def _other_reading(schedule: Schedule, can: Capabilities) -> Iterator[str]:
 
     Raises BadInput for a prompt that cannot be read.
     """
-    wanted = schedule.recipe.reading
-    for prompt in schedule.texts:
-        wanted.sections(prompt)
+    wanted, texts = schedule.recipe.reading, texts_of(schedule)
+    for text in texts:
+        wanted.sections(text)
     if can.readings is None:
         return
     if reading_for(schedule, can.readings) is None:
-        prompt = next(text for text in schedule.texts if wanted.differs(can.readings[0], text))
+        prompt = next(text for text in texts if wanted.differs(can.readings[0], text))
         own = dict.fromkeys(one.emphasis for one in can.readings)
         yield _refusal("emphasis", f"{show(prompt)} is read by the rule {wanted.emphasis!r}", can) + (
             f", or set emphasis to {' or '.join(map(repr, own))}"
         )
-    elif all(one.chunks != wanted.chunks for one in can.readings) and any(map(may_be_cut, schedule.texts)):
+    elif all(one.chunks != wanted.chunks for one in can.readings) and any(map(may_be_cut, texts)):
         yield _refusal("chunks", f"{wanted.chunks!r} is the rule for long prompts", can)
 
 

@@ -29,7 +29,9 @@ FRACTIONAL_DENOISE = "fractional denoise"
 
 EMPHASIS = "emphasis"
 
-SUPPORTED = (FRACTIONAL_DENOISE, EMPHASIS)
+COMPOSITION = "composition"
+
+SUPPORTED = (FRACTIONAL_DENOISE, EMPHASIS, COMPOSITION)
 """What older nodes and scripts render differently without an error."""
 
 UNET = re.compile(rb"input_blocks\.|diffusion_model\.down_blocks\.\d+\.attentions\.")

@@ -1,15 +1,16 @@
-"""Prompt syntax that not every engine supports: changes over the steps, and emphasis by another tool's rule."""
+"""Prompt syntax that not every engine supports: changes over the steps, AND, and emphasis by another tool's rule."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Mapping
 
+from remix.engine.passes import texts_of
 from remix.plan import Schedule
+from remix.plan.fields import show
 from remix.prompt import Reading
+from remix.prompt.composition import is_composed
+from remix.prompt.editing import is_edited
 from remix.syntax.text.over_steps import LORA_SCHEDULE, constructs, over_steps
-
-BRACKETS = re.compile(r"[][]")
 
 
 def _lora_schedule(prompt: str, who: str) -> str | None:
@@ -23,24 +24,52 @@ def _lora_schedule(prompt: str, who: str) -> str | None:
 
 
 def _over_steps(prompt: str, who: str) -> str | None:
-    if turns := over_steps(prompt):
+    found = [part for part in over_steps(prompt) if not part.control]
+    if found and is_edited(prompt):
         return (
-            f"prompt: {turns[0].kind} {turns[0].text!r} changes over the steps of one picture, which {who} does not "
+            f"prompt: {found[0].kind} {found[0].text!r} changes over the steps of one picture, which {who} does not "
             "read; give each prompt its own keyframe"
         )
     return None
 
 
+def _composed(prompt: str, who: str) -> str | None:
+    if is_composed(prompt):
+        return (
+            f"prompt: AND in {show(prompt)} puts prompts together, which {who} does not do; give each prompt its own "
+            "keyframe, or write and"
+        )
+    return None
+
+
+def _prompt_control(prompt: str, who: str) -> str | None:
+    found = next((part for part in over_steps(prompt) if part.control), None)
+    if found is None and "(" in prompt:
+        found = next((part for part in constructs(prompt) if part.control and part.text in REFUSED), None)
+    if found is None:
+        return None
+    return (
+        f"prompt: {found.text!r} is syntax of ComfyUI's prompt-control, which {who} does not read; write [a:b:0.5] for "
+        "a change over the steps, or give each prompt its own keyframe"
+    )
+
+
+REFUSED = ("AVG", "TE", "STYLE", "DEF")
+"""Functions of prompt-control that are refused by name, because nobody writes them as words."""
+
 SYNTAXES: Mapping[str, Callable[[str, str], str | None]] = {
     "LoRA schedules": _lora_schedule,
+    "prompt-control": _prompt_control,
     "prompt editing": _over_steps,
+    "AND": _composed,
 }
 """Syntax -> a function of a prompt and an engine's name that returns why the prompt cannot be rendered, or None."""
+
+COMPOSED = frozenset({"prompt editing", "AND"})
+"""The syntax of engines that read prompts as A1111 does."""
 
 
 def reading_for(schedule: Schedule, known: Iterable[Reading]) -> Reading | None:
     """Returns the first of the `known` readings that reads all prompts as the recipe does, None if none does."""
-    wanted = schedule.recipe.reading
-    # The brackets of prompt editing are gone by the time that a host reads emphasis.
-    texts = [BRACKETS.sub(" ", text) if over_steps(text) else text for text in schedule.texts]
+    wanted, texts = schedule.recipe.reading, texts_of(schedule)
     return next((one for one in known if not any(wanted.differs(one, text) for text in texts)), None)

@@ -44,8 +44,8 @@ PACES = ("linear", "even")
 BUDGETS = (0.01, 10)
 """The limits of `budget`."""
 
-MIXINGS = ("lerp", "slerp")
-"""How conditionings are mixed."""
+MIXINGS = ("lerp", "slerp", "output")
+"""How prompts are mixed: their conditionings, or with "output" what the model predicts for each of them."""
 
 LENGTHS = ("tile", "empty", "zero", "front", "equal", "trim")
 """How conditionings with different numbers of tokens are brought to one length."""
@@ -66,7 +66,7 @@ class Recipe:
     - `cfg` and `ease` apply where no keyframe sets its own.
     - `loop`: the last keyframe travels back to the first. The frame that would repeat frame 0 is left out.
     - `curve`: numbers travel linearly ("linear") or along a smooth curve that never overshoots ("cubic").
-    - `mix`: how conditionings are mixed.
+    - `mix`: how prompts are mixed: their conditionings ("lerp", "slerp"), or the model's predictions ("output").
     - `lengths`: how conditionings of different lengths are combined. None uses the method of the model family.
     - `emphasis`: how weights such as ``(word:1.2)`` are read. None reads them as ComfyUI does.
     - `variants`: whether choices in prompts, ``{red|green}``, are made for each "keyframe" or once for the "film". None

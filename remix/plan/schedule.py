@@ -22,8 +22,13 @@ from remix.plan.moments import moments_in
 from remix.plan.recipe import Recipe
 from remix.plan.travel import Travel, changes
 from remix.plan.variants import unread_variants, with_choices
+from remix.prompt.composition import is_composed
+from remix.prompt.editing import is_edited
 
 SCHEDULE_VERSION = 1
+
+COMPOSED = "composed"
+"""The version of the rule for AND and prompt editing, which once was not read by every engine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +204,10 @@ class Schedule:
         made_of = {name: value for name, value in frame.to_dict().items() if name != "index"}
         if frame.image is not None and is_between(self.recipe.steps, frame.denoise):
             made_of["levels"] = RULE
+        if any(map(is_composed, frame.prompt.values)) or any(
+            map(is_edited, (*frame.prompt.values, *frame.negative.values))
+        ):
+            made_of["prompts"] = COMPOSED
         text = f'{{"frame":{_canonical(made_of)},"settings":{self._settings_text}}}'
         return hashlib.sha256(text.encode("ascii")).hexdigest()
 

@@ -161,7 +161,7 @@ def _a1111(prompt: str, breaks: bool) -> list[Piece]:
         elif kind == "open":
             opened[mark[0]].append(len(texts))
             if len(opened["("]) + len(opened["["]) > MOST_NESTED:
-                raise _too_deep(prompt, mark.start())
+                raise too_deep(prompt, mark.start())
         elif kind == "weight" and opened["("]:
             multiply(opened["("].pop(), _number(prompt, mark["weight"], mark.start("weight")))
         elif mark[0] == ")" and opened["("]:
@@ -226,7 +226,7 @@ def _refuse_deep(hidden: str, prompt: str) -> None:
     for mark in _ROUND.finditer(hidden):
         level = level + 1 if mark[0] == "(" else max(level - 1, 0)
         if level > MOST_NESTED:
-            raise _too_deep(prompt, mark.start())
+            raise too_deep(prompt, mark.start())
 
 
 def _comfy_pieces(text: str, weight: float, prompt: str) -> Iterator[tuple[str, float]]:
@@ -283,16 +283,16 @@ def _number(prompt: str, text: str, at: int) -> float:
 
 
 def _no_number(prompt: str, text: str, at: int) -> BadInput:
-    return BadInput(f"prompt: {text!r} {_place(prompt, at)} is not a weight; write a number such as 1.2")
+    return BadInput(f"prompt: {text!r} {place(prompt, at)} is not a weight; write a number such as 1.2")
 
 
-def _too_deep(prompt: str, at: int) -> BadInput:
+def too_deep(prompt: str, at: int) -> BadInput:
     return BadInput(
-        f"prompt: more than {MOST_NESTED} brackets are open {_place(prompt, at)}; close some, or write one with the "
+        f"prompt: more than {MOST_NESTED} brackets are open {place(prompt, at)}; close some, or write one with the "
         "weight, such as (word:1.5)"
     )
 
 
-def _place(prompt: str, at: int) -> str:
+def place(prompt: str, at: int) -> str:
     before = prompt[: max(at, 0)]
     return f"in line {before.count(chr(10)) + 1}, column {len(before) - before.rfind(chr(10))}"

@@ -230,7 +230,10 @@ def modules(base: Path, version: str, schema: tuple[str, ...]) -> dict[str, Modu
     )
     progress = _module("comfy_execution.progress", graph=Graph())
     progress.get_progress_state = lambda: SimpleNamespace(dynprompt=progress.graph)  # type: ignore[attr-defined]
-    wrappers = _module("comfy.patcher_extension", WrappersMP=SimpleNamespace(OUTER_SAMPLE="outer_sample"))
+    wrappers = _module(
+        "comfy.patcher_extension",
+        WrappersMP=SimpleNamespace(OUTER_SAMPLE="outer_sample", PREDICT_NOISE="predict_noise"),
+    )
     parts = {"samplers": samplers, "patcher_extension": wrappers, "sample": _module("comfy.sample")}
     parts["model_management"] = _module(
         "comfy.model_management",

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from remix.engine import Capabilities, Engine, Event, Listener, Picture
+from remix.engine.prompts import COMPOSED
 from remix.plan import Model, Schedule
 
 PAINTS = Capabilities(
@@ -18,7 +19,7 @@ PAINTS = Capabilities(
     recipe="width height sampler scheduler steps cfg mix lengths",
     model="checkpoint vae loras clip_skip",
     keyframe="prompt negative seed cfg denoise image mask loras",
-    prompts=frozenset({"emphasis", "LoRA tags", "prompt editing"}),
+    prompts=COMPOSED,
 )
 
 

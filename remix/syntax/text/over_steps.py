@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 _MARK = re.compile(r"\\.|[\[\]:|()]", re.DOTALL)
-_NUMBER = re.compile(r"\s*[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)\s*", re.ASCII)
+_NUMBER = re.compile(r"\s*[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?\s*", re.ASCII)
 _NUMBERS = re.compile(rf"{_NUMBER.pattern}(?:,{_NUMBER.pattern})+", re.ASCII)
 _TAG = re.compile(r"\s*[A-Z][A-Z0-9_]*\s*", re.ASCII)
 _COMPOSED = re.compile(r"\b(AND|BREAK)\b|<(lora|lyco|hypernet):[^<>]{1,200}>")

@@ -19,12 +19,12 @@ from remix.syntax import read
 @pytest.mark.parametrize(
     ("prompt", "sentence"),
     [
-        ("a [cat:dog:0.5]", r"prompt: prompt editing '\[cat:dog:0.5\]' changes over the steps of one picture"),
-        ("a [cat|dog]", r"prompt: alternation '\[cat\|dog\]' changes over the steps"),
-        ("[SEQ:a:0.3:b:0.6]", r"prompt: prompt editing '\[SEQ:a:0.3:b:0.6\]'"),
+        ("[SEQ:a:0.3:b:0.6]", r"prompt: '\[SEQ:a:0.3:b:0.6\]' is syntax of ComfyUI's prompt-control"),
+        ("[a|b:0.1]", r"prompt: '\[a\|b:0.1\]' is syntax of ComfyUI's prompt-control"),
+        ("a TE(l=cat) b", "prompt: 'TE' is syntax of ComfyUI's prompt-control"),
     ],
 )
-def test_the_local_engine_refuses_what_changes_over_steps(prompt: str, sentence: str) -> None:
+def test_the_local_engine_refuses_what_prompt_control_alone_reads(prompt: str, sentence: str) -> None:
     with pytest.raises(Unsupported, match=sentence):
         Local().check(plan(read(prompt, "a1111").recipe()))
 

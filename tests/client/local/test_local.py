@@ -358,7 +358,7 @@ def test_identity_changes_with_the_weights(checkpoint: str, v_checkpoint: str) -
         ({"model": Model("playground", vae="~nobody-at-all/x")}, "model.vae: '~nobody-at-all/x' cannot be looked up"),
         ({"model": Model("playground", loras=(Lora("~nobody-at-all/x"),))}, "loras: '~nobody-at-all/x' cannot be"),
         ({"model": Model("playground", loras=(Lora("style"),))}, "loras: .*'style'"),
-        ({"keyframes": (Keyframe(at=0, prompt="a [red:blue:0.5] fish"),)}, "prompt: prompt editing '.red:blue:0.5.'"),
+        ({"keyframes": (Keyframe(at=0, prompt="a [red:blue:BASE] fish"),)}, "prompt: '.red:blue:BASE.' is syntax of"),
         ({"keyframes": (Keyframe(at=0, prompt="a fish <lora:x:1>"),)}, "loras: there is no file 'x'"),
     ],
 )

@@ -91,7 +91,7 @@ def test_forge_agrees_with_the_others() -> None:
 @pytest.mark.parametrize(
     ("asked", "why"),
     [
-        (recipe("a red apple AND a pear"), "prompt: 'AND' puts two prompts together"),
+        (recipe("a red apple # mine"), "prompt: '# mine' begins a comment"),
         (recipe(sampler="lms"), "sampler 'lms' with scheduler 'normal' was not measured on both"),
         (
             recipe("a (red:1.2) apple", emphasis="a1111-ignore", sampler="lms"),
@@ -117,8 +117,8 @@ def test_what_was_not_measured_is_not_known(pair: tuple[str, str]) -> None:
         ("Ünïcødé 日本\nand a second line", None),
         ("a (red:1.2) apple", None),
         ("a [red] apple", None),
-        ("a [red:blue:0.5] apple", "'[red:blue:0.5]' changes over the steps"),
-        ("a cat AND a dog", "'AND' puts two prompts together"),
+        ("a [red:blue:0.5] apple", None),
+        ("a cat AND a dog", None),
         ("a cat BREAK a dog", None),
         ("a cat # mine", "'# mine' begins a comment"),
         ("embedding:ink, a cat", "'embedding:' names an embedding"),

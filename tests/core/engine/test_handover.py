@@ -84,7 +84,7 @@ def test_the_film_is_the_one_of_an_undisturbed_run(tmp_path: Path) -> None:
     [
         ({}, "painter", "painter was not measured against others"),
         ({"sampler": "lms"}, "local", "sampler 'lms' with scheduler 'normal' was not measured on both"),
-        ({"keyframes": (Keyframe(prompt="a pear AND an apple"),)}, "local", "'AND' puts two prompts together"),
+        ({"keyframes": (Keyframe(prompt="a pear # ripe"),)}, "local", "'# ripe' begins a comment"),
     ],
 )
 def test_engines_that_are_not_known_to_agree_are_refused_before_anything_is_rendered(

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 import torch
 
-from a1111_extension.conditioning import Way, evened, mix_prompts, mix_steps
+from a1111_extension.conditioning import Way, evened, mix_negatives, mix_prompts, mix_steps
+from remix.errors import Unsupported
 from remix.mix import slerp
 from tests.fakes.webui import Part, Scheduled
 
@@ -102,3 +103,30 @@ def test_prompts_of_unlike_numbers_of_parts_lie_over_each_other() -> None:
     prompts = [[Part(steps(cond), 1.0), Part(steps(cond), 0.5)], [Part(steps(cond), 2.0)]]
     frames = mix_prompts(prompts, HALVES, Way())
     assert [[part.weight for part in frame] for frame in frames] == [[1.0, 0.5], [0.5, 0.25, 1.0], [2.0]]
+
+
+def predicted(parts: Any, negative: Any, cfg: float) -> float:
+    """What the host computes: the negative prompt's prediction, and the parts around it."""
+    u = float(negative[0].cond[0, 0])
+    return u + sum(cfg * part.weight * (float(part.schedules[0].cond[0, 0]) - u) for part in parts)
+
+
+@pytest.mark.parametrize("cfg", [1.0, 5.0])
+def test_predictions_are_mixed_by_weighted_parts_those_of_negatives_too(cfg: float) -> None:
+    a, b, x, y = (torch.full((77, 768), value) for value in (1.0, 2.0, 5.0, 9.0))
+    way = Way("output")
+    prompts = [[Part(steps(a), 1.0)], [Part(steps(b), 1.0), Part(steps(a), 0.5)]]
+    parts = mix_prompts(prompts, HALVES, way)
+    assert [[part.weight for part in frame] for frame in parts] == [[1.0], [0.5, 0.5, 0.25], [1.0, 0.5]]
+    found, negatives = mix_negatives(parts, [steps(x), steps(y)], HALVES, cfg)
+    assert [len(frame) for frame in found] == [1, 4, 2]
+    for row, (c, weight) in enumerate([(1.0, 1.0), (1.75 / 1.25, 1.25), (2.5 / 1.5, 1.5)]):
+        u = float(HALVES[row] @ torch.tensor([5.0, 9.0], dtype=torch.float64))
+        assert predicted(found[row], negatives[row], cfg) == pytest.approx(u + cfg * weight * (c - u), rel=1e-6)
+
+
+def test_negatives_cannot_be_mixed_by_parts_without_guidance() -> None:
+    a, x, y = (torch.full((77, 768), value) for value in (1.0, 5.0, 9.0))
+    parts = mix_prompts([[Part(steps(a), 1.0)]], torch.ones(3, 1), Way("output"))
+    with pytest.raises(Unsupported, match=r"negative: .* at cfg 0"):
+        mix_negatives(parts, [steps(x), steps(y)], HALVES, 0.0)

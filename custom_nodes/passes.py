@@ -1,0 +1,69 @@
+"""Conditionings with weights, or for some calls of the model only: AND, `mix = "output"` and prompt editing."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import comfy.patcher_extension
+import torch
+
+from .encoding import Entries
+
+CALLS = "remix_calls"
+"""The key of an entry that applies to some calls of the model: the first and the last of them, counted from 0."""
+
+
+def weighted(entries: Entries, weights: Sequence[float], dimensions: int) -> Entries:
+    """Returns entries whose predictions count with these weights, one for each frame of the batch.
+
+    The host divides the sum of predictions by the sum of their strengths, which is 1 for all entries together. It takes
+    one strength for a batch. Different ones are a mask with one value for each frame, of a latent with this many
+    `dimensions`.
+    """
+    if all(math.isclose(weight, weights[0], rel_tol=1e-9) for weight in weights):
+        return [[tokens, _stronger(options, weights[0])] for tokens, options in entries]
+    rows = torch.tensor(weights, dtype=torch.float32).view(-1, *[1] * dimensions)
+    return [[tokens, {**options, "mask": rows * options.get("mask", 1.0)}] for tokens, options in entries]
+
+
+def _stronger(options: Mapping[str, Any], weight: float) -> dict[str, Any]:
+    return dict(options) if weight == 1 else {**options, "strength": options.get("strength", 1.0) * weight}
+
+
+def during(entries: Entries, first: int, last: int) -> Entries:
+    """Returns entries that apply from one call of the model to another."""
+    return [[tokens, {**options, CALLS: (first, last)}] for tokens, options in entries]
+
+
+def is_timed(entries: Entries) -> bool:
+    """Returns whether some entries apply to some calls of the model only."""
+    return any(CALLS in options for _, options in entries)
+
+
+def with_calls(model: Any, calls: int) -> Any:
+    """Returns a copy of a model that applies entries at their calls of the `calls` for one picture.
+
+    Calls after the last count as the first, as in A1111.
+    """
+    copied, counted = model.clone(), itertools.count()
+
+    def predict(executor: Any, *args: Any, **kwargs: Any) -> Any:
+        guider, number = executor.class_obj, next(counted)
+        call = number if number <= calls else 0
+        whole = guider.conds
+        guider.conds = {name: [entry for entry in entries if _applies(entry, call)] for name, entries in whole.items()}
+        try:
+            return executor(*args, **kwargs)
+        finally:
+            guider.conds = whole
+
+    copied.add_wrapper_with_key(comfy.patcher_extension.WrappersMP.PREDICT_NOISE, "remix_calls", predict)
+    return copied
+
+
+def _applies(entry: Mapping[str, Any], call: int) -> bool:
+    first, last = entry.get(CALLS, (0, call))
+    return bool(first <= call <= last)
