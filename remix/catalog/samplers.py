@@ -67,7 +67,7 @@ _ROWS = (
     Sampler(
         "euler_ancestral",
         label="Euler a",
-        aliases=("k_euler_a", "k_euler_ancestral"),
+        aliases=("k_euler_a", "k_euler_ancestral", "euler ancestral"),
         diffusers="EulerAncestralDiscreteScheduler",
         like="euler",
         stochastic=True,
@@ -106,6 +106,7 @@ _ROWS = (
     Sampler(
         "ddim",
         label="DDIM",
+        aliases=("ddim_v3",),
         diffusers="DDIMScheduler",
         like="euler",
         same_for_flows=True,
@@ -132,11 +133,11 @@ _ROWS = (
         stochastic=True,
         starts_elsewhere=True,
     ),
-    Sampler("lms", label="LMS", aliases=("k_lms",), diffusers="LMSDiscreteScheduler", like="dpmpp_2m"),
+    Sampler("lms", label="LMS", aliases=("k_lms", "klms"), diffusers="LMSDiscreteScheduler", like="dpmpp_2m"),
     Sampler(
         "dpm_2",
         label="DPM2",
-        aliases=("k_dpm_2",),
+        aliases=("k_dpm_2", "kdpm_2"),
         diffusers="KDPM2DiscreteScheduler",
         like="heun",
         skips_least=True,
@@ -146,7 +147,7 @@ _ROWS = (
     Sampler(
         "dpm_2_ancestral",
         label="DPM2 a",
-        aliases=("k_dpm_2_a",),
+        aliases=("k_dpm_2_a", "kdpm_2_a", "dpm2_ancestral"),
         diffusers="KDPM2AncestralDiscreteScheduler",
         like="euler_ancestral",
         stochastic=True,
@@ -159,7 +160,7 @@ _ROWS = (
     Sampler(
         "dpmpp_2s_ancestral",
         label="DPM++ 2S a",
-        aliases=("k_dpmpp_2s_a",),
+        aliases=("k_dpmpp_2s_a", "k_dpmpp_2s_ancestral", "dpmpp_2s", "dpmpp_2s_a"),
         like="euler_ancestral",
         stochastic=True,
         automatic="karras",
@@ -200,6 +201,7 @@ _ROWS = (
         "plms",
         WEBUI,
         "PLMS",
+        aliases=("pndm",),
         diffusers="PNDMScheduler",
         arguments=MappingProxyType({"skip_prk_steps": True}),
         like="lms",

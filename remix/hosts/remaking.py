@@ -26,13 +26,6 @@ _SYNTAX = {
 
 _NO_MODEL = ("automatic", "none", "default (model)", "default")
 
-_RENAMED = {
-    **{"pndm": "plms", "unipc": "uni_pc", "kdpm_2": "dpm_2", "kdpm_2_a": "dpm_2_ancestral"},
-    **{"dpmpp_2s": "dpmpp_2s_ancestral", "ddim_v3": "ddim", "euler ancestral": "euler_ancestral"},
-    **{"k_dpmpp_2s_ancestral": "dpmpp_2s_ancestral", "k_dpm_fast": "dpm_fast"},
-}
-"""Samplers by the names of InvokeAI, NovelAI and Draw Things -> by a recipe's."""
-
 
 def recipe_of_origin(origin: Origin) -> tuple[Recipe, list[str]]:
     """Returns a recipe for the first pass of a picture, and notes on what has no place in it or is unknown.
@@ -68,7 +61,7 @@ def _samplers(origin: Origin, one: Sampling, note: Note) -> Iterator[tuple[str, 
     label = plain(one.sampler).removesuffix(" trailing").removesuffix(" ays")
     karras = origin.kind == "invokeai" and label.endswith("_k")
     label = label.removesuffix("_k") if karras else label
-    found = sampler_of(_RENAMED.get(label, label))
+    found = sampler_of(label)
     if found is None:
         note(f"the sampler {one.sampler!r} has no name in a recipe")
         return

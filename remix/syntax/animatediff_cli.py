@@ -132,8 +132,7 @@ def _fields(source: Source, data: Mapping[str, Node], options: Options) -> dict[
         fields["fps"] = number_of(source, output.value["fps"], "fps", 0.001, 240)
     if "scheduler" in data:
         label = text_of(source, data["scheduler"], "scheduler")
-        name = label.text.strip().removeprefix("k_")
-        known = sampler_of({"euler_a": "euler_ancestral"}.get(name, name))
+        known = sampler_of(label.text.strip().removeprefix("k_"))
         if known is None:
             source.note(f"the scheduler {show(label.text)} has no name here; the recipe keeps its default")
         else:

@@ -61,8 +61,6 @@ _KNOWN = re.compile(
     r"|override_\w+|ddim_\w+|fov|legacy_colormatch|preview|realtime_preview|hires_\w+|upscale_\w+|version|guidance_\w+)"
 )
 """Settings of Deforum that have no effect on single frames, or none unless they are in the lists above."""
-_SAMPLERS = {"klms": "lms", "dpm2": "dpm_2", "dpm2_ancestral": "dpm_2_ancestral", "dpmpp_2s_a": "dpmpp_2s_ancestral"}
-"""Samplers as Deforum's notebook calls them, where no other tool does."""
 
 
 def looks(shape: Shape) -> bool:
@@ -267,7 +265,7 @@ def _sampler(source: Source, data: Mapping[str, Node]) -> dict[str, str]:
     fields: dict[str, str] = {}
     if "sampler" in data:
         label = text_of(source, data["sampler"], "sampler").text
-        known = sampler_of(_SAMPLERS.get(label.strip().lower(), label))
+        known = sampler_of(label)
         if known is None:
             source.note(f"the sampler {show(label)} has no name here; the recipe keeps its default")
         else:

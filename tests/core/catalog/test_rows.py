@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ast
+from pathlib import Path
+
 import pytest
 
 from remix.catalog.families import FAMILIES, UNKNOWN, family_of_shapes
@@ -47,6 +50,9 @@ def test_the_schedulers_that_samplers_take_by_default_are_rows() -> None:
     [
         ("DPM++ 2M Karras", ("dpmpp_2m", "karras")),
         ("k_euler_a", ("euler_ancestral", "")),
+        ("euler_a", ("euler_ancestral", "")),
+        ("kdpm_2_a", ("dpm_2_ancestral", "")),
+        ("ddim_v3", ("ddim", "")),
         ("HeunPP2", ("heunpp2", "")),
         ("UniPCMultistepScheduler", ("uni_pc", "")),
         ("DPMSolverMultistepScheduler", ("dpmpp_2m", "")),
@@ -57,6 +63,36 @@ def test_the_schedulers_that_samplers_take_by_default_are_rows() -> None:
 )
 def test_samplers_are_found_by_the_labels_of_tools(label: str, name: tuple[str, str] | None) -> None:
     assert sampler_of(label) == name
+
+
+def tables_of_names(code: str) -> list[list[str]]:
+    """Returns the names of rows in each table of a module: a list, tuple, set or mapping that has several of them."""
+    tables = []
+    for node in ast.walk(ast.parse(code)):
+        parts = node.elts if isinstance(node, ast.List | ast.Tuple | ast.Set) else []
+        if isinstance(node, ast.Dict):
+            functions = all(isinstance(value, ast.Name | ast.Attribute) for value in node.values)
+            parts = [] if functions else [*node.keys, *node.values]  # the code of each is no second row
+        texts = {part.value for part in parts if isinstance(part, ast.Constant) and isinstance(part.value, str)}
+        if len(found := sorted(texts & NAMED)) > 1:
+            tables.append(found)
+    return tables
+
+
+NAMED = {label for row in ROWS for label in (row.name, row.label, *row.aliases)} - {"", "simple", "normal", "linear"}
+
+
+def test_only_the_catalog_lists_samplers_and_schedulers() -> None:
+    root = Path(__file__).parents[3]
+    rooms = ("remix", "client", "custom_nodes", "a1111_extension")
+    tables = {
+        str(path.relative_to(root)): found
+        for room in rooms
+        for path in (root / room).rglob("*.py")
+        if path.parent.name != "catalog" and (found := tables_of_names(path.read_text(encoding="utf-8")))
+    }
+    assert tables == {}
+    assert tables_of_names('MORE = {"DPM++ 2M": "x", "lms": "y"}') == [["DPM++ 2M", "lms"]]
 
 
 @pytest.mark.parametrize("name", ["res_multistep", "uni_pc_bh2", "dpmpp_2m_sde_gpu", "sa_solver_pece", "ddim_cfgpp"])
