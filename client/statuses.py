@@ -34,8 +34,11 @@ ADVICE = {
 }
 """Advice for statuses from a proxy."""
 
-_TITLE = re.compile(r"<title>([^<]{1,200})</title>", re.IGNORECASE)
+_TITLE = re.compile(r"<title\b[^<>]{0,200}>([^<]{1,1000})<", re.IGNORECASE)
 """The title of an HTML page. Proxies put the reason there."""
+
+_MARKUP = re.compile(r"[\s\ufeff]*<")
+"""The beginning of a page, of which nothing is shown without a title."""
 
 
 def may_pass(error: HostError) -> bool:
@@ -83,7 +86,8 @@ def explain(status: int, reason: str, body: Any, mask: Callable[[str], str], has
         )
     if status in ADVICE:
         return ADVICE[status]
-    if isinstance(body, str) and (title := _TITLE.search(body)):
-        body = title[1]
+    if isinstance(body, str) and _MARKUP.match(body):
+        title = _TITLE.search(body)
+        body = title[1].strip() if title else ""
     shown = one_line(body, mask) or one_line(reason, mask)
     return f"{shown}; write https:// in the address" if status == 400 and "HTTPS port" in shown else shown

@@ -228,7 +228,10 @@ def flush_folder(folder: Path) -> None:
     """
     if os.name == "nt":  # Windows cannot open folders, and orders renames itself
         return
-    handle = os.open(folder, os.O_RDONLY)
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+    except PermissionError:  # a folder that may be written to and not listed
+        return
     try:
         os.fsync(handle)
     except OSError as error:

@@ -184,6 +184,11 @@ def test_a_status_that_stays_is_told_at_once(status: int) -> None:
         ("100000", LONGEST_WAIT, LONGEST_WAIT),
         ("soon", 0.5, 0.5),
         ("-3", 0.5, 0.5),
+        ("1e3", 0.5, 0.5),
+        ("9" * 400, 0.5, 0.5),
+        ("Sun, 99 Foo 99999999 00:00:00 GMT", 0.5, 0.5),
+        ("Mon, 01 Jan 1900 00:00:00 GMT", 0.5, 0.5),
+        ("Fri, 31 Dec 9999 23:59:59 -2359", 0.5, LONGEST_WAIT),
         ("in 50 s", 40, 50),
     ],
 )
@@ -204,6 +209,11 @@ def test_as_long_as_the_server_asks_is_waited(header: str, least: float, most: f
         (403, "<html><head><title>403 Forbidden</title></head><body><h1>", "403: 403 Forbidden"),
         (400, "<title>400 The plain HTTP request was sent to HTTPS port</title>", "write https:// in the address"),
         (504, "<html>", "the proxy in front of the server gave up waiting"),
+        (403, '<TITLE lang="en">\nAttention Required!\n</TITLE ><script>', "403: Attention Required!"),
+        (403, "<html><body>Blocked by <b>us</b></body></html>", "403: Forbidden"),
+        (403, "\ufeff  <!-- " + "x" * 3000 + "--><html><title>Access denied</title>", "403: Access denied"),
+        (401, "<?xml version='1.0'?><Error><Code>AccessDenied</Code></Error>", "401"),
+        (413, "<title>" + "<b>" * 1000 + "</title>", "raise its limit"),
     ],
 )
 def test_a_proxy_is_quoted_in_a_sentence_and_not_in_html(status: int, page: str, shown: str) -> None:

@@ -42,6 +42,22 @@ def test_a_folder_that_cannot_be_flushed_is_passed_over(
     assert (tmp_path / "a").read_bytes() == b"whole"
 
 
+def test_a_folder_that_may_be_written_to_and_not_listed_is_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = os.open
+
+    def refusing(path: Any, flags: int, *more: Any, **options: Any) -> int:
+        if os.path.isdir(path):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        return plain(path, flags, *more, **options)
+
+    monkeypatch.setattr(os, "open", refusing)
+    with atomic.atomic_write(tmp_path / "a") as part:
+        part.write_bytes(b"whole")
+    assert (tmp_path / "a").read_bytes() == b"whole"
+
+
 @pytest.mark.parametrize("number", [errno.EIO, errno.ENOSPC])
 def test_any_other_failure_of_a_flush_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
     monkeypatch.setattr(os, "fsync", failing(number))
