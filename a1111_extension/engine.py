@@ -71,7 +71,7 @@ class HostEngine(Engine):
         """Returns what this host can render."""
         return Capabilities(
             who="this host",
-            recipe="width height sampler scheduler steps cfg mix lengths emphasis chunks",
+            recipe="width height sampler scheduler steps cfg mix lengths emphasis chunks restore",
             model="checkpoint vae loras clip_skip",
             keyframe="prompt negative seed cfg denoise image mask loras",
             prompts=COMPOSED,

@@ -30,7 +30,7 @@ TRIAL_SAMPLER = SAMPLERS["euler"].label
 
 CAPABILITIES = Capabilities(
     who="the server",
-    recipe="width height sampler scheduler steps cfg emphasis chunks",
+    recipe="width height sampler scheduler steps cfg emphasis chunks restore",
     model="checkpoint vae loras clip_skip",
     keyframe="prompt negative seed cfg denoise image loras",
     samplers=[name for name, sampler in SAMPLERS.items() if not sampler.own_noise],

@@ -37,7 +37,7 @@ def capabilities(pack: Pack) -> Capabilities:
     """Returns the capabilities of the server's Remix script."""
     return Capabilities(
         who="the server's Remix script",
-        recipe="width height sampler scheduler steps cfg mix lengths emphasis chunks",
+        recipe="width height sampler scheduler steps cfg mix lengths emphasis chunks restore",
         model="checkpoint vae loras clip_skip",
         keyframe="prompt negative seed cfg denoise image mask loras",
         fractional_denoise=FRACTIONAL_DENOISE in pack.supports,

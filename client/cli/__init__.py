@@ -24,6 +24,7 @@ VERBS = {
     "new": "Write a commented recipe to start from.",
     "plan": "Show what every frame of a recipe is made of.",
     "render": "Render recipes: frames, films, contact sheets.",
+    "travel": "Write a recipe that travels from picture to picture.",
     "morph": "Turn one picture into the next, without a recipe.",
     "grid": "Compare settings in a grid with labeled axes.",
     "compare": "Render with several engines and compare the frames.",

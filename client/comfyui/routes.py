@@ -172,7 +172,7 @@ class StockNodes(Route):
         drawn = {"sampler": draws} if self.schedule.recipe.sampler in stochastic else {}
         return Capabilities(
             who="the server without the Remix nodes",
-            recipe="width height sampler scheduler steps cfg mix emphasis chunks",
+            recipe="width height sampler scheduler steps cfg mix emphasis chunks restore",
             model=MODEL,
             keyframe=KEYFRAME,
             samplers=[name for name in self._samplers() if name not in stochastic],

@@ -40,7 +40,7 @@ LATENTS_KEPT = 64
 
 CAPABILITIES = Capabilities(
     who="the local engine",
-    recipe="width height sampler scheduler steps cfg mix lengths emphasis chunks",
+    recipe="width height sampler scheduler steps cfg mix lengths emphasis chunks restore",
     model="checkpoint vae loras clip_skip",
     keyframe="prompt negative seed cfg denoise image mask loras",
     samplers=tuple(SAMPLERS),

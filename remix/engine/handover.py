@@ -10,6 +10,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from remix.engine.agreement import disagreement
+from remix.engine.restoring import restored
 from remix.errors import Interrupted, OtherRecipe
 from remix.job.job import Job
 from remix.motion.images import load_picture
@@ -62,7 +63,7 @@ def _apart(job: Job, engine: Engine, witnesses: list[int], inputs: Inputs, liste
     """Returns the largest difference between the engine's pictures of these frames and those in the job."""
     found = [
         difference(load_picture(job.frame_path(index)), picture)
-        for index, picture in zip(witnesses, engine.render(job.schedule, witnesses, inputs, listen), strict=False)
+        for index, picture in zip(witnesses, restored(engine, job.schedule, witnesses, inputs, listen), strict=False)
     ]
     if len(found) < len(witnesses):
         raise Interrupted(f"{job.folder}: stopped before it was known whether it can go on here; run it again")

@@ -36,6 +36,7 @@ def part_of(schedule: Schedule, span: range) -> Schedule:
         clock=None,
         budget=None,
         rendered=None,
+        restore=False,  # the client restores the frames
         between=0,
         music=None,
         defaulted=frozenset(),  # leaves no defaults to the server

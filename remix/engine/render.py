@@ -18,6 +18,7 @@ from remix.engine.handover import move
 from remix.engine.pacing import is_unmeasured, known_recipe, measured_pace, most_pictures, rounds
 from remix.engine.protocol import Engine, Event, Listener
 from remix.engine.report import job_report, report_path, write_report
+from remix.engine.restoring import is_exact, restored
 from remix.engine.seam import denoise_remark, seam_remark
 from remix.errors import BadInput, Interrupted, OtherRecipe, VideoFormatError
 from remix.job.disk_space import DiskSpace, raising_disk_full
@@ -356,9 +357,11 @@ def _render_missing(run: _Run, job: Job, wanted: Sequence[int], listen: Listener
     if missing and not stop():
         if setting := engine.setting(job.schedule):
             _note_setting(job, setting)
-        for index, picture in zip(missing, engine.render(job.schedule, missing, Inputs(job), listen), strict=False):
+        pictures = restored(engine, job.schedule, missing, Inputs(job), listen)
+        for index, picture in zip(missing, pictures, strict=False):
             now = time.monotonic()
-            job.keep(index, picture, engine.texts(index), seconds=now - begun)
+            texts = {} if is_exact(job.schedule, index) else engine.texts(index)
+            job.keep(index, picture, texts, seconds=now - begun)
             begun = now
             rendered += 1
             room.expect(len(missing) - rendered)

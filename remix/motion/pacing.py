@@ -18,6 +18,7 @@ A jump, where the picture changes however small the step, cannot be spaced. It c
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -51,6 +52,9 @@ PLACES = 8
 
 PRICES = (0.2, 0.1, 0.05, 0.02, 0.01, 0.003, 0.0)
 """The cost of a place without a picture, in addition to the squared errors of the steps: high at first, then lower."""
+
+ROUND = 0.6
+"""The largest share of the remaining budget that a round may spend, if it has more than two pictures."""
 
 WORST = 9.0
 """The upper limit of the squared error of a step: three times a whole step."""
@@ -207,7 +211,11 @@ class Pacer:
             least = longest if longest < 4 else longest / 2
             odd = len(self.weights) % 2
             chosen = [run[(len(run) - (odd and len(run) % 2 == 0)) // 2] for run in runs if len(run) >= least]
-        return sorted(float(nodes.weights[node]) for node in chosen[:left])
+        # The widest gaps hold the largest surprises. A part of the budget is left for what this round reveals.
+        gaps = [self._apart(a, b) for a, b in pairwise(self.weights)]
+        widest = sorted(chosen, key=lambda node: -gaps[bisect_left(self.weights, nodes.weights[node]) - 1])
+        most = min(left, max(2, math.ceil(ROUND * left)))
+        return sorted(float(nodes.weights[node]) for node in widest[:most])
 
     def _chain(
         self, nodes: _Nodes, travel: _Travel, price: float, sizes: Iterable[float], reach: float

@@ -77,6 +77,7 @@ class Recipe:
     - `budget`: the maximum number of rendered pictures per frame. Below 1, in-betweens show the other frames.
     - `rendered`: the frames that are rendered, the others being in-betweens. It stores what a budget was spent on.
     - `between`: the number of in-betweens that the film has from each frame to the next.
+    - `restore`: frames between init pictures keep the contrast of the pictures; at denoise 0, they are the pictures.
     - `music`: a song. A table without numbers is measured here, from the file in `folder`.
     - `folder`: the base of relative paths of pictures and songs. It is not part of the recipe's content.
     - `defaulted`: the fields of `FITTED` that were left out; `fitted_to` may still set them.
@@ -104,6 +105,7 @@ class Recipe:
     budget: float | None = None
     rendered: tuple[int, ...] | None = None
     between: int = 0
+    restore: bool = False
     music: Music | None = None
 
     emphasis: str | None = None
@@ -144,6 +146,7 @@ class Recipe:
         wildcards: str = "wildcards",
         budget: float | None = None,
         rendered: Sequence[int] | None = None,
+        restore: bool = False,
     ) -> None:
         fitted: dict[str, Any] = {"width": width, "height": height, "sampler": sampler}
         fitted |= {"scheduler": scheduler, "steps": steps, "cfg": cfg}
@@ -180,6 +183,7 @@ class Recipe:
             clock=clock,
             budget=None if budget is None else check.number(budget, "budget", *BUDGETS),
             rendered=rendered,
+            restore=check.flag(restore, "restore"),
             between=check.integer(between, "between", 0, MAX_FPS),
             music=song,
             folder=str(folder),
@@ -303,7 +307,7 @@ class Recipe:
         if "size" in found:
             if "width" in found or "height" in found:
                 raise RecipeError('says again what "width" and "height" say; keep one of them', path="size")
-            found["width"], found["height"] = _size(found.pop("size"))
+            found["width"], found["height"] = read_size(found.pop("size"))
         if "model" in found:
             with check.under("model"):
                 found["model"] = read_model(found["model"], _ASTRAY)
@@ -403,7 +407,7 @@ def _sampler(value: Any) -> str:
     raise RecipeError(f'{check.show(value)} is what other tools call it; write "{meant[0]}"{scheduler}', path="sampler")
 
 
-def _size(value: Any) -> tuple[int, int]:
+def read_size(value: Any) -> tuple[int, int]:
     """Returns width and height from ``[768, 512]`` or ``"768x512"``."""
     sides = value
     if isinstance(value, str):

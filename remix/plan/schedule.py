@@ -157,10 +157,11 @@ class Schedule:
     def settings(self) -> dict[str, Any]:
         """Returns the settings that all frames share and every picture depends on, as plain JSON values.
 
-        `emphasis` and `chunks` are included only if the recipe sets them.
+        `emphasis`, `chunks` and `restore` are included only if the recipe sets them.
         """
         recipe = self.recipe
         prompts = {name: value for name in ("emphasis", "chunks") if (value := getattr(recipe, name)) is not None}
+        restore = {"restore": True} if recipe.restore else {}
         model = {**asdict(recipe.model), "loras": [asdict(lora) for lora in recipe.model.loras]}
         return {
             "height": recipe.height,
@@ -172,6 +173,7 @@ class Schedule:
             "steps": recipe.steps,
             "width": recipe.width,
             **prompts,
+            **restore,
         }
 
     def to_dict(self) -> dict[str, Any]:

@@ -222,7 +222,9 @@ def test_pictures_morph_without_a_recipe(
     made = recipe_of(tmp_path / "job")
     frames = plan(made.replace(clock=None, pace="linear"))
     assert [frames[index].image for index in shown] == [Mix.one(name) for name in names]
-    assert [frames[index].denoise for index in shown] == [0.3] * 3
+    assert [frames[index].denoise for index in shown] == [0] * 3
+    assert [load_picture(tmp_path / "job" / "frames" / f"{index:06d}.png").max() for index in shown] == [0] * 3
+    assert capsys.readouterr().out.count("exactly") == 3
     assert max(frame.denoise for frame in frames) == 0.75
     assert [frames[index].prompt for index in shown] == [Mix.one(prompt) for prompt in ("a cat", "b", "c")]
     assert (made.loop, made.pace, made.width, made.height) == (bool(loop), "even", 32, 16)
