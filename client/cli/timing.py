@@ -34,6 +34,11 @@ OPTIONS = (
         show_default=True,
         help="Effort for in-betweens. fast takes a third of the time.",
     ),
+    click.option(
+        "--method",
+        metavar="comfyui:MODEL",
+        help="Make in-betweens with a RIFE or FILM model of a ComfyUI, such as comfyui:rife47.pth.",
+    ),
     click.option("--pace", type=click.Choice(["even"]), help="even: move evenly, with in-betweens where needed."),
     click.option("--loop", is_flag=True, help="The last picture leads back to the first.  [default: as the job]"),
     click.option("--ping-pong", is_flag=True, help="Play forward, then backward, without doubling the end frames."),
@@ -50,6 +55,7 @@ class Timing:
     between: int = 0
     to_fps: str | None = None
     quality: str = "fine"
+    method: str | None = None
     pace: str | None = None
     loop: bool = False
     ping_pong: bool = False
@@ -69,6 +75,18 @@ class Timing:
         wanted = None if self.length is None else self._wanted(film)
         order = self._order(count, None if wanted is None else wanted * step)
         return moments_in_order(order, step, loop=loop, ping_pong=self.ping_pong)[:wanted]
+
+    @property
+    def model(self) -> str | None:
+        """Returns the name of the ComfyUI model that makes the in-betweens, None for the toolkit's own."""
+        if self.method is None:
+            return None
+        server, _, name = self.method.partition(":")
+        if server != "comfyui" or not name:
+            raise BadInput(f"--method: {self.method!r}; write comfyui: and the name of a model, comfyui:rife47.pth")
+        if self.pace is not None:
+            raise BadInput("--method and --pace: a model makes in-betweens at even parts only; leave one of them out")
+        return name
 
     def _wanted(self, film: Fraction) -> int:
         if self.repeat > 1:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import click
 
+from remix.client.cli.engines import server_options
 from remix.client.cli.outputs import overwrite_option, refuse_present
 from remix.client.cli.screen import progress
 from remix.client.cli.timing import Timing, even, timing_options
@@ -22,9 +25,12 @@ from remix.motion.formats import format_of, rate_of
 from remix.motion.images import frame_formats, is_animated, is_transparent
 from remix.motion.pacing import variation
 from remix.motion.pictures import MAX_PIXELS, PLACES, inset
-from remix.motion.retiming import Loaded, Retimed, with_steps
+from remix.motion.retiming import Loaded, Method, Retimed, with_steps
 from remix.motion.song import song_path
 from remix.plan import Recipe
+
+URL = "http://127.0.0.1:8188"
+"""The default address of ComfyUI, repeated so that the command does not import its engine."""
 
 NAMED = 5
 """Largest number of ignored files that a note lists by name."""
@@ -69,6 +75,8 @@ class Size:
 @click.option("--unfinished", is_flag=True, help="Make a film of a job that lacks frames.")
 @click.option("--open", "show", is_flag=True, help="Open the film when it is finished.")
 @overwrite_option
+@click.option("--url", default=URL, show_default=True, help="Address of the ComfyUI of --method.")
+@server_options
 @click.option("-q", "--quiet", is_flag=True, help="No progress bar.")
 def command(
     frames: Path,
@@ -83,8 +91,10 @@ def command(
     unfinished: bool,
     show: bool,
     overwrite: bool,
+    url: str,
     quiet: bool,
     timing: Timing,
+    **server: Any,
 ) -> None:
     """Makes a film of the pictures in the folder FRAMES, or of a job folder.
 
@@ -116,8 +126,10 @@ def command(
         # The keyframes of a job keep their moments, unless frames are missing.
         stops = recipe.positions() if recipe and len(paths) == recipe.frames else ()
         moments, before = even(moments, pictures, stops, loop)
-    film: Iterable[Picture] = Retimed(pictures, moments, loop=loop, quality=timing.quality)
-    with progress(quiet) as listen:
+    if timing.model and alpha:
+        raise BadInput("--method and --alpha: models of ComfyUI know no transparency; leave one of them out")
+    with progress(quiet) as listen, _method(timing.model, shown / rate, url, server) as method:
+        film: Iterable[Picture] = Retimed(pictures, moments, loop=loop, quality=timing.quality, method=method)
         info = write_video(
             with_steps(film, steps) if timing.pace == "even" else film,
             out,
@@ -133,6 +145,21 @@ def command(
     click.echo(f"film    {out}  {info.frames} frames {info.width}x{info.height} {_shown(rate)} fps{sound}")
     if show:
         click.launch(str(out.resolve()))
+
+
+@contextmanager
+def _method(model: str | None, step: Fraction, url: str, server: Mapping[str, Any]) -> Iterator[Method | None]:
+    """Yields the method of a ComfyUI's model, for moments every `step` pictures; None without a model."""
+    if model is None:
+        yield None
+        return
+    from remix.client.comfyui.interpolation import Interpolation, parts_of
+    from remix.client.comfyui.server import Server
+    from remix.client.http import Http
+
+    parts = parts_of(step)
+    with closing(Http(url, **{name: value for name, value in server.items() if value is not None})) as http:
+        yield Interpolation(Server(http, "remix video"), model, parts)
 
 
 def _song(recipe: Recipe, can_hold: bool, in_time: bool) -> Path | None:

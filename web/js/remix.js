@@ -62,17 +62,20 @@ function show(node, name, texts) {
   const isNew = !widget;
   widget ??= added(node, name);
   widget.element.textContent = texts.join("\n") || "No remarks.";
-  if (isNew) {
-    const [width, height] = node.computeSize();
-    node.setSize([Math.max(node.size[0], width), Math.max(node.size[1], height)]);
-  }
+  if (isNew) grow(node);
   node.setDirtyCanvas?.(true, true);
+}
+
+function grow(node) {
+  const [width, height] = node.computeSize();
+  node.setSize([Math.max(node.size[0], width), Math.max(node.size[1], height)]);
 }
 
 // The host serves pages as downloads, so that they cannot act in its name.
 function showPage(node, { filename, subfolder, type }) {
   let widget = node.widgets?.find((one) => one.name === "remix_page");
-  if (!widget) {
+  const isNew = !widget;
+  if (isNew) {
     const link = document.createElement("a");
     Object.assign(link.style, { display: "block", padding: "2px 8px", font: "12px/18px sans-serif", color: "#6cf" });
     widget = node.addDOMWidget("remix_page", "remix_page", link, {
@@ -89,6 +92,7 @@ function showPage(node, { filename, subfolder, type }) {
   link.href = api.apiURL(`/view?${new URLSearchParams({ filename, subfolder, type })}`);
   link.download = `${subfolder.split("/").pop()}.html`;
   link.textContent = "Report: how evenly the film moves";
+  if (isNew) grow(node);
   node.setDirtyCanvas?.(true, true);
 }
 

@@ -262,7 +262,7 @@ def test_remarks_are_text_on_the_node(host: Host, browser: Browser, nodes_2: boo
             assert min(place["width"], place["height"]) > least
         # It is no widget of the workflow: neither the prompt nor a saved file has it.
         (node,) = page.evaluate("async () => (await app.graphToPrompt()).output").values()
-        assert node["inputs"].keys() == {"recipe", "frames", "fps", "width", "height"}
+        assert node["inputs"].keys() == {"recipe", "frames", "fps", "width", "height", "syntax"}
         assert page.evaluate("app.graph.serialize().nodes[0].widgets_values") == before
         assert shown.wrong == []
     finally:

@@ -1,0 +1,109 @@
+"""In-betweens by a frame interpolation model of a ComfyUI, RIFE or FILM, with the server's own nodes."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+from remix.client.comfyui.server import DONE, FAILED, LOST, SavedFile, Server
+from remix.errors import BadInput, EngineError, JobLost, Unsupported
+from remix.hosts.comfyui.graph import Graph
+from remix.motion import Picture
+from remix.plan.wording import cut, nearest
+
+LOADER, NODE = "FrameInterpolationModelLoader", "FrameInterpolate"
+LOADED = "model_name"
+
+MOST = 16
+"""The largest `multiplier` of the node: parts into which it divides the time between two pictures."""
+
+POLL, LONGEST_POLL, LONGEST_WORDS = 0.05, 1.0, 500
+"""The first and the longest pause between two questions, in seconds; the largest length of a node's error message."""
+
+
+def parts_of(step: Fraction) -> int:
+    """Returns the parts into which in-betweens every `step` pictures divide the time between two pictures.
+
+    Raises BadInput for more than the server's node can make.
+
+    >>> parts_of(Fraction(1, 4)), parts_of(Fraction(12, 30))
+    (4, 5)
+    """
+    if step.denominator > MOST:
+        raise BadInput(
+            f"--method: a model of ComfyUI divides the time between two pictures into at most {MOST} parts, and this "
+            f"rate needs {step.denominator}; give --between up to {MOST - 1}, or another --to-fps"
+        )
+    return step.denominator
+
+
+class Interpolation:
+    """The model `name` of a server, as a `Method` of `Retimed`, with `parts` from each picture to the next.
+
+    Raises Unsupported for a server without these nodes, and BadInput for a model that it does not have.
+    """
+
+    def __init__(self, server: Server, name: str, parts: int, *, pause: Callable[[float], None] = time.sleep) -> None:
+        if server.node(LOADER) is None or server.node(NODE) is None:
+            raise Unsupported(f"--method: this ComfyUI has no node {NODE}; update it, or leave --method out")
+        models = server.choices(LOADER, LOADED)
+        if name not in models:
+            there = nearest(name, models) if models else "it has none in its folder models/frame_interpolation"
+            raise BadInput(f"--method: this ComfyUI has no frame interpolation model {name!r}; {there}")
+        self.server, self.pause, self.parts = server, pause, parts
+        self._name = name
+
+    def __call__(self, first: Picture, second: Picture) -> ServerBetween:
+        """Returns what is between two pictures. The server works when the first of it is asked for."""
+        return ServerBetween(self, first, second)
+
+    def made(self, first: Picture, second: Picture) -> list[Picture]:
+        """Returns the in-betweens of two pictures."""
+        graph = Graph()
+        one, two = (graph.one("LoadImage", image=self.server.upload(picture)) for picture in (first, second))
+        images = graph.one("ImageBatch", image1=one, image2=two)
+        model = graph.one(LOADER, **{LOADED: self._name})
+        film = graph.one(NODE, interp_model=model, images=images, multiplier=self.parts)
+        shown = graph.one("PreviewImage", images=film)
+        prompt = self.server.submit(str(uuid.uuid4()), graph.nodes, {})
+        try:
+            files = self._done(prompt).get(shown.node, ())
+        except KeyboardInterrupt:
+            self.server.cancel([prompt])
+            raise
+        if len(files) != self.parts + 1:
+            raise EngineError(f"{NODE}: the server made {len(files)} pictures where {self.parts + 1} were expected")
+        size = first.shape[1], first.shape[0]
+        return [self.server.view(file, size) for file in files[1:-1]]
+
+    def _done(self, prompt: str) -> Mapping[str, Sequence[SavedFile]]:
+        pause = POLL
+        while True:
+            status = self.server.status(prompt)
+            if status.state == DONE:
+                return status.files
+            if status.state == FAILED:
+                message = cut(str(status.failure.get("exception_message", "it says no more")).strip(), LONGEST_WORDS)
+                raise EngineError(f"{status.failure.get('node_type', NODE)}: {message}")
+            if status.state == LOST:
+                raise JobLost("the server lost a prompt with two pictures; run the same line again")
+            self.pause(pause)
+            pause = min(2 * pause, LONGEST_POLL)
+
+
+@dataclass
+class ServerBetween:
+    """The in-betweens of two pictures, made on the server all at once."""
+
+    interpolation: Interpolation
+    first: Picture
+    second: Picture
+    _made: Sequence[Picture] = ()
+
+    def at(self, moments: Sequence[float]) -> list[Picture]:
+        """Returns the pictures at `moments`, multiples of one part of the time between the pictures."""
+        self._made = self._made or [self.first, *self.interpolation.made(self.first, self.second), self.second]
+        return [self._made[round(moment * self.interpolation.parts)] for moment in moments]
