@@ -67,8 +67,9 @@ class Panel:
                 )
                 use, save = (
                     gr.Button(text, elem_id=elem_id(name), elem_classes=["remix-use"], scale=0, min_width=90)
-                    for name, text in (("use", "Use it"), ("save", "Save as"))
+                    for name, text in (("use", "Use it"), ("save", "Save"))
                 )
+            result = gr.HTML("", elem_id=elem_id("saved"))
             named = {"text": _text(elem_id), **_time(line, elem_id)}
             self._said = gr.HTML(preview.hint(INVITATION), elem_id=elem_id("said"))
             named |= {**_travels(line), **_job(elem_id), **_rarely(line, elem_id)}
@@ -77,7 +78,7 @@ class Panel:
             aside.do_not_save_to_config = True  # the host's file of defaults is only for rendered values
         own = [named[name] for name in NAMES]
         use.click(_chosen, [preset, named["text"]], own, _js="remixReplace", show_progress=False)
-        save.click(_saved, [preset, *own], [preset, self._said], show_progress=False)
+        save.click(_saved, [preset, *own], [preset, result], show_progress=False)
         self._own = named
         return own
 

@@ -20,6 +20,9 @@ from remix.syntax.text.tracks import from_stages, gaps_between
 
 _STEPS = re.compile(r"travel steps[^:]*:\s*(.*)", re.IGNORECASE)
 
+_CODE = re.compile(r"from [\w.]+ import \w|import [\w.]+(?: as \w+)?\s*$|\w+ = [\w.]+\(|[\w.]+\([\[{\"']")
+"""The beginning of a line of Python."""
+
 
 def looks(shape: Shape) -> bool:
     """Returns whether a text looks like stages of the prompt-travel script."""
@@ -29,6 +32,12 @@ def looks(shape: Shape) -> bool:
     refuse_keyed(shape.source, lines)
     if any(_STEPS.match(line.text) for line in lines):
         return True
+    if code := next((line for line in lines if _CODE.match(line.text)), None):
+        raise shape.source.error(
+            code.start,
+            "this looks like a script, whose lines are no prompts; give the call with its arguments by name, such as "
+            'walk(prompts=["a", "b"], seeds=[1, 2], num_interpolation_steps=24), or name the syntax (--from)',
+        )
     if any(construct.control for construct in shape.constructs):
         return False
     if len(lines) > 1 and shape.constructs:

@@ -108,7 +108,7 @@ def test_building_a_panel_alone_changes_nothing_else(panel: ModuleType) -> None:
     made = panel.Panel()
     for _ in range(3):
         made.build(False, lambda name: name)
-    clicks = [("click", "Add the bundled model"), ("click", "Use it"), ("click", "Save as")]
+    clicks = [("click", "Add the bundled model"), ("click", "Use it"), ("click", "Save")]
     assert [(event.name, event.component.value) for event in panel.page.events] == clicks * 3
 
 
@@ -149,7 +149,7 @@ def test_fields_are_saved_as_a_preset_and_given_back(panel: ModuleType, tmp_path
     folder = tmp_path / "data" / "remix-presets"
     said = {"text": THREE, "frames": "4s", "loop": True, "film": "frames alone", "new": "new", "between": 3}
     values = values_of(panel, **said)
-    listed, shown = clicked(panel, "Save as").fn("my: film", *values)
+    listed, shown = clicked(panel, "Save").fn("my: film", *values)
     assert listed == {**UPDATE, "choices": [*examples(), "my_ film"], "value": "my_ film"}
     assert f"Saved my_ film in {folder}" in shown
     kept = json.loads((folder / "my_ film.json").read_text(encoding="utf-8"))
@@ -160,7 +160,7 @@ def test_fields_are_saved_as_a_preset_and_given_back(panel: ModuleType, tmp_path
     assert back == {**dict(zip(panel.NAMES, values, strict=True)), "new": UPDATE}
     for name in ("broken", "other"):
         (folder / f"{name}.json").write_text({"broken": "{", "other": '{"frames": 3}'}[name], encoding="utf-8")
-    assert clicked(panel, "Save as").fn("b", *values)[0]["choices"] == [*examples(), "b", "my_ film"]
+    assert clicked(panel, "Save").fn("b", *values)[0]["choices"] == [*examples(), "b", "my_ film"]
 
 
 @pytest.mark.parametrize(
@@ -175,7 +175,7 @@ def test_fields_are_saved_as_a_preset_and_given_back(panel: ModuleType, tmp_path
 def test_a_preset_that_cannot_be_saved_says_why(
     panel: ModuleType, tmp_path: Path, name: str | None, said: dict[str, Any], words: str
 ) -> None:
-    listed, shown = clicked(panel, "Save as").fn(name, *values_of(panel, text=THREE, **said))
+    listed, shown = clicked(panel, "Save").fn(name, *values_of(panel, text=THREE, **said))
     assert listed == UPDATE
     assert words in shown
     assert not (tmp_path / "data").exists()
