@@ -274,6 +274,33 @@ def test_the_gallerys_button_upscales_a_frame_by_its_own_prompt_and_the_gallery_
     page.page.keyboard.press("Escape")
 
 
+def test_fields_are_saved_as_a_preset_and_brought_back(page: Page, host: Host) -> None:
+    page.clear()
+    page.fill("keyframes", "0: mine\n5: yours")
+    page.fill("frames", "9")
+    between = page.page.locator("#script_txt2img_remix_between input[type=number]")
+    between.fill("3")
+    between.press("Tab")
+    page.field("preset").fill("my film")
+    page.field("preset").press("Enter")
+    page.page.locator("#script_txt2img_remix_save").click()
+    page.page.get_by_text("Saved my film").first.wait_for(timeout=PATIENCE)
+    (kept,) = (host.base / "remix-presets").glob("*.json")
+    assert json.loads(kept.read_text(encoding="utf-8")) == {
+        "recipe": "0: mine\n5: yours",
+        "frames": "9",
+        "between": 3,
+    }
+    between.fill("0")
+    page.clear()
+    page.pick(page.field("preset"), "my film")
+    page.page.locator("#script_txt2img_remix_use").click()
+    page.wait_until("9 frames")
+    assert page.field("keyframes").input_value() == "0: mine\n5: yours"
+    assert between.input_value() == "3"
+    between.fill("0")
+
+
 def test_an_example_fills_the_keyframes(page: Page) -> None:
     page.clear()
     page.pick(page.field("preset"), "mixed map")
@@ -287,29 +314,6 @@ def test_an_example_fills_the_keyframes(page: Page) -> None:
         page.page.locator("#script_txt2img_remix_use").click()
         page.page.wait_for_timeout(300)
         assert (page.field("keyframes").input_value() == own) is kept
-
-
-def test_fields_are_saved_as_a_preset_and_brought_back(page: Page, host: Host) -> None:
-    page.clear()
-    page.fill("keyframes", "0: mine\n5: yours")
-    page.fill("frames", "9")
-    page.page.locator("#script_txt2img_remix_between input[type=number]").fill("3")
-    page.page.locator("#script_txt2img_remix_between input[type=number]").press("Tab")
-    page.field("preset").fill("my film")
-    page.field("preset").press("Enter")
-    page.page.locator("#script_txt2img_remix_save").click()
-    page.page.get_by_text("Saved my film").first.wait_for(timeout=PATIENCE)
-    (kept,) = (host.base / "remix-presets").glob("*.json")
-    assert json.loads(kept.read_text(encoding="utf-8")) == {
-        "recipe": "0: mine\n5: yours",
-        "frames": "9",
-        "between": 3,
-    }
-    page.clear()
-    page.pick(page.field("preset"), "my film")
-    page.page.locator("#script_txt2img_remix_use").click()
-    page.wait_until("9 frames")
-    assert page.field("keyframes").input_value() == "0: mine\n5: yours"
 
 
 def test_fields_go_along_to_img2img(page: Page) -> None:
