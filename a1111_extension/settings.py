@@ -140,12 +140,14 @@ class Settings:
 
     def _read(self, host: Fields) -> Reading:
         if not self.text.strip("﻿ \t\r\n"):
-            if not (self.seeds.strip() or self.cfg.strip() or self.denoise.strip()):
+            if not self._travels():
                 raise RecipeError("is empty; write at least one keyframe", path="recipe")
             keyframes = _with_image((Keyframe(at=0),), host)
             filled = {**_defaults({}, host), **self._given({"frames": "2s"})}
             return Reading(Recipe(keyframes=keyframes, folder=host.folder, **filled))
-        name = detect(self.text) if self.syntax == AUTO else self.syntax
+        name = self._syntax()
+        if name == "a1111" and self._travels() and not self.frames.strip():
+            return replace(self, frames="2s")._read(host)
         if name in OWN:
             data = (read_json if name == "json" else read_toml)(self.text)
             if isinstance(data, dict):
@@ -177,6 +179,21 @@ class Settings:
         parts = replace(parts, keyframes=_with_image(parts.keyframes, host))
         recipe = parts.recipe(folder=host.folder, **_defaults(dict.fromkeys(said), host)).replace(**given)
         return Reading(recipe, name, parts.notes)
+
+    def _travels(self) -> bool:
+        """Returns whether a field of the panel makes a film of a single prompt."""
+        return any(text.strip() for text in (self.seeds, self.cfg, self.denoise))
+
+    def _syntax(self) -> str:
+        """Returns the syntax of the text. One line of plain text is a prompt if something else travels."""
+        if self.syntax != AUTO:
+            return self.syntax
+        try:
+            return detect(self.text)
+        except RecipeError:
+            if self._travels() and "\n" not in self.text.strip():
+                return "a1111"
+            raise
 
     def _given(self, otherwise: dict[str, Any]) -> dict[str, Any]:
         """Returns the fields of a recipe that the panel sets."""

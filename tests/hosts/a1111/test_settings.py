@@ -104,6 +104,18 @@ def test_seeds_alone_are_a_film_of_the_hosts_prompt() -> None:
     assert {frame.prompt for frame in schedule} == {Mix.one("a lamp")}
 
 
+@pytest.mark.parametrize(("frames", "count"), [("", 24), ("12", 12)])
+def test_seeds_and_one_line_are_a_film_of_its_prompt(frames: str, count: int) -> None:
+    read = Settings(text=" a cat, (big:1.2)\n", seeds="1, 2", frames=frames).read(Fields())
+    film = plan(read.recipe)
+    assert read.syntax == "a1111"
+    assert len(film) == count
+    assert {frame.prompt.values for frame in film} == {("a cat, (big:1.2)",)}
+    assert (film[0].seed.values, film[count - 1].seed.values) == ((1,), (2,))
+    with pytest.raises(RecipeError, match="one line of plain text"):
+        Settings(text="a cat").read(Fields())
+
+
 def test_the_init_picture_is_the_hosts_unless_keyframes_set_some() -> None:
     host = replace(HOST, images=("init.png",), denoise=0.5)
     frame = plan(Settings(text=TOML).recipe(host))[0]
