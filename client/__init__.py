@@ -61,7 +61,9 @@ def open_engine(name: str, **options: Any) -> Engine:
     kind = ENGINES[name]
     given = {option: value for option, value in options.items() if value is not None}
     if strange := [option for option in given if option not in kind.options]:
-        raise BadInput(f"{strange[0]}: the {name} engine does not take it; it takes {', '.join(kind.options)}")
+        takers = [other for other, each in ENGINES.items() if strange[0] in each.options]
+        other = f". The engines {' and '.join(takers)} take {strange[0]}" if takers else ""
+        raise BadInput(f"{strange[0]}: the {name} engine does not take it; it takes {', '.join(kind.options)}{other}")
     try:
         made = getattr(importlib.import_module(kind.module), kind.cls)
     except ModuleNotFoundError as error:

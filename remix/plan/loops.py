@@ -1,4 +1,4 @@
-"""What keeps a loop from closing: a frame that is shown twice, and expressions that jump from the end to the start."""
+"""What keeps a loop from closing: a frame that is shown twice, a cut at the seam, expressions that jump there."""
 
 from __future__ import annotations
 
@@ -30,6 +30,12 @@ def loop_remarks(schedule: Schedule) -> Iterator[str]:
         yield (
             f"loop: frame {len(frames) - 1} is frame 0 again, so the film rests there; leave out the keyframe that "
             "repeats the first one, the loop closes by itself"
+        )
+    travels = len({replace(frame, index=0) for frame in frames[-3:]}) == 3
+    if max(schedule.recipe.positions()) == len(frames) - 1 and travels and last != first:
+        yield (
+            f"loop: the last keyframe is on the last frame ({len(frames) - 1}), so the film cuts from it to frame 0; "
+            "put it earlier, or give more frames"
         )
     for name, values in _expressions(schedule):
         seam, most = abs(values[0] - values[-1]), max(abs(b - a) for a, b in pairwise(values))

@@ -28,6 +28,16 @@ def test_a_frame_that_is_shown_twice_at_the_seam_is_told(keyframes: tuple[Keyfra
     assert remarks(*keyframes, loop=False) == []
 
 
+def test_a_last_keyframe_on_the_last_frame_leaves_no_way_home() -> None:
+    ends = (Keyframe(at=0, prompt="a"), Keyframe(at=47, prompt="b"))
+    [remark] = remarks(*ends)
+    assert remark.startswith("loop: the last keyframe is on the last frame (47), so the film cuts from it to frame 0")
+    assert remarks(*ends, loop=False) == []
+    assert remarks(*ends, ease="hold") == []  # all is cuts
+    assert remarks(ends[0], Keyframe(at=46, prompt="b"), Keyframe(at=47, prompt="b")) == []
+    assert remarks(Keyframe(at=47, prompt="b")) == []
+
+
 @pytest.mark.parametrize(
     ("keyframe", "name", "seam"),
     [
