@@ -175,7 +175,7 @@ def fitted(recipe: Recipe, engine: Engine, folder: Folder) -> Recipe:
         with suppress(RemixError):  # opening the folder reports its errors
             if recipe_of(Path(folder)) == recipe:
                 return recipe
-    return recipe.fitted_to(engine.defaults(recipe.model))
+    return recipe.fitted_to(engine.defaults(recipe))
 
 
 def _scaled(recipe: Recipe | Schedule, scale: float) -> Recipe | Schedule:

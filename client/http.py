@@ -31,6 +31,7 @@ TIMEOUT = 60.0
 
 TEXT_LIMIT = 64 * 2**20
 PICTURE_LIMIT = 256 * 2**20
+FILE_LIMIT = 2**30
 METADATA_LIMIT = 16 * 2**20
 """Bytes of a picture that are not its pixels, such as a workflow."""
 
@@ -144,6 +145,10 @@ class Http:
                 raise BadReply(f"{self.address}{path}: {error}") from error
 
         return self._repeat(once)
+
+    def get_bytes(self, path: str, query: Mapping[str, str], *, timeout: float | None = None) -> bytes:
+        """Returns the bytes from a GET, up to `FILE_LIMIT`. Tries three times."""
+        return self._repeat(lambda: self._call("GET", path, timeout, FILE_LIMIT, query=query))
 
     def endpoint(self, path: str, query: Mapping[str, str]) -> Endpoint:
         """Returns the endpoint of a websocket on this server."""

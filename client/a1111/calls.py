@@ -52,7 +52,8 @@ class Stopped(Exception):
 class Request:
     """A request that renders `frames`, with its timeout in seconds. Without frames it is a trial.
 
-    keeps: the server keeps finished frames, so a repeated request does not render them again.
+    keeps: the server keeps finished frames, so a repeated request does not render them again. size: the width and
+    height of its pictures, if they are not those of the body.
     """
 
     path: str
@@ -60,6 +61,7 @@ class Request:
     frames: tuple[int, ...]
     timeout: float
     keeps: bool = False
+    size: tuple[int, int] | None = None
 
     @property
     def where(self) -> str:
@@ -101,7 +103,8 @@ class Call:
     def _run(self, server: Server) -> None:
         try:
             body = {**self.request.body, "force_task_id": self.task}
-            self.answer = server.post(self.request.path, body, self.request.timeout, len(self.request.frames))
+            size = self.request.size or (int(body["width"]), int(body["height"]))
+            self.answer = server.post(self.request.path, body, self.request.timeout, len(self.request.frames), size)
         except RemixError as error:
             self.error = error
         finally:

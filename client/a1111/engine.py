@@ -9,8 +9,9 @@ from functools import partial
 from typing import Any
 
 from remix.client.a1111.calls import Call, Calls, Request, Stopped
+from remix.client.a1111.payload import PreparedPayload, prepare_payload, size_of
 from remix.client.a1111.prepared import Prepared, prepare
-from remix.client.a1111.replies import check_answer, check_model, pictures_in, read_answer, remarks_in
+from remix.client.a1111.replies import read_answer, remarks_in
 from remix.client.a1111.server import Server, State
 from remix.client.auth import Auth
 from remix.client.http import Http
@@ -21,7 +22,7 @@ from remix.engine import Capabilities, Engine, Event, Listener, Picture
 from remix.engine.agreement import read_differently
 from remix.engine.blocks import checked_batch
 from remix.errors import HostError, Interrupted
-from remix.plan import Schedule
+from remix.plan import Recipe, Schedule
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +59,7 @@ class A1111(Engine):
         connect = partial(Http, url, auth, headers=headers, ca=ca, insecure=insecure)
         self._server = Server(connect, self._timeouts)
         self._cancelled = False
-        self._prepared: Prepared | None = None
+        self._prepared: Prepared | PreparedPayload | None = None
         self._remarked: set[str] = set()
 
     def __repr__(self) -> str:
@@ -71,11 +72,15 @@ class A1111(Engine):
         answer.
         """
         with presentable_errors(self._server.mask):
-            self._prepared = prepare(self._server, schedule)
+            own = schedule.recipe.payload is not None
+            self._prepared = prepare_payload(self._server, schedule) if own else prepare(self._server, schedule)
             return self._prepared.capabilities
 
     def _check(self, schedule: Schedule) -> list[str]:
-        return [*self._prepare(schedule).remarks, *playground.remarks(schedule), *read_differently(schedule)]
+        prepared = self._prepare(schedule)
+        if isinstance(prepared, PreparedPayload):
+            return prepared.remarks
+        return [*prepared.remarks, *playground.remarks(schedule), *read_differently(schedule)]
 
     def identity(self, schedule: Schedule) -> dict[str, str]:
         """Returns the engine's name and the server's names of the checkpoint, the VAE and the LoRAs.
@@ -83,6 +88,12 @@ class A1111(Engine):
         Includes the film's prompts, and its first seed, if each frame depends on them.
         """
         return {"engine": self.name, **self._prepare(schedule).identity}
+
+    def defaults(self, recipe: Recipe) -> Mapping[str, Any]:
+        """Returns a model's recommended settings; with a payload, the size of its pictures."""
+        if recipe.payload is None:
+            return super().defaults(recipe)
+        return dict(zip(("width", "height"), size_of(recipe.payload.fields), strict=True))
 
     def cancel(self) -> None:
         """Stops a running `render` after the current request, or at once if the server has not begun that."""
@@ -128,32 +139,35 @@ class A1111(Engine):
         finally:
             calls.withdraw()
 
-    def _prepare(self, schedule: Schedule) -> Prepared:
+    def _prepare(self, schedule: Schedule) -> Prepared | PreparedPayload:
         if self._prepared is None or self._prepared.schedule != schedule:
             self.check(schedule)
         assert self._prepared is not None
         return self._prepared
 
-    def _try(self, prepared: Prepared, calls: Calls) -> None:
+    def _try(self, prepared: Prepared | PreparedPayload, calls: Calls) -> None:
         """Loads the model before the first frame, and ensures that the server's settings are restored.
 
         Repeated after a lost reply, since the server may have restarted.
         """
 
-        def read(reply: Any, request: Request) -> None:
-            check_model(read_answer(reply, request.where), prepared.resolved)
+        if (trial := prepared.trial()) is None:
+            return
 
-        calls.answer(calls.start(prepared.trial()), read, lambda state: None)
+        def read(reply: Any, request: Request) -> None:
+            prepared.check_model(read_answer(reply, request.where))
+
+        calls.answer(calls.start(trial), read, lambda state: None)
 
     @staticmethod
     def _start(calls: Calls, requests: Iterator[Request]) -> Call | None:
         request = next(requests, None)
         return None if request is None else calls.start(request)
 
-    def _read(self, prepared: Prepared, reply: Any, request: Request) -> list[Picture]:
+    def _read(self, prepared: Prepared | PreparedPayload, reply: Any, request: Request) -> list[Picture]:
         """Returns the verified pictures of a reply."""
         answer = read_answer(reply, request.where)
-        check_answer(answer, prepared.schedule, prepared.resolved)
+        pictures = prepared.pictures(answer, request)
         for remark in remarks_in(answer):
             if remark not in self._remarked:
                 self._remarked.add(remark)
@@ -164,7 +178,7 @@ class A1111(Engine):
             raise Interrupted(
                 f"{request.where}: somebody at the server interrupted it; what is finished is kept, run the same again"
             )
-        return pictures_in(answer, request.frames, prepared.schedule)
+        return pictures
 
     def _watch(self, request: Request, listen: Listener) -> Callable[[State], None]:
         def watch(state: State) -> None:

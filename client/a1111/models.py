@@ -13,7 +13,7 @@ from remix.client.masking import as_text
 from remix.errors import BadReply, Unsupported
 from remix.hosts.a1111.labels import a1111_labels
 from remix.hosts.model_names import FULL_CHECKPOINTS, bare_name, match_name, slashed, suggestion
-from remix.plan import Model, Recipe, Schedule
+from remix.plan import Model, Schedule
 from remix.plan.wording import listed
 
 _TAG = re.compile(r"<(?:lora|lyco):([^:<>]+)")
@@ -118,7 +118,7 @@ def resolve(models: ServerModels, schedule: Schedule) -> ResolvedModels:
     for name in _tagged_loras(schedule):
         _file("prompt", name, models.loras, models)
     return ResolvedModels(
-        checkpoint=_resolved_checkpoint(recipe, models),
+        checkpoint=checkpoint_of(recipe.model.checkpoint, models),
         vae=None if recipe.model.vae is None else _file("model.vae", recipe.model.vae, models.vaes, models),
         loras={name: _file("model.loras", name, models.loras, models) for name in _lora_names(schedule)},
         sampler=models.samplers[sampler],
@@ -126,8 +126,8 @@ def resolve(models: ServerModels, schedule: Schedule) -> ResolvedModels:
     )
 
 
-def _resolved_checkpoint(recipe: Recipe, models: ServerModels) -> Checkpoint:
-    wanted = recipe.model.checkpoint
+def checkpoint_of(wanted: str, models: ServerModels) -> Checkpoint:
+    """Returns the checkpoint with this name. Raises `Unsupported`, with advice, if there is none or several."""
     found = [each for each in models.checkpoints if wanted == each.title]
     found = found or [each for each in models.checkpoints if slashed(wanted) in each.names()]
     if len(found) > 1:

@@ -10,6 +10,7 @@ from typing import Any
 from remix.client.a1111 import plain, scripted
 from remix.client.a1111.calls import Request
 from remix.client.a1111.models import NotListed, ResolvedModels, ServerModels, resolve
+from remix.client.a1111.replies import Answer, check_answer, check_checkpoint, pictures_in
 from remix.client.a1111.server import Server
 from remix.engine import Capabilities, Picture
 from remix.engine.pack import Pack
@@ -78,6 +79,15 @@ class Prepared:
         known = self.models.options
         settings = current_settings({**PORTABLE, **FRESH} if known is None else known, self.settings)
         return plain.trial(settings, plain.seconds(self.schedule, 1))
+
+    def check_model(self, answer: Answer) -> None:
+        """Raises `WrongModel` if another model rendered."""
+        check_checkpoint(answer, self.resolved.checkpoint)
+
+    def pictures(self, answer: Answer, request: Request) -> list[Picture]:
+        """Returns the verified pictures of an answer. Raises `WrongModel` or `HostError` if a setting differs."""
+        check_answer(answer, self.schedule, self.resolved)
+        return pictures_in(answer, request.frames, self.schedule)
 
     def requests(self, frames: Sequence[int], inputs: Mapping[str, Picture], batch: int | None) -> Iterator[Request]:
         """Yields the requests that render these frames."""

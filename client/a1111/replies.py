@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from remix.catalog.schedulers import AUTOMATIC
-from remix.client.a1111.models import ResolvedModels
+from remix.client.a1111.models import Checkpoint, ResolvedModels
 from remix.client.a1111.server import decode_base64
 from remix.client.masking import parse_shielded
 from remix.engine import Picture
@@ -68,9 +68,9 @@ def remarks_in(answer: Answer) -> list[str]:
     return [cut(text, LONGEST_VALUE) for text in remarks if isinstance(text, str)] if isinstance(remarks, list) else []
 
 
-def check_model(answer: Answer, resolved: ResolvedModels) -> None:
-    """Raises `WrongModel` if a different model rendered than requested."""
-    checkpoint, info = resolved.checkpoint, answer.info
+def check_checkpoint(answer: Answer, checkpoint: Checkpoint) -> None:
+    """Raises `WrongModel` if a different checkpoint rendered than requested."""
+    info = answer.info
     # A reply of the script names the model only in its infotexts.
     claims = [(info.get("sd_model_name"), info.get("sd_model_hash"))]
     claims += [(text.get("Model"), text.get("Model hash")) for text in answer.infotexts]
@@ -84,7 +84,7 @@ def check_model(answer: Answer, resolved: ResolvedModels) -> None:
 
 def check_answer(answer: Answer, schedule: Schedule, resolved: ResolvedModels) -> None:
     """Raises `WrongModel` or `HostError` if the model, sampler or a setting differs from the request."""
-    check_model(answer, resolved)
+    check_checkpoint(answer, resolved.checkpoint)
     for text in answer.infotexts:
         if not all(name in text for name in LEAST_SETTINGS):
             continue

@@ -155,9 +155,17 @@ class Server:
         how = "" if known else "; frames are rendered without the Remix script"
         return scripts, f"the server fails to list its scripts, probably because of an extension{how} ({error})"
 
-    def post(self, path: str, body: Mapping[str, Any], timeout: float, frames: int) -> Any:
-        """Sends a render request for a number of frames once and returns the reply."""
-        pictures = frames * largest_picture(int(body["width"]), int(body["height"]))
+    def fields(self) -> Any:
+        """Returns the description of the API, None if the server does not publish it."""
+        try:
+            return self._work.get("/openapi.json")
+        except HostError as error:
+            log.info("%s", error)
+            return None
+
+    def post(self, path: str, body: Mapping[str, Any], timeout: float, frames: int, size: tuple[int, int]) -> Any:
+        """Sends a render request for a number of frames of this width and height once and returns the reply."""
+        pictures = frames * largest_picture(*size)
         limit = min(PICTURE_LIMIT, METADATA_LIMIT + pictures * 4 // 3)  # base64
         return self._work.post(path, body, timeout=timeout, limit=limit)
 

@@ -1,10 +1,9 @@
-"""`remix workflow`: shows, converts, changes, compares and checks ComfyUI workflows."""
+"""`remix workflow`: shows, converts, changes, compares, checks and runs ComfyUI workflows."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from contextlib import closing
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,17 +11,14 @@ import click
 
 from remix.client.cli.engines import server_options
 from remix.client.cli.outputs import overwrite_option, refuse_present
-from remix.errors import BadInput
-from remix.hosts.comfyui.definitions import Definitions
+from remix.client.cli.screen import progress
+from remix.errors import BadInput, EngineError
 from remix.hosts.comfyui.editing import differences, find_input, inputs_of, problems, set_input, title_of, written
-from remix.hosts.comfyui.workflow import NotAWorkflow, Prompt, classes_in, is_workflow, to_prompt, without_envelope
-from remix.hosts.record import json_of
+from remix.hosts.comfyui.workflow import Prompt
 from remix.job.files import write_text
 from remix.plan.wording import printable
 
 URL = "http://127.0.0.1:8188"
-LARGEST = 64 * 2**20
-"""Bytes of a workflow's file."""
 
 url_option = click.option("--url", help="Address of a ComfyUI, for the inputs of nodes from packs that it has.")
 out_option = click.option("-o", "--out", type=click.Path(path_type=Path), help="File to write; printed if omitted.")
@@ -31,7 +27,7 @@ file_argument = click.argument("file", type=click.Path(path_type=Path))
 
 @click.group("workflow")
 def command() -> None:
-    """Shows, converts, changes, compares and checks ComfyUI workflows.
+    """Shows, converts, changes, compares, checks and runs ComfyUI workflows.
 
     A workflow is a file that ComfyUI saved or exported, or a picture or film that carries one.
     """
@@ -77,13 +73,7 @@ def change(
     NODE is a number, a title or a class that only one node has: KSampler.seed=7 "Positive.text=a red house".
     """
     prompt = _converted(file, url, server)
-    nodes: Mapping[str, Any] = prompt.nodes
-    for each in changes:
-        path, sign, text = each.partition("=")
-        if not sign:
-            raise BadInput(f"{each}: has no value; write NODE.INPUT=VALUE")
-        nodes = set_input(nodes, path, _value(nodes, path, text))
-    _write(Prompt(dict(nodes), prompt.notes), out, overwrite)
+    _write(Prompt(dict(_changed(prompt.nodes, changes)), prompt.notes), out, overwrite)
 
 
 @command.command("diff")
@@ -104,9 +94,11 @@ def diff(before: Path, after: Path) -> None:
 @server_options
 def check(file: Path, url: str, **server: Any) -> None:
     """Checks whether a ComfyUI can run a workflow: its nodes, models and other choices. The exit code is 1 if not."""
-    data = _json_of(file)
+    from remix.client.workflows import prompt_of, workflow_json
+
+    data = workflow_json(file)
     info = _object_info(url, server, data)
-    found = list(problems(_prompt(file, data, Definitions.read(info)).nodes, info))
+    found = list(problems(prompt_of(file, data, info).nodes, info))
     for line in found:
         click.echo(printable(line))
     if found:
@@ -114,55 +106,56 @@ def check(file: Path, url: str, **server: Any) -> None:
     click.echo(f"{file}: {url} can run it")
 
 
+@command.command("run")
+@file_argument
+@click.argument("changes", nargs=-1, metavar="[NODE.INPUT=VALUE...]")
+@click.option("-o", "--out", type=click.Path(path_type=Path), required=True, help="Folder for the files that it gives.")
+@click.option("--url", default=URL, show_default=True, help="Address of the ComfyUI.")
+@click.option("-q", "--quiet", is_flag=True, help="No progress bar.")
+@server_options
+def run(file: Path, changes: tuple[str, ...], out: Path, url: str, quiet: bool, **server: Any) -> None:
+    """Runs a workflow on a ComfyUI, with other inputs if given, and writes its pictures, videos and other files.
+
+    Pictures of this machine that are set as inputs are uploaded: LoadImage.image=photo.png. Existing files are kept.
+    """
+    from remix.client.workflows import run_workflow
+
+    nodes = _changed(_converted(file, url, server).nodes, changes)
+    given = {name: value for name, value in server.items() if value is not None}
+    with progress(quiet) as listen:
+        paths = run_workflow(nodes, out, url=url, listen=listen, **given)
+    for path in paths:
+        click.echo(f"file    {path}")
+    if not paths:
+        raise EngineError(f"{file}: the server ran it, and it gave no file; does it have a node that saves?")
+
+
+def _changed(nodes: Mapping[str, Any], changes: Sequence[str]) -> Mapping[str, Any]:
+    """Returns a prompt with the inputs ``NODE.INPUT=VALUE`` changed."""
+    for each in changes:
+        path, sign, text = each.partition("=")
+        if not sign:
+            raise BadInput(f"{each}: has no value; write NODE.INPUT=VALUE")
+        nodes = set_input(nodes, path, _value(nodes, path, text))
+    return nodes
+
+
 def _converted(file: Path, url: str | None, server: Mapping[str, Any]) -> Prompt:
     """Returns the prompt of a file, and prints notes on what could not be known."""
-    data = _json_of(file)
-    prompt = _prompt(file, data, None if url is None else Definitions.read(_object_info(url, server, data)))
+    from remix.client.workflows import prompt_of, workflow_json
+
+    data = workflow_json(file)
+    prompt = prompt_of(file, data, None if url is None else _object_info(url, server, data))
     for note in prompt.notes:
         click.echo(printable(f"note: {note}; --url asks a server"), err=True)
     return prompt
 
 
-def _prompt(file: Path, data: Any, definitions: Definitions | None) -> Prompt:
-    data = without_envelope(data)
-    try:
-        if is_workflow(data):
-            return to_prompt(data, definitions)
-    except NotAWorkflow as error:
-        raise BadInput(f"{file}: {error}") from None
-    nodes = data if isinstance(data, dict) else {}
-    if nodes and all(isinstance(node, dict) and isinstance(node.get("class_type"), str) for node in nodes.values()):
-        return Prompt(nodes)
-    raise BadInput(f"{file}: is not a workflow of ComfyUI; give a file that it saved or exported, or its picture")
-
-
-def _json_of(file: Path) -> Any:
-    """Returns the JSON of a workflow's file, or that in a picture or film."""
-    from remix.job import read_metadata
-
-    if not file.is_file():
-        raise BadInput(f"{file}: there is no such file")
-    if file.suffix.lower() == ".json":
-        if file.stat().st_size > LARGEST:
-            raise BadInput(f"{file}: is larger than {LARGEST // 2**20} MiB, which no workflow is")
-        texts = [file.read_bytes()]
-    else:
-        held = read_metadata(file).texts
-        texts = [held[name].encode() for name in ("workflow", "prompt") if name in held]
-    for text in texts:
-        if (data := json_of(text)) is not None:
-            return data
-    return None
-
-
 def _object_info(url: str, server: Mapping[str, Any], data: Any) -> Mapping[str, Any]:
     """Returns a server's definitions of the nodes in a workflow, None for those that it lacks."""
-    from remix.client.comfyui.server import Server
-    from remix.client.http import Http
+    from remix.client.workflows import object_info
 
-    with closing(Http(url, **{name: value for name, value in server.items() if value is not None})) as http:
-        found = Server(http, "remix workflow")
-        return {kind: found.node(kind) for kind in sorted(classes_in(data))}
+    return object_info(data, url, **{name: value for name, value in server.items() if value is not None})
 
 
 def _value(nodes: Mapping[str, Any], path: str, text: str) -> Any:

@@ -5,10 +5,14 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
+from typing import Any
 
 from remix.client.auth import Auth
 from remix.client.comfyui.names import Names
+from remix.client.comfyui.own_workflow import OwnWorkflow
 from remix.client.comfyui.routes import RemixNodes, Route, StockNodes
 from remix.client.comfyui.run import Run
 from remix.client.comfyui.server import Server
@@ -22,7 +26,9 @@ from remix.engine.agreement import read_differently
 from remix.engine.blocks import checked_batch, frames_at_once
 from remix.engine.tags import with_tags_applied
 from remix.errors import Unsupported
-from remix.plan import Schedule
+from remix.job import input_hashes
+from remix.motion import load_picture
+from remix.plan import Recipe, Schedule, plan
 
 URL = "http://127.0.0.1:8188"
 """Default address of ComfyUI."""
@@ -36,6 +42,7 @@ class ComfyUI(Engine):
     """Engine that renders on the ComfyUI server at `url`, with the Remix nodes if installed, else built-in nodes.
 
     auth, headers, ca, insecure: as in `Http`. batch: frames that are sampled together; None chooses by picture size.
+    For a recipe with a workflow, prompts that are queued at once.
     previews: request previews from the server. Raises `BadInput` for an invalid address or invalid credentials. Frames
     that the server already rendered for a run that was killed are reused.
     """
@@ -81,7 +88,28 @@ class ComfyUI(Engine):
 
     def _check(self, schedule: Schedule) -> list[str]:
         with presentable_errors(self._http.credentials.mask):
-            return [*self._route(schedule)[1], *playground.remarks(schedule), *read_differently(schedule)]
+            remarks = self._route(schedule)[1]
+        if schedule.recipe.workflow is not None:
+            return remarks
+        return [*remarks, *playground.remarks(schedule), *read_differently(schedule)]
+
+    def defaults(self, recipe: Recipe) -> Mapping[str, Any]:
+        """Returns a model's recommended settings; with a workflow, the size of its pictures, from the first frame.
+
+        The run that follows finds this frame finished on the server.
+        """
+        if recipe.workflow is None:
+            return super().defaults(recipe)
+        if not {"width", "height"} & recipe.defaulted:
+            return {}
+        schedule = plan(recipe)
+        self.check(schedule)
+        inputs = {name: load_picture(Path(recipe.folder, name)) for name in input_hashes(recipe)}
+        with presentable_errors(self._http.credentials.mask):
+            route, _ = self._route(schedule)
+            with self._started(schedule, inputs, lambda event: None) as (run, uploaded):
+                width, height = run.size(next(iter(route.jobs([0], run.batch, uploaded))))
+        return {"width": width - width % 8, "height": height - height % 8}
 
     def identity(self, schedule: Schedule) -> dict[str, str]:
         """Returns the engine's name, and the server's names, sizes and ages of the model files.
@@ -90,7 +118,7 @@ class ComfyUI(Engine):
         """
         with presentable_errors(self._http.credentials.mask):
             route = self._route(schedule)[0]
-            return {"engine": self.name, **route.names.identity(self._server), **route.identity()}
+            return {"engine": self.name, **route.identity()}
 
     def cancel(self) -> None:
         """Stops a running `render` after the current prompt. Prompts that it has queued are removed."""
@@ -111,12 +139,22 @@ class ComfyUI(Engine):
         """
         with presentable_errors(self._http.credentials.mask):
             route, _ = self._route(schedule)
-            with Run(self._server, schedule, self.identity(schedule), self._events(), listen, self._timeouts) as run:
-                self._run = run
-                run.batch = self._batch or frames_at_once(schedule.recipe.width, schedule.recipe.height, MOST_AT_ONCE)
-                run.extra = {"preview_method": "latent2rgb"} if self._previews else {}
-                uploaded = {name: run.retrying(partial(self._server.upload, inputs[name])) for name in inputs}
+            with self._started(schedule, inputs, listen) as (run, uploaded):
                 yield from run.pictures(route.jobs(frames, run.batch, uploaded))
+
+    @contextmanager
+    def _started(
+        self, schedule: Schedule, inputs: Mapping[str, Picture], listen: Listener
+    ) -> Iterator[tuple[Run, Mapping[str, str]]]:
+        """Returns a context manager for a run, with the server's names of the `inputs`, which it uploads."""
+        with Run(self._server, schedule, self.identity(schedule), self._events(), listen, self._timeouts) as run:
+            self._run = run
+            if schedule.recipe.workflow is not None:
+                run.ahead = self._batch or run.ahead
+            else:
+                run.batch = self._batch or frames_at_once(schedule.recipe.width, schedule.recipe.height, MOST_AT_ONCE)
+            run.extra = {"preview_method": "latent2rgb"} if self._previews else {}
+            yield run, {name: run.retrying(partial(self._server.upload, inputs[name])) for name in inputs}
 
     def _events(self) -> Events:
         endpoint = self._http.endpoint("/ws", {"clientId": self._client})
@@ -131,7 +169,10 @@ class ComfyUI(Engine):
     def _choose(self, schedule: Schedule) -> tuple[Route, list[str]]:
         """Returns the route of the Remix nodes if it can render a schedule, otherwise that of the built-in nodes.
 
-        Raises `Unsupported` if neither can."""
+        A recipe with a workflow uses that. Raises `Unsupported` if none can."""
+        if schedule.recipe.workflow is not None:
+            own = OwnWorkflow(self._server, schedule)
+            return own, own.check()
         schedule = with_tags_applied(schedule)
         names = Names.find(self._server, schedule)
         remix_nodes = RemixNodes(self._server, schedule, names)

@@ -1,4 +1,4 @@
-"""The two ways to render on ComfyUI: the Remix nodes (many frames per prompt) and built-in nodes (one frame)."""
+"""Two ways to render on ComfyUI: the Remix nodes (many frames per prompt) and built-in nodes (one frame)."""
 
 from __future__ import annotations
 
@@ -50,12 +50,17 @@ class PromptJob:
     """The work of one prompt: `frames`. The first output file is frame `first`.
 
     `graph` takes a key that changes with each attempt, so that a server with cached results renders again, and the
-    batch size. It returns the prompt's graph and the node that outputs the frames.
+    batch size. It returns the prompt's graph and the node that outputs the frames. `counts` are the numbers of files
+    that it may output, () for any. A picture must have the size of the recipe, if not `exact` up to a side that is no
+    multiple of 8, and more than one color, if not `blank`.
     """
 
     frames: tuple[int, ...]
     first: int
     graph: Callable[[str, int], tuple[Graph, str]]
+    counts: tuple[int, ...] = ()
+    exact: bool = True
+    blank: bool = False
 
 
 OWN_READING = Reading("comfy", "comfy")
@@ -67,23 +72,38 @@ KEYFRAME = "prompt negative seed cfg denoise image loras"
 
 
 class Route(ABC):
-    """Base class of the two routes."""
+    """Base class of the routes."""
 
-    def __init__(self, server: Server, schedule: Schedule, names: Names) -> None:
-        self.server, self.schedule, self.names = server, schedule, names
+    def __init__(self, server: Server, schedule: Schedule) -> None:
+        self.server, self.schedule = server, schedule
 
     def check(self) -> list[str]:
         """Returns remarks. Raises `Unsupported` if this route cannot render the schedule."""
         refuse_unsupported(self.schedule, self.capabilities())
         return []
 
+    @abstractmethod
     def identity(self) -> dict[str, str]:
-        """Returns the part of the identity that depends on this route."""
-        return {}
+        """Returns the identity of the model files, and of what else the frames of this route depend on."""
 
     @abstractmethod
     def capabilities(self) -> Capabilities:
         """Returns the capabilities of this route. Raises `Unsupported` if the server does not offer it."""
+
+    @abstractmethod
+    def jobs(self, frames: Sequence[int], batch: int, uploaded: Mapping[str, str]) -> Iterator[PromptJob]:
+        """Yields the prompts for these frames, in order. `uploaded` maps pictures to their names on the server."""
+
+
+class ModelRoute(Route):
+    """Base class of the routes that build a graph for the model of the recipe."""
+
+    def __init__(self, server: Server, schedule: Schedule, names: Names) -> None:
+        super().__init__(server, schedule)
+        self.names = names
+
+    def identity(self) -> dict[str, str]:
+        return self.names.identity(self.server)
 
     def _samplers(self) -> list[str]:
         return self.server.choices("KSampler", "sampler_name")
@@ -91,12 +111,8 @@ class Route(ABC):
     def _schedulers(self) -> list[str]:
         return self.server.choices("KSampler", "scheduler")
 
-    @abstractmethod
-    def jobs(self, frames: Sequence[int], batch: int, uploaded: Mapping[str, str]) -> Iterator[PromptJob]:
-        """Yields the prompts for these frames, in order. `uploaded` maps pictures to their names on the server."""
 
-
-class RemixNodes(Route):
+class RemixNodes(ModelRoute):
     """Route through *Remix Render*, which keeps finished frames in a job folder on the server."""
 
     def capabilities(self) -> Capabilities:
@@ -127,7 +143,7 @@ class RemixNodes(Route):
         return [*super().check(), *self._pack.remarks(self.schedule, "the server's Remix node pack")]
 
     def identity(self) -> dict[str, str]:
-        return self._pack.depends_on(self.schedule)
+        return {**super().identity(), **self._pack.depends_on(self.schedule)}
 
     @property
     def _pack(self) -> Pack:
@@ -162,7 +178,7 @@ class RemixNodes(Route):
         return PromptJob(frames, frames[0], graph)
 
 
-class StockNodes(Route):
+class StockNodes(ModelRoute):
     """Route through built-in nodes, frame by frame, for recipes with the same result there."""
 
     def capabilities(self) -> Capabilities:

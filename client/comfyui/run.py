@@ -13,13 +13,13 @@ from functools import partial
 from typing import Any, TypeVar
 
 from remix.client.comfyui.routes import PromptJob
-from remix.client.comfyui.server import DONE, FAILED, LOST, QUEUED, RUNNING, PromptStatus, Server
+from remix.client.comfyui.server import DONE, FAILED, LOST, QUEUED, RUNNING, PromptStatus, SavedFile, Server
 from remix.client.events import Events, Message
 from remix.client.statuses import SERVER_ERROR, may_pass, seconds_to_wait
 from remix.client.timeouts import Timeouts
 from remix.digest import canonical, sha256
 from remix.engine import Event, Listener, Picture
-from remix.engine.pictures import verified
+from remix.engine.pictures import cropped, verified
 from remix.errors import (
     BadReply,
     BlankFrame,
@@ -28,6 +28,7 @@ from remix.errors import (
     HostRefused,
     HostSilent,
     HostUnreachable,
+    Interrupted,
     JobLost,
     OutOfMemory,
     WrongSize,
@@ -81,23 +82,29 @@ class PendingPrompt:
     redone: set[int] = field(default_factory=set)
 
     def __str__(self) -> str:
+        if not self.job.frames:
+            return "the workflow"
         first, last = self.job.frames[0], self.job.frames[-1]
         return f"frame {first}" if first == last else f"frames {first} to {last}"
 
 
 class Run:
-    """Context manager that renders on a server. On exit, its queued prompts are removed."""
+    """Context manager that renders on a server. On exit, its queued prompts are removed.
+
+    Without a schedule, it runs workflows, see `files`.
+    """
 
     def __init__(
         self,
         server: Server,
-        schedule: Schedule,
+        schedule: Schedule | None,
         identity: Mapping[str, str],
         events: Events,
         listen: Listener,
         timeouts: Timeouts,
     ) -> None:
         self.batch = 1
+        self.ahead = AHEAD
         self.extra: Mapping[str, Any] = {}
         self._server, self._schedule, self._identity = server, schedule, dict(identity)
         self._events, self._listen, self._timeouts = events, listen, timeouts
@@ -132,7 +139,7 @@ class Run:
                 if self._cancelled:
                     waiting = iter(())
                     self._cancel_queued()
-                for job in itertools.islice(waiting, AHEAD - len(self._pending)):
+                for job in itertools.islice(waiting, self.ahead - len(self._pending)):
                     self._pending.append(PendingPrompt(job))  # first, so that it is always cleaned up
                     self._submit(self._pending[-1])
                 if not self._pending:
@@ -252,15 +259,49 @@ class Run:
 
     def _fetch_frame(self, pending: PendingPrompt, index: int) -> Picture:
         files = self._wait_done(pending).files.get(pending.node, ())
+        if pending.job.counts and len(files) not in pending.job.counts:
+            few, many = pending.job.counts[0], pending.job.counts[-1]
+            raise EngineError(
+                f"{pending}: the workflow gives {len(files)} pictures, and its clip has {few} or {many}; change the "
+                "number of pictures there, or the clip in the recipe"
+            )
         at = index - pending.job.first
+        assert self._schedule is not None
         if at >= len(files):
             raise BadReply(f"frame {index}: the server reports {pending} as done, and names {len(files)} files for it")
         recipe = self._schedule.recipe
+        size = (recipe.width, recipe.height)
         try:
-            picture = self.retrying(lambda: self._server.view(files[at], (recipe.width, recipe.height)))
+            picture = self.retrying(lambda: self._server.view(files[at], size if pending.job.exact else None))
         except WrongSize as error:
             raise WrongSize(f"frame {index}: {error}") from error
-        return verified(picture, self._schedule, index, ADVICE)
+        if not pending.job.exact:
+            picture = cropped(picture, size, index, "workflow")
+        return picture if pending.job.blank else verified(picture, self._schedule, index, ADVICE)
+
+    def files(self, job: PromptJob) -> Mapping[str, tuple[SavedFile, ...]]:
+        """Runs one job, and returns the files of each node.
+
+        Raises `Interrupted` if the run is cancelled before the job is done.
+        """
+        pending = PendingPrompt(job)
+        self._pending.append(pending)
+        try:
+            self._submit(pending)
+            files = self._wait_done(pending).files
+        except _Stopped:
+            raise Interrupted("stopped before the server was done") from None
+        self._pending.popleft()
+        return files
+
+    def size(self, job: PromptJob) -> tuple[int, int]:
+        """Returns the width and height of the first picture of a job. Raises `BadReply` if there is none."""
+        _, node = job.graph("", self.batch)
+        files = self.files(job).get(node, ())
+        if not files:
+            raise BadReply("the workflow: the server reports it as done, and names no picture of it")
+        height, width = self.retrying(lambda: self._server.view(files[0], None)).shape[:2]
+        return width, height
 
     def _wait_done(self, pending: PendingPrompt) -> PromptStatus:
         """Waits until a prompt is done, and returns its status."""
@@ -301,7 +342,7 @@ class Run:
         if pending is None or message.kind not in ("progress", "preview"):
             return
         frames, total = pending.job.frames, max(message.total, 1)
-        frame = frames[min(message.done * len(frames) // total, len(frames) - 1)]
+        frame = frames[min(message.done * len(frames) // total, len(frames) - 1)] if frames else None
         preview = message.picture() if message.kind == "preview" else None
         if preview is not None or message.kind == "progress":
             self._listen(Event("steps", message.done, message.total, frame, preview))

@@ -156,9 +156,13 @@ class Server:
             raise BadReply(f"/upload/image: it says {str(answer)[:200]}, where {UPLOADS}/{name} was sent")
         return f"{UPLOADS}/{name}"
 
-    def view(self, file: SavedFile, size: tuple[int, int]) -> Picture:
-        """Returns an output picture. Raises `WrongSize` if its width and height are not `size`."""
+    def view(self, file: SavedFile, size: tuple[int, int] | None) -> Picture:
+        """Returns an output picture. Raises `WrongSize` if its width and height are not `size`; None accepts any."""
         return self.http.get_picture("/view", file.query, size=size)
+
+    def download(self, file: SavedFile) -> bytes:
+        """Returns the bytes of an output file."""
+        return self.http.get_bytes("/view", file.query)
 
     def submit(self, prompt: str, nodes: Nodes, extra: Mapping[str, Any]) -> str:
         """Queues a prompt and returns its id: `prompt`, or the id that an old server assigned.
@@ -243,15 +247,24 @@ def _maybe(value: Any) -> dict[str, Any]:
 
 
 def _saved_files(output: Any) -> tuple[SavedFile, ...]:
-    """Returns the files in a node's history entry."""
+    """Returns the files in a node's history entry: pictures, then videos and others."""
     images = _maybe(output).get("images")
+    others = [each for name, value in _maybe(output).items() if name != "images" for each in _listed(value)]
     found = []
     for image in images if isinstance(images, list) else []:
         names = [name for key in SavedFile.KEYS if isinstance(name := _maybe(image).get(key), str)]
         if len(names) < len(SavedFile.KEYS):
             raise BadReply(f"/history: {str(image)[:200]!r} names no file")
         found.append(SavedFile(*names))
+    for other in others:
+        names = [name for key in SavedFile.KEYS if isinstance(name := _maybe(other).get(key), str)]
+        found += [SavedFile(*names)] if len(names) == len(SavedFile.KEYS) else []
     return tuple(found)
+
+
+def _listed(value: Any) -> list[Any]:
+    """Returns a list unchanged, and [] for anything else."""
+    return value if isinstance(value, list) else []
 
 
 def _failure(status: Mapping[str, Any]) -> dict[str, Any]:

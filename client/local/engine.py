@@ -28,7 +28,7 @@ from remix.engine.prompts import COMPOSED
 from remix.engine.tags import TagsApplied
 from remix.errors import BlankFrame, OutOfMemory, Unsupported
 from remix.mix import Conditioning
-from remix.plan import Model, Schedule
+from remix.plan import Model, Recipe, Schedule
 from remix.prompt import Reading
 
 log = logging.getLogger(__name__)
@@ -83,9 +83,9 @@ class Local(Engine):
         Place.find(self._device, self._precision)
         return [*playground.remarks(schedule), *read_differently(schedule)]
 
-    def defaults(self, model: Model) -> Mapping[str, Any]:
-        """Returns the default settings of a model, keyed by the fields of a recipe."""
-        return super().defaults(model) or defaults_of(model)
+    def defaults(self, recipe: Recipe) -> Mapping[str, Any]:
+        """Returns the default settings of a recipe's model, keyed by the fields of a recipe."""
+        return super().defaults(recipe) or defaults_of(recipe.model)
 
     def identity(self, schedule: Schedule) -> dict[str, str]:
         """Returns the engine's name, the checkpoint's name and the fingerprints of the model files."""

@@ -23,7 +23,7 @@ from remix.prompt import Reading, may_be_cut
 PLANNED = frozenset(
     {
         *("frames", "keyframes", "fps", "loop", "ease", "curve", "pace", "clock", "budget", "rendered", "between"),
-        *("music", "folder", "defaulted", "model", "at"),
+        *("music", "folder", "defaulted", "model", "at", "hold"),
         *("variants", "variant", "wildcards"),
     }
 )
@@ -31,6 +31,13 @@ PLANNED = frozenset(
 
 OF_MIXES = frozenset({"mix", "lengths"})
 """Fields that matter only if some frame mixes prompts."""
+
+
+ELSEWHERE = {
+    "workflow": "only ComfyUI runs workflows; use --engine comfyui",
+    "payload": "only A1111 and Forge take payloads; use --engine a1111",
+}
+"""Fields that one engine renders, with the advice for all others."""
 
 
 @dataclass(frozen=True)
@@ -174,7 +181,9 @@ def _in_frame(schedule: Schedule, frame: Frame, can: Capabilities) -> Iterator[s
 
 
 def _refusal(path: str, fact: str, can: Capabilities) -> str:
-    why = can.reasons.get(path.rpartition(".")[2], f"{can.who} cannot render that")
+    why = {**ELSEWHERE, **can.reasons}.get(path.rpartition(".")[2], f"{can.who} cannot render that")
+    if path in ELSEWHERE:
+        return f"{path}: {fact}, and {why}"
     return f"{path}: {fact}, and {why}" + (f"; {can.instead}" if can.instead else "")
 
 

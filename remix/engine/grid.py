@@ -64,7 +64,7 @@ def render_grid(
             remarks.add(sentence)
             tell(sentence)
 
-    cells = cells_of(grid, lambda recipe: recipe.fitted_to(engine.defaults(recipe.model)).settled())
+    cells = cells_of(grid, lambda recipe: recipe.fitted_to(engine.defaults(recipe)).settled())
     films = films_of(cells)
     schedules = [plan(film.recipe) for film in films]
     for schedule in schedules:

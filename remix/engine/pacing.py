@@ -13,6 +13,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from remix.engine.budget import is_spared
 from remix.errors import RemixError
@@ -22,6 +23,7 @@ from remix.motion.pacing import Jump, Pacer
 from remix.motion.perceptual import Look, distance, look
 from remix.plan import Frame, Keyframe, Mix, Recipe, Schedule, plan
 from remix.plan.expression import Expression, fill_prompt, verbatim
+from remix.plan.inputs import value_text
 from remix.plan.moments import CLOCK_DECIMALS
 from remix.plan.travel import changes
 
@@ -179,9 +181,13 @@ def _still(schedule: Schedule) -> Recipe:
                 return mix
             return Mix(tuple((verbatim(fill_prompt(text, frame, **names)), weight) for text, weight in mix.items))
 
+        def value(one: Any) -> Any:
+            return texts(one) if isinstance(one, Mix) else number(one)
+
         return replace(
             keyframe,
             at=frame,
+            inputs=keyframe.inputs and tuple((name, value(one)) for name, one in keyframe.inputs),
             cfg=number(keyframe.cfg),
             denoise=number(keyframe.denoise),
             prompt=texts(keyframe.prompt),
@@ -203,6 +209,8 @@ def _about_jump(schedule: Schedule, way: _Way, weights: Sequence[float], jump: J
 
 
 def _shown(frame: Frame) -> str:
+    if frame.inputs:
+        return ", ".join(f"{name} {value_text(value)}" for name, value in frame.inputs)
     return f"{frame.prompt.heaviest!r} (seed {frame.seed.heaviest})"
 
 

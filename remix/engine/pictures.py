@@ -30,6 +30,22 @@ def verified(picture: Picture, schedule: Schedule, index: int, advice: str = "")
     return picture
 
 
+def cropped(picture: Picture, size: tuple[int, int], index: int, maker: str) -> Picture:
+    """Returns a picture without what its sides exceed multiples of 8 by, as the sides of a recipe are.
+
+    Raises `WrongSize`, naming its `maker`, if its size is not `size` then.
+    """
+    height, width = picture.shape[:2]
+    wide, high = width - width % 8, height - height % 8
+    if (wide, high) != size:
+        raise WrongSize(
+            f"frame {index}: the {maker} gives {width}x{height}, and the recipe has {size[0]}x{size[1]}; write "
+            f"size = [{wide}, {high}], or leave it out"
+        )
+    top, left = height % 8 // 2, width % 8 // 2
+    return picture[top : top + high, left : left + wide]
+
+
 def refuse_not_finite(latents: Iterable[Any], frames: Iterable[int]) -> None:
     """Raises `BlankFrame`, naming the frame, for a latent (a torch tensor) that holds infinity or NaN."""
     for index, latent in zip(frames, latents, strict=True):

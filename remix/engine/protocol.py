@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from remix.catalog.families import FAMILIES
 from remix.engine.capabilities import Capabilities, refuse_unsupported
 from remix.motion import Picture
-from remix.plan import Model, Schedule
+from remix.plan import Model, Recipe, Schedule
 
 E = TypeVar("E", bound="Engine")
 
@@ -64,9 +64,9 @@ class Engine(ABC):
         """Returns remarks, and raises `Unsupported` for what `Capabilities` cannot express, such as a missing file."""
         return []
 
-    def defaults(self, model: Model) -> Mapping[str, Any]:
-        """Returns a model's recommended settings, by the names of a recipe's fields. Empty if unknown."""
-        return FAMILIES["playground"].defaults if model.checkpoint == Model().checkpoint else {}
+    def defaults(self, recipe: Recipe) -> Mapping[str, Any]:
+        """Returns the recommended settings of a recipe's model, by the names of its fields. Empty if unknown."""
+        return FAMILIES["playground"].defaults if recipe.model.checkpoint == Model().checkpoint else {}
 
     @abstractmethod
     def identity(self, schedule: Schedule) -> Mapping[str, str]:

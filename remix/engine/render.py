@@ -444,7 +444,10 @@ def _key_of_all(job: Job, about: str) -> str:
 
 
 class Inputs(Mapping[str, Picture]):
-    """A job's init pictures and masks by their recipe names, fitted to its size. The last few stay in memory."""
+    """A job's init pictures and masks by their recipe names, fitted to its size. The last few stay in memory.
+
+    Pictures of a workflow or payload keep their size.
+    """
 
     KEPT = 8
 
@@ -459,8 +462,9 @@ class Inputs(Mapping[str, Picture]):
         if name not in self._loaded:
             if len(self._loaded) >= self.KEPT:
                 del self._loaded[next(iter(self._loaded))]
-            recipe = self._job.schedule.recipe
-            self._loaded[name] = fit(load_picture(self._job.input_path(name)), recipe.width, recipe.height)
+            recipe, picture = self._job.schedule.recipe, load_picture(self._job.input_path(name))
+            fits = name in recipe.pictures()
+            self._loaded[name] = fit(picture, recipe.width, recipe.height) if fits else picture
         return self._loaded[name]
 
     def __iter__(self) -> Iterator[str]:

@@ -1,7 +1,7 @@
 """Job folders: a run's recipe, schedule, journal and frames, kept so that no finished frame is ever lost."""
 
 from remix.job.identity import job_folder, prompts_that_meet, siblings
-from remix.job.inputs import missing_pictures
+from remix.job.inputs import input_hashes, missing_pictures, workflow_path
 from remix.job.job import Job, frame_path, job_texts, read_frames, read_job, recipe_of, spans
 from remix.job.metadata import Made, film_texts, read_file_metadata, read_metadata
 from remix.job.opening import open_job
@@ -14,6 +14,7 @@ __all__ = [
     "Made",
     "film_texts",
     "frame_path",
+    "input_hashes",
     "is_job",
     "job_folder",
     "job_texts",
@@ -27,4 +28,5 @@ __all__ = [
     "recipe_of",
     "siblings",
     "spans",
+    "workflow_path",
 ]

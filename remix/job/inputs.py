@@ -1,4 +1,4 @@
-"""A job's copies of the init pictures, masks and song of its recipe."""
+"""A job's copies of the init pictures, masks, song and workflow of its recipe."""
 
 from __future__ import annotations
 
@@ -17,9 +17,15 @@ from remix.motion.song import MAX_SONG
 from remix.plan import Recipe
 from remix.plan.wording import close
 
+MAX_WORKFLOW = 64 * 2**20
+"""The largest file of a workflow, in bytes."""
+
 
 def input_hashes(recipe: Recipe) -> dict[str, str]:
-    """Returns the SHA-256 of each init picture and mask by name. Raises RecipeError if one is missing."""
+    """Returns the SHA-256 of each init picture and mask by name. Raises RecipeError if one is missing.
+
+    Pictures that inputs of a workflow or payload name are included if they are next to the recipe.
+    """
     mixes = [(field, getattr(keyframe, field)) for keyframe in recipe.keyframes for field in ("image", "mask")]
     names = {name: field for field, mix in reversed(mixes) if mix for name in mix.values}
     hashes: dict[str, str] = {}
@@ -29,6 +35,10 @@ def input_hashes(recipe: Recipe) -> dict[str, str]:
             raise RecipeError(_missing(recipe, name), path=field)
         load_picture(source)
         hashes[name] = fingerprint(source)
+    for name in recipe.input_pictures():
+        if name not in hashes and _input(recipe, name).is_file():  # otherwise the server has it
+            load_picture(_input(recipe, name))
+            hashes[name] = fingerprint(_input(recipe, name))
     return hashes
 
 
@@ -37,11 +47,11 @@ def missing_pictures(recipe: Recipe) -> list[str]:
     return [_missing(recipe, name) for name in recipe.pictures() if not _input(recipe, name).is_file()]
 
 
-def _missing(recipe: Recipe, name: str) -> str:
+def _missing(recipe: Recipe, name: str, what: str = "picture") -> str:
     place = _input(recipe, name).parent
     neighbors = [path.name for path in place.iterdir()] if place.is_dir() else []
     near = close(Path(name).name, neighbors)
-    mend = f"did you mean {near!r}?" if near else "put the picture there, or correct its name"
+    mend = f"did you mean {near!r}?" if near else f"put the {what} there, or correct its name"
     return f"{name!r} is not a file in {Path(recipe.folder or '.').resolve()}; {mend}"
 
 
@@ -77,6 +87,27 @@ def copy_song(folder: Path, recipe: Recipe) -> None:
         _make_folder(copy.parent)
         with open_file(source, limit=MAX_SONG) as song, atomic_write(copy) as part, part.open("wb") as target:
             shutil.copyfileobj(song, target, BLOCK)
+
+
+def copy_workflow(folder: Path, recipe: Recipe) -> None:
+    """Copies the recipe's workflow into the job, so that it can be resumed from its folder alone."""
+    if recipe.workflow is None:
+        return
+    source, copy = workflow_path(recipe), inside(folder / INPUTS, recipe.workflow.file)
+    if source == copy or (copy.is_file() and hash_of(copy, MAX_WORKFLOW) == fingerprint(source, limit=MAX_WORKFLOW)):
+        return
+    _make_folder(copy.parent)
+    with open_file(source, limit=MAX_WORKFLOW) as file:
+        write_bytes(copy, file.read())
+
+
+def workflow_path(recipe: Recipe) -> Path:
+    """Returns the path of a recipe's workflow. Raises RecipeError if there is no such file."""
+    assert recipe.workflow is not None
+    source = _input(recipe, recipe.workflow.file)
+    if not source.is_file():
+        raise RecipeError(_missing(recipe, recipe.workflow.file, "workflow"), path="workflow.file")
+    return source
 
 
 def _make_folder(folder: Path) -> None:

@@ -266,6 +266,7 @@ def frame_key(schedule: Schedule, index: int, inputs: Mapping[str, str]) -> str:
     frame = schedule[index]
     names = sorted({name for mix in (frame.image, frame.mask) if mix for name in mix.values})
     used = [inputs[name] for name in names]
+    used += [inputs[name] for name in schedule.input_pictures(index) if name in inputs]
     return sha256("\n".join([schedule.frame_hash(index), *used]).encode())
 
 

@@ -16,7 +16,7 @@ from remix.errors import JobError, OtherRecipe, RecipeError
 from remix.job.adoption import Sources, Taking, Telling, adopt, adopted, finished, look_through, set_aside
 from remix.job.files import write_text
 from remix.job.identity import differing, finished_at, most_detailed, same_engine
-from remix.job.inputs import copy_inputs, copy_song, input_hashes
+from remix.job.inputs import copy_inputs, copy_song, copy_workflow, input_hashes
 from remix.job.job import BETWEEN, FRAME, SETTINGS, Job, earlier_engines
 from remix.job.journal import Journal
 from remix.job.lock import REMOVABLE, locked
@@ -256,6 +256,7 @@ def _write_down(job: Job, asked: Asked, found: Found) -> None:
     """Writes the recipe, schedule and job.json of the request into the folder."""
     copy_inputs(job.folder, asked.schedule.recipe, asked.inputs)
     copy_song(job.folder, asked.schedule.recipe)
+    copy_workflow(job.folder, asked.schedule.recipe)
     write_text(job.folder / RECIPE, asked.schedule.recipe.to_json())
     write_text(job.folder / SCHEDULE, asked.schedule.to_json())
     if job.begun_with is None:

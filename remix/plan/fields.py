@@ -246,6 +246,16 @@ def _advice(key: str, known: Collection[str], astray: Mapping[str, str]) -> str:
     return f"there is no such field; {nearest(key, known)}"
 
 
+def joined(key: str) -> str:
+    """Returns `key` as what follows a table in a path.
+
+    >>> joined("cfg"), joined("KSampler.cfg")
+    ('.cfg', "['KSampler.cfg']")
+    """
+    found = step(key)
+    return found if found.startswith("[") else f".{found}"
+
+
 def step(key: str) -> str:
     """Returns `key` as a step of a path: bare if possible, else quoted in brackets."""
     return key if re.fullmatch(r"[A-Za-z0-9_-]{1,60}", key) else f"[{show(key)}]"

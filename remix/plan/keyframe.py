@@ -11,6 +11,7 @@ from remix.errors import RecipeError
 from remix.plan import fields as check
 from remix.plan.curves import easing_name
 from remix.plan.expression import Expression, caret, check_prompt, expressions_in, parse
+from remix.plan.inputs import Inputs, is_whole_expression, plain_input, read_inputs, variables_of
 from remix.plan.mix import Mix
 from remix.plan.model import Lora, strengths
 from remix.plan.moments import moment
@@ -40,6 +41,9 @@ class Keyframe:
     - `cfg` and `denoise` take a number, or an expression as text.
     - `mask` is a picture: white is redrawn, black is kept.
     - `loras` takes ``{name: strength}`` and is stored in order of the names.
+    - `inputs` takes ``{"KSampler.cfg": 5}``: inputs of the recipe's workflow, or fields of its payload. A value is a
+      number, a text, a mix of texts, or true or false. Texts may contain expressions in backticks; one that is
+      nothing else is a number.
     - `ease` shapes the travel that starts here.
 
     Expressions are evaluated for every frame, see `remix.plan.expression`; VARIABLES lists their variables. A numeric
@@ -56,6 +60,7 @@ class Keyframe:
     mask: Mix[str] | None
     loras: tuple[Lora, ...] | None
     ease: str | None
+    inputs: Inputs | None
 
     def __init__(
         self,
@@ -69,6 +74,7 @@ class Keyframe:
         mask: str | Mapping[str, float] | Sequence[Any] | Mix[str] | None = None,
         loras: Mapping[str, float] | Sequence[Lora] | None = None,
         ease: str | None = None,
+        inputs: Mapping[str, Any] | Inputs | None = None,
     ) -> None:
         check.settle(
             self,
@@ -82,6 +88,7 @@ class Keyframe:
             mask=None if mask is None else check.mixed(mask, "mask", check.picture),
             loras=None if loras is None else strengths(loras),
             ease=None if ease is None else easing(ease),
+            inputs=None if inputs is None else read_inputs(inputs, _text_input),
         )
 
     def variables(self) -> Iterator[tuple[str, Collection[str]]]:
@@ -92,6 +99,8 @@ class Keyframe:
         for field in ("prompt", "negative"):
             if (mix := getattr(self, field)) is not None:
                 yield field, {name for text in mix.values for part in expressions_in(text) for name in part.names}
+        for input_name, value in self.inputs or ():
+            yield f"inputs{check.joined(input_name)}", variables_of(value)
 
 
 def read_keyframes(value: Any, astray: Mapping[str, str]) -> list[Keyframe]:
@@ -116,6 +125,8 @@ def plain_keyframe(keyframe: Keyframe) -> dict[str, Any]:
             value = value.text
         elif name == "loras" and value is not None:
             value = {lora.name: lora.strength for lora in value}
+        elif name == "inputs" and value is not None:
+            value = {each: plain_input(one) for each, one in value}
         if value is not None:
             plain[name] = value
     return plain
@@ -134,6 +145,15 @@ def _prompt(value: Any, path: str) -> str:
     with _pointed_at(prompt, path):
         check_prompt(prompt, VARIABLES)
     return prompt
+
+
+def _text_input(value: str, path: str) -> Expression | str:
+    """Returns a text of an input, or the expression that it consists of."""
+    if not is_whole_expression(value):
+        return _prompt(value, path)
+    with _pointed_at(value, path):
+        check_prompt(value, VARIABLES)
+    return expressions_in(value)[0]
 
 
 def _number(value: Any, path: str, high: float) -> float | Expression:

@@ -14,6 +14,7 @@ from remix.catalog.schedulers import SCHEDULER_LABELS, SCHEDULERS
 from remix.errors import RecipeError
 from remix.plan import fields as check
 from remix.plan.documents import read_file, read_json, read_toml, write_toml
+from remix.plan.inputs import KEYFRAMES, Payload, Workflow, clips, kind_of, pictures_in, read_workflow
 from remix.plan.keyframe import (
     KEYFRAME_FIELDS,
     LIST,
@@ -29,6 +30,7 @@ from remix.plan.model import MODEL_FIELDS, Model, plain_model, read_model
 from remix.plan.moments import clock as moments_of_clock
 from remix.plan.moments import frame_count, places, rendered_frames
 from remix.plan.music import MUSIC_FIELDS, MUSIC_NAMES, Music, plain_music, read_music
+from remix.plan.wording import nearest
 from remix.prompt import CHUNKS, EMPHASIS, Reading
 
 MAX_KEYFRAMES = 10_000
@@ -78,6 +80,9 @@ class Recipe:
     - `rendered`: the frames that are rendered, the others being in-betweens. It stores what a budget was spent on.
     - `between`: the number of in-betweens that the film has from each frame to the next.
     - `restore`: frames between init pictures keep the contrast of the pictures; at denoise 0, they are the pictures.
+    - `workflow`: a ComfyUI workflow that renders the frames. Keyframes set its `inputs`.
+    - `payload`: fields of A1111's API in every request. Keyframes set others by `inputs`.
+    - `hold`: inputs that keep their value until the next keyframe, instead of traveling.
     - `music`: a song. A table without numbers is measured here, from the file in `folder`.
     - `folder`: the base of relative paths of pictures and songs. It is not part of the recipe's content.
     - `defaulted`: the fields of `FITTED` that were left out; `fitted_to` may still set them.
@@ -113,6 +118,9 @@ class Recipe:
     variants: str | None = None
     variant: int = 0
     wildcards: str = "wildcards"
+    workflow: Workflow | None = None
+    payload: Payload | None = None
+    hold: tuple[str, ...] = ()
     folder: str = field(default="", compare=False, repr=False)
     defaulted: frozenset[str] = field(default=frozenset(), compare=False, repr=False)
 
@@ -147,6 +155,9 @@ class Recipe:
         budget: float | None = None,
         rendered: Sequence[int] | None = None,
         restore: bool = False,
+        workflow: Workflow | str | Mapping[str, Any] | None = None,
+        payload: Payload | Mapping[str, Any] | None = None,
+        hold: Sequence[str] = (),
     ) -> None:
         fitted: dict[str, Any] = {"width": width, "height": height, "sampler": sampler}
         fitted |= {"scheduler": scheduler, "steps": steps, "cfg": cfg}
@@ -157,6 +168,10 @@ class Recipe:
         fps = check.number(fps, "fps", 0.001, MAX_FPS)
         with check.under("music"):
             song = None if music is None else read_music(music, folder, _ASTRAY)
+        with check.under("workflow"):
+            own = None if workflow is None else read_workflow(workflow, _ASTRAY)
+        with check.under("payload"):
+            request = None if payload is None else Payload.of(payload)
         check.settle(
             self,
             fps=fps,
@@ -179,6 +194,9 @@ class Recipe:
             variants=None if variants is None else check.choice(variants, "variants", VARIANTS),
             variant=check.integer(variant, "variant", 0, MAX_SEED),
             wildcards=check.name(wildcards, "wildcards"),
+            workflow=own,
+            payload=request,
+            hold=_names(hold, "hold"),
             pace=check.choice(pace, "pace", PACES),
             clock=clock,
             budget=None if budget is None else check.number(budget, "budget", *BUDGETS),
@@ -205,6 +223,7 @@ class Recipe:
             check.settle(self, rendered=rendered_frames(self.rendered, self.frames, self.loop))
         if self.music is None:
             self._refuse_music()
+        self._check_inputs()
         if any(keyframe.image for keyframe in self.keyframes):
             return
         for i, keyframe in enumerate(self.keyframes):
@@ -230,6 +249,39 @@ class Recipe:
                         'file = "song.mp3"',
                         path=f"keyframes[{i}].{name}",
                     )
+
+    def _check_inputs(self) -> None:
+        """Raises RecipeError for inputs of nothing, of two kinds, or of clips that cannot be cut or paced."""
+        kinds: dict[str, str] = {}
+        for i, keyframe in enumerate(self.keyframes):
+            for name, value in keyframe.inputs or ():
+                path = f"keyframes[{i}].inputs{check.joined(name)}"
+                if self.workflow is None and self.payload is None:
+                    raise RecipeError(
+                        'is an input of nothing; write file = "mine.json" below [workflow], or the fields of an A1111 '
+                        "payload below [payload]",
+                        path=path,
+                    )
+                if kinds.setdefault(name, kind_of(value)) != kind_of(value):
+                    raise RecipeError(
+                        f"is {kind_of(value)} here and {kinds[name]} in another keyframe; write one kind of value",
+                        path=path,
+                    )
+        if unknown := [name for name in self.hold if name not in kinds]:
+            raise RecipeError(f'no keyframe sets "{unknown[0]}"; {nearest(unknown[0], sorted(kinds))}', path="hold")
+        if self.workflow is not None and self.payload is not None:
+            raise RecipeError("is for A1111, and [workflow] is for ComfyUI; keep one of them", path="payload")
+        if self.workflow is not None and self.workflow.clip != 1:
+            with check.under("workflow"):
+                self.clips()
+            if self.pace == "even" or self.budget is not None:
+                name = "pace" if self.pace == "even" else "budget"
+                raise RecipeError("chooses single moments, and the workflow gives clips; leave it out", path=name)
+
+    def clips(self) -> list[range]:
+        """Returns the frames of each run of the workflow, in order, see `remix.plan.inputs.clips`."""
+        clip = 1 if self.workflow is None else self.workflow.clip
+        return clips(clip, self.frames, self.positions() if clip == KEYFRAMES else (), loop=self.loop)
 
     @property
     def reading(self) -> Reading:
@@ -264,6 +316,13 @@ class Recipe:
         mixes = [keyframe.image for keyframe in self.keyframes] + [keyframe.mask for keyframe in self.keyframes]
         return list(dict.fromkeys(name for mix in mixes if mix is not None for name in mix.values))
 
+    def input_pictures(self) -> list[str]:
+        """Returns the distinct texts in inputs and in the payload that may name pictures next to the recipe."""
+        values = [value for keyframe in self.keyframes for _, value in keyframe.inputs or ()]
+        if self.payload is not None:
+            values.append(self.payload.fields)
+        return list(dict.fromkeys(name for value in values for name in pictures_in(value)))
+
     def to_dict(self) -> dict[str, Any]:
         """Returns the recipe as plain JSON values, in a fixed order, without fields at their defaults.
 
@@ -289,6 +348,12 @@ class Recipe:
                 plain[name] = list(getattr(self, name) or ())
             elif name == "music":
                 plain[name] = None if self.music is None else plain_music(self.music)
+            elif name == "workflow":
+                plain[name] = None if self.workflow is None else check.changed(self.workflow)
+            elif name == "payload":
+                plain[name] = None if self.payload is None else self.payload.fields
+            elif name == "hold":
+                plain[name] = list(self.hold)
             elif name != "keyframes":
                 plain[name] = getattr(self, name)
         plain["keyframes"] = [plain_keyframe(keyframe) for keyframe in self.keyframes]
@@ -416,6 +481,12 @@ def read_size(value: Any) -> tuple[int, int]:
     if not isinstance(sides, (list, tuple)) or len(sides) != 2:
         raise RecipeError(f'{check.show(value)} is not a size; write [768, 512] or "768x512"', path="size")
     return _side(sides[0], "size[0]"), _side(sides[1], "size[1]")
+
+
+def _names(value: Any, path: str) -> tuple[str, ...]:
+    if not isinstance(value, (list, tuple)):
+        raise RecipeError(f'{check.show(value)} is not a list of names; write ["KSampler.sampler_name"]', path=path)
+    return tuple(dict.fromkeys(check.name(each, f"{path}[{number}]") for number, each in enumerate(value)))
 
 
 def _keyframes(value: Any) -> tuple[Keyframe, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any, overload
 
@@ -14,6 +14,7 @@ from remix.errors import RecipeError
 from remix.plan.bounds import FULL, PREVIEW
 from remix.plan.denoise import DENOISE_OF_PICTURES, RULE, WHOLE, is_between
 from remix.plan.expression import verbatim
+from remix.plan.inputs import Inputs, pictures_in
 from remix.plan.keyframe import MAX_CFG, Keyframe
 from remix.plan.loops import loop_remarks
 from remix.plan.mix import Mix
@@ -37,7 +38,8 @@ class Frame:
 
     `denoise` is the share of noise that a picture starts with; 1 is pure noise. `image` is None without an init
     picture, `mask` is None if all of the picture may change. `loras` are those that keyframes name, in order of their
-    names. The model's other LoRAs keep the strength that the model sets.
+    names. The model's other LoRAs keep the strength that the model sets. `inputs` are those of the workflow or payload;
+    `clip` is the place of the frame in its clip, and the frames of the clip, if the workflow gives clips.
     """
 
     index: int
@@ -49,11 +51,13 @@ class Frame:
     image: Mix[str] | None
     mask: Mix[str] | None = None
     loras: tuple[Lora, ...] = ()
+    inputs: Inputs = ()
+    clip: tuple[int, int] | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Returns the frame as plain JSON values; a mix is a list of ``[value, weight]``.
 
-        `mask` and `loras` are included only if a keyframe sets them.
+        `mask`, `loras`, `inputs` and `clip` are included only if the recipe sets them.
         """
         plain: dict[str, Any] = {
             "cfg": self.cfg,
@@ -68,6 +72,10 @@ class Frame:
             plain["mask"] = _pairs(self.mask)
         if self.loras:
             plain["loras"] = {lora.name: lora.strength for lora in self.loras}
+        if self.inputs:
+            plain["inputs"] = {name: _pairs(value) if isinstance(value, Mix) else value for name, value in self.inputs}
+        if self.clip is not None:
+            plain["clip"] = list(self.clip)
         return plain
 
 
@@ -86,6 +94,8 @@ def keyframe_of(frame: Frame, at: int) -> Keyframe:
         image=frame.image,
         mask=frame.mask,
         loras=frame.loras or None,
+        inputs=tuple((name, _verbatim(value) if isinstance(value, Mix) else value) for name, value in frame.inputs)
+        or None,
     )
 
 
@@ -150,6 +160,12 @@ class Schedule:
             return tuple(dict.fromkeys((*self.prompts, *self.negatives)))
         return _texts(self.recipe, self.frames)
 
+    def input_pictures(self, index: int) -> list[str]:
+        """Returns the texts in a frame's inputs and in the payload that may name pictures next to the recipe."""
+        payload = () if self.recipe.payload is None else pictures_in(self.recipe.payload.fields)
+        values = (value for _, value in self.frames[index].inputs)
+        return list(dict.fromkeys([*payload, *(name for value in values for name in pictures_in(value))]))
+
     def has_frames_of(self, other: Schedule) -> bool:
         """Returns whether two schedules have the same frames, with the same settings."""
         return self.frames == other.frames and self.settings() == other.settings()
@@ -157,7 +173,7 @@ class Schedule:
     def settings(self) -> dict[str, Any]:
         """Returns the settings that all frames share and every picture depends on, as plain JSON values.
 
-        `emphasis`, `chunks` and `restore` are included only if the recipe sets them.
+        `emphasis`, `chunks`, `restore` and `payload` are included only if the recipe sets them.
         """
         recipe = self.recipe
         prompts = {name: value for name in ("emphasis", "chunks") if (value := getattr(recipe, name)) is not None}
@@ -174,6 +190,7 @@ class Schedule:
             "width": recipe.width,
             **prompts,
             **restore,
+            **({} if recipe.payload is None else {"payload": recipe.payload.fields}),
         }
 
     def to_dict(self) -> dict[str, Any]:
@@ -253,9 +270,18 @@ def plan(recipe: Recipe, at: Sequence[float] | None = None) -> Schedule:
         travel.mixes("image", None),
         travel.mixes("mask", None),
         travel.strengths(),
+        travel.inputs(),
         strict=True,
     )
-    return Schedule(recipe, tuple([Frame(*column) for column in columns]))
+    frames = tuple([Frame(*column) for column in columns])
+    if at is None and recipe.workflow is not None and recipe.workflow.clip != 1:
+        # Each frame of a clip is known by what the whole clip is rendered from: the inputs of its first frame.
+        frames = tuple(
+            replace(frames[index], inputs=frames[clip.start].inputs, clip=(place, len(clip)))
+            for clip in recipe.clips()
+            for place, index in enumerate(clip)
+        )
+    return Schedule(recipe, frames)
 
 
 def _refuse_large(travel: Travel) -> None:

@@ -13,7 +13,8 @@ from remix.errors import RecipeError
 from remix.plan.bounds import FRAME_BYTES, LORA_WORK, MUSIC_WORK, NUMBER_BYTES, PART_BYTES
 from remix.plan.curves import ease, hermite, slopes
 from remix.plan.expression import Expression, expressions_in, fill_prompt, prompt_work
-from remix.plan.fields import under
+from remix.plan.fields import joined, under
+from remix.plan.inputs import LARGEST, Inputs
 from remix.plan.mix import STEPS, Mix, between
 from remix.plan.model import MAX_STRENGTH, Lora
 from remix.plan.recipe import Recipe
@@ -55,9 +56,9 @@ class Travel:
     def mixes(self, field: str, default: Mix[T] | None) -> list[Any]:
         """Returns the mix of each frame, `default` for all of them if no keyframe sets the field."""
         stops = self._stops(field)
-        if not stops:
-            return [default] * len(self)
+        return self._mixed(stops) if stops else [default] * len(self)
 
+    def _mixed(self, stops: Sequence[Stop]) -> list[Any]:
         def way(start: int, end: int, steps: Sequence[int]) -> list[Mix[Any]]:
             return between(stops[start].value, stops[end].value, steps)
 
@@ -70,8 +71,9 @@ class Travel:
         Travels to an expression end at its value on its own frame. Raises RecipeError if it leaves the range.
         """
         stops = self._stops(field)
-        if not stops:
-            return [default] * len(self)
+        return self._evaluated(stops, field, low, high) if stops else [default] * len(self)
+
+    def _evaluated(self, stops: list[Stop], field: str, low: float, high: float) -> list[float]:
         worked_out: dict[int, float] = {}
         for i, stop in enumerate(stops):
             if isinstance(stop.value, Expression):
@@ -123,8 +125,10 @@ class Travel:
 
     def prompts(self, field: str) -> list[Mix[str]]:
         """Returns the mix of prompts of each frame, with expressions evaluated; empty prompts if none is set."""
-        mixes = self.mixes(field, Mix.one(""))
-        if not any(changes(stop.value) for stop in self._stops(field)):
+        return self._filled_in(self._stops(field), field, self.mixes(field, Mix.one("")))
+
+    def _filled_in(self, stops: Sequence[Stop], field: str, mixes: list[Mix[str]]) -> list[Mix[str]]:
+        if not any(changes(stop.value) for stop in stops):
             return mixes
         return [self._filled(field, index, mix) if changes(mix) else mix for index, mix in enumerate(mixes)]
 
@@ -154,11 +158,45 @@ class Travel:
         rows = zip(*columns, strict=True) if columns else [()] * len(self)
         return [tuple(Lora(name, strength) for name, strength in zip(names, row, strict=True)) for row in rows]
 
+    def inputs(self) -> list[Inputs]:
+        """Returns the inputs of each frame, sorted by name. Each travels separately; switches and `hold` do not.
+
+        Numbers without a fraction are integers.
+        """
+        tracks = self._tracks()
+        columns = [self._input(name, stops) for name, stops in tracks.items()]
+        rows = zip(*columns, strict=True) if columns else [()] * len(self)
+        return [tuple(zip(tracks, row, strict=True)) for row in rows]
+
+    def _tracks(self) -> dict[str, list[Stop]]:
+        """Returns the stops of each input, in order of the names."""
+        tables = [dict(keyframe.inputs or ()) for _, keyframe, _ in self._keyframes]
+        names = sorted({name for table in tables for name in table})
+        tracks = {name: self._set([table.get(name) for table in tables]) for name in names}
+        held = {*self._recipe.hold, *(name for name in names if isinstance(tracks[name][0].value, bool))}
+        return {
+            name: [stop._replace(ease="hold") for stop in stops] if name in held else stops
+            for name, stops in tracks.items()
+        }
+
+    def _input(self, name: str, stops: list[Stop]) -> list[Any]:
+        value = stops[0].value
+        if isinstance(value, bool):
+            return self._fill(stops, lambda start, end, steps: [stops[start].value] * len(steps))
+        if isinstance(value, Mix):
+            return self._filled_in(stops, f"inputs{joined(name)}", self._mixed(stops))
+        numbers = self._evaluated(stops, f"inputs{joined(name)}", -LARGEST, LARGEST)
+        return [int(number) if number == int(number) else number for number in numbers]
+
     def extent(self) -> int:
         """Returns an upper bound for the size of the schedule as JSON, in bytes, without computing it."""
         total = len(self) * (FRAME_BYTES + _bytes_of(self._lora_names()))
         for stops in filter(None, map(self._stops, ("prompt", "negative", "seed", "image", "mask"))):
             total += self._summed(stops, _bytes_of)
+        tracks = self._tracks()
+        total += len(self) * _bytes_of(tracks)
+        for stops in tracks.values():
+            total += self._summed(stops, _bytes_of) if isinstance(stops[0].value, Mix) else len(self) * NUMBER_BYTES
         return total
 
     def work(self) -> int:
@@ -166,9 +204,12 @@ class Travel:
         total = len(self) * LORA_WORK * len(self._lora_names())
         if self._recipe.music is not None:
             total += len(self) * MUSIC_WORK
-        for stops in filter(None, map(self._stops, ("prompt", "negative"))):
+        tracks = self._tracks().values()
+        texts = [stops for stops in tracks if isinstance(stops[0].value, Mix)]
+        for stops in filter(None, [*map(self._stops, ("prompt", "negative")), *texts]):
             total += self._summed(stops, lambda texts: sum(map(prompt_work, texts)))
-        for stops in map(self._stops, ("cfg", "denoise")):
+        total += len(self) * LORA_WORK * len(tracks)
+        for stops in (*map(self._stops, ("cfg", "denoise")), *tracks):
             for i, stop in enumerate(stops):
                 if isinstance(stop.value, Expression):
                     total += stop.value.work_over(len(self._reign(stops, i)))

@@ -15,6 +15,7 @@ from remix.motion import Picture
 from remix.plan import Mix, Schedule
 from remix.plan.travel import used_columns
 from remix.show.lettering import LINE, shortened, width_of, write
+from remix.show.table import value_of
 
 WIDTH, BAND, MARGIN = 960, 110, 16
 EDGE = 2
@@ -90,8 +91,18 @@ def traveling_fields(schedule: Schedule) -> dict[str, list[Any]]:
         strengths = [frame.loras[k].strength for frame in schedule]
         if len(set(strengths)) > 1:
             columns[f"LoRA {lora.name}"] = strengths
+    if schedule[0].inputs:
+        tracks = {name: [value_of(frame, name) for frame in schedule] for name, _ in schedule[0].inputs}
+        columns = {name: _plotted(values) for name, values in tracks.items() if len(set(values)) > 1} or {
+            name: _plotted(values) for name, values in list(tracks.items())[:1]
+        }
     columns |= used_columns(schedule.recipe, range(len(schedule)))
     return columns
+
+
+def _plotted(values: list[Any]) -> list[Any]:
+    """Returns the values of an input as a plot shows them: switches as a mix of one value."""
+    return [Mix.one(str(value).lower()) if isinstance(value, bool) else value for value in values]
 
 
 def sampled(values: Sequence[Any], most: int = SAMPLES) -> Sequence[int]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from string import ascii_uppercase
 from types import MappingProxyType
+from typing import Any
 
 from remix.plan.mix import UNITS, Mix, share_out
-from remix.plan.schedule import Schedule
+from remix.plan.schedule import Frame, Schedule
 
 NO_LETTERS: Mapping[str, str] = MappingProxyType({})
 ROWS = 25
@@ -24,7 +25,12 @@ def chosen_rows(schedule: Schedule, most: int = ROWS) -> Sequence[int]:
 
 
 def columns_of(schedule: Schedule) -> list[str]:
-    """Returns the names of the columns: frame, time, prompt, seed, cfg, and other fields that change or are set."""
+    """Returns the names of the columns: frame, time, prompt, seed, cfg, and other fields that change or are set.
+
+    With a workflow or a payload, these are its inputs.
+    """
+    if schedule[0].inputs:
+        return ["frame", "time", *(name for name, _ in schedule[0].inputs)]
     more = [name for name in ("negative", "image", "mask", "loras") if _says_something(schedule, name)]
     last = ["denoise"] if _says_something(schedule, "denoise") else []
     return ["frame", "time", "prompt", "seed", *more, "cfg", *last]
@@ -38,16 +44,23 @@ def row_of(
     A text that `letters` holds is shown by its letter there.
     """
     frame = schedule[index]
-    cells = (_cell(getattr(frame, name), letters) for name in columns[2:])
+    cells = (_cell(value_of(frame, name), letters) for name in columns[2:])
     return [str(index), f"{index / schedule.recipe.fps:.2f}s", *cells]
 
 
 def letters_of(schedule: Schedule, rows: Sequence[int]) -> dict[str, str]:
     """Returns a letter for each prompt, negative and picture name in these frames: A to Z, then AA, AB."""
     frames = [schedule[index] for index in rows]
-    columns = ([getattr(frame, name) for frame in frames] for name in ("prompt", "negative", "image", "mask"))
-    texts = (text for column in columns for mix in column if mix is not None for text in mix.values if text)
+    names = ("prompt", "negative", "image", "mask", *(name for name, _ in schedule[0].inputs))
+    columns = ([value_of(frame, name) for frame in frames] for name in names)
+    texts = (text for column in columns for mix in column if isinstance(mix, Mix) for text in mix.values if text)
     return {text: _letter(number) for number, text in enumerate(dict.fromkeys(texts))}
+
+
+def value_of(frame: Frame, name: str) -> Any:
+    """Returns what a frame has in a column: one of its inputs, or else its field of this name."""
+    inputs = dict(frame.inputs)
+    return inputs[name] if name in inputs else getattr(frame, name)
 
 
 def _letter(number: int) -> str:
@@ -91,4 +104,6 @@ def _cell(value: object, letters: Mapping[str, str]) -> str:
         return " + ".join(f"{n / 1000:.3f} {part}" for n, part in zip(thousandths, parts, strict=True))
     if isinstance(value, tuple):
         return ", ".join(f"{lora.strength:.3g} {lora.name}" for lora in value)
-    return "-" if value is None else f"{value:g}"
+    if value is None or isinstance(value, bool):
+        return {None: "-", True: "true", False: "false"}[value]
+    return f"{value:.9g}" if isinstance(value, int) else f"{value:g}"

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from remix import Keyframe, Local, Model, Recipe, arender, plan, render
+from remix import Keyframe, Local, Recipe, arender, plan, render
 from remix.catalog.families import FAMILIES, Family
 from remix.client.recipes import read_any
 from remix.engine import Event, Listener, Picture
@@ -204,7 +204,7 @@ def test_a_failure_is_raised_from_an_awaited_render(tmp_path: Path) -> None:
 class Trained(Painter):
     """An engine whose model is made for small pictures."""
 
-    def defaults(self, model: Model) -> Mapping[str, Any]:
+    def defaults(self, recipe: Recipe) -> Mapping[str, Any]:
         return {"width": 32, "height": 32, "sampler": "heun", "steps": 9, "cfg": 2.0}
 
 
@@ -230,7 +230,7 @@ def test_the_bundled_model_has_defaults_of_its_own() -> None:
     recipe = Recipe(frames=1, keyframes=(Keyframe(prompt="a red heart"),))
     engine = Local(device="cpu")
     assert engine.check(plan(recipe)) != []
-    assert engine.check(plan(recipe.fitted_to(engine.defaults(recipe.model)))) == []
+    assert engine.check(plan(recipe.fitted_to(engine.defaults(recipe)))) == []
 
 
 @pytest.mark.parametrize("family", [family for family in FAMILIES.values() if family.defaults])

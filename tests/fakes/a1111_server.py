@@ -60,6 +60,7 @@ class A1111Server(FaultyServer):
         self.tasks = tasks
         self.without = tuple(without)
         self.options = recorded("options")
+        self.api: Any = recorded("openapi")
         self.flags: dict[str, Any] = recorded("cmd-flags")
         self.says_flags = True
         self.broken: dict[str, Answer] = {}
@@ -97,6 +98,8 @@ class A1111Server(FaultyServer):
             return Answer(about)
         if asked.path == "/internal/sysinfo" and self.sysinfo is not None:
             return Answer(self.sysinfo)
+        if asked.path == "/openapi.json" and self.api is not None:
+            return Answer(self.api)
         if asked.path == REPORT and self.report is not None and SCRIPT in self.script_info:
             return Answer(self.report)
         if not asked.path.startswith(API):

@@ -359,10 +359,15 @@ class ComfyServer(FaultyServer):
     def _saved_image(self, prompt: Prompt, inputs: Mapping[str, Any]) -> list[Place]:
         made_of = canonical(_behind(prompt.graph, inputs["images"]))
         latent = next((one["inputs"] for one in prompt.graph.values() if one["class_type"] == "EmptyLatentImage"), {})
-        picture = _painted(made_of, latent.get("width", 32), latent.get("height", 16))
-        place = ("output", inputs["filename_prefix"].rpartition("/")[0], f"{inputs['filename_prefix'][-6:]}_00001_.png")
-        self._paint(prompt, place, sha256(made_of.encode())[:10], picture)
-        return [place]
+        batch = next((one["inputs"] for one in prompt.graph.values() if one["class_type"] == "RepeatImageBatch"), {})
+        folder, _, name = inputs["filename_prefix"].rpartition("/")
+        places: list[Place] = []
+        for number in range(batch.get("amount", 1)):
+            about = f"{made_of} {number}" if number else made_of
+            picture = _painted(about, latent.get("width", 32), latent.get("height", 16))
+            places.append(("output", folder, f"{name}_{number + 1:05}_.png"))
+            self._paint(prompt, places[-1], sha256(about.encode())[:10], picture)
+        return places
 
     def _paint(self, prompt: Prompt, place: Place, name: str, picture: np.ndarray) -> None:
         if self._seconds:

@@ -12,7 +12,7 @@ import numpy as np
 
 from remix.engine import Capabilities, Engine, Event, Listener, Picture
 from remix.engine.prompts import COMPOSED
-from remix.plan import Model, Schedule
+from remix.plan import Recipe, Schedule
 
 PAINTS = Capabilities(
     who="the painter",
@@ -59,7 +59,7 @@ class Painter(Engine):
         self._cancelled = False
         self.closed = 0
 
-    def defaults(self, model: Model) -> Mapping[str, Any]:
+    def defaults(self, recipe: Recipe) -> Mapping[str, Any]:
         return {}
 
     def capabilities(self, schedule: Schedule) -> Capabilities:

@@ -11,7 +11,7 @@ All are pure: a prompt is a mapping from JSON, and none is changed in place.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
 
@@ -46,7 +46,7 @@ def find_node(nodes: Prompt, name: str) -> str:
         if found:
             raise BadInput(f"{name}: nodes {listed(found)} have this name; write the number of one of them")
     known = {*nodes, *map(title_of, nodes.values()), *_classes(nodes).values()}
-    raise BadInput(f"{name}: the workflow has no such node; {_nearest(name, sorted(known))}")
+    raise BadInput(f"{name}: the workflow has no such node; {nearest_name(name, sorted(known))}")
 
 
 def inputs_of(node: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -66,7 +66,7 @@ def find_input(nodes: Prompt, path: str) -> tuple[str, str]:
     key = find_node(nodes, name)
     if slot not in (inputs := inputs_of(nodes[key])):
         where = f"node {key} ({title_of(nodes[key])})"
-        raise BadInput(f"{path}: {where} has no such input; {_nearest(slot, sorted(inputs))}")
+        raise BadInput(f"{path}: {where} has no such input; {nearest_name(slot, sorted(inputs))}")
     return key, slot
 
 
@@ -99,8 +99,11 @@ def differences(before: Prompt, after: Prompt) -> Iterator[str]:
                 yield f"{key} ({title_of(new)}).{slot}: {shown[0]} became {shown[1]}"
 
 
-def problems(nodes: Prompt, info: Mapping[str, Any]) -> Iterator[str]:
-    """Yields what a server cannot run: unknown nodes, choices that it lacks, and inputs that are missing."""
+def problems(nodes: Prompt, info: Mapping[str, Any], skip: Collection[tuple[str, str]] = frozenset()) -> Iterator[str]:
+    """Yields what a server cannot run: unknown nodes, choices that it lacks, and inputs that are missing.
+
+    The inputs in `skip`, by number and name, are not looked at, since they get other values.
+    """
     for key, node in sorted(nodes.items(), key=lambda pair: _order(pair[0])):
         kind = str(node.get("class_type"))
         about = info.get(kind)
@@ -110,6 +113,8 @@ def problems(nodes: Prompt, info: Mapping[str, Any]) -> Iterator[str]:
         declared = about.get("input")
         required = declared.get("required") if isinstance(declared, Mapping) else None
         for slot, row in required.items() if isinstance(required, Mapping) else ():
+            if (key, slot) in skip:
+                continue
             yield from _problem(f"{key} ({title_of(node)}).{slot}", inputs_of(node), slot, row)
 
 
@@ -123,10 +128,10 @@ def _problem(where: str, inputs: Mapping[str, Any], slot: str, row: Any) -> Iter
         return
     value = inputs[slot]
     if isinstance(choices, list) and not is_link(value) and value not in choices:
-        yield f"{where}: the server has no {value!r}; {_nearest(str(value), list(map(str, choices)))}"
+        yield f"{where}: the server has no {value!r}; {nearest_name(str(value), list(map(str, choices)))}"
 
 
-def _nearest(name: str, known: Sequence[str]) -> str:
+def nearest_name(name: str, known: Sequence[str]) -> str:
     """Returns the most similar known name, or the first few, as a sentence."""
     near = next(iter(get_close_matches(name[:100], known, 1)), None)
     return f'did you mean "{near}"?' if near else f"it has {listed(known)}" if known else "its list is empty"

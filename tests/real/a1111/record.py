@@ -44,7 +44,21 @@ def replies(url: str) -> dict[str, Any]:
     found["substituted"] = _without_pictures(_post(url, "txt2img", {**ASKED, **SUBSTITUTED}).json())
     answers = {name: _post(url, "txt2img", {**ASKED, **wrong}) for name, wrong in WRONG.items()}
     found["refused"] = {name: {"status": one.status_code, "body": one.json()} for name, one in answers.items()}
+    found["openapi"] = _of_renders(requests.get(f"{url}/openapi.json", timeout=PATIENCE).json())
     return {name: _everywhere(reply) for name, reply in found.items()}
+
+
+def _of_renders(api: dict[str, Any]) -> dict[str, Any]:
+    """The description of what renders: the types of its fields."""
+    paths, schemas = {}, {}
+    for path in (f"{API}/txt2img", f"{API}/img2img"):
+        content = api["paths"][path]["post"]["requestBody"]["content"]
+        paths[path] = {"post": {"requestBody": {"content": content}}}
+        name = content["application/json"]["schema"]["$ref"].rpartition("/")[2]
+        fields = api["components"]["schemas"][name]["properties"]
+        types = {field: {"type": about["type"]} if "type" in about else {} for field, about in fields.items()}
+        schemas[name] = {"properties": types}
+    return {"paths": paths, "components": {"schemas": schemas}}
 
 
 def kept() -> dict[str, Any]:

@@ -23,6 +23,7 @@ NODES = (
     *("KSampler", "CheckpointLoaderSimple", "VAELoader", "LoraLoader", "CLIPSetLastLayer", "CLIPTextEncode"),
     *("ConditioningAverage", "EmptyLatentImage", "LoadImage", "VAEEncode", "VAEDecode", "SaveImage"),
     *("RemixPlayground", "RemixRecipe", "RemixRender"),
+    *("EmptyImage", "ImageBlend", "PreviewImage", "RepeatImageBatch", "CreateVideo", "GetVideoComponents"),
 )
 RECIPE = 'frames = 2\nsize = [64, 64]\nsteps = STEPS\n[[keyframes]]\nprompt = "PROMPT"\n'
 

@@ -1,0 +1,117 @@
+"""ComfyUI workflows as values: read from a file, picture or film, and run on a server.
+
+    prompt = read_workflow("portrait.png")
+    files = run_workflow(set_input(prompt.nodes, "KSampler.seed", 7), "out")
+
+`remix.hosts.comfyui.editing` has the operations on them: `set_input`, `differences`, `problems`.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from remix.client.comfyui.routes import PromptJob
+from remix.client.comfyui.run import Run
+from remix.client.comfyui.server import SavedFile, Server
+from remix.client.comfyui.workflow_files import MOST_PROBLEMS, described, prompt_of, read_workflow, workflow_json
+from remix.client.events import Events
+from remix.client.http import Http
+from remix.client.masking import presentable_errors
+from remix.client.timeouts import Timeouts
+from remix.engine import Listener
+from remix.errors import Unsupported
+from remix.hosts.comfyui.definitions import UPLOADS
+from remix.hosts.comfyui.editing import inputs_of, problems
+from remix.hosts.comfyui.graph import Graph, Nodes
+from remix.job.files import safe_name, write_bytes
+from remix.motion import load_picture
+from remix.plan.inputs import PICTURES
+
+__all__ = ["object_info", "prompt_of", "read_workflow", "run_workflow", "workflow_json"]
+
+URL = "http://127.0.0.1:8188"
+
+
+def object_info(data: Any, url: str = URL, **options: Any) -> dict[str, Any]:
+    """Returns the descriptions of the classes in a workflow's JSON by the server at `url`. `options` are of `Http`."""
+    with closing(Http(url, **options)) as http:
+        return described(Server(http, "remix workflow"), data)
+
+
+def run_workflow(
+    nodes: Mapping[str, Any],
+    out: str | os.PathLike[str],
+    *,
+    url: str = URL,
+    listen: Listener = lambda event: None,
+    timeouts: Timeouts | None = None,
+    **options: Any,
+) -> list[Path]:
+    """Runs a prompt on the ComfyUI at `url`, writes all files that it gives into the folder `out`, returns their paths.
+
+    Pictures of this machine that its nodes name, such as `LoadImage`, are uploaded if the server lacks them. `options`
+    are those of `Http`. Existing files are kept: a file of the same name gets a number.
+
+    Raises `Unsupported` with what the server lacks, before anything runs, and the errors of the engine.
+    """
+    times, client = timeouts or Timeouts(), str(uuid.uuid4())
+    http = Http(url, timeout=times.request, pause=times.sleep, **options)
+    with closing(http), presentable_errors(http.credentials.mask):
+        server = Server(http, client)
+        changed = _uploaded(nodes, server)
+        events = Events(http.endpoint("/ws", {"clientId": client}), previews=False, first_pause=times.reconnect)
+        # Its own identity, so that the server runs it even if it ran the same before.
+        with Run(server, None, {"run": client}, events, listen, times) as run:
+            files = run.files(PromptJob((), 0, lambda attempt, batch: (_graph(changed), "")))
+            return list(_written(files, Path(out), server, run))
+
+
+def _uploaded(nodes: Mapping[str, Any], server: Server) -> Nodes:
+    """Returns a prompt whose local pictures are on the server. Raises `Unsupported` if that cannot run it."""
+    info = described(server, nodes)
+    local = dict(_local_pictures(nodes, info))
+    if lacking := list(problems(nodes, info, local.keys())):
+        raise Unsupported("the server cannot run the workflow: " + "; ".join(lacking[:MOST_PROBLEMS]))
+    changed: Nodes = {key: {**node, "inputs": dict(inputs_of(node))} for key, node in nodes.items()}
+    for (key, slot), path in local.items():
+        changed[key]["inputs"][slot] = server.upload(load_picture(path))
+    return changed
+
+
+def _local_pictures(nodes: Mapping[str, Any], info: Mapping[str, Any]) -> Iterator[tuple[tuple[str, str], Path]]:
+    """Yields the inputs for uploads that name a picture of this machine which the server does not list."""
+    for key, node in nodes.items():
+        about = info.get(str(node.get("class_type"))) or {}
+        required = (about.get("input") or {}).get("required") or {}
+        for slot, value in inputs_of(node).items():
+            row = required.get(slot)
+            if not isinstance(row, list) or len(row) < 2 or not isinstance(row[1], Mapping):
+                continue
+            if isinstance(value, str) and value.lower().endswith(PICTURES) and any(map(row[1].get, UPLOADS)):
+                known = row[0] if isinstance(row[0], list) else row[1].get("options") or ()
+                if value not in known and Path(value).is_file():
+                    yield (key, slot), Path(value)
+
+
+def _graph(nodes: Nodes) -> Graph:
+    graph = Graph()
+    graph.nodes = nodes
+    return graph
+
+
+def _written(files: Mapping[str, Sequence[SavedFile]], out: Path, server: Server, run: Run) -> Iterator[Path]:
+    """Writes the files of all nodes into a folder, and yields their paths. A name that is taken gets a number."""
+    out.mkdir(parents=True, exist_ok=True)
+    for file in dict.fromkeys(file for each in files.values() for file in each):
+        stem, suffix = Path(file.filename).stem, Path(file.filename).suffix
+        names = (f"{stem}-{number}{suffix}" if number > 1 else file.filename for number in itertools.count(1))
+        path = next(path for name in names if not os.path.lexists(path := out / safe_name(name)))
+        write_bytes(path, run.retrying(partial(server.download, file)))
+        yield path
