@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import click
 
-from remix.client.cli.outputs import print_data
+from remix.client.cli.outputs import overwrite_option, print_data, refuse_present
 from remix.errors import BadInput, RecipeError
 from remix.hosts.record import Origin, Sampling
 from remix.hosts.remaking import recipe_of_origin
-from remix.job import Made, is_job, read_file_metadata, read_job
+from remix.job import Made, credits_of, is_job, read_file_metadata, read_job
 from remix.job.reading import INPUTS
+from remix.motion.regular import fingerprint
+from remix.motion.stripping import strip_metadata
 from remix.plan import Model, Recipe
 from remix.plan.wording import printable
 
@@ -27,11 +29,22 @@ LONGEST = 4000
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
 @click.option("--recipe", "as_recipe", is_flag=True, help="Print only the recipe, as TOML (with --json as JSON).")
-def command(file: Path, as_json: bool, as_recipe: bool) -> None:
+@click.option("--credits", "as_credits", is_flag=True, help="Print only what it was made of, with hashes of sources.")
+@click.option("--strip", is_flag=True, help="Write a copy without metadata to --out; pixels stay as they are.")
+@click.option("-o", "--out", type=click.Path(path_type=Path), help="File for --strip.")
+@overwrite_option
+def command(
+    file: Path, as_json: bool, as_recipe: bool, as_credits: bool, strip: bool, out: Path | None, overwrite: bool
+) -> None:
     """Prints what made FILE: prompts, settings, models and LoRAs, in the same form for every tool.
 
     FILE is a picture, a film, a job folder, a workflow (.json), or the settings next to a picture (.txt, .json).
     """
+    if strip != (out is not None):
+        raise click.UsageError("--strip and --out: give both, or none of them")
+    if out is not None:
+        _strip(file, out, overwrite)
+        return
     made = read_job(file) if is_job(file) else read_file_metadata(file)
     if not made.texts and made.remix is None and any(note.startswith("metadata: skipped") for note in made.notes):
         raise BadInput(f"{file}: is not a readable picture or film; give a PNG, JPEG, WebP, AVIF, GIF, film or job")
@@ -42,14 +55,39 @@ def command(file: Path, as_json: bool, as_recipe: bool) -> None:
                 click.echo(f"note    {note}", err=True)
         text = recipe.to_json() if as_json else "".join(f"# {note}\n" for note in notes) + recipe.to_toml()
         print_data(text)
+    elif as_credits:
+        _print_credits(file, made, as_json)
     elif as_json:
         text = json.dumps(asdict(made), indent=2, ensure_ascii=False)
         print_data(printable(text) + "\n")
     else:
-        lines = [(printable(label), printable(text)) for label, text in _lines(made)]
-        width = max(9, *(len(label) for label, _ in lines)) + 1
-        for label, text in lines:
-            click.echo(f"{label:{width}}" + text.replace("\n", "\n" + " " * width))
+        _print_rows(_lines(made))
+
+
+def _print_rows(rows: Iterable[tuple[str, str]]) -> None:
+    lines = [(printable(label), printable(text)) for label, text in rows]
+    width = max(9, *(len(label) for label, _ in lines)) + 1
+    for label, text in lines:
+        click.echo(f"{label:{width}}" + text.replace("\n", "\n" + " " * width))
+
+
+def _print_credits(file: Path, made: Made, as_json: bool) -> None:
+    rows = credits_of(made)
+    if not rows:
+        raise BadInput(f"{file}: does not say what it was made of")
+    if file.is_file():
+        rows.insert(0, ("file", f"{file.name}, sha256 {fingerprint(file)}"))
+    if as_json:
+        print_data(printable(json.dumps(rows, indent=2, ensure_ascii=False)) + "\n")
+    else:
+        _print_rows(rows)
+
+
+def _strip(file: Path, out: Path, overwrite: bool) -> None:
+    refuse_present(out, overwrite)
+    removed = strip_metadata(file, out)
+    click.echo(f"file    {out}")
+    click.echo(f"removed {printable(', '.join(removed)) or 'nothing, it had no texts'}")
 
 
 def _recipe(file: Path, made: Made) -> tuple[Recipe, list[str]]:

@@ -18,7 +18,7 @@ from remix.client.cli.screen import progress
 from remix.client.cli.timing import Timing, even, timing_options
 from remix.engine import Event
 from remix.errors import BadInput, JobError, PictureError, VideoFormatError
-from remix.job import film_texts, is_job, job_texts, read_frames, recipe_of, spans
+from remix.job import film_credits, film_texts, is_job, job_texts, read_frames, recipe_of, spans
 from remix.motion import FORMATS, Picture, fit, load_frame, write_video
 from remix.motion.atomic import contents
 from remix.motion.formats import format_of, rate_of
@@ -135,7 +135,7 @@ def command(
             out,
             rate,
             format=name,
-            metadata=job_texts(frames) if of_job else film_texts(paths[0]),
+            metadata=job_texts(frames) if of_job else {**film_texts(paths[0]), **film_credits(paths)},
             audio=audio,
             on_frame=lambda done: listen(Event("film", done, len(moments))),
         )

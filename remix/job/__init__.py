@@ -1,5 +1,6 @@
 """Job folders: a run's recipe, schedule, journal and frames, kept so that no finished frame is ever lost."""
 
+from remix.job.credits import credits_of, film_credits
 from remix.job.identity import job_folder, prompts_that_meet, siblings
 from remix.job.inputs import input_hashes, missing_pictures, workflow_path
 from remix.job.job import Job, frame_path, job_texts, read_frames, read_job, recipe_of, spans
@@ -12,6 +13,8 @@ __all__ = [
     "PACING",
     "Job",
     "Made",
+    "credits_of",
+    "film_credits",
     "film_texts",
     "frame_path",
     "input_hashes",

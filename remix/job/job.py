@@ -24,6 +24,7 @@ import os
 import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ import numpy as np
 from remix import __version__
 from remix.digest import canonical, sha256
 from remix.errors import JobError, OtherRecipe, RemixError
+from remix.job.credits import short_sources, sources
 from remix.job.files import inside, write_text
 from remix.job.journal import Journal
 from remix.job.metadata import TEXT_BYTES, Made, graph_texts, read_metadata, size_of, write_frame
@@ -91,9 +93,12 @@ class Job:
         self.schedule = schedule
         self.engine = dict(engine)
         self._inputs = dict(inputs)
-        self._about = _about(schedule.recipe, self.engine)
         self._keys: dict[int, str] = {}
         self.journal = Journal(folder / JOURNAL, pause)
+
+    @cached_property
+    def _about(self) -> dict[str, Any]:
+        return {**_about(self.schedule.recipe, self.engine), **short_sources(self.schedule.recipe, self.folder)}
 
     def frame_path(self, index: int) -> Path:
         """Returns the path of frame `index`, whether or not it exists."""
@@ -198,7 +203,7 @@ class Job:
 
     def film_texts(self) -> dict[str, str]:
         """Returns the metadata of the film and the contact sheet."""
-        return {**graph_texts(self.frame_path(0)), "remix": canonical(self._about)}
+        return _film_texts(self.folder, self.schedule.recipe, self.engine)
 
     def _frame_texts(
         self, index: int, key: str, others: Mapping[str, str], engine: Mapping[str, str]
@@ -326,16 +331,21 @@ def film_files(folder: Path) -> list[Path]:
 def job_texts(folder: Path | str) -> dict[str, str]:
     """Returns the metadata of a job's film: its recipe and engine, even if some frames come from another recipe."""
     engine = read_about(Path(folder)).get("engine")
-    ours = canonical(_about(recipe_of(folder), engine if isinstance(engine, dict) else {}))
-    return {**graph_texts(frame_path(Path(folder), 0)), "remix": ours}
+    return _film_texts(Path(folder), recipe_of(folder), engine if isinstance(engine, dict) else {})
+
+
+def _film_texts(folder: Path, recipe: Recipe, engine: Mapping[str, str]) -> dict[str, str]:
+    ours = canonical({**_about(recipe, engine), **sources(recipe, folder)})
+    return {**graph_texts(frame_path(folder, 0)), "remix": ours}
 
 
 def read_job(folder: Path | str) -> Made:
     """Returns the recipe and engine of a job folder. Raises JobError if there is no job."""
     about = read_about(Path(folder))
-    recipe = recipe_of(folder).to_dict()
+    recipe = recipe_of(folder)
     engine, toolkit = (about.get(name, "") for name in ("engine", "toolkit"))
-    return Made("remix", remix={"recipe": recipe, "engine": engine, "toolkit": toolkit})
+    made = {"recipe": recipe.to_dict(), "engine": engine, "toolkit": toolkit}
+    return Made("remix", remix={**made, **sources(recipe, Path(folder))})
 
 
 def _about(recipe: Recipe, engine: Mapping[str, str]) -> dict[str, Any]:

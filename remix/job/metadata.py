@@ -31,6 +31,9 @@ TEXT_BYTES = 64 * 2**10
 FILM_BYTES = 2**20
 """The maximum size of other tools' metadata that a film takes from its pictures, in bytes."""
 
+CREDITS = "credits"
+"""The name of the entry with the credits of a film that was made of other pictures."""
+
 GRAPHS = ("prompt", "workflow")
 """The names of ComfyUI's metadata entries: the graph that ran, and the workflow that the front end opens."""
 
@@ -72,7 +75,7 @@ def size_of(texts: Mapping[str, str]) -> int:
     return sum(len(text.encode("utf-8", "surrogatepass")) for text in texts.values())
 
 
-def read_metadata(path: str | os.PathLike[str]) -> Made:
+def read_metadata(path: str | os.PathLike[str], *, hidden: bool = True) -> Made:
     """Returns the metadata of the picture, film or folder of PNGs at `path`.
 
     Reads our own recipe and what the tools of `remix.hosts.readers` write, from PNG chunks, EXIF, XMP, comments, film
@@ -81,8 +84,8 @@ def read_metadata(path: str | os.PathLike[str]) -> Made:
     """
     read = read_texts(path)
     made = _made(read.found, read.notes)
-    if made.kind == "unknown" and (hidden := _hidden(path)):
-        return _made({**hidden, **read.found}, read.notes)
+    if hidden and made.kind == "unknown" and (texts := _hidden(path)):
+        return _made({**texts, **read.found}, read.notes)
     return made
 
 
