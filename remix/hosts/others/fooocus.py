@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from remix.hosts.record import MOST_LORAS, Origin, Strength, Texts, objects_of, read_fields, size, strength, text_of
+from remix.hosts.record import MOST_LORAS, Origin, Strength, Texts, objects_of, read_fields, size, strength, text_of, whole
 
 _NAMES = {
     "prompts": ("prompt", "Prompt", "real_prompt"),
@@ -26,6 +26,9 @@ _NAMES = {
     "vae": ("vae", "VAE"),
     "clip_skip": ("clip_skip", "CLIP Skip"),
 }
+MRE_LORAS = 5
+"""The number of LoRAs of Fooocus-MRE."""
+
 _PAIR = re.compile(r"(.{1,300}?)\s*:\s*(-?[0-9.]{1,12})", re.ASCII)
 _WEIGHT_FIRST = re.compile(r"(-?[0-9.]{1,12})\s+-\s+(.{1,300})", re.ASCII)
 _TAG = re.compile(r"<([^:<>]{1,300}):(-?[0-9.]{1,12})>", re.ASCII)
@@ -37,7 +40,10 @@ def read(texts: Texts) -> Origin | None:
         tool = _tool(data)
         if tool:
             sides = size(data.get("resolution", data.get("Resolution")))
-            passed = read_fields(data, name, _NAMES, **sides, loras=tuple(_loras(data)))
+            skip = whole(data.get("base_clip_skip"))  # of Fooocus-MRE, which counts from the last layer: -2
+            passed = read_fields(
+                data, name, _NAMES, **sides, loras=tuple(_loras(data)), clip_skip=abs(skip) if skip else None
+            )
             version = text_of(data.get("version") or data.get("Version")).removeprefix("Fooocus").strip()
             return Origin("fooocus", tool, version[:60], (passed,))
     return None
@@ -56,7 +62,7 @@ def _tool(data: Mapping[str, Any]) -> str:
 
 
 def _loras(data: Mapping[str, Any]) -> Iterator[Strength]:
-    """Yields the LoRAs of all forms: pairs, ``name : 0.5``, ``0.5 - name``, ``<name:0.5>``."""
+    """Yields the LoRAs of all forms: pairs, ``name : 0.5``, ``0.5 - name``, ``<name:0.5>``, keys l1 and w1."""
     listed = data.get("loras")
     if isinstance(listed, str):
         for name, weight in _TAG.findall(listed[:20_000])[:MOST_LORAS]:
@@ -69,6 +75,9 @@ def _loras(data: Mapping[str, Any]) -> Iterator[Strength]:
         yield from strength(item.get("name"), item.get("weight"))
     if isinstance(listed, list) and listed:
         return  # the same ones again, as texts
+    for number in range(1, MRE_LORAS + 1):
+        if text_of(data.get(f"l{number}")) not in ("", "None"):
+            yield from strength(data[f"l{number}"], data.get(f"w{number}"))
     for key, value in list(data.items())[:1000]:
         if key.lower().startswith(("lora_combined", "lora ")) and isinstance(value, str):
             pair = _PAIR.fullmatch(value.split(" : ", 1)[1] if value.startswith(("True :", "False :")) else value[:400])

@@ -87,6 +87,13 @@ RUINED = {
     **{"sampler_name": "dpmpp_2m", "scheduler": "karras", "base_model_name": "fox.safetensors", "clip_skip": 2},
     **{"loras": [["4852", "0.8 - ink.safetensors"]], "denoise": None, "software": "RuinedFooocus"},
 }
+MRE = {
+    **{"prompt": PROMPT, "negative_prompt": NEGATIVE, "styles": ["Default"], "real_prompt": [PROMPT], "seed": 4711},
+    **{"width": 832, "height": 1216, "sampler": "dpmpp_2m", "scheduler": "karras", "steps": 25, "cfg": 6.5},
+    **{"base_clip_skip": -2, "base_model": "fox.safetensors", "refiner_model": "None", "l1": "ink.safetensors"},
+    **{"w1": 0.8, "l2": "None", "w2": 0.5, "freeu": False, "img2img": False, "software": "Fooocus-MRE v2.0.78.5"},
+}
+"""As modules/async_worker.py of Fooocus-MRE writes it."""
 INVOKE = {
     **{"app_version": "5.6.0", "generation_mode": "sdxl_txt2img", "positive_prompt": PROMPT, "seed": 4711},
     **{"negative_prompt": NEGATIVE, "width": 832, "height": 1216, "cfg_scale": 6.5, "steps": 25},
@@ -191,6 +198,7 @@ CASES = {
                     (("ink.safetensors", 0.8),)),
     "fooocus jpeg": Case("Fooocus", {"comment": json.dumps({k: v for k, v in FOOOCUS.items() if k != "loras"})}, FILE,
                          (("ink.safetensors", 0.8),)),
+    "mre": Case("Fooocus-MRE", {"parameters": json.dumps(MRE)}, FILE, (("ink.safetensors", 0.8),)),
     "ruined": Case("RuinedFooocus", {"parameters": json.dumps(RUINED)}, FILE, (("ink.safetensors", 0.8),)),
     "old ruined": Case("RuinedFooocus", {"parameters": json.dumps({**RUINED, "loras": "Loras:<ink:0.8>"})}, FILE,
                        (("ink", 0.8),)),
