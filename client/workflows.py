@@ -17,6 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from remix.client.comfyui.names import LOADERS
 from remix.client.comfyui.routes import PromptJob
 from remix.client.comfyui.run import Run
 from remix.client.comfyui.server import SavedFile, Server
@@ -34,7 +35,7 @@ from remix.job.files import safe_name, write_bytes
 from remix.motion import load_picture
 from remix.plan.inputs import PICTURES
 
-__all__ = ["object_info", "prompt_of", "read_workflow", "run_workflow", "workflow_json"]
+__all__ = ["model_files", "object_info", "prompt_of", "read_workflow", "run_workflow", "workflow_json"]
 
 URL = "http://127.0.0.1:8188"
 
@@ -43,6 +44,13 @@ def object_info(data: Any, url: str = URL, **options: Any) -> dict[str, Any]:
     """Returns the descriptions of the classes in a workflow's JSON by the server at `url`. `options` are of `Http`."""
     with closing(Http(url, **options)) as http:
         return described(Server(http, "remix workflow"), data)
+
+
+def model_files(url: str = URL, **options: Any) -> dict[str, list[str]]:
+    """Returns the model files of the server at `url` by kind: checkpoint, vae, lora. `options` are of `Http`."""
+    with closing(Http(url, **options)) as http:
+        server = Server(http, "remix workflow")
+        return {kind: server.choices(node, slot) for kind, (node, slot, _) in LOADERS.items()}
 
 
 def run_workflow(

@@ -10,11 +10,14 @@ from typing import Any
 import click
 
 from remix.client.cli.engines import server_options
-from remix.client.cli.outputs import overwrite_option, refuse_present
+from remix.client.cli.outputs import overwrite_option, print_data, refuse_present
 from remix.client.cli.screen import progress
 from remix.errors import BadInput, EngineError
 from remix.hosts.comfyui.editing import differences, find_input, inputs_of, problems, set_input, title_of, written
 from remix.hosts.comfyui.workflow import Prompt
+from remix.hosts.converting import Available, graph_of_origin, infotext_of_origin
+from remix.hosts.record import Origin
+from remix.job import read_file_metadata, read_metadata
 from remix.job.files import write_text
 from remix.plan.wording import printable
 
@@ -51,11 +54,54 @@ def show(file: Path, url: str | None, **server: Any) -> None:
 @file_argument
 @out_option
 @overwrite_option
+@click.option("--infotext", is_flag=True, help="Write the settings as A1111's infotext instead.")
 @url_option
 @server_options
-def convert(file: Path, out: Path | None, overwrite: bool, url: str | None, **server: Any) -> None:
-    """Writes a workflow as a prompt of the API, as ComfyUI's front end would send it."""
+def convert(file: Path, out: Path | None, overwrite: bool, infotext: bool, url: str | None, **server: Any) -> None:
+    """Writes a workflow as a prompt of the API, as ComfyUI's front end would send it.
+
+    FILE may also be a picture of another tool, or its infotext: its settings become a workflow of ComfyUI's own nodes.
+    Notes name what is lost.
+    """
+    origin = None if file.suffix.lower() == ".json" and not infotext else read_file_metadata(file).origin
+    if infotext or (origin is not None and not carries_workflow(file)):
+        _convert_settings(file, origin, out, overwrite, infotext, url, server)
+        return
     _write(_converted(file, url, server), out, overwrite)
+
+
+def _convert_settings(
+    file: Path,
+    origin: Origin | None,
+    out: Path | None,
+    overwrite: bool,
+    infotext: bool,
+    url: str | None,
+    server: Mapping[str, Any],
+) -> None:
+    if origin is None:
+        raise BadInput(f"{file}: has no settings of a known tool")
+    if infotext:
+        text, notes = infotext_of_origin(origin)
+    else:
+        nodes, notes = graph_of_origin(origin, Available() if url is None else _available(url, server))
+    for note in notes:
+        click.echo(printable(f"note: {note}"), err=True)
+    if not infotext:
+        _write(Prompt(nodes), out, overwrite)
+    elif out is None:
+        print_data(text + "\n")
+    else:
+        refuse_present(out, overwrite)
+        write_text(out, text + "\n")
+        click.echo(f"infotext  {out}")
+
+
+def _available(url: str, server: Mapping[str, Any]) -> Available:
+    """Returns the model files of a server."""
+    from remix.client.workflows import model_files
+
+    return Available(model_files(url, **{name: value for name, value in server.items() if value is not None}))
 
 
 @command.command("set")
@@ -128,6 +174,13 @@ def run(file: Path, changes: tuple[str, ...], out: Path, url: str, quiet: bool, 
         click.echo(f"file    {path}")
     if not paths:
         raise EngineError(f"{file}: the server ran it, and it gave no file; does it have a node that saves?")
+
+
+def carries_workflow(file: Path) -> bool:
+    """Returns whether a file is a workflow, or a picture or film that carries one."""
+    if file.suffix.lower() in (".json", ".txt"):
+        return file.suffix.lower() == ".json"
+    return not {"workflow", "prompt"}.isdisjoint(read_metadata(file).texts)
 
 
 def _changed(nodes: Mapping[str, Any], changes: Sequence[str]) -> Mapping[str, Any]:

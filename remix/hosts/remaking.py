@@ -35,8 +35,8 @@ def recipe_of_origin(origin: Origin) -> tuple[Recipe, list[str]]:
     if not origin.passes:
         raise RecipeError(f"{origin.tool} made it, but its metadata has no sampling pass to render again")
     one, notes = origin.passes[0], list[str]()
-    settings: dict[str, Any] = {**dict(_samplers(origin, one, notes.append)), **dict(_numbers(one, notes.append))}
-    prompts = [_prompt(origin, texts) for texts in (one.prompts, one.negatives)]
+    settings: dict[str, Any] = {**dict(samplers_of(origin, one, notes.append)), **dict(numbers_of(one, notes.append))}
+    prompts = [prompt_of(origin, texts) for texts in (one.prompts, one.negatives)]
     notes.extend(_lost(origin, one, prompts))
     keyframe: dict[str, Any] = {"prompt": Mix.one(verbatim(prompts[0]))}
     if prompts[1]:
@@ -53,7 +53,7 @@ def recipe_of_origin(origin: Origin) -> tuple[Recipe, list[str]]:
 Note = Callable[[str], None]
 
 
-def _samplers(origin: Origin, one: Sampling, note: Note) -> Iterator[tuple[str, str]]:
+def samplers_of(origin: Origin, one: Sampling, note: Note) -> Iterator[tuple[str, str]]:
     """Yields sampler and scheduler by the catalog's names. A label of A1111 may have both in it."""
     if one.sampler is None:
         note("the sampler is unknown")
@@ -81,7 +81,8 @@ def _samplers(origin: Origin, one: Sampling, note: Note) -> Iterator[tuple[str, 
         note(f"the scheduler {one.scheduler!r} has no name in a recipe")
 
 
-def _numbers(one: Sampling, note: Note) -> Iterator[tuple[str, Any]]:
+def numbers_of(one: Sampling, note: Note) -> Iterator[tuple[str, Any]]:
+    """Yields steps, cfg, width and height as far as a recipe can have them."""
     for name, value, low, high in (("steps", one.steps, 1, 1000), ("cfg", one.cfg, 0, 100)):
         if value is not None and low <= value <= high:
             yield name, value
@@ -122,14 +123,20 @@ def _model(one: Sampling, note: Note) -> Model:
     return Model(**fields, loras=tuple(loras.values()))
 
 
-def _prompt(origin: Origin, texts: tuple[str, ...]) -> str:
+def prompt_of(origin: Origin, texts: tuple[str, ...]) -> str:
+    """Returns the first of a pass's texts, without tags of LoRAs."""
     text = texts[0] if texts else ""
     return without_loras(text) if origin.kind in (*_WEBUI, "swarmui", "fooocus") else text
 
 
+def reads_as_a1111(origin: Origin) -> bool:
+    """Returns whether the tool reads prompts as A1111 does."""
+    return origin.kind in _WEBUI and origin.tool != "ComfyUI"
+
+
 def _emphasis(origin: Origin, prompts: list[str]) -> str | None:
     """Returns A1111's rule of emphasis, if the tool has it and the prompts may be read otherwise without it."""
-    if origin.kind not in _WEBUI or origin.tool == "ComfyUI":
+    if not reads_as_a1111(origin):
         return None
     own, default = Reading.of("a1111", None), Reading.of(None, None)
     return "a1111" if any(own.may_differ(default, prompt) for prompt in prompts) else None

@@ -18,12 +18,16 @@ from PIL import Image
 
 from remix import __version__
 from remix.client import A1111, ComfyUI, Local, cli
+from remix.client.workflows import model_files, run_workflow
 from remix.engine import render
 from remix.errors import Interrupted, OtherRecipe
+from remix.hosts.a1111.infotext import parse_infotext
+from remix.hosts.a1111.origin import origin_of
 from remix.hosts.a1111.settings import PORTABLE
 from remix.hosts.comfyui.graph import Graph
-from remix.job import frame_path
-from remix.motion import save_picture
+from remix.hosts.converting import Available, graph_of_origin, infotext_of_origin
+from remix.job import frame_path, read_metadata
+from remix.motion import load_picture, save_picture
 from remix.motion.pictures import difference
 from remix.plan import Keyframe, Model, Recipe, plan
 from tests.real.a1111 import host as a1111
@@ -228,3 +232,34 @@ def test_doctor_tells_both_apart(hosts: Hosts, capsys: pytest.CaptureFixture[str
         output = " ".join(capsys.readouterr().out.split())
         assert output.startswith(name)
         assert f"Remix {there} installed, version {__version__} ok" in output
+
+
+@pytest.mark.parametrize(
+    "hires", [{}, {"enable_hr": True, "hr_scale": 1.5, "hr_upscaler": "Latent"}], ids=["one", "two"]
+)
+def test_settings_go_both_ways_and_give_the_same_picture(hosts: Hosts, tmp_path: Path, hires: dict[str, Any]) -> None:
+    asked = {"prompt": "a red apple", "negative_prompt": "blurry", "seed": 5, "steps": 4, "cfg_scale": 3, **hires}
+    asked |= {"width": 64, "height": 64, "sampler_name": "DPM++ 2M", "scheduler": "Karras", "denoising_strength": 0.6}
+    reply = _txt2img(hosts, {**asked, "override_settings": {"randn_source": "CPU", "sd_model_checkpoint": ALIKE}})
+    infotext = json.loads(reply["info"])["infotexts"][0]
+    nodes, notes = graph_of_origin(origin_of(parse_infotext(infotext)), Available(model_files(hosts.comfyui)))
+    assert notes == []
+    (path,) = run_workflow(nodes, tmp_path, url=hosts.comfyui)
+    assert difference(_picture_of(reply), load_picture(path)).agrees()
+    if hires:  # A1111's own API cannot read what it writes for the second pass
+        return
+    origin = read_metadata(path).origin
+    assert origin is not None
+    back, notes = infotext_of_origin(origin)
+    assert notes == []
+    assert difference(_picture_of(_txt2img(hosts, {"infotext": back})), load_picture(path)).agrees()
+
+
+def _txt2img(hosts: Hosts, body: dict[str, Any]) -> dict[str, Any]:
+    reply = requests.post(f"{hosts.a1111}/sdapi/v1/txt2img", json=body, timeout=300)
+    assert reply.ok, reply.text
+    return dict(reply.json())
+
+
+def _picture_of(reply: dict[str, Any]) -> np.ndarray:
+    return load_picture(io.BytesIO(base64.b64decode(reply["images"][0])))

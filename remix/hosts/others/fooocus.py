@@ -9,7 +9,18 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from remix.hosts.record import MOST_LORAS, Origin, Strength, Texts, objects_of, read_fields, size, strength, text_of, whole
+from remix.hosts.record import (
+    MOST_LORAS,
+    Origin,
+    Strength,
+    Texts,
+    objects_of,
+    read_fields,
+    size,
+    strength,
+    text_of,
+    whole,
+)
 
 _NAMES = {
     "prompts": ("prompt", "Prompt", "real_prompt"),

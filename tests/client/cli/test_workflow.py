@@ -81,6 +81,46 @@ def test_a_change_that_fits_nowhere_is_refused(
     assert answer.out == ""
 
 
+def test_settings_of_another_tool_become_a_prompt_and_the_other_way_around(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    infotext = "a cat\nSteps: 9, Sampler: Euler, CFG scale: 3, Seed: 5, Size: 64x64, Model: fox, RNG: CPU"
+    save_picture(tmp_path / "a.png", np.zeros((8, 8, 3), np.uint8), {"parameters": infotext})
+    (tmp_path / "a.txt").write_text(infotext, encoding="utf-8")
+    for name in ("a.png", "a.txt"):
+        assert run("convert", tmp_path / name, "-o", tmp_path / "b.json", "--overwrite") == 0
+        assert "fox.safetensors" in capsys.readouterr().err
+    nodes = json.loads((tmp_path / "b.json").read_text())
+    assert [node["inputs"]["seed"] for node in nodes.values() if node["class_type"] == "KSampler"] == [5]
+    assert run("convert", tmp_path / "b.json", "--infotext") == 0
+    shown = capsys.readouterr().out.splitlines()
+    assert shown[0] == "a cat"
+    assert "Seed: 5" in shown[1]
+    save_picture(tmp_path / "c.png", np.zeros((8, 8, 3), np.uint8))
+    assert run("convert", tmp_path / "c.png", "--infotext") == 2
+
+
+def test_a_workflow_is_run_and_its_files_are_kept_beside_older_ones(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    save_picture(tmp_path / "photo.png", np.zeros((8, 8, 3), np.uint8))
+    nodes = {
+        "1": {"class_type": "LoadImage", "inputs": {"image": "x.png"}},
+        "2": {"class_type": "SaveImage", "inputs": {"images": ["1", 0], "filename_prefix": "remix/mine"}},
+    }
+    (tmp_path / "w.json").write_text(json.dumps(nodes))
+    with ComfyServer(pack=False).started() as server:
+        line = ("run", tmp_path / "w.json", f"LoadImage.image={tmp_path / 'photo.png'}", "-o", tmp_path / "out")
+        for _ in range(2):
+            assert run(*line, "--url", server.url, "-q") == 0
+        assert len(server.ran) == 2
+        capsys.readouterr()
+        assert run("run", tmp_path / "w.json", "-o", tmp_path / "out", "--url", server.url, "-q") == 2
+        assert "x.png" in capsys.readouterr().err
+        assert len(server.ran) == 2
+    assert len([*(tmp_path / "out").iterdir()]) == 2
+
+
 @pytest.mark.parametrize("kind", ["workflow.json", "picture.png"])
 def test_a_workflow_is_read_from_its_file_and_from_a_picture(
     tmp_path: Path, kind: str, capsys: pytest.CaptureFixture[str]
