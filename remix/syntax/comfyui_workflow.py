@@ -14,7 +14,7 @@ from typing import Any
 from remix.catalog.samplers import SAMPLERS
 from remix.catalog.schedulers import SCHEDULERS
 from remix.errors import RecipeError
-from remix.hosts.comfyui.reading import ComfyGraph, read_prompt
+from remix.hosts.comfyui.reading import ComfyGraph, read_prompt, read_workflow
 from remix.hosts.comfyui.workflow import BYPASSED, MUTED
 from remix.plan.fields import show
 from remix.plan.keyframe import MAX_CFG, MAX_SEED
@@ -131,10 +131,8 @@ def _read(source: Source, options: Options, read_text: ReadText) -> Parts:
     parts = _schedule(source, nodes, node, options, read_text)
     if node.kind == "RemixRecipe":
         return parts
-    if not is_api:
-        source.note("settings of samplers are read from workflows in API format only (Export (API) in ComfyUI)")
-        return parts
-    graph = read_prompt({name: node.plain() for name, node in data.items()})
+    read_graph = read_prompt if is_api else read_workflow
+    graph = read_graph({name: each.plain() for name, each in data.items()})
     if graph is None:
         return parts
     return _with_graph(source, parts, graph, _text(nodes, node, NODES[node.kind].text), options)

@@ -161,7 +161,29 @@ def test_settings_without_a_place_are_named() -> None:
     notes = " ".join(read(text_of(workflow)).notes)
     assert "denoise 0.5" in notes
     assert "sampler_name 'own_sampler'" in notes
-    assert "API format" in " ".join(read(text_of(ui("BatchPromptSchedule", WIDGETS))).notes)
+
+
+LINKS = (("positive", 3), ("negative", 1), ("latent_image", 2))
+
+
+def test_settings_are_read_from_the_widgets_of_a_front_ends_workflow() -> None:
+    workflow = ui("BatchPromptSchedule", WIDGETS)
+    workflow["nodes"] += [
+        {"id": 7, "type": "EmptyLatentImage", "widgets_values": [640, 384, 16], "outputs": [{"name": "LATENT"}]},
+        {"id": 8, "type": "CLIPTextEncode", "widgets_values": ["bad hands"], "outputs": [{"name": "CONDITIONING"}]},
+        {
+            "id": 9,
+            "type": "KSampler",
+            "inputs": [{"name": name, "link": link} for name, link in LINKS],
+            "widgets_values": [4711, "randomize", 12, 6.5, "heun", "karras", 1],
+        },
+    ]
+    kind = "CONDITIONING"
+    workflow["links"] += [[3, 6, 0, 9, 0, kind], [1, 8, 0, 9, 1, kind], [2, 7, 0, 9, 2, "LATENT"]]
+    parts = read(text_of(workflow))
+    assert (parts.steps, parts.cfg, parts.sampler, parts.scheduler) == (12, 6.5, "heun", "karras")
+    assert (parts.width, parts.height) == (640, 384)
+    assert parts.keyframes[0].seed == Mix.one(4711)
 
 
 @pytest.mark.parametrize(
