@@ -31,6 +31,7 @@ from remix.errors import Unsupported
 from remix.hosts.comfyui.definitions import UPLOADS
 from remix.hosts.comfyui.editing import inputs_of, problems
 from remix.hosts.comfyui.graph import Graph, Nodes
+from remix.hosts.comfyui.keyframing import all_inputs
 from remix.job.files import safe_name, write_bytes
 from remix.motion import load_picture
 from remix.plan.inputs import PICTURES
@@ -96,15 +97,14 @@ def _uploaded(nodes: Mapping[str, Any], server: Server) -> Nodes:
 def _local_pictures(nodes: Mapping[str, Any], info: Mapping[str, Any]) -> Iterator[tuple[tuple[str, str], Path]]:
     """Yields the inputs for uploads that name a picture of this machine which the server does not list."""
     for key, node in nodes.items():
-        about = info.get(str(node.get("class_type"))) or {}
-        required = (about.get("input") or {}).get("required") or {}
+        rows = all_inputs(info, node)
         for slot, value in inputs_of(node).items():
-            row = required.get(slot)
+            row = rows.get(slot)
             if not isinstance(row, list) or len(row) < 2 or not isinstance(row[1], Mapping):
                 continue
             if isinstance(value, str) and value.lower().endswith(PICTURES) and any(map(row[1].get, UPLOADS)):
-                known = row[0] if isinstance(row[0], list) else row[1].get("options") or ()
-                if value not in known and Path(value).is_file():
+                known = row[0] if isinstance(row[0], list) else row[1].get("options")
+                if value not in (known if isinstance(known, list) else ()) and Path(value).is_file():
                     yield (key, slot), Path(value)
 
 

@@ -123,7 +123,7 @@ class Keyframed:
 
     def _type_of(self, node: str, output: int) -> str:
         kinds = self.outputs.get(str(self.nodes[node]["class_type"]), ()) if node in self.nodes else ()
-        return kinds[output] if output < len(kinds) else "an unknown type"
+        return kinds[output] if 0 <= output < len(kinds) else "an unknown type"
 
     def graph(self, values: Values, prefix: str, uploaded: Mapping[str, str]) -> tuple[Nodes, str]:
         """Returns the prompt of a frame with these values, and the number of the node that saves its pictures.
@@ -208,7 +208,7 @@ def keyframed(nodes: Nodes, info: Info, names: Sequence[str], output: str | None
         tracks[name] = _track(name, key, slot, _declared(info, nodes[key], slot))
     key, place, kind = _frames_of(nodes, info, output)
     described = {kind: about for kind, about in info.items() if isinstance(about, Mapping)}
-    outputs = {kind: tuple(map(str, about.get("output") or ())) for kind, about in described.items()}
+    outputs = {kind: tuple(map(str, _list(about.get("output")))) for kind, about in described.items()}
     return Keyframed(nodes, outputs, tracks, (key, place), kind)
 
 
@@ -220,12 +220,13 @@ def _input_of(nodes: Nodes, info: Info, name: str) -> tuple[str, str]:
         node, _, slot = name.rpartition(".")
         if node:
             key = find_node(nodes, node)
-            if slot in _all_inputs(info, nodes[key]):
+            if slot in all_inputs(info, nodes[key]):
                 return key, slot
         raise
 
 
-def _all_inputs(info: Info, node: Mapping[str, Any]) -> dict[str, Any]:
+def all_inputs(info: Info, node: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the descriptions of a node's inputs by name, {} if its class is unknown."""
     about = info.get(str(node.get("class_type")))
     inputs = about.get("input") if isinstance(about, Mapping) else None
     parts = [inputs.get(part) for part in ("required", "optional")] if isinstance(inputs, Mapping) else []
@@ -233,7 +234,7 @@ def _all_inputs(info: Info, node: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _declared(info: Info, node: Mapping[str, Any], slot: str) -> Any:
-    return _all_inputs(info, node).get(slot)
+    return all_inputs(info, node).get(slot)
 
 
 def _track(name: str, key: str, slot: str, declared: Any) -> Track:
@@ -244,9 +245,10 @@ def _track(name: str, key: str, slot: str, declared: Any) -> Track:
     if isinstance(kind, list):
         return Track(key, slot, "COMBO", tuple(map(str, kind)))
     if kind == "COMBO":
-        return Track(key, slot, kind, tuple(map(str, options.get("options") or ())))
+        return Track(key, slot, kind, tuple(map(str, _list(options.get("options")))))
     if kind == DYNAMIC:
-        return Track(key, slot, kind, tuple(str(row["key"]) for row in options.get("options") or () if "key" in row))
+        rows = [row for row in _list(options.get("options")) if isinstance(row, Mapping) and "key" in row]
+        return Track(key, slot, kind, tuple(str(row["key"]) for row in rows))
     first = str(kind).split(",")[0]
     if first not in ("INT", "FLOAT", "STRING", "BOOLEAN", "COLOR", "*"):
         raise BadInput(f"{name}: takes a {kind} from another node, and no value; set an input of that node")
@@ -270,7 +272,7 @@ def _frames_of(nodes: Nodes, info: Info, wanted: str | None) -> tuple[str, int, 
         key = find_node(nodes, wanted)
         about = info.get(str(nodes[key]["class_type"]))
         kinds = about.get("output") if isinstance(about, Mapping) else None
-        given = [(key, place, kind) for kind in FRAMES for place, each in enumerate(kinds or ()) if each == kind]
+        given = [(key, place, kind) for kind in FRAMES for place, each in enumerate(_list(kinds)) if each == kind]
         taken = _taken(nodes, info, key)
         # A node that saves may pass its pictures on as well, but would save them once more.
         if found := ([*taken, *given] if _is_output(info, nodes[key]) else [*given, *taken]):
@@ -293,9 +295,11 @@ def _taken(nodes: Nodes, info: Info, key: str) -> list[tuple[str, int, str]]:
     """Returns the outputs with pictures that lead to a node, those of type IMAGE first."""
     found = []
     for link in inputs_of(nodes[key]).values():
-        about = info.get(str(nodes[link[0]]["class_type"])) if is_link(link) and link[0] in nodes else None
-        kinds = about.get("output") if isinstance(about, Mapping) else None
-        if isinstance(kinds, list) and link[1] < len(kinds) and kinds[link[1]] in FRAMES:
+        if not is_link(link) or link[0] not in nodes:
+            continue
+        about = info.get(str(nodes[link[0]]["class_type"]))
+        kinds = _list(about.get("output")) if isinstance(about, Mapping) else []
+        if 0 <= link[1] < len(kinds) and kinds[link[1]] in FRAMES:
             found.append((link[0], link[1], str(kinds[link[1]])))
     return sorted(found, key=lambda each: FRAMES.index(each[2]))
 
@@ -312,6 +316,11 @@ def _slots_from(node: Mapping[str, Any], key: str) -> list[str]:
 
 def _is_mixed(value: Any) -> bool:
     return isinstance(value, Mix) and len(value.values) > 1
+
+
+def _list(value: Any) -> list[Any]:
+    """Returns a list unchanged, and [] for anything else."""
+    return value if isinstance(value, list) else []
 
 
 def _added(nodes: Nodes, kind: str, inputs: Mapping[str, Any]) -> list[Any]:
