@@ -57,14 +57,14 @@ class HostEngine(Engine):
     only once for all pictures: cfg, denoise, the strengths of LoRAs.
     """
 
-    def __init__(self, p: Any, recipe: Recipe, *, batch: int, portable: bool, said: Mapping[str, str]) -> None:
+    def __init__(self, p: Any, recipe: Recipe, *, batch: int, portable: bool, about: Mapping[str, str]) -> None:
         self.name = host.NAME
         self._p = p
         self._batch = batch
         self._portable = portable
         self._cancelled = False
         self._settings = RunSettings(p, recipe.model.checkpoint, portable=portable)
-        self._said = dict(said)
+        self._about = dict(about)
         self._infotexts: dict[int, str] = {}
 
     def capabilities(self, schedule: Schedule) -> Capabilities:
@@ -309,7 +309,7 @@ class HostEngine(Engine):
         )
 
     def _infotext(self, frame: Frame) -> dict[str, str]:
-        return {**self._said, "Remix frame": str(frame.index)}
+        return {**self._about, "Remix frame": str(frame.index)}
 
 
 def _names(mixes: Iterable[Mix[str] | None]) -> set[str]:

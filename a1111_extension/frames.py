@@ -71,23 +71,23 @@ class Batch:
 
 def travelling(p: Any, batch: Batch) -> Any:
     """Returns a copy of a processing object that renders these frames in one batch."""
-    told = copy.copy(p)
-    told.__class__ = _class_of(type(p))
-    told.remix_batch = batch
+    call = copy.copy(p)
+    call.__class__ = _class_of(type(p))
+    call.remix_batch = batch
     first = batch.frames[0]
-    told.extra_generation_params = dict(p.extra_generation_params)
-    told.override_settings = dict(p.override_settings)
-    told.batch_size, told.n_iter = len(batch.frames), 1
-    told.cfg_scale = first.cfg
-    told.seed = told.subseed = first.seed.values[0]
-    told.subseed_strength = 0.0
-    told.remix_failed = []
+    call.extra_generation_params = dict(p.extra_generation_params)
+    call.override_settings = dict(p.override_settings)
+    call.batch_size, call.n_iter = len(batch.frames), 1
+    call.cfg_scale = first.cfg
+    call.seed = call.subseed = first.seed.values[0]
+    call.subseed_strength = 0.0
+    call.remix_failed = []
     if p.scripts is not None:
-        told.scripts = watched(p.scripts, Travelling._seeds_of_frames, Travelling._refill, told.remix_failed)
-    told.do_not_save_samples = told.do_not_save_grid = True
+        call.scripts = watched(p.scripts, Travelling._seeds_of_frames, Travelling._refill, call.remix_failed)
+    call.do_not_save_samples = call.do_not_save_grid = True
     if batch.images:
-        told.denoising_strength = first.denoise and max(first.denoise, LEAST_DENOISE)
-    return told
+        call.denoising_strength = first.denoise and max(first.denoise, LEAST_DENOISE)
+    return call
 
 
 _CLASSES: dict[type, type] = {}

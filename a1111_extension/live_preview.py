@@ -84,7 +84,7 @@ def _film(settings: Settings, fields: Mapping[str, Any], tab: str) -> str:
         opencv()  # as Generate needs it
     schedule = plan(reading.recipe)
     request = _request(fields, known, tab)
-    engine = HostEngine(request, reading.recipe, batch=settings.batch, portable=settings.portable, said={})
+    engine = HostEngine(request, reading.recipe, batch=settings.batch, portable=settings.portable, about={})
     below = host.differing(reading.recipe.model) if settings.portable else ""
     remarks = [remark for remark in engine.check(schedule) if remark != below]
     other = plan(settings.read(fields_of(fields, tab, UNDRAWN[1])[0]).recipe) if drawn else None

@@ -42,10 +42,10 @@ def watched(runner: Any, begin: Callable[[Any], None], refill: Callable[[Any, Fi
     undone, and `refill(p, fill)` is called instead, where `fill` runs that script. If a script fails, the host
     continues without it, and a sentence about it is added to `failed`. The host's own runner is not modified.
     """
-    told, noting = copy.copy(runner), _noting(runner, failed)
+    copied, noting = copy.copy(runner), _noting(runner, failed)
     for hook in HOOKS:
         if hasattr(noting, hook):
-            setattr(told, hook, getattr(noting, hook))
+            setattr(copied, hook, getattr(noting, hook))
 
     def process(p: Any) -> None:
         begin(p)
@@ -57,8 +57,8 @@ def watched(runner: Any, begin: Callable[[Any], None], refill: Callable[[Any, Fi
                     setattr(p, name, value)
                 refill(p, fill)
 
-    told.process = process
-    return told
+    copied.process = process
+    return copied
 
 
 class _Noted:

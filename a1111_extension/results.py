@@ -25,13 +25,13 @@ SHOWN = (".gif", ".webp", ".apng", ".png")
 """Films that browsers show as animated pictures. Other formats get a download link only, unless browsers play them."""
 
 
-def film_page(told: str, tab: str) -> str:
+def film_page(reported: str, tab: str) -> str:
     """Returns HTML with the film of a result, "" for a result of another script.
 
-    `told` is the host's information about the result, as JSON. It comes from the browser, so it cannot name files
+    `reported` is the host's information about the result, as JSON. It comes from the browser, so it cannot name files
     outside of jobs.
     """
-    about = _about(told)
+    about = _about(reported)
     job = host.job_of(tab, str(about.get("Remix job", "")))
     if job is None:
         return ""
@@ -60,9 +60,9 @@ def _report_link(job: Path) -> list[str]:
     return [f'<p><a href="{address}" download="{name}">{name}</a>: a report on how evenly the film moves</p>']
 
 
-def _about(told: str) -> Mapping[str, Any]:
+def _about(reported: str) -> Mapping[str, Any]:
     try:
-        about = json.loads(told or "{}").get("extra_generation_params")
+        about = json.loads(reported or "{}").get("extra_generation_params")
     except (ValueError, AttributeError, RecursionError):
         return {}
     return about if isinstance(about, dict) else {}
@@ -87,5 +87,5 @@ def _player(film: Path, name: str, size: int) -> str:
         player = f'<video src="{address}" style="{style}" controls loop autoplay muted></video>'
     elif film.suffix in SHOWN:
         player = f'<img src="{address}" alt="The film" style="{style}">'
-    said = f"{size / 2**20:.1f} MiB" if size >= 2**20 else f"{size / 2**10:.0f} KiB"
-    return f'{player}<p><a href="{address}" download="{escape(name)}"><b>{escape(name)}</b></a> ({said})</p>'
+    size_text = f"{size / 2**20:.1f} MiB" if size >= 2**20 else f"{size / 2**10:.0f} KiB"
+    return f'{player}<p><a href="{address}" download="{escape(name)}"><b>{escape(name)}</b></a> ({size_text})</p>'

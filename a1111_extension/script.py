@@ -48,9 +48,9 @@ class RemixScript(host.Script):
         self.paste_field_names = [str(label) for _, label in self.infotext_fields]
         return controls
 
-    def after_component(self, component: Any, **said: Any) -> None:
+    def after_component(self, component: Any, **options: Any) -> None:
         """Passes each component that the host creates to the panel."""
-        self.panel.seen(component, said.get("elem_id"))
+        self.panel.seen(component, options.get("elem_id"))
 
     def run(self, p: Any, *args: Any) -> Any:
         """Returns the host's result: the requested frames, once they are in the job folder.
@@ -81,8 +81,8 @@ def _render(p: Any, settings: Settings, scratch: Path) -> Any:
     random = host.is_random(p.seed)
     fields = _fields(p, scratch)
     schedule = plan(settings.recipe(fields))
-    said = pasting.infotext(settings)
-    engine = HostEngine(p, schedule.recipe, batch=settings.batch, portable=settings.portable, said=said)
+    about = pasting.infotext(settings)
+    engine = HostEngine(p, schedule.recipe, batch=settings.batch, portable=settings.portable, about=about)
     engine.check(schedule)  # first, since it may refuse; `render` passes on its remarks
     identity = engine.identity(schedule)
     _save_pictures(p, schedule.recipe, scratch)
@@ -106,8 +106,8 @@ def _render_part(p: Any, data: Mapping[str, Any], scratch: Path) -> Any:
     """
     request = PartRequest.read(data, str(scratch))
     schedule = request.part
-    said = pasting.infotext(Settings())
-    engine = HostEngine(p, schedule.recipe, batch=request.batch, portable=True, said=said)
+    about = pasting.infotext(Settings())
+    engine = HostEngine(p, schedule.recipe, batch=request.batch, portable=True, about=about)
     engine.check(schedule)
     _save_pictures(p, schedule.recipe, scratch)
     root = inside(host.output_folder(p), f"client_{request.film}")

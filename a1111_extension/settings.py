@@ -103,14 +103,14 @@ class Settings:
     count: int = 0
 
     @classmethod
-    def of_request(cls, said: Any) -> Settings:
+    def of_request(cls, given: Any) -> Settings:
         """Returns the settings in the first of `script_args`: a text, a recipe as JSON, or fields by name."""
-        if not isinstance(said, Mapping):
-            return cls(text=check.text(said, "script_args[0]", 2**22))
-        if "recipe" not in said:
-            return cls(text=json.dumps(said))
+        if not isinstance(given, Mapping):
+            return cls(text=check.text(given, "script_args[0]", 2**22))
+        if "recipe" not in given:
+            return cls(text=json.dumps(given))
         names = ("recipe", *(field.name for field in fields(cls) if field.name != "text"))
-        found: dict[str, Any] = dict(check.only(said, names))
+        found: dict[str, Any] = dict(check.only(given, names))
         text = found.pop("recipe")
         if isinstance(found.get("frames"), int):
             found["frames"] = str(found["frames"])
@@ -164,8 +164,8 @@ class Settings:
             seed=host.seed,
             loop=self.loop,
         )
-        said = {field.name for field in fields(parts) if getattr(parts, field.name) is not None}
-        if "frames" not in said:
+        written = {field.name for field in fields(parts) if getattr(parts, field.name) is not None}
+        if "frames" not in written:
             last = parts.last_frame()
             if not last:
                 raise RecipeError("the text does not say how many there are; set them, such as 48 or 4s", path="frames")
@@ -177,7 +177,7 @@ class Settings:
             # The reader has put the main seed there; Seeds or the host's seed replace it below.
             parts = replace(parts, keyframes=(replace(start, seed=None), *rest))
         parts = replace(parts, keyframes=_with_image(parts.keyframes, host))
-        recipe = parts.recipe(folder=host.folder, **_defaults(dict.fromkeys(said), host)).replace(**given)
+        recipe = parts.recipe(folder=host.folder, **_defaults(dict.fromkeys(written), host)).replace(**given)
         return Reading(recipe, name, parts.notes)
 
     def _travels(self) -> bool:
@@ -223,15 +223,15 @@ def _checked(name: str, value: Any, like: Any) -> Any:
     return check.text(value, name, 2**20)
 
 
-def _defaults(said: Mapping[str, Any], host: Fields) -> dict[str, Any]:
+def _defaults(written: Mapping[str, Any], host: Fields) -> dict[str, Any]:
     """Returns the host's values for the fields that a recipe leaves out."""
     found: dict[str, Any] = {"steps": host.steps, "cfg": host.cfg}
-    if "size" not in said:
+    if "size" not in written:
         found |= {"width": host.width, "height": host.height}
-    if "sampler" not in said:
+    if "sampler" not in written:
         sampler, scheduler = names_of_labels(host.sampler, host.scheduler)
         found |= {"sampler": sampler, "scheduler": scheduler}
-    return {name: value for name, value in found.items() if name not in said}
+    return {name: value for name, value in found.items() if name not in written}
 
 
 def _completed(recipe: Recipe, host: Fields) -> tuple[Recipe, frozenset[str]]:

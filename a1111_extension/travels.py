@@ -27,8 +27,8 @@ def travel_of(text: str, name: str, recipe: Recipe, seed: int) -> tuple[Keyframe
         if _NUMBERS.fullmatch(text):
             source = Source(text)
             numbers = (number(source, found[0], found.start()) for found in _NUMBER.finditer(text))
-            said: list[dict[str, Any]] = [{name: value} for value in numbers]
-            return tuple(Keyframe(**values) for values in said)
+            values_at: list[dict[str, Any]] = [{name: value} for value in numbers]
+            return tuple(Keyframe(**values) for values in values_at)
         syntax = detect(text) if name in SCHEDULES else "deforum-values"
         if syntax not in SCHEDULES.get(name, (syntax,)):
             syntax = "deforum-values"
@@ -41,8 +41,8 @@ def lay_over(recipe: Recipe, name: str, keyframes: Sequence[Keyframe]) -> Recipe
     if any(getattr(keyframe, name) is not None for keyframe in recipe.keyframes):
         raise RecipeError("travels in the recipe too; keep one of the two", path=name)
     taken = places([keyframe.at for keyframe in keyframes], recipe.frames, recipe.fps, recipe.loop, recipe.music)
-    said: dict[int, dict[str, Any]] = {}
+    values_at: dict[int, dict[str, Any]] = {}
     for at, keyframe in (*zip(recipe.positions(), recipe.keyframes, strict=True), *zip(taken, keyframes, strict=True)):
         values = {field.name: getattr(keyframe, field.name) for field in fields(keyframe) if field.name != "at"}
-        said.setdefault(at, {}).update({field: value for field, value in values.items() if value is not None})
-    return recipe.replace(keyframes=tuple(Keyframe(at=at, **said[at]) for at in sorted(said)))
+        values_at.setdefault(at, {}).update({field: value for field, value in values.items() if value is not None})
+    return recipe.replace(keyframes=tuple(Keyframe(at=at, **values_at[at]) for at in sorted(values_at)))

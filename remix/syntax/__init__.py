@@ -10,8 +10,8 @@ r"""Schedules as other tools write them, read into the parts of a recipe, and re
     >>> write(read(text, frames=48).recipe(), "sd-webui-animatediff").text
     '0: spring\n24: summer\n47: winter\n'
 
-Each syntax has a file: how it looks, how it is read and, where possible, written, and the row that the file ends with.
-To add a syntax, write its file and put its row into `SYNTAXES` (`remix.syntax.table`). What syntaxes share is in
+Each syntax has a file: how to recognize it, how to read it and, where possible, how to write it. The file ends with the
+row. To add a syntax, write its file and put its row into `SYNTAXES` (`remix.syntax.table`). What syntaxes share is in
 `remix.syntax.text`. Every error about a text is a RecipeError with line and column.
 """
 

@@ -112,17 +112,17 @@ def _prompts(source: Source, rendered: list[Any]) -> dict[str, list[Stop]]:
 
 def _seed(source: Source, i: int, frame: Mapping[str, Any]) -> Mix[int]:
     """Returns a frame's seed, mixed with its subseed, or of two seeds if it is fractional; below 0 it is random."""
-    seed = _whole(source, i, frame, "seed", -1)
+    seed = _seed_number(source, i, frame, "seed", -1)
     if seed < 0:
         source.note("seed -1 means a random seed; here it is derived from the frame's number")
         return Mix.one(random_seed(0, i))
     if frame.get("subseed") is None or not frame.get("subseed_strength"):
         return _seed_mix(seed, None, None)
-    subseed = _whole(source, i, frame, "subseed", 0)
+    subseed = _seed_number(source, i, frame, "subseed", 0)
     return _seed_mix(seed, subseed, _number(source, i, frame, "subseed_strength", 0, 1))
 
 
-def _whole(source: Source, i: int, frame: Mapping[str, Any], name: str, low: int) -> float:
+def _seed_number(source: Source, i: int, frame: Mapping[str, Any], name: str, low: int) -> float:
     """Returns a seed of a frame, exactly if it is an integer: its float may be another number."""
     exact = type(frame.get(name)) is int
     found = _number(source, i, frame, name, low, MAX_SEED if exact else MAX_SEED - 1)

@@ -172,7 +172,7 @@ def refuse_keyed(source: Source, lines: Sequence[Span]) -> None:
         raise source.error(
             line.start,
             f"{show(line.text)} looks like a key in a form that is not supported; {WRITE}, or name the "
-            "syntax prompt-travel if each line is a prompt as it stands",
+            "syntax prompt-travel if each line is a whole prompt",
         )
 
 

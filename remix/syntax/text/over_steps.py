@@ -54,7 +54,7 @@ def constructs(prompt: str) -> list[Construct]:
 def over_steps(prompt: str) -> list[Construct]:
     """Returns the parts of a prompt that change over the denoising steps; engines without support refuse them.
 
-    >>> [found.text for found in over_steps("a [cat:dog:0.5] (big:1.2) [grey]")]
+    >>> [found.text for found in over_steps("a [cat:dog:0.5] (big:1.2) [gray]")]
     ['[cat:dog:0.5]']
     """
     return [found for found in _brackets(prompt) if "[" in prompt]

@@ -29,7 +29,7 @@ def table(ui: Runner, p: Any = None, told: Any = TOLD, **fields: Any) -> dict[st
     with host.pinned(p):
         settings = Settings.of_request(told)
         recipe = settings.recipe(script._fields(p, ui.base))
-        engine = HostEngine(p, recipe, batch=8, portable=settings.portable, said={})
+        engine = HostEngine(p, recipe, batch=8, portable=settings.portable, about={})
         engine.check(plan(recipe))
         return engine.identity(plan(recipe))
 
@@ -245,7 +245,7 @@ def test_a_field_that_the_engine_does_not_know_is_refused(ui: Runner) -> None:
 
     asked, p = Recipe(2, (Keyframe(prompt="a"),)), ui.processing("")
     with host.pinned(p):
-        engine = HostEngine(p, asked, batch=8, portable=True, said={})
+        engine = HostEngine(p, asked, batch=8, portable=True, about={})
         engine.check(plan(later(asked, 0.0)))
         with pytest.raises(Unsupported, match=r"^tilt: 0.5 is set, and this host cannot render that"):
             engine.check(plan(later(asked)))
