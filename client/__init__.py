@@ -33,7 +33,7 @@ class Kind(NamedTuple):
 
 
 ENGINES = {
-    "local": Kind("remix.client.local", "Local", "local", ("device", "batch", "precision")),
+    "local": Kind("remix.client.local", "Local", "local", ("device", "batch", "precision", "embeddings")),
     "comfyui": Kind("remix.client.comfyui", "ComfyUI", "", OF_SERVERS),
     "a1111": Kind("remix.client.a1111", "A1111", "", OF_SERVERS),
 }

@@ -9,17 +9,24 @@ from __future__ import annotations
 import sys
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
+import folder_paths
 import torch
 from comfy.sd1_clip import SDTokenizer
 from torch import Tensor
 
 from remix.digest import sha256
+from remix.engine.passes import texts_of
 from remix.errors import BadInput, Unsupported
 from remix.mix.emphasis import emphasized
+from remix.plan import Schedule
 from remix.prompt import Chunk, Reading, Run, cut
+from remix.prompt.embeddings import for_comfyui, split
+
+from .pictures import file_hash
 
 Entries = list[list[Any]]
 """A CONDITIONING."""
@@ -68,10 +75,26 @@ def encoder(clip: Any, reading: Reading) -> Encode:
             kept.popitem(last=False)
         return entries
 
+    names = embedding_names()
+
     def encode(prompt: str) -> Entries:
+        prompt = for_comfyui(prompt, names)
         return keep(("prompt", prompt, reading), lambda: _Encoding(clip, reading, keep).conditioning(prompt))
 
     return encode
+
+
+def embedding_names() -> dict[str, str]:
+    """Returns the files of the embeddings that the host knows, by their names in prompts."""
+    return {Path(name).stem: name for name in folder_paths.get_filename_list("embeddings")}
+
+
+def embedding_hashes(schedule: Schedule) -> dict[str, str]:
+    """Returns the hashes of the embeddings that a film's prompts name."""
+    files = embedding_names()
+    used = {name for text in texts_of(schedule) for _, name in split(text, files) if name}
+    paths = {name: folder_paths.get_full_path_or_raise("embeddings", files[name]) for name in sorted(used)}
+    return {f"embedding {name}": file_hash(Path(path)) for name, path in paths.items()}
 
 
 class _Encoding(NamedTuple):

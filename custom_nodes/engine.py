@@ -24,7 +24,7 @@ from remix.plan import Schedule
 from .applied import conditioning_hash
 from .conditioning import PromptTravel
 from .connected import of_frames
-from .encoding import Entries, encoder
+from .encoding import Entries, embedding_hashes, encoder
 from .loras import FrameLoras, lora_hashes
 from .noise import with_noise
 from .passes import is_timed, with_calls
@@ -108,8 +108,9 @@ class ComfyEngine(Engine):
         plain = "model_channels" in config  # a U-Net; transformers attend to padding
         schedule = self._tags_applied(schedule)
         prompts = prompts_that_meet(schedule, plain_attention=plain)
+        embeddings = embedding_hashes(schedule)
         given = {name: conditioning_hash(entries) for name, entries in self._given.items()}
-        return {"engine": self.name, **self._made_by, **lora_hashes(schedule), **given, **prompts}
+        return {"engine": self.name, **self._made_by, **lora_hashes(schedule), **embeddings, **given, **prompts}
 
     def texts(self, index: int) -> Mapping[str, str]:
         """Returns the workflow, with which ComfyUI opens a frame."""

@@ -26,7 +26,6 @@ FORGE: Sequence[Pair] = [("comfyui", "forge"), ("forge", "local")]
 WAY = ("sampler", "scheduler", "frames")
 SHOWN = {
     r"#[^\n]*": "`# ...`",
-    r"\bembedding:": "`embedding:name`",
 }
 """How the page shows what each pattern of `READ_DIFFERENTLY` matches."""
 

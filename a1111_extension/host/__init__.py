@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .api import on_api
-from .encoders import embedding_at, has_chunks, put_fixes, take_fixes, text_encoders
+from .encoders import embedding_at, has_chunks, put_fixes, take_fixes, text_encoders, with_bare_embeddings
 from .models import (
     add_playground,
     checkpoint_file,
@@ -124,4 +124,5 @@ __all__ = [
     "unmasked",
     "unprocessable",
     "vae_of",
+    "with_bare_embeddings",
 ]

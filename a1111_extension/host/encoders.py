@@ -7,6 +7,8 @@ from typing import Any
 
 from modules import shared
 
+from remix.prompt.embeddings import for_a1111
+
 from .settings import FORGE
 
 
@@ -30,6 +32,12 @@ def embedding_at(encoder: Any, tokens: Sequence[int], at: int) -> tuple[Any, int
         return None, 0
     embedding, length = known.find_embedding_at_position(tokens, at)
     return embedding, length or 0
+
+
+def with_bare_embeddings(prompts: Sequence[str]) -> list[str]:
+    """Returns prompts in which the names of known embeddings have no ``embedding:``, as the hosts read them."""
+    known = {name for encoder in text_encoders() for name in getattr(_embeddings(encoder), "word_embeddings", ())}
+    return [for_a1111(prompt, known) if "embedding:" in prompt else prompt for prompt in prompts]
 
 
 def take_fixes(encoder: Any, count: int) -> list[list[Any]]:

@@ -16,6 +16,7 @@ from remix.hosts.a1111.settings import EMPTY, READINGS
 from remix.motion.pictures import png_bytes
 from remix.plan import Frame, Recipe, Schedule
 from remix.prompt.composition import with_literal_end
+from remix.prompt.embeddings import without_prefixes
 from remix.prompt.tags import without_tags
 
 INSTALL = "install Remix Toolkit there (Extensions, Install from URL, then restart the server), and its script does it"
@@ -61,7 +62,7 @@ def remarks(schedule: Schedule) -> list[str]:
 
 def _prompt(frame: Frame, schedule: Schedule) -> str:
     """Returns the prompt of a frame, for a host that reads a number at its end as its weight."""
-    prompt = frame.prompt.values[0]
+    prompt = without_prefixes(frame.prompt.values[0])
     if schedule.recipe.reading.emphasis.startswith("a1111"):
         return prompt
     bare = without_tags(prompt)
@@ -77,7 +78,7 @@ def request(
     path, body = host_fields(schedule.recipe, resolved, settings, pictures, frame.denoise)
     body |= {
         "prompt": _prompt(frame, schedule) + lora_tags(frame, schedule, resolved),
-        "negative_prompt": frame.negative.values[0] or EMPTY,
+        "negative_prompt": without_prefixes(frame.negative.values[0]) or EMPTY,
         "seed": frame.seed.values[0],
         "subseed_strength": 0,
         "cfg_scale": frame.cfg,

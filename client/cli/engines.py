@@ -40,8 +40,13 @@ OPTIONS = (
         type=click.Choice(("auto", "full")),
         help="Precision of the local engine: auto is half on CUDA, full is always float32.  [default: auto]",
     ),
+    click.option(
+        "--embeddings",
+        metavar="FOLDER",
+        help="Textual inversions for the local engine.  [default: embeddings, if there is such a folder]",
+    ),
 )
-NAMES = ("url", "auth", "headers", "ca", "insecure", "batch", "device", "precision")
+NAMES = ("url", "auth", "headers", "ca", "insecure", "batch", "device", "precision", "embeddings")
 
 CREDENTIALS = ("auth", "headers", "ca", "insecure")
 
@@ -88,7 +93,7 @@ def servers_options(command: Callable[..., None]) -> Callable[..., None]:
     return packed
 
 
-SHARED = ("ca", "insecure", "batch", "device", "precision")
+SHARED = ("ca", "insecure", "batch", "device", "precision", "embeddings")
 OWN = ("url", "auth", "headers")
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -12,18 +14,30 @@ from remix.client.local.devices import Place
 from remix.client.local.encoded import Encoded
 from remix.errors import Unsupported
 from remix.mix.emphasis import emphasized
-from remix.prompt import Chunk, Reading, Run, cut
+from remix.prompt import Chunk, Piece, Reading, Run, cut
+from remix.prompt.embeddings import split
 
 COMMA = ",</w>"
 """The comma in CLIP's vocabulary."""
 
 
+class Vector(NamedTuple):
+    """One vector of an embedding (textual inversion), in place of a token."""
+
+    name: str
+    place: int
+
+
+Token = int | Vector
+
+
 class ClipText:
     """A CLIP text encoder and its tokenizer.
 
-    `clip_skip` counts layers from the end; 1 is the last. No layer after `trained` (1 or 2), the one that the family
-    was trained with, is used. `cut` is the number of final layers that the weights lack: diffusers omits the unused
-    last layer of SD2. `normed` applies the final norm. Raises ValueError for a tokenizer of another encoder.
+    `clip_skip` counts layers from the end; 1 is the last. No layer after `trained` (1 or 2), the one that the
+    family was trained with, is used. `cut` is the number of final layers that the weights lack: diffusers omits the
+    unused last layer of SD2. `normed` applies the final norm. `embeddings` are the vectors [n, d] of embeddings by
+    name. Raises ValueError for a tokenizer of another encoder.
     """
 
     def __init__(
@@ -48,6 +62,7 @@ class ClipText:
             )
         self._room = encoder.config.max_position_embeddings - 2
         self._comma = tokenizer.get_vocab().get(COMMA)
+        self.embeddings: dict[str, Tensor] = {}
 
     @torch.inference_mode()
     def encode(self, prompt: str, reading: Reading, encoded: Encoded) -> tuple[Tensor, Tensor | None]:
@@ -72,30 +87,62 @@ class ClipText:
         """Returns the number of token rows of a prompt."""
         return len(self._chunks(prompt, reading)) * (self._room + 2)
 
-    def _chunks(self, prompt: str, reading: Reading) -> list[Chunk[int]]:
+    def _chunks(self, prompt: str, reading: Reading) -> list[Chunk[Token]]:
         sections = reading.sections(prompt)
-        runs = [[Run(self._ids(piece.text), piece.weight) for piece in section] for section in sections]
+        runs = [[run for piece in section for run in self._runs(piece)] for section in sections]
         return cut(runs, self._room, reading.chunks, self._comma)
+
+    def _runs(self, piece: Piece) -> Iterator[Run[Token]]:
+        for text, name in split(piece.text, self.embeddings):
+            if name:
+                vectors = [Vector(name, place) for place in range(len(self.embeddings[name]))]
+                yield Run(vectors, piece.weight, whole=True)
+            else:
+                yield Run(self._ids(text), piece.weight)
 
     def _ids(self, text: str) -> list[int]:
         ids: list[int] = self.tokenizer(text, add_special_tokens=False, verbose=False).input_ids
         return ids
 
-    def _weights(self, chunk: Chunk[int]) -> Tensor:
+    def _weights(self, chunk: Chunk[Token]) -> Tensor:
         """Returns the weights [n] of a chunk with its start, end and padding."""
         rest = self._room + 1 - len(chunk.weights)
         return torch.tensor([1.0, *chunk.weights, *[1.0] * rest])
 
-    def _raw(self, chunk: Chunk[int], encoded: Encoded) -> tuple[Tensor, Tensor | None]:
+    def _raw(self, chunk: Chunk[Token], encoded: Encoded) -> tuple[Tensor, Tensor | None]:
         """Returns the rows [1, n, d] of a chunk without weights, and its pooled vector [1, p]."""
         return encoded.get((id(self), chunk.tokens), lambda: self._encode(chunk.tokens))
 
-    def _encode(self, ids: tuple[int, ...]) -> tuple[Tensor, Tensor | None]:
-        out = self.encoder(torch.tensor([self._padded(ids)], device=self.device), output_hidden_states=True)
+    def _encode(self, tokens: tuple[Token, ...]) -> tuple[Tensor, Tensor | None]:
+        ids = torch.tensor([self._padded([0 if isinstance(token, Vector) else token for token in tokens])])
+        with self._in_place(tokens):
+            out = self.encoder(ids.to(self.device), output_hidden_states=True)
         pooled = getattr(out, "text_embeds", getattr(out, "pooler_output", None))
         return self._layer(out).float(), None if pooled is None else pooled.float()
 
-    def _padded(self, ids: tuple[int, ...]) -> list[int]:
+    @contextmanager
+    def _in_place(self, tokens: Sequence[Token]) -> Iterator[None]:
+        """Puts the vectors of embeddings into the place of their tokens, after the start token."""
+        rows = {
+            at + 1: self.embeddings[token.name][token.place]
+            for at, token in enumerate(tokens)
+            if isinstance(token, Vector)
+        }
+
+        def replaced(layer: Any, inputs: Any, out: Tensor) -> Tensor:
+            out = out.clone()
+            for at, row in rows.items():
+                out[:, at] = row.to(out)
+            return out
+
+        hook = self.encoder.get_input_embeddings().register_forward_hook(replaced) if rows else None
+        try:
+            yield
+        finally:
+            if hook is not None:
+                hook.remove()
+
+    def _padded(self, ids: Sequence[int]) -> list[int]:
         """Returns the tokens of a chunk with its start, end and padding."""
         first, last, padding = (getattr(self.tokenizer, f"{name}_token_id") for name in ("bos", "eos", "pad"))
         return [first, *ids, last, *[padding] * (self._room - len(ids))]

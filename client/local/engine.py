@@ -6,6 +6,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache, partial
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -13,6 +14,7 @@ from torch import Tensor
 
 from remix.client.local.batch import Latent, check_lengths, render_batch
 from remix.client.local.devices import Place, frames_at_once
+from remix.client.local.embeddings import embedding_files, fingerprints, use_embeddings, used_embeddings
 from remix.client.local.encoded import Encoded
 from remix.client.local.models import LoadedModel, check_model, defaults_of, in_full, model_files, open_model
 from remix.client.local.pictures import to_tensor
@@ -53,7 +55,8 @@ class Local(Engine):
     """Engine that renders in this process, on a GPU if available.
 
     device: "auto", "cpu", "cuda", "cuda:1", "mps". batch: frames rendered together; None chooses by picture size and
-    memory. precision: "auto" (half on CUDA) or "full" (float32). A frame's bytes do not depend on which frames are
+    memory. precision: "auto" (half on CUDA) or "full" (float32). embeddings: the folder of textual inversions; None is
+    the folder `embeddings` where the process runs, if there is one. A frame's bytes do not depend on which frames are
     missing: batches always have the same rows, unless memory runs out and they are halved.
 
     Several threads may render, each with its own `Local` or with a shared one. Threads that share a `Local` take turns
@@ -62,15 +65,22 @@ class Local(Engine):
 
     name = "local"
 
-    def __init__(self, device: str = "auto", batch: int | None = None, precision: str = "auto") -> None:
+    def __init__(
+        self,
+        device: str = "auto",
+        batch: int | None = None,
+        precision: str = "auto",
+        embeddings: str | None = None,
+    ) -> None:
         self._device = device
         self._batch = checked_batch(batch)
         self._precision = precision
+        self._embeddings = embeddings
         self._running: set[threading.Event] = set()
         self._turn = threading.RLock()
         self._tags_applied = TagsApplied()
         self._model: LoadedModel | None = None
-        self._loaded: tuple[Model, tuple[str, ...]] | None = None
+        self._loaded: tuple[Model, tuple[str, ...], dict[str, str]] | None = None
         self._prompts, self._chunks = Encoded(PROMPTS_KEPT), Encoded(PROMPTS_KEPT)
 
     def capabilities(self, schedule: Schedule) -> Capabilities:
@@ -80,6 +90,7 @@ class Local(Engine):
     def _check(self, schedule: Schedule) -> list[str]:
         schedule = self._tags_applied(schedule)
         check_model(schedule)
+        self._used_embeddings(schedule)
         Place.find(self._device, self._precision)
         return [*playground.remarks(schedule), *read_differently(schedule)]
 
@@ -90,7 +101,12 @@ class Local(Engine):
     def identity(self, schedule: Schedule) -> dict[str, str]:
         """Returns the engine's name, the checkpoint's name and the fingerprints of the model files."""
         schedule = self._tags_applied(schedule)
-        return {"engine": self.name, "checkpoint": schedule.recipe.model.checkpoint, **model_files(schedule)}
+        embeddings = fingerprints(self._used_embeddings(schedule))
+        checkpoint = schedule.recipe.model.checkpoint
+        return {"engine": self.name, "checkpoint": checkpoint, **model_files(schedule), **embeddings}
+
+    def _used_embeddings(self, schedule: Schedule) -> dict[str, Path]:
+        return used_embeddings(schedule, embedding_files(self._embeddings), self._embeddings)
 
     def setting(self, schedule: Schedule) -> dict[str, str]:
         """Returns device, precision and batch, since rounding depends on the device and the batch size."""
@@ -202,18 +218,24 @@ class Local(Engine):
 
     def _load(self, schedule: Schedule) -> LoadedModel:
         recipe = schedule.recipe
-        wanted = divided(schedule)
+        model, traveling = divided(schedule)
+        embeddings = self._used_embeddings(schedule)
+        wanted = model, traveling, fingerprints(embeddings)
         with self._turn:
-            if self._model is None or self._loaded != wanted:
-                self._model = None
+            if self._model is None or self._loaded is None or self._loaded[:2] != wanted[:2]:
+                self._model = self._loaded = None
                 self._forget_prompts()
-                self._model = self._open(*wanted)
+                self._model = self._open(model, traveling)
+            if self._loaded != wanted:
+                self._forget_prompts()
+                self._loaded = None
+                use_embeddings(self._model, embeddings)
                 self._loaded = wanted
-            model = self._model
-        multiple = model.multiple
+            loaded = self._model
+        multiple = loaded.multiple
         if recipe.width % multiple or recipe.height % multiple:
             raise Unsupported(f"size: {recipe.width}x{recipe.height} does not fit; use multiples of {multiple}")
-        return model
+        return loaded
 
     def _open(self, model: Model, traveling: Sequence[str]) -> LoadedModel:
         place = Place.find(self._device, self._precision)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from remix.client.local.checkpoints import Checkpoint, open_vae
+from remix.client.local.clip import ClipText
 from remix.client.local.devices import Place
 from remix.client.local.encoded import Encoded
 from remix.client.local.sampling import Levels
@@ -42,6 +43,8 @@ class LatentModel(ABC):
     part: str
     loras: TravelingLoras
     distilled = False
+    clip_texts: Sequence[ClipText] = ()
+    """The text encoders that take embeddings (textual inversions)."""
 
     def __init__(
         self, model: Model, checkpoint: Checkpoint, place: Place, kind: Any, *, packed: int = 1, patch: int = 1

@@ -43,6 +43,7 @@ class StableDiffusionXL(LatentDiffusion):
             )
             for number, kind in kinds.items()
         ]
+        self.clip_texts = self.texts
 
     def text_encoders(self) -> Mapping[str, Any]:
         """Returns the text encoders, keyed by diffusers' folder names."""

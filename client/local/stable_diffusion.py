@@ -35,6 +35,7 @@ class StableDiffusion(LatentDiffusion):
             trained=FAMILIES[self.family].clip_layer,
             cut=1 if second else 0,
         )
+        self.clip_texts = [self.text]
 
     def text_encoders(self) -> Mapping[str, Any]:
         """Returns the text encoders, keyed by diffusers' folder names."""

@@ -178,7 +178,6 @@ def remarks(recipe: Recipe, engines: Collection[str] = ENGINES) -> list[str]:
 
 READ_DIFFERENTLY = {
     r"#[^\n]*": "begins a comment in A1111, and is a letter elsewhere",
-    r"\bembedding:": "names an embedding in ComfyUI, and is words elsewhere",
 }
 """Syntax in prompts -> why tools read it differently."""
 

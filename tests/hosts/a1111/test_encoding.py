@@ -128,3 +128,11 @@ def test_a_model_without_known_encoders_keeps_the_hosts_rules_alone(
         assert vars(lone) == {"tokenize_line": None}
     with pytest.raises(Unsupported, match="not by 'comfy'"), reading_by(Reading("comfy")):
         pass
+
+
+def test_names_of_known_embeddings_lose_the_prefix_of_comfyui(clip: Clip) -> None:
+    from a1111_extension import host
+
+    clip.word_embeddings = {"Ink": object()}  # type: ignore[attr-defined]
+    prompts = ["a cat in embedding:ink", "embedding:fog", "ink"]
+    assert host.with_bare_embeddings(prompts) == ["a cat in Ink", "embedding:fog", "ink"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -92,3 +94,18 @@ def test_prompt_travel_refuses_what_only_the_sampling_node_can_count(pack: Modul
         node.execute(clip=[Clip()], **listed(schedule=film("a [cat:dog:0.5]"), **widgets))
     outputs = node.execute(clip=[Clip()], **listed(schedule=film("a cat AND a dog"), **widgets)).result
     assert len(outputs[0][0]) == 3
+
+
+def test_names_of_embeddings_reach_the_host_as_it_reads_them(
+    pack: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    folders: Any = sys.modules["folder_paths"]
+    (tmp_path / "Ink.safetensors").write_bytes(b"ink")
+    monkeypatch.setattr(folders, "get_filename_list", lambda kind: ["Ink.safetensors"])
+    monkeypatch.setattr(folders, "get_full_path_or_raise", lambda kind, name: str(tmp_path / name))
+    clip, encoding = Clip(), room(pack, "encoding")
+    schedule = film("a cat in ink", "inkwell")
+    encoding.encoder(clip, schedule.recipe.reading)("a cat in ink")
+    assert clip.encoded == ["a cat in  embedding:Ink "]
+    assert list(encoding.embedding_hashes(schedule)) == ["embedding Ink"]
+    assert encoding.embedding_hashes(film("inkwell")) == {}
