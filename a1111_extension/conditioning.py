@@ -16,10 +16,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from remix.catalog.families import Family, family_of_shapes
+from remix.catalog.families import TRAVEL, Family, family_of_shapes
 from remix.engine.passes import OUTPUT
 from remix.errors import Unsupported
 from remix.mix import Conditioning, family_of, mix_conditioning
+from remix.mix.conditioning import policy_of
 from remix.mix.lengths import tiled
 
 Steps = list[Any]
@@ -47,7 +48,9 @@ def mix_steps(sources: Sequence[Steps], weights: Tensor, way: Way, empty: Steps 
     for end in ends:
         at_step = [_conditioning(_at(source, end).cond) for source in sources]
         family = family_of(at_step[0])
-        mixed = mix_conditioning(at_step, weights, how=way.how, lengths=way.lengths, family=family, empty=padding)
+        # The frames of a call are one batch, so that all of them have one length.
+        lengths = "empty" if policy_of(at_step, way.lengths, family) == TRAVEL else way.lengths
+        mixed = mix_conditioning(at_step, weights, how=way.how, lengths=lengths, family=family, empty=padding)
         for frame, cond in zip(frames, _conds(mixed, sources[0][0].cond), strict=True):
             frame.append(entry(end, cond))
     return frames

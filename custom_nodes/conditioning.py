@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from typing import Any, NamedTuple
 
 from comfy_api.latest import io
+from torch import Tensor
 
+from remix.catalog.families import TOKEN_IDS, TRAVEL
 from remix.engine.passes import OUTPUT, Pass, Passes, mix_at, negative_texts, prompt_texts
 from remix.errors import Unsupported
 from remix.mix import Conditioning, weights_of
 from remix.mix.comfy_types import mix_conditionings
-from remix.mix.conditioning import needs_empty
-from remix.plan import Mix, Schedule
+from remix.mix.conditioning import frame_rows, needs_empty, policy_of
+from remix.plan import Frame, Mix, Schedule
 
 from .encoding import Encode, Entries, encoder
 from .inputs import (
@@ -114,7 +116,12 @@ class Column(NamedTuple):
 class PromptTravel:
     """The prompts of a schedule. Each is encoded once, on first use.
 
-    `dimensions` is the number of dimensions of a latent that are not channels.
+    `dimensions` is the number of dimensions of a latent that are not channels. `family` is the name of the model's
+    family; without it, it is detected by the conditionings.
+
+    Prompts of different lengths are aligned to the length that all frames of the schedule need, so that no frame
+    depends on its batch. With `alone`, they are aligned to what their own frame needs, so that a frame with one prompt
+    equals a run with that prompt. A batch has frames of equal `rows` then.
     """
 
     def __init__(
@@ -125,12 +132,15 @@ class PromptTravel:
         how: str | None = None,
         lengths: str | None = None,
         dimensions: int = 2,
+        family: str | None = None,
+        alone: bool = False,
     ) -> None:
         self._schedule = schedule
         self._recipe = schedule.recipe if how is None else schedule.recipe.replace(mix=how)
         self._encode = encode
         self._lengths = lengths or schedule.recipe.lengths
         self._dimensions = dimensions
+        self._family, self._alone = family, alone
         self._sources: dict[str, tuple[list[str], list[Entries]]] = {}
 
     def conditionings(
@@ -140,9 +150,6 @@ class PromptTravel:
 
         `encode` replaces the encoder for these frames, such as by one with a LoRA. `negative` replaces the negative
         prompts.
-
-        Prompts of different lengths are aligned to the length that all frames of the schedule need, so that no frame
-        depends on its batch.
         """
         passes = [Passes.of(self._schedule[index], self._recipe) for index in frames]
         positive = self._entries("prompt", passes, encode)
@@ -186,16 +193,53 @@ class PromptTravel:
         if self._recipe.mix == OUTPUT:
             text = mixes[0].heaviest
             return sources[prompts.index(text)] if encode is None else encode(text)
+        if self._alone:
+            return self._mixed_alone(mixes, encode or self._encode)
         _, weights = weights_of(mixes, prompts)
         if encode is not None:  # prompts of other frames only set the length, which is the same for both encoders
             used = {prompt for mix in mixes for prompt in mix.values}
             sources = [
                 encode(prompt) if prompt in used else source for prompt, source in zip(prompts, sources, strict=True)
             ]
-        first = [Conditioning.from_comfy(source[0]) for source in sources]
-        empty = (encode or self._encode)("") if needs_empty(first, self._lengths) else None
-        (mixed,) = mix_conditionings(sources, weights, how=self._recipe.mix, lengths=self._lengths, empty=empty)
+        first = _first(sources)
+        travels = policy_of(first, self._lengths, self._family) == TRAVEL
+        # The batches of a film have one length for all frames, which such a model would not need by itself.
+        lengths = "empty" if travels and len({part.tokens.shape[1] for part in first}) > 1 else self._lengths
+        return self._joined(sources, weights, lengths, encode or self._encode)
+
+    def _mixed_alone(self, mixes: Sequence[Mix[str]], encode: Encode) -> Entries:
+        prompts, weights = weights_of(mixes)
+        sources = [encode(prompt) for prompt in prompts]
+        if len(sources) == 1:  # the host repeats it for all frames
+            return sources[0]
+        return self._joined(sources, weights, self._lengths, encode)
+
+    def _joined(self, sources: list[Entries], weights: Tensor, lengths: str | None, encode: Encode) -> Entries:
+        empty = encode("") if needs_empty(_first(sources), lengths, self._family) else None
+        (mixed,) = mix_conditionings(
+            sources, weights, how=self._recipe.mix, lengths=lengths, empty=empty, family=self._family
+        )
         return mixed
+
+    def rows(self, frame: Frame) -> Hashable:
+        """Returns what has to be equal for frames of one batch: the numbers of token rows, and any token ids."""
+        if self._recipe.mix == OUTPUT:  # prompts are not mixed
+            return None
+        passes = Passes.of(frame, self._recipe)
+        lasts = passes.lasts()
+        found = tuple(
+            tuple(self._rows_of(field, mix) for mix in mixes)
+            for last in lasts
+            for field, mixes in zip(("prompt", "negative"), passes.at(last), strict=True)
+        )
+        return found, lasts if len(set(found)) > 2 else None
+
+    def _rows_of(self, field: str, mix: Mix[str]) -> Hashable:
+        prompts, encoded = self._encoded(field)
+        used, weights = weights_of([mix])
+        sources = _first([encoded[prompts.index(prompt)] for prompt in used])
+        ids = tuple(used) if any(key in sources[0].extra for key in TOKEN_IDS) else ()
+        return frame_rows(sources, weights[0].tolist(), policy_of(sources, self._lengths, self._family)), ids
 
     def _encoded(self, field: str) -> tuple[list[str], list[Entries]]:
         if field not in self._sources:
@@ -207,6 +251,11 @@ class PromptTravel:
             )
             self._sources[field] = list(texts), [self._encode(text) for text in texts]
         return self._sources[field]
+
+
+def _first(sources: Sequence[Entries]) -> list[Conditioning]:
+    """Returns the first entry of each conditioning."""
+    return [Conditioning.from_comfy(source[0]) for source in sources]
 
 
 def _at(column: Column, call: int, calls: int) -> tuple[Mix[str], ...]:

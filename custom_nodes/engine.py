@@ -9,10 +9,10 @@ import comfy.sample
 import comfy.samplers
 import torch
 
-from remix.catalog.families import family_of_classes
+from remix.catalog.families import TOKEN_IDS, UNKNOWN, Family
 from remix.engine import Capabilities, Engine, Listener, Picture
 from remix.engine.blocks import blocks, in_one_call
-from remix.engine.passes import calls_of
+from remix.engine.passes import OUTPUT, Passes, calls_of
 from remix.engine.pictures import masks_of, refuse_not_finite, verified
 from remix.engine.prompts import COMPOSED
 from remix.engine.tags import TagsApplied
@@ -28,7 +28,7 @@ from .encoding import Entries, embedding_hashes, encoder
 from .loras import FrameLoras, lora_hashes
 from .noise import with_noise
 from .passes import is_timed, with_calls
-from .start import clean_latents, encoded, latent_format, noise_levels
+from .start import clean_latents, encoded, family_of_model, latent_format, noise_levels, refuse_size
 
 WIRED = {
     "vae": "it is not loaded here: connect a VAE loader",
@@ -90,6 +90,7 @@ class ComfyEngine(Engine):
 
     def _check(self, schedule: Schedule) -> list[str]:
         kind = type(self._model.model).__name__
+        family = family_of_model(self._model)
         if latent_format(self._model).latent_dimensions == 1:
             raise Unsupported(f"model: {kind} makes sound; connect a model that makes pictures")
         if self._vae is None:
@@ -97,10 +98,23 @@ class ComfyEngine(Engine):
         self._loras(self._tags_applied(schedule)).refuse_misfits()
         for name, entries in self._given.items():
             of_frames(name, entries, [0], len(schedule), {})
-        config = getattr(self._model.model, "model_config", None)
-        if family_of_classes(base.__name__ for base in type(config).__mro__).film:
+        refuse_size(self._model, schedule.recipe)
+        if schedule.recipe.mix != OUTPUT and any(key in TOKEN_IDS for key in family.keys):
+            self._refuse_mixed_prompts(schedule, family)
+        if family.film:
             return [f"model: {kind} is trained on films; every frame is rendered as a film of one picture"]
         return []
+
+    def _refuse_mixed_prompts(self, schedule: Schedule, family: Family) -> None:
+        """Raises Unsupported if a frame mixes prompts, for a model that reads the ids of words."""
+        for index, frame in enumerate(schedule):
+            passes = Passes.of(frame, schedule.recipe)
+            for name, own in (("positive", passes.positive), ("negative", passes.negative)):
+                if name not in self._given and any(len(each.prompt.values) > 1 for each in own):
+                    raise Unsupported(
+                        f"frame {index}: mixes two prompts, and {family.title} reads the ids of words, which cannot be "
+                        'mixed; set mix = "output", or ease = "hold" so that prompts change at once'
+                    )
 
     def identity(self, schedule: Schedule) -> dict[str, str]:
         """Returns the engine's name, the sources of model, CLIP, VAE and LoRAs, and prompts if all frames need them."""
@@ -130,7 +144,10 @@ class ComfyEngine(Engine):
         self._cancelled = False
         schedule = self._tags_applied(schedule)
         encode, dimensions = encoder(self._clip, schedule.recipe.reading), latent_format(self._model).latent_dimensions
-        wanted, prompts = set(frames), PromptTravel(schedule, encode, dimensions=dimensions)
+        family = family_of_model(self._model)
+        listed = None if family is UNKNOWN else family.name
+        prompts = PromptTravel(schedule, encode, dimensions=dimensions, family=listed, alone=True)
+        wanted = set(frames)
         loras = self._loras(schedule)
         images = {name for frame in schedule if frame.image is not None for name in frame.image.values}
         given = {name: encoded(self._vae, inputs[name]) for name in sorted(images)}
@@ -153,7 +170,7 @@ class ComfyEngine(Engine):
         inputs: Mapping[str, Picture],
     ) -> dict[int, Picture]:
         latents: dict[int, torch.Tensor] = {}
-        for indices in in_one_call(schedule, block):
+        for indices in in_one_call(schedule, block, prompts.rows):
             sampled = self._sampled(schedule, indices, prompts, loras, given, inputs)
             latents.update(zip(indices, sampled, strict=True))
         decoded = self._vae.decode(torch.stack([latents[index] for index in block]))
@@ -170,7 +187,7 @@ class ComfyEngine(Engine):
         given: Mapping[str, torch.Tensor],
         inputs: Mapping[str, Picture],
     ) -> torch.Tensor:
-        """Returns the latents of frames with equal cfg, denoise and LoRAs, since the host accepts one for each batch.
+        """Returns the latents of frames with equal cfg, denoise, LoRAs and rows of tokens, which a batch has only once.
 
         `given` maps names of init pictures to latents. `inputs` maps names of masks to pictures.
         """

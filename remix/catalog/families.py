@@ -16,8 +16,11 @@ MASK = "attention_mask"
 TOKEN_AXES: Mapping[str, int] = MappingProxyType({"conditioning_llama3": 2, "conditioning_lyrics": 1})
 """Keys with one row for each token, and the axis of those rows."""
 
-TOKEN_IDS = ("t5xxl_ids", "t5xxl_weights")
+TOKEN_IDS = ("t5xxl_ids", "t5xxl_weights", "text_input_ids")
 """Keys with token numbers and their weights. They stand for words, so they cannot be interpolated."""
+
+TRAVEL = "travel"
+"""The policy of families whose model attends to every row and knows no padding: the number of rows travels, too."""
 
 _SIZES = ("width", "height", "crop_w", "crop_h", "target_width", "target_height")
 
@@ -60,6 +63,8 @@ class Family:
     """The channels of its latents."""
     axes: int = 2
     """The axes of a latent after its channels; 3 where there is a time axis, which has length 1 for one picture."""
+    step: int = 1
+    """The width and height of a picture are multiples of this, if its latents alone do not require it."""
     film: bool = False
     """The family is trained to make films, not single pictures."""
     flow: bool = False
@@ -189,6 +194,16 @@ _ROWS = (
         channels=16,
         flow=True,
     ),
+    # The number of the words themselves: the model has the text encoder inside.
+    Family(
+        *("hidream_o1", "HiDream O1", TRAVEL),
+        keys=("text_input_ids",),
+        sign="text_input_ids",
+        comfyui=("HiDreamO1",),
+        channels=3,
+        step=32,
+        flow=True,
+    ),
     # Masks mark the end of a prompt, so that zeros after it are not attended to.
     Family(
         *("hunyuan_image", "HunyuanImage 2.1", "zero"),
@@ -208,17 +223,25 @@ _ROWS = (
         axes=3,
         flow=True,
     ),
-    # The following families attend to every row: an empty prompt is the padding that their encoder knows.
     Family(
-        *("chroma", "Chroma", "empty"),
-        rows=256,
+        *("ideogram4", "Ideogram 4", "zero"),
+        widths=(53248,),
+        pooled=(None,),
+        keys=(MASK,),
+        comfyui=("Ideogram4",),
+        channels=128,
+        flow=True,
+    ),
+    # The following families attend to every row, and some place the picture after the last one.
+    Family(
+        *("chroma", "Chroma", TRAVEL),
         keys=("guidance", MASK),
         comfyui=("Chroma",),
         channels=16,
         flow=True,
     ),
     Family(
-        *("z_image", "Z-Image", "empty"),
+        *("z_image", "Z-Image", TRAVEL),
         widths=(2560,),
         keys=(MASK,),
         comfyui=("ZImage",),
@@ -226,7 +249,7 @@ _ROWS = (
         flow=True,
     ),
     Family(
-        *("lumina2", "Lumina 2", "empty"),
+        *("lumina2", "Lumina 2", TRAVEL),
         widths=(2304,),
         keys=(MASK,),
         comfyui=("Lumina2",),
@@ -234,7 +257,7 @@ _ROWS = (
         flow=True,
     ),
     Family(
-        *("omnigen2", "OmniGen 2", "empty"),
+        *("omnigen2", "OmniGen 2", TRAVEL),
         widths=(2048,),
         pooled=(None,),
         keys=(MASK, "reference_latents"),
@@ -243,7 +266,7 @@ _ROWS = (
         flow=True,
     ),
     Family(
-        *("krea2", "Krea 2", "empty"),
+        *("krea2", "Krea 2", TRAVEL),
         widths=(30720,),
         keys=("reference_latents",),
         comfyui=("Krea2",),
@@ -252,7 +275,16 @@ _ROWS = (
         flow=True,
     ),
     Family(
-        *("anima", "Anima", "empty"),
+        *("ernie", "Ernie-Image", TRAVEL),
+        widths=(3072,),
+        pooled=(None,),
+        comfyui=("ErnieImage",),
+        channels=128,
+        flow=True,
+    ),
+    # Besides the tokens it reads the words' numbers in T5's vocabulary.
+    Family(
+        *("anima", "Anima", TRAVEL),
         widths=(1024,),
         pooled=(None,),
         keys=TOKEN_IDS,
@@ -327,9 +359,8 @@ _ROWS = (
     ),
 )
 
-UNKNOWN = Family("unknown", "an unlisted family", "empty")
-"""What is not listed: shorter prompts are padded with the encoder's own empty prompt, and every key that differs has to
-be a tensor or a known number."""
+UNKNOWN = Family("unknown", "an unlisted family", TRAVEL)
+"""What is not listed: nothing is padded, and every key that differs has to be a tensor or a known number."""
 
 FAMILIES: Mapping[str, Family] = MappingProxyType({row.name: row for row in (*_ROWS, UNKNOWN)})
 

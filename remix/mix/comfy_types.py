@@ -8,11 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from remix.catalog.families import NUMBERS
+from remix.catalog.families import NUMBERS, TRAVEL
 from remix.errors import MixError
 from remix.mix.channels import matched_to_mix
 from remix.mix.checks import size
-from remix.mix.conditioning import POOLED, Conditioning, family_of, mix_conditioning
+from remix.mix.conditioning import POOLED, Conditioning, batch_policy, family_of, mix_conditioning
 from remix.mix.latents import mix_comfy_latents
 from remix.mix.masks import is_by_item, masked
 from remix.mix.modes import LATENT_MODES, blend_layers
@@ -31,16 +31,17 @@ def mix_conditionings(
     lengths: str | None = None,
     empty: Sequence[Any] | None = None,
     batch: int = 0,
+    family: str | None = None,
 ) -> list[list[Any]]:
     """Returns several CONDITIONINGs, in total F frames, from S of them and `weights` [F or 1, S].
 
     Sources with several entries (combined prompts) are mixed entry by entry, and sources with a batch frame by frame
-    (see `batch_weights`). Keys, `how` and `lengths` work as in `mix_conditioning`, the family is detected by the
-    tensors, and `empty` is the CONDITIONING of "". Each CONDITIONING of the result holds `batch` frames (0: all).
+    (see `batch_weights`). Keys, `how` and `lengths` work as in `mix_conditioning`; without `family`, it is detected by
+    the tensors. `empty` is the CONDITIONING of "". Each CONDITIONING of the result holds `batch` frames (0: all).
     Raises MixError if a number such as guidance differs within a batch, because ComfyUI holds one number for it.
     """
     return mix_conditioning_lists(
-        [[source] for source in sources], weights, how=how, lengths=lengths, empty=empty, batch=batch
+        [[source] for source in sources], weights, how=how, lengths=lengths, empty=empty, batch=batch, family=family
     )
 
 
@@ -52,6 +53,7 @@ def mix_conditioning_lists(
     lengths: str | None = None,
     empty: Sequence[Any] | None = None,
     batch: int = 0,
+    family: str | None = None,
 ) -> list[list[Any]]:
     """Returns the same as `mix_conditionings` for sources that are lists of CONDITIONINGs, batches in sequence."""
     entries = _entries(sources)
@@ -61,13 +63,21 @@ def mix_conditioning_lists(
     for entry in entries:
         rows = batch_weights([len(source) for source in entry], table)
         items = [frame for source in entry for frame in source]
+        row = family or family_of(items[0])
+        # One policy for all batches, so that no frame depends on the others of its batch.
+        policy = lengths if batch == 1 else _named(batch_policy(items, rows, lengths, row))
         columns.append(
             [
-                mix_conditioning(items, part, how=how, lengths=lengths, family=family_of(items[0]), empty=padding)
+                mix_conditioning(items, part, how=how, lengths=policy, family=row, empty=padding)
                 for part in rows.split(batch or len(rows))
             ]
         )
     return [[_comfy(entry) for entry in entries] for entries in zip(*columns, strict=True)]
+
+
+def _named(policy: str) -> str | None:
+    """Returns a policy as it is given by name. "travel" is only that of families."""
+    return None if policy == TRAVEL else policy
 
 
 def _entries(sources: Sequence[Sequence[Sequence[Any]]]) -> list[list[list[Conditioning]]]:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from remix.catalog.families import FAMILIES, MASK, NUMBERS, TOKEN_AXES, TOKEN_IDS, Family, family_of_shapes
+from remix.catalog.families import FAMILIES, MASK, NUMBERS, TOKEN_AXES, TOKEN_IDS, TRAVEL, Family, family_of_shapes
 from remix.errors import MixError
 from remix.mix.checks import floating, known, sequence, shown, size
 from remix.mix.interpolate import mix
-from remix.mix.lengths import POLICIES, aligned
+from remix.mix.lengths import POLICIES, aligned, resized, rows_of_frame
 from remix.mix.sources import weight_table
 
 POOLED = "pooled_output"
@@ -113,29 +114,33 @@ def mix_conditioning(
 
     Different numbers of rows are brought to one length by the policy `lengths`, one of "tile", "empty", "zero",
     "front", "equal", "trim"; None uses that of `family` (remix.catalog.families). "empty" needs `empty`, the encoder's
-    conditioning of "".
+    conditioning of "". A family whose policy is "travel" pads nothing: the number of rows is a weighted mean too, and
+    must be the same for all frames of the call.
     """
     row = FAMILIES[known(family, FAMILIES, "family")]
     policy = row.lengths if lengths is None else known(lengths, POLICIES, "lengths")
     known(how, ("lerp", "slerp"), "how")
     sources = _alike(sources)
     table = weight_table(weights, len(sources))
+    _refuse_token_ids(sources, table, row)
     padding = _padding(empty)
-    tokens = aligned(
+    tokens = _mixed_rows(
+        "tokens",
         [source.tokens for source in sources],
         1,
+        table,
+        how,
         policy,
-        "tokens",
-        empty=None if padding is None else padding.tokens,
+        None if padding is None else padding.tokens,
         fewest=row.rows,
     )
     pooled = [source.pooled for source in sources if source.pooled is not None]
     extra, shared = _mixed_extra(sources, table, how, policy, padding)
-    masks = _masks(sources, policy, row, padding)
+    masks = _masks(sources, table, policy, row, padding)
     if masks is not None:
         extra[MASK] = _union(masks, table)
     return Conditioning(
-        mix(tokens, table, how=how),
+        tokens,
         _mix_named("pooled", pooled, table, how) if pooled else None,
         extra,
         shared,
@@ -150,13 +155,40 @@ def family_of(conditioning: Conditioning) -> str:
     ).name
 
 
-def needs_empty(sources: Sequence[Conditioning], lengths: str | None = None) -> bool:
+def policy_of(sources: Sequence[Conditioning], lengths: str | None = None, family: str | None = None) -> str:
+    """Returns the policy `lengths`, or that of `family`. Without either, the family is found by the first source."""
+    return lengths or FAMILIES[family or family_of(sources[0])].lengths
+
+
+def needs_empty(sources: Sequence[Conditioning], lengths: str | None = None, family: str | None = None) -> bool:
     """Returns whether a mix of `sources` needs the conditioning of "" for padding, which takes time to encode.
 
-    This is the case if their numbers of token rows differ and the policy, given or the family's own, is "empty".
+    This is the case if their numbers of token rows differ and the policy (`policy_of`) is "empty".
     """
-    policy = FAMILIES[family_of(sources[0])].lengths if lengths is None else lengths
+    policy = policy_of(sources, lengths, family)
     return policy == "empty" and len({_rows(source) for source in sources}) > 1
+
+
+def frame_rows(sources: Sequence[Conditioning], shares: Sequence[float], policy: str) -> tuple[int, ...]:
+    """Returns the number of token rows, in each part of a conditioning, of a frame that mixes `sources` by `shares`.
+
+    Frames with equal numbers fit into one batch without padding that only other frames need.
+    """
+    parts = zip(*(_rows(source) for source in sources), strict=True)
+    return tuple(rows_of_frame(counts, shares, policy) for counts in parts)
+
+
+def batch_policy(
+    sources: Sequence[Conditioning], table: Tensor, lengths: str | None = None, family: str | None = None
+) -> str:
+    """Returns the policy (`policy_of`) for a batch of frames with weights `table` [F, S].
+
+    "travel" gives each frame its own number of rows. Frames with different numbers need "empty" in one batch.
+    """
+    policy = policy_of(sources, lengths, family)
+    if policy == TRAVEL and len({frame_rows(sources, row, policy) for row in table.tolist()}) > 1:
+        return "empty"
+    return policy
 
 
 def _rows(conditioning: Conditioning) -> tuple[int, ...]:
@@ -219,8 +251,9 @@ def _mixed_key(key: str, values: list[Any], table: Tensor, how: str, policy: str
     """Returns the mix of one key of `extra`, with one value from each source."""
     what = f'extra["{key}"]'
     if key in TOKEN_AXES and all(isinstance(value, Tensor) for value in values):
-        padding = empty.extra.get(key) if empty else None
-        return _mix_named(what, aligned(values, TOKEN_AXES[key], policy, what, empty=padding), table, how)
+        return _mixed_rows(
+            what, values, TOKEN_AXES[key], table, how, policy, empty.extra.get(key) if empty else None
+        )
     if key in NUMBERS and all(_is_number(value) for value in values):
         return _numbers(values, table)
     if all(_is_batch(value) for value in values):
@@ -229,16 +262,58 @@ def _mixed_key(key: str, values: list[Any], table: Tensor, how: str, policy: str
         len({len(value) for value in values}) == 1
     ):
         return [_mix_named(what, list(parts), table, "lerp") for parts in zip(*values, strict=True)]
-    if key in TOKEN_IDS:
-        raise MixError(
-            f"{what}: it holds the ids of words, which cannot be mixed; give all frames one prompt, and travel between"
-            " seeds or pictures."
-        )
     odd = next(at for at, value in enumerate(values) if not same(values[0], value))
     raise MixError(
         f"{what}: it differs between sources[0] and sources[{odd}], and this key cannot be mixed; give all"
         " sources the same, or leave it out."
     )
+
+
+def _refuse_token_ids(sources: Sequence[Conditioning], table: Tensor, family: Family) -> None:
+    """Raises MixError if frames would mix, or share a batch with, different token ids."""
+    used = [source for source, share in zip(sources, table.amax(dim=0).tolist(), strict=True) if share > 0]
+    for key in TOKEN_IDS:
+        if any(not same(used[0].extra.get(key), source.extra.get(key)) for source in used[1:]):
+            raise MixError(
+                f'extra["{key}"]: {family.title} reads the ids of words, which cannot be mixed; set mix = "output" in'
+                " the recipe, or give each frame one prompt."
+            )
+
+
+def _mixed_rows(
+    what: str,
+    parts: Sequence[Tensor],
+    axis: int,
+    table: Tensor,
+    how: str,
+    policy: str,
+    empty: Tensor | None,
+    fewest: int = 1,
+) -> Tensor:
+    """Returns the mix of parts with one row for each token on `axis`, of any numbers of rows."""
+    if policy != TRAVEL:
+        return _mix_named(what, aligned(parts, axis, policy, what, empty=empty, fewest=fewest), table, how)
+    length, counts = _travel_length(what, parts, axis, table), [part.shape[axis] for part in parts]
+    ends = sorted({min(count, length) for count in counts if count} | {length})
+    pieces = []
+    for start, end in pairwise([0, *ends]):
+        longer = [at for at, count in enumerate(counts) if count >= end]
+        # The prompts that have these rows share them, so that no prompt needs padding.
+        shares = table[:, longer] / table[:, longer].sum(dim=1, keepdim=True)
+        pieces.append(_mix_named(what, [parts[at].narrow(axis, start, end - start) for at in longer], shares, how))
+    return torch.cat(pieces, dim=axis)
+
+
+def _travel_length(what: str, parts: Sequence[Tensor], axis: int, table: Tensor) -> int:
+    """Returns the number of rows of all frames. Raises MixError if it differs."""
+    counts = [part.shape[axis] for part in parts]
+    found = {rows_of_frame(counts, row, TRAVEL) for row in table.tolist()}
+    if len(found) > 1:
+        raise MixError(
+            f"{what}: the frames have {min(found)} to {max(found)} rows, which do not fit into one batch; mix them one"
+            ' by one, or set lengths = "empty".'
+        )
+    return found.pop()
 
 
 def _mix_named(what: str, values: list[Tensor], table: Tensor, how: str) -> Tensor:
@@ -260,7 +335,7 @@ def _numbers(values: list[float], table: Tensor) -> float | Tensor:
 
 
 def _masks(
-    sources: Sequence[Conditioning], policy: str, row: Family, empty: Conditioning | None
+    sources: Sequence[Conditioning], table: Tensor, policy: str, row: Family, empty: Conditioning | None
 ) -> list[Tensor] | None:
     """Returns the attention masks of all sources, as long as the padded tokens; None if none is needed.
 
@@ -285,6 +360,9 @@ def _masks(
                 " for each token."
             )
         masks.append(mask)
+    if policy == TRAVEL:
+        length = _travel_length("tokens", [source.tokens for source in sources], 1, table)
+        return [resized(mask, 1, length) for mask in masks]
     padding = None
     if policy == "empty" and empty is not None:
         padding = empty.extra.get(MASK)

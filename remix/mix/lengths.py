@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from remix.catalog.families import TRAVEL
 from remix.errors import MixError
 from remix.mix.checks import size
 
@@ -40,6 +41,21 @@ def common_length(counts: Sequence[int], policy: str, what: str, fewest: int = 1
             f" {', '.join(name for name in POLICIES if name != 'equal')}."
         )
     return min(counts) if policy == "trim" else max(counts)
+
+
+def rows_of_frame(counts: Sequence[int], shares: Sequence[float], policy: str, what: str = "tokens") -> int:
+    """Returns the number of rows of a frame that mixes parts with `counts` rows by `shares`. A share of 0 is unused.
+
+    >>> [rows_of_frame([20, 40], [1 - share, share], "travel") for share in (0, 0.25, 1)]
+    [20, 25, 40]
+    >>> rows_of_frame([20, 40, 99], [0.75, 0.25, 0], "empty")
+    40
+    """
+    used = [(count, share) for count, share in zip(counts, shares, strict=True) if share > 0]
+    met = sorted({count for count, _ in used})
+    if len(met) > 1 and policy == TRAVEL:
+        return math.floor(sum(count * share for count, share in used) / sum(share for _, share in used) + 0.5)
+    return common_length(met, policy, what)
 
 
 def resized(part: Tensor, axis: int, length: int, padding: Tensor | None = None) -> Tensor:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from remix.catalog.families import FAMILIES, UNKNOWN, family_of_shapes
+from remix.catalog.families import FAMILIES, TRAVEL, UNKNOWN, family_of_shapes
 from remix.catalog.rows import EVERY_HOST
 from remix.catalog.samplers import SAMPLER_LABELS, SAMPLERS, Sampler, require_sampler, sampler_of
 from remix.catalog.schedulers import SCHEDULER_LABELS, SCHEDULERS, Scheduler, require_scheduler
@@ -152,6 +152,6 @@ def test_a_family_is_found_by_shapes_and_keys(
     assert family_of_shapes(width, pooled, rows, keys) is FAMILIES[family]
 
 
-def test_an_unknown_family_pads_with_the_empty_prompt() -> None:
-    assert UNKNOWN.lengths == "empty"
+def test_an_unknown_family_pads_nothing() -> None:
+    assert UNKNOWN.lengths == TRAVEL
     assert not UNKNOWN.tiles

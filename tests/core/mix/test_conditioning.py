@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from remix.catalog.families import FAMILIES
+from remix.catalog.families import FAMILIES, TRAVEL
 from remix.errors import MixError
 from remix.mix import POLICIES, Conditioning, mix_conditioning, slerp
 from tests.core.mix.memory import Peak
@@ -124,8 +124,41 @@ def test_prompts_of_one_length_are_left_alone_by_every_policy(family, lengths):
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_every_family_has_a_policy_that_brings_unlike_lengths_together(family):
-    mixed = mix_conditioning([prompt(1, 3), prompt(2, 5)], WALK, family=family, empty=prompt(3, 4))
+    sources = [prompt(1, 3), prompt(2, 5)]
+    if FAMILIES[family].lengths == TRAVEL:
+        mixed = [mix_conditioning(sources, [row], family=family) for row in WALK]
+        assert [one.tokens.shape[1] for one in mixed] == [3, 4, 5]
+        return
+    mixed = mix_conditioning(sources, WALK, family=family, empty=prompt(3, 4))
     assert mixed.tokens.shape[:2] == (3, 15 if FAMILIES[family].lengths == "tile" else 5)
+
+
+@pytest.mark.parametrize("how", ["lerp", "slerp"])
+def test_the_number_of_rows_travels_and_nothing_is_padded(how):
+    short, long = prompt(1, 2, attention_mask=torch.ones(1, 2)), prompt(2, 6, attention_mask=torch.ones(1, 6))
+    sources, frames = [short, long], [[1, 0], [0.75, 0.25], [0.5, 0.5], [0, 1]]
+    mixed = [mix_conditioning(sources, [row], how=how, family="krea2") for row in frames]
+    assert [one.tokens.shape[1] for one in mixed] == [2, 3, 4, 6]
+    assert torch.equal(mixed[0].tokens, short.tokens)
+    assert torch.equal(mixed[3].tokens, long.tokens)
+    for one, (share, _) in zip(mixed[1:3], frames[1:3], strict=True):
+        shared = mix_conditioning(
+            [prompt(1, 2), Conditioning(long.tokens[:, :2], long.pooled)], [[share, 1 - share]], how=how
+        )
+        assert torch.equal(one.tokens[:, :2], shared.tokens)
+        assert torch.equal(one.tokens[:, 2:], long.tokens[:, 2 : one.tokens.shape[1]])  # rows of one prompt only
+    assert all(torch.equal(one.extra["attention_mask"], torch.ones(1, one.tokens.shape[1])) for one in mixed)
+
+
+def test_three_prompts_share_the_rows_that_they_have():
+    ones = [Conditioning(torch.full((1, count, 8), value)) for count, value in ((2, 0.0), (4, 4.0), (8, 10.0))]
+    mixed = mix_conditioning(ones, [[0.5, 0.25, 0.25]], family="unknown")
+    assert mixed.tokens[0, :, 0].tolist() == [3.5, 3.5, 7.0, 7.0]
+
+
+def test_frames_with_different_numbers_of_rows_do_not_fit_into_one_batch():
+    with pytest.raises(MixError, match='tokens: the frames have 3 to 5 rows.*one by one, or set lengths = "empty"'):
+        mix_conditioning([prompt(1, 3), prompt(2, 5)], WALK, family="z_image")
 
 
 # --- masks

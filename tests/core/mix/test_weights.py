@@ -57,16 +57,17 @@ def test_a_family_is_told_by_its_shapes(looks_like: Conditioning, family: str) -
 
 
 @pytest.mark.parametrize(
-    ("rows", "width", "lengths", "needed"),
+    ("rows", "width", "pooled", "lengths", "needed"),
     [
-        ((77, 77), 4096, None, False),
-        ((300, 256), 4096, None, True),
-        ((77, 154), 768, None, False),
-        ((77, 154), 768, "empty", True),
-        ((300, 256), 4096, "zero", False),
+        ((77, 77), 4096, None, None, False),
+        ((300, 256), 4096, 768, None, True),
+        ((300, 256), 4096, None, None, False),
+        ((77, 154), 768, None, None, False),
+        ((77, 154), 768, None, "empty", True),
+        ((300, 256), 4096, None, "zero", False),
     ],
 )
 def test_the_empty_prompt_is_needed_only_to_pad_with(
-    rows: tuple[int, ...], width: int, lengths: str | None, needed: bool
+    rows: tuple[int, ...], width: int, pooled: int | None, lengths: str | None, needed: bool
 ) -> None:
-    assert needs_empty([conditioning(count, width) for count in rows], lengths) is needed
+    assert needs_empty([conditioning(count, width, pooled) for count in rows], lengths) is needed
