@@ -227,12 +227,14 @@ class PromptTravel:
             return None
         passes = Passes.of(frame, self._recipe)
         lasts = passes.lasts()
-        found = tuple(
-            tuple(self._rows_of(field, mix) for mix in mixes)
+        found = [
+            tuple(
+                tuple(self._rows_of(field, mix) for mix in mixes)
+                for field, mixes in zip(("prompt", "negative"), passes.at(last), strict=True)
+            )
             for last in lasts
-            for field, mixes in zip(("prompt", "negative"), passes.at(last), strict=True)
-        )
-        return found, lasts if len(set(found)) > 2 else None
+        ]
+        return (found[0], None) if len(set(found)) == 1 else (tuple(found), lasts)
 
     def _rows_of(self, field: str, mix: Mix[str]) -> Hashable:
         prompts, encoded = self._encoded(field)

@@ -251,9 +251,7 @@ def _mixed_key(key: str, values: list[Any], table: Tensor, how: str, policy: str
     """Returns the mix of one key of `extra`, with one value from each source."""
     what = f'extra["{key}"]'
     if key in TOKEN_AXES and all(isinstance(value, Tensor) for value in values):
-        return _mixed_rows(
-            what, values, TOKEN_AXES[key], table, how, policy, empty.extra.get(key) if empty else None
-        )
+        return _mixed_rows(what, values, TOKEN_AXES[key], table, how, policy, empty.extra.get(key) if empty else None)
     if key in NUMBERS and all(_is_number(value) for value in values):
         return _numbers(values, table)
     if all(_is_batch(value) for value in values):

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import pytest
 
 from remix import __version__
-from remix.catalog.families import FAMILIES
+from remix.catalog.families import FAMILIES, TOKEN_IDS, family_of_shapes
 from remix.client.comfyui.server import Server
 from remix.client.http import Http
 from remix.motion import load_picture
 from tests.real.comfyui import models
 from tests.real.comfyui.films import folder, mixed, name, pictures, travelling
 from tests.real.comfyui.graphs import Builder, Link
-from tests.real.comfyui.host import CHECKPOINT, Host
+from tests.real.comfyui.host import CHECKPOINT, Failed, Host
 
 SHORT = "a red apple"
 LONG = "the deep blue sea and the snow and the wind " * 12
+
+ENDS = ((0, "a red apple", 1), (4, "the deep blue sea and the snow", 2))
+"""The first and the last keyframe of a film: frame, prompt and seed."""
 
 LAYOUTS = {
     # family: width of tokens, rows of the short and of the long prompt, width of pooled
@@ -28,7 +32,7 @@ LAYOUTS = {
     "sd3": (4096, 77 + 77, 154 + 121, 2048),
     "flux": (4096, 256, 256, 768),
     "wan": (4096, 512, 512, None),
-    "qwen": (3584, 8, 126, None),
+    "qwen_image": (3584, 8, 126, None),
 }
 
 
@@ -126,30 +130,76 @@ def test_the_server_reports_which_models_pad_prompts(host: Host) -> None:
     assert {pack.version for pack in found} == {__version__}
 
 
-@pytest.mark.parametrize("batch_size", [1, 3])
-def test_frames_of_a_model_with_a_time_axis_are_what_single_runs_give(host: Host, batch_size: int) -> None:
-    """Qwen-Image: latents with a time axis of length 1, and prompts whose unequal lengths meet behind a mask."""
-    ends = (("a red apple", 1), ("the deep blue sea and the snow", 2))
+FAMILIES_RUN = {
+    # tiny model of the tests: its row of the catalog
+    **{name: name for name in ("sd1", "sd2", "sdxl", "sd3", "flux", "flux2")},
+    "flux2_klein": "flux2",
+    **{name: name for name in ("chroma", "z_image", "lumina2", "qwen_image", "krea2", "anima", "hidream")},
+    **{name: name for name in ("hidream_o1", "hunyuan_image", "ernie", "ideogram4")},
+}
+"""The families of pictures that are rendered here."""
+
+NARROW = ("krea2",)
+"""Families whose tiny text encoder is not as wide as the real one."""
+
+
+@pytest.mark.parametrize("family", FAMILIES_RUN)
+def test_a_film_of_a_family(host: Host, family: str) -> None:
+    """Keyframes are the host's own runs, bit for bit. Frames in between change, alone or together. A job goes on."""
+    row = FAMILIES[FAMILIES_RUN[family]]
+    # Ids of words are not mixed, so prompts change at once there, and seeds travel.
+    ease = 'ease = "hold"\n' if set(row.keys) & set(TOKEN_IDS) else ""
+    seeds = "[[keyframes]]\nat = 1\nseed = 3\n" if ease else ""
     builder = Builder()
-    model, vae = builder.add("TestQwenImage", 2)
-    clip = builder.add("TestTextEncoder", family="qwen")[0]
-    keyframes = "".join(f'[[keyframes]]\nprompt = "{prompt}"\nseed = {seed}\n' for prompt, seed in ends)
-    schedule = builder.recipe(f"frames = 3\nsize = [64, 64]\nsteps = 2\ncfg = 3\n{keyframes}")
-    prefix = name(f"qwen{batch_size}")
+    model, clip, vae = builder.add("TestFamily", 3, family=family)
+    keyframes = [f'[[keyframes]]\nat = {at}\nprompt = "{prompt}"\nseed = {seed}\n{ease}' for at, prompt, seed in ENDS]
+    schedule = builder.recipe(f"frames = 5\nsize = [64, 64]\nsteps = 2\ncfg = 3\n{keyframes[0]}{seeds}{keyframes[1]}")
     wires = {"model": model, "clip": clip, "vae": vae, "schedule": schedule}
-    builder.add("RemixRender", **wires, filename_prefix=prefix, batch_size=batch_size)
+    prefixes = {size: name(f"{family}{size}") for size in (1, 5)}
+    for size, prefix in prefixes.items():
+        builder.add("RemixRender", **wires, filename_prefix=prefix, batch_size=size)
     negative = builder.add("CLIPTextEncode", text="", clip=clip)[0]
     latent = builder.add("EmptyLatentImage", width=64, height=64, batch_size=1)[0]
-    for prompt, seed in ends:
+    for _, prompt, seed in ENDS:
         positive = builder.add("CLIPTextEncode", text=prompt, clip=clip)[0]
         sampled = builder.sampled(model, positive, negative, latent, seed=seed, steps=2, cfg=3.0)
         image = builder.add("VAEDecode", samples=sampled, vae=vae)[0]
-        builder.add("SaveImage", images=image, filename_prefix=f"qwen{batch_size}_alone{seed}")
+        builder.add("SaveImage", images=image, filename_prefix=f"{family}_alone{seed}")
+    told = builder.add("TestTell", conditioning=positive)[0][0]
+    outputs = host.run(builder.graph)
+    layout = json.loads(outputs[told]["text"][0])[0]
+    pooled = layout["pooled_output"] and layout["pooled_output"]["shape"][1]
+    _, rows, width = layout["tokens"]["shape"]
+    if family not in NARROW:
+        found = family_of_shapes(width, pooled, rows, layout.keys())
+        assert found is row or (not row.widths and found.lengths == row.lengths)
+    ends = [load_picture(next(host.output.glob(f"{family}_alone{seed}*"))) for *_, seed in ENDS]
+    alone, together = (pictures(folder(host, prefix)) for prefix in prefixes.values())
+    assert np.array_equal(alone[0], ends[0])
+    assert np.array_equal(alone[4], ends[1])
+    # A product of a matrix is rounded otherwise for another number of rows, here by less than a shade.
+    assert np.abs(alone.astype(int) - together).max() <= 1
+    assert all(np.abs(one.astype(int) - other).mean() > 5 for one, other in pairwise(alone))
+    (folder(host, prefixes[1]) / "frames" / "000002.png").unlink()
     host.run(builder.graph)
-    found = pictures(folder(host, prefix)).astype(int)
-    assert found.shape == (3, 64, 64, 3)
-    first, last = (load_picture(next(host.output.glob(f"qwen{batch_size}_alone{seed}*"))) for _, seed in ends)
-    assert np.abs(found[0] - first).max() <= 1
-    assert np.abs(found[2] - last).max() <= 1
-    assert np.abs(found[1] - found[0]).mean() > 5
-    assert np.abs(found[1] - found[2]).mean() > 5
+    assert np.array_equal(pictures(folder(host, prefixes[1])), alone)
+
+
+def test_ids_of_words_are_refused_by_name(host: Host) -> None:
+    builder = Builder()
+    model, clip, vae = builder.add("TestFamily", 3, family="hidream_o1")
+    keyframes = "".join(f'[[keyframes]]\nprompt = "{prompt}"\n' for _, prompt, _ in ENDS)
+    schedule = builder.recipe(f"frames = 3\nsize = [64, 64]\nsteps = 2\n{keyframes}")
+    wires = {"model": model, "clip": clip, "vae": vae, "schedule": schedule}
+    builder.add("RemixRender", **wires, filename_prefix=name("ids"), batch_size=1)
+    with pytest.raises(Failed, match='frame 1: mixes two prompts, and HiDream O1 reads the ids of words.*"output"'):
+        host.run(builder.graph)
+
+
+def test_a_size_that_does_not_fit_a_family_is_refused(host: Host) -> None:
+    builder = Builder()
+    model, clip, vae = builder.add("TestFamily", 3, family="hidream_o1")
+    schedule = builder.recipe('frames = 1\nsize = [80, 64]\n[[keyframes]]\nprompt = "a red apple"\n')
+    builder.add("RemixRender", model=model, clip=clip, vae=vae, schedule=schedule, filename_prefix="s", batch_size=1)
+    with pytest.raises(Failed, match="size: 80x64 does not fit HiDreamO1; use multiples of 32"):
+        host.run(builder.graph)
