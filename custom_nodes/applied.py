@@ -256,7 +256,10 @@ def _tensor(tensor: torch.Tensor, samples: int | None = SAMPLES) -> Told:
     if tensor.layout != torch.strided or tensor.device.type == "meta" or not tensor.numel():
         return about
     with torch.no_grad():
-        flat = tensor.detach().reshape(-1) if tensor.is_contiguous() else tensor.detach().flatten()
-        step = 1 if samples is None else (flat.numel() // samples) | 1  # odd, to reach all columns
-        sample = flat[::step].contiguous().cpu()
+        step = 1 if samples is None else (tensor.numel() // samples) | 1  # odd, to reach all columns
+        if step == 1 or tensor.is_contiguous():
+            sample = tensor.detach().reshape(-1)[::step].contiguous().cpu()
+        else:  # without a copy of everything
+            places = torch.arange(0, tensor.numel(), step, device=tensor.device)
+            sample = tensor.detach()[torch.unravel_index(places, tensor.shape)].cpu()
         return [*about, hashlib.sha256(sample.view(torch.uint8).numpy().tobytes()).hexdigest()]

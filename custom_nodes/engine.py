@@ -91,7 +91,7 @@ class ComfyEngine(Engine):
     def _check(self, schedule: Schedule) -> list[str]:
         kind = type(self._model.model).__name__
         family = family_of_model(self._model)
-        if latent_format(self._model).latent_dimensions == 1:
+        if family.sound or latent_format(self._model).latent_dimensions == 1:
             raise Unsupported(f"model: {kind} makes sound; connect a model that makes pictures")
         if self._vae is None:
             raise Unsupported("vae: is None; this checkpoint holds none, connect a VAE loader")

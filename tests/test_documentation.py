@@ -12,7 +12,7 @@ import click
 import numpy as np
 import pytest
 
-from docs import make_agreement
+from docs import make_agreement, make_models
 from remix import errors
 from remix.catalog.families import FAMILIES
 from remix.client import cli
@@ -177,6 +177,11 @@ def anchors(page: Path) -> set[str]:
 def test_every_link_to_a_heading_finds_it(page: Path) -> None:
     for target, anchor in re.findall(r"\]\(([^)#:]*)#([^)]+)\)", page.read_text(encoding="utf-8")):
         assert anchor in anchors(page.parent / target if target else page), (target, anchor)
+
+
+def test_the_page_about_models_has_the_families_of_the_catalog() -> None:
+    """Run `python -m docs.make_models` after a change of the catalog."""
+    assert make_models.table() in (ROOT / "docs" / "models.md").read_text(encoding="utf-8")
 
 
 def test_the_page_of_what_agrees_is_that_of_the_table() -> None:

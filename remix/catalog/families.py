@@ -63,10 +63,12 @@ class Family:
     """The channels of its latents."""
     axes: int = 2
     """The axes of a latent after its channels; 3 where there is a time axis, which has length 1 for one picture."""
-    step: int = 1
-    """The width and height of a picture are multiples of this, if its latents alone do not require it."""
+    step: int = 8
+    """The width and height of a picture are multiples of this."""
     film: bool = False
     """The family is trained to make films, not single pictures."""
+    sound: bool = False
+    """The family is trained to make sound."""
     flow: bool = False
     """The family is trained on straight paths from data to noise (rectified flow)."""
     clip_layer: int = 1
@@ -180,9 +182,10 @@ _ROWS = (
     Family(
         *("flux2", "Flux.2", "front"),
         widths=(15360, 7680, 12288),
-        keys=("guidance", "reference_latents", "reference_latents_method"),
+        keys=("guidance", MASK, "reference_latents", "reference_latents_method"),
         comfyui=("Flux2",),
         channels=128,
+        step=16,
         flow=True,
     ),
     Family(
@@ -211,6 +214,7 @@ _ROWS = (
         sign="conditioning_byt5small",
         comfyui=("HunyuanImage21",),
         channels=64,
+        step=32,
         flow=True,
     ),
     Family(
@@ -230,6 +234,7 @@ _ROWS = (
         keys=(MASK,),
         comfyui=("Ideogram4",),
         channels=128,
+        step=16,
         flow=True,
     ),
     # The following families attend to every row, and some place the picture after the last one.
@@ -253,6 +258,14 @@ _ROWS = (
         widths=(2304,),
         keys=(MASK,),
         comfyui=("Lumina2",),
+        channels=16,
+        flow=True,
+    ),
+    # Its encoder's tokens look like those of Qwen-Image, but it does not read the mask.
+    Family(
+        *("longcat", "LongCat-Image", TRAVEL),
+        keys=(MASK,),
+        comfyui=("LongCatImage",),
         channels=16,
         flow=True,
     ),
@@ -281,6 +294,7 @@ _ROWS = (
         keys=(MASK,),
         comfyui=("ErnieImage",),
         channels=128,
+        step=16,
         flow=True,
     ),
     # Besides the tokens it reads the words' numbers in T5's vocabulary.
@@ -331,6 +345,7 @@ _ROWS = (
         keys=(MASK, "frame_rate"),
         comfyui=("LTXV",),
         channels=128,
+        step=32,
         axes=3,
         film=True,
         flow=True,
@@ -348,6 +363,7 @@ _ROWS = (
         keys=("conditioning_lyrics", "lyrics_strength"),
         sign="conditioning_lyrics",
         comfyui=("ACEStep",),
+        sound=True,
         channels=8,
     ),
     Family(
@@ -355,6 +371,7 @@ _ROWS = (
         keys=("seconds_start", "seconds_total"),
         sign="seconds_total",
         comfyui=("StableAudio",),
+        sound=True,
         channels=64,
         axes=1,
     ),

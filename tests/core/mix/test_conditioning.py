@@ -157,7 +157,7 @@ def test_three_prompts_share_the_rows_that_they_have():
 
 
 def test_frames_with_different_numbers_of_rows_do_not_fit_into_one_batch():
-    with pytest.raises(MixError, match='tokens: the frames have 3 to 5 rows.*one by one, or set lengths = "empty"'):
+    with pytest.raises(MixError, match=r'tokens: the frames have 3 to 5 rows.*one by one, or set lengths = "empty"'):
         mix_conditioning([prompt(1, 3), prompt(2, 5)], WALK, family="z_image")
 
 

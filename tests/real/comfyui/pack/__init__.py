@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import json
+import pkgutil
 from collections import Counter
 from typing import Any
 
@@ -107,7 +109,7 @@ class Ramp:
 
 
 class Formats:
-    """The latents of every family that the host knows: channels, and axes after these."""
+    """The latents of every family that the host knows: channels, axes after these, and pixels to a place."""
 
     RETURN_TYPES = ()
     FUNCTION = "tell"
@@ -120,8 +122,42 @@ class Formats:
 
     def tell(self) -> dict[str, Any]:
         formats = {kind.__name__: kind.latent_format for kind in comfy.supported_models.models}
-        found = {name: [kind.latent_channels, kind.latent_dimensions] for name, kind in formats.items()}
+        found = {
+            name: [kind.latent_channels, kind.latent_dimensions, kind.spacial_downscale_ratio]
+            for name, kind in formats.items()
+        }
         return {"ui": {"text": [json.dumps(found)]}}
+
+
+class Names:
+    """The names of these that the host lacks, and arguments that it does not take."""
+
+    RETURN_TYPES = ()
+    FUNCTION = "tell"
+    CATEGORY = "test"
+    OUTPUT_NODE = True
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        return {"required": {"names": ("STRING",)}}
+
+    def tell(self, names: str) -> dict[str, Any]:
+        lacking = [line for name, arguments in json.loads(names).items() for line in _lacking(name, arguments)]
+        return {"ui": {"text": [json.dumps(lacking)]}}
+
+
+def _lacking(name: str, arguments: list[str]) -> list[str]:
+    try:
+        found = pkgutil.resolve_name(name)
+    except (ImportError, AttributeError):
+        return [name]
+    if not arguments:
+        return []
+    parameters = inspect.signature(found).parameters.values()
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
+        return []
+    taken = {parameter.name for parameter in parameters}
+    return [f"{name}({argument})" for argument in arguments if argument not in taken]
 
 
 class Tell:
@@ -145,6 +181,8 @@ class Tell:
 
 
 def _described(value: Any) -> Any:
+    if isinstance(value, torch.Tensor) and value.ndim < 2:
+        return value.tolist()
     if isinstance(value, torch.Tensor):
         rows = value.double().flatten(1)
         marks = random("marks", (rows.shape[1],)).double()
@@ -153,6 +191,5 @@ def _described(value: Any) -> Any:
     return value
 
 
-NODE_CLASS_MAPPINGS = {
-    f"Test{kind.__name__}": kind for kind in (ImagePrompt, MoreWords, Trouble, Ramp, Family, TextEncoder, Formats, Tell)
-}
+KINDS = (ImagePrompt, MoreWords, Trouble, Ramp, Family, TextEncoder, Formats, Names, Tell)
+NODE_CLASS_MAPPINGS = {f"Test{kind.__name__}": kind for kind in KINDS}

@@ -25,7 +25,9 @@ from comfy.text_encoders import (
     hidream_o1,
     hunyuan_image,
     ideogram4,
+    kandinsky5,
     krea2,
+    longcat_image,
     lumina2,
     pixart_t5,
     qwen_image,
@@ -200,6 +202,19 @@ FAMILIES = {
         "Flux2",
         {**FLUX2, "context_in_dim": 7680, "guidance_embed": False},
         *(flux.KleinTokenizer, KleinTextEncoder, {"qwen3_4b": layers(4)}),
+    ),
+    "longcat": Tiny(
+        "LongCatImage",
+        {**FLUX, "vec_in_dim": None, "context_in_dim": 3584, "guidance_embed": False, "txt_ids_dims": [1, 2]},
+        *(longcat_image.LongCatImageTokenizer, longcat_image.te(), {"qwen25_7b": layers(1)}),
+    ),
+    "kandinsky5": Tiny(
+        "Kandinsky5Image",
+        {
+            **{"model_dim": 128, "ff_dim": 128, "time_dim": 64, "visual_embed_dim": 64, "axes_dims": (32, 48, 48)},
+            **{"num_text_blocks": 1, "num_visual_blocks": 1, "rope_scale_factor": (1.0, 1.0, 1.0)},
+        },
+        *(kandinsky5.Kandinsky5TokenizerImage, kandinsky5.te(), {**CLIP, "qwen25_7b": layers(2)}),
     ),
     "chroma": Tiny("Chroma", CHROMA, pixart_t5.PixArtTokenizer, pixart_t5.pixart_te(), T5),
     "z_image": Tiny(
