@@ -11,9 +11,10 @@ from remix.errors import BadInput, RecipeError
 from remix.hosts.remaking import recipe_of_origin
 from remix.job import Made, is_job, read_metadata, recipe_of
 from remix.plan import Recipe, Schedule
-from remix.plan.documents import decoded, read_file
+from remix.plan.documents import decoded, read_file, read_toml
 from remix.syntax import detect, read_text
 from remix.syntax.comfyui_workflow import NODES
+from remix.syntax.inputs import recipe_of_data
 
 RecipeLike = Recipe | Schedule | str | os.PathLike[str]
 """Anything that `read_any` accepts."""
@@ -66,7 +67,8 @@ def read_any(recipe: RecipeLike) -> ReadAny:
     if (remade := picture_recipe(path)) is not None:
         return ReadAny(remade.recipe, remade.notes)
     if path.suffix.lower() == ".toml":
-        return ReadAny(Recipe.from_toml(recipe_text(path), source=str(path), folder=str(path.parent)))
+        text = recipe_text(path)
+        return ReadAny(recipe_of_data(read_toml(text, source=str(path)), text, str(path), str(path.parent)))
     found = read_text(decoded(recipe_text(path), source=str(path)), folder=str(path.parent), source=str(path))
     return ReadAny(found.recipe, found.notes)
 

@@ -32,14 +32,15 @@ if TYPE_CHECKING:
     from remix.plan import Recipe as Recipe
     from remix.plan import Schedule as Schedule
     from remix.plan import plan as plan
-    from remix.plan import read_recipe as read_recipe
+    from remix.syntax.inputs import read_recipe as read_recipe
 
 __version__ = "0.1.0"
 
 _HOMES = {
     **dict.fromkeys(("A1111", "ComfyUI", "Local", "arender", "open_engine", "render", "render_all"), "remix.client"),
     **dict.fromkeys(("Event", "Outcome"), "remix.engine"),
-    **dict.fromkeys(("Keyframe", "Lora", "Mix", "Model", "Recipe", "Schedule", "read_recipe"), "remix.plan"),
+    **dict.fromkeys(("Keyframe", "Lora", "Mix", "Model", "Recipe", "Schedule"), "remix.plan"),
+    "read_recipe": "remix.syntax.inputs",
 }
 """The package that each name comes from."""
 

@@ -39,7 +39,7 @@ SIDE, STEPS, SCALE = 512, 50, 2
 NAMES = {"sampler_name": "samplers", "sampler_index": "samplers", "hr_sampler_name": "samplers"}
 SCHEDULERS = ("scheduler", "hr_scheduler")
 OWN = ("send_images", "save_images", "force_task_id", "infotext")
-"""Fields that the engine sets, or that replace others without a word."""
+"""Fields that the engine sets, or that silently replace others."""
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from remix.plan.documents import decoded
 from remix.plan.moments import length
 from remix.plan.wording import printable
 from remix.syntax import SYNTAXES, detect, read
+from remix.syntax.inputs import read_recipe
 from remix.syntax.recipes import NO_YAML
 
 YAML = (".yaml", ".yml")
@@ -76,7 +77,7 @@ class Reading:
             return ReadRecipe(_sized(remade.recipe, self.size, changes), remade.kind)
         text = None if path.suffix.lower() == ".toml" and not self.syntax else self._foreign(path)
         if text is None:
-            recipe, syntax = Recipe.load(path), None
+            recipe, syntax = read_recipe(path), None
             changes = {"frames": frames, "fps": self.fps}
         else:
             parts = read(text, self.syntax, source=str(path), frames=frames, fps=self.fps, **given)

@@ -506,6 +506,7 @@ def _keyframes(value: Any) -> tuple[Keyframe, ...]:
 RECIPE_FIELDS = (*(f.name for f in fields(Recipe) if f.compare), "size")
 
 _ASTRAY = {
+    "tracks": "is read from the file of a recipe: remix.read_recipe(path)",
     **{name: f'belongs to the music; write "{name}" below [music]' for name in MUSIC_FIELDS},
     **{name: f'belongs to a keyframe; write "{name}" below [[keyframes]]' for name in KEYFRAME_FIELDS},
     **{name: f'belongs to the model; write "{name}" below [model]' for name in MODEL_FIELDS},

@@ -12,7 +12,7 @@ from remix.plan import fields as check
 from remix.plan.documents import decoded, read_file, read_json, read_toml
 from remix.plan.keyframe import MAX_SEED
 from remix.plan.moments import MAX_FRAMES, frame_count
-from remix.plan.recipe import Recipe, located
+from remix.plan.recipe import Recipe
 from remix.plan.wording import nearest
 from remix.prompt import Reading
 from remix.syntax import (
@@ -269,7 +269,9 @@ def read_text(
     data = (read_json if name == "json" else read_toml)(text, source=source)
     if isinstance(data, dict):
         data = _overridden(data, {"frames": frames, "fps": fps}, sides)
-    return ReadText(located(data, text, source, folder), (), name)
+    from remix.syntax.inputs import recipe_of_data  # reads schedules within a recipe by this table
+
+    return ReadText(recipe_of_data(data, text, source, folder), (), name)
 
 
 def _overridden(data: dict[str, Any], numbers: dict[str, Any], sides: dict[str, int | None]) -> dict[str, Any]:
