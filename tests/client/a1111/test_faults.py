@@ -72,13 +72,13 @@ def test_nothing_is_sent_while_a_lost_request_still_renders(
         with contextlib.suppress(HostSilent):  # the client ends what it waits for no more
             post(*request)
 
-    def lost(self: Server, path: str, body: Any, within: float, frames: int) -> Any:
+    def lost(self: Server, path: str, body: Any, *how: Any) -> Any:
         if not body.get("send_images", True) or asked:
-            return post(self, path, body, within, frames)
+            return post(self, path, body, *how)
         asked.append(0)  # the first frame: sent, and its connection ends while the server renders
         server.gate.clear()
         server.begun.clear()
-        threading.Thread(target=given_up, args=(self, path, body, within, frames), daemon=True).start()
+        threading.Thread(target=given_up, args=(self, path, body, *how), daemon=True).start()
         assert server.begun.wait(20)
         raise HostSilent("the connection was lost")
 

@@ -17,10 +17,10 @@ from remix.client.a1111.server import Server
 from remix.client.http import Http
 from remix.client.timeouts import Timeouts
 from remix.engine import Event, render
-from remix.errors import BlankFrame, HostRefused, HostSilent, Interrupted, OutOfMemory, RemixError
+from remix.errors import BlankFrame, HostRefused, HostSilent, Interrupted, OutOfMemory, RemixError, Unsupported
 from remix.hosts.a1111.settings import PORTABLE
 from remix.motion import load_picture
-from remix.plan import Recipe
+from remix.plan import Keyframe, Recipe, plan
 from tests.fakes.proxy import Proxy, Toxic
 from tests.real.a1111.host import Host
 from tests.real.a1111.record import kept, replies
@@ -189,3 +189,15 @@ def test_a_model_that_gives_no_numbers_is_an_error_that_names_the_switch(
     assert not frames(tmp_path / "job")
     # The host itself is well again.
     assert host.plain(prompt="a red apple", steps=1, width=64, height=64).std() > 5
+
+
+def test_fields_of_a_payload_travel_and_names_are_those_of_the_hosts_api(host: Host, tmp_path: Path) -> None:
+    payload = {"prompt": "a red apple", "seed": 5, "steps": 3, "width": 64, "height": 64, "sampler_name": "Euler"}
+    ends = [{"inputs": {"cfg_scale": 4}}, {"inputs": {"cfg_scale": 8}}]
+    with A1111(host.url, timeouts=TIMEOUTS) as engine:
+        asked = Recipe.from_dict({"frames": 2, "size": [64, 64], "payload": payload, "keyframes": ends})
+        render(asked, engine, tmp_path, film=None, report=False)
+        with pytest.raises(Unsupported, match="cfg_scale"):
+            engine.check(plan(asked.replace(keyframes=(Keyframe(inputs={"cfg_scal": 4}),))))
+    for cfg, frame in zip((4, 8), frames(tmp_path), strict=True):
+        assert np.array_equal(frame, host.post("txt2img", **payload, cfg_scale=cfg).pictures[0])
