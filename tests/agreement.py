@@ -2,13 +2,13 @@
 
     python -m tests.agreement --comfyui URL --a1111 URL --checkpoint tiny-sd15.safetensors
 
-Each sampler and scheduler renders the same travel of prompts and seeds with each engine; kept is what is worst over
-all frames: of a few for every pair, then of a whole film for those in `FIRST`. Both servers need Remix Toolkit, and all
-three the same checkpoint by that name (the local engine looks for it in the folder at hand). Rows that are there
-already are kept, unless --again measures them anew.
+Each engine renders the same travel of prompts and seeds with each sampler and scheduler. The largest difference of all
+frames is stored: a few frames for every pair, then a whole film for those in `FIRST`. Both servers need Remix Toolkit,
+and all three engines the same checkpoint by that name (the local engine looks for it in the current folder). Existing
+rows are kept, unless --again measures them again.
 
-With `--lora grain.safetensors` it goes on with what recipes have beside prompts and seeds (`extras`): all three need
-the LoRA of that name that `python -m tests.agreement --write-lora PATH` writes.
+With `--lora grain.safetensors` it then measures the other fields of recipes (`extras`). All three engines need the
+LoRA of that name, which `python -m tests.agreement --write-lora PATH` writes.
 
 With `--family sdxl` or `sd2` it measures another family alone, by a checkpoint that `python -m tests.real.families`
 writes. With `--forge URL` instead of --a1111 it compares a Forge with the others that are given.

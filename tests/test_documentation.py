@@ -77,7 +77,7 @@ def test_every_toml_recipe_of_a_page_plans(page: Path) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_python_example_of_a_page_runs(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With a painted engine in the place of the model, so that it takes no time."""
+    """With a painting engine instead of the model, which takes no time."""
     monkeypatch.setattr("remix.client.local.Local", Painter)
     monkeypatch.setattr("remix.client.comfyui.ComfyUI", lambda *given, **options: Painter())
     monkeypatch.chdir(tmp_path)
@@ -214,7 +214,7 @@ def test_every_threat_has_its_tests_and_they_run() -> None:
 
 
 def test_every_command_that_the_readme_names_exists_and_each_of_its_options_is_told() -> None:
-    """In the command's row, or below the table, where what many of them have is told once."""
+    """In the command's row, or below the table, which lists the options of many commands."""
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     for verb in re.findall(r"(?:^|[`&] ?)remix (\w+)", text, re.MULTILINE):
         assert verb in cli.VERBS

@@ -123,7 +123,7 @@ ROOMS = {
     "client/http.py": {"remix"},
     "client/events.py": {"remix", "websocket"},
 }
-"""room -> what its files may import beside the standard library; a name covers everything below it.
+"""room -> what its files may import in addition to the standard library; a name covers everything below it.
 
 A file or folder that is named itself is a room of its own, and in no other.
 """

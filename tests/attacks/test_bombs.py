@@ -60,7 +60,7 @@ BOMBS = {
     "a.webp": (webp(16_384, 16_384), "16384x16384; at most 64 million pixels|not a picture"),
     "a.gif": (gif(1, 65_535, 65_535), "not a picture that is read here"),
 }
-"""Pictures by name, and what is said of them."""
+"""Pictures by name, and their errors."""
 
 
 @pytest.mark.parametrize("name", BOMBS)

@@ -25,7 +25,7 @@ LIMIT = 0.1
 
 
 def outcome(text: str) -> RecipeError | None:
-    """The refusal of `text`, or None after it was worked out to finite numbers."""
+    """Returns the error of `text`, or None if its values are finite numbers."""
     try:
         expression = parse(text)
         values = [expression.evaluate(**NAMES), *expression.over(range(600), **_without_t())]
@@ -208,7 +208,7 @@ def test_one_frame_and_many_agree_or_are_both_refused(text: str) -> None:
 def test_any_prompt_is_filled_or_refused(prompt: str) -> None:
     start = time.thread_time()
     with contextlib.suppress(RecipeError):
-        # What is left of backticks was meant as such, and was written twice.
+        # The remaining backticks are literal ones, which are written twice.
         assert fill_prompt(prompt, **NAMES).count("`") <= prompt.count("``")
     assert time.thread_time() - start < LIMIT
 

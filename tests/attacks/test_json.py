@@ -95,7 +95,7 @@ def test_a_job_with_a_hostile_job_file_is_refused_and_left_alone(job: Path, text
 
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE.keys())
 def test_a_hostile_schedule_is_not_read_and_costs_nothing(job: Path, text: str) -> None:
-    """Frames are known by what made them: the schedule that lies there is only written."""
+    """Frames are identified by what made them. The schedule in the folder is only written, and never read."""
     whole = {path: path.read_bytes() for path in job.rglob("*") if path.is_file() and path.name != "job.lock"}
     (job / "schedule.json").write_text(text, encoding="utf-8")
     again = Painter()

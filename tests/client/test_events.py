@@ -1,4 +1,4 @@
-"""What is kept of a server's messages while nobody takes them: little, whatever the server sends."""
+"""Unread messages of a server take little memory, whatever it sends."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def listening(server: ComfyServer, *, previews: bool = True) -> Events:
 
 
 def taken(events: Events) -> list[Message]:
-    """What was said until the server said that something ended."""
+    """Returns the messages before the one that reports an end."""
     found: list[Message] = []
     while not any(message.kind == "end" for message in found):
         found += events.wait(5)

@@ -215,7 +215,7 @@ def test_what_a_recipe_leaves_out_is_what_the_model_is_made_for(tmp_path: Path) 
     engine = Trained()
     assert render(tmp_path / "out", tmp_path / "out", engine=engine, film=None).rendered == 0
     assert render(plan(asked), tmp_path / "exact", engine=engine, film=None).frames == 2
-    assert recipe_of(tmp_path / "exact").width == Recipe.width  # a schedule is worked out already
+    assert recipe_of(tmp_path / "exact").width == Recipe.width  # a schedule is already planned
 
 
 def test_a_job_that_was_begun_without_the_models_defaults_goes_on(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The one way to a server: what comes whole is given, what does not is an error in time, and no secret is told."""
+"""Requests: complete replies are returned, incomplete ones are errors within the timeout, and secrets stay secret."""
 
 from __future__ import annotations
 

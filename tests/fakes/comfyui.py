@@ -174,7 +174,7 @@ class VideoFromComponents(Video):
         self.components = components
 
     def save_to(self, written: list[Any], **settings: Any) -> None:
-        """Adds to `written` what an encoder is told, and then each frame."""
+        """Adds the arguments of an encoder to `written`, and then each frame."""
         height, width = self.components.images.shape[1:3]
         written.append((width, height, self.components.frame_rate, settings))
         written.extend(frame.clone() for frame in self.components.images)

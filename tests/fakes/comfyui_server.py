@@ -96,11 +96,11 @@ class Script:
     name: str = ""
     """What every file is called in the history, as a hostile server does it."""
     progress: Sequence[tuple[int, int]] = ()
-    """What is told with every frame before what is true."""
+    """Wrong progress that is reported for every frame before the real one."""
 
 
 class ComfyServer(FaultyServer):
-    """`pack`: it has the Remix nodes; `seconds`: how long a frame takes; `token`: what it wants to be told;
+    """`pack`: it has the Remix nodes; `seconds`: how long a frame takes; `token`: the one that it requires;
     `checkpoints`: those that it lists. `size` is that of all pictures, in place of the right one.
 
     `rendered` counts how often each frame was made, `ran` which prompts were; `files` are what lies on its disk, and

@@ -1,4 +1,4 @@
-"""A server that stands in for a host, whose faults are data."""
+"""A fake server of a host, whose faults are data."""
 
 from __future__ import annotations
 
@@ -265,7 +265,7 @@ class _Handler(BaseHTTPRequestHandler):
             try:
                 self.wfile.write(bytes([byte]))
                 self.wfile.flush()
-            except OSError:  # whoever asked has gone
+            except OSError:  # the client has disconnected
                 self.close_connection = True
                 return
 

@@ -70,7 +70,7 @@ class Component:
 
 
 def gradio() -> ModuleType:
-    """Returns a module in the place of gradio; `page` is what is made with it."""
+    """Returns a fake of the module gradio; `page` collects the components."""
     module, page = ModuleType("gradio"), Page()
     base = type("Made", (Component,), {"page": page})
     for name in (*COMPONENTS, *LAYOUTS):

@@ -66,7 +66,7 @@ class Proxy:
             self.cut()
 
     def cut(self) -> None:
-        """Resets all connections at hand."""
+        """Resets all open connections."""
         with self._lock:
             ending, self._open = self._open, set()
         for connection in ending:

@@ -29,7 +29,7 @@ class Painter(Engine):
     `rendered` records every frame that was painted, in order, and the file `record` too, which outlives a process
     that is killed. `stop_after` cancels itself after so many frames, `fail_at` raises `failure` instead of painting
     that frame, `seconds` is how long a frame takes. `name` is that of the engine that it stands for, `off` how far its
-    colours are from those of others.
+    colors are from those of others.
     """
 
     def __init__(

@@ -1,7 +1,7 @@
 """A1111's modules as far as the script touches them, in `sys.modules`: its order of calls, on a model of a few lines.
 
 A prompt's conditioning is a table of numbers made of its words, 75 words to a chunk; sampling adds to the noise what
-the conditioning says, times cfg. So whatever is mixed shows in the pictures, and can be worked out by hand.
+the conditioning says, times cfg. So every mix shows in the pictures, and can be computed by hand.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ GREATEST = 100.0
 
 
 class OfTimes:
-    """What samplers are that are told times and not sigmas; the fake one is not."""
+    """The class of samplers that receive times instead of sigmas; the fake one is not."""
 
 
 def learned(prompt: str, steps: int) -> list[Scheduled]:
@@ -384,7 +384,7 @@ class HTTPException(Exception):
 
 
 class Runner:
-    """A ScriptRunner with scripts that are always on: one that fails is left out, and the host goes on."""
+    """A ScriptRunner with scripts that are always on: one that fails is left out, and the host continues."""
 
     def __init__(self, scripts: Any, always_on: Any) -> None:
         self.scripts, self.alwayson_scripts = scripts, always_on
@@ -485,7 +485,7 @@ def write_checkpoint(file: Path, name: str, weight: str) -> None:
 
 
 def fake_modules(base: Path) -> dict[str, Any]:
-    """The host's modules by their names; its checkpoints and its pictures lie in `base`."""
+    """The host's modules by their names; its checkpoints and its pictures are in `base`."""
     infos = {name: checkpoint(base, name, shift) for name, shift in (("model", 0.0), ("second", SHIFT))}
     opts = fake_options(base)
     state = SimpleNamespace(interrupted=False, skipped=False, stopping_generation=False, job_count=-1, textinfo=None)

@@ -45,7 +45,7 @@ def test_a_fault_at_any_request_for_pictures_is_survived(
     if not script:
         assert contents(outcome.folder) == undisturbed
     assert len(set(server.rendered)) == 5
-    # The script keeps what it made; the server alone has to make anew what was lost on the way.
+    # The script keeps its frames. Without it, the server renders frames of lost replies again.
     assert max(Counter(server.rendered).values()) <= (1 if script else 2)
 
 
@@ -56,7 +56,7 @@ def test_a_fault_at_any_other_request_is_survived(serve: Serve, tmp_path: Path, 
         faults = faults[1:2]
     server = serve(faults)
     render(recipe(), engine(server), tmp_path / "job", film=None)
-    # Where a picture's end is not told of, it is not known whether somebody interrupted it, and it is made again.
+    # Without a report of its end, a picture may have been interrupted, so it is rendered again.
     assert len(server.rendered) - 5 <= 1
     assert len(set(server.rendered)) == 5
 

@@ -25,7 +25,7 @@ TRAVEL = {"frames": 10, "keyframes": [{"prompt": "a red apple", "seed": 5}, {"pr
 
 
 def blocks(server: A1111Server) -> list[Any]:
-    """What the script was told."""
+    """Returns the arguments of the script."""
     return [body["script_args"][0] for body in server.requests if body.get("script_name")]
 
 

@@ -139,7 +139,7 @@ def test_several_films_say_which_one_is_rendered(
         f"2 of 2  {tmp_path / 'other'}",
     ]
     assert f"film    {tmp_path / 'other' / 'film.mp4'}" in shown.out
-    assert run("render", tmp_path / "recipe", tmp_path / "other", "-q") == 0  # job folders go on where they are
+    assert run("render", tmp_path / "recipe", tmp_path / "other", "-q") == 0  # job folders are resumed in place
     assert painter.rendered == [*range(6), *range(6)]
 
 

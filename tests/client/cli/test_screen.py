@@ -83,7 +83,7 @@ def test_lines_go_to_the_log_unless_it_is_to_be_quiet(
 
 
 class Deaf(Painter):
-    """Is told twice to stop at its first step, the second time where Python drops what is raised."""
+    """Gets two signals to stop at its first step, the second one where Python ignores exceptions."""
 
     def __init__(self, record: Path) -> None:
         super().__init__(record=record)

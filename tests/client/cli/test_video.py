@@ -101,7 +101,7 @@ def snapshot(job: Path) -> dict[str, bytes]:
 
 
 def spoil(job: Path) -> None:
-    """Takes one frame away and puts another picture in the place of a second."""
+    """Removes one frame and replaces a second one with another picture."""
     (job / "frames" / "000001.png").unlink()
     save_picture(job / "frames" / "000004.png", np.zeros((16, 32, 3), np.uint8))
 

@@ -1,4 +1,4 @@
-"""`remix workflow`, on files, pictures and a server that stands in for a ComfyUI."""
+"""`remix workflow`, on files, pictures and a fake ComfyUI server."""
 
 from __future__ import annotations
 

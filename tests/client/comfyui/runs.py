@@ -1,4 +1,4 @@
-"""What the tests of the ComfyUI engine share: quick timing, a recipe, and a run on a server that stands in for one."""
+"""Shared by the tests of the ComfyUI engine: short timeouts, a recipe, and a run on a fake server."""
 
 from __future__ import annotations
 

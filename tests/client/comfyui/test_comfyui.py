@@ -1,4 +1,4 @@
-"""The ComfyUI engine on a server that stands in for one: what it asks for, and what becomes of it."""
+"""The ComfyUI engine with a fake server: its requests, and what it does with the replies."""
 
 from __future__ import annotations
 

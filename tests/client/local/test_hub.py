@@ -58,7 +58,7 @@ def test_a_model_of_which_the_hub_gave_a_part_is_refused_before_the_first_frame(
 
 
 class Hub:
-    """Stands for the hub: gives what is asked for of the files in a folder."""
+    """A fake of the Hub that serves the files of a folder."""
 
     def __init__(self, there: Path, here: Path) -> None:
         self.there, self.here, self.given = there, here, set[str]()

@@ -1,4 +1,4 @@
-"""A mask for where: what it keeps is the init picture's own latent, what it gives free is drawn anew."""
+"""Masks: black areas keep the latent of the init picture, white areas are redrawn."""
 
 from __future__ import annotations
 

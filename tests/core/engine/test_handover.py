@@ -1,4 +1,4 @@
-"""A job that one engine has begun, and another goes on with: only where their pictures are the same."""
+"""A job that one engine started and another one continues, which needs equal pictures."""
 
 from __future__ import annotations
 

@@ -95,7 +95,7 @@ class Runs:
         return [int(line) for line in lines]
 
     def finished(self, job: Path) -> list[int]:
-        """Returns the frames that lie in the job whole; each is in the journal, or only its line is still missing."""
+        """Returns the complete frames in the job. Each is in the journal, or only its line is still missing."""
         found = sorted((job / "frames").glob("*.png"))
         for path in found:
             load_picture(path)
@@ -154,7 +154,7 @@ class Siblings(Edits):
 
 
 def say(run: dict[str, Any]) -> None:
-    """Gives one kill and what came of it to whoever started this process."""
+    """Reports a kill and its result to the parent process."""
     sys.stdout.write(json.dumps(run) + "\n")
     sys.stdout.flush()
 

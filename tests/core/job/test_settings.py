@@ -1,4 +1,4 @@
-"""A job that goes on with another device, precision or batch says so once, and goes on."""
+"""A job that continues with another device, precision or batch reports this once."""
 
 from __future__ import annotations
 

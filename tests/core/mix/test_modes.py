@@ -76,7 +76,7 @@ def test_one_channel_blends_to_this(mode, base, top, result):
 @pytest.mark.parametrize(
     ("mode", "base", "top", "result"),
     [
-        # The luminosity of grey .5 is .5; pure red has .3, so SetLum shifts it by .2 and clips.
+        # The luminosity of gray .5 is .5; pure red has .3, so SetLum shifts it by .2 and clips.
         ("color", (0.5, 0.5, 0.5), (1.0, 0.0, 0.0), (1.0, 0.2857143, 0.2857143)),
         ("luminosity", (1.0, 0.0, 0.0), (0.5, 0.5, 0.5), (1.0, 0.2857143, 0.2857143)),
         ("hue", (0.5, 0.5, 0.5), (1.0, 0.0, 0.0), (0.5, 0.5, 0.5)),

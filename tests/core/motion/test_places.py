@@ -1,4 +1,4 @@
-"""Where films and pictures land: whole or not at all, beside whatever a user keeps there, in a place that can be."""
+"""Films and pictures are written completely or not at all, and files next to them stay unchanged."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ def nothing() -> Iterator[np.ndarray]:
 
 
 def everything_in(folder: Path) -> dict[str, bytes | None]:
-    """Returns all that lies in a folder: the bytes of files, None for folders."""
+    """Returns the content of a folder: the bytes of files, None for folders."""
     found = sorted(folder.rglob("*"))
     return {path.relative_to(folder).as_posix(): None if path.is_dir() else path.read_bytes() for path in found}
 
 
 def what_a_user_keeps(folder: Path, suffix: str) -> dict[str, bytes | None]:
-    """Puts files and folders beside a film, with names that are near its own, and returns them all."""
+    """Writes files and folders with names similar to that of a film, and returns them all."""
     for name in KEPT:
         (folder / name).mkdir()
         (folder / name / "000000.png").write_bytes(b"mine")

@@ -166,7 +166,7 @@ def test_the_largest_angles_are_those_of_libm(x: float) -> None:
 
 
 def texts_with_values() -> st.SearchStrategy[tuple[str, float]]:
-    """Expressions beside what Python makes of the same operations."""
+    """Compares expressions with the same operations in Python."""
 
     def pairs(inner: st.SearchStrategy[tuple[str, float]]) -> st.SearchStrategy[tuple[str, float]]:
         two = st.tuples(inner, inner)

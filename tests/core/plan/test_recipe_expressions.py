@@ -1,4 +1,4 @@
-"""Expressions in a recipe: numbers and prompts that are worked out for every frame."""
+"""Expressions in a recipe: numbers and prompts that are evaluated for every frame."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tables of shares and numbers for each frame, for whoever mixes what no recipe names."""
+"""Tables of shares and numbers for each frame, to mix things that recipes cannot name."""
 
 from __future__ import annotations
 

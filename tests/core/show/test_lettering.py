@@ -47,7 +47,7 @@ def is_fixed() -> bool:
 
 
 def test_words_stand_apart() -> None:
-    # In a fixed font the room beside a full stop is as wide as that between words.
+    # In a fixed font the room next to a full stop is as wide as that between words.
     numbers = () if is_fixed() else ("0.3 to 0.75",)
     for text in ("LoRA styles/ink", "a red heart on a white background", *numbers):
         inked = np.flatnonzero(columns(text))

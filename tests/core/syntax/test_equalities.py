@@ -1,4 +1,4 @@
-"""The syntaxes told by equalities: in each group, texts that different tools write mean one and the same schedule."""
+"""Equalities of syntaxes: the texts of a group, in the syntaxes of several tools, give the same schedule."""
 
 from __future__ import annotations
 
@@ -154,7 +154,7 @@ def test_a_way_past_the_end_goes_as_far_as_it_would() -> None:
 
 @pytest.mark.parametrize(("name", "text"), [*TRAVEL, *HELD, *NEGATIVE, *ROUND, *SEEDS, *MIXED, *NUMBERS, *WRITTEN_IN])
 def test_each_of_them_is_told_by_how_it_looks(name: str, text: str) -> None:
-    """Where two syntaxes are the same to the letter, as pairs in quotes are, the one that means the same is told."""
+    """Where two syntaxes look the same, such as pairs in quotes, the one with the same meaning is detected."""
     same = {"animatediff-evolved": ("fizznodes", "deforum-values")}
     found = detect(text)
     assert found == name or (

@@ -1,4 +1,4 @@
-"""Cases that crash the tools they were written for, or come out wrong there without a word."""
+"""Texts that crash the tools they were written for, or silently give wrong results there."""
 
 from __future__ import annotations
 

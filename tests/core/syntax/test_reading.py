@@ -1,4 +1,4 @@
-"""What each syntax says beside prompts on frames: seeds, settings, rests, curves, and what is left out by name."""
+"""What each syntax sets in addition to prompts: seeds, settings, holds, curves, and the parts that are left out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Recipes written for other tools: what is written reads back as the same schedule, and what is lost is said."""
+"""Recipes exported to other tools: they read back as the same schedule, and notes list what is lost."""
 
 from __future__ import annotations
 

@@ -9,6 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
+from remix.errors import EngineError
 from tests.fakes import webui
 from tests.hosts.a1111.conftest import Runner
 
@@ -32,10 +33,10 @@ def own(prompt: str, seed: int, kind: Any = webui.Processing, **fields: Any) -> 
 
 
 def test_frames_of_one_call_are_the_frames_alone(ui: Runner) -> None:
-    told = recipe({"prompt": A}, {"prompt": B}, frames=5)
-    together = pictures(ui.run({"recipe": told, "film": ""}))
+    panel_args = recipe({"prompt": A}, {"prompt": B}, frames=5)
+    together = pictures(ui.run({"recipe": panel_args, "film": ""}))
     assert len(webui.calls) == 1
-    alone = pictures(ui.run({"recipe": told, "film": "", "batch": 1, "name": "alone"}))
+    alone = pictures(ui.run({"recipe": panel_args, "film": "", "batch": 1, "name": "alone"}))
     assert len(webui.calls) == 6
     assert all(np.array_equal(a, b) for a, b in zip(together, alone, strict=True))
     assert not np.array_equal(together[0], together[4])
@@ -43,16 +44,16 @@ def test_frames_of_one_call_are_the_frames_alone(ui: Runner) -> None:
 
 @pytest.mark.parametrize("sampler", ["Euler", "DPM++ 2M SDE", "DPM++ SDE"])
 def test_with_the_hosts_own_noise_the_ends_are_its_own_pictures(ui: Runner, sampler: str) -> None:
-    told = {"recipe": recipe({"prompt": A}, {"prompt": B}), "film": "", "portable": False}
-    frames = pictures(ui.run(told, sampler_name=sampler, scheduler="Karras"))
+    panel_args = {"recipe": recipe({"prompt": A}, {"prompt": B}), "film": "", "portable": False}
+    frames = pictures(ui.run(panel_args, sampler_name=sampler, scheduler="Karras"))
     assert np.array_equal(frames[0], own(A, 1, sampler_name=sampler))
     assert np.array_equal(frames[2], own(B, 2, sampler_name=sampler))
 
 
 def test_the_same_noise_in_every_tool_does_not_ask_the_host(ui: Runner) -> None:
-    told = recipe({"prompt": A}, {"prompt": A})
-    portable = pictures(ui.run({"recipe": told, "film": ""}))
-    hosts = pictures(ui.run({"recipe": told, "film": "", "portable": False}))
+    panel_args = recipe({"prompt": A}, {"prompt": A})
+    portable = pictures(ui.run({"recipe": panel_args, "film": ""}))
+    hosts = pictures(ui.run({"recipe": panel_args, "film": "", "portable": False}))
     assert not np.array_equal(portable[0], hosts[0])
 
 
@@ -66,8 +67,8 @@ def test_an_empty_negative_is_encoded_where_frames_are_to_be_the_same_elsewhere(
     ui: Runner, portable: bool, given: str
 ) -> None:
     # Of "" the host makes zeros, where the model is an SDXL.
-    told = recipe({"prompt": A, "negative": ""}, {"negative": "dull"})
-    ui.run({"recipe": told, "film": "", "portable": portable}, enable_hr=True, hr_prompt=B)
+    panel_args = recipe({"prompt": A, "negative": ""}, {"negative": "dull"})
+    ui.run({"recipe": panel_args, "film": "", "portable": portable}, enable_hr=True, hr_prompt=B)
     assert set(webui.encoded) == {A, B, "dull", given}
 
 
@@ -82,8 +83,8 @@ def test_prompts_of_unequal_length_meet_and_the_ends_are_exact(ui: Runner) -> No
 
 
 def test_shorter_prompts_are_padded_with_the_empty_prompt_where_the_recipe_says_so(ui: Runner) -> None:
-    told = recipe({"prompt": A}, {"prompt": " ".join(["word"] * 80)}, lengths="empty")
-    ui.run({"recipe": told, "film": ""})
+    panel_args = recipe({"prompt": A}, {"prompt": " ".join(["word"] * 80)}, lengths="empty")
+    ui.run({"recipe": panel_args, "film": ""})
     first = webui.calls[0].c.batch[0][0].schedules[0].cond
     assert bool((first[: webui.CHUNK] == webui.table(A)).all())
     assert bool((first[webui.CHUNK :] == webui.table("")).all())
@@ -104,14 +105,14 @@ def test_prompts_that_change_over_the_steps_change_in_the_mix_too(ui: Runner) ->
 
 
 def test_frames_with_AND_are_rendered_one_by_one_with_their_weights(ui: Runner) -> None:
-    told = recipe({"prompt": f"{A} AND {B}"}, {"prompt": A}, frames=3)
-    ui.run({"recipe": told, "film": ""})
+    panel_args = recipe({"prompt": f"{A} AND {B}"}, {"prompt": A}, frames=3)
+    ui.run({"recipe": panel_args, "film": ""})
     assert [len(call.c.batch) for call in webui.calls] == [1, 1, 1]
     assert [[part.weight for part in call.c.batch[0]] for call in webui.calls] == [[1.0, 1.0], [0.5, 0.5, 0.5], [1.0]]
 
 
 def test_strengths_of_tags_travel_and_equal_ones_go_together(ui: Runner) -> None:
-    told = {
+    panel_args = {
         "frames": 6,
         "size": [64, 64],
         "keyframes": [
@@ -120,7 +121,7 @@ def test_strengths_of_tags_travel_and_equal_ones_go_together(ui: Runner) -> None
             {"at": 3, "prompt": B},
         ],
     }
-    ui.run({"recipe": told, "film": ""})
+    ui.run({"recipe": panel_args, "film": ""})
     assert [call["lora"] if call else None for call in webui.activated] == [
         ["warm:1.0:1.0"],
         ["warm:0.75:0.625"],
@@ -132,9 +133,9 @@ def test_strengths_of_tags_travel_and_equal_ones_go_together(ui: Runner) -> None
 
 
 def test_loras_of_the_recipe_become_tags(ui: Runner) -> None:
-    told = recipe({"prompt": A, "loras": {"warm": 1}}, {"prompt": A, "loras": {"warm": 0}})
-    told["model"] = {"checkpoint": "model", "loras": [{"name": "grain", "strength": 0.5}, {"name": "warm"}]}
-    ui.run({"recipe": told, "film": ""})
+    panel_args = recipe({"prompt": A, "loras": {"warm": 1}}, {"prompt": A, "loras": {"warm": 0}})
+    panel_args["model"] = {"checkpoint": "model", "loras": [{"name": "grain", "strength": 0.5}, {"name": "warm"}]}
+    ui.run({"recipe": panel_args, "film": ""})
     assert [call["lora"] for call in webui.activated] == [
         ["grain:0.5:0.5", "warm:1.0:1.0"],
         ["grain:0.5:0.5", "warm:0.5:0.5"],
@@ -145,8 +146,8 @@ def test_loras_of_the_recipe_become_tags(ui: Runner) -> None:
 
 @pytest.mark.parametrize("tag", ["", " <lora:warm:1>"])
 def test_styles_and_what_extensions_fill_in_reach_every_prompt_alike_in_all_calls(ui: Runner, tag: str) -> None:
-    told = recipe({"prompt": f"a __thing__{tag}"}, {"prompt": B}, frames=4)
-    p = ui.processing({"recipe": told, "film": "", "batch": 2}, styles=["painted"])
+    panel_args = recipe({"prompt": f"a __thing__{tag}"}, {"prompt": B}, frames=4)
+    p = ui.processing({"recipe": panel_args, "film": "", "batch": 2}, styles=["painted"])
 
     def fill_in(p: Any, *args: Any) -> None:
         p.all_prompts = [
@@ -169,8 +170,8 @@ def test_an_extension_that_fills_in_from_the_first_prompt_alone_fills_in_each(ui
         p.all_prompts = [first.replace("__thing__", f"lamp{seed + at}") for at in range(count)]
         p.all_seeds, p.n_iter, p.prompt = [seed] * count, 7, first
 
-    told = recipe({"prompt": "a __thing__"}, {"prompt": "two __thing__"}, frames=4)
-    p = ui.processing({"recipe": told, "film": "", "batch": 2})
+    panel_args = recipe({"prompt": "a __thing__"}, {"prompt": "two __thing__"}, frames=4)
+    p = ui.processing({"recipe": panel_args, "film": "", "batch": 2})
     p.scripts.alwayson_scripts[0].process = fill_in
     ui.script.run(p)
     filled = {prompt.split("lamp")[0] for prompt in webui.encoded if "lamp" in prompt}
@@ -196,12 +197,12 @@ def test_prompts_that_are_changed_in_a_batch_under_way_are_refused(ui: Runner) -
 
 
 def test_an_extension_that_makes_several_prompts_or_adds_unlike_tags_is_told_of(ui: Runner) -> None:
-    told = {"recipe": recipe({"prompt": A}, {"prompt": B}), "film": ""}
+    panel_args = {"recipe": recipe({"prompt": A}, {"prompt": B}), "film": ""}
     for change, said in (
         (lambda prompts: prompts * 2, f"an extension made 2 prompts of '{A}'"),
         (lambda prompts: [f"{text}<lora:x:1>" if text == A else text for text in prompts], "an extension put tags"),
     ):
-        p = ui.processing(told)
+        p = ui.processing(panel_args)
         p.scripts.alwayson_scripts[0].process = lambda p, *args, change=change: setattr(
             p, "all_prompts", change(p.all_prompts)
         )
@@ -210,8 +211,8 @@ def test_an_extension_that_makes_several_prompts_or_adds_unlike_tags_is_told_of(
 
 
 def test_hires_fix_is_mixed_too(ui: Runner) -> None:
-    told = {"recipe": recipe({"prompt": A}, {"prompt": B}, size=[128, 128]), "film": "", "portable": False}
-    frames = pictures(ui.run(told, enable_hr=True))
+    panel_args = {"recipe": recipe({"prompt": A}, {"prompt": B}, size=[128, 128]), "film": "", "portable": False}
+    frames = pictures(ui.run(panel_args, enable_hr=True))
     assert frames[0].shape == (128, 128, 3)
     fields = {"enable_hr": True, "hr_resize_x": 128, "hr_resize_y": 128}
     assert np.array_equal(frames[0], own(A, 1, **fields))
@@ -219,8 +220,8 @@ def test_hires_fix_is_mixed_too(ui: Runner) -> None:
 
 
 def test_a_prompt_of_its_own_for_hires_fix_stays(ui: Runner) -> None:
-    told = {"recipe": recipe({"prompt": A}, {"prompt": B}, size=[128, 128]), "film": "", "portable": False}
-    frames = pictures(ui.run(told, enable_hr=True, hr_prompt="sharp"))
+    panel_args = {"recipe": recipe({"prompt": A}, {"prompt": B}, size=[128, 128]), "film": "", "portable": False}
+    frames = pictures(ui.run(panel_args, enable_hr=True, hr_prompt="sharp"))
     fields = {"enable_hr": True, "hr_resize_x": 128, "hr_resize_y": 128, "hr_prompt": "sharp"}
     assert np.array_equal(frames[2], own(B, 2, **fields))
 
@@ -230,8 +231,8 @@ def grey(value: int) -> Image.Image:
 
 
 def test_pictures_are_encoded_once_each_and_mixed(ui: Runner) -> None:
-    told = recipe({"prompt": A, "image": "a.png"}, {"prompt": A, "image": "b.png", "seed": 1})
-    settings = {"recipe": told, "film": "", "portable": False}
+    panel_args = recipe({"prompt": A, "image": "a.png"}, {"prompt": A, "image": "b.png", "seed": 1})
+    settings = {"recipe": panel_args, "film": "", "portable": False}
     frames = pictures(ui.img2img(settings, init_images=[grey(0), grey(255)], denoising_strength=0.5))
     assert frames[0].mean() < frames[1].mean() < frames[2].mean()
     again = pictures(
@@ -242,8 +243,8 @@ def test_pictures_are_encoded_once_each_and_mixed(ui: Runner) -> None:
 
 
 def test_cfg_and_denoise_are_one_number_for_a_call(ui: Runner) -> None:
-    told = recipe({"prompt": A, "cfg": 3, "denoise": 0.0}, {"prompt": A, "cfg": 9, "denoise": 1.0})
-    frames = pictures(ui.img2img({"recipe": told, "film": ""}, init_images=[grey(200)]))
+    panel_args = recipe({"prompt": A, "cfg": 3, "denoise": 0.0}, {"prompt": A, "cfg": 9, "denoise": 1.0})
+    frames = pictures(ui.img2img({"recipe": panel_args, "film": ""}, init_images=[grey(200)]))
     assert [(call.cfg_scale, call.denoising_strength) for call in webui.calls] == [(3, 0.0), (6, 0.5), (9, 1.0)]
     assert frames[0].std() == 0  # nothing of it was to change
 
@@ -278,7 +279,7 @@ def test_with_the_hosts_own_noise_denoise_is_the_hosts_own_and_that_is_told(ui: 
 
 
 def test_a_walk_from_the_greatest_level_begins_as_in_comfyui(ui: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
-    told = recipe({"prompt": A, "denoise": 1.0}, {"prompt": A, "seed": 1}, steps=2)
+    panel_args = recipe({"prompt": A, "denoise": 1.0}, {"prompt": A, "seed": 1}, steps=2)
     given: list[torch.Tensor] = []
     sample = webui.Sampler.sample_img2img
 
@@ -287,7 +288,7 @@ def test_a_walk_from_the_greatest_level_begins_as_in_comfyui(ui: Runner, monkeyp
         return sample(self, p, x, noise)
 
     monkeypatch.setattr(webui.Sampler, "sample_img2img", noted)
-    settings = {"recipe": told, "film": "", "batch": 1}
+    settings = {"recipe": panel_args, "film": "", "batch": 1}
     for greatest in (16.0, 100.0):
         monkeypatch.setattr(webui, "GREATEST", greatest)
         ui.img2img({**settings, "name": f"job{greatest}"}, init_images=[grey(200)])
@@ -296,9 +297,9 @@ def test_a_walk_from_the_greatest_level_begins_as_in_comfyui(ui: Runner, monkeyp
 
 
 def test_a_sampler_of_whole_times_is_refused_between_whole_steps(ui: Runner) -> None:
-    told = recipe({"prompt": A, "denoise": 0.4}, {}, steps=3, sampler="plms", scheduler="ddim_uniform")
+    panel_args = recipe({"prompt": A, "denoise": 0.4}, {}, steps=3, sampler="plms", scheduler="ddim_uniform")
     with pytest.raises(webui.HTTPException, match=r"'plms' cannot begin frame 0 at denoise 0.4, between two whole"):
-        ui.img2img({"recipe": told, "film": ""}, init_images=[grey(200)])
+        ui.img2img({"recipe": panel_args, "film": ""}, init_images=[grey(200)])
 
 
 def half() -> Image.Image:
@@ -309,20 +310,43 @@ def half() -> Image.Image:
 
 
 def test_masks_are_the_pictures_after_those_that_frames_begin_with_and_travel(ui: Runner) -> None:
-    told = recipe({"prompt": A, "mask": "left.png"}, {"mask": "all.png"})
+    panel_args = recipe({"prompt": A, "mask": "left.png"}, {"mask": "all.png"})
     given = [grey(200), half(), grey(255)]
-    frames = pictures(ui.img2img({"recipe": told, "film": ""}, init_images=given, denoising_strength=0.5))
+    frames = pictures(ui.img2img({"recipe": panel_args, "film": ""}, init_images=given, denoising_strength=0.5))
     left = [frame[:, :32].std(axis=(0, 1)).mean() for frame in frames]
     assert left[0] == 0  # all of it is kept
     assert left[0] < left[1] < left[2]
     assert all(frame[:, 32:].std() > 0 for frame in frames)
 
 
+def test_several_pictures_are_refused_with_the_hosts_mask(ui: Runner) -> None:
+    request = {"recipe": recipe({"prompt": A, "image": "a.png"}, {"image": "b.png"}), "film": ""}
+    p = ui.processing(request, kind=webui.Img2Img, init_images=[grey(200), grey(90)], denoising_strength=0.5)
+    p.image_mask = half()
+    with pytest.raises(webui.HTTPException, match="image: with a mask, or color correction, there is one picture"):
+        ui.script.run(p)
+
+
+def test_pictures_that_an_extension_adds_are_refused(ui: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+    from a1111_extension import host
+
+    process = host.process
+
+    def with_another(p: Any) -> Any:
+        done = process(p)
+        done.images.append(done.images[-1])
+        return done
+
+    monkeypatch.setattr(host, "process", with_another)
+    with pytest.raises(EngineError, match="frame 0: the host gave 3 pictures for 2 frames; turn off the extension"):
+        ui.run({"recipe": recipe({"prompt": A}, {"prompt": B}), "film": "", "batch": 2})
+
+
 def test_masks_are_refused_beside_the_hosts_own_and_where_the_model_has_to_be_told_of_them(
     ui: Runner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told = {"recipe": recipe({"prompt": A, "mask": "half.png"}, {}), "film": ""}
-    p = ui.processing(told, kind=webui.Img2Img, init_images=[grey(200), half()], denoising_strength=0.5)
+    panel_args = {"recipe": recipe({"prompt": A, "mask": "half.png"}, {}), "film": ""}
+    p = ui.processing(panel_args, kind=webui.Img2Img, init_images=[grey(200), half()], denoising_strength=0.5)
     p.image_mask = half()
     with pytest.raises(
         webui.HTTPException, match="mask: keyframes set one, and the host has its own; leave one of them out"
@@ -330,12 +354,14 @@ def test_masks_are_refused_beside_the_hosts_own_and_where_the_model_has_to_be_to
         ui.script.run(p)
     monkeypatch.setattr(webui.Img2Img, "is_using_inpainting_conditioning", True, raising=False)
     with pytest.raises(webui.HTTPException, match="mask: the checkpoint is one for inpainting"):
-        ui.img2img(told, init_images=[grey(200), half()], denoising_strength=0.5)
+        ui.img2img(panel_args, init_images=[grey(200), half()], denoising_strength=0.5)
 
 
 def test_the_hosts_fields_hold_for_what_the_recipe_leaves_out(ui: Runner) -> None:
-    told = {"recipe": {"frames": 2, "keyframes": [{}]}, "film": ""}
-    ui.run(told, prompt=A, negative_prompt="dull", seed=5, steps=9, cfg_scale=4, width=128, sampler_name="DPM++ 2M")
+    panel_args = {"recipe": {"frames": 2, "keyframes": [{}]}, "film": ""}
+    ui.run(
+        panel_args, prompt=A, negative_prompt="dull", seed=5, steps=9, cfg_scale=4, width=128, sampler_name="DPM++ 2M"
+    )
     call = webui.calls[0]
     assert (call.steps, call.cfg_scale, call.width, call.sampler_name, call.scheduler) == (
         9,
@@ -350,7 +376,7 @@ def test_the_hosts_fields_hold_for_what_the_recipe_leaves_out(ui: Runner) -> Non
 
 
 def test_what_this_host_cannot_do_is_refused_by_name(ui: Runner) -> None:
-    for told, fields, said in (
+    for panel_args, fields, said in (
         (
             {**recipe({"prompt": A}, {}), "sampler": "dpm_2"},
             {},
@@ -378,7 +404,7 @@ def test_what_this_host_cannot_do_is_refused_by_name(ui: Runner) -> None:
         ),
     ):
         with pytest.raises(webui.HTTPException, match=said) as refused:
-            ui.run({"recipe": told, "film": ""}, **fields)
+            ui.run({"recipe": panel_args, "film": ""}, **fields)
         assert refused.value.status_code == 422
     assert not webui.calls
 
@@ -390,9 +416,9 @@ def test_the_hosts_batch_fields_are_not_read_and_that_is_said(ui: Runner) -> Non
 
 
 def test_a_picture_that_meets_denoise_1_is_told(ui: Runner) -> None:
-    told = {"recipe": recipe({"prompt": A}, {"prompt": B}), "film": ""}
+    panel_args = {"recipe": recipe({"prompt": A}, {"prompt": B}), "film": ""}
     for strength, count in ((1.0, 1), (0.9, 0)):
-        p = ui.processing(told, kind=webui.Img2Img, init_images=[grey(200)], denoising_strength=strength)
+        p = ui.processing(panel_args, kind=webui.Img2Img, init_images=[grey(200)], denoising_strength=strength)
         ui.script.run(p)
         assert sum("which leaves nothing of the picture" in comment for comment in p.comments) == count
 
@@ -407,8 +433,8 @@ def test_a_picture_of_one_colour_stops_the_run(ui: Runner, monkeypatch: pytest.M
 
 
 def test_the_vae_and_clip_skip_of_the_recipe_are_the_hosts_settings_for_the_run(ui: Runner) -> None:
-    told = recipe({"prompt": A}, {"prompt": B}, model={"vae": "fine.pt", "clip_skip": 2})
-    ui.run({"recipe": told, "film": ""})
+    panel_args = recipe({"prompt": A}, {"prompt": B}, model={"vae": "fine.pt", "clip_skip": 2})
+    ui.run({"recipe": panel_args, "film": ""})
     asked = webui.calls[0].override_settings
     assert (asked["sd_vae"], asked["CLIP_stop_at_last_layers"]) == ("fine.pt", 2)
     assert webui.vaes == ["fine.pt", "Automatic"]  # the host's own is loaded again
@@ -417,13 +443,13 @@ def test_the_vae_and_clip_skip_of_the_recipe_are_the_hosts_settings_for_the_run(
 
 
 def test_a_portable_run_sets_what_makes_frames_the_same_everywhere_but_for_what_the_request_sets(ui: Runner) -> None:
-    told = {"recipe": recipe({"prompt": A}, {"prompt": B}), "film": ""}
-    ui.run(told)
+    panel_args = {"recipe": recipe({"prompt": A}, {"prompt": B}), "film": ""}
+    ui.run(panel_args)
     wanted = {"randn_source": "CPU", "eta_ddim": 0.0}  # of those that this host has
     assert webui.calls[0].override_settings == wanted
-    ui.run(told, override_settings={"randn_source": "NV"})
+    ui.run(panel_args, override_settings={"randn_source": "NV"})
     assert webui.calls[1].override_settings == {**wanted, "randn_source": "NV"}
-    ui.run({**told, "portable": False})
+    ui.run({**panel_args, "portable": False})
     assert webui.calls[2].override_settings == {}
 
 
@@ -437,8 +463,8 @@ def test_a_portable_run_sets_what_makes_frames_the_same_everywhere_but_for_what_
 )
 def test_settings_that_no_run_sets_are_told_of(ui: Runner, portable: bool, model: dict[str, int], said: str) -> None:
     ui.host.shared.opts.CLIP_stop_at_last_layers = 2
-    told = recipe({"prompt": A}, {"prompt": B}, model=model)
-    p = ui.processing({"recipe": told, "film": "", "portable": portable})
+    panel_args = recipe({"prompt": A}, {"prompt": B}, model=model)
+    p = ui.processing({"recipe": panel_args, "film": "", "portable": portable})
     ui.script.run(p)
     assert [text.partition("because ")[2] for text in p.comments] == ([said] if said else [])
 

@@ -17,7 +17,7 @@ from tests.hosts.a1111.conftest import Runner
 TOLD = {"recipe": {"frames": 2, "keyframes": [{"prompt": "a", "seed": 1}]}, "film": ""}
 
 
-def table(ui: Runner, p: Any = None, told: Any = TOLD, **fields: Any) -> dict[str, str]:
+def table(ui: Runner, p: Any = None, panel_args: Any = TOLD, **fields: Any) -> dict[str, str]:
     """What a run says of what makes its pictures."""
     import a1111_extension.script as script
     from a1111_extension import host
@@ -25,9 +25,9 @@ def table(ui: Runner, p: Any = None, told: Any = TOLD, **fields: Any) -> dict[st
     from a1111_extension.settings import Settings
     from remix.plan import plan
 
-    p = p or ui.processing(told, **fields)
+    p = p or ui.processing(panel_args, **fields)
     with host.pinned(p):
-        settings = Settings.of_request(told)
+        settings = Settings.of_request(panel_args)
         recipe = settings.recipe(script._fields(p, ui.base))
         engine = HostEngine(p, recipe, batch=8, portable=settings.portable, about={})
         engine.check(plan(recipe))
@@ -151,11 +151,15 @@ def test_settings_and_fields_count_where_they_act(ui: Runner, fields: dict[str, 
 
 
 def test_of_hires_fix_its_denoise_and_its_first_size_count_too(ui: Runner) -> None:
-    told = {"recipe": {**TOLD["recipe"], "size": [128, 128]}, "film": ""}  # type: ignore[dict-item]
+    panel_args = {"recipe": {**TOLD["recipe"], "size": [128, 128]}, "film": ""}  # type: ignore[dict-item]
     common = {"enable_hr": True, "hr_resize_x": 128, "hr_resize_y": 128}
-    before = table(ui, told=told, **common, denoising_strength=0.5)
-    assert differing(before, table(ui, told=told, **common, denoising_strength=0.6)) == {"field denoising_strength"}
-    assert differing(before, table(ui, told=told, **common, denoising_strength=0.5, width=32)) == {"field width"}
+    before = table(ui, panel_args=panel_args, **common, denoising_strength=0.5)
+    assert differing(before, table(ui, panel_args=panel_args, **common, denoising_strength=0.6)) == {
+        "field denoising_strength"
+    }
+    assert differing(before, table(ui, panel_args=panel_args, **common, denoising_strength=0.5, width=32)) == {
+        "field width"
+    }
 
 
 def test_a_mask_counts_by_its_pixels_and_what_is_about_masks_only_with_one(ui: Runner) -> None:
@@ -188,33 +192,33 @@ def test_a_lora_counts_by_its_file_and_one_that_is_not_there_is_refused(
 
     from remix.errors import Unsupported
 
-    told = {"recipe": {"frames": 2, "keyframes": [{"prompt": "a <lora:warm:1>", "seed": 1}]}, "film": ""}
+    panel_args = {"recipe": {"frames": 2, "keyframes": [{"prompt": "a <lora:warm:1>", "seed": 1}]}, "film": ""}
     file = ui.base / "warm.safetensors"
     file.write_bytes(b"one")
     known = {"warm": SimpleNamespace(filename=str(file))}
     monkeypatch.setitem(sys.modules, "networks", SimpleNamespace(available_networks=known))  # type: ignore[arg-type]
-    before = table(ui, told=told)
+    before = table(ui, panel_args=panel_args)
     assert "lora warm" in before
     file.write_bytes(b"another")
-    assert differing(before, table(ui, told=told)) == {"lora warm"}
+    assert differing(before, table(ui, panel_args=panel_args)) == {"lora warm"}
     listed = dict(known)
     known.clear()
     networks = sys.modules["networks"]
     networks.list_available_networks = lambda: known.update(listed)  # type: ignore[attr-defined]
-    assert "lora warm" in table(ui, told=told)  # a file that was put there after the start
+    assert "lora warm" in table(ui, panel_args=panel_args)  # a file that was put there after the start
     listed.clear()
     known.clear()
     with pytest.raises(Unsupported, match="lora: there is no 'warm' here"):
-        table(ui, told=told)
+        table(ui, panel_args=panel_args)
 
 
 def test_a_vae_that_the_host_would_not_load_is_refused(ui: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
     """A server that was started with --vae-path loads that one, whatever the setting says."""
-    told = {"recipe": {**TOLD["recipe"], "model": {"vae": "fine.pt"}}, "film": ""}  # type: ignore[dict-item]
+    panel_args = {"recipe": {**TOLD["recipe"], "model": {"vae": "fine.pt"}}, "film": ""}  # type: ignore[dict-item]
     other = SimpleNamespace(vae=str(ui.base / "second.safetensors"))
     monkeypatch.setattr(ui.host.sd_vae, "resolve_vae", lambda file: other)
     with pytest.raises(webui.HTTPException, match=r"model\.vae: 'fine\.pt' would not be loaded"):
-        ui.run(told)
+        ui.run(panel_args)
 
 
 @pytest.mark.parametrize("hook", ["before_process", "process", "before_process_batch"])
@@ -225,8 +229,8 @@ def test_a_frame_of_which_an_extension_failed_is_not_kept(ui: Runner, hook: str)
         if len(webui.calls) + (hook == "before_process") > 1:
             raise ValueError("no such thing")
 
-    told = {**TOLD, "batch": 1}
-    p = ui.processing(told)
+    panel_args = {**TOLD, "batch": 1}
+    p = ui.processing(panel_args)
     setattr(p.scripts.alwayson_scripts[0], hook, fail)
     with pytest.raises(EngineError, match=f"frame 1: the always-on script 'Always' failed in {hook}") as failed:
         ui.script.run(p)
@@ -234,7 +238,7 @@ def test_a_frame_of_which_an_extension_failed_is_not_kept(ui: Runner, hook: str)
     assert webui.reported  # by the host, as ever
     (folder,) = (ui.base / "out" / "remix").iterdir()
     assert [path.name for path in (folder / "frames").iterdir()] == ["000000.png"]
-    assert len(ui.script.run(ui.processing(told)).images) == 2
+    assert len(ui.script.run(ui.processing(panel_args)).images) == 2
 
 
 def test_a_field_that_the_engine_does_not_know_is_refused(ui: Runner) -> None:

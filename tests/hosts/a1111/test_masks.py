@@ -79,11 +79,11 @@ def test_another_way_to_blend_is_told_the_level_by_either_kind() -> None:
         levels.append(sigma)
         return clean
 
-    told = Kept(CLEAN, MASK, lambda: NOISE, blend)
+    args = Kept(CLEAN, MASK, lambda: NOISE, blend)
     share = ALPHAS[400]
     sigma = ((1 - share) / share).sqrt().expand(3)
-    assert torch.equal(told.of_sigmas(lambda x, sigma: x, noised)(FOUND, sigma), CLEAN)
-    told.of_times(lambda x, times: x, lambda: ALPHAS)(FOUND, torch.full((3,), 400.0))
+    assert torch.equal(args.of_sigmas(lambda x, sigma: x, noised)(FOUND, sigma), CLEAN)
+    args.of_times(lambda x, times: x, lambda: ALPHAS)(FOUND, torch.full((3,), 400.0))
     assert torch.allclose(levels[0], levels[1], rtol=1e-4)
 
 

@@ -65,13 +65,13 @@ def test_a_name_that_leads_out_is_refused(ui: Runner, name: str) -> None:
 
 @pytest.mark.parametrize("flag", ["interrupted", "skipped"])
 def test_interrupt_and_skip_leave_whole_frames_and_the_next_run_renders_the_rest(ui: Runner, flag: str) -> None:
-    told = {"recipe": TEXT, "film": "", "batch": 1}
+    args = {"recipe": TEXT, "film": "", "batch": 1}
     webui.on_call.append(lambda p: setattr(ui.host.shared.state, flag, len(webui.calls) == 3))
-    stopped = ui.run(told)
+    stopped = ui.run(args)
     assert len(stopped.images) == stopped.extra_generation_params["Remix left"] == 2
     webui.on_call.clear()
     setattr(ui.host.shared.state, flag, False)
-    whole = ui.run(told)
+    whole = ui.run(args)
     assert (len(whole.images), len(webui.calls)) == (4, 5)
     assert folder_of(ui, whole) == folder_of(ui, stopped)
     assert "Remix left" not in whole.extra_generation_params
@@ -104,12 +104,12 @@ def test_other_settings_of_the_host_are_another_job(ui: Runner, fields: dict[str
 
 @pytest.mark.parametrize("name", ["film", "film[1]", "[!a] film"])
 def test_a_drawn_seed_is_kept_until_the_job_is_finished(ui: Runner, name: str) -> None:
-    told = {"recipe": TEXT.replace("seed = 1\n", ""), "film": "", "name": name}
-    some = ui.run({**told, "count": 2, "batch": 2})
-    rest = ui.run({**told, "batch": 2})
+    args = {"recipe": TEXT.replace("seed = 1\n", ""), "film": "", "name": name}
+    some = ui.run({**args, "count": 2, "batch": 2})
+    rest = ui.run({**args, "batch": 2})
     assert folder_of(ui, rest) == folder_of(ui, some)
     assert len(webui.calls) == 2
-    assert folder_of(ui, ui.run(told)) != folder_of(ui, some)
+    assert folder_of(ui, ui.run(args)) != folder_of(ui, some)
 
 
 DEFORUM = {"max_frames": 6, "prompts": {"0": "a cat", "5": "a dog"}, "W": 64, "H": 64}
@@ -117,23 +117,23 @@ DEFORUM = {"max_frames": 6, "prompts": {"0": "a cat", "5": "a dog"}, "W": 64, "H
 
 @pytest.mark.parametrize("behaviour", ["fixed", "iter", "ladder", "alternate", "random"])
 def test_a_drawn_seed_is_found_again_by_whatever_rule_others_follow_from_it(ui: Runner, behaviour: str) -> None:
-    told = {"recipe": {}, "syntax": "deforum-settings", "film": "", "batch": 2}
-    told["recipe"] = json.dumps({**DEFORUM, "seed_behavior": behaviour})
-    some = ui.run({**told, "count": 2})
-    rest = ui.run(told)
+    args = {"recipe": {}, "syntax": "deforum-settings", "film": "", "batch": 2}
+    args["recipe"] = json.dumps({**DEFORUM, "seed_behavior": behaviour})
+    some = ui.run({**args, "count": 2})
+    rest = ui.run(args)
     assert folder_of(ui, rest) == folder_of(ui, some)
     assert len(webui.calls) == 3
     seeds = [seed for call in webui.calls for seed in call.all_seeds[:2]]
     assert len(set(seeds)) == {"fixed": 1, "alternate": 2, "ladder": 5}.get(behaviour, 6)
-    assert folder_of(ui, ui.run(told)) != folder_of(ui, some)  # it is finished: the next one is drawn anew
+    assert folder_of(ui, ui.run(args)) != folder_of(ui, some)  # it is finished: the next one is drawn anew
 
 
 def test_a_job_of_a_seed_that_was_not_drawn_is_not_gone_on_with_for_another(ui: Runner) -> None:
-    told = {"recipe": TEXT.replace("seed = 1\n", ""), "film": "", "batch": 2}
-    drawn = ui.run({**told, "count": 2})
-    given = ui.run({**told, "recipe": TEXT, "count": 2})
+    args = {"recipe": TEXT.replace("seed = 1\n", ""), "film": "", "batch": 2}
+    drawn = ui.run({**args, "count": 2})
+    given = ui.run({**args, "recipe": TEXT, "count": 2})
     assert folder_of(ui, given) != folder_of(ui, drawn)
-    assert folder_of(ui, ui.run({**told, "recipe": TEXT})) == folder_of(ui, given)
+    assert folder_of(ui, ui.run({**args, "recipe": TEXT})) == folder_of(ui, given)
 
 
 def test_the_gallerys_button_for_hires_fix_is_left_to_the_host_with_the_frames_own_prompts(ui: Runner) -> None:
@@ -223,8 +223,8 @@ def test_of_an_edited_recipe_what_is_new_is_rendered_and_the_rest_is_taken_over(
     result = ui.script.run(p)
     assert folder_of(ui, result) != folder_of(ui, first)
     assert len(webui.calls) == rendered
-    told = f"took {frames - rendered} of {frames} frames from {folder_of(ui, first).name}"
-    assert [comment for comment in p.comments if told in comment]
+    args = f"took {frames - rendered} of {frames} frames from {folder_of(ui, first).name}"
+    assert [comment for comment in p.comments if args in comment]
     anew = ui.run({"recipe": text, "film": "", "batch": 1, "new": True})
     assert len(webui.calls) == rendered + frames
     assert all(np.array_equal(a, b) for a, b in zip(result.images, anew.images, strict=True))
@@ -315,8 +315,8 @@ def part(frames: int, span: range, **changes: Any) -> dict[str, Any]:
     keyframes = (Keyframe(prompt="a", seed=1, cfg=3), Keyframe(prompt="b", cfg=9))
     film = plan(Recipe(frames=frames, keyframes=keyframes, width=64, height=64, steps=4))
     plain = plain_part(part_of(film, span))
-    told = {"part": plain, "film": "0123456789", "start": span.start, "first": 0, "count": len(span), "batch": 4}
-    return {**told, **changes}
+    args = {"part": plain, "film": "0123456789", "start": span.start, "first": 0, "count": len(span), "batch": 4}
+    return {**args, **changes}
 
 
 def test_a_part_of_a_film_has_the_pictures_of_the_whole(ui: Runner) -> None:
@@ -404,14 +404,14 @@ def test_out_of_memory_keeps_what_is_finished(ui: Runner) -> None:
             raise MemoryError
 
     webui.on_call.append(full)
-    told = {"recipe": TEXT, "film": "", "batch": 1}
-    p = ui.processing(told)
+    args = {"recipe": TEXT, "film": "", "batch": 1}
+    p = ui.processing(args)
     p.is_api = False
     result = ui.script.run(p)
     assert (len(result.images), result.extra_generation_params["Remix left"]) == (3, 1)
     assert "frame 3: not even one frame fits into the host's memory; finished frames are kept" in list(p.comments)[-1]
     with pytest.raises(OutOfMemory, match=r"^frame 3: not even one frame"):
-        ui.run(told)
+        ui.run(args)
 
 
 def test_a_result_has_a_prompt_and_a_seed_for_each_picture_its_model_and_remarks(ui: Runner) -> None:
