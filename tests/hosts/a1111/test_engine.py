@@ -242,6 +242,15 @@ def test_pictures_are_encoded_once_each_and_mixed(ui: Runner) -> None:
     assert [call.init_latent.shape[0] for call in webui.calls] == [3, 1, 1, 1]
 
 
+def test_a_restored_travel_has_its_pictures_unchanged(ui: Runner) -> None:
+    ends = [{"prompt": A, "image": "a.png", "denoise": 0}, {"prompt": A, "image": "b.png"}]
+    told = recipe(*ends, restore=True)
+    given = [Image.fromarray(np.arange(64 * 64 * 3, dtype=np.uint8).reshape(64, 64, 3)), grey(255)]
+    frames = pictures(ui.img2img({"recipe": told, "film": ""}, init_images=given))
+    assert np.array_equal(frames[0], np.asarray(given[0]))
+    assert np.array_equal(frames[2], np.asarray(given[1]))
+
+
 def test_cfg_and_denoise_are_one_number_for_a_call(ui: Runner) -> None:
     panel_args = recipe({"prompt": A, "cfg": 3, "denoise": 0.0}, {"prompt": A, "cfg": 9, "denoise": 1.0})
     frames = pictures(ui.img2img({"recipe": panel_args, "film": ""}, init_images=[grey(200)]))

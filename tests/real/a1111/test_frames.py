@@ -78,6 +78,13 @@ def test_pictures_travel_from_one_to_another(host: Host) -> None:
         assert off(frame, own) <= ROUNDING
 
 
+def test_a_restored_travel_has_its_picture_unchanged(host: Host) -> None:
+    travel = recipe({"prompt": A, "image": "a.png", "denoise": 0}, {"denoise": 0.5}, restore=True)
+    frames = rendered(host, travel, kind="img2img", host_fields={"init_images": [encoded(painted(1))]})
+    assert np.array_equal(frames[0], painted(1))
+    assert off(frames[-1], frames[0]) > 20
+
+
 @pytest.mark.parametrize("only_masked", [False, True])
 def test_a_mask_of_the_hosts_holds_for_all_frames(host: Host, only_masked: bool) -> None:
     mask = np.zeros((SIDE, SIDE, 3), np.uint8)

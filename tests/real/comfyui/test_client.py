@@ -104,7 +104,7 @@ def test_replies_are_as_they_were_recorded(host: Host) -> None:
 def test_either_way_gives_the_same_frames(
     host: Host, tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Two prompts in their shares, a cfg that travels, an init picture; LoRAs of model and text encoder that travel."""
+    """Two prompts in their shares, a cfg that travels, LoRAs of model and text encoder; an init picture, restored."""
     asked, pictured = recipe(4), kind == "pictures"
     if kind == "LoRAs":
         folder = host.base / "models" / "loras"
@@ -117,13 +117,15 @@ def test_either_way_gives_the_same_frames(
     if pictured:
         gradient = np.linspace(0, 255, 64 * 64 * 3).reshape(64, 64, 3).astype(np.uint8)
         save_picture(tmp_path / "start.png", gradient)
-        asked = recipe(3, keyframes=(Keyframe(prompt="a", image="start.png", denoise=0.6),), folder=str(tmp_path))
+        keyframes = (Keyframe(at=0, prompt="a", image="start.png", denoise=0), Keyframe(at=2, denoise=0.6))
+        asked = recipe(3, keyframes=keyframes, folder=str(tmp_path), restore=True)
     run(host, tmp_path / "through", asked, batch=1)
     monkeypatch.setattr(RemixNodes, "check", _not_there)
     run(host, tmp_path / "bare", asked)
     through, bare = frames(tmp_path / "through"), frames(tmp_path / "bare")
     assert through.std() > 5
     assert np.abs(through.astype(int) - bare).max() <= 1
+    assert not pictured or (through[0] == gradient).all()
     assert pictured or np.abs(through[0].astype(int) - through[-1]).max() > 20
 
 
