@@ -49,7 +49,7 @@ def test_settings_of_another_tool_are_lined_up_and_what_is_lost_is_named(made: l
     assert not any("steps" in note for note in travel(made, folder=tmp_path, frames=9, steps=8).notes)
 
 
-def test_frames_of_ours_are_reproduced_and_the_difference_is_told(tmp_path: Path) -> None:
+def test_frames_of_our_films_are_reproduced_and_compared(tmp_path: Path) -> None:
     keyframes = (Keyframe(prompt="a", seed=1), Keyframe(prompt="b", seed=2), Keyframe(prompt="c", cfg=3))
     job = Recipe(frames=9, keyframes=keyframes, width=64, height=64, model=Model("paint"))
     render(job, Painter(), tmp_path / "job", film=None, report=False)

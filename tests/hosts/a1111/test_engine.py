@@ -244,9 +244,9 @@ def test_pictures_are_encoded_once_each_and_mixed(ui: Runner) -> None:
 
 def test_a_restored_travel_has_its_pictures_unchanged(ui: Runner) -> None:
     ends = [{"prompt": A, "image": "a.png", "denoise": 0}, {"prompt": A, "image": "b.png"}]
-    told = recipe(*ends, restore=True)
+    asked = recipe(*ends, restore=True)
     given = [Image.fromarray(np.arange(64 * 64 * 3, dtype=np.uint8).reshape(64, 64, 3)), grey(255)]
-    frames = pictures(ui.img2img({"recipe": told, "film": ""}, init_images=given))
+    frames = pictures(ui.img2img({"recipe": asked, "film": ""}, init_images=given))
     assert np.array_equal(frames[0], np.asarray(given[0]))
     assert np.array_equal(frames[2], np.asarray(given[1]))
 
