@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["A1111", "ENGINES", "ComfyUI", "Kind", "Local", "arender", "open_engine", "render", "render_all"]
 
-OF_SERVERS = ("url", "auth", "headers", "ca", "insecure", "batch")
+OF_SERVERS = ("url", "auth", "headers", "ca", "insecure", "batch", "previews")
 """Options shared by the engines that use a server."""
 
 
@@ -33,7 +33,7 @@ class Kind(NamedTuple):
 
 
 ENGINES = {
-    "local": Kind("remix.client.local", "Local", "local", ("device", "batch", "precision", "embeddings")),
+    "local": Kind("remix.client.local", "Local", "local", ("device", "batch", "precision", "embeddings", "previews")),
     "comfyui": Kind("remix.client.comfyui", "ComfyUI", "", OF_SERVERS),
     "a1111": Kind("remix.client.a1111", "A1111", "", OF_SERVERS),
 }

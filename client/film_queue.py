@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 
 from remix.client.films import EngineOptions, Folder, log_remark, opened, render
 from remix.client.recipes import RecipeLike, default_folder
-from remix.engine import Engine, Event, Outcome
+from remix.engine import Engine, Event, Outcome, Picture
 from remix.errors import (
     BadInput,
     HostError,
@@ -95,7 +95,8 @@ def render_all(
         new, film, audio, report, every, scale: As for `render`.
         events: A text stream or function that receives an object for each event, with the film's number and folder:
             ``{"film": 0, "folder": "films/a", "event": "frames", "done": 3, "total": 48}``. Events are `start`,
-            `remark`, `steps`, `frames`, `film`, `retry`, and at the end `done` or `error`.
+            `remark`, `steps`, `frames`, `film`, `retry`, and at the end `done` or `error`. With `previews`, a function
+            also gets the `preview` of a step, a picture; a stream does not.
         stop: Called between frames. Once it returns True, unfinished films end with `Interrupted`.
 
     Raises `BadInput` or `MissingPackage` if the arguments are invalid or an engine cannot be opened.
@@ -161,13 +162,13 @@ class _Sink:
     def __init__(self, events: Events | None) -> None:
         self._events, self._lock = events, threading.Lock()
 
-    def send(self, film: Film, event: str, **more: Any) -> None:
+    def send(self, film: Film, event: str, preview: Picture | None = None, **more: Any) -> None:
         if self._events is None:
             return
         line = {"film": film.number, "folder": str(film.folder), "event": event, **more}
         with self._lock:
             if callable(self._events):
-                self._events(line)
+                self._events(line if preview is None else {**line, "preview": preview})
             else:
                 self._events.write(json.dumps(line, ensure_ascii=False) + "\n")
                 self._events.flush()
@@ -249,7 +250,7 @@ class _Queue:
     def _once(self, film: Film, engine: Engine, tell: Callable[[str], None]) -> Outcome:
         def listen(event: Event) -> None:
             of = {} if event.frame is None else {"frame": event.frame}
-            self._sink.send(film, event.stage, done=event.done, total=event.total, **of)
+            self._sink.send(film, event.stage, event.preview, done=event.done, total=event.total, **of)
 
         return render(
             film.recipe,

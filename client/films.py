@@ -43,6 +43,7 @@ class EngineOptions(TypedDict, total=False):
     batch: int | None
     device: str | None
     precision: str | None
+    previews: bool | None
 
 
 class RenderOptions(EngineOptions, total=False):

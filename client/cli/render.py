@@ -79,6 +79,7 @@ RETRIES = 2
     type=click.IntRange(min=0),
     help=f"How often to retry a film after a server error.  [default: {RETRIES} with several recipes, else 0]",
 )
+@click.option("--preview", is_flag=True, help="Show the picture in the making, in a terminal with colors.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON, one line for each recipe.")
 @click.option("--events", type=click.File("a", encoding="utf-8"), help="Append a JSON line for each event; - prints.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress bar.")
@@ -98,6 +99,7 @@ def command(
     scale: float,
     new: bool,
     retries: int | None,
+    preview: bool,
     as_json: bool,
     events: TextIO | None,
     quiet: bool,
@@ -134,6 +136,7 @@ def command(
         scale=scale,
         retries=(RETRIES if several else 0) if retries is None else retries,
         events=events,
+        previews=preview or None,
         **options,
     )
     for outcome, syntax in zip(outcomes, syntaxes, strict=True):
@@ -216,6 +219,7 @@ def run(
             stop()
             screen.show(event)
             if events is not None:
+                event.pop("preview", None)
                 click.echo(json.dumps(event, ensure_ascii=False), file=events)
 
         return render_all(
@@ -259,7 +263,7 @@ class _Screen:
             self._shown.close()
             click.echo(f"{printable(event['message'])}; next try in {event['seconds']:g} s", err=True)
         elif kind == "steps" or kind in LABELS:
-            self._listen(Event(kind, event["done"], event["total"], event.get("frame")))
+            self._listen(Event(kind, event["done"], event["total"], event.get("frame"), event.get("preview")))
         else:
             self._shown.close()
 

@@ -14,15 +14,19 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from remix.engine import Engine, Event, Listener
+from remix.engine import Engine, Event, Listener, Picture
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.text import Text
 
 LABELS = {"pacing": "measuring", "frames": "rendering", "film": "writing the film"}
 
 EVERY = 30.0
 """Seconds between log lines."""
+
+CELLS = 40
+"""The longest side of a preview on a terminal, in columns. A line has two pixels, one above the other."""
 
 ENDS = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
 """Signals that end a run, if available: Ctrl-C, `docker stop`, a closed terminal, Break on Windows."""
@@ -139,6 +143,7 @@ class Lines:
 
 def _bar(console: Console, shown: ExitStack) -> Listener:
     """Returns a listener that draws a bar. `shown` holds the bar from the first event on."""
+    from rich.console import RenderableType
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
     columns = (
@@ -148,7 +153,15 @@ def _bar(console: Console, shown: ExitStack) -> Listener:
         TextColumn("{task.fields[pace]}"),
         TextColumn("{task.fields[step]}"),
     )
-    bar, tasks = Progress(*columns, console=console), dict[str, Any]()
+
+    latest = list[RenderableType]()
+
+    class Bar(Progress):
+        def get_renderables(self) -> Iterator[RenderableType]:
+            yield from latest
+            yield from super().get_renderables()
+
+    bar, tasks = Bar(*columns, console=console), dict[str, Any]()
     paces = dict[str, Pace]()
     stage = ""
 
@@ -156,6 +169,8 @@ def _bar(console: Console, shown: ExitStack) -> Listener:
         nonlocal stage
         if not bar.live.is_started:  # stopping a bar that never started would leave an empty line
             shown.enter_context(bar)
+        if event.preview is not None:
+            latest[:] = [in_cells(event.preview)]
         if event.stage == "steps":
             if stage:
                 paces[stage].update(event)
@@ -170,6 +185,25 @@ def _bar(console: Console, shown: ExitStack) -> Listener:
         bar.update(tasks[event.stage], completed=event.done, step="")
 
     return listen
+
+
+def in_cells(picture: Picture) -> Text:
+    """Returns a picture as lines of a terminal. Each cell shows two pixels: its color is above that of its ground."""
+    from PIL import Image
+    from rich.text import Text
+
+    image = Image.fromarray(picture)
+    scale = min(CELLS / image.width, CELLS / image.height)
+    size = (max(1, round(image.width * scale)), max(2, 2 * round(image.height * scale / 2)))
+    pixels = image.resize(size, Image.Resampling.BICUBIC).load()
+    assert pixels is not None
+    shown = Text(no_wrap=True)
+    for row in range(0, size[1], 2):
+        for column in range(size[0]):
+            above, below = ("#{:02x}{:02x}{:02x}".format(*pixels[column, row + part]) for part in (0, 1))
+            shown.append("▀", f"{above} on {below}")
+        shown.append("\n")
+    return shown
 
 
 @contextmanager

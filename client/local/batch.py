@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -13,7 +14,7 @@ from torch import Tensor
 from remix.catalog.families import FAMILIES, MASK, TOKEN_AXES
 from remix.client.local.models import LoadedModel
 from remix.client.local.pictures import Kept, to_picture
-from remix.client.local.sampling import SAMPLERS, sigmas_for
+from remix.client.local.sampling import SAMPLERS, Denoiser, sigmas_for
 from remix.client.local.traveling import Strengths
 from remix.engine import Event, Listener, Picture
 from remix.engine.passes import OUTPUT, Passes
@@ -36,6 +37,33 @@ PIXELS_AT_ONCE = 512 * 512
 """Number of pixels that are decoded together."""
 
 
+@dataclass(frozen=True)
+class Call:
+    """One call of the model while frames are sampled. Latents are [B, c, h, w], on the device of the model.
+
+    The model saw `x` at noise level `sigma` [B]. `wanted` is its estimate of the clean latent with the prompt, as at cfg
+    1, `unwanted` that with the negative prompt, or None without guidance. `estimate` is what the sampler gets.
+    """
+
+    x: Tensor
+    sigma: Tensor
+    wanted: Tensor
+    unwanted: Tensor | None
+    estimate: Tensor
+
+
+@dataclass(frozen=True)
+class Watch:
+    """What a caller learns while frames are sampled: events, and each `call` of the model.
+
+    `preview` makes a picture of a latent. With it, the events of steps show the first frame so far.
+    """
+
+    listen: Listener
+    preview: Callable[[Tensor], Picture] | None = None
+    call: Callable[[Call], None] = lambda call: None
+
+
 def render_batch(
     model: LoadedModel,
     schedule: Schedule,
@@ -43,7 +71,7 @@ def render_batch(
     encode: Encode,
     latent: Latent,
     inputs: Mapping[str, Picture],
-    listen: Listener,
+    watch: Watch,
 ) -> list[Picture]:
     """Returns the pictures of these frames, in this order.
 
@@ -56,7 +84,7 @@ def render_batch(
     for rows in _alike(model, schedule, frames):
         part = [frames[row] for row in rows]
         mask = None if masks is None else masks[rows]
-        latents[rows] = _sample(model, schedule, part, latents[rows], mask, encode, listen)
+        latents[rows] = _sample(model, schedule, part, latents[rows], mask, encode, watch)
     refuse_not_finite(latents, indices)
     pictures = _decoded(model, latents)
     return [verified(picture, schedule, index) for picture, index in zip(pictures, indices, strict=True)]
@@ -144,29 +172,46 @@ def _sample(
     latents: Tensor,
     mask: Tensor | None,
     encode: Encode,
-    listen: Listener,
+    watch: Watch,
 ) -> Tensor:
     recipe, device = schedule.recipe, model.place.device
     noise = StepNoise([frame.seed.items for frame in frames], tuple(latents.shape[1:]))
     sigmas = torch.stack([_sigmas(model, schedule, frame) for frame in frames]).to(device)
-    denoise = _guided(model, schedule, frames, encode)
+    denoise = _guided(model, schedule, frames, encode, watch)
     clean, first = latents.to(device), noise.next().to(device)
     levels = model.levels_at(recipe.width, recipe.height)
     kept = None if mask is None else Kept(clean, first, mask.to(device), levels)
+    latest = _Latest(kept.denoiser(denoise) if kept else denoise)
+
+    def report(done: int, total: int) -> None:
+        preview = None if watch.preview is None else watch.preview(latest.estimate[0])
+        watch.listen(Event("steps", done, total, frames[0].index, preview))
+
     with model.loras.at([model.loras.strengths(frame) for frame in frames], device):
         walked = SAMPLERS[recipe.sampler](
-            kept.denoiser(denoise) if kept else denoise,
+            latest,
             levels.begun(clean, first, sigmas[:, 0]),
             sigmas,
             lambda: noise.next().to(device),
-            lambda done, total: listen(Event("steps", done, total)),
+            report,
         )
     return (kept.put_back(walked) if kept else walked).cpu()
 
 
-def _guided(
-    model: LoadedModel, schedule: Schedule, frames: Sequence[Frame], encode: Encode
-) -> Callable[[Tensor, Tensor], Tensor]:
+class _Latest:
+    """A denoiser that keeps its latest estimate."""
+
+    estimate: Tensor
+
+    def __init__(self, denoise: Denoiser) -> None:
+        self._denoise = denoise
+
+    def __call__(self, x: Tensor, sigma: Tensor) -> Tensor:
+        self.estimate = self._denoise(x, sigma)
+        return self.estimate
+
+
+def _guided(model: LoadedModel, schedule: Schedule, frames: Sequence[Frame], encode: Encode, watch: Watch) -> Denoiser:
     """Returns the denoiser of these frames, which have equal numbers of passes.
 
     It runs all passes in one batch, and combines them: classifier-free guidance (Ho & Salimans 2022), for every part of
@@ -178,6 +223,7 @@ def _guided(
     positive = _columns(
         [[cfg * each.weight for each in own.positive] for cfg, own in zip(guidance, passes, strict=True)]
     )
+    plain = _columns([[each.weight for each in own.positive] for own in passes])
     negative = _columns([[each.weight for each in own.negative] for own in passes]) if guides else []
     conditionings: dict[tuple[tuple[Mix[str], ...], ...], Conditioning] = {}
     call = itertools.count()
@@ -196,9 +242,14 @@ def _guided(
         found = model.estimate(x.repeat(count, 1, 1, 1), sigma.repeat(count), conditioning()).chunk(count)
         wanted, unwanted = found[: len(positive)], found[len(positive) :]
         if not unwanted:
-            return _sum(positive, wanted)
+            estimate = _sum(positive, wanted)
+            watch.call(Call(x, sigma, estimate, None, estimate))
+            return estimate
         base = _sum(negative, unwanted)
-        return base + _sum(positive, [each - base for each in wanted])
+        changes = [each - base for each in wanted]
+        estimate = base + _sum(positive, changes)
+        watch.call(Call(x, sigma, base + _sum(plain, changes), base, estimate))
+        return estimate
 
     return denoise
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from remix.client.local.batch import Latent, check_lengths, render_batch
+from remix.client.local.batch import Call, Latent, Watch, check_lengths, render_batch
 from remix.client.local.devices import Place, frames_at_once
 from remix.client.local.embeddings import embedding_files, fingerprints, use_embeddings, used_embeddings
 from remix.client.local.encoded import Encoded
 from remix.client.local.models import LoadedModel, check_model, defaults_of, in_full, model_files, open_model
 from remix.client.local.pictures import to_tensor
+from remix.client.local.preview import Previews
 from remix.client.local.sampling import SAMPLERS, SCHEDULERS
 from remix.client.local.traveling import Strengths, divided
 from remix.client.local.turns import TURNS
@@ -56,7 +58,8 @@ class Local(Engine):
 
     device: "auto", "cpu", "cuda", "cuda:1", "mps". batch: frames rendered together; None chooses by picture size and
     memory. precision: "auto" (half on CUDA) or "full" (float32). embeddings: the folder of textual inversions; None is
-    the folder `embeddings` where the process runs, if there is one. A frame's bytes do not depend on which frames are
+    the folder `embeddings` where the process runs, if there is one. previews: each step's event has a small picture of
+    the batch's first frame, as the model expects it to become. A frame's bytes do not depend on which frames are
     missing: batches always have the same rows, unless memory runs out and they are halved.
 
     Several threads may render, each with its own `Local` or with a shared one. Threads that share a `Local` take turns
@@ -71,11 +74,14 @@ class Local(Engine):
         batch: int | None = None,
         precision: str = "auto",
         embeddings: str | None = None,
+        *,
+        previews: bool = False,
     ) -> None:
         self._device = device
         self._batch = checked_batch(batch)
         self._precision = precision
         self._embeddings = embeddings
+        self._previews = previews
         self._running: set[threading.Event] = set()
         self._turn = threading.RLock()
         self._tags_applied = TagsApplied()
@@ -141,19 +147,39 @@ class Local(Engine):
         stop = threading.Event()
         self._running.add(stop)
         try:
-            yield from self._rendered(self._tags_applied(schedule), frames, inputs, listen, stop.is_set)
+            yield from self._rendered(self._tags_applied(schedule), frames, inputs, Watch(listen), stop.is_set)
         finally:
             self._running.discard(stop)
+
+    def watched(
+        self, schedule: Schedule, frame: int, inputs: Mapping[str, Picture]
+    ) -> tuple[Picture, list[Call], LoadedModel]:
+        """Returns the picture of a frame, the calls of the model while it was sampled, and the model.
+
+        Raises the errors of `render`.
+        """
+        calls = list[Call]()
+        watch = Watch(lambda event: None, call=calls.append)
+        # In a batch of its own, so that the calls have one row.
+        alone = self._rendered(self._tags_applied(schedule), [frame], inputs, watch, lambda: False, batch=1)
+        [picture] = alone
+        assert self._model is not None
+        return picture, calls, self._model
 
     def _rendered(
         self,
         schedule: Schedule,
         frames: Sequence[int],
         inputs: Mapping[str, Picture],
-        listen: Listener,
+        watch: Watch,
         stop: Callable[[], bool],
+        *,
+        batch: int | None = None,
     ) -> Iterator[Picture]:
         model = self._load(schedule)
+        if self._previews:
+            with self._turn, TURNS.shared():
+                watch = replace(watch, preview=Previews(model).of)
         with self._turn:  # tokenizers are not thread-safe
             check_lengths(model, schedule)
         wanted = set(frames)
@@ -164,14 +190,16 @@ class Local(Engine):
 
         def pictures_of(block: Sequence[int]) -> list[Picture]:
             with self._turn, TURNS.shared():
-                return self._pictures(model, schedule, block, latent, inputs, listen)
+                return self._pictures(model, schedule, block, latent, inputs, watch)
 
         def shrink(count: int, fewer: int) -> None:
             model.place.free()
             log.warning("%s: %s frames at once do not fit; continuing with %s", model.place.device, count, fewer)
 
-        size = self._batch or frames_at_once(
-            model.place, schedule.recipe.width, schedule.recipe.height, model.parts().values()
+        size = (
+            batch
+            or self._batch
+            or frames_at_once(model.place, schedule.recipe.width, schedule.recipe.height, model.parts().values())
         )
         too_large = (
             f"not even one frame fits into the memory of {model.place.device}; close what else uses it, make the size "
@@ -190,7 +218,7 @@ class Local(Engine):
         block: Sequence[int],
         latent: Latent,
         inputs: Mapping[str, Picture],
-        listen: Listener,
+        watch: Watch,
     ) -> list[Picture]:
         """Returns the pictures of a block.
 
@@ -200,7 +228,7 @@ class Local(Engine):
         if model.place.dtype is not torch.float32:
             try:
                 encode = partial(self._encoded, model, reading)
-                return render_batch(model, schedule, block, encode, latent, inputs, listen)
+                return render_batch(model, schedule, block, encode, latent, inputs, watch)
             except BlankFrame as error:
                 log.warning("%s in half precision; frames %s to %s again in float32", error, block[0], block[-1])
         try:
@@ -210,7 +238,7 @@ class Local(Engine):
                     encode = partial(_encode, model, reading, Encoded(PROMPTS_KEPT))
                 else:
                     encode = partial(self._encoded, model, reading)
-                return render_batch(model, schedule, block, encode, latent, inputs, listen)
+                return render_batch(model, schedule, block, encode, latent, inputs, watch)
         except BlankFrame as error:
             raise BlankFrame(
                 f'{error}, in float32 too (precision "full"); lower cfg, or use another model.vae or model.checkpoint'

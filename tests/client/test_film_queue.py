@@ -10,11 +10,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from remix import Keyframe, Recipe, render_all
 from remix.client.cli.render import scaled_folders
-from remix.engine import Listener, Picture
+from remix.engine import Event, Listener, Picture
 from remix.errors import (
     BadInput,
     EngineError,
@@ -48,6 +49,27 @@ class Failing(Painter):
             if index == 1 and self.errors:
                 raise self.errors.pop(0)
             yield picture
+
+
+class Previewing(Painter):
+    """Reports a step with a preview before it paints."""
+
+    def render(
+        self, schedule: Schedule, frames: Sequence[int], inputs: Mapping[str, Picture], listen: Listener
+    ) -> Iterator[Picture]:
+        listen(Event("steps", 1, 2, 0, np.full((2, 2, 3), 7, np.uint8)))
+        yield from super().render(schedule, frames, inputs, listen)
+
+
+def test_a_function_gets_previews_and_a_stream_of_lines_does_not(tmp_path: Path) -> None:
+    found, lines = list[dict[str, Any]](), io.StringIO()
+    render_all([recipe()], tmp_path / "a", engines=[Previewing()], film=None, events=found.append)
+    render_all([recipe()], tmp_path / "b", engines=[Previewing()], film=None, events=lines)
+    [preview] = [event["preview"] for event in found if "preview" in event]
+    assert preview.tolist() == [[[7, 7, 7]] * 2] * 2
+    [step] = [line for line in map(json.loads, lines.getvalue().splitlines()) if line["event"] == "steps"]
+    assert {name: step[name] for name in ("done", "total", "frame")} == {"done": 1, "total": 2, "frame": 0}
+    assert "preview" not in step
 
 
 def test_an_outcome_for_each_film_in_order(tmp_path: Path) -> None:

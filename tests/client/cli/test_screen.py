@@ -7,10 +7,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from remix.client.cli import render
-from remix.client.cli.screen import Lines, Pace, progress
+from remix.client.cli.screen import Lines, Pace, in_cells, progress
 from remix.engine import Event, Listener, Picture
 from remix.plan import Keyframe, Recipe, Schedule
 from tests.fakes.renderer import Painter
@@ -114,3 +115,14 @@ def test_a_second_ctrl_c_that_python_drops_stops_at_the_next_step(
     assert engine.rendered == []
     assert "finishing the current frames" in capsys.readouterr().err
     assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_a_preview_has_two_pixels_in_each_cell_of_a_terminal() -> None:
+    wide = np.zeros((10, 20, 3), np.uint8)
+    wide[:5], wide[5:] = (255, 0, 0), (0, 0, 255)
+    shown = in_cells(wide)
+    lines = shown.plain.splitlines()
+    assert [len(line) for line in lines] == [40] * 10
+    assert set(shown.plain) == {"▀", "\n"}
+    assert str(shown.spans[0].style) == "#ff0000 on #ff0000"
+    assert str(shown.spans[-1].style) == "#0000ff on #0000ff"

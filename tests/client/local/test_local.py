@@ -319,7 +319,21 @@ def test_steps_are_told(checkpoint: str) -> None:
     events: list[Event] = []
     engine, schedule = Local(device="cpu", batch=6), plan(travel(checkpoint))
     list(engine.render(schedule, range(6), {}, events.append))
-    assert events == [Event("steps", 1, 3), Event("steps", 2, 3), Event("steps", 3, 3)]
+    assert events == [Event("steps", done, 3, frame=0) for done in (1, 2, 3)]
+    assert [event.preview for event in events] == [None] * 3
+
+
+def test_previews_show_the_first_frame_of_a_batch_in_the_making() -> None:
+    """At the last step they are the picture, one pixel for each place of the latent."""
+    keyframes = [Keyframe(prompt="a red house on a green hill", seed=3), Keyframe(prompt="a yellow moon at night")]
+    recipe = Recipe(2, keyframes, width=128, height=128, steps=6, cfg=3, sampler="dpmpp_2m", scheduler="sgm_uniform")
+    events: list[Event] = []
+    [picture, _] = Local(device="cpu", previews=True).render(plan(recipe), range(2), {}, events.append)
+    small = picture.reshape(16, 8, 16, 8, 3).mean((1, 3))
+    off = [float(np.abs(event.preview - small).mean()) for event in events if event.preview is not None]
+    assert len(off) == 6
+    assert off[-1] == min(off)
+    assert off[-1] < 10 < 30 < off[0]
 
 
 def test_a_job_begun_with_another_batch_goes_on_and_that_is_told(
