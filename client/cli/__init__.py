@@ -27,6 +27,7 @@ VERBS = {
     "travel": "Write a recipe that travels from picture to picture.",
     "morph": "Turn one picture into the next, without a recipe.",
     "grid": "Compare settings in a grid with labeled axes.",
+    "steps": "Show every denoising step of a picture.",
     "compare": "Render with several engines and compare the frames.",
     "import": "Convert another tool's schedule to a recipe.",
     "export": "Convert a recipe to another tool's schedule.",

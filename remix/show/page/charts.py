@@ -57,6 +57,29 @@ def line_chart(
     return _drawn(chart, alt, "line-chart")
 
 
+def lines_chart(
+    series: Sequence[Sequence[tuple[float, float]]],
+    *,
+    alt: str,
+    labels: Sequence[float] = (),
+    from_zero: bool = False,
+    dots: bool = False,
+    width: int = NARROW,
+    height: int = HEIGHT,
+) -> Markup:
+    """Returns several lines as SVG, each in its own color of the style sheet: the colors of a legend, in its order.
+
+    `dots` marks each point. The other arguments are those of `line_chart`.
+    """
+    chart = _library().XY(**{**_options(width), "height": height, "show_dots": dots}, x_labels=list(labels) or None)
+    points = [point for line in series for point in line]
+    low, high = min(y for _, y in points), max(y for _, y in points)
+    chart.range = (0 if from_zero else low, high if high > low else low + 1)
+    for line in series:
+        chart.add(None, list(line))
+    return _drawn(chart, alt, "lines-chart")
+
+
 def shares_chart(
     shares: Sequence[Sequence[float]],
     *,
