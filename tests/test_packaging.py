@@ -48,6 +48,9 @@ def test_it_holds_every_module_and_the_model_and_no_tests(wheel: Path) -> None:
             assert f"remix/playground/weights/{path.relative_to(weights).as_posix()}" in names
     assert {"remix/py.typed", "remix/client/cli/demo.toml", "remix/client/cli/new.toml"} <= names
     assert "remix/client/playground/classifier.safetensors" in names
+    course = ROOT / "docs" / "course"
+    assert {f"remix/client/lab/course/{path.relative_to(course).as_posix()}" for path in course.rglob("*.*")} <= names
+    assert "remix/client/lab/languages/de.toml" in names
     assert not [name for name in names if "test" in name]
     assert wheel.stat().st_size < LARGEST_WHEEL
 

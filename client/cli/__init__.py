@@ -28,6 +28,8 @@ VERBS = {
     "morph": "Turn one picture into the next, without a recipe.",
     "grid": "Compare settings in a grid with labeled axes.",
     "steps": "Show every denoising step of a picture.",
+    "explain": "Run an experiment that shows how diffusion works.",
+    "lab": "Prepare a course: worksheets, notebooks, workflows.",
     "compare": "Render with several engines and compare the frames.",
     "import": "Convert another tool's schedule to a recipe.",
     "export": "Convert a recipe to another tool's schedule.",

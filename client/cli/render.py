@@ -79,7 +79,7 @@ RETRIES = 2
     type=click.IntRange(min=0),
     help=f"How often to retry a film after a server error.  [default: {RETRIES} with several recipes, else 0]",
 )
-@click.option("--preview", is_flag=True, help="Show the picture in the making, in a terminal with colors.")
+@click.option("--preview", is_flag=True, help="Show a preview of the picture in a terminal with colors.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON, one line for each recipe.")
 @click.option("--events", type=click.File("a", encoding="utf-8"), help="Append a JSON line for each event; - prints.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress bar.")

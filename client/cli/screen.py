@@ -189,19 +189,18 @@ def _bar(console: Console, shown: ExitStack) -> Listener:
 
 def in_cells(picture: Picture) -> Text:
     """Returns a picture as lines of a terminal. Each cell shows two pixels: its color is above that of its ground."""
+    import numpy as np
     from PIL import Image
     from rich.text import Text
 
     image = Image.fromarray(picture)
     scale = min(CELLS / image.width, CELLS / image.height)
     size = (max(1, round(image.width * scale)), max(2, 2 * round(image.height * scale / 2)))
-    pixels = image.resize(size, Image.Resampling.BICUBIC).load()
-    assert pixels is not None
+    rows = np.asarray(image.resize(size, Image.Resampling.BICUBIC)).tolist()
     shown = Text(no_wrap=True)
-    for row in range(0, size[1], 2):
-        for column in range(size[0]):
-            above, below = ("#{:02x}{:02x}{:02x}".format(*pixels[column, row + part]) for part in (0, 1))
-            shown.append("▀", f"{above} on {below}")
+    for above, below in zip(rows[::2], rows[1::2], strict=True):
+        for upper, lower in zip(above, below, strict=True):
+            shown.append("▀", "#{:02x}{:02x}{:02x} on #{:02x}{:02x}{:02x}".format(*upper, *lower))
         shown.append("\n")
     return shown
 

@@ -41,8 +41,8 @@ PIXELS_AT_ONCE = 512 * 512
 class Call:
     """One call of the model while frames are sampled. Latents are [B, c, h, w], on the device of the model.
 
-    The model saw `x` at noise level `sigma` [B]. `wanted` is its estimate of the clean latent with the prompt, as at cfg
-    1, `unwanted` that with the negative prompt, or None without guidance. `estimate` is what the sampler gets.
+    The model saw `x` at noise level `sigma` [B]. `wanted` is its estimate of the clean latent with the prompt,
+    `unwanted` that with the negative prompt, or None without guidance. `estimate` is what the sampler gets.
     """
 
     x: Tensor

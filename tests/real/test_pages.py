@@ -9,12 +9,16 @@ from typing import Any
 import numpy as np
 import pytest
 
+from remix.client.lab.texts import texts_of
 from remix.engine.grid import render_grid, write_grid_page
 from remix.engine.report import film_report, job_report, write_report
-from remix.motion import write_video
+from remix.motion import save_picture, write_video
 from remix.plan import Keyframe, Recipe
 from remix.plan.axes import read_axis
 from remix.plan.grid import Grid
+from remix.show.experiment import Curves, ExperimentView, Numbers, Slider, Strip, experiment_page
+from remix.show.hand_in import HandInView, hand_in_page
+from remix.show.steps import Step, StepsView, steps_page
 from tests.fakes.renderer import Painter
 from tests.real.browser import browser
 
@@ -74,7 +78,7 @@ def test_a_report_fits_and_plays_and_runs_nothing(started: Any, report: Path, wi
 
 @pytest.mark.parametrize(("width", "theme"), SHAPES)
 def test_axe_finds_no_barrier_in_a_report(started: Any, report: Path, width: int, theme: str) -> None:
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="pip install axe-playwright-python")
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="pip install -e .[browser]")
     page, _ = opened(started, report, width, theme, bypass_csp=True)
     found = axe.Axe().run(page)
     assert found.violations_count == 0, found.generate_report()
@@ -123,8 +127,63 @@ def test_a_grid_shows_the_settings_of_a_cell_and_enlarges_it(started: Any, grid:
 @pytest.mark.parametrize("place", ["", "#cell-1-1-0"])
 @pytest.mark.parametrize(("width", "theme"), SHAPES)
 def test_axe_finds_no_barrier_in_a_grid(started: Any, grid: Path, width: int, theme: str, place: str) -> None:
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="pip install axe-playwright-python")
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="pip install -e .[browser]")
     page, _ = opened(started, grid, width, theme, bypass_csp=True)
     page.evaluate(f"location.hash = '{place}'")
     found = axe.Axe().run(page)
     assert found.violations_count == 0, found.generate_report()
+
+
+def gray(value: int) -> np.ndarray:
+    return np.full((48, 64, 3), value, np.uint8)
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """A page of steps, one of an experiment with every kind of part, and one that a student hands in."""
+    folder = tmp_path_factory.mktemp("lab")
+    steps = [Step(k, 9.0 / (k + 1), gray(60), gray(120), gray(180), 1.0 + k, 0.5) for k in range(30)]
+    view = StepsView(PROMPT, steps, 30, gray(200), "a cat", {"seed": "3"})
+    many = [(f"{PROMPT} {k}", gray(40 + k)) for k in range(12)]
+    curve = [(0.0, 1.0), (1.0, 3.0), (2.0, 2.0)]
+    parts = [
+        Strip("Strip", PROMPT, many),
+        Slider("Slider", PROMPT, [("stop 1", many[:2]), ("stop 2", many[2:4])]),
+        Curves("Curves", PROMPT, {"one": curve, "two": curve[::-1]}),
+        Curves("Plane", PROMPT, {"": curve}, square=True),
+        Numbers("Numbers", PROMPT, ["prompt", "1", "2"], [[PROMPT, "1.00", "0.50"]]),
+    ]
+    words = texts_of("page", "de") | texts_of("kit", "de")
+    experiment = ExperimentView("Titel", PROMPT, parts, [("Frage?", PROMPT)] * 3, "remix explain x", "de", words)
+    picture = save_picture(folder / "picture.png", gray(90))
+    answers = [("1.1", "Frage?", PROMPT), ("1.2", "Frage?", "")]
+    hand_in = HandInView("Ada", answers, [("picture.png", picture, PROMPT)], "de", words)
+    pages = {"steps": steps_page(view), "experiment": experiment_page(experiment)}
+    pages["hand-in"] = hand_in_page(hand_in, folder / "hand-in.html")
+    for name, html in pages.items():
+        (folder / f"{name}.html").write_text(html, encoding="utf-8")
+    return {name: folder / f"{name}.html" for name in pages}
+
+
+@pytest.mark.parametrize("name", ["steps", "experiment", "hand-in"])
+@pytest.mark.parametrize(("width", "theme"), SHAPES[1:])
+def test_a_page_of_the_lab_fits_and_axe_finds_no_barrier(
+    started: Any, lab: dict[str, Path], width: int, theme: str, name: str
+) -> None:
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="pip install -e .[browser]")
+    page, errors = opened(started, lab[name], width, theme, bypass_csp=True)
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+    assert page.title() != "run"
+    found = axe.Axe().run(page)
+    assert found.violations_count == 0, found.generate_report()
+    assert errors == []
+
+
+def test_the_arrow_keys_move_the_slider(started: Any, lab: dict[str, Path]) -> None:
+    page, errors = opened(started, lab["steps"], 400, "light")
+    assert page.locator(".stop:visible .where").inner_text().startswith("step 30 of 30")
+    page.locator("#step-30").focus()
+    page.keyboard.press("ArrowLeft")
+    assert page.locator(".stop:visible .where").inner_text().startswith("step 29 of 30")
+    assert page.locator(".stop:visible img").count() == 3
+    assert errors == []
