@@ -31,6 +31,7 @@ RATE = 3
 @override_options
 @click.option("--device", help="Device: auto, cpu, cuda, cuda:1, mps.  [default: auto]")
 @click.option("--precision", type=click.Choice(("auto", "full")), help="As in render.  [default: auto]")
+@click.option("--embeddings", metavar="FOLDER", help="As in render.")
 @overwrite_option
 @schedule_options
 def command(
@@ -41,6 +42,7 @@ def command(
     overrides: Overrides,
     device: str | None,
     precision: str | None,
+    embeddings: str | None,
     overwrite: bool,
     reading: Reading,
 ) -> None:
@@ -59,7 +61,7 @@ def command(
     from remix.show.steps import step_frames, steps_page, steps_sheet
 
     require()
-    with open_engine("local", device=device, precision=precision) as engine, stoppable(engine):
+    with open_engine("local", device=device, precision=precision, embeddings=embeddings) as engine, stoppable(engine):
         view = _view(cast("Local", engine), found, at, Path(recipe).stem if Path(recipe).exists() else recipe)
     out.mkdir(parents=True, exist_ok=True)
     write_video(step_frames(view), outputs[0], RATE)
@@ -89,7 +91,7 @@ def _view(engine: Local, recipe: Recipe, at: str, title: str) -> StepsView:
 
     # A grid of one cell, which is the moment alone.
     grid = Grid(recipe, at=int(at) if at.isdecimal() else at)
-    [cell] = cells_of(grid, lambda each: each.fitted_to(engine.defaults(each.model)).settled())
+    [cell] = cells_of(grid, lambda each: each.fitted_to(engine.defaults(each)).settled())
     [film] = films_of([cell])
     schedule = plan(film.recipe)
     for sentence in engine.check(schedule):
