@@ -9,6 +9,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from remix.catalog.families import FAMILIES
 from remix.client.a1111 import scripted
 from remix.client.a1111.models import ServerModels
 from remix.client.a1111.plain import INSTALL as INSTALL_SCRIPT
@@ -34,6 +35,12 @@ from remix.plan.wording import cut, listed
 OLDEST_COMFYUI = (0, 8)
 SHOWN = 8
 """Largest number of models that are listed."""
+
+TEXT_LOADERS = ("CLIPLoader", "DualCLIPLoader")
+"""ComfyUI's nodes that list the families of their text encoders."""
+
+WEBUI_FAMILIES = {False: ("sd1", "sd2", "sdxl"), True: ("sd1", "flux")}
+"""Whether the server is a Forge -> the families whose frames the tests render on a real one."""
 
 TIMEOUT = 20.0
 """Timeout of each request in seconds."""
@@ -97,7 +104,9 @@ def _comfyui(server: ComfyServer, about: Mapping[str, Any]) -> Iterator[Finding]
     version = str(system.get("comfyui_version") or "unknown version")
     old = () < server.version() < OLDEST_COMFYUI
     yield Finding("ComfyUI", version, "update it: it is older than 0.8, the oldest supported" if old else "")
+    yield Finding("PyTorch", str(system.get("pytorch_version") or "unknown version"))
     yield _nodes(server)
+    yield from _families(server)
     yield _models("checkpoints", server.choices(*LOADERS["checkpoint"][:2]))
     devices = [str(device.get("name")) for device in _entries(listed_devices) if isinstance(device, dict)]
     flags = [str(word) for word in _entries(system.get("argv"))]
@@ -110,6 +119,13 @@ def _comfyui(server: ComfyServer, about: Mapping[str, Any]) -> Iterator[Finding]
         elif flag.startswith(OTHER_MATHS):
             yield Finding("flag", f"{flag}: last bits of colors differ", "nothing, where 55 dB will do", DIFFERS)
     yield _open(not all(map(is_loopback, listening_addresses(flags))), "--listen")
+
+
+def _families(server: ComfyServer) -> Iterator[Finding]:
+    """Yields the model families whose text encoders the server's loaders list."""
+    types = {each for loader in TEXT_LOADERS for each in server.choices(loader, "type")}
+    if titles := [row.title for row in FAMILIES.values() if row.loader in types]:
+        yield Finding("families", f"prompts travel in {listed(titles, len(titles))}")
 
 
 def _entries(value: Any) -> list[Any]:
@@ -155,6 +171,8 @@ def _a1111(server: A1111Server, http: Http, flags: Mapping[str, Any]) -> Iterato
         yield _installed("Remix script", server.pack(), "update Remix Toolkit there")
     else:
         yield Finding("Remix script", "not installed: frames are rendered one by one", INSTALL_SCRIPT)
+    tested = [FAMILIES[name].title for name in WEBUI_FAMILIES[models.forge]]
+    yield Finding("families", f"prompts travel in {listed(tested)} (tested)")
     for remark in models.remarks:
         yield Finding("broken extension", remark, "find it in the server's console, and update or disable it")
     yield _models("checkpoints", [each.bare for each in models.checkpoints])

@@ -10,6 +10,7 @@ import pytest
 
 from remix import __version__
 from remix.client import cli
+from remix.client.comfyui import server as comfy_server
 from tests.fakes.a1111_server import A1111Server
 from tests.fakes.comfyui_server import ComfyServer
 from tests.fakes.faults import Answer, FaultyServer
@@ -36,9 +37,25 @@ def test_a_comfyui_that_is_as_others_is_told_so(capsys: pytest.CaptureFixture[st
         code, output = doctor(capsys, server)
     assert code == 0
     assert output == (
-        f"ComfyUI 0.33.0 ok Remix nodes installed, version {__version__} ok "
+        f"ComfyUI 0.33.0 ok PyTorch 2.13.0+cpu ok Remix nodes installed, version {__version__} ok "
         "checkpoints sd15.safetensors, folder/other.ckpt ok device cpu, float32 ok listens on this machine only ok"
     )
+
+
+def test_the_families_that_a_comfyui_can_load_are_named(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    types = {"CLIPLoader": ["stable_diffusion", "wan", "flux2", "krea2"], "DualCLIPLoader": ["sdxl", "hunyuan_video"]}
+    choices = comfy_server.Server.choices
+
+    def with_loaders(self: comfy_server.Server, kind: str, name: str, **options: Any) -> list[str]:
+        return types.get(kind) or choices(self, kind, name, **options)
+
+    monkeypatch.setattr(comfy_server.Server, "choices", with_loaders)
+    server = ComfyServer()
+    with server.started():
+        code, output = doctor(capsys, server)
+    assert (code, "families prompts travel in SD 1.5, SD 2.1, SDXL, Flux.2, Krea 2 ok" in output) == (0, True), output
 
 
 @pytest.mark.parametrize(

@@ -55,6 +55,12 @@ def test_the_catalog_has_the_latents_of_the_host(host: Host) -> None:
     assert all(row.step % formats[kind][2] == 0 for kind, row in rows.items() if not row.sound)
 
 
+def test_the_catalog_has_the_loaders_of_the_host(host: Host) -> None:
+    server = Server(Http(host.url), "test")
+    types = {each for loader in ("CLIPLoader", "DualCLIPLoader") for each in server.choices(loader, "type")}
+    assert {row.loader for row in FAMILIES.values() if row.loader} <= types
+
+
 @pytest.mark.parametrize("family", LAYOUTS)
 def test_prompts_of_each_family_travel_in_its_layout(host: Host, family: str) -> None:
     width, few, many, pooled = LAYOUTS[family]
