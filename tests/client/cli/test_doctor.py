@@ -11,6 +11,7 @@ import pytest
 from remix import __version__
 from remix.client import cli
 from remix.client.comfyui import server as comfy_server
+from remix.engine.pack import SUPPORTED
 from tests.fakes.a1111_server import A1111Server
 from tests.fakes.comfyui_server import ComfyServer
 from tests.fakes.faults import Answer, FaultyServer
@@ -134,7 +135,8 @@ def test_older_nodes_and_scripts_are_reported(
     with server.started():
         code, output = doctor(capsys, server)
     assert code == 1
-    assert "installed, without a version: it is older, and fractional denoise, emphasis may differ missing" in output
+    older = f"installed, without a version: it is older, and {', '.join(SUPPORTED)} may differ missing"
+    assert older in output
     assert "to fix: update " in output
 
 
