@@ -12,7 +12,7 @@ from typing import Any
 
 from remix.errors import BadInput, RecipeError
 from remix.plan.expression import verbatim
-from remix.plan.fields import show
+from remix.plan.fields import joined, show
 from remix.plan.keyframe import Keyframe
 from remix.plan.mix import Mix
 from remix.plan.recipe import Recipe
@@ -47,11 +47,9 @@ def unread_variants(recipe: Recipe) -> str | None:
 
 
 def _chosen(recipe: Recipe, number: int, keyframe: Keyframe, lists: _Lists) -> Keyframe:
-    changes: dict[str, Any] = {}
-    for field in ("prompt", "negative"):
-        mix: Mix[str] | None = getattr(keyframe, field)
-        if mix is None or not any(map(has_variants, mix.values)):
-            continue
+    def chosen(field: str, mix: Any) -> Any:
+        if not isinstance(mix, Mix) or not any(map(has_variants, mix.values)):
+            return mix
         items = []
         for place, (text, weight) in enumerate(mix.items):
             each = f"{recipe.variant}:{number}:{field}:{place}"
@@ -60,8 +58,11 @@ def _chosen(recipe: Recipe, number: int, keyframe: Keyframe, lists: _Lists) -> K
                 items.append((expand(text, draw, lists), weight))
             except BadInput as error:
                 raise RecipeError(str(error), path=f"keyframes[{number}].{field}") from error
-        changes[field] = Mix(tuple(items))
-    return replace(keyframe, **changes) if changes else keyframe
+        return Mix(tuple(items))
+
+    changed: dict[str, Any] = {field: chosen(field, getattr(keyframe, field)) for field in ("prompt", "negative")}
+    inputs = tuple((name, chosen(f"inputs{joined(name)}", value)) for name, value in keyframe.inputs or ())
+    return replace(keyframe, **changed, inputs=inputs or None)
 
 
 def _in_turn(seed: str) -> Draw:

@@ -112,6 +112,12 @@ def test_python_takes_the_same_values() -> None:
     assert Payload.of({"steps": 2}) == Payload.of(Payload.of({"steps": 2}))
 
 
+def test_choices_in_texts_are_made_as_in_prompts() -> None:
+    made = recipe({"a.text": "a {red|green} cat"}, variants="film", frames=1)
+    texts = {track(made.replace(variant=number), "a.text")[0].values[0] for number in range(8)}
+    assert texts == {"a red cat", "a green cat"}
+
+
 def test_pictures_that_inputs_name_are_found() -> None:
     made = recipe({"a.image": "x/a.png", "a.text": "a photo of a cat.png\nin ../snow.png"}, {"a.image": "b.JPG"})
     assert made.input_pictures() == ["x/a.png", "b.JPG"]
