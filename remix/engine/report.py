@@ -121,10 +121,11 @@ def _loaded(paths: Iterable[Path]) -> Iterator[Picture]:
 def _settings(recipe: Recipe) -> Rows:
     """Returns the fields of a recipe as texts, including the defaults that apply to every film."""
     always = {"frames": recipe.frames, "fps": recipe.fps, "size": [recipe.width, recipe.height]}
-    always |= {name: getattr(recipe, name) for name in ("sampler", "scheduler", "steps", "cfg", "pace", "loop")}
+    sampling = () if recipe.has_own_settings else ("sampler", "scheduler", "steps", "cfg")
+    always |= {name: getattr(recipe, name) for name in (*sampling, "pace", "loop")}
     given = {name: value for name, value in recipe.to_dict().items() if name not in SEPARATE}
     if any(keyframe.cfg is not None for keyframe in recipe.keyframes):
-        del always["cfg"]  # the keyframes replace it
+        always.pop("cfg", None)  # the keyframes replace it
         given.pop("cfg", None)
     if recipe.music is not None:
         given["music"] = f"{recipe.music.file}, {recipe.music.tempo:g} beats per minute"
@@ -146,6 +147,8 @@ def _job_model(schedule: Schedule, about: Mapping[str, Any]) -> Rows:
 
 
 def _model(recipe: Recipe) -> Rows:
+    if recipe.has_own_settings:
+        return ()
     model = recipe.model
     rows = [("checkpoint", model.checkpoint)]
     rows += [("vae", model.vae)] if model.vae is not None else []

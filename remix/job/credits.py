@@ -119,7 +119,7 @@ def _ours(about: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _of_recipe(recipe: Recipe, *, named: bool) -> Iterator[tuple[str, str]]:
-    if not named and recipe.workflow is None and recipe.payload is None:
+    if not named and not recipe.has_own_settings:
         yield "model", recipe.model.checkpoint
     if recipe.model.vae is not None:
         yield "vae", recipe.model.vae

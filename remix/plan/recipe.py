@@ -278,6 +278,11 @@ class Recipe:
                 name = "pace" if self.pace == "even" else "budget"
                 raise RecipeError("chooses single moments, and the workflow gives clips; leave it out", path=name)
 
+    @property
+    def has_own_settings(self) -> bool:
+        """Returns whether a workflow or a payload has the settings, so that sampler, steps and model are not used."""
+        return self.workflow is not None or self.payload is not None
+
     def clips(self) -> list[range]:
         """Returns the frames of each run of the workflow, in order, see `remix.plan.inputs.clips`."""
         clip = 1 if self.workflow is None else self.workflow.clip

@@ -58,7 +58,9 @@ def test_each_frame_is_a_prompt_with_its_values_and_its_picture(tmp_path: Path) 
     assert outcome.rendered == 4
     assert outcome.film is not None
     assert outcome.report is not None
-    assert "ImageBlend.blend_factor" in outcome.report.read_text(encoding="utf-8")
+    page = outcome.report.read_text(encoding="utf-8")
+    assert "ImageBlend.blend_factor" in page
+    assert "playground" not in page  # settings of a recipe that the workflow does not use
     assert len({picture.tobytes() for picture in frames(tmp_path / "out")}) == 4
 
 
