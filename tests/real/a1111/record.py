@@ -44,8 +44,8 @@ def replies(url: str) -> dict[str, Any]:
     found["substituted"] = _without_pictures(_post(url, "txt2img", {**ASKED, **SUBSTITUTED}).json())
     answers = {name: _post(url, "txt2img", {**ASKED, **wrong}) for name, wrong in WRONG.items()}
     found["refused"] = {name: {"status": one.status_code, "body": one.json()} for name, one in answers.items()}
-    found["openapi"] = _of_renders(requests.get(f"{url}/openapi.json", timeout=PATIENCE).json())
-    return {name: _everywhere(reply) for name, reply in found.items()}
+    api = _of_renders(requests.get(f"{url}/openapi.json", timeout=PATIENCE).json())
+    return {**{name: _everywhere(reply) for name, reply in found.items()}, "openapi": api}
 
 
 def _of_renders(api: dict[str, Any]) -> dict[str, Any]:
