@@ -1,4 +1,4 @@
-"""A recipe with a workflow of its own, on a server that stands in for one."""
+"""A recipe with a workflow of its own, on a fake server."""
 
 from __future__ import annotations
 

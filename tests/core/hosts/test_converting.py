@@ -1,4 +1,4 @@
-"""Settings of one tool in the form of another, and what is told of their losses."""
+"""Settings of one tool in the form of another, and the notes on what is lost."""
 
 from __future__ import annotations
 
@@ -90,13 +90,13 @@ def test_the_second_pass_of_the_high_resolution_fix_is_a_second_sampler() -> Non
         (("Seed: 4711, Size: 832x1216", "Seed: 4711"), "size is unknown"),
     ],
 )
-def test_every_loss_of_an_infotext_is_told(change: tuple[str, str], fact: str) -> None:
+def test_every_loss_of_an_infotext_has_a_note(change: tuple[str, str], fact: str) -> None:
     text = PLAIN.replace(*change)
     assert text != PLAIN
     assert any(fact in note for note in graph_of_origin(a1111(text), SERVER)[1])
 
 
-def test_the_losses_of_a_graph_are_told() -> None:
+def test_the_losses_of_a_graph_have_notes() -> None:
     nodes, _ = graph_of_origin(a1111(PLAIN), SERVER)
     for node in nodes.values():
         if node["class_type"] == "LoraLoader":
@@ -110,7 +110,7 @@ def test_the_losses_of_a_graph_are_told() -> None:
         assert fact in notes
 
 
-def test_files_of_a_server_that_is_not_asked_are_guessed_and_told() -> None:
+def test_files_of_a_server_that_is_not_asked_are_guessed_with_a_note() -> None:
     nodes, notes = graph_of_origin(a1111(PLAIN))
     assert inputs(nodes, "CheckpointLoaderSimple") == [{"ckpt_name": "fox.safetensors"}]
     assert len(notes) == 2

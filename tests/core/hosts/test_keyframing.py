@@ -119,7 +119,7 @@ def test_what_all_frames_share_is_known_without_what_keyframes_set() -> None:
         ("KSampler.sampler_name", Mix((("euler", 1), ("heun", 1))), 'hold = ["KSampler.sampler_name"]'),
     ],
 )
-def test_a_value_that_the_server_does_not_take_is_told(name: str, value: Any, fact: str) -> None:
+def test_a_value_that_the_server_does_not_take_has_a_note(name: str, value: Any, fact: str) -> None:
     assert fact in problems(keyframed(sampling(), INFO, [name]), {name: value})
 
 
@@ -158,7 +158,7 @@ def test_two_texts_of_a_node_are_mixed_alike() -> None:
         ([], "Save", '"SaveImage"'),
     ],
 )
-def test_an_input_or_an_output_that_is_not_there_is_told(names: list[str], output: str | None, fact: str) -> None:
+def test_an_input_or_an_output_that_is_not_there_has_a_note(names: list[str], output: str | None, fact: str) -> None:
     with pytest.raises(BadInput, match="(?s)" + fact.replace("[", r"\[")):
         keyframed(sampling(), INFO, names, output)
 
