@@ -78,15 +78,16 @@ class TravelingLoras:
         """Runs the networks in the block with these strengths, one entry per row of the batch.
 
         For a batch n times as large (prompt and negative prompt, or the chunks of one prompt), they are repeated n
-        times.
+        times. Afterwards the strengths are those of before, since prompts are encoded while frames are sampled.
         """
+        before, self._columns = self._columns, [None] * len(self._names)
         if self._names and rows and rows[0]:
             columns = torch.tensor(rows, dtype=torch.float32)
             self._columns = [column.to(device) if bool(column.any()) else None for column in columns.unbind(1)]
         try:
             yield
         finally:
-            self._columns = [None] * len(self._names)
+            self._columns = before
 
     def _add(self, number: int, low_rank: LowRank, layer: Any, inputs: tuple[Tensor, ...], out: Tensor) -> Tensor:
         column = self._columns[number]
