@@ -92,7 +92,7 @@ class _Commas(_Filling[T]):
 
     def add(self, run: Run[T]) -> None:
         for tokens in [run.tokens] if run.whole else ([token] for token in run.tokens):
-            if self.comma is not None and tokens[0] == self.comma:
+            if self.comma is not None and not run.whole and tokens[0] == self.comma:
                 self.last = len(self.tokens)
             elif len(self.tokens) == self.size:
                 self._end_at_comma()

@@ -59,3 +59,16 @@ def test_weights_move_with_their_tokens() -> None:
     assert first.weights == (1.0,) * 61
     assert second.weights == (1.0,) * 9 + (1.5,) * 8
     assert second.tokens[-1] == 7
+
+
+def test_vectors_of_an_embedding_are_not_compared_with_a_comma() -> None:
+    class Vector:
+        def __eq__(self, other: object) -> bool:
+            raise AssertionError("the host's vectors are tensors, which have no single truth value")
+
+        __hash__ = None  # type: ignore[assignment]
+
+    vectors = [Vector(), Vector()]
+    (chunk,) = cut([[Run([1, 2], 1.0), Run(vectors, 1.2, whole=True)]], 9, "a1111", 2)
+    assert len(chunk.tokens) == 4
+    assert chunk.weights == (1.0, 1.0, 1.2, 1.2)

@@ -212,8 +212,7 @@ def test_the_settings_line_of_a_picture_is_read() -> None:
     assert (parts.sampler, parts.scheduler) == ("dpmpp_2m", "karras")
     key = parts.keyframes[0]
     assert (key.prompt, key.negative, key.seed) == (Mix.one("a [cat:dog:0.5]"), Mix.one("bad"), Mix.one(9))
-    assert parts.notes[0].startswith("prompt editing ([cat:dog:0.5]) is passed on as text; AUTOMATIC1111 reads it")
-    assert parts.notes[1] == "not taken over from the settings: Model hash"
+    assert parts.notes == ("not taken over from the settings: Model hash",)
 
 
 INFOTEXT = (
@@ -378,15 +377,31 @@ def test_what_changes_over_denoising_steps_is_found(prompt: str, found: list[str
         ("a [cat:dog:0.5] b", "a1111"),
         ("a <lora:x:1>", "a1111"),
         ("a cat :0.7 AND a dog :0.3", "a1111"),
-        ("[SEQ:a:0.1:b:0.4]", "prompt-control"),
-        ("[before:during:after:0.3,0.7]", "prompt-control"),
-        ("a cat AVG(0.5) a dog", "prompt-control"),
+        ("[SEQ:a:0.1:b]", "prompt-control"),
+        ("[a|b:0.1]", "prompt-control"),
+        ("a cat AVG(0.3) a dog", "prompt-control"),
+        ("a cat AVG() a dog AND a cow", "prompt-control"),
+        ("a TE(l=cat) b", "prompt-control"),
         ("STYLE(A1111, length+mean) a cat # remark", "prompt-control"),
     ],
 )
 def test_prompts_over_steps_are_carried_through(text: str, name: str) -> None:
     assert detect(text) == name
     assert read(text).keyframes == (Keyframe(at=0, prompt=text.split(" #")[0]),)
+
+
+@pytest.mark.parametrize(
+    ("text", "prompt"),
+    [
+        ("a [SEQ:cat:0.1:dog:0.4], x", "a [cat:[dog::0.4]:0.1], x"),
+        ("[before:during:after:0.3,.7]", "[before:[during:after:0.7]:0.3]"),
+        ("[fog:0.1,1]", "[:[fog::1.0]:0.1]"),
+        ("a cat AVG() a dog", {"a cat": 0.5, "a dog": 0.5}),
+    ],
+)
+def test_what_means_the_same_in_prompt_control_is_read(text: str, prompt: Any) -> None:
+    assert detect(text) == "prompt-control"
+    assert read(text).keyframes == (Keyframe(at=0, prompt=prompt),)
 
 
 def test_stages_take_their_steps_from_the_text_or_from_outside() -> None:
