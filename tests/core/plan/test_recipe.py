@@ -106,7 +106,7 @@ def test_a_model_may_be_its_checkpoints_name() -> None:
         ("cfg", -0.1, "cfg", "outside 0 to 100"),
         ("cfg", 10**400, "cfg", "an integer of more than 38 digits is outside 0 to 100"),
         ("sampler", "eulr", "sampler", "'eulr' is not known; did you mean \"euler\"?"),
-        ("sampler", "Euler Ancestral", "sampler", 'did you mean "euler_ancestral"?'),
+        ("sampler", "Euler Ancestral", "sampler", 'write "euler_ancestral"'),
         ("sampler", 1, "sampler", "1 is not a name; known: euler"),
         ("scheduler", "kerras", "scheduler", 'did you mean "karras"?'),
         ("loop", 1, "loop", "1 is neither true nor false"),
