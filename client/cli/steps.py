@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import click
 
+from remix import __version__
 from remix.client import open_engine
 from remix.client.cli.outputs import overwrite_option, refuse_present
 from remix.client.cli.overrides import Overrides, override_options
@@ -55,6 +57,7 @@ def command(
     outputs = [out / film, out / "steps.png", out / "steps.html"]
     for path in outputs:
         refuse_present(path, overwrite)
+    from remix.job.metadata import KEY
     from remix.motion import save_picture, write_video
     from remix.motion.atomic import atomic_write
     from remix.show.page import require
@@ -62,10 +65,12 @@ def command(
 
     require()
     with open_engine("local", device=device, precision=precision, embeddings=embeddings) as engine, stoppable(engine):
-        view = _view(cast("Local", engine), found, at, Path(recipe).stem if Path(recipe).exists() else recipe)
+        title = Path(recipe).stem if Path(recipe).exists() else recipe
+        view, still = _view(cast("Local", engine), found, at, title)
     out.mkdir(parents=True, exist_ok=True)
-    write_video(step_frames(view), outputs[0], RATE)
-    save_picture(outputs[1], steps_sheet(view))
+    texts = {KEY: json.dumps({"sheet": "steps", "recipe": still.to_dict(), "toolkit": __version__})}
+    write_video(step_frames(view), outputs[0], RATE, metadata=texts)
+    save_picture(outputs[1], steps_sheet(view), texts)
     with atomic_write(outputs[2]) as part:
         part.write_text(steps_page(view), encoding="utf-8", errors="backslashreplace", newline="\n")
     for name, path in zip(("film", "sheet", "page"), outputs, strict=True):
@@ -80,7 +85,7 @@ def _recipe(recipe: str, reading: Reading) -> Recipe:
     return Recipe(1, [Keyframe(prompt=recipe)])
 
 
-def _view(engine: Local, recipe: Recipe, at: str, title: str) -> StepsView:
+def _view(engine: Local, recipe: Recipe, at: str, title: str) -> tuple[StepsView, Recipe]:
     from remix.client.local.steps import steps_of
     from remix.job.inputs import input_hashes
     from remix.motion.images import load_picture
@@ -104,4 +109,4 @@ def _view(engine: Local, recipe: Recipe, at: str, title: str) -> StepsView:
     if not steps:
         raise BadInput("denoise: 0 samples nothing, so there are no steps to show; give a moment with another denoise")
     settings = settings_of(cell)
-    return StepsView(title, steps, still.steps, picture, settings["prompt"], settings)
+    return StepsView(title, steps, still.steps, picture, settings["prompt"], settings), still

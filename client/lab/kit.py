@@ -28,6 +28,9 @@ QUESTION = re.compile(r"^\*\*(\d+\.\d+)\*\* (.+)$", re.MULTILINE)
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".gif")
 FILMS = (".mp4", ".webm", ".mov", ".mkv")
 
+CELLS = "-cells"
+"""The end of the names of folders with the cells of a grid, which are in its picture."""
+
 MOST_RESULTS = 60
 """The maximum number of pictures and films on a page. A job folder counts once."""
 
@@ -108,7 +111,8 @@ def _results(folder: Path) -> list[Path]:
             found += films[:1] or [path for path in (at / SHEET,) if path.is_file()]
             continue
         entries = sorted(at.iterdir())
-        waiting += [path for path in entries if path.is_dir() and not path.is_symlink()]
+        folders = [path for path in entries if path.is_dir() and not path.is_symlink()]
+        waiting += [path for path in folders if not path.name.endswith(CELLS)]
         found += [path for path in entries if path.is_file() and path.suffix.lower() in (*PICTURES, *FILMS)]
     if len(found) > MOST_RESULTS:
         raise BadInput(f"{folder}: has {len(found)} pictures and films; keep the best {MOST_RESULTS}")
@@ -124,9 +128,19 @@ def _settings(path: Path) -> str:
     if made.remix is not None and isinstance(table := made.remix.get("recipe"), dict):
         recipe = Recipe.from_dict(table)
         prompts = dict.fromkeys(text for key in recipe.keyframes if key.prompt for text in key.prompt.values)
+        if isinstance(axes := made.remix.get("axes"), dict):  # a grid, whose cells differ in what its axes name
+            compared = [f"{axis['field']}: {', '.join(map(str, axis['values']))}" for axis in axes.values()]
+            return "; ".join([" → ".join(prompts), *compared])
         seeds = dict.fromkeys(str(seed) for key in recipe.keyframes if key.seed for seed in key.seed.values)
-        parts = [" → ".join(prompts), f"seed {', '.join(seeds)}" if seeds else "", f"{recipe.steps} steps"]
-        return "; ".join(filter(None, [*parts, f"cfg {recipe.cfg:g}", recipe.sampler, recipe.model.checkpoint]))
+        scales = dict.fromkeys(str(key.cfg) for key in recipe.keyframes if key.cfg is not None)
+        cfg = " → ".join(scales) if scales else f"{recipe.cfg:g}"
+        parts = [
+            " → ".join(prompts),
+            f"seed {', '.join(seeds)}" if seeds else "",
+            f"{recipe.steps} steps",
+            f"cfg {cfg}",
+        ]
+        return "; ".join(filter(None, [*parts, recipe.sampler, recipe.model.checkpoint]))
     if made.origin is not None and made.origin.passes:
         first = made.origin.passes[0]
         numbers = {"seed": first.seed, "steps": first.steps, "cfg": first.cfg, "": first.sampler}

@@ -9,6 +9,7 @@ import pytest
 from remix.client.cli import main
 from remix.client.local import Local
 from remix.client.local.steps import steps_of
+from remix.job import read_metadata
 from remix.motion import load_picture
 from remix.motion.reading import probe
 from remix.plan import Keyframe, Recipe, plan
@@ -26,6 +27,10 @@ def test_the_steps_of_a_prompt_become_a_film_a_sheet_and_a_page(
     ]
     assert probe(out / "steps.mp4").frames == 4
     assert load_picture(out / "steps.png").shape[1] > 4 * 128
+    for name in ("steps.mp4", "steps.png"):
+        made = read_metadata(out / name).remix
+        assert made is not None
+        assert made["recipe"]["steps"] == 3
     assert "a red house" in (out / "steps.html").read_text(encoding="utf-8")
     assert main(words) == 2
     assert "--overwrite" in capsys.readouterr().err

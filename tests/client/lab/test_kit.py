@@ -12,8 +12,11 @@ from remix.client import render
 from remix.client.cli import main
 from remix.client.lab import LANGUAGES, kit
 from remix.client.lab.kit import COURSE, questions
+from remix.engine.grid import render_grid, write_grid
 from remix.plan import Keyframe, Recipe
+from remix.plan.axes import read_axis
 from remix.plan.documents import read_toml, write_toml
+from remix.plan.grid import Grid
 from tests.fakes.renderer import Painter
 
 ROOT = Path(__file__).parents[3]
@@ -60,12 +63,17 @@ def test_what_a_student_hands_in_has_answers_pictures_films_and_their_settings(t
     recipe = Recipe(2, [Keyframe(prompt=f"a cat {HOSTILE}", seed=7), Keyframe(prompt="a dog")], width=32, height=32)
     outcome = render(recipe, folder / "results" / "cat", engine=Painter(), film="film.gif")
     (folder / "results" / "frame.png").write_bytes((outcome.folder / "frames" / "000001.png").read_bytes())
+    grid = Grid(recipe, x=read_axis("seed=1,2"), y=read_axis("cfg=1,3"))
+    view = render_grid(grid, Painter(), folder / "results" / "grid-cells").view
+    write_grid(view, folder / "results" / "grid.png")
     assert main(["lab", "hand-in", str(folder)]) == 0
     page = (folder / "hand-in.html").read_text(encoding="utf-8")
     assert HOSTILE not in page
     assert page.count("The VAE, because &lt;script&gt;") == 1
     assert page.count("seed 7; 20 steps; cfg 7") == 2 + 1  # below the film and the picture, and for screen readers
     assert "results/cat/film.gif" in page
+    assert page.count("seed: 1, 2; cfg: 1, 3") == 2
+    assert "grid-cells" not in page
     assert page.count("(no answer)") == len(answers["answers"]) - 1
     assert main(["lab", "hand-in", str(folder)]) == 0
 
