@@ -23,6 +23,8 @@ from remix.motion import load_picture
 from remix.motion.formats import FORMATS
 from remix.plan import Keyframe, Recipe, plan
 from remix.plan.curves import EASINGS
+from remix.plan.documents import read_toml
+from remix.syntax.inputs import recipe_of_data
 from remix.syntax.table import SYNTAXES
 from tests.fakes.renderer import Painter
 
@@ -72,7 +74,7 @@ def test_the_recipes_in_the_package_plan(name: str) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_toml_recipe_of_a_page_plans(page: Path) -> None:
     for text in blocks(page, "toml"):
-        plan(Recipe.from_toml(text, folder=str(ROOT / "examples")))
+        plan(recipe_of_data(read_toml(text), text, None, str(ROOT / "examples")))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
