@@ -201,7 +201,7 @@ def test_without_the_remix_nodes_it_goes_frame_by_frame(tmp_path: Path) -> None:
             "fill the shorter",
         ),
         (plain(keyframes=(Keyframe(prompt="a <lora:x:1>"),)), True, "model.loras: the server has no 'x'"),
-        (plain(keyframes=(Keyframe(prompt="[a:b:0.5]"),)), True, "changes over the steps of one picture"),
+        (plain(keyframes=(Keyframe(prompt="[a:b:0.5]"),)), False, "changes over the steps of one picture"),
         (
             plain(keyframes=(Keyframe(image="a.png", mask="b.png"),)),
             False,
