@@ -246,7 +246,8 @@ def _rarely(line: Callable[..., Component], elem_id: Callable[[str], str]) -> di
                     "Mix",
                     WORDS["mix"][""],
                     MIXINGS,
-                    "How prompts are mixed: along a straight line, or along an arc that keeps their length.",
+                    "How prompts are mixed: along a straight line, along an arc that keeps their length, or by what "
+                    "the model predicts for each of them (output).",
                 ),
                 "syntax": _choice(
                     elem_id("syntax"), "Syntax", AUTO, SYNTAXES, "Choose it if the text is read as the wrong one."
