@@ -96,11 +96,11 @@ def image_to_image() -> Builder:
     """Returns the second workflow: the picture becomes another one."""
     made = text_to_image(
         "**2 Image to image.** The latent of the first sampler goes into a second one, with another prompt and denoise "
-        "0.7.\n\nTry denoise 0.3, 0.5, 0.9 and 1. How much of the first picture is left?\n\nThen connect the "
+        "0.2.\n\nTry denoise 0.05, 0.1, 0.4 and 1. How much of the first picture is left?\n\nThen connect the "
         "negative prompt of the second sampler to a text of its own."
     )
     other = made.add("CLIPTextEncode", (340, 520), "a blue house in the snow", title="second prompt", clip=(1, 1))
-    values = (5, "fixed", 12, 3, "dpmpp_2m", "sgm_uniform", 0.7)
+    values = (5, "fixed", 12, 3, "dpmpp_2m", "sgm_uniform", 0.2)
     wires = {"model": (1, 0), "positive": (other, 0), "negative": (3, 0), "latent_image": (5, 0)}
     second = made.add("KSampler", (700, 380), *values, title="second sampler", **wires)
     _show(made, second, 1, (1040, 380), "second")
