@@ -65,7 +65,7 @@ TRAVELS = (
 )
 """Two prompts and two seeds each."""
 
-GOALS = {1.25: (0.2, 0.55), 1.5: (0.13, 0.3)}
+GOALS = {1.25: (0.2, 0.45), 1.5: (0.13, 0.3)}
 """Pictures for each frame -> the variation that the median of the travels, and the worst of them, may have."""
 
 NAMES = {1.0: "spaced by time", 1.25: "1.25 pictures per frame", 1.5: "1.5 pictures per frame"}
