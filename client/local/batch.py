@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from remix.catalog.families import FAMILIES, MASK, TOKEN_AXES
+from remix.catalog.families import FAMILIES, MASK, TOKEN_AXES, TRAVEL
 from remix.client.local.models import LoadedModel
 from remix.client.local.pictures import Kept, to_picture
 from remix.client.local.sampling import SAMPLERS, Denoiser, sigmas_for
@@ -22,7 +22,7 @@ from remix.engine.pictures import masks_of, refuse_not_finite, verified
 from remix.errors import BlankFrame, MixError
 from remix.mix import Conditioning, StepNoise, mix_conditioning, mix_latents, weights_of
 from remix.mix.conditioning import same
-from remix.mix.lengths import aligned, common_length
+from remix.mix.lengths import aligned, common_length, rows_of_frame
 from remix.plan import Frame, Mix, Recipe, Schedule
 
 Encode = Callable[[str, Strengths], Conditioning]
@@ -147,9 +147,16 @@ def _lengths(model: LoadedModel, recipe: Recipe, frame: Frame) -> Lengths:
     for last in passes.lasts():
         positive, negative = passes.at(last)
         mixes = (*positive, *negative) if _guides(model, frame, passes) else positive
-        rows = tuple(frozenset(model.rows(text, recipe.reading) for text in mix.values) for mix in mixes)
-        found.append((last, rows))
+        found.append((last, tuple(_token_rows(model, recipe, mix) for mix in mixes)))
     return tuple(found)
+
+
+def _token_rows(model: LoadedModel, recipe: Recipe, mix: Mix[str]) -> frozenset[int]:
+    """Returns the numbers of token rows of the prompts in a mix, or that of the mix itself if it travels."""
+    counts = [model.rows(text, recipe.reading) for text, _ in mix.items]
+    if (recipe.lengths or FAMILIES[model.family].lengths) == TRAVEL:
+        return frozenset({rows_of_frame(counts, [weight for _, weight in mix.items], TRAVEL)})
+    return frozenset(counts)
 
 
 def _guides(model: LoadedModel, frame: Frame, passes: Passes) -> bool:
@@ -281,7 +288,9 @@ def _passes(
             Conditioning(each.tokens, each.pooled, {**each.extra, **guidance}, each.shared - {"guidance"})
             for each in found
         ]
-    lengths = schedule.recipe.lengths or FAMILIES[model.family].lengths
+    # A mask hides the zeros after a shorter prompt, so that each pass is what it would be alone.
+    usual = "zero" if all(MASK in each.extra for each in found) else FAMILIES[model.family].lengths
+    lengths = schedule.recipe.lengths or usual
     empty = encode("", ()) if lengths == "empty" else None
     return functools.reduce(lambda first, second: stacked(first, second, lengths, empty), found)
 

@@ -55,6 +55,6 @@ def _elsewhere(error: BaseException | None) -> str:
 
 def refuse_unknown_words(tokenizer: Any, encoder: Any) -> None:
     """Raises ValueError if a tokenizer has more words than its text encoder. Fewer are normal, as with T5."""
-    words, known = len(tokenizer), encoder.config.vocab_size
+    words, known = len(tokenizer), encoder.config.get_text_config().vocab_size
     if words > known:
         raise ValueError(f"the tokenizer has {words} words, of which its text encoder knows {known}")

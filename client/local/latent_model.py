@@ -97,6 +97,10 @@ class LatentModel(ABC):
         """Returns the networks that LoRAs may change, keyed by diffusers' folder names."""
         return {self.part: self.network, **self.text_encoders()}
 
+    def across_frames(self) -> Sequence[Any]:
+        """Returns the layers whose input mixes the rows of several pictures, so that no LoRA can travel there."""
+        return ()
+
     def move(self, place: Place) -> None:
         """Moves the networks to `place` and its precision. The VAE stays in float32."""
         self.place = place

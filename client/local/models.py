@@ -31,6 +31,7 @@ LOADERS = {
     "StableDiffusionXLPipeline": ("remix.client.local.sdxl", "StableDiffusionXL"),
     "StableDiffusion3Pipeline": ("remix.client.local.sd3", "StableDiffusion3"),
     "FluxPipeline": ("remix.client.local.flux", "Flux"),
+    "ZImagePipeline": ("remix.client.local.z_image", "ZImage"),
 }
 """Diffusers pipeline of a checkpoint -> the module and class that load it."""
 
@@ -70,6 +71,8 @@ class LoadedModel(Protocol):
 
     def parts(self) -> Mapping[str, Any]: ...
 
+    def across_frames(self) -> Sequence[Any]: ...
+
     def move(self, place: Place) -> None: ...
 
 
@@ -86,7 +89,7 @@ def open_model(model: Model, traveling: Sequence[str], place: Place) -> LoadedMo
         with quiet(), raising_damage(*damaged):
             loaded: LoadedModel = getattr(importlib.import_module(module), name)(model, checkpoint, place)
         apply_loras(loaded.parts(), model.loras)
-        loaded.loras = TravelingLoras(loaded.parts(), traveling)
+        loaded.loras = TravelingLoras(loaded.parts(), traveling, loaded.across_frames())
     return loaded
 
 

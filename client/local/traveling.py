@@ -49,15 +49,21 @@ def divided(schedule: Schedule) -> tuple[Model, tuple[str, ...]]:
 class TravelingLoras:
     """LoRAs attached to the layers of `parts`, the networks keyed by diffusers' folder names.
 
-    They are active only within `at`. Raises `Unsupported`, naming the LoRA and the layer, for a LoRA that does not fit.
+    They are active only within `at`. Raises `Unsupported`, naming the LoRA and the layer, for a LoRA that does not fit,
+    and for one that changes a layer of `across_frames`, whose input does not tell pictures apart.
     """
 
-    def __init__(self, parts: Mapping[str, Any], names: Sequence[str]) -> None:
+    def __init__(self, parts: Mapping[str, Any], names: Sequence[str], across_frames: Sequence[Any] = ()) -> None:
         self._names = tuple(names)
         self._columns: list[Tensor | None] = [None] * len(names)
         self._in_text = False
         for number, name in enumerate(names):
             for part, layer, change in changed_layers(parts, name):
+                if any(layer is other for other in across_frames):
+                    raise Unsupported(
+                        f"loras: {name!r} changes how the {part} takes in pictures and prompts, which it does for all "
+                        "frames together; give it one strength in all keyframes"
+                    )
                 self._in_text |= part.startswith("text_encoder")
                 low_rank = LowRank(change, layer)
                 # A submodule of the layer, so that it follows the layer to other devices and precisions.

@@ -266,6 +266,8 @@ _ROWS = (
         loader="lumina2",
         channels=16,
         flow=True,
+        pipeline="ZImagePipeline",
+        defaults={"width": 1024, "height": 1024, "scheduler": "simple", "steps": 9, "cfg": 1.0},
     ),
     Family(
         *("lumina2", "Lumina 2", TRAVEL),
