@@ -10,6 +10,8 @@ from remix.errors import BadInput, MissingPackage
 
 if TYPE_CHECKING:
     from remix.client.a1111 import A1111 as A1111
+    from remix.client.cluster import Pool as Pool
+    from remix.client.cluster import Worker as Worker
     from remix.client.comfyui import ComfyUI as ComfyUI
     from remix.client.film_queue import render_all as render_all
     from remix.client.films import arender as arender
@@ -17,7 +19,10 @@ if TYPE_CHECKING:
     from remix.client.local import Local as Local
     from remix.engine import Engine
 
-__all__ = ["A1111", "ENGINES", "ComfyUI", "Kind", "Local", "arender", "open_engine", "render", "render_all"]
+__all__ = [
+    *("A1111", "ENGINES", "ComfyUI", "Kind", "Local", "Pool", "Worker", "arender", "open_engine", "render"),
+    "render_all",
+]
 
 OF_SERVERS = ("url", "auth", "headers", "ca", "insecure", "batch", "previews")
 """Options shared by the engines that use a server."""
@@ -41,6 +46,8 @@ ENGINES = {
 
 _HOMES = {
     **{kind.cls: kind.module for kind in ENGINES.values()},
+    "Pool": "remix.client.cluster",
+    "Worker": "remix.client.cluster",
     "arender": "remix.client.films",
     "render": "remix.client.films",
     "render_all": "remix.client.film_queue",

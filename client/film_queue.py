@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 
 from remix.client.films import EngineOptions, Folder, log_remark, opened, render
 from remix.client.recipes import RecipeLike, default_folder
-from remix.engine import Engine, Event, Outcome, Picture
+from remix.engine import Engine, Event, Outcome, Picture, WorkerEvent
 from remix.errors import (
     BadInput,
     HostError,
@@ -78,7 +78,8 @@ def render_all(
 ) -> list[Outcome]:
     """Renders many films and returns an `Outcome` for each, in order. The `error` of a failed film is set.
 
-    Each engine renders one film at a time, and several engines run in parallel. Consecutive films on an engine share
+    Each engine renders one film at a time, and several engines run in parallel. A `Pool` renders two films at once,
+    so that its members do not wait while a film is written. Consecutive films on an engine share
     the loaded model if they use the same one. A second run renders only missing frames.
 
         outcomes = render_all(["a.toml", "b.toml"], "films", events=open("log.jsonl", "a"))
@@ -95,7 +96,8 @@ def render_all(
         new, film, audio, report, every, scale: As for `render`.
         events: A text stream or function that receives an object for each event, with the film's number and folder:
             ``{"film": 0, "folder": "films/a", "event": "frames", "done": 3, "total": 48}``. Events are `start`,
-            `remark`, `steps`, `frames`, `film`, `retry`, and at the end `done` or `error`. With `previews`, a function
+            `remark`, `steps`, `frames`, `film`, `retry`, and at the end `done` or `error`; and `worker` for each
+            member of a `Pool`, with its name, what it is doing, and its seconds per frame. With `previews`, a function
             also gets the `preview` of a step, a picture; a stream does not.
         stop: Called between frames. Once it returns True, unfinished films end with `Interrupted`.
 
@@ -110,6 +112,7 @@ def render_all(
         ]
         settings = _Settings(retries, pause, new, film, audio, report, every, scale, stop)
         queue = _Queue(films, renderers, settings, _Sink(events))
+        renderers = [each for each in renderers for _ in range(min(each.films_at_once, len(films)))]
         if len(renderers) == 1:  # in this thread, which receives signals
             queue.work(renderers[0])
         else:
@@ -249,7 +252,9 @@ class _Queue:
 
     def _once(self, film: Film, engine: Engine, tell: Callable[[str], None]) -> Outcome:
         def listen(event: Event) -> None:
-            of = {} if event.frame is None else {"frame": event.frame}
+            of: dict[str, Any] = {} if event.frame is None else {"frame": event.frame}
+            if isinstance(event, WorkerEvent):
+                of = {"worker": event.worker, "doing": event.doing, "seconds": event.seconds}
             self._sink.send(film, event.stage, event.preview, done=event.done, total=event.total, **of)
 
         return render(

@@ -24,7 +24,7 @@ def test_the_surface_is_as_documented() -> None:
     assert set(remix.__all__) == SURFACE
     assert set(dir(remix)) >= SURFACE | {"job", "motion", "mix", "syntax", "show", "engine", "client", "hosts"}
     assert set(dir(remix.client)) == {
-        *("A1111", "ComfyUI", "Local", "ENGINES", "Kind"),
+        *("A1111", "ComfyUI", "Local", "ENGINES", "Kind", "Pool", "Worker"),
         *("arender", "open_engine", "render", "render_all"),
     }
 

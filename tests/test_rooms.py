@@ -119,6 +119,7 @@ ROOMS = {
         "huggingface_hub",
         "safetensors",
     },
+    "client/cluster": {"remix", "ray"},  # only where workers are processes of their own
     "client/transport.py": {"remix", "requests", "urllib3"},
     "client/http.py": {"remix"},
     "client/events.py": {"remix", "websocket"},

@@ -12,6 +12,7 @@ from remix.client.a1111.calls import Call, Calls, Request, Stopped
 from remix.client.a1111.payload import PreparedPayload, prepare_payload, size_of
 from remix.client.a1111.prepared import Prepared, prepare
 from remix.client.a1111.replies import read_answer, remarks_in
+from remix.client.a1111.scripted import MOST_AT_ONCE
 from remix.client.a1111.server import Server, State
 from remix.client.auth import Auth
 from remix.client.http import Http
@@ -20,7 +21,7 @@ from remix.client.playground import advice as playground
 from remix.client.timeouts import Timeouts
 from remix.engine import Capabilities, Engine, Event, Listener, Picture
 from remix.engine.agreement import read_differently
-from remix.engine.blocks import checked_batch
+from remix.engine.blocks import checked_batch, frames_at_once
 from remix.errors import HostError, Interrupted
 from remix.plan import Recipe, Schedule
 
@@ -94,6 +95,10 @@ class A1111(Engine):
         if recipe.payload is None:
             return super().defaults(recipe)
         return dict(zip(("width", "height"), size_of(recipe.payload.fields), strict=True))
+
+    def batch_size(self, schedule: Schedule) -> int:
+        """Returns the number of frames that are sampled together if the server has the Remix script."""
+        return self._batch or frames_at_once(schedule.recipe.width, schedule.recipe.height, MOST_AT_ONCE)
 
     def cancel(self) -> None:
         """Stops a running `render` after the current request, or at once if the server has not begun that."""

@@ -11,6 +11,7 @@ from typing import Any, TextIO
 import click
 
 from remix.client import ENGINES, open_engine, render_all
+from remix.client.cli.cluster import Crew, crew_options
 from remix.client.cli.completion import among
 from remix.client.cli.engines import engine_options
 from remix.client.cli.outputs import print_data
@@ -18,7 +19,7 @@ from remix.client.cli.overrides import Overrides, override_options
 from remix.client.cli.schedules import Reading, schedule_options
 from remix.client.cli.screen import LABELS, progress, stoppable
 from remix.client.recipes import default_folder
-from remix.engine import Event, Listener, Outcome
+from remix.engine import Event, Listener, Outcome, WorkerEvent
 from remix.errors import BadInput, Interrupted, OtherRecipe
 from remix.plan import Recipe
 from remix.plan.recipe import BUDGETS
@@ -43,6 +44,7 @@ RETRIES = 2
 )
 @override_options
 @engine_options
+@crew_options
 @click.option("--film", default="film.mp4", show_default=True, help="Film file; its suffix is the format.")
 @click.option("--audio", type=click.Path(path_type=Path), metavar="FILE", help="Sound; cut where the film ends.")
 @click.option("--no-film", is_flag=True, help="Render frames only.")
@@ -105,6 +107,7 @@ def command(
     quiet: bool,
     reading: Reading,
     options: Mapping[str, Any],
+    crew: Crew,
 ) -> None:
     """Renders each RECIPE into a job folder: frames, film, contact sheet.
 
@@ -137,6 +140,7 @@ def command(
         retries=(RETRIES if several else 0) if retries is None else retries,
         events=events,
         previews=preview or None,
+        crew=crew,
         **options,
     )
     for outcome, syntax in zip(outcomes, syntaxes, strict=True):
@@ -210,10 +214,17 @@ def run(
     scale: float = 1,
     retries: int = 0,
     events: TextIO | None = None,
+    crew: Crew | None = None,
     **options: Any,
 ) -> list[Outcome]:
     """Renders films into their job folders with a progress bar and Ctrl-C, and returns their outcomes."""
-    with open_engine(engine, **options) as opened, stoppable(opened) as stop, _Screen(quiet, len(films)) as screen:
+    pool = crew.pool(engine, options) if crew is not None else None
+    screens = _ScreenOfAll if pool is not None and len(films) > 1 else _Screen
+    with (
+        open_engine(engine, **options) if pool is None else pool as opened,
+        stoppable(opened) as stop,
+        screens(quiet, len(films)) as screen,
+    ):
 
         def listen(event: dict[str, Any]) -> None:
             stop()
@@ -261,11 +272,47 @@ class _Screen:
             self._listen = self._shown.enter_context(progress(self._quiet))
         elif kind == "retry":
             self._shown.close()
-            click.echo(f"{printable(event['message'])}; next try in {event['seconds']:g} s", err=True)
-        elif kind == "steps" or kind in LABELS:
-            self._listen(Event(kind, event["done"], event["total"], event.get("frame"), event.get("preview")))
+            click.echo(_next_try(event), err=True)
+        elif kind in SHOWN:
+            self._listen(_event(event))
         else:
             self._shown.close()
+
+
+class _ScreenOfAll(_Screen):
+    """Display of films that are rendered at once: one bar for all of them, and a line for each worker."""
+
+    def __enter__(self) -> _Screen:
+        self._listen = self._shown.enter_context(progress(self._quiet))
+        self._counts: dict[tuple[str, str], dict[int, tuple[int, int]]] = {}
+        return self
+
+    def show(self, event: Mapping[str, Any]) -> None:
+        """Shows an event of `render_all`, with the sums of all films that have begun."""
+        kind = event["event"]
+        if kind == "retry":
+            click.echo(_next_try(event), err=True)
+        elif kind in SHOWN:
+            counts = self._counts.setdefault((kind, event.get("worker", "")), {})
+            counts[event["film"]] = (event["done"], event["total"])
+            done, total = (sum(each) for each in zip(*counts.values(), strict=True))
+            self._listen(_event({**event, "done": done, "total": total}))
+
+
+SHOWN = frozenset({"steps", "worker", *LABELS})
+"""The events that a bar shows."""
+
+
+def _event(event: Mapping[str, Any]) -> Event:
+    done, total = event["done"], event["total"]
+    if event["event"] != "worker":
+        return Event(event["event"], done, total, event.get("frame"), event.get("preview"))
+    worker, doing, seconds = event["worker"], event["doing"], event["seconds"]
+    return WorkerEvent("worker", done, total, worker=worker, doing=doing, seconds=seconds)
+
+
+def _next_try(event: Mapping[str, Any]) -> str:
+    return f"{printable(event['message'])}; next try in {event['seconds']:g} s"
 
 
 def advised(error: Exception) -> Exception:

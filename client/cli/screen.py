@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from remix.engine import Engine, Event, Listener, Picture
+from remix.engine import Engine, Event, Listener, Picture, WorkerEvent
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -123,8 +123,12 @@ class Lines:
         self._say, self._clock = say, clock
         self._stage, self._at, self._said = "", "", 0.0
         self._pace = Pace(clock)
+        self._workers: dict[str, WorkerEvent] = {}
 
     def __call__(self, event: Event) -> None:
+        if isinstance(event, WorkerEvent):
+            self._workers[event.worker] = event
+            return
         now, step, due = self._clock(), "", False
         if event.stage == "steps":
             step = f", step {event.done} of {event.total}"
@@ -139,6 +143,17 @@ class Lines:
             self._said = now
             timed = f", {self._pace}" if round(self._pace.taken()) else ""
             self._say(self._at + step + timed)
+            for worker in self._workers.values():
+                self._say(f"  {worker.worker}: {worker.done} frames{seconds_per_frame(worker, ', ')}, {worker.doing}")
+
+
+def seconds_per_frame(event: WorkerEvent, before: str = "") -> str:
+    """Returns a worker's pace in words, "" if it is unknown.
+
+    >>> seconds_per_frame(WorkerEvent("worker", 3, 9, seconds=2.5))
+    '2.50 s per frame'
+    """
+    return "" if event.seconds is None else f"{before}{event.seconds:.2f} s per frame"
 
 
 def _bar(console: Console, shown: ExitStack) -> Listener:
@@ -162,13 +177,19 @@ def _bar(console: Console, shown: ExitStack) -> Listener:
             yield from super().get_renderables()
 
     bar, tasks = Bar(*columns, console=console), dict[str, Any]()
-    paces = dict[str, Pace]()
+    paces, workers = dict[str, Pace](), dict[str, Any]()
     stage = ""
 
     def listen(event: Event) -> None:
         nonlocal stage
         if not bar.live.is_started:  # stopping a bar that never started would leave an empty line
             shown.enter_context(bar)
+        if isinstance(event, WorkerEvent):
+            if event.worker not in workers:
+                workers[event.worker] = bar.add_task(event.worker, total=event.total, step="", pace="")
+            shown_pace, task = seconds_per_frame(event), workers[event.worker]
+            bar.update(task, completed=event.done, total=event.total, pace=shown_pace, step=event.doing)
+            return
         if event.preview is not None:
             latest[:] = [in_cells(event.preview)]
         if event.stage == "steps":

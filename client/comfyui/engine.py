@@ -120,6 +120,10 @@ class ComfyUI(Engine):
             route = self._route(schedule)[0]
             return {"engine": self.name, **route.identity()}
 
+    def batch_size(self, schedule: Schedule) -> int:
+        """Returns the number of frames that are sampled together if the server has the Remix nodes."""
+        return self._batch or frames_at_once(schedule.recipe.width, schedule.recipe.height, MOST_AT_ONCE)
+
     def cancel(self) -> None:
         """Stops a running `render` after the current prompt. Prompts that it has queued are removed."""
         if self._run is not None:
@@ -152,7 +156,7 @@ class ComfyUI(Engine):
             if schedule.recipe.workflow is not None:
                 run.ahead = self._batch or run.ahead
             else:
-                run.batch = self._batch or frames_at_once(schedule.recipe.width, schedule.recipe.height, MOST_AT_ONCE)
+                run.batch = self.batch_size(schedule)
             run.extra = {"preview_method": "latent2rgb"} if self._previews else {}
             yield run, {name: run.retrying(partial(self._server.upload, inputs[name])) for name in inputs}
 

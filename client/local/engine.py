@@ -120,6 +120,12 @@ class Local(Engine):
         precision = "full" if place == place.in_full() else "half"
         return {"device": place.device.type, "precision": precision, "batch": str(self._batch or "auto")}
 
+    def batch_size(self, schedule: Schedule) -> int:
+        """Returns the number of frames that are rendered together, unless the model leaves memory for fewer."""
+        recipe = schedule.recipe
+        place = Place.find(self._device, self._precision)
+        return self._batch or frames_at_once(place, recipe.width, recipe.height, ())
+
     def cancel(self) -> None:
         """Stops every running `render` after its current batch, or before the first if the model is still loading."""
         for stop in tuple(self._running):

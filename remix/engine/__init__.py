@@ -4,8 +4,18 @@
 """
 
 from remix.engine.capabilities import Capabilities, refuse_unsupported
-from remix.engine.protocol import Engine, Event, Listener
+from remix.engine.protocol import Engine, Event, Listener, WorkerEvent
 from remix.engine.render import Outcome, render
 from remix.motion import Picture
 
-__all__ = ["Capabilities", "Engine", "Event", "Listener", "Outcome", "Picture", "refuse_unsupported", "render"]
+__all__ = [
+    "Capabilities",
+    "Engine",
+    "Event",
+    "Listener",
+    "Outcome",
+    "Picture",
+    "WorkerEvent",
+    "refuse_unsupported",
+    "render",
+]

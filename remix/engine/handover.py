@@ -63,7 +63,7 @@ def _apart(job: Job, engine: Engine, witnesses: list[int], inputs: Inputs, liste
     """Returns the largest difference between the engine's pictures of these frames and those in the job."""
     found = [
         difference(load_picture(job.frame_path(index)), picture)
-        for index, picture in zip(witnesses, restored(engine, job.schedule, witnesses, inputs, listen), strict=False)
+        for index, picture in restored(engine, job.schedule, witnesses, inputs, listen)
     ]
     if len(found) < len(witnesses):
         raise Interrupted(f"{job.folder}: stopped before it was known whether it can go on here; run it again")

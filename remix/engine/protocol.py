@@ -31,6 +31,18 @@ class Event:
     preview: Picture | None = field(default=None, compare=False, repr=False)
 
 
+@dataclass(frozen=True)
+class WorkerEvent(Event):
+    """Progress of one worker of several: `done` frames of this run are its own, of `total` that the run renders.
+
+    `doing` says what it does in words, and `seconds` how long a frame takes, None before the first.
+    """
+
+    worker: str = ""
+    doing: str = ""
+    seconds: float | None = None
+
+
 Listener = Callable[[Event], None]
 
 
@@ -47,6 +59,8 @@ class Engine(ABC):
     """
 
     name: str
+    films_at_once = 1
+    """The number of films to render at once, so that no worker of the engine has to wait."""
 
     @abstractmethod
     def capabilities(self, schedule: Schedule) -> Capabilities:
@@ -80,6 +94,16 @@ class Engine(ABC):
 
         `inputs` maps the names of init pictures and masks to pictures of the recipe's size.
         """
+
+    def render_unordered(
+        self, schedule: Schedule, frames: Sequence[int], inputs: Mapping[str, Picture], listen: Listener
+    ) -> Iterator[tuple[int, Picture]]:
+        """Yields these frames and their pictures as they are finished: with one worker, in this order."""
+        yield from zip(frames, self.render(schedule, frames, inputs, listen), strict=False)
+
+    def batch_size(self, schedule: Schedule) -> int:
+        """Returns the number of frames that this engine renders together, by which a film is cut into blocks."""
+        return 1
 
     @abstractmethod
     def cancel(self) -> None:

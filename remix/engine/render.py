@@ -357,8 +357,7 @@ def _render_missing(run: _Run, job: Job, wanted: Sequence[int], listen: Listener
     if missing and not stop():
         if setting := engine.setting(job.schedule):
             _note_setting(job, setting)
-        pictures = restored(engine, job.schedule, missing, Inputs(job), listen)
-        for index, picture in zip(missing, pictures, strict=False):
+        for index, picture in restored(engine, job.schedule, missing, Inputs(job), listen):
             now = time.monotonic()
             texts = {} if is_exact(job.schedule, index) else engine.texts(index)
             job.keep(index, picture, texts, seconds=now - begun)

@@ -57,24 +57,21 @@ def is_exact(schedule: Schedule, index: int) -> bool:
 
 def restored(
     engine: Engine, schedule: Schedule, frames: Sequence[int], inputs: Mapping[str, Picture], listen: Listener
-) -> Iterator[Picture]:
-    """Yields the pictures of these frames, in order, as the engine renders them and restored if the recipe says so."""
+) -> Iterator[tuple[int, Picture]]:
+    """Yields these frames and their pictures as the engine finishes them, restored if the recipe says so."""
     if not schedule.recipe.restore:
-        yield from engine.render(schedule, frames, inputs, listen)
+        yield from engine.render_unordered(schedule, frames, inputs, listen)
         return
     sampled = [index for index in frames if not is_exact(schedule, index)]
     known = _Pictures(inputs, _decoded(engine, schedule, sampled, inputs, listen))
-    rendered = engine.render(schedule, sampled, inputs, listen) if sampled else iter(())
     for index in frames:
         frame = schedule[index]
         if is_exact(schedule, index):
             assert frame.image is not None
-            yield inputs[frame.image.values[0]]
-            continue
-        picture = next(rendered, None)
-        if picture is None:  # the engine was cancelled
-            return
-        yield known.restored(picture, frame)
+            yield index, inputs[frame.image.values[0]]
+    if sampled:
+        for index, picture in engine.render_unordered(schedule, sampled, inputs, listen):
+            yield index, known.restored(picture, schedule[index])
 
 
 def _decoded(

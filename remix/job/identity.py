@@ -54,6 +54,21 @@ def _same_part(was: Any, now: Any) -> bool:
     return _FILE_DETAILS.sub("", was) == now or _FILE_DETAILS.sub("", now) == was
 
 
+def without_file_details(engine: Mapping[str, str], *, sizes: bool = False) -> dict[str, str]:
+    """Returns an engine's identity without the ages of model files, which differ between servers, nor their sizes.
+
+    `sizes` keeps the sizes.
+
+    >>> without_file_details({"checkpoint": "a.safetensors (8 bytes of 2026-01-02T03:04:05Z)"})
+    {'checkpoint': 'a.safetensors'}
+    """
+
+    def plain(found: re.Match[str]) -> str:
+        return f"{found[0].partition(' of ')[0]})" if sizes else ""
+
+    return {name: _FILE_DETAILS.sub(plain, value) for name, value in engine.items()}
+
+
 def most_detailed(was: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
     """Returns the identity `now` of the `same_engine` with all sizes and ages of files that one of the two has."""
     return {name: max(now[name], was.get(name, ""), key=lambda part: len(str(part))) for name in now}

@@ -1,0 +1,119 @@
+"""Workers in real processes: the film of one engine though they are killed, no open port, and no secret that leaks.
+
+These tests need Ray (extra "cluster"), which the default test install does not bring. `REMIX_KILLS=50` kills as often.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from remix import Keyframe, Model, Recipe
+from remix.client import A1111
+from remix.client.auth import Auth
+from remix.client.cluster import Pool, Worker
+from remix.engine import Event, render
+from tests.fakes.a1111_server import A1111Server
+
+KILLS = int(os.environ.get("REMIX_KILLS", "3"))
+FRAMES = 30 + 20 * KILLS
+SECRET = "only-the-drivers-actors-know-this"
+LISTENING = "0A"
+LOOPBACK = {"0100007F", "00000000000000000000000001000000", "0000000000000000FFFF00000100007F"}
+
+pytestmark = [
+    pytest.mark.skipif(find_spec("ray") is None, reason="Ray is not installed (extra cluster)"),
+    pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="/proc is only on Linux"),
+]
+
+
+def recipe() -> Recipe:
+    keyframes = (Keyframe(at=0, prompt="a", seed=1), Keyframe(at="100%", prompt="b", seed=2))
+    return Recipe(frames=FRAMES, keyframes=keyframes, width=16, height=8, steps=1, model=Model("both-sd15"))
+
+
+def workers() -> list[int]:
+    """Returns the processes of workers on this machine that this process started, directly or not."""
+    return [pid for pid in below(os.getpid()) if command(pid).startswith("ray::Driven")]
+
+
+def command(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+
+
+def below(root: int) -> Iterator[int]:
+    """Yields the processes that a process started, directly or not."""
+    parents = dict[int, int]()
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            parents[int(path.parent.name)] = int(path.read_text(encoding="utf-8").rpartition(")")[2].split()[1])
+        except OSError:  # it has ended
+            continue
+    for pid in parents:
+        above = pid
+        while (above := parents.get(above, 0)) > 0:
+            if above == root:
+                yield pid
+                break
+
+
+def listening(pids: set[int]) -> set[str]:
+    """Returns the addresses at which these processes listen, as in /proc/net/tcp."""
+    sockets = {
+        os.readlink(link).removeprefix("socket:[").rstrip("]")
+        for pid in pids
+        for link in Path(f"/proc/{pid}/fd").glob("*")
+        if link.is_symlink() and os.path.lexists(link) and os.readlink(link).startswith("socket:")
+    }
+    found = set[str]()
+    for table in ("tcp", "tcp6"):
+        for line in Path(f"/proc/net/{table}").read_text(encoding="ascii").splitlines()[1:]:
+            cells = line.split()
+            if cells[3] == LISTENING and cells[9] in sockets:
+                found.add(cells[1].partition(":")[0])
+    return found
+
+
+def test_processes_that_are_killed_cost_no_frame_and_nothing_leaks(tmp_path: Path) -> None:
+    chance, kills, addresses, logs = random.Random(25), list[int](), set[str](), list[str]()
+
+    def listen(event: Event) -> None:
+        if event.stage != "frames" or event.done < 10 + 20 * len(kills) or len(kills) == KILLS:
+            return
+        if not addresses:
+            addresses.update(listening({*below(os.getpid())}))
+            logs.append(os.path.realpath("/tmp/ray/session_latest"))
+        if running := workers():
+            kills.append(chance.choice(running))
+            os.kill(kills[-1], signal.SIGKILL)
+
+    with A1111Server(auth=f"me:{SECRET}", script=True).started() as one:
+        two = A1111Server(auth=f"me:{SECRET}", script=True)
+        with two.started():
+            with A1111(one.url, Auth(SECRET, "me"), batch=2) as engine:
+                render(recipe(), engine, tmp_path / "alone", film=None, report=False)
+            servers = [Worker("a1111", url=each.url, auth=Auth(SECRET, "me"), batch=2) for each in (one, two)]
+            with Pool(servers) as pool:
+                render(recipe(), pool, tmp_path / "pool", film=None, report=False, listen=listen)
+                assert len(kills) == KILLS
+                assert len(set(kills)) == KILLS
+                assert pool.members == (f"a1111={one.url}", f"a1111={two.url}")
+    frames = {path.name: path.read_bytes() for path in (tmp_path / "alone" / "frames").iterdir()}
+    assert {path.name: path.read_bytes() for path in (tmp_path / "pool" / "frames").iterdir()} == frames
+    assert len(frames) == FRAMES
+    assert two.rendered
+    assert addresses
+    assert addresses <= LOOPBACK
+    written = [path for path in Path(logs[0]).rglob("*") if path.is_file()]
+    assert written
+    assert not any(SECRET.encode() in path.read_bytes() for path in written)
+    assert workers() == []
