@@ -114,14 +114,12 @@ def open_checkpoint(name: str) -> Checkpoint:
     return SingleFile(path) if path.is_file() else Folder(path)
 
 
-def open_vae(model: Model, checkpoint: Checkpoint, place: Place) -> Any:
-    """Returns the VAE that a recipe names, or the checkpoint's own."""
-    from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
-
+def open_vae(model: Model, checkpoint: Checkpoint, place: Place, kind: Any) -> Any:
+    """Returns the VAE that a recipe names, or the checkpoint's own, of the class `kind`."""
     if model.vae is None:
-        return checkpoint.component("vae", AutoencoderKL, place)
+        return checkpoint.component("vae", kind, place)
     path = vae_path(model.vae)
-    return place.put(read_vae(path, checkpoint.vae_scale()) if path.is_file() else _from_folder(path, AutoencoderKL))
+    return place.put(read_vae(path, checkpoint.vae_scale()) if path.is_file() else _from_folder(path, kind))
 
 
 def checkpoint_path(name: str) -> Path:

@@ -34,6 +34,8 @@ class FlowLevels:
 
     shift: float
     count: int = 1000
+    terminal: float | None = None
+    """The last level before 0, to which every schedule is stretched."""
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any], places: int) -> FlowLevels:
@@ -42,11 +44,12 @@ class FlowLevels:
         The shift is constant, or grows with the picture as e^(m places + b), as in ComfyUI's ModelSamplingFlux, whose
         table of levels is ten times as fine.
         """
+        terminal = config.get("shift_terminal")
         if not config.get("use_dynamic_shifting", False):
-            return cls(float(config.get("shift", 1.0)))
+            return cls(float(config.get("shift", 1.0)), terminal=terminal)
         fewest, most = config.get("base_image_seq_len", 256), config.get("max_image_seq_len", 4096)
         low, high = config.get("base_shift", 0.5), config.get("max_shift", 1.15)
-        return cls(math.exp(low + (high - low) * (places - fewest) / (most - fewest)), 10_000)
+        return cls(math.exp(low + (high - low) * (places - fewest) / (most - fewest)), 10_000, terminal)
 
     @cached_property
     def table(self) -> Tensor:
@@ -64,6 +67,13 @@ class FlowLevels:
     def sigma(self, t: Tensor) -> Tensor:
         """Returns the level at t."""
         return self.shift * t / (1 + (self.shift - 1) * t)
+
+    def stretched(self, sigmas: Tensor) -> Tensor:
+        """Returns a whole schedule whose last level before 0 is `terminal`, if there is one."""
+        if self.terminal is None or sigmas[-2] == 1:
+            return sigmas
+        signal = 1 - sigmas[:-1]
+        return torch.cat([1 - signal * (1 - self.terminal) / signal[-1], sigmas[-1:]])
 
     def noised(self, latent: Tensor, noise: Tensor, sigma: Tensor) -> Tensor:
         """Returns the clean `latent` [B, c, h, w] interpolated towards noise, at level sigma [B]."""
@@ -105,3 +115,19 @@ class FlowModel(LatentModel):
     def placed(self, tensor: Tensor) -> Tensor:
         """Returns a tensor on the transformer's device, in its precision."""
         return tensor.to(self.place.device, self.place.dtype)
+
+
+def packed(x: Tensor) -> Tensor:
+    """Returns latents [B, c, 2 h, 2 w] as rows of patches [B, h w, 4 c]."""
+    return torch.nn.functional.pixel_unshuffle(x, PATCH).flatten(2).transpose(1, 2)
+
+
+def unpacked(rows: Tensor, height: int, width: int) -> Tensor:
+    """Returns rows of patches [B, h w, 4 c] as latents [B, c, 2 h, 2 w]."""
+    return torch.nn.functional.pixel_shuffle(rows.transpose(1, 2).unflatten(2, (height, width)), PATCH)
+
+
+def positions(height: int, width: int, device: torch.device) -> Tensor:
+    """Returns the position of each patch: [h w, 3]. The first of the three coordinates is unused."""
+    down, across = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
+    return torch.stack([torch.zeros_like(down), down, across], dim=-1).flatten(0, 1).to(device)

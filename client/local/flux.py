@@ -12,7 +12,7 @@ from remix.client.local.checkpoints import Checkpoint
 from remix.client.local.clip import ClipText
 from remix.client.local.devices import Place
 from remix.client.local.encoded import Encoded
-from remix.client.local.flow import PATCH, FlowModel
+from remix.client.local.flow import PATCH, FlowModel, packed, positions, unpacked
 from remix.client.local.t5 import T5Text
 from remix.mix import Conditioning
 from remix.plan import Model
@@ -65,28 +65,12 @@ class Flux(FlowModel):
         assert conditioning.pooled is not None
         height, width = x.shape[2] // PATCH, x.shape[3] // PATCH
         out = self.network(
-            hidden_states=_packed(x),
+            hidden_states=packed(x),
             timestep=sigma,
             guidance=conditioning.extra["guidance"].to(x.device) if self.distilled else None,
             encoder_hidden_states=self.placed(conditioning.tokens),
             pooled_projections=self.placed(conditioning.pooled),
             txt_ids=torch.zeros(conditioning.tokens.shape[1], 3, device=x.device),
-            img_ids=_positions(height, width, x.device),
+            img_ids=positions(height, width, x.device),
         ).sample
-        return _unpacked(out, height, width)
-
-
-def _packed(x: Tensor) -> Tensor:
-    """Returns latents [B, c, 2 h, 2 w] as rows of patches [B, h w, 4 c]."""
-    return torch.nn.functional.pixel_unshuffle(x, PATCH).flatten(2).transpose(1, 2)
-
-
-def _unpacked(rows: Tensor, height: int, width: int) -> Tensor:
-    """Returns rows of patches [B, h w, 4 c] as latents [B, c, 2 h, 2 w]."""
-    return torch.nn.functional.pixel_shuffle(rows.transpose(1, 2).unflatten(2, (height, width)), PATCH)
-
-
-def _positions(height: int, width: int, device: torch.device) -> Tensor:
-    """Returns the position of each patch: [h w, 3]. The first of the three coordinates is unused."""
-    down, across = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
-    return torch.stack([torch.zeros_like(down), down, across], dim=-1).flatten(0, 1).to(device)
+        return unpacked(out, height, width)

@@ -45,6 +45,8 @@ class LatentModel(ABC):
     distilled = False
     clip_texts: Sequence[ClipText] = ()
     """The text encoders that take embeddings (textual inversions)."""
+    vae_in_planes = True
+    """Whether all convolutions of the VAE are of planes, so that channels last is a layout of their weights."""
 
     def __init__(
         self, model: Model, checkpoint: Checkpoint, place: Place, kind: Any, *, packed: int = 1, patch: int = 1
@@ -52,12 +54,11 @@ class LatentModel(ABC):
         self.place = place
         self.network = checkpoint.component(self.part, kind, place)
         # float32, since the decoder overflows in half precision on some checkpoints. It runs only once per frame.
-        self.vae = open_vae(model, checkpoint, place.in_full())
-        if place.device.type == "cpu":
+        self.vae = open_vae(model, checkpoint, place.in_full(), self.vae_class())
+        if place.device.type == "cpu" and self.vae_in_planes:
             # Channels last speeds up convolutions of whole pictures there, but not a U-Net's small ones.
             self.vae.to(memory_format=torch.channels_last)
-        self.channels: int = self.vae.config.latent_channels
-        self.factor = 2 ** (len(self.vae.config.block_out_channels) - 1)
+        self.channels, self.factor = self.latent_size()
         self.multiple = self.factor * patch
         self._tiled_from: float = math.inf
         taken = self.network.config.in_channels // packed
@@ -108,23 +109,56 @@ class LatentModel(ABC):
             place.put(part)
         place.in_full().put(self.vae)
 
+    def vae_class(self) -> Any:
+        """Returns the class of the VAE."""
+        from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
+
+        return AutoencoderKL
+
+    def latent_size(self) -> tuple[int, int]:
+        """Returns the channels of a latent, and how many times smaller than a picture it is."""
+        return self.vae.config.latent_channels, 2 ** (len(self.vae.config.block_out_channels) - 1)
+
+    def normalized(self, latents: Tensor) -> Tensor:
+        """Returns the VAE's output as the latents that the network knows."""
+        return (latents - self._shift) * self.vae.config.scaling_factor
+
+    def denormalized(self, latents: Tensor) -> Tensor:
+        """Returns the network's latents as the VAE's input."""
+        return latents / self.vae.config.scaling_factor + self._shift
+
+    def to_moments(self, pictures: Tensor) -> Tensor:
+        """Returns the VAE's most likely latents [B, c, h, w] of pictures in -1..1."""
+        latents: Tensor = self.vae.encode(pictures).latent_dist.mode()
+        return latents
+
+    def decoded(self, latents: Tensor) -> Tensor:
+        """Returns the VAE's pictures in -1..1 of its latents [B, c, h, w]."""
+        pictures: Tensor = self.vae.decode(latents).sample
+        return pictures
+
+    def use_tiles(self) -> None:
+        """Makes the VAE work in tiles."""
+        self.vae.tile_sample_min_size, self.vae.tile_latent_min_size = TILE, TILE // self.factor
+        self.vae.enable_tiling()
+
     @torch.inference_mode()
     def to_latents(self, pictures: Tensor) -> Tensor:
         """Returns the latents of pictures [B, 3, H, W] in 0..1: [B, c, H / factor, W / factor] float32, on the CPU."""
         height, width = pictures.shape[2:]
         mean = self._fitting(
-            lambda part: self.vae.encode(part).latent_dist.mode(),
+            self.to_moments,
             (pictures * 2 - 1).to(self.place.device),
             height * width,
         )
-        return ((mean.float() - self._shift) * self.vae.config.scaling_factor).cpu()
+        return self.normalized(mean.float()).cpu()
 
     @torch.inference_mode()
     def to_pictures(self, latents: Tensor) -> Tensor:
         """Returns the pictures of latents [B, c, h, w]: [B, 3, h * factor, w * factor] in 0..1, on the CPU."""
-        scaled = latents.to(self.place.device) / self.vae.config.scaling_factor + self._shift
+        scaled = self.denormalized(latents.to(self.place.device))
         height, width = (side * self.factor for side in latents.shape[2:])
-        made = self._fitting(lambda part: self.vae.decode(part).sample, scaled, height * width)
+        made = self._fitting(self.decoded, scaled, height * width)
         return (made.float() / 2 + 0.5).clamp(0, 1).cpu()
 
     def _fitting(self, work: Callable[[Tensor], Tensor], given: Tensor, pixels: int) -> Tensor:
@@ -146,8 +180,7 @@ class LatentModel(ABC):
                 "%s: the VAE does not fit whole; continuing in tiles of %sx%s, which may show", device, TILE, TILE
             )
             self._tiled_from = pixels
-        self.vae.tile_sample_min_size, self.vae.tile_latent_min_size = TILE, TILE // self.factor
-        self.vae.enable_tiling()
+        self.use_tiles()
         try:
             return torch.cat([work(one) for one in given.split(1)])
         except (RuntimeError, MemoryError) as error:

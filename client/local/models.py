@@ -31,6 +31,7 @@ LOADERS = {
     "StableDiffusionXLPipeline": ("remix.client.local.sdxl", "StableDiffusionXL"),
     "StableDiffusion3Pipeline": ("remix.client.local.sd3", "StableDiffusion3"),
     "FluxPipeline": ("remix.client.local.flux", "Flux"),
+    "QwenImagePipeline": ("remix.client.local.qwen_image", "QwenImage"),
     "ZImagePipeline": ("remix.client.local.z_image", "ZImage"),
 }
 """Diffusers pipeline of a checkpoint -> the module and class that load it."""

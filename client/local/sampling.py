@@ -50,6 +50,8 @@ class Levels(Protocol):
 
     def sigma(self, t: Tensor) -> Tensor: ...
 
+    def stretched(self, sigmas: Tensor) -> Tensor: ...
+
     def noised(self, latent: Tensor, noise: Tensor, sigma: Tensor) -> Tensor: ...
 
     def begun(self, latent: Tensor, noise: Tensor, sigma: Tensor) -> Tensor: ...
@@ -91,6 +93,10 @@ class NoiseLevels:
         """
         a = alphas_cumprod.double().clamp(min=TERMINAL_ALPHA)
         return cls(((1 - a) / a).sqrt())
+
+    def stretched(self, sigmas: Tensor) -> Tensor:
+        """Returns a whole schedule as it is."""
+        return sigmas
 
     def noised(self, latent: Tensor, noise: Tensor, sigma: Tensor) -> Tensor:
         """Returns the clean `latent` [B, c, h, w] with noise of level sigma [B]."""
@@ -210,8 +216,8 @@ def sigmas_for(levels: Levels, scheduler: str, steps: int, denoise: float = 1.0,
 
     def schedule(total: int) -> Tensor:
         if not CATALOG[sampler].skips_least:
-            return SCHEDULERS[scheduler](levels, total).float()
-        sigmas = SCHEDULERS[scheduler](levels, total + 1).float()
+            return levels.stretched(SCHEDULERS[scheduler](levels, total)).float()
+        sigmas = levels.stretched(SCHEDULERS[scheduler](levels, total + 1)).float()
         return torch.cat([sigmas[:-2], sigmas[-1:]])
 
     return torch.unique_consecutive(levels_from(schedule, steps, denoise))

@@ -237,6 +237,8 @@ _ROWS = (
         channels=16,
         axes=3,
         flow=True,
+        pipeline="QwenImagePipeline",
+        defaults={"width": 1024, "height": 1024, "scheduler": "simple", "cfg": 4.0},
     ),
     Family(
         *("ideogram4", "Ideogram 4", "zero"),

@@ -13,6 +13,7 @@ import torch
 from safetensors.torch import save_file
 
 from remix.client.local import Local
+from remix.client.local.batch import stacked
 from remix.client.local.devices import Place
 from remix.client.local.encoded import Encoded
 from remix.client.local.models import open_model
@@ -22,11 +23,17 @@ from remix.prompt import Reading
 from tests.client.local import tiny_chat
 from tests.client.local.films import INPUTS, TOLERANCE, largest_difference, pictures, travel
 
-FAMILIES = ("z_image",)
-STOCK: dict[str, dict[str, Any]] = {"z_image": {"guidance_scale": 2.0, "negative_prompt": "blue"}}
-"""Arguments of diffusers' pipelines that are a cfg of 3. Z-Image's guidance counts from 0."""
+FAMILIES = ("z_image", "qwen_image")
+STOCK: dict[str, tuple[float, dict[str, Any]]] = {
+    "z_image": (3, {"guidance_scale": 2.0, "negative_prompt": "blue"}),
+    "qwen_image": (1, {"true_cfg_scale": 1.0}),
+}
+"""cfg, and the arguments of diffusers' pipelines that are the same guidance.
 
-LAYER = {"z_image": "layers.0.attention.to_q"}
+Z-Image's scale counts from 0. Qwen-Image's pipeline also shortens the guided velocity, which ComfyUI does not.
+"""
+
+LAYER = {"z_image": "layers.0.attention.to_q", "qwen_image": "proj_out"}
 
 
 @pytest.fixture(scope="module")
@@ -40,10 +47,10 @@ def engines() -> dict[str, Local]:
     return {family: Local(device="cpu", batch=4) for family in FAMILIES}
 
 
-def film(folder: str, **changes: Any) -> Recipe:
+def film(folder: str, cfg: float = 3, **changes: Any) -> Recipe:
     """Two prompts of unequal length, whose negative prompts are shorter."""
     keyframes = (
-        Keyframe(at=0, prompt="a red circle", negative="blue", seed=1, cfg=3),
+        Keyframe(at=0, prompt="a red circle", negative="blue", seed=1, cfg=cfg),
         Keyframe(at=3, prompt="a blue square at night, seen from a hill", negative="", seed=2, cfg=2),
     )
     return travel(folder, **{"frames": 4, "steps": 2, "scheduler": "simple", "keyframes": keyframes, **changes})
@@ -59,6 +66,11 @@ def test_a_keyframe_is_the_picture_of_the_stock_pipeline(
 ) -> None:
     pipeline = diffusers.DiffusionPipeline.from_pretrained(folders[family])
     pipeline.set_progress_bar_config(disable=True)
+    if family == "qwen_image":
+        # The number of tokens of the instruction, which the real tokenizer reads as 34.
+        instruction = pipeline.prompt_template_encode.split("{}")[0]
+        pipeline.prompt_template_encode_start_idx = len(pipeline.tokenizer(instruction).input_ids)
+    cfg, arguments = STOCK[family]
     for width in (64, 96):
         made = pipeline(
             prompt="a red circle",
@@ -67,10 +79,10 @@ def test_a_keyframe_is_the_picture_of_the_stock_pipeline(
             height=64,
             generator=torch.Generator().manual_seed(1),
             output_type="np",
-            **STOCK[family],
+            **arguments,
         )
         theirs = (made.images * 255).round().astype(np.uint8)
-        ours = rendered(engines[family], film(folders[family], width=width, steps=4))
+        ours = rendered(engines[family], film(folders[family], cfg, width=width, steps=4))
         assert largest_difference(theirs, ours) <= TOLERANCE
         assert theirs.std() > 5
 
@@ -96,6 +108,16 @@ def test_the_prompt_and_the_negative_prompt_show(
     first = picture("a red circle", "blue")
     assert largest_difference(first, picture("a fish", "blue")) > 2
     assert largest_difference(first, picture("a red circle", "dark")) > 2
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_shorter_of_two_prompts_is_what_it_is_alone(family: str, folders: dict[str, str]) -> None:
+    model = open_model(Model(folders[family]), [], CPU)
+    prompts = [model.encode(prompt, Reading(), Encoded(8)) for prompt in ("a red circle at night", "blue")]
+    x, sigma = torch.randn(2, model.channels, 8, 8), torch.tensor([0.7, 0.7])
+    both = model.estimate(x, sigma, stacked(*prompts, "zero"))
+    alone = [model.estimate(x[k : k + 1], sigma[k : k + 1], prompts[k]) for k in (0, 1)]
+    torch.testing.assert_close(both, torch.cat(alone), atol=1e-4, rtol=1e-4)
 
 
 @pytest.mark.parametrize("family", FAMILIES)

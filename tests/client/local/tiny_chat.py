@@ -6,9 +6,22 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from diffusers import FlowMatchEulerDiscreteScheduler, ZImagePipeline, ZImageTransformer2DModel
+from diffusers import (
+    AutoencoderKLQwenImage,
+    FlowMatchEulerDiscreteScheduler,
+    QwenImagePipeline,
+    QwenImageTransformer2DModel,
+    ZImagePipeline,
+    ZImageTransformer2DModel,
+)
 from tokenizers.pre_tokenizers import ByteLevel
-from transformers import Qwen2Tokenizer, Qwen3Config, Qwen3Model
+from transformers import (
+    Qwen2_5_VLConfig,
+    Qwen2_5_VLForConditionalGeneration,
+    Qwen2Tokenizer,
+    Qwen3Config,
+    Qwen3Model,
+)
 
 from tests.client.local import tiny
 
@@ -45,6 +58,43 @@ def z_image(folder: Path) -> Path:
     torch.nn.init.normal_(pipeline.transformer.cap_pad_token)
     pipeline.save_pretrained(folder, safe_serialization=True)
     return folder
+
+
+def qwen_image(folder: Path) -> Path:
+    """Saves a random Qwen-Image pipeline into `folder` and returns it."""
+    torch.manual_seed(0)
+    words = tokenizer()
+    seeing = {"depth": 1, "hidden_size": 16, "intermediate_size": 16, "num_heads": 2, "out_hidden_size": WIDTH}
+    rope = {"rope_type": "default", "mrope_section": [2, 3, 3], "rope_theta": 10000.0}
+    pipeline = QwenImagePipeline(
+        vae=qwen_vae(),
+        text_encoder=Qwen2_5_VLForConditionalGeneration(
+            Qwen2_5_VLConfig(text_config={**decoder(words, layers=2), "rope_parameters": rope}, vision_config=seeing)
+        ),
+        tokenizer=words,
+        transformer=QwenImageTransformer2DModel(
+            in_channels=64,
+            out_channels=16,
+            num_layers=2,
+            attention_head_dim=16,
+            num_attention_heads=2,
+            joint_attention_dim=WIDTH,
+            axes_dims_rope=(4, 6, 6),
+        ),
+        scheduler=FlowMatchEulerDiscreteScheduler(
+            use_dynamic_shifting=True, max_shift=0.9, max_image_seq_len=8192, shift_terminal=0.02
+        ),
+    )
+    with torch.no_grad():
+        # So that the prompt shows in the picture.
+        pipeline.transformer.transformer_blocks[0].attn.add_v_proj.weight *= 50
+    pipeline.save_pretrained(folder, safe_serialization=True)
+    return folder
+
+
+def qwen_vae() -> AutoencoderKLQwenImage:
+    """Returns Qwen-Image's kind of VAE, with its own means and deviations of the 16 channels."""
+    return AutoencoderKLQwenImage(base_dim=8, dim_mult=[1, 1, 1, 1], num_res_blocks=1)
 
 
 def tokenizer() -> Qwen2Tokenizer:
