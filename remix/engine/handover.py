@@ -1,7 +1,7 @@
 """Continues a job with another engine, if the table lists the two as agreeing and a rendered frame confirms it.
 
 A server reports its models by name and seldom by hash, so the pictures themselves are compared. The new engine renders
-the first and the last finished frame once more.
+the first and the last finished frame once more. Frames that are init pictures show nothing of an engine.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from remix.engine.agreement import disagreement
-from remix.engine.restoring import restored
+from remix.engine.restoring import is_exact, restored
 from remix.errors import Interrupted, OtherRecipe
 from remix.job.job import Job
 from remix.motion.images import load_picture
@@ -34,8 +34,9 @@ def move(job: Job, engine: Engine, inputs: Inputs, listen: Listener) -> None:
     lacking = set(job.missing())
     rendered = job.schedule.recipe.rendered
     finished = [index for index in rendered or range(len(job.schedule)) if index not in lacking]
-    if not finished:
-        log.warning("%s: was begun on %s, which finished nothing; it is rendered on %s", job.folder, before, now)
+    sampled = [index for index in finished if not is_exact(job.schedule, index)]
+    if not sampled:
+        log.warning("%s: was begun on %s, which rendered nothing; it is rendered on %s", job.folder, before, now)
         job.move(())
         return
     reason = disagreement(before, now, job.schedule)
@@ -44,7 +45,7 @@ def move(job: Job, engine: Engine, inputs: Inputs, listen: Listener) -> None:
             f"{job.folder}: was begun on {before}, and does not go on on {now}: {reason}; use {before}, or "
             "give another folder"
         )
-    witnesses = sorted({finished[0], finished[-1]})
+    witnesses = sorted({sampled[0], sampled[-1]})
     worst = _apart(job, engine, witnesses, inputs, listen)
     names = " and ".join(map(str, witnesses))
     if not worst.agrees():

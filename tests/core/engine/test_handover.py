@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from remix.engine import render
+from remix.engine import Picture, render
 from remix.errors import Interrupted, OtherRecipe
 from remix.job import open_job, read_metadata
-from remix.plan import Keyframe, Recipe, plan
+from remix.motion import save_picture
+from remix.plan import Keyframe, Recipe, Schedule, plan
 from tests.fakes.renderer import Painter
 
 FRAMES = 6
@@ -118,7 +121,7 @@ def test_a_job_without_a_finished_frame_is_anybodys(tmp_path: Path, caplog: pyte
     begun(tmp_path, 0)
     other = Painter(name="painter")
     render(recipe(), other, tmp_path)
-    assert "begun on comfyui, which finished nothing" in caplog.text
+    assert "begun on comfyui, which rendered nothing" in caplog.text
     assert other.rendered == list(range(FRAMES))
 
 
@@ -146,3 +149,23 @@ def test_with_new_another_engine_renders_all_frames_over(tmp_path: Path) -> None
     render(recipe(), other, tmp_path, new=True)
     assert other.rendered == list(range(FRAMES))
     assert "earlier" not in job(tmp_path)
+
+
+def test_frames_that_are_init_pictures_do_not_show_that_engines_agree(tmp_path: Path) -> None:
+    class Mirrored(Painter):
+        def _painted(self, schedule: Schedule, index: int, inputs: Mapping[str, Picture]) -> Picture:
+            return super()._painted(schedule, index, inputs)[:, ::-1]
+
+    for name in ("a.png", "b.png"):
+        save_picture(tmp_path / name, np.random.default_rng(1).integers(0, 256, (16, 32, 3), np.uint8))
+    keyframes = (
+        Keyframe(at=0, prompt="a", image="a.png", denoise=0),
+        Keyframe(at=2, denoise=0.5),
+        Keyframe(at=FRAMES - 1, image="b.png", denoise=0),
+    )
+    asked = Recipe(FRAMES, keyframes, width=32, height=16, restore=True, folder=str(tmp_path))
+    folder = tmp_path / "job"
+    render(asked, Painter(name="comfyui"), folder, film=None, report=False)
+    (folder / "frames" / "000003.png").unlink()
+    with pytest.raises(OtherRecipe, match="frame 1 and 4, rendered again, is not the same"):
+        render(asked, Mirrored(name="local"), folder, film=None, report=False)
