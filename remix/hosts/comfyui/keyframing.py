@@ -57,8 +57,10 @@ class Track:
         if isinstance(value, bool) or not isinstance(value, int | float):
             return value
         if self.kind == "INT":
-            return math.floor(value + 0.5)
-        return f"{value:.9g}" if self.kind == "STRING" or self.choices is not None else value
+            return value if isinstance(value, int) else math.floor(value + 0.5)
+        if self.kind == "STRING" or self.choices is not None:
+            return str(value) if isinstance(value, int) else f"{value:.9g}"
+        return value
 
     def problem(self, value: Any, uploaded: Collection[str]) -> str | None:
         """Returns why the server does not accept a value, None if it does. It gets the `uploaded` pictures."""
@@ -137,12 +139,13 @@ class Keyframed:
             nodes[track.node]["inputs"][track.slot] = self._sent(track, first, uploaded)
         frames = list(self.frames)
         for key in self._mixed(values):
-            kind = next(self._type_of(node, output) for node, output in self._links() if node == key)
-            takers = [(node["inputs"], slot) for node in nodes.values() for slot in _slots_from(node, key)]
-            mixed = self._mix(nodes, key, kind, values, uploaded)
-            for inputs, slot in takers:
-                inputs[slot] = mixed
-            frames = mixed if frames[0] == key else frames
+            used = [(output, _takers(nodes, key, output)) for node, output in sorted(self._links()) if node == key]
+            weighted = self._copies(nodes, key, values, uploaded)
+            for output, takers in used:
+                mixed = _mix(nodes, weighted, output, self._type_of(key, output))
+                for inputs, slot in takers:
+                    inputs[slot] = mixed
+                frames = mixed if frames == [key, output] else frames
         if self.kind == "VIDEO":
             frames = _added(nodes, "GetVideoComponents", {"video": frames})
         saved = _added(nodes, "SaveImage", {"images": frames, "filename_prefix": prefix})[0]
@@ -152,24 +155,19 @@ class Keyframed:
         sent = track.sent(value)
         return uploaded.get(sent, sent) if track.choices is not None else sent
 
-    def _mix(self, nodes: Nodes, key: str, kind: str, values: Values, uploaded: Mapping[str, str]) -> list[Any]:
-        """Adds a copy of a node for each further text of its mix, and the nodes that mix them. Returns their output."""
+    def _copies(
+        self, nodes: Nodes, key: str, values: Values, uploaded: Mapping[str, str]
+    ) -> list[tuple[str, float]]:
+        """Adds a copy of a node for each further text of its mix. Returns the numbers of all, with their weights."""
         mixes = [(self.tracks[name], value) for name, value in values.items() if _is_mixed(value)]
         mixes = [(track, value) for track, value in mixes if track.node == key]
         weights: Sequence[float] = mixes[0][1].weights
-        link: list[Any] = [key, 0]
-        total = weights[0]
+        found = [(key, weights[0])]
         for place, weight in enumerate(weights[1:], 1):
             texts = {track.slot: self._sent(track, value.values[place], uploaded) for track, value in mixes}
             other = _added(nodes, nodes[key]["class_type"], {**nodes[key]["inputs"], **texts})
-            total += weight
-            if kind == "CONDITIONING":
-                how: dict[str, Any] = {"conditioning_to": link, "conditioning_from": other}
-                link = _added(nodes, "ConditioningAverage", {**how, "conditioning_to_strength": 1 - weight / total})
-            else:
-                how = {"image1": link, "image2": other, "blend_mode": "normal"}
-                link = _added(nodes, "ImageBlend", {**how, "blend_factor": weight / total})
-        return link
+            found.append((other[0], weight))
+        return found
 
     def mixes_conditionings(self, name: str) -> bool:
         """Returns whether the texts of an input are mixed as conditionings."""
@@ -309,9 +307,29 @@ def _is_output(info: Info, node: Mapping[str, Any]) -> bool:
     return isinstance(about, Mapping) and bool(about.get("output_node"))
 
 
-def _slots_from(node: Mapping[str, Any], key: str) -> list[str]:
-    """Returns the inputs of a node that are links to the node `key`."""
-    return [slot for slot, link in inputs_of(node).items() if is_link(link) and link[0] == key]
+def _takers(nodes: Nodes, key: str, output: int) -> list[tuple[dict[str, Any], str]]:
+    """Returns the inputs that are links to an output of the node `key`: those of a node, and the name of one."""
+    return [
+        (node["inputs"], slot)
+        for node in nodes.values()
+        for slot, link in inputs_of(node).items()
+        if is_link(link) and link == [key, output]
+    ]
+
+
+def _mix(nodes: Nodes, weighted: Sequence[tuple[str, float]], output: int, kind: str) -> list[Any]:
+    """Adds the nodes that mix one output of nodes with weights. Returns their output."""
+    (first, total), *others = weighted
+    link: list[Any] = [first, output]
+    for key, weight in others:
+        total += weight
+        if kind == "CONDITIONING":
+            how: dict[str, Any] = {"conditioning_to": link, "conditioning_from": [key, output]}
+            link = _added(nodes, "ConditioningAverage", {**how, "conditioning_to_strength": 1 - weight / total})
+        else:
+            how = {"image1": link, "image2": [key, output], "blend_mode": "normal"}
+            link = _added(nodes, "ImageBlend", {**how, "blend_factor": weight / total})
+    return link
 
 
 def _is_mixed(value: Any) -> bool:

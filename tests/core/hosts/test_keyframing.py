@@ -79,6 +79,28 @@ def test_texts_between_two_keyframes_are_encoded_each_and_averaged() -> None:
     assert nodes["5"]["inputs"]["negative"] == ["3", 0]
 
 
+def test_each_output_of_a_node_is_mixed_with_the_same_output_of_its_copies() -> None:
+    info = {**INFO, "Both": {"input": {"required": {"text": ["STRING", {}]}}, "output": ["CONDITIONING"] * 2}}
+    nodes = sampling()
+    nodes["2"] = node("Both", "Prompts", text="a cat")
+    nodes["5"]["inputs"] |= {"positive": ["2", 0], "negative": ["2", 1]}
+    found = keyframed(nodes, info, ["Prompts.text"])
+    graph, _ = found.graph({"Prompts.text": Mix((("a cat", 0.75), ("a dog", 0.25)))}, "x", {})
+    (copy,) = (key for key, each in graph.items() if each["class_type"] == "Both" and key != "2")
+    for output, slot in enumerate(("positive", "negative")):
+        mixed = graph[graph["5"]["inputs"][slot][0]]
+        assert mixed["class_type"] == "ConditioningAverage"
+        assert mixed["inputs"]["conditioning_to"] == ["2", output]
+        assert mixed["inputs"]["conditioning_from"] == [copy, output]
+
+
+def test_whole_numbers_are_sent_with_all_their_digits() -> None:
+    found = keyframed(sampling(), INFO, ["KSampler.seed", "Positive.text"])
+    nodes, _ = found.graph({"KSampler.seed": 2**63 + 1, "Positive.text": 1_234_567_890_123}, "x", {})
+    assert nodes["5"]["inputs"]["seed"] == 2**63 + 1
+    assert nodes["2"]["inputs"]["text"] == "1234567890123"
+
+
 def test_pictures_between_two_keyframes_are_blended() -> None:
     found = keyframed(blending(), INFO, ["Photo.image"])
     nodes, _ = found.graph({"Photo.image": Mix((("a.png", 0.75), ("mine.png", 0.25)))}, "x", {"mine.png": "up/1.png"})
