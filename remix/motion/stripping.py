@@ -64,9 +64,8 @@ def strip_metadata(path: str | os.PathLike[str], out: str | os.PathLike[str]) ->
             _copy_film(path, part, path.suffix.lower())
         else:
             raise PictureError(f"{path}: has no format that can be stripped; give a PNG, JPEG, WebP, GIF, mp4 or webm")
-    if left := read_texts(out).found:
-        out.unlink()
-        raise PictureError(f"{path}: {', '.join(left)} cannot be removed from this file; convert it to PNG first")
+        if left := read_texts(part).found:
+            raise PictureError(f"{path}: {', '.join(left)} cannot be removed from this file; convert it to PNG first")
     return found
 
 

@@ -111,3 +111,12 @@ def test_another_format_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.tif").write_bytes(file.getvalue())
     with pytest.raises(PictureError, match="format"):
         strip_metadata(tmp_path / "a.tif", tmp_path / "out")
+
+
+def test_what_cannot_be_removed_leaves_the_file_that_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = written(tmp_path / "a.png", pnginfo=png_texts())
+    monkeypatch.setattr("remix.motion.stripping.PNG_METADATA", ())
+    before = path.read_bytes()
+    with pytest.raises(PictureError, match="parameters, prompt cannot be removed"):
+        strip_metadata(path, path)
+    assert path.read_bytes() == before
