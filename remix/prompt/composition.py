@@ -6,10 +6,11 @@ The predictions of the model for the parts are summed by their weights, which ne
 
 from __future__ import annotations
 
+import math
 import re
 from typing import NamedTuple
 
-from remix.prompt.reading import Reading
+from remix.prompt.reading import Reading, no_number
 
 AND = re.compile(r"\bAND\b")
 _NUMBER = re.compile(r"[-+]?(?:\d+\.?|\d*\.\d+)", re.ASCII)
@@ -28,7 +29,7 @@ def is_composed(prompt: str) -> bool:
 
 
 def parts_of(prompt: str, reading: Reading) -> tuple[Part, ...]:
-    """Returns the parts of a prompt, at least one.
+    """Returns the parts of a prompt, at least one. Raises BadInput for a weight that is too large for a number.
 
     A prompt without AND is one part of weight 1. By A1111's rules of emphasis, a number at its end is its weight too.
 
@@ -59,5 +60,7 @@ def _part(text: str) -> Part:
     whole = text.rstrip()
     head, colon, tail = whole.rpartition(":")
     if colon and _NUMBER.fullmatch(tail.strip()):
-        return Part(head.rstrip(), float(tail))
+        if not math.isfinite(weight := float(tail)):
+            raise no_number(whole, tail.strip(), len(head) + 1)
+        return Part(head.rstrip(), weight)
     return Part(whole, 1.0)

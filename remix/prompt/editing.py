@@ -36,7 +36,7 @@ class _Editing:
     def step(self, calls: int) -> int:
         """Returns the call at which the text changes. A number with a point is a share of the calls."""
         number = float(self.when)
-        return int(min(calls, number * calls if "." in self.when else number))
+        return int(max(-1.0, min(calls, number * calls if "." in self.when else number)))
 
 
 @dataclass(frozen=True)

@@ -238,7 +238,7 @@ def _comfy_pieces(text: str, weight: float, prompt: str) -> Iterator[tuple[str, 
         colon = inner.rfind(":")
         if colon > 0 and (number := _float(inner[colon + 1 :])) is not None:
             if not math.isfinite(number):
-                raise _no_number(prompt, inner[colon + 1 :], prompt.find(inner[colon + 1 :]))
+                raise no_number(prompt, inner[colon + 1 :], prompt.find(inner[colon + 1 :]))
             inner, own = inner[:colon], number
         yield from _comfy_pieces(inner, own, prompt)
 
@@ -277,13 +277,13 @@ def _float(text: str) -> float | None:
 
 def _number(prompt: str, text: str, at: int) -> float:
     number = _float(text)
-    if number is None:
-        raise _no_number(prompt, text, at)
+    if number is None or not math.isfinite(number):
+        raise no_number(prompt, text, at)
     return number
 
 
-def _no_number(prompt: str, text: str, at: int) -> BadInput:
-    return BadInput(f"prompt: {text!r} {place(prompt, at)} is not a weight; write a number such as 1.2")
+def no_number(prompt: str, text: str, at: int) -> BadInput:
+    return BadInput(f"prompt: {text[:40]!r} {place(prompt, at)} is not a weight; write a number such as 1.2")
 
 
 def too_deep(prompt: str, at: int) -> BadInput:

@@ -33,6 +33,8 @@ ALTERNATING = [(1, "one way"), (2, "two way"), (3, "one way"), (4, "two way")]
         ("[[cat:dog:0.5]]", 8, [(4, "[cat]"), (8, "[dog]")]),
         ("[cat:dog:99]", 8, [(8, "cat")]),
         ("[cat:dog:-1]", 8, [(8, "dog")]),
+        ("[cat:dog:-1e999] [cat:dog:-1.e999]", 8, [(8, "dog dog")]),
+        ("[cat:dog:1.e999]", 8, [(8, "cat")]),
         ("[cat:dog:1e0]", 8, [(1, "cat"), (8, "dog")]),
         ("at 10:30 a [cat:dog:4] :)", 8, [(4, "at 10:30 a cat :)"), (8, "at 10:30 a dog :)")]),
         ("(a [cat:dog:4]", 8, [(4, "(a cat"), (8, "(a dog")]),
@@ -107,3 +109,11 @@ def test_any_text_is_read_or_refused() -> None:
             found = turns(part.text, 6)
             assert [turn.last for turn in found] == sorted({turn.last for turn in found})
             assert found[-1].last == 6
+
+
+def test_a_weight_that_is_no_finite_number_is_refused_with_its_place() -> None:
+    with pytest.raises(BadInput, match=r"'9999.*' in line 1, column 7 is not a weight"):
+        parts_of("a cat:" + "9" * 400 + " AND a dog", Reading())
+    for emphasis in ("comfy", "a1111"):
+        with pytest.raises(BadInput, match="is not a weight"):
+            Reading(emphasis).sections("a (cat:" + "9" * 400 + ")")
