@@ -78,7 +78,7 @@ def with_tracks(recipe: Recipe, tracks: Mapping[str, Any], hold: Sequence[str] =
         if inputs := found.pop(keyframe.at, None):
             keyframes[number] = replace(keyframe, inputs=tuple({**inputs, **dict(keyframe.inputs or ())}.items()))
     keyframes += [Keyframe(at=frame, inputs=inputs) for frame, inputs in found.items()]
-    return recipe.replace(keyframes=tuple(sorted(keyframes, key=lambda each: each.at or 0)), hold=tuple(hold))
+    return recipe.replace(keyframes=tuple(sorted(keyframes, key=lambda each: each.at or 0)), hold=hold)
 
 
 def _checked(name: str, value: Any) -> Any:

@@ -66,6 +66,7 @@ def test_tracks_join_the_keyframes_of_the_recipe() -> None:
         ('[tracks]\n"a.n" = "0:(7+tt)"', 5, "tt"),
         ('[tracks]\n"a.n" = []', 5, "tracks['a.n']"),
         ("tracks = 5", 1, "tracks"),
+        ('hold = 5\ntracks = { "a.n" = 5 }', 1, "hold: 5 is not a list of names"),
     ],
 )
 def test_an_error_has_the_place_in_the_file_and_in_the_schedule(
