@@ -7,6 +7,7 @@ of its own, `CREDITS`. `credits_of` returns the sheet of any file, for every too
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from remix.digest import canonical, sha256
 from remix.errors import RecipeError, RemixError
 from remix.hosts.record import Origin, Sampling, json_of
 from remix.job.files import inside
-from remix.job.metadata import CREDITS, Made, read_metadata
+from remix.job.metadata import CREDITS, FILM_BYTES, Made, read_metadata
 from remix.job.reading import INPUTS
 from remix.motion.regular import fingerprint
 from remix.plan import Mix, Recipe
@@ -36,9 +37,15 @@ MOST_ROWS, LONGEST = 200, 2_000
 def sources(recipe: Recipe, folder: Path) -> dict[str, Any]:
     """Returns the record of the files that a job was made of, {} if it has none: pictures, song and workflow.
 
-    Each has its name, its hash, and its own credits if it is a picture that has some.
+    Each has its name, its hash, and its own credits if it is a picture that has some, up to `FILM_BYTES` of all.
     """
-    found = [_source(path, name) for name, path in list(_files(recipe, folder))[:MOST_SOURCES]]
+    found, left = [], FILM_BYTES
+    for name, path in islice(_files(recipe, folder), MOST_SOURCES):
+        each = _source(path, name)
+        left -= len(canonical(each.get("credits", [])))
+        if left < 0:
+            each.pop("credits", None)
+        found.append(each)
     return {"sources": found} if found else {}
 
 

@@ -29,7 +29,7 @@ TEXT_BYTES = 64 * 2**10
 """The maximum size of a frame's metadata, in bytes. Pillow and the hosts open such pictures without warnings."""
 
 FILM_BYTES = 2**20
-"""The maximum size of other tools' metadata that a film takes from its pictures, in bytes."""
+"""The maximum size of other tools' metadata, and of the credits, that a film takes from its pictures, in bytes."""
 
 CREDITS = "credits"
 """The name of the entry with the credits of a film that was made of other pictures."""

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from remix.digest import sha256
 from remix.job import Made, credits_of, film_credits, job_texts, open_job, read_metadata
@@ -55,6 +56,17 @@ def test_a_frame_with_many_sources_has_one_hash_of_them(tmp_path: Path) -> None:
         made = read_metadata(job.keep(0, PICTURE)).remix
     assert made is not None
     assert len(made["sources_sha256"]) == 64
+
+
+def test_the_credits_of_all_sources_have_a_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("remix.job.credits.FILM_BYTES", 3_000)
+    for name in ("a.png", "b.png"):
+        save_picture(tmp_path / name, PICTURE, {"parameters": "x" * 2_000 + INFOTEXT})
+    keyframes = (Keyframe(image="a.png", denoise=0.5), Keyframe(image="b.png"))
+    with open_job(tmp_path / "job", plan(Recipe(2, keyframes, width=8, height=8, folder=str(tmp_path))), ENGINE):
+        pass
+    found = json.loads(job_texts(tmp_path / "job")["remix"])["sources"]
+    assert [(each["name"], "credits" in each) for each in found] == [("a.png", True), ("b.png", False)]
 
 
 def test_a_film_of_pictures_lists_them_and_what_made_them(tmp_path: Path) -> None:
