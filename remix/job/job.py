@@ -265,7 +265,8 @@ def frame_key(schedule: Schedule, index: int, inputs: Mapping[str, str]) -> str:
     That of an in-between begins with `BETWEEN`.
     """
     if (sources := sources_of(schedule.recipe, index)) != [index]:
-        place = f"{BETWEEN} {METHOD} {index} {schedule.recipe.loop} {sources}"
+        end = schedule.recipe.loop and schedule.recipe.frames  # the moment of frame 0 after the last one
+        place = f"{BETWEEN} {METHOD} {index} {end} {sources}"
         keys = [frame_key(schedule, source, inputs) for source in sources]
         return f"{BETWEEN}-{sha256(chr(10).join([place, *keys]).encode())}"
     frame = schedule[index]

@@ -14,7 +14,7 @@ from remix.engine.budget import NEAR, measured_inbetweens, most_rendered
 from remix.engine.report import job_report
 from remix.errors import Interrupted, RecipeError
 from remix.job import read_frames, read_metadata, recipe_of
-from remix.job.job import sources_of
+from remix.job.job import frame_key, sources_of
 from remix.motion import load_picture
 from remix.plan import Keyframe, Recipe, Schedule, plan
 from tests.core.engine.runs import contents
@@ -120,6 +120,16 @@ def test_a_loop_has_in_betweens_across_its_seam(tmp_path: Path) -> None:
     assert held.rendered[-1] < 23
     render(looping.replace(budget=None), Fader(), tmp_path / "full", film=None)
     assert np.abs(pictures(tmp_path / "spared") - pictures(tmp_path / "full")).max() <= 2
+
+
+def test_an_in_between_at_the_seam_of_a_loop_is_another_one_if_the_loop_is_longer() -> None:
+    def key(frames: int) -> str:
+        keyframes = (Keyframe(at=0, prompt="a"), Keyframe(at=4, prompt="b", ease="hold"))
+        asked = recipe(frames=frames, loop=True, keyframes=keyframes, rendered=[0, 4, 6])
+        return frame_key(plan(asked), 7, {})
+
+    assert key(9) == key(9)
+    assert key(9) != key(10)  # half-way and a third of the way from frame 6 to frame 0
 
 
 def test_an_interrupted_run_goes_on_and_another_budget_keeps_frames(tmp_path: Path) -> None:
