@@ -15,7 +15,7 @@ from remix.catalog.schedulers import require_scheduler
 from remix.engine.passes import texts_of
 from remix.engine.prompts import SYNTAXES, reading_for
 from remix.errors import Unsupported
-from remix.plan import Frame, Schedule
+from remix.plan import Frame, Mix, Schedule
 from remix.plan.denoise import nearest_whole
 from remix.plan.fields import show
 from remix.prompt import Reading, may_be_cut
@@ -96,7 +96,7 @@ def _problems(schedule: Schedule, can: Capabilities) -> Iterator[str]:
 def _unknown_fields(schedule: Schedule, can: Capabilities) -> Iterator[str]:
     """Yields a sentence for each field that is set but not rendered."""
     recipe = schedule.recipe
-    mixes = any(len(frame.prompt.values) > 1 or len(frame.negative.values) > 1 for frame in schedule)
+    mixes = any(map(_mixes_texts, schedule))
     for name, value in _set_fields(recipe, can.recipe):
         if name not in OF_MIXES or mixes:
             yield _refusal(name, f"{_shown(value)} is set", can)
@@ -109,6 +109,11 @@ def _unknown_fields(schedule: Schedule, can: Capabilities) -> Iterator[str]:
         for one in fields(keyframe):
             if one.name not in known and getattr(keyframe, one.name) is not None:
                 yield _refusal(one.name, f"keyframes[{number}] sets it", can)
+
+
+def _mixes_texts(frame: Frame) -> bool:
+    texts = (frame.prompt, frame.negative, *(value for _, value in frame.inputs if isinstance(value, Mix)))
+    return any(len(mix.values) > 1 for mix in texts)
 
 
 def _set_fields(values: Any, known: str) -> Iterator[tuple[str, Any]]:

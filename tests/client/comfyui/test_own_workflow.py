@@ -96,6 +96,16 @@ def test_another_workflow_is_another_job(tmp_path: Path) -> None:
             run(server, recipe(tmp_path, graph=other), tmp_path / "out")
 
 
+def test_another_way_to_mix_is_refused_if_texts_are_mixed(tmp_path: Path) -> None:
+    asked = recipe(tmp_path, {"First.image": "a.png"}, {"First.image": "b.png"}, mix="slerp")
+    save_picture(tmp_path / "b.png", np.full((24, 40, 3), 20, np.uint8))
+    with (
+        ComfyServer(pack=False).started() as server,
+        pytest.raises(Unsupported, match="mix: 'slerp' is set, and the workflow cannot render that"),
+    ):
+        run(server, asked, tmp_path / "out")
+
+
 def test_many_prompts_can_be_queued_at_once(tmp_path: Path) -> None:
     most = 0
 
