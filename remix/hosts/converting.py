@@ -50,7 +50,7 @@ NO_LOSS = (
 )
 """Settings of infotext that change nothing in a picture, or are dealt with by themselves."""
 
-OVER_STEPS = re.compile(r"\[[^\[\]]*[:|][^\[\]]*\]|\bAND\b|\bBREAK\b")
+OVER_STEPS = re.compile(r"\[[^\[\]:|]*[:|][^\[\]]*\]|\bAND\b|\bBREAK\b")
 """Prompt syntax of A1111 that ComfyUI takes for letters."""
 
 _QUOTED = re.compile(r"[,:\n]")

@@ -19,7 +19,7 @@ from remix.syntax.text.tracks import Stop, to_keyframes
 
 _INNERMOST = re.compile(r"\[([^\[\]\\]*)\]")
 _SHARE = re.compile(r"\s*(0|1|[01]?\.[0-9]+|[01]\.)\s*", re.ASCII)
-_AVERAGE = re.compile(r"\bAVG\s*\(\s*(?:0?\.50*)?\s*\)")
+_AVERAGE = re.compile(r"\bAVG\s*\(\s*(?:0?\.50*\s*)?\)")
 _OTHER = re.compile(r"\bAVG\s*\(|\b(?:AND|CAT)\b")
 MOST_SEQUENCE = 40
 """The longest sequence that is read, since each entry is a bracket within the one before."""

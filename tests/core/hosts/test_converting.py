@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -94,6 +95,12 @@ def test_every_loss_of_an_infotext_has_a_note(change: tuple[str, str], fact: str
     text = PLAIN.replace(*change)
     assert text != PLAIN
     assert any(fact in note for note in graph_of_origin(a1111(text), SERVER)[1])
+
+
+def test_a_hostile_prompt_is_converted_at_once() -> None:
+    start = time.thread_time()
+    graph_of_origin(a1111(PLAIN.replace("a fox", "[" + ":" * 40_000)), SERVER)
+    assert time.thread_time() - start < 1  # three seconds if its time grows with the square of the length
 
 
 def test_the_losses_of_a_graph_have_notes() -> None:
