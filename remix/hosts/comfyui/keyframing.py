@@ -155,9 +155,7 @@ class Keyframed:
         sent = track.sent(value)
         return uploaded.get(sent, sent) if track.choices is not None else sent
 
-    def _copies(
-        self, nodes: Nodes, key: str, values: Values, uploaded: Mapping[str, str]
-    ) -> list[tuple[str, float]]:
+    def _copies(self, nodes: Nodes, key: str, values: Values, uploaded: Mapping[str, str]) -> list[tuple[str, float]]:
         """Adds a copy of a node for each further text of its mix. Returns the numbers of all, with their weights."""
         mixes = [(self.tracks[name], value) for name, value in values.items() if _is_mixed(value)]
         mixes = [(track, value) for track, value in mixes if track.node == key]
