@@ -21,9 +21,15 @@ from tests.real.browser import browser
 PICTURES = Path(__file__).with_name("pictures")
 KEYFRAMES = "0: a red house on a green hill\n5: a white house in the snow\n11: a yellow boat at sunset"
 FIELDS = {"keyframes": KEYFRAMES, "frames": "16", "seeds": "3"}
-NUMBERS = {"txt2img_width": 128, "txt2img_height": 128, "txt2img_steps": 12, "txt2img_cfg_scale": 3}
+NUMBERS = {
+    "txt2img_width": 128,
+    "txt2img_height": 128,
+    "txt2img_steps": 12,
+    "txt2img_cfg_scale": 3,
+    "script_txt2img_remix_between": 1,
+}
 CHOICES = {"txt2img_sampling": "DPM++ 2M", "txt2img_scheduler": "SGM Uniform"}
-SIZE = {"width": 1240, "height": 1560}
+SIZE = {"width": 1240, "height": 1650}
 COLORS = 128
 PATIENCE = 900_000
 """Milliseconds."""
@@ -56,11 +62,11 @@ def _film(page: Any, host: Host) -> None:
     page.goto(f"{host.url}/?__theme=light")
     page.wait_for_selector("#txt2img_script_container #script_list", timeout=PATIENCE)
     page.wait_for_load_state("networkidle")
-    for name, value in NUMBERS.items():
-        page.locator(f"#{name} input[type=number]").first.fill(str(value))
     for name, choice in CHOICES.items():
         _pick(page, page.locator(f"#{name} input").first, choice)
     _pick(page, page.locator("#txt2img_script_container #script_list input").first, "Remix")
+    for name, value in NUMBERS.items():
+        page.locator(f"#{name} input[type=number]").first.fill(str(value))
     for name, text in FIELDS.items():
         page.locator(f"#script_txt2img_remix_{name}").locator("textarea, input").first.fill(text)
     page.locator("#script_txt2img_remix_loop input").check()
