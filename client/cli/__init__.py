@@ -38,7 +38,7 @@ VERBS = {
     "report": "Show how evenly a film moves, on a page.",
     "jobs": "List the jobs below a folder, and how far each is.",
     "inspect": "Show what made a picture, film or job.",
-    "workflow": "Show, convert, change, compare and check ComfyUI workflows.",
+    "workflow": "Show, convert, change, compare, check and run ComfyUI workflows.",
     "link": "Install this checkout into a ComfyUI or an A1111.",
     "doctor": "Check what is installed and what is missing.",
     "completion": "Print a shell completion script.",
@@ -120,7 +120,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         error.show()
         return BAD_INPUT
     except (Interrupted, KeyboardInterrupt, click.Abort) as stop:
-        click.echo(f"remix: {str(stop) or 'stopped; run the same line again to go on'}", err=True)
+        click.echo(f"remix: {str(stop) or 'stopped; run the same command again to continue'}", err=True)
         return INTERRUPTED
     except RemixError as error:
         click.echo(f"remix: {_shown(str(error))}", err=True)

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from remix.client import ENGINES
+from remix.client.cli.completion import among
 
 DEFAULT = "[default: comfyui http://127.0.0.1:8188, a1111 http://127.0.0.1:7860]"
 """The `URL` of both engines, repeated so that the help text does not import them."""
@@ -45,6 +46,13 @@ OPTIONS = (
         metavar="FOLDER",
         help="Textual inversions for the local engine.  [default: embeddings, if there is such a folder]",
     ),
+)
+engine_option = click.option(
+    "--engine",
+    default="local",
+    show_default=True,
+    shell_complete=among(ENGINES),
+    help=f"One of: {', '.join(ENGINES)}.",
 )
 NAMES = ("url", "auth", "headers", "ca", "insecure", "batch", "device", "precision", "embeddings")
 

@@ -9,9 +9,8 @@ from typing import Any
 
 import click
 
-from remix.client import ENGINES, open_engine
-from remix.client.cli.completion import among
-from remix.client.cli.engines import engine_options
+from remix.client import open_engine
+from remix.client.cli.engines import engine_option, engine_options
 from remix.client.cli.outputs import overwrite_option, print_data
 from remix.client.cli.overrides import Overrides, override_options
 from remix.client.cli.schedules import Reading, schedule_options
@@ -31,7 +30,7 @@ from remix.plan.grid import Grid, cells_of
 @click.option("--at", default="0", show_default=True, metavar="MOMENT", help="Moment of the recipe: 24, 2s or 50%.")
 @click.option("--cell", type=click.IntRange(min=16), help="Longest side of a cell in the picture.  [default: 512]")
 @click.option("--cells", type=click.Path(path_type=Path), metavar="FOLDER", help="Job folders.  [default: OUT-cells]")
-@click.option("--engine", default="local", show_default=True, shell_complete=among(ENGINES), help="As in render.")
+@engine_option
 @override_options
 @engine_options
 @click.option("--json", "as_json", is_flag=True, help="Print the cells as JSON.")
@@ -58,8 +57,8 @@ def command(
 ) -> None:
     """Renders RECIPE once for each pair of values of two axes, and writes a picture with labeled axes.
 
-    An AXIS is a field and its values. Run the same line again after any kind of end, or with more values: only missing
-    cells are rendered.
+    An AXIS is a field and its values. If you run the same command again, or with more values, only missing cells are
+    rendered.
 
     \b
     steps=1,2,4,8                    values of a field

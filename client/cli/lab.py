@@ -21,7 +21,10 @@ def command() -> None:
 )
 @click.option("--teacher", is_flag=True, help="Add the plan of the day and the teacher's page.")
 def new(folder: Path, language: str, teacher: bool) -> None:
-    """Writes a kit into FOLDER: worksheets, notebooks, workflows, a glossary, and a file for answers."""
+    """Writes the kit of a course: worksheets, notebooks, workflows.
+
+    FOLDER also gets a glossary and a file for answers.
+    """
     for path in new_kit(folder, language, teacher=teacher):
         click.echo(f"kit     {path}")
 
@@ -29,7 +32,10 @@ def new(folder: Path, language: str, teacher: bool) -> None:
 @command.command("hand-in")
 @click.argument("folder", type=click.Path(path_type=Path))
 def hand_in_command(folder: Path) -> None:
-    """Gathers the answers and results in FOLDER on one page, hand-in.html. Replaces an earlier one."""
+    """Gathers a student's answers and results on one page.
+
+    The page is hand-in.html in FOLDER. It replaces an earlier one.
+    """
     from remix.show.page import require
 
     require()

@@ -8,9 +8,7 @@ from typing import Any
 
 import click
 
-from remix.client import ENGINES
-from remix.client.cli.completion import among
-from remix.client.cli.engines import engine_options
+from remix.client.cli.engines import engine_option, engine_options
 from remix.client.cli.overrides import Overrides
 from remix.client.cli.render import advised, report, run
 from remix.client.cli.travel import travel_of, travel_options
@@ -21,7 +19,7 @@ from remix.job import frame_path, recipe_of
 @click.command("morph")
 @travel_options
 @click.option("-o", "--out", type=click.Path(path_type=Path), required=True, help="Job folder.")
-@click.option("--engine", default="local", show_default=True, shell_complete=among(ENGINES), help="As in render.")
+@engine_option
 @engine_options
 @click.option("--film", default="film.mp4", show_default=True, help="Film file; its suffix is the format.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress bar.")
@@ -38,8 +36,8 @@ def command(
     """Renders a film that turns each PICTURE into the next.
 
     Pictures that say what made them travel by their prompts, seeds and settings; other pictures are mixed, and the
-    model redraws what is in between. The pictures themselves are in the film, unchanged. Run the same line again to
-    continue; remix travel writes the recipe.
+    model redraws what is in between. The pictures themselves are in the film, unchanged. To continue a film that
+    stopped, run the same command again. remix travel writes the recipe.
     """
     found = travel_of(pictures, common_folder(pictures), asked, overrides)
     [outcome] = run({out: found.recipe}, engine, quiet, new=False, film=film, **options)

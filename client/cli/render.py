@@ -10,10 +10,9 @@ from typing import Any, TextIO
 
 import click
 
-from remix.client import ENGINES, open_engine, render_all
+from remix.client import open_engine, render_all
 from remix.client.cli.cluster import Crew, crew_options
-from remix.client.cli.completion import among
-from remix.client.cli.engines import engine_options
+from remix.client.cli.engines import engine_option, engine_options
 from remix.client.cli.outputs import print_data
 from remix.client.cli.overrides import Overrides, override_options
 from remix.client.cli.schedules import Reading, schedule_options
@@ -35,13 +34,7 @@ RETRIES = 2
 @click.command("render")
 @click.argument("recipes", nargs=-1, required=True, metavar="RECIPE...", type=click.Path(path_type=Path))
 @click.option("-o", "--out", type=click.Path(path_type=Path), help="Job folder; several recipes: a folder for theirs.")
-@click.option(
-    "--engine",
-    default="local",
-    show_default=True,
-    shell_complete=among(ENGINES),
-    help=f"One of: {', '.join(ENGINES)}.",
-)
+@engine_option
 @override_options
 @engine_options
 @crew_options
@@ -111,8 +104,9 @@ def command(
 ) -> None:
     """Renders each RECIPE into a job folder: frames, film, contact sheet.
 
-    Run the same line again after any kind of end: only what is missing is rendered. RECIPE may be a job folder, or a
-    schedule of another tool. Several recipes share the engine and its model; one that fails does not stop the others.
+    If a render stops for any reason, run the same command again: only what is missing is rendered. RECIPE may be a job
+    folder, or a schedule of another tool. Several recipes share the engine and its model; one that fails does not stop
+    the others.
     """
     if audio is not None and no_film:
         raise click.UsageError("--audio: belongs to the film; leave --no-film out")
@@ -327,7 +321,7 @@ def advised(error: Exception) -> Exception:
 def _fail_for(errors: Sequence[Exception]) -> None:
     """Exits with the code for the errors of several films, if any."""
     if any(isinstance(error, Interrupted) for error in errors):
-        raise Interrupted("stopped; run the same line again to go on")
+        raise Interrupted("stopped; run the same command again to continue")
     if errors:
         raise click.exceptions.Exit(2 if all(isinstance(error, BadInput) for error in errors) else 1)
 

@@ -32,8 +32,14 @@ RATE = 3
 @click.option("--film", default="steps.mp4", show_default=True, help="Film file; its suffix is the format.")
 @override_options
 @click.option("--device", help="Device: auto, cpu, cuda, cuda:1, mps.  [default: auto]")
-@click.option("--precision", type=click.Choice(("auto", "full")), help="As in render.  [default: auto]")
-@click.option("--embeddings", metavar="FOLDER", help="As in render.")
+@click.option(
+    "--precision",
+    type=click.Choice(("auto", "full")),
+    help="auto is half on CUDA, full is always float32.  [default: auto]",
+)
+@click.option(
+    "--embeddings", metavar="FOLDER", help="Textual inversions.  [default: embeddings, if there is such a folder]"
+)
 @overwrite_option
 @schedule_options
 def command(

@@ -41,7 +41,7 @@ def command() -> None:
 @url_option
 @server_options
 def show(file: Path, url: str | None, **server: Any) -> None:
-    """Prints the nodes of a workflow that run, with the names of their inputs."""
+    """Prints the nodes of a workflow that run, and their inputs."""
     prompt = _converted(file, url, server)
     for key, node in prompt.nodes.items():
         kind = str(node.get("class_type"))
@@ -58,10 +58,10 @@ def show(file: Path, url: str | None, **server: Any) -> None:
 @url_option
 @server_options
 def convert(file: Path, out: Path | None, overwrite: bool, infotext: bool, url: str | None, **server: Any) -> None:
-    """Writes a workflow as a prompt of the API, as ComfyUI's front end would send it.
+    """Writes a workflow as a prompt of the API.
 
-    FILE may also be a picture of another tool, or its infotext: its settings become a workflow of ComfyUI's own nodes.
-    Notes name what is lost.
+    It is what ComfyUI's front end would send. FILE may also be a picture of another tool, or its infotext: its settings
+    become a workflow of ComfyUI's own nodes. Notes name what is lost.
     """
     origin = None if file.suffix.lower() == ".json" and not infotext else read_file_metadata(file).origin
     if infotext or (origin is not None and not carries_workflow(file)):
@@ -139,7 +139,10 @@ def diff(before: Path, after: Path) -> None:
 @click.option("--url", default=URL, show_default=True, help="Address of the ComfyUI.")
 @server_options
 def check(file: Path, url: str, **server: Any) -> None:
-    """Checks whether a ComfyUI can run a workflow: its nodes, models and other choices. The exit code is 1 if not."""
+    """Checks whether a ComfyUI can run a workflow.
+
+    It needs the nodes, models and other choices of the workflow. The exit code is 1 if it cannot.
+    """
     from remix.client.workflows import prompt_of, workflow_json
 
     data = workflow_json(file)
@@ -160,9 +163,10 @@ def check(file: Path, url: str, **server: Any) -> None:
 @click.option("-q", "--quiet", is_flag=True, help="No progress bar.")
 @server_options
 def run(file: Path, changes: tuple[str, ...], out: Path, url: str, quiet: bool, **server: Any) -> None:
-    """Runs a workflow on a ComfyUI, with other inputs if given, and writes its pictures, videos and other files.
+    """Runs a workflow on a ComfyUI and writes the files that it gives.
 
-    Pictures of this machine that are set as inputs are uploaded: LoadImage.image=photo.png. Existing files are kept.
+    NODE.INPUT=VALUE sets other inputs, as in remix workflow set. Pictures of this machine that are set as inputs are
+    uploaded: LoadImage.image=photo.png. Existing files are kept.
     """
     from remix.client.workflows import run_workflow
 

@@ -89,7 +89,7 @@ class Interpolation:
                 message = cut(str(status.failure.get("exception_message", "it says no more")).strip(), LONGEST_WORDS)
                 raise EngineError(f"{status.failure.get('node_type', NODE)}: {message}")
             if status.state == LOST:
-                raise JobLost("the server lost a prompt with two pictures; run the same line again")
+                raise JobLost("the server lost a prompt with two pictures; run the same command again")
             self.pause(pause)
             pause = min(2 * pause, LONGEST_POLL)
 

@@ -359,7 +359,9 @@ class Run:
         message = cut(str(failure.get("exception_message") or "it does not say why").strip(), LONGEST_WORDS)
         kind = str(failure.get("exception_type") or "").rpartition(".")[2]
         if failure.get("kind") == "execution_interrupted":
-            raise EngineError(f"{pending}: somebody interrupted it on the server; run the same line again to go on")
+            raise EngineError(
+                f"{pending}: somebody interrupted it on the server; run the same command again to continue"
+            )
         if kind in OUT_OF_MEMORY or "Allocation on device" in message:
             if pending.failed:
                 raise OutOfMemory(f"{pending}: not even one frame fits into the server's memory; use a smaller size")

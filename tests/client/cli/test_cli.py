@@ -320,7 +320,7 @@ def test_stopped_without_a_word_it_says_how_to_go_on(
     engine = Painter(fail_at=1, failure=KeyboardInterrupt())
     monkeypatch.setattr("remix.client.cli.render.open_engine", lambda name, **options: engine)
     assert run("render", recipe, "-o", tmp_path / "job", "-q") == 130
-    assert capsys.readouterr().err.splitlines()[-1] == "remix: stopped; run the same line again to go on"
+    assert capsys.readouterr().err.splitlines()[-1] == "remix: stopped; run the same command again to continue"
 
 
 def test_plan_prints_a_table_of_the_frames(recipe: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -142,7 +142,7 @@ def test_what_a_server_cannot_do_is_refused(
             EngineError,
             "X: no m",
         ),
-        ({"states": (QUEUED, LOST)}, JobLost, "run the same line again"),
+        ({"states": (QUEUED, LOST)}, JobLost, "run the same command again"),
         ({"drop": 1}, EngineError, "made 2 pictures where 3 were expected"),
     ],
 )

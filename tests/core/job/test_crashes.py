@@ -229,7 +229,7 @@ def test_ctrl_c_finishes_the_frame_a_second_one_stops_at_once_and_both_go_on(
         output = child.stderr.read()
         assert child.wait() == 130
     assert "Traceback" not in output
-    assert "run it again" in output or "run the same line again to go on" in output
+    assert "run it again" in output or "run the same command again to continue" in output
     if times == 2:
         assert time.monotonic() - began < 2.5
     else:
