@@ -28,7 +28,7 @@ from remix.motion.pictures import Picture, checked
 
 Array = npt.NDArray[Any]
 
-INSTALL = 'pip install "remix-toolkit[between]", or in ComfyUI: pip install opencv-python-headless'
+INSTALL = 'pip install opencv-python-headless, or install the toolkit with its extra: pip install ".[between]"'
 
 METHOD = 1
 """The version of the method. A film whose in-betweens another version made is written again."""
