@@ -16,7 +16,7 @@ from remix import __version__
 from remix.client import ENGINES
 from remix.client.cli.engines import servers_options
 from remix.client.cli.outputs import print_data
-from remix.client.cli.render import run
+from remix.client.cli.render import origins, run
 from remix.client.cli.schedules import Reading, schedule_options
 from remix.engine import Outcome
 from remix.engine.agreement import remarks
@@ -64,8 +64,8 @@ def command(
 ) -> None:
     """Renders RECIPE with each engine, one after another, and compares their frames.
 
-    Each engine has its own job in the folder: run the same line again, and only what is missing is rendered. The exit
-    code is 1 if two engines differ by more than --psnr and --off allow, or an engine failed.
+    Each engine has its own job in the folder. If you run the same command again, only what is missing is rendered. The
+    exit code is 1 if two engines differ by more than --psnr and --off allow, or an engine failed.
     """
     names, loaded = _names(engines), reading.recipe(recipe)
     _refuse_other_sheet(out / SHEET)
@@ -135,8 +135,7 @@ def _rendered(recipe: Recipe, folder: Path, name: str, quiet: bool, options: Map
 
 
 def _report_job(name: str, outcome: Outcome) -> None:
-    kept = outcome.frames - outcome.rendered
-    click.echo(f"{name:8}{outcome.folder}  {outcome.frames} frames{f' ({kept} were there already)' if kept else ''}")
+    click.echo(f"{name:8}{outcome.folder}  {outcome.frames} frames{origins(outcome)}")
 
 
 def _compared(frames: Mapping[str, Sequence[Path]], out: Path) -> list[Pair]:

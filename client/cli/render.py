@@ -336,14 +336,21 @@ def as_plain(outcome: Outcome) -> dict[str, Any]:
     return plain if error is None else {**plain, "error": str(advised(error))}
 
 
+def origins(outcome: Outcome) -> str:
+    """Returns how many frames this run did not render, in parentheses; an empty text if it rendered all."""
+    rendered = None if outcome.schedule is None else outcome.schedule.recipe.rendered
+    inbetweens = 0 if rendered is None else outcome.frames - len(rendered)
+    kept = outcome.frames - inbetweens - outcome.rendered
+    parts = [f"{inbetweens} in-betweens"] * (inbetweens > 0) + [f"{kept} were there already"] * (kept > 0)
+    return f" ({', '.join(parts)})" if parts else ""
+
+
 def report(outcome: Outcome) -> None:
     """Prints where the frames, the film, the contact sheet and the report are."""
     if outcome.error is not None:
         click.echo(f"failed  {outcome.folder}  {printable(str(advised(outcome.error)))}", err=True)
         return
-    kept = outcome.frames - outcome.rendered
-    again = f" ({kept} were there already)" if kept else ""
-    click.echo(f"frames  {outcome.folder / 'frames'}  {outcome.frames}{again}")
+    click.echo(f"frames  {outcome.folder / 'frames'}  {outcome.frames}{origins(outcome)}")
     if outcome.film:
         click.echo(f"film    {outcome.film}")
     if outcome.sheet:

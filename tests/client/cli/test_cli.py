@@ -71,6 +71,17 @@ def test_render_makes_a_job_and_says_where(
     assert painter.rendered == list(range(6))
 
 
+def test_render_counts_inbetweens_apart_from_frames_that_were_there(
+    recipe: Path, painter: Painter, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("render", recipe, "-o", tmp_path / "job", "--budget", "0.5", "--quiet") == 0
+    inbetweens = 6 - len(painter.rendered)
+    assert inbetweens > 0
+    assert f"6 ({inbetweens} in-betweens)" in capsys.readouterr().out
+    assert run("render", recipe, "-o", tmp_path / "job", "--budget", "0.5", "--quiet") == 0
+    assert f"6 ({inbetweens} in-betweens, {len(painter.rendered)} were there already)" in capsys.readouterr().out
+
+
 def test_render_tells_what_there_is_as_json(
     recipe: Path, painter: Painter, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
