@@ -22,6 +22,9 @@ from remix.show.report import Cost, Report, Rows, to_html
 SEPARATE = ("keyframes", "model", "clock", "music")
 """Fields of a recipe that the table of settings leaves out, since other parts of the report show them."""
 
+SEPARATORS = {"size": " x "}
+"""Fields whose values a comma does not separate."""
+
 OF_MODEL = ("model", "vae", "lora", "clip skip")
 """The rows of another tool's metadata that belong to the table of the model."""
 
@@ -129,7 +132,7 @@ def _settings(recipe: Recipe) -> Rows:
         given.pop("cfg", None)
     if recipe.music is not None:
         given["music"] = f"{recipe.music.file}, {recipe.music.tempo:g} beats per minute"
-    return tuple((name, _text(value)) for name, value in {**always, **given}.items())
+    return tuple(_plain_rows({**always, **given}))
 
 
 def _job_model(schedule: Schedule, about: Mapping[str, Any]) -> Rows:
@@ -194,18 +197,18 @@ def _made_rows(made: Made) -> tuple[Rows, Rows]:
 
 
 def _plain_rows(values: object) -> list[tuple[str, str]]:
-    return [(str(name), _text(value)) for name, value in _mapping(values).items()]
+    return [(str(name), _text(value, SEPARATORS.get(name, ", "))) for name, value in _mapping(values).items()]
 
 
 def _mapping(value: object) -> Mapping[Any, Any]:
     return value if isinstance(value, Mapping) else {}
 
 
-def _text(value: object) -> str:
+def _text(value: object, separator: str = ", ") -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, (list, tuple)):
-        return " x ".join(map(_text, value))
+        return separator.join(map(_text, value))
     if isinstance(value, Mapping):
         return ", ".join(f"{name} {_text(each)}" for name, each in value.items())
     return f"{value:g}" if isinstance(value, float) else str(value)
