@@ -95,7 +95,7 @@ JOB = Workflow(
     {
         "recipe": ("RemixRecipe", [0, 0], [340, 660], {"recipe": f"{SETTINGS_OF_JOB}{RECIPE}"}),
         "model": ("RemixPlayground", [400, 0], [190, 70], {}),
-        "render": ("RemixRender", [400, 130], [320, 590], {"filename_prefix": "remix/houses"}),
+        "render": ("RemixRender", [400, 130], [320, 520], {"filename_prefix": "remix/houses"}),
         "report": ("RemixReport", [785, 0], [330, 250], {}),
         "film": ("RemixFilm", [785, 310], [330, 270], {"to_fps": 24}),
         "save": ("RemixSaveFilm", [1180, 0], [325, 560], {"filename_prefix": "video/job"}),

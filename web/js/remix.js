@@ -81,8 +81,8 @@ function showPage(node, { filename, subfolder, type }) {
     widget = node.addDOMWidget("remix_page", "remix_page", link, {
       serialize: false,
       hideOnZoom: false,
-      getMinHeight: () => LINE + 6,
-      getMaxHeight: () => LINE + 6,
+      getMinHeight: () => LINE + 24, // with the margin that the canvas leaves above and below
+      getMaxHeight: () => LINE + 24,
       getValue: () => link.href,
       setValue: () => {},
     });
