@@ -143,7 +143,7 @@ class Lines:
             self._said = now
             timed = f", {self._pace}" if round(self._pace.taken()) else ""
             self._say(self._at + step + timed)
-            for worker in self._workers.values():
+            for worker in self._workers.values() if event.stage == "frames" else ():
                 self._say(f"  {worker.worker}: {worker.done} frames{seconds_per_frame(worker, ', ')}, {worker.doing}")
 
 

@@ -26,7 +26,8 @@ class Failure:
     def __init__(self, error: Exception) -> None:
         self.kind = type(error).__name__
         self.message = str(error)
-        self.more = {name: value for name, value in vars(error).items() if isinstance(value, (str, int, float))}
+        plain = (str, int, float)
+        self.more = {name: value if isinstance(value, plain) else None for name, value in vars(error).items()}
 
     def error(self) -> Exception:
         """Returns the error again. One of no class in `remix.errors` becomes an `EngineError`."""
@@ -39,18 +40,25 @@ class Failure:
         return made
 
 
+def fetch(reference: Any) -> Any:
+    """Returns what Ray's store holds for a reference."""
+    import ray
+
+    return ray.get(reference)
+
+
 class References(Mapping[str, Picture]):
     """Init pictures and masks in Ray's store, which holds them once for each machine. The last few stay loaded."""
 
-    def __init__(self, references: Mapping[str, Any], fetch: Callable[[Any], Any]) -> None:
-        self._references, self._fetch = references, fetch
+    def __init__(self, references: Mapping[str, Any]) -> None:
+        self._references = references
         self._loaded: dict[str, Picture] = {}
 
     def __getitem__(self, name: str) -> Picture:
         if name not in self._loaded:
             if len(self._loaded) >= PICTURES:
                 del self._loaded[next(iter(self._loaded))]
-            self._loaded[name] = self._fetch(self._references[name])
+            self._loaded[name] = fetch(self._references[name])
         return self._loaded[name]
 
     def __iter__(self) -> Iterator[str]:
@@ -92,11 +100,9 @@ class Driven:
         self, worker: Worker, key: str, reference: Sequence[Any], frames: Sequence[int], inputs: Mapping[str, Any]
     ) -> Iterator[Shot | Failure]:
         """Yields these frames in order, or an error at the end."""
-        import ray
-
         try:
             engine, schedule = self._opened(worker), self._known(key, reference)
-            pictures = engine.render(schedule, frames, References(inputs, ray.get), lambda event: None)
+            pictures = engine.render(schedule, frames, References(inputs), lambda event: None)
             for index, picture in zip(frames, pictures, strict=False):
                 yield Shot(index, picture, dict(engine.texts(index)))
         except Exception as error:  # noqa: BLE001 - it is raised in the pool's process
@@ -121,9 +127,7 @@ class Driven:
             return self._engine
 
     def _known(self, key: str, reference: Sequence[Any]) -> Schedule:
-        import ray
-
         with self._turn:
             if self._schedule is None or self._schedule[0] != key:
-                self._schedule = (key, ray.get(reference[0]))
+                self._schedule = (key, fetch(reference[0]))
             return self._schedule[1]

@@ -220,6 +220,8 @@ class Pool(Engine):
                     continue
                 self._local.shot, received = result, received + 1
                 yield result.index, result.picture
+            for name in sorted(film.done):
+                listen(film.event(name, "waiting"))
         finally:
             self._end(film)
 
