@@ -35,6 +35,8 @@ LOSSES = 8
 PATIENCE = 15.0
 """Seconds to wait for the other members once one has answered. Later ones join while the film runs."""
 
+NOBODY = "no worker is left for this film; run it again with others"
+
 SURVEYS = 8
 """Number of schedules whose members' answers are kept."""
 
@@ -87,12 +89,13 @@ class Pool(Engine):
         self._rests: dict[str, float] = {}
         self._surveys: list[Survey] = []
         self._agreed: dict[tuple[object, ...], set[str]] = {}
-        self._starting = set[str]()
         self._local = threading.local()
         self._cluster: Any = None
         self._closed = False
         for member in members:
             self.join(member)
+        self._founders = frozenset(self._members)
+        """The members that the pool began with. One of these that does not fit is an error before the first frame."""
 
     def __repr__(self) -> str:
         return f"Pool({', '.join(self._members)})"
@@ -246,9 +249,15 @@ class Pool(Engine):
         if self._cluster is not None:
             self._cluster.close()
 
+    def _present(self) -> tuple[Member, ...]:
+        """Returns the members. Raises `EngineError` if there are none."""
+        if members := tuple(self._members.values()):
+            return members
+        raise EngineError(NOBODY)
+
     def _first(self, ask: Callable[[Member], T]) -> T:
         failed = list[EngineError]()
-        for member in tuple(self._members.values()):
+        for member in self._present():
             try:
                 return ask(member)
             except EngineError as error:
@@ -262,7 +271,7 @@ class Pool(Engine):
                 if known.schedule is schedule:
                     return known
         survey = Survey(schedule)
-        members = tuple(self._members.values())
+        members = self._present()
         for member in members:
             threading.Thread(target=self._ask, args=(member, survey), daemon=True).start()
         with self._changed:
@@ -276,13 +285,14 @@ class Pool(Engine):
             survey.facts = {name: survey.facts[name] for name in order if name in survey.facts}
             for name in [name for name in order if name in survey.errors]:
                 error = survey.errors[name]
-                if isinstance(error, Unsupported) and survey.facts:
-                    raise Unsupported(f"{name}: {error}") from error
-                if not survey.facts or not is_failure(error):
+                if not survey.facts:
                     raise error
+                if name in self._founders and not is_failure(error):
+                    raise Unsupported(f"{name}: {error}") if isinstance(error, Unsupported) else error
             survey.lead = next(iter(survey.facts))
             for name, facts in survey.facts.items():
-                refuse_other(survey.lead, survey.facts[survey.lead], name, facts, schedule)
+                if name in self._founders:
+                    refuse_other(survey.lead, survey.facts[survey.lead], name, facts, schedule)
             self._surveys = [survey, *self._surveys][:SURVEYS]
         return survey
 
@@ -304,7 +314,6 @@ class Pool(Engine):
             film = Film(schedule, frames, inputs, batch, lead)
             self._films.append(film)
             self._closed = False
-            self._starting = set(self._members)
             for member in self._members.values():
                 film.sharing.join(member.name)
                 self._start(member)
@@ -378,9 +387,8 @@ class Pool(Engine):
         name = member.name
         film.report(name, "comparing its pictures")
         survey = self._survey(film.schedule)
-        if (facts := survey.facts.get(name)) is None:
-            facts = member.facts(film.schedule)
-            refuse_other(survey.lead, survey.facts[survey.lead], name, facts, film.schedule)
+        facts = survey.facts.get(name) or member.facts(film.schedule)
+        refuse_other(survey.lead, survey.facts[survey.lead], name, facts, film.schedule)
         shots = [self._checked(film, shot) for shot in member.render(film.schedule, film.probe, film.inputs)]
         if film.is_ending:
             return
@@ -444,7 +452,7 @@ class Pool(Engine):
                 refused = film.sharing.refuse(name) if name in film.admitted else film.unable_to_begin
                 refused.add(name)
                 film.aside[name] = error
-                differs = name not in film.admitted and isinstance(error, BadInput) and name in self._starting
+                differs = name not in film.admitted and isinstance(error, BadInput) and name in self._founders
                 fatal, doing = differs or len(refused) > 1, f"put aside: {error}"
             down = all(each in film.aside or self._failures[each] >= TRIES for each in self._members)
             if fatal or down:

@@ -208,8 +208,9 @@ def test_a_member_that_joins_with_other_pictures_is_put_aside(
             if event.stage == "frames" and event.done == 4 and len(pool.members) == 1:
                 pool.join(Painter(off=20))
 
-        job(recipe(), pool, tmp_path, listen=listen)
-    assert pictures(tmp_path) == alone
+        job(recipe(), pool, tmp_path / "a", listen=listen)
+        job(recipe(), pool, tmp_path / "b")
+    assert pictures(tmp_path / "a") == pictures(tmp_path / "b") == alone
     assert "painter#2: put aside: painter#2: renders other pictures" in caplog.text
 
 
