@@ -91,7 +91,7 @@ class Studio:
         With `start`, clean latents, sampling begins with their noise at the level of `denoise`.
         """
         wanted = prompts if isinstance(prompts, Conditioning) else self.each(prompts)
-        count, levels = len(noise), self.model.levels_at(128, 128)
+        count, levels = len(noise), self.model.levels_at(128, 128, steps)
         unwanted = self.each([negative] * count)
         both = stacked(wanted, unwanted, "tile")
         guidance = torch.tensor([cfg] * count if isinstance(cfg, float | int) else list(cfg)).view(-1, 1, 1, 1)

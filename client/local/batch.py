@@ -168,7 +168,11 @@ def _sigmas(model: LoadedModel, schedule: Schedule, frame: Frame) -> Tensor:
     recipe = schedule.recipe
     denoise = frame.denoise if frame.image is not None else 1.0
     return sigmas_for(
-        model.levels_at(recipe.width, recipe.height), recipe.scheduler, recipe.steps, denoise, recipe.sampler
+        model.levels_at(recipe.width, recipe.height, recipe.steps),
+        recipe.scheduler,
+        recipe.steps,
+        denoise,
+        recipe.sampler,
     )
 
 
@@ -186,7 +190,7 @@ def _sample(
     sigmas = torch.stack([_sigmas(model, schedule, frame) for frame in frames]).to(device)
     denoise = _guided(model, schedule, frames, encode, watch)
     clean, first = latents.to(device), noise.next().to(device)
-    levels = model.levels_at(recipe.width, recipe.height)
+    levels = model.levels_at(recipe.width, recipe.height, recipe.steps)
     kept = None if mask is None else Kept(clean, first, mask.to(device), levels)
     latest = _Latest(kept.denoiser(denoise) if kept else denoise)
 

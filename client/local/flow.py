@@ -90,13 +90,15 @@ class FlowModel(LatentModel):
 
     part = "transformer"
 
-    def __init__(self, model: Model, checkpoint: Checkpoint, place: Place, kind: Any, packed: int = 1) -> None:
-        super().__init__(model, checkpoint, place, kind, packed=packed, patch=PATCH)
+    def __init__(
+        self, model: Model, checkpoint: Checkpoint, place: Place, kind: Any, packed: int = 1, patch: int = PATCH
+    ) -> None:
+        super().__init__(model, checkpoint, place, kind, packed=packed, patch=patch)
         self._noise = checkpoint.scheduler_config()
-        self.levels_at(self.multiple, self.multiple)  # raises for invalid settings before any sampling
+        self.levels_at(self.multiple, self.multiple, 1)  # raises for invalid settings before any sampling
 
-    def levels_at(self, width: int, height: int) -> FlowLevels:
-        """Returns the noise levels for pictures of this size."""
+    def levels_at(self, width: int, height: int, steps: int) -> FlowLevels:
+        """Returns the noise levels for pictures of this size, in this many steps."""
         return FlowLevels.from_config(self._noise, (width // self.multiple) * (height // self.multiple))
 
     @abstractmethod

@@ -32,8 +32,8 @@ class LatentDiffusion(LatentModel):
         self.predicts_velocity = prediction == "v_prediction"
         self.levels = NoiseLevels.from_config(config)
 
-    def levels_at(self, width: int, height: int) -> NoiseLevels:
-        """Returns the noise levels, which are the same for every picture size."""
+    def levels_at(self, width: int, height: int, steps: int) -> NoiseLevels:
+        """Returns the noise levels, which are the same for every picture size and number of steps."""
         return self.levels
 
     def added(self, x: Tensor, conditioning: Conditioning) -> dict[str, Tensor] | None:

@@ -69,8 +69,8 @@ class LatentModel(ABC):
             )
 
     @abstractmethod
-    def levels_at(self, width: int, height: int) -> Levels:
-        """Returns the noise levels for pictures of this size."""
+    def levels_at(self, width: int, height: int, steps: int) -> Levels:
+        """Returns the noise levels for pictures of this size, in this many steps."""
 
     @abstractmethod
     def rows(self, prompt: str, reading: Reading) -> int:

@@ -31,6 +31,7 @@ LOADERS = {
     "StableDiffusionXLPipeline": ("remix.client.local.sdxl", "StableDiffusionXL"),
     "StableDiffusion3Pipeline": ("remix.client.local.sd3", "StableDiffusion3"),
     "FluxPipeline": ("remix.client.local.flux", "Flux"),
+    "Flux2KleinPipeline": ("remix.client.local.flux2", "Flux2Klein"),
     "QwenImagePipeline": ("remix.client.local.qwen_image", "QwenImage"),
     "ZImagePipeline": ("remix.client.local.z_image", "ZImage"),
 }
@@ -58,7 +59,7 @@ class LoadedModel(Protocol):
     place: Place
     loras: TravelingLoras
 
-    def levels_at(self, width: int, height: int) -> Levels: ...
+    def levels_at(self, width: int, height: int, steps: int) -> Levels: ...
 
     def rows(self, prompt: str, reading: Reading) -> int: ...
 

@@ -28,8 +28,8 @@ def steps_of(
     There are none for a frame without sampling, such as an init picture with denoise 0. Raises the errors of `render`.
     """
     picture, calls, model = engine.watched(schedule, frame, inputs)
-    total = schedule.recipe.steps
-    scaled = isinstance(model.levels_at(schedule.recipe.width, schedule.recipe.height), NoiseLevels)
+    recipe, total = schedule.recipe, schedule.recipe.steps
+    scaled = isinstance(model.levels_at(recipe.width, recipe.height, total), NoiseLevels)
     seen = [_as_seen(call) if scaled else call.x for call in calls]
     noisy = _decoded(model, seen)
     estimates = _decoded(model, [call.estimate for call in calls])

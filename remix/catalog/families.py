@@ -195,6 +195,8 @@ _ROWS = (
         channels=128,
         step=16,
         flow=True,
+        pipeline="Flux2KleinPipeline",
+        defaults={"width": 1024, "height": 1024, "scheduler": "simple", "steps": 4, "cfg": 1.0},
     ),
     Family(
         *("hidream", "HiDream", "empty"),

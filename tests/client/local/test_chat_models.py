@@ -23,17 +23,19 @@ from remix.prompt import Reading
 from tests.client.local import tiny_chat
 from tests.client.local.films import INPUTS, TOLERANCE, largest_difference, pictures, travel
 
-FAMILIES = ("z_image", "qwen_image")
-STOCK: dict[str, tuple[float, dict[str, Any]]] = {
-    "z_image": (3, {"guidance_scale": 2.0, "negative_prompt": "blue"}),
-    "qwen_image": (1, {"true_cfg_scale": 1.0}),
+FAMILIES = ("z_image", "qwen_image", "flux2")
+STOCK: dict[str, tuple[float, str, dict[str, Any]]] = {
+    "z_image": (3, "blue", {"guidance_scale": 2.0, "negative_prompt": "blue"}),
+    "qwen_image": (1, "", {"true_cfg_scale": 1.0}),
+    "flux2": (3, "", {"guidance_scale": 3.0}),
 }
-"""cfg, and the arguments of diffusers' pipelines that are the same guidance.
+"""cfg, the negative prompt, and the arguments of diffusers' pipelines that are the same guidance.
 
-Z-Image's scale counts from 0. Qwen-Image's pipeline also shortens the guided velocity, which ComfyUI does not.
+Z-Image's scale counts from 0. Qwen-Image's pipeline also shortens the guided velocity, which ComfyUI does not. Flux.2's
+pipeline takes no negative prompt.
 """
 
-LAYER = {"z_image": "layers.0.attention.to_q", "qwen_image": "proj_out"}
+LAYER = {"z_image": "layers.0.attention.to_q", "qwen_image": "proj_out", "flux2": "proj_out"}
 
 
 @pytest.fixture(scope="module")
@@ -47,10 +49,10 @@ def engines() -> dict[str, Local]:
     return {family: Local(device="cpu", batch=4) for family in FAMILIES}
 
 
-def film(folder: str, cfg: float = 3, **changes: Any) -> Recipe:
+def film(folder: str, cfg: float = 3, negative: str = "blue", **changes: Any) -> Recipe:
     """Two prompts of unequal length, whose negative prompts are shorter."""
     keyframes = (
-        Keyframe(at=0, prompt="a red circle", negative="blue", seed=1, cfg=cfg),
+        Keyframe(at=0, prompt="a red circle", negative=negative, seed=1, cfg=cfg),
         Keyframe(at=3, prompt="a blue square at night, seen from a hill", negative="", seed=2, cfg=2),
     )
     return travel(folder, **{"frames": 4, "steps": 2, "scheduler": "simple", "keyframes": keyframes, **changes})
@@ -70,7 +72,7 @@ def test_a_keyframe_is_the_picture_of_the_stock_pipeline(
         # The number of tokens of the instruction, which the real tokenizer reads as 34.
         instruction = pipeline.prompt_template_encode.split("{}")[0]
         pipeline.prompt_template_encode_start_idx = len(pipeline.tokenizer(instruction).input_ids)
-    cfg, arguments = STOCK[family]
+    cfg, negative, arguments = STOCK[family]
     for width in (64, 96):
         made = pipeline(
             prompt="a red circle",
@@ -82,7 +84,7 @@ def test_a_keyframe_is_the_picture_of_the_stock_pipeline(
             **arguments,
         )
         theirs = (made.images * 255).round().astype(np.uint8)
-        ours = rendered(engines[family], film(folders[family], cfg, width=width, steps=4))
+        ours = rendered(engines[family], film(folders[family], cfg, negative, width=width, steps=4))
         assert largest_difference(theirs, ours) <= TOLERANCE
         assert theirs.std() > 5
 

@@ -7,8 +7,11 @@ from typing import Any
 
 import torch
 from diffusers import (
+    AutoencoderKLFlux2,
     AutoencoderKLQwenImage,
     FlowMatchEulerDiscreteScheduler,
+    Flux2KleinPipeline,
+    Flux2Transformer2DModel,
     QwenImagePipeline,
     QwenImageTransformer2DModel,
     ZImagePipeline,
@@ -20,6 +23,7 @@ from transformers import (
     Qwen2_5_VLForConditionalGeneration,
     Qwen2Tokenizer,
     Qwen3Config,
+    Qwen3ForCausalLM,
     Qwen3Model,
 )
 
@@ -85,6 +89,42 @@ def qwen_image(folder: Path) -> Path:
             use_dynamic_shifting=True, max_shift=0.9, max_image_seq_len=8192, shift_terminal=0.02
         ),
     )
+    with torch.no_grad():
+        # So that the prompt shows in the picture.
+        pipeline.transformer.transformer_blocks[0].attn.add_v_proj.weight *= 50
+    pipeline.save_pretrained(folder, safe_serialization=True)
+    return folder
+
+
+def flux2(folder: Path) -> Path:
+    """Saves a random Flux.2 Klein pipeline into `folder` and returns it."""
+    torch.manual_seed(0)
+    words = tokenizer()
+    pipeline = Flux2KleinPipeline(
+        vae=AutoencoderKLFlux2(
+            down_block_types=("DownEncoderBlock2D",) * 4,
+            up_block_types=("UpDecoderBlock2D",) * 4,
+            block_out_channels=(32, 32, 32, 32),
+            layers_per_block=1,
+            latent_channels=4,
+        ),
+        text_encoder=Qwen3ForCausalLM(qwen3(words, layers=28)),
+        tokenizer=words,
+        transformer=Flux2Transformer2DModel(
+            in_channels=16,
+            num_layers=1,
+            num_single_layers=1,
+            attention_head_dim=16,
+            num_attention_heads=2,
+            joint_attention_dim=3 * WIDTH,
+            timestep_guidance_channels=32,
+            axes_dims_rope=(4, 4, 4, 4),
+            guidance_embeds=False,
+        ),
+        scheduler=FlowMatchEulerDiscreteScheduler(use_dynamic_shifting=True, shift=3.0),
+    )
+    torch.nn.init.normal_(pipeline.vae.bn.running_mean)
+    torch.nn.init.uniform_(pipeline.vae.bn.running_var, 0.5, 2)
     with torch.no_grad():
         # So that the prompt shows in the picture.
         pipeline.transformer.transformer_blocks[0].attn.add_v_proj.weight *= 50
