@@ -16,7 +16,7 @@ from remix.engine import Capabilities, Engine, Listener, Picture
 from remix.engine.blocks import blocks, in_one_call
 from remix.engine.memory import halving
 from remix.engine.pack import has_unet
-from remix.engine.passes import OUTPUT
+from remix.engine.passes import OUTPUT, texts_of
 from remix.engine.pictures import verified
 from remix.engine.prompts import COMPOSED
 from remix.errors import EngineError, Unsupported
@@ -30,7 +30,7 @@ from remix.prompt.tags import networks_of, without_tags
 from . import host
 from .conditioning import Way
 from .frames import Batch, travelling
-from .identity import made_by
+from .identity import embeddings_of, made_by
 from .run_settings import RunSettings
 from .tags import networks_of_frame, plain, written
 
@@ -142,7 +142,7 @@ class HostEngine(Engine):
         return ["denoise: moves in whole steps with the host's own noise; turn on Portable noise for a smooth travel"]
 
     def identity(self, schedule: Schedule) -> dict[str, str]:
-        """Returns the host's name, the checkpoint's file, and everything else in the host that affects the pictures."""
+        """Returns the host's name, the hashes of its files, and everything else in it that affects the pictures."""
         noise = "portable" if self._portable else f"host {host.option('randn_source')}"
         settings = self._settings.overrides(schedule)
         vae = self._settings.vae(schedule.recipe)
@@ -150,7 +150,11 @@ class HostEngine(Engine):
         unet = has_unet(Path(self._settings.checkpoint.filename))
         meeting = prompts_that_meet(schedule, plain_attention=bool(unet))
         film = {**meeting, **wildcard_seed(schedule)}
-        return {**made_by(self._p, self._settings.checkpoint, vae, settings, networks), "noise": noise, **film}
+        files = {
+            **made_by(self._p, self._settings.checkpoint, vae, settings, networks),
+            **embeddings_of(texts_of(schedule)),
+        }
+        return {**files, "noise": noise, **film}
 
     @property
     def model_name(self) -> str:

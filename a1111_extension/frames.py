@@ -228,6 +228,7 @@ class Travelling:
         """Returns prompts, followed by the empty one if it pads them. The model that will render is loaded by now."""
         if self.remix_batch.literal_ends and not negative:
             prompts = list(map(with_literal_end, prompts))
+        host.reload_embeddings(prompts)
         prompts = host.with_bare_embeddings(prompts)
         pads = self.remix_batch.way.lengths == "empty" or not host.has_plain_attention()
         return [*prompts, ""] if pads else list(prompts)

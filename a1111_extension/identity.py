@@ -22,6 +22,8 @@ from typing import Any
 
 from remix.digest import sampled_hash, sha256
 from remix.hosts.a1111.settings import OTHER_SECTIONS, PICTURE_SETTINGS
+from remix.prompt.embeddings import split
+from remix.prompt.tags import without_tags
 
 from . import host
 
@@ -66,6 +68,13 @@ def made_by(
         **{f"field {name}": text_of(value) for name, value in _fields(p)},
         **{f"script {name}": text_of(value) for name, value in _scripts(p)},
     }
+
+
+def embeddings_of(texts: Iterable[str]) -> dict[str, str]:
+    """Returns the hash of each embedding's file that these prompts name."""
+    files = host.embedding_files()
+    used = {name for text in texts for _, name in split(without_tags(text), files) if name}
+    return {f"embedding {name}": fingerprint(files[name]) for name in sorted(used)}
 
 
 def fingerprint(path: Path) -> str:

@@ -3,7 +3,16 @@
 from __future__ import annotations
 
 from .api import on_api
-from .encoders import embedding_at, has_chunks, put_fixes, take_fixes, text_encoders, with_bare_embeddings
+from .encoders import (
+    embedding_at,
+    embedding_files,
+    has_chunks,
+    put_fixes,
+    reload_embeddings,
+    take_fixes,
+    text_encoders,
+    with_bare_embeddings,
+)
 from .models import (
     add_playground,
     checkpoint_file,
@@ -81,6 +90,7 @@ __all__ = [
     "differing",
     "drawn_seed",
     "embedding_at",
+    "embedding_files",
     "finished_size",
     "fitted",
     "fitted_mask",
@@ -112,6 +122,7 @@ __all__ = [
     "processed",
     "put_fixes",
     "refusal",
+    "reload_embeddings",
     "repeatable",
     "require_checkpoint",
     "resolved_vae",

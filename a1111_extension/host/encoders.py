@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from modules import shared
 
-from remix.prompt.embeddings import for_a1111
+from remix.prompt.embeddings import for_a1111, split
 
 from .settings import FORGE
+
+SUFFIXES = (".safetensors", ".pt", ".bin")
+"""The files of embeddings, apart from pictures with one inside."""
 
 
 def text_encoders() -> list[Any]:
@@ -38,6 +43,31 @@ def with_bare_embeddings(prompts: Sequence[str]) -> list[str]:
     """Returns prompts in which the names of known embeddings have no ``embedding:``, as the hosts read them."""
     known = {name for encoder in text_encoders() for name in getattr(_embeddings(encoder), "word_embeddings", ())}
     return [for_a1111(prompt, known) if "embedding:" in prompt else prompt for prompt in prompts]
+
+
+def embedding_files() -> dict[str, Path]:
+    """Returns the files of the host's embeddings by their names, also of those that do not fit the loaded model."""
+    walked = os.walk(shared.cmd_opts.embeddings_dir, followlinks=True)
+    files = sorted(Path(place, file) for place, _, names in walked for file in names)
+    return {file.stem: file for file in files if file.suffix.lower() in SUFFIXES}
+
+
+def reload_embeddings(prompts: Sequence[str]) -> None:
+    """Loads the embeddings that prompts name if their files have changed.
+
+    A1111 looks only for files that are new or gone, and Forge for none, so both would use an overwritten file's old
+    vectors.
+    """
+    files = embedding_files()
+    used = sorted({name for prompt in prompts for _, name in split(prompt, files) if name})
+    for known in filter(None, map(_embeddings, text_encoders()) if used else ()):
+        for name in used:
+            about = files[name].stat()
+            version = about.st_size, about.st_mtime_ns
+            if getattr(known.word_embeddings.get(name), "remix_version", None) != version:
+                known.load_from_file(str(files[name]), files[name].name)
+            if name in known.word_embeddings:
+                known.word_embeddings[name].remix_version = version
 
 
 def take_fixes(encoder: Any, count: int) -> list[list[Any]]:

@@ -499,6 +499,7 @@ def fake_modules(base: Path) -> dict[str, Any]:
             state=state,
             demo=None,
             device="cpu",
+            cmd_opts=SimpleNamespace(embeddings_dir=str(base / "embeddings")),
             sd_model=SimpleNamespace(sd_checkpoint_info=infos["model"], is_sd1=True, modules=lambda: [TextEncoder()]),
             prompt_styles=SimpleNamespace(styles={}),
         ),

@@ -136,3 +136,28 @@ def test_names_of_known_embeddings_lose_the_prefix_of_comfyui(clip: Clip) -> Non
     clip.word_embeddings = {"Ink": object()}  # type: ignore[attr-defined]
     prompts = ["a cat in embedding:ink", "embedding:fog", "ink"]
     assert host.with_bare_embeddings(prompts) == ["a cat in Ink", "embedding:fog", "ink"]
+
+
+def test_an_embedding_whose_file_was_overwritten_is_loaded_again(ui: Runner, clip: Clip) -> None:
+    from a1111_extension import host
+
+    known: dict[str, Any] = {}
+    loaded: list[str] = []
+
+    def load_from_file(path: str, filename: str) -> None:
+        loaded.append(filename)
+        known["ink"] = SimpleNamespace(vec=path)
+
+    clip.word_embeddings, clip.load_from_file = known, load_from_file  # type: ignore[attr-defined]
+    file = ui.base / "embeddings" / "ink.pt"
+    file.parent.mkdir()
+    file.write_bytes(b"one")
+    known["ink"] = SimpleNamespace(vec="of the start")
+    for _ in range(2):
+        host.reload_embeddings(["a cat", "fog in INK"])
+        assert loaded == ["ink.pt"]
+    file.write_bytes(b"another")
+    host.reload_embeddings(["a cat"])
+    assert loaded == ["ink.pt"]
+    host.reload_embeddings(["embedding:ink"])
+    assert loaded == ["ink.pt", "ink.pt"]

@@ -212,6 +212,24 @@ def test_a_lora_counts_by_its_file_and_one_that_is_not_there_is_refused(
         table(ui, panel_args=panel_args)
 
 
+def test_an_embedding_counts_by_its_file_in_a_film_that_names_it(ui: Runner) -> None:
+    def recipe(prompt: str, negative: str = "") -> dict[str, Any]:
+        keyframe = {"prompt": prompt, "negative": negative, "seed": 1}
+        return {"recipe": {"frames": 2, "keyframes": [keyframe]}, "film": ""}
+
+    file = ui.base / "embeddings" / "styles" / "Warm.pt"
+    file.parent.mkdir(parents=True)
+    file.write_bytes(b"one")
+    (file.parent / "cat.png").write_bytes(b"a preview")
+    for named in (recipe("a cat in (warm:1.2)"), recipe("a cat", "embedding:warm"), recipe("[fog:warm:0.5] AND a cat")):
+        before = table(ui, panel_args=named)
+        assert differing(before, table(ui, panel_args=recipe("a cat"))) == {"embedding Warm"}
+        file.write_bytes(file.read_bytes() + b"another")
+        assert differing(before, table(ui, panel_args=named)) == {"embedding Warm"}
+    for unnamed in ("a warmer cat", "a cat <hypernet:warm:1>"):
+        assert "embedding Warm" not in table(ui, panel_args=recipe(unnamed))
+
+
 def test_a_vae_that_the_host_would_not_load_is_refused(ui: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
     """A server that was started with --vae-path loads that one, whatever the setting says."""
     panel_args = {"recipe": {**TOLD["recipe"], "model": {"vae": "fine.pt"}}, "film": ""}  # type: ignore[dict-item]
