@@ -31,7 +31,7 @@ def table() -> str:
 def _line(row: Family) -> str:
     is_known = row is not UNKNOWN
     time = ", time axis of 1" if row.axes == 3 else ""
-    rule = "cannot be mixed" if set(row.keys) & set(TOKEN_IDS) else RULES[row.lengths]
+    rule = 'with `mix = "output"` only' if set(row.keys) & set(TOKEN_IDS) else RULES[row.lengths]
     latents = f"{row.channels} channels{time}" if is_known else "of any kind"
     rendered = "yes" if row.name in RUN.values() or row.name == "playground" else "no"
     title = row.title if is_known else "any other family"

@@ -185,6 +185,39 @@ def test_a_film_of_a_family(host: Host, family: str) -> None:
     assert np.array_equal(pictures(folder(host, prefixes[1])), alone)
 
 
+READ_IDS = tuple(name for name, row in RUN.items() if set(FAMILIES[row].keys) & set(TOKEN_IDS))
+
+
+@pytest.mark.parametrize("family", READ_IDS)
+def test_predictions_are_mixed_where_ids_of_words_cannot_be(host: Host, family: str) -> None:
+    """Keyframes are the host's own runs, bit for bit. The frame between them is half way."""
+    prompts, cfg = [prompt for _, prompt, _ in ENDS], 90.0  # guidance so strong that prompts show in a random model
+    builder = Builder()
+    model, clip, vae = builder.add("TestFamily", 3, family=family)
+    keyframes = "".join(f'[[keyframes]]\nprompt = "{prompt}"\nseed = 1\n' for prompt in prompts)
+    about = f'frames = 3\nsize = [64, 64]\nsteps = 1\ncfg = {cfg}\nmix = "output"\n'
+    wires = {"model": model, "clip": clip, "vae": vae, "schedule": builder.recipe(about + keyframes)}
+    prefixes = {size: name(f"{family}_output{size}") for size in (1, 3)}
+    for size, prefix in prefixes.items():
+        builder.add("RemixRender", **wires, filename_prefix=prefix, batch_size=size)
+    negative = builder.add("CLIPTextEncode", text="", clip=clip)[0]
+    latent = builder.add("EmptyLatentImage", width=64, height=64, batch_size=1)[0]
+    for number, prompt in enumerate(prompts):
+        positive = builder.add("CLIPTextEncode", text=prompt, clip=clip)[0]
+        sampled = builder.sampled(model, positive, negative, latent, seed=1, steps=1, cfg=cfg)
+        image = builder.add("VAEDecode", samples=sampled, vae=vae)[0]
+        builder.add("SaveImage", images=image, filename_prefix=f"{family}_prompt{number}")
+    host.run(builder.graph)
+    first, last = (load_picture(next(host.output.glob(f"{family}_prompt{number}*"))).astype(int) for number in (0, 1))
+    alone, together = (pictures(folder(host, prefix)).astype(int) for prefix in prefixes.values())
+    assert np.array_equal(alone[0], first)
+    assert np.array_equal(alone[-1], last)
+    assert np.abs(alone - together).max() <= 1
+    way = np.abs(first - last).mean()
+    assert way > 0.1
+    assert [np.abs(one - other).mean() / way for one, other in pairwise(alone)] == pytest.approx([1 / 2] * 2, rel=0.15)
+
+
 def test_ids_of_words_are_refused_by_name(host: Host) -> None:
     builder = Builder()
     model, clip, vae = builder.add("TestFamily", 3, family="hidream_o1")
