@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
+from safetensors.torch import save
 
 from remix.job import read_metadata
 from tests.real.a1111.host import ROOT, Answer, Host
@@ -50,6 +52,23 @@ def test_a_killed_server_goes_on_where_it_stopped_to_the_same_bytes(host: Host) 
     folder.rename(folder.with_name("aside"))
     assert job(host, host.remix(fields)) == folder
     assert {**frames_of(folder), "film": (folder / "film.gif").read_bytes()} == resumed
+
+
+def test_another_embedding_in_the_same_file_is_another_job(host: Host) -> None:
+    """A1111 loads a file that is overwritten only if it is told to."""
+    file = host.base / "embeddings" / "quillmark.safetensors"
+    recipe = {"frames": 1, "size": [64, 64], "steps": STEPS, "keyframes": [{"prompt": "a quillmark apple", "seed": 1}]}
+    file.parent.mkdir(exist_ok=True)
+    folders, pictures = [], []
+    for name, spread in (("ink", 1.0), ("ink", -3.0), ("ink_again", 1.0)):
+        file.write_bytes(save({"emb_params": torch.linspace(-spread, spread, 2 * 768).view(2, 768)}))
+        answer = host.remix({"recipe": recipe, "name": name, "film": ""})
+        folders.append(job(host, answer))
+        pictures += answer.pictures
+    file.unlink()
+    assert len({*folders}) == 3
+    assert np.abs(pictures[0].astype(int) - pictures[1]).mean() > 1
+    assert np.array_equal(pictures[0], pictures[2])
 
 
 def test_an_interrupt_keeps_whole_frames_alone_and_the_job_can_go_on(host: Host) -> None:
