@@ -55,7 +55,7 @@ def test_a_killed_server_goes_on_where_it_stopped_to_the_same_bytes(host: Host) 
 
 
 def test_another_embedding_in_the_same_file_is_another_job(host: Host) -> None:
-    """A1111 loads a file that is overwritten only if it is told to."""
+    """A1111 itself keeps the vectors of a file that is overwritten."""
     file = host.base / "embeddings" / "quillmark.safetensors"
     recipe = {"frames": 1, "size": [64, 64], "steps": STEPS, "keyframes": [{"prompt": "a quillmark apple", "seed": 1}]}
     file.parent.mkdir(exist_ok=True)
