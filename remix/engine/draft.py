@@ -39,7 +39,9 @@ def draft_frames(count: int, every: int) -> range | list[int]:
 
 
 def scaled(recipe: Recipe, scale: float) -> Recipe:
-    """Returns a recipe at a share of its size, in whole multiples of 8. Raises BadInput unless 0 < scale <= 1.
+    """Returns a recipe at a share of its size, in whole multiples of 8.
+
+    Raises BadInput unless 0 < scale <= 1, and for a workflow or payload, which sets the size itself.
 
     >>> from remix.plan import Keyframe
     >>> small = scaled(Recipe(2, [Keyframe(prompt="a cat")], width=512, height=328), 0.5)
@@ -48,6 +50,9 @@ def scaled(recipe: Recipe, scale: float) -> Recipe:
     """
     if not 0 < scale <= 1:
         raise BadInput(f"scale: {scale:g}; give a share of the size, such as 0.5")
+    if recipe.has_own_settings:
+        own = "workflow" if recipe.workflow is not None else "payload"
+        raise BadInput(f"scale: {scale:g}, and the {own} sets the size of the pictures; change it there, or give 1")
     width, height = (max(SIDE, math.floor(side * scale / SIDE + 0.5) * SIDE) for side in (recipe.width, recipe.height))
     return recipe.replace(width=width, height=height)
 
@@ -55,14 +60,15 @@ def scaled(recipe: Recipe, scale: float) -> Recipe:
 def is_draft(folder: Path, schedule: Schedule, identity: Mapping[str, Any]) -> bool:
     """Returns whether a folder has an unfinished version of an unmeasured `schedule`, by the same engine.
 
-    That is one whose pace is not measured yet, or one with another budget.
+    That is one whose pace is not measured yet, or one of the same pace with another budget.
     """
     if not is_unmeasured(schedule.recipe) or not is_job(folder):
         return False
     try:
         held, engine = recipe_of(folder), read_about(folder).get("engine")
         same = plan(held.replace(clock=None, rendered=None)).has_frames_of(schedule)
-        replaced = is_unmeasured(held) or held.budget != schedule.recipe.budget
+        recipe = schedule.recipe
+        replaced = is_unmeasured(held) or (held.pace == recipe.pace and held.budget != recipe.budget)
         return same and replaced and isinstance(engine, dict) and same_engine(engine, identity)
     except RemixError:
         return False

@@ -12,7 +12,7 @@ from remix.engine import Outcome, Picture
 from remix.engine import render as render_job
 from remix.engine.budget import NEAR, measured_inbetweens, most_rendered
 from remix.engine.report import job_report
-from remix.errors import Interrupted, RecipeError
+from remix.errors import Interrupted, OtherRecipe, RecipeError
 from remix.job import read_frames, read_metadata, recipe_of
 from remix.job.job import frame_key, sources_of
 from remix.motion import load_picture
@@ -143,6 +143,12 @@ def test_an_interrupted_run_goes_on_and_another_budget_keeps_frames(tmp_path: Pa
     again = Fader()
     render(recipe(budget=0.9), again, tmp_path / "job", film=None)
     assert not set(again.rendered) & set(recipe_of(tmp_path / "whole").rendered or ())
+
+
+def test_another_pace_and_budget_replace_no_finished_frames(tmp_path: Path) -> None:
+    render(recipe(), Fader(), tmp_path, film=None)
+    with pytest.raises(OtherRecipe, match="another recipe"):
+        render(recipe(pace="even", budget=0.3), Fader(), tmp_path, film=None)
 
 
 def test_the_report_says_where_in_betweens_may_be_wrong(tmp_path: Path) -> None:

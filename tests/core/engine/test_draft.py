@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from remix.engine import render
-from remix.engine.draft import draft_frames
+from remix.engine.draft import draft_frames, scaled
 from remix.errors import BadInput, OtherRecipe
 from remix.motion import load_picture, probe
 from remix.plan import Recipe
@@ -32,6 +32,12 @@ def test_the_last_frame_belongs_to_a_draft() -> None:
     assert list(draft_frames(3, 1)) == [0, 1, 2]
     with pytest.raises(BadInput, match="every: 0"):
         draft_frames(3, 0)
+
+
+@pytest.mark.parametrize("own", ["workflow", "payload"])
+def test_a_size_that_the_recipe_does_not_set_is_not_scaled(own: str) -> None:
+    with pytest.raises(BadInput, match=rf"scale: 0.5, and the {own} sets the size of the pictures; change it there"):
+        scaled(Recipe.from_dict({"frames": 1, "keyframes": [{}], own: {"file": "mine.json"}}), 0.5)
 
 
 @pytest.mark.parametrize("changes", [{}, {"loop": True, "keyframes": recipe().keyframes[:1]}, {"between": 1}])
