@@ -8,28 +8,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from remix.plan import Mix, Schedule
 from remix.show.motion import JUMP, REST, Measured, Motion
 from remix.show.page import FilmMedia, film_media, picture_uri, template
-from remix.show.plot import LONGEST_LEGEND, parts_of, sampled, ticks, traveling_fields
+from remix.show.report_charts import curves_of, shortened, steps_charts
 from remix.show.table import columns_of, row_of
-
-if TYPE_CHECKING:
-    from markupsafe import Markup
 
 VERSION = 1
 """The version of the JSON schema, see docs/report.md. It grows when a field changes its meaning or disappears."""
 
-POINTS = 400
-"""The maximum number of places that a chart draws, apart from peaks."""
-
 MOST_KEYFRAMES = 60
 """The maximum number of keyframes and of sections in a table."""
-
-LONGEST_TEXT = 400
-"""The maximum length of a text in a table or legend, in characters."""
 
 EVEN, FAIRLY_EVEN = 0.2, 0.5
 """The coefficients of variation up to which a film is called even and fairly even."""
@@ -294,15 +285,6 @@ def _inbetweens(between: InBetweens) -> dict[str, Any]:
     }
 
 
-@dataclass(frozen=True)
-class Curve:
-    """A field of the schedule as a chart, with the color's number and the text of each line of its legend."""
-
-    name: str
-    chart: Markup
-    legend: tuple[tuple[int, str], ...]
-
-
 def to_html(report: Report, page: Path) -> str:
     """Returns a report as one HTML page, to be written to the path `page`. The film may be linked relative to it.
 
@@ -316,11 +298,11 @@ def to_html(report: Report, page: Path) -> str:
         motion=motion,
         media=media,
         verdict=verdict(motion),
-        steps=_steps_charts(report),
+        steps=steps_charts(motion, report.fps),
         jumps=[(jump, [picture_uri(each) for each in measured.jumps.get(jump.frame, ())]) for jump in jumps_of(report)],
         advice=advice(report),
         pictures=[(index, picture_uri(image), _caption(report, index)) for index, image in measured.pictures],
-        curves=[] if report.schedule is None else _curves(report.schedule),
+        curves=[] if report.schedule is None else curves_of(report.schedule),
         keyframes=None if report.schedule is None else _keyframes(report.schedule),
         sections=sections[:MOST_KEYFRAMES],
         within=variation_within(sections),
@@ -367,88 +349,13 @@ def verdict(motion: Motion) -> str:
     return next((name for name, most in names.items() if motion.variation <= most), "uneven")
 
 
-def _steps_charts(report: Report) -> tuple[Markup, Markup] | None:
-    """Returns the curve of the steps, narrow and wide; None for a single frame."""
-    from remix.show.page.charts import NARROW, WIDE, line_chart
-
-    motion = report.motion
-    if not motion.steps:
-        return None
-    points = [(float(index), motion.steps[index]) for index in sampled(motion.steps, POINTS)]
-    marks = [(float(index), motion.steps[index]) for index in motion.jumps()]
-    most = max(range(len(motion.steps)), key=motion.steps.__getitem__)
-    alt = (
-        f"Line chart of {len(motion.steps)} steps between neighboring frames. "
-        f"The typical step is {motion.typical:.3g}, "
-        f"the largest one {motion.steps[most]:.3g}, after frame {most}. {len(marks)} jumps are marked."
-    )
-    narrow, wide = (
-        line_chart(
-            points,
-            alt=alt,
-            labels=_labels(len(motion.steps), report.fps or 12, width),
-            marks=marks,
-            level=motion.typical,
-            from_zero=True,
-            width=width,
-        )
-        for width in (NARROW, WIDE)
-    )
-    return narrow, wide
-
-
-def _labels(count: int, fps: float, width: int) -> Sequence[int]:
-    """Returns the labeled frames of an axis: half of them on a narrow chart."""
-    from remix.show.page.charts import NARROW
-
-    labels = ticks(count, fps)
-    return labels[::2] if width == NARROW and len(labels) > 5 else labels
-
-
 def _caption(report: Report, index: int) -> str:
     """Returns the description of a frame."""
-    return "" if report.schedule is None else _shortened(_mixed(report.schedule[index].prompt))
-
-
-def _shortened(text: str) -> str:
-    return text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]}..."
-
-
-def _curves(schedule: Schedule) -> list[Curve]:
-    return [_curve(name, values, schedule.recipe.fps) for name, values in traveling_fields(schedule).items()]
-
-
-def _curve(name: str, values: Sequence[Any], fps: float) -> Curve:
-    from remix.show.page.charts import NARROW, line_chart, shares_chart
-
-    labels = _labels(len(values), fps, NARROW)
-    if not isinstance(values[0], Mix):
-        low, high = min(values), max(values)
-        alt = f"Line chart of {name}, from {values[0]:g} to {values[-1]:g}, within {low:g} and {high:g}."
-        points = [(float(index), values[index]) for index in sampled(values, POINTS)]
-        return Curve(name, line_chart(points, alt=alt, labels=labels), ((0, f"{low:g} to {high:g}"),))
-    parts = parts_of(values)
-    frames = sampled(values, POINTS)
-    legend = [(number, _shortened(str(part))) for number, part in enumerate(parts[:LONGEST_LEGEND])]
-    if len(parts) > LONGEST_LEGEND:
-        legend.append((LONGEST_LEGEND, f"{len(parts) - LONGEST_LEGEND:,} more"))
-    alt = f"Area chart of the shares of {len(parts)} values of {name} in each frame. The legend lists them."
-    chart = shares_chart(_shares([values[index] for index in frames], parts), alt=alt, places=frames, labels=labels)
-    return Curve(name, chart, tuple(legend))
-
-
-def _shares(mixes: Sequence[Mix[Any]], parts: Sequence[object]) -> list[list[float]]:
-    """Returns the shares of the first parts in each mix, and of all others together as the last series."""
-    numbers = {part: min(number, LONGEST_LEGEND) for number, part in enumerate(parts)}
-    series = [[0.0] * len(mixes) for _ in range(min(len(parts), LONGEST_LEGEND + 1))]
-    for place, mix in enumerate(mixes):
-        for value, weight in mix.items:
-            series[numbers[value]][place] += weight
-    return series
+    return "" if report.schedule is None else shortened(_mixed(report.schedule[index].prompt))
 
 
 def _keyframes(schedule: Schedule) -> tuple[list[str], list[list[str]], int]:
     """Returns the columns and the rows of the table of keyframes, and the number of rows left out."""
     columns, places = columns_of(schedule), sorted(set(schedule.recipe.positions()))
-    rows = [[_shortened(cell) for cell in row_of(schedule, index, columns)] for index in places[:MOST_KEYFRAMES]]
+    rows = [[shortened(cell) for cell in row_of(schedule, index, columns)] for index in places[:MOST_KEYFRAMES]]
     return columns, rows, max(0, len(places) - MOST_KEYFRAMES)
