@@ -86,7 +86,8 @@ class Local(Engine):
         self._turn = threading.RLock()
         self._tags_applied = TagsApplied()
         self._model: LoadedModel | None = None
-        self._loaded: tuple[Model, tuple[str, ...], dict[str, str]] | None = None
+        self._loaded: tuple[Model, tuple[str, ...]] | None = None
+        self._embedded: dict[str, str] | None = None
         self._prompts, self._chunks = Encoded(PROMPTS_KEPT), Encoded(PROMPTS_KEPT)
 
     def capabilities(self, schedule: Schedule) -> Capabilities:
@@ -135,7 +136,7 @@ class Local(Engine):
         """Releases the model and everything encoded with it. The next `render` loads it again."""
         with self._turn:
             place = self._model.place if self._model else None
-            self._model = self._loaded = None
+            self._model = self._loaded = self._embedded = None
             self._forget_prompts()
             if place:
                 place.free()
@@ -182,12 +183,13 @@ class Local(Engine):
         *,
         batch: int | None = None,
     ) -> Iterator[Picture]:
-        model = self._load(schedule)
+        with self._turn:  # tokenizers are not thread-safe
+            model = self._load(schedule)
+            embeddings = [text.embeddings for text in model.clip_texts]
+            check_lengths(model, schedule)
         if self._previews:
             with self._turn, TURNS.shared():
                 watch = replace(watch, preview=Previews(model).of)
-        with self._turn:  # tokenizers are not thread-safe
-            check_lengths(model, schedule)
         wanted = set(frames)
 
         @lru_cache(LATENTS_KEPT)
@@ -196,6 +198,7 @@ class Local(Engine):
 
         def pictures_of(block: Sequence[int]) -> list[Picture]:
             with self._turn, TURNS.shared():
+                self._embed(model, embeddings)
                 return self._pictures(model, schedule, block, latent, inputs, watch)
 
         def shrink(count: int, fewer: int) -> None:
@@ -254,17 +257,18 @@ class Local(Engine):
         recipe = schedule.recipe
         model, traveling = divided(schedule)
         embeddings = self._used_embeddings(schedule)
-        wanted = model, traveling, fingerprints(embeddings)
+        wanted, files = (model, traveling), fingerprints(embeddings)
         with self._turn:
-            if self._model is None or self._loaded is None or self._loaded[:2] != wanted[:2]:
-                self._model = self._loaded = None
+            if self._model is None or self._loaded != wanted:
+                self._model = self._loaded = self._embedded = None
                 self._forget_prompts()
                 self._model = self._open(model, traveling)
-            if self._loaded != wanted:
-                self._forget_prompts()
-                self._loaded = None
-                use_embeddings(self._model, embeddings)
                 self._loaded = wanted
+            if self._embedded != files:
+                self._forget_prompts()
+                self._embedded = None
+                use_embeddings(self._model, embeddings)
+                self._embedded = files
             loaded = self._model
         multiple = loaded.multiple
         if recipe.width % multiple or recipe.height % multiple:
@@ -282,6 +286,17 @@ class Local(Engine):
                 f"model.checkpoint: {model.checkpoint!r} does not fit into the memory of {place.device}; "
                 "close what else uses it, or use a smaller model or device cpu"
             ) from error
+
+    def _embed(self, model: LoadedModel, embeddings: Sequence[dict[str, Tensor]]) -> None:
+        """Gives the text encoders of a model their embeddings again, if another film has put its own there since."""
+        pairs = list(zip(model.clip_texts, embeddings, strict=True))
+        if all(text.embeddings is own for text, own in pairs):
+            return
+        for text, own in pairs:
+            text.embeddings = own
+        if model is self._model:
+            self._embedded = None
+            self._forget_prompts()
 
     def _forget_prompts(self) -> None:
         self._prompts.clear()

@@ -14,6 +14,7 @@ from torch import Tensor
 from remix.catalog.families import FAMILIES
 from remix.catalog.samplers import SAMPLERS as CATALOG
 from remix.client.local.checkpoints import checkpoint_path, fingerprint, open_checkpoint, vae_path
+from remix.client.local.clip import ClipText
 from remix.client.local.damage import raising_damage
 from remix.client.local.devices import Place
 from remix.client.local.encoded import Encoded
@@ -48,7 +49,8 @@ class LoadedModel(Protocol):
     """The interface of a model family. Latents are float32 [B, channels, h, w]; conditionings are on the CPU.
 
     Latents are `factor` times smaller than pictures, whose sides are multiples of `multiple`. A `distilled` model takes
-    guidance as an input, without a second pass with the negative prompt.
+    guidance as an input, without a second pass with the negative prompt. `clip_texts` are the text encoders that take
+    embeddings.
     """
 
     family: str
@@ -58,6 +60,7 @@ class LoadedModel(Protocol):
     distilled: bool
     place: Place
     loras: TravelingLoras
+    clip_texts: Sequence[ClipText]
 
     def levels_at(self, width: int, height: int, steps: int) -> Levels: ...
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from safetensors.torch import save_file
 from remix.client import Local
 from remix.client.local.encoded import Encoded
 from remix.errors import Unsupported
+from remix.motion import Picture
 from remix.plan import Keyframe, Model, Recipe, Schedule, plan
 from remix.prompt import Reading
 from tests.client.local import tiny
@@ -67,6 +69,22 @@ def test_a_travel_into_an_embedding_renders_and_depends_on_its_file(models: dict
     assert (frames[0] == again[0]).all()
     assert (frames[1] != again[1]).any()
     assert "embedding paint" not in engine.identity(film(models["sd1"], "a cat"))
+
+
+def test_films_in_turn_keep_their_own_embeddings(models: dict[str, str], tmp_path: Path) -> None:
+    def frames(engine: Local, *prompts: str) -> Iterator[Picture]:
+        return engine.render(film(models["sd1"], *prompts), [0, 1], {}, lambda event: None)
+
+    engine = Local(device="cpu", batch=1, embeddings=str(tmp_path))
+    save_words(engine._load(film(models["sd1"], "a cat")), tmp_path / "paint.safetensors", "red circle")
+    alone = list(frames(engine, "paint", "a paint cat"))
+    first = frames(engine, "paint", "a paint cat")
+    taken = [next(first)]
+    other = list(frames(engine, "a dog", "a house"))
+    taken += first
+    assert all((mine == theirs).all() for mine, theirs in zip(taken, alone, strict=True))
+    again = list(frames(engine, "a dog", "a house"))
+    assert all((mine == theirs).all() for mine, theirs in zip(again, other, strict=True))
 
 
 def test_what_cannot_be_used_is_refused_by_name(models: dict[str, str], tmp_path: Path) -> None:
