@@ -12,7 +12,7 @@ import os
 import sys
 from collections.abc import Sequence
 from difflib import get_close_matches
-from errno import EACCES, EISDIR, ENAMETOOLONG, ENOENT, ENOTDIR, EPERM, EROFS
+from errno import EACCES, EEXIST, EISDIR, ENAMETOOLONG, ENOENT, ENOTDIR, EPERM, EROFS
 
 import click
 
@@ -50,7 +50,7 @@ DONE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 SIMILAR = 0.75
 """Similarity, 0 to 1, above which an option is suggested."""
 
-PLACES = (ENOENT, ENOTDIR, EISDIR, EACCES, EPERM, EROFS, ENAMETOOLONG)
+PLACES = (ENOENT, ENOTDIR, EISDIR, EEXIST, EACCES, EPERM, EROFS, ENAMETOOLONG)
 """Error numbers for unusable paths."""
 
 

@@ -22,16 +22,19 @@ def command(names: tuple[str, ...], out: Path | None, every: bool, language: str
 
     Each takes less than a minute on two cores. Without a name, it lists the experiments.
     """
+    if names and every:
+        raise click.UsageError("--all: runs all experiments; leave their names out")
     if not names and not every:
         for name, about in experiments().items():
             click.echo(f"{name:10} {about}")
         return
-    chosen = tuple(experiments()) if every else names
+    chosen = tuple(experiments()) if every else tuple(dict.fromkeys(names))
     if unknown := [name for name in chosen if name not in experiments()]:
         view_of(unknown[0])  # raises an error that names the nearest one
     pages = _pages(chosen, out)
     for page in pages:
         refuse_present(page, overwrite)
+        page.parent.mkdir(parents=True, exist_ok=True)
     from remix.motion.atomic import atomic_write
     from remix.show.experiment import experiment_page
     from remix.show.page import require
@@ -39,7 +42,6 @@ def command(names: tuple[str, ...], out: Path | None, every: bool, language: str
     require()
     for name, page in zip(chosen, pages, strict=True):
         html = experiment_page(view_of(name, language))
-        page.parent.mkdir(parents=True, exist_ok=True)
         with atomic_write(page) as part:
             part.write_text(html, encoding="utf-8", newline="\n")
         click.echo(f"page    {page}")

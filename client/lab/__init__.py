@@ -5,7 +5,7 @@
     new_kit(folder)   writes the kit of a course: worksheets, notebooks, workflows
     hand_in(folder)   gathers a student's answers and pictures on one page
 
-An experiment is one file in `experiments`. Importing this package loads no torch.
+An experiment is one file in `topics`. Importing this package loads no torch.
 """
 
 from __future__ import annotations

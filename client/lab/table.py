@@ -1,4 +1,4 @@
-"""The experiments: every file of the folder `experiments` is one, and has the name of its file."""
+"""The experiments: every file of the folder `topics` is one, and has the name of its file."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from remix.errors import BadInput
 from remix.plan.wording import nearest
 from remix.show.experiment import ExperimentView
 
-FOLDER = Path(__file__).with_name("experiments")
+FOLDER = Path(__file__).with_name("topics")
 
 ORDER = ("noise", "seed", "guidance", "samplers", "slerp", "latents", "words", "models")
 """The order of a course. Experiments that it does not name come after these."""
@@ -40,7 +40,7 @@ def view_of(name: str, language: str = "en") -> ExperimentView:
         raise BadInput(f"explain: there is no experiment {name!r}; {nearest(name, experiments())}")
     from remix.client.lab.studio import Studio
 
-    module = importlib.import_module(f"remix.client.lab.experiments.{name}")
+    module = importlib.import_module(f"remix.client.lab.topics.{name}")
     text: Texts = texts_of(name, language, module.TEXT)
     parts = module.run(Studio(), text)
     return ExperimentView(

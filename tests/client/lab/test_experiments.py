@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from remix.client import lab
 from remix.client.cli import main
 from remix.client.lab import LANGUAGES, experiments, table, view_of
 from remix.client.lab.studio import Studio, plane
@@ -33,7 +34,7 @@ def latents() -> ExperimentView:
 
 
 def texts(name: str) -> dict[str, str]:
-    return dict(importlib.import_module(f"remix.client.lab.experiments.{name}").TEXT)
+    return dict(importlib.import_module(f"remix.client.lab.topics.{name}").TEXT)
 
 
 def test_the_list_has_every_file_in_the_order_of_a_course(capsys: pytest.CaptureFixture[str]) -> None:
@@ -74,12 +75,22 @@ def test_a_page_has_pictures_a_curve_and_three_questions_with_hidden_answers(
     assert "--overwrite" in capsys.readouterr().err
 
 
-def test_what_is_unknown_is_refused(tmp_path: Path) -> None:
+def test_experiments_are_listed_after_one_was_imported() -> None:
+    for name in lab.experiments():
+        importlib.import_module(f"remix.client.lab.topics.{name}")
+    assert list(lab.experiments()) == list(table.ORDER)
+
+
+def test_what_is_unknown_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(BadInput, match='did you mean "slerp"'):
         view_of("slrp")
     with pytest.raises(BadInput, match="language"):
         view_of("latents", "tlh")
     assert main(["explain", "seed", "noise", "-o", str(tmp_path / "one.html")]) == 2
+    monkeypatch.setattr("remix.client.cli.explain.view_of", None)  # which takes a minute
+    assert main(["explain", "seed", "--all", "-o", str(tmp_path / "all")]) == 2
+    (tmp_path / "file").touch()
+    assert main(["explain", "seed", "-o", str(tmp_path / "file")]) == 2
 
 
 def test_attention_is_a_share_and_changes_nothing_in_the_picture(studio: Studio) -> None:
