@@ -287,7 +287,9 @@ class RemixFilm(io.ComfyNode):
         rate = _film_rate(shown, only("between", between), only("to_fps", to_fps), planned)
         frames = Frames(pictures, order)
         if rate != shown:
-            loop, there_and_back = planned is not None and planned.recipe.loop, only("ping_pong", ping_pong)
+            # A part of a loop does not lead back to its own first frame.
+            loop = planned is not None and planned.recipe.loop and len(pictures) == len(planned)
+            there_and_back = only("ping_pong", ping_pong)
             way = only("method", method)
             frames = SmoothFrames(pictures, order, shown / rate, way, loop=loop, ping_pong=there_and_back)
         return io.NodeOutput(Film(frames, rate, only("audio", audio), rendered.folder if rendered else None))

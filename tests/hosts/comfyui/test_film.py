@@ -66,6 +66,13 @@ def test_widgets_go_before_the_recipe_and_agree(pack: ModuleType) -> None:
         film(pack, 0.0, 0.8, between=1, to_fps=60.0)
 
 
+def test_a_part_of_a_loop_does_not_lead_back_to_its_first_frame(pack: ModuleType) -> None:
+    pytest.importorskip("cv2")
+    loop = plan(Recipe(frames=3, loop=True, keyframes=(Keyframe(prompt="a"),)))
+    assert seen(film(pack, 0.0, 0.4, 0.8, schedule=loop, between=1))[1][5:] == [0.4]
+    assert seen(film(pack, 0.4, 0.8, schedule=loop, between=1))[1] == pytest.approx([0.4, 0.6, 0.8], abs=0.011)
+
+
 class Interpolation:
     """A model of the host that lays the second picture over the first, and needs sides of multiples of 32."""
 
