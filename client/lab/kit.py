@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from remix.client.lab.texts import LANGUAGES, texts_of
-from remix.errors import BadInput
+from remix.errors import BadInput, RecipeError
 from remix.motion.atomic import atomic_write
 from remix.plan.documents import read_file, read_toml, write_toml
 
@@ -78,7 +78,9 @@ def hand_in(folder: Path) -> Path:
     words = texts_of("kit", language if language in LANGUAGES else "en")
     from remix.show.hand_in import HandInView, hand_in_page
 
-    answers = [each for each in given.get("answers", []) if isinstance(each, dict)]
+    answers = given.get("answers", [])
+    if not isinstance(answers, list) or not all(isinstance(each, dict) for each in answers):
+        raise BadInput(f"{path}: answers: is not a list of tables; write each answer below [[answers]]")
     page = folder / PAGE
     view = HandInView(
         name=str(given.get("name", "")).strip(),
@@ -126,11 +128,13 @@ def _settings(path: Path) -> str:
 
     made = read_metadata(path)
     if made.remix is not None and isinstance(table := made.remix.get("recipe"), dict):
-        recipe = Recipe.from_dict(table)
+        try:
+            recipe = Recipe.from_dict(table)
+        except RecipeError:  # of a newer version, or forged
+            return ""
         prompts = dict.fromkeys(text for key in recipe.keyframes if key.prompt for text in key.prompt.values)
         if isinstance(axes := made.remix.get("axes"), dict):  # a grid, whose cells differ in what its axes name
-            compared = [f"{axis['field']}: {', '.join(map(str, axis['values']))}" for axis in axes.values()]
-            return "; ".join([" → ".join(prompts), *compared])
+            return "; ".join([" → ".join(prompts), *_compared(axes.values())])
         seeds = dict.fromkeys(str(seed) for key in recipe.keyframes if key.seed for seed in key.seed.values)
         scales = dict.fromkeys(str(key.cfg) for key in recipe.keyframes if key.cfg is not None)
         cfg = " → ".join(scales) if scales else f"{recipe.cfg:g}"
@@ -147,3 +151,10 @@ def _settings(path: Path) -> str:
         settings = [f"{name} {value}".strip() for name, value in numbers.items() if value is not None]
         return "; ".join([made.origin.tool, *first.prompts[:1], *settings])
     return ""
+
+
+def _compared(axes: Iterable[Any]) -> Iterator[str]:
+    """Yields the field and the values of each axis of a grid, as its metadata gives them."""
+    for axis in axes:
+        if isinstance(axis, dict) and isinstance(values := axis.get("values"), list):
+            yield f"{axis.get('field')}: {', '.join(map(str, values))}"

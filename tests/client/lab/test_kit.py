@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from remix.client import render
@@ -13,6 +14,8 @@ from remix.client.cli import main
 from remix.client.lab import LANGUAGES, kit
 from remix.client.lab.kit import COURSE, questions
 from remix.engine.grid import render_grid, write_grid
+from remix.job.metadata import KEY
+from remix.motion import save_picture
 from remix.plan import Keyframe, Recipe
 from remix.plan.axes import read_axis
 from remix.plan.documents import read_toml, write_toml
@@ -90,6 +93,20 @@ def test_a_folder_without_answers_or_with_too_much_is_refused(
         (folder / "results" / name).write_bytes(b"")
     assert main(["lab", "hand-in", str(folder)]) == 2
     assert "keep the best 1" in capsys.readouterr().err
+
+
+def test_answers_of_another_kind_are_refused_and_forged_settings_left_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kit.new_kit(tmp_path / "day")
+    recipe = Recipe(1, [Keyframe(prompt="a cat")]).to_dict()
+    for number, made in enumerate(({"recipe": {"frames": "?"}}, {"recipe": recipe, "axes": {"x": 5, "y": {}}})):
+        path = tmp_path / "day" / "results" / f"{number}.png"
+        save_picture(path, np.zeros((8, 8, 3), np.uint8), {KEY: json.dumps(made)})
+    assert main(["lab", "hand-in", str(tmp_path / "day")]) == 0
+    (tmp_path / "day" / "answers.toml").write_text("answers = 5")
+    assert main(["lab", "hand-in", str(tmp_path / "day")]) == 2
+    assert "write each answer below [[answers]]" in capsys.readouterr().err
 
 
 def code_of(path: Path) -> list[str]:
