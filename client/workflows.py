@@ -75,6 +75,7 @@ def run_workflow(
     with closing(http), presentable_errors(http.credentials.mask):
         server = Server(http, client)
         changed = _uploaded(nodes, server)
+        Path(out).mkdir(parents=True, exist_ok=True)  # before anything runs
         events = Events(http.endpoint("/ws", {"clientId": client}), previews=False, first_pause=times.reconnect)
         # Its own identity, so that the server runs it even if it ran the same before.
         with Run(server, None, {"run": client}, events, listen, times) as run:
@@ -116,7 +117,6 @@ def _graph(nodes: Nodes) -> Graph:
 
 def _written(files: Mapping[str, Sequence[SavedFile]], out: Path, server: Server, run: Run) -> Iterator[Path]:
     """Writes the files of all nodes into a folder, and yields their paths. A name that is taken gets a number."""
-    out.mkdir(parents=True, exist_ok=True)
     for file in dict.fromkeys(file for each in files.values() for file in each):
         stem, suffix = Path(file.filename).stem, Path(file.filename).suffix
         names = (f"{stem}-{number}{suffix}" if number > 1 else file.filename for number in itertools.count(1))

@@ -43,8 +43,12 @@ def command(
     if strip != (out is not None):
         raise click.UsageError("--strip and --out: give both, or none of them")
     if out is not None:
+        if as_json or as_recipe or as_credits:
+            raise click.UsageError("--strip: writes a copy and prints no metadata; leave the other options out")
         _strip(file, out, overwrite)
         return
+    if as_recipe and as_credits:
+        raise click.UsageError("--recipe and --credits: each prints only that; give one of them")
     made = read_job(file) if is_job(file) else read_file_metadata(file)
     if not made.texts and made.remix is None and any(note.startswith("metadata: skipped") for note in made.notes):
         raise BadInput(f"{file}: is not a readable picture or film; give a PNG, JPEG, WebP, AVIF, GIF, film or job")

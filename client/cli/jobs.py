@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from remix.client.cli.outputs import print_data
 from remix.errors import BadInput
 from remix.job.listing import ListedJob, jobs_below
 from remix.plan.wording import cut, printable
@@ -34,7 +35,7 @@ def command(folder: Path, unfinished: bool, as_json: bool) -> None:
     jobs = [job for job in jobs_below(folder) if not unfinished or job.state != "finished"]
     if as_json:
         for job in jobs:
-            click.echo(json.dumps(_plain(job), ensure_ascii=False))
+            print_data(json.dumps(_plain(job), ensure_ascii=False) + "\n")
         return
     if not jobs:
         click.echo(f"no {'unfinished ' if unfinished else ''}jobs below {folder}")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from remix.client.cli.outputs import print_data
 from remix.motion.song import measured_song
 from remix.plan.documents import write_toml
 from remix.plan.music import Music, plain_music
@@ -28,9 +29,9 @@ def command(song: Path, as_toml: bool, as_json: bool) -> None:
     """
     music = Music(song.name, **measured_song(song.parent, song.name))
     if as_json:
-        click.echo(json.dumps(plain_music(music), ensure_ascii=False))
+        print_data(json.dumps(plain_music(music), ensure_ascii=False) + "\n")
     elif as_toml:
-        click.echo(write_toml({"music": plain_music(music)}).lstrip("\n"), nl=False)
+        print_data(write_toml({"music": plain_music(music)}).lstrip("\n"))
     else:
         click.echo(f"length  {music.length:g} s")
         click.echo(f"tempo   {music.tempo:g} beats per minute")

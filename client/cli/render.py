@@ -184,7 +184,10 @@ def scaled_folders(folders: Sequence[Path], scale: float) -> list[Path]:
     >>> [folder.name for folder in scaled_folders([Path("film")], 0.5)], scaled_folders([Path("film")], 1)[0].name
     (['film-0.5x'], 'film')
     """
-    return [folder.with_name(f"{folder.name}-{scale:g}x") if scale != 1 else folder for folder in folders]
+    if scale == 1:
+        return list(folders)
+    named = [folder if folder.name not in ("", "..") else folder.resolve() for folder in folders]
+    return [folder.with_name(f"{folder.name}-{scale:g}x") for folder in named]
 
 
 def _read(path: Path, reading: Reading, overrides: Overrides) -> tuple[Recipe, str | None]:

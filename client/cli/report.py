@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from remix.client.cli.outputs import overwrite_option, refuse_present
+from remix.client.cli.outputs import overwrite_option, print_data, refuse_present
 from remix.errors import BadInput
 from remix.job import is_job
 from remix.plan.wording import printable
@@ -51,7 +51,7 @@ def command(film: Path, out: Path | None, loop: bool, as_json: bool, show: bool,
     if as_json:
         from remix.show.report import to_dict
 
-        click.echo(json.dumps(to_dict(report), ensure_ascii=False))
+        print_data(json.dumps(to_dict(report), ensure_ascii=False) + "\n")
     else:
         _print(report)
         click.echo(f"report    {page}")

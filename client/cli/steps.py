@@ -61,19 +61,24 @@ def command(
     """
     found = overrides.apply(_recipe(recipe, reading))
     outputs = [out / film, out / "steps.png", out / "steps.html"]
+    if outputs[0].resolve() in {path.resolve() for path in outputs[1:]}:
+        raise BadInput(f"--film: {outputs[0].name} is the name of the sheet or the page; give another one")
     for path in outputs:
         refuse_present(path, overwrite)
     from remix.job.metadata import KEY
     from remix.motion import save_picture, write_video
     from remix.motion.atomic import atomic_write
+    from remix.motion.formats import format_of
     from remix.show.page import require
     from remix.show.steps import step_frames, steps_page, steps_sheet
 
     require()
+    format_of(outputs[0])  # before a model is loaded
+    for folder in (out, outputs[0].parent):
+        folder.mkdir(parents=True, exist_ok=True)
     with open_engine("local", device=device, precision=precision, embeddings=embeddings) as engine, stoppable(engine):
         title = Path(recipe).stem if Path(recipe).exists() else recipe
         view, still = _view(cast("Local", engine), found, at, title)
-    out.mkdir(parents=True, exist_ok=True)
     texts = {KEY: json.dumps({"sheet": "steps", "recipe": still.to_dict(), "toolkit": __version__})}
     write_video(step_frames(view), outputs[0], RATE, metadata=texts)
     save_picture(outputs[1], steps_sheet(view), texts)

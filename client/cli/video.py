@@ -105,6 +105,8 @@ def command(
     of_job = is_job(frames)
     if unfinished and not of_job:
         raise BadInput(f"--unfinished: {frames} is not a job folder; leave it out")
+    if timing.model and alpha:
+        raise BadInput("--method and --alpha: models of ComfyUI know no transparency; leave one of them out")
     size = _size(sides, scale, place, pad)
     paths = frames_of(frames, unfinished) if of_job else pictures_in(frames)
     if out.resolve() in {path.resolve() for path in (paths[0].parent, *paths, *([audio] if audio else []))}:
@@ -126,8 +128,6 @@ def command(
         # The keyframes of a job keep their moments, unless frames are missing.
         stops = recipe.positions() if recipe and len(paths) == recipe.frames else ()
         moments, before = even(moments, pictures, stops, loop)
-    if timing.model and alpha:
-        raise BadInput("--method and --alpha: models of ComfyUI know no transparency; leave one of them out")
     with progress(quiet) as listen, _method(timing.model, shown / rate, url, server) as method:
         film: Iterable[Picture] = Retimed(pictures, moments, loop=loop, quality=timing.quality, method=method)
         info = write_video(

@@ -230,7 +230,7 @@ def _value(nodes: Mapping[str, Any], path: str, text: str) -> Any:
 def _write(prompt: Prompt, out: Path | None, overwrite: bool) -> None:
     text = json.dumps(prompt.nodes, indent=2, ensure_ascii=False) + "\n"
     if out is None:
-        click.echo(text, nl=False)
+        print_data(text)
         return
     refuse_present(out, overwrite)
     write_text(out, text)

@@ -235,10 +235,15 @@ def test_one_engine_renders_all_its_films_with_one_model(tmp_path: Path, monkeyp
     assert [len(painter.rendered) for painter in opened] == [9]
 
 
-def test_a_draft_at_half_size_stays_apart_and_keeps_its_pictures(tmp_path: Path) -> None:
+def test_a_draft_at_half_size_stays_apart_and_keeps_its_pictures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pytest.importorskip("cv2")
     asked, painter = recipe("a"), Painter()
     (folder,) = scaled_folders([tmp_path / "film"], 0.5)
+    monkeypatch.chdir(tmp_path)
+    around = [tmp_path.with_name(f"{tmp_path.name}-0.5x"), tmp_path.parent.with_name(f"{tmp_path.parent.name}-0.5x")]
+    assert scaled_folders([Path(), Path("..")], 0.5) == around
     options: dict[str, Any] = {"engines": [painter], "film": None, "report": False}
     render_all({tmp_path / "film": asked}, **options)
     (drafted,) = render_all({folder: asked}, every=2, scale=0.5, **options)

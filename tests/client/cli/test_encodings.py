@@ -27,6 +27,9 @@ LINES = (
     ["render", "{recipe}", "-o", "{job}", "--json", "--no-film"],
     ["inspect", "{job}", "--json"],
     ["inspect", "{job}", "--recipe"],
+    ["jobs", "{job}", "--json"],
+    ["report", "{job}", "--json"],
+    ["workflow", "convert", "{workflow}"],
     ["inspect", "{job}"],
     ["plan", "{recipe}"],
     ["render", "{recipe}", "-o", "{job}", "--no-film"],
@@ -34,7 +37,7 @@ LINES = (
     ["demo", "--words"],
     ["--help"],
 )
-DATA = 6
+DATA = 9
 """How many of the lines print data."""
 
 BETWEEN = b"\n<---->\n"
@@ -53,7 +56,7 @@ for line in sys.argv[2].split("|"):
 
 def printed(folder: Path, environment: dict[str, str]) -> tuple[list[bytes], list[bytes]]:
     """What each line prints, and what it says besides, in a process with that encoding."""
-    named = {"recipe": str(folder / "r.toml"), "job": str(folder / "job ü 映画")}
+    named = {"recipe": str(folder / "r.toml"), "job": str(folder / "job ü 映画"), "workflow": str(folder / "w.json")}
     lines = "|".join("@".join(word.format(**named) for word in line) for line in LINES)
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT, str(folder), lines],
@@ -69,16 +72,22 @@ def printed(folder: Path, environment: dict[str, str]) -> tuple[list[bytes], lis
 def test_a_narrow_console_crashes_nothing_and_pipes_carry_data_in_utf8(tmp_path: Path, name: str) -> None:
     recipe = Recipe.from_dict({"frames": 2, "size": [32, 16], "keyframes": [{"prompt": PROMPT}]})
     (tmp_path / "r.toml").write_text(recipe.to_toml(), encoding="utf-8")
+    nodes = {"1": {"class_type": "CLIPTextEncode", "inputs": {"text": PROMPT}}}
+    (tmp_path / "w.json").write_text(json.dumps(nodes), encoding="utf-8")
     out, err = printed(tmp_path, NARROW[name])
     assert len(out) == len(err) == len(LINES)
     assert b"Traceback" not in b"".join([*out, *err])
-    as_json, as_toml, schedule, outcome, made, inner = (text.decode("utf-8") for text in out[:DATA])
+    data = [text.decode("utf-8") for text in out[:DATA]]
+    as_json, as_toml, schedule, outcome, made, inner, jobs, report, prompt = data
     assert Recipe.from_json(as_json) == Recipe.from_toml(as_toml) == recipe
     assert json.loads(schedule)["frames"][0]["prompt"] == [[PROMPT, 1.0]]
     folder = json.loads(outcome)["folder"]  # in the C locale, letters of a path are bytes, which JSON holds as escapes
     assert os.fsencode(folder).decode("utf-8").endswith("job ü 映画")
     assert json.loads(made)["remix"]["recipe"]["keyframes"][0]["prompt"] == PROMPT
     assert Recipe.from_toml(inner).keyframes == recipe.keyframes
+    assert json.loads(jobs)["prompt"] == PROMPT
+    assert os.fsencode(json.loads(report)["title"]).decode("utf-8") == "job ü 映画"
+    assert json.loads(prompt) == nodes
     encoding = name if name != "ascii" else "utf-8"  # click takes the C locale for one of UTF-8
     shown = "\n".join(text.decode(encoding) for text in (*out[DATA:], *err[DATA:]))
     escaped = PROMPT.encode(encoding, "backslashreplace").decode(encoding)

@@ -47,6 +47,9 @@ def test_a_stripped_copy_has_no_metadata_and_replaces_nothing(
     assert cli.main([*line, str(picture)]) == 2
     assert "--overwrite" in capsys.readouterr().err
     assert cli.main(["inspect", str(picture), "--strip"]) == 2
+    assert cli.main([*line, str(picture.with_name("c.png")), "--json"]) == 2
+    assert not picture.with_name("c.png").exists()
+    assert cli.main(["inspect", str(picture), "--recipe", "--credits"]) == 2
     assert cli.main([*line, str(picture), "--overwrite"]) == 0
     assert read_texts(picture).found == {}
     assert cli.main(["inspect", str(picture), "--credits"]) == 2

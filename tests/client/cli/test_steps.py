@@ -56,3 +56,26 @@ def test_what_samples_nothing_and_what_is_no_recipe_is_refused(
 ) -> None:
     assert main(["steps", "missing.toml", "-o", str(tmp_path / "out")]) == 2
     assert "missing.toml" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--film", "steps.html"], "is the name of the sheet or the page"),
+        (["--film", "steps.png"], "is the name of the sheet or the page"),
+        (["--film", "steps.xyz"], "is not a film's suffix"),
+        (["-o", "a file"], "a file: File exists; give another path"),
+    ],
+)
+def test_outputs_are_refused_before_a_model_is_loaded(
+    tmp_path: Path,
+    options: list[str],
+    words: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("remix.client.cli.steps.open_engine", None)
+    (tmp_path / "a file").touch()
+    assert main(["steps", "a red house", "-o", "out", *options]) == 2
+    assert words in capsys.readouterr().err

@@ -118,6 +118,8 @@ def test_a_workflow_is_run_and_its_files_are_kept_beside_older_ones(
         assert run("run", tmp_path / "w.json", "-o", tmp_path / "out", "--url", server.url, "-q") == 2
         assert "x.png" in capsys.readouterr().err
         assert len(server.ran) == 2
+        assert run(*line[:-1], tmp_path / "w.json", "--url", server.url, "-q") == 2
+        assert len(server.ran) == 2
     assert len([*(tmp_path / "out").iterdir()]) == 2
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from remix.client.cli import main
+from remix.client.cli import main, video
 from remix.client.comfyui.interpolation import Interpolation
 from remix.client.comfyui.server import DONE, FAILED, LOST, QUEUED, RUNNING, PromptStatus, SavedFile
 from remix.errors import EngineError, JobLost
@@ -126,9 +126,11 @@ def test_what_a_server_cannot_do_is_refused(
     changes: dict[str, Any],
     words: str,
     capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     for name, value in changes.items():
         setattr(server, name, value)
+    monkeypatch.setattr(video, "even", None)  # measures all pictures
     between = () if "--between" in options else ("--between", 1)
     assert film(tmp_path, *between, *options) == 2
     assert words in capsys.readouterr().err
