@@ -23,7 +23,7 @@ from remix.motion.pacing import Jump, Pacer
 from remix.motion.perceptual import Look, distance, look
 from remix.plan import Frame, Keyframe, Mix, Recipe, Schedule, plan
 from remix.plan.expression import Expression, fill_prompt, verbatim
-from remix.plan.inputs import value_text
+from remix.plan.inputs import inputs_text
 from remix.plan.moments import CLOCK_DECIMALS
 from remix.plan.travel import changes
 
@@ -210,7 +210,7 @@ def _about_jump(schedule: Schedule, way: _Way, weights: Sequence[float], jump: J
 
 def _shown(frame: Frame) -> str:
     if frame.inputs:
-        return ", ".join(f"{name} {value_text(value)}" for name, value in frame.inputs)
+        return inputs_text(frame.inputs)
     return f"{frame.prompt.heaviest!r} (seed {frame.seed.heaviest})"
 
 

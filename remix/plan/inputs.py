@@ -181,6 +181,11 @@ def value_text(value: Input) -> str:
     return value.text if isinstance(value, Expression) else f"{value:.9g}"
 
 
+def inputs_text(inputs: Inputs) -> str:
+    """Returns the inputs of a frame as a short text."""
+    return ", ".join(f"{name} {value_text(value)}" for name, value in inputs)
+
+
 def variables_of(value: Input) -> set[str]:
     """Returns the names of variables that an input uses."""
     if isinstance(value, Expression):

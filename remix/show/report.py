@@ -10,7 +10,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from remix.plan import Mix, Schedule
+from remix.plan import Frame, Mix, Schedule
+from remix.plan.inputs import inputs_text
 from remix.show.motion import JUMP, REST, Measured, Motion
 from remix.show.page import FilmMedia, film_media, picture_uri, template
 from remix.show.report_charts import curves_of, shortened, steps_charts
@@ -156,6 +157,7 @@ class Jump:
     size: float
     steps: float
     prompts: tuple[str, str] | None
+    """With a workflow or payload, its inputs."""
     seeds: tuple[str, str] | None
 
 
@@ -171,8 +173,8 @@ def jumps_of(report: Report) -> list[Jump]:
                 after,
                 motion.steps[frame],
                 motion.steps[frame] / motion.typical,
-                None if ends is None else (_mixed(ends[0].prompt), _mixed(ends[1].prompt)),
-                None if ends is None else (_mixed(ends[0].seed), _mixed(ends[1].seed)),
+                None if ends is None else (_shown(ends[0]), _shown(ends[1])),
+                None if ends is None or ends[0].inputs else (_mixed(ends[0].seed), _mixed(ends[1].seed)),
             )
         )
     return found
@@ -208,6 +210,11 @@ def advice(report: Report) -> str:
     if report.schedule is not None and report.schedule.recipe.pace == "linear":
         return 'Render with pace = "even" to space the change evenly. If a jump stays, try another seed.'
     return "No pace can even out a jump. Try another seed, or add a keyframe between the two frames."
+
+
+def _shown(frame: Frame) -> str:
+    """Returns the prompt of a frame, or its inputs of a workflow or payload."""
+    return inputs_text(frame.inputs) if frame.inputs else _mixed(frame.prompt)
 
 
 def _mixed(mix: Mix[Any]) -> str:
@@ -351,7 +358,7 @@ def verdict(motion: Motion) -> str:
 
 def _caption(report: Report, index: int) -> str:
     """Returns the description of a frame."""
-    return "" if report.schedule is None else shortened(_mixed(report.schedule[index].prompt))
+    return "" if report.schedule is None else shortened(_shown(report.schedule[index]))
 
 
 def _keyframes(schedule: Schedule) -> tuple[list[str], list[list[str]], int]:

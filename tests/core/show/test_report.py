@@ -84,6 +84,16 @@ def page() -> Page:
     return Page(to_html(report(), Path("report.html")))
 
 
+def test_a_jump_of_a_workflow_has_its_inputs_and_no_seed() -> None:
+    keyframes = (Keyframe(inputs={"KSampler.cfg": 1}), Keyframe(inputs={"KSampler.cfg": 12}))
+    made = report(schedule=plan(Recipe(12, keyframes, width=32, height=16, workflow="mine.json")))
+    (jump,) = jumps_of(made)
+    assert (jump.prompts, jump.seeds) == (("KSampler.cfg 7", "KSampler.cfg 8"), None)
+    text = " ".join(Page(to_html(made, Path("report.html"))).texts)
+    assert "from KSampler.cfg 7 to KSampler.cfg 8" in " ".join(text.split())
+    assert "(no prompt)" not in text
+
+
 def test_hostile_texts_are_shown_and_never_run(tmp_path: Path) -> None:
     film = tmp_path / '"><script>x<.mp4'
     film.write_bytes(b"film")
