@@ -36,6 +36,10 @@ _ORIENTATION = 0x0112
 _APP0, _APP2, _APP14, _APP15, _COMMENT, _SCAN, _END = 0xE0, 0xE2, 0xEE, 0xEF, 0xFE, 0xDA, 0xD9
 
 
+class _CutOff(Exception):
+    """A file ends early. Its only argument is the name of its format."""
+
+
 def strip_metadata(path: str | os.PathLike[str], out: str | os.PathLike[str]) -> list[str]:
     """Writes a copy of a picture or film without metadata to `out`, atomically, and returns what was removed, by name.
 
@@ -48,24 +52,31 @@ def strip_metadata(path: str | os.PathLike[str], out: str | os.PathLike[str]) ->
         head = file.read(12)
         file.seek(0)
         data = b"" if path.suffix.lower() in FILMS else file.read()
-    with atomic_write(out) as part:
-        if head.startswith(pngs.SIGNATURE):
-            if hidden := read_stealth(path, LIMIT):
-                found.append(f"hidden in the pixels ({len(hidden)} characters)")
-                data = _without_bits(path)
-            part.write_bytes(b"".join(_png(data)))
-        elif head.startswith(b"\xff\xd8\xff"):
-            part.write_bytes(b"".join(_jpeg(data, _orientation(path))))
-        elif head.startswith(b"RIFF") and head[8:] == b"WEBP":
-            part.write_bytes(_webp(data))
-        elif head.startswith(b"GIF8"):
-            part.write_bytes(b"".join(_gif(data)))
-        elif path.suffix.lower() in FILMS:
-            _copy_film(path, part, path.suffix.lower())
-        else:
-            raise PictureError(f"{path}: has no format that can be stripped; give a PNG, JPEG, WebP, GIF, mp4 or webm")
-        if left := read_texts(part).found:
-            raise PictureError(f"{path}: {', '.join(left)} cannot be removed from this file; convert it to PNG first")
+    try:
+        with atomic_write(out) as part:
+            if head.startswith(pngs.SIGNATURE):
+                if hidden := read_stealth(path, LIMIT):
+                    found.append(f"hidden in the pixels ({len(hidden)} characters)")
+                    data = _without_bits(path)
+                part.write_bytes(b"".join(_png(data)))
+            elif head.startswith(b"\xff\xd8\xff"):
+                part.write_bytes(b"".join(_jpeg(data, _orientation(path))))
+            elif head.startswith(b"RIFF") and head[8:] == b"WEBP":
+                part.write_bytes(_webp(data))
+            elif head.startswith(b"GIF8"):
+                part.write_bytes(b"".join(_gif(data)))
+            elif path.suffix.lower() in FILMS:
+                _copy_film(path, part, path.suffix.lower())
+            else:
+                raise PictureError(
+                    f"{path}: has no format that can be stripped; give a PNG, JPEG, WebP, GIF, mp4 or webm"
+                )
+            if left := read_texts(part).found:
+                raise PictureError(
+                    f"{path}: {', '.join(left)} cannot be removed from this file; convert it to PNG first"
+                )
+    except _CutOff as error:
+        raise PictureError(f"{path}: a {error} that is cut off; give a whole one") from None
     return found
 
 
@@ -75,13 +86,13 @@ def _png(data: bytes) -> Iterator[bytes]:
     while position + 12 <= len(data):
         size, kind = int.from_bytes(data[position : position + 4], "big"), data[position + 4 : position + 8]
         if position + 12 + size > len(data):
-            raise PictureError("a PNG that is cut off; give a whole one")
+            raise _CutOff("PNG")
         if kind not in PNG_METADATA:
             yield data[position : position + 12 + size]
         position += 12 + size
         if kind == b"IEND":
             return
-    raise PictureError("a PNG that is cut off; give a whole one")
+    raise _CutOff("PNG")
 
 
 def _without_bits(path: Path) -> bytes:
@@ -126,7 +137,7 @@ def _jpeg(data: bytes, orientation: int) -> Iterator[bytes]:
         if marker != _COMMENT and (not application or marker in (_APP0, _APP14) or profile):
             yield segment
         position = end
-    raise PictureError("a JPEG that is cut off; give a whole one")
+    raise _CutOff("JPEG")
 
 
 def _webp(data: bytes) -> bytes:
@@ -135,7 +146,7 @@ def _webp(data: bytes) -> bytes:
         kind, size = struct.unpack("<4sL", data[position : position + 8])
         end = position + 8 + size + size % 2
         if end > len(data) + size % 2:
-            raise PictureError("a WebP that is cut off; give a whole one")
+            raise _CutOff("WebP")
         chunk = bytearray(data[position:end])
         if kind == b"VP8X" and size:
             chunk[8] &= ~WEBP_FLAGS & 0xFF
@@ -166,7 +177,7 @@ def _gif(data: bytes) -> Iterator[bytes]:
         if not extension or not (label == _COMMENT or (label == 0xFF and name == b"XMP DataXMP")):
             yield data[start:position]
     if position >= len(data) - 12:
-        raise PictureError("a GIF that is cut off; give a whole one")
+        raise _CutOff("GIF")
     yield b";"
 
 

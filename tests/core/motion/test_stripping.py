@@ -100,7 +100,7 @@ def test_a_film_keeps_its_frames(tmp_path: Path, name: str) -> None:
 @pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.gif"])
 def test_what_is_cut_off_is_refused_and_leaves_nothing(tmp_path: Path, name: str, cut: int) -> None:
     (tmp_path / name).write_bytes(written(tmp_path / f"whole-{name}").read_bytes()[:cut])
-    with pytest.raises(PictureError):
+    with pytest.raises(PictureError, match=name):
         strip_metadata(tmp_path / name, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
