@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from comfy_api.latest import io
@@ -113,6 +113,10 @@ class Column(NamedTuple):
     weights: tuple[float, ...]
 
 
+FIELDS = {"prompt": "positive", "negative": "negative"}
+"""The recipe's field for each conditioning of the sampler."""
+
+
 class PromptTravel:
     """The prompts of a schedule. Each is encoded once, on first use.
 
@@ -122,6 +126,9 @@ class PromptTravel:
     Prompts of different lengths are aligned to the length that all frames of the schedule need, so that no frame
     depends on its batch. With `alone`, they are aligned to what their own frame needs, so that a frame with one prompt
     equals a run with that prompt. A batch has frames of equal `rows` then.
+
+    `connected` names those of "positive" and "negative" for which conditionings are connected. Their prompts are not
+    encoded.
     """
 
     def __init__(
@@ -134,6 +141,7 @@ class PromptTravel:
         dimensions: int = 2,
         family: str | None = None,
         alone: bool = False,
+        connected: Collection[str] = (),
     ) -> None:
         self._schedule = schedule
         self._recipe = schedule.recipe if how is None else schedule.recipe.replace(mix=how)
@@ -141,20 +149,24 @@ class PromptTravel:
         self._lengths = lengths or schedule.recipe.lengths
         self._dimensions = dimensions
         self._family, self._alone = family, alone
+        self._fields = [field for field, name in FIELDS.items() if name not in connected]
         self._sources: dict[str, tuple[list[str], list[Entries]]] = {}
 
     def conditionings(
-        self, frames: Sequence[int], encode: Encode | None = None, negative: Entries | None = None
+        self, frames: Sequence[int], encode: Encode | None = None, connected: Mapping[str, Entries] | None = None
     ) -> tuple[Entries, Entries]:
-        """Returns the conditionings of the prompts and of the negative prompts of these frames, as one batch.
+        """Returns positive and negative conditionings of these frames, one row for each.
 
-        `encode` replaces the encoder for these frames, such as by one with a LoRA. `negative` replaces the negative
-        prompts.
+        `encode` replaces the encoder for these frames, such as by one with a LoRA. `connected` has the conditionings of
+        these frames that replace those of prompts.
         """
         passes = [Passes.of(self._schedule[index], self._recipe) for index in frames]
-        positive = self._entries("prompt", passes, encode)
-        negative = self._entries("negative", passes, encode) if negative is None else negative
+        given = connected or {}
+        negative = given["negative"] if "negative" in given else self._entries("negative", passes, encode)
+        if "positive" in given:
+            return given["positive"], negative
         rests = [each.rest for each in passes]
+        positive = self._entries("prompt", passes, encode)
         return [*positive, *(weighted(negative, rests, self._dimensions) if any(rests) else [])], negative
 
     def _entries(self, field: str, passes: Sequence[Passes], encode: Encode | None) -> Entries:
@@ -230,7 +242,8 @@ class PromptTravel:
         found = [
             tuple(
                 tuple(self._rows_of(field, mix) for mix in mixes)
-                for field, mixes in zip(("prompt", "negative"), passes.at(last), strict=True)
+                for field, mixes in zip(FIELDS, passes.at(last), strict=True)
+                if field in self._fields
             )
             for last in lasts
         ]

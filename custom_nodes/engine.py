@@ -146,7 +146,9 @@ class ComfyEngine(Engine):
         encode, dimensions = encoder(self._clip, schedule.recipe.reading), latent_format(self._model).latent_dimensions
         family = family_of_model(self._model)
         listed = None if family is UNKNOWN else family.name
-        prompts = PromptTravel(schedule, encode, dimensions=dimensions, family=listed, alone=True)
+        prompts = PromptTravel(
+            schedule, encode, dimensions=dimensions, family=listed, alone=True, connected=self._given
+        )
         wanted = set(frames)
         loras = self._loras(schedule)
         images = {name for frame in schedule if frame.image is not None for name in frame.image.values}
@@ -198,8 +200,7 @@ class ComfyEngine(Engine):
         connected = {
             name: of_frames(name, entries, indices, len(schedule), controls) for name, entries in self._given.items()
         }
-        positive, negative = prompts.conditionings(indices, encode, connected.get("negative"))
-        positive = connected.get("positive", positive)
+        positive, negative = prompts.conditionings(indices, encode, connected)
         if is_timed([*positive, *negative]):
             model = with_calls(model, calls_of(recipe))
         start = clean_latents(self._model, recipe, frames, given)

@@ -77,7 +77,7 @@ def test_an_answer_of_a_server(part: bytes) -> None:
     counted = sum(part.count(sign) for sign in b",[{")
     body = b"[" + part * (MOST_VALUES // 10 // counted - 1) + b"0]"
     http = Http("http://127.0.0.1:1", Auth("secret"))
-    assert 10 * peak(lambda: http._json(body, "/a")) < stated("An answer of a server")
+    assert 10 * peak(lambda: http._json(body, "/a")) < stated("A server's reply")
     http.close()
 
 

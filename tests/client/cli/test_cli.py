@@ -651,7 +651,11 @@ def test_a_film_of_another_tools_pictures_says_what_made_them(tmp_path: Path) ->
     texts = {"parameters": "a cat\nSteps: 4, Sampler: Euler, Seed: 1", "prompt": '{"1": {"class_type": "A"}}', "x": "y"}
     save_picture(tmp_path / "1.png", np.zeros((16, 16, 3), np.uint8), texts)
     assert run("video", tmp_path, "-o", tmp_path / "film.mp4", "-q") == 0
-    assert dict(read_metadata(tmp_path / "film.mp4").texts) == {k: v for k, v in texts.items() if k != "x"}
+    found = dict(read_metadata(tmp_path / "film.mp4").texts)
+    credits = json.loads(found.pop("credits"))
+    assert found == {k: v for k, v in texts.items() if k != "x"}
+    assert ["made with", "A1111"] in credits["credits"]
+    assert [source["name"] for source in credits["sources"]] == ["1.png"]
 
 
 def test_shown_weights_sum_to_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
