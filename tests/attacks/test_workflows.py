@@ -37,6 +37,7 @@ class Downloads:
 def test_files_that_a_server_names_stay_in_their_folder(tmp_path: Path) -> None:
     files = {"9": [SavedFile(name, str(number), "output") for number, name in enumerate(NAMES)]}
     given: Any = Downloads()
+    (tmp_path / "out").mkdir()
     paths = list(workflows._written(files, tmp_path / "out", given, given))
     assert len(set(paths)) == len(NAMES)
     assert {path.parent for path in paths} == {tmp_path / "out"}

@@ -110,5 +110,5 @@ def test_pictures_of_two_sizes_and_an_unknown_quality_are_refused() -> None:
 
 def test_without_opencv_the_error_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "cv2", None)
-    with pytest.raises(MissingPackage, match=r"pip install .*remix-toolkit\[between\]"):
+    with pytest.raises(MissingPackage, match=r"pip install .*\.\[between\]"):
         between(np.zeros((8, 8, 3), np.uint8), np.zeros((8, 8, 3), np.uint8), [0.5])
