@@ -38,7 +38,7 @@ _TITLE = re.compile(r"<title\b[^<>]{0,200}>([^<]{1,1000})<", re.IGNORECASE)
 """The title of an HTML page. Proxies put the reason there."""
 
 _MARKUP = re.compile(r"[\s\ufeff]*<")
-"""The beginning of a page, of which nothing is shown without a title."""
+"""The start of an HTML or XML page. Without a title, nothing of such a page is shown."""
 
 
 def may_pass(error: HostError) -> bool:

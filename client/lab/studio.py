@@ -18,6 +18,7 @@ from remix.client.local.encoded import Encoded
 from remix.client.local.models import LoadedModel, open_model
 from remix.client.local.pictures import to_picture, to_tensor
 from remix.client.local.sampling import SAMPLERS, sigmas_for
+from remix.client.playground.advice import DEFAULTS
 from remix.mix import Conditioning, StepNoise, mix_conditioning
 from remix.mix.noise import noise_of_seed
 from remix.motion import Picture
@@ -27,8 +28,8 @@ from remix.prompt import Reading
 SHAPE = (4, 16, 16)
 """The shape of a latent of the bundled model."""
 
-STEPS, CFG = 12, 3.0
-SAMPLER, SCHEDULER = "dpmpp_2m", "sgm_uniform"
+STEPS, CFG = DEFAULTS["steps"], DEFAULTS["cfg"]
+SAMPLER, SCHEDULER = DEFAULTS["sampler"], DEFAULTS["scheduler"]
 """The settings of experiments, unless they change them."""
 
 PROMPTS_KEPT = 64

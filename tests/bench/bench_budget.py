@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from remix.client.local import Local
+from remix.client.playground.advice import DEFAULTS
 from remix.engine import render
 from remix.engine.budget import NEAR, measured_inbetweens
 from remix.job import frame_path, recipe_of
@@ -67,12 +68,7 @@ def recipe(travel: Sequence[Any], pace: str) -> Recipe:
     return Recipe(
         frames=FRAMES,
         keyframes=(Keyframe(at=0, prompt=first, seed=seed), Keyframe(at=FRAMES - 1, prompt=second, seed=other)),
-        width=128,
-        height=128,
-        steps=12,
-        cfg=3.0,
-        sampler="dpmpp_2m",
-        scheduler="sgm_uniform",
+        **DEFAULTS,
         mix="slerp",
         model=Model("playground"),
         pace=pace,

@@ -15,6 +15,7 @@ import pytest
 
 from remix.client.local import Local
 from remix.client.pictures_travel import ends, travel
+from remix.client.playground.advice import DEFAULTS
 from remix.engine import render
 from remix.job import frame_path
 from remix.motion import Picture, fit, load_picture
@@ -52,12 +53,7 @@ def film_of(folder: Path, prompts: Sequence[str], restore: bool) -> tuple[list[P
         folder=FOLDER,
         prompts=prompts,
         frames=FRAMES,
-        width=128,
-        height=128,
-        steps=12,
-        cfg=3.0,
-        sampler="dpmpp_2m",
-        scheduler="sgm_uniform",
+        **DEFAULTS,
         model=Model("playground"),
     )
     recipe = found.recipe.replace(restore=restore)

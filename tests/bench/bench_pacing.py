@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 
 from remix.client.local import Local
+from remix.client.playground.advice import DEFAULTS
 from remix.motion.pacing import Pacer, variation
 from remix.motion.perceptual import Look, distance, look
 from remix.plan import Keyframe, Model, Recipe, plan
@@ -140,12 +141,7 @@ def test_steps_become_even(benchmark: Any, count: int) -> None:
         recipe = Recipe(
             frames=1001,
             keyframes=(Keyframe(at=0, prompt=first, seed=seed), Keyframe(at=1000, prompt=second, seed=other)),
-            width=128,
-            height=128,
-            steps=12,
-            cfg=3.0,
-            sampler="dpmpp_2m",
-            scheduler="sgm_uniform",
+            **DEFAULTS,
             mix="slerp",
             model=Model("playground"),
         )

@@ -134,11 +134,15 @@ def flux(folder: Path, *, seed: int = 0, distilled: bool = True) -> Path:
         ),
         scheduler=FlowMatchEulerDiscreteScheduler(**shift if distilled else {"shift": 1.0}),
     )
-    with torch.no_grad():
-        # So that T5's tokens, most of them padding, show in the picture.
-        pipeline.transformer.transformer_blocks[0].attn.add_v_proj.weight *= 50
+    emphasize_prompt(pipeline.transformer)  # most of T5's tokens are padding
     pipeline.save_pretrained(folder, safe_serialization=True)
     return folder
+
+
+@torch.no_grad()
+def emphasize_prompt(transformer: Any) -> None:
+    """Changes a random transformer with joint attention so that the prompt shows in its pictures."""
+    transformer.transformer_blocks[0].attn.add_v_proj.weight *= 50
 
 
 def t5_tokenizer() -> T5TokenizerFast:

@@ -89,9 +89,7 @@ def qwen_image(folder: Path) -> Path:
             use_dynamic_shifting=True, max_shift=0.9, max_image_seq_len=8192, shift_terminal=0.02
         ),
     )
-    with torch.no_grad():
-        # So that the prompt shows in the picture.
-        pipeline.transformer.transformer_blocks[0].attn.add_v_proj.weight *= 50
+    tiny.emphasize_prompt(pipeline.transformer)
     pipeline.save_pretrained(folder, safe_serialization=True)
     return folder
 
@@ -125,9 +123,7 @@ def flux2(folder: Path) -> Path:
     )
     torch.nn.init.normal_(pipeline.vae.bn.running_mean)
     torch.nn.init.uniform_(pipeline.vae.bn.running_var, 0.5, 2)
-    with torch.no_grad():
-        # So that the prompt shows in the picture.
-        pipeline.transformer.transformer_blocks[0].attn.add_v_proj.weight *= 50
+    tiny.emphasize_prompt(pipeline.transformer)
     pipeline.save_pretrained(folder, safe_serialization=True)
     return folder
 
