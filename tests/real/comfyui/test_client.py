@@ -80,7 +80,8 @@ def times_rendered(film: Path) -> Counter[str]:
 def test_replies_are_as_they_were_recorded(host: Host) -> None:
     """Else run `python -m tests.real.comfyui.record`."""
     found = recordings(host)
-    for name in ("unknown", "models", "submitted", "uploaded", "history_unknown", "rejected_inputs", "rejected_kind"):
+    assert {str(shape(model)) for model in found["models"]} == {str(shape(model)) for model in recorded("models")}
+    for name in ("unknown", "submitted", "uploaded", "history_unknown", "rejected_inputs", "rejected_kind"):
         assert shape(found[name]) == shape(recorded(name)), name
     for name in ("history_done", "history_failed", "history_interrupted"):
         (entry,), (before,) = found[name].values(), recorded(name).values()
