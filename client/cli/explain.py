@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from remix.client.cli.outputs import overwrite_option, refuse_present
+from remix.client.cli.screen import waiting
 from remix.client.lab import LANGUAGES, experiments, view_of
 from remix.errors import BadInput
 
@@ -16,8 +17,9 @@ from remix.errors import BadInput
 @click.option("-o", "--out", type=click.Path(path_type=Path), help="Page; of several experiments, a folder.")
 @click.option("--all", "every", is_flag=True, help="Run all experiments.")
 @click.option("--language", default="en", show_default=True, type=click.Choice(LANGUAGES), help="Language of the page.")
+@click.option("-q", "--quiet", is_flag=True, help="No elapsed time.")
 @overwrite_option
-def command(names: tuple[str, ...], out: Path | None, every: bool, language: str, overwrite: bool) -> None:
+def command(names: tuple[str, ...], out: Path | None, every: bool, language: str, quiet: bool, overwrite: bool) -> None:
     """Runs an EXPERIMENT that shows how diffusion works, and writes a page with pictures, curves and questions.
 
     Each takes less than a minute on two cores. Without a name, it lists the experiments.
@@ -41,7 +43,8 @@ def command(names: tuple[str, ...], out: Path | None, every: bool, language: str
 
     require()
     for name, page in zip(chosen, pages, strict=True):
-        html = experiment_page(view_of(name, language))
+        with waiting(f"running {name}", quiet):
+            html = experiment_page(view_of(name, language))
         with atomic_write(page) as part:
             part.write_text(html, encoding="utf-8", newline="\n")
         click.echo(f"page    {page}")

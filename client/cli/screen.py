@@ -51,6 +51,22 @@ def progress(quiet: bool) -> Iterator[Listener]:
         yield _bar(console, shown)
 
 
+@contextmanager
+def waiting(what: str, quiet: bool) -> Iterator[None]:
+    """Shows `what` and the elapsed time on a terminal until the block ends, for work whose length is unknown.
+
+    With `quiet`, or without a terminal, it shows nothing.
+    """
+    from rich.console import Console
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=quiet or not console.is_terminal) as shown:
+        shown.add_task(what, total=None)
+        yield
+
+
 class Pace:
     """Elapsed and remaining time of a stage.
 

@@ -13,7 +13,8 @@ from remix.client import open_engine
 from remix.client.cli.outputs import overwrite_option, refuse_present
 from remix.client.cli.overrides import Overrides, override_options
 from remix.client.cli.schedules import Reading, schedule_options
-from remix.client.cli.screen import stoppable
+from remix.client.cli.screen import progress, stoppable
+from remix.engine import Event, Listener
 from remix.errors import BadInput
 from remix.plan import Keyframe, Recipe, plan
 
@@ -40,6 +41,7 @@ RATE = 3
 @click.option(
     "--embeddings", metavar="FOLDER", help="Textual inversions.  [default: embeddings, if there is such a folder]"
 )
+@click.option("-q", "--quiet", is_flag=True, help="No progress bar.")
 @overwrite_option
 @schedule_options
 def command(
@@ -51,6 +53,7 @@ def command(
     device: str | None,
     precision: str | None,
     embeddings: str | None,
+    quiet: bool,
     overwrite: bool,
     reading: Reading,
 ) -> None:
@@ -76,9 +79,10 @@ def command(
     format_of(outputs[0])  # before a model is loaded
     for folder in (out, outputs[0].parent):
         folder.mkdir(parents=True, exist_ok=True)
-    with open_engine("local", device=device, precision=precision, embeddings=embeddings) as engine, stoppable(engine):
+    options = {"device": device, "precision": precision, "embeddings": embeddings}
+    with open_engine("local", **options) as engine, stoppable(engine), progress(quiet) as listen:
         title = Path(recipe).stem if Path(recipe).exists() else recipe
-        view, still = _view(cast("Local", engine), found, at, title)
+        view, still = _view(cast("Local", engine), found, at, title, listen)
     texts = {KEY: json.dumps({"sheet": "steps", "recipe": still.to_dict(), "toolkit": __version__})}
     write_video(step_frames(view), outputs[0], RATE, metadata=texts)
     save_picture(outputs[1], steps_sheet(view), texts)
@@ -96,7 +100,7 @@ def _recipe(recipe: str, reading: Reading) -> Recipe:
     return Recipe(1, [Keyframe(prompt=recipe)])
 
 
-def _view(engine: Local, recipe: Recipe, at: str, title: str) -> tuple[StepsView, Recipe]:
+def _view(engine: Local, recipe: Recipe, at: str, title: str, listen: Listener) -> tuple[StepsView, Recipe]:
     from remix.client.local.steps import steps_of
     from remix.job.inputs import input_hashes
     from remix.motion.images import load_picture
@@ -116,7 +120,9 @@ def _view(engine: Local, recipe: Recipe, at: str, title: str) -> tuple[StepsView
     input_hashes(still)  # raises an error for a missing picture
     places = {name: Path(still.folder or ".", name) for name in still.pictures()}
     inputs = {name: fit(load_picture(path), still.width, still.height) for name, path in places.items()}
-    steps, picture = steps_of(engine, schedule, 0, inputs)
+    listen(Event("frames", 0, 1))
+    steps, picture = steps_of(engine, schedule, 0, inputs, listen)
+    listen(Event("frames", 1, 1))
     if not steps:
         raise BadInput("denoise: 0 samples nothing, so there are no steps to show; give a moment with another denoise")
     settings = settings_of(cell)

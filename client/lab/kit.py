@@ -47,7 +47,7 @@ def new_kit(folder: Path, language: str = "en", *, teacher: bool = False) -> lis
     shutil.copytree(COURSE / "worksheets" / language, folder / "worksheets")
     for name in ("notebooks", "workflows"):
         shutil.copytree(COURSE / name, folder / name)
-    shutil.copyfile(COURSE / "glossary.md", folder / "glossary.md")
+    shutil.copyfile(COURSE / "glossary" / f"{language}.md", folder / "glossary.md")
     (folder / RESULTS).mkdir()
     answers = [{"number": number, "question": text, "answer": ""} for number, text in questions(language)]
     table = {"name": "", "language": language, "answers": answers}

@@ -159,14 +159,14 @@ class Local(Engine):
             self._running.discard(stop)
 
     def watched(
-        self, schedule: Schedule, frame: int, inputs: Mapping[str, Picture]
+        self, schedule: Schedule, frame: int, inputs: Mapping[str, Picture], listen: Listener = lambda event: None
     ) -> tuple[Picture, list[Call], LoadedModel]:
         """Returns the picture of a frame, the calls of the model while it was sampled, and the model.
 
-        Raises the errors of `render`.
+        Calls `listen` with each step. Raises the errors of `render`.
         """
         calls = list[Call]()
-        watch = Watch(lambda event: None, call=calls.append)
+        watch = Watch(listen, call=calls.append)
         # In a batch of its own, so that the calls have one row.
         alone = self._rendered(self._tags_applied(schedule), [frame], inputs, watch, lambda: False, batch=1)
         [picture] = alone

@@ -12,6 +12,7 @@ from remix.client.local.engine import Local
 from remix.client.local.models import LoadedModel
 from remix.client.local.pictures import to_picture
 from remix.client.local.sampling import NoiseLevels
+from remix.engine import Listener
 from remix.motion import Picture
 from remix.plan import Schedule
 from remix.show.steps import Step
@@ -21,13 +22,18 @@ AT_ONCE = 4
 
 
 def steps_of(
-    engine: Local, schedule: Schedule, frame: int, inputs: Mapping[str, Picture]
+    engine: Local,
+    schedule: Schedule,
+    frame: int,
+    inputs: Mapping[str, Picture],
+    listen: Listener = lambda event: None,
 ) -> tuple[list[Step], Picture]:
     """Returns the steps of sampling a frame, one for each call of the model, and the picture.
 
-    There are none for a frame without sampling, such as an init picture with denoise 0. Raises the errors of `render`.
+    There are none for a frame without sampling, such as an init picture with denoise 0. Calls `listen` with each step
+    while it is sampled. Raises the errors of `render`.
     """
-    picture, calls, model = engine.watched(schedule, frame, inputs)
+    picture, calls, model = engine.watched(schedule, frame, inputs, listen)
     recipe, total = schedule.recipe, schedule.recipe.steps
     scaled = isinstance(model.levels_at(recipe.width, recipe.height, total), NoiseLevels)
     seen = [_as_seen(call) if scaled else call.x for call in calls]

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from remix.client.cli import render
-from remix.client.cli.screen import Lines, Pace, in_cells, progress
+from remix.client.cli.screen import Lines, Pace, in_cells, progress, waiting
 from remix.engine import Event, Listener, Picture
 from remix.plan import Keyframe, Recipe, Schedule
 from tests.fakes.renderer import Painter
@@ -81,6 +81,19 @@ def test_lines_go_to_the_log_unless_it_is_to_be_quiet(
     with progress(quiet) as listen:
         listen(Event("frames", 0, 2))
     assert capsys.readouterr().err == shown
+
+
+@pytest.mark.parametrize(
+    ("terminal", "quiet", "shown"), [(True, False, True), (True, True, False), (False, False, False)]
+)
+def test_work_of_unknown_length_shows_its_name_on_a_terminal_only(
+    terminal: bool, quiet: bool, shown: bool, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if terminal:
+        monkeypatch.setenv("FORCE_COLOR", "1")
+    with waiting("running noise", quiet):
+        pass
+    assert ("running noise" in capsys.readouterr().err) == shown
 
 
 class Deaf(Painter):

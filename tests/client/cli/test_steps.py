@@ -9,6 +9,7 @@ import pytest
 from remix.client.cli import main
 from remix.client.local import Local
 from remix.client.local.steps import steps_of
+from remix.engine import Event
 from remix.job import read_metadata
 from remix.motion import load_picture
 from remix.motion.reading import probe
@@ -40,7 +41,9 @@ def test_the_last_estimate_is_the_picture_and_the_noise_falls() -> None:
     engine = Local(device="cpu")
     recipe = Recipe(1, [Keyframe(prompt="a red house", seed=3)], width=128, height=128, sampler="heun", steps=3, cfg=3)
     schedule = plan(recipe)
-    steps, picture = steps_of(engine, schedule, 0, {})
+    events = list[Event]()
+    steps, picture = steps_of(engine, schedule, 0, {}, events.append)
+    assert [(event.done, event.total) for event in events if event.stage == "steps"] == [(1, 3), (2, 3), (3, 3)]
     assert [step.done for step in steps] == [0, 0, 1, 1, 2]  # heun calls the model twice, but for the last step
     assert [step.level for step in steps] == sorted((step.level for step in steps), reverse=True)
     assert largest_difference(steps[-1].estimate, picture) <= 1

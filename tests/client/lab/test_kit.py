@@ -37,6 +37,8 @@ def test_a_kit_has_worksheets_with_the_questions_of_the_answers(language: str, t
     assert {path.name for path in folder.iterdir()} == {
         *("worksheets", "notebooks", "workflows", "glossary.md", "results", "answers.toml")
     }
+    words = (folder / "glossary.md").read_text(encoding="utf-8").splitlines()[4:]
+    assert len(words) == len((COURSE / "glossary" / "en.md").read_text(encoding="utf-8").splitlines()[4:]) > 20
     found = read_toml((folder / "answers.toml").read_bytes())
     numbers = [answer["number"] for answer in found["answers"]]
     assert numbers == [number for number, _ in questions("en")] == [number for number, _ in questions(language)]
