@@ -26,11 +26,12 @@ def embedding_files(folder: str | None) -> dict[str, Path]:
     return {path.stem: path for path in sorted(place.glob("*.safetensors"))} if place.is_dir() else {}
 
 
-def used_embeddings(schedule: Schedule, files: Mapping[str, Path], folder: str | None) -> dict[str, Path]:
+def used_embeddings(schedule: Schedule, folder: str | None) -> dict[str, Path]:
     """Returns the files of the embeddings that a film's prompts name.
 
     Raises `Unsupported` for an ``embedding:name`` without a file.
     """
+    files = embedding_files(folder)
     used: dict[str, Path] = {}
     for text in texts_of(schedule):
         if missing := unknown(text, files):

@@ -6,8 +6,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import lru_cache, partial
-from pathlib import Path
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -15,30 +14,25 @@ from torch import Tensor
 
 from remix.client.local.batch import Call, Latent, Watch, check_lengths, render_batch
 from remix.client.local.devices import Place, frames_at_once
-from remix.client.local.embeddings import embedding_files, fingerprints, use_embeddings, used_embeddings
-from remix.client.local.encoded import Encoded
-from remix.client.local.models import LoadedModel, check_model, defaults_of, in_full, model_files, open_model
+from remix.client.local.embeddings import fingerprints, used_embeddings
+from remix.client.local.loaded import Loaded
+from remix.client.local.models import LoadedModel, check_model, defaults_of, in_full, model_files
 from remix.client.local.pictures import to_tensor
 from remix.client.local.preview import Previews
 from remix.client.local.sampling import SAMPLERS, SCHEDULERS
-from remix.client.local.traveling import Strengths, divided
 from remix.client.local.turns import TURNS
 from remix.client.playground import advice as playground
 from remix.engine import Capabilities, Engine, Listener, Picture
 from remix.engine.agreement import read_differently
 from remix.engine.blocks import blocks, checked_batch
-from remix.engine.memory import halving, is_out_of_memory
+from remix.engine.memory import halving
 from remix.engine.prompts import COMPOSED
 from remix.engine.tags import TagsApplied
-from remix.errors import BlankFrame, OutOfMemory, Unsupported
-from remix.mix import Conditioning
-from remix.plan import Model, Recipe, Schedule
-from remix.prompt import Reading
+from remix.errors import BlankFrame
+from remix.plan import Recipe, Schedule
 
 log = logging.getLogger(__name__)
 
-PROMPTS_KEPT = 256
-"""Number of encoded prompts, and of encoded chunks of them, that stay in memory."""
 LATENTS_KEPT = 64
 """Number of encoded init pictures that stay in memory."""
 
@@ -83,12 +77,8 @@ class Local(Engine):
         self._embeddings = embeddings
         self._previews = previews
         self._running: set[threading.Event] = set()
-        self._turn = threading.RLock()
         self._tags_applied = TagsApplied()
-        self._model: LoadedModel | None = None
-        self._loaded: tuple[Model, tuple[str, ...]] | None = None
-        self._embedded: dict[str, str] | None = None
-        self._prompts, self._chunks = Encoded(PROMPTS_KEPT), Encoded(PROMPTS_KEPT)
+        self._loaded = Loaded(device, precision, embeddings)
 
     def capabilities(self, schedule: Schedule) -> Capabilities:
         """Returns what this engine can render."""
@@ -97,7 +87,7 @@ class Local(Engine):
     def _check(self, schedule: Schedule) -> list[str]:
         schedule = self._tags_applied(schedule)
         check_model(schedule)
-        self._used_embeddings(schedule)
+        used_embeddings(schedule, self._embeddings)
         Place.find(self._device, self._precision)
         return [*playground.remarks(schedule), *read_differently(schedule)]
 
@@ -108,12 +98,9 @@ class Local(Engine):
     def identity(self, schedule: Schedule) -> dict[str, str]:
         """Returns the engine's name, the checkpoint's name and the fingerprints of the model files."""
         schedule = self._tags_applied(schedule)
-        embeddings = fingerprints(self._used_embeddings(schedule))
+        embeddings = fingerprints(used_embeddings(schedule, self._embeddings))
         checkpoint = schedule.recipe.model.checkpoint
         return {"engine": self.name, "checkpoint": checkpoint, **model_files(schedule), **embeddings}
-
-    def _used_embeddings(self, schedule: Schedule) -> dict[str, Path]:
-        return used_embeddings(schedule, embedding_files(self._embeddings), self._embeddings)
 
     def setting(self, schedule: Schedule) -> dict[str, str]:
         """Returns device, precision and batch, since rounding depends on the device and the batch size."""
@@ -134,12 +121,7 @@ class Local(Engine):
 
     def close(self) -> None:
         """Releases the model and everything encoded with it. The next `render` loads it again."""
-        with self._turn:
-            place = self._model.place if self._model else None
-            self._model = self._loaded = self._embedded = None
-            self._forget_prompts()
-            if place:
-                place.free()
+        self._loaded.free()
 
     def render(
         self, schedule: Schedule, frames: Sequence[int], inputs: Mapping[str, Picture], listen: Listener
@@ -167,11 +149,10 @@ class Local(Engine):
         """
         calls = list[Call]()
         watch = Watch(listen, call=calls.append)
+        schedule = self._tags_applied(schedule)
         # In a batch of its own, so that the calls have one row.
-        alone = self._rendered(self._tags_applied(schedule), [frame], inputs, watch, lambda: False, batch=1)
-        [picture] = alone
-        assert self._model is not None
-        return picture, calls, self._model
+        [picture] = self._rendered(schedule, [frame], inputs, watch, lambda: False, batch=1)
+        return picture, calls, self._loaded.model(schedule)
 
     def _rendered(
         self,
@@ -183,12 +164,12 @@ class Local(Engine):
         *,
         batch: int | None = None,
     ) -> Iterator[Picture]:
-        with self._turn:  # tokenizers are not thread-safe
-            model = self._load(schedule)
+        with self._loaded.turn:  # tokenizers are not thread-safe
+            model = self._loaded.model(schedule)
             embeddings = [text.embeddings for text in model.clip_texts]
             check_lengths(model, schedule)
         if self._previews:
-            with self._turn, TURNS.shared():
+            with self._loaded.turn, TURNS.shared():
                 watch = replace(watch, preview=Previews(model).of)
         wanted = set(frames)
 
@@ -197,8 +178,8 @@ class Local(Engine):
             return model.to_latents(to_tensor(inputs[name]))
 
         def pictures_of(block: Sequence[int]) -> list[Picture]:
-            with self._turn, TURNS.shared():
-                self._embed(model, embeddings)
+            with self._loaded.turn, TURNS.shared():
+                self._loaded.restore(model, embeddings)
                 return self._pictures(model, schedule, block, latent, inputs, watch)
 
         def shrink(count: int, fewer: int) -> None:
@@ -236,81 +217,16 @@ class Local(Engine):
         reading = schedule.recipe.reading
         if model.place.dtype is not torch.float32:
             try:
-                encode = partial(self._encoded, model, reading)
+                encode = self._loaded.encoder(model, reading)
                 return render_batch(model, schedule, block, encode, latent, inputs, watch)
             except BlankFrame as error:
                 log.warning("%s in half precision; frames %s to %s again in float32", error, block[0], block[-1])
         try:
             # Prompts encoded in half precision cannot be reused, so each is encoded again.
             with in_full(model) as changed:
-                if changed:
-                    encode = partial(_encode, model, reading, Encoded(PROMPTS_KEPT))
-                else:
-                    encode = partial(self._encoded, model, reading)
+                encode = self._loaded.encoder(model, reading, changed=changed)
                 return render_batch(model, schedule, block, encode, latent, inputs, watch)
         except BlankFrame as error:
             raise BlankFrame(
                 f'{error}, in float32 too (precision "full"); lower cfg, or use another model.vae or model.checkpoint'
             ) from error
-
-    def _load(self, schedule: Schedule) -> LoadedModel:
-        recipe = schedule.recipe
-        model, traveling = divided(schedule)
-        embeddings = self._used_embeddings(schedule)
-        wanted, files = (model, traveling), fingerprints(embeddings)
-        with self._turn:
-            if self._model is None or self._loaded != wanted:
-                self._model = self._loaded = self._embedded = None
-                self._forget_prompts()
-                self._model = self._open(model, traveling)
-                self._loaded = wanted
-            if self._embedded != files:
-                self._forget_prompts()
-                self._embedded = None
-                use_embeddings(self._model, embeddings)
-                self._embedded = files
-            loaded = self._model
-        multiple = loaded.multiple
-        if recipe.width % multiple or recipe.height % multiple:
-            raise Unsupported(f"size: {recipe.width}x{recipe.height} does not fit; use multiples of {multiple}")
-        return loaded
-
-    def _open(self, model: Model, traveling: Sequence[str]) -> LoadedModel:
-        place = Place.find(self._device, self._precision)
-        try:
-            return open_model(model, traveling, place)
-        except (RuntimeError, MemoryError) as error:
-            if not is_out_of_memory(error):
-                raise
-            raise OutOfMemory(
-                f"model.checkpoint: {model.checkpoint!r} does not fit into the memory of {place.device}; "
-                "close what else uses it, or use a smaller model or device cpu"
-            ) from error
-
-    def _embed(self, model: LoadedModel, embeddings: Sequence[dict[str, Tensor]]) -> None:
-        """Gives the text encoders of a model their embeddings again, if another film has put its own there since."""
-        pairs = list(zip(model.clip_texts, embeddings, strict=True))
-        if all(text.embeddings is own for text, own in pairs):
-            return
-        for text, own in pairs:
-            text.embeddings = own
-        if model is self._model:
-            self._embedded = None
-            self._forget_prompts()
-
-    def _forget_prompts(self) -> None:
-        self._prompts.clear()
-        self._chunks.clear()
-
-    def _encoded(self, model: LoadedModel, reading: Reading, prompt: str, strengths: Strengths) -> Conditioning:
-        if model is not self._model:  # another thread has loaded another model since
-            return _encode(model, reading, Encoded(PROMPTS_KEPT), prompt, strengths)
-        return self._prompts.get(
-            (prompt, reading, strengths), lambda: _encode(model, reading, self._chunks, prompt, strengths)
-        )
-
-
-def _encode(model: LoadedModel, reading: Reading, encoded: Encoded, prompt: str, strengths: Strengths) -> Conditioning:
-    """Returns the conditioning of a prompt with these strengths of the traveling LoRAs."""
-    with model.loras.at([strengths], model.place.device):
-        return model.encode(prompt, reading, encoded.of(strengths))

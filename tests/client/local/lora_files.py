@@ -33,7 +33,7 @@ LAYERS = {
 
 
 def load(folder: str, *loras: Lora) -> Mapping[str, Any]:
-    return Local(device="cpu")._open(Model(folder, loras=loras), ()).parts()
+    return Local(device="cpu")._loaded._open(Model(folder, loras=loras), ()).parts()
 
 
 def weight(parts: Mapping[str, Any], part: str, layer: str) -> Tensor:

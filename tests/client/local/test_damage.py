@@ -36,7 +36,7 @@ def load(checkpoint: Path, **model: Any) -> Any:
     recipe = travel(name, frames=1, keyframes=travel(name).keyframes[:1], model=Model(name, **model))
     engine = Local(device="cpu")
     engine.check(plan(recipe))
-    return engine._load(plan(recipe))
+    return engine._loaded.model(plan(recipe))
 
 
 def cut(data: bytes) -> bytes:

@@ -46,8 +46,8 @@ def test_an_embedding_of_words_gives_what_the_words_give(
     family: str, emphasis: str, models: dict[str, str], tmp_path: Path
 ) -> None:
     engine = Local(device="cpu", embeddings=str(tmp_path))
-    save_words(engine._load(film(models[family], "a cat")), tmp_path / "Paint.safetensors", "red circle")
-    model = engine._load(film(models[family], "paint"))
+    save_words(engine._loaded.model(film(models[family], "a cat")), tmp_path / "Paint.safetensors", "red circle")
+    model = engine._loaded.model(film(models[family], "paint"))
     reading = Reading(emphasis, "a1111")
     for written in ("a (embedding:Paint:1.3) square", "a (paint:1.3) square", "a (PAINT.safetensors:1.3) square"):
         found, plain = (model.encode(text, reading, Encoded(9)) for text in (written, "a (red circle:1.3) square"))
@@ -59,11 +59,11 @@ def test_an_embedding_of_words_gives_what_the_words_give(
 def test_a_travel_into_an_embedding_renders_and_depends_on_its_file(models: dict[str, str], tmp_path: Path) -> None:
     engine = Local(device="cpu", embeddings=str(tmp_path))
     asked = film(models["sd1"], "a cat", "a paint cat")
-    save_words(engine._load(film(models["sd1"], "a cat")), tmp_path / "paint.safetensors", "red circle")
+    save_words(engine._loaded.model(film(models["sd1"], "a cat")), tmp_path / "paint.safetensors", "red circle")
     engine.check(asked)
     first = engine.identity(asked)
     frames = list(engine.render(asked, [0, 1], {}, lambda event: None))
-    save_words(engine._model, tmp_path / "paint.safetensors", "blue square")
+    save_words(engine._loaded.model(asked), tmp_path / "paint.safetensors", "blue square")
     assert engine.identity(asked) != first
     again = list(engine.render(asked, [0, 1], {}, lambda event: None))
     assert (frames[0] == again[0]).all()
@@ -76,7 +76,7 @@ def test_films_in_turn_keep_their_own_embeddings(models: dict[str, str], tmp_pat
         return engine.render(film(models["sd1"], *prompts), [0, 1], {}, lambda event: None)
 
     engine = Local(device="cpu", batch=1, embeddings=str(tmp_path))
-    save_words(engine._load(film(models["sd1"], "a cat")), tmp_path / "paint.safetensors", "red circle")
+    save_words(engine._loaded.model(film(models["sd1"], "a cat")), tmp_path / "paint.safetensors", "red circle")
     alone = list(frames(engine, "paint", "a paint cat"))
     first = frames(engine, "paint", "a paint cat")
     taken = [next(first)]

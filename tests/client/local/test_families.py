@@ -55,7 +55,7 @@ def one(folder: str, **changes: Any) -> Any:
 
 
 def loaded(folder: str, **model: Any) -> Any:
-    return Local(device="cpu")._load(plan(one(folder, model=Model(folder, **model))))
+    return Local(device="cpu")._loaded.model(plan(one(folder, model=Model(folder, **model))))
 
 
 def test_an_sd2_picture_is_the_one_that_the_stock_pipeline_makes(sd2: str) -> None:

@@ -37,7 +37,7 @@ def test_a_prompt_full_of_beginnings_takes_little_time(prompt: str) -> None:
 
 
 def test_brackets_with_a_backslash_are_letters_without_it() -> None:
-    model = Local(device="cpu")._load(plan(read("a cat", "a1111").recipe()))
+    model = Local(device="cpu")._loaded.model(plan(read("a cat", "a1111").recipe()))
     escaped, plain = (
         model.encode(prompt, Reading(rule), Encoded(8)).tokens
         for prompt, rule in ((r"a \(red\) cat", "comfy"), ("a (red) cat", "none"))

@@ -152,7 +152,7 @@ def test_a_prompt_longer_than_the_tokenizer_is_encoded_in_chunks_not_cut(checkpo
     with torch.inference_mode():
         wanted = torch.cat([encoder(chunk[None]).last_hidden_state[0] for chunk in ids])
     engine = Local(device="cpu")
-    model = engine._load(plan(travel(checkpoint)))
+    model = engine._loaded.model(plan(travel(checkpoint)))
     assert torch.equal(model.encode(" ".join(text), Reading(), Encoded(8)).tokens[0], wanted)
     assert model.rows(" ".join(text), Reading()) == len(wanted)
 
@@ -303,13 +303,13 @@ def test_cancelled_while_the_model_loads_it_renders_nothing(
     checkpoint: str, batch: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     engine, schedule = Local(device="cpu", batch=batch), plan(travel(checkpoint))
-    load = engine._load
+    load = engine._loaded.model
 
     def slowly(schedule: Schedule) -> Any:
         engine.cancel()
         return load(schedule)
 
-    monkeypatch.setattr(engine, "_load", slowly)
+    monkeypatch.setattr(engine._loaded, "model", slowly)
     events: list[Event] = []
     assert list(engine.render(schedule, range(6), {}, events.append)) == []
     assert events == []
@@ -425,7 +425,7 @@ def test_nothing_is_printed_while_a_model_loads(
     for half in (False, True):
         if half:
             monkeypatch.setattr(Place, "find", lambda *given: Place(torch.device("cpu"), torch.float16))
-        Local(device="cpu")._load(plan(travel(str(folder))))
+        Local(device="cpu")._loaded.model(plan(travel(str(folder))))
     assert capfd.readouterr() == ("", "")
 
 

@@ -52,7 +52,7 @@ def film(checkpoint: str, *masks: Any, denoise: float = 0.8, **changes: Any) -> 
 
 
 def clean(checkpoint: str) -> Tensor:
-    model = Local(device="cpu")._load(plan(film(checkpoint, "left.png")))
+    model = Local(device="cpu")._loaded.model(plan(film(checkpoint, "left.png")))
     return model.to_latents(torch.from_numpy(INPUTS["in.png"]).permute(2, 0, 1)[None].float() / 255)[0]
 
 
@@ -80,7 +80,7 @@ def test_a_soft_mask_is_sampled_as_comfyui_samples_it(checkpoint: str, decoded: 
     recipe = film(checkpoint, "soft.png", denoise=1.0, steps=4)
     pictures(recipe, inputs=INPUTS)
     engine = Local(device="cpu")
-    model = engine._load(plan(recipe))
+    model = engine._loaded.model(plan(recipe))
     init, noise = clean(checkpoint)[None], noise_of_seed(0, (4, CELLS, CELLS))
     mask = torch.nn.functional.interpolate(
         torch.from_numpy(RAMP[None, None, :, :, 0]).float() / 255, size=(CELLS, CELLS), mode="bilinear"

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from remix.client.local import Local, batch, engine, latent_model
+from remix.client.local import Local, batch, engine, latent_model, loaded
 from remix.client.local.devices import Place, frames_at_once
 from remix.engine.memory import is_out_of_memory
 from remix.errors import BlankFrame, EngineError, OutOfMemory
@@ -107,7 +107,7 @@ def test_a_model_that_does_not_fit_is_said(checkpoint: str, monkeypatch: pytest.
     def full(*args: Any) -> None:
         raise FULL[0]
 
-    monkeypatch.setattr(engine, "open_model", full)
+    monkeypatch.setattr(loaded, "open_model", full)
     with pytest.raises(OutOfMemory, match=r"model.checkpoint: .* does not fit into the memory of cpu"):
         pictures(travel(checkpoint))
 
@@ -192,7 +192,7 @@ class TestAVaeThatDoesNotFit:
     def test_tiles_are_those_of_diffusers(self, checkpoint: str, monkeypatch: pytest.MonkeyPatch) -> None:
         from diffusers import AutoencoderKL
 
-        model = Local(device="cpu")._load(plan(travel(checkpoint)))
+        model = Local(device="cpu")._loaded.model(plan(travel(checkpoint)))
         stock = AutoencoderKL.from_pretrained(f"{checkpoint}/vae")
         stock.enable_tiling()
         stock.tile_sample_min_size, stock.tile_latent_min_size = 32, 4
@@ -213,7 +213,7 @@ class TestAVaeThatDoesNotFit:
 
     def test_smaller_pictures_are_made_whole_again(self, checkpoint: str, monkeypatch: pytest.MonkeyPatch) -> None:
         self.memory_for(4, "Decoder", FULL[0], monkeypatch)
-        model = Local(device="cpu")._load(plan(travel(checkpoint)))
+        model = Local(device="cpu")._loaded.model(plan(travel(checkpoint)))
         small, large = torch.randn(2, 4, 4, 4), torch.randn(2, 4, 8, 8)
         before = model.to_pictures(small)
         assert model.to_pictures(large).shape == (2, 3, 64, 64)
@@ -290,7 +290,7 @@ class TestBlankFrames:
             return real(self, network)
 
         recipe = travel(checkpoint, frames=2, keyframes=travel(checkpoint).keyframes[:1])
-        model = local._load(plan(recipe))
+        model = local._loaded.model(plan(recipe))
         monkeypatch.setattr(Place, "put", put)
         with pytest.raises(OutOfMemory, match="not even one frame fits"):
             list(local.render(plan(recipe), [0, 1], {}, lambda event: None))

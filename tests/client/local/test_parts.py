@@ -33,7 +33,7 @@ def check(checkpoint: Path | str) -> None:
 
 
 def load(checkpoint: Path) -> Any:
-    return Local(device="cpu")._load(plan(frame(checkpoint)))
+    return Local(device="cpu")._loaded.model(plan(frame(checkpoint)))
 
 
 @pytest.mark.parametrize(

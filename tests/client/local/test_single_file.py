@@ -51,7 +51,7 @@ def test_a_file_makes_the_pictures_of_its_folder(family: str, written: dict[str,
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_the_settings_of_the_folder_are_read_off_the_shapes(family: str, written: dict[str, tuple[str, str]]) -> None:
-    theirs, ours = (Local(device="cpu")._load(plan(two_frames(model))) for model in written[family])
+    theirs, ours = (Local(device="cpu")._loaded.model(plan(two_frames(model))) for model in written[family])
     for name, network in theirs.parts().items():
         other = ours.parts()[name]
         assert {k: tuple(v.shape) for k, v in network.state_dict().items()} == {
@@ -73,14 +73,16 @@ def test_sd2_predicts_velocity_when_its_last_norm_spreads(
     name = "model.diffusion_model.output_blocks.3.1.transformer_blocks.0.norm1.bias"
     weights[name] = spread * torch.tensor([-1.0, 1.0]).repeat(len(weights[name]) // 2)
     file = changed(tmp_path, weights)
-    assert Local(device="cpu")._load(plan(two_frames(file))).predicts_velocity is velocity
+    assert Local(device="cpu")._loaded.model(plan(two_frames(file))).predicts_velocity is velocity
 
 
 def test_a_marked_sdxl_file_predicts_velocity_down_to_zero_signal(
     written: dict[str, tuple[str, str]], tmp_path: Path
 ) -> None:
     marks = {"v_pred": torch.zeros(0), "ztsnr": torch.zeros(0)}
-    model = Local(device="cpu")._load(plan(two_frames(changed(tmp_path, load_file(written["sdxl"][1]) | marks))))
+    model = Local(device="cpu")._loaded.model(
+        plan(two_frames(changed(tmp_path, load_file(written["sdxl"][1]) | marks)))
+    )
     assert model.predicts_velocity
     assert model.levels.table[-1] > 4000
 

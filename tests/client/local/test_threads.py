@@ -117,7 +117,7 @@ def test_no_batch_runs_while_another_engine_loads(sound: Path, monkeypatch: pyte
         return real(*args)
 
     monkeypatch.setattr(engine, "render_batch", looked)
-    together(lambda: made(running, recipe), lambda: loading._load(plan(recipe)))
+    together(lambda: made(running, recipe), lambda: loading._loaded.model(plan(recipe)))
     assert seen
     assert not any(seen)
 
@@ -195,4 +195,4 @@ def test_a_model_that_somebody_else_loads_meanwhile_is_named_as_the_cause(
 
     monkeypatch.setattr(CLIPTextModel, "from_pretrained", without_values)
     with pytest.raises(EngineError, match=r"could not be loaded \(Cannot copy out of meta tensor.*another thread"):
-        Local(device="cpu")._load(plan(travel(str(sound), model=Model(str(sound)))))
+        Local(device="cpu")._loaded.model(plan(travel(str(sound), model=Model(str(sound)))))
