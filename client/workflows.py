@@ -10,21 +10,19 @@ from __future__ import annotations
 
 import itertools
 import os
-import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from remix.client.comfyui.connection import URL, Connection
 from remix.client.comfyui.names import LOADERS
 from remix.client.comfyui.routes import PromptJob
 from remix.client.comfyui.run import Run
 from remix.client.comfyui.server import SavedFile, Server
 from remix.client.comfyui.workflow_files import MOST_PROBLEMS, described, prompt_of, read_workflow, workflow_json
-from remix.client.events import Events
 from remix.client.http import Http
-from remix.client.masking import presentable_errors
 from remix.client.timeouts import Timeouts
 from remix.engine import Listener
 from remix.errors import Unsupported
@@ -37,8 +35,6 @@ from remix.motion import load_picture
 from remix.plan.inputs import PICTURES
 
 __all__ = ["model_files", "object_info", "prompt_of", "read_workflow", "run_workflow", "workflow_json"]
-
-URL = "http://127.0.0.1:8188"
 
 
 def object_info(data: Any, url: str = URL, **options: Any) -> dict[str, Any]:
@@ -70,17 +66,14 @@ def run_workflow(
 
     Raises `Unsupported` with what the server lacks, before anything runs, and the errors of the engine.
     """
-    times, client = timeouts or Timeouts(), str(uuid.uuid4())
-    http = Http(url, timeout=times.request, pause=times.sleep, **options)
-    with closing(http), presentable_errors(http.credentials.mask):
-        server = Server(http, client)
-        changed = _uploaded(nodes, server)
+    connection = Connection(url, timeouts, **options)
+    with closing(connection), connection.presentable():
+        changed = _uploaded(nodes, connection.server)
         Path(out).mkdir(parents=True, exist_ok=True)  # before anything runs
-        events = Events(http.endpoint("/ws", {"clientId": client}), previews=False, first_pause=times.reconnect)
         # Its own identity, so that the server runs it even if it ran the same before.
-        with Run(server, None, {"run": client}, events, listen, times) as run:
+        with connection.run(None, {"run": connection.client}, listen) as run:
             files = run.files(PromptJob((), 0, lambda attempt, batch: (_graph(changed), "")))
-            return list(_written(files, Path(out), server, run))
+            return list(_written(files, Path(out), connection.server, run))
 
 
 def _uploaded(nodes: Mapping[str, Any], server: Server) -> Nodes:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 
 from remix.client.comfyui.names import LOADERS
-from remix.client.comfyui.routes import FOLDER, PromptJob, Route
+from remix.client.comfyui.routes import AHEAD, FOLDER, PromptJob, Route
 from remix.client.comfyui.workflow_files import MOST_PROBLEMS, described, prompt_of, workflow_json
 from remix.engine import Capabilities
 from remix.errors import BadInput, Unsupported
@@ -95,6 +95,10 @@ class OwnWorkflow(Route):
         """Whether the workflow samples, so that a frame of one color is a failure."""
         read = read_prompt(self.keyframed.nodes)
         return read is not None and bool(read.passes)
+
+    def at_once(self, batch: int | None) -> tuple[int, int]:
+        """Returns 1, since a prompt renders a frame or a clip, and the number of prompts on the server."""
+        return 1, batch or AHEAD
 
     def jobs(self, frames: Sequence[int], batch: int, uploaded: Mapping[str, str]) -> Iterator[PromptJob]:
         wanted = set(frames)

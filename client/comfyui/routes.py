@@ -12,14 +12,14 @@ from remix.client.comfyui.names import Names
 from remix.client.comfyui.server import Server
 from remix.digest import sha256
 from remix.engine import Capabilities, refuse_unsupported
-from remix.engine.blocks import covering, per_request, requests
+from remix.engine.blocks import covering, frames_at_once, per_request, requests
 from remix.engine.pack import COMPOSITION, EMPHASIS, FRACTIONAL_DENOISE, Pack
 from remix.engine.parts import part_of, plain_part
 from remix.engine.passes import OF_CONDITIONINGS
 from remix.engine.prompts import COMPOSED
 from remix.errors import Unsupported
 from remix.hosts.comfyui.graph import Graph, Link
-from remix.plan import Mix, Schedule
+from remix.plan import Mix, Recipe, Schedule
 from remix.prompt import Reading
 
 NODE = "RemixRender"
@@ -40,6 +40,12 @@ FOLDER = "remix"
 
 PER_PROMPT = 16
 """Frames per prompt, rounded to whole batches."""
+
+MOST_AT_ONCE = 8
+"""Largest default batch: frames that are sampled together."""
+
+AHEAD = 2
+"""Prompts on the server at once: it renders the next while the client fetches pictures."""
 
 MOST_LETTERS = 75
 """Largest size in bytes, without spaces, of a prompt that is certain to fit into one chunk of CLIP."""
@@ -89,6 +95,13 @@ class Route(ABC):
     @abstractmethod
     def capabilities(self) -> Capabilities:
         """Returns the capabilities of this route. Raises `Unsupported` if the server does not offer it."""
+
+    def at_once(self, batch: int | None) -> tuple[int, int]:
+        """Returns the number of frames that are sampled together, and of prompts that are on the server together.
+
+        `batch` is the engine's, None if it leaves the choice to the route.
+        """
+        return per_call(self.schedule.recipe, batch), AHEAD
 
     @abstractmethod
     def jobs(self, frames: Sequence[int], batch: int, uploaded: Mapping[str, str]) -> Iterator[PromptJob]:
@@ -242,6 +255,11 @@ class StockNodes(ModelRoute):
         how = {"sampler_name": recipe.sampler, "scheduler": recipe.scheduler, "steps": recipe.steps}
         numbers = {"seed": frame.seed.values[0], "cfg": frame.cfg, "denoise": frame.denoise}
         return graph.one("VAEDecode", samples=graph.one("KSampler", **wires, **how, **numbers), vae=vae)
+
+
+def per_call(recipe: Recipe, batch: int | None) -> int:
+    """Returns the number of frames that are sampled together: `batch`, or one that suits their size."""
+    return batch or frames_at_once(recipe.width, recipe.height, MOST_AT_ONCE)
 
 
 def lack_of_nodes(server: Server) -> tuple[str, str] | None:

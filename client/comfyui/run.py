@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar
 
-from remix.client.comfyui.routes import PromptJob
+from remix.client.comfyui.routes import AHEAD, PromptJob
 from remix.client.comfyui.server import DONE, FAILED, LOST, QUEUED, RUNNING, PromptStatus, SavedFile, Server
 from remix.client.events import Events, Message
 from remix.client.statuses import SERVER_ERROR, may_pass, seconds_to_wait
@@ -40,9 +40,6 @@ from remix.plan.wording import cut
 log = logging.getLogger(__name__)
 
 X = TypeVar("X")
-
-AHEAD = 2
-"""Prompts on the server at once: it renders the next while the client fetches pictures."""
 
 MOST_RETRIES = 3
 """Largest number of retries for lost work, and for a prompt that may not have arrived."""
@@ -294,14 +291,18 @@ class Run:
         self._pending.popleft()
         return files
 
-    def size(self, job: PromptJob) -> tuple[int, int]:
-        """Returns the width and height of the first picture of a job. Raises `BadReply` if there is none."""
+    def uploaded(self, pictures: Mapping[str, Picture]) -> dict[str, str]:
+        """Uploads pictures, and returns the server's names for theirs."""
+        return {name: self.retrying(partial(self._server.upload, pictures[name])) for name in pictures}
+
+    def size(self, job: PromptJob) -> dict[str, int]:
+        """Returns the width and height of a job's first picture, as multiples of 8. Raises `BadReply` without one."""
         _, node = job.graph("", self.batch)
         files = self.files(job).get(node, ())
         if not files:
             raise BadReply("the workflow: the server reports it as done, and names no picture of it")
         height, width = self.retrying(lambda: self._server.view(files[0], None)).shape[:2]
-        return width, height
+        return {"width": width - width % 8, "height": height - height % 8}
 
     def _wait_done(self, pending: PendingPrompt) -> PromptStatus:
         """Waits until a prompt is done, and returns its status."""

@@ -12,6 +12,7 @@ from remix.job.files import inside, write_bytes
 from remix.job.reading import INPUTS, MAX_PICTURE, REMEDY, hash_of
 from remix.motion.atomic import atomic_write
 from remix.motion.images import load_picture
+from remix.motion.pictures import Picture
 from remix.motion.regular import BLOCK, fingerprint, open_file
 from remix.motion.song import MAX_SONG
 from remix.plan import Recipe
@@ -40,6 +41,11 @@ def input_hashes(recipe: Recipe) -> dict[str, str]:
             load_picture(_input(recipe, name))
             hashes[name] = fingerprint(_input(recipe, name))
     return hashes
+
+
+def load_inputs(recipe: Recipe) -> dict[str, Picture]:
+    """Returns the pictures of `input_hashes` by name. Raises RecipeError if one is missing."""
+    return {name: load_picture(_input(recipe, name)) for name in input_hashes(recipe)}
 
 
 def missing_pictures(recipe: Recipe) -> list[str]:
