@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-import comfy.sample
 import comfy.samplers
 import torch
 
-from remix.catalog.families import TOKEN_IDS, UNKNOWN, Family
+from remix.catalog.families import UNKNOWN
 from remix.engine import Capabilities, Engine, Listener, Picture
 from remix.engine.blocks import blocks, in_one_call
-from remix.engine.passes import OUTPUT, Passes, calls_of
-from remix.engine.pictures import masks_of, refuse_not_finite, verified
+from remix.engine.pictures import verified
 from remix.engine.prompts import COMPOSED
 from remix.engine.tags import TagsApplied
-from remix.errors import Unsupported
 from remix.job import prompts_that_meet
 from remix.motion.pictures import to_bytes
 from remix.plan import Schedule
@@ -26,18 +23,14 @@ from .conditioning import PromptTravel
 from .connected import of_frames
 from .encoding import Entries, embedding_hashes, encoder
 from .loras import FrameLoras, lora_hashes
-from .noise import with_noise
-from .passes import is_timed, with_calls
-from .start import clean_latents, encoded, family_of_model, latent_format, noise_levels, refuse_size
+from .model import check_model, family_of_model, is_unet, latent_format
+from .sampling import OnStep, encoded, sampled
 
 WIRED = {
     "vae": "it is not loaded here: connect a VAE loader",
     "clip_skip": "it is not set here: connect CLIP Set Last Layer",
 }
 """Settings of a recipe that the workflow's links decide -> what to connect."""
-
-OnStep = Callable[[int, int, int, Any], None]
-"""(frames that are sampled together, steps done, total steps, the model's current estimate)."""
 
 
 class ComfyEngine(Engine):
@@ -89,39 +82,16 @@ class ComfyEngine(Engine):
         )
 
     def _check(self, schedule: Schedule) -> list[str]:
-        kind = type(self._model.model).__name__
-        family = family_of_model(self._model)
-        if family.sound or latent_format(self._model).latent_dimensions == 1:
-            raise Unsupported(f"model: {kind} makes sound; connect a model that makes pictures")
-        if self._vae is None:
-            raise Unsupported("vae: is None; this checkpoint holds none, connect a VAE loader")
+        remarks = check_model(self._model, self._vae, schedule, self._given)
         self._loras(self._tags_applied(schedule)).refuse_misfits()
         for name, entries in self._given.items():
             of_frames(name, entries, [0], len(schedule), {})
-        refuse_size(self._model, schedule.recipe)
-        if schedule.recipe.mix != OUTPUT and any(key in TOKEN_IDS for key in family.keys):
-            self._refuse_mixed_prompts(schedule, family)
-        if family.film:
-            return [f"model: {kind} is trained on films; every frame is rendered as a film of one picture"]
-        return []
-
-    def _refuse_mixed_prompts(self, schedule: Schedule, family: Family) -> None:
-        """Raises Unsupported if a frame mixes prompts, for a model that reads the ids of words."""
-        for index, frame in enumerate(schedule):
-            passes = Passes.of(frame, schedule.recipe)
-            for name, own in (("positive", passes.positive), ("negative", passes.negative)):
-                if name not in self._given and any(len(each.prompt.values) > 1 for each in own):
-                    raise Unsupported(
-                        f"frame {index}: mixes two prompts, and {family.title} reads the ids of words, which cannot be "
-                        'mixed; set mix = "output", or ease = "hold" so that prompts change at once'
-                    )
+        return remarks
 
     def identity(self, schedule: Schedule) -> dict[str, str]:
         """Returns the engine's name, the sources of model, CLIP, VAE and LoRAs, and prompts if all frames need them."""
-        config = getattr(getattr(self._model.model, "model_config", None), "unet_config", {})
-        plain = "model_channels" in config  # a U-Net; transformers attend to padding
         schedule = self._tags_applied(schedule)
-        prompts = prompts_that_meet(schedule, plain_attention=plain)
+        prompts = prompts_that_meet(schedule, plain_attention=is_unet(self._model))
         embeddings = embedding_hashes(schedule)
         given = {name: conditioning_hash(entries) for name, entries in self._given.items()}
         return {"engine": self.name, **self._made_by, **lora_hashes(schedule), **embeddings, **given, **prompts}
@@ -189,42 +159,12 @@ class ComfyEngine(Engine):
         given: Mapping[str, torch.Tensor],
         inputs: Mapping[str, Picture],
     ) -> torch.Tensor:
-        """Returns the latents of frames with equal cfg, denoise, LoRAs and rows of tokens, which a batch has only once.
-
-        `given` maps names of init pictures to latents. `inputs` maps names of masks to pictures.
-        """
-        recipe, frames = schedule.recipe, [schedule[index] for index in indices]
-        model, clip = loras.at(frames[0])
+        """Returns the latents of frames with equal values of all that a batch has only once, see `in_one_call`."""
+        model, clip = loras.at(schedule[indices[0]])
         encode = None if clip is self._clip else encoder(clip, schedule.recipe.reading)
         controls: dict[int, Any] = {}
         connected = {
             name: of_frames(name, entries, indices, len(schedule), controls) for name, entries in self._given.items()
         }
-        positive, negative = prompts.conditionings(indices, encode, connected)
-        if is_timed([*positive, *negative]):
-            model = with_calls(model, calls_of(recipe))
-        start = clean_latents(self._model, recipe, frames, given)
-        mask = masks_of(frames, inputs, start.shape)
-        denoise, sigmas = noise_levels(self._model, recipe, frames[0])
-        samples = comfy.sample.sample(
-            with_noise(model, schedule, indices),
-            torch.ones_like(start),  # the model replaces it with the noise of the frames
-            recipe.steps,
-            frames[0].cfg,
-            recipe.sampler,
-            recipe.scheduler,
-            positive,
-            negative,
-            start,
-            denoise=denoise,
-            sigmas=sigmas,
-            noise_mask=mask,
-            callback=lambda step, x0, x, total: self._on_step(len(indices), step + 1, total, x0),
-            disable_pbar=True,
-            seed=frames[0].seed.values[0],
-        )
-        if mask is not None:
-            # Restore the init picture's latent where the mask keeps it: not every sampler ends on its last estimate.
-            samples = torch.where(mask.to(samples.device) > 0, samples, start.to(samples.device))
-        refuse_not_finite(samples, indices)
-        return samples
+        conditionings = prompts.conditionings(indices, encode, connected)
+        return sampled(model, schedule, indices, conditionings, given, inputs, self._on_step)
