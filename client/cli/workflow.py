@@ -16,7 +16,7 @@ from remix.errors import BadInput, EngineError
 from remix.hosts.comfyui.editing import differences, find_input, inputs_of, problems, set_input, title_of, written
 from remix.hosts.comfyui.workflow import Prompt
 from remix.hosts.converting import Available, graph_of_origin, infotext_of_origin
-from remix.hosts.record import Origin
+from remix.hosts.record import Origin, json_of
 from remix.job import read_file_metadata, read_metadata
 from remix.job.files import write_text
 from remix.plan.wording import printable
@@ -119,7 +119,10 @@ def change(
     NODE is a number, a title or a class that only one node has: KSampler.seed=7 "Positive.text=a red house".
     """
     prompt = _converted(file, url, server)
-    _write(Prompt(dict(_changed(prompt.nodes, changes)), prompt.notes), out, overwrite)
+    nodes = prompt.nodes
+    for path, value in _changes(nodes, changes).items():
+        nodes = set_input(nodes, path, value)
+    _write(Prompt(nodes, prompt.notes), out, overwrite)
 
 
 @command.command("diff")
@@ -166,12 +169,14 @@ def run(file: Path, changes: tuple[str, ...], out: Path, url: str, quiet: bool, 
     """Runs a workflow on a ComfyUI and writes the files that it gives.
 
     NODE.INPUT=VALUE sets other inputs, as in remix workflow set. Pictures of this machine that are set as inputs are
-    uploaded: LoadImage.image=photo.png. Existing files are kept.
+    uploaded: LoadImage.image=photo.png. Of those that FILE itself names, only pictures next to it are. Existing files
+    are kept.
     """
     from remix.client.workflows import run_workflow
 
-    nodes = _changed(_converted(file, url, server).nodes, changes)
+    nodes = _converted(file, url, server).nodes
     given = {name: value for name, value in server.items() if value is not None}
+    given |= {"changes": _changes(nodes, changes), "folder": file.absolute().parent}
     with progress(quiet) as listen:
         paths = run_workflow(nodes, out, url=url, listen=listen, **given)
     for path in paths:
@@ -187,14 +192,15 @@ def carries_workflow(file: Path) -> bool:
     return not {"workflow", "prompt"}.isdisjoint(read_metadata(file).texts)
 
 
-def _changed(nodes: Mapping[str, Any], changes: Sequence[str]) -> Mapping[str, Any]:
-    """Returns a prompt with the inputs ``NODE.INPUT=VALUE`` changed."""
+def _changes(nodes: Mapping[str, Any], changes: Sequence[str]) -> dict[str, Any]:
+    """Returns the values of ``NODE.INPUT=VALUE`` by ``NODE.INPUT``."""
+    found = {}
     for each in changes:
         path, sign, text = each.partition("=")
         if not sign:
             raise BadInput(f"{each}: has no value; write NODE.INPUT=VALUE")
-        nodes = set_input(nodes, path, _value(nodes, path, text))
-    return nodes
+        found[path] = _value(nodes, path, text)
+    return found
 
 
 def _converted(file: Path, url: str | None, server: Mapping[str, Any]) -> Prompt:
@@ -220,10 +226,7 @@ def _value(nodes: Mapping[str, Any], path: str, text: str) -> Any:
     key, slot = find_input(nodes, path)
     if isinstance(inputs_of(nodes[key])[slot], str):
         return text
-    try:
-        value = json.loads(text)
-    except ValueError:
-        return text
+    value = json_of(text)
     return value if isinstance(value, bool | int | float) else text
 
 

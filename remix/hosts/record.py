@@ -23,6 +23,12 @@ MOST_OTHERS = 60
 MOST_LORAS = 200
 """The maximum number of LoRAs, and of ControlNets, of a pass."""
 
+MAX_DIGITS = 40
+"""The maximum number of digits of a whole number in another tool's JSON."""
+
+_HALF_CHARACTER = re.compile(r"\\u[dD][89a-fA-F]")
+"""An escape in JSON that may be half of a character."""
+
 _LONGEST = 2000
 """The maximum length of a further setting. A longer one is in the text itself."""
 
@@ -145,12 +151,26 @@ class Texts:
 def json_of(text: str | bytes) -> Any:
     """Returns the value of another tool's JSON, None if it is not valid.
 
-    The strict recipe reader does not fit: ComfyUI itself writes NaN, for nodes that always run.
+    The strict recipe reader does not fit: ComfyUI itself writes NaN, for nodes that always run. Numbers that are not
+    finite or have more than 40 digits become None, and halves of characters become ``?``: no JSON or UTF-8 that is
+    written later can have them.
     """
     try:
-        return json.loads(text, parse_constant=lambda _: None)
+        plain = text if isinstance(text, str) else text.decode(json.detect_encoding(text), "replace")
+        value = json.loads(plain, parse_constant=lambda _: None, parse_float=_finite, parse_int=_whole)
+        if _HALF_CHARACTER.search(plain):
+            value = json.loads(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
     except (ValueError, RecursionError):
         return None
+    return value
+
+
+def _finite(digits: str) -> float | None:
+    return value if math.isfinite(value := float(digits)) else None
+
+
+def _whole(digits: str) -> int | None:
+    return int(digits) if len(digits) <= MAX_DIGITS else None
 
 
 def read_fields(data: Mapping[str, Any], place: str, names: Names, **given: Any) -> Sampling:

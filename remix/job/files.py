@@ -26,8 +26,11 @@ def write_bytes(path: str | os.PathLike[str], data: bytes) -> Path:
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> Path:
-    """Writes `text` to `path` like `write_bytes`, as UTF-8 with its line endings unchanged, and returns `path`."""
-    return write_bytes(path, text.encode("utf-8"))
+    """Writes `text` to `path` like `write_bytes`, as UTF-8 with its line endings unchanged, and returns `path`.
+
+    Halves of characters (surrogates), which UTF-8 does not have, are written as JSON writes them: ``\\ud800``.
+    """
+    return write_bytes(path, text.encode("utf-8", "backslashreplace"))
 
 
 def safe_name(text: str) -> str:
