@@ -127,14 +127,14 @@ def choice(value: Any, path: str, known: Collection[str], other: Mapping[str, st
 
 
 def picture(value: Any, path: str) -> str:
-    """Returns `value` as the path of a picture below the recipe's own folder, with ``/`` between folders.
+    """Returns `value` as the path of a file or folder below the recipe's own folder, with ``/`` between folders.
 
     Paths that could lead outside on any system are refused here. Links are checked by the job.
     """
     checked = name(value, path)
     if ".." in checked or checked.startswith(("/", "\\", "~")) or re.search(r"[\\:]", checked):
         raise RecipeError(
-            f"{show(value)} may lead out of the recipe's folder; put the picture next to the recipe and "
+            f"{show(value)} may lead out of the recipe's folder; put the file next to the recipe and "
             'write its relative path with "/", without "..", "\\" or ":"',
             path=path,
         )

@@ -193,7 +193,7 @@ class Recipe:
             chunks=None if chunks is None else check.choice(chunks, "chunks", CHUNKS),
             variants=None if variants is None else check.choice(variants, "variants", VARIANTS),
             variant=check.integer(variant, "variant", 0, MAX_SEED),
-            wildcards=check.name(wildcards, "wildcards"),
+            wildcards=check.picture(wildcards, "wildcards"),
             workflow=own,
             payload=request,
             hold=_names(hold, "hold"),

@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
+import os
 import random
 import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from remix.errors import BadInput, RecipeError
+from remix.plan.documents import read_file
 from remix.plan.expression import verbatim
 from remix.plan.fields import joined, show
 from remix.plan.keyframe import Keyframe
 from remix.plan.mix import Mix
 from remix.plan.recipe import Recipe
-from remix.prompt.variants import Draw, expand, has_variants, matching
+from remix.prompt.variants import Draw, Work, expand, has_variants, matching
 
 CHOICE = re.compile(r"\{[^{}]{0,400}(?:\||\$\$)|__[\w*/-]{1,99}__")
 """The beginning of a choice, or a word list."""
 
 MOST_BYTES = 2**22
 """Largest size of a word list."""
+
+MOST_LISTS, MOST_ENTRIES = 10_000, 1_000_000
+"""The largest number of word lists in a folder, and of entries that all choices of a recipe come from."""
 
 
 def with_choices(recipe: Recipe) -> Recipe:
@@ -32,8 +39,11 @@ def with_choices(recipe: Recipe) -> Recipe:
     """
     if recipe.variants is None:
         return recipe
-    lists = _Lists(Path(recipe.folder) / recipe.wildcards)
-    keyframes = tuple(_chosen(recipe, number, keyframe, lists) for number, keyframe in enumerate(recipe.keyframes))
+    lists = _Lists(Path(recipe.folder or "."), recipe.wildcards)
+    work = Work()
+    keyframes = tuple(
+        _chosen(recipe, number, keyframe, lists, work) for number, keyframe in enumerate(recipe.keyframes)
+    )
     return recipe.replace(keyframes=keyframes, variants=None, variant=Recipe.variant, wildcards=Recipe.wildcards)
 
 
@@ -46,7 +56,7 @@ def unread_variants(recipe: Recipe) -> str | None:
     return f'prompt: choices in {show(found)} are passed on as text; set variants = "keyframe" or "film" to make them'
 
 
-def _chosen(recipe: Recipe, number: int, keyframe: Keyframe, lists: _Lists) -> Keyframe:
+def _chosen(recipe: Recipe, number: int, keyframe: Keyframe, lists: _Lists, work: Work) -> Keyframe:
     def chosen(field: str, mix: Any) -> Any:
         if not isinstance(mix, Mix) or not any(map(has_variants, mix.values)):
             return mix
@@ -55,7 +65,7 @@ def _chosen(recipe: Recipe, number: int, keyframe: Keyframe, lists: _Lists) -> K
             each = f"{recipe.variant}:{number}:{field}:{place}"
             draw = _in_turn(each) if recipe.variants == "keyframe" else _by_text(str(recipe.variant))
             try:
-                items.append((expand(text, draw, lists), weight))
+                items.append((expand(text, draw, lists, work), weight))
             except BadInput as error:
                 raise RecipeError(str(error), path=f"keyframes[{number}].{field}") from error
         return Mix(tuple(items))
@@ -83,24 +93,42 @@ def _by_text(seed: str) -> Draw:
 
 
 class _Lists:
-    """The word lists in a folder: text files with an entry on each line, and comments after #."""
+    """The word lists in a folder below `root`: text files with an entry on each line, and comments after #."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, root: Path, folder: str) -> None:
+        self._root, self._folder = root, root / folder
+        self._entries = dict[str, list[str]]()
+        self._found = dict[str, list[str]]()
 
     def __call__(self, name: str) -> Sequence[str] | None:
         """Returns the entries of the lists that match a name, None if there are none."""
-        found = matching(name, _names(self._folder))
-        return [line for each in found for line in self._lines(each)] if found else None
+        if name not in self._found:
+            names = matching(name, self._names)
+            if not names:
+                return None
+            self._found[name] = [line for each in names for line in self._lines(each)]
+            if sum(map(len, self._found.values())) > MOST_ENTRIES:
+                raise BadInput(f"{self._folder}: the word lists have more than {MOST_ENTRIES:,} entries; use fewer")
+        return self._found[name]
+
+    def _is_inside(self, path: Path) -> bool:
+        return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(self._root))
 
     def _lines(self, name: str) -> list[str]:
-        path = self._folder / f"{name}.txt"
-        if path.stat().st_size > MOST_BYTES:
-            raise BadInput(f"{path}: is larger than {MOST_BYTES // 2**20} MB; use a shorter word list")
-        lines = path.read_text(encoding="utf-8-sig", errors="replace").splitlines()
-        return [verbatim(line) for text in lines if (line := text.split("#")[0].strip())]
+        if name not in self._entries:
+            path = self._folder / f"{name}.txt"
+            if not self._is_inside(path):
+                raise BadInput(f"{path}: a link leads out of {self._root}; copy the word list into it")
+            lines = read_file(path, limit=MOST_BYTES).decode("utf-8-sig", errors="replace").splitlines()
+            self._entries[name] = [verbatim(line) for text in lines if (line := text.split("#")[0].strip())]
+        return self._entries[name]
 
-
-def _names(folder: Path) -> tuple[str, ...]:
-    """Returns the names of the word lists in a folder and below it, with slashes and without .txt."""
-    return tuple(sorted(path.relative_to(folder).with_suffix("").as_posix() for path in folder.rglob("*.txt")))
+    @cached_property
+    def _names(self) -> tuple[str, ...]:
+        """The names of the word lists in the folder and below it, with slashes and without .txt."""
+        if not self._is_inside(self._folder):
+            raise BadInput(f"{self._folder}: a link leads out of {self._root}; copy the word lists into it")
+        paths = list(islice(self._folder.rglob("*.txt"), MOST_LISTS + 1))
+        if len(paths) > MOST_LISTS:
+            raise BadInput(f"{self._folder}: has more than {MOST_LISTS:,} word lists; use fewer")
+        return tuple(sorted(path.relative_to(self._folder).with_suffix("").as_posix() for path in paths))

@@ -11,7 +11,7 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
 from remix.errors import BadInput
@@ -21,6 +21,9 @@ MOST_NESTED = 20
 
 LONGEST = 100_000
 """The largest number of letters that a prompt may become."""
+
+MOST_WORK, TEXT_WORK = 1_000_000, 5
+"""The most work that all choices of a recipe may take, about a second, and that of a text. An option takes one."""
 
 _WEIGHT = re.compile(r"\s*(\d{1,9}(?:\.\d{0,9})?)::")
 _COUNT = re.compile(r"\s*(\d{1,4})(?:-(\d{1,4}))?\$\$(?:([^|{}$]*)\$\$)?")
@@ -44,16 +47,33 @@ def has_variants(text: str) -> bool:
     return "{" in text or _LIST.search(text) is not None
 
 
-def expand(text: str, draw: Draw, lists: Lists) -> str:
+@dataclass
+class Work:
+    """Counts the work of choices. Word lists that name each other could make a few letters take years."""
+
+    left: int = field(default_factory=lambda: MOST_WORK)
+
+    def spend(self, work: int) -> None:
+        """Raises BadInput if more work was spent than is allowed."""
+        self.left -= work
+        if self.left < 0:
+            raise BadInput(
+                "prompt: all choices together take too long; write fewer, and no word lists that name each other again "
+                "and again"
+            )
+
+
+def expand(text: str, draw: Draw, lists: Lists, work: Work | None = None) -> str:
     """Returns a text in which every choice is made. The same seeds give the same choices on every machine.
 
-    Raises BadInput, with the place, for braces that are not closed, too many levels, and word lists that do not exist.
+    `work` limits several texts together. Raises BadInput, with the place, for braces that are not closed, too many
+    levels or options, and word lists that do not exist.
 
     >>> source = random.Random("1")
     >>> expand("a {red|green} {cat|dog}", lambda text: source, lambda name: None)
     'a red cat'
     """
-    return _Expansion(draw, lists, text).text(text, 0)
+    return _Expansion(draw, lists, text, work or Work()).text(text, 0)
 
 
 @dataclass(frozen=True)
@@ -63,6 +83,7 @@ class _Expansion:
     draw: Draw
     lists: Lists
     whole: str
+    work: Work
 
     def text(self, text: str, depth: int) -> str:
         """Returns a part of the text with its choices made."""
@@ -70,6 +91,7 @@ class _Expansion:
             raise self.error(
                 f"has choices within choices more than {MOST_NESTED} levels deep; write fewer levels", text
             )
+        self.work.spend(TEXT_WORK)
         found: list[str] = []
         at = length = 0
         while mark := _NEXT.search(text, at):
@@ -113,6 +135,7 @@ class _Expansion:
         for _ in range(draw.randint(low, high)):
             if not sum(weight for weight, _ in left):
                 raise self.error("has options of weight 0 alone; give one a weight", inside)
+            self.work.spend(len(left))
             (index,) = draw.choices(range(len(left)), [weight for weight, _ in left])
             chosen.append(self.text(left.pop(index)[1], depth + 1))
         return joint.join(chosen)
