@@ -133,7 +133,7 @@ def _names(pictures: Sequence[Path], folder: Path) -> list[str]:
     names = []
     for picture in pictures:
         try:
-            names.append(picture.resolve().relative_to(folder.resolve()).as_posix())
+            names.append(Path(os.path.realpath(picture)).relative_to(os.path.realpath(folder)).as_posix())
         except ValueError:
             raise BadInput(
                 f"{picture}: is not below {folder}, and a recipe names pictures below its own folder; "
@@ -145,7 +145,7 @@ def _names(pictures: Sequence[Path], folder: Path) -> list[str]:
 def common_folder(pictures: Sequence[Path]) -> Path:
     """Returns the folder that holds all pictures, at any depth."""
     try:
-        return Path(os.path.commonpath([picture.resolve().parent for picture in pictures]))
+        return Path(os.path.commonpath([os.path.dirname(os.path.realpath(picture)) for picture in pictures]))
     except ValueError:
         raise BadInput(f"{pictures[0]}: is on another drive than the others; copy the pictures together") from None
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from remix.errors import BadInput, RecipeError
+from remix.errors import BadInput, PictureError, RecipeError
 from remix.hosts.remaking import recipe_of_origin
 from remix.job import Made, is_job, read_metadata, recipe_of
+from remix.motion.regular import open_file
 from remix.plan import Recipe, Schedule
 from remix.plan.documents import decoded, read_file, read_toml
 from remix.syntax import detect, read_text
@@ -88,10 +88,7 @@ def recipe_text(path: Path) -> bytes:
     Raises `RecipeError` for a file that cannot be read, and for a picture or film with a Remix Toolkit recipe or
     without metadata.
     """
-    kind = None
-    with suppress(OSError), path.open("rb") as file:  # `read_file` raises a better error
-        kind = _kind(file.read(16))
-    if kind is None:
+    if (kind := _kind_of(path)) is None:
         return read_file(path)
     made = read_metadata(path)
     if made.remix is not None and "recipe" in made.remix:
@@ -108,17 +105,16 @@ def picture_recipe(path: Path) -> Remade | None:
 
     None for other files, and for a picture with a schedule in it, which `recipe_text` returns.
     """
-    with suppress(OSError), path.open("rb") as file:
-        if _kind(file.read(16)) is None:
-            return None
-        made = read_metadata(path)
-        if made.remix is None and made.origin is not None and made.origin.passes and not _has_schedule(made):
-            try:
-                recipe, notes = recipe_of_origin(made.origin)
-            except RecipeError as error:
-                raise RecipeError(error.problem, path=error.path, source=str(path)) from error
-            return Remade(recipe, tuple(notes), made.origin.kind, made.origin.tool)
-    return None
+    if _kind_of(path) is None:
+        return None
+    made = read_metadata(path)
+    if made.remix is not None or made.origin is None or not made.origin.passes or _has_schedule(made):
+        return None
+    try:
+        recipe, notes = recipe_of_origin(made.origin)
+    except RecipeError as error:
+        raise RecipeError(error.problem, path=error.path, source=str(path)) from error
+    return Remade(recipe, tuple(notes), made.origin.kind, made.origin.tool)
 
 
 def _has_schedule(made: Made) -> bool:
@@ -130,7 +126,13 @@ def _has_schedule(made: Made) -> bool:
     return "AnimateDiff" in made.a1111.settings or detect(made.texts["parameters"]) != "a1111"
 
 
-def _kind(raw: bytes) -> str | None:
+def _kind_of(path: Path) -> str | None:
+    """Returns "picture", "film", or None for other files and what is no file."""
+    try:
+        with open_file(path) as file:
+            raw = file.read(16)
+    except PictureError:  # `read_file` raises a better error
+        return None
     if raw.startswith(PICTURES):
         return "picture"
     return "film" if raw.startswith(FILMS) or raw[4:8] == b"ftyp" else None

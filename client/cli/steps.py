@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -64,7 +65,7 @@ def command(
     """
     found = overrides.apply(_recipe(recipe, reading))
     outputs = [out / film, out / "steps.png", out / "steps.html"]
-    if outputs[0].resolve() in {path.resolve() for path in outputs[1:]}:
+    if os.path.realpath(outputs[0]) in map(os.path.realpath, outputs[1:]):
         raise BadInput(f"--film: {outputs[0].name} is the name of the sheet or the page; give another one")
     for path in outputs:
         refuse_present(path, overwrite)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
@@ -109,7 +110,7 @@ def command(
         raise BadInput("--method and --alpha: models of ComfyUI know no transparency; leave one of them out")
     size = _size(sides, scale, place, pad)
     paths = frames_of(frames, unfinished) if of_job else pictures_in(frames)
-    if out.resolve() in {path.resolve() for path in (paths[0].parent, *paths, *([audio] if audio else []))}:
+    if os.path.realpath(out) in map(os.path.realpath, (paths[0].parent, *paths, *([audio] if audio else []))):
         raise BadInput(f"{out}: the film is made of this, and would replace it; give another name")
     refuse_present(out, overwrite)
     recipe = recipe_of(frames) if of_job else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import logging
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -157,7 +158,7 @@ def model_files(schedule: Schedule) -> dict[str, str]:
         found["vae"] = vae_path(model.vae)
     # First the model's LoRAs, then those that only keyframes name. Each file counts once, however it is spelled.
     loras = [lora_path(lora.name) for lora in (*schedule.recipe.model.loras, *schedule[0].loras)]
-    for index, path in enumerate({path.resolve(): path for path in loras}.values()):
+    for index, path in enumerate({os.path.realpath(path): path for path in loras}.values()):
         found[f"lora {index + 1}"] = path
     return {name: fingerprint(path) for name, path in found.items()}
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from remix.errors import EngineError
-from remix.plan.documents import read_json
+from remix.plan.documents import read_file, read_json
 
 WHOLE = "give a checkpoint that is whole, with its weights as safetensors"
 
@@ -80,10 +80,9 @@ def loaded_files(path: Path) -> list[Path]:
 
 def read_settings(path: Path) -> dict[str, Any]:
     """Returns the JSON object in a file of a checkpoint. Raises `EngineError` if it is missing or not an object."""
-    try:
-        found = read_json(path.read_bytes(), source=str(path))
-    except FileNotFoundError as error:
-        raise EngineError(f"{path}: is missing; the checkpoint is not whole, download it again") from error
+    if not path.is_file():
+        raise EngineError(f"{path}: is missing; the checkpoint is not whole, download it again")
+    found = read_json(read_file(path), source=str(path))
     if not isinstance(found, dict):
         raise EngineError(f"{path}: holds no settings; {WHOLE}")
     return found

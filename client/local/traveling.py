@@ -6,11 +6,11 @@ frames of different strengths are sampled together.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -32,16 +32,16 @@ def divided(schedule: Schedule) -> tuple[Model, tuple[str, ...]]:
     `Unsupported` for a LoRA that does not exist, or that keyframes spell in two ways.
     """
     first = schedule[0].loras
-    spelled: dict[Path, str] = {}
+    spelled: dict[str, str] = {}
     for lora in first:
-        other = spelled.setdefault(lora_path(lora.name).resolve(), lora.name)
+        other = spelled.setdefault(os.path.realpath(lora_path(lora.name)), lora.name)
         if other != lora.name:
             raise Unsupported(f"loras: {other!r} and {lora.name!r} are one file; call it alike in all keyframes")
     traveling = {
         lora.name for k, lora in enumerate(first) if any(frame.loras[k].strength != lora.strength for frame in schedule)
     }
     model = schedule.recipe.model
-    merged = [lora for lora in model.loras if lora_path(lora.name).resolve() not in spelled]
+    merged = [lora for lora in model.loras if os.path.realpath(lora_path(lora.name)) not in spelled]
     merged += [lora for lora in first if lora.name not in traveling]
     return replace(model, loras=tuple(merged)), tuple(sorted(traveling))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from remix.job.metadata import KEY
 from remix.job.opening import warn
 from remix.motion.atomic import atomic_write
 from remix.motion.pictures import save_picture
+from remix.motion.regular import BLOCK, open_file
 from remix.plan import plan
 from remix.plan.grid import Grid, cells_of, films_of
 from remix.show.grid import LARGEST_CELL, GridView, Place, coordinates_of, grid_page, grid_picture, settings_of
@@ -141,9 +143,16 @@ def refuse_other_file(path: Path) -> None:
         made = read_metadata(path).remix if path.is_file() else None
         is_ours = made is not None and made.get("sheet") == SHEET_OF
     else:
-        is_ours = path.is_file() and PAGE_OF in path.read_bytes()
+        is_ours = path.is_file() and _is_page(path)
     if not is_ours:
         raise BadInput(f"{path}: exists and is not a grid; give another name, or pass --overwrite")
+
+
+def _is_page(path: Path) -> bool:
+    """Returns whether a file is the page of a grid. The mark is near its end, behind all pictures."""
+    with open_file(path) as file:
+        file.seek(max(0, file.seek(0, os.SEEK_END) - BLOCK))
+        return PAGE_OF in file.read(BLOCK)
 
 
 def as_plain(view: GridView) -> list[dict[str, object]]:

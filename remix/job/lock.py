@@ -86,7 +86,7 @@ def _holder(path: Path) -> str:
         with open_part(path, MAX_LOCK) as file:
             holder = json.loads(file.read(MAX_LOCK))
         return f"process {holder['pid']} on {holder['host']}"
-    except (OSError, JobError, ValueError, KeyError, TypeError):
+    except (OSError, JobError, ValueError, KeyError, TypeError, RecursionError):
         return "another process"
 
 

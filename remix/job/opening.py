@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -74,7 +75,7 @@ def open_job(
     each copy, `pause` between the blocks of files that are hashed (an error that it raises stops the hashing), and
     `tell` with a sentence about the frames that were kept.
     """
-    folder = Path(folder).resolve()
+    folder = Path(os.path.realpath(folder))
     if folder.exists() and not folder.is_dir():
         raise JobError(f"{folder}: is a file; give a new or empty folder")
     refuse_foreign(folder)

@@ -115,7 +115,7 @@ def measured_song(folder: str | os.PathLike[str], name: str) -> dict[str, Any]:
 def song_path(folder: str | os.PathLike[str], name: str) -> Path:
     """Returns the path of the song called `name` in `folder`. Raises PictureError for links that lead out of it."""
     root = Path(folder).resolve()
-    path = (root / name).resolve()
+    path = Path(os.path.realpath(root / name))  # not resolve(), which raises RuntimeError for circular links
     if not path.is_relative_to(root):
         raise PictureError(f"{name}: leads out of {root}; copy the song into it")
     return path

@@ -25,6 +25,17 @@ from remix.motion.stealth import read_stealth
 from remix.motion.texts import LIMIT, read_texts
 
 FILMS = (".mp4", ".m4v", ".mov", ".webm", ".mkv")
+SUFFIXES = {".png": (".png", ".apng"), ".jpg": (".jpg", ".jpeg", ".jfif"), ".mp4": (".mp4", ".m4v"), ".m4v": (".m4v",)}
+"""The suffixes of a format, if it has several. The first is the most common."""
+
+SIGNATURES = {
+    ".png": (pngs.SIGNATURE, 0, b""),
+    ".jpg": (b"\xff\xd8\xff", 0, b""),
+    ".webp": (b"RIFF", 8, b"WEBP"),
+    ".gif": (b"GIF8", 0, b""),
+}
+"""How pictures begin: their first bytes, and others with their place."""
+
 BITEXACT = ("-fflags", "+bitexact", "-flags:v", "+bitexact", "-flags:a", "+bitexact")
 
 PNG_METADATA = (*pngs.TEXT_CHUNKS, b"eXIf", b"tIME", b"caBX")
@@ -44,33 +55,26 @@ def strip_metadata(path: str | os.PathLike[str], out: str | os.PathLike[str]) ->
     """Writes a copy of a picture or film without metadata to `out`, atomically, and returns what was removed, by name.
 
     Text in the lowest bits of a PNG's pixels is removed as well, by clearing those bits. The orientation of a JPEG
-    stays. Raises PictureError for a format that cannot be stripped, and if some text is left.
+    stays. Raises PictureError for a format that cannot be stripped, for a suffix of another format, and if some text is
+    left.
     """
     path, out = Path(path), Path(out)
     found = [*read_texts(path).found]
     with open_file(path) as file:
-        head = file.read(12)
+        kind = _format(path, file.read(12))
         file.seek(0)
-        data = b"" if path.suffix.lower() in FILMS else file.read()
+        data = b"" if kind in FILMS else file.read()
+    if out.suffix.lower() not in SUFFIXES.get(kind, (kind,)):
+        raise PictureError(f"{out}: is a copy of a {kind[1:].upper()}, bit for bit; call it {out.with_suffix(kind)}")
     try:
         with atomic_write(out) as part:
-            if head.startswith(pngs.SIGNATURE):
-                if hidden := read_stealth(path, LIMIT):
-                    found.append(f"hidden in the pixels ({len(hidden)} characters)")
-                    data = _without_bits(path)
-                part.write_bytes(b"".join(_png(data)))
-            elif head.startswith(b"\xff\xd8\xff"):
-                part.write_bytes(b"".join(_jpeg(data, _orientation(path))))
-            elif head.startswith(b"RIFF") and head[8:] == b"WEBP":
-                part.write_bytes(_webp(data))
-            elif head.startswith(b"GIF8"):
-                part.write_bytes(b"".join(_gif(data)))
-            elif path.suffix.lower() in FILMS:
-                _copy_film(path, part, path.suffix.lower())
+            if kind in FILMS:
+                _copy_film(path, part, kind)
+            elif kind == ".png" and (hidden := read_stealth(path, LIMIT)):
+                found.append(f"hidden in the pixels ({len(hidden)} characters)")
+                part.write_bytes(b"".join(_png(_without_bits(path))))
             else:
-                raise PictureError(
-                    f"{path}: has no format that can be stripped; give a PNG, JPEG, WebP, GIF, mp4 or webm"
-                )
+                part.write_bytes(b"".join(_stripped(path, kind, data)))
             if left := read_texts(part).found:
                 raise PictureError(
                     f"{path}: {', '.join(left)} cannot be removed from this file; convert it to PNG first"
@@ -78,6 +82,25 @@ def strip_metadata(path: str | os.PathLike[str], out: str | os.PathLike[str]) ->
     except _CutOff as error:
         raise PictureError(f"{path}: a {error} that is cut off; give a whole one") from None
     return found
+
+
+def _format(path: Path, head: bytes) -> str:
+    """Returns the suffix of a file's format: that of its first bytes for pictures, its own for films."""
+    for kind, (start, at, more) in SIGNATURES.items():
+        if head.startswith(start) and head[at:].startswith(more):
+            return kind
+    if path.suffix.lower() in FILMS:
+        return path.suffix.lower()
+    raise PictureError(f"{path}: has no format that can be stripped; give a PNG, JPEG, WebP, GIF, mp4 or webm")
+
+
+def _stripped(path: Path, kind: str, data: bytes) -> Iterator[bytes]:
+    """Returns the parts of a picture without metadata."""
+    if kind == ".png":
+        return _png(data)
+    if kind == ".jpg":
+        return _jpeg(data, _orientation(path))
+    return iter([_webp(data)]) if kind == ".webp" else _gif(data)
 
 
 def _png(data: bytes) -> Iterator[bytes]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import re
+import stat
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,15 +24,25 @@ MAX_KEY_PARTS = 32
 
 
 def read_file(path: Path, *, limit: int = LIMIT) -> bytes:
-    """Returns the bytes of the file at `path`. Raises RecipeError if it is unreadable or longer than `limit`."""
+    """Returns the bytes of the file at `path`.
+
+    Raises RecipeError if it is unreadable, longer than `limit`, or not a regular file.
+    """
     try:
-        with path.open("rb") as file:
+        with open(path, "rb", opener=_without_waiting) as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise RecipeError("is a pipe or a device, not a regular file; give a file", source=str(path))
             raw = file.read(limit + 1)
-    except OSError as error:
-        reason = error.strerror or type(error).__name__
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        reason = getattr(error, "strerror", None) or error
         raise RecipeError(f"cannot be read ({reason}); check the name", source=str(path)) from error
     _refuse_long(len(raw), limit, str(path))
     return raw
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    """Opens a file, also a named pipe, which would otherwise wait for its other end."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def read_json(text: str | bytes, *, limit: int = LIMIT, source: str | None = None) -> Any:

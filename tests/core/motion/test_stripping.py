@@ -61,6 +61,33 @@ def test_a_picture_keeps_its_pixels_and_its_profile(tmp_path: Path, name: str, o
     assert len(out.read_bytes()) < len(path.read_bytes())
 
 
+@pytest.mark.parametrize(
+    ("kind", "wrong", "right"),
+    [
+        ("PNG", "b.jpg", "b.png"),
+        ("JPEG", "b.png", "b.jpg"),
+        ("WEBP", "b", "b.webp"),
+        ("GIF", "b.tar.gz", "b.tar.gif"),
+        ("film", "b.webm", "b.mp4"),
+        ("film", "b.png", "b.mp4"),
+    ],
+)
+def test_a_copy_is_not_called_like_another_format(tmp_path: Path, kind: str, wrong: str, right: str) -> None:
+    """The suffix of the original does not matter: browsers save WebP as .png."""
+    path = tmp_path / ("a.mp4" if kind == "film" else "a.png")
+    if kind == "film":
+        path.write_bytes(b"\0\0\0\x20ftypisom")  # not read before its copy has a name
+    else:
+        Image.fromarray(PIXELS).save(path, kind)
+    with pytest.raises(PictureError, match=rf"{wrong}: is a copy of .*; call it .*{right}$"):
+        strip_metadata(path, tmp_path / wrong)
+    assert [*tmp_path.iterdir()] == [path]
+    if kind != "film":
+        strip_metadata(path, tmp_path / right)
+        with Image.open(tmp_path / right) as copy:
+            assert copy.format == kind
+
+
 def test_a_jpeg_keeps_the_way_it_is_turned(tmp_path: Path) -> None:
     path = written(tmp_path / "a.jpg", exif=exif(6))
     strip_metadata(path, tmp_path / "b.jpg")
@@ -101,7 +128,7 @@ def test_a_film_keeps_its_frames(tmp_path: Path, name: str) -> None:
 def test_what_is_cut_off_is_refused_and_leaves_nothing(tmp_path: Path, name: str, cut: int) -> None:
     (tmp_path / name).write_bytes(written(tmp_path / f"whole-{name}").read_bytes()[:cut])
     with pytest.raises(PictureError, match=name):
-        strip_metadata(tmp_path / name, tmp_path / "out")
+        strip_metadata(tmp_path / name, tmp_path / f"out-{name}")
     assert not (tmp_path / "out").exists()
 
 
