@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -80,28 +80,32 @@ def unfinished(
 ) -> Schedule:
     """Returns the schedule of the newest unfinished job that differs only in its random seed, or else `planned`.
 
-    `drawn` returns the recipe with any seed in place of `seed`, the random seed of `planned`.
+    `drawn` reads the recipe with any seed in place of `seed`, the random seed of `planned`. It is called only for jobs
+    with other seeds that are otherwise the same.
     """
-    recipe, other = planned.recipe, drawn((seed + 1) % SEEDS)
+    recipe = planned.recipe
     now = seeds_of(recipe)
-    # The first seed that depends on the random one has the same offset from it in every job, or is the random one.
-    place = next((at for at, seeds in enumerate(zip(now, seeds_of(other), strict=False)) if len({*seeds}) > 1), None)
-    if place is None:
-        return planned
     for folder in siblings(root, name, begun=True):
         try:
             held = recipe_of(folder).replace(folder=recipe.folder)
         except RemixError:
             continue
-        found = seeds_of(held)
-        if not is_job(folder) or len(found) != len(now) or len(list((folder / "frames").glob("*.png"))) >= held.frames:
+        if not is_job(folder) or len(list((folder / "frames").glob("*.png"))) >= held.frames:
             continue
-        before = {(seed + found[place] - now[place]) % SEEDS, found[place]}
-        if any(drawn(each) == held for each in before):
+        found = seeds_of(held)
+        if _without_seeds(held) != _without_seeds(recipe) or len(found) != len(now) or found == now:
+            continue
+        # The first seed that depends on the random one has the same offset from it in every job, or is the random one.
+        other, own = next(pair for pair in zip(found, now, strict=True) if pair[0] != pair[1])
+        if any(drawn(each) == held for each in {(seed + other - own) % SEEDS, other}):
             schedule = plan(held)
             if job_folder(root, name, schedule, engine) == folder:
                 return schedule
     return planned
+
+
+def _without_seeds(recipe: Recipe) -> Recipe:
+    return recipe.replace(keyframes=tuple(replace(keyframe, seed=None) for keyframe in recipe.keyframes))
 
 
 SEEDS = 2**32

@@ -12,10 +12,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from remix.digest import sha256
 from remix.engine import Event, render
 from remix.errors import BadInput, Interrupted, MissingPackage, OutOfMemory
-from remix.job import FRAMES, siblings
+from remix.job import siblings
 from remix.job.files import inside
 from remix.plan import Recipe, Schedule, plan
 
@@ -24,7 +23,8 @@ from . import playground as playground  # A1111 imports it by name from the yaml
 from .engine import HostEngine
 from .job import PartRequest, job_folder, unfinished
 from .live_preview import in_words_of_page, settings_of
-from .settings import Fields, Settings
+from .processing import fields_of, result, save_pictures
+from .settings import Settings
 
 
 class RemixScript(host.Script):
@@ -78,25 +78,26 @@ class RemixScript(host.Script):
 
 def _render(p: Any, settings: Settings, scratch: Path) -> Any:
     """Renders the film that the panel's fields, or a request with their names, describe."""
-    random = host.is_random(p.seed)
-    fields = _fields(p, scratch)
-    schedule = plan(settings.recipe(fields))
+    fields = fields_of(p, scratch)
+    planned = schedule = plan(settings.recipe(fields))
     about = pasting.infotext(settings)
     engine = HostEngine(p, schedule.recipe, batch=settings.batch, portable=settings.portable, about=about)
-    engine.check(schedule)  # first, since it may refuse; `render` passes on its remarks
+    remarks: Sequence[str] | None = engine.check(schedule)
     identity = engine.identity(schedule)
-    _save_pictures(p, schedule.recipe, scratch)
+    save_pictures(p, schedule.recipe, scratch)
     root = host.output_folder(p)
-    if random and not settings.new:
+    if host.is_random(p.seed) and not settings.new:
 
         def drawn(seed: int) -> Recipe:
             return settings.recipe(replace(fields, seed=seed))
 
-        schedule = unfinished(root, settings.name, schedule, drawn, fields.seed, identity)
+        schedule = unfinished(root, settings.name, planned, drawn, fields.seed, identity)
+    if schedule is not planned:
+        remarks = None  # another seed may choose other prompts
     folder = job_folder(root, settings.name, schedule, identity, new=settings.new)
     wanted = settings.wanted(len(schedule))
     donors = [] if settings.new else siblings(root, settings.name)
-    return _rendered(p, engine, schedule, folder, wanted, settings.film_name, donors)
+    return _rendered(p, engine, schedule, folder, wanted, remarks, film_name=settings.film_name, donors=donors)
 
 
 def _render_part(p: Any, data: Mapping[str, Any], scratch: Path) -> Any:
@@ -108,11 +109,11 @@ def _render_part(p: Any, data: Mapping[str, Any], scratch: Path) -> Any:
     schedule = request.part
     about = pasting.infotext(Settings())
     engine = HostEngine(p, schedule.recipe, batch=request.batch, portable=True, about=about)
-    engine.check(schedule)
-    _save_pictures(p, schedule.recipe, scratch)
+    remarks = engine.check(schedule)
+    save_pictures(p, schedule.recipe, scratch)
     root = inside(host.output_folder(p), f"client_{request.film}")
     folder = job_folder(root, f"{request.start:06d}", schedule, engine.identity(schedule))
-    return _rendered(p, engine, schedule, folder, request.wanted, None, [])
+    return _rendered(p, engine, schedule, folder, request.wanted, remarks)
 
 
 def _rendered(
@@ -121,10 +122,15 @@ def _rendered(
     schedule: Schedule,
     folder: Path,
     wanted: range,
-    film_name: str | None,
-    donors: Sequence[Path],
+    remarks: Sequence[str] | None,
+    *,
+    film_name: str | None = None,
+    donors: Sequence[Path] = (),
 ) -> Any:
-    """Returns the host's result, once the `wanted` frames, or as many as could be rendered, are in the job folder."""
+    """Returns the host's result, once the `wanted` frames, or as many as could be rendered, are in the job folder.
+
+    `remarks` are those of the engine's check, None if the schedule still has to be checked.
+    """
     film = None
     try:
         film = render(
@@ -134,6 +140,7 @@ def _rendered(
             film=film_name,
             frames=wanted,
             donors=donors,
+            checked=remarks,
             listen=_tell,
             tell=p.comment,
             stop=lambda: host.state.stopping_generation or host.state.interrupted,
@@ -144,74 +151,9 @@ def _rendered(
         if host.is_api(p):
             raise
         p.comment(str(error))  # finished frames are kept and shown
-    return _result(p, engine, schedule, folder, wanted, film)
+    return result(p, engine, schedule, folder, wanted, film)
 
 
 def _tell(event: Event) -> None:
     """Shows the film's progress in the host."""
     host.state.textinfo = f"Remix: {event.stage}, {event.done} of {event.total}"
-
-
-def _fields(p: Any, scratch: Path) -> Fields:
-    """Returns the values of the host's own fields."""
-    images = [image for image in getattr(p, "init_images", None) or [] if image is not None]
-    width, height = host.finished_size(p)
-    return Fields(
-        prompt=p.prompt,
-        negative=p.negative_prompt,
-        seed=host.drawn_seed(p.seed),
-        steps=p.steps,
-        cfg=p.cfg_scale,
-        width=width,
-        height=height,
-        sampler=p.sampler_name,
-        scheduler=p.scheduler,
-        denoise=p.denoising_strength if images else 1.0,
-        images=(f"init-{sha256(images[0].tobytes())[:12]}.png",) if images else (),
-        folder=str(scratch),
-    )
-
-
-def _save_pictures(p: Any, recipe: Recipe, scratch: Path) -> None:
-    """Saves the init pictures under their names in the recipe.
-
-    The recipe's names are assigned to the init pictures in order: first the names of pictures, then those of masks.
-    """
-    names = recipe.pictures()
-    images = [image for image in getattr(p, "init_images", None) or [] if image is not None]
-    if host.is_img2img(p) and not images:
-        raise BadInput("image: img2img has no picture to begin with; give one, or run the script in txt2img")
-    if names and len(names) > len(images) and host.is_img2img(p):
-        raise BadInput(
-            f"image: the recipe names {len(names)} pictures, and there are {len(images)}; give one for each, in the "
-            "order in which the recipe names them"
-        )
-    for name, image in zip(names, images, strict=False):
-        path = inside(scratch, name)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        host.fitted(image, p, recipe.width, recipe.height).save(path, "PNG")
-
-
-def _result(
-    p: Any, engine: HostEngine, schedule: Schedule, folder: Path, wanted: Sequence[int], film: Path | None
-) -> Any:
-    """Returns the host's result: the existing frames, each with its infotext, and the path of the job.
-
-    The host has one prompt and one seed for a picture: those with the largest weight in the frame.
-    """
-    paths = {index: folder / FRAMES / f"{index:06d}.png" for index in wanted}
-    there = {index: path for index, path in paths.items() if path.is_file()}
-    pictures = [host.picture_at(path, p) for path in there.values()]
-    about: dict[str, Any] = {"Remix job": folder.name, "Remix film": film.name if film else None}
-    about |= {"Remix left": len(paths) - len(there), "Remix remarks": list(p.comments)}
-    p.extra_generation_params.update({name: value for name, value in about.items() if value})
-    shown = [schedule[index] for index in there or wanted[:1]]
-    return host.processed(
-        p,
-        pictures,
-        [picture.info.get("parameters", "") for picture in pictures],
-        prompts=[frame.prompt.heaviest for frame in shown],
-        negatives=[frame.negative.heaviest for frame in shown],
-        seeds=[frame.seed.heaviest for frame in shown],
-        model=engine.model_name,
-    )

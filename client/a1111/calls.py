@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 from remix.client.a1111.server import QUEUED, RUNNING, Server, State
 from remix.client.statuses import GATEWAY_TIMEOUTS, may_pass
 from remix.client.timeouts import Timeouts
+from remix.engine import Event, Listener
 from remix.errors import (
     BadReply,
     BlankFrame,
@@ -279,6 +280,16 @@ class Calls:
                 self._server.interrupt()
         except HostError as error:
             log.info("%s: it could not be interrupted (%s)", call.request.where, error)
+
+
+def reporting_steps(request: Request, listen: Listener) -> Callable[[State], None]:
+    """Returns a function that reports the steps of a request, with previews, from the server's state."""
+
+    def watch(state: State) -> None:
+        if state.steps:
+            listen(Event("steps", state.step, state.steps, frame=request.frames[0], preview=state.preview()))
+
+    return watch
 
 
 def _raise_permanent(error: HostError, request: Request) -> None:

@@ -4,25 +4,25 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from remix.client.a1111.calls import Call, Calls, Request, Stopped
+from remix.client.a1111.calls import Call, Calls, Request, Stopped, reporting_steps
 from remix.client.a1111.payload import PreparedPayload, prepare_payload, size_of
 from remix.client.a1111.prepared import Prepared, prepare
 from remix.client.a1111.replies import read_answer, remarks_in
 from remix.client.a1111.scripted import MOST_AT_ONCE
-from remix.client.a1111.server import Server, State
+from remix.client.a1111.server import Server
 from remix.client.auth import Auth
 from remix.client.http import Http
 from remix.client.masking import presentable_errors
 from remix.client.playground import advice as playground
 from remix.client.timeouts import Timeouts
-from remix.engine import Capabilities, Engine, Event, Listener, Picture
+from remix.engine import Capabilities, Engine, Listener, Picture
 from remix.engine.agreement import read_differently
 from remix.engine.blocks import checked_batch, frames_at_once
-from remix.errors import HostError, Interrupted
+from remix.errors import HostError
 from remix.plan import Recipe, Schedule
 
 log = logging.getLogger(__name__)
@@ -130,9 +130,8 @@ class A1111(Engine):
             self._try(prepared, calls)
             call = self._start(calls, requests)
             while call is not None:
-                pictures = calls.answer(
-                    call, partial(self._read, prepared), self._watch(call.request, listen), image=self._previews
-                )
+                watch = reporting_steps(call.request, listen)
+                pictures = calls.answer(call, partial(self._read, prepared), watch, image=self._previews)
                 call = None if self._cancelled else self._start(calls, requests)
                 yield from pictures
         except HostError as error:
@@ -177,17 +176,5 @@ class A1111(Engine):
             if remark not in self._remarked:
                 self._remarked.add(remark)
                 log.warning("%s: %s", request.where, remark)
-        # Only the state shows that a user interrupted the request, and only until the next request.
-        state = self._server.state()
-        if state.interrupted or state.skipped:
-            raise Interrupted(
-                f"{request.where}: somebody at the server interrupted it; what is finished is kept, run the same again"
-            )
+        self._server.state().refuse_interrupted(request.where)  # the reply does not show it
         return pictures
-
-    def _watch(self, request: Request, listen: Listener) -> Callable[[State], None]:
-        def watch(state: State) -> None:
-            if state.steps:
-                listen(Event("steps", state.step, state.steps, frame=request.frames[0], preview=state.preview()))
-
-        return watch

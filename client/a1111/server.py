@@ -18,7 +18,7 @@ from remix.client.statuses import SERVER_ERROR
 from remix.client.timeouts import Timeouts
 from remix.engine import Picture
 from remix.engine.pack import Pack
-from remix.errors import BadReply, HostError, HostRefused, Unsupported
+from remix.errors import BadReply, HostError, HostRefused, Interrupted, Unsupported
 
 log = logging.getLogger(__name__)
 
@@ -59,6 +59,13 @@ class State:
         except BadReply as error:
             log.debug("a preview was not shown: %s", error)
             return None
+
+    def refuse_interrupted(self, where: str) -> None:
+        """Raises `Interrupted` if a user interrupted the request at `where`. It shows only until the next request."""
+        if self.interrupted or self.skipped:
+            raise Interrupted(
+                f"{where}: somebody at the server interrupted it; what is finished is kept, run the same again"
+            )
 
 
 class Server:

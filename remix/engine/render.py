@@ -78,6 +78,7 @@ def render(
     every: int = 1,
     report: bool | None = None,
     donors: Sequence[Path] = (),
+    checked: Sequence[str] | None = None,
     listen: Listener = lambda event: None,
     stop: Callable[[], bool] = lambda: False,
     tell: Callable[[str], None] = warn,
@@ -97,6 +98,8 @@ def render(
 
     `every` renders a draft: only every few frames and the last, with in-betweens for the others in its film, see
     `remix.engine.draft`. It has no sheet and no report.
+
+    `checked` has the remarks of `engine.check`, if the caller has called it for this schedule; else it is called here.
 
     With an even pace, the clock is measured first by rendering pictures, most of which become frames, see
     `remix.engine.pacing`.
@@ -124,7 +127,7 @@ def render(
         audio = _song(film, schedule.recipe, remark) if audio is None else audio
     if report:
         require()
-    for sentence in (*remarks_on(schedule), *engine.check(schedule)):
+    for sentence in (*remarks_on(schedule), *(engine.check(schedule) if checked is None else checked)):
         remark(sentence)
     with raising_disk_full(Path(folder), schedule.recipe) as room:
         wants_report = not lacking() if report is None else report

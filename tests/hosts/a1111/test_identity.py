@@ -19,16 +19,16 @@ TOLD = {"recipe": {"frames": 2, "keyframes": [{"prompt": "a", "seed": 1}]}, "fil
 
 def table(ui: Runner, p: Any = None, panel_args: Any = TOLD, **fields: Any) -> dict[str, str]:
     """What a run says of what makes its pictures."""
-    import a1111_extension.script as script
     from a1111_extension import host
     from a1111_extension.engine import HostEngine
+    from a1111_extension.processing import fields_of
     from a1111_extension.settings import Settings
     from remix.plan import plan
 
     p = p or ui.processing(panel_args, **fields)
     with host.pinned(p):
         settings = Settings.of_request(panel_args)
-        recipe = settings.recipe(script._fields(p, ui.base))
+        recipe = settings.recipe(fields_of(p, ui.base))
         engine = HostEngine(p, recipe, batch=8, portable=settings.portable, about={})
         engine.check(plan(recipe))
         return engine.identity(plan(recipe))

@@ -112,6 +112,35 @@ def test_a_drawn_seed_is_kept_until_the_job_is_finished(ui: Runner, name: str) -
     assert folder_of(ui, ui.run(args)) != folder_of(ui, some)
 
 
+def test_a_random_seed_is_read_and_checked_once_and_once_more_for_the_job_it_resumes(
+    ui: Runner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from a1111_extension.engine import HostEngine
+    from a1111_extension.settings import Settings
+
+    counted: list[str] = []
+
+    def count(owner: type, name: str) -> None:
+        real = getattr(owner, name)
+
+        def counting(*args: Any) -> Any:
+            counted.append(name)
+            return real(*args)
+
+        monkeypatch.setattr(owner, name, counting)
+
+    count(Settings, "recipe")
+    count(HostEngine, "check")
+    args = {"recipe": TEXT.replace("seed = 1\n", ""), "film": ""}
+    ui.run({**args, "count": 2})
+    assert counted == ["recipe", "check"]
+    ui.run({**args, "recipe": args["recipe"].replace('"b"', '"c"')})  # another film, whose job is not resumed
+    assert counted[2:] == ["recipe", "check"]
+    ui.run(args)
+    assert counted[4:6] == ["recipe", "check"]
+    assert counted[6:].count("check") == 1
+
+
 DEFORUM = {"max_frames": 6, "prompts": {"0": "a cat", "5": "a dog"}, "W": 64, "H": 64}
 
 
