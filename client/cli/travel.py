@@ -14,7 +14,7 @@ from remix.client.cli.overrides import Overrides, override_options
 from remix.client.pictures_travel import WAYS, Travel, common_folder, travel
 from remix.job.files import write_text
 from remix.plan.moments import length
-from remix.plan.recipe import read_size
+from remix.plan.recipe_values import read_size
 from remix.plan.wording import printable
 
 OPTIONS = (

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from remix.catalog.samplers import SAMPLERS, sampler_of
 from remix.catalog.schedulers import SCHEDULER_LABELS, SCHEDULERS
 from remix.errors import RecipeError
 from remix.plan import fields as check
+from remix.plan.contradictions import refuse_contradictions
 from remix.plan.documents import read_file, read_json, read_toml, write_toml
-from remix.plan.inputs import KEYFRAMES, Payload, Workflow, clips, kind_of, pictures_in, read_workflow
+from remix.plan.inputs import KEYFRAMES, Payload, Workflow, clips, pictures_in, read_workflow
 from remix.plan.keyframe import (
     KEYFRAME_FIELDS,
-    LIST,
-    MAX_CFG,
     MAX_SEED,
     Keyframe,
     easing,
@@ -29,12 +26,10 @@ from remix.plan.locate import locate
 from remix.plan.model import MODEL_FIELDS, Model, plain_model, read_model
 from remix.plan.moments import clock as moments_of_clock
 from remix.plan.moments import frame_count, places, rendered_frames
-from remix.plan.music import MUSIC_FIELDS, MUSIC_NAMES, Music, plain_music, read_music
-from remix.plan.wording import nearest
+from remix.plan.music import MUSIC_FIELDS, Music, plain_music, read_music
+from remix.plan.recipe_values import check_keyframes, read_cfg, read_names, read_sampler, read_side, read_size
 from remix.prompt import CHUNKS, EMPHASIS, Reading
 
-MAX_KEYFRAMES = 10_000
-MAX_PIXELS = 64_000_000
 MAX_FPS = 240
 
 CURVES = ("linear", "cubic")
@@ -176,14 +171,14 @@ class Recipe:
             self,
             fps=fps,
             frames=frame_count(frames, fps, music=song),
-            keyframes=_keyframes(keyframes),
-            width=_side(fitted["width"], "width"),
-            height=_side(fitted["height"], "height"),
+            keyframes=check_keyframes(keyframes),
+            width=read_side(fitted["width"], "width"),
+            height=read_side(fitted["height"], "height"),
             model=model,
-            sampler=_sampler(fitted["sampler"]),
+            sampler=read_sampler(fitted["sampler"]),
             scheduler=check.choice(fitted["scheduler"], "scheduler", SCHEDULERS, SCHEDULER_LABELS),
             steps=check.integer(fitted["steps"], "steps", 1, 1000),
-            cfg=_cfg(fitted["cfg"]),
+            cfg=read_cfg(fitted["cfg"]),
             loop=check.flag(loop, "loop"),
             ease=easing(ease),
             curve=check.choice(curve, "curve", CURVES),
@@ -196,7 +191,7 @@ class Recipe:
             wildcards=check.picture(wildcards, "wildcards"),
             workflow=own,
             payload=request,
-            hold=_names(hold, "hold"),
+            hold=read_names(hold, "hold"),
             pace=check.choice(pace, "pace", PACES),
             clock=clock,
             budget=None if budget is None else check.number(budget, "budget", *BUDGETS),
@@ -207,76 +202,11 @@ class Recipe:
             folder=str(folder),
             defaulted=frozenset(defaulted) | left_out,
         )
-        self._check_whole()
-
-    def _check_whole(self) -> None:
-        """Raises RecipeError for invalid combinations: too many pixels, equal keyframes, denoise without a picture."""
-        if self.width * self.height > MAX_PIXELS:
-            raise RecipeError(
-                f"{self.width}x{self.height} is {self.width * self.height} pixels; keep to {MAX_PIXELS}",
-                path="size",
-            )
-        positions = self.positions()
-        if self.clock is not None:
-            check.settle(self, clock=moments_of_clock(self.clock, self.frames, self.loop, positions))
-        if self.rendered is not None:
-            check.settle(self, rendered=rendered_frames(self.rendered, self.frames, self.loop))
-        if self.music is None:
-            self._refuse_music()
-        self._check_inputs()
-        if any(keyframe.image for keyframe in self.keyframes):
-            return
-        for i, keyframe in enumerate(self.keyframes):
-            if keyframe.mask is not None:
-                raise RecipeError(
-                    'says where a picture is drawn again, but no keyframe sets one; set "image", or leave "mask" out',
-                    path=f"keyframes[{i}].mask",
-                )
-            if keyframe.denoise is not None and keyframe.denoise != 1:
-                denoise = plain_keyframe(keyframe)["denoise"]
-                raise RecipeError(
-                    f'{denoise} keeps part of a picture, but no keyframe sets one; set "image", or leave "denoise" out',
-                    path=f"keyframes[{i}].denoise",
-                )
-
-    def _refuse_music(self) -> None:
-        """Raises RecipeError if an expression uses a name of `MUSIC_NAMES`, which has no value without music."""
-        for i, keyframe in enumerate(self.keyframes):
-            for name, variables in keyframe.variables():
-                if used := [each for each in MUSIC_NAMES if each in variables]:
-                    raise RecipeError(
-                        f'"{used[0]}" is a name of music, and there is none; write a number, or below [music] the line '
-                        'file = "song.mp3"',
-                        path=f"keyframes[{i}].{name}",
-                    )
-
-    def _check_inputs(self) -> None:
-        """Raises RecipeError for inputs of nothing, of two kinds, or of clips that cannot be cut or paced."""
-        kinds: dict[str, str] = {}
-        for i, keyframe in enumerate(self.keyframes):
-            for name, value in keyframe.inputs or ():
-                path = f"keyframes[{i}].inputs{check.joined(name)}"
-                if self.workflow is None and self.payload is None:
-                    raise RecipeError(
-                        'is an input of nothing; write file = "mine.json" below [workflow], or the fields of an A1111 '
-                        "payload below [payload]",
-                        path=path,
-                    )
-                if kinds.setdefault(name, kind_of(value)) != kind_of(value):
-                    raise RecipeError(
-                        f"is {kind_of(value)} here and {kinds[name]} in another keyframe; write one kind of value",
-                        path=path,
-                    )
-        if unknown := [name for name in self.hold if name not in kinds]:
-            raise RecipeError(f'no keyframe sets "{unknown[0]}"; {nearest(unknown[0], sorted(kinds))}', path="hold")
-        if self.workflow is not None and self.payload is not None:
-            raise RecipeError("is for A1111, and [workflow] is for ComfyUI; keep one of them", path="payload")
-        if self.workflow is not None and self.workflow.clip != 1:
-            with check.under("workflow"):
-                self.clips()
-            if self.pace == "even" or self.budget is not None:
-                name = "pace" if self.pace == "even" else "budget"
-                raise RecipeError("chooses single moments, and the workflow gives clips; leave it out", path=name)
+        refuse_contradictions(self)
+        if clock is not None:
+            check.settle(self, clock=moments_of_clock(clock, self.frames, self.loop, self.positions()))
+        if rendered is not None:
+            check.settle(self, rendered=rendered_frames(rendered, self.frames, self.loop))
 
     @property
     def has_own_settings(self) -> bool:
@@ -452,60 +382,6 @@ def located(data: Any, text: str | bytes, source: str | None, folder: str) -> Re
         raise RecipeError(
             error.problem, path=error.path, source=source, line=line, column=column, excerpt=error.excerpt
         ) from error.__cause__
-
-
-def _cfg(value: Any) -> float:
-    if isinstance(value, str):
-        problem = f"{check.show(value)} is text; write a number, or an expression below a [[keyframes]]"
-        raise RecipeError(problem, path="cfg")
-    return check.number(value, "cfg", 0, MAX_CFG)
-
-
-def _side(value: Any, path: str) -> int:
-    side = check.integer(value, path, 8, 8192)
-    if side % 8:
-        raise RecipeError(f"{side} is not a multiple of 8; use {side - side % 8} or {side + 8 - side % 8}", path=path)
-    return side
-
-
-def _sampler(value: Any) -> str:
-    """Returns the name of a sampler. Raises RecipeError for another tool's label, with the name to use instead."""
-    meant = sampler_of(value) if isinstance(value, str) and value not in SAMPLERS else None
-    if meant is None:
-        return check.choice(value, "sampler", SAMPLERS)
-    scheduler = f' and scheduler = "{meant[1]}"' if meant[1] else ""
-    raise RecipeError(f'{check.show(value)} is what other tools call it; write "{meant[0]}"{scheduler}', path="sampler")
-
-
-def read_size(value: Any) -> tuple[int, int]:
-    """Returns width and height from ``[768, 512]`` or ``"768x512"``."""
-    sides = value
-    if isinstance(value, str):
-        found = re.fullmatch(r"\s*([0-9]{1,9})\s*[xX]\s*([0-9]{1,9})\s*", value)
-        sides = found and (int(found[1]), int(found[2]))
-    if not isinstance(sides, (list, tuple)) or len(sides) != 2:
-        raise RecipeError(f'{check.show(value)} is not a size; write [768, 512] or "768x512"', path="size")
-    return _side(sides[0], "size[0]"), _side(sides[1], "size[1]")
-
-
-def _names(value: Any, path: str) -> tuple[str, ...]:
-    if not isinstance(value, (list, tuple)):
-        raise RecipeError(f'{check.show(value)} is not a list of names; write ["KSampler.sampler_name"]', path=path)
-    return tuple(dict.fromkeys(check.name(each, f"{path}[{number}]") for number, each in enumerate(value)))
-
-
-def _keyframes(value: Any) -> tuple[Keyframe, ...]:
-    if not isinstance(value, (list, tuple)):
-        raise RecipeError(f"{check.show(value)} is not a list of keyframes; write {LIST}", path="keyframes")
-    if not 1 <= len(value) <= MAX_KEYFRAMES:
-        raise RecipeError(f"there are {len(value)}; give 1 to {MAX_KEYFRAMES}", path="keyframes")
-    for i, keyframe in enumerate(value):
-        if not isinstance(keyframe, Keyframe):
-            raise RecipeError(
-                f"{check.show(keyframe)} is not a Keyframe; write Keyframe(...), or use Recipe.from_dict",
-                path=f"keyframes[{i}]",
-            )
-    return tuple(value)
 
 
 RECIPE_FIELDS = (*(f.name for f in fields(Recipe) if f.compare), "size")

@@ -17,7 +17,7 @@ from remix.plan.fields import show
 from remix.plan.keyframe import MAX_SEED, Keyframe
 from remix.plan.mix import STEPS, Mix, between
 from remix.plan.moments import MAX_FRAMES
-from remix.plan.recipe import MAX_KEYFRAMES
+from remix.plan.recipe_values import MAX_KEYFRAMES
 from remix.plan.wording import nearest
 from remix.syntax.text.parts import Options, Parts
 from remix.syntax.text.source import Source, Span

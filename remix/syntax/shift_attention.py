@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from remix.plan.keyframe import MAX_CFG, MAX_SEED
 from remix.plan.mix import Mix
-from remix.plan.recipe import MAX_KEYFRAMES
+from remix.plan.recipe_values import MAX_KEYFRAMES
 from remix.syntax.text.boxes import read_boxes, recipe_fields, seed_of
 from remix.syntax.text.parts import Options, Parts
 from remix.syntax.text.prompts import mix_of_and, wrap

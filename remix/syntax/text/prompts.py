@@ -11,7 +11,7 @@ from typing import NamedTuple
 from remix.plan import fields as check
 from remix.plan.expression import fill_prompt, verbatim
 from remix.plan.mix import STEPS, Mix, between
-from remix.plan.recipe import MAX_KEYFRAMES
+from remix.plan.recipe_values import MAX_KEYFRAMES
 from remix.syntax.text.parts import Options
 from remix.syntax.text.source import Source, Span, join
 from remix.syntax.text.tracks import Stop, clip

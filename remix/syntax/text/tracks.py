@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from remix.errors import RecipeError
 from remix.plan.keyframe import Keyframe
 from remix.plan.mix import STEPS, Mix, between
-from remix.plan.recipe import MAX_KEYFRAMES
+from remix.plan.recipe_values import MAX_KEYFRAMES
 from remix.syntax.text.parts import Options, Parts
 from remix.syntax.text.source import Source
 

@@ -16,7 +16,7 @@ from remix.plan import fields as check
 from remix.plan.expression import Expression, parse
 from remix.plan.keyframe import MAX_CFG, MAX_SEED
 from remix.plan.mix import Mix
-from remix.plan.recipe import MAX_KEYFRAMES
+from remix.plan.recipe_values import MAX_KEYFRAMES
 from remix.syntax.text.pairs import Pair
 from remix.syntax.text.parts import Options
 from remix.syntax.text.prompts import is_one_bracket
