@@ -39,7 +39,7 @@ def film_page(reported: str, tab: str) -> str:
     film = job / name
     parts = [f"<p>The job is in <code>{escape(str(job))}</code>.</p>"]
     if isinstance(left, int) and left > 0:
-        kept = "Generate again to go on; those that are finished are kept."
+        kept = "Generate again to render them; finished frames are kept."
         parts.insert(0, f"<p><b>{left} frames are missing.</b> {kept}</p>")
     if name and safe_name(name) == name and (size := _size(job, film)) is not None:
         parts.insert(0, _player(film, f"{job.name}{film.suffix}", size))

@@ -76,10 +76,7 @@ def open_engine(name: str, **options: Any) -> Engine:
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("remix"):
             raise
-        raise MissingPackage(
-            f"the {name} engine needs {error.name}, which is not installed; "
-            f'run: pip install -c constraints.txt ".{f"[{kind.extra}]" if kind.extra else ""}" in the repository'
-        ) from error
+        raise MissingPackage.of(f"the {name} engine", str(error.name), extra=kind.extra) from error
     engine: Engine = made(**given)
     return engine
 

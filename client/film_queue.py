@@ -238,7 +238,7 @@ class _Queue:
         while True:
             try:
                 if self._stopped():
-                    raise Interrupted(f"{film.folder}: stopped before it; run it again to go on")
+                    raise Interrupted(f"{film.folder}: stopped before it; run it again to continue")
                 self._sink.send(film, "start")
                 return self._once(film, engine, tell)
             except Exception as error:  # noqa: BLE001 - an error of one film must not end the others

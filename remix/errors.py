@@ -114,6 +114,37 @@ class Unsupported(BadInput):
 class MissingPackage(RemixError):
     """An optional package is not installed; the message ends with the command that installs it."""
 
+    @classmethod
+    def of(
+        cls, what: str, *needs: str, install: str = "", extra: str | None = None, error: ImportError | None = None
+    ) -> MissingPackage:
+        """Returns the error of `what`, which needs these packages: `install` for pip, or an `extra` of this toolkit.
+
+        `error` is that of the import. A package that is there and cannot be imported is reported with its reason.
+
+        >>> print(MissingPackage.of("the local engine", "torch", extra="local"))
+        the local engine needs torch, which is not installed; run: pip install -c constraints.txt ".[local]" in the \
+repository
+        >>> print(MissingPackage.of("a page", "jinja2", "pygal", install="jinja2 pygal"))
+        a page needs jinja2 and pygal, which are not installed; run: pip install jinja2 pygal
+        """
+        commands = [f"pip install {install}"] if install else []
+        if extra is not None:
+            commands.append(f"{install_command(extra)} in the repository")
+        problem = f"{'is' if len(needs) == 1 else 'are'} not installed"
+        if error is not None and not isinstance(error, ModuleNotFoundError):
+            problem = f"cannot be imported ({error})"
+        return cls(f"{what} needs {' and '.join(needs)}, which {problem}; run: {', or '.join(commands)}")
+
+
+def install_command(extra: str = "") -> str:
+    """Returns the command that installs this toolkit, with an extra of its packaging.
+
+    >>> install_command("local")
+    'pip install -c constraints.txt ".[local]"'
+    """
+    return f'pip install -c constraints.txt ".{f"[{extra}]" if extra else ""}"'
+
 
 class VideoError(RemixError):
     """The video encoder or decoder failed; the message ends with its output. `disk_full`: there was no space left."""

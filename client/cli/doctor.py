@@ -18,10 +18,9 @@ from remix import __version__
 from remix.client.cli.engines import server_options
 from remix.client.cli.outputs import print_data
 from remix.client.diagnosis import DIFFERS, MISSING, OK, Finding
-from remix.errors import MissingPackage, RemixError
+from remix.errors import MissingPackage, RemixError, install_command
 from remix.plan.wording import printable
 
-INSTALL = 'pip install -c constraints.txt ".[local]"'
 ALWAYS = ("numpy", "Pillow", "imageio-ffmpeg", "requests", "websocket-client", "click", "rich", "Jinja2", "pygal")
 FOR_LOCAL = ("torch", "diffusers", "transformers", "safetensors", "accelerate")
 
@@ -80,8 +79,7 @@ def _packages() -> list[Finding]:
         try:
             found.append(Finding(name, version(name)))
         except PackageNotFoundError:
-            mend = INSTALL if name in FOR_LOCAL else 'pip install -c constraints.txt "."'
-            found.append(Finding(name, "not installed", mend))
+            found.append(Finding(name, "not installed", install_command("local" if name in FOR_LOCAL else "")))
     return found
 
 

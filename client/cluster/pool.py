@@ -215,7 +215,7 @@ class Pool(Engine):
                             listen(film.event(name, "finishing the frames in progress"))
                     if not film.busy and film.aside.keys() >= self._members.keys():
                         raise EngineError(
-                            "no worker is left for this film; add one, and run it again to go on"
+                            "no worker is left for this film; add one, and run it again to continue"
                         ) from None
                     continue
                 if isinstance(result, WorkerEvent):

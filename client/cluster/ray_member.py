@@ -40,10 +40,7 @@ def import_ray(local: bool) -> Any:
     try:
         import ray
     except ModuleNotFoundError as error:
-        raise MissingPackage(
-            "workers in processes of their own need ray, which is not installed; "
-            'run: pip install -c constraints.txt ".[cluster]" in the repository'
-        ) from error
+        raise MissingPackage.of("a worker in a process of its own", "ray", extra="cluster") from error
     return ray
 
 

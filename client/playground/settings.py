@@ -20,10 +20,7 @@ def require_packages() -> None:
     """Raises MissingPackage where torch, diffusers or transformers is not installed."""
     for name in ("torch", "diffusers", "transformers"):
         if importlib.util.find_spec(name) is None:
-            raise MissingPackage(
-                f"the playground model needs {name}, which is not installed; "
-                'run: pip install -c constraints.txt ".[local]" in the repository'
-            )
+            raise MissingPackage.of("the playground model", name, extra="local")
 
 
 def require_model(folder: Path) -> None:

@@ -75,7 +75,9 @@ def render_grid(
     pictures, rendered, before, total = dict[Place, Path](), 0, 0, sum(map(len, schedules))
     for film, schedule in zip(films, schedules, strict=True):
         if stop():
-            raise Interrupted(f"{folder}: stopped with {total - before} of {total} cells left; run it again to go on")
+            raise Interrupted(
+                f"{folder}: stopped with {total - before} of {total} cells left; run it again to continue"
+            )
         job = job_folder(folder, JOB_NAME, schedule, engine.identity(schedule))
         outcome = render(
             schedule,

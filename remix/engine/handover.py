@@ -42,7 +42,7 @@ def move(job: Job, engine: Engine, inputs: Inputs, listen: Listener) -> None:
     reason = disagreement(before, now, job.schedule)
     if reason is not None:
         raise OtherRecipe(
-            f"{job.folder}: was begun on {before}, and does not go on on {now}: {reason}; use {before}, or "
+            f"{job.folder}: was begun on {before}, and does not continue on {now}: {reason}; use {before}, or "
             "give another folder"
         )
     witnesses = sorted({sampled[0], sampled[-1]})
@@ -50,11 +50,12 @@ def move(job: Job, engine: Engine, inputs: Inputs, listen: Listener) -> None:
     names = " and ".join(map(str, witnesses))
     if not worst.agrees():
         raise OtherRecipe(
-            f"{job.folder}: was begun on {before}, and does not go on on {now}: frame {names}, rendered again, is not "
-            f"the same ({worst}); is it the same checkpoint, VAE and precision? Use {before}, or give another folder"
+            f"{job.folder}: was begun on {before}, and does not continue on {now}: frame {names}, rendered again, is "
+            f"not the same ({worst}); is it the same checkpoint, VAE and precision? Use {before}, or give another "
+            "folder"
         )
     log.warning(
-        "%s: was begun on %s, goes on on %s; frame %s, rendered again to compare: %s",
+        "%s: was begun on %s, continues on %s; frame %s, rendered again to compare: %s",
         *(job.folder, before, now, names, worst),
     )
     job.move(finished)
@@ -67,5 +68,5 @@ def _apart(job: Job, engine: Engine, witnesses: list[int], inputs: Inputs, liste
         for index, picture in restored(engine, job.schedule, witnesses, inputs, listen)
     ]
     if len(found) < len(witnesses):
-        raise Interrupted(f"{job.folder}: stopped before it was known whether it can go on here; run it again")
+        raise Interrupted(f"{job.folder}: stopped before it was known whether it can continue here; run it again")
     return Difference(min(each.psnr for each in found), max(each.off for each in found))

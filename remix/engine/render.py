@@ -278,7 +278,7 @@ def _taking(listen: Listener, stop: Callable[[], bool]) -> Callable[[int, int], 
     def taking(done: int, total: int) -> None:
         listen(Event("frames", done, total))
         if stop():
-            raise Interrupted(f"stopped with {done} of {total} frames in their places; run it again to go on")
+            raise Interrupted(f"stopped with {done} of {total} frames in their places; run it again to continue")
 
     return taking
 
@@ -288,7 +288,7 @@ def _pause(folder: Path, stop: Callable[[], bool]) -> Callable[[], None]:
 
     def pause() -> None:
         if stop():
-            raise Interrupted(f"{folder}: stopped while its files were checked; run it again to go on")
+            raise Interrupted(f"{folder}: stopped while its files were checked; run it again to continue")
 
     return pause
 
@@ -372,7 +372,7 @@ def _render_missing(run: _Run, job: Job, wanted: Sequence[int], listen: Listener
                 engine.cancel()
     if rendered < len(missing):
         left = len(missing) - rendered
-        raise Interrupted(f"{job.folder}: stopped with {left} of {total} frames left; run it again to go on")
+        raise Interrupted(f"{job.folder}: stopped with {left} of {total} frames left; run it again to continue")
     return rendered
 
 
@@ -381,7 +381,7 @@ def _make_inbetweens(run: _Run, job: Job, wanted: Sequence[int]) -> None:
     missing = job.missing(wanted)
     for index, picture in zip(missing, inbetweens(job, missing), strict=True) if missing else ():
         if run.stop():
-            raise Interrupted(f"{job.folder}: stopped at the in-betweens; run it again to go on")
+            raise Interrupted(f"{job.folder}: stopped at the in-betweens; run it again to continue")
         job.keep(index, picture)
 
 
@@ -399,7 +399,7 @@ def _write_film(run: _Run, job: Job, shown: Sequence[int] | None = None) -> Path
     def pictures() -> Iterator[Picture]:
         for picture in film:
             if run.stop():
-                raise Interrupted(f"{job.folder}: stopped at the film; all frames are there, run it again to go on")
+                raise Interrupted(f"{job.folder}: stopped at the film; all frames are there, run it again to continue")
             yield picture
 
     write_video(

@@ -89,7 +89,7 @@ def _decoded(
     )
     pictures = list(engine.render(plan(plain), range(len(keyframes)), inputs, listen))
     if len(pictures) < len(keyframes):
-        raise Interrupted("stopped while the init pictures were encoded; run it again to go on")
+        raise Interrupted("stopped while the init pictures were encoded; run it again to continue")
     return dict(zip(names, pictures, strict=True))
 
 

@@ -61,7 +61,7 @@ def raising_disk_full(folder: Path, recipe: Recipe) -> Iterator[DiskSpace]:
         if not _is_full(error):
             raise
         raise DiskFull(
-            f"{folder}: the disk is full: up to {space.needed} bytes are needed to go on, {space.free()} are free; "
+            f"{folder}: the disk is full: up to {space.needed} bytes are needed to continue, {space.free()} are free; "
             "what is finished is kept, make room and run it again"
         ) from error
 

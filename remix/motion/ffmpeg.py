@@ -60,7 +60,7 @@ def ffmpeg_exe() -> str:
         found = shutil.which(imageio_ffmpeg.get_ffmpeg_exe())
     found = found or shutil.which("ffmpeg")
     if not found:
-        raise MissingPackage("video: no ffmpeg found; install one with: pip install imageio-ffmpeg")
+        raise MissingPackage.of("video", "ffmpeg", install="imageio-ffmpeg")
     return os.path.abspath(found)
 
 

@@ -28,8 +28,6 @@ from remix.motion.pictures import Picture, checked
 
 Array = npt.NDArray[Any]
 
-INSTALL = 'pip install opencv-python-headless, or install the toolkit with its extra: pip install ".[between]"'
-
 METHOD = 1
 """The version of the method. A film whose in-betweens another version made is written again."""
 
@@ -76,7 +74,10 @@ def opencv() -> Any:
     try:
         import cv2
     except ImportError as error:
-        raise MissingPackage(f"in-betweens: OpenCV is not installed ({error}); install it with: {INSTALL}") from error
+        package = "opencv-python-headless"
+        raise MissingPackage.of(
+            "making in-betweens", "OpenCV", install=package, extra="between", error=error
+        ) from error
     return cv2
 
 

@@ -163,10 +163,8 @@ def _librosa() -> Any:
     try:
         import librosa
     except ImportError as error:
-        raise MissingPackage(
-            f"music: measuring a song needs librosa ({error}); install it with: pip install librosa, or install the "
-            'toolkit with its extra: pip install ".[music]"'
-        ) from error
+        what, package = "music: measuring a song", "librosa"
+        raise MissingPackage.of(what, package, install=package, extra="music", error=error) from error
     return librosa
 
 

@@ -176,7 +176,7 @@ def _toml_library() -> Any:
     try:
         import tomli
     except ImportError as error:
-        raise MissingPackage("reading TOML on Python 3.10 needs tomli; install it: pip install tomli") from error
+        raise MissingPackage.of("reading TOML on Python 3.10", "tomli", install="tomli") from error
     return tomli
 
 

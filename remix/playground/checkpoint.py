@@ -55,9 +55,7 @@ def write_checkpoint(folder: Path) -> Path:
     try:
         from safetensors.numpy import load_file, save
     except ImportError as error:
-        raise MissingPackage(
-            "the bundled model needs safetensors, which is not installed; run: pip install safetensors"
-        ) from error
+        raise MissingPackage.of("the bundled model", "safetensors", install="safetensors") from error
     weights = {
         f"{prefix}.{name}": weight
         for part, prefix in PARTS.items()

@@ -211,8 +211,8 @@ def test_a_job_begun_on_one_goes_on_on_the_others(
     with pytest.raises(Interrupted):
         render(asked, Local(device="cpu", batch=1), tmp_path, film=None, stop=frame_path(tmp_path, 1).exists)
     assert render(asked, A1111(hosts.a1111), tmp_path, film=None).frames == FRAMES
-    assert "begun on comfyui, goes on on local; frame 0, rendered again to compare" in caplog.text
-    assert "begun on local, goes on on a1111" in caplog.text
+    assert "begun on comfyui, continues on local; frame 0, rendered again to compare" in caplog.text
+    assert "begun on local, continues on a1111" in caplog.text
     earlier = json.loads((tmp_path / "job.json").read_text(encoding="utf-8"))["earlier"]
     assert [one["engine"]["engine"] for one in earlier] == ["comfyui", "local"]
 

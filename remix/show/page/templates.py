@@ -27,7 +27,7 @@ def lacking() -> list[str]:
 def require() -> None:
     """Raises MissingPackage unless pages can be written."""
     if names := lacking():
-        raise MissingPackage(f"page: {' and '.join(names)} not found; install with: pip install {' '.join(names)}")
+        raise MissingPackage.of("a page", *names, install=" ".join(names))
 
 
 @lru_cache(1)

@@ -445,7 +445,7 @@ def test_ctrl_c_finishes_what_is_begun_a_second_one_does_not_and_the_same_line_g
         else:
             # The second prompt, of the frames from 16 to 31, was at work.
             assert kept == len(server.rendered) == 32
-            assert re.search(r"28 of 60 frames left; run it again to go on", events)
+            assert re.search(r"28 of 60 frames left; run it again to continue", events)
         assert subprocess.run(command(server.url, path, tmp_path / "job"), check=False).returncode == 0
         assert once_each(server, 60)
     assert np.array_equal(frames(tmp_path / "job"), right(recipe(frames=60)))

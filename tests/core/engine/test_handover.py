@@ -43,7 +43,7 @@ def test_it_goes_on_and_says_so_and_job_json_tells_who_rendered_what(
     other = Painter(name="local")
     with caplog.at_level(logging.WARNING):
         outcome = render(recipe(), other, tmp_path)
-    assert "begun on comfyui, goes on on local; frame 0 and 3, rendered again to compare: same" in caplog.text
+    assert "begun on comfyui, continues on local; frame 0 and 3, rendered again to compare: same" in caplog.text
     assert outcome.rendered == 2
     assert other.rendered == [0, 3, 4, 5]
     assert job(tmp_path)["engine"] == {"checkpoint": "paint", "engine": "local"}
@@ -96,7 +96,7 @@ def test_engines_that_are_not_known_to_agree_are_refused_before_anything_is_rend
     asked = recipe(**changes)
     begun(tmp_path, 4, asked)
     other, before = Painter(name=name), job(tmp_path)
-    with pytest.raises(OtherRecipe, match=f"begun on comfyui, and does not go on on {name}: .*{reason}.*give"):
+    with pytest.raises(OtherRecipe, match=f"begun on comfyui, and does not continue on {name}: .*{reason}.*give"):
         render(asked, other, tmp_path)
     assert other.rendered == []
     assert job(tmp_path) == before

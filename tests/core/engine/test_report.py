@@ -51,7 +51,9 @@ def test_without_its_packages_a_job_has_no_report_unless_it_is_required(
     assert outcome.report is None
     assert outcome.film is not None
     painter = Painter()
-    with pytest.raises(MissingPackage, match="no_such_plotter not found; install with: pip install no_such_plotter"):
+    with pytest.raises(
+        MissingPackage, match="needs no_such_plotter, which is not installed; run: pip install no_such_plotter"
+    ):
         render(recipe(), painter, tmp_path / "required", report=True)
     assert painter.rendered == []
 

@@ -312,7 +312,7 @@ class TestOtherJobs:
     def test_a_run_that_is_stopped_while_it_takes_over_goes_on_with_that(self, tmp_path: Path) -> None:
         render(film(BASE), Painter(), tmp_path / "one")
         events: list[Event] = []
-        sentence = "stopped with 3 of 6 frames in their places; run it again to go on"
+        sentence = "stopped with 3 of 6 frames in their places; run it again to continue"
         with pytest.raises(Interrupted, match=sentence):
             render(
                 film(BASE),

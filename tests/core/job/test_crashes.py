@@ -105,7 +105,7 @@ def test_killed_at_fifty_random_moments_it_goes_on_to_the_same_bytes(quick_disk:
     assert len({len(run["finished"]) for run in runs}) > 1
 
 
-FULL = r"the disk is full: up to \d+ bytes are needed to go on, \d+ are free; what is finished is kept, make room"
+FULL = r"the disk is full: up to \d+ bytes are needed to continue, \d+ are free; what is finished is kept, make room"
 NO_ROOM_NEEDED = frozenset({"os.rmdir", "Path.unlink", "Ffmpeg.__init__", "Ffmpeg.write", "Ffmpeg.finish"})
 
 
