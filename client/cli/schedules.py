@@ -24,6 +24,9 @@ from remix.syntax.recipes import NO_YAML
 
 YAML = (".yaml", ".yml")
 
+VALUES = ("deforum-values", "animatediff-evolved")
+"""The syntaxes with values of any field."""
+
 
 class ReadRecipe(NamedTuple):
     """A recipe, and the syntax of the schedule from which it was read, or None."""
@@ -83,6 +86,7 @@ class Reading:
             parts = read(text, self.syntax, source=str(path), frames=frames, fps=self.fps, **given)
             syntax = parts.syntax
             click.echo(f"syntax  {syntax}: {SYNTAXES[syntax].title}", err=True)
+            _check_field(given.get("field"), syntax)
             for note in parts.notes:
                 click.echo(f"note    {note}", err=True)
             if image is not None:
@@ -104,6 +108,16 @@ class Reading:
             except RecipeError:
                 return None  # reading the recipe raises a better error
         return raw
+
+
+def _check_field(field: str | None, syntax: str) -> None:
+    """Raises BadInput for a field if the text has no values."""
+    of_seeds = field == "seed" and syntax in ("seed-travel", "seed-explorer")
+    if field is not None and syntax not in VALUES and not of_seeds:
+        raise BadInput(
+            f"--field: {field} is for values such as 0:(7), 24:(9), and this text was read as {syntax}; leave the "
+            "option out, or name the syntax: --from deforum-values"
+        )
 
 
 def _recipe(path: Path, parts: Any, *, with_image: bool) -> Recipe:

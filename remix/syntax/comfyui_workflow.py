@@ -32,6 +32,8 @@ ReadText = Callable[[Source, Options, "str | None"], Parts]
 """Reads a text in the syntax of a name, detected if that is None."""
 
 _API = re.compile(r'"class_type"\s*:\s*"')
+_WORTH = re.compile(r"[0-9][\"']?\s{0,9}:|.{21}", re.DOTALL)
+"""A text that may be a schedule: with a key, or long."""
 _MOST_NODES = 10_000
 _DEEPEST = 20
 """The maximum number of nodes through which a text is traced."""
@@ -53,6 +55,13 @@ class ScheduleNode:
 
 
 _FIZZNODES = ScheduleNode("text", "fizznodes", ("text", "max_frames"), "max_frames", "pre_text", "app_text")
+_SDXL = replace(
+    _FIZZNODES,
+    text="text_g",
+    widgets=("width", "height", "crop_w", "crop_h", "target_width", "target_height", "text_g", "text_l", "max_frames"),
+    before="pre_text_G",
+    after="app_text_G",
+)
 _EVOLVED = ScheduleNode(
     "prompts",
     "animatediff-evolved",
@@ -68,6 +77,8 @@ NODES: Mapping[str, ScheduleNode] = {
     "PromptSchedule": _FIZZNODES,
     "BatchPromptSchedule": _FIZZNODES,
     "BatchPromptScheduleLatentInput": ScheduleNode("text", "fizznodes", ("text",), "", "pre_text", "app_text"),
+    "PromptScheduleEncodeSDXL": _SDXL,
+    "BatchPromptScheduleEncodeSDXL": _SDXL,
     "StringSchedule": _FIZZNODES,
     "BatchStringSchedule": _FIZZNODES,
     "ADE_PromptScheduling": _EVOLVED,
@@ -165,7 +176,7 @@ def _no_single_schedule(nodes: Mapping[str, Placed], found: Sequence[Placed]) ->
     texts = [
         f"node {node.number} ({node.kind[:40]})"
         for node in nodes.values()
-        if any(isinstance(value.value, Span) and len(value.value.text) > 20 for value in node.inputs.values())
+        if any(isinstance(value.value, Span) and _WORTH.search(value.value.text) for value in node.inputs.values())
     ]
     where = f"; copy the text of {', '.join(texts[:6])}" if texts else ""
     known = ", ".join(dict.fromkeys(kind for kind in NODES))
@@ -197,6 +208,8 @@ def _schedule(
     if node.kind == "RemixRecipe" and (chosen := _text(nodes, node, "syntax")) and chosen.text != "auto":
         kind = chosen.text
     parts = _nested(source, text, inner, kind, read_text)
+    if row is _SDXL and (other := _text(nodes, node, "text_l")) and other.text.strip() != text.text.strip():
+        source.note("text_l is left out; the prompts of text_g are for both text encoders")
     if row is _WAN or row.syntax == "wan":
         parts = _with_negative(source, parts, _text(nodes, node, "negative_prompt"))
     if node.kind == "RemixRecipe":

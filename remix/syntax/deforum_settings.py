@@ -49,7 +49,7 @@ _READ = {
     "animation_mode",
     *("max_frames", "fps", "seed", "seed_behavior", "seed_iter_N", "seed_schedule", "W", "H", "width", "height"),
     *("steps", "scale", "cfg_scale", "cfg_scale_schedule", "distilled_cfg_scale_schedule", "sampler", "scheduler"),
-    *("sd_model_name", "sampler_schedule", "enable_sampler_scheduling", "diffusion_cadence"),
+    *("sd_model_name", "clip_skip", "clipskip", "sampler_schedule", "enable_sampler_scheduling", "diffusion_cadence"),
 }
 _KNOWN = re.compile(
     r"(?:(?:use|mask|overlay|invert|full|fill|seed|reroll|motion|enable|perspective|near|far|fov|aspect|contrast|amount"
@@ -57,7 +57,7 @@ _KNOWN = re.compile(
     r"|resume|hybrid|parseq|cn|controlnet|skip|make|delete|add|soundtrack|r|render|store|frame|sd|deforum|pix2pix|ddim"
     r"|ancestral|image|blendFactor\w*|tweening|guided|max|output|steps|checkpoint|clipskip|show|strength|diffusion)_\w*"
     r"|strength|border|batch_name|n_batch|timestring|tiling|restore_faces|outdir|filename_format|init_\w+|padding_mode"
-    r"|sampling_mode|eta|ddim_eta|clip_skip|precision|display_\w+|n_samples|grid_\w+|mean_scale|var_scale|\w+_guidance_\w+"
+    r"|sampling_mode|eta|ddim_eta|precision|display_\w+|n_samples|grid_\w+|mean_scale|var_scale|\w+_guidance_\w+"
     r"|override_\w+|ddim_\w+|fov|legacy_colormatch|preview|realtime_preview|hires_\w+|upscale_\w+|version|guidance_\w+)"
 )
 """Settings of Deforum that have no effect on single frames, or none unless they are in the lists above."""
@@ -253,11 +253,22 @@ def _fields(source: Source, data: Mapping[str, Node]) -> dict[str, Any]:
         if name in data:
             fields["cfg"] = number_of(source, data[name], name, 0, 100)
     fields.update(_sampler(source, data))
-    node = data.get("sd_model_name")
-    if node is not None and (name := text_of(source, node, "sd_model_name").text.strip()):
-        with source.errors_at(text_of(source, node, "sd_model_name")):
-            fields["model"] = Model(checkpoint=name)
+    if model := _model(source, data):
+        fields["model"] = model
     return fields
+
+
+def _model(source: Source, data: Mapping[str, Node]) -> Model | None:
+    """Returns the checkpoint and clip skip, None without them. Clip skip 1, as Deforum counts, skips nothing."""
+    found: dict[str, Any] = {}
+    for name in ("clip_skip", "clipskip"):
+        if name in data and (skip := number_of(source, data[name], name, 0, 12, whole=True)) > 1:
+            found["clip_skip"] = skip
+    written = text_of(source, data["sd_model_name"], "sd_model_name") if "sd_model_name" in data else None
+    if written is None or not written.text.strip():
+        return Model(**found) if found else None
+    with source.errors_at(written):
+        return Model(checkpoint=written.text.strip(), **found)
 
 
 def _sampler(source: Source, data: Mapping[str, Node]) -> dict[str, str]:

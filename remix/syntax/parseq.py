@@ -28,7 +28,8 @@ def looks(shape: Shape) -> bool:
     if shape.has_keys("rendered_frames"):
         return True
     # A document that was not rendered; the keyframes of a recipe have no "frame".
-    return shape.has_keys("keyframes", "options") and bool(_FRAME.search(shape.text))
+    document = any(shape.has_keys(name) for name in ("options", "prompts", "managedFields", "timeSeries"))
+    return document and shape.has_keys("keyframes") and bool(_FRAME.search(shape.text))
 
 
 def read(source: Source, options: Options) -> Parts:

@@ -18,9 +18,9 @@ from remix.syntax.text.source import Source, Span
 _SETTINGS = re.compile(r"Steps: [0-9]+(?:,|$)")
 _LATER = re.compile(
     r"(?:Steps|Sampler|Schedule type|CFG scale|Distilled CFG Scale|Seed|Size|Model|Model hash|VAE|Clip skip"
-    r"|Denoising strength|Version): \S[^\n]*"
+    r"|Denoising strength|Version|Travel (?:mode|loop|stage|save|video fps)): \S[^\n]*"
 )
-"""A setting on its own line; counts only below a line of settings, since a prompt may begin like one."""
+"""A setting on its own line; counts only below a negative prompt or a setting, since a prompt may begin like one."""
 _ANIMATEDIFF = re.compile(r"\b(video_length|fps): ([0-9]{1,6})(?![0-9.])", re.ASCII)
 _CLOSED_LOOP = re.compile(r"\bclosed_loop: ([ARNP+-]{1,3})")
 _SIZE = re.compile(r"([0-9]{1,5})\s*x\s*([0-9]{1,5})")
@@ -44,7 +44,7 @@ def read_boxes(source: Source) -> Boxes:
     for written in source.span().split("\n"):
         if written.text.startswith(NEGATIVE):
             box, written = negative, written[len(NEGATIVE) :].strip()
-        elif _SETTINGS.match(written.text) or (settings and _LATER.fullmatch(written.text)):
+        elif _SETTINGS.match(written.text) or ((settings or box is negative) and _LATER.fullmatch(written.text)):
             settings.update((entry.name, written[entry.start : entry.end]) for entry in entries(written.text))
             continue
         box.append(written)

@@ -18,13 +18,16 @@ from remix.syntax.text.prompts import prompt_of
 from remix.syntax.text.source import Source, Span, join
 from remix.syntax.text.tracks import Stop
 
-FRAME = re.compile(r"([0-9]{1,12})\s{0,9}:(?=\s|$|[^\d\s(\"'])\s{0,9}", re.ASCII)
-"""A frame before a prompt, ``12: a cat``, as in sd-webui-animatediff; not ``16:9`` or ``0:(7)``."""
+FRAME = re.compile(r"([0-9]{1,12})\s{0,9}[:\uff1a](?=\s|$|[^\d\s(\"'])\s{0,9}", re.ASCII)
+"""A frame before a prompt, ``12: a cat``, as in sd-webui-animatediff; not ``16:9`` or ``0:(7)``.
+
+The colon may be the wide one of a Chinese or Japanese keyboard.
+"""
 
 MOMENT = re.compile(
     r"(?!(?:1[0-9]|20)[0-9]0s\b)"  # not the 1980s
     r"(?:(?:key\s?)?frame\s{0,3}#?\s{0,3}(?P<frame>[0-9]{1,12})"
-    r"|(?P<number>[0-9]{1,12}(?:\.[0-9]{0,12})?|\.[0-9]{1,12})\s{0,3}(?P<unit>ms|s|secs?|seconds?|%))\s{0,9}:\s{0,9}",
+    r"|(?P<number>[0-9]{1,12}(?:\.[0-9]{0,12})?|\.[0-9]{1,12})\s{0,3}(?P<unit>ms|s|secs?|seconds?|%))\s{0,9}[:\uff1a]\s{0,9}",
     re.ASCII | re.IGNORECASE,
 )
 """A named frame, a time or a share before a prompt: ``Frame 12: a``, ``1.5s: a``, ``50%: a``."""
@@ -35,6 +38,7 @@ _STAMP = r"[0-9]{1,2}:[0-9]{2}(?::[0-9]{2})?(?:[.,][0-9]{1,3})?"
 _ANY = rf"(?:{_SPAN}|{_STAMP}|[0-9]{{1,9}}(?:\.[0-9]{{1,9}})?)"
 _TO = r"\s{0,9}(?:-->|->|-|\u2013|\u2014|\.\.\.?|~|to)\s{0,9}"
 _ZERO = r"(?:0{1,9}(?:\.0{1,9})?\s?(?:ms|s|secs?|seconds?|%)?|0{1,2}:[0-9]{2}(?::[0-9]{2})?(?:[.,][0-9]{1,3})?)"
+_QUOTES = "\"'\u201c\u201d\u201e\u2018\u2019\u00ab\u00bb\u2039\u203a\u300c\u300d\u300e\u300f"
 _LEADING = re.compile(r"[0-9]+\.?[0-9]*|\.[0-9]+", re.ASCII)
 _BULLET = re.compile(r"[-*+\u2022]\s{1,9}")
 
@@ -44,7 +48,7 @@ _ALWAYS = re.compile(
             r"\[/[A-Za-z_]",  # [/duration=5s] a
             rf"[\[<{{]{_GAP}{_ANY}{_TO}(?:{_ANY})?{_GAP}[\]>}}:]",  # [0-5s] a, [0s-2s: a]
             rf"\({_GAP}(?:(?:{_ZERO}|{_SPAN}|{_STAMP}){_TO}{_ANY}|{_ANY}{_TO}(?:{_SPAN}|{_STAMP})){_GAP}\)",  # (0-5s) a
-            rf"\[{_GAP}{_ANY}{_GAP}\]",  # [00:05] a
+            rf"\[{_GAP}{_ANY}{_GAP}\]|<{_GAP}{_ANY}{_GAP}>",  # [00:05] a, <0> a
             rf"\[{_GAP}(?:{_SPAN}|{_STAMP}){_GAP}:(?!{_GAP}[0-9.]+{_GAP}\])[^:\[\]\n]{{0,2000}}\]",  # [2s: b]
             rf"\({_GAP}{_ZERO}{_GAP}\)",  # (0s) a
             rf"{_ANY}{_GAP}(?:\||;|=>|=(?!=)|-->|->|\u2192|>|\t){_GAP}\S",  # 0 | a, 0 = a, 0s -> a
@@ -55,7 +59,8 @@ _ALWAYS = re.compile(
             r"(?:[0-9]{0,9}\.[0-9]{1,9}|-[0-9]{1,9})\s{0,9}:(?![0-9])",  # 1.5: a, -1: a
             r"max_f\b[^:\n]{0,40}:",
             r"(?:key\s?)?frames?\s{0,3}[#=:]?\s{0,3}[0-9]{1,9}(?:$|[\s\-\u2013\u2014:.,|>)\]=])",  # frame 0 - a
-            rf"[\"'\u201c\u201d\u201e\u2018\u2019]{_GAP}{_ANY}{_GAP}[\"'\u201c\u201d\u2018\u2019]{_GAP}[:=]",  # "0" = a
+            rf"[{_QUOTES}]{_GAP}{_ANY}{_GAP}[{_QUOTES}]{_GAP}[:=\uff1a]",  # "0" = a
+            r"[\uff10-\uff19]{1,9}\s{0,9}[:\uff1a]",  # full-width digits
             r"@\s?[0-9]",
             r"t\s?=\s?[0-9]",
             r"\|",
@@ -78,6 +83,18 @@ _SEVERAL = (
     ),  # Scene 1: a
 )
 """Beginnings that one prompt may have, but hardly several with rising numbers."""
+
+_FIRST_WORD, _LATER_WORD = (
+    re.compile(rf"(?:{words})\b[^:\n]{{0,20}}[:\uff1a]", re.IGNORECASE)
+    for words in (
+        "start(?:ing)?|begin(?:ning)?|first|opening|intro",
+        "then|next|second|middle|mid|end(?:ing)?|last(?:ly)?|final(?:ly)?|closing|outro",
+    )
+)
+"""Words for moments, ``Start: a`` and ``End: b``: keys if a line begins with the first and a later one with another."""
+
+_UNIT = re.compile(r"\u7b2c?(?P<number>[0-9]{1,9})\s{0,9}(?P<unit>[^\W\d_]{1,12}\.?)\s{0,9}[:\uff1a]")
+"""A number with a unit in any language, ``0 Sek.: a``: keys if the first is 0 and another line has the same unit."""
 
 _COUNTED = re.compile(rf"(?!00s){_NUMBER}\s?(?P<unit>ms|s|secs?|seconds?|%)?(?=\s)", re.ASCII)
 """A number before words: a key only among keys, or where the first line has 0."""
@@ -209,6 +226,12 @@ def _suspects(lines: Sequence[Span]) -> Iterator[Span]:
             return
     for pattern in _SEVERAL:
         yield from _rising(lines, [pattern.match(text.text) for text in bare])
+    begins = next((at for at, text in enumerate(bare) if _FIRST_WORD.match(text.text)), len(bare))
+    if any(_LATER_WORD.match(text.text) for text in bare[begins + 1 :]):
+        yield lines[begins]
+    units = [(line, found) for line, text in zip(lines, bare, strict=True) if (found := _UNIT.match(text.text))]
+    if len({found["unit"] for _, found in units}) < len(units) and int(units[0][1]["number"]) == 0:
+        yield units[0][0]
     counted = [_COUNTED.match(text.text) for text in bare]
     if len(lines) > 1 and all(counted) and counted[0] and float(counted[0]["number"]) == 0:
         yield lines[0]

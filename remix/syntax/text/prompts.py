@@ -45,16 +45,17 @@ def mix_of_and(source: Source, written: Span) -> Mix[str]:
     Negative weights cannot be shares of a mix: such a prompt stays as it is.
     """
     parts = [_part_and_weight(part) for part in _AND.split(written.text)] if "AND" in written.text else []
-    weights = [weight for _, weight in parts if weight is not None]
-    weighted = len(parts) > 1 and any(weights) and all(0 <= weight < math.inf for weight in weights)
+    shares = [1.0 if weight is None else weight for _, weight in parts]
+    weighted = any(weight is not None for _, weight in parts) and any(shares)
+    weighted = weighted and len(parts) > 1 and all(0 <= share < math.inf for share in shares)
     if not weighted or ("", None) in parts:
         return prompt_of(source, written)
     if len(parts) > check.MAX_PARTS:
         raise source.error(written.start, f"{len(parts)} parts of a mix are too many; keep to {check.MAX_PARTS}")
     source.note("AND with weights is read as a mix: one conditioning of all parts, not one denoising each")
     with source.errors_at(written):
-        pairs = [(verbatim(check.text(text, "", check.MAX_PROMPT)), 1.0 if w is None else w) for text, w in parts]
-        return Mix(tuple(pairs))
+        texts = [verbatim(check.text(text, "", check.MAX_PROMPT)) for text, _ in parts]
+        return Mix(tuple(zip(texts, shares, strict=True)))
 
 
 def _part_and_weight(part: str) -> tuple[str, float | None]:

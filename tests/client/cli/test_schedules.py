@@ -118,6 +118,7 @@ def test_import_takes_the_picture_that_denoise_needs(
             "keys.txt:2:1: '[0-5] a' looks like a key in a form that is not supported",
         ),
         (["plan", "plain.txt"], "plain.txt:1:1: this is one line of plain text"),
+        (["import", "open.txt", "--frames", "9", "--field", "cfg"], "this text was read as fizznodes"),
     ],
 )
 def test_bad_input_is_told_and_is_exit_code_2(

@@ -37,6 +37,8 @@ READ = {
         ("FRAME 0: a\nframe 12: b", "moments", TRAVEL),
         ("0,a\n12,b", "comfyroll", TRAVEL),
         ("0|prompt|a\n1|prompt|b", "animator", HOLD),
+        ("0\uff1aa\n12\uff1ab", "sd-webui-animatediff", TRAVEL),
+        ("0s\uff1aa\n50%\uff1ab", "moments", TRAVEL),
         ("a | b", "wan", HOLD),
         ("[0-1s] a\n[1-2s] b", "time-brackets", HOLD),
         ("[0s] a\n[1s] b", "time-brackets", HOLD),
@@ -65,6 +67,7 @@ READ = {
         ('{"0": "a AND b :1"}', "deforum-prompts", [HALF] * 3),
         ('{"0": "a :1 AND b"}', "deforum-prompts", [HALF] * 3),
         ('{"0": "a AND b :1 AND c :0"}', "deforum-prompts", [HALF] * 3),
+        ('{"0": "a :0 AND b"}', "deforum-prompts", [{"b": 1.0}] * 3),
     ],
     "keys past the end of animatediff-cli": [
         (json.dumps({"prompt_map": {"0": "a", "24": "b"}}), "animatediff-cli", [{"a": 1.0}] * 3),
@@ -116,6 +119,7 @@ REFUSED = {
     ],
     "documents of other kinds": [
         (json.dumps({"keyframes": [{"frame": 0, "deforum_prompt": "p"}], "options": {}}), "let Parseq render"),
+        (json.dumps({"prompts": {"positive": "p"}, "keyframes": [{"frame": 0}]}), "let Parseq render"),
         (json.dumps({"0": "C:/a.jpg"}), "these are pictures"),
         (json.dumps({"0": "https://x.y/a.webp", "12": "b.png"}), "these are pictures"),
     ],

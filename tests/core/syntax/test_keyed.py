@@ -74,6 +74,11 @@ PLAIN = [
     "a cat (at night), 4k\na dog (at day), 4k",
     "\\(small\\) cat\n\\(big\\) dog",
     "猫\n犬",
+    "16\uff1a9 photo\n4\uff1a3 photo",
+    "35mm: a street\n85mm: a portrait",
+    "1girl: smiling\n2girls: running",
+    "Start: a race\nStart: a fire",
+    "The End: credits\nStart: a race",
     "a cat\na dog\nNegative prompt: bad, (worst quality:1.4)\n3 girls",
 ]
 """Plain prompts of several lines: each is a stage of a travel."""
@@ -149,6 +154,16 @@ REFUSED = [
     ("max_f/2: a cat\n0: a dog", 1),
     ('a cat\n"16" = "a dog"', 2),
     ("a [cat:dog:0.5]\n0s - a dog", 2),
+    ("<0> a cat\n<12> a dog", 1),
+    ("\uff10\uff1aa cat\n\uff11\uff12\uff1aa dog", 1),
+    ("\u00ab0\u00bb: \u00aba cat\u00bb\n\u00ab12\u00bb: \u00aba dog\u00bb", 1),
+    ("\u300c0\u300d\uff1a\u300ca cat\u300d", 1),
+    ('"0"\uff1a"a cat"\n"12"\uff1a"a dog"', 1),
+    ("0 Sek.: a cat\n2 Sek.: a dog", 1),
+    ("\u7b2c0\u5e27\uff1aa cat\n\u7b2c12\u5e27\uff1aa dog", 1),
+    ("a cat\nStart: a dog\nEnd: a bird", 2),
+    ("First: a cat\nThen: a dog\nFinally: a bird", 1),
+    ("Opening shot: a cat\nClosing shot: a dog", 1),
 ]
 """What looks keyed and is in no syntax, with the line that is named."""
 

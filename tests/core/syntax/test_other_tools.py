@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from remix.errors import RecipeError
-from remix.plan import Mix, Recipe, plan
+from remix.plan import Mix, Model, Recipe, plan
 from remix.plan.expression import Expression
 from remix.syntax import Parts, detect, read, write
 
@@ -244,6 +244,9 @@ def settings(**more: Any) -> Parts:
         ({"width": 768, "height": 520}, "width", 768),
         ({"width": 512, "W": 640}, "width", 640),
         ({"height": 517}, "height", 512),
+        ({"clip_skip": 2}, "model", Model(clip_skip=2)),
+        ({"sd_model_name": "x.ckpt", "clipskip": 3}, "model", Model(checkpoint="x.ckpt", clip_skip=3)),
+        ({"clipskip": 1}, "model", None),
     ],
 )
 def test_deforums_settings_are_used(more: dict[str, Any], field: str, value: Any) -> None:
@@ -437,6 +440,7 @@ def test_ranges_with_decimals_are_evolveds(text: str, wanted: dict[int, str]) ->
         ("0s: a\n1s: b\nNegative prompt: bad\nSteps: 15, Seed: 4\nSize: 640x384", "moments", {"width": 640}),
         ('"0": "a",\n"8": "b"\nNegative prompt: bad\nSteps: 15\nSeed: 4\nClip skip: 2', "fizznodes", {"steps": 15}),
         ("0, a\n8, b\nNegative prompt: bad\nSteps: 15\nSeed: 4", "comfyroll", {"steps": 15}),
+        ("a\nb\nNegative prompt: bad\nTravel mode: linear\nSeed: 4\nSize: 640x384", "prompt-travel", {"width": 640}),
     ],
 )  # fmt: skip
 def test_settings_on_lines_of_their_own_are_settings(text: str, name: str, fields: dict[str, Any]) -> None:

@@ -68,6 +68,7 @@ WIDGETS = [FIZZ, 16, False, "", "", 0]
         (api("ADE_PromptSchedulingLatents", prompts='"0": "a", "8": "b"', prepend_text="x"), {0: "x, a", 8: "x, b"}),
         (api("CR Simple Prompt Scheduler", keyframe_list="0, a\n8, b", keyframe_format="CR"), {0: "a", 8: "b"}),
         (api("CR Simple Prompt Scheduler", keyframe_list='"0": "a",\n"8": "b"'), {0: "a", 8: "b"}),
+        (api("BatchPromptScheduleEncodeSDXL", text_g=FIZZ, text_l="x", max_frames=16), {0: "a", 8: "b"}),
         (api("DeforumPromptNode", prompts="0:'a',\n8:'b'"), {0: "a", 8: "b"}),
         (api("RemixRecipe", recipe="0s: a\n1s: b", frames=16, fps=8.0), {0: "a", 8: "b"}),
         ({"prompt": api("BatchPromptSchedule", text=FIZZ, max_frames=16), "client_id": "x"}, {0: "a", 8: "b"}),
@@ -229,6 +230,7 @@ LOOP = api("BatchPromptSchedule", text=["6", 0], max_frames=16)
     ("workflow", "words"),
     [
         (api("CLIPTextEncode", text=LONG), ["no schedule", "node 6 (CLIPTextEncode)", "BatchPromptSchedule"]),
+        (api("CLIPTextEncode", text='"0":"a"'), ["no schedule", "copy the text of node 6 (CLIPTextEncode)"]),
         (ui("CLIPTextEncode", [LONG]), ["no schedule", "node 6 (CLIPTextEncode)"]),
         (api("BatchPromptSchedule", text=""), ["no schedule"]),
         (ui("Note", []), ["no schedule"]),
