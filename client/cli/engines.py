@@ -14,8 +14,9 @@ from remix.client.cli.completion import among
 DEFAULT = "[default: comfyui http://127.0.0.1:8188, a1111 http://127.0.0.1:7860]"
 """The `URL` of both engines, repeated so that the help text does not import them."""
 
-AUTH_HELP = "Credentials: env:NAME, or a file only you can read, with a token or user:password."
-HEADER_HELP = "Header to send with each request, such as X-API-Key=env:API_KEY; repeatable. SOURCE is as in --auth."
+SECRET = "env:NAME, or a file only you can read"
+AUTH_HELP = f"Credentials: {SECRET}, with a token or user:password."
+HEADER_HELP = f"Header to send with each request, such as X-API-Key=env:API_KEY; repeatable. SOURCE is {SECRET}."
 CA_HELP = "Certificates to trust (PEM), for a server with a certificate of your own."
 INSECURE_HELP = "Send credentials over plain http."
 
@@ -49,14 +50,21 @@ OPTIONS = (
 )
 engine_option = click.option(
     "--engine",
-    default="local",
-    show_default=True,
     shell_complete=among(ENGINES),
-    help=f"One of: {', '.join(ENGINES)}.",
+    help=f"One of: {', '.join(ENGINES)}.  [default: local; with --url, the tool that answers there]",
 )
 NAMES = ("url", "auth", "headers", "ca", "insecure", "batch", "device", "precision", "embeddings")
 
 CREDENTIALS = ("auth", "headers", "ca", "insecure")
+
+
+def chosen(engine: str | None, options: Mapping[str, Any]) -> str:
+    """Returns the name of an engine. None: the one for the server at the option `url`, or the local one without."""
+    if engine is not None or options.get("url") is None:
+        return engine or "local"
+    from remix.client.detect_host import engine_at
+
+    return engine_at(**{name: options[name] for name in ("url", *CREDENTIALS) if options.get(name) is not None})
 
 
 def server_options(command: Callable[..., None]) -> Callable[..., None]:
@@ -110,13 +118,15 @@ def _of_server(engine: str) -> list[Callable[..., Any]]:
         return []
     return [
         click.option(f"--{engine}-url", help=f"Address of the {engine} server."),
-        click.option(f"--{engine}-auth", metavar="SOURCE", help=f"Credentials for the {engine} server, as in render."),
+        click.option(
+            f"--{engine}-auth", metavar="SOURCE", help=AUTH_HELP.replace(":", f" for the {engine} server:", 1)
+        ),
         click.option(
             f"--{engine}-header",
             f"{engine}_headers",
             multiple=True,
             metavar="NAME=SOURCE",
             callback=_headers,
-            help=f"Header for the {engine} server, as in render.",
+            help=HEADER_HELP.replace("each request", f"each request to the {engine} server"),
         ),
     ]

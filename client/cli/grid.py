@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from remix.client import open_engine
-from remix.client.cli.engines import engine_option, engine_options
+from remix.client.cli.engines import chosen, engine_option, engine_options
 from remix.client.cli.outputs import overwrite_option, print_data
 from remix.client.cli.overrides import Overrides, override_options
 from remix.client.cli.schedules import Reading, schedule_options
@@ -47,7 +47,7 @@ def command(
     at: str,
     cell: int | None,
     cells: Path | None,
-    engine: str,
+    engine: str | None,
     overrides: Overrides,
     options: Mapping[str, Any],
     as_json: bool,
@@ -79,7 +79,11 @@ def command(
     from remix.show.grid import LARGEST_CELL
 
     folder = cells or out.with_name(f"{out.stem}-cells")
-    with open_engine(engine, **options) as opened, stoppable(opened) as stop, progress(quiet) as listen:
+    with (
+        open_engine(chosen(engine, options), **options) as opened,
+        stoppable(opened) as stop,
+        progress(quiet) as listen,
+    ):
         found = render_grid(grid, opened, folder, title=recipe.stem, listen=listen, stop=stop)
     write_grid(found.view, out, cell or LARGEST_CELL)
     if page:

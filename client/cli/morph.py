@@ -26,7 +26,7 @@ from remix.job import frame_path, recipe_of
 def command(
     pictures: Sequence[Path],
     out: Path,
-    engine: str,
+    engine: str | None,
     asked: Mapping[str, Any],
     overrides: Overrides,
     options: Mapping[str, Any],

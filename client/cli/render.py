@@ -12,7 +12,7 @@ import click
 
 from remix.client import open_engine, render_all
 from remix.client.cli.cluster import Crew, crew_options
-from remix.client.cli.engines import engine_option, engine_options
+from remix.client.cli.engines import chosen, engine_option, engine_options
 from remix.client.cli.outputs import print_data
 from remix.client.cli.overrides import Overrides, override_options
 from remix.client.cli.schedules import Reading, schedule_options
@@ -82,7 +82,7 @@ RETRIES = 2
 def command(
     recipes: Sequence[Path],
     out: Path | None,
-    engine: str,
+    engine: str | None,
     overrides: Overrides,
     film: str,
     audio: Path | None,
@@ -200,7 +200,7 @@ def _read(path: Path, reading: Reading, overrides: Overrides) -> tuple[Recipe, s
 
 def run(
     films: Mapping[Path, Recipe],
-    engine: str,
+    engine: str | None,
     quiet: bool,
     *,
     new: bool,
@@ -215,10 +215,10 @@ def run(
     **options: Any,
 ) -> list[Outcome]:
     """Renders films into their job folders with a progress bar and Ctrl-C, and returns their outcomes."""
-    pool = crew.pool(engine, options) if crew is not None else None
+    pool = crew.pool(engine or "local", options) if crew is not None else None
     screens = _ScreenOfAll if pool is not None and len(films) > 1 else _Screen
     with (
-        open_engine(engine, **options) if pool is None else pool as opened,
+        open_engine(chosen(engine, options), **options) if pool is None else pool as opened,
         stoppable(opened) as stop,
         screens(quiet, len(films)) as screen,
     ):

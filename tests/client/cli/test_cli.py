@@ -261,7 +261,7 @@ def test_film_formats_go_by_suffix(recipe: Path, painter: Painter, tmp_path: Pat
         (["render", "recipe.toml"], "say where to: remix render recipe.toml -o FOLDER"),
         (["render", "recipe.toml", "-o", "x", "--engine", "locl"], "engine: there is no 'locl'; did you mean 'local'?"),
         (["render", "recipe.toml", "-o", "x", "--batch", "0"], "--batch"),
-        (["render", "recipe.toml", "-o", "x", "--url", "http://x"], "url: the local engine does not take it"),
+        (["render", "recipe.toml", "-o", "x", "--engine", "local", "--url", "http://x"], "url: the local engine does"),
         (["render", "recipe.toml", "-o", "x", "--engine", "comfyui", "--device", "cpu"], "device: the comfyui engine"),
         (["render", "."], "holds no job"),
         (["render", "recipe.toml", "-o", "x", "--frames", "²"], "frames: '²' is not a length; write frames (48) or a"),
