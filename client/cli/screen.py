@@ -137,7 +137,7 @@ class Lines:
 
     def __init__(self, say: Callable[[str], object], clock: Callable[[], float] = time.monotonic) -> None:
         self._say, self._clock = say, clock
-        self._stage, self._at, self._said = "", "", 0.0
+        self._stage, self._at, self._said, self._shown = "", "", 0.0, ""
         self._pace = Pace(clock)
         self._workers: dict[str, WorkerEvent] = {}
 
@@ -155,8 +155,8 @@ class Lines:
             self._stage = event.stage
             self._at = f"{LABELS.get(event.stage, event.stage)}: {event.done} of {event.total} frames"
         self._pace.update(event)
-        if due or (self._at and now - self._said >= EVERY):
-            self._said = now
+        if (due and self._at != self._shown) or (self._at and now - self._said >= EVERY):
+            self._said, self._shown = now, self._at
             timed = f", {self._pace}" if round(self._pace.taken()) else ""
             self._say(self._at + step + timed)
             for worker in self._workers.values() if event.stage == "frames" else ():

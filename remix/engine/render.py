@@ -12,7 +12,7 @@ from fractions import Fraction
 from pathlib import Path, PureWindowsPath
 
 from remix.digest import sha256
-from remix.engine.budget import chosen_frames, inbetweens, is_spared
+from remix.engine.budget import chosen_frames, inbetweens, is_spared, most_rendered
 from remix.engine.draft import draft_frames, draft_text, film_of, is_draft
 from remix.engine.handover import move
 from remix.engine.pacing import is_unmeasured, known_recipe, measured_pace, most_pictures, rounds
@@ -240,12 +240,20 @@ def _paced(run: _Run, schedule: Schedule, donors: Sequence[Path]) -> tuple[Sched
 
 def _chosen(run: _Run, schedule: Schedule, identity: Mapping[str, str], donors: Sequence[Path]) -> tuple[Schedule, int]:
     """Returns the schedule with the frames that its budget renders, and their number, once they are rendered."""
-    rendered = 0
+    before = rendered = 0
+    most = most_rendered(schedule.recipe)
+
+    def counted(event: Event) -> None:
+        if event.stage == "frames":
+            event = Event("frames", before + event.done, max(most, before + event.total))
+        run.listen(event)
+
     with _open(run, schedule, identity, donors, run.tell) as job:
 
         def render_round(frames: Sequence[int]) -> None:
-            nonlocal rendered
-            rendered += _render_missing(run, job, frames, run.listen)
+            nonlocal before, rendered
+            rendered += _render_missing(run, job, frames, counted)
+            before += len(frames)
 
         frames = chosen_frames(job, render_round)
     return plan(schedule.recipe.replace(rendered=frames)), rendered
@@ -263,7 +271,7 @@ def _open(
         new=run.new,
         moving=True,
         donors=donors,
-        taking=_taking(run.listen, run.stop),
+        taking=_taking(run.listen, run.stop, schedule.recipe),
         pause=_pause(run.folder, run.stop),
         tell=tell,
     ) as job:
@@ -272,11 +280,13 @@ def _open(
         yield job
 
 
-def _taking(listen: Listener, stop: Callable[[], bool]) -> Callable[[int, int], None]:
+def _taking(listen: Listener, stop: Callable[[], bool], recipe: Recipe) -> Callable[[int, int], None]:
     """Returns the function to call before each frame that is copied."""
+    most = most_rendered(recipe) if is_spared(recipe) else len(recipe.rendered or range(recipe.frames))
 
     def taking(done: int, total: int) -> None:
-        listen(Event("frames", done, total))
+        total = min(total, most)
+        listen(Event("frames", min(done, total), total))
         if stop():
             raise Interrupted(f"stopped with {done} of {total} frames in their places; run it again to continue")
 

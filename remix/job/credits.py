@@ -6,7 +6,7 @@ of its own, `CREDITS`. `credits_of` returns the sheet of any file, for every too
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -120,30 +120,67 @@ def _ours(about: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         recipe = Recipe.from_dict(about["recipe"]) if "recipe" in about else None
     except RecipeError:
         recipe = None
+    frame = about.get("frame") if isinstance(about.get("frame"), Mapping) else None
     if recipe is not None:
-        yield from _of_recipe(recipe, named="checkpoint" in engine)
-    yield from _sources(about.get("sources"))
+        yield from _of_models(recipe, _strengths(recipe, frame), named="checkpoint" in engine)
+        yield from _of_keyframes(recipe) if frame is None else _of_frame(frame)
+        if recipe.payload is not None:
+            yield from ((name, str(value)) for name, value in recipe.payload.fields.items())
+    yield from _sources(about.get("sources"), set() if recipe is None or frame is None else _unused(recipe, frame))
 
 
-def _of_recipe(recipe: Recipe, *, named: bool) -> Iterator[tuple[str, str]]:
+def _of_models(recipe: Recipe, loras: Iterable[tuple[str, float]], *, named: bool) -> Iterator[tuple[str, str]]:
     if not named and not recipe.has_own_settings:
         yield "model", recipe.model.checkpoint
     if recipe.model.vae is not None:
         yield "vae", recipe.model.vae
     strengths: dict[str, list[float]] = {}
-    for lora in (*recipe.model.loras, *(lora for keyframe in recipe.keyframes for lora in keyframe.loras or ())):
-        strengths.setdefault(lora.name, []).append(lora.strength)
+    for name, strength in loras:
+        strengths.setdefault(name, []).append(strength)
     for name, values in strengths.items():
         low, high = min(values), max(values)
         yield "lora", f"{name} {low:g}" + ("" if low == high else f" to {high:g}")
+
+
+def _strengths(recipe: Recipe, frame: Mapping[str, Any] | None) -> list[tuple[str, float]]:
+    """Returns the LoRAs of a film, or of one of its frames, with each of their strengths."""
+    found = [(lora.name, lora.strength) for lora in recipe.model.loras]
+    if frame is None:
+        return found + [(lora.name, lora.strength) for key in recipe.keyframes for lora in key.loras or ()]
+    own = frame.get("loras")
+    own = own if isinstance(own, Mapping) else {}
+    return found + [(str(name), float(value)) for name, value in own.items() if isinstance(value, (int, float))]
+
+
+def _of_keyframes(recipe: Recipe) -> Iterator[tuple[str, str]]:
     for name in ("prompt", "negative", "seed"):
         mixes: list[Mix[Any] | None] = [getattr(keyframe, name) for keyframe in recipe.keyframes]
         yield from ((name, str(value)) for mix in mixes if mix is not None for value in mix.values if value != "")
     for keyframe in recipe.keyframes:
         for name, value in keyframe.inputs or ():
             yield name, str(plain_input(value))
-    if recipe.payload is not None:
-        yield from ((name, str(value)) for name, value in recipe.payload.fields.items())
+
+
+def _of_frame(frame: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for name in ("prompt", "negative", "seed"):
+        yield from ((name, str(value)) for value in _parts(frame.get(name)) if value != "")
+    inputs = frame.get("inputs")
+    for name, value in inputs.items() if isinstance(inputs, Mapping) else ():
+        yield from ((str(name), str(part)) for part in _parts(value) or [value])
+
+
+def _parts(mix: Any) -> list[Any]:
+    """Returns the values of a mix in the record of a frame, which may be forged."""
+    pairs = mix if isinstance(mix, list) else []
+    return [pair[0] for pair in pairs if isinstance(pair, list) and len(pair) == 2]
+
+
+def _unused(recipe: Recipe, frame: Mapping[str, Any]) -> set[Any]:
+    """Returns the names of the film's pictures that do not reach a frame."""
+    inputs = frame.get("inputs")
+    mixes = [frame.get("image"), frame.get("mask"), *(inputs.values() if isinstance(inputs, Mapping) else ())]
+    used = {part for mix in mixes for part in _parts(mix) if isinstance(part, str)}
+    return {*recipe.pictures(), *recipe.input_pictures()} - used
 
 
 def _of_origin(origin: Origin) -> Iterator[tuple[str, str]]:
@@ -159,9 +196,9 @@ def _of_pass(one: Sampling) -> Iterator[tuple[str, str]]:
             yield name, text
 
 
-def _sources(value: Any) -> Iterator[tuple[str, str]]:
+def _sources(value: Any, left_out: Collection[Any] = ()) -> Iterator[tuple[str, str]]:
     for each in value if isinstance(value, list) else ():
-        if isinstance(each, Mapping):
+        if isinstance(each, Mapping) and str(each.get("name")) not in left_out:
             yield "source", f"{each.get('name')}, sha256 {each.get('sha256')}"
             yield from ((f"  {label}", text) for label, text in _plain_rows(each.get("credits")))
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from remix.engine import Outcome, Picture
+from remix.engine import Event, Outcome, Picture
 from remix.engine import render as render_job
 from remix.engine.budget import NEAR, measured_inbetweens, most_rendered
 from remix.engine.report import job_report
@@ -86,9 +86,13 @@ def test_a_film_within_its_budget_is_near_the_full_one_and_resumes(tmp_path: Pat
 
 
 def test_frames_are_rendered_where_in_betweens_are_wrong(tmp_path: Path) -> None:
-    render(recipe(), Fader(jump=0.52), tmp_path / "jump", film=None)
+    events = list[Event]()
+    render(recipe(), Fader(jump=0.52), tmp_path / "jump", film=None, listen=events.append)
     rendered = recipe_of(tmp_path / "jump").rendered
     assert rendered is not None
+    counts = [(event.done, event.total) for event in events if event.stage == "frames"]
+    assert [done for done, _ in counts] == sorted(done for done, _ in counts)
+    assert {total for _, total in counts} == {most_rendered(recipe()), len(rendered)}  # not those of the rounds
     assert {12, 13} <= set(rendered)  # the jump is between these two
     smooth = Fader()
     render(recipe(), smooth, tmp_path / "smooth", film=None)

@@ -18,6 +18,8 @@ PICTURE = np.full((8, 8, 3), 90, np.uint8)
 INFOTEXT = "a red fox\nNegative prompt: blur\nSteps: 9, Sampler: Euler, Seed: 4711, Model hash: abc123, Model: fox"
 ENGINE = {"engine": "local", "checkpoint": "fox.safetensors"}
 
+TRAVELING = ("prompt", "negative", "seed", "lora", "source")
+
 
 def rendered(folder: Path) -> Path:
     save_picture(folder / "a.png", PICTURE, {"parameters": INFOTEXT})
@@ -40,10 +42,30 @@ def test_a_frame_and_a_film_name_models_prompts_and_the_hash_of_each_source(tmp_
         credits_of(Made("remix", remix=json.loads(job_texts(job)["remix"]))),
     )
     for rows in (frame, film):
-        assert {("checkpoint", "fox.safetensors"), ("lora", "film 0.5"), ("lora", "ink 0.2 to 0.9")} <= set(rows)
-        assert {("prompt", "a cat"), ("prompt", "a dog"), ("seed", "3")} <= set(rows)
+        assert {("checkpoint", "fox.safetensors"), ("lora", "film 0.5")} <= set(rows)
+        assert {("prompt", "a cat"), ("seed", "3")} <= set(rows)
         assert ("source", f"a.png, sha256 {digest}") in rows
+    assert {("prompt", "a dog"), ("lora", "ink 0.2 to 0.9")} <= set(film)
     assert {("  prompt", "a red fox"), ("  model", "fox"), ("  Model hash", "abc123")} <= set(film)
+
+
+def test_a_frame_names_only_what_reaches_it(tmp_path: Path) -> None:
+    for name in ("a.png", "b.png"):
+        save_picture(tmp_path / name, PICTURE)
+    keyframes = (
+        Keyframe(prompt="a cat", negative="red", image="a.png", denoise=0.5, seed=3, loras={"ink": 0.2}),
+        Keyframe(prompt="a dog", negative="blue", image="b.png", denoise=0.5, seed=4, loras={"ink": 0.8}),
+    )
+    schedule = plan(Recipe(3, keyframes, width=8, height=8, folder=str(tmp_path)))
+    rows = []
+    with open_job(tmp_path / "job", schedule, ENGINE) as job:
+        for index in range(3):
+            found = credits_of(read_metadata(job.keep(index, PICTURE)))
+            rows.append([(name, text.partition(",")[0]) for name, text in found if name in TRAVELING])
+    first = [("lora", "ink 0.2"), ("prompt", "a cat"), ("negative", "red"), ("seed", "3"), ("source", "a.png")]
+    last = [("lora", "ink 0.8"), ("prompt", "a dog"), ("negative", "blue"), ("seed", "4"), ("source", "b.png")]
+    assert (rows[0], rows[2]) == (first, last)
+    assert set(rows[1]) == {*first[1:], *last[1:], ("lora", "ink 0.5")}
 
 
 def test_a_frame_with_many_sources_has_one_hash_of_them(tmp_path: Path) -> None:
