@@ -18,7 +18,7 @@ from remix.motion.pictures import Difference, difference
 
 if TYPE_CHECKING:
     from remix.engine.protocol import Engine, Listener
-    from remix.engine.render import Inputs
+    from remix.job.inputs import Inputs
 
 log = logging.getLogger(__name__)
 

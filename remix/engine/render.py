@@ -8,39 +8,26 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from fractions import Fraction
-from pathlib import Path, PureWindowsPath
+from pathlib import Path
 
-from remix.digest import sha256
 from remix.engine.budget import chosen_frames, inbetweens, is_spared, most_rendered
-from remix.engine.draft import draft_frames, draft_text, film_of, is_draft
+from remix.engine.draft import draft_frames, is_draft
 from remix.engine.handover import move
+from remix.engine.outputs import Outputs, write_film, write_job_report, write_sheet
 from remix.engine.pacing import is_unmeasured, known_recipe, measured_pace, most_pictures, rounds
 from remix.engine.protocol import Engine, Event, Listener
-from remix.engine.report import job_report, report_path, write_report
 from remix.engine.restoring import is_exact, restored
 from remix.engine.seam import denoise_remark, seam_remark
-from remix.errors import BadInput, Interrupted, OtherRecipe, VideoFormatError
+from remix.errors import BadInput, Interrupted, OtherRecipe
 from remix.job.disk_space import DiskSpace, raising_disk_full
 from remix.job.identity import finished_at
+from remix.job.inputs import Inputs
 from remix.job.job import Job, frame_path, sources_of
 from remix.job.opening import open_job, warn
-from remix.job.reading import OWN, PACING, SHEET, is_job, refuse_foreign
-from remix.motion.atomic import windows_problem
-from remix.motion.ffmpeg import ffmpeg_exe, refuse_lacking
-from remix.motion.formats import format_of, rate_for, rate_of
-from remix.motion.images import load_picture
-from remix.motion.inbetween import METHOD, opencv
-from remix.motion.pictures import Picture, fit, save_picture
-from remix.motion.regular import fingerprint
-from remix.motion.song import song_path
-from remix.motion.sound import track_for
-from remix.motion.video import write_video
+from remix.job.reading import PACING, is_job, refuse_foreign
+from remix.motion.inbetween import opencv
 from remix.plan import Recipe, Schedule, plan
 from remix.plan.schedule import remarks_on
-from remix.show.contact_sheet import contact_sheet
-from remix.show.page import lacking, require
-from remix.show.report import VERSION
 
 log = logging.getLogger(__name__)
 
@@ -122,16 +109,11 @@ def render(
     draft = frames is None and len(wanted) < len(schedule)
     if draft or is_spared(schedule.recipe) or schedule.recipe.rendered is not None:
         opencv()
-    if film is not None:
-        _check_film(film, schedule.recipe, audio)
-        audio = _song(film, schedule.recipe, remark) if audio is None else audio
-    if report:
-        require()
+    outputs = Outputs.checked(schedule.recipe, film, audio, report, remark)
     for sentence in (*remarks_on(schedule), *(engine.check(schedule) if checked is None else checked)):
         remark(sentence)
     with raising_disk_full(Path(folder), schedule.recipe) as room:
-        wants_report = not lacking() if report is None else report
-        run = _Run(engine, Path(folder), new, film, audio, wants_report, listen, stop, remark, room)
+        run = _Run(engine, Path(folder), new, outputs, listen, stop, remark, room)
         outcome = _rendered(run, schedule, wanted, donors, remarks, draft=draft)
     return replace(outcome, remarks=tuple(remarks))
 
@@ -143,9 +125,7 @@ class _Run:
     engine: Engine
     folder: Path
     new: bool
-    film: str | None
-    audio: Path | str | None
-    report: bool
+    outputs: Outputs
     listen: Listener
     stop: Callable[[], bool]
     tell: Callable[[str], None]
@@ -177,18 +157,17 @@ def _rendered(
         _end_measuring(job)
         outcome = Outcome(job.folder, None, None, rendered, len(wanted), schedule=schedule)
         if len(wanted) < len(schedule) and not job.is_whole():
-            film = _write_film(run, job, wanted) if draft and run.film is not None else None
-            return replace(outcome, film=film)
+            return replace(outcome, film=_write_film(run, job, wanted) if draft else None)
         if rendered and not schedule.whole:
             for about in (seam_remark(job), denoise_remark(job, _pause(run.folder, run.stop))):
                 if about is not None:
                     run.tell(about)
         run.room.expect(len(schedule))
-        film = _write_film(run, job) if run.film is not None else None
+        film = _write_film(run, job)
         if schedule.whole:  # nobody views the sheet and the report of a part of a film
             return replace(outcome, film=film)
-        sheet = _write_sheet(job)
-        page = _write_report(job, film, run.audio, remarks) if run.report else None
+        sheet = write_sheet(job)
+        page = write_job_report(job, run.outputs, film, remarks) if run.outputs.report else None
         return replace(outcome, film=film, sheet=sheet, report=page)
 
 
@@ -311,43 +290,6 @@ def _wanted(frames: Sequence[int] | None, count: int) -> Sequence[int]:
     return sorted(set(frames))
 
 
-def _check_film(name: str, recipe: Recipe, audio: Path | str | None) -> None:
-    """Raises an error, before hours of rendering, if the film could not be written afterwards."""
-    if name in {"", ".."} or name != PureWindowsPath(name).name or name.casefold() in OWN:
-        raise VideoFormatError(f"film: {name!r}; give the name of a file in the job, such as film.mp4")
-    if problem := windows_problem(name):
-        raise VideoFormatError(
-            f"film: {name!r} is not a name for Windows ({problem}); choose another, such as film.mp4"
-        )
-    row = format_of(name)
-    rate_for(row, _film_rate(recipe))
-    if recipe.between:
-        opencv()
-    sound = () if audio is None else track_for(audio, row, Path(name)).encoders
-    if row.needs:
-        refuse_lacking(row.name, (*row.needs, *sound), ffmpeg_exe())
-
-
-def _film_rate(recipe: Recipe) -> Fraction:
-    """Returns the frames per second of a recipe's film, with its in-betweens."""
-    return rate_of(recipe.fps) * (recipe.between + 1)
-
-
-def _song(name: str, recipe: Recipe, tell: Callable[[str], None]) -> Path | None:
-    """Returns the recipe's song for the film called `name`, None if there is none or the film cannot have it."""
-    if recipe.music is None:
-        return None
-    song = song_path(recipe.folder or ".", recipe.music.file)
-    if not format_of(name).container(Path(name)).sound:
-        tell(f"music: {name} cannot hold sound, so the song is left out; choose an mp4, webm, mov or mkv")
-        return None
-    if not song.is_file():
-        tell(f"music: {song} does not exist, so the film is silent; put it there, or pass the sound of the film")
-        return None
-    _check_film(name, recipe, song)
-    return song
-
-
 def _note_setting(job: Job, setting: Mapping[str, str]) -> None:
     before = job.note_setting(setting)
     if before is not None:
@@ -395,92 +337,7 @@ def _make_inbetweens(run: _Run, job: Job, wanted: Sequence[int]) -> None:
         job.keep(index, picture)
 
 
-def _write_film(run: _Run, job: Job, shown: Sequence[int] | None = None) -> Path:
-    """Writes the film of all frames, or of those `shown` and in-betweens for the others."""
-    assert run.film is not None
-    shown = range(len(job.schedule)) if shown is None else shown
-    path, recipe = job.folder / run.film, job.schedule.recipe
-    key = _film_key(job, run.film + draft_text(recipe, shown), run.audio)
-    if job.is_finished(path, key):
-        return path
-
-    film = film_of(job, shown)
-
-    def pictures() -> Iterator[Picture]:
-        for picture in film:
-            if run.stop():
-                raise Interrupted(f"{job.folder}: stopped at the film; all frames are there, run it again to continue")
-            yield picture
-
-    write_video(
-        pictures(),
-        path,
-        _film_rate(recipe),
-        metadata=job.film_texts(),
-        audio=run.audio,
-        on_frame=lambda done: run.listen(Event("film", done, len(film))),
-    )
-    job.note(path, key)
-    return path
-
-
-def _film_key(job: Job, name: str, audio: Path | str | None) -> str:
-    recipe = job.schedule.recipe
-    between = f" {recipe.between} {METHOD}" if recipe.between else ""
-    sound = "" if audio is None else f" {fingerprint(Path(audio))}"
-    return _key_of_all(job, f"{name} {recipe.fps}{between}{sound}")
-
-
-def _write_sheet(job: Job) -> Path:
-    path, key = job.folder / SHEET, _key_of_all(job, SHEET)
-    if not job.is_finished(path, key):
-        save_picture(path, contact_sheet(job.frame_paths()), job.film_texts())
-        job.note(path, key)
-    return path
-
-
-def _write_report(job: Job, film: Path | None, audio: Path | str | None, remarks: Sequence[str]) -> Path:
-    path, film = report_path(job.folder), film if film is not None and film.is_file() else None
-    shown = "" if film is None else _film_key(job, film.name, audio)
-    key = _key_of_all(job, f"{path.name} {VERSION} {job.schedule.recipe.fps} {shown}")
-    if not job.is_finished(path, key):
-        write_report(job_report(job.folder, job.schedule, film=film, remarks=remarks), path)
-        job.note(path, key)
-    return path
-
-
-def _key_of_all(job: Job, about: str) -> str:
-    """Returns the hash of everything that a file made from all frames depends on."""
-    keys = "".join(job.frame_key(index) for index in range(len(job.schedule)))
-    return sha256(f"{about} {keys}".encode("utf-8", "surrogateescape"))
-
-
-class Inputs(Mapping[str, Picture]):
-    """A job's init pictures and masks by their recipe names, fitted to its size. The last few stay in memory.
-
-    Pictures of a workflow or payload keep their size.
-    """
-
-    KEPT = 8
-
-    def __init__(self, job: Job) -> None:
-        self._job = job
-        self._names = tuple(job.input_names())
-        self._loaded: dict[str, Picture] = {}
-
-    def __getitem__(self, name: str) -> Picture:
-        if name not in self._names:
-            raise KeyError(name)
-        if name not in self._loaded:
-            if len(self._loaded) >= self.KEPT:
-                del self._loaded[next(iter(self._loaded))]
-            recipe, picture = self._job.schedule.recipe, load_picture(self._job.input_path(name))
-            fits = name in recipe.pictures()
-            self._loaded[name] = fit(picture, recipe.width, recipe.height) if fits else picture
-        return self._loaded[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._names)
-
-    def __len__(self) -> int:
-        return len(self._names)
+def _write_film(run: _Run, job: Job, shown: Sequence[int] | None = None) -> Path | None:
+    """Writes the film of all frames, or of those `shown` and in-betweens for the others. Returns None for no film."""
+    frames = range(len(job.schedule)) if shown is None else shown
+    return None if run.outputs.film is None else write_film(job, run.outputs, frames, run.listen, run.stop)

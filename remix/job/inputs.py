@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from remix.digest import sha256
 from remix.errors import JobError, RecipeError
@@ -12,11 +13,14 @@ from remix.job.files import inside, write_bytes
 from remix.job.reading import INPUTS, MAX_PICTURE, REMEDY, hash_of
 from remix.motion.atomic import atomic_write
 from remix.motion.images import load_picture
-from remix.motion.pictures import Picture
+from remix.motion.pictures import Picture, fit
 from remix.motion.regular import BLOCK, fingerprint, open_file
 from remix.motion.song import MAX_SONG
 from remix.plan import Recipe
 from remix.plan.wording import close
+
+if TYPE_CHECKING:
+    from remix.job.job import Job
 
 MAX_WORKFLOW = 64 * 2**20
 """The largest file of a workflow, in bytes."""
@@ -125,3 +129,34 @@ def _make_folder(folder: Path) -> None:
 
 def _input(recipe: Recipe, name: str) -> Path:
     return inside(Path(recipe.folder or "."), name)
+
+
+class Inputs(Mapping[str, Picture]):
+    """A job's init pictures and masks by their recipe names, fitted to its size. The last few stay in memory.
+
+    Pictures of a workflow or payload keep their size.
+    """
+
+    KEPT = 8
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        self._names = tuple(job.input_names())
+        self._loaded: dict[str, Picture] = {}
+
+    def __getitem__(self, name: str) -> Picture:
+        if name not in self._names:
+            raise KeyError(name)
+        if name not in self._loaded:
+            if len(self._loaded) >= self.KEPT:
+                del self._loaded[next(iter(self._loaded))]
+            recipe, picture = self._job.schedule.recipe, load_picture(self._job.input_path(name))
+            fits = name in recipe.pictures()
+            self._loaded[name] = fit(picture, recipe.width, recipe.height) if fits else picture
+        return self._loaded[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)

@@ -15,7 +15,6 @@ import numpy as np
 import pytest
 
 from remix.engine import Event, render
-from remix.engine.render import Inputs
 from remix.errors import (
     BadInput,
     EngineError,
@@ -28,6 +27,7 @@ from remix.errors import (
     VideoFormatError,
 )
 from remix.job import open_job, read_metadata, recipe_of
+from remix.job.inputs import Inputs
 from remix.job.journal import Journal
 from remix.motion import load_picture, probe, save_picture
 from remix.plan import Keyframe, Recipe, plan

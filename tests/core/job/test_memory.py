@@ -30,7 +30,7 @@ def test_no_more_than_a_few_pictures_of_a_job_live_at_a_time(tmp_path: Path, mon
 
     painted, loaded = Painter._painted, images.load_picture
     monkeypatch.setattr(Painter, "_painted", lambda *given: born(painted(*given)))
-    for place in ("remix.engine.render", "remix.job.job", "remix.show.contact_sheet"):
+    for place in ("remix.job.inputs", "remix.job.job", "remix.show.contact_sheet"):
         monkeypatch.setattr(import_module(place), "load_picture", lambda path: born(loaded(path)))
     recipe = Recipe(FRAMES, (Keyframe(at=0, prompt="a"), Keyframe(at=FRAMES - 1, prompt="b")), width=32, height=16)
     assert render(recipe, Painter(), tmp_path).rendered == FRAMES
