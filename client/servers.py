@@ -122,9 +122,11 @@ def _comfyui(server: ComfyServer, about: Mapping[str, Any]) -> Iterator[Finding]
 
 
 def _families(server: ComfyServer) -> Iterator[Finding]:
-    """Yields the model families whose text encoders the server's loaders list."""
+    """Yields the model families that the Remix nodes report, or else those that the server's text loaders list."""
+    known = server.pack().families
     types = {each for loader in TEXT_LOADERS for each in server.choices(loader, "type")}
-    if titles := [row.title for row in FAMILIES.values() if row.loader in types]:
+    rows = [row for row in FAMILIES.values() if (row.name in known if known else row.loader in types)]
+    if titles := [row.title for row in rows]:
         yield Finding("families", f"prompts travel in {listed(titles, len(titles))}")
 
 

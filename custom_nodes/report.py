@@ -7,8 +7,10 @@ from pathlib import Path
 
 import folder_paths
 from aiohttp import web
+from comfy import supported_models
 from server import PromptServer
 
+from remix.catalog.families import FAMILIES
 from remix.engine.pack import REPORT, report
 
 
@@ -20,10 +22,16 @@ def checkpoint_file(name: str) -> Path | None:
     return None if found is None else Path(found)
 
 
+def families() -> list[str]:
+    """Returns the catalog's names of the image families whose classes the host has."""
+    classes = {each.__name__ for each in supported_models.models}
+    return [row.name for row in FAMILIES.values() if not row.film and not row.sound and classes & {*row.comfyui}]
+
+
 async def answer(request: web.Request) -> web.Response:
     """Returns the report, about the checkpoint in the query if there is one."""
     file = checkpoint_file(request.query.get("checkpoint", ""))
-    return web.json_response(await asyncio.to_thread(report, file))
+    return web.json_response(await asyncio.to_thread(report, file, families()))
 
 
 def add_route() -> None:

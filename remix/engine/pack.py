@@ -11,7 +11,7 @@ import lzma
 import re
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -49,21 +49,25 @@ class Pack:
     """The Remix nodes or script of a server. The defaults are those of one that is too old to report anything.
 
     `plain_attention` tells whether repeating a prompt whole changes nothing in the model; None if that is unknown.
+    `families` are the catalog's names of the image families that the host has, empty if that is unknown.
     """
 
     version: str = ""
     supports: frozenset[str] = frozenset()
     plain_attention: bool | None = None
+    families: frozenset[str] = frozenset()
 
     @classmethod
     def read(cls, report: Any) -> Pack:
         """Returns the pack of a report. Everything that cannot be read counts as unknown."""
         found: Mapping[str, Any] = report if isinstance(report, dict) else {}
-        version, supports, plain = (found.get(name) for name in ("version", "supports", "plain_attention"))
+        version, plain = found.get("version"), found.get("plain_attention")
+        supports, families = found.get("supports"), found.get("families")
         return cls(
             version=version if isinstance(version, str) else "",
             supports=frozenset(map(str, supports)) if isinstance(supports, list) else frozenset(),
             plain_attention=plain if isinstance(plain, bool) else None,
+            families=frozenset(map(str, families)) if isinstance(families, list) else frozenset(),
         )
 
     def depends_on(self, schedule: Schedule) -> dict[str, str]:
@@ -84,14 +88,15 @@ class Pack:
         ]
 
 
-def report(checkpoint: Path | None) -> dict[str, Any]:
+def report(checkpoint: Path | None, families: Iterable[str] = ()) -> dict[str, Any]:
     """Returns the report of this pack, about the file of a checkpoint if there is one.
 
-    Anyone whom the host answers may ask for it, so it holds these three values and nothing else of the host: no path,
-    no name and no message of an error.
+    `families` are the catalog's names of the image families that the host has. Anyone whom the host answers may ask for
+    the report, so it holds these values and nothing else of the host: no path, no name and no message of an error.
     """
     plain = None if checkpoint is None else has_unet(checkpoint)
-    return {"version": __version__, "supports": list(SUPPORTED), "plain_attention": plain}
+    found = {"version": __version__, "supports": list(SUPPORTED), "plain_attention": plain}
+    return {**found, "families": list(families)} if families else found
 
 
 def has_unet(path: Path) -> bool | None:

@@ -243,6 +243,8 @@ def modules(base: Path, version: str, schema: tuple[str, ...]) -> dict[str, Modu
     parts["sd1_clip"] = _module("comfy.sd1_clip", SDTokenizer=type("SDTokenizer", (), {}))
     parts["cli_args"] = _module("comfy.cli_args", args=SimpleNamespace(disable_metadata=False))
     parts["utils"] = _module("comfy.utils", ProgressBar=object)
+    known = [type(name, (), {}) for name in ("SD15", "Anima", "WAN21_T2V", "UnknownToUs")]
+    parts["supported_models"] = _module("comfy.supported_models", models=known)
     folders = _module(
         "folder_paths",
         get_input_directory=lambda: str(base / "input"),

@@ -11,7 +11,7 @@ import pytest
 from remix import __version__
 from remix.client import cli
 from remix.client.comfyui import server as comfy_server
-from remix.engine.pack import SUPPORTED
+from remix.engine.pack import SUPPORTED, report
 from tests.fakes.a1111_server import A1111Server
 from tests.fakes.comfyui_server import ComfyServer
 from tests.fakes.faults import Answer, FaultyServer
@@ -57,6 +57,15 @@ def test_the_families_that_a_comfyui_can_load_are_named(
     with server.started():
         code, output = doctor(capsys, server)
     assert (code, "families prompts travel in SD 1.5, SD 2.1, SDXL, Flux.2, Krea 2 ok" in output) == (0, True), output
+
+
+def test_nodes_name_families_that_have_no_text_loader_of_their_own(capsys: pytest.CaptureFixture[str]) -> None:
+    server = ComfyServer()
+    server.report = report(None, ["sd1", "hidream_o1", "ernie", "anima", "of a later version"])
+    with server.started():
+        code, output = doctor(capsys, server)
+    assert "families prompts travel in SD 1.5, HiDream O1, Ernie-Image, Anima ok" in output
+    assert code == 0
 
 
 @pytest.mark.parametrize(

@@ -64,7 +64,7 @@ def test_the_server_reports_about_the_pack_and_a_checkpoint_it_lists(
     asyncio.run(pack.comfy_entrypoint())
     answer = vars(sys.modules["server"])["PromptServer"].instance.routes.answers[REPORT]
     found = Pack.read(asyncio.run(answer(SimpleNamespace(query={"checkpoint": name}))))
-    assert found == Pack(__version__, frozenset(SUPPORTED), plain)
+    assert found == Pack(__version__, frozenset(SUPPORTED), plain, frozenset({"sd1", "anima"}))
 
 
 @pytest.mark.parametrize(
@@ -74,14 +74,14 @@ def test_the_server_reports_about_the_pack_and_a_checkpoint_it_lists(
         *("a" * 100_000, "broken.safetensors", "a.safetensors/../broken.safetensors"),
     ],
 )
-def test_the_report_gives_away_three_values_whatever_is_asked_and_changes_nothing(pack: ModuleType, name: str) -> None:
+def test_the_report_gives_away_four_values_whatever_is_asked_and_changes_nothing(pack: ModuleType, name: str) -> None:
     (pack.base / "models" / "checkpoints" / "broken.safetensors").write_bytes(b"PK\3\4 secret")
     asyncio.run(pack.comfy_entrypoint())
     answer = vars(sys.modules["server"])["PromptServer"].instance.routes.answers[REPORT]
     before = {path: path.stat().st_mtime_ns for path in pack.base.rglob("*")}
     query = {"checkpoint": name, "version": "9", "filename_prefix": "x"}
     found = asyncio.run(answer(SimpleNamespace(query=query)))
-    assert found.keys() == {"version", "supports", "plain_attention"}
+    assert found.keys() == {"version", "supports", "plain_attention", "families"}
     assert found["plain_attention"] is (False if name == "broken.safetensors" else None)
     assert len(text := json.dumps(found)) < 300
     assert not any(part in text for part in (str(pack.base), "secret", "/", "\\"))

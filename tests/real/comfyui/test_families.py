@@ -137,6 +137,7 @@ def test_the_server_reports_which_models_pad_prompts(host: Host) -> None:
     found = [server.pack(checkpoint) for checkpoint in (CHECKPOINT, "sdxl.ckpt", "flux.ckpt", "")]
     assert [pack.plain_attention for pack in found] == [True, True, False, None]
     assert {pack.version for pack in found} == {__version__}
+    assert found[0].families >= {*RUN.values()} - {"unknown"}
 
 
 BY_CLASS = ("krea2", "longcat")
