@@ -27,6 +27,9 @@ __all__ = [
 OF_SERVERS = ("url", "auth", "headers", "ca", "insecure", "batch", "previews")
 """Options shared by the engines that use a server."""
 
+OF_LOCAL = ("device", "batch", "precision", "offload", "quantize", "embeddings", "previews")
+"""Options of the local engine."""
+
 
 class Kind(NamedTuple):
     """The module and class of an engine, the extra that installs its dependencies, and its options."""
@@ -38,7 +41,7 @@ class Kind(NamedTuple):
 
 
 ENGINES = {
-    "local": Kind("remix.client.local", "Local", "local", ("device", "batch", "precision", "embeddings", "previews")),
+    "local": Kind("remix.client.local", "Local", "local", OF_LOCAL),
     "comfyui": Kind("remix.client.comfyui", "ComfyUI", "", OF_SERVERS),
     "a1111": Kind("remix.client.a1111", "A1111", "", OF_SERVERS),
 }

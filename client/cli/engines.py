@@ -27,6 +27,16 @@ def _headers(context: click.Context, option: click.Parameter, given: Sequence[st
     return parse_headers(given) or None
 
 
+offload_option = click.option(
+    "--offload",
+    type=click.Choice(("model", "group", "sequential")),
+    help="Keep networks in main memory while they do not run, for a small GPU; each saves more, and is slower.",
+)
+quantize_option = click.option(
+    "--quantize",
+    type=click.Choice(("4bit", "8bit")),
+    help="Load weights with bitsandbytes in fewer bits, for a small GPU; pictures change a little.",
+)
 OPTIONS = (
     click.option("--url", help=f"Address of the server.  {DEFAULT}"),
     click.option("--auth", metavar="SOURCE", help=AUTH_HELP),
@@ -42,6 +52,8 @@ OPTIONS = (
         type=click.Choice(("auto", "full")),
         help="Precision of the local engine: auto is half on CUDA, full is always float32.  [default: auto]",
     ),
+    offload_option,
+    quantize_option,
     click.option(
         "--embeddings",
         metavar="FOLDER",
@@ -53,7 +65,8 @@ engine_option = click.option(
     shell_complete=among(ENGINES),
     help=f"One of: {', '.join(ENGINES)}.  [default: local; with --url, the tool that answers there]",
 )
-NAMES = ("url", "auth", "headers", "ca", "insecure", "batch", "device", "precision", "embeddings")
+OF_MODELS = ("device", "precision", "offload", "quantize", "embeddings")
+NAMES = ("url", "auth", "headers", "ca", "insecure", "batch", *OF_MODELS)
 
 CREDENTIALS = ("auth", "headers", "ca", "insecure")
 
@@ -109,7 +122,7 @@ def servers_options(command: Callable[..., None]) -> Callable[..., None]:
     return packed
 
 
-SHARED = ("ca", "insecure", "batch", "device", "precision", "embeddings")
+SHARED = ("ca", "insecure", "batch", *OF_MODELS)
 OWN = ("url", "auth", "headers")
 
 

@@ -11,6 +11,7 @@ import click
 
 from remix import __version__
 from remix.client import open_engine
+from remix.client.cli.engines import offload_option, quantize_option
 from remix.client.cli.outputs import overwrite_option, refuse_present
 from remix.client.cli.overrides import Overrides, override_options
 from remix.client.cli.schedules import Reading, schedule_options
@@ -39,6 +40,8 @@ RATE = 3
     type=click.Choice(("auto", "full")),
     help="auto is half on CUDA, full is always float32.  [default: auto]",
 )
+@offload_option
+@quantize_option
 @click.option(
     "--embeddings", metavar="FOLDER", help="Textual inversions.  [default: embeddings, if there is such a folder]"
 )
@@ -53,6 +56,8 @@ def command(
     overrides: Overrides,
     device: str | None,
     precision: str | None,
+    offload: str | None,
+    quantize: str | None,
     embeddings: str | None,
     quiet: bool,
     overwrite: bool,
@@ -80,8 +85,9 @@ def command(
     format_of(outputs[0])  # before a model is loaded
     for folder in (out, outputs[0].parent):
         folder.mkdir(parents=True, exist_ok=True)
-    options = {"device": device, "precision": precision, "embeddings": embeddings}
-    with open_engine("local", **options) as engine, stoppable(engine), progress(quiet) as listen:
+    options = {"precision": precision, "offload": offload, "quantize": quantize, "embeddings": embeddings}
+    opened = open_engine("local", device=device, **options)
+    with opened as engine, stoppable(engine), progress(quiet) as listen:
         title = Path(recipe).stem if Path(recipe).exists() else recipe
         view, still = _view(cast("Local", engine), found, at, title, listen)
     texts = {KEY: json.dumps({"sheet": "steps", "recipe": still.to_dict(), "toolkit": __version__})}

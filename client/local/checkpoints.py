@@ -1,23 +1,28 @@
-"""Opens checkpoints by name: the playground model, a diffusers folder, a Hub id, or a single safetensors file."""
+"""Opens checkpoints by name: the playground model, a diffusers folder, a Hub id, or a single file."""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any, Protocol
 
-from remix.client.local.damage import raising_damage
 from remix.client.local.devices import Place
+from remix.client.local.flow_file import GGUF, FlowFile, is_flow_file
+from remix.client.local.folder import Folder, from_folder
 from remix.client.local.hub import from_hub
-from remix.client.local.parts import INDEX, WHOLE, lacking, loaded_files, parts_of, read_settings, variant_of
+from remix.client.local.parts import INDEX, WHOLE, lacking, loaded_files
 from remix.client.local.single_file import SingleFile, is_vae, read_vae
 from remix.client.playground import WEIGHTS
 from remix.digest import update_sampled_hash
-from remix.errors import EngineError, Unsupported
+from remix.errors import Unsupported
 from remix.plan import Model
 
 PICKLED = frozenset({".ckpt", ".pt", ".pth", ".bin", ".pkl"})
 """Suffixes of files that may execute code when loaded."""
+
+SINGLE = (".safetensors", GGUF)
+"""Suffixes of single files."""
 
 
 class Checkpoint(Protocol):
@@ -55,71 +60,26 @@ class Checkpoint(Protocol):
         """Returns the largest side of a picture in pixels, or None if there is no limit."""
         ...
 
-
-class Folder:
-    """A checkpoint in a folder saved by diffusers."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def pipeline(self) -> str:
-        """Returns the name of the diffusers pipeline."""
-        index = read_settings(self.path / INDEX)
-        return str(index.get("_class_name"))
-
-    def component(self, name: str, kind: Any, place: Place) -> Any:
-        """Returns a network in evaluation mode on its device. Raises `EngineError` if it cannot be read."""
-        return place.put(_from_folder(self.path / name, kind))
-
-    def tokenizer(self, name: str, kind: Any = None) -> Any:
-        """Returns a tokenizer, by default CLIP's. Raises `EngineError` if it cannot be read."""
-        from transformers import CLIPTokenizer
-
-        with raising_damage(f"{self.path / name}: the tokenizer could not be loaded", WHOLE):
-            return (kind or CLIPTokenizer).from_pretrained(self.path / name, local_files_only=True)
-
-    def has(self, name: str) -> bool:
-        """Returns whether the checkpoint has this part."""
-        return parts_of(read_settings(self.path / INDEX)).get(name, False)
-
-    def is_distilled(self) -> bool:
-        """Returns whether the network takes guidance as an input."""
-        return bool(self._transformer().get("guidance_embeds", False))
-
-    def longest_side(self) -> int | None:
-        """Returns the largest side of a picture in pixels: SD3 has a limited number of positions."""
-        settings = self._transformer()
-        if settings.get("pos_embed_max_size") is None:
-            return None
-        with raising_damage(f"{self.path}: the settings of its transformer or VAE could not be read", WHOLE):
-            blocks = read_settings(self.path / "vae" / "config.json")["block_out_channels"]
-            return int(settings["pos_embed_max_size"] * settings["patch_size"] * 2 ** (len(blocks) - 1))
-
-    def _transformer(self) -> dict[str, Any]:
-        config = self.path / "transformer" / "config.json"
-        return read_settings(config) if config.is_file() else {}
-
-    def scheduler_config(self) -> dict[str, Any]:
-        """Returns the settings of the training noise, with diffusers' names."""
-        return read_settings(self.path / "scheduler" / "scheduler_config.json")
-
-    def vae_scale(self) -> float:
-        """Returns the scaling factor of the VAE's latents."""
-        return float(read_settings(self.path / "vae" / "config.json").get("scaling_factor", 0.18215))
+    def can_be_quantized(self) -> bool:
+        """Returns whether its weights can be quantized while they are loaded."""
+        ...
 
 
 def open_checkpoint(name: str) -> Checkpoint:
     """Returns the checkpoint called `name`. Raises `Unsupported` if it does not exist or cannot be used."""
     path = checkpoint_path(name)
-    return SingleFile(path) if path.is_file() else Folder(path)
+    if path.is_dir():
+        return Folder(path)
+    return FlowFile(path) if is_flow_file(path) else SingleFile(path)
 
 
 def open_vae(model: Model, checkpoint: Checkpoint, place: Place, kind: Any) -> Any:
     """Returns the VAE that a recipe names, or the checkpoint's own, of the class `kind`."""
+    place = place.unquantized()
     if model.vae is None:
         return checkpoint.component("vae", kind, place)
     path = vae_path(model.vae)
-    return place.put(read_vae(path, checkpoint.vae_scale()) if path.is_file() else _from_folder(path, kind))
+    return place.put(read_vae(path, checkpoint.vae_scale()) if path.is_file() else from_folder(path, kind, place))
 
 
 def checkpoint_path(name: str) -> Path:
@@ -127,13 +87,13 @@ def checkpoint_path(name: str) -> Path:
     if name == "playground":
         return WEIGHTS
     path = given_path(name, "model.checkpoint")
-    if path.is_file() and path.suffix == ".safetensors":
+    if path.is_file() and path.suffix in SINGLE:
         return path
     if not (path / INDEX).is_file():
         if path.exists():
             raise Unsupported(
                 f"model.checkpoint: {name!r} is not a diffusers folder (it has no {INDEX}) and no safetensors "
-                "file; give a folder saved by diffusers, a .safetensors file, or a hub id"
+                "or GGUF file; give a folder saved by diffusers, a .safetensors or .gguf file, or a hub id"
             )
         path = from_hub(name)
     if missing := lacking(path):
@@ -170,24 +130,24 @@ def given_path(name: str, where: str) -> Path:
     return path
 
 
-def fingerprint(path: Path) -> str:
-    """Returns a short hash of a file, or of the files that are loaded from a folder. Large files are sampled."""
+def checkpoint_fingerprints(name: str) -> dict[str, str]:
+    """Returns the fingerprint of a checkpoint, and of the folder that has the other parts of a single file, if any."""
+    path = checkpoint_path(name)
+    found = {"fingerprint": fingerprint(path)}
+    if path.is_file() and is_flow_file(path):
+        checkpoint = FlowFile(path)
+        found["folder"] = fingerprint(checkpoint.path, without=checkpoint.parts())
+    return found
+
+
+def fingerprint(path: Path, *, without: Collection[str] = ()) -> str:
+    """Returns a short hash of a file, or of the files that are loaded from a folder. Large files are sampled.
+
+    The weights of the parts `without` are not loaded.
+    """
     digest = hashlib.sha256()
-    for file in [path] if path.is_file() else sorted(loaded_files(path)):
+    for file in [path] if path.is_file() else sorted(loaded_files(path, without)):
         # Only contents count: a folder may be moved and a file renamed.
         digest.update(f"{file.relative_to(path).as_posix()}\0".encode())
         update_sampled_hash(digest, file)
     return digest.hexdigest()[:16]
-
-
-def _from_folder(folder: Path, kind: Any) -> Any:
-    """Loads a part from safetensors only, without remote code."""
-    variant = (variant_of(folder) or "").removeprefix(".") or None
-    with raising_damage(f"{folder}: {kind.__name__} could not be loaded", WHOLE):
-        network, report = kind.from_pretrained(
-            folder, use_safetensors=True, variant=variant, local_files_only=True, output_loading_info=True
-        )
-    # The libraries initialize missing weights with random numbers.
-    if missing := sorted(report["missing_keys"]):
-        raise EngineError(f"{folder}: lacks {len(missing)} of its weights, such as {missing[0]}; {WHOLE}")
-    return network

@@ -10,6 +10,8 @@ from typing import Any
 
 import torch
 
+from remix.client.local.offload import MODEL, check_offload
+from remix.client.local.quantized import check_quantize, is_gguf, is_quantized
 from remix.errors import Unsupported
 
 PRECISIONS = ("auto", "full")
@@ -17,16 +19,25 @@ PRECISIONS = ("auto", "full")
 
 @dataclass(frozen=True)
 class Place:
-    """A device and the precision in which a model runs there."""
+    """A device and the precision in which a model runs there.
+
+    `offload` is how networks wait in main memory, "" if they stay on the device. `quantize` is the number of bits of
+    the weights, except for the VAE's, "" for those of `dtype`.
+    """
 
     device: torch.device
     dtype: torch.dtype
+    offload: str = ""
+    quantize: str = ""
 
     @classmethod
-    def find(cls, device: str, precision: str = "auto") -> Place:
+    def find(
+        cls, device: str, precision: str = "auto", offload: str | None = None, quantize: str | None = None
+    ) -> Place:
         """Returns the place for `device` ("auto", "cpu", "cuda", "cuda:1", "mps").
 
         `precision` "auto" is half on CUDA, where it is fast and safe, and float32 elsewhere. "full" is float32.
+        `offload` is one of `OFFLOADS`, `quantize` one of `BITS`.
         """
         if precision not in PRECISIONS:
             raise Unsupported(f"precision: {precision!r} is not known; use one of {', '.join(PRECISIONS)}")
@@ -43,8 +54,12 @@ class Place:
                 f"device: {device!r} is not in this machine, not built into this torch, or full; "
                 f"use one of {', '.join(_here())}"
             ) from error
+        if offload:
+            check_offload(offload, found)
+        if quantize:
+            check_quantize(quantize, found)
         half = found.type == "cuda" and precision == "auto"
-        return cls(found, torch.float16 if half else torch.float32)
+        return cls(found, torch.float16 if half else torch.float32, offload or "", quantize or "")
 
     def in_full(self) -> Place:
         """Returns the same device with float32."""
@@ -54,11 +69,23 @@ class Place:
         """Returns the same device with bfloat16 instead of float16, whose range some networks exceed."""
         return self if self.dtype is torch.float32 else replace(self, dtype=torch.bfloat16)
 
+    def unquantized(self) -> Place:
+        """Returns the same place for weights that are not quantized."""
+        return replace(self, quantize="")
+
     def put(self, network: Any) -> Any:
-        """Moves a network to this device and precision, and returns it in evaluation mode without gradients."""
+        """Moves a network to this device and precision, and returns it in evaluation mode without gradients.
+
+        Networks that are offloaded wait in main memory. Quantized ones keep their weights, which bitsandbytes has
+        already put on a GPU.
+        """
+        waiting = torch.device("cpu") if self.offload else self.device
+        if is_quantized(network):
+            moved = network.to(waiting) if is_gguf(network) else network
+            return moved.eval().requires_grad_(False)
         # Not .to(dtype), for which diffusers logs a warning that does not apply here.
         cast = {torch.float16: network.half, torch.bfloat16: network.bfloat16}.get(self.dtype, network.float)
-        return cast().to(self.device).eval().requires_grad_(False)
+        return cast().to(waiting).eval().requires_grad_(False)
 
     def memory(self) -> int:
         """Returns the device's total memory in bytes. Free memory would differ from run to run."""
@@ -108,11 +135,12 @@ def frames_at_once(place: Place, width: int, height: int, networks: Iterable[tor
     """Returns the number of frames of this size to render together: a power of two, so that halved batches nest.
 
     It depends only on the sizes of picture, `networks` and device, not on free memory, so a resumed run has the same
-    batches.
+    batches. Of offloaded networks, one at a time is on the device, or almost nothing of them.
     """
     cells = (width // 8) * (height // 8)
-    weights = sum(weight.numel() * weight.element_size() for network in networks for weight in network.parameters())
-    left = int(0.9 * place.memory()) - weights
+    sizes = [sum(weight.numel() * weight.element_size() for weight in network.parameters()) for network in networks]
+    resident = max(sizes, default=0) if place.offload == MODEL else 0 if place.offload else sum(sizes)
+    left = int(0.9 * place.memory()) - resident
     fitting = left // (cells * VALUES_PER_CELL * place.dtype.itemsize)
     kind = place.device.type
     largest, together = LARGEST_BATCH.get(kind, LARGEST_ELSEWHERE), LATENT_CELLS.get(kind, CELLS_ELSEWHERE) // cells

@@ -6,7 +6,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import torch
@@ -51,10 +51,12 @@ class Local(Engine):
     """Engine that renders in this process, on a GPU if available.
 
     device: "auto", "cpu", "cuda", "cuda:1", "mps". batch: frames rendered together; None chooses by picture size and
-    memory. precision: "auto" (half on CUDA) or "full" (float32). embeddings: the folder of textual inversions; None is
-    the folder `embeddings` where the process runs, if there is one. previews: each step's event has a small picture of
-    the batch's first frame, as the model expects it to become. A frame's bytes do not depend on which frames are
-    missing: batches always have the same rows, unless memory runs out and they are halved.
+    memory. precision: "auto" (half on CUDA) or "full" (float32). offload: "model", "group" or "sequential" keeps
+    networks in main memory while they do not run. quantize: "4bit" or "8bit" loads weights with bitsandbytes.
+    embeddings: the folder of textual inversions; None is the folder `embeddings` where the process runs, if there is
+    one. previews: each step's event has a small picture of the batch's first frame, as the model expects it to become.
+    A frame's bytes do not depend on which frames are missing: batches always have the same rows, unless memory runs out
+    and they are halved.
 
     Several threads may render, each with its own `Local` or with a shared one. Threads that share a `Local` take turns
     batch by batch, and recipes with the same model share the loaded model.
@@ -69,16 +71,18 @@ class Local(Engine):
         precision: str = "auto",
         embeddings: str | None = None,
         *,
+        offload: str | None = None,
+        quantize: str | None = None,
         previews: bool = False,
     ) -> None:
-        self._device = device
+        self._place = partial(Place.find, device, precision, offload, quantize)
         self._batch = checked_batch(batch)
-        self._precision = precision
+        self._quantize = quantize
         self._embeddings = embeddings
         self._previews = previews
         self._running: set[threading.Event] = set()
         self._tags_applied = TagsApplied()
-        self._loaded = Loaded(device, precision, embeddings)
+        self._loaded = Loaded(self._place, embeddings)
 
     def capabilities(self, schedule: Schedule) -> Capabilities:
         """Returns what this engine can render."""
@@ -86,9 +90,8 @@ class Local(Engine):
 
     def _check(self, schedule: Schedule) -> list[str]:
         schedule = self._tags_applied(schedule)
-        check_model(schedule)
+        check_model(schedule, self._place())
         used_embeddings(schedule, self._embeddings)
-        Place.find(self._device, self._precision)
         return [*playground.remarks(schedule), *read_differently(schedule)]
 
     def defaults(self, recipe: Recipe) -> Mapping[str, Any]:
@@ -96,22 +99,23 @@ class Local(Engine):
         return super().defaults(recipe) or defaults_of(recipe.model)
 
     def identity(self, schedule: Schedule) -> dict[str, str]:
-        """Returns the engine's name, the checkpoint's name and the fingerprints of the model files."""
+        """Returns the engine's name, the checkpoint's name, how it is quantized, and the fingerprints of its files."""
         schedule = self._tags_applied(schedule)
         embeddings = fingerprints(used_embeddings(schedule, self._embeddings))
         checkpoint = schedule.recipe.model.checkpoint
-        return {"engine": self.name, "checkpoint": checkpoint, **model_files(schedule), **embeddings}
+        quantized = {"quantize": self._quantize} if self._quantize else {}
+        return {"engine": self.name, "checkpoint": checkpoint, **quantized, **model_files(schedule), **embeddings}
 
     def setting(self, schedule: Schedule) -> dict[str, str]:
         """Returns device, precision and batch, since rounding depends on the device and the batch size."""
-        place = Place.find(self._device, self._precision)
+        place = self._place()
         precision = "full" if place == place.in_full() else "half"
         return {"device": place.device.type, "precision": precision, "batch": str(self._batch or "auto")}
 
     def batch_size(self, schedule: Schedule) -> int:
         """Returns the number of frames that are rendered together, unless the model leaves memory for fewer."""
         recipe = schedule.recipe
-        place = Place.find(self._device, self._precision)
+        place = self._place()
         return self._batch or frames_at_once(place, recipe.width, recipe.height, ())
 
     def cancel(self) -> None:
@@ -220,6 +224,11 @@ class Local(Engine):
                 encode = self._loaded.encoder(model, reading)
                 return render_batch(model, schedule, block, encode, latent, inputs, watch)
             except BlankFrame as error:
+                if model.fixed:
+                    raise BlankFrame(
+                        f"{error} in half precision, in which a model that is quantized or offloaded stays; run it "
+                        'again with precision "full" and without quantize'
+                    ) from error
                 log.warning("%s in half precision; frames %s to %s again in float32", error, block[0], block[-1])
         try:
             # Prompts encoded in half precision cannot be reused, so each is encoded again.

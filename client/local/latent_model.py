@@ -15,6 +15,8 @@ from remix.client.local.checkpoints import Checkpoint, open_vae
 from remix.client.local.clip import ClipText
 from remix.client.local.devices import Place
 from remix.client.local.encoded import Encoded
+from remix.client.local.offload import Offloading
+from remix.client.local.quantized import is_quantized
 from remix.client.local.sampling import Levels
 from remix.client.local.traveling import TravelingLoras
 from remix.engine.memory import is_out_of_memory
@@ -58,6 +60,7 @@ class LatentModel(ABC):
         if place.device.type == "cpu" and self.vae_in_planes:
             # Channels last speeds up convolutions of whole pictures there, but not a U-Net's small ones.
             self.vae.to(memory_format=torch.channels_last)
+        self._offloading: Offloading | None = None
         self.channels, self.factor = self.latent_size()
         self.multiple = self.factor * patch
         self._tiled_from: float = math.inf
@@ -101,6 +104,22 @@ class LatentModel(ABC):
     def across_frames(self) -> Sequence[Any]:
         """Returns the layers whose input mixes the rows of several pictures, so that no LoRA can travel there."""
         return ()
+
+    @property
+    def fixed(self) -> bool:
+        """Whether the networks cannot change their precision, because they are quantized or offloaded."""
+        return bool(self.place.offload) or any(map(is_quantized, self.parts().values()))
+
+    def begin_offload(self) -> None:
+        """Lets the networks wait in main memory, if the place asks for it. Their layers must not change afterwards."""
+        if self.place.offload:
+            networks = {**self.parts(), "vae": self.vae}
+            self._offloading = Offloading(networks, self.place.offload, self.place.device)
+
+    def release(self) -> None:
+        """Moves networks that are offloaded to main memory."""
+        if self._offloading:
+            self._offloading.release()
 
     def move(self, place: Place) -> None:
         """Moves the networks to `place` and its precision. The VAE stays in float32."""

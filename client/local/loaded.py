@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from torch import Tensor
 
@@ -26,12 +26,12 @@ PROMPTS_KEPT = 256
 class Loaded:
     """The model of the schedule that was rendered last. Threads that share it hold `turn` while they use the model.
 
-    device, precision, embeddings: as in `Local`.
+    place: returns the place where models run. embeddings: as in `Local`.
     """
 
-    def __init__(self, device: str, precision: str, embeddings: str | None) -> None:
+    def __init__(self, place: Callable[[], Place], embeddings: str | None) -> None:
         self.turn = threading.RLock()
-        self._device, self._precision, self._folder = device, precision, embeddings
+        self._place, self._folder = place, embeddings
         self._model: LoadedModel | None = None
         self._source: tuple[Model, tuple[str, ...]] | None = None
         self._embedded: dict[str, str] | None = None
@@ -60,7 +60,7 @@ class Loaded:
         return loaded
 
     def _open(self, model: Model, traveling: Sequence[str]) -> LoadedModel:
-        place = Place.find(self._device, self._precision)
+        place = self._place()
         try:
             return open_model(model, traveling, place)
         except (RuntimeError, MemoryError) as error:
@@ -122,5 +122,6 @@ def _refuse_size(model: LoadedModel, recipe: Recipe) -> None:
 
 def _encode(model: LoadedModel, reading: Reading, encoded: Encoded, prompt: str, strengths: Strengths) -> Conditioning:
     """Returns the conditioning of a prompt with these strengths of the traveling LoRAs."""
+    model.release()  # so that a text encoder has the GPU to itself
     with model.loras.at([strengths], model.place.device):
         return model.encode(prompt, reading, encoded.of(strengths))

@@ -1,6 +1,6 @@
 """LoRAs: low-rank changes of a model's weights, merged when the model is loaded unless their strength travels.
 
-Files name layers in kohya's format (diffusers' or Stability's names, joined by "_") or in diffusers' format (dotted,
+Files name layers in kohya's format (diffusers' or the authors' names, joined by "_") or in diffusers' format (dotted,
 with or without peft). Hu et al. 2021: W' = W + strength * (alpha / rank) * up @ down, or alpha / sqrt(rank) if the
 file's header requests it (Kalajdzievski 2023).
 """
@@ -10,15 +10,18 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from remix.client.local.checkpoints import given_path
+from remix.client.local.lora_layers import layers_of
+from remix.client.local.quantized import is_packed
 from remix.errors import Unsupported
 from remix.plan import Lora
 
@@ -27,12 +30,18 @@ PARTS = {
     "lora_te_": "text_encoder",
     "lora_te1_": "text_encoder",
     "lora_te2_": "text_encoder_2",
+    "lora_te3_": "text_encoder_3",
     "unet.": "unet",
     "transformer.": "transformer",
+    "diffusion_model.": "transformer",
     "text_encoder.": "text_encoder",
     "text_encoder_2.": "text_encoder_2",
+    "text_encoder_3.": "text_encoder_3",
 }
 """Prefix of a layer's name -> its network, as diffusers' folder name."""
+
+ALSO = {"unet": "transformer", "text_encoder_3": "text_encoder_2"}
+"""The network that a name stands for in models without the usual one. Kohya calls a transformer U-Net, and T5 third."""
 
 FACTORS = {
     ".lora_down.weight": "down",
@@ -76,6 +85,17 @@ class Change:
         down = self.down.float().reshape(rank, *shape[1:])
         return down, scale * self.up.float().reshape(shape[0], rank, *[1] * (len(shape) - 2))
 
+    def rows(self, rows: Sequence[int] | None, total: int) -> Change:
+        """Returns the change of some rows of a layer that has `total` rows, or of the whole layer without `rows`.
+
+        Raises ValueError if the change has another number of rows.
+        """
+        if rows is None or self.up is None:
+            return self
+        if len(self.up) != total:
+            raise ValueError(f"it changes {len(self.up)} rows of {total}")
+        return replace(self, up=self.up[list(rows)])
+
     def delta(self, shape: Sequence[int]) -> Tensor:
         """Returns the change of a weight of this shape, float32. Raises the errors of `factors`."""
         down, up = self.factors(shape)
@@ -94,7 +114,8 @@ def lora_path(name: str) -> Path:
 def apply_loras(parts: Mapping[str, Any], loras: Sequence[Lora]) -> None:
     """Merges LoRAs into the weights of `parts`, the networks keyed by diffusers' folder names.
 
-    Raises `Unsupported`, naming the LoRA and the layer, for a LoRA of another family or kind.
+    Quantized weights cannot change, so changes are added to the outputs of their layers. Raises `Unsupported`, naming
+    the LoRA and the layer, for a LoRA of another family or kind.
     """
     changes: dict[Any, list[tuple[float, Change]]] = {}
     for lora in loras:
@@ -103,6 +124,10 @@ def apply_loras(parts: Mapping[str, Any], loras: Sequence[Lora]) -> None:
     # Layer by layer, since all changes in float32 may exceed memory. Each is summed in float32 and rounded once, so the
     # order of LoRAs hardly matters.
     for layer, summands in changes.items():
+        if is_packed(layer):
+            for strength, change in summands:
+                _add_to_output(layer, strength, LowRank(change, layer))
+            continue
         weight = layer.weight
         total = weight.float()
         for strength, change in summands:
@@ -111,23 +136,63 @@ def apply_loras(parts: Mapping[str, Any], loras: Sequence[Lora]) -> None:
             weight.copy_(total)
 
 
+def _add_to_output(layer: Any, strength: float, low_rank: LowRank) -> None:
+    number = sum(1 for _ in layer.children())
+    layer.add_module(f"constant_{number}", low_rank)  # follows the layer to other devices
+    layer.register_forward_hook(lambda layer, inputs, out: out + strength * low_rank(inputs[0]))
+
+
+def weight_shape(layer: Any) -> Sequence[int]:
+    """Returns the shape of a layer's weight before it was quantized, if it was."""
+    if isinstance(layer, torch.nn.Linear):
+        return layer.out_features, layer.in_features
+    shape: Sequence[int] = layer.weight.shape
+    return shape
+
+
+class LowRank(torch.nn.Module):
+    """The addition of a LoRA to a layer's output at strength 1: two thin layers in sequence."""
+
+    down: Tensor
+    up: Tensor
+
+    def __init__(self, change: Change, layer: Any) -> None:
+        super().__init__()
+        dtype = torch.float32 if is_packed(layer) else layer.weight.dtype
+        for name, factor in zip(("down", "up"), change.factors(weight_shape(layer)), strict=True):
+            self.register_buffer(name, factor.to(layer.weight.device, dtype), persistent=False)
+        self.step: dict[str, Any] | None = None
+        if isinstance(layer, torch.nn.Conv2d):
+            self.step = {"stride": layer.stride, "padding": layer.padding, "dilation": layer.dilation}
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Returns the change of the layer's output for its input x."""
+        down, up = self.down.to(x), self.up.to(x)
+        if self.step is None:
+            return functional.linear(functional.linear(x, down), up)
+        return functional.conv2d(functional.conv2d(x, down, **self.step), up)
+
+
 def changed_layers(parts: Mapping[str, Any], lora: str) -> list[tuple[str, Any, Change]]:
     """Returns each layer that a LoRA changes: the name of its network, the layer, and the matching change.
 
     Raises `Unsupported`, naming the LoRA and the layer, for a LoRA of another family or kind.
     """
-    layers = {part: _layers(network) for part, network in parts.items()}
+    layers = {part: layers_of(network) for part, network in parts.items()}
     found = []
     for name, change in read_lora(lora_path(lora)).items():
         part, inner = _place(name)
-        layer = layers.get(part, {}).get(inner)
-        if layer is None:
+        part = part if part in parts else ALSO.get(part, part)
+        targets = layers.get(part, {}).get(inner)
+        if targets is None:
             raise _misfit(lora, name, "this checkpoint has no such layer")
         try:
-            change.factors(layer.weight.shape)
+            changes = [change.rows(each.rows, sum(len(one.rows or ()) for one in targets)) for each in targets]
+            for target, own in zip(targets, changes, strict=True):
+                own.factors(weight_shape(target.module))
+                found.append((part, target.module, own))
         except (ValueError, RuntimeError) as error:
             raise _misfit(lora, name, str(error)) from error
-        found.append((part, layer, change))
     return found
 
 
@@ -219,60 +284,3 @@ def _misfit(lora: str, layer: str, why: str) -> Unsupported:
         f"loras: {lora!r} does not fit the checkpoint at {layer!r} ({why}); "
         "use a LoRA that was trained on a model of its family"
     )
-
-
-# --- layers by their names in files ---------------------------------------------------------------------------
-
-
-def _layers(network: Any) -> dict[str, Any]:
-    """Returns the layers that a LoRA can change, by name with "_" for dots; for a U-Net, also by Stability's names."""
-    found: dict[str, Any] = {}
-    for name, module in network.named_modules():
-        if isinstance(module, torch.nn.Linear | torch.nn.Conv2d):
-            for known in (name.removeprefix("text_model."), *_stability_names(name, network)):
-                found[known.replace(".", "_")] = module
-    return found
-
-
-def _stability_names(name: str, network: Any) -> Iterator[str]:
-    """Yields the names of a U-Net layer in Stability's own code, which kohya uses for SDXL."""
-    blocks = re.match(r"(down|up)_blocks\.(\d+)\.(resnets|attentions|downsamplers|upsamplers)\.(\d+)\.(.+)", name)
-    middle = re.match(r"mid_block\.(resnets|attentions)\.(\d+)\.(.+)", name)
-    if blocks:
-        side, kind, rest = blocks[1], blocks[3], _stability_inner(blocks[5])
-        level, place = int(blocks[2]), int(blocks[4])
-        width = network.config.layers_per_block + 1
-        if kind == "downsamplers":
-            yield f"input_blocks.{width * (level + 1)}.0.op"
-        elif kind == "upsamplers":
-            attended = bool(getattr(network.up_blocks[level], "attentions", None))
-            yield f"output_blocks.{width * level + width - 1}.{1 + attended}.conv"
-        else:
-            block = width * level + place + (1 if side == "down" else 0)
-            yield f"{'input' if side == 'down' else 'output'}_blocks.{block}.{int(kind == 'attentions')}.{rest}"
-    elif middle:
-        place = 1 if middle[1] == "attentions" else 2 * int(middle[2])
-        yield f"middle_block.{place}.{_stability_inner(middle[3])}"
-    elif name in OUTER:
-        yield OUTER[name]
-
-
-OUTER = {
-    "conv_in": "input_blocks.0.0",
-    "conv_out": "out.2",
-    "time_embedding.linear_1": "time_embed.0",
-    "time_embedding.linear_2": "time_embed.2",
-    "add_embedding.linear_1": "label_emb.0.0",
-    "add_embedding.linear_2": "label_emb.0.2",
-}
-
-INNER = {
-    "conv1": "in_layers.2",
-    "conv2": "out_layers.3",
-    "time_emb_proj": "emb_layers.1",
-    "conv_shortcut": "skip_connection",
-}
-
-
-def _stability_inner(name: str) -> str:
-    return INNER.get(name, name)

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from remix.catalog.families import FAMILIES
 from remix.catalog.samplers import SAMPLERS as CATALOG
-from remix.client.local.checkpoints import checkpoint_path, fingerprint, open_checkpoint, vae_path
+from remix.client.local.checkpoints import checkpoint_fingerprints, fingerprint, open_checkpoint, vae_path
 from remix.client.local.clip import ClipText
 from remix.client.local.damage import raising_damage
 from remix.client.local.devices import Place
@@ -50,8 +50,8 @@ class LoadedModel(Protocol):
     """The interface of a model family. Latents are float32 [B, channels, h, w]; conditionings are on the CPU.
 
     Latents are `factor` times smaller than pictures, whose sides are multiples of `multiple`. A `distilled` model takes
-    guidance as an input, without a second pass with the negative prompt. `clip_texts` are the text encoders that take
-    embeddings.
+    guidance as an input, without a second pass with the negative prompt. A `fixed` one cannot change its precision.
+    `clip_texts` are the text encoders that take embeddings.
     """
 
     family: str
@@ -60,6 +60,7 @@ class LoadedModel(Protocol):
     multiple: int
     distilled: bool
     place: Place
+    fixed: bool
     loras: TravelingLoras
     clip_texts: Sequence[ClipText]
 
@@ -81,6 +82,10 @@ class LoadedModel(Protocol):
 
     def move(self, place: Place) -> None: ...
 
+    def begin_offload(self) -> None: ...
+
+    def release(self) -> None: ...
+
 
 def open_model(model: Model, traveling: Sequence[str], place: Place) -> LoadedModel:
     """Returns the loaded model of a recipe, with its LoRAs merged and the `traveling` ones attached.
@@ -96,13 +101,18 @@ def open_model(model: Model, traveling: Sequence[str], place: Place) -> LoadedMo
             loaded: LoadedModel = getattr(importlib.import_module(module), name)(model, checkpoint, place)
         apply_loras(loaded.parts(), model.loras)
         loaded.loras = TravelingLoras(loaded.parts(), traveling, loaded.across_frames())
+        loaded.begin_offload()
     return loaded
 
 
-def check_model(schedule: Schedule) -> None:
-    """Raises `Unsupported` for files that are missing, not safetensors, or of an unsuitable family."""
+def check_model(schedule: Schedule, place: Place) -> None:
+    """Raises `Unsupported` for files that are missing, not safetensors, or of a family unsuitable for `place`."""
     model = schedule.recipe.model
     checkpoint = open_checkpoint(model.checkpoint)
+    if place.quantize and not checkpoint.can_be_quantized():
+        raise Unsupported(
+            f"quantize: {model.checkpoint!r} is a single file; give a diffusers folder, a hub id, or a .gguf file"
+        )
     if check_family(checkpoint.pipeline(), model) in FLOWS:
         _check_flow(schedule.recipe)
     if checkpoint.is_distilled() and any(frame.negative.values != ("",) for frame in schedule):
@@ -153,14 +163,15 @@ def defaults_of(model: Model) -> Mapping[str, Any]:
 def model_files(schedule: Schedule) -> dict[str, str]:
     """Returns the fingerprints of a model's files: the checkpoint, and the VAE and LoRAs if any."""
     model = schedule.recipe.model
-    found: dict[str, Path] = {"fingerprint": checkpoint_path(model.checkpoint)}
+    found: dict[str, Path] = {}
     if model.vae:
         found["vae"] = vae_path(model.vae)
     # First the model's LoRAs, then those that only keyframes name. Each file counts once, however it is spelled.
     loras = [lora_path(lora.name) for lora in (*schedule.recipe.model.loras, *schedule[0].loras)]
     for index, path in enumerate({os.path.realpath(path): path for path in loras}.values()):
         found[f"lora {index + 1}"] = path
-    return {name: fingerprint(path) for name, path in found.items()}
+    others = {name: fingerprint(path) for name, path in found.items()}
+    return {**checkpoint_fingerprints(model.checkpoint), **others}
 
 
 @contextmanager

@@ -5,7 +5,7 @@ Folders from the Hub contain more: weights in other precisions or for training, 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -58,24 +58,28 @@ def parts_of(index: Mapping[str, Any]) -> dict[str, bool]:
     }
 
 
-def lacking(path: Path) -> str:
-    """Returns a description of what the checkpoint in a folder lacks, or "" if it is complete."""
+def lacking(path: Path, without: Collection[str] = ()) -> str:
+    """Returns a description of what the checkpoint in a folder lacks, or "" if it is complete.
+
+    The weights of the parts `without` are elsewhere.
+    """
     for part, there in parts_of(read_settings(path / INDEX)).items():
         if not there and part in OPTIONAL:
             continue
         if not there or not (path / part).is_dir():
             return f"no folder {part!r}, which its {INDEX} names"
-        if missing := _lacking(path / part):
+        if missing := _lacking(path / part, weights=part not in without):
             return f"no {missing} in its folder {part!r}"
     return ""
 
 
-def loaded_files(path: Path) -> list[Path]:
-    """Returns the files of a checkpoint or part that are loaded."""
+def loaded_files(path: Path, without: Collection[str] = ()) -> list[Path]:
+    """Returns the files of a checkpoint or part that are loaded. The weights of the parts `without` are elsewhere."""
     if not (path / INDEX).is_file():
         return _files(path)
     parts = [part for part, there in parts_of(read_settings(path / INDEX)).items() if there]
-    return [path / INDEX, *(file for part in parts for file in _files(path / part))]
+    found = [file for part in parts for file in _files(path / part, weighted=part not in without)]
+    return [path / INDEX, *found]
 
 
 def read_settings(path: Path) -> dict[str, Any]:
@@ -88,18 +92,18 @@ def read_settings(path: Path) -> dict[str, Any]:
     return found
 
 
-def _lacking(folder: Path) -> str:
+def _lacking(folder: Path, *, weights: bool) -> str:
     kind = next(kind for kind in LOADED if folder.name.startswith(kind))
     if not (folder / (settings := OWN_SETTINGS.get(kind, "config.json"))).is_file():
         return repr(settings)
     # A tokenizer without its vocabulary fails silently.
     if kind == "tokenizer" and not any(all((folder / file).is_file() for file in files) for files in VOCABULARIES):
         return "vocabulary"
-    return "weights as safetensors" if kind in NETWORKS and variant_of(folder) is None else ""
+    return "weights as safetensors" if weights and kind in NETWORKS and variant_of(folder) is None else ""
 
 
-def _files(folder: Path) -> list[Path]:
-    variant = variant_of(folder)
+def _files(folder: Path, *, weighted: bool = True) -> list[Path]:
+    variant = variant_of(folder) if weighted else None
     patterns = [*SETTINGS, *([] if variant is None else weights(variant))]
     return [file for file in folder.iterdir() if _fits(file.name, patterns) and file.is_file()]
 

@@ -68,7 +68,7 @@ class SingleFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.family = _family(path, _names(path))
+        self.family = _family(path, names_in(path))
         self._vocabulary = _vocabulary(path)
 
     def pipeline(self) -> str:
@@ -123,6 +123,10 @@ class SingleFile:
     def longest_side(self) -> None:
         """Returns None: these families do not limit the size of pictures."""
 
+    def can_be_quantized(self) -> bool:
+        """Returns False: diffusers quantizes folders."""
+        return False
+
     def _spread(self) -> float:
         norm = "1.transformer_blocks.0.norm1.bias"
         last = max(_numbers(self._weights, f"{UNET}output_blocks.", f".{norm}"))
@@ -130,12 +134,12 @@ class SingleFile:
 
     @cached_property
     def _weights(self) -> Weights:
-        return _read(self.path)
+        return read_weights(self.path)
 
 
 def is_vae(path: Path) -> bool:
     """Returns whether a safetensors file contains a VAE, with the names of Stability's own code or of diffusers."""
-    return any(name.removeprefix(VAE) == "decoder.conv_in.weight" for name in _names(path))
+    return any(name.removeprefix(VAE) == "decoder.conv_in.weight" for name in names_in(path))
 
 
 def read_vae(path: Path, scale: float) -> Any:
@@ -146,7 +150,7 @@ def read_vae(path: Path, scale: float) -> Any:
     from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 
     with raising_damage(f"{path}: its vae could not be read", DAMAGED):
-        weights = _read(path)
+        weights = read_weights(path)
         prefix = VAE if any(name.startswith(VAE) for name in weights) else ""
         if any(name.startswith(DIFFUSERS_VAE.level) for name in weights):
             weights = {_present_name(name): value for name, value in weights.items()}
@@ -235,7 +239,7 @@ def text_config(shapes: Shapes) -> dict[str, Any]:
 def _converted(kind: Any, weights: Weights, config: Mapping[str, Any]) -> Any:
     with tempfile.TemporaryDirectory() as folder:
         _write_config(Path(folder), {"_class_name": kind.__name__, **config})
-        return _filled(kind.from_single_file(dict(weights), config=folder, local_files_only=True))
+        return filled(kind.from_single_file(dict(weights), config=folder, local_files_only=True))
 
 
 def _text_encoder(kind: Any, weights: Weights, prefix: str) -> Any:
@@ -247,7 +251,7 @@ def _text_encoder(kind: Any, weights: Weights, prefix: str) -> Any:
         config["num_hidden_layers"] = min(config["num_hidden_layers"], SD2_LAYERS)
     with tempfile.TemporaryDirectory() as folder:
         _write_config(Path(folder), {"model_type": "clip_text_model", **config})
-        return _filled(create_diffusers_clip_model_from_ldm(kind, dict(weights), config=folder, local_files_only=True))
+        return filled(create_diffusers_clip_model_from_ldm(kind, dict(weights), config=folder, local_files_only=True))
 
 
 def _present_name(name: str) -> str:
@@ -261,7 +265,7 @@ def _write_config(folder: Path, config: Mapping[str, Any]) -> None:
     (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
 
 
-def _filled(network: Any) -> Any:
+def filled(network: Any) -> Any:
     """Returns the network. Raises ValueError if the file lacks weights, which would stay uninitialized."""
     lacking = [name for name, weight in network.named_parameters() if weight.is_meta]
     if lacking:
@@ -275,8 +279,8 @@ def _family(path: Path, names: Collection[str]) -> Family:
             if all(any(name.startswith(prefix) for name in names) for prefix in family.text_prefixes):
                 return family
     raise Unsupported(
-        f"model.checkpoint: {str(path)!r} holds no SD1, SD2 or SDXL checkpoint with its text encoders; "
-        "give one, or a diffusers folder"
+        f"model.checkpoint: {str(path)!r} holds neither an SD1, SD2 or SDXL checkpoint with its text encoders, nor the "
+        "transformer of a flow model; give one, or a diffusers folder"
     )
 
 
@@ -300,7 +304,8 @@ def _vocabulary(path: Path) -> Path:
     )
 
 
-def _names(path: Path) -> list[str]:
+def names_in(path: Path) -> list[str]:
+    """Returns the names of the weights in a safetensors file. Raises `Unsupported` if it cannot be read."""
     from safetensors import SafetensorError, safe_open
 
     try:
@@ -310,7 +315,8 @@ def _names(path: Path) -> list[str]:
         raise Unsupported(f"{path}: is no readable safetensors file ({error}); give one") from error
 
 
-def _read(path: Path) -> Weights:
+def read_weights(path: Path) -> Weights:
+    """Returns the weights in a safetensors file by name."""
     from safetensors.torch import load_file
 
     weights: dict[str, Tensor] = load_file(path)

@@ -15,9 +15,8 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
-from remix.client.local.loras import Change, changed_layers, lora_path
+from remix.client.local.loras import LowRank, changed_layers, lora_path
 from remix.errors import Unsupported
 from remix.plan import Frame, Model, Schedule
 
@@ -101,25 +100,3 @@ class TravelingLoras:
             return out
         strength = column.repeat(len(out) // len(column)).view(-1, *[1] * (out.ndim - 1))
         return out + strength.to(out.dtype) * low_rank(inputs[0])
-
-
-class LowRank(torch.nn.Module):
-    """The addition of a LoRA to a layer's output at strength 1: two thin layers in sequence."""
-
-    down: Tensor
-    up: Tensor
-
-    def __init__(self, change: Change, layer: Any) -> None:
-        super().__init__()
-        down, up = change.factors(layer.weight.shape)
-        self.register_buffer("down", down.to(layer.weight), persistent=False)
-        self.register_buffer("up", up.to(layer.weight), persistent=False)
-        self.step: dict[str, Any] | None = None
-        if isinstance(layer, torch.nn.Conv2d):
-            self.step = {"stride": layer.stride, "padding": layer.padding, "dilation": layer.dilation}
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Returns the change of the layer's output for its input x."""
-        if self.step is None:
-            return functional.linear(functional.linear(x, self.down), self.up)
-        return functional.conv2d(functional.conv2d(x, self.down, **self.step), self.up)

@@ -1,10 +1,10 @@
 """The benches, measured and printed as Markdown. Run: python -m tests.bench [PART ...]
 
 Parts are the files `bench_PART.py` of this folder, run through pytest with pytest-benchmark, and tables: `errors`,
-what the formulas of other packs get wrong, `formats`, what each film format costs, and `soak`, a thousand jobs on a
-server that fails in every tenth request. Without a part, all run but `soak`, which takes long. The
-tables go to standard output, pytest's report to standard error. The exit code is pytest's: 1 where a figure is below
-the floor that its bench asserts.
+what the formulas of other packs get wrong, `formats`, what each film format costs, `weights`, the GPU memory of
+models, and `soak`, a thousand jobs on a server that fails in every tenth request. Without a part, all run but `soak`,
+which takes long. The tables go to standard output, pytest's report to standard error. The exit code is pytest's: 1
+where a figure is below the floor that its bench asserts.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ HERE = Path(__file__).parent
 TABLES = {
     "errors": ("Comparison with other packs", "mixing_errors"),
     "formats": ("Film formats", "film_formats"),
+    "weights": ("GPU memory of models", "model_memory"),
     "soak": ("Jobs with a failure in every tenth request", "soak"),
 }
 """Parts that are no race but a table: its heading, and the module that makes it."""

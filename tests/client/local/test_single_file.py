@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from remix.client.local import Local
-from remix.client.local.loras import _stability_names
+from remix.client.local.lora_layers import stability_names
 from remix.client.local.single_file import SingleFile, unet_config
 from remix.client.playground import WEIGHTS
 from remix.errors import EngineError, Unsupported
@@ -166,7 +166,7 @@ def test_a_file_that_is_no_safetensors_inside_is_refused(content: bytes, tmp_pat
 def test_weights_of_another_family_and_missing_weights_are_refused_by_name(
     written: dict[str, tuple[str, str]], tmp_path: Path
 ) -> None:
-    with pytest.raises(Unsupported, match="holds no SD1, SD2 or SDXL checkpoint"):
+    with pytest.raises(Unsupported, match="holds neither an SD1, SD2 or SDXL checkpoint"):
         SingleFile(Path(changed(tmp_path, {"double_blocks.0.img_attn.proj.weight": torch.zeros(1)})))
     weights = load_file(written["sd1"][1])
     del weights["model.diffusion_model.middle_block.1.proj_in.weight"]
@@ -234,7 +234,7 @@ def test_the_settings_of_the_full_size_models_are_read_off_their_shapes(family: 
     with torch.device("meta"):
         network = UNet2DConditionModel(**REAL[family])
     modules = dict(network.named_modules())
-    named = {other: modules[name] for name in modules for other in _stability_names(name, network)}
+    named = {other: modules[name] for name in modules for other in stability_names(name, network)}
     shapes = {f"{name}.weight": tuple(m.weight.shape) for name, m in named.items() if hasattr(m, "weight")}
     found = unet_config(shapes)
     assert {name.removesuffix(".weight") for name in shapes if name.endswith(".conv.weight")} == UPSAMPLERS[family]
@@ -263,7 +263,7 @@ def test_levels_blocks_and_the_places_of_transformers_are_read_off_the_shapes(
     with torch.device("meta"):
         network = UNet2DConditionModel(**given)
     modules = dict(network.named_modules())
-    named = {other: modules[name] for name in modules for other in _stability_names(name, network)}
+    named = {other: modules[name] for name in modules for other in stability_names(name, network)}
     found = unet_config({f"{name}.weight": tuple(m.weight.shape) for name, m in named.items() if hasattr(m, "weight")})
     assert {name: found[name] for name in given} == given
 
