@@ -174,5 +174,5 @@ def test_without_the_extra_a_gguf_file_names_it(folders: dict[str, Path], monkey
     monkeypatch.setitem(__import__("sys").modules, "gguf", None)
     file = folders["flux"] / "model.gguf"
     file.write_bytes(b"GGUF")
-    with pytest.raises(MissingPackage, match=r"needs gguf .*run: pip install .*\[local,quantize\]"):
+    with pytest.raises(MissingPackage, match=r"needs gguf, which .*run: pip install .*\[local,quantize\]"):
         Local(device="cpu").check(plan(one_frame(file)))

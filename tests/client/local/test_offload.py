@@ -86,7 +86,7 @@ def test_a_cpu_neither_offloads_nor_quantizes(sound: Path) -> None:
 
 def test_a_missing_bitsandbytes_is_named_with_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "bitsandbytes", None)
-    with pytest.raises(MissingPackage, match=r"quantize: '4bit' needs bitsandbytes .*\[local,quantize\]"):
+    with pytest.raises(MissingPackage, match=r"quantize: '4bit' needs bitsandbytes, .*\[local,quantize\]"):
         check_quantize("4bit", CUDA)
 
 
