@@ -20,8 +20,8 @@ def networks_of_frame(frame: Frame, always: Sequence[Lora] = ()) -> dict[Network
     total: dict[Network, Strengths] = {}
     for prompt, weight in frame.prompt.items:
         _add(total, networks_of(prompt), weight)
-    named = {lora.name: lora.strength for lora in (*always, *frame.loras)}
-    _add(total, {Network("lora", name): (strength, strength) for name, strength in named.items()}, 1.0)
+    named = {lora.name: (lora.in_text, lora.strength) for lora in (*always, *frame.loras)}
+    _add(total, {Network("lora", name): strengths for name, strengths in named.items()}, 1.0)
     return {network: tuple(round(number, 9) for number in strengths) for network, strengths in total.items()}
 
 

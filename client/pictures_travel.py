@@ -178,7 +178,7 @@ def _by_settings(pictures: Sequence[Path], found: Sequence[Settings], loop: bool
         frame = each.frame
         cfg = each.recipe.cfg if frame.cfg is None else frame.cfg
         keyframes.append(replace(frame, at=_at(place, stops), cfg=cfg, loras=strengths or None))
-    model = replace(first.model, loras=tuple(Lora(lora.name, lora.strength) for lora in loras[0]))
+    model = replace(first.model, loras=loras[0])
     shared = {name: getattr(first, name) for name in SHARED}
     recipe = Recipe(
         keyframes=tuple(keyframes), model=model, loop=loop, **{"pace": "even", "cfg": first.cfg, **shared, **fields}
@@ -188,12 +188,9 @@ def _by_settings(pictures: Sequence[Path], found: Sequence[Settings], loop: bool
 
 def _lined_up(found: Sequence[Settings]) -> list[tuple[Lora, ...]]:
     """Returns the strengths of all LoRAs in each picture, 0 for those that it did not use."""
-    used = []
-    for each in found:
-        strengths = {lora.name: lora.strength for lora in each.recipe.model.loras}
-        used.append(strengths | {lora.name: lora.strength for lora in each.frame.loras or ()})
-    names = sorted({name for strengths in used for name in strengths})
-    return [tuple(Lora(name, strengths.get(name, 0.0)) for name in names) for strengths in used]
+    used = [{lora.name: lora for lora in (*each.recipe.model.loras, *(each.frame.loras or ()))} for each in found]
+    names = sorted({name for loras in used for name in loras})
+    return [tuple(loras.get(name, Lora(name, 0.0)) for name in names) for loras in used]
 
 
 def _lost(pictures: Sequence[Path], found: Sequence[Settings], fields: Mapping[str, Any]) -> Iterator[str]:

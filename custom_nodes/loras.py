@@ -18,6 +18,9 @@ from .pictures import file_hash
 FOLDER = "loras"
 """The host's name of the folder that contains LoRAs."""
 
+Pair = tuple[float, float]
+"""The strengths of a LoRA in the model and in the CLIP."""
+
 
 class FrameLoras:
     """A model and a CLIP with the LoRAs of a schedule, at the strengths of one frame at a time.
@@ -31,12 +34,13 @@ class FrameLoras:
         self._always = schedule.recipe.model.loras
         self._files = lora_files(schedule)
         self._loaders = loaders
-        self._strengths: dict[str, float] = {}
+        self._strengths: dict[str, Pair] = {}
 
     def at(self, frame: Frame) -> tuple[Any, Any]:
         """Returns the model and the CLIP of a frame. Both are the original ones if no LoRA has a strength."""
-        strengths = {self._files[lora.name]: lora.strength for lora in (*self._always, *frame.loras)}
-        strengths = {name: strength for name, strength in strengths.items() if strength}
+        loras = (*self._always, *frame.loras)
+        strengths: dict[str, Pair] = {self._files[lora.name]: (lora.strength, lora.in_text) for lora in loras}
+        strengths = {name: pair for name, pair in strengths.items() if any(pair)}
         if strengths != self._strengths:
             self._current, self._strengths = self._patched(strengths), strengths
         return self._current
@@ -44,16 +48,16 @@ class FrameLoras:
     def refuse_misfits(self) -> None:
         """Raises Unsupported for a LoRA that changes neither the model nor the text encoder."""
         for name, file in self._files.items():
-            if self._patched({file: 1.0}) == self._plain:
+            if self._patched({file: (1.0, 1.0)}) == self._plain:
                 raise Unsupported(
                     f"loras: {name!r} has no layer of this model; use a LoRA that was trained on a model of its family"
                 )
 
-    def _patched(self, strengths: dict[str, float]) -> tuple[Any, Any]:
+    def _patched(self, strengths: dict[str, Pair]) -> tuple[Any, Any]:
         model, clip = plain = self._plain
-        for name, strength in strengths.items():
+        for name, pair in strengths.items():
             loader = self._loaders.setdefault(name, nodes.LoraLoader())
-            model, clip = loader.load_lora(model, clip, name, strength, strength)
+            model, clip = loader.load_lora(model, clip, name, *pair)
         # The loader copies both, even if the LoRA changes one of them. With the original CLIP, prompts that are encoded
         # already come from the cache.
         same_model, same_clip = _patches(model) == _patches(plain[0]), _patches(clip) == _patches(plain[1])

@@ -14,7 +14,7 @@ from remix.engine import Capabilities, Picture
 from remix.engine.prompts import COMPOSED
 from remix.hosts.a1111.settings import EMPTY, READINGS
 from remix.motion.pictures import png_bytes
-from remix.plan import Frame, Recipe, Schedule
+from remix.plan import Frame, Lora, Recipe, Schedule
 from remix.prompt.composition import with_literal_end
 from remix.prompt.embeddings import without_prefixes
 from remix.prompt.tags import without_tags
@@ -133,8 +133,15 @@ def trial(settings: Mapping[str, Any], within: float) -> Request:
 
 def lora_tags(frame: Frame, schedule: Schedule, resolved: ResolvedModels) -> str:
     """Returns the LoRA tags of a frame in A1111's syntax, for the end of a prompt."""
-    strengths = {lora.name: lora.strength for lora in (*schedule.recipe.model.loras, *frame.loras)}
-    return "".join(f" <lora:{resolved.loras[name]}:{strength:.9g}>" for name, strength in strengths.items() if strength)
+    loras = {lora.name: lora for lora in (*schedule.recipe.model.loras, *frame.loras)}
+    return "".join(
+        f" <lora:{resolved.loras[name]}:{_tagged(lora)}>" for name, lora in loras.items() if lora.strength or lora.text
+    )
+
+
+def _tagged(lora: Lora) -> str:
+    """Returns the strengths of a LoRA as a tag has them: one, or that of the text encoder and that of the U-Net."""
+    return f"{lora.strength:.9g}" if lora.text is None else f"{lora.text:.9g}:{lora.strength:.9g}"
 
 
 def seconds(schedule: Schedule, frames: int) -> float:

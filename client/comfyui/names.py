@@ -69,12 +69,12 @@ class Names:
             unet, clip, vae = graph.several(PLAYGROUND, 3)
         else:
             unet, clip, vae = graph.several("CheckpointLoaderSimple", 3, ckpt_name=self.checkpoint)
-        strengths = {lora.name: lora.strength for lora in (*model.loras, *frame.loras)}
+        loras = {lora.name: lora for lora in (*model.loras, *frame.loras)}
         if travel:
             own = {lora.name for lora in frame.loras}
-            strengths = {name: strength for name, strength in strengths.items() if name not in own}
-        for name, strength in strengths.items():
-            how = {"lora_name": self.loras[name], "strength_model": strength, "strength_clip": strength}
+            loras = {name: lora for name, lora in loras.items() if name not in own}
+        for name, lora in loras.items():
+            how = {"lora_name": self.loras[name], "strength_model": lora.strength, "strength_clip": lora.in_text}
             unet, clip = graph.several("LoraLoader", 2, model=unet, clip=clip, **how)
         if model.clip_skip > 1:
             clip = graph.one("CLIPSetLastLayer", clip=clip, stop_at_clip_layer=-model.clip_skip)

@@ -119,8 +119,9 @@ def apply_loras(parts: Mapping[str, Any], loras: Sequence[Lora]) -> None:
     """
     changes: dict[Any, list[tuple[float, Change]]] = {}
     for lora in loras:
-        for _, layer, change in changed_layers(parts, lora.name):
-            changes.setdefault(layer, []).append((lora.strength, change))
+        for part, layer, change in changed_layers(parts, lora.name):
+            strength = lora.in_text if is_text(part) else lora.strength
+            changes.setdefault(layer, []).append((strength, change))
     # Layer by layer, since all changes in float32 may exceed memory. Each is summed in float32 and rounded once, so the
     # order of LoRAs hardly matters.
     for layer, summands in changes.items():
@@ -171,6 +172,11 @@ class LowRank(torch.nn.Module):
         if self.step is None:
             return functional.linear(functional.linear(x, down), up)
         return functional.conv2d(functional.conv2d(x, down, **self.step), up)
+
+
+def is_text(part: str) -> bool:
+    """Returns whether a network is a text encoder, by diffusers' folder name."""
+    return part.startswith("text_encoder")
 
 
 def changed_layers(parts: Mapping[str, Any], lora: str) -> list[tuple[str, Any, Change]]:

@@ -155,7 +155,7 @@ def _model(recipe: Recipe) -> Rows:
     model = recipe.model
     rows = [("checkpoint", model.checkpoint)]
     rows += [("vae", model.vae)] if model.vae is not None else []
-    rows += [("LoRA", f"{lora.name}, strength {lora.strength:g}") for lora in model.loras]
+    rows += [("LoRA", f"{lora.name}, strength {lora}") for lora in model.loras]
     rows += [("clip_skip", str(model.clip_skip))] if model.clip_skip != 1 else []
     return tuple(rows)
 

@@ -15,15 +15,15 @@ def with_tags_applied(schedule: Schedule) -> Schedule:
     """Returns a schedule without tags in its prompts, and with their LoRAs in its frames.
 
     As in A1111, the strength of a tag counts by the share of its prompt, and is added to the LoRA's own. Raises
-    Unsupported for a tag that is not a LoRA, or that has two different strengths.
+    Unsupported for a tag that is not a LoRA.
     """
     tagged = [prompt for prompt in dict.fromkeys((*schedule.prompts, *schedule.texts)) if networks_of(prompt)]
     if not tagged:
         return schedule
     strengths = {prompt: _strengths(prompt) for prompt in tagged}
     names = dict.fromkeys(name for found in strengths.values() for name in found)
-    always = {lora.name: lora.strength for lora in schedule.recipe.model.loras if lora.name in names}
-    frames = tuple(_frame(frame, strengths, {**dict.fromkeys(names, 0.0), **always}) for frame in schedule)
+    always = {lora.name: _pair(lora) for lora in schedule.recipe.model.loras if lora.name in names}
+    frames = tuple(_frame(frame, strengths, {**dict.fromkeys(names, (0.0, 0.0)), **always}) for frame in schedule)
     recipe = schedule.recipe.replace(keyframes=tuple(map(_keyframe, schedule.recipe.keyframes)))
     whole = schedule.whole and replace(
         schedule.whole, prompts=tuple(sorted({*map(without_tags, schedule.whole.prompts)}, key=repr))
@@ -44,30 +44,33 @@ class TagsApplied:
         return last[1]
 
 
-def _strengths(prompt: str) -> dict[str, float]:
+Pair = tuple[float, ...]
+"""The strengths of a LoRA in the model and in the text encoder."""
+
+
+def _pair(lora: Lora) -> Pair:
+    return lora.strength, lora.in_text
+
+
+def _strengths(prompt: str) -> dict[str, Pair]:
     """Returns the LoRAs that a prompt's tags name, with their strengths."""
-    found: dict[str, float] = {}
-    for network, (first, *others) in networks_of(prompt).items():
+    found: dict[str, Pair] = {}
+    for network, strengths in networks_of(prompt).items():
         if network.kind != "lora" or network.rest:
             raise Unsupported(
                 f"prompt: {show(prompt)} has a tag <{network.kind}:{network.name}> with more than a LoRA and its "
-                "strength, which only A1111 reads; leave it out"
+                "strengths, which only A1111 reads; leave it out"
             )
-        if others != [first]:
-            raise Unsupported(
-                f"prompt: {show(prompt)} sets two strengths for the LoRA {network.name!r}, one of them for the text "
-                "encoder, which only A1111 reads; write one"
-            )
-        found[network.name] = first
+        found[network.name] = strengths[::-1]  # a tag has that of the text encoder first
     return found
 
 
-def _frame(frame: Frame, strengths: Mapping[str, Mapping[str, float]], base: Mapping[str, float]) -> Frame:
-    total = {**base, **{lora.name: lora.strength for lora in frame.loras}}
+def _frame(frame: Frame, strengths: Mapping[str, Mapping[str, Pair]], base: Mapping[str, Pair]) -> Frame:
+    total = {**base, **{lora.name: _pair(lora) for lora in frame.loras}}
     for prompt, weight in frame.prompt.items:
-        for name, strength in strengths.get(prompt, {}).items():
-            total[name] += weight * strength
-    loras = tuple(Lora(name, round(strength, 9)) for name, strength in sorted(total.items()))
+        for name, pair in strengths.get(prompt, {}).items():
+            total[name] = tuple(before + weight * strength for before, strength in zip(total[name], pair, strict=True))
+    loras = tuple(Lora(name, *(round(each, 9) for each in pair)) for name, pair in sorted(total.items()))
     return replace(frame, prompt=_plain(frame.prompt), loras=loras)
 
 

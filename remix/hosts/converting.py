@@ -212,9 +212,6 @@ def infotext_of_origin(origin: Origin) -> tuple[str, list[str]]:
             rows += [(names[name], value) for name, value in _labels(origin, second, notes.append)]
     lines.append(", ".join(f"{name}: {_quoted(str(value))}" for name, value in rows))
     notes += _lost(origin, one, 2 if second is not None else 1)
-    for lora in one.loras:
-        if lora.text not in (None, lora.strength):
-            notes.append(f"the LoRA {lora.name!r} has strength {lora.text:g} in the text encoder, where a tag has one")
     own, default = Reading.of("a1111", None), Reading.of(None, None)
     if not reads_as_a1111(origin):
         notes += [
@@ -269,7 +266,8 @@ def _hires_rows(one: Sampling, second: Sampling, note: Callable[[str], None]) ->
 
 
 def _tag(lora: Strength) -> str:
-    return f" <lora:{bare_name(lora.name)}:{lora.strength:g}>"
+    own = "" if lora.text in (None, lora.strength) else f"{lora.text:g}:"
+    return f" <lora:{bare_name(lora.name)}:{own}{lora.strength:g}>"
 
 
 def _quoted(value: str) -> str:

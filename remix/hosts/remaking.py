@@ -115,11 +115,9 @@ def _model(one: Sampling, note: Note) -> Model:
     loras: dict[str, Lora] = {}
     for lora in one.loras:
         try:
-            loras.setdefault(lora.name, Lora(lora.name, lora.strength))
+            loras.setdefault(lora.name, Lora(lora.name, lora.strength, lora.text))
         except RecipeError as error:
             note(f"a LoRA: {error.problem}")
-        if lora.text not in (None, lora.strength):
-            note(f"the LoRA {lora.name!r} has strength {lora.text:g} in the text encoder, where a recipe has one")
     return Model(**fields, loras=tuple(loras.values()))
 
 

@@ -144,12 +144,13 @@ def _of_models(recipe: Recipe, loras: Iterable[tuple[str, float]], *, named: boo
 
 def _strengths(recipe: Recipe, frame: Mapping[str, Any] | None) -> list[tuple[str, float]]:
     """Returns the LoRAs of a film, or of one of its frames, with each of their strengths."""
-    found = [(lora.name, lora.strength) for lora in recipe.model.loras]
-    if frame is None:
-        return found + [(lora.name, lora.strength) for key in recipe.keyframes for lora in key.loras or ()]
-    own = frame.get("loras")
-    own = own if isinstance(own, Mapping) else {}
-    return found + [(str(name), float(value)) for name, value in own.items() if isinstance(value, (int, float))]
+    loras = [*recipe.model.loras, *(lora for key in recipe.keyframes for lora in key.loras or () if frame is None)]
+    found = [(lora.name, strength) for lora in loras for strength in (lora.strength, lora.in_text)]
+    own = {} if frame is None else frame.get("loras")
+    for name, value in own.items() if isinstance(own, Mapping) else ():
+        numbers = value.values() if isinstance(value, Mapping) else [value]
+        found += [(str(name), float(number)) for number in numbers if isinstance(number, (int, float))]
+    return found
 
 
 def _of_keyframes(recipe: Recipe) -> Iterator[tuple[str, str]]:

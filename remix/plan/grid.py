@@ -165,7 +165,7 @@ def _changed(recipe: Recipe, axis: Axis, value: Any) -> Recipe:
     name = axis.field
     if axis.of is not None:
         strength = number(value, axis.name, -MAX_STRENGTH, MAX_STRENGTH)
-        loras = (replace(lora, strength=strength) if lora.name == axis.of else lora for lora in recipe.model.loras)
+        loras = (Lora(axis.of, strength) if lora.name == axis.of else lora for lora in recipe.model.loras)
         return recipe.replace(model=replace(recipe.model, loras=tuple(loras)))
     if name in OF_MODEL:
         return recipe.replace(model=replace(recipe.model, **{name: value}))

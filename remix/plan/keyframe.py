@@ -40,7 +40,8 @@ class Keyframe:
       or a Mix, and are stored as a Mix. A prompt may contain expressions in backticks.
     - `cfg` and `denoise` take a number, or an expression as text.
     - `mask` is a picture: white is redrawn, black is kept.
-    - `loras` takes ``{name: strength}`` and is stored in order of the names.
+    - `loras` takes ``{name: strength}``, or ``{name: {"strength": ..., "text": ...}}`` for another strength in the text
+      encoder, and is stored in order of the names.
     - `inputs` takes ``{"KSampler.cfg": 5}``: inputs of the recipe's workflow, or fields of its payload. A value is a
       number, a text, a mix of texts, or true or false. Texts may contain expressions in backticks; one that is
       nothing else is a number.
@@ -72,7 +73,7 @@ class Keyframe:
         denoise: float | str | Expression | None = None,
         image: str | Mapping[str, float] | Sequence[Any] | Mix[str] | None = None,
         mask: str | Mapping[str, float] | Sequence[Any] | Mix[str] | None = None,
-        loras: Mapping[str, float] | Sequence[Lora] | None = None,
+        loras: Mapping[str, float | Mapping[str, float]] | Sequence[Lora] | None = None,
         ease: str | None = None,
         inputs: Mapping[str, Any] | Inputs | None = None,
     ) -> None:
@@ -124,7 +125,7 @@ def plain_keyframe(keyframe: Keyframe) -> dict[str, Any]:
         elif isinstance(value, Expression):
             value = value.text
         elif name == "loras" and value is not None:
-            value = {lora.name: lora.strength for lora in value}
+            value = {lora.name: lora.value for lora in value}
         elif name == "inputs" and value is not None:
             value = {each: plain_input(one) for each, one in value}
         if value is not None:

@@ -15,10 +15,11 @@ MAX_LORAS = 64
 
 @dataclass(frozen=True)
 class Lora:
-    """A LoRA by name, and its strength (-10 to 10)."""
+    """A LoRA by name, and its strength (-10 to 10). `text` is that in the text encoder, None for the same."""
 
     name: str
     strength: float = 1.0
+    text: float | None = None
 
     def __post_init__(self) -> None:
         check.settle(
@@ -26,6 +27,26 @@ class Lora:
             name=check.name(self.name, "name"),
             strength=check.number(self.strength, "strength", -MAX_STRENGTH, MAX_STRENGTH),
         )
+        text = None if self.text is None else check.number(self.text, "text", -MAX_STRENGTH, MAX_STRENGTH)
+        check.settle(self, text=None if text == self.strength else text)
+
+    @property
+    def in_text(self) -> float:
+        """Returns the strength in the text encoder."""
+        return self.strength if self.text is None else self.text
+
+    @property
+    def value(self) -> float | dict[str, float]:
+        """Returns the value in a keyframe's table: the strength, or a table of both."""
+        return self.strength if self.text is None else {"strength": self.strength, "text": self.text}
+
+    def __str__(self) -> str:
+        """Returns the strength in words, without the name.
+
+        >>> str(Lora("ink", 0.8)), str(Lora("ink", 0.8, text=0.5))
+        ('0.8', '0.8 (text encoder 0.5)')
+        """
+        return f"{self.strength:.3g}" if self.text is None else f"{self.strength:.3g} (text encoder {self.text:.3g})"
 
 
 @dataclass(frozen=True, init=False)
@@ -81,11 +102,14 @@ def read_model(value: Any, astray: Mapping[str, str]) -> Model:
 
 
 def strengths(value: Any) -> tuple[Lora, ...]:
-    """Returns the LoRAs in a keyframe's `value`, ``{name: strength}`` or several Lora, in order of their names."""
+    """Returns the LoRAs in a keyframe's `value`, in order of their names.
+
+    It is ``{name: strength}``, where a strength may be ``{"strength": ..., "text": ...}``, or several Lora.
+    """
     if isinstance(value, Mapping):
         pairs = list(value.items())
     elif isinstance(value, (list, tuple)) and all(isinstance(item, Lora) for item in value):
-        pairs = [(lora.name, lora.strength) for lora in value]
+        pairs = [(lora.name, lora.value) for lora in value]
     else:
         example = '{ "film grain" = 0.8 }'
         raise RecipeError(f"{check.show(value)} is not a table of strengths; write {example}", path="loras")
@@ -95,8 +119,15 @@ def strengths(value: Any) -> tuple[Lora, ...]:
     with check.under("loras"):
         for name, strength in pairs:
             checked = check.name(name, "")
-            found.append(Lora(checked, check.number(strength, check.step(checked), -MAX_STRENGTH, MAX_STRENGTH)))
+            with check.under(check.step(checked)):
+                found.append(_lora(checked, strength))
     return tuple(sorted(found, key=lambda lora: lora.name))
+
+
+def _lora(name: str, value: Any) -> Lora:
+    if isinstance(value, Mapping):
+        return Lora(name, **check.only(value, STRENGTHS))
+    return Lora(name, check.number(value, "", -MAX_STRENGTH, MAX_STRENGTH))
 
 
 def plain_model(model: Model) -> dict[str, Any]:
@@ -108,4 +139,6 @@ def plain_model(model: Model) -> dict[str, Any]:
 
 
 LORA_FIELDS = tuple(f.name for f in fields(Lora))
+STRENGTHS = LORA_FIELDS[1:]
+"""The strengths of a LoRA in a keyframe, if there are several."""
 MODEL_FIELDS = tuple(f.name for f in fields(Model))

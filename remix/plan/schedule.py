@@ -71,7 +71,7 @@ class Frame:
         if self.mask is not None:
             plain["mask"] = _pairs(self.mask)
         if self.loras:
-            plain["loras"] = {lora.name: lora.strength for lora in self.loras}
+            plain["loras"] = {lora.name: lora.value for lora in self.loras}
         if self.inputs:
             plain["inputs"] = {name: _pairs(value) if isinstance(value, Mix) else value for name, value in self.inputs}
         if self.clip is not None:
@@ -97,6 +97,11 @@ def keyframe_of(frame: Frame, at: int) -> Keyframe:
         inputs=tuple((name, _verbatim(value) if isinstance(value, Mix) else value) for name, value in frame.inputs)
         or None,
     )
+
+
+def _plain_lora(lora: Lora) -> dict[str, Any]:
+    """Returns a LoRA as plain values. `text` is included only if the recipe sets it."""
+    return {name: value for name, value in asdict(lora).items() if value is not None}
 
 
 def _verbatim(mix: Mix[str]) -> Mix[str]:
@@ -178,7 +183,7 @@ class Schedule:
         recipe = self.recipe
         prompts = {name: value for name in ("emphasis", "chunks") if (value := getattr(recipe, name)) is not None}
         restore = {"restore": True} if recipe.restore else {}
-        model = {**asdict(recipe.model), "loras": [asdict(lora) for lora in recipe.model.loras]}
+        model = {**asdict(recipe.model), "loras": [_plain_lora(lora) for lora in recipe.model.loras]}
         return {
             "height": recipe.height,
             "lengths": recipe.lengths,

@@ -6,7 +6,7 @@ import json
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
-from itertools import pairwise
+from itertools import pairwise, repeat
 from typing import Any, NamedTuple, TypeVar
 
 from remix.errors import RecipeError
@@ -151,12 +151,21 @@ class Travel:
 
     def strengths(self) -> list[tuple[Lora, ...]]:
         """Returns the LoRAs of each frame that keyframes name, sorted by name. Each strength travels separately."""
-        names = sorted(self._lora_names())
-        tables = [{lora.name: lora.strength for lora in keyframe.loras or ()} for _, keyframe, _ in self._keyframes]
-        stops = [self._set([table.get(name) for table in tables]) for name in names]
-        columns = [self._along(each, -MAX_STRENGTH, MAX_STRENGTH) for each in stops]
-        rows = zip(*columns, strict=True) if columns else [()] * len(self)
-        return [tuple(Lora(name, strength) for name, strength in zip(names, row, strict=True)) for row in rows]
+        tables = [{lora.name: lora for lora in keyframe.loras or ()} for _, keyframe, _ in self._keyframes]
+        columns = [self._loras(name, [table.get(name) for table in tables]) for name in sorted(self._lora_names())]
+        return list(zip(*columns, strict=True)) if columns else [()] * len(self)
+
+    def _loras(self, name: str, loras: Sequence[Lora | None]) -> list[Lora]:
+        """Returns a LoRA of each frame, from those of the keyframes."""
+
+        def along(values: list[float | None]) -> list[float]:
+            return self._along(self._set(values), -MAX_STRENGTH, MAX_STRENGTH)
+
+        strengths = along([None if lora is None else lora.strength for lora in loras])
+        if all(lora is None or lora.text is None for lora in loras):
+            return [Lora(name, strength) for strength in strengths]
+        in_text = along([None if lora is None else lora.in_text for lora in loras])
+        return list(map(Lora, repeat(name), strengths, in_text))
 
     def inputs(self) -> list[Inputs]:
         """Returns the inputs of each frame, sorted by name. Each travels separately; switches and `hold` do not.
@@ -190,7 +199,8 @@ class Travel:
 
     def extent(self) -> int:
         """Returns an upper bound for the size of the schedule as JSON, in bytes, without computing it."""
-        total = len(self) * (FRAME_BYTES + _bytes_of(self._lora_names()))
+        of_loras = _bytes_of(self._lora_names()) + 2 * NUMBER_BYTES * len(self._lora_names())
+        total = len(self) * (FRAME_BYTES + of_loras)
         for stops in filter(None, map(self._stops, ("prompt", "negative", "seed", "image", "mask"))):
             total += self._summed(stops, _bytes_of)
         tracks = self._tracks()

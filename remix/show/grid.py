@@ -60,7 +60,7 @@ def settings_of(cell: Cell) -> dict[str, str]:
     if frame.mask is not None:
         found["mask"] = _mixed(frame.mask)
     if loras := (*recipe.model.loras, *frame.loras):
-        found["loras"] = ", ".join(f"{lora.name} {lora.strength:g}" for lora in loras)
+        found["loras"] = ", ".join(f"{lora.name} {lora}" for lora in loras)
     if recipe.model.vae is not None:
         found["vae"] = recipe.model.vae
     others = {"clip_skip": recipe.model.clip_skip, "mix": recipe.mix, "lengths": recipe.lengths}

@@ -89,8 +89,11 @@ def traveling_fields(schedule: Schedule) -> dict[str, list[Any]]:
     columns = {name: [getattr(frame, name) for frame in schedule] for name in travelling or ["prompt"]}
     for k, lora in enumerate(schedule[0].loras):
         strengths = [frame.loras[k].strength for frame in schedule]
+        in_text = [frame.loras[k].in_text for frame in schedule]
         if len(set(strengths)) > 1:
             columns[f"LoRA {lora.name}"] = strengths
+        if in_text != strengths and len(set(in_text)) > 1:
+            columns[f"LoRA {lora.name}, text encoder"] = in_text
     if schedule[0].inputs:
         tracks = {name: [value_of(frame, name) for frame in schedule] for name, _ in schedule[0].inputs}
         columns = {name: _plotted(values) for name, values in tracks.items() if len(set(values)) > 1} or {

@@ -103,7 +103,7 @@ def _cell(value: object, letters: Mapping[str, str]) -> str:
         thousandths = share_out([round(weight * UNITS) * 1000 for weight in value.weights], UNITS)
         return " + ".join(f"{n / 1000:.3f} {part}" for n, part in zip(thousandths, parts, strict=True))
     if isinstance(value, tuple):
-        return ", ".join(f"{lora.strength:.3g} {lora.name}" for lora in value)
+        return ", ".join(f"{lora} {lora.name}" for lora in value)
     if value is None or isinstance(value, bool):
         return {None: "-", True: "true", False: "false"}[value]
     return f"{value:.9g}" if isinstance(value, int) else f"{value:g}"

@@ -153,12 +153,12 @@ def test_loras_go_into_the_prompt_by_the_servers_names(serve: Serve, tmp_path: P
     server = serve()
     server.lists["loras"] = [{"name": "film grain"}, {"name": "ink"}]
     model = {"checkpoint": "both-sd15", "loras": [{"name": "styles/film grain.safetensors", "strength": 0.5}]}
-    keyframes = [{"prompt": "a", "loras": {"ink": 0}}, {"loras": {"ink": 1}}]
+    keyframes = [{"prompt": "a", "loras": {"ink": {"strength": 0, "text": 0.5}}}, {"loras": {"ink": 1}}]
     render(recipe(frames=3, model=model, keyframes=keyframes), engine(server), tmp_path / "job", film=None)
     grain = "a <lora:film grain:0.5>"
     assert [body["prompt"] for body in frames_asked(server)] == [
-        grain,
-        f"{grain} <lora:ink:0.5>",
+        f"{grain} <lora:ink:0.5:0>",
+        f"{grain} <lora:ink:0.75:0.5>",
         f"{grain} <lora:ink:1>",
     ]
 

@@ -390,17 +390,17 @@ def test_loras_vae_and_clip_skip_are_loaded_in_front() -> None:
 
     graph = Graph()
     model = Model("a", vae="v", loras=(Lora("x", 0.5), Lora("y")), clip_skip=2)
-    asked = plan(recipe(model=model, keyframes=(Keyframe(prompt="a", loras={"y": 0.25}),)))
+    asked = plan(recipe(model=model, keyframes=(Keyframe(prompt="a", loras={"y": {"strength": 0.25, "text": 1}}),)))
     Names("a.ckpt", "v.pt", {"x": "x.st", "y": "y.st"}).loaded(graph, model, asked[0])
 
-    def lora(before: str, name: str, strength: float) -> dict[str, Any]:
+    def lora(before: str, name: str, strength: float, text: float) -> dict[str, Any]:
         wires = {"model": [before, 0], "clip": [before, 1], "lora_name": name}
-        return {**wires, "strength_model": strength, "strength_clip": strength}
+        return {**wires, "strength_model": strength, "strength_clip": text}
 
     assert [(node["class_type"], node["inputs"]) for node in graph.nodes.values()] == [
         ("CheckpointLoaderSimple", {"ckpt_name": "a.ckpt"}),
-        ("LoraLoader", lora("1", "x.st", 0.5)),
-        ("LoraLoader", lora("2", "y.st", 0.25)),
+        ("LoraLoader", lora("1", "x.st", 0.5, 0.5)),
+        ("LoraLoader", lora("2", "y.st", 0.25, 1)),
         ("CLIPSetLastLayer", {"clip": ["3", 1], "stop_at_clip_layer": -2}),
         ("VAELoader", {"vae_name": "v.pt"}),
     ]

@@ -48,7 +48,7 @@ def painting(style: str) -> str:
     return str(file)
 
 
-def film(folder: str, *strengths: dict[str, float], prompts: tuple[str, str] = ("a red circle", LONG)) -> Recipe:
+def film(folder: str, *strengths: dict[str, Any], prompts: tuple[str, str] = ("a red circle", LONG)) -> Recipe:
     """Six frames from the first strengths to the last."""
     keyframes = [Keyframe(at=5 * k, seed=k, cfg=4, loras=own) for k, own in enumerate(strengths)]
     first, last = (Keyframe(at=at, prompt=text, negative="blue") for at, text in zip((1, 4), prompts, strict=True))
@@ -71,6 +71,17 @@ def test_a_travelling_lora_does_what_a_merged_one_does(
         assert largest_difference(pictures(merged, [index], batch=3)[0], made[index]) <= TOLERANCE
     plain = pictures(film(folder, {name: 0}, {name: 0}), batch=3)
     assert min(largest_difference(made[index], plain[index]) for index in (0, 5)) > 8
+
+
+@pytest.mark.parametrize("last", [(0.4, 0.1), (-0.3, 0.5)], ids=["constant", "traveling"])
+def test_the_text_encoder_may_have_a_strength_of_its_own(
+    last: tuple[float, float], sd1: str, style: str, painting: str
+) -> None:
+    ends = (0.4, 0.1), last
+    made = pictures(film(sd1, *({style: {"strength": unet, "text": text}} for unet, text in ends)), batch=3)
+    summed = film(sd1, *({painting: unet - text, style: text} for unet, text in ends))
+    assert largest_difference(made, pictures(summed, batch=3)) <= TOLERANCE
+    assert largest_difference(made, pictures(film(sd1, *({style: unet} for unet, _ in ends)), batch=3)) > 8
 
 
 @pytest.mark.parametrize("lengths", ["tile", "empty"])

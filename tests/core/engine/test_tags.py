@@ -49,11 +49,19 @@ def test_strengths_are_added_to_those_of_the_recipe() -> None:
     assert strengths(with_tags_applied(plan(Recipe(1, keyframes)))[0]) == {"ink": 0.35}
 
 
+@pytest.mark.parametrize("tag", ["<lora:ink:0.5:1>", "<lora:ink:te=0.5:unet=1>"])
+def test_a_tag_may_have_another_strength_for_the_text_encoder(tag: str) -> None:
+    found = with_tags_applied(schedule(f"a cat {tag}", "a dog", model=Model(loras=(Lora("ink", 0.5, text=0.25),))))
+    assert [frame.loras for frame in found] == [
+        (Lora("ink", 1.5, text=0.75),),
+        (Lora("ink", 1.0, text=0.5),),
+        (Lora("ink", 0.5, text=0.25),),
+    ]
+
+
 @pytest.mark.parametrize(
     ("tag", "why"),
     [
-        ("<lora:ink:0.5:1>", "two strengths for the LoRA 'ink'"),
-        ("<lora:ink:te=0.5:unet=1>", "two strengths"),
         ("<hypernet:ink:1>", "only A1111 reads"),
         ("<lora:ink:1:1:16>", "more than a LoRA and its strength"),
         ("<lora:ink:strong>", "not a number"),

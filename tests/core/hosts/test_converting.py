@@ -112,9 +112,11 @@ def test_the_losses_of_a_graph_have_notes() -> None:
             node["inputs"]["text"] = "a (fox:1.3) cat"
         if node["class_type"] == "KSampler":
             node["inputs"] |= {"sampler_name": "ddpm", "denoise": 0.5}
-    notes = "\n".join(infotext_of_origin(comfyui(nodes))[1])
-    for fact in ("0.3 in the text encoder", "another rule", "began with a picture"):
+    text, found = infotext_of_origin(comfyui(nodes))
+    notes = "\n".join(found)
+    for fact in ("another rule", "began with a picture"):
         assert fact in notes
+    assert "<lora:ink:0.3:0.8>" in text
 
 
 def test_files_of_a_server_that_is_not_asked_are_guessed_with_a_note() -> None:

@@ -11,7 +11,7 @@ from remix.errors import RecipeError
 from remix.hosts.readers import read_origin
 from remix.hosts.record import Sampling, Strength
 from remix.hosts.remaking import recipe_of_origin
-from remix.plan import Lora, Mix
+from remix.plan import Mix
 from tests.core.hosts.metadata_corpus import (
     CASES,
     COMMON,
@@ -53,7 +53,10 @@ def test_every_record_makes_a_recipe(case: Case) -> None:
     key = recipe.keyframes[0]
     prompt = PROMPT + " " if case.fields.get("prompts") == (TAGGED,) else PROMPT
     assert (key.prompt, key.negative, key.seed) == (Mix.one(prompt), Mix.one(NEGATIVE), Mix.one(4711))
-    assert recipe.model.loras == tuple(Lora(*lora) for lora in case.loras)
+    assert tuple((lora.name, lora.strength) for lora in recipe.model.loras) == case.loras
+    assert [lora.in_text for lora in recipe.model.loras] == [
+        lora.strength if lora.text is None else lora.text for lora in origin.passes[0].loras
+    ]
     if "model" in case.fields:
         assert recipe.model.checkpoint == case.fields["model"]
     else:

@@ -193,6 +193,40 @@ def test_the_strength_of_each_lora_travels_on_its_own() -> None:
     assert schedule[4].to_dict()["loras"] == {"grain": 0.8, "ink": 0.0}
 
 
+def test_the_strength_in_the_text_encoder_travels_on_its_own() -> None:
+    schedule = film(
+        5,
+        Keyframe(0, loras={"ink": {"strength": 1, "text": 0.5}, "grain": 0.25}),
+        Keyframe(4, loras={"ink": 0}),
+        model=Model(loras=(Lora("oil", 0.5, text=0.5),)),
+    )
+    assert [frame.to_dict()["loras"]["ink"] for frame in schedule] == [
+        {"strength": 1.0, "text": 0.5},
+        {"strength": 0.75, "text": 0.375},
+        {"strength": 0.5, "text": 0.25},
+        {"strength": 0.25, "text": 0.125},
+        0.0,
+    ]
+    assert schedule[0].to_dict()["loras"]["grain"] == 0.25
+    assert schedule.settings()["model"]["loras"] == [{"name": "oil", "strength": 0.5}]
+    assert Recipe.from_dict(schedule.recipe.to_dict()) == schedule.recipe
+    assert schedule[0].loras[1].in_text == 0.5
+
+
+@pytest.mark.parametrize(
+    ("strength", "message"),
+    [
+        ({"strength": 11}, r"loras\.ink\.strength: 11 is outside"),
+        ({"text": "much"}, r"loras\.ink\.text: 'much' is not a number"),
+        ({"unet": 1}, r"loras\.ink.*unet"),
+        ("much", r"loras\.ink: 'much' is not a number"),
+    ],
+)
+def test_an_invalid_strength_is_refused_with_its_place(strength: Any, message: str) -> None:
+    with pytest.raises(RecipeError, match=message):
+        Keyframe(loras={"ink": strength})
+
+
 def test_a_strength_holds_outside_of_its_keyframes_bends_and_closes_as_numbers_do() -> None:
     held = film(5, Keyframe(1, loras={"ink": 2}), Keyframe(3, loras={"ink": 4}), model=Model(loras=(Lora("ink", 9),)))
     assert strengths(held, "ink") == [2, 2, 3, 4, 4]

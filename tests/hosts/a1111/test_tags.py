@@ -45,6 +45,10 @@ def test_loras_of_the_model_are_there_always() -> None:
     assert tags("a <lora:x:1>", "b", 1, Lora("grain", 0.5)) == "<lora:x:0.75:0.75><lora:grain:0.5:0.5>"
 
 
+def test_loras_of_the_recipe_may_have_another_strength_for_the_text_encoder() -> None:
+    assert tags("a", "b", 1, Lora("grain", 0.5, text=0.25)) == "<lora:grain:0.25:0.5>"
+
+
 def test_a_strength_that_is_no_number_is_refused() -> None:
     with pytest.raises(Unsupported, match="'<lora:x:much>' has a strength that is not a number"):
         tags("a <lora:x:much>", "b")

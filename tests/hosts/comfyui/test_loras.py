@@ -12,7 +12,7 @@ import torch
 
 from remix.errors import Unsupported
 from remix.job import job_folder
-from remix.plan import Schedule, plan
+from remix.plan import Keyframe, Schedule, plan
 from tests.core.plan.recipes import recipe_of_text
 from tests.hosts.comfyui.conftest import room
 from tests.hosts.comfyui.rendering import Model as Rendered
@@ -134,3 +134,13 @@ def test_a_replaced_lora_renders_the_film_again(pack: ModuleType, monkeypatch: p
     assert node.fingerprint_inputs(filename_prefix="remix/film") == ""
     (loras / "ink.safetensors").write_text('["model"]', encoding="utf-8")
     assert node.fingerprint_inputs(filename_prefix="remix/film") != ""
+
+
+def test_a_tag_may_have_another_strength_for_the_text_encoder(pack: ModuleType) -> None:
+    model = Pictures()
+    asked = film(frames=1).recipe.replace(keyframes=[Keyframe(prompt="a cat <lora:ink:0.25:0.75>", seed=1)])
+    list(engine(pack, model).render(plan(asked), [0], {}, lambda event: None))
+    (call,) = model.calls
+    ((plain, _),) = Clip().encode_from_tokens_scheduled(Clip().tokenize("a cat "))
+    assert call["patches"] == [("ink.safetensors", 0.75)]
+    assert torch.allclose(call["positive"][0][0], plain + 0.25)
