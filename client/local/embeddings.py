@@ -1,4 +1,4 @@
-"""Embeddings (textual inversions) for CLIP text encoders, from the safetensors files of a folder."""
+"""Embeddings (textual inversions) for CLIP text encoders, from the files of a folder."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from remix.client.local.checkpoints import fingerprint
+from remix.client.local.pickled import read_pickled
 from remix.engine.passes import texts_of
 from remix.errors import Unsupported
 from remix.plan import Schedule
@@ -17,13 +19,17 @@ from remix.prompt.embeddings import split, unknown
 FOLDER = "embeddings"
 """The folder of embeddings, unless another one is given, where the command is run."""
 
+SUFFIXES = (".bin", ".pt", ".safetensors")
+"""The suffixes of embeddings. Of files with the same name, the last of these is used."""
+
 
 def embedding_files(folder: str | None) -> dict[str, Path]:
     """Returns the files of a folder by the names of the embeddings. Raises `Unsupported` if there is no such folder."""
     place = Path(folder or FOLDER).expanduser()
     if folder is not None and not place.is_dir():
         raise Unsupported(f"embeddings: there is no folder {folder!r}; give that of your embeddings")
-    return {path.stem: path for path in sorted(place.glob("*.safetensors"))} if place.is_dir() else {}
+    files = sorted(path for path in place.rglob("*") if path.suffix in SUFFIXES) if place.is_dir() else []
+    return {path.stem: path for path in sorted(files, key=lambda path: SUFFIXES.index(path.suffix))}
 
 
 def used_embeddings(schedule: Schedule, folder: str | None) -> dict[str, Path]:
@@ -35,17 +41,12 @@ def used_embeddings(schedule: Schedule, folder: str | None) -> dict[str, Path]:
     used: dict[str, Path] = {}
     for text in texts_of(schedule):
         if missing := unknown(text, files):
-            place = folder or FOLDER
-            old = next((each for each in Path(place).expanduser().glob(f"{_plain(missing[0])}.*")), None)
-            advice = "save it as safetensors" if old else "put it there, or name another folder"
-            raise Unsupported(f"prompt: there is no {missing[0]}.safetensors in the folder {place!r}; {advice}")
+            raise Unsupported(
+                f"prompt: there is no {missing[0]}.safetensors, .pt or .bin in the folder {folder or FOLDER!r}; put it "
+                "there, or name another folder"
+            )
         used |= {name: files[name] for _, name in split(text, files) if name}
     return used
-
-
-def _plain(name: str) -> str:
-    """Returns a name that is safe in a pattern of files."""
-    return "".join(sign for sign in name if sign.isalnum() or sign in "-_")
 
 
 def fingerprints(used: Mapping[str, Path]) -> dict[str, str]:
@@ -69,13 +70,13 @@ def use_embeddings(model: Any, used: Mapping[str, Path]) -> None:
 
 
 def _of_width(name: str, tensors: Sequence[Tensor], width: int) -> Tensor:
-    fitting = next((each for each in tensors if each.shape[1] == width), None)
-    if fitting is None:
+    fitting = [each for each in tensors if each.shape[1] == width]
+    if not fitting:
         raise Unsupported(
             f"prompt: the embedding {name!r} has no vectors of the width {width}, which a text encoder of this model "
             "has; use one that is made for this family"
         )
-    return fitting
+    return torch.cat(fitting)
 
 
 def _read(path: Path) -> list[Tensor]:
@@ -84,9 +85,12 @@ def _read(path: Path) -> list[Tensor]:
     from safetensors.torch import load_file
 
     try:
-        tensors = [each.float().reshape(-1, each.shape[-1]) for each in load_file(path).values() if each.ndim in (1, 2)]
-    except (SafetensorError, OSError) as error:
-        raise Unsupported(f"prompt: {str(path)!r} is no readable safetensors file ({error}); save it again") from error
+        found = load_file(path).values() if path.suffix == ".safetensors" else read_pickled(path)
+    except (SafetensorError, OSError, ValueError) as error:
+        raise Unsupported(
+            f"prompt: {str(path)!r} is no readable {path.suffix} file ({error}); save it again"
+        ) from error
+    tensors = [each.float().reshape(-1, each.shape[-1]) for each in found if each.ndim in (1, 2)]
     if not tensors or not all(bool(each.isfinite().all()) for each in tensors):
         raise Unsupported(f"prompt: {str(path)!r} has no vectors that are finite; it is not an embedding")
     return tensors
