@@ -31,7 +31,7 @@ from .inputs import (
     schema,
     unlike,
 )
-from .passes import during, is_timed, weighted
+from .passes import during, for_samplers, is_timed, weighted
 from .workflow import surroundings_of
 
 
@@ -53,6 +53,12 @@ class RemixPromptTravel(io.ComfyNode):
                 batch_input(),
                 how_input(),
                 lengths_input(),
+                io.Model.Input(
+                    "model",
+                    optional=True,
+                    tooltip="The model for the sampler. Only needed for prompts that change over the steps, such as "
+                    "[cat:dog:0.5].",
+                ),
             ],
             outputs=[
                 io.Conditioning.Output(
@@ -62,6 +68,11 @@ class RemixPromptTravel(io.ComfyNode):
                     "negative",
                     is_output_list=True,
                     tooltip="The negative prompts of all frames, as a list of batches.",
+                ),
+                io.Model.Output(
+                    "model",
+                    is_output_list=True,
+                    tooltip="The model for the sampler, which changes the prompts over its steps.",
                 ),
             ],
             hidden=[io.Hidden.unique_id],
@@ -81,8 +92,9 @@ class RemixPromptTravel(io.ComfyNode):
         batch_size: list[int],
         how: list[str],
         lengths: list[str],
+        model: list[Any] | None = None,
     ) -> io.NodeOutput:
-        """Returns the prompts and negative prompts of all frames, in batches."""
+        """Returns the prompts and negative prompts of all frames, in batches, and the models for them."""
         planned = schedule_of(only("schedule", schedule))
         refuse_unwired(planned)
         size, around = only("batch_size", batch_size), surroundings_of(cls)
@@ -98,12 +110,15 @@ class RemixPromptTravel(io.ComfyNode):
         else:  # one text encoder per frame, such as one with a LoRA that fades in
             parts = [(travel, range(frame, frame + 1)) for frame, travel in enumerate(travels)]
         found = [travel.conditionings(part) for travel, part in parts]
+        models = model or [None]
         if any(is_timed(entries) for pair in found for entries in pair):
-            raise Unsupported(
-                "prompt: it changes over the steps of one picture, which only the node that samples can count; use "
-                '"Remix Render"'
-            )
-        return io.NodeOutput([positive for positive, _ in found], [negative for _, negative in found])
+            if None in models:
+                raise Unsupported(
+                    "model: the prompts change over the steps of one picture, which the model has to count; connect it "
+                    'here, and the model output to the sampler, or use "Remix Render"'
+                )
+            models = [for_samplers(one, planned.recipe) for one in models]
+        return io.NodeOutput([positive for positive, _ in found], [negative for _, negative in found], models)
 
 
 class Column(NamedTuple):

@@ -16,9 +16,11 @@ from comfy_api.latest import io
 
 from remix.engine.blocks import blocks
 from remix.engine.parts import read_part
+from remix.engine.passes import OF_CONDITIONINGS
 from remix.errors import BadInput, RecipeError, Unsupported
 from remix.mix import POLICIES
 from remix.plan import Schedule
+from remix.plan.recipe import MIXINGS
 from remix.prompt.tags import networks_of
 from remix.syntax import ReadText, read_text
 
@@ -86,13 +88,14 @@ def batch_input() -> io.Input:
 
 
 def how_input(name: str = "how", *, recipe: bool = True) -> io.Input:
-    """Returns the input for lerp or slerp. With `recipe`, the default is "as the recipe says"."""
+    """Returns the input for lerp or slerp. With `recipe`, also "output" and the default, "as the recipe says"."""
+    more = " output: mix what the model predicts for each prompt. recipe: the recipe's setting."
     return io.Combo.Input(
         name,
-        options=[*(["recipe"] if recipe else []), "lerp", "slerp"],
+        options=["recipe", *MIXINGS] if recipe else list(OF_CONDITIONINGS),
         default="recipe" if recipe else "lerp",
         tooltip="Interpolation method. lerp: in a straight line. slerp: along an arc that keeps the length."
-        + (" recipe: the recipe's setting." if recipe else ""),
+        + (more if recipe else ""),
     )
 
 

@@ -8,7 +8,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import comfy.patcher_extension
+import comfy.samplers
 import torch
+
+from remix.engine.passes import calls_of
+from remix.errors import BadInput
+from remix.plan import Recipe
 
 from .encoding import Entries
 
@@ -46,9 +51,14 @@ def is_timed(entries: Entries) -> bool:
 def with_calls(model: Any, calls: int) -> Any:
     """Returns a copy of a model that applies entries at their calls of the `calls` for one picture.
 
-    Calls after the last count as the first, as in A1111.
+    Each run of a sampler counts from 0. Calls after the last count as the first, as in A1111.
     """
     copied, counted = model.clone(), itertools.count()
+
+    def sample(executor: Any, *args: Any, **kwargs: Any) -> Any:
+        nonlocal counted
+        counted = itertools.count()
+        return executor(*args, **kwargs)
 
     def predict(executor: Any, *args: Any, **kwargs: Any) -> Any:
         guider, number = executor.class_obj, next(counted)
@@ -60,8 +70,38 @@ def with_calls(model: Any, calls: int) -> Any:
         finally:
             guider.conds = whole
 
-    copied.add_wrapper_with_key(comfy.patcher_extension.WrappersMP.PREDICT_NOISE, "remix_calls", predict)
+    kinds = comfy.patcher_extension.WrappersMP
+    copied.add_wrapper_with_key(kinds.OUTER_SAMPLE, "remix_calls", sample)
+    copied.add_wrapper_with_key(kinds.PREDICT_NOISE, "remix_calls", predict)
     return copied
+
+
+def for_samplers(model: Any, recipe: Recipe) -> Any:
+    """Returns the model of `with_calls` for any node that samples with the steps of a recipe.
+
+    It raises BadInput when it is sampled with another number of steps.
+    """
+    copied = with_calls(model, calls_of(recipe))
+
+    def sample(
+        executor: Any, noise: Any, latent: Any, sampler: Any, sigmas: torch.Tensor, *args: Any, **more: Any
+    ) -> Any:
+        steps = len(sigmas) - 1
+        if steps != recipe.steps and steps != _steps_of(model, recipe):
+            raise BadInput(
+                f"steps: the prompts change over {recipe.steps} steps, as the recipe says, and the sampler takes "
+                f"{steps}; connect steps, sampler and scheduler of Remix Recipe to it"
+            )
+        return executor(noise, latent, sampler, sigmas, *args, **more)
+
+    copied.add_wrapper_with_key(comfy.patcher_extension.WrappersMP.OUTER_SAMPLE, "remix_steps", sample)
+    return copied
+
+
+def _steps_of(model: Any, recipe: Recipe) -> int:
+    """Returns the number of steps of a recipe's schedule, which a few schedulers change."""
+    host = comfy.samplers.KSampler(model, recipe.steps, model.load_device, recipe.sampler, recipe.scheduler)
+    return len(host.calculate_sigmas(recipe.steps)) - 1
 
 
 def _applies(entry: Mapping[str, Any], call: int) -> bool:

@@ -29,7 +29,8 @@ def travel(
 ) -> Any:
     widgets = {"batch_size": batch_size, "how": how, "lengths": lengths}
     clips = clip if isinstance(clip, list) else [clip]
-    return room(pack, "conditioning").RemixPromptTravel.execute(clip=clips, **listed(schedule=asked, **widgets)).result
+    node = room(pack, "conditioning").RemixPromptTravel
+    return node.execute(clip=clips, **listed(schedule=asked, **widgets)).result[:2]
 
 
 def test_each_prompt_is_encoded_once(pack: ModuleType) -> None:

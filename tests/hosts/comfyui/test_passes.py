@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 
-from remix.errors import Unsupported
+from remix.errors import BadInput, Unsupported
 from remix.plan import Keyframe, Recipe, Schedule, plan
 from tests.hosts.comfyui.conftest import listed, room
 from tests.hosts.comfyui.stand_ins import Clip, Pictures
@@ -80,20 +80,43 @@ class Guider(SimpleNamespace):
 
 
 def test_the_model_applies_entries_at_their_calls(pack: ModuleType) -> None:
-    (wrapper,) = room(pack, "passes").with_calls(Pictures(), 3).wrappers
+    again, wrapper = room(pack, "passes").with_calls(Pictures(), 3).wrappers
     timed = [{"name": "first", "remix_calls": (0, 1)}, {"name": "then", "remix_calls": (2, 3)}, {"name": "always"}]
     guider = Guider(conds={"positive": timed})
     assert [guider.called(wrapper)[0] for _ in range(5)] == ["first", "first", "then", "then", "first"]
+    again(lambda: None)  # another run of a sampler, which counts from 0
+    assert guider.called(wrapper)[0] == "first"
     assert guider.conds == {"positive": timed}
 
 
-def test_prompt_travel_refuses_what_only_the_sampling_node_can_count(pack: ModuleType) -> None:
+def test_prompt_travel_gives_the_sampler_a_model_that_counts_its_calls(
+    pack: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
     node = room(pack, "conditioning").RemixPromptTravel
     widgets = {"batch_size": 0, "how": "recipe", "lengths": "recipe"}
-    with pytest.raises(Unsupported, match=r'changes over the steps.*use "Remix Render"'):
-        node.execute(clip=[Clip()], **listed(schedule=film("a [cat:dog:0.5]"), **widgets))
-    outputs = node.execute(clip=[Clip()], **listed(schedule=film("a cat AND a dog"), **widgets)).result
-    assert len(outputs[0][0]) == 3
+    timed = film("a [cat:dog:0.5]")
+    with pytest.raises(Unsupported, match=r'model: the prompts change over the steps.*connect.*or use "Remix Render"'):
+        node.execute(clip=[Clip()], **listed(schedule=timed, **widgets))
+    model = Pictures()
+    positive, _, (counting,) = node.execute(clip=[Clip()], **listed(schedule=timed, model=model, **widgets)).result
+    assert [entry[1]["remix_calls"] for entry in positive[0]] == [(0, 2), (3, 4)]
+    _, _, sample = counting.wrappers
+    assert sample(lambda *args: args[3], None, None, None, torch.ones(5)).shape == (5,)
+    monkeypatch.setattr(room(pack, "passes"), "_steps_of", lambda model, recipe: 5)
+    sample(lambda *args: None, None, None, None, torch.ones(6))  # a scheduler with a step more
+    with pytest.raises(BadInput, match=r"steps: .* 4 steps, .* the sampler takes 20; connect steps"):
+        sample(lambda *args: None, None, None, None, torch.ones(21))
+    plain = node.execute(clip=[Clip()], **listed(schedule=film("a cat AND a dog"), model=model, **widgets)).result
+    assert len(plain[0][0]) == 3
+    assert plain[2] == [model]
+
+
+def test_prompt_travel_mixes_predictions_if_its_widget_says_so(pack: ModuleType) -> None:
+    node = room(pack, "conditioning").RemixPromptTravel
+    widgets = {"batch_size": 0, "how": "output", "lengths": "recipe"}
+    positive, _, models = node.execute(clip=[Clip()], **listed(schedule=film("a cat", "a dog"), **widgets)).result
+    assert [entry[1]["mask"].flatten().tolist() for entry in positive[0]] == [[1, 0.5, 0], [0, 0.5, 1]]
+    assert models == [None]
 
 
 def test_names_of_embeddings_reach_the_host_as_it_reads_them(

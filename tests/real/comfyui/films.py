@@ -103,10 +103,9 @@ def of_parts(
     builder = Builder()
     model, clip, vae = builder.checkpoint()
     schedule = builder.recipe(recipe)
-    prompts = builder.add(
-        "RemixPromptTravel", 2, clip=clip, schedule=schedule, batch_size=batch_size, how="recipe", lengths="recipe"
-    )
-    _, latent, noisy = builder.add("RemixNoiseTravel", 3, schedule=schedule, model=model, batch_size=batch_size)
+    widgets = {"batch_size": batch_size, "how": "recipe", "lengths": "recipe"}
+    *prompts, counting = builder.add("RemixPromptTravel", 3, clip=clip, schedule=schedule, model=model, **widgets)
+    _, latent, noisy = builder.add("RemixNoiseTravel", 3, schedule=schedule, model=counting, batch_size=batch_size)
     images = builder.add("VAEDecode", samples=builder.sampled(noisy, *prompts, latent, **settings), vae=vae)[0]
     prefix = name("parts")
     builder.add("SaveImage", images=images, filename_prefix=prefix)

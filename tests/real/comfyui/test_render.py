@@ -36,6 +36,17 @@ def test_rendered_frames_are_those_of_wired_parts(host: Host, sampler: str) -> N
     assert np.array_equal(found, of_parts(host, recipe, 2, sampler_name=sampler))
 
 
+def test_wired_parts_change_prompts_over_the_steps_and_sum_predictions(host: Host) -> None:
+    recipe = f'mix = "output"\n{text(3, sampler="heun")}'.replace(
+        "a red apple", "a [red:the sea and:0.2] apple AND fog :0.5"
+    )
+    found = rendered(host, recipe, batch_size=2)
+    assert np.array_equal(found, of_parts(host, recipe, 2, sampler_name="heun"))
+    assert not np.array_equal(found[0], rendered(host, recipe.replace("[red:the sea and:0.2]", "red"), batch_size=2)[0])
+    with pytest.raises(Failed, match="over 3 steps, as the recipe says, and the sampler takes 20"):
+        of_parts(host, recipe, 2, sampler_name="heun", steps=20)
+
+
 def test_a_cfg_that_travels_is_each_frames_own(host: Host) -> None:
     found = rendered(host, text(3, cfg=3), batch_size=3)
     for frame, cfg in enumerate((7, 5, 3)):
