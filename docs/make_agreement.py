@@ -44,7 +44,7 @@ def page() -> str:
         "table": _table(("sampler", "scheduler", "in A1111", "frames"), map(_line, table().values()), ALL),
         "extras": _table(("feature", "sampler", "scheduler", "frames"), map(_extra, rows("extras")), ALL),
         "families": _table(("family", "feature", *WAY), map(_of_family, rows("families")), ALL),
-        "forge": _table(WAY, map(_on_forge, rows("forge")), FORGE),
+        "forge": _table(("feature", *WAY), map(_on_forge, rows("forge")), FORGE),
         "on_forge": (
             f"{about['forge']} with the Remix script, compared with the others on the checkpoint of the first table. "
             "It has A1111's settings and uses most of them. `remix doctor --url` lists those that matter for a Forge."
@@ -89,7 +89,7 @@ def _of_family(row: Row) -> list[object]:
 
 
 def _on_forge(row: Row) -> list[object]:
-    return [*_way(row), *_differences(row, FORGE)]
+    return [EXTRAS.get(row.kind, ""), *_way(row), *_differences(row, FORGE)]
 
 
 def _way(row: Row) -> list[object]:

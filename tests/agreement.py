@@ -150,6 +150,7 @@ def of_family(family: str) -> list[Extra]:
         Extra("long", "euler", "normal", LENGTHY),
         Extra("image", "euler", "normal", [{**BEGUN[0], "denoise": 8 / 13}, *BEGUN[1:]]),  # of 13 whole steps
         *EMPHASIS,
+        *PASSES,
     ]
 
 
@@ -203,7 +204,12 @@ def measure(engines: Mapping[str, Engine], recipe: Recipe) -> dict[str, Any]:
     return {"sampler": recipe.sampler, "scheduler": recipe.scheduler, "frames": recipe.frames, "apart": apart}
 
 
-PARTS: Mapping[str, tuple[str, ...]] = {"rows": (), "extras": ("kind",), "families": ("family", "kind"), "forge": ()}
+PARTS: Mapping[str, tuple[str, ...]] = {
+    "rows": (),
+    "extras": ("kind",),
+    "families": ("family", "kind"),
+    "forge": ("kind",),
+}
 """The parts of the table, and what identifies their rows in addition to sampler and scheduler."""
 
 
@@ -279,6 +285,8 @@ def main() -> None:
         for sampler in ("euler", "heun", "dpmpp_2m", "euler_ancestral"):
             for scheduler in SCHEDULERS[:2]:
                 measuring.row("forge", SOME, Extra("", sampler, scheduler))
+        for extra in (*EMPHASIS, *PASSES):
+            measuring.row("forge", SOME, extra)
     elif options.family:
         for extra in of_family(options.family):
             measuring.row("families", SOME, extra)
