@@ -220,7 +220,7 @@ def _shown(cls: type[io.ComfyNode], schedule: Schedule, remarks: list[str]) -> d
 
 
 def _unwired(recipe: Recipe, downstream: Downstream) -> list[str]:
-    """Returns a remark for each model that the recipe names but the workflow's loaders decide."""
+    """Returns a remark for each model that the workflow's loaders decide, and for what only Remix Render does."""
     model, remarks = recipe.model, []
     if model.checkpoint != Model().checkpoint:
         remarks.append(f"model.checkpoint: {model.checkpoint!r} is not loaded here; connect a checkpoint loader")
@@ -228,6 +228,10 @@ def _unwired(recipe: Recipe, downstream: Downstream) -> list[str]:
         remarks.append(
             f"model.loras: only Remix Render loads {model.loras[0].name!r}; connect a LoRA loader for other samplers"
         )
+    if recipe.pace == "even" and recipe.clock is None and downstream.wired:
+        remarks.append("pace: only Remix Render measures an even pace; with other samplers, frames are spaced by time")
+    if recipe.restore and downstream.wired:
+        remarks.append("restore: only Remix Render restores pictures; connect it, or leave restore out of the recipe")
     return remarks
 
 

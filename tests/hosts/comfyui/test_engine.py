@@ -298,6 +298,17 @@ def test_a_recipe_that_names_models_is_told_that_wires_decide(
 
 
 @pytest.mark.parametrize(
+    ("fields", "about"),
+    [("", []), ('pace = "even"\nrestore = true\n', ["pace", "restore"]), ('pace = "even"\nclock = [0, 0.25, 2]\n', [])],
+    ids=["by time", "unmeasured", "measured"],
+)
+def test_a_recipe_node_says_what_only_remix_render_does(pack: ModuleType, fields: str, about: list[str]) -> None:
+    text = f'frames = 3\n{fields}[[keyframes]]\nprompt = "a"\n[[keyframes]]\nprompt = "b"\n'
+    _, *remarks = room(pack, "recipe").RemixRecipe.execute(text, 0, 0.0, 0, 0).ui["remarks"]
+    assert [remark.split(": only Remix Render ")[0] for remark in remarks] == about
+
+
+@pytest.mark.parametrize(
     ("text", "line"),
     [
         ("0: a\n3: b", "Read as sd-webui-animatediff's box (sd-webui-animatediff)."),
