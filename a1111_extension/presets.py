@@ -11,11 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from remix.errors import BadInput, RemixError
+from remix.hosts.examples import example_texts
 from remix.job.files import safe_name, write_text
 
 from .settings import Settings
-
-EXAMPLES = Path(__file__).parents[1] / "examples"
 
 MOST, LARGEST = 500, 2**22
 """The largest number of presets, and the largest file of one in bytes."""
@@ -28,16 +27,11 @@ _HOSTS = re.compile(r"^(?:size|sampler|scheduler|steps|cfg) = .*\n", re.MULTILIN
 
 
 def examples() -> Mapping[str, str]:
-    """Returns the text of each example by its name, sorted; empty if the clone has no examples.
-
-    Comments are kept. Size, sampler, steps and cfg are left to the host. Examples with init pictures or a song are left
-    out: here the host provides pictures, and a text has no folder for a song.
-    """
+    """Returns the text of each example by its name, sorted. Size, sampler, steps and cfg are left to the host."""
     texts = {}
-    for path in sorted(EXAMPLES.glob("*.toml")):
-        head, table, keyframes = path.read_text(encoding="utf-8").partition("[[keyframes]]")
-        if "\nimage = " not in keyframes and "\n[music]" not in head:
-            texts[path.stem.replace("-", " ")] = _HOSTS.sub("", head) + table + keyframes
+    for name, text in example_texts().items():
+        head, table, keyframes = text.partition("[[keyframes]]")
+        texts[name] = _HOSTS.sub("", head) + table + keyframes
     return texts
 
 

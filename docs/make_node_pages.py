@@ -1,9 +1,9 @@
-"""Writes the texts about ComfyUI nodes that come from their declarations.
+"""Writes the texts about ComfyUI nodes that come from their declarations, and the presets of Remix Recipe.
 
     python -m docs.make_node_pages
 
-Writes the input and output lists in web/docs/NODE.md (the rest of a page is written by hand) and
-locales/en/nodeDefs.json.
+Writes the input and output lists in web/docs/NODE.md (the rest of a page is written by hand), locales/en/nodeDefs.json,
+and web/presets.json from the examples.
 """
 
 from __future__ import annotations
@@ -16,12 +16,20 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from remix.hosts.examples import example_texts
 from tests.fakes.comfyui import Slot, comfyui
 from tests.hosts.comfyui.conftest import load
 
 ROOT = Path(__file__).parents[1]
 PAGES = ROOT / "web" / "docs"
 ENGLISH = ROOT / "locales" / "en" / "nodeDefs.json"
+PRESETS = ROOT / "web" / "presets.json"
+
+LINES = """\
+0s: a red house on a green hill
+2s: a white house in the snow
+4s: a yellow boat at sunset
+"""
 
 KINDS = {"AUTOGROW": "two or more", "DYNAMICCOMBO": "choice", "COMBO": "choice", "BOOLEAN": "yes or no"}
 
@@ -88,13 +96,20 @@ def definitions(found: list[Any]) -> dict[str, Any]:
     }
 
 
+def presets() -> dict[str, Any]:
+    """Returns the presets of Remix Recipe: by its name, the values of the widgets that a preset sets."""
+    return {"lines with times": {"recipe": LINES, "frames": 49, "fps": 12}} | {
+        name: {"recipe": text} for name, text in example_texts().items()
+    }
+
+
 def as_text(texts: dict[str, Any]) -> str:
     """Returns the text of a locale file."""
     return json.dumps(texts, ensure_ascii=False, indent=2) + "\n"
 
 
 def make() -> None:
-    """Writes the lists and the English locale."""
+    """Writes the lists, the English locale and the presets."""
     with tempfile.TemporaryDirectory() as base, comfyui(Path(base)):
         found = schemas(load())
     for schema in found:
@@ -102,6 +117,7 @@ def make() -> None:
         path.write_text(page(path.read_text(encoding="utf-8"), schema), encoding="utf-8")
     ENGLISH.parent.mkdir(parents=True, exist_ok=True)
     ENGLISH.write_text(as_text(definitions(found)), encoding="utf-8")
+    PRESETS.write_text(as_text(presets()), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -26,9 +26,10 @@ def test_every_syntax_has_a_section_and_a_row() -> None:
     assert set(SYNTAXES) - {"toml", "json"} <= set(ROWS)
 
 
-def test_every_section_says_how_its_syntax_is_detected() -> None:
+@pytest.mark.parametrize("words", ["Detected by:", "Refused:"])
+def test_every_section_says_how_its_syntax_is_detected_and_what_is_refused(words: str) -> None:
     sections = re.split(r"^### ", PAGE, flags=re.MULTILINE)[1:]
-    assert [section.split("\n", 1)[0] for section in sections if "Detected by:" not in " ".join(section.split())] == []
+    assert [section.split("\n", 1)[0] for section in sections if words not in " ".join(section.split())] == []
 
 
 @pytest.mark.parametrize("name", SECTIONS)

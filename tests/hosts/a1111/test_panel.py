@@ -17,10 +17,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from a1111_extension import pasting, preview
-from a1111_extension.presets import EXAMPLES, examples
+from a1111_extension.presets import examples
 from a1111_extension.settings import Fields, Settings
 from remix.errors import BadInput, RecipeError
 from remix.hosts.a1111.infotext import parse_infotext
+from remix.hosts.examples import EXAMPLES
 from remix.job.reading import JOB, RECIPE
 from remix.plan import EASINGS, Keyframe, Recipe, plan
 from tests.fakes.gradio import Page

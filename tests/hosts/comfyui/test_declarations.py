@@ -11,7 +11,9 @@ from typing import Any
 
 import pytest
 
-from docs.make_node_pages import as_text, definitions, inputs_of, page, schemas
+from docs.make_node_pages import as_text, definitions, inputs_of, page, presets, schemas
+from remix.plan import plan
+from remix.syntax.table import read_text
 from tests.hosts.comfyui.conftest import room
 
 ROOT = Path(__file__).parents[3]
@@ -63,10 +65,19 @@ def leaves(tree: Any, path: tuple[str, ...] = ()) -> dict[tuple[str, ...], str]:
     return found
 
 
-def test_every_language_says_the_same() -> None:
+def test_the_presets_are_the_examples() -> None:
+    """Run `python -m docs.make_node_pages` after a change of an example."""
+    assert (ROOT / "web" / "presets.json").read_text(encoding="utf-8") == as_text(presets())
+    for name, preset in presets().items():
+        recipe, _, _ = read_text(preset["recipe"], frames=preset.get("frames"), fps=preset.get("fps"))
+        assert len(plan(recipe)) > 1, name
+
+
+@pytest.mark.parametrize("file", ["nodeDefs.json", "main.json"])
+def test_every_language_says_the_same(file: str) -> None:
     tables = {
         path.parent.name: leaves(json.loads(path.read_text(encoding="utf-8")))
-        for path in (ROOT / "locales").glob("*/nodeDefs.json")
+        for path in (ROOT / "locales").glob(f"*/{file}")
     }
     assert {"en", "de", "fr"} <= tables.keys()
     for texts in tables.values():

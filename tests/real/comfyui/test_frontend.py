@@ -131,6 +131,34 @@ def test_names_are_translated(host: Host, browser: Browser) -> None:
         host.post("/settings/Comfy.Locale", "en")
 
 
+def test_presets_fill_the_recipe_and_can_be_saved(host: Host, browser: Browser) -> None:
+    added = "window.node = LiteGraph.createNode('RemixRecipe'); app.graph.add(node)"
+    browser.page.evaluate(
+        f"""async () => {{
+            {added};
+            window.named = name => node.widgets.find(widget => widget.name === name);
+            await named("preset").callback("lines with times");
+        }}"""
+    )
+    values = "() => node.widgets.slice(0, 3).map(widget => widget.value)"
+    filled = browser.page.evaluate(values)
+    assert (filled[0].startswith("0s: a red house"), filled[1:]) == (True, [49, 12])
+    own = "mine"
+    browser.page.evaluate("() => { named('save_preset').callback() }")
+    browser.page.get_by_role("dialog").get_by_role("textbox").fill(own)
+    browser.page.keyboard.press("Enter")
+    browser.page.wait_for_function("name => named('preset').value === name", arg=own)
+    browser.page.evaluate("() => named('preset').callback('seed walk')")
+    assert browser.page.evaluate(values)[1:] == [0, 0]
+    browser.page.evaluate("name => named('preset').callback(name)", own)
+    assert browser.page.evaluate(values) == filled
+    sent = browser.page.evaluate("async () => (await app.graphToPrompt()).output[String(node.id)].inputs")
+    assert set(sent) == {"recipe", "frames", "fps", "width", "height", "syntax"}  # the list is not part of a workflow
+    assert host.get("/userdata/remix-presets%2Fmine.json")["recipe"] == filled[0]
+    browser.page.evaluate("() => app.graph.remove(node)")
+    assert browser.wrong == []
+
+
 def test_the_template_browser_finds_the_workflows_and_their_pictures(host: Host, browser: Browser) -> None:
     names = host.get("/workflow_templates")["remix-toolkit"]
     assert sorted(names) == sorted(path.stem for path in (ROOT / "example_workflows").glob("*.json"))
