@@ -127,7 +127,7 @@ def _has_schedule(made: Made) -> bool:
 
 
 def _kind_of(path: Path) -> str | None:
-    """Returns "picture", "film", or None for other files and what is no file."""
+    """Returns "picture", "film", or None for anything else."""
     try:
         with open_file(path) as file:
             raw = file.read(16)

@@ -41,7 +41,7 @@ PATCHED = (
 OF_CLIP = ("layer_idx", "tokenizer_options", "use_clip_schedule", "apply_hooks_to_conds")
 """Attributes of a CLIP in addition to its patcher."""
 
-Told = Any
+Description = Any
 """The description of a value as JSON."""
 
 
@@ -49,29 +49,31 @@ def applied(model: Any, clip: Any, vae: Any) -> dict[str, str]:
     """Returns short hashes of the loaded weights and patches: "model applied", "clip applied" and "vae applied"."""
     clip_parts = {name: getattr(clip, name, None) for name in OF_CLIP}
     return {
-        "model applied": _digest(_Telling().patcher(model)),
-        "clip applied": _digest([_Telling().patcher(getattr(clip, "patcher", None)), _Telling().value(clip_parts)]),
-        "vae applied": _digest(_Telling().patcher(getattr(vae, "patcher", None))),
+        "model applied": _digest(_Describing().patcher(model)),
+        "clip applied": _digest(
+            [_Describing().patcher(getattr(clip, "patcher", None)), _Describing().value(clip_parts)]
+        ),
+        "vae applied": _digest(_Describing().patcher(getattr(vae, "patcher", None))),
     }
 
 
 def conditioning_hash(entries: Any) -> str:
     """Returns a short hash of a CONDITIONING: all values of its tensors, and its ControlNets and hooks."""
-    return _digest(_Telling(whole=True).value(entries))
+    return _digest(_Describing(whole=True).value(entries))
 
 
-def _digest(told: Told) -> str:
-    return sha256(json.dumps(told, sort_keys=True).encode())[:16]
+def _digest(description: Description) -> str:
+    return sha256(json.dumps(description, sort_keys=True).encode())[:16]
 
 
-_known: dict[int, tuple[weakref.ref[Any], Told]] = {}
+_known: dict[int, tuple[weakref.ref[Any], Description]] = {}
 """Descriptions of known objects.
 
 Some objects change when they are used, such as caches of a step. The first
 description is the one that the workflow gives again after a restart."""
 
 
-class _Telling:
+class _Describing:
     """Description of a value and everything in it. With `whole`, tensors outside of models are hashed completely."""
 
     def __init__(self, *, whole: bool = False) -> None:
@@ -80,7 +82,7 @@ class _Telling:
         self._circle = DEPTH
         """Index of the outermost of these to which the current value refers back."""
 
-    def patcher(self, patcher: Any) -> Told:
+    def patcher(self, patcher: Any) -> Description:
         """Returns a description of a model patcher's weights and patches."""
         if patcher is None:
             return None
@@ -91,7 +93,7 @@ class _Telling:
         others = {name: self.value(getattr(patcher, name, None) or None) for name in PATCHED}
         return [_loaded(patcher), patches, others]
 
-    def value(self, value: Any) -> Told:
+    def value(self, value: Any) -> Description:
         """Returns the description of a value as JSON, the same in every process that creates the value."""
         if value is None or isinstance(value, bool | int | str):
             return value
@@ -117,22 +119,22 @@ class _Telling:
             return _name(type(value))
         return self._known_or_inner(value)
 
-    def _known_or_inner(self, value: Any) -> Told:
+    def _known_or_inner(self, value: Any) -> Description:
         known = _known.get(id(value))
         if known is not None and known[0]() is value:
             return known[1]
         before, self._circle, place = self._circle, DEPTH, len(self._within)
         self._within.append(id(value))
-        told = self._inner(value)
+        description = self._inner(value)
         self._within.pop()
         # A value that refers back to its container has another description when the walk starts elsewhere.
         is_whole = self._circle >= place
         self._circle = before if is_whole else min(before, self._circle)
         if is_whole and not isinstance(value, dict | list | tuple | set | frozenset):
-            _remember(value, told := _digest(told))
-        return told
+            _remember(value, description := _digest(description))
+        return description
 
-    def _inner(self, value: Any) -> Told:
+    def _inner(self, value: Any) -> Description:
         if isinstance(value, Mapping):
             if len(value) > LARGE:  # a vocabulary
                 return [_name(type(value)), len(value)]
@@ -156,12 +158,12 @@ class _Telling:
             return self.patcher(value)
         return [_name(type(value)), self._attributes(value)]
 
-    def _code(self, function: types.FunctionType) -> Told:
+    def _code(self, function: types.FunctionType) -> Description:
         cells = [self.value(_content(cell)) for cell in function.__closure__ or ()]
         defaults = [self.value(function.__defaults__), self.value(function.__kwdefaults__)]
         return [_written(function.__code__), cells, defaults]
 
-    def _attributes(self, value: Any) -> Told:
+    def _attributes(self, value: Any) -> Description:
         """Describes the attributes of an object. For a module, omits torch's own attributes, which count as weights."""
         names = [name for kind in type(value).__mro__ for name in getattr(kind, "__slots__", ()) or ()]
         held = {name: getattr(value, name) for name in names if isinstance(name, str) and hasattr(value, name)}
@@ -183,7 +185,7 @@ def _content(cell: types.CellType) -> Any:
         return None
 
 
-def _written(code: types.CodeType) -> Told:
+def _written(code: types.CodeType) -> Description:
     """Returns a description of a function's code, independent of its file."""
     constants = [_written(part) if isinstance(part, types.CodeType) else _constant(part) for part in code.co_consts]
     return [sha256(code.co_code), list(code.co_names), list(code.co_varnames), constants]
@@ -198,12 +200,12 @@ def _name(value: Any) -> str:
     return str(getattr(value, "__qualname__", None) or getattr(value, "__name__", ""))
 
 
-def _remember(value: Any, told: Told) -> None:
+def _remember(value: Any, description: Description) -> None:
     try:
         reference = weakref.ref(value, functools.partial(_forget, id(value)))
     except TypeError:  # does not support weak references
         return
-    _known[id(value)] = (reference, told)
+    _known[id(value)] = (reference, description)
 
 
 def _forget(number: int, reference: weakref.ref[Any]) -> None:
@@ -212,7 +214,7 @@ def _forget(number: int, reference: weakref.ref[Any]) -> None:
         del _known[number]
 
 
-def _loaded(patcher: Any) -> Told:
+def _loaded(patcher: Any) -> Description:
     """Returns the origin of a patcher's weights: their files if the host reports them, otherwise samples."""
     made: Any = getattr(patcher, "cached_patcher_init", None)
     files = list(_files(made[1])) if made else []
@@ -245,13 +247,13 @@ def _ends_at(path: Path, size: int, changed: int) -> str:
     return sampled_hash(path)
 
 
-def _weights(weights: Iterable[tuple[str, Any]]) -> Told:
+def _weights(weights: Iterable[tuple[str, Any]]) -> Description:
     return [
         [name, _tensor(weight) if isinstance(weight, torch.Tensor) else _name(type(weight))] for name, weight in weights
     ]
 
 
-def _tensor(tensor: torch.Tensor, samples: int | None = SAMPLES) -> Told:
+def _tensor(tensor: torch.Tensor, samples: int | None = SAMPLES) -> Description:
     about = [str(tensor.dtype), list(tensor.shape)]
     if tensor.layout != torch.strided or tensor.device.type == "meta" or not tensor.numel():
         return about

@@ -58,10 +58,10 @@ class Rendered:
     frames: tuple[Path, ...]
 
 
-def schema(**said: Any) -> io.Schema:
+def schema(**arguments: Any) -> io.Schema:
     """Returns a node's schema without arguments that this ComfyUI does not support (`search_aliases` before 0.10)."""
     known = {field.name for field in fields(io.Schema)}
-    return io.Schema(**{name: value for name, value in said.items() if name in known})
+    return io.Schema(**{name: value for name, value in arguments.items() if name in known})
 
 
 def seldom() -> dict[str, Any]:

@@ -157,7 +157,7 @@ def json_of(text: str | bytes) -> Any:
     """
     try:
         plain = text if isinstance(text, str) else text.decode(json.detect_encoding(text), "replace")
-        value = json.loads(plain, parse_constant=lambda _: None, parse_float=_finite, parse_int=_whole)
+        value = json.loads(plain, parse_constant=lambda _: None, parse_float=_finite, parse_int=_integer)
         if _HALF_CHARACTER.search(plain):
             value = json.loads(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
     except (ValueError, RecursionError):
@@ -169,7 +169,7 @@ def _finite(digits: str) -> float | None:
     return value if math.isfinite(value := float(digits)) else None
 
 
-def _whole(digits: str) -> int | None:
+def _integer(digits: str) -> int | None:
     return int(digits) if len(digits) <= MAX_DIGITS else None
 
 

@@ -30,7 +30,7 @@ from tests.hosts.comfyui.stand_ins import Clip, Vae
 
 __all__ = ["pack", "ui"]  # fixtures
 
-TABLE = "A request of a film of 10,000 frames beside one of 100"
+TABLE = "A request of a film of 10,000 frames compared with one of 100"
 SHORT, LONG = 112, 10_000
 AT_ONCE = 16
 ROUNDS = 4

@@ -1,4 +1,4 @@
-"""The engine for an address: which host answers there, and what is said if none does."""
+"""The engine for an address: which host answers there, and the error if none does."""
 
 from __future__ import annotations
 

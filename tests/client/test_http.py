@@ -31,7 +31,7 @@ class Echo(FaultyServer):
 
     def answer(self, asked: Asked) -> Answer:
         if asked.path == "/said":
-            return self.said
+            return self.reply
         if asked.path == "/view":
             return Answer(png_bytes(PICTURE), kind="image/png")
         if asked.path == "/elsewhere":
@@ -143,14 +143,14 @@ def test_what_nobody_reads_is_given_up_in_time() -> None:
 @pytest.mark.parametrize("spelled", ["chunked", "Chunked", "CHUNKED"])
 def test_an_answer_in_chunks_is_read_however_that_is_spelled(spelled: str) -> None:
     with Echo().started() as server:
-        server.said = Answer({"a": 1}, headers={"Transfer-Encoding": spelled})
+        server.reply = Answer({"a": 1}, headers={"Transfer-Encoding": spelled})
         assert client(server).get("/said") == {"a": 1}
 
 
 @pytest.mark.parametrize("announced", ["9" * 5_000, "²", "-1"])
 def test_a_length_that_is_none_is_a_bad_reply(announced: str) -> None:
     with Echo().started() as server:
-        server.said = Answer({"a": 1}, headers={"Content-Length": announced})
+        server.reply = Answer({"a": 1}, headers={"Content-Length": announced})
         with pytest.raises(BadReply, match="Content-Length is not a number"):
             client(server).post("/said", {})
 
@@ -165,7 +165,7 @@ def test_a_redirect_is_an_error_and_not_followed() -> None:
 def test_a_status_that_may_pass_is_waited_for(status: int) -> None:
     faults = [Fault("/said", 1, "status", status), Fault("/said", 2, "status", status)]
     with Echo(faults).started() as server:
-        server.said = Answer({"a": 1})
+        server.reply = Answer({"a": 1})
         assert client(server).get("/said") == {"a": 1}
 
 
@@ -196,7 +196,7 @@ def test_as_long_as_the_server_asks_is_waited(header: str, least: float, most: f
     waited: list[float] = []
     header = formatdate(time.time() + 50, usegmt=True) if header == "in 50 s" else header
     with Echo().started() as server:
-        server.said = Answer(b"", 429, headers={"Retry-After": header, "Content-Length": "0"})
+        server.reply = Answer(b"", 429, headers={"Retry-After": header, "Content-Length": "0"})
         with pytest.raises(HostRefused):
             Http(server.url, pause=waited.append).get("/said")
     assert least <= waited[0] <= most
@@ -218,7 +218,7 @@ def test_as_long_as_the_server_asks_is_waited(header: str, least: float, most: f
 )
 def test_a_proxy_is_quoted_in_a_sentence_and_not_in_html(status: int, page: str, shown: str) -> None:
     with Echo().started() as server:
-        server.said = Answer(page.encode(), status, "text/html")
+        server.reply = Answer(page.encode(), status, "text/html")
         with pytest.raises(HostRefused) as refused:
             client(server).post("/said", {})
     assert shown in str(refused.value)
@@ -227,7 +227,7 @@ def test_a_proxy_is_quoted_in_a_sentence_and_not_in_html(status: int, page: str,
 
 def test_credentials_that_are_refused_are_told_from_those_that_are_lacking() -> None:
     with Echo().started() as server:
-        server.said = Answer({}, 401)
+        server.reply = Answer({}, 401)
         with pytest.raises(HostRefused, match="401: authentication required; pass --auth"):
             client(server).post("/said", {})
         with pytest.raises(HostRefused, match="401: the server refused the credentials; check the user, password or"):
@@ -244,7 +244,7 @@ def test_an_answer_of_millions_of_empty_lists_is_not_parsed(status: int, monkeyp
     monkeypatch.setattr("remix.client.http.MOST_VALUES", 1000)
     with Echo().started() as server:
         for lists, refused in ((499, False), (500, True)):
-            server.said = Answer(b"[" + b"[]," * lists + b"[]]", status)
+            server.reply = Answer(b"[" + b"[]," * lists + b"[]]", status)
             if status == 200 and not refused:
                 assert client(server).get("/said") == [[]] * (lists + 1)
                 continue
@@ -354,7 +354,7 @@ def test_a_secret_that_json_spells_otherwise_is_masked_too(secret: str) -> None:
             "a" * 70 + secret,
         ):
             for status in (200, 400):
-                server.said = Answer(reply.encode() + b" " * (status == 200) + b"{" * (status == 200), status)
+                server.reply = Answer(reply.encode() + b" " * (status == 200) + b"{" * (status == 200), status)
                 with pytest.raises(HostError) as error:
                     client(server, auth).post("/said", {})
                 shown = f"{error.value} {error.value!r} {getattr(error.value, 'body', '')}"
@@ -368,11 +368,11 @@ def test_what_a_server_says_is_shown_and_not_obeyed() -> None:
     with Echo().started() as server:
         for reply in ("\x1b]0;owned\x07\x9b2J\u202e", json.dumps({"error": "\x1b[2J\x9b2J"}, ensure_ascii=False)):
             for status in (200, 400):
-                server.said = Answer(reply.encode() + b"{", status)
+                server.reply = Answer(reply.encode() + b"{", status)
                 with pytest.raises(HostError, match=r"\\u001b.*\\u009b") as error:
                     client(server).post("/said", {})
                 assert str(error.value).isprintable()
-        server.said = Answer(b"", 418, reason="\x1b[2Jtea")
+        server.reply = Answer(b"", 418, reason="\x1b[2Jtea")
         with pytest.raises(HostRefused, match=r"418: \\u001b\[2Jtea"):
             client(server).get("/said")
 
@@ -380,7 +380,7 @@ def test_what_a_server_says_is_shown_and_not_obeyed() -> None:
 def test_an_answer_that_is_nested_without_end_is_told_all_the_same() -> None:
     with Echo().started() as server:
         for depth in (900, 5_000, 100_000):
-            server.said = Answer(b"[" * depth + b"]" * depth, 400)
+            server.reply = Answer(b"[" * depth + b"]" * depth, 400)
             with pytest.raises(HostRefused, match="400: "):
                 client(server).get("/said")
 

@@ -242,9 +242,9 @@ def test_no_part_of_an_answers_head_carries_the_secret_out(part: str, caplog: py
             http.get("/a")
         except RemixError as raised:
             error = raised
-    told = caplog.text + (str(error) if error else "")
-    assert SECRET.lower() not in told.lower()
-    assert "Failed to parse headers" in told or part != "header"
+    reported = caplog.text + (str(error) if error else "")
+    assert SECRET.lower() not in reported.lower()
+    assert "Failed to parse headers" in reported or part != "header"
 
 
 def test_advice_of_the_doctor_is_masked_and_cut(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -38,7 +38,7 @@ class A1111Server(FaultyServer):
     """One server. `rendered` is every picture that it made, by what decides it; a trial is not one.
 
     auth: "user:password" that the API asks for; tasks: whether it has its page, which knows tasks; models: title ->
-    name of the models that it has; other: the model that it uses instead, without a word; paint: what it does to a
+    name of the models that it has; other: the model that it silently uses instead; paint: what it does to a
     picture; failing: the errors of its own code, one for each frame to come; broken: answers in place of the right
     ones, by the last part of the path; found_later: what it finds when it reads its folders again; sysinfo: its page
     for bug reports; report: what its Remix script reports, None for an older one; gateway_gives_up: a proxy answers
@@ -122,7 +122,7 @@ class A1111Server(FaultyServer):
             return Answer({"txt2img": names, "img2img": names})
         simple = {"options": lambda: self.options, "script-info": lambda: self.script_info, "progress": self._progress}
         simple["cmd-flags"] = lambda: self.flags
-        if name == "cmd-flags" and not self.says_flags:  # a Forge that was told its port
+        if name == "cmd-flags" and not self.says_flags:  # a Forge with its port among the flags
             return Answer({"error": "ResponseValidationError", "body": self.flags, "message": "1 validation ..."}, 500)
         if name in simple:
             return Answer(simple[name]())
@@ -148,7 +148,7 @@ class A1111Server(FaultyServer):
         return {**recorded("progress"), "progress": 0.5 if busy else 0.0, "state": state, "current_image": self.preview}
 
     def _given_up(self, name: str, body: dict[str, Any]) -> Answer:
-        """What a proxy answers that does not wait; the server goes on, until it is asked what it does."""
+        """Returns the answer of a proxy that does not wait. The server renders until it is asked for its state."""
         self.gate.clear()
         self.begun.clear()
         self._going_on.append(threading.Thread(target=self._in_turn, args=(name, body), daemon=True))
@@ -205,7 +205,7 @@ class A1111Server(FaultyServer):
         for key, value in settings.items():
             known = {listed["title"] for listed in self.lists["sd-models"]}
             if key == "sd_model_checkpoint" and value not in known:
-                continue  # without a word
+                continue  # silently
             if not self.passes_over_settings or key == "sd_model_checkpoint":
                 self.options[key] = value
 
@@ -216,7 +216,7 @@ class A1111Server(FaultyServer):
         made_by = [sampler, scheduler, self.other or loaded[0]["model_name"]]
         if not body.get("script_name"):
             images = self.pictures(body, made_by) if body.get("send_images", True) else []
-            return Answer(self._told(name, body, made_by, images))
+            return Answer(self._answer(name, body, made_by, images))
         if SCRIPT not in self.script_info:
             return Answer(refusal("Script 'remix' not found"), 422)
         try:
@@ -224,9 +224,11 @@ class A1111Server(FaultyServer):
         except RecipeError as error:
             return Answer(refusal(str(error)), 422)
         # What the script gives back was rendered by others, which it only tells in the texts of pictures.
-        return Answer(self._told(name, body, made_by, images, sd_model_name=None, sd_model_hash=None))
+        return Answer(self._answer(name, body, made_by, images, sd_model_name=None, sd_model_hash=None))
 
-    def _told(self, name: str, body: Mapping[str, Any], made_by: Sequence[str], images: list[str], **other: Any) -> Any:
+    def _answer(
+        self, name: str, body: Mapping[str, Any], made_by: Sequence[str], images: list[str], **other: Any
+    ) -> Any:
         """The body of an answer with pictures, as the real one writes it."""
         sampler, scheduler, model = made_by
         text = f"x\nSteps: {body['steps']}, Sampler: {sampler}, Schedule type: {scheduler}, Seed: 5, Model: {model}"
@@ -239,17 +241,17 @@ class A1111Server(FaultyServer):
         return {"images": images, "parameters": {}, "info": json.dumps(info)}
 
     def _known(self, name: str, label: str, asked: Any) -> str | None:
-        """The label of what is asked for by one of its names; None, without a word, where there is none."""
+        """Returns the label that has this name or alias, or None."""
         for each in self.lists[name]:
             if asked in (each["name"], each[label], *(each["aliases"] or ())):
                 return str(each[label])
         return None
 
-    def scripted(self, said: Mapping[str, Any], made_by: Sequence[str]) -> list[str]:
+    def scripted(self, fields: Mapping[str, Any], made_by: Sequence[str]) -> list[str]:
         """Returns the pictures that the Remix script gives; those that it made before it only reads."""
-        part = read_part(said["part"])
+        part = read_part(fields["part"])
         recipe, images = part.recipe, []
-        for frame in part[said["first"] : said["first"] + said["count"]]:
+        for frame in part[fields["first"] : fields["first"] + fields["count"]]:
             decides = {key: value for key, value in frame.to_dict().items() if key != "index"}
             painted, about = self.painted(decides, made_by, recipe.width, recipe.height)
             if about not in self.kept:

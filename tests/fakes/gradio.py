@@ -46,11 +46,11 @@ class Component:
 
     page: Page
 
-    def __init__(self, *given: Any, **said: Any) -> None:
+    def __init__(self, *given: Any, **options: Any) -> None:
         names = {"Dropdown": ("choices", "value"), "Radio": ("choices", "value"), "Slider": ("minimum", "maximum")}
-        self.said = {**dict(zip(names.get(type(self).__name__, ("value",)), given, strict=False)), **said}
+        self.options = {**dict(zip(names.get(type(self).__name__, ("value",)), given, strict=False)), **options}
         for name in ("label", "elem_id", "value", "choices"):
-            setattr(self, name, self.said.get(name))
+            setattr(self, name, self.options.get(name))
         self.page.components.append(self)
 
     def __enter__(self) -> Component:
@@ -62,11 +62,11 @@ class Component:
     def _on(self, name: str, fn: Any = None, inputs: Any = (), outputs: Any = (), _js: Any = None, **_: Any) -> Event:
         return self.page.add(Event(self, name, fn, inputs, outputs, _js))
 
-    def change(self, *given: Any, **said: Any) -> Event:
-        return self._on("change", *given, **said)
+    def change(self, *given: Any, **options: Any) -> Event:
+        return self._on("change", *given, **options)
 
-    def click(self, *given: Any, **said: Any) -> Event:
-        return self._on("click", *given, **said)
+    def click(self, *given: Any, **options: Any) -> Event:
+        return self._on("click", *given, **options)
 
 
 def gradio() -> ModuleType:
@@ -75,6 +75,6 @@ def gradio() -> ModuleType:
     base = type("Made", (Component,), {"page": page})
     for name in (*COMPONENTS, *LAYOUTS):
         setattr(module, name, type(name, (base,), {}))
-    module.update = lambda **said: {"__type__": "update", **said}  # type: ignore[attr-defined]
+    module.update = lambda **options: {"__type__": "update", **options}  # type: ignore[attr-defined]
     module.page = page  # type: ignore[attr-defined]
     return module

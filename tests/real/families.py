@@ -1,8 +1,8 @@
 """Checkpoints of random weights that ComfyUI, A1111 and the local engine all load: in SDXL's layout and in SD 2's.
 
-One safetensors file each, and a yaml beside it for A1111. What hosts take for granted is whole: the text encoders and
-the VAE, which is that of a checkpoint in SD 1.5's layout. What they read off the weights is as small as can be: every
-level of the U-Net is as wide as the first.
+One safetensors file each, and a yaml next to it for A1111. Parts whose sizes hosts assume are complete: the text
+encoders, and the VAE of a checkpoint in SD 1.5's layout. The U-Net, whose sizes hosts read from the weights, is as
+small as possible: each level is as wide as the first.
 """
 
 from __future__ import annotations

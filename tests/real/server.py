@@ -42,7 +42,7 @@ class Server:
         """What is added to the environment."""
         return {}
 
-    def listens(self, said: str) -> bool:
+    def listens(self, printed: str) -> bool:
         """Whether it can be asked, by what its log says since it was started."""
         return True
 

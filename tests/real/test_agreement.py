@@ -47,7 +47,7 @@ class Hosts(NamedTuple):
 
 @pytest.fixture(scope="module")
 def hosts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hosts]:
-    """Both hosts, started, with both checkpoints; the folder at hand has them too, for the local engine."""
+    """Both hosts, started, with both checkpoints, which the current folder has too, for the local engine."""
     places = comfyui.installed(), a1111.A1111.installed()
     for place, variable in zip(places, ("COMFYUI_DIR", "WEBUI_DIR"), strict=True):
         if place is None:

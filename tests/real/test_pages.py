@@ -117,7 +117,7 @@ def test_a_grid_shows_the_settings_of_a_cell_and_enlarges_it(started: Any, grid:
     assert cell.locator("img").bounding_box()["width"] > 2 * small["width"]
     cell.get_by_role("link", name="down", exact=True).click()
     below = page.locator("#cell-1-1-0")
-    assert below.locator("img").bounding_box()["height"] > 200  # beside a long prompt
+    assert below.locator("img").bounding_box()["height"] > 200  # next to a long prompt
     below.get_by_role("link", name="back to the grid").click()
     assert below.locator("img").bounding_box()["width"] == pytest.approx(small["width"], abs=30)
     assert page.title() != "run"

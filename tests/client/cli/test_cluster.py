@@ -128,14 +128,14 @@ def test_films_at_once_have_one_bar_and_events_of_each_worker(
 
 
 def test_a_log_has_a_line_for_each_worker() -> None:
-    said = list[str]()
-    lines = Lines(said.append, clock=lambda: 0.0)
+    printed = list[str]()
+    lines = Lines(printed.append, clock=lambda: 0.0)
     lines(Event("frames", 0, 4))
     lines(WorkerEvent("worker", 2, 4, worker="a", doing="rendering frame 3", seconds=1.5))
     lines(WorkerEvent("worker", 1, 4, worker="b", doing="waiting"))
     lines(Event("frames", 4, 4))
     lines(Event("film", 0, 4))
-    assert said == [
+    assert printed == [
         "rendering: 0 of 4 frames",
         "rendering: 4 of 4 frames",
         "  a: 2 frames, 1.50 s per frame, rendering frame 3",

@@ -124,9 +124,9 @@ def test_an_unfinished_job_is_made_a_film_of_what_is_finished_when_that_is_said(
 ) -> None:
     spoil(job)
     assert run("video", job, "-o", tmp_path / "film.mp4", "-q", "--unfinished") == 0
-    told = capsys.readouterr()
-    assert "4 frames 32x16 12 fps" in told.out
-    assert "note    2 of 6 frames are missing or damaged (1, 4)" in told.err
+    output = capsys.readouterr()
+    assert "4 frames 32x16 12 fps" in output.out
+    assert "note    2 of 6 frames are missing or damaged (1, 4)" in output.err
     shutil.rmtree(job / "frames")
     assert run("video", job, "-o", tmp_path / "none.mp4", "-q", "--unfinished") == 2
     assert "6 of 6 frames are missing or damaged (0-5); render it first" in capsys.readouterr().err
@@ -184,8 +184,8 @@ def test_a_picture_of_another_size_is_named(tmp_path: Path, capsys: pytest.Captu
     for name, width in (("a.png", 16), ("b.png", 24), ("c.png", 16)):
         save_picture(tmp_path / name, np.zeros((16, width, 3), np.uint8))
     assert run("video", tmp_path, "-o", tmp_path / "film.mp4", "-q") == 2
-    said = f"{tmp_path / 'b.png'}: 24x16, but a.png is 16x16; give all pictures one size"
-    assert said in capsys.readouterr().err
+    reported = f"{tmp_path / 'b.png'}: 24x16, but a.png is 16x16; give all pictures one size"
+    assert reported in capsys.readouterr().err
 
 
 def film_of(folder: Path, *options: object, name: str = "film.mkv") -> Path:
@@ -375,9 +375,9 @@ def test_a_film_is_paced_after_the_fact_and_says_how_much_it_helped(
         save_picture(folder / f"{number}.png", np.full((16, 16, 3), level, np.uint8))
     assert run("video", folder, "-o", film, "--pace", "even", "-q") == 0
     assert frames_of(film) == pytest.approx([100, 106, 112, 118, 124, 130, 136], abs=2)
-    said = re.search(r"pace    the steps vary by (\S+), without pacing by (\S+)\n", capsys.readouterr().out)
-    assert said is not None
-    assert float(said[1]) < 0.3 < 1.0 < float(said[2])
+    reported = re.search(r"pace    the steps vary by (\S+), without pacing by (\S+)\n", capsys.readouterr().out)
+    assert reported is not None
+    assert float(reported[1]) < 0.3 < 1.0 < float(reported[2])
 
 
 def test_the_keyframes_of_a_job_keep_their_frames(job: Path, tmp_path: Path) -> None:

@@ -93,4 +93,4 @@ def test_deaths_are_counted_by_block() -> None:
     for number in (1, 2, 3):
         assert sharing.pull("a", number) == (0,)
         assert sharing.lose("a") == number
-    assert sharing.lose("a") == 0  # it had nothing at hand
+    assert sharing.lose("a") == 0  # it had no task

@@ -218,8 +218,8 @@ def test_frames_of_an_engine_that_went_before_are_kept_with_its_name(tmp_path: P
     painter = Painter(name="local")
     render(film({0: "c", 1: "a", 6: "b"}), painter, tmp_path)
     assert painter.rendered == [0]
-    told = [read_metadata(path).remix or {} for path in sorted((tmp_path / "frames").iterdir())]
-    assert [about["engine"]["engine"] for about in told] == ["local", *["comfyui"] * 4, *["local"] * 2]
+    written = [read_metadata(path).remix or {} for path in sorted((tmp_path / "frames").iterdir())]
+    assert [about["engine"]["engine"] for about in written] == ["local", *["comfyui"] * 4, *["local"] * 2]
     assert json.loads((tmp_path / "job.json").read_bytes())["earlier"][0]["frames"] == "0-3"
 
 

@@ -268,9 +268,9 @@ def test_a_mask_of_one_plane_is_for_every_item():
 
 
 def test_what_tells_of_empty_latents_stays_only_where_all_say_it():
-    said, silent = latent(1, downscale_ratio_spacial=8), latent(2)
-    assert "downscale_ratio_spacial" not in blend_latents([said, silent], HALF)[0]
-    assert blend_latents([said, said], HALF)[0]["downscale_ratio_spacial"] == 8
+    with_ratio, without = latent(1, downscale_ratio_spacial=8), latent(2)
+    assert "downscale_ratio_spacial" not in blend_latents([with_ratio, without], HALF)[0]
+    assert blend_latents([with_ratio, with_ratio], HALF)[0]["downscale_ratio_spacial"] == 8
 
 
 def test_the_mask_keeps_the_first_where_it_is_black():

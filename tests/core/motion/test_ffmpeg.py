@@ -193,10 +193,10 @@ os.execv({real!r}, [{real!r}, *sys.argv[1:]])
 """
     put_in_place_of_ffmpeg(tmp_path, monkeypatch, body)
     write_video(smooth(2), tmp_path / name, 12, metadata={"remix": PROMPT, "title": PROMPT})
-    said = seen.read_text(encoding="utf-8")
-    assert said
-    assert "touch" not in said
-    assert "drawtext" not in said
+    arguments = seen.read_text(encoding="utf-8")
+    assert arguments
+    assert "touch" not in arguments
+    assert "drawtext" not in arguments
 
 
 @pytest.mark.parametrize(

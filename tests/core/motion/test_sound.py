@@ -124,8 +124,8 @@ def test_a_sounds_own_texts_are_not_the_films(tmp_path: Path) -> None:
 
 def test_the_texts_of_a_sounds_own_stream_stay_behind_too(tmp_path: Path) -> None:
     song = tmp_path / "song.mkv"
-    said = ("-metadata:s:a:0", "title=A Song", "-metadata:s:a:0", "language=fra")
-    with Ffmpeg(["-i", str(sine(tmp_path / "a.wav", 0.2)), *said, "-c:a", "flac", str(song)]) as process:
+    tags = ("-metadata:s:a:0", "title=A Song", "-metadata:s:a:0", "language=fra")
+    with Ffmpeg(["-i", str(sine(tmp_path / "a.wav", 0.2)), *tags, "-c:a", "flac", str(song)]) as process:
         assert process.finish() == 0
     assert b"A Song" in song.read_bytes()
     write_video(smooth(3), tmp_path / "film.mkv", 12, audio=song)

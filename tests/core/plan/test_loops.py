@@ -60,7 +60,7 @@ def test_an_expression_that_jumps_at_the_seam_is_told(keyframe: Keyframe, name: 
     [
         (Keyframe(at=0, prompt="a", seed=1), HALF),
         (Keyframe(at=5, prompt="a", seed=1), HALF, Keyframe(at=40, prompt="c", seed=3)),
-        (Keyframe(at=0, prompt="a"), HALF, Keyframe(at=40, prompt="a", seed=0)),  # a rest that is meant
+        (Keyframe(at=0, prompt="a"), HALF, Keyframe(at=40, prompt="a", seed=0)),  # an intended rest
         (Keyframe(cfg="7 + sin(2*pi*t/48)"),),
         (Keyframe(cfg="7 + sin(2*pi*t/12)"),),
         (Keyframe(cfg="where(t % 16 < 8, 5, 7)"),),

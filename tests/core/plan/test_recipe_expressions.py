@@ -93,7 +93,7 @@ def test_backticks_of_other_tools_that_are_no_expressions_stay(name: str) -> Non
 
 
 @pytest.mark.parametrize(
-    ("field", "text", "told"),
+    ("field", "text", "message"),
     [
         ("cfg", "7", "'7' is the same on every frame; write 7, without quotes"),
         ("cfg", "2*pi", "write 6.28318531, without quotes"),
@@ -105,12 +105,12 @@ def test_backticks_of_other_tools_that_are_no_expressions_stay(name: str) -> Non
         ("negative", "a `t", "this backtick is not closed"),
     ],
 )
-def test_what_cannot_be_read_is_refused_at_its_place(field: str, text: str, told: str) -> None:
+def test_what_cannot_be_read_is_refused_at_its_place(field: str, text: str, message: str) -> None:
     with pytest.raises(RecipeError) as raised:
         Recipe.from_toml(f'frames = 4\n[[keyframes]]\n{field} = "{text}"\n', source="r.toml")
     assert raised.value.path == f"keyframes[0].{field}"
     assert raised.value.line == 3
-    assert told in str(raised.value)
+    assert message in str(raised.value)
 
 
 def test_a_caret_shows_the_place_within_the_expression() -> None:
@@ -120,15 +120,15 @@ def test_a_caret_shows_the_place_within_the_expression() -> None:
 
 
 @pytest.mark.parametrize(
-    ("keyframe", "told"),
+    ("keyframe", "message"),
     [
         (Keyframe(cfg="60*t"), r"keyframes\[1\]\.cfg: 120 at frame 2 is outside 0 to 100"),
         (Keyframe(cfg="1/(t - 3)"), r"keyframes\[1\]\.cfg: .* at t = 3"),
         (Keyframe(prompt="`log(2 - t)`"), r"prompt: .* at t = 2"),
     ],
 )
-def test_what_has_no_fitting_value_on_a_frame_is_refused_by_name(keyframe: Keyframe, told: str) -> None:
-    with pytest.raises(RecipeError, match=told):
+def test_what_has_no_fitting_value_on_a_frame_is_refused_by_name(keyframe: Keyframe, message: str) -> None:
+    with pytest.raises(RecipeError, match=message):
         plan(Recipe(6, (Keyframe(4, negative="later"), Keyframe(0, cfg=keyframe.cfg, prompt=keyframe.prompt))))
 
 

@@ -21,7 +21,7 @@ def schedule(frames: int, prompt: str = "a") -> Schedule:
 
 
 @pytest.mark.parametrize(
-    ("count", "fps", "told"),
+    ("count", "fps", "expected"),
     [
         (1, 12, [0]),
         (2, 12, [0, 1]),
@@ -33,8 +33,8 @@ def schedule(frames: int, prompt: str = "a") -> Schedule:
         (30, 0.01, list(range(0, 30, 3))),
     ],
 )
-def test_the_frames_that_an_axis_tells_stand_at_even_times(count: int, fps: float, told: list[int]) -> None:
-    assert list(ticks(count, fps)) == told
+def test_the_frames_that_an_axis_tells_stand_at_even_times(count: int, fps: float, expected: list[int]) -> None:
+    assert list(ticks(count, fps)) == expected
 
 
 @given(count=st.integers(1, 10_000_000), fps=st.floats(0.001, 240))

@@ -18,7 +18,7 @@ def prompt(text: str, frame: int, name: str | None = None) -> str:
 
 
 @pytest.mark.parametrize(
-    ("text", "frame", "said"),
+    ("text", "frame", "expected"),
     [
         ('{"0": "(sea:`sqrt(t)`)"}', 16, "(sea:4)"),  # the t of sqrt is not the frame
         ('{"0": "`int_`"}'.replace("int_", "tan(0)"), 3, "0"),
@@ -46,8 +46,8 @@ def prompt(text: str, frame: int, name: str | None = None) -> str:
         ('\ufeff{"0": "a"}', 0, "a"),
     ],
 )
-def test_a_prompt_says_what_is_written(text: str, frame: int, said: str) -> None:
-    assert prompt(text, frame) == said
+def test_a_prompt_says_what_is_written(text: str, frame: int, expected: str) -> None:
+    assert prompt(text, frame) == expected
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,7 @@ def settings(**more: Any) -> str:
 
 
 @pytest.mark.parametrize(
-    ("said", "found"),
+    ("given", "found"),
     [
         ({"seed_behavior": "iter"}, [5, 6, 7, 8, 9, 10]),
         ({"seed_behavior": "iter", "seed_iter_N": 2}, [5, 6, 6, 7, 7, 8]),
@@ -45,8 +45,8 @@ def settings(**more: Any) -> str:
         ({"seed": -1}, [0] * 6),
     ],
 )
-def test_deforums_seed_behaviours(said: dict[str, Any], found: list[int]) -> None:
-    assert seeds(read(settings(**said))) == found
+def test_deforums_seed_behaviours(given: dict[str, Any], found: list[int]) -> None:
+    assert seeds(read(settings(**given))) == found
 
 
 def test_random_seeds_are_the_same_every_time_and_no_two_are_alike() -> None:
@@ -322,7 +322,7 @@ def test_text_goes_around_each_part_of_a_mix() -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "names"),
+    ("given", "names"),
     [
         ({"use_init": True, "init_image": "x.png"}, "use_init, init_image"),
         ({"use_init": False, "init_image": "x.png"}, None),
@@ -339,10 +339,10 @@ def test_text_goes_around_each_part_of_a_mix() -> None:
     ],
 )
 def test_deforums_settings_without_a_place_are_named_where_they_are_set(
-    said: dict[str, Any], names: str | None
+    given: dict[str, Any], names: str | None
 ) -> None:
     wanted = (f"set, and without a place in a recipe, so these are left out: {names}",) if names else ()
-    assert read(settings(**said)).notes == wanted
+    assert read(settings(**given)).notes == wanted
 
 
 @pytest.mark.parametrize(

@@ -163,7 +163,7 @@ def test_styles_and_what_extensions_fill_in_reach_every_prompt_alike_in_all_call
 
 
 def test_an_extension_that_fills_in_from_the_first_prompt_alone_fills_in_each(ui: Runner) -> None:
-    """So Dynamic Prompts does, which also counts pictures and seeds anew."""
+    """As Dynamic Prompts does, which also sets the number of pictures and the seeds."""
 
     def fill_in(p: Any, *args: Any) -> None:
         count, first, seed = p.n_iter * p.batch_size, p.all_prompts[0], int(p.seed)
@@ -198,7 +198,7 @@ def test_prompts_that_are_changed_in_a_batch_under_way_are_refused(ui: Runner) -
 
 def test_an_extension_that_makes_several_prompts_or_adds_unlike_tags_is_told_of(ui: Runner) -> None:
     panel_args = {"recipe": recipe({"prompt": A}, {"prompt": B}), "film": ""}
-    for change, said in (
+    for change, message in (
         (lambda prompts: prompts * 2, f"an extension made 2 prompts of '{A}'"),
         (lambda prompts: [f"{text}<lora:x:1>" if text == A else text for text in prompts], "an extension put tags"),
     ):
@@ -206,7 +206,7 @@ def test_an_extension_that_makes_several_prompts_or_adds_unlike_tags_is_told_of(
         p.scripts.alwayson_scripts[0].process = lambda p, *args, change=change: setattr(
             p, "all_prompts", change(p.all_prompts)
         )
-        with pytest.raises(webui.HTTPException, match=said):
+        with pytest.raises(webui.HTTPException, match=message):
             ui.script.run(p)
 
 
@@ -385,7 +385,7 @@ def test_the_hosts_fields_hold_for_what_the_recipe_leaves_out(ui: Runner) -> Non
 
 
 def test_what_this_host_cannot_do_is_refused_by_name(ui: Runner) -> None:
-    for panel_args, fields, said in (
+    for panel_args, fields, message in (
         (
             {**recipe({"prompt": A}, {}), "sampler": "dpm_2"},
             {},
@@ -412,7 +412,7 @@ def test_what_this_host_cannot_do_is_refused_by_name(ui: Runner) -> None:
             "model.vae: this host does not have 'x'; use one of fine.pt",
         ),
     ):
-        with pytest.raises(webui.HTTPException, match=said) as refused:
+        with pytest.raises(webui.HTTPException, match=message) as refused:
             ui.run({"recipe": panel_args, "film": ""}, **fields)
         assert refused.value.status_code == 422
     assert not webui.calls
@@ -463,19 +463,19 @@ def test_a_portable_run_sets_what_makes_frames_the_same_everywhere_but_for_what_
 
 
 @pytest.mark.parametrize(
-    ("portable", "model", "said"),
+    ("portable", "model", "message"),
     [
         (True, {}, "here CLIP_stop_at_last_layers is 2 (write clip_skip = 2 below [model])."),
         (True, {"clip_skip": 2}, ""),
         (False, {}, ""),
     ],
 )
-def test_settings_that_no_run_sets_are_told_of(ui: Runner, portable: bool, model: dict[str, int], said: str) -> None:
+def test_settings_that_no_run_sets_are_told_of(ui: Runner, portable: bool, model: dict[str, int], message: str) -> None:
     ui.host.shared.opts.CLIP_stop_at_last_layers = 2
     panel_args = recipe({"prompt": A}, {"prompt": B}, model=model)
     p = ui.processing({"recipe": panel_args, "film": "", "portable": portable})
     ui.script.run(p)
-    assert [text.partition("because ")[2] for text in p.comments] == ([said] if said else [])
+    assert [text.partition("because ")[2] for text in p.comments] == ([message] if message else [])
 
 
 @pytest.mark.parametrize("listed", ["SD15\\win.safetensors", "SD15/win.safetensors"])

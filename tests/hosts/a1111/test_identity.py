@@ -241,7 +241,7 @@ def test_a_vae_that_the_host_would_not_load_is_refused(ui: Runner, monkeypatch: 
 
 @pytest.mark.parametrize("hook", ["before_process", "process", "before_process_batch"])
 def test_a_frame_of_which_an_extension_failed_is_not_kept(ui: Runner, hook: str) -> None:
-    """The host goes on without it, and its frames would be served again as good ones."""
+    """The host continues without it, and its frames would be reused as if they were good."""
 
     def fail(p: Any, *args: Any) -> None:
         if len(webui.calls) + (hook == "before_process") > 1:
@@ -253,7 +253,7 @@ def test_a_frame_of_which_an_extension_failed_is_not_kept(ui: Runner, hook: str)
     with pytest.raises(EngineError, match=f"frame 1: the always-on script 'Always' failed in {hook}") as failed:
         ui.script.run(p)
     assert "(ValueError: no such thing); repair the extension, or turn it off" in str(failed.value)
-    assert webui.reported  # by the host, as ever
+    assert webui.reported  # by the host, as usual
     (folder,) = (ui.base / "out" / "remix").iterdir()
     assert [path.name for path in (folder / "frames").iterdir()] == ["000000.png"]
     assert len(ui.script.run(ui.processing(panel_args)).images) == 2

@@ -40,7 +40,7 @@ def test_what_is_kept_is_seen_with_its_own_noise_and_comes_back_clean() -> None:
 
 
 def test_a_denoiser_of_times_keeps_the_same_as_one_of_sigmas() -> None:
-    """The same model twice: told by sigma it gives clean latents, told by time the noise in those of unit variance."""
+    """The same model twice: called with sigma it returns clean latents, called with time the noise of unit variance."""
     time = 400
     share = ALPHAS[time]
     sigma = ((1 - share) / share).sqrt()

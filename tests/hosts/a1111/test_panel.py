@@ -41,12 +41,12 @@ def panel(tmp_path: Path) -> Iterator[ModuleType]:
         yield loaded
 
 
-def values_of(panel: ModuleType, **said: Any) -> list[Any]:
+def values_of(panel: ModuleType, **changed: Any) -> list[Any]:
     """The values of the components as they are at first, but for some."""
     components = panel.Panel().build(False, lambda name: name)
     first = {name: component.value for name, component in zip(panel.NAMES, components, strict=True)}
-    assert set(said) <= set(first)
-    return [{**first, **said}[name] for name in panel.NAMES]
+    assert set(changed) <= set(first)
+    return [{**first, **changed}[name] for name in panel.NAMES]
 
 
 def test_fields_that_nobody_touched_say_what_settings_say(panel: ModuleType) -> None:
@@ -89,7 +89,9 @@ def test_every_field_has_its_own_id_and_name(panel: ModuleType, is_img2img: bool
     assert len(set(ids)) == len(ids)
     assert len({component.label for component in made}) == len(panel.NAMES) == len(made)
     assert all(component.elem_id.startswith("script_") for component in made)
-    assert all(component.said.get("tooltip") or component.said.get("info") for component in made if component.label)
+    assert all(
+        component.options.get("tooltip") or component.options.get("info") for component in made if component.label
+    )
 
 
 def wire(panel: ModuleType, tab: str) -> Any:
@@ -148,8 +150,8 @@ def test_an_example_goes_into_the_text(panel: ModuleType) -> None:
 
 def test_fields_are_saved_as_a_preset_and_given_back(panel: ModuleType, tmp_path: Path) -> None:
     folder = tmp_path / "data" / "remix-presets"
-    said = {"text": THREE, "frames": "4s", "loop": True, "film": "frames alone", "new": "new", "between": 3}
-    values = values_of(panel, **said)
+    changed = {"text": THREE, "frames": "4s", "loop": True, "film": "frames alone", "new": "new", "between": 3}
+    values = values_of(panel, **changed)
     listed, shown = clicked(panel, "Save").fn("my: film", *values)
     assert listed == {**UPDATE, "choices": [*examples(), "my_ film"], "value": "my_ film"}
     assert f"Saved my_ film in {folder}" in shown
@@ -165,7 +167,7 @@ def test_fields_are_saved_as_a_preset_and_given_back(panel: ModuleType, tmp_path
 
 
 @pytest.mark.parametrize(
-    ("name", "said", "words"),
+    ("name", "changed", "words"),
     [
         (None, {}, "has no name"),
         ("  ", {}, "has no name"),
@@ -174,9 +176,9 @@ def test_fields_are_saved_as_a_preset_and_given_back(panel: ModuleType, tmp_path
     ],
 )
 def test_a_preset_that_cannot_be_saved_says_why(
-    panel: ModuleType, tmp_path: Path, name: str | None, said: dict[str, Any], words: str
+    panel: ModuleType, tmp_path: Path, name: str | None, changed: dict[str, Any], words: str
 ) -> None:
-    listed, shown = clicked(panel, "Save").fn(name, *values_of(panel, text=THREE, **said))
+    listed, shown = clicked(panel, "Save").fn(name, *values_of(panel, text=THREE, **changed))
     assert listed == UPDATE
     assert words in shown
     assert not (tmp_path / "data").exists()
@@ -198,9 +200,11 @@ HOST = {"prompt": "", "negative": "", "seed": 7, "steps": 20, "cfg": 5.5, "width
 HOST |= {"sampler": "DPM++ 2M", "scheduler": "Karras"}
 
 
-def page_of(panel: ModuleType, text: str, host: dict[str, Any] | None = None, tab: str = "txt2img", **said: Any) -> str:
+def page_of(
+    panel: ModuleType, text: str, host: dict[str, Any] | None = None, tab: str = "txt2img", **changed: Any
+) -> str:
     """What is shown, without its style."""
-    shown = panel.live.live_preview(values_of(panel, text=text, **said), HOST if host is None else host, tab)
+    shown = panel.live.live_preview(values_of(panel, text=text, **changed), HOST if host is None else host, tab)
     return re.sub(r"<style>.*?</style>", "", shown, flags=re.DOTALL)
 
 
@@ -283,7 +287,7 @@ def test_what_is_wrong_is_one_sentence_with_its_line_and_a_caret(
 
 
 @pytest.mark.parametrize(
-    ("field", "value", "said"),
+    ("field", "value", "message"),
     [
         ("seeds", "1, x", "Seeds: "),
         ("cfg", "0:(7), 24:(q)", "CFG scale: "),
@@ -292,10 +296,10 @@ def test_what_is_wrong_is_one_sentence_with_its_line_and_a_caret(
         ("syntax", "fizznodes", "line 2:2"),
     ],
 )
-def test_what_is_wrong_in_another_field_is_told_too(panel: ModuleType, field: str, value: str, said: str) -> None:
+def test_what_is_wrong_in_another_field_is_told_too(panel: ModuleType, field: str, value: str, message: str) -> None:
     page = page_of(panel, THREE, **{"frames": "12", field: value})
     assert '<div class="wrong">' in page
-    assert said in page
+    assert message in page
 
 
 def test_nothing_that_is_written_becomes_part_of_the_page(panel: ModuleType) -> None:
@@ -365,7 +369,7 @@ def test_what_a_text_sets_in_place_of_the_hosts_fields_is_said(panel: ModuleType
 
 
 @pytest.mark.parametrize(
-    ("fields", "said", "problem"),
+    ("fields", "changed", "problem"),
     [
         ({"subseed_show": True, "subseed_strength": 0.3}, {}, "variation seed: its strength is above 0"),
         ({"subseed_show": True, "resize_width": 64, "resize_height": 64}, {}, "resize seed: is not read here"),
@@ -379,9 +383,9 @@ def test_what_a_text_sets_in_place_of_the_hosts_fields_is_said(panel: ModuleType
     ],
 )
 def test_what_generate_would_refuse_is_refused_while_it_is_written(
-    panel: ModuleType, fields: dict[str, Any], said: dict[str, Any], problem: str
+    panel: ModuleType, fields: dict[str, Any], changed: dict[str, Any], problem: str
 ) -> None:
-    written = {"text": THREE, "frames": "12", **said}
+    written = {"text": THREE, "frames": "12", **changed}
     page = page_of(panel, host={**HOST, **fields}, **written)
     assert f'<div class="wrong">{problem}' in page
 
@@ -527,8 +531,8 @@ def job(tmp_path: Path, panel: ModuleType) -> Path:
 
 
 def result(panel: ModuleType, job: str = "film_0a", **about: Any) -> str:
-    told = json.dumps({"extra_generation_params": {"Remix job": job, **{f"Remix {k}": v for k, v in about.items()}}})
-    return str(panel.results.film_page(told, "txt2img"))
+    reply = json.dumps({"extra_generation_params": {"Remix job": job, **{f"Remix {k}": v for k, v in about.items()}}})
+    return str(panel.results.film_page(reply, "txt2img"))
 
 
 @pytest.mark.parametrize(("film", "shown"), [("film.mp4", "<video"), ("film.gif", "<img"), ("film.mkv", "<p><a")])
@@ -591,10 +595,10 @@ def test_only_a_regular_film_of_a_plausible_size_is_served(
 
 
 @pytest.mark.parametrize(
-    "told", ["", "{", "[]", "null", "{}", "[" * 100_000, '{"extra_generation_params": 3}', '{"a": {}}']
+    "reply", ["", "{", "[]", "null", "{}", "[" * 100_000, '{"extra_generation_params": 3}', '{"a": {}}']
 )
-def test_results_of_other_scripts_show_no_film(panel: ModuleType, told: str) -> None:
-    assert panel.results.film_page(told, "txt2img") == ""
+def test_results_of_other_scripts_show_no_film(panel: ModuleType, reply: str) -> None:
+    assert panel.results.film_page(reply, "txt2img") == ""
     assert panel.results.film_page(json.dumps({"extra_generation_params": {"Remix job": "none"}}), "img2img") == ""
 
 

@@ -41,8 +41,8 @@ def pictures(result: Any) -> list[np.ndarray]:
     return [np.asarray(image.convert("RGB")) for image in result.images]
 
 
-def undisturbed(ui: Runner, **told: Any) -> list[np.ndarray]:
-    frames = pictures(ui.run({**TOLD, **told, "name": "undisturbed"}))
+def undisturbed(ui: Runner, **fields: Any) -> list[np.ndarray]:
+    frames = pictures(ui.run({**TOLD, **fields, "name": "undisturbed"}))
     webui.calls.clear()
     return frames
 
@@ -145,7 +145,7 @@ def test_another_checkpoint_that_was_loaded_all_the_same_is_an_error_and_no_fram
     models = ui.host.sd_models
 
     def lose() -> None:
-        """As the host's list is empty for a moment while it is read anew: it takes any other one."""
+        """The host's list is empty for a moment while it reads its folder again, and it takes any other checkpoint."""
         monkeypatch.setattr(models, "select_checkpoint", lambda: models.checkpoints_list["second"])
 
     after_first_call(ui, lose)

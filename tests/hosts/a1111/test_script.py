@@ -154,7 +154,7 @@ def test_a_drawn_seed_is_found_again_by_whatever_rule_others_follow_from_it(ui: 
     assert len(webui.calls) == 3
     seeds = [seed for call in webui.calls for seed in call.all_seeds[:2]]
     assert len(set(seeds)) == {"fixed": 1, "alternate": 2, "ladder": 5}.get(behaviour, 6)
-    assert folder_of(ui, ui.run(args)) != folder_of(ui, some)  # it is finished: the next one is drawn anew
+    assert folder_of(ui, ui.run(args)) != folder_of(ui, some)  # it is finished, so the next one has another seed
 
 
 def test_a_job_of_a_seed_that_was_not_drawn_is_not_gone_on_with_for_another(ui: Runner) -> None:
@@ -354,7 +354,7 @@ def test_a_part_of_a_film_has_the_pictures_of_the_whole(ui: Runner) -> None:
     some = ui.run(part(8, range(4, 8), first=1, count=2))
     assert all(np.array_equal(a, b) for a, b in zip(second.images, whole.images[4:], strict=True))
     assert all(np.array_equal(a, b) for a, b in zip(some.images, whole.images[5:7], strict=True))
-    assert len(webui.calls) == 8 + 4  # one for each cfg, and none for what is there already
+    assert len(webui.calls) == 8 + 4  # one for each cfg, and none for finished frames
     folders = sorted(path.name[:6] for path in (ui.base / "out" / "remix" / "client_0123456789").iterdir())
     assert folders == ["000000", "000004"]
 

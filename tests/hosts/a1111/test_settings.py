@@ -131,7 +131,7 @@ def test_the_init_picture_is_the_hosts_unless_keyframes_set_some() -> None:
 
 
 @pytest.mark.parametrize(
-    ("settings", "said"),
+    ("settings", "given"),
     [
         ({"text": " "}, "recipe: is empty"),
         ({"text": TOML.replace("frames =", "framez =", 1)}, "line 1:1: framez: there is no such field"),
@@ -150,14 +150,14 @@ def test_the_init_picture_is_the_hosts_unless_keyframes_set_some() -> None:
         ({"text": TOML, "syntax": "klingon"}, "there is no syntax 'klingon'"),
     ],
 )
-def test_what_cannot_be_is_one_sentence(settings: Any, said: str) -> None:
+def test_what_cannot_be_is_one_sentence(settings: Any, given: str) -> None:
     with pytest.raises(RecipeError) as refused:
         Settings(**settings).recipe(HOST)
-    assert said in str(refused.value)
+    assert given in str(refused.value)
 
 
 @pytest.mark.parametrize(
-    ("said", "settings"),
+    ("given", "settings"),
     [
         (TOML, Settings(text=TOML)),
         ({"frames": 2}, Settings(text='{"frames": 2}')),
@@ -166,12 +166,12 @@ def test_what_cannot_be_is_one_sentence(settings: Any, said: str) -> None:
         ({"recipe": TOML, "fps": 8, "loop": True, "film": ""}, Settings(text=TOML, fps=8.0, loop=True, film="")),
     ],
 )
-def test_a_request_says_a_recipe_or_fields_by_their_names(said: Any, settings: Settings) -> None:
-    assert Settings.of_request(said) == settings
+def test_a_request_says_a_recipe_or_fields_by_their_names(given: Any, settings: Settings) -> None:
+    assert Settings.of_request(given) == settings
 
 
 @pytest.mark.parametrize(
-    ("said", "sentence"),
+    ("given", "sentence"),
     [
         (7, "script_args\\[0\\]: 7 is not text"),
         ({"recipe": TOML, "bach": 2}, 'did you mean "batch"'),
@@ -180,9 +180,9 @@ def test_a_request_says_a_recipe_or_fields_by_their_names(said: Any, settings: S
         ({"recipe": TOML, "fps": "8"}, "fps: '8' is not a number"),
     ],
 )
-def test_a_request_that_says_something_else_is_refused(said: Any, sentence: str) -> None:
+def test_a_request_that_says_something_else_is_refused(given: Any, sentence: str) -> None:
     with pytest.raises(RecipeError, match=sentence):
-        Settings.of_request(said)
+        Settings.of_request(given)
 
 
 def test_a_part_of_the_frames_is_a_part_of_the_film() -> None:

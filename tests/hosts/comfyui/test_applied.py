@@ -20,7 +20,7 @@ from tests.hosts.comfyui.conftest import room
 
 
 class Patcher:
-    """As much of ComfyUI's ModelPatcher as is told."""
+    """The parts of ComfyUI's ModelPatcher that the identity depends on."""
 
     def __init__(self, **held: Any) -> None:
         self.patches: dict[str, Any] = {}
@@ -83,7 +83,7 @@ def module(value: float) -> dict[str, Any]:
     return {"object_patches": {"model_sampling": made}}
 
 
-def told(pack: ModuleType, model: Any = None, clip: Any = None, vae: Any = None) -> dict[str, str]:
+def identity_of(pack: ModuleType, model: Any = None, clip: Any = None, vae: Any = None) -> dict[str, str]:
     found: dict[str, str] = room(pack, "applied").applied(model, clip, vae)
     return found
 
@@ -113,11 +113,11 @@ def told(pack: ModuleType, model: Any = None, clip: Any = None, vae: Any = None)
 def test_values_tell_and_objects_do_not(pack: ModuleType, held: Callable[[bool], dict[str, Any]]) -> None:
     if "model" in held(False):
         torch.manual_seed(1)
-        assert told(pack, Patcher(**held(False))) != told(pack, Patcher(**held(True)))
+        assert identity_of(pack, Patcher(**held(False))) != identity_of(pack, Patcher(**held(True)))
         return
-    first = told(pack, Patcher(**held(False)))
-    assert first == told(pack, Patcher(**held(False)))
-    changed = told(pack, Patcher(**held(True)))
+    first = identity_of(pack, Patcher(**held(False)))
+    assert first == identity_of(pack, Patcher(**held(False)))
+    changed = identity_of(pack, Patcher(**held(True)))
     assert {name for name in first if first[name] != changed[name]} == {"model applied"}
 
 
@@ -125,9 +125,9 @@ def test_weights_that_patches_were_merged_into_are_told_as_they_were(pack: Modul
     plain, merged = Patcher(), Patcher()
     merged.backup = {"weight": SimpleNamespace(weight=merged.model.weight.detach().clone())}
     torch.nn.init.zeros_(merged.model.weight)
-    assert told(pack, plain) == told(pack, merged)
+    assert identity_of(pack, plain) == identity_of(pack, merged)
     torch.nn.init.zeros_(plain.model.weight)
-    assert told(pack, plain) != told(pack, merged)
+    assert identity_of(pack, plain) != identity_of(pack, merged)
 
 
 def test_a_model_of_a_known_file_is_told_by_that(pack: ModuleType, tmp_path: Path) -> None:
@@ -137,29 +137,31 @@ def test_a_model_of_a_known_file_is_told_by_that(pack: ModuleType, tmp_path: Pat
         (tmp_path / name).write_bytes(data)
         return Patcher(cached_patcher_init=(loader, (str(tmp_path / name), "embeddings", [None]), 0))
 
-    first = told(pack, from_file("a.safetensors", b"x"))
-    assert first == told(pack, from_file("b.safetensors", b"x"))
-    assert first != told(pack, from_file("c.safetensors", b"y"))
+    first = identity_of(pack, from_file("a.safetensors", b"x"))
+    assert first == identity_of(pack, from_file("b.safetensors", b"x"))
+    assert first != identity_of(pack, from_file("c.safetensors", b"y"))
 
 
 def test_a_clip_is_told_by_its_patches_and_its_layer(pack: ModuleType) -> None:
     def clip(layer: int | None, **held: Any) -> Any:
         return SimpleNamespace(patcher=Patcher(**held), layer_idx=layer, tokenizer_options={})
 
-    assert told(pack, clip=clip(None)) == told(pack, clip=clip(None))
-    assert len({told(pack, clip=each)["clip applied"] for each in (clip(None), clip(-2), clip(-2, **lora()))}) == 3
+    assert identity_of(pack, clip=clip(None)) == identity_of(pack, clip=clip(None))
+    assert (
+        len({identity_of(pack, clip=each)["clip applied"] for each in (clip(None), clip(-2), clip(-2, **lora()))}) == 3
+    )
 
 
 def test_what_changes_while_it_works_is_told_as_it_was_at_first(pack: ModuleType) -> None:
     holder, scaled = Holder(1.0), patch(1.0)
     model, other = Patcher(**replaced(holder)), Patcher(**replaced(scaled))
-    before = told(pack, model), told(pack, other)
+    before = identity_of(pack, model), identity_of(pack, other)
     holder(0), scaled(0)
-    assert (told(pack, model), told(pack, other)) == before
+    assert (identity_of(pack, model), identity_of(pack, other)) == before
 
 
 def test_what_is_gone_is_not_remembered(pack: ModuleType) -> None:
-    told(pack, Patcher(**replaced(Holder(1.0))))
+    identity_of(pack, Patcher(**replaced(Holder(1.0))))
     known = room(pack, "applied")._known
     assert known
     gc.collect()

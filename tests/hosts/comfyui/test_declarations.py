@@ -1,4 +1,4 @@
-"""What is told of the nodes elsewhere, on pages and in locales; that widgets fit, and that the host stays as it is."""
+"""Nodes agree with their pages and locales, widgets fit, and the host stays unchanged."""
 
 from __future__ import annotations
 

@@ -263,9 +263,11 @@ def test_a_recipe_whose_picture_meets_denoise_1_is_told_so(pack: ModuleType, cap
     Path(pack.base, "input", "a.png").touch()
     text = 'frames = 2\n[[keyframes]]\nimage = "a.png"\ndenoise = 1\n'
     shown = room(pack, "recipe").RemixRecipe.execute(text, 0, 0.0, 0, 0).ui["text"].splitlines()
-    told = "image: frames 0 to 1 have denoise 1, which leaves nothing of the picture; set denoise below 1, such as 0.5"
-    assert shown[-1] == told
-    assert [record.args for record in caplog.records] == [(told,)]
+    reported = (
+        "image: frames 0 to 1 have denoise 1, which leaves nothing of the picture; set denoise below 1, such as 0.5"
+    )
+    assert shown[-1] == reported
+    assert [record.args for record in caplog.records] == [(reported,)]
 
 
 def test_a_missing_picture_is_a_remark_of_the_recipe(pack: ModuleType, tmp_path: Path) -> None:
@@ -287,9 +289,9 @@ def test_a_recipe_that_names_models_is_told_that_wires_decide(
     pack: ModuleType, caplog: pytest.LogCaptureFixture
 ) -> None:
     text = 'frames = 2\nmodel = {checkpoint = "x", loras = [{name = "grain"}]}\n[[keyframes]]\n'
-    told = room(pack, "recipe").RemixRecipe.execute(text, 0, 0.0, 0, 0).ui
-    shown = told["text"].splitlines()
-    assert told["remarks"] == tuple(shown[-3:])
+    reported = room(pack, "recipe").RemixRecipe.execute(text, 0, 0.0, 0, 0).ui
+    shown = reported["text"].splitlines()
+    assert reported["remarks"] == tuple(shown[-3:])
     assert shown[-2:] == [
         "model.checkpoint: 'x' is not loaded here; connect a checkpoint loader",
         "model.loras: only Remix Render loads 'grain'; connect a LoRA loader for other samplers",

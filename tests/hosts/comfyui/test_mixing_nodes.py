@@ -171,7 +171,7 @@ def test_pictures_in_their_own_order_are_not_copied(pack: ModuleType, monkeypatc
     images = shades(0.0, 1.0)
     video = film(pack, images)
     assert video.get_components().images is images
-    # The host's encoder, and whoever replaces it, gets the tensor itself.
+    # The host's encoder, and anything that replaces it, gets the tensor itself.
     given: list[Any] = []
     encoder = vars(sys.modules["comfy_api.latest"])["InputImpl"].VideoFromComponents
     monkeypatch.setattr(encoder, "save_to", lambda self, path, **settings: given.append(self.components.images))
@@ -229,7 +229,7 @@ def test_a_film_of_nothing_or_of_two_sizes_is_refused(
 
 @pytest.mark.parametrize("name", ["fps", "ping_pong", "repeat", "job", "schedule", "audio"])
 def test_a_list_where_a_film_takes_one_is_refused(pack: ModuleType, name: str) -> None:
-    """The first of them alone would be taken, without a word."""
+    """Otherwise the host would silently take only the first of them."""
     lists: dict[str, Any] = {"fps": [0.0], "ping_pong": [False], "repeat": [1], "images": [shades(0.0)]}
     if name == "job":
         del lists["images"]

@@ -46,7 +46,7 @@ def still(model: Any, x: Any, sigmas: Any) -> None:
 
 def sampled(pack: ModuleType, function: Any, noise: torch.Tensor | None = None, **options: Any) -> tuple[Any, Any]:
     """The noise and the sampler that the host is given in place of its own."""
-    told = room(pack, "noise").with_noise(Model(), schedule(), range(5))
+    patched = room(pack, "noise").with_noise(Model(), schedule(), range(5))
     sampler = sys.modules["comfy.samplers"].KSAMPLER(function, {"eta": 0.5}, {"random": True})  # type: ignore[attr-defined]
     latent = options.get("latent", torch.zeros(5, *SHAPE))
 
@@ -56,7 +56,7 @@ def sampled(pack: ModuleType, function: Any, noise: torch.Tensor | None = None, 
         def __call__(self, *given: Any, **named: Any) -> Any:
             return given
 
-    (wrapper,) = told.wrappers
+    (wrapper,) = patched.wrappers
     drawn = torch.ones(latent.shape) if noise is None else noise
     given = wrapper(Executor(), drawn, latent, options.get("sampler", sampler), "sigmas", seed=3)
     assert given[1] is latent
@@ -170,8 +170,8 @@ def test_conditionings_of_one_for_all_are_good(pack: ModuleType) -> None:
 def test_patches_with_a_value_for_each_frame_are_told_which_frames_these_are(pack: ModuleType) -> None:
     plain = Model()
     _, _, models = travel(pack, schedule(), 3, plain)
-    told = [model.model_options["transformer_options"]["ad_params"] for model in models]
-    assert told == [{"full_length": 5, "sub_idxs": [0, 1, 2]}, {"full_length": 5, "sub_idxs": [3, 4]}]
+    patched = [model.model_options["transformer_options"]["ad_params"] for model in models]
+    assert patched == [{"full_length": 5, "sub_idxs": [0, 1, 2]}, {"full_length": 5, "sub_idxs": [3, 4]}]
     assert plain.model_options == {"transformer_options": {}}
 
 

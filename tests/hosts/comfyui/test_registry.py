@@ -30,14 +30,14 @@ def declared() -> dict[str, Any]:
 
 
 def test_the_registry_is_told_what_it_asks_for(pack: ModuleType) -> None:
-    told = declared()
-    comfy = told["tool"]["comfy"]
+    project = declared()
+    comfy = project["tool"]["comfy"]
     assert comfy["DisplayName"] == "Remix Toolkit"
     assert comfy["PublisherId"]
     assert comfy["requires-comfyui"] == f">={pack.custom_nodes.OLDEST}.0"
     assert "web" not in comfy  # WEB_DIRECTORY says it; said twice it is served twice
     # The registry warns of any other environment than a kind of GPU.
-    assert not [line for line in told["project"]["classifiers"] if line.startswith("Environment ::")]
+    assert not [line for line in project["project"]["classifiers"] if line.startswith("Environment ::")]
 
 
 def test_icon_and_banner_have_the_sizes_that_are_asked_for() -> None:

@@ -30,7 +30,7 @@ def node(pack: ModuleType, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 def rendered(node: Any, asked: Schedule, **part: int) -> tuple[list[str], list[str]]:
-    """The frames of the job that goes on, and the pictures that the node shows."""
+    """Returns the job's frames and the pictures that the node shows."""
     output = node.execute(Model(), Clip(), Vae(), asked, "remix/film", 2, **part)
     (job,) = output.result
     return [path.name for path in job.frames], [image["filename"] for image in output.ui["images"]]
@@ -60,20 +60,20 @@ def test_a_part_past_the_end_is_refused(node: Any) -> None:
 
 
 def test_what_is_kept_counts_until_one_of_its_files_is_gone(pack: ModuleType, node: Any) -> None:
-    def said() -> str:
+    def fingerprints() -> str:
         found: str = node.fingerprint_inputs(filename_prefix="remix/film", batch_size=2)
         return found
 
-    before = said()
+    before = fingerprints()
     rendered(node, schedule(), count=2)
-    assert said() == before
+    assert fingerprints() == before
     (job,) = Path(pack.base, "output", "remix").iterdir()
     (job / "frames" / "000001.png").unlink()
-    gone = said()
+    gone = fingerprints()
     assert gone != before
     assert gone != node.fingerprint_inputs(filename_prefix="remix/other")
     rendered(node, schedule(), count=2)
-    assert said() == before
+    assert fingerprints() == before
 
 
 def test_another_rate_is_the_same_job_and_more_frames_take_over_what_is_there(
@@ -110,7 +110,7 @@ def test_a_replaced_picture_is_noticed_by_both_nodes(pack: ModuleType, node: Any
     asked = plan(recipe_of_text(text, folder=str(picture.parent)))
     (recipe,) = room(pack, "recipe").NODES
 
-    def said() -> tuple[str, str]:
+    def fingerprints() -> tuple[str, str]:
         return node.fingerprint_inputs(filename_prefix="remix/film"), recipe.fingerprint_inputs(recipe=text)
 
     def put(level: int) -> None:
@@ -118,13 +118,13 @@ def test_a_replaced_picture_is_noticed_by_both_nodes(pack: ModuleType, node: Any
 
     put(10)
     rendered(node, asked)
-    before = said()
+    before = fingerprints()
     put(90)
-    after = said()
+    after = fingerprints()
     assert before[0] != after[0]
     assert before[1] != after[1]
     rendered(node, asked)
-    assert said()[0] == before[0]
+    assert fingerprints()[0] == before[0]
     assert len(list(Path(pack.base, "output", "remix").iterdir())) == 2
     assert recipe.fingerprint_inputs() == recipe.fingerprint_inputs(recipe="frames =")
 

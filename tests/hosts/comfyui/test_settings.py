@@ -78,7 +78,7 @@ WIDGETS = {"sampler_name": "euler", "scheduler": "karras", "steps": 20, "cfg": [
 
 
 @pytest.mark.parametrize(
-    ("nodes", "text", "told"),
+    ("nodes", "text", "messages"),
     [
         (
             film(more=VALUE, n4=WIDGETS),
@@ -152,24 +152,24 @@ def test_what_samplers_do_otherwise_is_said(
     monkeypatch: pytest.MonkeyPatch,
     nodes: Nodes,
     text: str,
-    told: list[str],
+    messages: list[str],
 ) -> None:
     if nodes["4"][1].get("latent_image") == ["9", 0]:  # and no Remix Noise Travel
         del nodes["3"]
     workflow(nodes)
-    assert list(remarks(recipe_node(pack, monkeypatch), text)) == told
+    assert list(remarks(recipe_node(pack, monkeypatch), text)) == messages
 
 
 def test_a_recipe_node_runs_again_when_a_sampler_behind_it_changes(
     pack: ModuleType, workflow: Callable[[Nodes], Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     node = recipe_node(pack, monkeypatch)
-    said = []
+    found = []
     for inputs in ({}, {"cfg": 8.0}, {"cfg": ["1", 6]}, {"seed": 3}):
         workflow(film(n4={"sampler_name": "euler", **inputs}))
-        said.append(node.fingerprint_inputs())
-    assert len(set(said)) == 3
-    assert said[0] == said[3]
+        found.append(node.fingerprint_inputs())
+    assert len(set(found)) == 3
+    assert found[0] == found[3]
 
 
 def test_a_song_is_read_from_the_input_folder_and_noticed_when_it_is_replaced(

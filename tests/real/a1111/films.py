@@ -56,6 +56,6 @@ def rendered(
 
 
 def painted(seed: int) -> np.ndarray:
-    """A picture of a few coloured blocks."""
+    """A picture of a few colored blocks."""
     blocks = np.random.default_rng(seed).integers(0, 256, (4, 4, 3), dtype=np.uint8)
     return blocks.repeat(SIDE // 4, axis=0).repeat(SIDE // 4, axis=1)

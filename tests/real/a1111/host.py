@@ -92,7 +92,7 @@ class Answer:
         return dict(self.info["extra_generation_params"])
 
     @property
-    def said(self) -> str:
+    def message(self) -> str:
         """The sentence of an error, wherever this host puts it."""
         return str(self.body.get("detail") or self.body.get("errors") or self.body.get("message"))
 
@@ -136,9 +136,9 @@ class Host(Server):
         alone = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "GRADIO_ANALYTICS_ENABLED": "False"}
         return {**alone, "PYTHONUNBUFFERED": "1"}
 
-    def listens(self, said: str) -> bool:
+    def listens(self, printed: str) -> bool:
         # A request that comes between the page and the API ends the server: "Cannot add middleware after ...".
-        return "Startup time" in said
+        return "Startup time" in printed
 
     def post(self, path: str, **body: Any) -> Answer:
         """Returns the answer to a POST below /sdapi/v1."""

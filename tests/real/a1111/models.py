@@ -26,7 +26,7 @@ def second(checkpoint: Path, path: Path) -> None:
 
 
 def vae(checkpoint: Path, path: Path) -> None:
-    """Writes the VAE of a checkpoint, with its colours turned round."""
+    """Writes the VAE of a checkpoint, with inverted colors."""
     weights = {name.removeprefix(VAE): tensor for name, tensor in load_file(checkpoint).items() if VAE in name}
     parts = ("encoder.", "decoder.", "quant_conv.", "post_quant_conv.")
     held = {name: tensor for name, tensor in weights.items() if name.startswith(parts)}

@@ -90,7 +90,7 @@ def test_alone_its_frames_are_the_hosts_own_pictures_and_its_settings_stay(
 ) -> None:
     before = host.get("/sdapi/v1/options")
     outcome = render(Recipe.from_dict(PLAIN), A1111(host.url, timeouts=TIMEOUTS), tmp_path / "job")
-    # The hash of the checkpoint is worked out when it is loaded.
+    # The host computes the checkpoint's hash when it loads it.
     after = host.get("/sdapi/v1/options")
     assert {name for name in after if after[name] != before[name]} <= {"sd_checkpoint_hash"}
     for cfg, frame in zip((4, 6, 8), frames(outcome.folder), strict=True):

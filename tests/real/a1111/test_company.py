@@ -1,4 +1,4 @@
-"""Films of a real A1111 beside extensions of others, with a refiner, with a VAE, and on models of other families."""
+"""Films of a real A1111 with other extensions, a refiner, a VAE, and models of other families."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def test_the_refiner_takes_over_with_prompts_of_its_own(host: Host, made: Any) -
 
 
 def test_an_empty_negative_is_what_the_host_makes_of_it_by_itself(host: Host, made: Any) -> None:
-    """For an SDXL that is zeros, also in a film that goes on to a written one."""
+    """For an SDXL that is zeros, even in a film that travels to a written one."""
     name = made("small-sdxl", models.sdxl)
     assert host.post("options", sd_model_checkpoint=name).status == 200
     frames = rendered(host, recipe({"prompt": A, "negative": ""}, {"prompt": A, "negative": "dull"}, frames=2))

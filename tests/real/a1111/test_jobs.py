@@ -171,8 +171,8 @@ def test_bad_input_is_one_sentence_before_anything_is_rendered(
 ) -> None:
     before = {*host.jobs.glob("*")}
     answer = host.remix(body, **fields)
-    assert (answer.status, sentence in answer.said) == (422, True), answer.body
-    assert "\n" not in answer.said
+    assert (answer.status, sentence in answer.message) == (422, True), answer.body
+    assert "\n" not in answer.message
     assert {*host.jobs.glob("*")} == before
 
 

@@ -64,13 +64,13 @@ class Page:
         self.wait_until("Write keyframes")
 
     @property
-    def said(self) -> Any:
+    def preview(self) -> Any:
         return self.page.locator("#script_txt2img_remix_said .remix-said").first
 
     def wait_until(self, text: str) -> str:
         """Waits until the panel shows a text, and returns all that it shows."""
-        self.said.get_by_text(text).first.wait_for(state="visible", timeout=PATIENCE)
-        return str(self.said.inner_text())
+        self.preview.get_by_text(text).first.wait_for(state="visible", timeout=PATIENCE)
+        return str(self.preview.inner_text())
 
     def generate(self, tab: str = "txt2img") -> None:
         """Presses the button, and waits until the host is idle again."""
@@ -80,9 +80,9 @@ class Page:
 
     def log(self) -> str:
         """What the host says below its gallery, in plain words."""
-        told = self.page.locator("#html_log_txt2img .comments").first
-        told.wait_for(timeout=PATIENCE)
-        text = str(told.inner_text())
+        note = self.page.locator("#html_log_txt2img .comments").first
+        note.wait_for(timeout=PATIENCE)
+        text = str(note.inner_text())
         assert not re.search(r"Error|Traceback", text)
         return text
 
@@ -106,11 +106,11 @@ def test_what_is_typed_is_shown_as_curves_and_as_a_table(page: Page) -> None:
     page.field("keyframes").press_sequentially(" sunset", delay=5)
     page.fill("frames", "6")
     assert "0.5 s at 12 fps" in page.wait_until("6 frames")
-    rows = [row.inner_text().split("\t") for row in page.said.locator("tr").all()]
+    rows = [row.inner_text().split("\t") for row in page.preview.locator("tr").all()]
     assert rows[0] == ["frame", "time", "prompt", "seed", "cfg"]
     assert {row[3] for row in rows[1:]} == {"random"}
     assert [row[2] for row in rows[1:] if "+" not in row[2]] == [line.split(": ")[1] for line in THREE.split("\n")]
-    assert page.said.locator("img").evaluate_all("pictures => pictures.every(picture => picture.naturalWidth > 500)")
+    assert page.preview.locator("img").evaluate_all("pictures => pictures.every(picture => picture.naturalWidth > 500)")
     assert page.ours() == []
 
 
@@ -118,7 +118,7 @@ def test_what_the_hosts_own_fields_say_is_in_the_table(page: Page) -> None:
     page.fill("seeds", "1, 2")
     page.number("txt2img_cfg_scale", 4.5)
     page.wait_until("4.5")
-    assert page.said.locator("img").count() == 2
+    assert page.preview.locator("img").count() == 2
     page.fill("seeds", "")
     page.number("txt2img_cfg_scale", 7)
     page.wait_until("a seed is drawn")
@@ -131,8 +131,8 @@ def test_an_error_is_shown_with_its_line_and_a_caret_while_typing(page: Page) ->
     box.press("End")
     box.press_sequentially("\n3: a dog", delay=20)
     assert "frame 3 is given twice, first in line 2; keep one of the two" in page.wait_until("line 4:1")
-    assert page.said.locator("pre").inner_text() == "3: a dog\n^"
-    assert page.said.locator("table").count() == 0
+    assert page.preview.locator("pre").inner_text() == "3: a dog\n^"
+    assert page.preview.locator("table").count() == 0
     # The last key is never lost, however quickly it follows.
     for _ in range(len("\n3: a dog")):
         box.press("Backspace")
@@ -153,7 +153,7 @@ def test_the_placeholder_typed_as_it_stands_is_a_film(page: Page) -> None:
     page.fill("keyframes", page.field("keyframes").get_attribute("placeholder"))
     assert "the film ends on the last keyframe: 48 frames" in page.wait_until("48 frames")
     above = page.field("fps").bounding_box()["y"]
-    assert page.said.bounding_box()["y"] > above
+    assert page.preview.bounding_box()["y"] > above
 
 
 def test_what_generate_would_refuse_is_shown_while_it_is_written(page: Page) -> None:
@@ -184,12 +184,12 @@ def test_frames_are_in_the_gallery_and_the_film_is_below_it(page: Page, host: Ho
     video = film.locator("video")
     video.evaluate("video => video.readyState >= 2 || new Promise(go => video.addEventListener('loadeddata', go))")
     assert video.evaluate("video => [video.videoWidth, video.duration]") == [64, pytest.approx(0.5, abs=0.01)]
-    with page.page.expect_download() as told:
+    with page.page.expect_download() as note:
         film.locator("a[download]").click()
-    name = told.value.suggested_filename
+    name = note.value.suggested_filename
     assert re.fullmatch(r"film_[0-9a-f]{10}\.mp4", name)
     job = host.jobs / Path(name).stem
-    assert hashed(Path(told.value.path())) == hashed(job / "film.mp4")
+    assert hashed(Path(note.value.path())) == hashed(job / "film.mp4")
     assert probe(job / "film.mp4").frames == 6
     pictures = list(read_video(job / "film.mp4"))
     assert all(picture.std() > 1 for picture in pictures)
@@ -212,10 +212,10 @@ def shown(page: Page, *names: str, tab: str = "txt2img") -> list[str]:
 
 
 def test_a_pasted_infotext_brings_the_panel_back(page: Page) -> None:
-    told = page.page.locator("#html_info_txt2img").first.inner_text().split("\nTime taken")[0]
+    note = page.page.locator("#html_info_txt2img").first.inner_text().split("\nTime taken")[0]
     page.clear()
     page.page.locator("#script_txt2img_remix_loop input").check()
-    page.page.locator("#txt2img_prompt textarea").fill(told)
+    page.page.locator("#txt2img_prompt textarea").fill(note)
     page.page.locator("#paste").first.click()
     page.wait_until("6 frames")
     assert shown(page, "keyframes", "frames", "seeds", "cfg") == [THREE, "6", "1, 2, 1", ""]
@@ -262,9 +262,9 @@ def test_the_gallerys_button_upscales_a_frame_by_its_own_prompt_and_the_gallery_
     page.page.locator("#txt2img_upscale").click()
     page.page.locator("#txt2img_interrupt").wait_for(state="visible", timeout=PATIENCE)
     page.page.locator("#txt2img_interrupt").wait_for(state="hidden", timeout=PATIENCE)
-    told = page.page.locator("#html_info_txt2img").first
-    told.get_by_text("Hires upscale").first.wait_for(timeout=PATIENCE)
-    assert told.inner_text().startswith("a white house in the snow")
+    note = page.page.locator("#html_info_txt2img").first
+    note.get_by_text("Hires upscale").first.wait_for(timeout=PATIENCE)
+    assert note.inner_text().startswith("a white house in the snow")
     assert page.page.locator("#html_log_txt2img .error").count() == 0
     assert thumbnails.count() == 6
     shown = page.page.locator("#txt2img_gallery img[data-testid='detailed-image']").first

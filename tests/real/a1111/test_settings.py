@@ -184,11 +184,11 @@ def test_a_setting_that_the_host_reads_when_a_request_comes_is_portable_too(host
 
 
 def test_a_frame_that_an_extension_failed_at_is_not_served(host: Host) -> None:
-    """The host itself goes on, and answers with pictures that lack what the extension does."""
+    """The host itself continues, and answers with pictures that lack what the extension does."""
     request = {**recipe({"prompt": "a shy extension", "cfg": 3}, {"prompt": "a shy extension", "cfg": 9}), "frames": 2}
     answer = host.remix({"recipe": request, "film": "", "batch": 1, "name": "shy"})
     assert answer.status == 500
     message = r"frame 1: the always-on script 'Trouble' failed in process \(ValueError: not today\)"
-    assert re.search(message, answer.said), answer.body
+    assert re.search(message, answer.message), answer.body
     assert [path.name for path in host.jobs.glob("shy_*/frames/*.png")] == ["000000.png"]
     assert host.plain(**{**plain("a shy extension", 1), "cfg_scale": 9}).std() > 5

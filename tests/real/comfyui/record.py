@@ -1,4 +1,4 @@
-"""Replies of a real ComfyUI, which feed the server that stands in for one. Run: python -m tests.real.comfyui.record
+"""Records replies of a real ComfyUI for the fake server. Run: python -m tests.real.comfyui.record
 
 Writes tests/fakes/recorded/comfyui/NAME.json. A test compares their shapes with what the host says today.
 """
@@ -83,7 +83,7 @@ def _rejection(host: Host, graph: dict[str, Any]) -> dict[str, Any]:
 
 
 def _transcript(socket: websocket.WebSocket) -> list[Any]:
-    """What is said until a prompt is over; a preview is told by its event and its first letters."""
+    """Returns the messages until a prompt is over; of a preview, its event and first bytes."""
     messages: list[Any] = []
     while True:
         message = socket.recv()

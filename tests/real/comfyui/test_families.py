@@ -146,7 +146,7 @@ BY_CLASS = ("krea2", "longcat")
 
 @pytest.mark.parametrize("family", RUN)
 def test_a_film_of_a_family(host: Host, family: str) -> None:
-    """Keyframes are the host's own runs, bit for bit. Frames in between change, alone or together. A job goes on."""
+    """Keyframes are the host's own runs, bit for bit. Frames in between change, alone or together. A job resumes."""
     row = FAMILIES[RUN[family]]
     # Ids of words are not mixed, so prompts change at once there, and seeds travel.
     ease = 'ease = "hold"\n' if set(row.keys) & set(TOKEN_IDS) else ""
@@ -166,9 +166,9 @@ def test_a_film_of_a_family(host: Host, family: str) -> None:
         sampled = builder.sampled(model, positive, negative, latent, seed=seed, steps=2, cfg=3.0)
         image = builder.add("VAEDecode", samples=sampled, vae=vae)[0]
         builder.add("SaveImage", images=image, filename_prefix=f"{family}_end{seed}")
-    told = builder.add("TestTell", conditioning=positive)[0][0]
+    layout_node = builder.add("TestTell", conditioning=positive)[0][0]
     outputs = host.run(builder.graph)
-    layout = json.loads(outputs[told]["text"][0])[0]
+    layout = json.loads(outputs[layout_node]["text"][0])[0]
     pooled = layout["pooled_output"] and layout["pooled_output"]["shape"][1]
     _, rows, width = layout["tokens"]["shape"]
     if family not in BY_CLASS:

@@ -128,7 +128,7 @@ def test_regions_are_mixed_one_by_one(host: Host) -> None:
 
 @pytest.mark.parametrize("how", ["lerp", "slerp", "multiply"])
 def test_batches_of_latents_are_blended_frame_by_frame(host: Host, how: str) -> None:
-    # Four frames of four channels: where the core's LatentInterpolate is wrong without a word.
+    # Four frames of four channels: for which the host's LatentInterpolate is silently wrong.
     builder = Builder()
     model, _, empty, _ = start(builder)
     a, b = (noises(builder, model, empty, 4, seed) for seed in (1, 2))

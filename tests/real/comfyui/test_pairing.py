@@ -149,7 +149,7 @@ def blended(builder: Builder, ends: list[Link], frames: int, batch_size: int) ->
 
 
 def test_latents_that_come_in_batches_are_joined(host: Host) -> None:
-    """Remix Latent Blend in front of Remix Noise Travel, each with the same batch_size, as every Remix node."""
+    """Remix Latent Blend upstream of Remix Noise Travel, with the same batch_size, as for every Remix node."""
     found = []
     for size in (2, 0):
         builder = Builder()

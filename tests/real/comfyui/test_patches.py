@@ -17,7 +17,7 @@ from tests.real.comfyui.graphs import Builder, Link
 from tests.real.comfyui.host import CHECKPOINT, Failed, Host
 
 TOLERANCE = 2e-3
-"""Of latents whose spread is about 1, sampled in batches of unlike size: the host's own sums round by batch."""
+"""Of latents whose spread is about 1, sampled in batches of different sizes: the host's own sums round by batch."""
 
 CONTROL = "tiny.safetensors"
 SHADES = [0.1, 0.4, 0.7, 1.0]
@@ -120,7 +120,7 @@ def prompted(builder: Builder, batch_size: int, shown: int, first: int) -> Link:
 
 
 def test_a_picture_for_each_frame_finds_its_frame_in_every_batch(host: Host) -> None:
-    """Patches that hold a value for each frame do not know in which batch they are, unless they are told."""
+    """Patches with a value for each frame know their batch only if Remix sets it."""
     builder = Builder()
     found = saved(
         host,

@@ -90,7 +90,7 @@ def test_an_interrupt_takes_effect_at_once_and_loses_nothing(host: Host) -> None
 
 
 def test_a_long_film_without_previews_is_interrupted_as_soon(host: Host) -> None:
-    """A step is then so small a share of the bar that the host is not told of it, nor of what the user has asked."""
+    """A step is then too small a share of the bar to be reported, so the host would not notice a cancel."""
     recipe, prefix = text(2000, steps=16), name("long")
     prompt = host.queue(rendering(recipe, prefix).graph, preview_method="none")
     _until(lambda: len(_frames(host, prefix)) >= 2)
@@ -287,7 +287,7 @@ seed = 6
         np.stack([load_picture(path) for path in sorted((host.output / prefix).parent.glob(f"*_{what}_*"))])
         for what in ("film", "kept")
     )
-    # The grey between the two masks is rounded to 8 bits in the wired parts alone.
+    # The gray between the two masks is rounded to 8 bits in the wired parts alone.
     assert np.abs(found.astype(int) - parts).max() <= 2
     assert np.array_equal(found[:, :, 32:], np.broadcast_to(init[:, :, 32:], found[:, :, 32:].shape))
     assert np.abs(found[:, :, :32].astype(int) - init[:, :, :32]).mean() > 5

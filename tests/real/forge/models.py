@@ -28,9 +28,9 @@ PICTURE: dict[str, Any] = {"block_out_channels": [32, 32, 32, 32], "layers_per_b
 
 
 def flux(forge: Path, models: Path) -> str:
-    """Writes a checkpoint, and the configurations of its parts beside it, into a folder of models; returns its name.
+    """Writes a checkpoint, and the configurations of its parts next to it, into a folder of models. Returns its name.
 
-    Its tokenizers and what is not said here are the host's own.
+    Its tokenizers, and everything that these do not set, are the host's own.
     """
     folder = models / "small-flux"
     shutil.copytree(forge / CONFIGURATIONS, folder)
@@ -51,7 +51,7 @@ def flux(forge: Path, models: Path) -> str:
 
 
 def _decided(vae: Any) -> Weights:
-    """The weights of a VAE with strong colours, whose encoder draws nothing: its spread is next to none."""
+    """The weights of a VAE with strong colors, whose encoder draws almost no noise."""
     weights: dict[str, Tensor] = vae.state_dict()
     weights["decoder.conv_out.weight"] *= 4
     weights["encoder.conv_out.bias"][FLUX_LATENT:] = -30

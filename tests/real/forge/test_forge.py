@@ -65,7 +65,7 @@ def test_a_mask_of_the_hosts_holds_for_all_frames(host: Host) -> None:
 
 def test_bad_input_is_one_sentence(host: Host) -> None:
     answer = host.remix("")
-    assert (answer.status, answer.said) == (422, "recipe: is empty; write at least one keyframe")
+    assert (answer.status, answer.message) == (422, "recipe: is empty; write at least one keyframe")
 
 
 def test_the_same_frames_come_from_the_job(host: Host) -> None:

@@ -21,7 +21,7 @@ FAILED: Counter[str] = Counter()
 
 
 class ImagePrompt:
-    """Attention to a picture beside the prompt, one picture for each frame: as image prompts are added to a model."""
+    """Attention to a picture in addition to the prompt, one for each frame, as image prompts do it."""
 
     RETURN_TYPES = ("MODEL",)
     FUNCTION = "patch"
@@ -93,7 +93,7 @@ class Trouble:
 
 
 class Ramp:
-    """Numbers from 0 to 1 as a list, as many packs give them: the nodes behind run once for each."""
+    """Numbers from 0 to 1 as a list, as in many packs: downstream nodes run once for each."""
 
     RETURN_TYPES = ("FLOAT",)
     OUTPUT_IS_LIST = (True,)

@@ -113,7 +113,7 @@ HUNYUAN = {
 
 
 class HiDreamTokenizer(hidream.HiDreamTokenizer):
-    """HiDream's tokenizer with Qwen's vocabulary in the place of Llama's, which some copies of the host lack."""
+    """HiDream's tokenizer with Qwen's vocabulary instead of Llama's, which some copies of the host lack."""
 
     def __init__(self, embedding_directory: Any = None, tokenizer_data: Any = None) -> None:
         self.clip_l = sd1_clip.SDTokenizer()

@@ -13,7 +13,7 @@ WORDS = {"colour": ("red", "green", "blue", "yellow"), "thing": ("lamp", "boat",
 
 
 class FillsIn(scripts.Script):
-    """Takes no notice of pictures that have other prompts, counts them anew, and needs one seed."""
+    """Ignores pictures that have other prompts, counts them again, and needs one seed."""
 
     def title(self) -> str:
         return "Fills in"
