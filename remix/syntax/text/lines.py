@@ -61,6 +61,8 @@ _ALWAYS = re.compile(
             r"(?:key\s?)?frames?\s{0,3}[#=:]?\s{0,3}[0-9]{1,9}(?:$|[\s\-\u2013\u2014:.,|>)\]=])",  # frame 0 - a
             rf"[{_QUOTES}]{_GAP}{_ANY}{_GAP}[{_QUOTES}]{_GAP}[:=\uff1a]",  # "0" = a
             r"[\uff10-\uff19]{1,9}\s{0,9}[:\uff1a]",  # full-width digits
+            rf"{_ANY}\s?\uff05",  # full-width percent sign
+            r"\*{1,2}[0-9]{1,9}(?:\*{1,2}\s?[:\uff1a]|\s?[:\uff1a]\*{1,2})",  # **0**: a
             r"@\s?[0-9]",
             r"t\s?=\s?[0-9]",
             r"\|",
@@ -78,6 +80,9 @@ _SEVERAL = (
     ),  # 1. a
     re.compile(rf"(?P<kind>)(?P<number>{_STAMP})(?=[\s\-\u2013\u2014])", re.ASCII),  # 01:30 a
     re.compile(rf"(?P<kind>#)\s?{_NUMBER}(?![\w.])", re.ASCII),  # #1 a
+    re.compile(rf"(?!{_DECADE}\b)(?P<kind>){_NUMBER}\s?(?:ms|s|secs?|seconds?)(?=\s)", re.ASCII),  # 1s a
+    re.compile(rf"(?P<kind>){_NUMBER}\s?/\s?[0-9]{{1,9}}\s?:", re.ASCII),  # 1/20: a
+    re.compile(rf"(?P<kind>){_NUMBER}\s?f(?:r|rames?)?{_GAP}:", re.ASCII),  # 1f: a
     re.compile(
         rf"(?P<kind>[A-Za-z]{{1,16}})\s?[#=]?\s?{_NUMBER}{_GAP}[:.)|\-\u2013\u2014](?=\s)", re.ASCII
     ),  # Scene 1: a

@@ -101,11 +101,15 @@ READ = {
     ],
 }
 
+KEYS_FROM_1 = ("{}s", "{} seconds", "{}/24:", "{}f:", "{} frames:", "**{}**:", "**{}:**", "{}\uff05:")
+"""Keys that no tool reads, also where the first is not 0."""
+
 REFUSED = {
     "unknown texts of several lines": [
         ("f0: a\nf12: b", "looks like a key"),
         ("#0: a\n#12: b", "looks like a key"),
         ("t=0: a\nt=12: b", "looks like a key"),
+        *((f"{form.format(1)} a\n{form.format(12)} b", "looks like a key") for form in KEYS_FROM_1),
     ],
     "keys that stand twice": [
         ('"0": "a", "0": "x"', "given twice"),
@@ -155,7 +159,7 @@ def test_siblings_of_texts_that_were_taken_for_prompts(text: str, words: str) ->
 
 
 def test_prompts_with_words_of_a_language_stay_prompts() -> None:
-    text = "import export business\nfrom dusk to dawn\na sign (in neon)\nprint of a cat"
+    text = "import export business\nfrom dusk to dawn\na sign (in neon)\nprint of a cat\n80s film\n90s film"
     assert [key.prompt.values[0] for key in read(text).keyframes if key.prompt] == text.split("\n")
 
 
