@@ -22,6 +22,7 @@ from remix.engine.prompts import COMPOSED
 from remix.errors import EngineError, Unsupported
 from remix.hosts.a1111.settings import wildcard_seed
 from remix.job import prompts_that_meet
+from remix.mix.inversion import Inversion
 from remix.plan import Frame, Mix, Recipe, Schedule
 from remix.plan.denoise import is_between
 from remix.prompt.composition import ends_with_weight, is_composed
@@ -66,12 +67,13 @@ class HostEngine(Engine):
         self._settings = RunSettings(p, recipe.model.checkpoint, portable=portable)
         self._about = dict(about)
         self._infotexts: dict[int, str] = {}
+        self._inversions: dict[tuple[str, str], Inversion] = {}
 
     def capabilities(self, schedule: Schedule) -> Capabilities:
         """Returns what this host can render."""
         return Capabilities(
             who="this host",
-            recipe="width height sampler scheduler steps cfg mix lengths emphasis chunks restore",
+            recipe="width height sampler scheduler steps cfg mix lengths emphasis chunks restore invert",
             model="checkpoint vae loras clip_skip",
             keyframe="prompt negative seed cfg denoise image mask loras",
             prompts=COMPOSED,
@@ -96,7 +98,18 @@ class HostEngine(Engine):
             )
         if min(p.seed_resize_from_h or 0, p.seed_resize_from_w or 0) > 0:
             raise Unsupported("resize seed: is not read here; set it to 0")
+        self._check_inversion(recipe)
         return [*self._check_denoise(schedule), *self._remarks(recipe)]
+
+    def _check_inversion(self, recipe: Recipe) -> None:
+        """Raises Unsupported for an inversion with the host's own noise, or with a sampler that needs other noise."""
+        if recipe.invert and not self._portable:
+            raise Unsupported("invert: needs Portable noise; turn it on, or leave invert out")
+        row = SAMPLERS[recipe.sampler]
+        if recipe.invert and (row.whole_times or row.starts_elsewhere):
+            raise Unsupported(
+                f"invert: {recipe.sampler!r} starts at other noise levels here; use another sampler, such as euler"
+            )
 
     def _check_files(self, schedule: Schedule) -> None:
         """Raises Unsupported for a missing VAE or LoRA, which the host would silently leave out."""
@@ -310,6 +323,7 @@ class HostEngine(Engine):
             checkpoint=self._settings.checkpoint.filename,
             reading=self._settings.reading(schedule),
             literal_ends=self._settings.has_literal_ends(recipe),
+            inversions=self._inversions if recipe.invert else None,
         )
 
     def _infotext(self, frame: Frame) -> dict[str, str]:

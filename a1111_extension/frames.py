@@ -21,6 +21,7 @@ from remix.engine.passes import OUTPUT
 from remix.errors import Unsupported
 from remix.hosts.a1111.settings import EMPTY
 from remix.mix import masks_of_mixes, mix_latents, weights_of
+from remix.mix.inversion import Inversion
 from remix.plan import Frame
 from remix.plan.denoise import LEAST_DENOISE
 from remix.prompt import Reading
@@ -30,6 +31,7 @@ from remix.prompt.tags import networks_of, without_tags
 from . import host
 from .conditioning import Way, evened, mix_negatives, mix_prompts, mix_steps
 from .encoding import reading_by
+from .inversion import noise_of_pictures
 from .levels import begin_by_rule
 from .masks import Kept
 from .noise import FrameNoise, take_step_noise
@@ -46,7 +48,8 @@ class Batch:
     names that frames use for them, `masks` those of masks, as uint8 [H, W, 3]. `infotext` returns the texts to write
     into the host's infotext of a frame. `checkpoint` is the file that the host must have loaded. `reading` is how
     prompts are read, None if the host does it by its settings. `literal_ends`: a number at the end of a prompt, as in
-    ``ratio 16:9``, is not its weight.
+    ``ratio 16:9``, is not its weight. `inversions` keeps the noise in the film's init pictures, None if frames start
+    with that of seeds.
     """
 
     frames: tuple[Frame, ...]
@@ -62,6 +65,7 @@ class Batch:
     checkpoint: str
     reading: Reading | None = None
     literal_ends: bool = False
+    inversions: dict[tuple[str, str], Inversion] | None = None
 
     def weights(self, field: str) -> Tensor:
         """Returns the weights [frames, prompts] of `prompts` or `negatives`."""
@@ -282,6 +286,7 @@ class Travelling:
             held = getattr(self, name, None)
             if held is not None:  # of a single picture: more than one is refused if there is a mask
                 setattr(self, name, list(held[:1]) * len(batch.frames))
+        self.remix_latents = dict(zip(names, zip(latents, conditionings, strict=True), strict=True))
         self.init_latent = mix_latents(latents, weights)
         self.image_conditioning = mix_latents(conditionings, weights)
 
@@ -290,6 +295,8 @@ class Travelling:
         batch = self.remix_batch
         if batch.images and batch.frames[0].denoise == 0:
             return self.init_latent
+        if batch.images and batch.inversions is not None:
+            self.rng.start = noise_of_pictures(self, batch.frames, self.remix_latents, batch.inversions, batch.tags)
         kept = self._kept()
         if kept is None:
             return super().sample(*args, **kwargs)  # type: ignore[misc]

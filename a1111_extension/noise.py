@@ -21,8 +21,10 @@ class FrameNoise:
     """Replaces the host's ImageRNG: `next` returns the initial noise first, then that of each step.
 
     Each seed is drawn separately, and the draws of a mix of seeds are mixed at every step. `source` is the host's own
-    noise, None for the noise that is the same in every tool.
+    noise, None for the noise that is the same in every tool. `start` replaces the initial noise, if it is set in time.
     """
+
+    start: Tensor | None = None
 
     def __init__(self, mixes: Sequence[Mix[int]], shape: Sequence[int], device: Any, source: Source | None) -> None:
         self.shape = tuple(map(int, shape))
@@ -39,7 +41,7 @@ class FrameNoise:
         else:
             draw = self.mixed(self._host.next())  # type: ignore[union-attr]
         if self._initial is None:
-            self._initial = draw
+            self._initial = draw = draw if self.start is None else self.start.to(draw)
         return draw
 
     def between(self, level: float, next_level: float) -> Tensor:

@@ -160,7 +160,9 @@ def _by_pictures(
         keyframes.append(Keyframe(_at(2 * place, 2 * stops), prompt=prompt, image=name, denoise=0))
         if place < stops:
             keyframes.append(Keyframe(_at(2 * place + 1, 2 * stops), denoise=half_way))
-    recipe = Recipe(keyframes=tuple(keyframes), loop=loop, **{"pace": "even", "restore": True, **fields})
+    recipe = Recipe(
+        keyframes=tuple(keyframes), loop=loop, **{"pace": "even", "restore": True, "invert": True, **fields}
+    )
     notes = [] if any(prompts) else ["no prompts: with --prompts, the model draws what is between the pictures better"]
     return Travel(recipe, tuple(notes), "pictures")
 

@@ -22,6 +22,7 @@ from .applied import conditioning_hash
 from .conditioning import PromptTravel
 from .connected import of_frames
 from .encoding import Entries, embedding_hashes, encoder
+from .inversion import InitPictures
 from .loras import FrameLoras, lora_hashes
 from .model import check_model, family_of_model, is_unet, latent_format
 from .sampling import OnStep, encoded, sampled
@@ -71,7 +72,7 @@ class ComfyEngine(Engine):
         """Returns the capabilities with the connected inputs."""
         return Capabilities(
             who="this ComfyUI",
-            recipe="width height sampler scheduler steps cfg mix lengths emphasis chunks restore",
+            recipe="width height sampler scheduler steps cfg mix lengths emphasis chunks restore invert",
             model="checkpoint loras",  # the links decide on the checkpoint; Remix Recipe adds a remark
             keyframe="prompt negative seed cfg denoise image mask loras",
             samplers=comfy.samplers.KSampler.SAMPLERS,
@@ -122,7 +123,8 @@ class ComfyEngine(Engine):
         wanted = set(frames)
         loras = self._loras(schedule)
         images = {name for frame in schedule if frame.image is not None for name in frame.image.values}
-        given = {name: encoded(self._vae, inputs[name]) for name in sorted(images)}
+        latents = {name: encoded(self._vae, inputs[name]) for name in sorted(images)}
+        given = InitPictures(self._model, latents, lambda: encode(""))
         for block in blocks(len(schedule), self._batch_size):
             if wanted.isdisjoint(block) or self._cancelled:
                 continue
@@ -138,7 +140,7 @@ class ComfyEngine(Engine):
         block: range,
         prompts: PromptTravel,
         loras: FrameLoras,
-        given: Mapping[str, torch.Tensor],
+        given: InitPictures,
         inputs: Mapping[str, Picture],
     ) -> dict[int, Picture]:
         latents: dict[int, torch.Tensor] = {}
@@ -156,7 +158,7 @@ class ComfyEngine(Engine):
         indices: Sequence[int],
         prompts: PromptTravel,
         loras: FrameLoras,
-        given: Mapping[str, torch.Tensor],
+        given: InitPictures,
         inputs: Mapping[str, Picture],
     ) -> torch.Tensor:
         """Returns the latents of frames with equal values of all that a batch has only once, see `in_one_call`."""

@@ -32,6 +32,9 @@ from .inputs import (
 )
 from .workflow import surroundings_of
 
+Begin = Callable[[float], torch.Tensor]
+"""A function from the noise level at which sampling starts to the noise of all frames of a batch."""
+
 
 class RemixNoiseTravel(io.ComfyNode):
     """Node that outputs the seeds of a schedule as noise, as latents, and as a model that applies the noise itself."""
@@ -159,8 +162,10 @@ def _part(tensor: torch.Tensor, frames: range) -> torch.Tensor:
     return tensor.expand(len(frames), *tensor.shape[1:]) if len(tensor) == 1 else tensor[frames.start : frames.stop]
 
 
-def with_noise(model: Any, schedule: Schedule, frames: Sequence[int]) -> Any:
+def with_noise(model: Any, schedule: Schedule, frames: Sequence[int], begin: Begin | None = None) -> Any:
     """Returns a copy of `model` that samples batches of these frames with their own noise, including step noise.
+
+    `begin` returns other noise for the start at a noise level, None the seeds' own.
 
     An OUTER_SAMPLE wrapper of the host replaces the noise of the sampler node. A sampler that adds noise at its steps
     receives the next draws from each frame's seeds. Samplers that do not support this are rejected by name.
@@ -176,6 +181,8 @@ def with_noise(model: Any, schedule: Schedule, frames: Sequence[int]) -> Any:
         _refuse_conditionings(executor, len(mixes))
         steps = StepNoise(mixes, noise.shape[1:])
         first = steps.next()
+        if begin is not None:
+            first = begin(float(args[0][0]))
         drawing = _draws_noise(sampler, len(mixes))
         if not torch.count_nonzero(noise):  # KSampler (Advanced) without added noise: a later part of a run
             if drawing:

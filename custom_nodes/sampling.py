@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import comfy.sample
@@ -18,6 +19,7 @@ from remix.plan import Frame, Recipe, Schedule
 from remix.plan.denoise import LEAST_DENOISE, is_between
 
 from .encoding import Entries
+from .inversion import InitPictures
 from .model import shrink_of
 from .noise import with_noise
 from .passes import is_timed, with_calls
@@ -37,24 +39,26 @@ def sampled(
     schedule: Schedule,
     indices: Sequence[int],
     conditionings: tuple[Entries, Entries],
-    given: Mapping[str, torch.Tensor],
+    given: InitPictures,
     inputs: Mapping[str, Picture],
     on_step: OnStep,
 ) -> torch.Tensor:
     """Returns the latents of frames with equal cfg and denoise, which a batch has only once.
 
-    `conditionings` are the positive and the negative ones. `given` maps names of init pictures to latents, and `inputs`
-    names of masks to pictures. Raises BlankFrame for a latent that is not finite.
+    `conditionings` are the positive and the negative ones. `given` has the init pictures, and `inputs` maps names of
+    masks to pictures. Raises BlankFrame for a latent that is not finite.
     """
     recipe, frames = schedule.recipe, [schedule[index] for index in indices]
     positive, negative = conditionings
-    start = _clean_latents(model, recipe, frames, given)
+    start = _clean_latents(model, recipe, frames, given.latents)
     mask = masks_of(frames, inputs, start.shape)
     denoise, sigmas = _noise_levels(model, recipe, frames[0])
     if is_timed([*positive, *negative]):
         model = with_calls(model, calls_of(recipe))
+    inverts = recipe.invert and frames[0].image is not None and frames[0].denoise > 0
+    begin = partial(given.noise, frames) if inverts else None
     samples = comfy.sample.sample(
-        with_noise(model, schedule, indices),
+        with_noise(model, schedule, indices, begin),
         torch.ones_like(start),  # the model replaces it with the noise of the frames
         recipe.steps,
         frames[0].cfg,

@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from typing import Any
 
 import modules.scripts as scripts  # the module: importing Script by name would register it again
-from modules import devices, rng, sd_samplers, sd_samplers_timesteps, shared
+import torch
+from modules import devices, prompt_parser, rng, sd_samplers, sd_samplers_timesteps, shared
 
 from .settings import FORGE, option
 
@@ -39,6 +40,32 @@ def has_scheduler(label: str) -> bool:
 def is_of_times(sampler: Any) -> bool:
     """Returns whether a sampler works with times and predicted noise, and not with noise levels."""
     return isinstance(sampler, sd_samplers_timesteps.CompVisSampler)
+
+
+def euler(p: Any) -> Any:
+    """Returns a new sampler of the host for a processing object: Euler's method along noise levels."""
+    return sd_samplers.create_sampler("Euler", p.sd_model)
+
+
+def levels_of_model(sampler: Any, steps: int) -> Any:
+    """Returns the noise levels of the model at evenly spaced times without the last, as "SGM Uniform", and 0."""
+    wrap = sampler.model_wrap
+    first, last = (float(wrap.sigma_to_t(wrap.sigmas[place])) for place in (-1, 0))
+    times = torch.linspace(first, last, steps + 1)[:-1].to(wrap.sigmas.device)
+    levels = torch.stack([wrap.t_to_sigma(time) for time in times]).float().cpu()
+    return torch.cat([levels, torch.zeros(1)])
+
+
+def empty_prompts(p: Any) -> tuple[Any, Any]:
+    """Returns the host's conditionings of no prompt for one picture: as a prompt, and as a negative prompt.
+
+    They are the same, so that the guidance of a run has no effect.
+    """
+    texts = prompt_parser.SdConditioning([""], width=p.width, height=p.height)
+    with torch.no_grad(), devices.autocast():
+        positive = prompt_parser.get_multicond_learned_conditioning(p.sd_model, texts, p.steps)
+        negative = prompt_parser.get_learned_conditioning(p.sd_model, texts, p.steps)
+    return positive, negative
 
 
 def alphas() -> Any:

@@ -14,7 +14,7 @@ from remix.client.a1111.plain import host_fields, in_base64, seconds
 from remix.digest import sha256
 from remix.engine import Capabilities, Picture
 from remix.engine.blocks import covering, frames_at_once
-from remix.engine.pack import COMPOSITION, EMPHASIS, FRACTIONAL_DENOISE, Pack
+from remix.engine.pack import COMPOSITION, EMPHASIS, FRACTIONAL_DENOISE, INVERSION, Pack
 from remix.engine.parts import part_of, plain_part
 from remix.engine.passes import OF_CONDITIONINGS
 from remix.engine.prompts import COMPOSED
@@ -33,18 +33,23 @@ MOST_AT_ONCE = 16
 MAY_ROUND = "the server's Remix script may round to whole steps, because it is older (update it there)"
 
 
+RENDERED = "width height sampler scheduler steps cfg mix lengths emphasis chunks restore"
+
+MAY_NOT_INVERT = "the server's Remix script is older and cannot do that: update it there, or leave it out"
+
+
 def capabilities(pack: Pack) -> Capabilities:
     """Returns the capabilities of the server's Remix script."""
     return Capabilities(
         who="the server's Remix script",
-        recipe="width height sampler scheduler steps cfg mix lengths emphasis chunks restore",
+        recipe=f"{RENDERED} invert" if INVERSION in pack.supports else RENDERED,
         model="checkpoint vae loras clip_skip",
         keyframe="prompt negative seed cfg denoise image mask loras",
         fractional_denoise=FRACTIONAL_DENOISE in pack.supports,
         prompts=COMPOSED,
         mixings=None if COMPOSITION in pack.supports else OF_CONDITIONINGS,
         readings=None if EMPHASIS in pack.supports else READINGS,
-        reasons={"denoise": MAY_ROUND},
+        reasons={"denoise": MAY_ROUND, "invert": MAY_NOT_INVERT},
     )
 
 

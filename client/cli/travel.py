@@ -39,6 +39,7 @@ OPTIONS = (
         help="How much is redrawn half-way between two pictures.  [default: 0.75, without prompts 0.5]",
     ),
     click.option("--prompts", metavar="A|B", help="A prompt for each picture, separated by |."),
+    click.option("--no-invert", is_flag=True, help="Redraw from the noise of the seed, not from that of the pictures."),
     click.option("--loop", is_flag=True, help="Lead back from the last picture to the first."),
 )
 """The options of a travel, in addition to those that override a recipe."""
@@ -49,7 +50,10 @@ def travel_options(command: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(command)
     def packed(**options: Any) -> None:
-        asked = {name: options.pop(name) for name in ("frames", "fps", "size", "way", "denoise", "prompts", "loop")}
+        asked = {
+            name: options.pop(name)
+            for name in ("frames", "fps", "size", "way", "denoise", "prompts", "no_invert", "loop")
+        }
         command(**options, asked=asked)
 
     for option in reversed(OPTIONS):
@@ -64,6 +68,8 @@ def travel_of(pictures: Sequence[Path], folder: Path, asked: Mapping[str, Any], 
     fields: dict[str, Any] = {"frames": length(asked["frames"]), "fps": asked["fps"]}
     if asked["size"] is not None:
         fields["width"], fields["height"] = read_size(asked["size"])
+    if asked["no_invert"]:
+        fields["invert"] = False
     prompts = [] if asked["prompts"] is None else [prompt.strip() for prompt in asked["prompts"].split("|")]
     found = travel(
         pictures,

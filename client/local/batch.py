@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from remix.catalog.families import FAMILIES, MASK, TOKEN_AXES, TRAVEL
+from remix.client.local.init_pictures import InitPictures
 from remix.client.local.models import LoadedModel
 from remix.client.local.pictures import Kept, to_picture
 from remix.client.local.sampling import SAMPLERS, Denoiser, sigmas_for
@@ -26,9 +27,6 @@ from remix.mix.lengths import aligned, common_length, rows_of_frame
 from remix.plan import Frame, Mix, Recipe, Schedule
 
 Encode = Callable[[str, Strengths], Conditioning]
-
-Latent = Callable[[str], Tensor]
-"""A function from the recipe's name of an init picture to its latent, [1, c, h, w]."""
 
 Lengths = tuple[tuple[int, tuple[frozenset[int], ...]], ...]
 """For each interval of calls of the model, its last call and the numbers of token rows in each pass."""
@@ -69,7 +67,7 @@ def render_batch(
     schedule: Schedule,
     indices: Sequence[int],
     encode: Encode,
-    latent: Latent,
+    images: InitPictures,
     inputs: Mapping[str, Picture],
     watch: Watch,
 ) -> list[Picture]:
@@ -79,12 +77,12 @@ def render_batch(
     Raises `BlankFrame` with the frame's number if a latent is not finite or a sampled picture has a single color.
     """
     frames = [schedule[index] for index in indices]
-    latents = _clean_start(model, schedule, frames, latent)
+    latents = _clean_start(model, schedule, frames, images)
     masks = masks_of(frames, inputs, latents.shape)
     for rows in _alike(model, schedule, frames):
         part = [frames[row] for row in rows]
         mask = None if masks is None else masks[rows]
-        latents[rows] = _sample(model, schedule, part, latents[rows], mask, encode, watch)
+        latents[rows] = _sample(model, schedule, part, latents[rows], mask, encode, images, watch)
     refuse_not_finite(latents, indices)
     pictures = _decoded(model, latents)
     return [verified(picture, schedule, index) for picture, index in zip(pictures, indices, strict=True)]
@@ -97,7 +95,7 @@ def _decoded(model: LoadedModel, latents: Tensor) -> list[Picture]:
     return [to_picture(picture) for part in parts for picture in model.to_pictures(part)]
 
 
-def _clean_start(model: LoadedModel, schedule: Schedule, frames: Sequence[Frame], latent: Latent) -> Tensor:
+def _clean_start(model: LoadedModel, schedule: Schedule, frames: Sequence[Frame], images: InitPictures) -> Tensor:
     """Returns the latents before noise is added: mixed init pictures, or zeros for frames without any."""
     recipe = schedule.recipe
     shape = (model.channels, recipe.height // model.factor, recipe.width // model.factor)
@@ -105,7 +103,7 @@ def _clean_start(model: LoadedModel, schedule: Schedule, frames: Sequence[Frame]
     rows = [row for row, frame in enumerate(frames) if frame.image is not None]
     if rows:
         names, weights = weights_of([frame.image for frame in frames if frame.image is not None])
-        latents[rows] = mix_latents([latent(name) for name in names], weights)
+        latents[rows] = mix_latents([images.latent(name) for name in names], weights)
     return latents
 
 
@@ -183,13 +181,15 @@ def _sample(
     latents: Tensor,
     mask: Tensor | None,
     encode: Encode,
+    images: InitPictures,
     watch: Watch,
 ) -> Tensor:
     recipe, device = schedule.recipe, model.place.device
     noise = StepNoise([frame.seed.items for frame in frames], tuple(latents.shape[1:]))
     sigmas = torch.stack([_sigmas(model, schedule, frame) for frame in frames]).to(device)
     denoise = _guided(model, schedule, frames, encode, watch)
-    clean, first = latents.to(device), noise.next().to(device)
+    clean = latents.to(device)
+    first = images.noise(frames, sigmas[:, 0], noise.next(), lambda: _empty(model, schedule, encode)).to(device)
     levels = model.levels_at(recipe.width, recipe.height, recipe.steps)
     kept = None if mask is None else Kept(clean, first, mask.to(device), levels)
     latest = _Latest(kept.denoiser(denoise) if kept else denoise)
@@ -287,16 +287,24 @@ def _passes(
     own = [model.loras.in_text(frame) for frame in frames]
     found = [_conditioning(model, schedule, mix, own, encode) for mix in mixes]
     if model.distilled:
-        guidance = {"guidance": torch.tensor([frame.cfg for frame in frames])}
-        found = [
-            Conditioning(each.tokens, each.pooled, {**each.extra, **guidance}, each.shared - {"guidance"})
-            for each in found
-        ]
+        found = [_with_guidance(each, [frame.cfg for frame in frames]) for each in found]
     # A mask hides the zeros after a shorter prompt, so that each pass is what it would be alone.
     usual = "zero" if all(MASK in each.extra for each in found) else FAMILIES[model.family].lengths
     lengths = schedule.recipe.lengths or usual
     empty = encode("", ()) if lengths == "empty" else None
     return functools.reduce(lambda first, second: stacked(first, second, lengths, empty), found)
+
+
+def _with_guidance(conditioning: Conditioning, guidance: Sequence[float]) -> Conditioning:
+    """Returns a conditioning with the guidance that a distilled model takes as an input, one value for each frame."""
+    extra = {**conditioning.extra, "guidance": torch.tensor(guidance)}
+    return Conditioning(conditioning.tokens, conditioning.pooled, extra, conditioning.shared - {"guidance"})
+
+
+def _empty(model: LoadedModel, schedule: Schedule, encode: Encode) -> Conditioning:
+    """Returns the conditioning of no prompt and no guidance, with which pictures are inverted."""
+    found = _conditioning(model, schedule, [Mix.one("")], [()], encode)
+    return _with_guidance(found, [1.0]) if model.distilled else found
 
 
 def stacked(first: Conditioning, second: Conditioning, lengths: str, empty: Conditioning | None = None) -> Conditioning:

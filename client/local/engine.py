@@ -6,18 +6,17 @@ import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import lru_cache, partial
+from functools import partial
 from typing import Any
 
 import torch
-from torch import Tensor
 
-from remix.client.local.batch import Call, Latent, Watch, check_lengths, render_batch
+from remix.client.local.batch import Call, Watch, check_lengths, render_batch
 from remix.client.local.devices import Place, frames_at_once
 from remix.client.local.embeddings import fingerprints, used_embeddings
+from remix.client.local.init_pictures import InitPictures
 from remix.client.local.loaded import Loaded
 from remix.client.local.models import LoadedModel, check_model, defaults_of, in_full, model_files
-from remix.client.local.pictures import to_tensor
 from remix.client.local.preview import Previews
 from remix.client.local.sampling import SAMPLERS, SCHEDULERS
 from remix.client.local.turns import TURNS
@@ -33,12 +32,10 @@ from remix.plan import Recipe, Schedule
 
 log = logging.getLogger(__name__)
 
-LATENTS_KEPT = 64
-"""Number of encoded init pictures that stay in memory."""
 
 CAPABILITIES = Capabilities(
     who="the local engine",
-    recipe="width height sampler scheduler steps cfg mix lengths emphasis chunks restore",
+    recipe="width height sampler scheduler steps cfg mix lengths emphasis chunks restore invert",
     model="checkpoint vae loras clip_skip",
     keyframe="prompt negative seed cfg denoise image mask loras",
     samplers=tuple(SAMPLERS),
@@ -175,16 +172,12 @@ class Local(Engine):
         if self._previews:
             with self._loaded.turn, TURNS.shared():
                 watch = replace(watch, preview=Previews(model).of)
-        wanted = set(frames)
-
-        @lru_cache(LATENTS_KEPT)
-        def latent(name: str) -> Tensor:
-            return model.to_latents(to_tensor(inputs[name]))
+        wanted, images = set(frames), InitPictures(model, schedule.recipe, inputs)
 
         def pictures_of(block: Sequence[int]) -> list[Picture]:
             with self._loaded.turn, TURNS.shared():
                 self._loaded.restore(model, embeddings)
-                return self._pictures(model, schedule, block, latent, inputs, watch)
+                return self._pictures(model, schedule, block, images, inputs, watch)
 
         def shrink(count: int, fewer: int) -> None:
             model.place.free()
@@ -210,7 +203,7 @@ class Local(Engine):
         model: LoadedModel,
         schedule: Schedule,
         block: Sequence[int],
-        latent: Latent,
+        images: InitPictures,
         inputs: Mapping[str, Picture],
         watch: Watch,
     ) -> list[Picture]:
@@ -222,7 +215,7 @@ class Local(Engine):
         if model.place.dtype is not torch.float32:
             try:
                 encode = self._loaded.encoder(model, reading)
-                return render_batch(model, schedule, block, encode, latent, inputs, watch)
+                return render_batch(model, schedule, block, encode, images, inputs, watch)
             except BlankFrame as error:
                 if model.fixed:
                     raise BlankFrame(
@@ -234,7 +227,7 @@ class Local(Engine):
             # Prompts encoded in half precision cannot be reused, so each is encoded again.
             with in_full(model) as changed:
                 encode = self._loaded.encoder(model, reading, changed=changed)
-                return render_batch(model, schedule, block, encode, latent, inputs, watch)
+                return render_batch(model, schedule, block, encode, images, inputs, watch)
         except BlankFrame as error:
             raise BlankFrame(
                 f'{error}, in float32 too (precision "full"); lower cfg, or use another model.vae or model.checkpoint'

@@ -31,7 +31,9 @@ EMPHASIS = "emphasis"
 
 COMPOSITION = "composition"
 
-SUPPORTED = (FRACTIONAL_DENOISE, EMPHASIS, COMPOSITION)
+INVERSION = "inversion"
+
+SUPPORTED = (FRACTIONAL_DENOISE, EMPHASIS, COMPOSITION, INVERSION)
 """What older nodes and scripts render differently without an error."""
 
 UNET = re.compile(rb"input_blocks\.|diffusion_model\.down_blocks\.\d+\.attentions\.")

@@ -75,6 +75,7 @@ class Recipe:
     - `rendered`: the frames that are rendered, the others being in-betweens. It stores what a budget was spent on.
     - `between`: the number of in-betweens that the film has from each frame to the next.
     - `restore`: frames between init pictures keep the contrast of the pictures; at denoise 0, they are the pictures.
+    - `invert`: frames with init pictures start with the noise that the model finds in them, not with that of the seed.
     - `workflow`: a ComfyUI workflow that renders the frames. Keyframes set its `inputs`.
     - `payload`: fields of A1111's API in every request. Keyframes set others by `inputs`.
     - `hold`: inputs that keep their value until the next keyframe, instead of traveling.
@@ -106,6 +107,7 @@ class Recipe:
     rendered: tuple[int, ...] | None = None
     between: int = 0
     restore: bool = False
+    invert: bool = False
     music: Music | None = None
 
     emphasis: str | None = None
@@ -150,6 +152,7 @@ class Recipe:
         budget: float | None = None,
         rendered: Sequence[int] | None = None,
         restore: bool = False,
+        invert: bool = False,
         workflow: Workflow | str | Mapping[str, Any] | None = None,
         payload: Payload | Mapping[str, Any] | None = None,
         hold: Sequence[str] = (),
@@ -197,6 +200,7 @@ class Recipe:
             budget=None if budget is None else check.number(budget, "budget", *BUDGETS),
             rendered=rendered,
             restore=check.flag(restore, "restore"),
+            invert=check.flag(invert, "invert"),
             between=check.integer(between, "between", 0, MAX_FPS),
             music=song,
             folder=str(folder),

@@ -178,11 +178,11 @@ class Schedule:
     def settings(self) -> dict[str, Any]:
         """Returns the settings that all frames share and every picture depends on, as plain JSON values.
 
-        `emphasis`, `chunks`, `restore` and `payload` are included only if the recipe sets them.
+        `emphasis`, `chunks`, `restore`, `invert` and `payload` are included only if the recipe sets them.
         """
         recipe = self.recipe
         prompts = {name: value for name in ("emphasis", "chunks") if (value := getattr(recipe, name)) is not None}
-        restore = {"restore": True} if recipe.restore else {}
+        flags = {name: True for name in ("restore", "invert") if getattr(recipe, name)}
         model = {**asdict(recipe.model), "loras": [_plain_lora(lora) for lora in recipe.model.loras]}
         return {
             "height": recipe.height,
@@ -194,7 +194,7 @@ class Schedule:
             "steps": recipe.steps,
             "width": recipe.width,
             **prompts,
-            **restore,
+            **flags,
             **({} if recipe.payload is None else {"payload": recipe.payload.fields}),
         }
 

@@ -18,6 +18,7 @@ from PIL import Image
 
 from remix import __version__
 from remix.client import A1111, ComfyUI, Local, cli
+from remix.client.pictures_travel import travel
 from remix.client.workflows import model_files, run_workflow
 from remix.engine import render
 from remix.errors import Interrupted, OtherRecipe
@@ -138,6 +139,28 @@ def test_a_denoise_that_travels_gives_the_same_frames_in_three_tools(
     output = capsys.readouterr()
     assert code == 0, output.out + output.err
     assert output.out.count(": agree") == 3
+
+
+def test_a_travel_from_picture_to_picture_gives_the_same_frames_in_three_tools(
+    hosts: Hosts, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ramp = np.linspace(0, 255, 64).astype(np.uint8)
+    first = np.stack(np.broadcast_arrays(ramp, ramp[:, None], 255 - ramp), axis=2)
+    save_picture(tmp_path / "a.png", first)
+    save_picture(tmp_path / "b.png", 255 - first[::-1])
+    asked = travel([tmp_path / "a.png", tmp_path / "b.png"], folder=tmp_path, frames=FRAMES, width=64, height=64).recipe
+    assert asked.invert
+    assert asked.restore
+    compare(hosts, asked.replace(pace="linear", steps=STEPS, cfg=2, model=Model(ALIKE)), tmp_path)
+    output = capsys.readouterr()
+    films = [
+        [load_picture(frame_path(tmp_path / "out" / engine, index)) for index in range(FRAMES)]
+        for engine in ("local", "comfyui", "a1111")
+    ]
+    for film in films[1:]:
+        for index, picture in enumerate(film):
+            assert difference(picture, films[0][index]).psnr > 65, output.out + output.err
+    assert difference(films[0][1], films[0][0]).psnr < 30
 
 
 WEIGHED = "a (red:1.4) apple on a [wooden] table, ((morning)) light"
