@@ -23,7 +23,7 @@ from remix.engine import Capabilities, Engine, Listener, Picture
 from remix.engine.agreement import read_differently
 from remix.engine.blocks import checked_batch, frames_at_once
 from remix.errors import HostError
-from remix.plan import Recipe, Schedule
+from remix.plan import Recipe, Schedule, plan
 
 log = logging.getLogger(__name__)
 
@@ -91,10 +91,13 @@ class A1111(Engine):
         return {"engine": self.name, **self._prepare(schedule).identity}
 
     def defaults(self, recipe: Recipe) -> Mapping[str, Any]:
-        """Returns a model's recommended settings; with a payload, the size of its pictures."""
+        """Returns a model's recommended settings; with a payload, its whole numbers, and the size of its pictures."""
         if recipe.payload is None:
             return super().defaults(recipe)
-        return dict(zip(("width", "height"), size_of(recipe.payload.fields), strict=True))
+        prepared = self._prepare(plan(recipe))
+        assert isinstance(prepared, PreparedPayload)
+        width, height = size_of(recipe.payload.fields)
+        return {"width": width, "height": height, "whole": prepared.whole()}
 
     def batch_size(self, schedule: Schedule) -> int:
         """Returns the number of frames that are sampled together if the server has the Remix script."""

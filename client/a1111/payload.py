@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 from remix.client.a1111.calls import Request
 from remix.client.a1111.models import Checkpoint, ServerModels, checkpoint_of
 from remix.client.a1111.plain import SECONDS, SECONDS_PER_STEP
+from remix.client.a1111.plain import trial as plain_trial
 from remix.client.a1111.replies import ADVICE, Answer, check_checkpoint
 from remix.client.a1111.server import API, Server, decode_base64
 from remix.engine import Capabilities, Picture
@@ -19,6 +19,7 @@ from remix.errors import BadReply, Unsupported
 from remix.motion.pictures import png_bytes
 from remix.plan import Mix, Schedule
 from remix.plan.fields import show
+from remix.plan.inputs import rounded
 from remix.plan.wording import nearest
 
 CAPABILITIES = Capabilities(
@@ -38,17 +39,21 @@ SIDE, STEPS, SCALE = 512, 50, 2
 
 NAMES = {"sampler_name": "samplers", "sampler_index": "samplers", "hr_sampler_name": "samplers"}
 SCHEDULERS = ("scheduler", "hr_scheduler")
+SETTINGS = "override_settings"
+"""The field with the server's own settings, which a request may set for itself."""
+
+CHECKPOINT = "sd_model_checkpoint"
+
 OWN = ("send_images", "save_images", "force_task_id", "infotext")
 """Fields that the engine sets, or that silently replace others."""
 
 
 @dataclass(frozen=True)
 class PreparedPayload:
-    """A schedule prepared for the server: its checkpoint, and the types of the API's fields, {} if unknown."""
+    """A schedule prepared for the server, and the types of the API's fields, {} if unknown."""
 
     schedule: Schedule
     models: ServerModels
-    checkpoint: Checkpoint
     kinds: Mapping[str, str]
 
     def body(self, index: int, inputs: Mapping[str, Picture]) -> dict[str, Any]:
@@ -57,15 +62,33 @@ class PreparedPayload:
         assert payload is not None
         body: dict[str, Any] = _with_pictures(payload.fields, inputs)
         for name, value in self.schedule[index].inputs:
-            plain = value.values[0] if isinstance(value, Mix) else value
-            if self.kinds.get(name) == "integer" and isinstance(plain, float):
-                plain = math.floor(plain + 0.5)
-            _set(body, name, name.split("."), _with_pictures(plain, inputs))
+            plain = rounded(value.values[0] if isinstance(value, Mix) else value, whole=self._is_whole(name))
+            if name.startswith(f"{SETTINGS}."):
+                settings = body[SETTINGS] = dict(body.get(SETTINGS) or {})
+                settings[name.partition(".")[2]] = plain
+            else:
+                _set(body, name, name.split("."), _with_pictures(plain, inputs))
         if isinstance(first := body.get("init_images"), str):
             body["init_images"] = [first]
         own = {"send_images": True, "save_images": False, "override_settings_restore_afterwards": True}
         # The server's own seed is another one each time.
         return {"seed": 0, "width": SIDE, "height": SIDE, "steps": STEPS, **body, **own}
+
+    def _is_whole(self, name: str) -> bool:
+        """Returns whether a field, or a setting of the server, is a whole number."""
+        if name.startswith(f"{SETTINGS}."):
+            return type(self.models.option(name.partition(".")[2])) is int
+        return self.kinds.get(name) == "integer"
+
+    def whole(self) -> tuple[str, ...]:
+        """Returns the names of the inputs that keyframes set and that are whole numbers."""
+        names = {name for frame in self.schedule for name, _ in frame.inputs}
+        return tuple(sorted(filter(self._is_whole, names)))
+
+    def checkpoint(self, index: int) -> Checkpoint:
+        """Returns the checkpoint of a frame: that of its settings, or else the loaded one."""
+        named = (self.body(index, {}).get(SETTINGS) or {}).get(CHECKPOINT)
+        return checkpoint_of(str(named or self.models.option(CHECKPOINT)), self.models)
 
     @property
     def capabilities(self) -> Capabilities:
@@ -79,15 +102,26 @@ class PreparedPayload:
 
     @property
     def identity(self) -> dict[str, str]:
-        """The name of the checkpoint."""
-        return {"checkpoint": self.checkpoint.name}
+        """The names of the checkpoints."""
+        names = dict.fromkeys(self.checkpoint(index).name for index in range(len(self.schedule)))
+        return {"checkpoint": ", ".join(names)}
 
-    def trial(self) -> None:
-        """Returns None: the first frame loads the model."""
+    def trial(self) -> Request | None:
+        """Returns the request that sets each overridden setting to the value that the server has, None without any.
+
+        Otherwise the server would keep the values of the film.
+        """
+        settings = self.body(0, {}).get(SETTINGS) or {}
+        for frame in self.schedule:
+            settings |= {name.partition(".")[2]: None for name, _ in frame.inputs if name.startswith(f"{SETTINGS}.")}
+        if not settings:
+            return None
+        now = {name: self.models.option(name) for name in settings} | {CHECKPOINT: self.checkpoint(0).title}
+        return plain_trial(now, SECONDS + SECONDS_PER_STEP)
 
     def check_model(self, answer: Answer) -> None:
-        """Raises `WrongModel` if another model rendered."""
-        check_checkpoint(answer, self.checkpoint)
+        """Raises `WrongModel` if a model other than that of the first frame rendered."""
+        check_checkpoint(answer, self.checkpoint(0))
 
     def requests(self, frames: Sequence[int], inputs: Mapping[str, Picture], batch: int | None) -> Iterator[Request]:
         """Yields the requests that render these frames: to img2img if they have init pictures, else to txt2img."""
@@ -100,8 +134,8 @@ class PreparedPayload:
 
     def pictures(self, answer: Answer, request: Request) -> list[Picture]:
         """Returns the first picture of an answer, verified."""
-        self.check_model(answer)
         (index,) = request.frames
+        check_checkpoint(answer, self.checkpoint(index))
         if not answer.images:
             raise BadReply(f"frame {index}: the server sent no picture")
         size = (self.schedule.recipe.width, self.schedule.recipe.height)
@@ -114,10 +148,9 @@ def prepare_payload(server: Server, schedule: Schedule) -> PreparedPayload:
     """Returns a schedule prepared for a server. Raises `Unsupported` for what that does not accept."""
     payload, models = schedule.recipe.payload, server.models()
     assert payload is not None
-    settings = payload.fields.get("override_settings")
-    named = settings.get("sd_model_checkpoint") if isinstance(settings, dict) else None
-    checkpoint = checkpoint_of(str(named or models.option("sd_model_checkpoint")), models)
-    prepared = PreparedPayload(schedule, models, checkpoint, kinds_in(server.fields()))
+    if not isinstance(payload.fields.get(SETTINGS, {}), dict):
+        raise Unsupported(f"{SETTINGS}: is a table of settings; write {{ CLIP_stop_at_last_layers = 2 }}")
+    prepared = PreparedPayload(schedule, models, kinds_in(server.fields()))
     for problem in _problems(prepared):
         raise Unsupported(problem)
     return prepared
@@ -164,6 +197,8 @@ def _problems(prepared: PreparedPayload) -> Iterator[str]:
     assert payload is not None
     for name, value in payload.fields.items():
         yield from _problem(prepared, name, value)
+    for name, value in payload.fields.get(SETTINGS, {}).items():
+        yield from _problem(prepared, f"{SETTINGS}.{name}", value)
     for frame in prepared.schedule:
         for name, value in frame.inputs:
             if isinstance(value, Mix) and len(value.values) > 1:
@@ -172,7 +207,8 @@ def _problems(prepared: PreparedPayload) -> Iterator[str]:
                     f'hold = ["{name}"]'
                 )
             yield from _problem(prepared, name, value.values[0] if isinstance(value, Mix) else value)
-    prepared.body(0, {})  # raises for a place that is not in the payload
+    for index in range(len(prepared.schedule)):
+        prepared.checkpoint(index)  # raises for a place that is not in the payload, and for an unknown checkpoint
 
 
 def _problem(prepared: PreparedPayload, name: str, value: Any) -> Iterator[str]:
@@ -181,12 +217,28 @@ def _problem(prepared: PreparedPayload, name: str, value: Any) -> Iterator[str]:
         yield f"{name}: is set by the engine; leave it out"
     elif kinds and field not in kinds:
         yield f"{name}: the server's API has no such field; {nearest(field, sorted(kinds))}"
+    elif name.startswith(f"{SETTINGS}."):
+        yield from _problem_of_setting(prepared, name, value)
     elif name in NAMES and value not in models.samplers:
         yield f"{name}: {models.address} does not have {show(value)}; {nearest(str(value), _labels(models.samplers))}"
     elif name in SCHEDULERS and value not in models.schedulers:
         yield f"{name}: {models.address} does not have {show(value)}; {nearest(str(value), _labels(models.schedulers))}"
     elif name == field and (wanted := _wrong_kind(kinds.get(field, ""), value)):
         yield f"{name}: {show(value)} is not {wanted}; write one"
+
+
+def _problem_of_setting(prepared: PreparedPayload, name: str, value: Any) -> Iterator[str]:
+    """Yields why the server does not accept a value of one of its own settings."""
+    options, setting = prepared.models.options or {}, name.partition(".")[2]
+    now = options.get(setting)
+    if options and setting not in options:
+        yield f"{name}: the server has no such setting; {nearest(setting, sorted(options))}"
+    elif setting != CHECKPOINT and (wanted := _wrong_kind(_KINDS.get(type(now), ""), value)):
+        yield f"{name}: {show(value)} is not {wanted}; write one"
+
+
+_KINDS: Mapping[type, str] = {bool: "boolean", int: "integer", float: "number", str: "string"}
+"""Types of a server's settings -> their names in its API."""
 
 
 def _labels(names: Mapping[str, str]) -> list[str]:

@@ -69,8 +69,12 @@ def command(
     "word[red]=red,blue"             words in place of a word of the prompt
     "loras[film grain]=0,0.5,1"      strengths of a LoRA
     at=0%,50%,100%                   moments of the recipe
+    KSampler.cfg=5,7                 an input of the recipe's workflow, or a field
+                                     of its payload
     """
-    grid = Grid(overrides.apply(reading.recipe(recipe)), _axis("x", x), _axis("y", y), _axis("z", z), _moment(at))
+    asked = overrides.apply(reading.recipe(recipe))
+    axes = [_axis(name, text, asked.has_own_settings) for name, text in (("x", x), ("y", y), ("z", z))]
+    grid = Grid(asked, *axes, _moment(at))
     if not grid.axes:
         raise click.UsageError("say what to compare, such as --x steps=1,2,4,8")
     outputs = _outputs(out, page, overwrite)
@@ -100,11 +104,11 @@ def command(
         click.echo(f"page    {outputs[1]}")
 
 
-def _axis(name: str, text: str | None) -> Axis | None:
+def _axis(name: str, text: str | None, inputs: bool) -> Axis | None:
     if text is None:
         return None
     try:
-        return read_axis(text)
+        return read_axis(text, inputs=inputs)
     except RecipeError as error:
         raise RecipeError(error.problem, path=error.path, source=f"--{name}") from error
 

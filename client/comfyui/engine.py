@@ -10,6 +10,7 @@ from typing import Any
 from remix.client.auth import Auth
 from remix.client.comfyui.choosing import Choice, choose
 from remix.client.comfyui.connection import URL, Connection
+from remix.client.comfyui.own_workflow import OwnWorkflow
 from remix.client.comfyui.routes import per_call
 from remix.client.comfyui.run import Run
 from remix.client.timeouts import Timeouts
@@ -61,18 +62,21 @@ class ComfyUI(Engine):
         return self._choice(schedule).remarks
 
     def defaults(self, recipe: Recipe) -> Mapping[str, Any]:
-        """Returns a model's recommended settings; with a workflow, the size of its pictures, from the first frame.
+        """Returns a model's recommended settings; with a workflow, its whole numbers, and the size of its pictures.
 
-        The run that follows finds this frame finished on the server.
+        The size is that of the first frame. The run that follows finds this frame finished on the server.
         """
         if recipe.workflow is None:
             return super().defaults(recipe)
-        if not {"width", "height"} & recipe.defaulted:
-            return {}
         schedule = plan(recipe)
+        route = self._choice(schedule).route
+        assert isinstance(route, OwnWorkflow)
+        whole = {"whole": route.whole()}
+        if not {"width", "height"} & recipe.defaulted:
+            return whole
         self.check(schedule)
         with self._started(schedule, load_inputs(recipe), lambda event: None) as (run, uploaded):
-            return run.size(next(self._choice(schedule).route.jobs([0], run.batch, uploaded)))
+            return {**whole, **run.size(next(route.jobs([0], run.batch, uploaded)))}
 
     def identity(self, schedule: Schedule) -> dict[str, str]:
         """Returns the engine's name, and the server's names, sizes and ages of the model files.

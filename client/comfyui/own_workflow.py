@@ -66,6 +66,10 @@ class OwnWorkflow(Route):
     def capabilities(self) -> Capabilities:
         return CAPABILITIES
 
+    def whole(self) -> tuple[str, ...]:
+        """Returns the names of the inputs that keyframes set and that are whole numbers."""
+        return tuple(name for name, track in self.keyframed.tracks.items() if track.kind == "INT")
+
     def check(self) -> list[str]:
         super().check()
         uploaded = input_hashes(self.schedule.recipe)

@@ -23,7 +23,7 @@ from remix.prompt import Reading, may_be_cut
 PLANNED = frozenset(
     {
         *("frames", "keyframes", "fps", "loop", "ease", "curve", "pace", "clock", "budget", "rendered", "between"),
-        *("music", "folder", "defaulted", "model", "at", "hold"),
+        *("music", "folder", "defaulted", "model", "at", "hold", "whole"),
         *("variants", "variant", "wildcards"),
     }
 )

@@ -7,6 +7,7 @@ prompt=a house, at night|a boat  values with commas, separated by |
 prompt[a dog]=0..1..0.25         shares of a value in a mix
 word[red]=red,blue               words in place of a word of the prompt
 loras[film grain]=0,0.5,1        strengths of a LoRA
+KSampler.cfg=5,7                 values of an input of the recipe's workflow, or of a field of its payload
 """
 
 from __future__ import annotations
@@ -49,6 +50,12 @@ NUMBERS = ("steps", "width", "height", "clip_skip", "variant", "seed", "cfg", "d
 TEXTS = ("prompt", "negative")
 """Fields whose values may have commas, so that only | separates them."""
 
+INPUTS = "inputs"
+"""The field of an axis over an input of a workflow or a field of a payload, whose name is in `Axis.of`."""
+
+BESIDE_INPUTS = ("at", "size", "variant", "variants", "wildcards", "ease", "curve", "loop")
+"""The fields of a recipe that an axis can have if the recipe has a workflow or a payload."""
+
 _FILM = "shapes a whole film, and each cell of a grid is one picture; use another field"
 _ASTRAY = {
     **dict.fromkeys(("frames", "fps", "pace", "clock", "budget", "rendered", "between", "music"), _FILM),
@@ -80,13 +87,15 @@ class Axis:
     @property
     def name(self) -> str:
         """Returns the field as the user writes it, with its brackets."""
-        return self.field if self.of is None else f"{self.field}[{self.of}]"
+        if self.of is None:
+            return self.field
+        return self.of if self.field == INPUTS else f"{self.field}[{self.of}]"
 
     @property
     def title(self) -> str:
         """Returns what the labels mean, in words."""
-        if self.of is None:
-            return self.field
+        if self.of is None or self.field == INPUTS:
+            return self.name
         names = {"loras": f"strength of {self.of}", "word": f'in place of "{self.of}"'}
         return names.get(self.field, f"share of {self.of} in {self.field}")
 
@@ -96,19 +105,29 @@ class Axis:
         return f"{self.title}: {self.template}" if self.template else self.title
 
 
-def read_axis(text: str) -> Axis:
+def read_axis(text: str, *, inputs: bool = False) -> Axis:
     """Returns the axis in a text. Raises RecipeError with the field for an unknown field or a text without values.
+
+    `inputs`: the recipe has a workflow or a payload, so that all names but `BESIDE_INPUTS` are those of its inputs.
 
     >>> read_axis("steps=1,2,4").values, read_axis("prompt:a {red,blue} moon").labels
     ((1, 2, 4), ('red', 'blue'))
+    >>> read_axis("Positive prompt.text=a cat, at night|a dog", inputs=True).values
+    ('a cat, at night', 'a dog')
     """
+    if inputs and (name := text.partition("=")[0].strip()) not in BESIDE_INPUTS and len(text) <= LONGEST_AXIS:
+        return _axis(INPUTS, name, text.partition("=")[2])
     found = _AXIS.fullmatch(text)
     if found is None or len(text) > LONGEST_AXIS:
         raise RecipeError(f'{show(text)} is not an axis; write FIELD=VALUES, such as "steps=1,2,4"')
     field, of, rest = found.groups()
-    field = _field(field, of)
-    name = field if of is None else f"{field}[{of}]"
-    braces = _BRACES.search(rest) if of is None and field in TEXTS else None
+    return _axis(_field(field, of), of, rest)
+
+
+def _axis(field: str, of: str | None, rest: str) -> Axis:
+    """Returns an axis with the values in the text `rest`."""
+    name = field if of is None else of if field == INPUTS else f"{field}[{of}]"
+    braces = _BRACES.search(rest) if field == INPUTS or (of is None and field in TEXTS) else None
     if braces is not None and "|" not in _BRACES.sub("", rest):
         texts, labels = _filled(rest.strip())
         values: list[Any] = [*texts]
@@ -160,9 +179,9 @@ def _filled(template: str) -> tuple[list[str], list[str]]:
 
 def _values(field: str, of: str | None, text: str) -> list[Any]:
     """Returns the values that one part of an axis stands for: all of a range, else one."""
-    if field == "loop":
-        return [{"true": True, "false": False}.get(text.lower(), text)]
-    if field not in (NUMBERS if of is None else (*OF_MIX, "loras")):
+    if field in ("loop", INPUTS) and text.lower() in ("true", "false"):
+        return [text.lower() == "true"]
+    if field not in (NUMBERS if of is None else (*OF_MIX, "loras", INPUTS)):
         return [text]
     if found := _RANGE.fullmatch(text):
         return _ranged(*found.groups(), name=field if of is None else f"{field}[{of}]")

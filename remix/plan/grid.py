@@ -13,7 +13,7 @@ from itertools import product
 from typing import Any
 
 from remix.errors import RecipeError
-from remix.plan.axes import OF_KEYFRAME, OF_MIX, OF_MODEL, Axis
+from remix.plan.axes import INPUTS, OF_KEYFRAME, OF_MIX, OF_MODEL, Axis
 from remix.plan.fields import mixed, number, show, under
 from remix.plan.keyframe import Keyframe
 from remix.plan.mix import Mix
@@ -114,8 +114,11 @@ def films_of(cells: Sequence[Cell]) -> list[CellFilm]:
 
 
 def _film(frames: Sequence[Sequence[Cell]]) -> CellFilm:
+    recipe = _still(frames[0][0].recipe)
     keyframes = [keyframe_of(cells[0].frame, at) for at, cells in enumerate(frames)]
-    recipe = _still(frames[0][0].recipe).replace(frames=len(frames), keyframes=keyframes)
+    if recipe.has_own_settings:
+        keyframes = [Keyframe(keyframe.at, inputs=keyframe.inputs) for keyframe in keyframes]
+    recipe = recipe.replace(frames=len(frames), keyframes=keyframes)
     return CellFilm(recipe, tuple(tuple(cell.place for cell in cells) for cells in frames))
 
 
@@ -135,6 +138,10 @@ def _still(recipe: Recipe) -> Recipe:
         lengths=recipe.lengths,
         emphasis=recipe.emphasis,
         chunks=recipe.chunks,
+        restore=recipe.restore,
+        invert=recipe.invert,
+        workflow=None if recipe.workflow is None else replace(recipe.workflow, clip=1),
+        payload=recipe.payload,
         folder=recipe.folder,
     )
 
@@ -148,7 +155,7 @@ def _cell(
     for axis, value in values:
         if axis.field == "at":
             when = value
-        elif axis.of is None or axis.name in of_model:
+        elif axis.of is None or axis.field == INPUTS or axis.name in of_model:
             recipe = _changed(recipe, axis, value)
         else:
             parts.append((axis, value))
@@ -163,6 +170,8 @@ def _cell(
 def _changed(recipe: Recipe, axis: Axis, value: Any) -> Recipe:
     """Returns a recipe with a value of a field for its whole length."""
     name = axis.field
+    if axis.field == INPUTS:
+        return _with_input(recipe, axis.of or "", value)
     if axis.of is not None:
         strength = number(value, axis.name, -MAX_STRENGTH, MAX_STRENGTH)
         loras = (Lora(axis.of, strength) if lora.name == axis.of else lora for lora in recipe.model.loras)
@@ -177,6 +186,22 @@ def _changed(recipe: Recipe, axis: Axis, value: Any) -> Recipe:
         held = (replace(first, **{name: value}), *(replace(keyframe, **{name: None}) for keyframe in rest))
         return recipe.replace(keyframes=held)
     return recipe.replace(**{name: value})
+
+
+def _with_input(recipe: Recipe, name: str, value: Any) -> Recipe:
+    """Returns a recipe with a value of an input for its whole length.
+
+    A field of a payload that no keyframe sets belongs to the payload, where the size of the pictures is read.
+    """
+    others = [tuple(pair for pair in keyframe.inputs or () if pair[0] != name) for keyframe in recipe.keyframes]
+    tracked = any(
+        len(kept) < len(keyframe.inputs or ()) for kept, keyframe in zip(others, recipe.keyframes, strict=True)
+    )
+    if recipe.payload is not None and not tracked and "." not in name:
+        return recipe.replace(payload={**recipe.payload.fields, name: value})
+    others[0] = (*others[0], (name, value))
+    pairs = zip(recipe.keyframes, others, strict=True)
+    return recipe.replace(keyframes=tuple(replace(each, inputs=kept or None) for each, kept in pairs))
 
 
 def _frame_at(recipe: Recipe, when: Any) -> Frame:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
@@ -154,6 +155,15 @@ def plain_input(value: Input) -> Any:
     if isinstance(value, Mix):
         return value.items[0][0] if len(value.items) == 1 else [list(item) for item in value.items]
     return value
+
+
+def rounded(value: Any, *, whole: bool) -> Any:
+    """Returns a value of an input as a tool takes it: the nearest whole number if it is to be `whole`.
+
+    >>> rounded(4.5, whole=True), rounded(4.5, whole=False), rounded("4.5", whole=True)
+    (5, 4.5, '4.5')
+    """
+    return math.floor(value + 0.5) if whole and isinstance(value, float) else value
 
 
 def is_whole_expression(text: str) -> bool:

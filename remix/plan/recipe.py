@@ -79,6 +79,7 @@ class Recipe:
     - `workflow`: a ComfyUI workflow that renders the frames. Keyframes set its `inputs`.
     - `payload`: fields of A1111's API in every request. Keyframes set others by `inputs`.
     - `hold`: inputs that keep their value until the next keyframe, instead of traveling.
+    - `whole`: inputs that the tool takes as whole numbers. It stores what a server says of them.
     - `music`: a song. A table without numbers is measured here, from the file in `folder`.
     - `folder`: the base of relative paths of pictures and songs. It is not part of the recipe's content.
     - `defaulted`: the fields of `FITTED` that were left out; `fitted_to` may still set them.
@@ -118,6 +119,7 @@ class Recipe:
     workflow: Workflow | None = None
     payload: Payload | None = None
     hold: tuple[str, ...] = ()
+    whole: tuple[str, ...] = ()
     folder: str = field(default="", compare=False, repr=False)
     defaulted: frozenset[str] = field(default=frozenset(), compare=False, repr=False)
 
@@ -156,6 +158,7 @@ class Recipe:
         workflow: Workflow | str | Mapping[str, Any] | None = None,
         payload: Payload | Mapping[str, Any] | None = None,
         hold: Sequence[str] = (),
+        whole: Sequence[str] = (),
     ) -> None:
         fitted: dict[str, Any] = {"width": width, "height": height, "sampler": sampler}
         fitted |= {"scheduler": scheduler, "steps": steps, "cfg": cfg}
@@ -195,6 +198,7 @@ class Recipe:
             workflow=own,
             payload=request,
             hold=read_names(hold, "hold"),
+            whole=read_names(whole, "whole"),
             pace=check.choice(pace, "pace", PACES),
             clock=clock,
             budget=None if budget is None else check.number(budget, "budget", *BUDGETS),
@@ -238,12 +242,14 @@ class Recipe:
     def fitted_to(self, defaults: Mapping[str, Any]) -> Recipe:
         """Returns this recipe with a model's own `defaults` for the fields of `FITTED` that were left out.
 
+        `whole` is always set, if `defaults` has it.
+
         >>> recipe = Recipe(frames=1, keyframes=[Keyframe(prompt="a cat")], steps=20)
         >>> fitted = recipe.fitted_to({"steps": 12, "cfg": 3})
         >>> fitted.steps, fitted.cfg
         (20, 3.0)
         """
-        changes = {name: value for name, value in defaults.items() if name in self.defaulted}
+        changes = {name: value for name, value in defaults.items() if name in self.defaulted or name == "whole"}
         return self.replace(**changes) if changes else self
 
     def settled(self) -> Recipe:
@@ -291,8 +297,8 @@ class Recipe:
                 plain[name] = None if self.workflow is None else check.changed(self.workflow)
             elif name == "payload":
                 plain[name] = None if self.payload is None else self.payload.fields
-            elif name == "hold":
-                plain[name] = list(self.hold)
+            elif name in ("hold", "whole"):
+                plain[name] = list(getattr(self, name))
             elif name != "keyframes":
                 plain[name] = getattr(self, name)
         plain["keyframes"] = [plain_keyframe(keyframe) for keyframe in self.keyframes]

@@ -14,7 +14,7 @@ from remix.plan.bounds import FRAME_BYTES, LORA_WORK, MUSIC_WORK, NUMBER_BYTES, 
 from remix.plan.curves import ease, hermite, slopes
 from remix.plan.expression import Expression, expressions_in, fill_prompt, prompt_work
 from remix.plan.fields import joined, under
-from remix.plan.inputs import LARGEST, Inputs
+from remix.plan.inputs import LARGEST, Inputs, rounded
 from remix.plan.mix import STEPS, Mix, between
 from remix.plan.model import MAX_STRENGTH, Lora
 from remix.plan.recipe import Recipe
@@ -195,6 +195,8 @@ class Travel:
         if isinstance(value, Mix):
             return self._filled_in(stops, f"inputs{joined(name)}", self._mixed(stops))
         numbers = self._evaluated(stops, f"inputs{joined(name)}", -LARGEST, LARGEST)
+        if name in self._recipe.whole:
+            return [rounded(number, whole=True) for number in numbers]
         return [int(number) if number == int(number) else number for number in numbers]
 
     def extent(self) -> int:

@@ -57,12 +57,14 @@ def unread_variants(recipe: Recipe) -> str | None:
 
 
 def _chosen(recipe: Recipe, number: int, keyframe: Keyframe, lists: _Lists, work: Work) -> Keyframe:
-    def chosen(field: str, mix: Any) -> Any:
+    def chosen(field: str, mix: Any, input_name: str | None = None) -> Any:
         if not isinstance(mix, Mix) or not any(map(has_variants, mix.values)):
             return mix
+        # Counted for each input alone, since tracks of other inputs add keyframes.
+        draw_number = number if input_name is None else _times_set(recipe.keyframes[:number], input_name)
         items = []
         for place, (text, weight) in enumerate(mix.items):
-            each = f"{recipe.variant}:{number}:{field}:{place}"
+            each = f"{recipe.variant}:{draw_number}:{field}:{place}"
             draw = _in_turn(each) if recipe.variants == "keyframe" else _by_text(str(recipe.variant))
             try:
                 items.append((expand(text, draw, lists, work), weight))
@@ -71,8 +73,13 @@ def _chosen(recipe: Recipe, number: int, keyframe: Keyframe, lists: _Lists, work
         return Mix(tuple(items))
 
     changed: dict[str, Any] = {field: chosen(field, getattr(keyframe, field)) for field in ("prompt", "negative")}
-    inputs = tuple((name, chosen(f"inputs{joined(name)}", value)) for name, value in keyframe.inputs or ())
+    inputs = tuple((name, chosen(f"inputs{joined(name)}", value, name)) for name, value in keyframe.inputs or ())
     return replace(keyframe, **changed, inputs=inputs or None)
+
+
+def _times_set(keyframes: Sequence[Keyframe], name: str) -> int:
+    """Returns how many keyframes set an input."""
+    return sum(any(each == name for each, _ in keyframe.inputs or ()) for keyframe in keyframes)
 
 
 def _in_turn(seed: str) -> Draw:

@@ -15,6 +15,7 @@ from remix.motion.images import load_picture
 from remix.motion.pictures import MAX_PIXELS, Picture
 from remix.plan import Mix
 from remix.plan.grid import Cell, Grid
+from remix.plan.inputs import value_text
 from remix.show.contact_sheet import BACKGROUND, GAP, INK, thumbnails
 from remix.show.lettering import LINE, SPACE, shortened, width_of, write
 from remix.show.page import picture_uri, template
@@ -51,6 +52,9 @@ class GridView:
 def settings_of(cell: Cell) -> dict[str, str]:
     """Returns the settings of a cell as texts, by field."""
     recipe, frame = cell.recipe, cell.frame
+    if recipe.has_own_settings:
+        shown = {name: value_text(value) for name, value in frame.inputs}
+        return {**shown, "size": f"{recipe.width}x{recipe.height}"}
     found = {"prompt": _mixed(frame.prompt), "negative": _mixed(frame.negative), "seed": _mixed(frame.seed)}
     found |= {"steps": f"{recipe.steps}", "cfg": f"{frame.cfg:g}"}
     found |= {"sampler": recipe.sampler, "scheduler": recipe.scheduler, "size": f"{recipe.width}x{recipe.height}"}

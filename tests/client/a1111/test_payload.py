@@ -53,6 +53,19 @@ def test_each_frame_is_a_request_with_its_fields(serve: Serve, tmp_path: Path) -
     assert run(server, moving, tmp_path).rendered == 0
 
 
+def test_settings_of_the_server_travel_and_are_put_back(serve: Serve, tmp_path: Path) -> None:
+    server = serve()
+    before = dict(server.options)
+    skip, model = "override_settings.CLIP_stop_at_last_layers", "override_settings.sd_model_checkpoint"
+    models = [each["title"] for each in server.lists["sd-models"]][:2]
+    asked = recipe({skip: 1, model: models[0]}, {skip: 2, model: models[-1]}, frames=3, hold=[model])
+    assert run(server, asked, tmp_path).rendered == 3
+    film = [body["override_settings"] for body in server.requests if body["send_images"]]
+    assert [each["CLIP_stop_at_last_layers"] for each in film] == [1, 2, 2]
+    assert [each["sd_model_checkpoint"] for each in film] == [models[0], models[0], models[-1]]
+    assert {name: value for name, value in server.options.items() if value != before[name]} == {}
+
+
 def test_pictures_are_sent_and_make_it_image_to_image(serve: Serve, tmp_path: Path) -> None:
     save_picture(tmp_path / "a.png", np.full((10, 20, 3), 7, np.uint8))
     server = serve()
@@ -75,6 +88,9 @@ def test_pictures_are_sent_and_make_it_image_to_image(serve: Serve, tmp_path: Pa
         ({"alwayson_scripts.Own.args.1": 3}, {}, "Own v1.1"),
         ({"save_images": True}, {}, "set by the engine"),
         ({}, {"payload": {"stepps": 4}}, '"steps"'),
+        ({"override_settings.CLIP_stop_at_last_layer": 2}, {}, '"CLIP_stop_at_last_layers"'),
+        ({"override_settings.CLIP_stop_at_last_layers": "two"}, {}, "not a number"),
+        ({}, {"payload": {"override_settings": {"randn_sourc": "CPU"}}}, '"randn_source"'),
         ({}, {"payload": {"override_settings": {"sd_model_checkpoint": "nothing"}}}, "nothing"),
         ({"prompt": "a cat"}, {"steps": 4}, "steps"),
     ],

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from remix.client import ComfyUI, render, render_all
+from remix.client import ComfyUI, cli, render, render_all
 from remix.engine import Capabilities, Event, Outcome, refuse_unsupported
 from remix.errors import EngineError, Interrupted, OtherRecipe, Unsupported, WrongSize
 from remix.motion import save_picture
@@ -133,6 +133,33 @@ def test_the_size_may_be_left_out_and_is_that_of_the_pictures(tmp_path: Path) ->
     assert outcome.schedule is not None
     assert (outcome.schedule.recipe.width, outcome.schedule.recipe.height) == (40, 24)
     assert frames(tmp_path / "out").shape == (4, 24, 40, 3)
+
+
+def test_numbers_that_are_rounded_alike_are_one_frame(tmp_path: Path) -> None:
+    def colored(last: float) -> Recipe:
+        return recipe(tmp_path, {"EmptyImage.color": 0}, {"EmptyImage.color": last}, frames=3)
+
+    with ComfyServer(pack=False).started() as server:
+        run(server, colored(9), tmp_path / "out")
+        colors = [entry["prompt"][2]["2"]["inputs"]["color"] for entry in server.history.values()]
+        assert colors == [0, 5, 9]
+        assert run(server, colored(9.4), tmp_path / "out").rendered == 0
+
+
+def test_a_grid_compares_inputs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    recipe(tmp_path, {"ImageBlend.blend_factor": 0}).save(tmp_path / "film.toml")
+    axes = ["--x", "ImageBlend.blend_factor=0..1..0.5", "--y", "ImageBlend.blend_mode=normal,screen"]
+    words = ["grid", str(tmp_path / "film.toml"), *axes, "-o", str(tmp_path / "grid.png"), "--json"]
+    with ComfyServer(pack=False).started() as server:
+        assert cli.main([*words, "--engine", "comfyui", "--url", server.url]) == 0
+        sent = [entry["prompt"][2]["3"]["inputs"] for entry in server.history.values()]
+    cells = json.loads(capsys.readouterr().out)["cells"]
+    assert [(each["blend_factor"], each["blend_mode"]) for each in sent] == [
+        (factor, mode) for mode in ("normal", "screen") for factor in (0, 0.5, 1)
+    ]
+    assert cells[4]["labels"] == {"ImageBlend.blend_factor": "0.5", "ImageBlend.blend_mode": "screen"}
+    assert cells[4]["settings"]["ImageBlend.blend_factor"] == "0.5"
+    assert "steps" not in cells[4]["settings"]
 
 
 def test_clips_are_joined_at_their_keyframes(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from remix.errors import RecipeError
 from remix.plan import Keyframe, Lora, Mix, Model, Recipe, plan
-from remix.plan.axes import MAX_VALUES, read_axis
+from remix.plan.axes import MAX_VALUES, Axis, read_axis
 from remix.plan.grid import Grid, cells_of, films_of
 
 RECIPE = Recipe(
@@ -197,3 +197,35 @@ def test_recipes_of_one_model_are_neighbors() -> None:
 def test_axes_that_do_not_go_together_are_refused(axes: tuple[str, str], sentence: str) -> None:
     with pytest.raises(RecipeError, match=sentence):
         grid(*axes)
+
+
+def input_axis(text: str) -> Axis:
+    return read_axis(text, inputs=True)
+
+
+def test_inputs_of_a_workflow_are_axes() -> None:
+    keyframes = [{"inputs": {"KSampler.cfg": 5, "Positive.text": "a cat"}}, {"inputs": {"KSampler.cfg": 9}}]
+    recipe = Recipe.from_dict({"frames": 3, "workflow": "mine.json", "keyframes": keyframes})
+    axes = (
+        input_axis("Positive.text=a {cat,dog}"),
+        input_axis("KSampler.cfg=1..3"),
+        input_axis("Own node.tiled=true,false"),
+    )
+    films = films_of(cells_of(Grid(recipe, *axes, at=2)))
+    (film,) = films
+    frames = [dict(frame.inputs) for frame in plan(film.recipe)]
+    assert len(frames) == 12
+    assert frames[0] == {"KSampler.cfg": 1, "Own node.tiled": True, "Positive.text": Mix.one("a cat")}
+    assert frames[-1] == {"KSampler.cfg": 3, "Own node.tiled": False, "Positive.text": Mix.one("a dog")}
+    assert [axis.title for axis in axes] == ["Positive.text", "KSampler.cfg", "Own node.tiled"]
+    assert all(keyframe.prompt is None for keyframe in film.recipe.keyframes)  # engines would refuse one
+    moments = films_of(cells_of(Grid(recipe, input_axis("at=0%,50%,100%"))))
+    assert [dict(frame.inputs)["KSampler.cfg"] for frame in plan(moments[0].recipe)] == [5, 7, 9]
+
+
+def test_fields_of_a_payload_are_axes() -> None:
+    keyframes = [{"inputs": {"cfg_scale": 5}}]
+    recipe = Recipe.from_dict({"frames": 1, "payload": {"width": 64, "steps": 4}, "keyframes": keyframes})
+    films = films_of(cells_of(Grid(recipe, input_axis("width=64,128"), input_axis("cfg_scale=5,7"))))
+    assert [film.recipe.payload.fields["width"] for film in films if film.recipe.payload] == [64, 128]
+    assert [dict(frame.inputs)["cfg_scale"] for frame in plan(films[0].recipe)] == [5, 7]

@@ -9,6 +9,7 @@ import pytest
 from remix.errors import RecipeError
 from remix.plan import Keyframe, Mix, Recipe, plan
 from remix.plan.inputs import Payload, Workflow
+from remix.syntax.inputs import with_tracks
 
 FILE = {"file": "mine.json"}
 
@@ -118,6 +119,25 @@ def test_choices_in_texts_are_made_as_in_prompts() -> None:
     assert texts == {"a red cat", "a green cat"}
 
 
+def test_a_track_of_another_input_changes_no_choice() -> None:
+    ends = ({"a.text": "a {red|green|blue} {cat|dog}"}, {"a.text": "a {red|green|blue} {cat|dog}"})
+    for variant in range(6):
+        made = recipe(*ends, variants="keyframe", variant=variant)
+        tracked = with_tracks(made, {"a.cfg": "0:(1), 2:(7)"})
+        assert len(tracked.keyframes) > len(made.keyframes)
+        texts = [track(each, "a.text") for each in (made, tracked)]
+        assert (texts[0][0], texts[0][-1]) == (texts[1][0], texts[1][-1])
+
+
 def test_pictures_that_inputs_name_are_found() -> None:
     made = recipe({"a.image": "x/a.png", "a.text": "a photo of a cat.png\nin ../snow.png"}, {"a.image": "b.JPG"})
     assert made.input_pictures() == ["x/a.png", "b.JPG"]
+
+
+def test_inputs_for_whole_numbers_are_rounded_so_that_equal_frames_have_equal_hashes() -> None:
+    made = recipe({"a.n": 0}, {"a.n": 10}, frames=5, whole=["a.n"])
+    assert track(made, "a.n") == [0, 3, 5, 8, 10]
+    assert Recipe.from_dict(made.to_dict()) == made
+    near = recipe({"a.n": 0}, {"a.n": 10.4}, frames=5, whole=["a.n"])
+    assert [plan(near).frame_hash(index) for index in range(5)] == [plan(made).frame_hash(index) for index in range(5)]
+    assert recipe({"a.n": 0.5}).fitted_to({"whole": ("a.n",)}).whole == ("a.n",)
