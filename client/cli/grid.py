@@ -73,8 +73,8 @@ def command(
                                      of its payload
     """
     asked = overrides.apply(reading.recipe(recipe))
-    axes = [_axis(name, text, asked.has_own_settings) for name, text in (("x", x), ("y", y), ("z", z))]
-    grid = Grid(asked, *axes, _moment(at))
+    columns, rows, blocks = (_axis(name, text, asked.has_own_settings) for name, text in (("x", x), ("y", y), ("z", z)))
+    grid = Grid(asked, columns, rows, blocks, _moment(at))
     if not grid.axes:
         raise click.UsageError("say what to compare, such as --x steps=1,2,4,8")
     outputs = _outputs(out, page, overwrite)

@@ -58,7 +58,7 @@ def test_a_model_draws_a_picture_from_the_noise_found_in_it(noised: Noised, leve
         signal = noised(torch.ones(1), torch.zeros(1), sigma)
         exact = CLEAN * (signal**2 + sigma**2).sqrt()  # of the differential equation
         assert (noised(CLEAN, found.at(float(sigma)), sigma) - exact).abs().max() < 0.12 * exact.abs().max()
-    if noised is flow:  # at the greatest level, nothing of the picture is left beside the noise
+    if noised is flow:  # at the greatest level, only the noise is left
         drawn = sampled(found.at(1), flow, torch.linspace(1, 0, 1001))
         assert (drawn - CLEAN).abs().max() < 0.12 * CLEAN.abs().max()
 
