@@ -17,7 +17,8 @@ from remix import errors
 from remix.catalog.families import FAMILIES
 from remix.client import cli
 from remix.client.local import Local
-from remix.client.local.sampling import SAMPLERS, SCHEDULERS
+from remix.client.local.samplers import SAMPLERS
+from remix.client.local.sampling import SCHEDULERS
 from remix.client.playground import SIDE
 from remix.motion import load_picture
 from remix.motion.formats import FORMATS

@@ -17,7 +17,8 @@ from remix.client.local.devices import Place
 from remix.client.local.encoded import Encoded
 from remix.client.local.models import LoadedModel, open_model
 from remix.client.local.pictures import to_picture, to_tensor
-from remix.client.local.sampling import SAMPLERS, sigmas_for
+from remix.client.local.samplers import SAMPLERS
+from remix.client.local.sampling import sigmas_for
 from remix.client.playground.advice import DEFAULTS
 from remix.mix import Conditioning, StepNoise, mix_conditioning
 from remix.mix.noise import noise_of_seed

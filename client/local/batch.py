@@ -15,7 +15,8 @@ from remix.catalog.families import FAMILIES, MASK, TOKEN_AXES, TRAVEL
 from remix.client.local.init_pictures import InitPictures
 from remix.client.local.models import LoadedModel
 from remix.client.local.pictures import Kept, to_picture
-from remix.client.local.sampling import SAMPLERS, Denoiser, sigmas_for
+from remix.client.local.samplers import Denoiser, sampler_for
+from remix.client.local.sampling import sigmas_for
 from remix.client.local.traveling import Strengths
 from remix.engine import Event, Listener, Picture
 from remix.engine.passes import OUTPUT, Passes
@@ -199,7 +200,7 @@ def _sample(
         watch.listen(Event("steps", done, total, frames[0].index, preview))
 
     with model.loras.at([model.loras.strengths(frame) for frame in frames], device):
-        walked = SAMPLERS[recipe.sampler](
+        walked = sampler_for(recipe.sampler, levels)(
             latest,
             levels.begun(clean, first, sigmas[:, 0]),
             sigmas,

@@ -18,7 +18,8 @@ from remix.client.local.init_pictures import InitPictures
 from remix.client.local.loaded import Loaded
 from remix.client.local.models import LoadedModel, check_model, defaults_of, in_full, model_files
 from remix.client.local.preview import Previews
-from remix.client.local.sampling import SAMPLERS, SCHEDULERS
+from remix.client.local.samplers import SAMPLERS
+from remix.client.local.sampling import SCHEDULERS
 from remix.client.local.turns import TURNS
 from remix.client.playground import advice as playground
 from remix.engine import Capabilities, Engine, Listener, Picture

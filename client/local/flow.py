@@ -32,6 +32,8 @@ PATCH = 2
 class FlowLevels:
     """The levels of a flow: t in 0..1, shifted towards noise by `shift`, at `count` evenly spaced t."""
 
+    flow = True
+
     shift: float
     count: int = 1000
     terminal: float | None = None

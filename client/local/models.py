@@ -13,19 +13,18 @@ from typing import Any, Protocol
 from torch import Tensor
 
 from remix.catalog.families import FAMILIES
-from remix.catalog.samplers import SAMPLERS as CATALOG
 from remix.client.local.checkpoints import checkpoint_fingerprints, fingerprint, open_checkpoint, vae_path
 from remix.client.local.clip import ClipText
 from remix.client.local.damage import raising_damage
 from remix.client.local.devices import Place
 from remix.client.local.encoded import Encoded
 from remix.client.local.loras import apply_loras, lora_path
-from remix.client.local.sampling import SAMPLERS, Levels
+from remix.client.local.sampling import Levels
 from remix.client.local.traveling import TravelingLoras, divided
 from remix.client.local.turns import TURNS
 from remix.errors import Unsupported
 from remix.mix import Conditioning
-from remix.plan import Model, Recipe, Schedule
+from remix.plan import Model, Schedule
 from remix.prompt import Reading
 
 LOADERS = {
@@ -40,10 +39,7 @@ LOADERS = {
 """Diffusers pipeline of a checkpoint -> the module and class that load it."""
 
 FLOWS = frozenset(family.pipeline for family in FAMILIES.values() if family.flow)
-"""The pipelines of flow models, which have fewer samplers."""
-
-FOR_FLOWS = frozenset(name for name in SAMPLERS if CATALOG[name].same_for_flows)
-"""Samplers that are the same for flow models. ComfyUI uses other algorithms under the remaining names there."""
+"""The pipelines of flow models."""
 
 
 class LoadedModel(Protocol):
@@ -114,7 +110,7 @@ def check_model(schedule: Schedule, place: Place) -> None:
             f"quantize: {model.checkpoint!r} is a single file; give a diffusers folder, a hub id, or a .gguf file"
         )
     if check_family(checkpoint.pipeline(), model) in FLOWS:
-        _check_flow(schedule.recipe)
+        _refuse_vae_file(model)
     if checkpoint.is_distilled() and any(frame.negative.values != ("",) for frame in schedule):
         raise Unsupported(
             f"negative: {model.checkpoint!r} reads its guidance (cfg) as a number, and no negative prompt; leave it out"
@@ -130,14 +126,8 @@ def check_model(schedule: Schedule, place: Place) -> None:
     divided(schedule)  # raises it for LoRAs
 
 
-def _check_flow(recipe: Recipe) -> None:
-    """Raises `Unsupported` for settings that flow models do not support."""
-    model = recipe.model
-    if recipe.sampler not in FOR_FLOWS:
-        raise Unsupported(
-            f"sampler: {recipe.sampler!r} is not for flow models such as {model.checkpoint!r}; "
-            f"use one of {', '.join(sorted(FOR_FLOWS))}"
-        )
+def _refuse_vae_file(model: Model) -> None:
+    """Raises `Unsupported` for a VAE that flow models cannot use."""
     if model.vae and vae_path(model.vae).is_file():
         raise Unsupported(
             f"model.vae: {model.vae!r} is a single file, which does not say how far the latents of flow models are "

@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from remix.client.local.sampling import Denoiser, Levels
+from remix.client.local.samplers import Denoiser
+from remix.client.local.sampling import Levels
 from remix.engine import Picture
 from remix.mix import masked
 from remix.motion.pictures import to_bytes

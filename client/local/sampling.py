@@ -1,7 +1,6 @@
-"""Samples latents from noise: noise levels (schedulers) and steps along them (samplers), with ComfyUI's names.
+"""Noise levels of models, and schedules of them for sampling (schedulers), with ComfyUI's names.
 
-Axis 0 is the batch. Each row has its own noise levels and its own noise, so a frame does not depend on the rest of its
-batch, and `denoise` and `cfg` may differ between rows.
+Each frame has its own levels, so `denoise` may differ between the rows of a batch.
 
 Notation of Karras et al., "Elucidating the Design Space of Diffusion-Based Generative Models" (2022): a noisy
 latent is x = x0 + sigma * noise; `denoise(x, sigma)` returns the model's estimate of x0.
@@ -10,13 +9,12 @@ latent is x = x0 + sigma * noise; `denoise(x, sigma)` returns the model's estima
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Protocol
 
 import torch
-from numpy.polynomial.legendre import leggauss
 from torch import Tensor
 
 from remix.catalog.samplers import SAMPLERS as CATALOG
@@ -24,21 +22,16 @@ from remix.catalog.schedulers import require_scheduler
 from remix.errors import Unsupported
 from remix.mix import levels_from
 
-Denoiser = Callable[[Tensor, Tensor], Tensor]
-"""(x [B, c, h, w], sigma [B]) -> estimate of x0 [B, c, h, w]."""
-
-Noise = Callable[[], Tensor]
-"""() -> fresh noise for the next step, [B, c, h, w], each row from its own frame's seed."""
-
-Report = Callable[[int, int], None]
-"""(steps done, total steps)."""
-
 
 class Levels(Protocol):
     """The noise levels of a model family.
 
-    `table` [T] is ascending; `ends` are the t of its greatest and least level.
+    `table` [T] is ascending; `ends` are the t of its greatest and least level. `flow`: noisy latents are those of a
+    flow model.
     """
+
+    @property
+    def flow(self) -> bool: ...
 
     @property
     def table(self) -> Tensor: ...
@@ -69,6 +62,7 @@ class NoiseLevels:
     """The noise levels of a model's training: `table` [T], ascending sigmas, float64."""
 
     table: Tensor
+    flow = False
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> NoiseLevels:
@@ -100,7 +94,7 @@ class NoiseLevels:
 
     def noised(self, latent: Tensor, noise: Tensor, sigma: Tensor) -> Tensor:
         """Returns the clean `latent` [B, c, h, w] with noise of level sigma [B]."""
-        return latent + noise * _rows(sigma)
+        return latent + noise * sigma.view(-1, 1, 1, 1)
 
     def begun(self, latent: Tensor, noise: Tensor, sigma: Tensor) -> Tensor:
         """Returns the start of sampling at level sigma [B].
@@ -221,166 +215,3 @@ def sigmas_for(levels: Levels, scheduler: str, steps: int, denoise: float = 1.0,
         return torch.cat([sigmas[:-2], sigmas[-1:]])
 
     return torch.unique_consecutive(levels_from(schedule, steps, denoise))
-
-
-# --- samplers: (denoise, x, sigmas [B, n + 1], noise, report) -> x0; every row descends to 0 ----------------
-
-
-def euler(denoise: Denoiser, x: Tensor, sigmas: Tensor, noise: Noise, report: Report) -> Tensor:
-    """Euler's method along dx/dsigma = (x - x0) / sigma. On `ddim_uniform` levels this is DDIM with eta 0."""
-    for now, after, _ in _steps(sigmas, report):
-        x = _toward(denoise(x, now), x, now, after)
-    return x
-
-
-def heun(denoise: Denoiser, x: Tensor, sigmas: Tensor, noise: Noise, report: Report) -> Tensor:
-    """Heun's method: Karras et al. 2022, algorithm 1; the last step, onto 0, is Euler's."""
-    for now, after, last in _steps(sigmas, report):
-        x0 = denoise(x, now)
-        guess = _toward(x0, x, now, after)
-        if last:
-            x = guess
-        else:
-            slope = (x - x0) / _rows(now)
-            slope_after = (guess - denoise(guess, after)) / _rows(after)
-            x = x + (slope + slope_after) / 2 * _rows(after - now)
-    return x
-
-
-def euler_ancestral(denoise: Denoiser, x: Tensor, sigmas: Tensor, noise: Noise, report: Report) -> Tensor:
-    """Euler's method down past the next level, then fresh noise up to it (DDPM: Song et al. 2020, eta 1)."""
-    for now, after, last in _steps(sigmas, report):
-        down = after**2 / now
-        x = _toward(denoise(x, now), x, now, down)
-        if not last:
-            up = (after**2 - down**2).sqrt()
-            x = x + noise() * _rows(up)
-    return x
-
-
-def dpmpp_2m(denoise: Denoiser, x: Tensor, sigmas: Tensor, noise: Noise, report: Report) -> Tensor:
-    """DPM-Solver++(2M): Lu et al. 2022, algorithm 2; the first step and the last, onto 0, are of order 1."""
-    past: tuple[Tensor, Tensor] | None = None
-    for now, after, last in _steps(sigmas, report):
-        x0 = denoise(x, now)
-        estimate = x0 if past is None or last else _at_midpoint(x0, now, after, *past)
-        x = _toward(estimate, x, now, after)
-        past = x0, now
-    return x
-
-
-def dpmpp_2m_sde(denoise: Denoiser, x: Tensor, sigmas: Tensor, noise: Noise, report: Report) -> Tensor:
-    """SDE-DPM-Solver++(2M) with eta 1, midpoint form: Lu et al. 2022, section 4 and appendix."""
-    past: tuple[Tensor, Tensor] | None = None
-    for now, after, last in _steps(sigmas, report):
-        x0 = denoise(x, now)
-        if last:
-            x = x0
-        else:
-            estimate = x0 if past is None else _at_midpoint(x0, now, after, *past)
-            kept = (after / now) ** 2
-            x = estimate + (x - estimate) * _rows(kept) + noise() * _rows(after * (1 - kept).sqrt())
-        past = x0, now
-    return x
-
-
-def lcm(denoise: Denoiser, x: Tensor, sigmas: Tensor, noise: Noise, report: Report) -> Tensor:
-    """Consistency sampling (Luo et al. 2023, algorithm 3): jump to x0, then fresh noise of the next level."""
-    for now, after, last in _steps(sigmas, report):
-        x = denoise(x, now)
-        if not last:
-            x = x + noise() * _rows(after)
-    return x
-
-
-def uni_pc(denoise: Denoiser, x: Tensor, sigmas: Tensor, noise: Noise, report: Report) -> Tensor:
-    """UniPC of order 3 with B(h) = h (`bh1`): Zhao et al. 2023, algorithms 5 and 6 (x0 prediction).
-
-    With lambda = -log sigma, x follows dx/dlambda = m - x for the estimate m. A step integrates the polynomial in
-    lambda through the last estimates (predictor), then again including the new one (corrector). One call of the model
-    serves both. The last step ends at `UNI_PC_END` rather than 0, where lambda is infinite.
-    """
-    sigmas = torch.cat([sigmas[:, :-1], torch.full_like(sigmas[:, -1:], UNI_PC_END)], dim=1)
-    lambdas = -sigmas.cpu().double().log()
-    total = sigmas.shape[1] - 1
-    past: list[Tensor] = []
-    for k, (now, after, last) in enumerate(_steps(sigmas, report)):
-        past = past or [denoise(x, now)]
-        order = min(3, k + 1, total - k)
-        m, *older = past[:order]
-        h = lambdas[:, k + 1] - lambdas[:, k]
-        nodes = [(lambdas[:, k - j] - lambdas[:, k]) / h for j in range(1, order)]
-        plain = _toward(m, x, now, after)
-        x = plain + _weighted([before - m for before in older], _unipc_weights(nodes, h))
-        if not last:
-            new = denoise(x, after)
-            weights = _unipc_weights([torch.ones_like(h), *nodes], h)
-            x = plain + _weighted([other - m for other in (new, *older)], weights)
-            past = [new, *past[:2]]
-    return x
-
-
-UNI_PC_END = 0.001
-"""Last level of ComfyUI's uni_pc. The remaining noise is invisible."""
-
-QUADRATURE = tuple(torch.from_numpy(values) for values in leggauss(16))
-"""Gauss-Legendre points in -1..1 and their weights: exact to float64 for steps in lambda up to 10."""
-
-
-def _unipc_weights(nodes: Sequence[Tensor], h: Tensor) -> list[Tensor]:
-    """Returns the weight of each change m_i - m of the estimate in a step of length h [B].
-
-    Node r_i is the position of m_i: lambda_i = lambda + r_i h. The weights make sum_i w_i r_i^k the integral of e^(s -
-    h) (s / h)^k over s in 0..h for k = 1, 2, ...; a single node takes h / (2 r), which the paper shows to be of the
-    same order.
-    """
-    if len(nodes) < 2:
-        return [h / (2 * r) for r in nodes]
-    # By quadrature, since the closed form of these integrals suffers cancellation in short steps.
-    u, shares = (1 + QUADRATURE[0]) / 2, QUADRATURE[1] / 2
-    powers = range(1, len(nodes) + 1)
-    density = h[:, None] * torch.exp(h[:, None] * (u - 1)) * shares
-    integrals = torch.stack([(density * u**k).sum(1) for k in powers], dim=1)
-    r = torch.stack(list(nodes), dim=1)
-    return list(torch.linalg.solve(torch.stack([r**k for k in powers], dim=1), integrals).unbind(1))
-
-
-def _weighted(changes: Sequence[Tensor], weights: Sequence[Tensor]) -> Tensor | float:
-    return sum(_rows(weight.to(change)) * change for change, weight in zip(changes, weights, strict=True))
-
-
-Sampler = Callable[[Denoiser, Tensor, Tensor, Noise, Report], Tensor]
-
-SAMPLERS: dict[str, Sampler] = {
-    "euler": euler,
-    "euler_ancestral": euler_ancestral,
-    "heun": heun,
-    "dpmpp_2m": dpmpp_2m,
-    "dpmpp_2m_sde": dpmpp_2m_sde,
-    "ddim": euler,
-    "uni_pc": uni_pc,
-    "lcm": lcm,
-}
-
-
-def _steps(sigmas: Tensor, report: Report) -> Iterator[tuple[Tensor, Tensor, bool]]:
-    """Yields (level now [B], level after [B], whether this is the last step)."""
-    total = sigmas.shape[1] - 1
-    for k in range(total):
-        yield sigmas[:, k], sigmas[:, k + 1], k == total - 1
-        report(k + 1, total)
-
-
-def _toward(x0: Tensor, x: Tensor, now: Tensor, after: Tensor) -> Tensor:
-    """Returns the point at level `after` on the line from x (at level `now`) to x0 (at level 0)."""
-    return x0 + (x - x0) * _rows(after / now)
-
-
-def _at_midpoint(x0: Tensor, now: Tensor, after: Tensor, x0_before: Tensor, before: Tensor) -> Tensor:
-    """Returns the estimate half a step ahead in log sigma, on the line through the last two estimates."""
-    half = (now / after).log() / 2
-    return x0 + (x0 - x0_before) * _rows(half / (before / now).log())
-
-
-def _rows(values: Tensor) -> Tensor:
-    return values.view(-1, 1, 1, 1)

@@ -11,7 +11,6 @@ from remix.client.local.batch import Call
 from remix.client.local.engine import Local
 from remix.client.local.models import LoadedModel
 from remix.client.local.pictures import to_picture
-from remix.client.local.sampling import NoiseLevels
 from remix.engine import Listener
 from remix.motion import Picture
 from remix.plan import Schedule
@@ -35,7 +34,7 @@ def steps_of(
     """
     picture, calls, model = engine.watched(schedule, frame, inputs, listen)
     recipe, total = schedule.recipe, schedule.recipe.steps
-    scaled = isinstance(model.levels_at(recipe.width, recipe.height, total), NoiseLevels)
+    scaled = not model.levels_at(recipe.width, recipe.height, total).flow
     seen = [_as_seen(call) if scaled else call.x for call in calls]
     noisy = _decoded(model, seen)
     estimates = _decoded(model, [call.estimate for call in calls])

@@ -39,8 +39,10 @@ class Sampler:
     """Chooses its steps based on all pictures of a batch together."""
     skips_least: bool = False
     """ComfyUI drops the lowest noise level above 0, from a schedule that is one step longer."""
-    same_for_flows: bool = False
-    """Has one formula for diffusion models and for flow models."""
+    own_for_flows: bool = False
+    """Has another formula for flow models."""
+    divides_by_signal: bool = False
+    """For flow models, divides by the share of the picture, which is 0 at the first level. It starts a little lower."""
     automatic: str = "normal"
     """The scheduler that "Automatic" means in A1111."""
     own_schedule: bool = False
@@ -59,11 +61,11 @@ class Sampler:
 
 def _gpu(name: str) -> Sampler:
     """Returns ComfyUI's variant of a sampler that draws its noise on the GPU."""
-    return Sampler(f"{name}_gpu", _COMFYUI_ONLY, like=name, stochastic=True)
+    return Sampler(f"{name}_gpu", _COMFYUI_ONLY, like=name, stochastic=True, own_for_flows=True)
 
 
 _ROWS = (
-    Sampler("euler", label="Euler", aliases=("k_euler",), diffusers="EulerDiscreteScheduler", same_for_flows=True),
+    Sampler("euler", label="Euler", aliases=("k_euler",), diffusers="EulerDiscreteScheduler"),
     Sampler(
         "euler_ancestral",
         label="Euler a",
@@ -71,6 +73,7 @@ _ROWS = (
         diffusers="EulerAncestralDiscreteScheduler",
         like="euler",
         stochastic=True,
+        own_for_flows=True,
     ),
     Sampler(
         "heun",
@@ -78,7 +81,6 @@ _ROWS = (
         aliases=("k_heun",),
         diffusers="HeunDiscreteScheduler",
         like="euler",
-        same_for_flows=True,
         calls=2,
     ),
     Sampler(
@@ -87,7 +89,6 @@ _ROWS = (
         aliases=("k_dpmpp_2m",),
         diffusers="DPMSolverMultistepScheduler",
         like="euler",
-        same_for_flows=True,
         automatic="karras",
     ),
     Sampler(
@@ -98,6 +99,8 @@ _ROWS = (
         arguments=MappingProxyType({"algorithm_type": "sde-dpmsolver++"}),
         like="euler_ancestral",
         stochastic=True,
+        own_for_flows=True,
+        divides_by_signal=True,
         automatic="exponential",
         own_noise=True,
     ),
@@ -109,7 +112,6 @@ _ROWS = (
         aliases=("ddim_v3",),
         diffusers="DDIMScheduler",
         like="euler",
-        same_for_flows=True,
         automatic="ddim_uniform",
         own_schedule=True,
         rendered_as="euler",
@@ -131,6 +133,7 @@ _ROWS = (
         diffusers="LCMScheduler",
         like="euler_ancestral",
         stochastic=True,
+        own_for_flows=True,
         starts_elsewhere=True,
     ),
     Sampler("lms", label="LMS", aliases=("k_lms", "klms"), diffusers="LMSDiscreteScheduler", like="dpmpp_2m"),
@@ -151,6 +154,7 @@ _ROWS = (
         diffusers="KDPM2AncestralDiscreteScheduler",
         like="euler_ancestral",
         stochastic=True,
+        own_for_flows=True,
         skips_least=True,
         automatic="karras",
         calls=2,
@@ -163,6 +167,7 @@ _ROWS = (
         aliases=("k_dpmpp_2s_a", "k_dpmpp_2s_ancestral", "dpmpp_2s", "dpmpp_2s_a"),
         like="euler_ancestral",
         stochastic=True,
+        own_for_flows=True,
         automatic="karras",
         calls=2,
     ),
@@ -173,6 +178,7 @@ _ROWS = (
         diffusers="DPMSolverSDEScheduler",
         like="dpmpp_2m_sde",
         stochastic=True,
+        own_for_flows=True,
         automatic="karras",
         own_noise=True,
         calls=2,
@@ -185,6 +191,7 @@ _ROWS = (
         arguments=MappingProxyType({"algorithm_type": "sde-dpmsolver++", "solver_type": "heun"}),
         like="dpmpp_2m_sde",
         stochastic=True,
+        own_for_flows=True,
         automatic="exponential",
         own_noise=True,
     ),
@@ -193,6 +200,7 @@ _ROWS = (
         label="DPM++ 3M SDE",
         like="dpmpp_2m_sde",
         stochastic=True,
+        own_for_flows=True,
         automatic="exponential",
         own_noise=True,
     ),
@@ -235,8 +243,8 @@ _ROWS = (
     ),
     Sampler("euler_cfg_pp", _COMFYUI_ONLY, like="euler"),
     Sampler("euler_ancestral_cfg_pp", _COMFYUI_ONLY, like="euler_ancestral", stochastic=True),
-    Sampler("exp_heun_2_x0", _COMFYUI_ONLY, like="heun"),
-    Sampler("exp_heun_2_x0_sde", _COMFYUI_ONLY, like="dpmpp_sde", stochastic=True),
+    Sampler("exp_heun_2_x0", _COMFYUI_ONLY, like="heun", own_for_flows=True),
+    Sampler("exp_heun_2_x0_sde", _COMFYUI_ONLY, like="dpmpp_sde", stochastic=True, own_for_flows=True),
     Sampler("dpmpp_2s_ancestral_cfg_pp", _COMFYUI_ONLY, like="dpmpp_2s_ancestral", stochastic=True),
     _gpu("dpmpp_sde"),
     Sampler("dpmpp_2m_cfg_pp", _COMFYUI_ONLY, like="dpmpp_2m"),
@@ -249,11 +257,25 @@ _ROWS = (
     Sampler("res_multistep_ancestral_cfg_pp", _COMFYUI_ONLY, like="euler_ancestral_cfg_pp", stochastic=True),
     Sampler("gradient_estimation", _COMFYUI_ONLY, like="euler"),
     Sampler("gradient_estimation_cfg_pp", _COMFYUI_ONLY, like="euler_cfg_pp"),
-    Sampler("er_sde", _COMFYUI_ONLY, like="dpmpp_2m_sde", stochastic=True),
-    Sampler("seeds_2", _COMFYUI_ONLY, like="dpmpp_sde", stochastic=True),
-    Sampler("seeds_3", _COMFYUI_ONLY, like="dpmpp_sde", stochastic=True),
-    Sampler("sa_solver", _COMFYUI_ONLY, diffusers="SASolverScheduler", like="dpmpp_2m_sde", stochastic=True),
-    Sampler("sa_solver_pece", _COMFYUI_ONLY, like="dpmpp_2m_sde", stochastic=True),
+    Sampler(
+        "er_sde",
+        _COMFYUI_ONLY,
+        like="dpmpp_2m_sde",
+        stochastic=True,
+        own_for_flows=True,
+        divides_by_signal=True,
+    ),
+    Sampler("seeds_2", _COMFYUI_ONLY, like="dpmpp_sde", stochastic=True, own_for_flows=True),
+    Sampler("seeds_3", _COMFYUI_ONLY, like="dpmpp_sde", stochastic=True, own_for_flows=True),
+    Sampler(
+        "sa_solver",
+        _COMFYUI_ONLY,
+        diffusers="SASolverScheduler",
+        like="dpmpp_2m_sde",
+        stochastic=True,
+        own_for_flows=True,
+    ),
+    Sampler("sa_solver_pece", _COMFYUI_ONLY, like="dpmpp_2m_sde", stochastic=True, own_for_flows=True),
     Sampler(
         "uni_pc_bh2",
         _COMFYUI_ONLY,

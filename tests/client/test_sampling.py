@@ -14,13 +14,8 @@ import pytest
 import torch
 
 from remix import catalog
-from remix.client.local.sampling import (
-    SAMPLERS,
-    SCHEDULERS,
-    UNI_PC_END,
-    NoiseLevels,
-    sigmas_for,
-)
+from remix.client.local.samplers import SAMPLERS, UNI_PC_END
+from remix.client.local.sampling import SCHEDULERS, NoiseLevels, sigmas_for
 from remix.errors import Unsupported
 
 MEAN, SPREAD = 0.3, 0.8
@@ -428,6 +423,47 @@ def reference_uni_pc(denoise, x, sigmas, noises):
     return x / preserving(sigmas[-1])[0]
 
 
+def reference_res_multistep(denoise, x, sigmas, noises):
+    """Zhang et al. 2023, equation 16, with b1 = phi1 - phi2 / c, b2 = phi2 / c and c = -h_before / h."""
+    before = None
+    for now, after in pairwise(sigmas):
+        m = denoise(x, now)
+        if before is None or after == 0:
+            x = m + (x - m) * after / now
+        else:
+            h, c = math.log(now / after), -math.log(before[1] / now) / math.log(now / after)
+            phi1 = math.expm1(-h) / -h
+            phi2 = (phi1 - 1) / -h
+            x = math.exp(-h) * x + h * ((phi1 - phi2 / c) * m + phi2 / c * before[0])
+        before = m, now
+    return x
+
+
+def reference_er_sde(denoise, x, sigmas, noises):
+    """Cui et al. 2023, algorithm 3 with phi(s) = s (e^(s^0.3) + 10), its integrals as sums over 200 levels."""
+
+    def phi(level):
+        return level * (math.exp(level**0.3) + 10)
+
+    left, found = iter(noises), []
+    for now, after in pairwise(sigmas):
+        m = denoise(x, now)
+        if after == 0:
+            return m
+        kept, step = phi(after) / phi(now), after - now
+        points = [after - step * k / 200 for k in range(200)]
+        x = kept * x + (1 - kept) * m
+        slope = (m - found[-1][0]) / (now - found[-1][1]) if found else None
+        if found:
+            x += (step - step / 200 * sum(1 / phi(each) for each in points) * phi(after)) * slope
+        if len(found) > 1:
+            bend = (slope - found[-1][2]) / ((now - found[-2][1]) / 2)
+            x += (step**2 / 2 - step / 200 * sum((each - now) / phi(each) for each in points) * phi(after)) * bend
+        x += next(left) * math.sqrt(max(after**2 - now**2 * kept**2, 0))
+        found.append((m, now, slope))
+    return x
+
+
 REFERENCES = {
     "euler": reference_euler,
     "ddim": reference_euler,
@@ -437,6 +473,8 @@ REFERENCES = {
     "dpmpp_2m_sde": reference_dpmpp_2m_sde,
     "lcm": reference_lcm,
     "uni_pc": reference_uni_pc,
+    "res_multistep": reference_res_multistep,
+    "er_sde": reference_er_sde,
 }
 
 

@@ -13,7 +13,8 @@ from torch import Tensor
 
 from remix.client.local import Local
 from remix.client.local.encoded import Encoded
-from remix.client.local.sampling import SAMPLERS, sigmas_for
+from remix.client.local.samplers import SAMPLERS
+from remix.client.local.sampling import sigmas_for
 from remix.engine.pictures import masks_of
 from remix.mix import noise_of_seed
 from remix.plan import Frame, Keyframe, Mix, Recipe, plan

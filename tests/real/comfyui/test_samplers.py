@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import os
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -36,6 +40,21 @@ def test_a_batch_of_frames_is_as_many_single_runs(host: Host, sampler: Sampler) 
     # Matrix products of another size round differently.
     assert (whole - alone).abs().max() < 1e-3 * whole.abs().max()
     assert (whole[0] - whole[1]).abs().max() > 0.1
+
+
+def test_the_recorded_samplers_of_flows_are_the_hosts(host: Host) -> None:
+    """Those that the local engine's samplers are compared with. REMIX_RECORD=1 records them again."""
+    builder = Builder()
+    builder.add("TestFlowSamplers")
+    found = host.run(builder.graph)["1"]["text"][0]
+    recorded = Path(__file__).parents[2] / "client" / "local" / "flow_samplers.json"
+    if os.environ.get("REMIX_RECORD"):
+        recorded.write_text(f"{found}\n", encoding="utf-8")
+    made, before = (json.loads(text) for text in (found, recorded.read_text(encoding="utf-8")))
+    for part in ("samplers", "added_samplers"):
+        assert made[part].keys() == before[part].keys()
+        for sampler, values in made[part].items():
+            np.testing.assert_allclose(values, before[part][sampler], atol=1e-6, err_msg=sampler)
 
 
 def test_a_sampler_that_looks_at_the_whole_batch_renders_frame_by_frame(host: Host) -> None:

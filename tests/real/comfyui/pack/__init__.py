@@ -13,6 +13,7 @@ import torch
 from comfy.ldm.modules.attention import optimized_attention
 
 from .families import Family, TextEncoder
+from .flow_samplers import FlowSamplers
 from .weights import random
 
 TROUBLES = {"full": torch.OutOfMemoryError, "wrong": ValueError}
@@ -191,5 +192,5 @@ def _described(value: Any) -> Any:
     return value
 
 
-KINDS = (ImagePrompt, MoreWords, Trouble, Ramp, Family, TextEncoder, Formats, Names, Tell)
+KINDS = (ImagePrompt, MoreWords, Trouble, Ramp, Family, TextEncoder, Formats, Names, FlowSamplers, Tell)
 NODE_CLASS_MAPPINGS = {f"Test{kind.__name__}": kind for kind in KINDS}
