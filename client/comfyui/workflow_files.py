@@ -13,13 +13,11 @@ from remix.hosts.comfyui.definitions import Definitions
 from remix.hosts.comfyui.workflow import NotAWorkflow, Prompt, classes_in, is_workflow, to_prompt, without_envelope
 from remix.hosts.record import json_of
 from remix.job import read_metadata
+from remix.job.inputs import MAX_WORKFLOW
 from remix.motion.regular import open_file
 
 MOST_PROBLEMS = 5
 """The largest number of problems of a workflow that an error lists."""
-
-LARGEST = 64 * 2**20
-"""Bytes of a workflow's file."""
 
 
 def read_workflow(path: str | os.PathLike[str], info: Mapping[str, Any] | None = None) -> Prompt:
@@ -53,7 +51,7 @@ def workflow_json(path: str | os.PathLike[str]) -> Any:
     if not path.is_file():
         raise BadInput(f"{path}: there is no such file")
     if path.suffix.lower() == ".json":
-        with open_file(path, limit=LARGEST, remedy="give a workflow of ComfyUI", error=BadInput) as file:
+        with open_file(path, limit=MAX_WORKFLOW, remedy="give a workflow of ComfyUI", error=BadInput) as file:
             texts = [file.read()]
     else:
         held = read_metadata(path).texts

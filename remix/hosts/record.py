@@ -23,6 +23,9 @@ MOST_OTHERS = 60
 MOST_LORAS = 200
 """The maximum number of LoRAs, and of ControlNets, of a pass."""
 
+MOST_VALUES = 500_000
+"""The maximum number of values in another tool's JSON. A few megabytes of brackets would take a gigabyte."""
+
 MAX_DIGITS = 40
 """The maximum number of digits of a whole number in another tool's JSON."""
 
@@ -149,7 +152,7 @@ class Texts:
 
 
 def json_of(text: str | bytes) -> Any:
-    """Returns the value of another tool's JSON, None if it is not valid.
+    """Returns the value of another tool's JSON, None if it is not valid or has more than `MOST_VALUES` values.
 
     The strict recipe reader does not fit: ComfyUI itself writes NaN, for nodes that always run. Numbers that are not
     finite or have more than 40 digits become None, and halves of characters become ``?``: no JSON or UTF-8 that is
@@ -157,6 +160,8 @@ def json_of(text: str | bytes) -> Any:
     """
     try:
         plain = text if isinstance(text, str) else text.decode(json.detect_encoding(text), "replace")
+        if sum(map(plain.count, ",[{")) > MOST_VALUES:
+            return None
         value = json.loads(plain, parse_constant=lambda _: None, parse_float=_finite, parse_int=_integer)
         if _HALF_CHARACTER.search(plain):
             value = json.loads(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))

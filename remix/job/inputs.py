@@ -22,7 +22,7 @@ from remix.plan.wording import close
 if TYPE_CHECKING:
     from remix.job.job import Job
 
-MAX_WORKFLOW = 64 * 2**20
+MAX_WORKFLOW = 16 * 2**20
 """The largest file of a workflow, in bytes."""
 
 

@@ -18,7 +18,7 @@ from remix.errors import PictureError, VideoError
 from remix.motion import pngs
 from remix.motion.atomic import atomic_write
 from remix.motion.ffmpeg import READ_STRICTLY, Ffmpeg
-from remix.motion.images import BROKEN, quiet_pillow
+from remix.motion.images import BROKEN, MAX_BYTES, quiet_pillow
 from remix.motion.pictures import png_bytes
 from remix.motion.regular import open_file
 from remix.motion.stealth import read_stealth
@@ -62,8 +62,7 @@ def strip_metadata(path: str | os.PathLike[str], out: str | os.PathLike[str]) ->
     found = [*read_texts(path).found]
     with open_file(path) as file:
         kind = _format(path, file.read(12))
-        file.seek(0)
-        data = b"" if kind in FILMS else file.read()
+    data = b"" if kind in FILMS else _read(path)
     if out.suffix.lower() not in SUFFIXES.get(kind, (kind,)):
         raise PictureError(f"{out}: is a copy of a {kind[1:].upper()}, bit for bit; call it {out.with_suffix(kind)}")
     try:
@@ -72,9 +71,9 @@ def strip_metadata(path: str | os.PathLike[str], out: str | os.PathLike[str]) ->
                 _copy_film(path, part, kind)
             elif kind == ".png" and (hidden := read_stealth(path, LIMIT)):
                 found.append(f"hidden in the pixels ({len(hidden)} characters)")
-                part.write_bytes(b"".join(_png(_without_bits(path))))
+                _write(part, _png(_without_bits(path)))
             else:
-                part.write_bytes(b"".join(_stripped(path, kind, data)))
+                _write(part, _stripped(path, kind, data))
             if left := read_texts(part).found:
                 raise PictureError(
                     f"{path}: {', '.join(left)} cannot be removed from this file; convert it to PNG first"
@@ -82,6 +81,16 @@ def strip_metadata(path: str | os.PathLike[str], out: str | os.PathLike[str]) ->
     except _CutOff as error:
         raise PictureError(f"{path}: a {error} that is cut off; give a whole one") from None
     return found
+
+
+def _read(path: Path) -> bytes:
+    with open_file(path, limit=MAX_BYTES, remedy="give a picture of a usual size") as file:
+        return file.read()
+
+
+def _write(part: Path, pieces: Iterator[bytes]) -> None:
+    with part.open("wb") as file:
+        file.writelines(pieces)
 
 
 def _format(path: Path, head: bytes) -> str:

@@ -25,6 +25,9 @@ from remix.plan.schedule import Frame, keyframe_of, plan
 MAX_CELLS = 2_000
 """The maximum number of cells of a grid."""
 
+MAX_KEYFRAMES = 100_000
+"""The maximum number of keyframes of all cells together. Each cell has a recipe of its own, with all its keyframes."""
+
 
 @dataclass(frozen=True)
 class Grid:
@@ -49,6 +52,12 @@ class Grid:
         columns, rows, blocks = self.shape
         if (count := columns * rows * blocks) > MAX_CELLS:
             raise RecipeError(f"{columns} x {rows} x {blocks} are {count} cells; keep to {MAX_CELLS}", path="grid")
+        if (keyframes := len(self.recipe.keyframes)) * count > MAX_KEYFRAMES:
+            raise RecipeError(
+                f"{count} cells of a recipe with {keyframes} keyframes take too long; keep to "
+                f"{MAX_KEYFRAMES // keyframes} cells, or leave out keyframes that they do not show",
+                path="grid",
+            )
 
     @property
     def axes(self) -> tuple[Axis, ...]:

@@ -31,6 +31,9 @@ LABEL_WIDTH, LABEL_LINES = 176, 3
 
 SOFT = (96, 98, 106)
 
+LONGEST_SETTING = 600
+"""The maximum number of letters of a setting that a page repeats in each cell."""
+
 PAGE_PIXELS = 64_000_000
 """The maximum number of pixels that a page embeds. Larger grids have smaller pictures."""
 
@@ -243,7 +246,12 @@ def _shown(view: GridView, place: Place, settings: Mapping[str, str], side: int)
     labels = [f"{name} {label}" for name, label in coordinates_of(view.grid, place).items()]
     ways = [(name, _anchor(at)) for name, at in _around(view.grid, place)]
     anchor, text = _anchor(place), "; ".join(labels)
-    return _Shown(anchor, f"in-{anchor}", picture_uri(image), text, tuple(settings.items()), tuple(ways))
+    rows = tuple((name, _cut(value)) for name, value in settings.items())
+    return _Shown(anchor, f"in-{anchor}", picture_uri(image), text, rows, tuple(ways))
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= LONGEST_SETTING else f"{text[:LONGEST_SETTING]}…"
 
 
 def _around(grid: Grid, place: Place) -> list[tuple[str, Place]]:

@@ -37,12 +37,12 @@ class FilmMedia:
     note: str = ""
 
 
-def film_media(film: Path, page: Path) -> FilmMedia:
-    """Returns how the page at `page` shows `film`: with its data up to `EMBEDDED` bytes, else as a link."""
+def film_media(film: Path, page: Path, most: int = EMBEDDED) -> FilmMedia:
+    """Returns how the page at `page` shows `film`: with its data up to `most` bytes, else as a link."""
     suffix = film.suffix.lower()
     kind = "video" if suffix in VIDEOS else "image" if suffix in PICTURES else ""
     size = film.stat().st_size
-    if kind and size <= EMBEDDED:
+    if kind and size <= most:
         return FilmMedia(kind, _data_uri(film.read_bytes(), {**VIDEOS, **PICTURES}[suffix]))
     link = _relative(film, page)
     keep = f"keep {film.name} where it is, next to this page's folder" if link else f"open {film.name} yourself"
@@ -51,7 +51,7 @@ def film_media(film: Path, page: Path) -> FilmMedia:
     return FilmMedia(
         kind if link else "",
         link,
-        f"The film has {size / 2**20:.0f} MiB, too much for this page ({EMBEDDED // 2**20} MiB); {keep}.",
+        f"The film has {size / 2**20:.0f} MiB, too much for this page ({most // 2**20} MiB); {keep}.",
     )
 
 
