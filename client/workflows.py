@@ -27,9 +27,8 @@ from remix.client.timeouts import Timeouts
 from remix.engine import Listener
 from remix.errors import BadInput, Unsupported
 from remix.hosts.comfyui.definitions import UPLOADS
-from remix.hosts.comfyui.editing import find_input, inputs_of, problems, set_input
+from remix.hosts.comfyui.editing import all_inputs, find_input, inputs_of, problems, set_input, with_server_names
 from remix.hosts.comfyui.graph import Graph, Nodes
-from remix.hosts.comfyui.keyframing import all_inputs
 from remix.job.files import inside, safe_name, write_bytes
 from remix.motion import load_picture
 from remix.plan.inputs import PICTURES
@@ -93,6 +92,7 @@ def _uploaded(
 ) -> Nodes:
     """Returns a prompt whose local pictures are on the server. Raises `Unsupported` if that cannot run it."""
     info = described(server, nodes)
+    nodes = with_server_names(nodes, info)
     absent = dict(_absent_pictures(nodes, info))
     local = {place: path for place, name in absent.items() if (path := _local(name, place in trusted, folder))}
     if lacking := list(problems(nodes, info, local.keys())):

@@ -10,6 +10,7 @@ from fractions import Fraction
 
 from remix.client.comfyui.server import DONE, FAILED, LOST, SavedFile, Server
 from remix.errors import BadInput, EngineError, JobLost, Unsupported
+from remix.hosts.comfyui.editing import spelled
 from remix.hosts.comfyui.graph import Graph
 from remix.motion import Picture
 from remix.plan.wording import cut, nearest
@@ -50,11 +51,11 @@ class Interpolation:
         if server.node(LOADER) is None or server.node(NODE) is None:
             raise Unsupported(f"--method: this ComfyUI has no node {NODE}; update it, or leave --method out")
         models = server.choices(LOADER, LOADED)
-        if name not in models:
+        if (found := spelled(name, models)) not in models:
             there = nearest(name, models) if models else "it has none in its folder models/frame_interpolation"
             raise BadInput(f"--method: this ComfyUI has no frame interpolation model {name!r}; {there}")
         self.server, self.pause, self.parts = server, pause, parts
-        self._name = name
+        self._name = found
 
     def __call__(self, first: Picture, second: Picture) -> ServerBetween:
         """Returns what is between two pictures. The server works when the first of it is asked for."""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from remix.client.comfyui.server import Server
 from remix.errors import BadInput
 from remix.hosts.comfyui.definitions import Definitions
+from remix.hosts.comfyui.editing import with_server_names
 from remix.hosts.comfyui.workflow import NotAWorkflow, Prompt, classes_in, is_workflow, to_prompt, without_envelope
 from remix.hosts.record import json_of
 from remix.job import read_metadata
@@ -30,7 +32,15 @@ def read_workflow(path: str | os.PathLike[str], info: Mapping[str, Any] | None =
 
 
 def prompt_of(path: str | os.PathLike[str], data: Any, info: Mapping[str, Any] | None = None) -> Prompt:
-    """Returns the prompt of a workflow's JSON, which was read from `path`. Raises BadInput if it is none."""
+    """Returns the prompt of a workflow's JSON, which was read from `path`. Raises BadInput if it is none.
+
+    With `info`, names of files are as the server spells them.
+    """
+    prompt = _prompt_of(path, data, info)
+    return prompt if info is None else replace(prompt, nodes=with_server_names(prompt.nodes, info))
+
+
+def _prompt_of(path: str | os.PathLike[str], data: Any, info: Mapping[str, Any] | None) -> Prompt:
     data = without_envelope(data)
     try:
         if is_workflow(data):

@@ -44,9 +44,9 @@ def new_kit(folder: Path, language: str = "en", *, teacher: bool = False) -> lis
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise BadInput(f"{folder}: already holds something; give the name of a new folder")
     folder.mkdir(parents=True, exist_ok=True)
-    shutil.copytree(COURSE / "worksheets" / language, folder / "worksheets")
+    _copy(COURSE / "worksheets" / language, folder / "worksheets")
     for name in ("notebooks", "workflows"):
-        shutil.copytree(COURSE / name, folder / name)
+        _copy(COURSE / name, folder / name)
     shutil.copyfile(COURSE / "glossary" / f"{language}.md", folder / "glossary.md")
     (folder / RESULTS).mkdir()
     answers = [{"number": number, "question": text, "answer": ""} for number, text in questions(language)]
@@ -57,6 +57,15 @@ def new_kit(folder: Path, language: str = "en", *, teacher: bool = False) -> lis
         shutil.copyfile(COURSE / "README.md", folder / "teacher" / "plan.md")
         shutil.copyfile(COURSE / "teacher.md", folder / "teacher" / "teacher.md")
     return sorted(folder.iterdir())
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Copies the files of a folder, without permissions and times, which not every file system can set."""
+    for path in sorted(source.rglob("*")):
+        if path.is_file():
+            copy = target / path.relative_to(source)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, copy)
 
 
 def questions(language: str) -> list[tuple[str, str]]:

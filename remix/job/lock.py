@@ -74,9 +74,13 @@ def is_locked(folder: Path) -> bool:
 
 
 def _is_at(file: IO[bytes], path: Path) -> bool:
-    """Returns whether `path` still refers to this open file."""
+    """Returns whether `path` still refers to this open file.
+
+    It is taken to where the file system numbers a file anew for each question, as some network mounts do.
+    """
     try:
-        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+        found, again = path.stat(), path.stat()
+        return os.path.samestat(os.fstat(file.fileno()), found) or not os.path.samestat(found, again)
     except FileNotFoundError:
         return False
 

@@ -209,7 +209,7 @@ def flush_to_disk(path: Path) -> None:
 
 
 def flush(handle: int) -> None:
-    """Waits until the bytes of an open file are on disk."""
+    """Waits until the bytes of an open file are on disk. Some network file systems cannot say; that is ignored."""
     if _FULL_FLUSH is not None:
         try:
             _control(handle, _FULL_FLUSH)
@@ -218,7 +218,15 @@ def flush(handle: int) -> None:
                 raise
         else:
             return
-    os.fsync(handle)
+    _sync(handle)
+
+
+def _sync(handle: int) -> None:
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno not in NO_FLUSH:
+            raise
 
 
 def flush_folder(folder: Path) -> None:
@@ -233,9 +241,6 @@ def flush_folder(folder: Path) -> None:
     except PermissionError:  # a folder that may be written to and not listed
         return
     try:
-        os.fsync(handle)
-    except OSError as error:
-        if error.errno not in NO_FLUSH:
-            raise
+        _sync(handle)
     finally:
         os.close(handle)

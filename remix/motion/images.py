@@ -54,6 +54,8 @@ BROKEN = (
     OverflowError,
     ZeroDivisionError,
     NotImplementedError,
+    AttributeError,
+    RuntimeError,  # of the AVIF decoder
     Image.DecompressionBombError,
     struct.error,
     zlib.error,

@@ -5,6 +5,7 @@
     set_input(nodes, path, value)   a copy with one input changed: "KSampler.seed"
     differences(before, after)      what differs, as sentences
     problems(nodes, info)           what a server cannot run, by its ``/object_info``
+    with_server_names(nodes, info)  a copy with names of files as the server spells them
 
 All are pure: a prompt is a mapping from JSON, and none is changed in place.
 """
@@ -17,6 +18,7 @@ from typing import Any
 
 from remix.errors import BadInput
 from remix.hosts.comfyui.graph import Nodes, is_link
+from remix.hosts.model_names import slashed
 from remix.plan.wording import listed
 
 Prompt = Mapping[str, Mapping[str, Any]]
@@ -118,16 +120,55 @@ def problems(nodes: Prompt, info: Mapping[str, Any], skip: Collection[tuple[str,
             yield from _problem(f"{key} ({title_of(node)}).{slot}", inputs_of(node), slot, row)
 
 
-def _problem(where: str, inputs: Mapping[str, Any], slot: str, row: Any) -> Iterator[str]:
+def with_server_names(nodes: Prompt, info: Mapping[str, Any]) -> Nodes:
+    """Returns a copy of a prompt with the choices of inputs as the server spells them.
+
+    Servers on Windows list files with backslashes, others with slashes, and workflows have those of either.
+    """
+    found: Nodes = {}
+    for key, node in nodes.items():
+        rows = all_inputs(info, node)
+        inputs = {slot: spelled(value, choices_of(rows.get(slot))) for slot, value in inputs_of(node).items()}
+        found[key] = {**node, "inputs": inputs} if inputs else dict(node)
+    return found
+
+
+def spelled(value: Any, choices: Sequence[Any] | None) -> Any:
+    r"""Returns the choice that is a value apart from its slashes, or else the value.
+
+    >>> spelled("SD15/a.pt", ["SD15\\a.pt"]), spelled(5, None)
+    ('SD15\\a.pt', 5)
+    """
+    if not isinstance(value, str) or not choices or value in choices:
+        return value
+    wanted = slashed(value)
+    return next((each for each in choices if isinstance(each, str) and slashed(each) == wanted), value)
+
+
+def all_inputs(info: Mapping[str, Any], node: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the descriptions of a node's inputs by name, {} if its class is unknown."""
+    about = info.get(str(node.get("class_type")))
+    inputs = about.get("input") if isinstance(about, Mapping) else None
+    parts = [inputs.get(part) for part in ("required", "optional")] if isinstance(inputs, Mapping) else []
+    return {name: row for part in parts if isinstance(part, Mapping) for name, row in part.items()}
+
+
+def choices_of(row: Any) -> list[Any] | None:
+    """Returns the choices of an input that a server describes by `row`, None if it is no list of choices."""
     kind = row[0] if isinstance(row, list) and row else None
     options = row[1] if isinstance(row, list) and len(row) > 1 and isinstance(row[1], Mapping) else {}
     choices = kind if isinstance(kind, list) else options.get("options") if kind == "COMBO" else None
+    return choices if isinstance(choices, list) else None
+
+
+def _problem(where: str, inputs: Mapping[str, Any], slot: str, row: Any) -> Iterator[str]:
     if slot not in inputs:
+        kind = row[0] if isinstance(row, list) and row else None
         if not any(name.startswith(f"{slot}.") for name in inputs) and "COMFY_" not in str(kind):
             yield f"{where}: is missing"
         return
-    value = inputs[slot]
-    if isinstance(choices, list) and not is_link(value) and value not in choices:
+    value, choices = inputs[slot], choices_of(row)
+    if choices is not None and not is_link(value) and spelled(value, choices) not in choices:
         yield f"{where}: the server has no {value!r}; {nearest_name(str(value), list(map(str, choices)))}"
 
 

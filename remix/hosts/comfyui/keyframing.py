@@ -17,7 +17,7 @@ from typing import Any
 
 from remix.digest import canonical, sha256
 from remix.errors import BadInput
-from remix.hosts.comfyui.editing import find_input, find_node, inputs_of, nearest_name, title_of
+from remix.hosts.comfyui.editing import all_inputs, find_input, find_node, inputs_of, nearest_name, spelled, title_of
 from remix.hosts.comfyui.graph import Nodes, is_link
 from remix.plan import Mix
 from remix.plan.fields import show
@@ -55,7 +55,7 @@ class Track:
     def sent(self, value: Any) -> Any:
         """Returns a value as the server takes it. Numbers are rounded for whole inputs, and written out for texts."""
         if isinstance(value, bool) or not isinstance(value, int | float):
-            return value
+            return spelled(value, self.choices)
         if self.kind == "INT":
             return value if isinstance(value, int) else math.floor(value + 0.5)
         if self.kind == "STRING" or self.choices is not None:
@@ -219,14 +219,6 @@ def _input_of(nodes: Nodes, info: Info, name: str) -> tuple[str, str]:
             if slot in all_inputs(info, nodes[key]):
                 return key, slot
         raise
-
-
-def all_inputs(info: Info, node: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the descriptions of a node's inputs by name, {} if its class is unknown."""
-    about = info.get(str(node.get("class_type")))
-    inputs = about.get("input") if isinstance(about, Mapping) else None
-    parts = [inputs.get(part) for part in ("required", "optional")] if isinstance(inputs, Mapping) else []
-    return {name: row for part in parts if isinstance(part, Mapping) for name, row in part.items()}
 
 
 def _declared(info: Info, node: Mapping[str, Any], slot: str) -> Any:

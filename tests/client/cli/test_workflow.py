@@ -123,6 +123,29 @@ def test_a_workflow_is_run_and_its_files_are_kept_beside_older_ones(
     assert len([*(tmp_path / "out").iterdir()]) == 2
 
 
+@pytest.mark.parametrize("name", ["SD15/win.safetensors", "SD15\\win.safetensors"])
+def test_a_workflow_of_another_system_is_run_with_the_names_of_the_server(
+    tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Windows lists its files with backslashes."""
+    nodes = {
+        "1": {"class_type": "CheckpointLoaderSimple", "inputs": {"ckpt_name": name}},
+        "2": {"class_type": "EmptyImage", "inputs": {"width": 8, "height": 8, "batch_size": 1, "color": 0}},
+        "3": {"class_type": "SaveImage", "inputs": {"images": ["2", 0], "filename_prefix": "x"}},
+    }
+    (tmp_path / "w.json").write_text(json.dumps(nodes))
+    for listed in ("SD15/win.safetensors", "SD15\\win.safetensors"):
+        with ComfyServer(checkpoints=[listed]).started() as server:
+            assert run("check", tmp_path / "w.json", "--url", server.url) == 0
+            capsys.readouterr()
+            assert run("set", tmp_path / "w.json", "EmptyImage.color=1", "--url", server.url) == 0
+            assert json.loads(capsys.readouterr().out)["1"]["inputs"]["ckpt_name"] == listed
+            line = ("run", tmp_path / "w.json", f"1.ckpt_name={name}", "-o", tmp_path / "out")
+            assert run(*line, "--url", server.url, "-q") == 0
+            (entry,) = server.history.values()
+            assert entry["prompt"][2]["1"]["inputs"]["ckpt_name"] == listed
+
+
 @pytest.mark.parametrize("kind", ["workflow.json", "picture.png"])
 def test_a_workflow_is_read_from_its_file_and_from_a_picture(
     tmp_path: Path, kind: str, capsys: pytest.CaptureFixture[str]

@@ -14,6 +14,7 @@ import pytest
 from remix.catalog.samplers import SAMPLERS
 from remix.client import ComfyUI
 from remix.client.auth import Auth
+from remix.client.comfyui.names import Names
 from remix.client.comfyui.server import Server
 from remix.client.http import Http
 from remix.client.servers import diagnose
@@ -238,6 +239,20 @@ def test_names_of_a_server_on_windows_are_found_with_either_slash(name: str) -> 
         found = ComfyUI(server.url, timeouts=QUICK).identity(plan(asked))
     assert found["checkpoint"].startswith(f"{listed} (")
     assert found["lora 1"] == listed
+
+
+class Windows:
+    """What a server on Windows lists."""
+
+    def choices(self, node: str, name: str, *, again: bool = False) -> list[str]:
+        return {"ckpt_name": ["sd15.safetensors"], "vae_name": ["v\\y.pt"], "lora_name": ["a\\x.pt"]}[name]
+
+
+def test_a_vae_and_traveling_loras_of_a_server_on_windows_are_found_with_either_slash() -> None:
+    keyframes = (Keyframe(at=0, prompt="a", loras={"a/x.pt": 0}), Keyframe(at="100%", loras={"a/x.pt": 1}))
+    given: Any = Windows()
+    found = Names.find(given, plan(recipe(keyframes=keyframes, model=Model("sd15", vae="v/y.pt"))))
+    assert (found.vae, dict(found.loras)) == ("v\\y.pt", {"a/x.pt": "a\\x.pt"})
 
 
 def test_a_list_is_read_again_before_a_name_is_refused() -> None:

@@ -106,6 +106,11 @@ def test_a_servers_model_makes_the_in_betweens(
     assert probe(tmp_path / "film.mkv").fps == rate
 
 
+def test_a_model_is_found_with_either_slash(server: type[Mixing], tmp_path: Path) -> None:
+    server.models = ("vfi\\rife.pth",)
+    assert film(tmp_path, "--between", 1, "--method", "comfyui:vfi/rife.pth") == 0
+
+
 @pytest.mark.parametrize(
     ("options", "changes", "words"),
     [

@@ -145,6 +145,23 @@ def test_a_value_that_the_server_does_not_take_has_a_note(name: str, value: Any,
     assert fact in problems(keyframed(sampling(), INFO, [name]), {name: value})
 
 
+def test_a_name_with_the_slashes_of_another_system_is_sent_as_the_server_has_it() -> None:
+    nodes = {
+        "1": {"class_type": "Load", "inputs": {"name": "a/x.pt"}},
+        "2": {"class_type": "PreviewImage", "inputs": {"images": ["1", 0]}},
+    }
+    info: dict[str, Any] = {
+        "Load": {"input": {"required": {"name": [["a\\x.pt", "b/y.pt"]]}}, "output": ["IMAGE"]},
+        "PreviewImage": {"input": {"required": {"images": ["IMAGE"]}}, "output": [], "output_node": True},
+    }
+    found = keyframed(nodes, info, ["Load.name"])
+    for name, listed in (("a/x.pt", "a\\x.pt"), ("a\\x.pt", "a\\x.pt"), ("b\\y.pt", "b/y.pt")):
+        values = {"Load.name": Mix.one(name)}
+        assert list(found.problems(values, ())) == []
+        assert found.graph(values, "p", {})[0]["1"]["inputs"]["name"] == listed
+    assert list(found.problems({"Load.name": Mix.one("a/y.pt")}, ())) != []
+
+
 def test_a_value_that_the_server_takes_is_no_problem() -> None:
     found = keyframed(blending(), INFO, ["Photo.image", "2.color"])
     assert problems(found, {"Photo.image": Mix.one("mine.png"), "2.color": 5.2}) == ""

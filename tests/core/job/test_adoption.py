@@ -22,6 +22,7 @@ from remix.errors import EngineError, Interrupted, JobError, JobLocked, OtherRec
 from remix.job import job_folder, lock, read_metadata, siblings
 from remix.job.adoption import MOST_DONORS
 from remix.job.identity import differing
+from remix.job.lock import is_locked, locked
 from remix.motion import load_picture, probe, save_picture
 from remix.plan import Keyframe, Recipe, Schedule, plan
 from tests.core.engine.runs import contents
@@ -519,6 +520,45 @@ def test_a_file_system_without_locks_is_named_and_used_all_the_same(
     monkeypatch.setattr("fcntl.flock", flock)
     assert render(film(BASE), Painter(), tmp_path / "job").rendered == 6
     assert f"{tmp_path / 'job' / 'job.lock'}: this file system has no locks" in caplog.text
+
+
+def test_a_file_system_that_numbers_files_anew_is_not_taken_for_another_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    numbers = itertools.count(1)
+    plain = os.stat
+
+    def counted(self: Path, *given: Any, **more: Any) -> os.stat_result:
+        found = plain(self, *given, **more)
+        return os.stat_result([found[0], next(numbers), *found[2:]])
+
+    monkeypatch.setattr("remix.job.lock.Path.stat", counted)
+    with locked(tmp_path / "job"):
+        assert is_locked(tmp_path / "job")
+        with pytest.raises(JobLocked, match=f"process {os.getpid()}"), locked(tmp_path / "job"):
+            pass
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ({"pace": "even"}, {"pace": "even"}),
+        ({"between": 2}, {"between": 1}),
+        ({"budget": 0.5, "pace": "even"}, {}),
+        ({"between": 2, "pace": "even"}, {"budget": 0.5}),
+    ],
+    ids=["even pace", "in-betweens", "without a budget", "with a budget"],
+)
+def test_of_a_longer_job_that_is_replaced_nothing_stays(
+    tmp_path: Path, before: dict[str, Any], after: dict[str, Any]
+) -> None:
+    longer, shorter = film({0: "old", 7: "older"}, **before), film({0: "new", 4: "newer"}, **after)
+    files = []
+    for name, asked in (("job", [longer, shorter]), ("fresh", [shorter])):
+        for each in asked:
+            render(each, Painter(), tmp_path / name, film="film.png", new=True, report=False)
+        files.append({str(path.relative_to(tmp_path / name)) for path in (tmp_path / name).rglob("*")})
+    assert files[0] == files[1]
 
 
 def test_a_run_that_fails_before_there_are_frames_leaves_no_folder(

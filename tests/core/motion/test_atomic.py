@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -25,14 +26,15 @@ def failing(number: int) -> Any:
 
 
 @pytest.mark.parametrize("number", sorted(ODD))
+@pytest.mark.parametrize("what", ["folder", "file"])
 @pytest.mark.skipif(os.name == "nt", reason="Windows cannot open folders")
-def test_a_folder_that_cannot_be_flushed_is_passed_over(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+def test_a_file_or_folder_that_cannot_be_flushed_is_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, what: str
 ) -> None:
     flush = os.fsync
 
     def fsync(handle: int) -> None:
-        if os.path.isdir(f"/proc/self/fd/{handle}"):
+        if stat.S_ISDIR(os.fstat(handle).st_mode) == (what == "folder"):
             raise OSError(number, os.strerror(number))
         flush(handle)
 
