@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from comfy_api.latest import io
 from remix.digest import sha256
 from remix.engine import Event
 from remix.engine import render as render_job
+from remix.engine.draft import draft_frames
 from remix.engine.tags import with_tags_applied
 from remix.errors import BadInput
 from remix.job import frame_path, siblings
@@ -130,6 +132,17 @@ class RemixRender(io.ComfyNode):
                     optional=True,
                     tooltip="Replaces the negative prompts of the recipe, in the same way.",
                 ),
+                io.Int.Input(
+                    "every",
+                    default=1,
+                    min=1,
+                    max=1_000,
+                    optional=True,
+                    **seldom(),
+                    tooltip="Draft: render only every Nth frame and the last. The job output shows each until the "
+                    "next, at the film's pace. 1 renders all, and completes a draft. For half the size, set width and "
+                    "height of Remix Recipe.",
+                ),
             ],
             outputs=[JobType.Output("job", tooltip="The finished job, for Remix Film or Remix Frames.")],
             hidden=[io.Hidden.dynprompt, io.Hidden.unique_id, *WORKFLOW],
@@ -161,9 +174,10 @@ class RemixRender(io.ComfyNode):
         denoise: float = DENOISE_OF_PICTURES,
         positive: Any = None,
         negative: Any = None,
+        every: int = 1,
     ) -> io.NodeOutput:
         asked = schedule_of(schedule)
-        wanted = _part(asked, first, count)
+        wanted = _wanted(asked, first, count, every)
         origin = {**made_by(cls.hidden.dynprompt, cls.hidden.unique_id, FROM), **applied(model, clip, vae)}
         progress = Progress(model, asked.recipe.steps)
         engine = ComfyEngine(
@@ -193,14 +207,17 @@ class RemixRender(io.ComfyNode):
                 engine,
                 job_folder(prefix, planned, engine.identity(planned)),
                 film=None,
-                frames=wanted,
+                frames=None if every > 1 else wanted,
+                every=every,
                 donors=siblings(*named(prefix)),
                 listen=progress.listen,
                 tell=tell,
             )
-        frames = tuple(frame_path(outcome.folder, index) for index in wanted)
-        _remember(Given(filename_prefix, outcome.folder, frames, given))
-        shown = frames if first or count or outcome.sheet is None else [outcome.sheet]
+        rendered = tuple(frame_path(outcome.folder, index) for index in wanted)
+        _remember(Given(filename_prefix, outcome.folder, rendered, given))
+        shown = rendered if first or count or outcome.sheet is None else [outcome.sheet]
+        # A draft lasts as long as the film, so each of its frames is shown until the next.
+        frames = rendered if every == 1 else tuple(rendered[bisect_right(wanted, i) - 1] for i in range(len(asked)))
         return io.NodeOutput(
             Rendered(outcome.folder, outcome.schedule or asked, frames),
             ui={**shown_pictures(shown), **shown_page(outcome.report), **shown_remarks(remarks)},
@@ -240,8 +257,12 @@ def _remember(given: Given) -> None:
         del _given[next(iter(_given))]
 
 
-def _part(schedule: Schedule, first: int, count: int) -> range:
-    """Returns the frames that `first` and `count` select."""
+def _wanted(schedule: Schedule, first: int, count: int, every: int) -> Sequence[int]:
+    """Returns the frames that `first` and `count` select, or those of a draft."""
+    if every > 1:
+        if first or count:
+            raise BadInput("every: a draft is of the whole film; set first and count to 0, or every to 1")
+        return draft_frames(len(schedule), every)
     if first >= len(schedule):
         raise BadInput(f"first: {first} is past the last frame ({len(schedule) - 1}); give a smaller one")
     return range(first, min(first + count, len(schedule)) if count else len(schedule))

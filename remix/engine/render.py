@@ -107,7 +107,7 @@ def render(
 
     wanted = draft_frames(len(schedule), every) if frames is None else _wanted(frames, len(schedule))
     draft = frames is None and len(wanted) < len(schedule)
-    if draft or is_spared(schedule.recipe) or schedule.recipe.rendered is not None:
+    if (draft and film is not None) or is_spared(schedule.recipe) or schedule.recipe.rendered is not None:
         opencv()
     outputs = Outputs.checked(schedule.recipe, film, audio, report, remark)
     for sentence in (*remarks_on(schedule), *(engine.check(schedule) if checked is None else checked)):

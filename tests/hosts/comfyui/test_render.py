@@ -54,6 +54,17 @@ def test_a_part_is_rendered_shown_frame_by_frame_and_goes_on_alone(pack: ModuleT
     assert (job / "sheet.png").exists()
 
 
+def test_a_draft_lasts_as_long_as_the_film_and_is_completed(pack: ModuleType, node: Any) -> None:
+    frames, shown = rendered(node, schedule(), every=3)
+    assert (shown, frames) == (names(0, 3, 4), names(0, 0, 0, 3, 4))
+    (job,) = Path(pack.base, "output", "remix").iterdir()
+    assert sorted(path.name for path in (job / "frames").iterdir()) == names(0, 3, 4)
+    assert rendered(node, schedule())[0] == names(0, 1, 2, 3, 4)
+    assert rendered(node, schedule(settings='pace = "even"'), every=4)[0] == names(0, 0, 0, 0, 4)
+    with pytest.raises(BadInput, match="every: a draft is of the whole film"):
+        rendered(node, schedule(), every=2, first=1)
+
+
 def test_a_part_past_the_end_is_refused(node: Any) -> None:
     with pytest.raises(BadInput, match=r"first: 5 is past the last frame \(4\); give a smaller one"):
         rendered(node, schedule(), first=5, count=1)
