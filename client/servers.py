@@ -39,9 +39,6 @@ SHOWN = 8
 TEXT_LOADERS = ("CLIPLoader", "DualCLIPLoader")
 """ComfyUI's nodes that list the families of their text encoders."""
 
-WEBUI_FAMILIES = {False: ("sd1", "sd2", "sdxl"), True: ("sd1", "flux")}
-"""Whether the server is a Forge -> the families whose frames the tests render on a real one."""
-
 TIMEOUT = 20.0
 """Timeout of each request in seconds."""
 
@@ -173,7 +170,7 @@ def _a1111(server: A1111Server, http: Http, flags: Mapping[str, Any]) -> Iterato
         yield _installed("Remix script", server.pack(), "update Remix Toolkit there")
     else:
         yield Finding("Remix script", "not installed: frames are rendered one by one", INSTALL_SCRIPT)
-    tested = [FAMILIES[name].title for name in WEBUI_FAMILIES[models.forge]]
+    tested = [row.title for row in FAMILIES.values() if ("forge" if models.forge else "a1111") in row.webui]
     yield Finding("families", f"prompts travel in {listed(tested)} (tested)")
     for remark in models.remarks:
         yield Finding("broken extension", remark, "find it in the server's console, and update or disable it")

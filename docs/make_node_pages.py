@@ -70,7 +70,7 @@ def _shown(output: Any) -> str:
 
 def page(text: str, schema: Any) -> str:
     """Returns a page with new lists: from the heading "Inputs" to the end of the list below "Outputs"."""
-    found = re.search(r"^## Inputs\n.*?^## Outputs\n\n(- [^\n]*\n?)*(?=\n|\Z)", text, re.MULTILINE | re.DOTALL)
+    found = re.search(r"^## Inputs\n.*?^## Outputs\n\n?(- [^\n]*\n?)*(?=\n|\Z)", text, re.MULTILINE | re.DOTALL)
     if found is None:
         raise ValueError(f'{schema.node_id}: write the headings "## Inputs" and "## Outputs" where the lists go')
     return text[: found.start()] + lists(schema) + "\n" + text[found.end() :]

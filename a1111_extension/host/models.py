@@ -9,6 +9,7 @@ from typing import Any
 
 from modules import extra_networks, sd_models, sd_vae, shared
 
+from remix.catalog.families import FAMILIES
 from remix.errors import EngineError, Unsupported
 from remix.playground.checkpoint import write_checkpoint
 
@@ -111,7 +112,7 @@ def style_texts(names: Sequence[str]) -> list[Any]:
 
 def has_plain_attention() -> bool:
     """Returns whether the model has plain cross-attention, so that repeating the prompt changes nothing."""
-    return any(getattr(shared.sd_model, f"is_{family}", False) for family in ("sd1", "sd2", "sdxl"))
+    return any(getattr(shared.sd_model, f"is_{row.name}", False) for row in FAMILIES.values() if row.tiles)
 
 
 def parsed(tags: str) -> Any:

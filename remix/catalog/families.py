@@ -77,6 +77,8 @@ class Family:
     """The layer of CLIP that it is trained with, counted from the end."""
     pipeline: str = ""
     """The pipeline class of diffusers."""
+    webui: tuple[str, ...] = ()
+    """The web UIs, "a1111" and "forge", on which the tests render its frames."""
     text_prefixes: tuple[str, ...] = ()
     """Prefixes of the weights of its text encoders in a single file, in the order of diffusers' folders."""
     vae_scale: float = 1.0
@@ -99,6 +101,7 @@ _ROWS = (
         chunk=77,
         comfyui=("SD15",),
         loader="stable_diffusion",
+        webui=("a1111", "forge"),
         pipeline="StableDiffusionPipeline",
         text_prefixes=("cond_stage_model.transformer.",),
         vae_scale=0.18215,
@@ -127,6 +130,7 @@ _ROWS = (
         comfyui=("SD20",),
         loader="stable_diffusion",
         clip_layer=2,
+        webui=("a1111",),
         pipeline="StableDiffusionPipeline",
         text_prefixes=("cond_stage_model.model.",),
         vae_scale=0.18215,
@@ -142,6 +146,7 @@ _ROWS = (
         comfyui=("SDXL",),
         loader="sdxl",
         clip_layer=2,
+        webui=("a1111",),
         pipeline="StableDiffusionXLPipeline",
         defaults={"width": 1024, "height": 1024},
         text_prefixes=("conditioner.embedders.0.transformer.", "conditioner.embedders.1.model."),
@@ -182,6 +187,7 @@ _ROWS = (
         loader="flux",
         channels=16,
         flow=True,
+        webui=("forge",),
         pipeline="FluxPipeline",
         defaults={"width": 1024, "height": 1024, "scheduler": "simple", "cfg": 3.5},
     ),

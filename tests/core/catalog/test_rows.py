@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -65,37 +66,54 @@ def test_samplers_are_found_by_the_labels_of_tools(label: str, name: tuple[str, 
     assert sampler_of(label) == name
 
 
-def tables_of_names(code: str) -> list[list[str]]:
-    """Returns the names of rows in each table of a module: a list, tuple, set or mapping that has several of them."""
-    tables = []
+@cache
+def tables(code: str) -> list[set[str]]:
+    """Returns the texts in each table of a module: a list, tuple, set or mapping."""
+    found = []
     for node in ast.walk(ast.parse(code)):
         parts = node.elts if isinstance(node, ast.List | ast.Tuple | ast.Set) else []
         if isinstance(node, ast.Dict):
             functions = all(isinstance(value, ast.Name | ast.Attribute) for value in node.values)
             parts = [] if functions else [*node.keys, *node.values]  # the code of each is no second row
         texts = {part.value for part in parts if isinstance(part, ast.Constant) and isinstance(part.value, str)}
-        if len(found := sorted(texts & NAMED)) > 1:
-            tables.append(found)
-    return tables
+        if len(texts) > 1:
+            found.append(texts)
+    return found
+
+
+def tables_of_names(code: str, names: set[str]) -> list[list[str]]:
+    """Returns those of `names` in each table of a module that has several of them."""
+    return [sorted(texts & names) for texts in tables(code) if len(texts & names) > 1]
 
 
 NAMED = {label for row in ROWS for label in (row.name, row.label, *row.aliases)} - {"", "simple", "normal", "linear"}
 
 
-def test_only_the_catalog_lists_samplers_and_schedulers() -> None:
-    """The lab's experiment on samplers names those that it compares."""
+def tables_elsewhere(names: set[str], *without: str) -> dict[str, list[list[str]]]:
+    """Returns the tables of these names in the product, outside of the catalog and of the paths `without`."""
     root = Path(__file__).parents[3]
     rooms = ("remix", "client", "custom_nodes", "a1111_extension")
-    tables = {
-        str(path.relative_to(root)): found
-        for room in rooms
-        for path in (root / room).rglob("*.py")
-        if path.parent.name != "catalog"
-        and path != root / "client" / "lab" / "topics" / "samplers.py"
-        and (found := tables_of_names(path.read_text(encoding="utf-8")))
+    paths = sorted(path for room in rooms for path in (root / room).rglob("*.py"))
+    named = {path.relative_to(root).as_posix(): path for path in paths}
+    return {
+        name: found
+        for name, path in named.items()
+        if not name.startswith(("remix/catalog/", *without))
+        and (found := tables_of_names(path.read_text(encoding="utf-8"), names))
     }
-    assert tables == {}
-    assert tables_of_names('MORE = {"DPM++ 2M": "x", "lms": "y"}') == [["DPM++ 2M", "lms"]]
+
+
+def test_only_the_catalog_lists_samplers_and_schedulers() -> None:
+    """The lab's experiment on samplers names those that it compares."""
+    assert tables_elsewhere(NAMED, "client/lab/topics/samplers.py") == {}
+    assert tables_of_names('MORE = {"DPM++ 2M": "x", "lms": "y"}', NAMED) == [["DPM++ 2M", "lms"]]
+
+
+def test_only_the_catalog_lists_families() -> None:
+    """So a family of the nodes is one row. The local engine has a file for each family that it loads."""
+    classes = {name for row in FAMILIES.values() for name in (row.name, *row.comfyui)}
+    assert tables_elsewhere(classes, "client/local/") == {}
+    assert tables_of_names('MORE = ("sd1", "sdxl")', classes) == [["sd1", "sdxl"]]
 
 
 @pytest.mark.parametrize("name", ["res_multistep", "uni_pc_bh2", "dpmpp_2m_sde_gpu", "sa_solver_pece", "ddim_cfgpp"])
