@@ -25,6 +25,7 @@ from remix.mix.emphasis import emphasized
 from remix.plan import Schedule
 from remix.prompt import Chunk, Reading, Run, cut
 from remix.prompt.embeddings import for_comfyui, split
+from remix.prompt.encoders import EncoderTexts
 
 from .pictures import file_hash
 
@@ -106,7 +107,7 @@ class _Encoding(NamedTuple):
 
     def conditioning(self, prompt: str) -> Entries:
         host_rule = self.reading == Reading("comfy", "comfy")
-        tokens = self.clip.tokenize(prompt) if host_rule else self._tokens(prompt)
+        tokens = self._tokens(prompt)
         if not _is_weighted(tokens):
             return self._raw(tokens)
         plain = {key: [[(each[0], 1.0) for each in row] for row in rows] for key, rows in tokens.items()}
@@ -153,7 +154,22 @@ class _Encoding(NamedTuple):
         return entries
 
     def _tokens(self, prompt: str) -> Tokens:
-        """Returns the tokens and weights of a prompt, in chunks."""
+        """Returns the tokens and weights of a prompt, in chunks. A text encoder may have a text of its own."""
+        texts = EncoderTexts.of(prompt)
+        tokens = dict(self._tokens_of(texts.shared))
+        texts.refuse_unknown(tokens)
+        if texts.own:
+            tokens |= {key: self._tokens_of(text)[key] for key, text in texts.own.items()}
+            cut = {key: rows for key, rows in tokens.items() if _tokenizer(self.clip, key).pad_to_max_length}
+            most = max(map(len, cut.values()), default=0)
+            for key, rows in cut.items():
+                tokens[key] = [*rows, *[_blank(self.clip, key, len(rows[0]))] * (most - len(rows))]
+        return tokens
+
+    def _tokens_of(self, prompt: str) -> Tokens:
+        if self.reading == Reading("comfy", "comfy"):
+            found: Tokens = self.clip.tokenize(prompt)
+            return found
         sections = self.reading.sections(prompt)
         found = {}
         for key in self.clip.tokenize(""):

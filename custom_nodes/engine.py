@@ -12,7 +12,7 @@ from remix.catalog.families import UNKNOWN
 from remix.engine import Capabilities, Engine, Listener, Picture
 from remix.engine.blocks import blocks, in_one_call
 from remix.engine.pictures import verified
-from remix.engine.prompts import COMPOSED
+from remix.engine.prompts import EVERY
 from remix.engine.tags import TagsApplied
 from remix.job import prompts_that_meet
 from remix.motion.pictures import to_bytes
@@ -77,7 +77,7 @@ class ComfyEngine(Engine):
             keyframe="prompt negative seed cfg denoise image mask loras",
             samplers=comfy.samplers.KSampler.SAMPLERS,
             schedulers=comfy.samplers.KSampler.SCHEDULERS,
-            prompts=COMPOSED,
+            prompts=EVERY,
             instead="leave it out of the recipe",
             reasons=WIRED,
         )

@@ -13,10 +13,10 @@ from remix.client.comfyui.server import Server
 from remix.digest import sha256
 from remix.engine import Capabilities, refuse_unsupported
 from remix.engine.blocks import covering, frames_at_once, per_request, requests
-from remix.engine.pack import COMPOSITION, EMPHASIS, FRACTIONAL_DENOISE, INVERSION, Pack
+from remix.engine.pack import COMPOSITION, EMPHASIS, ENCODERS, FRACTIONAL_DENOISE, INVERSION, Pack
 from remix.engine.parts import part_of, plain_part
 from remix.engine.passes import OF_CONDITIONINGS
-from remix.engine.prompts import COMPOSED
+from remix.engine.prompts import COMPOSED, EVERY
 from remix.errors import Unsupported
 from remix.hosts.comfyui.graph import Graph, Link
 from remix.plan import Mix, Recipe, Schedule
@@ -142,7 +142,7 @@ class RemixNodes(ModelRoute):
             traveling_loras=_has_option(self.server.inputs(NODE)["schedule"], LORAS),
             fractional_denoise=FRACTIONAL_DENOISE in self._pack.supports,
             mixings=None if composes else OF_CONDITIONINGS,
-            prompts=COMPOSED if composes else frozenset(),
+            prompts=frozenset() if not composes else EVERY if ENCODERS in self._pack.supports else COMPOSED,
             readings=None if EMPHASIS in self._pack.supports else [OWN_READING],
             instead="",
             reasons={

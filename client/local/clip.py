@@ -16,6 +16,7 @@ from remix.errors import Unsupported
 from remix.mix.emphasis import emphasized
 from remix.prompt import Chunk, Piece, Reading, Run, cut
 from remix.prompt.embeddings import split
+from remix.prompt.encoders import EncoderTexts
 
 COMMA = ",</w>"
 """The comma in CLIP's vocabulary."""
@@ -31,13 +32,26 @@ class Vector(NamedTuple):
 Token = int | Vector
 
 
+def side_by_side(
+    texts: Sequence[ClipText], prompt: str, reading: Reading, encoded: Encoded
+) -> tuple[Tensor, list[Tensor | None]]:
+    """Returns the tokens of several encoders side by side [1, n k, d1 + d2], and the pooled vector of each.
+
+    Where texts of their own give them different numbers of chunks, empty ones are added, as prompt-control does.
+    """
+    fewest = max(text.chunks(prompt, reading) for text in texts)
+    found = [text.encode(prompt, reading, encoded, fewest) for text in texts]
+    rows = min(tokens.shape[1] for tokens, _ in found)
+    return torch.cat([tokens[:, :rows] for tokens, _ in found], dim=-1), [pooled for _, pooled in found]
+
+
 class ClipText:
     """A CLIP text encoder and its tokenizer.
 
-    `clip_skip` counts layers from the end; 1 is the last. No layer after `trained` (1 or 2), the one that the
-    family was trained with, is used. `cut` is the number of final layers that the weights lack: diffusers omits the
-    unused last layer of SD2. `normed` applies the final norm. `embeddings` are the vectors [n, d] of embeddings by
-    name. Raises ValueError for a tokenizer of another encoder.
+    `name` is that of ComfyUI: l, g or h. `clip_skip` counts layers from the end; 1 is the last. No layer after
+    `trained` (1 or 2), the one that the family was trained with, is used. `cut` is the number of final layers that the
+    weights lack: diffusers omits the unused last layer of SD2. `normed` applies the final norm. `embeddings` are the
+    vectors [n, d] of embeddings by name. Raises ValueError for a tokenizer of another encoder.
     """
 
     def __init__(
@@ -46,6 +60,7 @@ class ClipText:
         encoder: Any,
         place: Place,
         *,
+        name: str,
         clip_skip: int,
         trained: int = 1,
         cut: int = 0,
@@ -53,6 +68,7 @@ class ClipText:
     ) -> None:
         refuse_unknown_words(tokenizer, encoder)
         self.tokenizer, self.encoder, self.device = tokenizer, encoder, place.device
+        self.name = name
         self.layer = max(clip_skip, trained) - cut
         self.normed = normed
         layers = encoder.config.num_hidden_layers
@@ -65,14 +81,15 @@ class ClipText:
         self.embeddings: dict[str, Tensor] = {}
 
     @torch.inference_mode()
-    def encode(self, prompt: str, reading: Reading, encoded: Encoded) -> tuple[Tensor, Tensor | None]:
+    def encode(self, prompt: str, reading: Reading, encoded: Encoded, fewest: int = 1) -> tuple[Tensor, Tensor | None]:
         """Returns the tokens of a prompt [1, n k, d], and its pooled vector [1, p]; float32.
 
         A prompt longer than the encoder's n - 2 tokens is cut into k chunks, by the rule of `reading`. Each of them is
-        encoded separately between start and end tokens, and the pooled vector is that of the first chunk. Chunks that
-        `encoded` holds are not encoded again, whatever their weights.
+        encoded separately between start and end tokens, and the pooled vector is that of the first chunk. Empty chunks
+        are added until there are `fewest`. Chunks that `encoded` holds are not encoded again, whatever their weights.
         """
         chunks = self._chunks(prompt, reading)
+        chunks += [Chunk[Token]((), ())] * (fewest - len(chunks))
         raw = [self._raw(chunk, encoded) for chunk in chunks]
         empty = None
         if reading.emphasis == "comfy" and any(weight != 1 for chunk in chunks for weight in chunk.weights):
@@ -83,12 +100,16 @@ class ClipText:
         ]
         return torch.cat(tokens, dim=1), raw[0][1]
 
+    def chunks(self, prompt: str, reading: Reading) -> int:
+        """Returns the number of chunks of a prompt."""
+        return len(self._chunks(prompt, reading))
+
     def rows(self, prompt: str, reading: Reading) -> int:
         """Returns the number of token rows of a prompt."""
-        return len(self._chunks(prompt, reading)) * (self._room + 2)
+        return self.chunks(prompt, reading) * (self._room + 2)
 
     def _chunks(self, prompt: str, reading: Reading) -> list[Chunk[Token]]:
-        sections = reading.sections(prompt)
+        sections = reading.sections(EncoderTexts.of(prompt).at(self.name))
         runs = [[run for piece in section for run in self._runs(piece)] for section in sections]
         return cut(runs, self._room, reading.chunks, self._comma)
 

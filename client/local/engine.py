@@ -26,7 +26,7 @@ from remix.engine import Capabilities, Engine, Listener, Picture
 from remix.engine.agreement import read_differently
 from remix.engine.blocks import blocks, checked_batch
 from remix.engine.memory import halving
-from remix.engine.prompts import COMPOSED
+from remix.engine.prompts import EVERY
 from remix.engine.tags import TagsApplied
 from remix.errors import BlankFrame
 from remix.plan import Recipe, Schedule
@@ -41,7 +41,7 @@ CAPABILITIES = Capabilities(
     keyframe="prompt negative seed cfg denoise image mask loras",
     samplers=tuple(SAMPLERS),
     schedulers=tuple(SCHEDULERS),
-    prompts=COMPOSED,
+    prompts=EVERY,
 )
 
 

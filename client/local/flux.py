@@ -13,7 +13,7 @@ from remix.client.local.clip import ClipText
 from remix.client.local.devices import Place
 from remix.client.local.encoded import Encoded
 from remix.client.local.flow import PATCH, FlowModel, packed, positions, unpacked
-from remix.client.local.t5 import T5Text
+from remix.client.local.t5 import T5_NAME, T5Text
 from remix.mix import Conditioning
 from remix.plan import Model
 from remix.prompt import Reading
@@ -25,6 +25,7 @@ class Flux(FlowModel):
     """Flux.1 models. Flux dev is distilled and takes `cfg` as an input. Flux schnell uses ordinary guidance."""
 
     family = "flux"
+    text_names = ("l", T5_NAME)
 
     def __init__(self, model: Model, checkpoint: Checkpoint, place: Place) -> None:
         from diffusers.models.transformers.transformer_flux import FluxTransformer2DModel
@@ -37,6 +38,7 @@ class Flux(FlowModel):
             checkpoint.tokenizer("tokenizer"),
             checkpoint.component("text_encoder", CLIPTextModel, place),
             place,
+            name="l",
             clip_skip=model.clip_skip,
         )
         self.t5 = T5Text(

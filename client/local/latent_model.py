@@ -47,6 +47,8 @@ class LatentModel(ABC):
     distilled = False
     clip_texts: Sequence[ClipText] = ()
     """The text encoders that take embeddings (textual inversions)."""
+    text_names: Sequence[str] = ()
+    """ComfyUI's names of the text encoders that take texts of their own."""
     vae_in_planes = True
     """Whether all convolutions of the VAE are of planes, so that channels last is a layout of their weights."""
 

@@ -18,6 +18,7 @@ from remix.errors import OutOfMemory, Unsupported
 from remix.mix import Conditioning
 from remix.plan import Model, Recipe, Schedule
 from remix.prompt import Reading
+from remix.prompt.encoders import EncoderTexts
 
 PROMPTS_KEPT = 256
 """Number of encoded prompts, and of encoded chunks of them, that stay in memory."""
@@ -122,6 +123,7 @@ def _refuse_size(model: LoadedModel, recipe: Recipe) -> None:
 
 def _encode(model: LoadedModel, reading: Reading, encoded: Encoded, prompt: str, strengths: Strengths) -> Conditioning:
     """Returns the conditioning of a prompt with these strengths of the traveling LoRAs."""
+    EncoderTexts.of(prompt).refuse_unknown(model.text_names)
     model.release()  # so that a text encoder has the GPU to itself
     with model.loras.at([strengths], model.place.device):
         return model.encode(prompt, reading, encoded.of(strengths))

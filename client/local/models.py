@@ -47,7 +47,7 @@ class LoadedModel(Protocol):
 
     Latents are `factor` times smaller than pictures, whose sides are multiples of `multiple`. A `distilled` model takes
     guidance as an input, without a second pass with the negative prompt. A `fixed` one cannot change its precision.
-    `clip_texts` are the text encoders that take embeddings.
+    `clip_texts` are the text encoders that take embeddings, and `text_names` those that take texts of their own.
     """
 
     family: str
@@ -59,6 +59,7 @@ class LoadedModel(Protocol):
     fixed: bool
     loras: TravelingLoras
     clip_texts: Sequence[ClipText]
+    text_names: Sequence[str]
 
     def levels_at(self, width: int, height: int, steps: int) -> Levels: ...
 

@@ -11,11 +11,11 @@ from torch.nn import functional
 
 from remix.catalog.families import FAMILIES
 from remix.client.local.checkpoints import Checkpoint
-from remix.client.local.clip import ClipText
+from remix.client.local.clip import ClipText, side_by_side
 from remix.client.local.devices import Place
 from remix.client.local.encoded import Encoded
 from remix.client.local.flow import FlowModel
-from remix.client.local.t5 import T5Text
+from remix.client.local.t5 import T5_NAME, T5Text
 from remix.mix import Conditioning
 from remix.plan import Model
 from remix.prompt import Reading
@@ -28,6 +28,7 @@ class StableDiffusion3(FlowModel):
     """SD3 models. CLIP's penultimate layers, without the final norm, are padded with zeros to T5's width."""
 
     family = "sd3"
+    text_names = ("l", "g", T5_NAME)
 
     def __init__(self, model: Model, checkpoint: Checkpoint, place: Place) -> None:
         from diffusers.models.transformers.transformer_sd3 import SD3Transformer2DModel
@@ -40,11 +41,12 @@ class StableDiffusion3(FlowModel):
                 checkpoint.tokenizer(f"tokenizer{number}"),
                 checkpoint.component(f"text_encoder{number}", CLIPTextModelWithProjection, place),
                 place,
+                name=name,
                 clip_skip=model.clip_skip,
                 trained=FAMILIES[self.family].clip_layer,
                 normed=False,
             )
-            for number in ("", "_2")
+            for number, name in {"": "l", "_2": "g"}.items()
         ]
         self.t5: T5Text | None = None
         if checkpoint.has("text_encoder_3"):
@@ -63,7 +65,7 @@ class StableDiffusion3(FlowModel):
 
     def rows(self, prompt: str, reading: Reading) -> int:
         """Returns the number of token rows of a prompt."""
-        clip = min(text.rows(prompt, reading) for text in self.texts)
+        clip = max(text.rows(prompt, reading) for text in self.texts)
         return clip + (self.t5.rows(prompt, reading) if self.t5 else T5_ROWS)
 
     def encode(self, prompt: str, reading: Reading, encoded: Encoded) -> Conditioning:
@@ -71,11 +73,9 @@ class StableDiffusion3(FlowModel):
 
         Zeros replace a missing T5: SD3 was trained with text encoders dropped in this way.
         """
-        (first, one), (second, two) = (text.encode(prompt, reading, encoded) for text in self.texts)
+        clip, (one, two) = side_by_side(self.texts, prompt, reading, encoded)
         assert one is not None
         assert two is not None
-        rows = min(first.shape[1], second.shape[1])
-        clip = torch.cat([first[:, :rows], second[:, :rows]], dim=-1)
         width = self.network.config.joint_attention_dim
         t5 = self.t5.encode(prompt, reading, encoded) if self.t5 else clip.new_zeros(1, T5_ROWS, width)
         tokens = torch.cat([functional.pad(clip, (0, width - clip.shape[-1])), t5], dim=1)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from remix.catalog.families import FAMILIES
 from remix.client.local.checkpoints import Checkpoint
-from remix.client.local.clip import ClipText
+from remix.client.local.clip import ClipText, side_by_side
 from remix.client.local.devices import Place
 from remix.client.local.encoded import Encoded
 from remix.client.local.latent_diffusion import LatentDiffusion
@@ -26,22 +26,24 @@ class StableDiffusionXL(LatentDiffusion):
     """SDXL models. Both text encoders use the penultimate layer, without the final norm."""
 
     family = "sdxl"
+    text_names = ("l", "g")
 
     def __init__(self, model: Model, checkpoint: Checkpoint, place: Place) -> None:
         from transformers import CLIPTextModel, CLIPTextModelWithProjection
 
         super().__init__(model, checkpoint, place)
-        kinds = {"": CLIPTextModel, "_2": CLIPTextModelWithProjection}
+        kinds = {"": ("l", CLIPTextModel), "_2": ("g", CLIPTextModelWithProjection)}
         self.texts = [
             ClipText(
                 checkpoint.tokenizer(f"tokenizer{number}"),
                 checkpoint.component(f"text_encoder{number}", kind, place),
                 place,
+                name=name,
                 clip_skip=model.clip_skip,
                 trained=FAMILIES[self.family].clip_layer,
                 normed=False,
             )
-            for number, kind in kinds.items()
+            for number, (name, kind) in kinds.items()
         ]
         self.clip_texts = self.texts
 
@@ -51,13 +53,11 @@ class StableDiffusionXL(LatentDiffusion):
 
     def rows(self, prompt: str, reading: Reading) -> int:
         """Returns the number of token rows of a prompt."""
-        return min(text.rows(prompt, reading) for text in self.texts)
+        return max(text.rows(prompt, reading) for text in self.texts)
 
     def encode(self, prompt: str, reading: Reading, encoded: Encoded) -> Conditioning:
         """Returns the conditioning of a prompt: tokens [1, n k, d1 + d2] and the second encoder's pooled [1, p]."""
-        (first, _), (second, pooled) = (text.encode(prompt, reading, encoded) for text in self.texts)
-        rows = min(first.shape[1], second.shape[1])
-        tokens = torch.cat([first[:, :rows], second[:, :rows]], dim=-1)
+        tokens, (_, pooled) = side_by_side(self.texts, prompt, reading, encoded)
         return Conditioning(tokens.cpu(), None if pooled is None else pooled.cpu())
 
     def added(self, x: Tensor, conditioning: Conditioning) -> dict[str, Tensor]:

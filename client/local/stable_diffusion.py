@@ -31,11 +31,13 @@ class StableDiffusion(LatentDiffusion):
             tokenizer,
             checkpoint.component("text_encoder", CLIPTextModel, place),
             place,
+            name="h" if second else "l",
             clip_skip=model.clip_skip,
             trained=FAMILIES[self.family].clip_layer,
             cut=1 if second else 0,
         )
         self.clip_texts = [self.text]
+        self.text_names = (self.text.name,)
 
     def text_encoders(self) -> Mapping[str, Any]:
         """Returns the text encoders, keyed by diffusers' folder names."""

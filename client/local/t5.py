@@ -13,6 +13,10 @@ from remix.client.local.devices import Place
 from remix.client.local.encoded import Encoded
 from remix.mix.emphasis import emphasized
 from remix.prompt import Reading
+from remix.prompt.encoders import EncoderTexts
+
+T5_NAME = "t5xxl"
+"""ComfyUI's name of this text encoder."""
 
 
 class T5Text:
@@ -46,7 +50,7 @@ class T5Text:
         """Returns the tokens of a prompt with its end and padding, and their weights. BREAK does not cut it."""
         ids: list[int] = []
         weights: list[float] = []
-        for piece in chain(*reading.sections(prompt)):
+        for piece in chain(*reading.sections(EncoderTexts.of(prompt).at(T5_NAME))):
             found = self.tokenizer(piece.text, add_special_tokens=False, verbose=False).input_ids
             ids += found
             weights += [piece.weight] * len(found)

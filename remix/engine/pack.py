@@ -33,7 +33,9 @@ COMPOSITION = "composition"
 
 INVERSION = "inversion"
 
-SUPPORTED = (FRACTIONAL_DENOISE, EMPHASIS, COMPOSITION, INVERSION)
+ENCODERS = "encoders"
+
+SUPPORTED = (FRACTIONAL_DENOISE, EMPHASIS, COMPOSITION, INVERSION, ENCODERS)
 """What older nodes and scripts render differently without an error."""
 
 UNET = re.compile(rb"input_blocks\.|diffusion_model\.down_blocks\.\d+\.attentions\.")

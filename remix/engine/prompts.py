@@ -1,4 +1,4 @@
-"""Prompt syntax that not every engine supports: changes over the steps, AND, and emphasis by another tool's rule."""
+"""Prompt syntax that not every engine supports: changes over the steps, AND, TE, and other tools' rules of emphasis."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from remix.plan.fields import show
 from remix.prompt import Reading
 from remix.prompt.composition import is_composed
 from remix.prompt.editing import is_edited
-from remix.syntax.text.over_steps import LORA_SCHEDULE, constructs, over_steps
+from remix.prompt.encoders import EncoderTexts
+from remix.syntax.text.over_steps import FUNCTIONS, LORA_SCHEDULE, constructs, over_steps
 
 
 def _lora_schedule(prompt: str, who: str) -> str | None:
@@ -45,7 +46,7 @@ def _composed(prompt: str, who: str) -> str | None:
 def _prompt_control(prompt: str, who: str) -> str | None:
     found = next((part for part in over_steps(prompt) if part.control), None)
     if found is None and "(" in prompt:
-        found = next((part for part in constructs(prompt) if part.control and part.text in REFUSED), None)
+        found = next((part for part in constructs(prompt) if part.control and part.text in FUNCTIONS), None)
     if found is None:
         return None
     return (
@@ -54,19 +55,29 @@ def _prompt_control(prompt: str, who: str) -> str | None:
     )
 
 
-REFUSED = ("AVG", "TE", "STYLE", "DEF")
-"""Functions of prompt-control that are refused by name, because nobody writes them as words."""
+def _encoders(prompt: str, who: str) -> str | None:
+    if own := EncoderTexts.of(prompt).own:
+        return (
+            f"prompt: TE in {show(prompt)} gives the text encoder {next(iter(own))!r} a text of its own, which {who} "
+            "does not do; write one text for all"
+        )
+    return None
+
 
 SYNTAXES: Mapping[str, Callable[[str, str], str | None]] = {
     "LoRA schedules": _lora_schedule,
     "prompt-control": _prompt_control,
     "prompt editing": _over_steps,
     "AND": _composed,
+    "TE": _encoders,
 }
 """Syntax -> a function of a prompt and an engine's name that returns why the prompt cannot be rendered, or None."""
 
 COMPOSED = frozenset({"prompt editing", "AND"})
 """The syntax of engines that read prompts as A1111 does."""
+
+EVERY = COMPOSED | {"TE"}
+"""The syntax of engines that also give text encoders texts of their own."""
 
 
 def reading_for(schedule: Schedule, known: Iterable[Reading]) -> Reading | None:

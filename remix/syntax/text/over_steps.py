@@ -11,9 +11,13 @@ _NUMBER = re.compile(r"\s*[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]
 _NUMBERS = re.compile(rf"{_NUMBER.pattern}(?:,{_NUMBER.pattern})+", re.ASCII)
 _TAG = re.compile(r"\s*[A-Z][A-Z0-9_]*\s*", re.ASCII)
 _COMPOSED = re.compile(r"\b(AND|BREAK)\b|<(lora|lyco|hypernet):[^<>]{1,200}>")
-_CONTROL = re.compile(
-    r"\b(AVG)\s*\(|\b(CAT)\b|\b(TE|STYLE|DEF|SEG|COUPLE|MASK|AREA|SHUFFLE|SHIFT|NOISE|ATTN|FILL|IMASK|SDXL|FEATHER)\s*\("
+FUNCTIONS = (
+    *("AVG", "STYLE", "DEF", "SEG", "SUB", "COUPLE", "MASK", "IMASK", "MASKW", "MASK_SIZE", "AREA", "FEATHER", "FILL"),
+    *("SHUFFLE", "SHIFT", "NOISE", "ATTN", "SDXL", "TE_WEIGHT", "CLIP_L", "NOSTRIP"),
 )
+"""The functions of prompt-control that no engine reads. TE is one that some do."""
+
+_CONTROL = re.compile(rf"\b(CAT)\b|\b(TE)\s*\(|\b({'|'.join(FUNCTIONS)})\(")
 MAX_DEPTH = 200
 LORA_SCHEDULE = "LoRA schedule"
 """The kind of ``<lora:x:0@0,1@0.5>``, a weight at each share of the steps, as sd-webui-loractl has it."""
@@ -96,7 +100,7 @@ def _classified(prompt: str, level: _Open, end: int) -> list[Construct]:
     if any(sign == "|" for _, sign in marks):
         timed = sign == ":" and _NUMBER.fullmatch(tail) is not None
         return [Construct("alternation", text, level.at, timed)]
-    if prompt[level.at + 1 : marks[0][0]].strip() == "SEQ" or _NUMBERS.fullmatch(tail):
+    if prompt[level.at + 1 : marks[0][0]].strip() in ("SEQ", "CUT") or _NUMBERS.fullmatch(tail):
         return [Construct("prompt editing", text, level.at, True)]
     if _NUMBER.fullmatch(tail):
         return [Construct("prompt editing", text, level.at, len(marks) > 2)]

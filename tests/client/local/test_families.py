@@ -16,7 +16,7 @@ from remix.client.local.encoded import Encoded
 from remix.client.local.sdxl import SIZES
 from remix.errors import MixError, Unsupported
 from remix.mix import Conditioning
-from remix.plan import Model, plan
+from remix.plan import Keyframe, Model, plan
 from remix.prompt import Reading
 from tests.client.local import tiny
 from tests.client.local.films import TOLERANCE, largest_difference, pictures, travel
@@ -182,3 +182,21 @@ class TestStacked:
     def test_what_cannot_stand_side_by_side_is_refused(self, first: dict[str, Any], second: dict[str, Any]) -> None:
         with pytest.raises(MixError, match="prompt and negative"):
             stacked(self.conditioning(1, 2, **first), self.conditioning(1, 2, **second), "tile")
+
+
+@pytest.mark.parametrize("emphasis", ["comfy", "a1111"])
+def test_a_text_encoder_may_have_a_text_of_its_own(sdxl: str, emphasis: str) -> None:
+    model = loaded(sdxl)
+    reading, width = Reading(emphasis, "a1111"), model.texts[0].encoder.config.hidden_size
+
+    def encoded(prompt: str) -> Conditioning:
+        return model.encode(prompt, reading, Encoded(9))
+
+    found = encoded("a red square, TE(g=a (blue:1.2) circle BREAK on grass)")
+    first, second, empty = encoded("a red square, "), encoded("a (blue:1.2) circle BREAK on grass"), encoded("")
+    both = torch.cat([first.tokens, empty.tokens], dim=1)
+    assert torch.equal(found.tokens, torch.cat([both[..., :width], second.tokens[..., width:]], dim=-1))
+    assert torch.equal(found.pooled, second.pooled)
+    asked = plan(travel(sdxl, frames=1, keyframes=[Keyframe(prompt="TE(t5xxl=a)")]))
+    with pytest.raises(Unsupported, match="no text encoder 't5xxl', which TE names; it has l, g"):
+        list(Local(device="cpu").render(asked, [0], {}, lambda event: None))

@@ -21,7 +21,9 @@ from remix.syntax import read
     [
         ("[SEQ:a:0.3:b:0.6]", r"prompt: '\[SEQ:a:0.3:b:0.6\]' is syntax of ComfyUI's prompt-control"),
         ("[a|b:0.1]", r"prompt: '\[a\|b:0.1\]' is syntax of ComfyUI's prompt-control"),
-        ("a TE(l=cat) b", "prompt: 'TE' is syntax of ComfyUI's prompt-control"),
+        ("a STYLE(perp) b", "prompt: 'STYLE' is syntax of ComfyUI's prompt-control"),
+        ("a TE_WEIGHT(g=0.5) b", "prompt: 'TE_WEIGHT' is syntax of ComfyUI's prompt-control"),
+        ("a [CUT:white cat:white] b", r"prompt: '\[CUT:white cat:white\]' is syntax of ComfyUI's prompt-control"),
     ],
 )
 def test_the_local_engine_refuses_what_prompt_control_alone_reads(prompt: str, sentence: str) -> None:

@@ -378,10 +378,12 @@ def test_what_changes_over_denoising_steps_is_found(prompt: str, found: list[str
         ("a <lora:x:1>", "a1111"),
         ("a cat :0.7 AND a dog :0.3", "a1111"),
         ("[SEQ:a:0.1:b]", "prompt-control"),
-        ("[a|b:0.1]", "prompt-control"),
-        ("a cat AVG(0.3) a dog", "prompt-control"),
-        ("a cat AVG() a dog AND a cow", "prompt-control"),
+        ("[a|b:0.01]", "prompt-control"),
+        ("a cat AVG(2) a dog", "prompt-control"),
+        ("a cat AVG() a dog CAT a cow", "prompt-control"),
         ("a TE(l=cat) b", "prompt-control"),
+        ("[a:b:TAG] STYLE(perp) a (cat:1.2)", "prompt-control"),
+        ("STYLE(A1111) a ((cat:1.2) dog)", "prompt-control"),
         ("STYLE(A1111, length+mean) a cat # remark", "prompt-control"),
     ],
 )
@@ -396,12 +398,37 @@ def test_prompts_over_steps_are_carried_through(text: str, name: str) -> None:
         ("a [SEQ:cat:0.1:dog:0.4], x", "a [cat:[dog::0.4]:0.1], x"),
         ("[before:during:after:0.3,.7]", "[before:[during:after:0.7]:0.3]"),
         ("[fog:0.1,1]", "[:[fog::1.0]:0.1]"),
+        ("[fog:sun:0.1,1]", "[:[fog:sun:1.0]:0.1]"),
+        ("[a:b:c:0.25]", "[a:b:0.25]"),
+        ("[a|b:0.4]", "[a:[b:[a::1.0]:0.8]:0.4]"),
         ("a cat AVG() a dog", {"a cat": 0.5, "a dog": 0.5}),
+        ("a cat AVG a dog", {"a cat": 0.5, "a dog": 0.5}),
+        ("a cat AVG(0.25) a dog", {"a cat": 0.25, "a dog": 0.75}),
+        ("a AVG(0.5) b AVG(0.2) c", {"a": 0.1, "b": 0.1, "c": 0.8}),
+        ("a AVG(1) b", "a"),
+        ("a AVG(0.25) b :3 AND TE(l=c)", {"a :0.75 AND TE(l=c) :0.25": 0.25, "b :0.75 AND TE(l=c) :0.25": 0.75}),
+        ("cat :1 AND dog :2 AND TE(l=c) :0", "cat :0.333333333 AND dog :0.666666667"),
+        ("STYLE(comfy) a (cat:1.2)", "a (cat:1.2)"),
+        ("STYLE(A1111, none) a cat", "a cat"),
+        ("[SEQ:a:0.5] <lora:ink:0.8:0.4>", "[a::0.5] <lora:ink:0.4:0.8>"),
     ],
 )
 def test_what_means_the_same_in_prompt_control_is_read(text: str, prompt: Any) -> None:
-    assert detect(text) == "prompt-control"
-    assert read(text).keyframes == (Keyframe(at=0, prompt=prompt),)
+    found = read(text, "prompt-control")
+    assert found.keyframes == (Keyframe(at=0, prompt=prompt),)
+    assert (found.emphasis, found.chunks) == (None, None)
+
+
+def test_a_style_of_prompt_control_is_a_rule_of_emphasis_if_both_mean_the_same() -> None:
+    found = read("STYLE(A1111) a (cat:1.2) [SEQ:(old:1.1):0.5]\nNegative prompt: STYLE(A1111) (dark:1.3)")
+    assert (found.emphasis, found.chunks) == ("a1111", "comfy")
+    assert found.keyframes[0].prompt == Mix.one("a (cat:1.2) [(old:1.1)::0.5]")
+    assert found.keyframes[0].negative == Mix.one("(dark:1.3)")
+    for negative in ("(dark:1.3)", "STYLE(comfy) (dark:1.3)", "STYLE(perp) (dark:1.3)"):
+        other = read(f"STYLE(A1111) a (cat:1.2)\nNegative prompt: {negative}")
+        assert other.keyframes[0].prompt == Mix.one("STYLE(A1111) a (cat:1.2)"), negative
+        assert other.emphasis is None
+    assert read("[SEQ:a:0.5] BREAK b").chunks == "a1111"
 
 
 def test_stages_take_their_steps_from_the_text_or_from_outside() -> None:

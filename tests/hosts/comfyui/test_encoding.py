@@ -145,3 +145,23 @@ def test_an_encoder_that_is_not_known_keeps_comfyuis_rule(pack: ModuleType, made
     assert encode(pack, clip, "a (cat:1.5)", "comfy").shape == (1, 3, 4)
     with pytest.raises(Unsupported, match='emphasis and chunks to "comfy"'):
         encode(pack, clip, "a (cat:1.5)", "a1111")
+
+
+@pytest.mark.parametrize("rule", ["comfy", "a1111-no-norm"])
+def test_a_text_encoder_may_have_a_text_of_its_own(pack: ModuleType, made: Callable[..., Clip], rule: str) -> None:
+    encode = room(pack, "encoding").encoder(made("l", "g", "t5xxl"), Reading(rule, "comfy"))
+    ((found, _),) = encode("one TE(g=(two:1.5) three) TE(t5xxl=four)")
+    ((one, _),), ((two, _),), ((four, _),) = encode("one"), encode("(two:1.5) three"), encode("four")
+    assert torch.equal(found[:, :SIZE, :768], one[:, :SIZE, :768])
+    assert torch.equal(found[:, :SIZE, 768:], two[:, :SIZE, 768:])
+    assert torch.equal(found[:, SIZE:], four[:, SIZE:])
+    with pytest.raises(Unsupported, match="no text encoder 'h', which TE names; it has l, g, t5xxl"):
+        encode("one TE(h=two)")
+
+
+def test_texts_of_their_own_get_equal_numbers_of_chunks(pack: ModuleType, made: Callable[..., Clip]) -> None:
+    encode = room(pack, "encoding").encoder(made("l", "g"), Reading("a1111", "a1111"))
+    ((found, _),) = encode("one TE(g=two BREAK three)")
+    ((one, _),), ((empty, _),), ((both, _),) = encode("one"), encode(""), encode("two BREAK three")
+    assert torch.equal(found[..., :768], torch.cat([one, empty], dim=1)[..., :768])
+    assert torch.equal(found[..., 768:], both[..., 768:])
