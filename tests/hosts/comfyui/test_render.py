@@ -108,11 +108,17 @@ def test_another_rate_is_the_same_job_and_more_frames_take_over_what_is_there(
 
 
 def test_other_strengths_are_other_jobs_though_the_graph_is_the_same(pack: ModuleType, node: Any) -> None:
-    for strength in (0.0, 0.5, 0.5, 1.0):
+    def jobs(strength: float, count: int = 0) -> tuple[int, list[str]]:
         model = Model()
         model.patches = {"layer": [(strength, ("diff", (torch.ones(2),)), 1.0, None, None)]}  # type: ignore[attr-defined]
-        node.execute(model, Clip(), Vae(), schedule(), "remix/film", 2)
-    assert len(list(Path(pack.base, "output", "remix").iterdir())) == 3
+        shown = node.execute(model, Clip(), Vae(), schedule(), "remix/film", 2, count=count).ui
+        return len(list(Path(pack.base, "output", "remix").iterdir())), list(shown.get("remarks", ()))
+
+    assert [jobs(strength) for strength in (0.0, 0.5, 0.5, 1.0)] == [(1, []), (2, []), (2, []), (3, [])]
+    assert jobs(0.25, count=2) == (4, [])
+    number, [remark] = jobs(0.75)
+    assert number == 5
+    assert " is unfinished and has 2 of these frames" in remark
 
 
 def test_a_replaced_picture_is_noticed_by_both_nodes(pack: ModuleType, node: Any) -> None:

@@ -152,3 +152,18 @@ def test_a_patch_that_changes_while_it_works_does_not_change_the_job(host: Host)
     host.run(graph(prefix, 0.2))
     host.run(graph(prefix, 0.3))
     assert set(times(folders(host, prefix))) == set(before)
+
+
+def test_an_unfinished_job_of_almost_the_same_model_is_named_on_the_node(host: Host) -> None:
+    def run(prefix: str, multiplier: float, **widgets: int) -> list[str]:
+        builder = rendering(text(2), prefix)
+        (patched,) = builder.add("RescaleCFG", model=["1", 0], multiplier=multiplier)
+        builder.graph["3"]["inputs"] |= {"model": patched, **widgets}
+        return list(host.run(builder.graph)["3"].get("remarks", []))
+
+    prefix = name("almost")
+    assert run(prefix, 0.5, count=1) == []
+    (job,) = folders(host, prefix)
+    (remark,) = run(prefix, 0.75)
+    assert f"although {job} is unfinished and has 1 of these frames" in remark
+    assert len(folders(host, prefix)) == 2
