@@ -60,6 +60,10 @@ class Checkpoint(Protocol):
         """Returns the largest side of a picture in pixels, or None if there is no limit."""
         ...
 
+    def settings(self) -> dict[str, Any]:
+        """Returns the settings of the pipeline, with diffusers' names."""
+        ...
+
     def can_be_quantized(self) -> bool:
         """Returns whether its weights can be quantized while they are loaded."""
         ...

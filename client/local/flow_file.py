@@ -18,7 +18,7 @@ from torch import Tensor
 from remix.client.local.damage import raising_damage
 from remix.client.local.devices import Place
 from remix.client.local.folder import Folder, loaded
-from remix.client.local.parts import INDEX, WHOLE, lacking, read_settings
+from remix.client.local.parts import INDEX, WHOLE, lacking, parts_of
 from remix.client.local.quantized import gguf_names, gguf_settings
 from remix.client.local.single_file import DAMAGED, filled, names_in, read_weights
 from remix.errors import Unsupported
@@ -133,7 +133,7 @@ class FlowFile(Folder):
 
     @cached_property
     def _index(self) -> dict[str, Any]:
-        return {part: kind for part, kind in read_settings(self.path / INDEX).items() if isinstance(kind, list)}
+        return {part: self.settings()[part] for part in parts_of(self.settings())}
 
     @cached_property
     def _weights(self) -> Mapping[str, Tensor]:

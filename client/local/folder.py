@@ -20,8 +20,11 @@ class Folder:
 
     def pipeline(self) -> str:
         """Returns the name of the diffusers pipeline."""
-        index = read_settings(self.path / INDEX)
-        return str(index.get("_class_name"))
+        return str(self.settings().get("_class_name"))
+
+    def settings(self) -> dict[str, Any]:
+        """Returns the settings of the pipeline, with diffusers' names."""
+        return read_settings(self.path / INDEX)
 
     def component(self, name: str, kind: Any, place: Place) -> Any:
         """Returns a network in evaluation mode on its device. Raises `EngineError` if it cannot be read."""
@@ -39,7 +42,7 @@ class Folder:
 
     def has(self, name: str) -> bool:
         """Returns whether the checkpoint has this part."""
-        return parts_of(read_settings(self.path / INDEX)).get(name, False)
+        return parts_of(self.settings()).get(name, False)
 
     def is_distilled(self) -> bool:
         """Returns whether the network takes guidance as an input."""

@@ -34,6 +34,8 @@ LOADERS = {
     "FluxPipeline": ("remix.client.local.flux", "Flux"),
     "Flux2KleinPipeline": ("remix.client.local.flux2", "Flux2Klein"),
     "QwenImagePipeline": ("remix.client.local.qwen_image", "QwenImage"),
+    "ChromaPipeline": ("remix.client.local.chroma", "Chroma"),
+    "Krea2Pipeline": ("remix.client.local.krea2", "Krea2"),
     "ZImagePipeline": ("remix.client.local.z_image", "ZImage"),
 }
 """Diffusers pipeline of a checkpoint -> the module and class that load it."""

@@ -54,7 +54,10 @@ def variant_of(folder: Path) -> str | None:
 def parts_of(index: Mapping[str, Any]) -> dict[str, bool]:
     """Returns the loaded parts that a model_index.json names, and whether the model has each."""
     return {
-        name: all(kind) for name, kind in index.items() if name.startswith(LOADED) and isinstance(kind, list) and kind
+        name: all(kind)
+        for name, kind in index.items()
+        # A part is a library and a class. Settings such as text_encoder_select_layers are lists of numbers.
+        if name.startswith(LOADED) and isinstance(kind, list) and kind and not isinstance(kind[0], int)
     }
 
 

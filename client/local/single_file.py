@@ -123,6 +123,10 @@ class SingleFile:
     def longest_side(self) -> None:
         """Returns None: these families do not limit the size of pictures."""
 
+    def settings(self) -> dict[str, Any]:
+        """Returns no settings: single files have none."""
+        return {}
+
     def can_be_quantized(self) -> bool:
         """Returns False: diffusers quantizes folders."""
         return False

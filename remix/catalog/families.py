@@ -267,6 +267,8 @@ _ROWS = (
         loader="chroma",
         channels=16,
         flow=True,
+        pipeline="ChromaPipeline",
+        defaults={"width": 1024, "height": 1024, "scheduler": "simple", "steps": 30, "cfg": 4.0},
     ),
     Family(
         *("z_image", "Z-Image", TRAVEL),
@@ -316,6 +318,8 @@ _ROWS = (
         channels=16,
         axes=3,
         flow=True,
+        pipeline="Krea2Pipeline",
+        defaults={"width": 1024, "height": 1024, "scheduler": "simple", "steps": 28, "cfg": 4.5},
     ),
     Family(
         *("ernie", "Ernie-Image", TRAVEL),

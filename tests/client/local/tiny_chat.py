@@ -9,9 +9,13 @@ import torch
 from diffusers import (
     AutoencoderKLFlux2,
     AutoencoderKLQwenImage,
+    ChromaPipeline,
+    ChromaTransformer2DModel,
     FlowMatchEulerDiscreteScheduler,
     Flux2KleinPipeline,
     Flux2Transformer2DModel,
+    Krea2Pipeline,
+    Krea2Transformer2DModel,
     QwenImagePipeline,
     QwenImageTransformer2DModel,
     ZImagePipeline,
@@ -25,6 +29,8 @@ from transformers import (
     Qwen3Config,
     Qwen3ForCausalLM,
     Qwen3Model,
+    Qwen3VLConfig,
+    Qwen3VLModel,
 )
 
 from tests.client.local import tiny
@@ -124,6 +130,71 @@ def flux2(folder: Path) -> Path:
     torch.nn.init.normal_(pipeline.vae.bn.running_mean)
     torch.nn.init.uniform_(pipeline.vae.bn.running_var, 0.5, 2)
     tiny.emphasize_prompt(pipeline.transformer)
+    pipeline.save_pretrained(folder, safe_serialization=True)
+    return folder
+
+
+def chroma(folder: Path) -> Path:
+    """Saves a random Chroma pipeline into `folder` and returns it."""
+    torch.manual_seed(0)
+    pieces = tiny.t5_tokenizer()
+    pipeline = ChromaPipeline(
+        vae=tiny.vae(0.3611, channels=16, shift=0.1159),
+        text_encoder=tiny.t5(pieces, WIDTH),
+        tokenizer=pieces,
+        transformer=ChromaTransformer2DModel(
+            in_channels=64,
+            num_layers=1,
+            num_single_layers=1,
+            attention_head_dim=16,
+            num_attention_heads=2,
+            joint_attention_dim=WIDTH,
+            axes_dims_rope=(4, 6, 6),
+            approximator_num_channels=16,
+            approximator_hidden_dim=32,
+            approximator_layers=1,
+        ),
+        scheduler=FlowMatchEulerDiscreteScheduler(use_dynamic_shifting=True, shift=3.0),
+    )
+    tiny.emphasize_prompt(pipeline.transformer)
+    pipeline.save_pretrained(folder, safe_serialization=True)
+    return folder
+
+
+def krea2(folder: Path, *, distilled: bool = False) -> Path:
+    """Saves a random Krea 2 pipeline into `folder` and returns it."""
+    torch.manual_seed(0)
+    words = tokenizer()
+    seeing = {"depth": 1, "hidden_size": 16, "intermediate_size": 16, "num_heads": 2, "out_hidden_size": WIDTH}
+    rope = {"rope_type": "default", "mrope_section": [2, 3, 3], "rope_theta": 10000.0, "mrope_interleaved": True}
+    text = {**decoder(words, layers=4), "head_dim": WIDTH // 2, "rope_parameters": rope}
+    pipeline = Krea2Pipeline(
+        vae=qwen_vae(),
+        text_encoder=Qwen3VLModel(
+            Qwen3VLConfig(text_config=text, vision_config={**seeing, "deepstack_visual_indexes": [0]})
+        ),
+        tokenizer=words,
+        transformer=Krea2Transformer2DModel(
+            in_channels=64,
+            num_layers=1,
+            attention_head_dim=16,
+            num_attention_heads=2,
+            num_key_value_heads=1,
+            intermediate_size=64,
+            timestep_embed_dim=32,
+            text_hidden_dim=WIDTH,
+            num_text_layers=2,
+            text_num_attention_heads=2,
+            text_num_key_value_heads=2,
+            text_intermediate_size=64,
+            num_layerwise_text_blocks=1,
+            num_refiner_text_blocks=1,
+            axes_dims_rope=(4, 6, 6),
+        ),
+        scheduler=FlowMatchEulerDiscreteScheduler(use_dynamic_shifting=True, max_image_seq_len=6400),
+        text_encoder_select_layers=(1, 3),
+        is_distilled=distilled,
+    )
     pipeline.save_pretrained(folder, safe_serialization=True)
     return folder
 
