@@ -84,5 +84,5 @@ class FlowSamplers:
             "x": x.tolist(),
             "noise": noise.tolist(),
         }
-        told = {**given, "samplers": found, "added_samplers": others}
-        return {"ui": {"text": [json.dumps(told)]}}
+        report = {**given, "samplers": found, "added_samplers": others}
+        return {"ui": {"text": [json.dumps(report)]}}
