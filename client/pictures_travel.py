@@ -58,8 +58,9 @@ def settings_in(path: Path) -> Settings | None:
     """
     made = read_file_metadata(path)
     try:
-        if made.remix is not None and "recipe" in made.remix:
-            recipe, notes = _own(made.remix), list[str]()
+        own = None if made.remix is None or "recipe" not in made.remix else _own(made.remix)
+        if own is not None and not own.has_own_settings:
+            recipe, notes = own, list[str]()
         elif made.origin is not None:
             recipe, notes = recipe_of_origin(made.origin)
         else:

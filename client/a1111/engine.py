@@ -62,6 +62,7 @@ class A1111(Engine):
         self._cancelled = False
         self._prepared: Prepared | PreparedPayload | None = None
         self._remarked: set[str] = set()
+        self._infotexts: dict[int, str] = {}
 
     def __repr__(self) -> str:
         return f"A1111({self._server.address!r})"
@@ -98,6 +99,10 @@ class A1111(Engine):
         assert isinstance(prepared, PreparedPayload)
         width, height = size_of(recipe.payload.fields)
         return {"width": width, "height": height, "whole": prepared.whole()}
+
+    def texts(self, index: int) -> Mapping[str, str]:
+        """Returns the server's infotext of a frame of a payload."""
+        return {"parameters": self._infotexts[index]} if index in self._infotexts else {}
 
     def batch_size(self, schedule: Schedule) -> int:
         """Returns the number of frames that are sampled together if the server has the Remix script."""
@@ -175,6 +180,8 @@ class A1111(Engine):
         """Returns the verified pictures of a reply."""
         answer = read_answer(reply, request.where)
         pictures = prepared.pictures(answer, request)
+        if isinstance(prepared, PreparedPayload):
+            self._infotexts.update(zip(request.frames, map(self._server.mask, answer.written), strict=False))
         for remark in remarks_in(answer):
             if remark not in self._remarked:
                 self._remarked.add(remark)

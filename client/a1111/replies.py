@@ -31,12 +31,16 @@ ADVICE = "start the server with --no-half-vae or --no-half, which compute in flo
 
 @dataclass(frozen=True)
 class Answer:
-    """A reply: information about all pictures, the infotext of each, and the pictures in base64."""
+    """A reply: information about all pictures, the infotext of each, and the pictures in base64.
+
+    `infotexts` are the settings in them, `written` the texts themselves.
+    """
 
     where: str
     info: Mapping[str, Any]
     infotexts: tuple[Mapping[str, str], ...]
     images: tuple[str, ...]
+    written: tuple[str, ...] = ()
 
 
 def read_answer(reply: Any, where: str) -> Answer:
@@ -53,8 +57,9 @@ def read_answer(reply: Any, where: str) -> Answer:
     first = first if isinstance(first, int) and 0 <= first <= len(reply["images"]) else 0
     images = reply["images"][first:]
     texts = info.get("infotexts")
-    infotexts = [parse_shielded(text, _settings) for text in texts] if isinstance(texts, list) else []
-    return Answer(where, info, tuple(infotexts[first:]), tuple(images))
+    texts = texts[first:] if isinstance(texts, list) else []
+    infotexts = tuple(parse_shielded(text, _settings) for text in texts)
+    return Answer(where, info, infotexts, tuple(images), tuple(text for text in texts if isinstance(text, str)))
 
 
 def _settings(text: str) -> Mapping[str, str]:

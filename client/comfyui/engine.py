@@ -47,6 +47,7 @@ class ComfyUI(Engine):
         self._connection = Connection(
             url, timeouts, previews=previews, auth=auth, headers=headers, ca=ca, insecure=insecure
         )
+        self._uploaded: Mapping[str, str] = {}
         self._run: Run | None = None
         self._chosen: Choice | None = None
 
@@ -108,7 +109,13 @@ class ComfyUI(Engine):
         `WorkflowRejected`, `OutOfMemory`, `BlankFrame`, or `EngineError` with the message of the node that failed.
         """
         with self._started(schedule, inputs, listen) as (run, uploaded):
+            self._uploaded = uploaded
             yield from run.pictures(self._choice(schedule).route.jobs(frames, run.batch, uploaded))
+
+    def texts(self, index: int) -> Mapping[str, str]:
+        """Returns the graph of a frame of the recipe's own workflow, with which ComfyUI opens it."""
+        route = self._chosen.route if self._chosen is not None else None
+        return route.texts(index, self._uploaded) if isinstance(route, OwnWorkflow) else {}
 
     @contextmanager
     def _started(

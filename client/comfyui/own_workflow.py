@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 
@@ -86,13 +87,21 @@ class OwnWorkflow(Route):
         return any(self.keyframed.mixes_conditionings(name) for name in mixed)
 
     def identity(self) -> dict[str, str]:
-        """Returns a hash of all that the keyframes do not set, and the size and age of each model file."""
+        """Returns a hash of all that the keyframes do not set, and the details of each model file and loaded file."""
         found = {"workflow": self.keyframed.digest()[:16]}
         for slot, value in self.keyframed.fixed():
             if isinstance(value, str) and slot in FILES:
                 details = self.server.file_details(FILES[slot], [value])
                 found[f"{slot} {value}"] = f"{value} ({details[value]})" if value in details else value
-        return found
+        return found | self._inputs_there
+
+    @cached_property
+    def _inputs_there(self) -> dict[str, str]:
+        """The files on the server that the workflow loads, with their hashes. Those of the recipe belong to frames."""
+        ours = input_hashes(self.schedule.recipe)
+        names = self.keyframed.uploads(dict(frame.inputs) for frame in self.schedule) - ours.keys()
+        details = {name: self.server.input_details(name) for name in sorted(names)}
+        return {f"input {name}": name if about is None else f"{name} ({about})" for name, about in details.items()}
 
     @cached_property
     def samples(self) -> bool:
@@ -113,6 +122,12 @@ class OwnWorkflow(Route):
                 yield PromptJob(
                     missing, clip.start, self._writer(clip.start, uploaded), counts, exact=False, blank=not self.samples
                 )
+
+    def texts(self, index: int, uploaded: Mapping[str, str]) -> dict[str, str]:
+        """Returns the graph that made a frame, as ComfyUI writes it into pictures."""
+        first = next(clip.start for clip in self.schedule.recipe.clips() if index in clip)
+        made, _ = self._writer(first, uploaded)("", 1)
+        return {"prompt": json.dumps(made.nodes)}
 
     def _counts(self, frames: int) -> tuple[int, ...]:
         """Returns how many pictures a run may give: those of its clip, or the first of the next one as well.

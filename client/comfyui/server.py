@@ -40,6 +40,9 @@ MOST_LINES = 20
 
 QUEUED, RUNNING, DONE, FAILED, LOST = "queued", "running", "done", "failed", "lost"
 
+PLACE = re.compile(r"(?P<path>.*?)(?: \[(?P<kind>input|output|temp)\])?", re.DOTALL)
+"""The name of a file as loaders take it, with its folder and the kind of its place."""
+
 
 @dataclass(frozen=True)
 class SavedFile:
@@ -155,6 +158,24 @@ class Server:
         if (answer.get("name"), answer.get("subfolder")) != (name, UPLOADS):
             raise BadReply(f"/upload/image: it says {str(answer)[:200]}, where {UPLOADS}/{name} was sent")
         return f"{UPLOADS}/{name}"
+
+    def input_details(self, name: str) -> str | None:
+        """Returns the size and hash of a file in the server's folders of inputs, None if the server does not send it.
+
+        `name` may have a folder, and end with the kind of its place, as in ``x/a.png [output]``. Only a job's identity
+        uses this, so a server that fails here must not end a run.
+        """
+        found = PLACE.fullmatch(slashed(name))
+        assert found is not None
+        folder, _, file = found["path"].rpartition("/")
+        try:
+            data = self.http.get_bytes(
+                "/view", {"filename": file, "subfolder": folder, "type": found["kind"] or "input"}
+            )
+        except (BadReply, HostRefused, HostSilent, HostUnreachable) as error:
+            log.warning("%s: %s; another file of the same name would not be noticed", name, error)
+            return None
+        return f"{len(data)} bytes with SHA-256 {sha256(data)[:24]}"
 
     def view(self, file: SavedFile, size: tuple[int, int] | None) -> Picture:
         """Returns an output picture. Raises `WrongSize` if its width and height are not `size`; None accepts any."""

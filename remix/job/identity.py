@@ -28,8 +28,8 @@ OF_FILM = {
 }
 """Parts of an engine's identity that depend on the film, in words. A frame of another film may be another picture."""
 
-_FILE_DETAILS = re.compile(r" \(\d+ bytes of [\d:TZ-]+\)$", re.ASCII)
-"""Size and age of a model file at the end of its name. A server that is slow to list its files omits them."""
+_FILE_DETAILS = re.compile(r" (\(\d+ bytes) (?:of [\d:TZ-]+|with SHA-256 [0-9a-f]+)\)$", re.ASCII)
+"""Size and age, or hash, of a file at the end of its name. A server that is slow to list its files omits them."""
 
 
 def same_engine(was: Mapping[str, Any], now: Mapping[str, Any], *, same_film: bool = False) -> bool:
@@ -64,7 +64,7 @@ def without_file_details(engine: Mapping[str, str], *, sizes: bool = False) -> d
     """
 
     def plain(found: re.Match[str]) -> str:
-        return f"{found[0].partition(' of ')[0]})" if sizes else ""
+        return f" {found[1]})" if sizes else ""
 
     return {name: _FILE_DETAILS.sub(plain, value) for name, value in engine.items()}
 

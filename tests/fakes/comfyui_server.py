@@ -198,6 +198,9 @@ class ComfyServer(FaultyServer):
             about["input"]["required"]["ckpt_name"] = ["COMBO", {"options": list(self.checkpoints)}]
         if kind == "LoraLoader":
             about["input"]["required"]["lora_name"] = [list(self._loras)]
+        if kind == "LoadImage":
+            places = ("/".join(filter(None, place[1:])) for place in self.files if place[0] == "input")
+            about["input"]["required"]["image"][0] = sorted(places)
         return Answer({kind: about})
 
     def _get_remix(self, asked: Asked, _: str) -> Answer:

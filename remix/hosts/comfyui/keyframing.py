@@ -11,7 +11,7 @@ by ComfyUI's own nodes: conditionings by ConditioningAverage, pictures by ImageB
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -89,6 +89,8 @@ class Keyframed:
     tracks: Mapping[str, Track]
     frames: tuple[str, int]
     kind: str
+    files: frozenset[tuple[str, str]] = frozenset()
+    """The inputs that name a file which users upload: their nodes and names there."""
 
     def problems(self, values: Values, uploaded: Collection[str]) -> Iterator[str]:
         """Yields what the server does not accept of the values of a frame. It gets the `uploaded` pictures."""
@@ -181,6 +183,16 @@ class Keyframed:
         plain = {key: [node["class_type"], node["inputs"]] for key, node in kept.items()}
         return sha256(canonical([plain, *self.frames]).encode())
 
+    def uploads(self, frames: Iterable[Values]) -> set[str]:
+        """Returns the names of uploaded files that any of these frames takes."""
+        found = {track: name for name, track in self.tracks.items() if (track.node, track.slot) in self.files}
+        given = [values[name] for values in frames for name in found.values() if name in values]
+        names = [each for value in given for each in (value.values if isinstance(value, Mix) else (value,))]
+        tracked = {(track.node, track.slot) for track in self.tracks.values()}
+        needed = _needed(self.nodes, self.frames[0])
+        names += [inputs_of(needed[key]).get(slot) for key, slot in self.files - tracked if key in needed]
+        return {name for name in names if isinstance(name, str)}
+
     def fixed(self) -> Iterator[tuple[str, Any]]:
         """Yields the names and values of all inputs that keyframes do not set."""
         tracked = {(track.node, track.slot) for track in self.tracks.values()}
@@ -205,7 +217,8 @@ def keyframed(nodes: Nodes, info: Info, names: Sequence[str], output: str | None
     key, place, kind = _frames_of(nodes, info, output)
     described = {kind: about for kind, about in info.items() if isinstance(about, Mapping)}
     outputs = {kind: tuple(map(str, _list(about.get("output")))) for kind, about in described.items()}
-    return Keyframed(nodes, outputs, tracks, (key, place), kind)
+    files = {(node, slot) for node in nodes for slot, row in all_inputs(info, nodes[node]).items() if _is_uploaded(row)}
+    return Keyframed(nodes, outputs, tracks, (key, place), kind, frozenset(files))
 
 
 def _input_of(nodes: Nodes, info: Info, name: str) -> tuple[str, str]:
@@ -219,6 +232,12 @@ def _input_of(nodes: Nodes, info: Info, name: str) -> tuple[str, str]:
             if slot in all_inputs(info, nodes[key]):
                 return key, slot
         raise
+
+
+def _is_uploaded(declared: Any) -> bool:
+    """Returns whether an input names a file that users upload, such as a picture."""
+    options = declared[1] if isinstance(declared, list) and len(declared) > 1 else None
+    return isinstance(options, Mapping) and any(name.endswith("_upload") and each for name, each in options.items())
 
 
 def _declared(info: Info, node: Mapping[str, Any], slot: str) -> Any:

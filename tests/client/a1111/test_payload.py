@@ -12,6 +12,7 @@ import pytest
 
 from remix.client import render
 from remix.errors import RemixError, Unsupported, WrongModel, WrongSize
+from remix.job import frame_path, read_metadata
 from remix.motion import load_picture, save_picture
 from remix.plan import Recipe
 from tests.client.a1111.conftest import Serve, engine
@@ -51,6 +52,9 @@ def test_each_frame_is_a_request_with_its_fields(serve: Serve, tmp_path: Path) -
     assert {(body["seed"], body["prompt"], body["save_images"]) for body in server.requests} == {(0, "a cat", False)}
     assert (outcome.schedule.recipe.width, outcome.schedule.recipe.height) == (64, 48)
     assert run(server, moving, tmp_path).rendered == 0
+    made = read_metadata(frame_path(tmp_path, 1))
+    assert made.a1111 is not None
+    assert made.a1111.settings["Sampler"] == "DPM++ 2M"
 
 
 def test_settings_of_the_server_travel_and_are_put_back(serve: Serve, tmp_path: Path) -> None:

@@ -12,10 +12,12 @@ import pytest
 from remix.client import ComfyUI, cli, render, render_all
 from remix.engine import Capabilities, Event, Outcome, refuse_unsupported
 from remix.errors import EngineError, Interrupted, OtherRecipe, Unsupported, WrongSize
+from remix.job import frame_path, read_metadata
 from remix.motion import save_picture
 from remix.plan import Recipe, plan
 from tests.client.comfyui.runs import QUICK, at_frames, frames
 from tests.fakes.comfyui_server import ComfyServer, Script
+from tests.fakes.faults import Answer
 
 GRAPH = {
     "1": {"class_type": "LoadImage", "inputs": {"image": "x.png"}, "_meta": {"title": "First"}},
@@ -62,6 +64,10 @@ def test_each_frame_is_a_prompt_with_its_values_and_its_picture(tmp_path: Path) 
     assert "ImageBlend.blend_factor" in page
     assert "playground" not in page  # settings of a recipe that the workflow does not use
     assert len({picture.tobytes() for picture in frames(tmp_path / "out")}) == 4
+    made = read_metadata(frame_path(tmp_path / "out", 1))
+    assert made.comfyui is not None
+    nodes = json.loads(made.texts["prompt"])
+    assert (nodes["3"]["inputs"]["blend_factor"], nodes["1"]["inputs"]["image"]) == (0.25, f"remix/{name[2]}")
 
 
 def test_a_run_goes_on_where_it_stopped_also_from_its_folder_alone(tmp_path: Path) -> None:
@@ -226,3 +232,19 @@ def test_what_the_workflow_has_itself_cannot_be_set_beside_it(tmp_path: Path) ->
 def test_other_engines_name_the_one_that_runs_workflows(tmp_path: Path) -> None:
     with pytest.raises(Unsupported, match="--engine comfyui"):
         refuse_unsupported(plan(recipe(tmp_path)), Capabilities("another engine", "width height", "", ""))
+
+
+def test_a_file_on_the_server_belongs_to_the_job_by_its_content(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = recipe(tmp_path, {"First.image": "there/b.png"}, frames=1)
+    with ComfyServer(pack=False).started() as server:
+        server.files["input", "there", "b.png"] = b"one"
+        assert run(server, asked, tmp_path / "out").rendered == 1
+        assert run(server, asked, tmp_path / "out").rendered == 0
+        server.files["input", "there", "b.png"] = b"two"
+        with pytest.raises(OtherRecipe, match=r"input there/b\.png"):
+            run(server, asked, tmp_path / "out")
+        monkeypatch.setattr(server, "_get_view", lambda asked: Answer(b"", 404))
+        assert run(server, asked, tmp_path / "out").rendered == 0
+        assert "another file of the same name would not be noticed" in caplog.text

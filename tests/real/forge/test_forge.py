@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from remix.client import A1111, render
+from remix.job import frame_path, read_metadata
+from remix.motion import load_picture
+from remix.plan import Recipe
 from tests.real.a1111.films import ROUNDING, SIDE, A, B, off, painted, plain, recipe, rendered
 from tests.real.a1111.host import Host, encoded
 
@@ -61,6 +66,32 @@ def test_a_mask_of_the_hosts_holds_for_all_frames(host: Host) -> None:
     frames = rendered(host, recipe({"prompt": A}, {"prompt": B}), kind="img2img", host_fields=fields)
     for frame in frames:
         assert off(frame[:, : SIDE // 3], painted(1)[:, : SIDE // 3]) <= ROUNDING
+
+
+def test_fields_and_settings_of_a_payload_travel(host: Host, tmp_path: Path) -> None:
+    skip = "CLIP_stop_at_last_layers"
+    before = host.get("/sdapi/v1/options")[skip]
+    ends = ({"cfg_scale": 3, f"override_settings.{skip}": 1}, {"cfg_scale": 7, f"override_settings.{skip}": 2})
+    about = {"frames": 2, "payload": plain(A, 1), "keyframes": [{"inputs": end} for end in ends]}
+    with A1111(host.url) as engine:
+        render(Recipe.from_dict(about), tmp_path, engine=engine, film=None, report=False)
+    assert host.get("/sdapi/v1/options")[skip] == before
+    frames = [load_picture(frame_path(tmp_path, index)) for index in range(2)]
+    for number, frame in enumerate(frames, 1):
+        own = plain(A, 1, cfg_scale=4 * number - 1, override_settings={skip: number})
+        assert off(frame, host.plain(**own)) <= ROUNDING
+    made = read_metadata(frame_path(tmp_path, 1)).a1111
+    assert made is not None
+    assert made.settings["CFG scale"] == "7"
+
+
+def test_frames_start_with_the_noise_of_their_picture(host: Host) -> None:
+    travel = recipe({"prompt": A, "image": "a.png", "denoise": 0}, {"denoise": 0.5}, invert=True, restore=True)
+    given = {"init_images": [encoded(painted(1))]}
+    frames = rendered(host, travel, kind="img2img", host_fields=given, portable=True)
+    assert np.array_equal(frames[0], painted(1))
+    of_seeds = rendered(host, {**travel, "invert": False}, kind="img2img", host_fields=given, portable=True)
+    assert off(frames[-1], of_seeds[-1]) > 5
 
 
 def test_bad_input_is_one_sentence(host: Host) -> None:
