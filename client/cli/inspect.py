@@ -169,11 +169,10 @@ def _ours(about: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         value = about.get(label, "")
         yield label, ", ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, Mapping) else str(value)
     frame = about.get("frame")
-    for name, value in frame.items() if isinstance(frame, Mapping) else ():
-        if name == "inputs" and isinstance(value, Mapping):
-            yield from ((str(each), _mix(one)) for each, one in value.items())
-        else:
-            yield str(name), _mix(value)
+    frame = frame if isinstance(frame, Mapping) else {}
+    if isinstance(inputs := frame.get("inputs"), Mapping):  # of a workflow or a payload, which has the other settings
+        frame = {"index": frame.get("index"), **inputs}
+    yield from ((str(name), _mix(value)) for name, value in frame.items())
     if "recipe" in about:
         for number, line in enumerate(_toml(about["recipe"]).splitlines()):
             yield ("recipe" if number == 0 else ""), line

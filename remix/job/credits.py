@@ -163,11 +163,13 @@ def _of_keyframes(recipe: Recipe) -> Iterator[tuple[str, str]]:
 
 
 def _of_frame(frame: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    inputs = frame.get("inputs")
+    if isinstance(inputs, Mapping):  # of a workflow or a payload, which has the settings
+        for name, value in inputs.items():
+            yield from ((str(name), str(part)) for part in _parts(value) or [value])
+        return
     for name in ("prompt", "negative", "seed"):
         yield from ((name, str(value)) for value in _parts(frame.get(name)) if value != "")
-    inputs = frame.get("inputs")
-    for name, value in inputs.items() if isinstance(inputs, Mapping) else ():
-        yield from ((str(name), str(part)) for part in _parts(value) or [value])
 
 
 def _parts(mix: Any) -> list[Any]:

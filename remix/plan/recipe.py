@@ -276,9 +276,12 @@ class Recipe:
         return self._plain(check.changed(self))
 
     def given(self) -> dict[str, Any]:
-        """Returns the fields that differ from their defaults, and those of `FITTED` that were set to their default."""
+        """Returns the fields that differ from their defaults, and those of `FITTED` that were set to their default.
+
+        Of the latter, only the size if a workflow or a payload has the settings.
+        """
         changed = check.changed(self)
-        names = {*changed, *FITTED} - (self.defaulted - {*changed})
+        names = {*changed, *(FITTED[:2] if self.has_own_settings else FITTED)} - (self.defaulted - {*changed})
         return {each.name: getattr(self, each.name) for each in fields(self) if each.name in names}
 
     def _plain(self, names: Container[str]) -> dict[str, Any]:

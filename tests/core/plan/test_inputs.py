@@ -138,6 +138,8 @@ def test_inputs_for_whole_numbers_are_rounded_so_that_equal_frames_have_equal_ha
     made = recipe({"a.n": 0}, {"a.n": 10}, frames=5, whole=["a.n"])
     assert track(made, "a.n") == [0, 3, 5, 8, 10]
     assert Recipe.from_dict(made.to_dict()) == made
+    assert made.settled().to_toml().splitlines()[:2] == ["frames = 5", "size = [512, 512]"]
+    assert "steps" not in made.settled().to_toml()
     near = recipe({"a.n": 0}, {"a.n": 10.4}, frames=5, whole=["a.n"])
     assert [plan(near).frame_hash(index) for index in range(5)] == [plan(made).frame_hash(index) for index in range(5)]
     assert recipe({"a.n": 0.5}).fitted_to({"whole": ("a.n",)}).whole == ("a.n",)

@@ -82,7 +82,7 @@ def test_fields_and_settings_of_a_payload_travel(host: Host, tmp_path: Path) -> 
         assert off(frame, host.plain(**own)) <= ROUNDING
     made = read_metadata(frame_path(tmp_path, 1)).a1111
     assert made is not None
-    assert made.settings["CFG scale"] == "7"
+    assert float(made.settings["CFG scale"]) == 7
 
 
 def test_frames_start_with_the_noise_of_their_picture(host: Host) -> None:
