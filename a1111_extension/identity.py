@@ -83,7 +83,7 @@ def fingerprint(path: Path) -> str:
     return _fingerprint_at(path, about.st_size, about.st_mtime_ns)
 
 
-@functools.lru_cache(maxsize=64)
+@functools.lru_cache(maxsize=1024)
 def _fingerprint_at(path: Path, size: int, changed: int) -> str:
     """Returns the hash of a file. It is cached, so that a file is read once and not for every request of a film."""
     return sampled_hash(path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from remix.engine.pack import REPORT, report
 from remix.errors import Unsupported
 
 from . import host
+from .identity import fingerprint
 
 
 def answer(checkpoint: str = "") -> dict[str, Any]:
@@ -16,8 +18,17 @@ def answer(checkpoint: str = "") -> dict[str, Any]:
     try:
         file = Path(host.checkpoint_of(checkpoint).filename)
     except Unsupported:
-        return report(None)
-    return report(file)
+        return report(None, embeddings=_embeddings())
+    return report(file, embeddings=_embeddings())
+
+
+def _embeddings() -> dict[str, str]:
+    """Returns the hashes of the host's embeddings, without files that cannot be read."""
+    found = {}
+    for name, path in host.embedding_files().items():
+        with contextlib.suppress(OSError):
+            found[name] = fingerprint(path)
+    return found
 
 
 def add_route() -> None:

@@ -90,12 +90,17 @@ def embedding_names() -> dict[str, str]:
     return {Path(name).stem: name for name in folder_paths.get_filename_list("embeddings")}
 
 
+def embedding_paths() -> dict[str, Path]:
+    """Returns the paths of the embeddings that the host knows, by their names in prompts."""
+    found = {name: folder_paths.get_full_path("embeddings", file) for name, file in embedding_names().items()}
+    return {name: Path(path) for name, path in found.items() if path is not None}
+
+
 def embedding_hashes(schedule: Schedule) -> dict[str, str]:
     """Returns the hashes of the embeddings that a film's prompts name."""
-    files = embedding_names()
-    used = {name for text in texts_of(schedule) for _, name in split(text, files) if name}
-    paths = {name: folder_paths.get_full_path_or_raise("embeddings", files[name]) for name in sorted(used)}
-    return {f"embedding {name}": file_hash(Path(path)) for name, path in paths.items()}
+    paths = embedding_paths()
+    used = {name for text in texts_of(schedule) for _, name in split(text, paths) if name}
+    return {f"embedding {name}": file_hash(paths[name]) for name in sorted(used)}
 
 
 class _Encoding(NamedTuple):

@@ -13,6 +13,9 @@ from server import PromptServer
 from remix.catalog.families import FAMILIES
 from remix.engine.pack import REPORT, report
 
+from .encoding import embedding_paths
+from .pictures import file_hash
+
 
 def checkpoint_file(name: str) -> Path | None:
     """Returns the file of a checkpoint by the host's name, None if there is none."""
@@ -28,10 +31,15 @@ def families() -> list[str]:
     return [row.name for row in FAMILIES.values() if not row.film and not row.sound and classes & {*row.comfyui}]
 
 
+def embedding_hashes() -> dict[str, str]:
+    """Returns the hashes of the host's embeddings, by their names in prompts."""
+    return {name: found for name, path in embedding_paths().items() if (found := file_hash(path))}
+
+
 async def answer(request: web.Request) -> web.Response:
     """Returns the report, about the checkpoint in the query if there is one."""
     file = checkpoint_file(request.query.get("checkpoint", ""))
-    return web.json_response(await asyncio.to_thread(report, file, families()))
+    return web.json_response(await asyncio.to_thread(lambda: report(file, families(), embedding_hashes())))
 
 
 def add_route() -> None:

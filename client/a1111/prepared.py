@@ -68,7 +68,10 @@ class Prepared:
         resolved = self.resolved
         loras = {f"lora {number + 1}": name for number, name in enumerate(resolved.loras.values())}
         vae = {"vae": resolved.vae} if resolved.vae else {}
-        film = {} if self.pack is None else {**self.pack.depends_on(self.schedule), **wildcard_seed(self.schedule)}
+        film = dict[str, str]()
+        if self.pack is not None:
+            film = {**self.pack.depends_on(self.schedule), **wildcard_seed(self.schedule)}
+            film |= self.pack.embeddings_of(self.schedule)
         # Earlier versions read weights by "a1111-no-norm"; their jobs cannot continue with frames of another rule.
         other = reading_for(self.schedule, READINGS[:1]) is None
         emphasis = {"emphasis": self.schedule.recipe.reading.emphasis} if other else {}

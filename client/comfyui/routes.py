@@ -157,7 +157,8 @@ class RemixNodes(ModelRoute):
         return [*super().check(), *self._pack.remarks(self.schedule, "the server's Remix node pack")]
 
     def identity(self) -> dict[str, str]:
-        return {**super().identity(), **self._pack.depends_on(self.schedule)}
+        pack = self._pack
+        return {**super().identity(), **pack.depends_on(self.schedule), **pack.embeddings_of(self.schedule)}
 
     @property
     def _pack(self) -> Pack:

@@ -12,15 +12,18 @@ import re
 import zipfile
 import zlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
 from remix import __version__
+from remix.engine.passes import texts_of
 from remix.errors import PictureError
 from remix.job import prompts_that_meet
 from remix.motion.regular import open_file
 from remix.plan import Schedule
+from remix.prompt.embeddings import split
+from remix.prompt.tags import without_tags
 
 REPORT = "/remix/report"
 """The path of the report. Its query has the server's name of a `checkpoint`."""
@@ -53,13 +56,15 @@ class Pack:
     """The Remix nodes or script of a server. The defaults are those of one that is too old to report anything.
 
     `plain_attention` tells whether repeating a prompt whole changes nothing in the model; None if that is unknown.
-    `families` are the catalog's names of the image families that the host has, empty if that is unknown.
+    `families` are the catalog's names of the image families that the host has, empty if that is unknown. `embeddings`
+    are the hashes of the host's embeddings, by name.
     """
 
     version: str = ""
     supports: frozenset[str] = frozenset()
     plain_attention: bool | None = None
     families: frozenset[str] = frozenset()
+    embeddings: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def read(cls, report: Any) -> Pack:
@@ -67,11 +72,15 @@ class Pack:
         found: Mapping[str, Any] = report if isinstance(report, dict) else {}
         version, plain = found.get("version"), found.get("plain_attention")
         supports, families = found.get("supports"), found.get("families")
+        embeddings = found.get("embeddings")
         return cls(
             version=version if isinstance(version, str) else "",
             supports=frozenset(map(str, supports)) if isinstance(supports, list) else frozenset(),
             plain_attention=plain if isinstance(plain, bool) else None,
             families=frozenset(map(str, families)) if isinstance(families, list) else frozenset(),
+            embeddings={str(name): str(value) for name, value in embeddings.items()}
+            if isinstance(embeddings, dict)
+            else {},
         )
 
     def depends_on(self, schedule: Schedule) -> dict[str, str]:
@@ -80,6 +89,11 @@ class Pack:
         Models of an unknown family count as those whose prompts are padded.
         """
         return prompts_that_meet(schedule, plain_attention=bool(self.plain_attention))
+
+    def embeddings_of(self, schedule: Schedule) -> dict[str, str]:
+        """Returns the part of an engine's identity that the embeddings make up which the prompts name."""
+        used = {name for text in texts_of(schedule) for _, name in split(without_tags(text), self.embeddings) if name}
+        return {f"embedding {name}": self.embeddings[name] for name in sorted(used)}
 
     def remarks(self, schedule: Schedule, who: str) -> list[str]:
         """Returns remarks on a schedule. `who` names the pack, such as "the server's Remix script"."""
@@ -92,14 +106,18 @@ class Pack:
         ]
 
 
-def report(checkpoint: Path | None, families: Iterable[str] = ()) -> dict[str, Any]:
+def report(
+    checkpoint: Path | None, families: Iterable[str] = (), embeddings: Mapping[str, str] | None = None
+) -> dict[str, Any]:
     """Returns the report of this pack, about the file of a checkpoint if there is one.
 
-    `families` are the catalog's names of the image families that the host has. Anyone whom the host answers may ask for
-    the report, so it holds these values and nothing else of the host: no path, no name and no message of an error.
+    `families` are the catalog's names of the image families that the host has, and `embeddings` the hashes of its
+    embeddings, whose names its own API lists. Anyone whom the host answers may ask for the report, so it holds these
+    values and nothing else of the host: no path, no other name and no message of an error.
     """
     plain = None if checkpoint is None else has_unet(checkpoint)
-    found = {"version": __version__, "supports": list(SUPPORTED), "plain_attention": plain}
+    found: dict[str, Any] = {"version": __version__, "supports": list(SUPPORTED), "plain_attention": plain}
+    found |= {"embeddings": dict(embeddings)} if embeddings else {}
     return {**found, "families": list(families)} if families else found
 
 

@@ -167,6 +167,18 @@ def test_of_an_edited_recipe_frames_stay_where_they_do_not_depend_on_other_promp
     assert render(recipe(**TRAVEL), engine(server), folder, film=None).rendered == 9
 
 
+def test_another_file_of_an_embedding_belongs_to_another_film(serve: Serve, tmp_path: Path) -> None:
+    server, folder = serve(script=True), tmp_path / "job"
+    server.lists["loras"] = [{"name": "fog"}]
+    server.report = {**report(None, embeddings={"ink": "1a", "fog": "2b"}), "plain_attention": True}
+    render(edited("a boat in INK <lora:fog:0>"), engine(server), folder, film=None, frames=[0])
+    server.report["embeddings"]["fog"] = "3c"
+    assert render(edited("a boat in INK <lora:fog:0>"), engine(server), folder, film=None).rendered == 9
+    server.report["embeddings"]["ink"] = "3c"
+    with pytest.raises(OtherRecipe, match="embedding ink"):
+        render(edited("a boat in INK <lora:fog:0>"), engine(server), folder, film=None)
+
+
 def test_frames_with_wildcards_stay_with_the_first_seed_of_the_film_alone(serve: Serve, tmp_path: Path) -> None:
     server, folder = serve(script=True), tmp_path / "job"
     render(edited("a __pear__"), engine(server), folder, film=None, frames=[9])

@@ -73,6 +73,16 @@ def test_of_an_edited_recipe_frames_stay_where_they_do_not_depend_on_other_promp
         assert run(server.url, tmp_path).rendered == FRAMES - 1
 
 
+def test_another_file_of_an_embedding_belongs_to_another_film(tmp_path: Path) -> None:
+    asked = recipe(keyframes=(Keyframe(prompt="a boat in ink", seed=1),), frames=2)
+    with ComfyServer().started() as server:
+        server.report = {**report(None, embeddings={"ink": "1a", "fog": "2b"}), "plain_attention": True}
+        run(server.url, tmp_path, asked, frames=[0])
+        server.report["embeddings"] = {"ink": "3c"}
+        with pytest.raises(OtherRecipe, match="embedding ink"):
+            run(server.url, tmp_path, asked)
+
+
 def test_frame_by_frame_no_frame_depends_on_other_prompts(tmp_path: Path) -> None:
     edited = plain(keyframes=(*plain().keyframes[:1], Keyframe(at="100%", prompt="c")))
     with ComfyServer(pack=False).started() as server:

@@ -116,14 +116,14 @@ def test_what_is_no_file_is_unknown_and_nobody_waits_for_it(tmp_path: Path) -> N
 
 
 def test_a_report_is_read_as_it_was_written(tmp_path: Path) -> None:
-    made = report(safetensors(tmp_path / "m.safetensors", UNET))
+    made = report(safetensors(tmp_path / "m.safetensors", UNET), embeddings={"ink": "1a"})
     found = Pack.read(json.loads(json.dumps(made)))
-    assert found == Pack(__version__, frozenset(SUPPORTED), plain_attention=True)
+    assert found == Pack(__version__, frozenset(SUPPORTED), plain_attention=True, embeddings={"ink": "1a"})
     assert Pack.read(report(None)).plain_attention is None
 
 
 @pytest.mark.parametrize(
-    "answer", [None, [], {}, {"version": 1, "supports": "fractional denoise", "plain_attention": 1}]
+    "answer", [None, [], {}, {"version": 1, "supports": "fractional denoise", "plain_attention": 1, "embeddings": [1]}]
 )
 def test_an_answer_that_is_no_report_is_that_of_an_older_pack(answer: Any) -> None:
     assert Pack.read(answer) == Pack()

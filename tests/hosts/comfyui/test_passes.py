@@ -125,7 +125,7 @@ def test_names_of_embeddings_reach_the_host_as_it_reads_them(
     folders: Any = sys.modules["folder_paths"]
     (tmp_path / "Ink.safetensors").write_bytes(b"ink")
     monkeypatch.setattr(folders, "get_filename_list", lambda kind: ["Ink.safetensors"])
-    monkeypatch.setattr(folders, "get_full_path_or_raise", lambda kind, name: str(tmp_path / name))
+    monkeypatch.setattr(folders, "get_full_path", lambda kind, name: str(tmp_path / name))
     clip, encoding = Clip(), room(pack, "encoding")
     schedule = film("a cat in ink", "inkwell")
     encoding.encoder(clip, schedule.recipe.reading)("a cat in ink")
