@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from remix.client.cluster.film import NAP, Film, look_of, refuse_other
-from remix.client.cluster.members import EngineMember, Facts, Member, Shot, Worker, WorkerDied
-from remix.client.film_queue import is_passing
+from remix.client.cluster.members import EngineMember, Member, Shot, Worker, WorkerDied
+from remix.client.cluster.survey import Survey, Surveys, is_failure
 from remix.engine import Capabilities, Engine, Listener, Picture, WorkerEvent
 from remix.engine.pictures import verified
-from remix.errors import BadInput, EngineError, Unsupported
+from remix.errors import BadInput, EngineError
 from remix.job.identity import without_file_details
 from remix.plan import Recipe, Schedule
 
@@ -32,23 +32,7 @@ TRIES = 3
 LOSSES = 8
 """A film fails if this many workers have died while they rendered the same block."""
 
-PATIENCE = 15.0
-"""Seconds to wait for the other members once one has answered. Later ones join while the film runs."""
-
 NOBODY = "no worker is left for this film; run it again with others"
-
-SURVEYS = 8
-"""Number of schedules whose members' answers are kept."""
-
-
-class Survey:
-    """What the members report for a schedule. `lead` is the first of them that answered."""
-
-    def __init__(self, schedule: Schedule) -> None:
-        self.schedule = schedule
-        self.facts: dict[str, Facts] = {}
-        self.errors: dict[str, BaseException] = {}
-        self.lead = ""
 
 
 class Pool(Engine):
@@ -87,7 +71,6 @@ class Pool(Engine):
         self._last: dict[str, Film] = {}
         self._failures: Counter[str] = Counter()
         self._rests: dict[str, float] = {}
-        self._surveys: list[Survey] = []
         self._agreed: dict[tuple[object, ...], set[str]] = {}
         self._local = threading.local()
         self._cluster: Any = None
@@ -96,6 +79,7 @@ class Pool(Engine):
             self.join(member)
         self._founders = frozenset(self._members)
         """The members that the pool began with. One of these that does not fit is an error before the first frame."""
+        self._surveys = Surveys(self._changed, self._founders)
 
     def __repr__(self) -> str:
         return f"Pool({', '.join(self._members)})"
@@ -249,64 +233,23 @@ class Pool(Engine):
         if self._cluster is not None:
             self._cluster.close()
 
-    def _present(self) -> tuple[Member, ...]:
+    def _members_now(self) -> tuple[Member, ...]:
         """Returns the members. Raises `EngineError` if there are none."""
         if members := tuple(self._members.values()):
             return members
         raise EngineError(NOBODY)
 
+    def _survey(self, schedule: Schedule) -> Survey:
+        return self._surveys.of(schedule, self._members_now)
+
     def _first(self, ask: Callable[[Member], T]) -> T:
         failed = list[EngineError]()
-        for member in self._present():
+        for member in self._members_now():
             try:
                 return ask(member)
             except EngineError as error:
                 failed.append(error)
         raise failed[0]
-
-    def _survey(self, schedule: Schedule) -> Survey:
-        """Returns what the members report for a schedule. Asks all at once, and waits for most of them."""
-        with self._changed:
-            for known in self._surveys:
-                if known.schedule is schedule:
-                    return known
-        survey = Survey(schedule)
-        members = self._present()
-        for member in members:
-            threading.Thread(target=self._ask, args=(member, survey), daemon=True).start()
-        with self._changed:
-            first: float | None = None
-            while len(survey.facts) + len(survey.errors) < len(members):
-                first = time.monotonic() if first is None and survey.facts else first
-                if first is not None and time.monotonic() > first + PATIENCE:
-                    break
-                self._changed.wait(NAP)
-            order = [member.name for member in members]
-            survey.facts = {name: survey.facts[name] for name in order if name in survey.facts}
-            for name in [name for name in order if name in survey.errors]:
-                error = survey.errors[name]
-                if not survey.facts:
-                    raise error
-                if name in self._founders and not is_failure(error):
-                    raise Unsupported(f"{name}: {error}") if isinstance(error, Unsupported) else error
-            survey.lead = next(iter(survey.facts))
-            for name, facts in survey.facts.items():
-                if name in self._founders:
-                    refuse_other(survey.lead, survey.facts[survey.lead], name, facts, schedule)
-            self._surveys = [survey, *self._surveys][:SURVEYS]
-        return survey
-
-    def _ask(self, member: Member, survey: Survey) -> None:
-        try:
-            facts = member.facts(survey.schedule)
-        except BaseException as error:  # noqa: BLE001 - the thread that waits raises it
-            with self._changed:
-                survey.errors[member.name] = error
-                self._changed.notify_all()
-        else:
-            with self._changed:
-                survey.facts = {**survey.facts, member.name: facts}
-                self._changed.notify_all()
 
     def _begin(self, schedule: Schedule, frames: Sequence[int], inputs: Mapping[str, Picture]) -> Film:
         lead, batch = self._survey(schedule).lead, self.batch_size(schedule)
@@ -468,11 +411,6 @@ class Pool(Engine):
         pause = min(pause, LONGEST_PAUSE)
         self._rests[name] = self._clock() + pause
         return f"{error}; gets work again in {pause:g} s"
-
-
-def is_failure(error: BaseException) -> bool:
-    """Returns whether an error may pass, or is that of a process or a machine that ended."""
-    return isinstance(error, WorkerDied) or is_passing(error)
 
 
 def _span(frames: Sequence[int]) -> str:

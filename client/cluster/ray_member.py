@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 import threading
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,6 +22,12 @@ from remix.plan import Recipe, Schedule
 log = logging.getLogger(__name__)
 
 LOOPBACK = "127.0.0.1"
+
+ANSWER = 5.0
+"""Seconds that an address may take to accept a connection."""
+
+CONNECTED = 60.0
+"""Seconds that a cluster may take to let this process join. Ray itself tries for ever."""
 
 SCHEDULES = 4
 """Number of schedules that stay in Ray's store."""
@@ -70,12 +77,16 @@ class Cluster:
         with self._lock:
             if self.ray.is_initialized():
                 return
+            if self._address is not None:
+                self._knock(self._address)
             connected = threading.Event()
             self._ended.clear()
             self._failure = None
             self._keeper = threading.Thread(target=self._keep, args=(connected,), name="ray", daemon=True)
             self._keeper.start()
-            connected.wait()
+            if not connected.wait(None if self._address is None else CONNECTED):
+                self._keeper = None  # it may never end
+                raise self._unreachable(f"no answer in {CONNECTED:g} s")
             if self._failure is not None:
                 raise self._failure
             if self._address is None and not is_loopback(self.ray.util.get_node_ip_address()):
@@ -100,9 +111,19 @@ class Cluster:
         self._ended.wait()
         self.ray.shutdown()
 
-    def _unreachable(self, error: Exception) -> BadInput:
+    def _knock(self, address: str) -> None:
+        """Raises `BadInput` if nothing accepts connections at an address such as "10.0.0.1:6379"."""
+        host, _, port = address.rpartition("://")[2].rpartition(":")
+        if not host or not port.isdecimal():  # "auto"
+            return
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), ANSWER).close()
+        except (OSError, OverflowError) as error:
+            raise self._unreachable(error) from error
+
+    def _unreachable(self, reason: object) -> BadInput:
         return BadInput(
-            f"cluster: Ray does not answer at {self._address!r} ({error}); start it there with ray start --head"
+            f"cluster: Ray does not answer at {self._address!r} ({reason}); start it there with ray start --head"
         )
 
     def close(self) -> None:

@@ -64,10 +64,10 @@ def test_workers_share_almost_perfectly(race: Race, paces: Sequence[float], floo
     assert share >= floor
 
 
-def test_100_simulated_workers_with_a_death_in_every_tenth_run(race: Race) -> None:
+def test_100_simulated_workers_with_a_death_in_every_tenth_block(race: Race) -> None:
     paces = [random.Random(number).choice((1.0, 2.0, 4.0)) for number in range(100)]
-    race.run(lambda number: simulate(20_000, paces, 8, dies=lambda run: run % 10 == 0), {}, range(1))
-    film = simulate(20_000, paces, 8, dies=lambda run: run % 10 == 0)
+    race.run(lambda number: simulate(20_000, paces, 8, dies=lambda block: block % 10 == 0), {}, range(1))
+    film = simulate(20_000, paces, 8, dies=lambda block: block % 10 == 0)
     again = sum(film.rendered.values()) / 20_000 - 1
     assert len(film.first) == sum(film.first.values()) == 20_000
     assert again < 0.02

@@ -42,8 +42,8 @@ def simulate(
 ) -> Film:
     """Renders a film with workers of these seconds per frame, and returns what became of it.
 
-    dies: whether a worker dies in the middle of the n-th run that anybody gets. hangs: whether a worker never finishes
-    that frame. joins: when each worker joins, 0 if left out.
+    dies: whether a worker dies in the middle of the n-th block that anybody begins. hangs: whether a worker never
+    finishes that frame. joins: when each worker joins, 0 if left out.
     """
     sharing, film, events, number = Sharing(blocks(frames, batch)), Film(), list[tuple[float, int, str]](), 0
     order, pace = itertools.count(), {f"w{place}": each for place, each in enumerate(paces)}
@@ -69,10 +69,14 @@ def simulate(
             heapq.heappush(events, (now + REST, next(order), name))
             continue
         if not at_hand.get(name):
-            given = sharing.frames(sharing.pull(name, now))
-            number += bool(given)
-            at_hand[name] = given
-            dying[name] = (len(given) + 1) // 2 if given and dies(number) else 0
+            pulled = sharing.pull(name, now)
+            at_hand[name], dying[name] = sharing.frames(pulled), 0
+            for place, block in enumerate(pulled):
+                number += 1
+                if dies(number):  # with half of this block and the later ones left
+                    half, later = (len(sharing.frames([block])) + 1) // 2, len(sharing.frames(pulled[place + 1 :]))
+                    dying[name] = half + later
+                    break
         if not at_hand[name]:
             heapq.heappush(events, (now + LOOK, next(order), name))
         elif not hangs(name, at_hand[name][0]):

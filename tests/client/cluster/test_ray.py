@@ -1,5 +1,7 @@
 """Workers in real processes: the film of one engine though they are killed, no open port, and no secret that leaks.
 
+A cluster has three nodes of Ray on this machine, of which one goes while a film is rendered, and another one comes.
+
 These tests need Ray (extra "cluster"), which the default test install does not bring. `REMIX_KILLS=50` kills as often.
 """
 
@@ -8,17 +10,21 @@ from __future__ import annotations
 import os
 import random
 import signal
+import socket
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from remix import Keyframe, Model, Recipe
-from remix.client import A1111
+from remix.client import A1111, Local
 from remix.client.auth import Auth
-from remix.client.cluster import Pool, Worker
+from remix.client.cluster import Pool, Worker, ray_member
 from remix.engine import Event, render
+from remix.errors import BadInput
+from remix.plan import plan
 from tests.fakes.a1111_server import A1111Server
 
 KILLS = int(os.environ.get("REMIX_KILLS", "3"))
@@ -117,3 +123,46 @@ def test_processes_that_are_killed_cost_no_frame_and_nothing_leaks(tmp_path: Pat
     assert written
     assert not any(SECRET.encode() in path.read_bytes() for path in written)
     assert workers() == []
+
+
+@pytest.fixture
+def cluster() -> Iterator[Any]:
+    """A head node that renders nothing, on the loopback network at an address that Ray does not replace."""
+    from ray.cluster_utils import Cluster
+
+    head = {"num_cpus": 0, "include_dashboard": False, "node_ip_address": "127.0.0.2"}
+    started = Cluster(initialize_head=True, head_node_args=head)
+    yield started
+    started.shutdown()
+
+
+def test_a_node_that_goes_costs_no_frame_and_one_that_comes_renders(cluster: Any, tmp_path: Path) -> None:
+    keyframes = (Keyframe(prompt="a red house", seed=1), Keyframe(prompt="a blue boat", seed=2))
+    asked = Recipe(frames=40, keyframes=keyframes, width=128, height=128, steps=2, cfg=3)
+    nodes = [cluster.add_node(num_cpus=1, node_ip_address="127.0.0.2") for _ in range(2)]
+    changes = iter(
+        [lambda: cluster.remove_node(nodes[1]), lambda: cluster.add_node(num_cpus=1, node_ip_address="127.0.0.2")]
+    )
+
+    def listen(event: Event) -> None:
+        if event.stage == "frames" and event.done in (8, 16) and (change := next(changes, None)) is not None:
+            change()
+
+    with Local("cpu", batch=2) as engine:
+        render(asked, engine, tmp_path / "alone", film=None, report=False)
+    with Pool([Worker("local", device="cpu", batch=2)] * 2, address=cluster.address) as pool:
+        render(asked, pool, tmp_path / "pool", film=None, report=False, listen=listen)
+    assert next(changes, None) is None
+    frames = {path.name: path.read_bytes() for path in (tmp_path / "alone" / "frames").iterdir()}
+    assert {path.name: path.read_bytes() for path in (tmp_path / "pool" / "frames").iterdir()} == frames
+    assert len(frames) == 40
+
+
+def test_an_address_without_a_cluster_is_refused_in_bounded_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.2", 0)) as silent:
+        address = f"127.0.0.2:{silent.getsockname()[1]}"
+        monkeypatch.setattr(ray_member, "CONNECTED", 1.0)
+        with pytest.raises(BadInput, match="no answer in 1 s"), Pool(["local"], address=address) as pool:
+            pool.check(plan(recipe()))
+    with pytest.raises(BadInput, match=address), Pool(["local"], address=address) as pool:
+        pool.check(plan(recipe()))
