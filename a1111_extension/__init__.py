@@ -15,6 +15,8 @@
     report.py     the version and the models of this host, for clients
     encoding.py   how prompts are read and encoded by a rule that is not that of the settings
     levels.py     the noise level at which frames with an init picture start
+    inversion.py  the noise in init pictures, which frames start with instead
+    processing.py what a run takes from the host's request, and what the host gets back
     playground.py     the classes of the bundled model, which the host imports by name
     host          a package with everything specific to the host: its settings, models, sampling, requests and API. It
                   handles the differences between A1111, Forge and reForge

@@ -515,6 +515,7 @@ def fake_modules(base: Path) -> dict[str, Any]:
             get_closet_checkpoint_match=infos.get,
         ),
         "sd_samplers": SimpleNamespace(find_sampler_config=lambda name: name if name in labels else None),
+        "prompt_parser": SimpleNamespace(),
         "sd_samplers_timesteps": SimpleNamespace(CompVisSampler=OfTimes),
         "sd_schedulers": SimpleNamespace(schedulers_map=dict.fromkeys(["Automatic", "Uniform", "Karras"])),
         "sd_vae": SimpleNamespace(
