@@ -97,16 +97,24 @@ def own_definitions() -> Definitions:
 def _assigned(widgets: Sequence[Widget], values: list[Any]) -> Iterator[tuple[str, Any]]:
     """Yields names and values, and removes the values from the list."""
     for widget in widgets:
+        if _is_number(widget.default) and any(map(_is_number, values)):
+            # The front end also saves buttons and pictures of the page, such as those of a 3D view.
+            while isinstance(values[0], str | Mapping) and not _is_number(values[0]):
+                del values[0]
         value = values.pop(0) if values else widget.default
         if value is None and not values and widget.default is None:
             continue
         yield widget.name, value
         if widget.controlled and values and values[0] in AFTER_GENERATE:
             del values[0]
-        if widget.upload:
-            del values[:1]
+        if widget.upload and values and not _is_number(values[0]):  # the button
+            del values[0]
         if widget.options is not None:
             yield from _assigned(widget.options.get(str(value), ()), values)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _listed(node: Mapping[str, Any]) -> Iterator[Widget]:
@@ -142,7 +150,10 @@ def _widget(name: str, declared: Any) -> Widget | None:
         rows = [row for row in options.get("options") or () if isinstance(row, Mapping) and "key" in row]
         inner = {str(row["key"]): tuple(_widgets(row.get("inputs") or {}, f"{name}.")) for row in rows}
         return Widget(name, default if default is not None else next(iter(inner), None), options=inner)
-    if not isinstance(kind, list) and not (isinstance(kind, str) and PLAIN & set(kind.split(","))):
+    # An input of several types is a socket, unless it names the type of its widget. Of other types, such as a list of
+    # colors, those are widgets that say whether they have a socket as well.
+    plain = bool({str(kind), str(options.get("widgetType"))} & PLAIN)
+    if not isinstance(kind, list) and not plain and "socketless" not in options:
         return None
     control = options.get("control_after_generate")
     controlled = name.rpartition(".")[2] in SEEDS if control is None else bool(control)

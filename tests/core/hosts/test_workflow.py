@@ -161,6 +161,20 @@ def test_a_choice_brings_its_own_widgets() -> None:
     }
 
 
+def test_what_only_the_page_has_takes_no_place_of_a_value() -> None:
+    """As the front end saves them: the buttons and the picture of a 3D view, an upload without a button, a list."""
+    view = node(1, "Load3D", ["toy.glb", "upload3dmodel", "uploadExtraResources", "clear", "", 640, 480])
+    painter = node(2, "Painter", ["painter.png [input]", 640, 480, "#ff0000"])
+    boxes = node(3, "CreateBoundingBoxes", [640, 480, [{"x": 1}]])
+    picture = node(4, "LoadImage", ["a.png", "image"])
+    found = inputs(workflow([view, painter, boxes, picture], []))
+    assert found["1"] == {"model_file": "toy.glb", "width": 640, "height": 480}
+    assert found["2"] == {"mask": "painter.png [input]", "width": 640, "height": 480, "bg_color": "#ff0000"}
+    assert found["3"]["editor_state"] == {"__value__": [{"x": 1}]}
+    assert "bboxes" not in found["3"]
+    assert found["4"] == {"image": "a.png"}
+
+
 def test_a_node_of_an_unknown_pack_is_read_by_its_own_list_of_inputs_or_named_in_a_note() -> None:
     slots = [("seed", "INT", None, "widget"), ("words", TEXT, None, "widget")]
     listed, bare = node(1, "Odd", [5, "randomize", "x"], slots), node(2, "Other", ["x", "y"])
