@@ -21,7 +21,7 @@ from .settings import Fields, Reading, Settings
 
 NAMES = (
     *("text", "syntax", "frames", "fps", "ease", "loop", "mix", "seeds", "cfg", "denoise"),
-    *("batch", "film", "new", "portable", "name", "between"),
+    *("batch", "film", "new", "portable", "name", "between", "every"),
 )
 """The fields of Settings in the order of the components, which is also their order over the API."""
 
@@ -43,7 +43,7 @@ LABELS = {
     **{"seed": "Seeds", "cfg": "CFG scale", "denoise": "Denoising strength", "mix": "Mix", "ease": "Easing"},
     **{"batch": "Frames at once", "name": "Job name", "film": "Film", "sampler": "Sampling method"},
     **{"scheduler": "Schedule type", "steps": "Sampling steps", "width": "Width", "height": "Height"},
-    **{"between": "In-betweens", "preset": "Example or preset"},
+    **{"between": "In-betweens", "every": "Draft", "preset": "Example or preset"},
     **{"model.vae": "VAE", "lora": "LoRA", "mask": "Mask", "image": "Init picture"},
 }
 """Fields of a recipe, and their labels on the page."""
@@ -80,7 +80,7 @@ def _film(settings: Settings, fields: Mapping[str, Any], tab: str) -> str:
     reading = settings.read(known)
     if not is_quick(reading.recipe):
         return preview.hint(LONG)
-    if reading.recipe.between and settings.film:
+    if (reading.recipe.between or settings.every > 1) and settings.film:
         opencv()  # as Generate needs it
     schedule = plan(reading.recipe)
     request = _request(fields, known, tab)
@@ -91,6 +91,9 @@ def _film(settings: Settings, fields: Mapping[str, Any], tab: str) -> str:
     random = _random_seeds(schedule, other) if other else frozenset()
     notes = [*reading.notes, *_unused(reading, known), *_replaced(reading.recipe, known), *remarks_on(schedule)]
     notes += map(in_words_of_page, remarks)
+    if settings.every > 1:
+        count = len(settings.wanted(len(schedule)))
+        notes.append(f"Draft: {count} of {len(schedule)} frames are rendered. Set Draft to 1 for the others.")
     if random:
         notes.append("The host's seed is -1, so a seed is drawn when the film is made.")
     return preview.shown(schedule, reading.syntax, notes, random=random, below=below)

@@ -18,7 +18,7 @@ from . import preview, results
 from .host import FORGE, add_playground, presets_folder
 from .live_preview import INVITATION, NAMES, in_words_of_page, live_preview, settings_of
 from .pasting import LABELS, WORDS, Label
-from .presets import examples, save, saved
+from .presets import OF_RUNS, examples, save, saved
 from .settings import AUTO, LARGEST_BATCH
 
 FILMS = tuple(dict.fromkeys(row.suffix[1:] for row in FORMATS.values() if row.suffix))
@@ -26,6 +26,9 @@ FILMS = tuple(dict.fromkeys(row.suffix[1:] for row in FORMATS.values() if row.su
 
 MOST_SHOWN = 15
 """The end of the slider for in-betweens. An API request may ask for more."""
+
+MOST_SKIPPED = 16
+"""The end of the slider for drafts. An API request may ask for more."""
 
 EXAMPLE = "0: a red house on a green hill\n24: a white house in the snow\n47: a yellow boat at sunset"
 
@@ -134,7 +137,7 @@ def _chosen(name: str | None, text: str) -> list[Any]:
         return [gr.update() for _ in NAMES]
     values = {field: getattr(preset, field) for field in NAMES}
     shown = {field: WORDS.get(field, {}).get(value, value) for field, value in values.items()}
-    return [gr.update() if field == "new" else value for field, value in shown.items()]
+    return [gr.update() if field in OF_RUNS else value for field, value in shown.items()]
 
 
 def _saved(name: str | None, *values: Any) -> list[Any]:
@@ -224,6 +227,17 @@ def _job(elem_id: Callable[[str], str]) -> dict[str, Component]:
                 "as long, at a higher frame rate. 0: as in the text, or none.",
                 min_width=120,
                 elem_id=elem_id("between"),
+            ),
+            "every": gr.Slider(
+                1,
+                MOST_SKIPPED,
+                value=1,
+                step=1,
+                label="Draft",
+                tooltip="Render only every Nth frame and the last; in-betweens show the others in the film. 1: render "
+                "all, and complete a draft.",
+                min_width=120,
+                elem_id=elem_id("every"),
             ),
             "new": gr.Radio(
                 list(WORDS["new"].values()),

@@ -67,7 +67,7 @@ LABELS = tuple(
         "between": "in-betweens",
     }.items()
 )
-"""The pasted fields: all of the panel except whether a job is resumed."""
+"""The pasted fields: all of the panel except those of a single run, which are for resuming a job and for drafts."""
 
 
 def infotext(settings: Settings) -> dict[str, str]:

@@ -19,7 +19,7 @@ from .settings import Settings
 MOST, LARGEST = 500, 2**22
 """The largest number of presets, and the largest file of one in bytes."""
 
-OF_RUNS = ("new", "first", "count")
+OF_RUNS = ("new", "every", "first", "count")
 """Fields that belong to one run and are not saved."""
 
 _HOSTS = re.compile(r"^(?:size|sampler|scheduler|steps|cfg) = .*\n", re.MULTILINE)

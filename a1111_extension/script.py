@@ -97,7 +97,12 @@ def _render(p: Any, settings: Settings, scratch: Path) -> Any:
     folder = job_folder(root, settings.name, schedule, identity, new=settings.new)
     wanted = settings.wanted(len(schedule))
     donors = [] if settings.new else siblings(root, settings.name)
-    return _rendered(p, engine, schedule, folder, wanted, remarks, film_name=settings.film_name, donors=donors)
+    return _rendered(
+        *(p, engine, schedule, folder, wanted, remarks),
+        film_name=settings.film_name,
+        donors=donors,
+        every=settings.every,
+    )
 
 
 def _render_part(p: Any, data: Mapping[str, Any], scratch: Path) -> Any:
@@ -121,11 +126,12 @@ def _rendered(
     engine: HostEngine,
     schedule: Schedule,
     folder: Path,
-    wanted: range,
+    wanted: Sequence[int],
     remarks: Sequence[str] | None,
     *,
     film_name: str | None = None,
     donors: Sequence[Path] = (),
+    every: int = 1,
 ) -> Any:
     """Returns the host's result, once the `wanted` frames, or as many as could be rendered, are in the job folder.
 
@@ -138,7 +144,8 @@ def _rendered(
             engine,
             folder,
             film=film_name,
-            frames=wanted,
+            frames=None if every > 1 else wanted,
+            every=every,
             donors=donors,
             checked=remarks,
             listen=_tell,

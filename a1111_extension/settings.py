@@ -10,10 +10,11 @@ fields of `Settings` by name. Values that a recipe leaves out come from the fiel
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
+from remix.engine.draft import draft_frames
 from remix.errors import BadInput, RecipeError
 from remix.hosts.a1111.labels import names_of_labels
 from remix.plan import Keyframe, Mix, Recipe
@@ -28,7 +29,7 @@ from .travels import lay_over, travel_of
 
 AUTO = "auto"
 OWN = ("toml", "json")
-LARGEST_BATCH, MOST_BETWEEN = 64, 63
+LARGEST_BATCH, MOST_BETWEEN, MOST_EVERY = 64, 63, 1000
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,7 @@ class Settings:
     - `new`: starts a new job even if one of the same recipe exists.
     - `portable`: uses noise and steps that are the same in every tool, instead of the host's own.
     - `between`: in-betweens from each frame of the film to the next.
+    - `every`: a draft, in which only every few frames and the last are rendered. 1 renders all.
     - `first`, `count`: the frames to return (count 0: all from the first).
     """
 
@@ -99,6 +101,7 @@ class Settings:
     new: bool = False
     portable: bool = True
     between: int = 0
+    every: int = 1
     first: int = 0
     count: int = 0
 
@@ -201,8 +204,12 @@ class Settings:
         given |= {"ease": self.ease, "mix": self.mix, "loop": self.loop, "between": self.between}
         return {**otherwise, **{name: value for name, value in given.items() if value}}
 
-    def wanted(self, frames: int) -> range:
+    def wanted(self, frames: int) -> Sequence[int]:
         """Returns the frames to return, of a film with `frames` frames. Raises BadInput if there are none."""
+        if self.every > 1:
+            if self.first or self.count:
+                raise BadInput("every: a draft is of the whole film; leave first and count out")
+            return draft_frames(frames, self.every)
         if self.first >= frames:
             raise BadInput(f"first: {self.first} is past the last frame ({frames - 1}); give a smaller one")
         return range(self.first, min(self.first + self.count, frames) if self.count else frames)
@@ -214,6 +221,8 @@ def _checked(name: str, value: Any, like: Any) -> Any:
         return check.flag(value, name)
     if name == "batch":
         return check.integer(value, name, 1, LARGEST_BATCH)
+    if name == "every":
+        return check.integer(value, name, 1, MOST_EVERY)
     if name == "between":
         return check.integer(value, name, 0, MOST_BETWEEN)
     if isinstance(like, int):

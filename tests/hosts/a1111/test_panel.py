@@ -160,7 +160,7 @@ def test_fields_are_saved_as_a_preset_and_given_back(panel: ModuleType, tmp_path
     used = clicked(panel, "Use it")
     assert used.inputs[0].choices[-1] == "my_ film"
     back = dict(zip(panel.NAMES, used.fn("my_ film", ""), strict=True))
-    assert back == {**dict(zip(panel.NAMES, values, strict=True)), "new": UPDATE}
+    assert back == {**dict(zip(panel.NAMES, values, strict=True)), "new": UPDATE, "every": UPDATE}
     for name in ("broken", "other"):
         (folder / f"{name}.json").write_text({"broken": "{", "other": '{"frames": 3}'}[name], encoding="utf-8")
     assert clicked(panel, "Save").fn("b", *values)[0]["choices"] == [*examples(), "b", "my_ film"]
@@ -182,6 +182,11 @@ def test_a_preset_that_cannot_be_saved_says_why(
     assert listed == UPDATE
     assert words in shown
     assert not (tmp_path / "data").exists()
+
+
+def test_a_draft_is_named_in_the_preview(panel: ModuleType) -> None:
+    assert "Draft: 4 of 12 frames are rendered." in page_of(panel, THREE, frames="12", every=5, film="")
+    assert "Draft:" not in page_of(panel, THREE, frames="12")
 
 
 def test_in_betweens_are_those_of_the_recipe_and_need_opencv(

@@ -450,3 +450,14 @@ def test_a_result_has_a_prompt_and_a_seed_for_each_picture_its_model_and_remarks
     assert result.sd_model_name == "model"
     (remark,) = result.extra_generation_params["Remix remarks"]
     assert remark.startswith("batch count 2, batch size 1: are not read")
+
+
+def test_a_draft_renders_every_few_frames_and_is_completed(ui: Runner) -> None:
+    result = ui.run({"recipe": TEXT, "film": "", "every": 2})
+    assert (len(result.images), result.extra_generation_params.get("Remix left")) == (3, None)
+    folder = folder_of(ui, result)
+    assert sorted(path.name for path in (folder / "frames").iterdir()) == ["000000.png", "000002.png", "000003.png"]
+    whole = ui.run({"recipe": TEXT, "film": ""})
+    assert (len(whole.images), folder_of(ui, whole)) == (4, folder)
+    with pytest.raises(webui.HTTPException, match="every: a draft is of the whole film"):
+        ui.run({"recipe": TEXT, "every": 2, "first": 1})
