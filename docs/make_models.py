@@ -14,10 +14,10 @@ from tests.real.comfyui.rendered import RUN
 PAGE = Path(__file__).parent / "models.md"
 
 RULES = {
-    "tile": "repeated whole",
+    "tile": "repeated completely",
     "empty": "padded with the empty prompt",
-    "zero": "padded behind, and masked",
-    "front": "padded in front with zeros",
+    "zero": "padded at the end, and masked",
+    "front": "padded at the start with zeros",
     "travel": "not padded: the number of rows travels",
 }
 

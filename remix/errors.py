@@ -183,7 +183,7 @@ class HostUntrusted(HostError):
 
 
 class HostSilent(HostError):
-    """A request was sent and no complete answer came. The server may have carried it out, or not."""
+    """A request was sent and no complete answer came. The server may or may not have executed it."""
 
 
 class BadReply(HostError):

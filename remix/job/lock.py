@@ -76,7 +76,7 @@ def is_locked(folder: Path) -> bool:
 def _is_at(file: IO[bytes], path: Path) -> bool:
     """Returns whether `path` still refers to this open file.
 
-    It is taken to where the file system numbers a file anew for each question, as some network mounts do.
+    True if the file system gives a file a new number at each request, as some network mounts do.
     """
     try:
         found, again = path.stat(), path.stat()
