@@ -24,6 +24,13 @@ SETTINGS = (
 )
 """The inputs that are settings, by ComfyUI's names."""
 
+ALIASES: Mapping[str, tuple[str, ...]] = {
+    **{name: (f"empty_latent_{name}",) for name in ("width", "height")},
+    "ckpt_name": ("base_ckpt_name",),
+    "unet_name": ("model", "model_name"),
+}
+"""Other names of settings in popular nodes. Of those of the network, only texts count, since others are links."""
+
 SIZES = ("width", "height", "batch_size")
 """Those that only the nodes of the latent have; conditioning nodes have inputs of these names for other sizes."""
 
@@ -34,7 +41,7 @@ TEXT_INPUTS = (
 POPULATED = "populated_text"
 """The text of a wildcard node after its choices; its other texts are not the prompt."""
 
-LATENTS = ("latent_image", "samples", "latent", "image", "images", "pixels", "optional_latent")
+LATENTS = ("latent_image", "samples", "latent", "image", "images", "pixels", "optional_latent", "image_embeds")
 CONDITIONINGS = ("positive", "negative", "conditioning", "guider", "text_embeds", "cond1", "cond2")
 NOT_SETTINGS = (*LATENTS, *CONDITIONINGS[:3], *CONDITIONINGS[4:], "control_net", "clip_vision")
 """Inputs that lead away from a pass's settings. A guider holds some of them."""
@@ -200,7 +207,7 @@ class _Reader:
             *(key, kind, texts["positive"], texts["negative"], settings),
             loras=tuple(lora for node in dict.fromkeys([*models, *clips]) for lora in self._loras(node)),
             controlnets=tuple(self._controlnets(sides["positive"])),
-            clip_skip=self._clip_skip(clips),
+            clip_skip=self._clip_skip([*clips, *sides["positive"]]),
             found=found,
         )
 
@@ -212,20 +219,33 @@ class _Reader:
         vae = self._upstream(
             [self.graph[node].get("vae") for node in [key, *decoders]], {key}, NOT_SETTINGS, into_passes=True
         )
+        # A loader may give the model and the latent.
+        models = self._upstream([self.graph[key].get("model")], {key})
         for nodes, names in (
-            ([node for node in own if node not in latent], [name for name in SETTINGS if name not in SIZES]),
+            (
+                [node for node in own if node not in latent or node in models],
+                [name for name in SETTINGS if name not in SIZES],
+            ),
             ([node for node in latent if node not in self._samplers] or [key], SIZES),
             (vae, ["vae_name"]),
         ):
             for node in nodes:
                 for name in names:
-                    value = self._value(self.graph[node].get(name), name)
+                    value = self._setting(node, name)
                     if name in SIZES and not (isinstance(value, int) and value > 0):
                         continue  # 0: another node has it
                     if isinstance(value, str | int | float) and name not in settings:
                         settings[name] = value
                         found[name] = f"{node} ({self._kinds[node]})"
         return settings
+
+    def _setting(self, node: str, name: str) -> Any:
+        """Returns the value of a setting in a node, None if it has none."""
+        inputs = self.graph[node]
+        if name in inputs:
+            return self._value(inputs[name], name)
+        found = next((inputs[other] for other in ALIASES.get(name, ()) if other in inputs), None)
+        return None if is_link(found) else found
 
     def _conditioning(self, starts: Sequence[Any], side: str) -> list[str]:
         """Returns the nodes that lead into one side of a pass, nearest first, without those that a node empties."""
@@ -236,8 +256,9 @@ class _Reader:
         inputs = self.graph[key]
         name = self._value(inputs.get("lora_name"), "lora_name")
         if isinstance(name, str):
-            strengths = [self._value(inputs.get(f"strength_{part}"), "strength") for part in ("model", "clip")]
-            yield _strength(name, *strengths)
+            given = [inputs.get(f"strength_{part}", inputs.get(f"lora_{part}_strength")) for part in ("model", "clip")]
+            if name not in ("None", ""):
+                yield _strength(name, *(self._value(each, "strength") for each in given))
         for slot, value in inputs.items():
             if isinstance(value, Mapping) and isinstance(value.get("lora"), str) and value.get("on", True):
                 yield _strength(value["lora"], value.get("strength"), value.get("strengthTwo"))
@@ -257,9 +278,10 @@ class _Reader:
 
     def _clip_skip(self, clips: Sequence[str]) -> int | None:
         for node in clips:
-            value = self._value(self.graph[node].get("stop_at_clip_layer"), "stop_at_clip_layer")
-            if isinstance(value, int):
-                return -value
+            for name in ("stop_at_clip_layer", "clip_skip"):
+                value = self._value(self.graph[node].get(name), name)
+                if isinstance(value, int) and value < 0:
+                    return -value
         return None
 
     def _node(self, link: Any) -> str | None:

@@ -60,6 +60,31 @@ def test_a_loader_that_encodes_both_prompts_gives_each_on_its_own_side() -> None
     assert (found.prompts, found.negatives) == (("a cat",), ("bad",))
 
 
+def test_settings_of_loaders_that_give_the_latent_too_and_of_video_nodes() -> None:
+    loader = node(
+        "Efficient Loader",
+        **{"ckpt_name": "a.safetensors", "clip_skip": -2, "lora_name": "ink.safetensors", "lora_model_strength": 0.7},
+        **{"lora_clip_strength": 1.0, "positive": "a cat", "negative": "bad", "empty_latent_width": 512},
+        **{"empty_latent_height": 768, "batch_size": 1},
+    )
+    links = {"model": ["1", 0], "positive": ["1", 1], "negative": ["1", 2], "latent_image": ["1", 3]}
+    found = read_prompt({"1": loader, "2": node("KSampler (Efficient)", seed=1, **links)})
+    assert found is not None
+    (only,) = found.passes
+    assert (only.settings["ckpt_name"], only.settings["width"], only.settings["height"]) == ("a.safetensors", 512, 768)
+    assert (only.clip_skip, [(lora.name, lora.strength) for lora in only.loras]) == (2, [("ink.safetensors", 0.7)])
+    video = {
+        "1": node("WanVideoModelLoader", model="wan.safetensors"),
+        "2": node("WanVideoTextEncode", positive_prompt="a cat", negative_prompt="bad"),
+        "3": node("WanVideoEmptyEmbeds", width=832, height=480, num_frames=81),
+        "4": node("WanVideoSampler", model=["1", 0], text_embeds=["2", 0], image_embeds=["3", 0], seed=5, steps=20),
+    }
+    found = read_prompt(video)
+    assert found is not None
+    assert found.settings["unet_name"] == "wan.safetensors"
+    assert (found.settings["width"], found.settings["height"]) == (832, 480)
+
+
 def test_each_node_is_read_a_few_times_however_many_samplers_it_leads_into() -> None:
     read = 0
 
