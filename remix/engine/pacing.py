@@ -1,9 +1,9 @@
 """Measures the clock of a recipe with `pace = "even"`: renders pictures to find the moments of even change.
 
 Each section between two keyframes is paced separately (`remix.motion.pacing`), so keyframes keep their frames. Each
-round over all sections is a job below the film's folder: a recipe with the clock of that round. Every engine can render
-it. An interrupted run repeats the same rounds and finds their pictures finished, and the film reuses those pictures by
-their keys.
+round over all sections is a job below the film's folder: the pictures of that round as a separate part of the film, so
+that engines render no others with them. An interrupted run repeats the same rounds and finds their pictures finished,
+and the film reuses those pictures by their keys.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from remix.engine.budget import is_spared
+from remix.engine.parts import part_of
 from remix.errors import RemixError
 from remix.job import PACING, is_job, recipe_of
 from remix.motion import load_picture
@@ -25,6 +26,7 @@ from remix.plan import Frame, Keyframe, Mix, Recipe, Schedule, plan
 from remix.plan.expression import Expression, fill_prompt, verbatim
 from remix.plan.inputs import inputs_text
 from remix.plan.moments import CLOCK_DECIMALS
+from remix.plan.schedule import Whole
 from remix.plan.travel import changes
 
 PICTURES = 1.5
@@ -33,8 +35,8 @@ PICTURES = 1.5
 FEWEST = 3
 """The number of pictures that a section has at any budget: both ends, and one between them."""
 
-RenderRound = Callable[[Recipe, int, Path], Sequence[Path]]
-"""Renders the given number of first frames of a recipe into a job folder, and returns their files."""
+RenderRound = Callable[[Schedule, Path], Sequence[Path]]
+"""Renders all frames of a schedule into a job folder, and returns their files."""
 
 
 @dataclass
@@ -99,17 +101,14 @@ def measured_pace(schedule: Schedule, folder: Path, render_round: RenderRound, t
     """
     recipe = schedule.recipe
     ways = list(_ways(schedule))
-    still = _still(schedule)
-    number = 0
-    while wanted := [(way, weight) for way in ways for weight in way.pacer.wanted()]:
+    still = plan(_still(schedule))
+    for number in itertools.count(1):
+        wanted = [(way, weight) for way in ways for weight in way.pacer.wanted()]
+        if not wanted:
+            break
         moments = sorted({way.moment(weight) % recipe.frames for way, weight in wanted})
-        looks: dict[float, Look] = {}
-        for first in range(0, len(moments), recipe.frames):
-            number += 1
-            part = moments[first : first + recipe.frames]
-            padded = (*part, *[part[-1]] * (recipe.frames - len(part)))
-            paths = render_round(still.replace(clock=padded), len(part), folder / f"round-{number:03d}")
-            looks.update(zip(part, (look(load_picture(path)) for path in paths), strict=True))
+        paths = render_round(_round(still, moments), folder / f"round-{number:03d}")
+        looks = dict(zip(moments, (look(load_picture(path)) for path in paths), strict=True))
         for way, weight in wanted:
             way.add(weight, looks[way.moment(weight) % recipe.frames])
     clock, between = [float(frame) for frame in range(recipe.frames)], set[int]()
@@ -126,6 +125,13 @@ def measured_pace(schedule: Schedule, folder: Path, render_round: RenderRound, t
         return recipe.replace(clock=clock)
     between |= _resting(schedule)
     return recipe.replace(clock=clock, rendered=[frame for frame in range(recipe.frames) if frame not in between])
+
+
+def _round(still: Schedule, moments: Sequence[float]) -> Schedule:
+    """Returns the pictures at some moments of a film, as a part of it."""
+    planned = plan(still.recipe, moments)
+    part = part_of(replace(planned, whole=Whole(still.prompts, still.negatives, still.first_seed)), range(len(planned)))
+    return replace(part, recipe=part.recipe.replace(restore=still.recipe.restore))
 
 
 def _sections(schedule: Schedule) -> Iterator[tuple[int, int]]:

@@ -196,21 +196,20 @@ def _paced(run: _Run, schedule: Schedule, donors: Sequence[Path]) -> tuple[Sched
             event = Event("pacing", before + event.done, max(most, before + event.total))
         run.listen(event)
 
-    def render_round(part: Recipe, count: int, place: Path) -> list[Path]:
+    def render_round(part: Schedule, place: Path) -> list[Path]:
         nonlocal before, rendered
-        planned = plan(part)
         with open_job(
             place,
-            planned,
-            run.engine.identity(planned),
+            part,
+            run.engine.identity(part),
             new=True,
             donors=[folder, *donors],
             pause=_pause(folder, run.stop),
             tell=log.debug,
         ) as job:
-            rendered += _render_missing(run, job, range(count), pacing)
-            before += count
-            return [frame_path(job.folder, index) for index in range(count)]
+            rendered += _render_missing(run, job, range(len(part)), pacing)
+            before += len(part)
+            return [frame_path(job.folder, index) for index in range(len(part))]
 
     recipe = measured_pace(schedule, folder / PACING, render_round, run.tell)
     run.listen(Event("pacing", before, before))

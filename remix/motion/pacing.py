@@ -2,27 +2,28 @@
 
 A travel from one picture to another is a function of a weight from 0 to 1. Diffusion models respond unevenly: for long
 stretches nothing changes, then everything does. `Pacer` finds weights whose pictures are evenly spaced, and renders few
-more pictures than the film has. It requests pictures in rounds, each a batch, and every rendered picture is a candidate
-for the film:
+more pictures than the film has. It requests pictures in rounds, each large enough for a batch, and every rendered
+picture is a candidate for the film:
 
 1. The distances of neighboring pictures, summed up, give the length of the travel as a function of the weight.
    Perceptual distances do not add up (a step of twice the size is more than twice as far), so they are first raised to
    a power, which is estimated from triples of pictures.
 2. A film is a chain of pictures with equal steps. Dynamic programming finds the best chain among the existing pictures
    and places between them where one could be rendered; each place that is not rendered yet has a price.
-3. The places in the middle of the longest stretches without pictures are rendered, and the rounds repeat until the
-   film of rendered pictures is even enough or the budget is spent.
+3. The places that halve the longest stretches without pictures are rendered, and the rounds repeat until the film of
+   rendered pictures is even enough or the budget is spent.
 
 A jump, where the picture changes however small the step, cannot be spaced. It counts as one step and is reported.
 """
 
 from __future__ import annotations
 
+import heapq
 import math
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import groupby, pairwise
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,13 @@ Array = npt.NDArray[Any]
 
 FIRST = 5
 """The number of evenly spaced pictures in the first round."""
+
+SHARE, SPARED = 4, 3
+"""A later round has at least this share of the film's pictures, less `SPARED`: 9 of 48, and any number of 16.
+
+A round takes about as long as one more picture, so a few large rounds take less time. Many small ones learn more, which
+a short film needs.
+"""
 
 TARGET = 0.1
 """A film is even enough at this coefficient of variation (standard deviation over mean) of its steps."""
@@ -54,7 +62,7 @@ PRICES = (0.2, 0.1, 0.05, 0.02, 0.01, 0.003, 0.0)
 """The cost of a place without a picture, in addition to the squared errors of the steps: high at first, then lower."""
 
 ROUND = 0.6
-"""The largest share of the remaining budget that a round may spend, if it has more than two pictures."""
+"""The largest share of the remaining budget that a round may spend, if that is enough for a batch."""
 
 WORST = 9.0
 """The upper limit of the squared error of a step: three times a whole step."""
@@ -169,14 +177,17 @@ class Pacer:
         if self.budget < self.count:
             chain = self._chain(nodes, travel, PRICES[0], (1.0, 0.88, 1.13), reach=2.6)
             return [] if chain is None else self._middles(chain, nodes, left)
+        best: _Chain | None = None
         while self._cheap < len(PRICES):
             chain = self._affordable(nodes, travel, PRICES[self._cheap], left)
             if chain is None:
-                return []
-            if chain.lacking(nodes):
-                return self._middles(chain, nodes, left)
+                break
+            if best is None or len(chain.lacking(nodes)) > len(best.lacking(nodes)):
+                best = chain
+            if len(best.lacking(nodes)) >= min(self._least, left):
+                break
             self._cheap += 1
-        return []
+        return [] if best is None else self._middles(best, nodes, left)
 
     def _affordable(self, nodes: _Nodes, travel: _Travel, price: float, left: int) -> _Chain | None:
         """Returns the best chain at this price, or at the lowest higher one for which the budget suffices.
@@ -194,28 +205,39 @@ class Pacer:
             dear, price = chain, max(price * 1.35, 0.001)
         return dear
 
+    @property
+    def _least(self) -> int:
+        """Returns the number of pictures that a round has, unless fewer are lacking or affordable."""
+        return max(1, min(self.count, self.budget) // SHARE - SPARED)
+
     def _middles(self, chain: _Chain, nodes: _Nodes, left: int) -> list[float]:
-        """Returns the middle of each of the chain's longest stretches without pictures; all places if they are few."""
-        runs: list[list[int]] = [[]]
-        for node in chain.nodes:
-            if nodes.rendered[node]:
-                runs.append([])
-            else:
-                runs[-1].append(node)
-        runs = sorted(filter(None, runs), key=len, reverse=True)
-        if sum(map(len, runs)) <= max(2, self.count // 8):
-            chosen = [node for run in runs for node in run]
+        """Returns the middle of each of the chain's longest stretches without pictures; all places if they are few.
+
+        If the middles are too few for a round, the halves of these stretches are halved too, the longest first.
+        """
+        runs = sorted(_runs(chain, nodes), key=len, reverse=True)
+        gaps = {run[0]: self._gap_at(float(nodes.weights[run[0]])) for run in runs}
+        size = self._least if left - self._least >= self._least / 2 else left  # no small round after this one
+        if sum(map(len, runs)) <= max(2, self.count // 8, size):
+            places = [(gaps[run[0]], node) for run in runs for node in run]
         else:
             # Shorter stretches join the round of longer ones, because a round of one picture is a small batch.
             longest = len(runs[0])
             least = longest if longest < 4 else longest / 2
             odd = len(self.weights) % 2
-            chosen = [run[(len(run) - (odd and len(run) % 2 == 0)) // 2] for run in runs if len(run) >= least]
+            middles = [run[(len(run) - (odd and len(run) % 2 == 0)) // 2] for run in runs if len(run) >= least]
+            places = [(gaps[run[0]], node) for run, node in zip(runs, middles, strict=False)]
+            if len(places) < size:
+                places = _divided([(gaps[run[0]], run) for run in runs], size)
         # The widest gaps hold the largest surprises. A part of the budget is left for what this round reveals.
-        gaps = [self._apart(a, b) for a, b in pairwise(self.weights)]
-        widest = sorted(chosen, key=lambda node: -gaps[bisect_left(self.weights, nodes.weights[node]) - 1])
-        most = min(left, max(2, math.ceil(ROUND * left)))
-        return sorted(float(nodes.weights[node]) for node in widest[:most])
+        widest = sorted(places, key=lambda place: -place[0])
+        most = min(left, max(2, size, math.ceil(ROUND * left)))
+        return sorted(float(nodes.weights[node]) for _, node in widest[:most])
+
+    def _gap_at(self, weight: float) -> float:
+        """Returns the distance of the two pictures around a weight."""
+        after = bisect_left(self.weights, weight)
+        return self._apart(self.weights[after - 1], self.weights[after])
 
     def _chain(
         self, nodes: _Nodes, travel: _Travel, price: float, sizes: Iterable[float], reach: float
@@ -225,10 +247,12 @@ class Pacer:
         costs = _Costs(nodes, travel, self.count, self._apart, reach)
         for size in sizes:
             step = travel.pitch**travel.power * size
+            before: _Chain | None = None
             for _ in range(3):
                 chain = costs.chain(step, price)
-                if chain is None:
+                if chain is None or (before is not None and chain.nodes == before.nodes):
                     break
+                before = chain
                 step = float(chain.steps.mean())
                 cost = float((((chain.steps - step) / step) ** 2).sum()) + price * len(chain.lacking(nodes))
                 if cost < least:
@@ -298,6 +322,29 @@ class _Chain:
     def lacking(self, nodes: _Nodes) -> list[int]:
         """Returns the nodes that are not rendered."""
         return [node for node in self.nodes if not nodes.rendered[node]]
+
+
+def _runs(chain: _Chain, nodes: _Nodes) -> list[list[int]]:
+    """Returns the stretches of the chain's nodes that are not rendered, one after another."""
+    by_state = groupby(chain.nodes, key=lambda node: bool(nodes.rendered[node]))
+    return [list(run) for rendered, run in by_state if not rendered]
+
+
+def _divided(runs: Iterable[tuple[float, list[int]]], count: int) -> list[tuple[float, int]]:
+    """Returns up to `count` nodes with the gaps they are in, each the middle of the longest run left by those before.
+
+    Each run comes with its gap; among equally long ones, the run in the widest gap is first.
+    """
+    chosen: list[tuple[float, int]] = []
+    waiting = [(-len(run), -gap, run) for gap, run in runs]
+    heapq.heapify(waiting)
+    while waiting and len(chosen) < count:
+        _, gap, run = heapq.heappop(waiting)
+        middle = len(run) // 2
+        chosen.append((-gap, run[middle]))
+        for part in filter(None, (run[:middle], run[middle + 1 :])):
+            heapq.heappush(waiting, (-len(part), gap, part))
+    return chosen
 
 
 class _Costs:

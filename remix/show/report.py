@@ -107,6 +107,11 @@ class InBetweens:
         return sorted(error for begin, end, error in self.gaps for _ in range(begin + 1, end))
 
     @property
+    def indices(self) -> frozenset[int]:
+        """Returns the frames that are in-betweens."""
+        return frozenset(index for begin, end, _ in self.gaps for index in range(begin + 1, end))
+
+    @property
     def median(self) -> float:
         """Returns the median of the expected errors."""
         return statistics.median(self.errors)
@@ -309,6 +314,7 @@ def to_html(report: Report, page: Path) -> str:
         jumps=[(jump, [picture_uri(each) for each in measured.jumps.get(jump.frame, ())]) for jump in jumps_of(report)],
         advice=advice(report),
         pictures=[(index, picture_uri(image), _caption(report, index)) for index, image in measured.pictures],
+        made=frozenset() if report.inbetweens is None else report.inbetweens.indices,
         curves=[] if report.schedule is None else curves_of(report.schedule),
         keyframes=None if report.schedule is None else _keyframes(report.schedule),
         sections=sections[:MOST_KEYFRAMES],

@@ -15,10 +15,10 @@ from remix.engine import Event, Picture, render
 from remix.engine.pacing import PICTURES, known_recipe
 from remix.errors import Interrupted, OtherRecipe
 from remix.job import recipe_of
-from remix.motion import load_picture
+from remix.motion import load_picture, save_picture
 from remix.motion.pacing import variation
 from remix.motion.perceptual import distance, look
-from remix.plan import Keyframe, Recipe, Schedule, plan
+from remix.plan import Keyframe, Lora, Recipe, Schedule, plan
 from tests.fakes.renderer import Painter
 
 FRAMES = 17
@@ -34,9 +34,11 @@ class Slider(Painter):
         super().__init__(**options)
         self._steep, self._jump = steep, jump
         self.keys: list[str] = []
+        self.lengths: list[int] = []
 
     def _painted(self, schedule: Schedule, index: int, inputs: Any) -> Picture:
         self.keys.append(schedule.frame_hash(index))
+        self.lengths.append(len(schedule))
         recipe, frame = schedule.recipe, schedule[index]
         share = dict(frame.prompt.items).get("b", 0.0) + 2 * dict(frame.prompt.items).get("c", 0.0)
         place = math.floor(share) + 0.5 * (1 + math.tanh(self._steep * (share % 1 - 0.5)))
@@ -76,6 +78,45 @@ def test_pictures_are_rendered_once_and_become_frames(tmp_path: Path) -> None:
     render(recipe(), engine, tmp_path, film=None)
     assert len(engine.keys) == len(set(engine.keys)) <= PICTURES * (FRAMES - 1) + 1
     assert not (tmp_path / "pacing").exists()
+
+
+def test_a_round_has_no_other_frames_since_engines_render_whole_batches(tmp_path: Path) -> None:
+    engine = Slider()
+    keyframes = (Keyframe(at=0, prompt="a"), Keyframe(at=48, prompt="b"))
+    outcome = render(recipe(frames=49, keyframes=keyframes), engine, tmp_path, film=None, report=False)
+    sizes = [length for length, _ in itertools.groupby(engine.lengths)]
+    assert len(engine.keys) == len(set(engine.keys)) <= PICTURES * 48 + 1
+    assert outcome.rendered == 49
+    assert all(count % length == 0 for length, count in ((n, engine.lengths.count(n)) for n in set(sizes)))
+    assert max(sizes) < 49
+    assert len(engine.keys) / len(sizes) >= 8  # so that a round costs little more than its pictures
+
+
+def test_everything_that_travels_follows_one_clock(tmp_path: Path) -> None:
+    save_picture(tmp_path / "a.png", np.full((32, 128, 3), 90, np.uint8))
+    ends = {
+        "prompt": ("a", "b"),
+        "negative": ("x", "y"),
+        "seed": (1, 2),
+        "cfg": (3.0, 9.0),
+        "denoise": (0.4, 0.9),
+        "image": ("a.png", None),
+        "loras": ((Lora("ink", 0.0),), (Lora("ink", 1.0),)),
+    }
+    first, last = ({name: values[end] for name, values in ends.items()} for end in (0, 1))
+    keyframes = (Keyframe(at=0, **first), Keyframe(at=FRAMES - 1, **last))
+    made = recipe(keyframes=keyframes, folder=str(tmp_path))
+    render(made, Slider(), tmp_path / "job", film=None)
+    clock = recipe_of(tmp_path / "job").clock
+    assert clock is not None
+    assert max(np.diff(clock)) > 3 * min(np.diff(clock))
+    frames = plan(recipe_of(tmp_path / "job")).frames
+    assert frames == plan(made.replace(pace="linear"), clock).frames
+    shares = [moment / (FRAMES - 1) for moment in clock]
+    assert [dict(frame.seed.items).get(2, 0) for frame in frames] == pytest.approx(shares, abs=1e-6)
+    assert [frame.cfg for frame in frames] == pytest.approx([3 + 6 * share for share in shares], abs=1e-4)
+    assert [frame.denoise for frame in frames] == pytest.approx([0.4 + 0.5 * share for share in shares], abs=1e-4)
+    assert [frame.loras[0].strength for frame in frames] == pytest.approx(shares, abs=1e-4)
 
 
 def test_the_clock_is_written_into_the_job_and_used_again(tmp_path: Path) -> None:

@@ -254,7 +254,8 @@ def test_the_json_is_what_the_documentation_describes(frames: int) -> None:
 def test_in_betweens_that_may_be_wrong_are_named(page: Page) -> None:
     text = " ".join(" ".join(page.texts).split())
     assert "3 in-betweens Their error is 0.020 in the median and at most 0.070" in text
-    assert "It may exceed 0.05 between these rendered frames: 4 and 6 (0.070)." in text
+    assert "Where the error may exceed 0.05 rendered frames error between them 4 and 6 0.070" in text
+    assert re.findall(r"(\d+) · [\d.]+ s in-between", text) == ["1", "3", "5"]
     plain = to_dict(report())["inbetweens"]
     assert plain["far"] == [{"from": 4, "to": 6, "error": 0.07}]
 
