@@ -37,8 +37,9 @@ class FilmMedia:
     note: str = ""
 
 
-def film_media(film: Path, page: Path, most: int = EMBEDDED) -> FilmMedia:
-    """Returns how the page at `page` shows `film`: with its data up to `most` bytes, else as a link."""
+def film_media(film: Path, page: Path, most: int | None = None) -> FilmMedia:
+    """Returns how the page at `page` shows `film`: with its data up to `most` bytes (`EMBEDDED`), else as a link."""
+    most = EMBEDDED if most is None else most
     suffix = film.suffix.lower()
     kind = "video" if suffix in VIDEOS else "image" if suffix in PICTURES else ""
     size = film.stat().st_size
