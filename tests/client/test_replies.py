@@ -13,23 +13,29 @@ import os
 import socket
 import threading
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import cycle
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from remix.client import ComfyUI
 from remix.client.a1111 import A1111
 from remix.client.auth import Auth
+from remix.client.comfyui.interpolation import LOADER, NODE, Interpolation
+from remix.client.comfyui.server import Server
 from remix.client.diagnosis import Finding
 from remix.client.http import Http
 from remix.client.masking import MaskedText, parse_shielded, presentable_errors, shielded
 from remix.client.servers import diagnose
+from remix.client.workflows import model_files, object_info, run_workflow
 from remix.engine import render
 from remix.errors import RemixError
+from remix.hosts.comfyui.editing import problems
+from remix.motion.pictures import png_bytes
 from remix.plan.wording import listed
 from tests.client.a1111.conftest import QUICK as QUICK_A1111
 from tests.client.a1111.conftest import recipe as recipe_a1111
@@ -108,10 +114,19 @@ def watched(server: FaultyServer, seen: set[Place], spoil: tuple[Place, Callable
 
 
 class Scene:
-    """A server, started again for each run, and what the client does with it."""
+    """A server, started again for each run, and what the client does with it.
 
-    def __init__(self, name: str, server: Callable[[], FaultyServer], act: Callable[[str, Path], Any]) -> None:
-        self.name, self._server, self._act = name, server, act
+    Of its replies, those to `kinds` are changed, or all of them.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        server: Callable[[], FaultyServer],
+        act: Callable[[str, Path], Any],
+        kinds: Sequence[str] = ("/",),
+    ) -> None:
+        self.name, self._server, self._act, self._kinds = name, server, act, tuple(kinds)
 
     def run(self, folder: Path, spoil: tuple[Place, Callable[[Any], Any]] | None = None) -> set[Place]:
         """Acts once; returns the fields of all replies."""
@@ -124,7 +139,7 @@ class Scene:
                     self._act(server.url, folder)
             else:
                 self._act(server.url, folder)
-        return seen
+        return {place for place in seen if place[0].startswith(self._kinds)}
 
     def error(self, folder: Path, spoil: tuple[Place, Callable[[Any], Any]]) -> Exception | None:
         """Acts once with a field changed; returns what that raises."""
@@ -148,6 +163,58 @@ def on_a1111(url: str, folder: Path) -> None:
     )
 
 
+WORKFLOW = {
+    "1": {"class_type": "EmptyImage", "inputs": {"width": 8, "height": 8, "batch_size": 1, "color": 0}},
+    "2": {"class_type": "SaveImage", "inputs": {"images": ["1", 0], "filename_prefix": "x"}},
+}
+"""A workflow that the fake server runs."""
+
+
+class Films(ComfyServer):
+    """A server whose nodes give pictures, videos, sounds and texts."""
+
+    def _outputs(self, prompt: Any) -> dict[str, Any]:
+        super()._outputs(prompt)
+        files = [{"filename": f"{n}.mp4", "subfolder": "v", "type": "output", "format": "video/h264"} for n in range(4)]
+        self.files |= {("output", "v", str(file["filename"])): b"film" for file in files}
+        kinds = dict(zip(("images", "gifs", "videos", "audio"), ([file] for file in files), strict=True))
+        return {"2": {**kinds, "text": ["a"], "animated": [True]}}
+
+
+class InBetweens(ComfyServer):
+    """A server with a model for in-betweens."""
+
+    def _get_object_info(self, asked: Asked, kind: str) -> Answer:
+        inputs = {LOADER: {"model_name": ["COMBO", {"options": ["rife.pth"]}]}, NODE: {"multiplier": ["INT", {}]}}
+        if kind not in inputs:
+            return super()._get_object_info(asked, kind)
+        return Answer({kind: {"input": {"required": inputs[kind]}, "output": ["IMAGE"]}})
+
+    def _outputs(self, prompt: Any) -> dict[str, Any]:
+        (node,) = (number for number, about in prompt.graph.items() if about["class_type"] == "PreviewImage")
+        names = [f"{number}.png" for number in range(3)]
+        self.files |= {("temp", "", name): png_bytes(BLACK) for name in names}
+        return {node: {"images": [{"filename": name, "subfolder": "", "type": "temp"} for name in names]}}
+
+
+BLACK = np.zeros((16, 24, 3), np.uint8)
+
+
+def in_betweens(url: str, folder: Path) -> None:
+    http = Http(url, Auth(SECRET), timeout=1, pause=lambda seconds: None)
+    with contextlib.closing(http):
+        Interpolation(Server(http, "client"), "rife.pth", 2, pause=lambda seconds: None).made(BLACK, BLACK)
+
+
+def workflow_run(url: str, folder: Path) -> None:
+    run_workflow(WORKFLOW, folder / "out", url=url, auth=Auth(SECRET), timeouts=HASTY)
+
+
+def lists_of_models(url: str, folder: Path) -> None:
+    list(problems(WORKFLOW, object_info(WORKFLOW, url, auth=Auth(SECRET))))
+    shown([Finding("models", str(model_files(url, auth=Auth(SECRET))), "")])
+
+
 def failing() -> FaultyServer:
     server = A1111Server(auth=f"me:{SECRET}")
     server.failing = ["ValueError"] * 9
@@ -160,6 +227,10 @@ SCENES = [
     Scene("a node fails", lambda: ComfyServer(token=SECRET, script=Script([Trouble("ValueError", "no")])), on_comfyui),
     Scene("a prompt is rejected", lambda: ComfyServer(token=SECRET, script=Script([], ["no"])), on_comfyui),
     Scene("doctor on ComfyUI", lambda: ComfyServer(token=SECRET), lambda url, _: shown(diagnose(url, Auth(SECRET)))),
+    Scene("a workflow is run", lambda: Films(token=SECRET), workflow_run, ["/history"]),
+    Scene("in-betweens", lambda: InBetweens(token=SECRET), in_betweens, ["/history", "/object_info/Frame", "/upload"]),
+    Scene("lists", lambda: ComfyServer(token=SECRET, loras=["a.pt"]), lists_of_models, ["/object_info/LoraLoader"]),
+    Scene("the nodes' report", lambda: ComfyServer(token=SECRET), on_comfyui, ["/remix/report"]),
     Scene("api", lambda: A1111Server(auth=f"me:{SECRET}"), on_a1111),
     Scene("script", lambda: A1111Server(auth=f"me:{SECRET}", script=True), on_a1111),
     Scene("a render fails", failing, on_a1111),
@@ -197,7 +268,7 @@ def test_no_field_of_a_reply_carries_the_secret_out_or_ends_in_a_traceback(
 ) -> None:
     caplog.set_level(logging.DEBUG)
     fields = chosen(scene.run(tmp_path / "fields"))[SCENES.index(scene) % STRIDE :: STRIDE]
-    assert len(fields) * STRIDE > 10
+    assert len(fields) * STRIDE > 2
     odd = cycle(ODD)
     for number, place in enumerate(fields):
         for kind in ("secret", next(odd)):
