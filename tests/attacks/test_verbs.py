@@ -6,6 +6,7 @@ The inputs are files of the tools, changed at random with a fixed seed, and file
 
 from __future__ import annotations
 
+import copy
 import io
 import json
 import os
@@ -109,7 +110,7 @@ def changed(rng: random.Random, value: Any) -> bytes:
         for name in way:
             part = part[name]
         if rng.random() < 0.8:
-            part[last] = rng.choice(ODD)
+            part[last] = copy.deepcopy(rng.choice(ODD))
         else:
             del part[last]
     text = json.dumps(value).encode()
