@@ -16,7 +16,7 @@ from remix.plan import Recipe, Schedule
 
 PAINTS = Capabilities(
     who="the painter",
-    recipe="width height sampler scheduler steps cfg mix lengths restore",
+    recipe="width height sampler scheduler steps cfg mix lengths restore invert",
     model="checkpoint vae loras clip_skip",
     keyframe="prompt negative seed cfg denoise image mask loras",
     prompts=COMPOSED,
