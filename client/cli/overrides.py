@@ -1,4 +1,4 @@
-"""Options that change a recipe for one run: prompt, seed, steps, cfg, sampler, checkpoint."""
+"""Options that change a recipe for one run: prompt, seed, steps, cfg, sampler, checkpoint, variant."""
 
 from __future__ import annotations
 
@@ -23,10 +23,11 @@ OPTIONS = (
     click.option("--sampler", metavar="NAME", shell_complete=among(SAMPLERS), help="Sampler, as ComfyUI calls it."),
     click.option("--scheduler", metavar="NAME", shell_complete=among(SCHEDULERS), help="Scheduler."),
     click.option("--checkpoint", metavar="NAME", help="Checkpoint."),
+    click.option("--variant", type=int, metavar="N", help="Number that the choices in prompts are drawn with."),
 )
 
 OF_KEYFRAMES = ("prompt", "negative", "seed")
-OF_RECIPE = ("steps", "cfg", "sampler", "scheduler")
+OF_RECIPE = ("steps", "cfg", "sampler", "scheduler", "variant")
 
 
 @dataclass(frozen=True)

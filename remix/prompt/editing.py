@@ -15,6 +15,8 @@ from typing import NamedTuple
 from remix.prompt.reading import MOST_NESTED, too_deep
 
 _MARK = re.compile(r"[^\\()\[\]:|]+|\\.|[\\()\[\]:|]")
+_BRACKET = re.compile(r"[()\[\]]")
+_WHEN = re.compile(r":\s*[-+.0-9eE]+\s*\]", re.ASCII)
 _NUMBER = re.compile(r"\s*([+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?)\s*\Z", re.ASCII)
 
 
@@ -85,7 +87,20 @@ def text_at(prompt: str, call: int, calls: int) -> str:
 
 
 def _may_be_edited(prompt: str) -> bool:
-    return "[" in prompt and (":" in prompt or "|" in prompt)
+    """Returns False for most prompts that do not change, at a fraction of the cost of parsing them."""
+    if "[" not in prompt:
+        return False
+    return "|" in prompt or _WHEN.search(prompt) is not None or _is_deep(prompt)
+
+
+def _is_deep(prompt: str) -> bool:
+    """Returns whether so many brackets may be open that parsing refuses them."""
+    level = 0
+    for bracket in _BRACKET.findall(prompt):
+        level = level + 1 if bracket in ("(", "[") else max(level - 1, 0)
+        if level > MOST_NESTED:
+            return True
+    return False
 
 
 def _ends(part: _Part, calls: int) -> Iterator[int]:
@@ -160,24 +175,28 @@ def _parsed(prompt: str) -> _Part:
     def spill() -> None:
         """Makes the innermost open bracket text."""
         inner = levels.pop()
+        opened[inner.opening] -= 1
         levels[-1].add(*inner.written())
         levels[-1].is_text = True
         bars.append("|" in inner.separators)
 
     bars: list[bool] = []
+    opened = {"[": 0, "(": 0}
     for mark in _MARK.finditer(prompt):
         sign = mark[0]
         if sign in ("[", "("):
             if len(levels) > MOST_NESTED:
                 raise too_deep(prompt, mark.start())
             levels.append(_Level(sign))
+            opened[sign] += 1
         elif sign in ("]", ")"):
             opening = "[" if sign == "]" else "("
-            if any(level.opening == opening for level in levels):
+            if opened[opening]:
                 while levels[-1].opening != opening:
                     spill()
                 if (parts := levels[-1].closed(sign)) is not None:
                     levels.pop()
+                    opened[opening] -= 1
                     levels[-1].add(*parts)
                     continue
                 spill()

@@ -126,10 +126,10 @@ def _split(pieces: list[Piece]) -> Iterator[Section]:
 # --- A1111 -------------------------------------------------------------------------------------------------------
 
 _A1111 = re.compile(
-    r"""\\(?P<letter>[()\[\]\\]?)
-      | (?P<open>[(\[])
+    r"""\\[()\[\]\\]?
+      | [(\[]
       | :\s*(?P<weight>[+-]?[.\d]+)\s*\)
-      | (?P<close>[)\]])
+      | [)\]]
       | [^\\()\[\]:]+
       | :""",
     re.VERBOSE,
@@ -155,25 +155,27 @@ def _a1111(prompt: str, breaks: bool) -> list[Piece]:
             weights[at] *= factor
 
     for mark in _A1111.finditer(prompt):
-        kind = mark.lastgroup
-        if kind == "letter":
-            add(mark["letter"])
-        elif kind == "open":
-            opened[mark[0]].append(len(texts))
+        sign = mark[0]
+        if sign in ("(", "["):
+            opened[sign].append(len(texts))
             if len(opened["("]) + len(opened["["]) > MOST_NESTED:
                 raise too_deep(prompt, mark.start())
-        elif kind == "weight" and opened["("]:
-            multiply(opened["("].pop(), _number(prompt, mark["weight"], mark.start("weight")))
-        elif mark[0] == ")" and opened["("]:
+        elif sign == ")" and opened["("]:
             multiply(opened["("].pop(), MORE)
-        elif mark[0] == "]" and opened["["]:
+        elif sign == "]" and opened["["]:
             multiply(opened["["].pop(), LESS)
-        else:
-            first, *others = _BREAK.split(mark[0]) if breaks else [mark[0]]
+        elif sign[0] == "\\":
+            add(sign[1:])
+        elif mark.lastgroup == "weight" and opened["("]:
+            multiply(opened["("].pop(), _number(prompt, mark["weight"], mark.start("weight")))
+        elif breaks and BREAK in sign:
+            first, *others = _BREAK.split(sign)
             add(first)
             for text in others:
                 add(BREAK, -1.0)
                 add(text)
+        else:
+            add(sign)
     for start in opened["("]:
         multiply(start, MORE)
     for start in opened["["]:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from a1111_extension.preview import shown
 from remix.plan import EASINGS, Keyframe, Recipe, plan
+from remix.prompt import Reading
+from remix.prompt.composition import parts_of
+from remix.prompt.editing import is_edited
 from remix.syntax import detect, read
 from tests.bench.race import Race
 
 LIMIT_SECONDS = 0.5
+PROMPT_SECONDS = 0.005
 ROUNDS = 5
 
 
@@ -24,6 +30,35 @@ def test_ten_thousand_frames_with_fifty_keyframes(race: Race) -> None:
     race.show(
         "Summary", "Planning 10,000 frames, 50 keyframes", baseline="a limit of 500 ms", ours=f"{share.cpu:.0%} of it"
     )
+    assert share.cpu < 1
+
+
+PROMPTS = {"weights": "a (cat:1.2) in [snow], ((deep)), ", "AND": "a (cat:1.2) AND a dog :0.5 "}
+
+
+@pytest.mark.parametrize("name", PROMPTS)
+def test_a_prompt_of_ten_thousand_letters(race: Race, name: str) -> None:
+    """Its parts and weights, and whether it changes: another text in each round, since parsed ones are kept."""
+    reading, text = Reading("a1111", "a1111"), PROMPTS[name] * (10_000 // len(PROMPTS[name]))
+
+    def parsed(number: int) -> None:
+        for part in parts_of(f"{text}{number}", reading):
+            if not is_edited(part.text):
+                reading.sections(part.text)
+
+    _show_parsing(race, parsed, name)
+
+
+def test_a_prompt_of_ten_thousand_letters_that_changes(race: Race) -> None:
+    text = "a [cat:dog:0.5] in [snow|rain], " * 312
+    _show_parsing(race, lambda number: is_edited(f"{text}{number}"), "changes over the steps")
+
+
+def _show_parsing(race: Race, parsed: Callable[[int], object], name: str) -> None:
+    race.run(parsed, {}, range(50))
+    share = race.share_of(PROMPT_SECONDS)
+    row = f"Parsing a prompt of 10,000 letters, {name}"
+    race.show("Summary", row, baseline="a limit of 5 ms", ours=f"{share.cpu:.0%} of it")
     assert share.cpu < 1
 
 

@@ -90,6 +90,8 @@ def test_variants_are_rendered_into_folders_of_their_own_and_plan_shows_them(
     capsys.readouterr()
     assert run("plan", recipe) == 0
     assert prompts[0] in capsys.readouterr().out
+    assert run("plan", recipe, "--variant", 6) == 0
+    assert prompts[3] in capsys.readouterr().out
     recipe.write_text('frames = 2\n[[keyframes]]\nprompt = "a cat"\n')
     assert run("render", recipe, "--count", 4, "-o", tmp_path / "films", "-q") == 2
     assert "--count: 4 films would be alike" in capsys.readouterr().err
