@@ -89,7 +89,12 @@ def _film(settings: Settings, fields: Mapping[str, Any], tab: str) -> str:
     remarks = [remark for remark in engine.check(schedule) if remark != below]
     other = plan(settings.read(fields_of(fields, tab, UNDRAWN[1])[0]).recipe) if drawn else None
     random = _random_seeds(schedule, other) if other else frozenset()
-    notes = [*reading.notes, *_unused(reading, known), *_replaced(reading.recipe, known), *remarks_on(schedule)]
+    notes = [
+        *map(in_words_of_page, reading.notes),
+        *_unused(reading, known),
+        *_replaced(reading.recipe, known),
+        *remarks_on(schedule),
+    ]
     notes += map(in_words_of_page, remarks)
     if settings.every > 1:
         count = len(settings.wanted(len(schedule)))

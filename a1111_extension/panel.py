@@ -201,7 +201,7 @@ def _travels(line: Callable[..., Component]) -> dict[str, Component]:
     ways = "Evenly spaced values, or values at frames: 0:(7), 24:(9). Empty: as in the text, or "
     with gr.Row():
         return {
-            "seeds": line("seeds", "Seeds", "1, 2, 3", f"{ways}the host's seed for all frames."),
+            "seeds": line("seeds", "Seeds", "1, 2, 3", f"{ways}the host's seed for all frames. -1: a random one."),
             "cfg": line("cfg", "CFG scale", "0:(7), 24:(9)", f"{ways}the host's. Expressions of t work too."),
             "denoise": line(
                 "denoise",

@@ -45,6 +45,7 @@ OPTIONS = (
     (r"give frames \([^)]*--frames[^)]*\)", 'set the widget "frames"'),
     (r"name the syntax \(--from\)", 'choose one in the widget "syntax"'),
     (r" \(--field\)", ""),
+    (r"unless you give one \(--seed\)", "unless a keyframe of a recipe sets one"),
 )
 """Command-line option in an error about a text -> advice for users of a node."""
 
@@ -137,7 +138,7 @@ def read_recipe(
     Raises RecipeError with the names of widgets instead of command-line options.
     """
     try:
-        return read_text(
+        found = read_text(
             recipe,
             None if syntax == AUTO else syntax,
             frames=frames or None,
@@ -146,6 +147,7 @@ def read_recipe(
             height=height or None,
             folder=folder_paths.get_input_directory(),
         )
+        return found._replace(notes=tuple(map(_without_options, found.notes)))
     except RecipeError as error:
         raise RecipeError(
             _without_options(error.problem),

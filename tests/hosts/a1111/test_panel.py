@@ -184,6 +184,11 @@ def test_a_preset_that_cannot_be_saved_says_why(
     assert not (tmp_path / "data").exists()
 
 
+def test_notes_name_fields_of_the_page_and_no_options(panel: ModuleType) -> None:
+    shown = page_of(panel, '{"prompt_map": {"0": "a", "8": "b"}, "seed": [-1]}', frames="12")
+    assert "a random seed; here it is 0 unless you give one (Seed)" in shown
+
+
 def test_a_draft_is_named_in_the_preview(panel: ModuleType) -> None:
     assert "Draft: 4 of 12 frames are rendered." in page_of(panel, THREE, frames="12", every=5, film="")
     assert "Draft:" not in page_of(panel, THREE, frames="12")

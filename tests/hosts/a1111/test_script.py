@@ -157,6 +157,13 @@ def test_a_drawn_seed_is_found_again_by_whatever_rule_others_follow_from_it(ui: 
     assert folder_of(ui, ui.run(args)) != folder_of(ui, some)  # it is finished, so the next one has another seed
 
 
+def test_a_job_of_random_seeds_is_found_again(ui: Runner) -> None:
+    args = {"recipe": "0: a\n5: b", "frames": 6, "seeds": "-1, -1, -1", "film": "", "batch": 2}
+    some = ui.run({**args, "count": 2})
+    assert folder_of(ui, ui.run(args)) == folder_of(ui, some)
+    assert len(webui.calls) == 3
+
+
 def test_a_job_of_a_seed_that_was_not_drawn_is_not_gone_on_with_for_another(ui: Runner) -> None:
     args = {"recipe": TEXT.replace("seed = 1\n", ""), "film": "", "batch": 2}
     drawn = ui.run({**args, "count": 2})

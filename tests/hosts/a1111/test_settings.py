@@ -98,6 +98,20 @@ def test_values_travel_beside_the_recipe(settings: Any, frame: int, field: str, 
     assert found == (value if isinstance(value, Mix) else pytest.approx(value))
 
 
+def test_random_seeds_follow_from_that_of_the_host() -> None:
+    def seeds(text: str, seed: int) -> list[int]:
+        keyframes = Settings(text="0: a", frames="9", seeds=text).recipe(Fields(seed=seed)).keyframes
+        return [key.seed.values[0] for key in keyframes if key.seed is not None]
+
+    first, second, third = seeds("-1, -1, -1", 7)
+    assert (first, len({first, second, third})) == (7, 3)
+    assert seeds("-1, -1, -1", 7) == [first, second, third]
+    assert not {second, third} & {*seeds("-1, -1, -1", 8)}
+    assert seeds("5, -1, 9", 7) == [5, 7, 9]
+    with pytest.raises(RecipeError, match="seed"):
+        seeds("-2, 5", 7)
+
+
 def test_seeds_alone_are_a_film_of_the_hosts_prompt() -> None:
     schedule = plan(Settings(seeds="1, 2", frames="3").recipe(HOST))
     assert [frame.seed.values for frame in schedule] == [(1,), (1, 2), (2,)]

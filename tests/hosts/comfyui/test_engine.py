@@ -355,6 +355,12 @@ def test_an_error_about_a_text_names_widgets_and_no_options(pack: ModuleType, te
     assert "--" not in found
 
 
+def test_notes_on_a_text_name_no_options(pack: ModuleType) -> None:
+    text = '{"prompt_map": {"0": "a", "8": "b"}, "seed": [-1]}'
+    (note,) = room(pack, "inputs").read_recipe(text, 12).notes
+    assert note == "seed -1 means a random seed; here it is 0 unless a keyframe of a recipe sets one"
+
+
 def test_the_bar_does_not_go_back_and_every_step_asks_for_an_interrupt(
     pack: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
