@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from remix.errors import BadInput, PictureError, RecipeError
 from remix.hosts.remaking import recipe_of_origin
 from remix.job import Made, is_job, read_metadata, recipe_of
+from remix.job.reading import INPUTS
 from remix.motion.regular import open_file
-from remix.plan import Recipe, Schedule
+from remix.plan import Model, Recipe, Schedule
 from remix.plan.documents import decoded, read_file, read_toml
 from remix.syntax import detect, read_text
 from remix.syntax.comfyui_workflow import NODES
@@ -34,7 +37,7 @@ class ReadAny(NamedTuple):
 
 
 class Remade(NamedTuple):
-    """A recipe that renders a picture of another tool again, with notes, and the names of its format and tool."""
+    """A recipe that renders a picture again, with notes, and the names of its format and tool."""
 
     recipe: Recipe
     notes: tuple[str, ...]
@@ -85,15 +88,11 @@ def is_text(recipe: str) -> bool:
 def recipe_text(path: Path) -> bytes:
     """Returns the bytes of a text file, or the ComfyUI workflow or A1111 infotext embedded in a picture or film.
 
-    Raises `RecipeError` for a file that cannot be read, and for a picture or film with a Remix Toolkit recipe or
-    without metadata.
+    Raises `RecipeError` for a file that cannot be read, and for a picture or film without these.
     """
     if (kind := _kind_of(path)) is None:
         return read_file(path)
     made = read_metadata(path)
-    if made.remix is not None and "recipe" in made.remix:
-        advice = f"To get the recipe in it: remix inspect {path} --recipe > recipe.toml"
-        raise RecipeError(f"is a {kind}, not a recipe. {advice}", source=str(path))
     for name in ("prompt", "workflow", "parameters"):
         if name in made.texts:
             return made.texts[name].encode()
@@ -101,13 +100,18 @@ def recipe_text(path: Path) -> bytes:
 
 
 def picture_recipe(path: Path) -> Remade | None:
-    """Returns the recipe that renders a picture or film of another tool again, with notes.
+    """Returns the recipe that renders a picture or film again, with notes: that in it, or one of its settings.
 
     None for other files, and for a picture with a schedule in it, which `recipe_text` returns.
     """
     if _kind_of(path) is None:
         return None
     made = read_metadata(path)
+    if made.remix is not None and "recipe" in made.remix:
+        recipe, found = own_recipe(made.remix, folder=str(_folder_of_inputs(path)))
+        frame = made.remix.get("frame")
+        whole = ["this is the recipe of the whole film"] if recipe.frames > 1 and isinstance(frame, Mapping) else []
+        return Remade(recipe, (*whole, *found), "remix", "Remix Toolkit")
     if made.remix is not None or made.origin is None or not made.origin.passes or _has_schedule(made):
         return None
     try:
@@ -115,6 +119,30 @@ def picture_recipe(path: Path) -> Remade | None:
     except RecipeError as error:
         raise RecipeError(error.problem, path=error.path, source=str(path)) from error
     return Remade(recipe, tuple(notes), made.origin.kind, made.origin.tool)
+
+
+def own_recipe(about: Mapping[str, Any], folder: str = "") -> tuple[Recipe, list[str]]:
+    """Returns the recipe in the metadata of a film of ours, with notes. `folder` is the base of its pictures.
+
+    Raises RecipeError if it cannot be read.
+    """
+    recipe, notes = Recipe.from_dict(about["recipe"], folder=folder).settled(), list[str]()
+    engine = about.get("engine")
+    if recipe.model.checkpoint == Model.checkpoint and isinstance(engine, Mapping):
+        host, name = engine.get("engine"), engine.get("checkpoint")
+        files = [str(key).removeprefix("file ") for key in engine if str(key).startswith("file ")]
+        if isinstance(name, str) and name not in ("", Model.checkpoint):
+            recipe = recipe.replace(model=replace(recipe.model, checkpoint=name))
+            notes.append(f"{host} calls the checkpoint by this name; for the local engine, write the path of its file")
+        elif files:
+            notes.append(f"{host} rendered it with {', '.join(files)}; write the checkpoint below [model]")
+    return recipe, notes
+
+
+def _folder_of_inputs(path: Path) -> Path:
+    """Returns the folder of the pictures of a recipe in a film or frame: that of its job, if it lies in one."""
+    jobs = [folder for folder in (path.parent, path.parent.parent) if is_job(folder)]
+    return jobs[0] / INPUTS if jobs else path.parent
 
 
 def _has_schedule(made: Made) -> bool:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import click
 
 from remix.client.cli.outputs import overwrite_option, print_data, refuse_present
+from remix.client.recipes import own_recipe
 from remix.errors import BadInput, RecipeError
 from remix.hosts.record import Origin, Sampling
 from remix.hosts.remaking import recipe_of_origin
@@ -18,7 +19,7 @@ from remix.job import Made, credits_of, is_job, read_file_metadata, read_job
 from remix.job.reading import INPUTS
 from remix.motion.regular import fingerprint
 from remix.motion.stripping import strip_metadata
-from remix.plan import Model, Recipe
+from remix.plan import Recipe
 from remix.plan.wording import printable
 
 LONGEST = 4000
@@ -104,16 +105,7 @@ def _recipe(file: Path, made: Made) -> tuple[Recipe, list[str]]:
         return recipe, [" ".join(printable(note).split()) for note in notes]
     if made.remix is None or "recipe" not in made.remix:
         raise BadInput(f"{file}: contains no recipe and no settings; leave out --recipe to see what it contains")
-    recipe, notes = Recipe.from_dict(made.remix["recipe"]).settled(), []
-    engine = made.remix.get("engine")
-    if recipe.model.checkpoint == Model.checkpoint and isinstance(engine, Mapping):
-        host, name = engine.get("engine"), engine.get("checkpoint")
-        files = [str(key).removeprefix("file ") for key in engine if str(key).startswith("file ")]
-        if isinstance(name, str) and name not in ("", Model.checkpoint):
-            recipe = recipe.replace(model=replace(recipe.model, checkpoint=name))
-            notes.append(f"{host} calls the checkpoint by this name; for the local engine, write the path of its file")
-        elif files:
-            notes.append(f"{host} rendered it with {', '.join(files)}; write the checkpoint below [model]")
+    recipe, notes = own_recipe(made.remix)
     if names := [*recipe.pictures(), *([recipe.music.file] if recipe.music else [])]:
         there = file / INPUTS if is_job(file) else "the folder inputs of its job"
         notes.append(f"copy its files next to this recipe, from {there}: {', '.join(names)}")

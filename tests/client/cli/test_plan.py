@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -151,11 +152,11 @@ def test_plan_and_export_take_a_job_and_import_says_how_to(
     assert Recipe.from_toml(capsys.readouterr().out) == Recipe.load(recipe)
     assert run("import", job) == 2
     assert f"for a job's recipe: remix inspect {job} --recipe" in capsys.readouterr().err
-    for made, kind in ((job / "film.mp4", "film"), (job / "frames" / "000001.png", "picture")):
-        assert run("plan", made) == 2
-        output = capsys.readouterr().err
-        assert f"{made}: is a {kind}, not a recipe" in output
-        assert f"remix inspect {made} --recipe > recipe.toml" in output
+    for made in (job / "film.mp4", job / "frames" / "000001.png"):
+        assert run("plan", made, "--json") == 0
+        output = capsys.readouterr()
+        assert json.loads(output.out)["frames"] == plan(Recipe.load(recipe)).to_dict()["frames"]
+        assert "remix: the metadata of Remix Toolkit" in output.err
 
 
 def test_shown_weights_sum_to_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
