@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -144,7 +146,37 @@ def test_a_killed_server_has_the_users_settings_and_makes_the_same_pictures(host
     assert np.array_equal(host.plain(**plain(A, 1)), picture)
 
 
+NEWCOMER = """
+import gradio as gr
+import modules.scripts as scripts
+
+class Newcomer(scripts.Script):
+    def title(self):
+        return "Newcomer 2.1"
+
+    def show(self, is_img2img):
+        return scripts.AlwaysVisible
+
+    def ui(self, is_img2img):
+        return [gr.Checkbox(False, label="Enabled"), gr.Slider(0, 1, value=0.5, label="Amount")]
+"""
+"""An always-on script that nobody asks for anything."""
+
+
+@contextmanager
+def newcomer(host: Host) -> Iterator[None]:
+    """Adds an extension that the host finds when it starts; a later start finds it no more."""
+    folder = host.base / "extensions" / "newcomer"
+    (folder / "scripts").mkdir(parents=True)
+    (folder / "scripts" / "newcomer.py").write_text(NEWCOMER, encoding="utf-8")
+    try:
+        yield
+    finally:
+        shutil.rmtree(folder)
+
+
 def test_a_drawn_seed_from_which_others_follow_is_found_again_after_a_kill(host: Host) -> None:
+    """Also by a host with one more always-on extension."""
     request = {"max_frames": 6, "W": 64, "H": 64, "prompts": {"0": A, "5": B}, "seed_behavior": "iter"}
     fields = {"recipe": json.dumps(request), "film": "", "batch": 2, "name": "drawn-iter"}
     thread, _ = in_background(lambda: host.remix(fields, steps=12))
@@ -154,7 +186,9 @@ def test_a_drawn_seed_from_which_others_follow_is_found_again_after_a_kill(host:
     (folder,) = host.jobs.glob("drawn-iter_*")
     before = frames_of(folder)
     assert 2 <= len(before) < 6
-    host.start()
+    with newcomer(host):
+        host.start()
+    assert "newcomer 2.1" in host.get("/sdapi/v1/scripts")["txt2img"]
     assert job(host, host.remix(fields, steps=12)) == folder
     after = frames_of(folder)
     assert len(after) == 6
