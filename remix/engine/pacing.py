@@ -131,7 +131,11 @@ def _round(still: Schedule, moments: Sequence[float]) -> Schedule:
     """Returns the pictures at some moments of a film, as a part of it."""
     planned = plan(still.recipe, moments)
     part = part_of(replace(planned, whole=Whole(still.prompts, still.negatives, still.first_seed)), range(len(planned)))
-    return replace(part, recipe=part.recipe.replace(restore=still.recipe.restore))
+    recipe = part.recipe.replace(restore=still.recipe.restore)
+    if recipe.workflow is not None or recipe.payload is not None:  # these refuse keyframes that set anything else
+        keyframes = [Keyframe(at=keyframe.at, inputs=keyframe.inputs) for keyframe in recipe.keyframes]
+        recipe = recipe.replace(keyframes=keyframes)
+    return replace(part, recipe=recipe)
 
 
 def _sections(schedule: Schedule) -> Iterator[tuple[int, int]]:
