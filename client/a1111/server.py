@@ -162,6 +162,10 @@ class Server:
         how = "" if known else "; frames are rendered without the Remix script"
         return scripts, f"the server fails to list its scripts, probably because of an extension{how} ({error})"
 
+    def _none_otherwise(self, error: HostRefused) -> tuple[Any, str]:
+        """Returns no LoRAs or VAEs if their list fails, and a remark. Most recipes name none."""
+        return [], f"the server fails to list some of its files, probably because of an extension ({error})"
+
     def fields(self) -> Any:
         """Returns the description of the API, None if the server does not publish it."""
         try:
@@ -229,6 +233,8 @@ class Server:
 
 
 _SUBSTITUTES: Mapping[str, Callable[[Server, HostRefused], tuple[Any, str]]] = {
+    "loras": Server._none_otherwise,
+    "sd-vae": Server._none_otherwise,
     "options": Server._options_otherwise,
     "script-info": Server._scripts_otherwise,
 }

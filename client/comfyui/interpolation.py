@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from remix.client.comfyui.server import DONE, FAILED, LOST, SavedFile, Server
-from remix.errors import BadInput, EngineError, JobLost, Unsupported
+from remix.client.statuses import may_pass, seconds_to_wait
+from remix.errors import BadInput, EngineError, HostError, JobLost, Unsupported
 from remix.hosts.comfyui.editing import spelled
 from remix.hosts.comfyui.graph import Graph
 from remix.motion import Picture
@@ -20,6 +21,9 @@ LOADED = "model_name"
 
 MOST = 16
 """The largest `multiplier` of the node: parts into which it divides the time between two pictures."""
+
+MOST_FAILURES = 60
+"""Questions in a row that may fail, for about a minute, as a proxy does while its server restarts."""
 
 POLL, LONGEST_POLL, LONGEST_WORDS = 0.05, 1.0, 500
 """The first and the longest pause between two questions, in seconds; the largest length of a node's error message."""
@@ -81,9 +85,18 @@ class Interpolation:
         return [self.server.view(file, size) for file in files[1:-1]]
 
     def _done(self, prompt: str) -> Mapping[str, Sequence[SavedFile]]:
-        pause = POLL
+        pause, failures = POLL, 0
         while True:
-            status = self.server.status(prompt)
+            try:
+                status = self.server.status(prompt)
+            except HostError as error:
+                failures += 1
+                if not may_pass(error) or failures > MOST_FAILURES:
+                    raise
+                self.pause(seconds_to_wait(error, pause))
+                pause = min(2 * pause, LONGEST_POLL)
+                continue
+            failures = 0
             if status.state == DONE:
                 return status.files
             if status.state == FAILED:

@@ -225,13 +225,22 @@ def test_a_proxy_is_quoted_in_a_sentence_and_not_in_html(status: int, page: str,
     assert "<" not in str(refused.value)
 
 
-def test_credentials_that_are_refused_are_told_from_those_that_are_lacking() -> None:
+def test_credentials_that_are_refused_are_told_from_those_that_are_lacking(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REMIX_TEST_KEY", "x")
     with Echo().started() as server:
         server.reply = Answer({}, 401)
         with pytest.raises(HostRefused, match="401: authentication required; pass --auth"):
             client(server).post("/said", {})
-        with pytest.raises(HostRefused, match="401: the server refused the credentials; check the user, password or"):
-            client(server, Auth("x")).post("/said", {})
+        host = server.url.removeprefix("http://")
+        for refused in (
+            client(server, Auth("x")),
+            client(server, Auth("x", "me")),
+            Http(f"http://me:x@{host}"),
+            Http(f"{server.url}?token=x"),
+            Http(server.url, headers={"X-API-Key": "env:REMIX_TEST_KEY"}),
+        ):
+            with pytest.raises(HostRefused, match="401: the server refused the credentials; check the user, password"):
+                refused.post("/said", {})
 
 
 def test_more_than_is_bearable_is_not_read() -> None:

@@ -586,6 +586,18 @@ def test_scripts_that_cannot_be_described_are_known_by_their_names(serve: Serve,
     assert (frames_asked(server)[0].get("script_name") == "remix") is named
 
 
+@pytest.mark.parametrize("name", ["loras", "sd-vae"])
+def test_a_list_of_files_that_fails_costs_only_these_files(serve: Serve, tmp_path: Path, name: str) -> None:
+    server = serve()
+    server.broken[name] = Answer({"error": "KeyError", "errors": "x"}, 500)
+    (remark, *_) = engine(server).check(plan(recipe()))
+    assert f"{name}: 500" in remark
+    render(recipe(), engine(server), tmp_path / "job", film=None)
+    model = {"checkpoint": recipe().model.checkpoint, "vae": "a", "loras": [{"name": "a"}]}
+    with pytest.raises(Unsupported, match="does not have 'a'"):
+        engine(server).check(plan(recipe(model=model)))
+
+
 def test_the_first_settings_of_fresh_hosts_are_those_that_were_recorded(serve: Serve) -> None:
     options = serve().options
     assert {name: options[name] for name in PORTABLE} == {name: FRESH.get(name, PORTABLE[name]) for name in PORTABLE}

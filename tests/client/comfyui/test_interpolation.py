@@ -11,7 +11,7 @@ import pytest
 from remix.client.cli import main, video
 from remix.client.comfyui.interpolation import Interpolation
 from remix.client.comfyui.server import DONE, FAILED, LOST, QUEUED, RUNNING, PromptStatus, SavedFile
-from remix.errors import EngineError, JobLost
+from remix.errors import EngineError, HostRefused, JobLost
 from remix.motion import Picture, probe, read_video, save_picture
 
 
@@ -104,6 +104,20 @@ def test_a_servers_model_makes_the_in_betweens(
     assert film(tmp_path, *options, "--method", "comfyui:rife.pth") == 0
     assert [int(picture[8, 12, 0]) for picture in read_video(tmp_path / "film.mkv")] == levels
     assert probe(tmp_path / "film.mkv").fps == rate
+
+
+def test_a_proxy_that_fails_for_a_moment_costs_no_in_betweens(server: type[Mixing], tmp_path: Path) -> None:
+    answer, failures = server.status, [502, 530, 429]
+
+    def status(self: Mixing, prompt: str) -> PromptStatus:
+        if failures:
+            raise HostRefused("the proxy gets no answer", failures.pop(), "")
+        return answer(self, prompt)
+
+    server.status = status  # type: ignore[method-assign]
+    assert film(tmp_path, "--between", 1, "--method", "comfyui:rife.pth") == 0
+    failures.append(404)
+    assert film(tmp_path, "--between", 1, "--method", "comfyui:rife.pth") == 1
 
 
 def test_a_model_is_found_with_either_slash(server: type[Mixing], tmp_path: Path) -> None:
