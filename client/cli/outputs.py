@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from remix.errors import BadInput
+from remix.plan.wording import printable
 
 overwrite_option = click.option("--overwrite", is_flag=True, help="Replace an existing file.")
 
@@ -21,11 +22,12 @@ def refuse_present(path: Path, overwrite: bool) -> None:
 def print_data(text: str) -> None:
     """Prints JSON, TOML or a schedule. A pipe or file gets UTF-8, whatever the encoding of the console.
 
-    In an encoding such as Windows' cp1252, other characters would be lost, or make JSON invalid.
+    In an encoding such as Windows' cp1252, other characters would be lost, or make JSON invalid. A terminal gets no
+    control characters.
     """
     stdout = sys.stdout
     if stdout.isatty() or not hasattr(stdout, "buffer"):
-        click.echo(text, nl=False)
+        click.echo(printable(text), nl=False)
         return
     stdout.flush()
     stdout.buffer.write(text.encode("utf-8", "backslashreplace"))

@@ -277,12 +277,23 @@ VERBS: dict[str, Callable[[random.Random, Path], list[Any]]] = {
 }
 
 
+class Terminal(io.StringIO):
+    """What the user sees."""
+
+    def isatty(self) -> bool:
+        return True
+
+
 @pytest.mark.parametrize("verb", VERBS)
 def test_hostile_files_give_a_result_or_one_error(
     verb: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     connections: list[Any] = []
     monkeypatch.setattr(socket.socket, "connect", lambda self, address: connections.append(address))
+    monkeypatch.setenv("TERM", "dumb")  # so that no control characters are ours
+    monkeypatch.setenv("NO_COLOR", "1")
+    terminal = Terminal()
+    monkeypatch.setattr("sys.stdout", terminal)
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
     for number in range(ROUNDS):
@@ -292,7 +303,8 @@ def test_hostile_files_give_a_result_or_one_error(
         line = [str(word) for word in VERBS[verb](rng, folder)]
         start = time.thread_time()
         code = cli.main(line)
-        shown, error = capfd.readouterr()
+        error, shown = capfd.readouterr().err, terminal.getvalue()
+        terminal.truncate(terminal.seek(0))
         assert code in (0, 2), (number, line, error)
         assert time.thread_time() - start < SECONDS, (number, line)
         assert code == 0 or error.strip(), (number, line)

@@ -293,8 +293,8 @@ def _nodes_of(graph: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def _links_of(graph: Mapping[str, Any]) -> Iterator[tuple[Any, Any, Any, Any, Any]]:
-    links = graph.get("links") or ()
-    for link in links.values() if isinstance(links, Mapping) else links:
+    links = graph.get("links")
+    for link in links.values() if isinstance(links, Mapping) else links if isinstance(links, list) else ():
         if isinstance(link, Mapping):
             names = ("id", "origin_id", "origin_slot", "target_id", "target_slot")
             found = tuple(link.get(name) for name in names)
