@@ -140,7 +140,7 @@ def own_recipe(about: Mapping[str, Any], folder: str = "") -> tuple[Recipe, list
 
 
 def _folder_of_inputs(path: Path) -> Path:
-    """Returns the folder of the pictures of a recipe in a film or frame: that of its job, if it lies in one."""
+    """Returns the folder of the pictures of a recipe in a film or frame: that of the job that it is in, or its own."""
     jobs = [folder for folder in (path.parent, path.parent.parent) if is_job(folder)]
     return jobs[0] / INPUTS if jobs else path.parent
 
