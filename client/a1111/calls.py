@@ -10,7 +10,7 @@ import logging
 import threading
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -136,6 +136,11 @@ class Calls:
         """Sends a request and returns immediately."""
         self._current = Call(request)
         return self._current.start(self._server)
+
+    def start_next(self, requests: Iterator[Request]) -> Call | None:
+        """Sends the next request and returns immediately. Returns None if there is none."""
+        request = next(requests, None)
+        return None if request is None else self.start(request)
 
     def answer(
         self, call: Call, read: Callable[[Any, Request], T], watch: Callable[[State], None], *, image: bool = False

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from remix.client.a1111.calls import Call, Calls, Request, Stopped, reporting_steps
-from remix.client.a1111.payload import PreparedPayload, prepare_payload, size_of
+from remix.client.a1111.calls import Calls, Request, Stopped, reporting_steps
+from remix.client.a1111.payload import PreparedPayload, prepare_payload
 from remix.client.a1111.prepared import Prepared, prepare
 from remix.client.a1111.replies import read_answer, remarks_in
 from remix.client.a1111.scripted import MOST_AT_ONCE
@@ -97,12 +97,11 @@ class A1111(Engine):
             return super().defaults(recipe)
         prepared = self._prepare(plan(recipe))
         assert isinstance(prepared, PreparedPayload)
-        width, height = size_of(recipe.payload.fields)
-        return {"width": width, "height": height, "whole": prepared.whole()}
+        return prepared.defaults()
 
     def texts(self, index: int) -> Mapping[str, str]:
         """Returns the server's infotext of a frame of a payload."""
-        return {"parameters": self._infotexts[index]} if index in self._infotexts else {}
+        return {"parameters": self._server.mask(self._infotexts[index])} if index in self._infotexts else {}
 
     def batch_size(self, schedule: Schedule) -> int:
         """Returns the number of frames that are sampled together if the server has the Remix script."""
@@ -136,11 +135,11 @@ class A1111(Engine):
         requests = prepared.requests(frames, inputs, self._batch)
         try:
             self._try(prepared, calls)
-            call = self._start(calls, requests)
+            call = calls.start_next(requests)
             while call is not None:
                 watch = reporting_steps(call.request, listen)
                 pictures = calls.answer(call, partial(self._read, prepared), watch, image=self._previews)
-                call = None if self._cancelled else self._start(calls, requests)
+                call = None if self._cancelled else calls.start_next(requests)
                 yield from pictures
         except HostError as error:
             if not self._cancelled:
@@ -171,17 +170,11 @@ class A1111(Engine):
 
         calls.answer(calls.start(trial), read, lambda state: None)
 
-    @staticmethod
-    def _start(calls: Calls, requests: Iterator[Request]) -> Call | None:
-        request = next(requests, None)
-        return None if request is None else calls.start(request)
-
     def _read(self, prepared: Prepared | PreparedPayload, reply: Any, request: Request) -> list[Picture]:
         """Returns the verified pictures of a reply."""
         answer = read_answer(reply, request.where)
         pictures = prepared.pictures(answer, request)
-        if isinstance(prepared, PreparedPayload):
-            self._infotexts.update(zip(request.frames, map(self._server.mask, answer.written), strict=False))
+        self._infotexts |= prepared.infotexts(answer, request)
         for remark in remarks_in(answer):
             if remark not in self._remarked:
                 self._remarked.add(remark)

@@ -14,6 +14,7 @@ from remix.client.a1111.plain import trial as plain_trial
 from remix.client.a1111.replies import ADVICE, Answer, check_checkpoint
 from remix.client.a1111.server import API, Server, decode_base64
 from remix.engine import Capabilities, Picture
+from remix.engine.capabilities import only_inputs
 from remix.engine.pictures import cropped, verified
 from remix.errors import BadReply, Unsupported
 from remix.motion.pictures import png_bytes
@@ -22,13 +23,7 @@ from remix.plan.fields import show
 from remix.plan.inputs import rounded
 from remix.plan.wording import nearest
 
-CAPABILITIES = Capabilities(
-    who="the payload",
-    recipe="width height payload",
-    model="",
-    keyframe="inputs",
-    instead='write it as a field of the payload: inputs = { "cfg_scale" = 5 }',
-)
+CAPABILITIES = only_inputs("payload", "a field", '"cfg_scale" = 5')
 """What a recipe with a payload may set. All else is a field of the payload."""
 
 UNCHECKED = "payload: the server does not describe its API, so the names of fields are not checked"
@@ -80,10 +75,16 @@ class PreparedPayload:
             return type(self.models.option(name.partition(".")[2])) is int
         return self.kinds.get(name) == "integer"
 
-    def whole(self) -> tuple[str, ...]:
-        """Returns the names of the inputs that keyframes set and that are whole numbers."""
+    def defaults(self) -> dict[str, Any]:
+        """Returns the size of the pictures, and the names of the inputs of keyframes that are whole numbers."""
+        assert self.schedule.recipe.payload is not None
+        width, height = size_of(self.schedule.recipe.payload.fields)
         names = {name for frame in self.schedule for name, _ in frame.inputs}
-        return tuple(sorted(filter(self._is_whole, names)))
+        return {"width": width, "height": height, "whole": tuple(sorted(filter(self._is_whole, names)))}
+
+    def infotexts(self, answer: Answer, request: Request) -> dict[int, str]:
+        """Returns the infotext of each frame of an answer."""
+        return dict(zip(request.frames, answer.written, strict=False))
 
     def checkpoint(self, index: int) -> Checkpoint:
         """Returns the checkpoint of a frame: that of its settings, or else the loaded one."""

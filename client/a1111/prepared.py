@@ -87,6 +87,10 @@ class Prepared:
         """Raises `WrongModel` if another model rendered."""
         check_checkpoint(answer, self.resolved.checkpoint)
 
+    def infotexts(self, answer: Answer, request: Request) -> dict[int, str]:
+        """Returns no infotexts: the job has the recipe of its frames."""
+        return {}
+
     def pictures(self, answer: Answer, request: Request) -> list[Picture]:
         """Returns the verified pictures of an answer. Raises `WrongModel` or `HostError` if a setting differs."""
         check_answer(answer, self.schedule, self.resolved)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from remix.client.comfyui.run import Run
@@ -36,8 +36,9 @@ class Connection:
         """Returns a context manager that hides the credentials in the errors of its block."""
         return presentable_errors(self.http.credentials.mask)
 
-    def run(self, schedule: Schedule | None, identity: Mapping[str, str], listen: Listener) -> Run:
-        """Returns a run on the server. Its prompts have ids that follow from `identity` and their graphs."""
+    @contextmanager
+    def run(self, schedule: Schedule | None, identity: Mapping[str, str], listen: Listener) -> Iterator[Run]:
+        """Yields a run on the server. Its prompts have ids that follow from `identity` and their graphs."""
         events = Events(
             self.http.endpoint("/ws", {"clientId": self.client}),
             previews=self._previews,
@@ -45,7 +46,8 @@ class Connection:
         )
         run = Run(self.server, schedule, identity, events, listen, self._timeouts)
         run.extra = {"preview_method": "latent2rgb"} if self._previews else {}
-        return run
+        with self.presentable(), run:
+            yield run
 
     def close(self) -> None:
         """Closes the connections to the server."""

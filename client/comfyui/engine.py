@@ -10,7 +10,6 @@ from typing import Any
 from remix.client.auth import Auth
 from remix.client.comfyui.choosing import Choice, choose
 from remix.client.comfyui.connection import URL, Connection
-from remix.client.comfyui.own_workflow import OwnWorkflow
 from remix.client.comfyui.routes import per_call
 from remix.client.comfyui.run import Run
 from remix.client.timeouts import Timeouts
@@ -47,7 +46,6 @@ class ComfyUI(Engine):
         self._connection = Connection(
             url, timeouts, previews=previews, auth=auth, headers=headers, ca=ca, insecure=insecure
         )
-        self._uploaded: Mapping[str, str] = {}
         self._run: Run | None = None
         self._chosen: Choice | None = None
 
@@ -71,13 +69,10 @@ class ComfyUI(Engine):
             return super().defaults(recipe)
         schedule = plan(recipe)
         route = self._choice(schedule).route
-        assert isinstance(route, OwnWorkflow)
-        whole = {"whole": route.whole()}
         if not {"width", "height"} & recipe.defaulted:
-            return whole
-        self.check(schedule)
-        with self._started(schedule, load_inputs(recipe), lambda event: None) as (run, uploaded):
-            return {**whole, **run.size(next(route.jobs([0], run.batch, uploaded)))}
+            return route.defaults()
+        with self._started(schedule, load_inputs(recipe), lambda event: None) as run:
+            return {**route.defaults(), **run.size(next(route.jobs([0], run.batch, run.names)))}
 
     def identity(self, schedule: Schedule) -> dict[str, str]:
         """Returns the engine's name, and the server's names, sizes and ages of the model files.
@@ -108,25 +103,20 @@ class ComfyUI(Engine):
         Raises `HostUnreachable` if the server stays unreachable, `JobLost` if it loses the same prompt repeatedly,
         `WorkflowRejected`, `OutOfMemory`, `BlankFrame`, or `EngineError` with the message of the node that failed.
         """
-        with self._started(schedule, inputs, listen) as (run, uploaded):
-            self._uploaded = uploaded
-            yield from run.pictures(self._choice(schedule).route.jobs(frames, run.batch, uploaded))
+        with self._started(schedule, inputs, listen) as run:
+            yield from run.pictures(self._choice(schedule).route.jobs(frames, run.batch, run.names))
 
     def texts(self, index: int) -> Mapping[str, str]:
         """Returns the graph of a frame of the recipe's own workflow, with which ComfyUI opens it."""
-        route = self._chosen.route if self._chosen is not None else None
-        return route.texts(index, self._uploaded) if isinstance(route, OwnWorkflow) else {}
+        return self._chosen.route.texts(index, self._run.names) if self._chosen and self._run else {}
 
     @contextmanager
-    def _started(
-        self, schedule: Schedule, inputs: Mapping[str, Picture], listen: Listener
-    ) -> Iterator[tuple[Run, Mapping[str, str]]]:
-        """Returns a context manager for a run, with the server's names of the `inputs`, which it uploads."""
-        identity = self.identity(schedule)
-        with self._connection.presentable(), self._connection.run(schedule, identity, listen) as run:
-            self._run = run
-            run.batch, run.ahead = self._choice(schedule).route.at_once(self._batch)
-            yield run, run.uploaded(inputs)
+    def _started(self, schedule: Schedule, inputs: Mapping[str, Picture], listen: Listener) -> Iterator[Run]:
+        """Yields a run whose `inputs` are on the server."""
+        with self._connection.run(schedule, self.identity(schedule), listen) as self._run:
+            self._run.batch, self._run.ahead = self._choice(schedule).route.at_once(self._batch)
+            self._run.upload(inputs)
+            yield self._run
 
     def _choice(self, schedule: Schedule) -> Choice:
         """Returns the route for a schedule, chosen once per run, and remarks."""

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
+from typing import Any
 
 from remix.client.comfyui.names import LOADERS
 from remix.client.comfyui.routes import AHEAD, FOLDER, PromptJob, Route
 from remix.client.comfyui.workflow_files import MOST_PROBLEMS, described, prompt_of, workflow_json
 from remix.engine import Capabilities
+from remix.engine.capabilities import only_inputs
 from remix.errors import BadInput, Unsupported
 from remix.hosts.comfyui.editing import problems
 from remix.hosts.comfyui.graph import Graph
@@ -19,13 +21,7 @@ from remix.job import input_hashes, workflow_path
 from remix.plan import Frame, Mix
 from remix.plan.inputs import Workflow
 
-CAPABILITIES = Capabilities(
-    who="the workflow",
-    recipe="width height workflow",
-    model="",
-    keyframe="inputs",
-    instead='write it as an input of the workflow: inputs = { "KSampler.cfg" = 5 }',
-)
+CAPABILITIES = only_inputs("workflow", "an input", '"KSampler.cfg" = 5')
 """What a recipe with a workflow may set. All else is in the workflow."""
 
 FILES = {
@@ -67,9 +63,9 @@ class OwnWorkflow(Route):
     def capabilities(self) -> Capabilities:
         return CAPABILITIES
 
-    def whole(self) -> tuple[str, ...]:
+    def defaults(self) -> dict[str, Any]:
         """Returns the names of the inputs that keyframes set and that are whole numbers."""
-        return tuple(name for name, track in self.keyframed.tracks.items() if track.kind == "INT")
+        return {"whole": tuple(name for name, track in self.keyframed.tracks.items() if track.kind == "INT")}
 
     def check(self) -> list[str]:
         super().check()
@@ -123,7 +119,7 @@ class OwnWorkflow(Route):
                     missing, clip.start, self._writer(clip.start, uploaded), counts, exact=False, blank=not self.samples
                 )
 
-    def texts(self, index: int, uploaded: Mapping[str, str]) -> dict[str, str]:
+    def texts(self, index: int, uploaded: Mapping[str, str]) -> Mapping[str, str]:
         """Returns the graph that made a frame, as ComfyUI writes it into pictures."""
         first = next(clip.start for clip in self.schedule.recipe.clips() if index in clip)
         made, _ = self._writer(first, uploaded)("", 1)

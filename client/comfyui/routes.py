@@ -96,6 +96,14 @@ class Route(ABC):
     def capabilities(self) -> Capabilities:
         """Returns the capabilities of this route. Raises `Unsupported` if the server does not offer it."""
 
+    def defaults(self) -> dict[str, Any]:
+        """Returns values for fields of the recipe that depend on the server's nodes."""
+        return {}
+
+    def texts(self, index: int, uploaded: Mapping[str, str]) -> Mapping[str, str]:
+        """Returns the metadata of a frame that this route has rendered, in addition to the job's."""
+        return {}
+
     def at_once(self, batch: int | None) -> tuple[int, int]:
         """Returns the number of frames that are sampled together, and of prompts that are on the server together.
 

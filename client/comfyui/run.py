@@ -103,6 +103,7 @@ class Run:
         self.batch = 1
         self.ahead = AHEAD
         self.extra: Mapping[str, Any] = {}
+        self.names: Mapping[str, str] = {}
         self._server, self._schedule, self._identity = server, schedule, dict(identity)
         self._events, self._listen, self._timeouts = events, listen, timeouts
         self._cancelled = self._queue_cancelled = False
@@ -291,9 +292,9 @@ class Run:
         self._pending.popleft()
         return files
 
-    def uploaded(self, pictures: Mapping[str, Picture]) -> dict[str, str]:
-        """Uploads pictures, and returns the server's names for theirs."""
-        return {name: self.retrying(partial(self._server.upload, pictures[name])) for name in pictures}
+    def upload(self, pictures: Mapping[str, Picture]) -> None:
+        """Uploads pictures, and keeps the server's names for theirs as `names`."""
+        self.names = {name: self.retrying(partial(self._server.upload, pictures[name])) for name in pictures}
 
     def size(self, job: PromptJob) -> dict[str, int]:
         """Returns the width and height of a job's first picture, as multiples of 8. Raises `BadReply` without one."""

@@ -75,6 +75,20 @@ class Capabilities:
     reasons: Mapping[str, str] = field(default_factory=dict)
 
 
+def only_inputs(field: str, kind: str, example: str) -> Capabilities:
+    """Returns the capabilities for a recipe with a `field` that has all settings, a workflow or payload.
+
+    Keyframes may only set its inputs. `kind` is what the field calls one, and `example` sets one.
+    """
+    return Capabilities(
+        who=f"the {field}",
+        recipe=f"width height {field}",
+        model="",
+        keyframe="inputs",
+        instead=f"write it as {kind} of the {field}: inputs = {{ {example} }}",
+    )
+
+
 def refuse_unsupported(schedule: Schedule, can: Capabilities) -> None:
     """Raises `Unsupported`, starting with the field's name, for the first part of a schedule that `can` lacks."""
     for problem in _problems(schedule, can):
