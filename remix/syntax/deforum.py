@@ -40,6 +40,7 @@ _ASSIGNED = re.compile(
 
 CAMERA = frozenset(
     {"zoom", "angle", "fov", "near", "far", "noise", "contrast", "kernel", "sigma", "amount", "threshold", "cadence"}
+    | {"steps", "checkpoint", "clipskip"}
 )
 """Deforum's other schedules; so are all that begin with `translation`, `rotation` or `transform`."""
 

@@ -133,6 +133,8 @@ REFUSED = {
         ("zoom: 0:(1.02)", "'zoom' has no place"),
         ('"angle": "0:(5)"', "'angle' has no place"),
         ("translation_z: 0:(5)", "'translation_z' has no place"),
+        ("steps: 0:(20), 12:(30)", "'steps' has no place"),
+        ('"subseed_strength_schedule": "0:(0.5)"', "has no place"),
     ],
 }
 
