@@ -18,7 +18,7 @@ from typing import Any
 
 from remix.errors import BadInput
 from remix.hosts.comfyui.graph import Nodes, is_link
-from remix.hosts.model_names import slashed
+from remix.hosts.model_names import slashed, suggestion
 from remix.plan.wording import listed
 
 Prompt = Mapping[str, Mapping[str, Any]]
@@ -169,7 +169,7 @@ def _problem(where: str, inputs: Mapping[str, Any], slot: str, row: Any) -> Iter
         return
     value, choices = inputs[slot], choices_of(row)
     if choices is not None and not is_link(value) and spelled(value, choices) not in choices:
-        yield f"{where}: the server has no {value!r}; {nearest_name(str(value), list(map(str, choices)))}"
+        yield f"{where}: the server has no {value!r}; {suggestion(str(value)[:100], list(map(str, choices)))}"
 
 
 def nearest_name(name: str, known: Sequence[str]) -> str:

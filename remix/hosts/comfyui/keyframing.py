@@ -17,8 +17,9 @@ from typing import Any
 
 from remix.digest import canonical, sha256
 from remix.errors import BadInput
-from remix.hosts.comfyui.editing import all_inputs, find_input, find_node, inputs_of, nearest_name, spelled, title_of
+from remix.hosts.comfyui.editing import all_inputs, find_input, find_node, inputs_of, spelled, title_of
 from remix.hosts.comfyui.graph import Nodes, is_link
+from remix.hosts.model_names import suggestion
 from remix.plan import Mix
 from remix.plan.fields import show
 from remix.plan.wording import listed
@@ -75,7 +76,7 @@ class Track:
             if not text and not switch and not self.low <= each <= self.high:
                 return f"{each:g} is outside of {self.low:g} to {self.high:g}; choose a number inside"
             if self.choices is not None and str(self.sent(each)) not in self.choices:
-                return f"the server has no {show(each)}; {nearest_name(str(each), self.choices)}"
+                return f"the server has no {show(each)}; {suggestion(str(each)[:100], self.choices)}"
         return None
 
 

@@ -181,6 +181,7 @@ def test_check_names_what_a_server_lacks(file: Path, capsys: pytest.CaptureFixtu
         lines = capsys.readouterr().out.splitlines()
         assert any(line.startswith("1 (CheckpointLoaderSimple).ckpt_name: the server has no 'none") for line in lines)
         assert "2 (Main).positive: is missing" in lines
+        assert not any("did you mean" in line for line in lines)  # nothing there is like "none"
         assert any(line.startswith("5 (NoSuchNode): the server has no node") for line in lines)
         assert not any("model: is missing" in line or "cfg" in line for line in lines)
         file.write_text(json.dumps({"4": PROMPT["4"]}))

@@ -136,7 +136,7 @@ def test_what_all_frames_share_is_known_without_what_keyframes_set() -> None:
         ("KSampler.cfg", 101, "outside of 0 to 100"),
         ("KSampler.cfg", Mix.one("high"), "not a number"),
         ("KSampler.cfg", True, "not a number"),
-        ("KSampler.sampler_name", Mix.one("eulr"), '"euler"'),
+        ("KSampler.sampler_name", Mix.one("eulr"), "'euler'"),
         ("Positive.text", True, "not a text"),
         ("KSampler.sampler_name", Mix((("euler", 1), ("heun", 1))), 'hold = ["KSampler.sampler_name"]'),
     ],
@@ -159,7 +159,10 @@ def test_a_name_with_the_slashes_of_another_system_is_sent_as_the_server_has_it(
         values = {"Load.name": Mix.one(name)}
         assert list(found.problems(values, ())) == []
         assert found.graph(values, "p", {})[0]["1"]["inputs"]["name"] == listed
-    assert list(found.problems({"Load.name": Mix.one("a/y.pt")}, ())) != []
+    (problem,) = found.problems({"Load.name": Mix.one("flux1-dev.pt")}, ())
+    assert problem == "Load.name: the server has no 'flux1-dev.pt'; it has a\\x.pt, b/y.pt"
+    (problem,) = found.problems({"Load.name": Mix.one("a/xx.pt")}, ())
+    assert "did you mean" not in problem
 
 
 def test_a_value_that_the_server_takes_is_no_problem() -> None:
