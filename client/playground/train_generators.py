@@ -1,6 +1,6 @@
 """Trains the tiny GAN and the tiny VAE: ``python -m remix.client.playground.train_generators --out FILE``.
 
-Both see the same drawn pictures: one flat thing before a background. Everything is counted in steps and drawn from one
+Both see the same drawn pictures: one flat thing in the middle of a plain background. Everything is counted in steps and drawn from one
 seed, so the same command gives the same networks on the same machine.
 """
 
@@ -24,6 +24,7 @@ from remix.client.playground.generators import KEPT, NUMBERS, Generator, Reader
 from remix.client.playground.settings import LOG_LINES
 from remix.client.playground.training import Average, learning_rate, noise_source
 from remix.client.playground.vae import SCALE, latents
+from remix.client.playground.words import COLORS
 from remix.client.playground.world import Scene, random_scenes
 
 log = logging.getLogger(__name__)
@@ -39,7 +40,7 @@ _EVERY = 50
 
 
 def drawn_latents(pictures: int, seed: int) -> Tensor:
-    """Returns the scaled latents [N, 4, 16, 16] of pictures with one flat thing before a background."""
+    """Returns the scaled latents [N, 4, 16, 16] of pictures with one flat thing in the middle of a plain background."""
     world = random_scenes(random.Random(f"generators {seed}"))
     scenes = list(itertools.islice(filter(_is_simple, world), pictures))
     parts = (draw(scenes[at : at + _CHUNK]) for at in range(0, len(scenes), _CHUNK))
@@ -47,7 +48,9 @@ def drawn_latents(pictures: int, seed: int) -> Tensor:
 
 
 def _is_simple(scene: Scene) -> bool:
-    return scene.neighbor is None and scene.style == "flat"
+    """Returns whether a tiny network can learn such scenes in an hour. Of all scenes, few things have their forms."""
+    alone = scene.neighbor is None and scene.style == "flat" and scene.background in COLORS
+    return alone and scene.place == "middle" and scene.size != "small"
 
 
 def train_vae(real: Tensor, steps: int, seed: int) -> tuple[Generator, Reader]:

@@ -22,7 +22,8 @@ TEXT = {
     "title": "GAN, VAE and diffusion",
     "introduction": "Three models learned from drawings of the same small world. All of them turn random "
     "numbers into the same kind of latent, and one decoder makes pictures of it. So what you see is the "
-    "difference between the three ways.",
+    "difference between the three ways. The diffusion model saw the whole world. The other two are tiny, "
+    "and saw only single things in the middle of a plain background. None of them gets a prompt here.",
     "how": "GAN: a forger learns from a critic, who learns to tell forgeries from drawings. VAE: an encoder "
     "squeezes a drawing into 32 numbers, a decoder restores it. Both paint in one go. Diffusion: removes "
     "noise in many steps.",
@@ -33,7 +34,7 @@ TEXT = {
     "moves": "How far each frame moves",
     "moves_about": "The difference from one frame to the next. A flat line is an even walk, and a peak is a jump.",
     "trip": "Drawings: only the VAE has a way back",
-    "trip_about": "Drawings of the world from which all three models learned.",
+    "trip_about": "Drawings like those from which the VAE learned.",
     "restored": "What the VAE keeps of them",
     "restored_about": "Each drawing, squeezed into 32 numbers and restored. A GAN has no encoder at all. A "
     "diffusion model goes back by adding noise.",
@@ -55,7 +56,7 @@ TEXT = {
 
 SEEDS = (1, 2, 3, 4, 5, 6)
 TIMES = tuple(k / 8 for k in range(9))
-DRAWN = (("heart", "red", "white"), ("house", "blue", "hill"), ("moon", "yellow", "night"), ("star", "green", "pink"))
+DRAWN = (("heart", "red", "white"), ("house", "blue", "orange"), ("moon", "yellow", "black"), ("star", "green", "pink"))
 
 
 def run(studio: Studio, text: Texts) -> list[Part]:
