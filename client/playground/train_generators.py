@@ -1,7 +1,7 @@
 """Trains the tiny GAN and the tiny VAE: ``python -m remix.client.playground.train_generators --out FILE``.
 
-Both see the same drawn pictures: one flat thing in the middle of a plain background. Everything is counted in steps and drawn from one
-seed, so the same command gives the same networks on the same machine.
+Both see the same drawn pictures: one flat thing in the middle of a plain background. Everything is counted in steps
+and drawn from one seed, so the same command gives the same networks on the same machine.
 """
 
 from __future__ import annotations
@@ -149,9 +149,9 @@ def _descend(optimizer: torch.optim.Optimizer, loss: Tensor, rate: float, parame
 
 @click.command(context_settings={"show_default": True})
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), default=KEPT, help="File of the weights.")
-@click.option("--pictures", default=6_000, help="Pictures to draw.")
-@click.option("--vae-steps", default=1_500, help="Steps of the VAE, 32 pictures each.")
-@click.option("--gan-steps", default=600, help="Steps of the GAN, 32 pictures each.")
+@click.option("--pictures", default=5_000, help="Pictures to draw.")
+@click.option("--vae-steps", default=2_500, help="Steps of the VAE, 32 pictures each.")
+@click.option("--gan-steps", default=12_000, help="Steps of the GAN, 32 pictures each.")
 @click.option("--seed", default=0, help="Of everything that is drawn at random.")
 def main(out: Path, pictures: int, vae_steps: int, gan_steps: int, seed: int) -> None:
     """Train the tiny GAN and the tiny VAE from nothing."""
