@@ -41,6 +41,11 @@ def blocks(page: Path, language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
 
 
+def test_no_page_has_the_marks_of_an_unfinished_merge() -> None:
+    marked = re.compile(r"^(<{7}|={7}|>{7})( |$)", re.MULTILINE)
+    assert [page for page in PAGES if marked.search(page.read_text(encoding="utf-8"))] == []
+
+
 def run(code: str, names: dict[str, Any] | None = None) -> dict[str, Any]:
     """Runs an example, which may use the `names` of those before it, and returns the names that it leaves."""
     names = {} if names is None else names
