@@ -19,7 +19,7 @@ from torch import Tensor
 from remix.catalog.families import TRAVEL, Family, family_of_shapes
 from remix.engine.passes import OUTPUT
 from remix.errors import Unsupported
-from remix.mix import Conditioning, family_of, mix_conditioning
+from remix.mix import Conditioning, family_of, mix_conditioning, varied
 from remix.mix.conditioning import policy_of
 from remix.mix.lengths import tiled
 
@@ -83,6 +83,24 @@ def _frame_of_parts(sources: Any, row: Tensor, part: Any, way: Way, empty: Steps
             _plain(sum(one.weight * share for one, (_, share) in zip(column, used, strict=True))),
         )
         for column in columns
+    ]
+
+
+def varied_prompts(frames: Sequence[Sequence[Any]], seeds: Sequence[Any], amount: float) -> list[list[Any]]:
+    """Returns the parts of each frame with the noise that a recipe's variety adds, from the frame's mix of seeds."""
+    if not amount:
+        return [list(parts) for parts in frames]
+
+    def changed(cond: Any, mix: Any) -> Any:
+        tokens = varied(_conditioning(cond), [mix], amount, family=_family(cond).name).tokens[0]
+        return {**cond, "crossattn": tokens} if isinstance(cond, dict) else tokens
+
+    return [
+        [
+            type(part)([type(step)(step.end_at_step, changed(step.cond, mix)) for step in part.schedules], part.weight)
+            for part in parts
+        ]
+        for parts, mix in zip(frames, seeds, strict=True)
     ]
 
 

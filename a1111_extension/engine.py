@@ -73,7 +73,7 @@ class HostEngine(Engine):
         """Returns what this host can render."""
         return Capabilities(
             who="this host",
-            recipe="width height sampler scheduler steps cfg mix lengths emphasis chunks restore invert",
+            recipe="width height sampler scheduler steps cfg mix lengths emphasis chunks restore invert variety",
             model="checkpoint vae loras clip_skip",
             keyframe="prompt negative seed cfg denoise image mask loras",
             prompts=COMPOSED,
@@ -315,6 +315,7 @@ class HostEngine(Engine):
             negatives=negatives,
             tags=self._tags(recipe, frames[0]),
             way=Way(recipe.mix, recipe.lengths),
+            variety=recipe.variety,
             portable=self._portable,
             seed=schedule.first_seed,
             images={name: Image.fromarray(inputs[name]) for name in _names(frame.image for frame in frames)},

@@ -29,7 +29,7 @@ from remix.prompt.composition import with_literal_end
 from remix.prompt.tags import networks_of, without_tags
 
 from . import host
-from .conditioning import Way, evened, mix_negatives, mix_prompts, mix_steps
+from .conditioning import Way, evened, mix_negatives, mix_prompts, mix_steps, varied_prompts
 from .encoding import reading_by
 from .inversion import noise_of_pictures
 from .levels import begin_by_rule
@@ -49,7 +49,7 @@ class Batch:
     into the host's infotext of a frame. `checkpoint` is the file that the host must have loaded. `reading` is how
     prompts are read, None if the host does it by its settings. `literal_ends`: a number at the end of a prompt, as in
     ``ratio 16:9``, is not its weight. `inversions` keeps the noise in the film's init pictures, None if frames start
-    with that of seeds.
+    with that of seeds. `variety` is the recipe's.
     """
 
     frames: tuple[Frame, ...]
@@ -66,6 +66,7 @@ class Batch:
     reading: Reading | None = None
     literal_ends: bool = False
     inversions: dict[tuple[str, str], Inversion] | None = None
+    variety: float = 0.0
 
     def weights(self, field: str) -> Tensor:
         """Returns the weights [frames, prompts] of `prompts` or `negatives`."""
@@ -252,6 +253,7 @@ class Travelling:
         weights = batch.weights("prompts") if prompts else constant
         sources, padding = c.batch[: weights.shape[1]], c.batch[weights.shape[1] :]
         parts = mix_prompts(sources, weights, batch.way, padding[0][0].schedules if padding else None)
+        parts = varied_prompts(parts, [frame.seed.items for frame in batch.frames], batch.variety)
         mixed_negatives = None
         if uc is not None:
             weights = batch.weights("negatives") if negatives else constant

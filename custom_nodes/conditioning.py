@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Collection, Hashable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+import torch
 from comfy_api.latest import io
 from torch import Tensor
 
-from remix.catalog.families import TOKEN_IDS, TRAVEL
+from remix.catalog.families import FAMILIES, TOKEN_IDS, TRAVEL
 from remix.engine.passes import OUTPUT, Pass, Passes, mix_at, negative_texts, prompt_texts
 from remix.errors import Unsupported
-from remix.mix import Conditioning, weights_of
+from remix.mix import Conditioning, mix_conditioning, varied, weights_of
 from remix.mix.comfy_types import mix_conditionings
-from remix.mix.conditioning import frame_rows, needs_empty, policy_of
+from remix.mix.conditioning import family_of, frame_rows, needs_empty, policy_of
 from remix.plan import Frame, Mix, Schedule
 
 from .encoding import Encode, Entries, encoder
@@ -177,15 +178,16 @@ class PromptTravel:
         """
         passes = [Passes.of(self._schedule[index], self._recipe) for index in frames]
         given = connected or {}
-        negative = given["negative"] if "negative" in given else self._entries("negative", passes, encode)
+        negative = given["negative"] if "negative" in given else self._entries("negative", passes, frames, encode)
         if "positive" in given:
             return given["positive"], negative
         rests = [each.rest for each in passes]
-        positive = self._entries("prompt", passes, encode)
+        positive = self._entries("prompt", passes, frames, encode)
         return [*positive, *(weighted(negative, rests, self._dimensions) if any(rests) else [])], negative
 
-    def _entries(self, field: str, passes: Sequence[Passes], encode: Encode | None) -> Entries:
+    def _entries(self, field: str, passes: Sequence[Passes], frames: Sequence[int], encode: Encode | None) -> Entries:
         found: Entries = []
+        seeds = [self._schedule[index].seed.items for index in frames] if field == "prompt" else []
         own = [each.positive if field == "prompt" else each.negative for each in passes]
         calls, lasts = passes[0].calls, sorted({last for each in passes for last in each.lasts()})
         for column in self._columns(own):
@@ -194,10 +196,29 @@ class PromptTravel:
                 now = _at(column, last, calls)
                 if after is not None and _at(column, after, calls) == now:
                     continue
-                part = weighted(self._mixed(field, now, encode), column.weights, self._dimensions)
+                mixed = self._varied(self._mixed(field, now, encode), seeds)
+                part = weighted(mixed, column.weights, self._dimensions)
                 entries += part if (first, after) == (0, None) else during(part, first, last)
                 first = last + 1
             found += entries
+        return found
+
+    def _varied(self, entries: Entries, seeds: Sequence[Any]) -> Entries:
+        """Returns entries with the noise that the recipe's variety adds, for each frame that has `seeds`."""
+        if not self._recipe.variety or not seeds:
+            return entries
+        found: Entries = []
+        for entry in entries:
+            each = Conditioning.from_comfy(entry)
+            family = self._family or family_of(each)
+            if FAMILIES[family].sign in TOKEN_IDS[-1:]:
+                raise Unsupported(
+                    f"variety: {FAMILIES[family].title} reads the ids of words, to which no noise can be added; "
+                    "leave it out"
+                )
+            if len(each) == 1 < len(seeds):  # of a single prompt, which the host would repeat
+                each = mix_conditioning([each], torch.ones(len(seeds), 1), family=family)
+            found.append(varied(each, seeds, self._recipe.variety, family=family).to_comfy())
         return found
 
     def _columns(self, passes: Sequence[tuple[Pass, ...]]) -> list[Column]:

@@ -72,7 +72,7 @@ class ComfyEngine(Engine):
         """Returns the capabilities with the connected inputs."""
         return Capabilities(
             who="this ComfyUI",
-            recipe="width height sampler scheduler steps cfg mix lengths emphasis chunks restore invert",
+            recipe="width height sampler scheduler steps cfg mix lengths emphasis chunks restore invert variety",
             model="checkpoint loras",  # the links decide on the checkpoint; Remix Recipe adds a remark
             keyframe="prompt negative seed cfg denoise image mask loras",
             samplers=comfy.samplers.KSampler.SAMPLERS,

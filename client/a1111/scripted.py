@@ -14,7 +14,7 @@ from remix.client.a1111.plain import host_fields, in_base64, seconds
 from remix.digest import sha256
 from remix.engine import Capabilities, Picture
 from remix.engine.blocks import covering, frames_at_once
-from remix.engine.pack import COMPOSITION, EMPHASIS, FRACTIONAL_DENOISE, INVERSION, Pack
+from remix.engine.pack import COMPOSITION, EMPHASIS, FRACTIONAL_DENOISE, LATER_FIELDS, Pack
 from remix.engine.parts import part_of, plain_part
 from remix.engine.passes import OF_CONDITIONINGS
 from remix.engine.prompts import COMPOSED
@@ -35,21 +35,21 @@ MAY_ROUND = "the server's Remix script may round to whole steps, because it is o
 
 RENDERED = "width height sampler scheduler steps cfg mix lengths emphasis chunks restore"
 
-MAY_NOT_INVERT = "the server's Remix script is older and cannot do that: update it there, or leave it out"
+MAY_NOT = "the server's Remix script is older and cannot do that: update it there, or leave it out"
 
 
 def capabilities(pack: Pack) -> Capabilities:
     """Returns the capabilities of the server's Remix script."""
     return Capabilities(
         who="the server's Remix script",
-        recipe=f"{RENDERED} invert" if INVERSION in pack.supports else RENDERED,
+        recipe=f"{RENDERED} {pack.fields()}",
         model="checkpoint vae loras clip_skip",
         keyframe="prompt negative seed cfg denoise image mask loras",
         fractional_denoise=FRACTIONAL_DENOISE in pack.supports,
         prompts=COMPOSED,
         mixings=None if COMPOSITION in pack.supports else OF_CONDITIONINGS,
         readings=None if EMPHASIS in pack.supports else READINGS,
-        reasons={"denoise": MAY_ROUND, "invert": MAY_NOT_INVERT},
+        reasons={"denoise": MAY_ROUND, **dict.fromkeys(LATER_FIELDS, MAY_NOT)},
     )
 
 

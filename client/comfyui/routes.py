@@ -13,7 +13,7 @@ from remix.client.comfyui.server import Server
 from remix.digest import sha256
 from remix.engine import Capabilities, refuse_unsupported
 from remix.engine.blocks import covering, frames_at_once, per_request, requests
-from remix.engine.pack import COMPOSITION, EMPHASIS, ENCODERS, FRACTIONAL_DENOISE, INVERSION, Pack
+from remix.engine.pack import COMPOSITION, EMPHASIS, ENCODERS, FRACTIONAL_DENOISE, LATER_FIELDS, Pack
 from remix.engine.parts import part_of, plain_part
 from remix.engine.passes import OF_CONDITIONINGS
 from remix.engine.prompts import COMPOSED, EVERY
@@ -73,6 +73,9 @@ OWN_READING = Reading("comfy", "comfy")
 """How ComfyUI itself reads prompts."""
 
 RENDERED = "width height sampler scheduler steps cfg mix lengths emphasis chunks restore"
+
+MAY_NOT = "the server's Remix nodes are older and cannot do that: update them there, or leave it out"
+
 MODEL = "checkpoint vae loras clip_skip"
 KEYFRAME = "prompt negative seed cfg denoise image loras"
 
@@ -142,7 +145,7 @@ class RemixNodes(ModelRoute):
         composes = COMPOSITION in self._pack.supports
         return Capabilities(
             who="the server",
-            recipe=f"{RENDERED} invert" if INVERSION in self._pack.supports else RENDERED,
+            recipe=f"{RENDERED} {self._pack.fields()}",
             model=MODEL,
             keyframe=f"{KEYFRAME} mask",
             samplers=self._samplers(),
@@ -157,7 +160,7 @@ class RemixNodes(ModelRoute):
                 "mix": "the server's Remix nodes are older and cannot do that: update them there",
                 "loras": "the server's Remix nodes load them once for all frames: update the Remix nodes there",
                 "denoise": MAY_ROUND,
-                "invert": "the server's Remix nodes are older and cannot do that: update them there, or leave it out",
+                **dict.fromkeys(LATER_FIELDS, MAY_NOT),
             },
         )
 

@@ -22,7 +22,7 @@ from remix.engine import Event, Listener, Picture
 from remix.engine.passes import OUTPUT, Passes
 from remix.engine.pictures import masks_of, refuse_not_finite, verified
 from remix.errors import BlankFrame, MixError
-from remix.mix import Conditioning, StepNoise, mix_conditioning, mix_latents, weights_of
+from remix.mix import Conditioning, StepNoise, mix_conditioning, mix_latents, varied, weights_of
 from remix.mix.conditioning import same
 from remix.mix.lengths import aligned, common_length, rows_of_frame
 from remix.plan import Frame, Mix, Recipe, Schedule
@@ -246,7 +246,7 @@ def _guided(model: LoadedModel, schedule: Schedule, frames: Sequence[Frame], enc
         texts = [own.at(now) for own in passes]
         mixes = tuple(zip(*((*own[0], *own[1]) if guides else own[0] for own in texts), strict=True))
         if mixes not in conditionings:
-            conditionings[mixes] = _passes(model, schedule, frames, mixes, encode)
+            conditionings[mixes] = _passes(model, schedule, frames, mixes, len(positive), encode)
         return conditionings[mixes]
 
     def denoise(x: Tensor, sigma: Tensor) -> Tensor:
@@ -282,11 +282,17 @@ def _passes(
     schedule: Schedule,
     frames: Sequence[Frame],
     mixes: Sequence[Sequence[Mix[str]]],
+    positive: int,
     encode: Encode,
 ) -> Conditioning:
-    """Returns the conditionings of some passes, one batch after another. `mixes` has one mix for each frame of each."""
+    """Returns the conditionings of some passes, one batch after another, of which the first ones are `positive`.
+
+    `mixes` has one mix for each frame of each pass.
+    """
     own = [model.loras.in_text(frame) for frame in frames]
     found = [_conditioning(model, schedule, mix, own, encode) for mix in mixes]
+    seeds, variety = [frame.seed.items for frame in frames], schedule.recipe.variety
+    found[:positive] = [varied(each, seeds, variety, family=model.family) for each in found[:positive]]
     if model.distilled:
         found = [_with_guidance(each, [frame.cfg for frame in frames]) for each in found]
     # A mask hides the zeros after a shorter prompt, so that each pass is what it would be alone.

@@ -36,7 +36,7 @@ log = logging.getLogger(__name__)
 
 CAPABILITIES = Capabilities(
     who="the local engine",
-    recipe="width height sampler scheduler steps cfg mix lengths emphasis chunks restore invert",
+    recipe="width height sampler scheduler steps cfg mix lengths emphasis chunks restore invert variety",
     model="checkpoint vae loras clip_skip",
     keyframe="prompt negative seed cfg denoise image mask loras",
     samplers=tuple(SAMPLERS),

@@ -36,10 +36,15 @@ COMPOSITION = "composition"
 
 INVERSION = "inversion"
 
+VARIETY = "variety"
+
 ENCODERS = "encoders"
 
-SUPPORTED = (FRACTIONAL_DENOISE, EMPHASIS, COMPOSITION, INVERSION, ENCODERS)
+SUPPORTED = (FRACTIONAL_DENOISE, EMPHASIS, COMPOSITION, INVERSION, ENCODERS, VARIETY)
 """What older nodes and scripts render differently without an error."""
+
+LATER_FIELDS = {"invert": INVERSION, "variety": VARIETY}
+"""Fields of recipes that older nodes and scripts do not know -> what newer ones report."""
 
 UNET = re.compile(rb"input_blocks\.|diffusion_model\.down_blocks\.\d+\.attentions\.")
 """The names of weights in the encoder half of a U-Net: those of the original code, and those of diffusers."""
@@ -82,6 +87,10 @@ class Pack:
             if isinstance(embeddings, dict)
             else {},
         )
+
+    def fields(self) -> str:
+        """Returns those of `LATER_FIELDS` that the pack renders, separated by spaces."""
+        return " ".join(field for field, name in LATER_FIELDS.items() if name in self.supports)
 
     def depends_on(self, schedule: Schedule) -> dict[str, str]:
         """Returns the part of an engine's identity that depends on the film, see `prompts_that_meet`.

@@ -14,6 +14,7 @@ from remix.mix.lengths import POLICIES
 from remix.mix.masks import masked, masks_of_mixes
 from remix.mix.modes import BLEND_MODES, blend
 from remix.mix.noise import StepNoise, levels_from, noise_of_mixes, noise_of_seed, noise_on_circle
+from remix.mix.variety import varied
 from remix.mix.weights import weights_of
 
 __all__ = [
@@ -37,5 +38,6 @@ __all__ = [
     "noise_of_seed",
     "noise_on_circle",
     "slerp",
+    "varied",
     "weights_of",
 ]

@@ -149,6 +149,7 @@ def _still(recipe: Recipe) -> Recipe:
         chunks=recipe.chunks,
         restore=recipe.restore,
         invert=recipe.invert,
+        variety=recipe.variety,
         workflow=None if recipe.workflow is None else replace(recipe.workflow, clip=1),
         payload=recipe.payload,
         folder=recipe.folder,

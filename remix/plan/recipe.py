@@ -76,6 +76,7 @@ class Recipe:
     - `between`: the number of in-betweens that the film has from each frame to the next.
     - `restore`: frames between init pictures keep the contrast of the pictures; at denoise 0, they are the pictures.
     - `invert`: frames with init pictures start with the noise that the model finds in them, not with that of the seed.
+    - `variety`: how much noise prompts get, from the seeds of a frame, for models that change little with the seed.
     - `workflow`: a ComfyUI workflow that renders the frames. Keyframes set its `inputs`.
     - `payload`: fields of A1111's API in every request. Keyframes set others by `inputs`.
     - `hold`: inputs that keep their value until the next keyframe, instead of traveling.
@@ -109,6 +110,7 @@ class Recipe:
     between: int = 0
     restore: bool = False
     invert: bool = False
+    variety: float = 0.0
     music: Music | None = None
 
     emphasis: str | None = None
@@ -155,6 +157,7 @@ class Recipe:
         rendered: Sequence[int] | None = None,
         restore: bool = False,
         invert: bool = False,
+        variety: float = 0.0,
         workflow: Workflow | str | Mapping[str, Any] | None = None,
         payload: Payload | Mapping[str, Any] | None = None,
         hold: Sequence[str] = (),
@@ -205,6 +208,7 @@ class Recipe:
             rendered=rendered,
             restore=check.flag(restore, "restore"),
             invert=check.flag(invert, "invert"),
+            variety=check.number(variety, "variety", 0, 1),
             between=check.integer(between, "between", 0, MAX_FPS),
             music=song,
             folder=str(folder),

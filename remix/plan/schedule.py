@@ -178,7 +178,7 @@ class Schedule:
     def settings(self) -> dict[str, Any]:
         """Returns the settings that all frames share and every picture depends on, as plain JSON values.
 
-        `emphasis`, `chunks`, `restore`, `invert` and `payload` are included only if the recipe sets them.
+        `emphasis`, `chunks`, `restore`, `invert`, `variety` and `payload` are included only if the recipe sets them.
         """
         recipe = self.recipe
         prompts = {name: value for name in ("emphasis", "chunks") if (value := getattr(recipe, name)) is not None}
@@ -195,6 +195,7 @@ class Schedule:
             "width": recipe.width,
             **prompts,
             **flags,
+            **({"variety": recipe.variety} if recipe.variety else {}),
             **({} if recipe.payload is None else {"payload": recipe.payload.fields}),
         }
 

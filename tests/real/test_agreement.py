@@ -113,8 +113,9 @@ def compare(hosts: Hosts, asked: Recipe, folder: Path) -> int:
         recipe("euler_ancestral", "normal"),
         recipe("heun", "normal", LONG),
         recipe("heun", "normal", "a [red:green:0.5] apple AND fog :0.5", mix="output"),
+        recipe(prompt=LONG, variety=0.3),
     ],
-    ids=["dpmpp_2m-karras", "ddim-ddim_uniform", "euler_ancestral-normal", "heun-over-75-tokens", "passes"],
+    ids=["dpmpp_2m-karras", "ddim-ddim_uniform", "euler_ancestral-normal", "heun-over-75-tokens", "passes", "variety"],
 )
 def test_one_recipe_gives_the_same_frames_in_three_tools(
     asked: Recipe, hosts: Hosts, tmp_path: Path, capsys: pytest.CaptureFixture[str]

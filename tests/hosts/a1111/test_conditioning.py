@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 import torch
 
-from a1111_extension.conditioning import Way, evened, mix_negatives, mix_prompts, mix_steps
+from a1111_extension.conditioning import Way, evened, mix_negatives, mix_prompts, mix_steps, varied_prompts
 from remix.errors import Unsupported
-from remix.mix import slerp
+from remix.mix import Conditioning, slerp, varied
 from tests.fakes.webui import Part, Scheduled
 
 HALVES = torch.tensor([[1.0, 0.0], [0.5, 0.5], [0.0, 1.0]], dtype=torch.float64)
@@ -73,6 +73,23 @@ def test_unlike_lengths_meet_as_the_family_can_bear_it(family: Any, rows: int) -
     if family is sdxl:
         first = frames[0][0].cond["crossattn"]
         assert torch.equal(first[:77], first[77:])  # repeated whole, which changes no attention
+
+
+@pytest.mark.parametrize(("family", "name"), [(sdxl, "sdxl"), (flux, "flux")])
+def test_variety_adds_the_cores_noise_and_leaves_the_hosts_cache_alone(family: Any, name: str) -> None:
+    kept = family(1)
+    before, seeds = kept["crossattn"].clone(), [[(1, 1.0)], [(1, 0.5), (2, 0.5)]]
+    frames = [[Part(steps(kept), 1.0), Part(steps(family(2)), 0.4)], [Part(steps(kept), 1.0)]]
+    assert varied_prompts(frames, seeds, 0) == frames
+    found = varied_prompts(frames, seeds, 0.5)
+    for parts, given, mix in zip(found, frames, seeds, strict=True):
+        assert [part.weight for part in parts] == [part.weight for part in given]
+        for part, own in zip(parts, given, strict=True):
+            cond, plain = part.schedules[0].cond, own.schedules[0].cond
+            wanted = varied(Conditioning(plain["crossattn"][None]), [mix], 0.5, family=name).tokens[0]
+            torch.testing.assert_close(cond["crossattn"], wanted)
+            assert torch.equal(cond["vector"], plain["vector"])
+    assert torch.equal(kept["crossattn"], before)
 
 
 def test_positive_and_negative_are_brought_to_one_length() -> None:

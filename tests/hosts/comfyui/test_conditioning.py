@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from remix.errors import BadInput, Unsupported
-from remix.mix import Conditioning, mix_conditioning, weights_of
+from remix.mix import Conditioning, mix_conditioning, varied, weights_of
 from remix.plan import Schedule, plan
 from tests.core.plan.recipes import recipe_of_text
 from tests.hosts.comfyui.conftest import listed, room
@@ -87,6 +87,19 @@ def test_frames_are_the_cores(pack: ModuleType) -> None:
     assert torch.equal(positive[0][1]["pooled_output"], options["pooled_output"])
     assert torch.equal(positive[0][0][:1], sources[0].tokens)
     assert negative[0][0].shape[0] == 5
+
+
+def test_variety_adds_the_cores_noise_to_prompts_and_not_to_negatives(pack: ModuleType) -> None:
+    """Also to those of a single prompt, of which the host would repeat one row."""
+    for second in ("the sea", "a cat"):
+        still = schedule(second=second)
+        asked = plan(still.recipe.replace(variety=0.5))
+        plain, found = (travel(pack, Clip(), each) for each in (still, asked))
+        seeds = [frame.seed.items for frame in asked]
+        tokens, noisy = plain[0][0][0][0], found[0][0][0][0]
+        wanted = varied(Conditioning(tokens.expand(len(seeds), -1, -1)), seeds, 0.5, family="sd1").tokens
+        torch.testing.assert_close(noisy, wanted)
+        assert torch.equal(plain[1][0][0][0], found[1][0][0][0])
 
 
 @pytest.mark.parametrize(("size", "rows"), [(0, [5]), (1, [1] * 5), (2, [2, 2, 1]), (9, [5])])
