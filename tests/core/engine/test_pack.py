@@ -14,7 +14,7 @@ import pytest
 
 from remix import __version__
 from remix.engine import pack
-from remix.engine.pack import LONGEST_INDEX, SUPPORTED, Pack, has_unet, report
+from remix.engine.pack import LATER_FIELDS, LONGEST_INDEX, SUPPORTED, Pack, has_unet, report
 from remix.plan import Keyframe, Recipe, Schedule, plan
 from remix.playground.checkpoint import write_checkpoint
 
@@ -145,3 +145,9 @@ def test_a_pack_that_reports_no_family_is_remarked_on_where_prompts_meet() -> No
     assert Pack().remarks(film("a", "a"), "it") == []
     assert Pack().remarks(film("a", "b", lengths="equal"), "it") == []
     assert Pack(plain_attention=False).remarks(film("a", "b"), "it") == []
+
+
+def test_later_fields_of_recipes_are_those_that_a_pack_reports() -> None:
+    assert Pack.read(report(None)).fields() == " ".join(LATER_FIELDS)
+    assert Pack(supports=frozenset({"inversion"})).fields() == "invert"
+    assert Pack().fields() == ""
