@@ -27,10 +27,10 @@ def test_credentials_that_are_missing_are_asked_for(monkeypatch: pytest.MonkeyPa
 
 
 class Website(FaultyServer):
-    """Answers every path with a page."""
+    """Has none of the paths."""
 
     def answer(self, asked: Asked) -> Answer:
-        return Answer(b"<html></html>", 200, "text/html")
+        return Answer(b"<html></html>", 404, "text/html")
 
 
 def test_what_is_no_host_is_one_sentence() -> None:
