@@ -247,9 +247,11 @@ def _parts(tokens: Tokens, cond: Tensor) -> list[Part]:
     """Returns where the outputs of the text encoders are in a conditioning; [] if that is not known.
 
     One text encoder gives a row for each of its tokens. CLIP-L and CLIP-G (SDXL, SD3) are side by side, and T5 (SD3,
-    Flux) has rows of its own.
+    Flux) has rows of its own. Language models are left to the host, which applies weights to some of them.
     """
     counts = {key: sum(map(len, rows)) for key, rows in tokens.items()}
+    if not all(key in CLIPS or "t5" in key for key in counts):
+        return []
     length, everything = cond.shape[1], slice(0, cond.shape[2])
     if len(counts) == 1 or counts.keys() == {"l", "t5xxl"}:
         key = "t5xxl" if "t5xxl" in counts else next(iter(counts))
@@ -262,6 +264,9 @@ def _parts(tokens: Tokens, cond: Tensor) -> list[Part]:
         return sides
     return [*sides, Part("t5xxl", slice(clip, length), everything)] if length == clip + counts.get("t5xxl", 0) else []
 
+
+CLIPS = ("l", "g", "h")
+"""The host's names of CLIP's text encoders."""
 
 CLIP_L, CLIP_G = 768, 1280
 """The widths of CLIP's text encoders in SDXL and SD3."""

@@ -1,4 +1,4 @@
-"""Writes docs/agreement.md from the table that `python -m tests.agreement` measured.
+"""Writes docs/agreement.md, and a table of docs/prompts.md, from what `python -m tests.agreement` measured.
 
 python -m docs.make_agreement
 """
@@ -15,10 +15,13 @@ from remix.engine.agreement import ENGINES, EXTRAS, READ_DIFFERENTLY, Row, measu
 from remix.errors import Unsupported
 from remix.hosts.a1111.labels import a1111_labels
 from remix.hosts.a1111.settings import PORTABLE
-from remix.motion.pictures import LEAST_PSNR, MOST_OFF
+from remix.motion.pictures import LEAST_PSNR, MOST_OFF, Difference
 
 WIDTH = 120
 PAGE = Path(__file__).with_name("agreement.md")
+PROMPTS = Path(__file__).with_name("prompts.md")
+TABLE_HEAD = "| in prompts | SD 1.5 |"
+"""The beginning of the table in `PROMPTS`."""
 NAMES = {"comfyui": "ComfyUI", "a1111": "A1111", "forge": "Forge", "local": "local"}
 Pair = tuple[str, str]
 ALL: Sequence[Pair] = list(combinations(ENGINES, 2))
@@ -28,6 +31,36 @@ SHOWN = {
     r"#[^\n]*": "`# ...`",
 }
 """How the page shows what each pattern of `READ_DIFFERENTLY` matches."""
+
+
+OF_PROMPTS: Mapping[str, Sequence[str]] = {
+    'weights, `emphasis = "comfy"`': ("comfy emphasis", "long comfy emphasis"),
+    'weights, `emphasis = "a1111"`, and `BREAK`': ("a1111 emphasis", "long a1111 emphasis"),
+    'weights, `emphasis = "a1111-no-norm"`': ("no-norm emphasis",),
+    "prompts over 75 tokens": ("long",),
+    "changes over the steps": ("editing",),
+    "`AND`": ("AND",),
+    '`mix = "output"`': ("output",),
+    "`TE(l=...)`": ("TE",),
+    "LoRAs whose strengths travel": ("traveling loras",),
+}
+"""What the table of docs/prompts.md lists, and the kinds of rows that measure it."""
+
+
+def prompts_table() -> str:
+    """Returns the table of docs/prompts.md: the worst difference of all pairs of tools, for each model and on Forge."""
+    lines = ["| in prompts | SD 1.5 | SDXL | SD 1.5 on Forge |", "|---|---|---|---|"]
+    sdxl = [row for row in rows("families") if row.family == "sdxl"]
+    for what, kinds in OF_PROMPTS.items():
+        parts = ([row for row in part if row.kind in kinds] for part in (rows("extras"), sdxl, rows("forge")))
+        lines.append(f"| {what} | {' | '.join(map(_worst, parts))} |")
+    return "\n".join(lines)
+
+
+def _worst(found: Sequence[Row]) -> str:
+    """Returns the worst difference of some rows, or "-" if there are none."""
+    apart = [each for row in found for each in row.apart.values()]
+    return str(Difference(min(each.psnr for each in apart), max(each.off for each in apart))) if apart else "-"
 
 
 def page() -> str:
@@ -112,3 +145,7 @@ def _prompts() -> Iterator[str]:
 
 if __name__ == "__main__":
     PAGE.write_text(page(), encoding="utf-8", newline="\n")
+    guide = PROMPTS.read_text(encoding="utf-8")
+    head, _, rest = guide.partition(TABLE_HEAD)
+    _, _, after = rest.partition("\n\n")
+    PROMPTS.write_text(f"{head}{prompts_table()}\n\n{after}", encoding="utf-8", newline="\n")

@@ -73,6 +73,7 @@ EDITED: Sequence[Mapping[str, Any]] = (
     {"prompt": "a [house|boat] by the sea [at night:5]"},
     {"prompt": "snow on a mountain"},
 )
+OWN_TEXTS: Sequence[Mapping[str, Any]] = [{"prompt": f"fog TE(l={prompt})"} for prompt in PROMPTS[:2]] + [{}]
 UNSAID: Sequence[Mapping[str, Any]] = ({"negative": ""}, {}, {})
 LENGTHY: Sequence[Mapping[str, Any]] = [{"prompt": f"{REEDS}{prompt}"} for prompt in PROMPTS]
 BEGUN: Sequence[Mapping[str, Any]] = ({"image": "one.png", "denoise": 0.6}, {}, {"image": "other.png"})
@@ -109,6 +110,7 @@ PASSES = (
     Extra("editing", "euler", "normal", EDITED, emphasis="a1111"),
     Extra("editing", "heun", "normal", EDITED, emphasis="a1111"),
 )
+ENCODERS = Extra("TE", "euler", "normal", OWN_TEXTS)
 EMPHASIS = (
     Extra("comfy emphasis", "euler", "normal", WEIGHED, emphasis="comfy"),
     Extra("long comfy emphasis", "euler", "normal", LONG_WEIGHED, emphasis="comfy"),
@@ -136,6 +138,7 @@ def extras(lora: str) -> list[Extra]:
         *EMPHASIS,
         Extra("no-norm emphasis", "dpmpp_2m", "karras", WEIGHED, emphasis="a1111-no-norm"),
         *PASSES,
+        ENCODERS,
     ]
 
 

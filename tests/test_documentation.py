@@ -195,6 +195,7 @@ def test_the_page_about_models_has_the_families_of_the_catalog() -> None:
 def test_the_page_of_what_agrees_is_that_of_the_table() -> None:
     """Run `python -m docs.make_agreement` after a measurement."""
     assert make_agreement.PAGE.read_text(encoding="utf-8") == make_agreement.page()
+    assert make_agreement.prompts_table() in make_agreement.PROMPTS.read_text(encoding="utf-8")
 
 
 THREATS = (ROOT / "docs" / "contributing" / "reliability.md").read_text(encoding="utf-8")

@@ -21,6 +21,7 @@ from remix.motion.pictures import Difference
 from remix.plan import Recipe, Schedule
 from remix.prompt.composition import is_composed
 from remix.prompt.editing import is_edited
+from remix.prompt.encoders import EncoderTexts
 
 ENGINES = ("comfyui", "a1111", "local")
 """The engines that were measured. Nothing is known about others."""
@@ -45,6 +46,7 @@ EXTRAS: Mapping[str, str] = {
     "output": '`mix = "output"`',
     "AND": "prompts with `AND`",
     "editing": "prompts that change over the steps",
+    "TE": "texts of single text encoders",
 }
 """Parts of a recipe other than prompts and seeds: their names in the table, and in words."""
 
@@ -158,6 +160,8 @@ def _rules(schedule: Schedule) -> Iterator[str]:
         yield "AND"
     if any(map(is_edited, schedule.texts)):
         yield "editing"
+    if any(EncoderTexts.of(text).own for text in schedule.texts):
+        yield "TE"
     rule = reading.emphasis.removeprefix("a1111-")
     if rule in ("comfy", "a1111", "no-norm") and any(map(reading.is_weighted, texts_of(schedule))):
         yield f"{rule} emphasis"

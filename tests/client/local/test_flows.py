@@ -169,6 +169,23 @@ def test_brackets_with_a_backslash_are_letters_without_it_for_t5_too(folders: di
         assert torch.equal(escaped, t5.encode("a (red) cat", Reading("none"), Encoded(8)))
 
 
+def test_t5_applies_weights_by_either_rule(folders: dict[str, str]) -> None:
+    for family in PIPELINES:
+        t5 = open_model(Model(folders[family]), [], Place(torch.device("cpu"), torch.float32)).t5  # type: ignore[attr-defined]
+        plain, empty = (t5.encode(text, Reading("none"), Encoded(8)) for text in ("a red cat", ""))
+        weights = torch.ones(plain.shape[1])
+        ids, found = t5._tokens("a (red:1.5) cat", Reading())
+        weights[: len(found)] = torch.tensor(found)
+        assert 1.5 in found
+        assert t5._tokens("a red cat", Reading())[0] == ids
+        w = weights[:, None]
+        assert torch.allclose(
+            t5.encode("a (red:1.5) cat", Reading(), Encoded(8)), empty + w * (plain - empty), atol=1e-5
+        )
+        scaled = plain * w * (plain.mean() / (plain * w).mean())
+        assert torch.allclose(t5.encode("a (red:1.5) cat", Reading("a1111"), Encoded(8)), scaled, atol=1e-5)
+
+
 def test_half_precision_is_bfloat16_there(folders: dict[str, str]) -> None:
     """T5 and Flux have values beyond float16."""
     half = Place(torch.device("cpu"), torch.float16)

@@ -98,6 +98,28 @@ def test_prompts_of_each_family_travel_in_its_layout(host: Host, family: str) ->
         assert first != last
 
 
+WEIGHS = {"sdxl": True, "sd3": True, "flux": True, "lumina2": True, "z_image": False, "qwen_image": False}
+"""Families, and whether the host applies weights to all of their text encoders or to none."""
+
+
+def test_weights_are_those_of_the_host_in_every_text_encoder(host: Host) -> None:
+    builder, links = Builder(), dict[str, Link]()
+    weighted = "a (red:1.6) apple, ((fog:0.4) and snow)"
+    schedule = builder.recipe(f'frames = 1\nsize = [64, 64]\n[[keyframes]]\nprompt = "{weighted}"\n')
+    for family in WEIGHS:
+        clip = builder.add("TestTextEncoder", family=family)[0]
+        widgets = {"clip": clip, "schedule": schedule, "batch_size": 0, "how": "recipe", "lengths": "recipe"}
+        links[f"{family} film"] = builder.add("RemixPromptTravel", 2, **widgets)[0]
+        links[f"{family} host"] = builder.add("CLIPTextEncode", text=weighted, clip=clip)[0]
+        letters = weighted.replace("1.6", "1.0").replace("0.4", "1.0").replace("((", "(").replace("snow)", "snow")
+        links[f"{family} even"] = builder.add("CLIPTextEncode", text=letters, clip=clip)[0]
+    found = {what: each["tokens"]["marks"] for what, each in described(host, builder, links).items()}
+    for family, weighs in WEIGHS.items():
+        assert found[f"{family} film"] == pytest.approx(found[f"{family} host"], rel=1e-4, abs=1e-3), family
+        if weighs:
+            assert found[f"{family} film"] != pytest.approx(found[f"{family} even"], rel=1e-2, abs=1e-2), family
+
+
 @pytest.mark.parametrize(("family", "cfg"), [("sdxl", 5.0), ("flux", 1.0)])
 def test_frames_of_a_family_are_what_single_runs_give(host: Host, family: str, cfg: float) -> None:
     """The ends of a travel are the host's own runs of their prompts and seeds; between them lies another picture."""
