@@ -70,16 +70,16 @@ def test_a_recipe_of_the_largest_size() -> None:
 
 @pytest.mark.parametrize("part", ["[],", '{"a":1},', '"node": 1,'])
 def test_a_workflow_or_schedule_of_another_tool(part: str) -> None:
-    """A sixteenth of the largest size, since memory grows with the length."""
+    """A 64th of the largest size, since memory grows with the length."""
     one = part if part[0] != '"' else '"1": {"class_type": "KSampler", "inputs": {"seed": 1, "model": ["2", 0]}},'
-    parts = one * (MAX_TEXT // 16 // len(one))
+    parts = one * (MAX_TEXT // 64 // len(one))
     text = f"{{{parts[:-1]}}}" if part[0] == '"' else f"[{parts[:-1]}]"
 
     def attempt() -> None:
         with suppress(RecipeError):
             read(text, frames=48)
 
-    assert 16 * peak(attempt) < stated("A schedule of another tool")
+    assert 64 * peak(attempt) < stated("A schedule of another tool")
 
 
 SIGNS = {"lists": ("[],", 2), "tables": ('{"a":1},', 2), "numbers": ("1.5,", 1), "half characters": ('"\\ud800🎬",', 1)}
@@ -124,9 +124,9 @@ def test_a_workflow_of_many_nodes(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["prompt", "parameters"])
 def test_what_texts_in_a_picture_say(tmp_path: Path, name: str) -> None:
     """A part of the values that are read, of a text that has more of them, and of one that is no JSON."""
-    within, beyond = ("[" + "[]," * (count // 2) + "0]" for count in (MOST_OF_TOOLS // 8, MOST_OF_TOOLS))
+    within, beyond = ("[" + "[]," * (count // 2) + "0]" for count in (MOST_OF_TOOLS // 16, MOST_OF_TOOLS))
     other = "a: 1, " * (LONGEST_TEXT // 64 // 6)
-    for text, scale in ((within, 8), (beyond, LONGEST_TEXT / len(beyond)), (other, 64)):
+    for text, scale in ((within, 16), (beyond, LONGEST_TEXT / len(beyond)), (other, 64)):
         save_picture(tmp_path / "a.png", np.zeros((8, 8, 3), np.uint8), {name: text})
         assert scale * peak(lambda: read_metadata(tmp_path / "a.png")) < stated("What texts in a picture say")
 
