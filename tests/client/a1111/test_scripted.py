@@ -132,14 +132,14 @@ def test_what_the_script_refuses_is_told_in_its_sentence(serve: Serve, tmp_path:
 
 def test_what_the_script_remarks_is_logged_once(serve: Serve, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     server = serve(script=True)
-    arguments = server._told
+    arguments = server._answer
 
     def remarking(*args: Any, **other: Any) -> Any:
         answer = arguments(*args, **other)
         about = {"extra_generation_params": {"Remix remarks": ["batch: 4 frames at once do not fit", 7]}}
         return {**answer, "info": json.dumps({**json.loads(answer["info"]), **about})}
 
-    server._told = remarking  # type: ignore[method-assign]
+    server._answer = remarking  # type: ignore[method-assign]
     render(recipe(**TRAVEL), engine(server, batch=4), tmp_path / "job", film=None)
     assert [text for text in caplog.messages if "batch" in text] == [
         "frames 0 to 3: batch: 4 frames at once do not fit"
