@@ -76,7 +76,7 @@ BATCH = 16
 """Pictures in a whole batch: what the local engine renders together."""
 
 MOST_CHOOSING, MOST_DISTANCES = 0.05, 0.03
-MOST_ROUNDS = 1.05
+MOST_ROUNDS = 1.1
 """The time of the rounds of 48 frames. Shorter films have smaller rounds, since they would learn little from few."""
 
 
