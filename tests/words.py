@@ -28,6 +28,8 @@ RULES = Path(__file__).with_name("words.toml")
 SUFFIXES = {".md", ".in", ".py", ".js", ".json", ".toml", ".yml"}
 TEXT = {".md", ".in", ".js", ".toml", ".yml"}
 JSON_PAGES = ("example_workflows/", "locales/en/")
+OTHER_LANGUAGES = re.compile(r"/(de|fr)[/.]")
+"""Part of the paths of pages in German and French, for which the rules are not."""
 EXCLUDED = ("tests/words.toml", "tests/recorded", "client/playground/weights", "constraints.txt")
 
 Text = tuple[int, str]
@@ -172,7 +174,7 @@ def files() -> list[Path]:
 def _is_read(path: Path) -> bool:
     if path.suffix == ".json":
         return path.relative_to(ROOT).as_posix().startswith(JSON_PAGES)
-    return path.suffix in SUFFIXES
+    return path.suffix in SUFFIXES and not OTHER_LANGUAGES.search(f"/{path.relative_to(ROOT).as_posix()}")
 
 
 def room_of(name: str) -> str:

@@ -17,7 +17,7 @@ def command() -> None:
 @command.command("new")
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option(
-    "--language", default="en", show_default=True, type=click.Choice(LANGUAGES), help="Language of worksheets."
+    "--language", default="en", show_default=True, type=click.Choice(LANGUAGES), help="Language of the texts."
 )
 @click.option("--teacher", is_flag=True, help="Add the plan of the day and the teacher's page.")
 def new(folder: Path, language: str, teacher: bool) -> None:

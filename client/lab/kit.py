@@ -25,6 +25,9 @@ ANSWERS, RESULTS, PAGE = "answers.toml", "results", "hand-in.html"
 QUESTION = re.compile(r"^\*\*(\d+\.\d+)\*\* (.+)$", re.MULTILINE)
 """A question in a worksheet, with its number."""
 
+LINK = re.compile(r"\[([^\]]+)\]\((?!https?:)[^)]*\)")
+"""A link to another page, which a kit does not have. Its first group is the text."""
+
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".gif")
 FILMS = (".mp4", ".webm", ".mov", ".mkv")
 
@@ -45,8 +48,8 @@ def new_kit(folder: Path, language: str = "en", *, teacher: bool = False) -> lis
         raise BadInput(f"{folder}: already holds something; give the name of a new folder")
     folder.mkdir(parents=True, exist_ok=True)
     _copy(COURSE / "worksheets" / language, folder / "worksheets")
-    for name in ("notebooks", "workflows"):
-        _copy(COURSE / name, folder / name)
+    _copy(COURSE / "notebooks" / language, folder / "notebooks")
+    _copy(COURSE / "workflows", folder / "workflows")
     shutil.copyfile(COURSE / "glossary" / f"{language}.md", folder / "glossary.md")
     (folder / RESULTS).mkdir()
     answers = [{"number": number, "question": text, "answer": ""} for number, text in questions(language)]
@@ -54,8 +57,10 @@ def new_kit(folder: Path, language: str = "en", *, teacher: bool = False) -> lis
     (folder / ANSWERS).write_text(f"# {words['answers']}\n\n{write_toml(table)}", encoding="utf-8")
     if teacher:
         (folder / "teacher").mkdir()
-        shutil.copyfile(COURSE / "README.md", folder / "teacher" / "plan.md")
-        shutil.copyfile(COURSE / "teacher.md", folder / "teacher" / "teacher.md")
+        plan = COURSE / "README.md" if language == "en" else COURSE / "plan" / f"{language}.md"
+        for name, page in (("plan.md", plan), ("teacher.md", COURSE / "teacher" / f"{language}.md")):
+            text = LINK.sub(r"\1", page.read_text(encoding="utf-8"))
+            (folder / "teacher" / name).write_text(text, encoding="utf-8")
     return sorted(folder.iterdir())
 
 

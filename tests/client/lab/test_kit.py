@@ -23,7 +23,7 @@ from remix.plan.grid import Grid
 from tests.fakes.renderer import Painter
 
 ROOT = Path(__file__).parents[3]
-NOTEBOOKS = sorted((COURSE / "notebooks").glob("*.ipynb"))
+NOTEBOOKS = sorted((COURSE / "notebooks" / "en").glob("*.ipynb"))
 WORKFLOWS = sorted((COURSE / "workflows").glob("*.json"))
 RECORDED = ROOT / "tests" / "fakes" / "recorded" / "comfyui" / "object_info.json"
 HOSTILE = "<script>alert(1)</script>"
@@ -47,6 +47,10 @@ def test_a_kit_has_worksheets_with_the_questions_of_the_answers(
     }
     words = (folder / "glossary.md").read_text(encoding="utf-8").splitlines()[4:]
     assert len(words) == len((COURSE / "glossary" / "en.md").read_text(encoding="utf-8").splitlines()[4:]) > 20
+    for path in NOTEBOOKS:
+        written = folder / "notebooks" / path.name
+        assert code_of(written) == code_of(path)
+        assert (written.read_bytes() == path.read_bytes()) == (language == "en")
     found = read_toml((folder / "answers.toml").read_bytes())
     numbers = [answer["number"] for answer in found["answers"]]
     assert numbers == [number for number, _ in questions("en")] == [number for number, _ in questions(language)]
@@ -54,11 +58,13 @@ def test_a_kit_has_worksheets_with_the_questions_of_the_answers(
     assert found["language"] == language
 
 
+@pytest.mark.parametrize("language", LANGUAGES)
 def test_a_teachers_kit_has_the_plan_and_the_answers_and_nothing_is_overwritten(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    language: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = tmp_path / "day"
-    assert main(["lab", "new", str(folder), "--teacher"]) == 0
+    assert main(["lab", "new", str(folder), "--language", language, "--teacher"]) == 0
+    assert all("](" not in path.read_text(encoding="utf-8") for path in (folder / "teacher").iterdir())
     answers = (folder / "teacher" / "teacher.md").read_text(encoding="utf-8")
     assert all(f"| {number} |" in answers for number, _ in questions("en")[:-3])
     assert "9:00" in (folder / "teacher" / "plan.md").read_text(encoding="utf-8")
