@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from remix.client.local import Local
 from remix.plan import Keyframe, Model, Recipe, plan
@@ -34,6 +35,23 @@ def pictures(recipe: Recipe, frames: Sequence[int] | None = None, inputs: Any = 
 
 def largest_difference(a: np.ndarray, b: np.ndarray) -> int:
     return int(np.abs(a.astype(int) - b.astype(int)).max())
+
+
+def check_mix_of_predictions(engine: Local, checkpoint: str, negatives: tuple[str, str] = ("", "")) -> None:
+    """Asserts that `mix = "output"` gives a prompt's own frame at keyframes, and sums of predictions between."""
+    prompts = ("a red circle", "a blue square at night")
+    ends = [Keyframe(prompt=prompt, negative=negatives[k], seed=1, cfg=3) for k, prompt in enumerate(prompts)]
+    settings = {"width": 64, "height": 64, "steps": 1, "scheduler": "simple", "model": Model(checkpoint)}
+    film = plan(Recipe(frames=4, keyframes=ends, mix="output", **settings))
+    engine.check(film)
+    alone = [plan(Recipe(frames=1, keyframes=[end], **settings)) for end in ends]
+    frames = [engine.watched(film, index, {})[:2] for index in (0, 1, 3)]
+    first, last = (engine.watched(schedule, 0, {})[:2] for schedule in alone)
+    assert largest_difference(frames[0][0], first[0]) <= TOLERANCE
+    assert largest_difference(frames[2][0], last[0]) <= TOLERANCE
+    d_first, d_last = (calls[0].estimate for _, calls in (first, last))
+    assert float((d_first - d_last).abs().max()) > 1e-3
+    torch.testing.assert_close(frames[1][1][0].estimate, (2 * d_first + d_last) / 3, atol=1e-4, rtol=1e-4)
 
 
 class Trap:

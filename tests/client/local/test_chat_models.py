@@ -21,7 +21,14 @@ from remix.errors import Unsupported
 from remix.plan import Keyframe, Lora, Model, Recipe, plan
 from remix.prompt import Reading
 from tests.client.local import tiny_chat
-from tests.client.local.films import INPUTS, TOLERANCE, largest_difference, pictures, travel
+from tests.client.local.films import (
+    INPUTS,
+    TOLERANCE,
+    check_mix_of_predictions,
+    largest_difference,
+    pictures,
+    travel,
+)
 
 FAMILIES = ("z_image", "qwen_image", "flux2")
 STOCK: dict[str, tuple[float, str, dict[str, Any]]] = {
@@ -97,6 +104,11 @@ def test_frames_change_and_do_not_depend_on_their_batch(
     alone = pictures(recipe, batch=1)
     assert largest_difference(alone, rendered(engines[family], recipe, range(4))) <= TOLERANCE
     assert min(largest_difference(alone[k], alone[k + 1]) for k in range(3)) > 4
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_predictions_are_mixed(family: str, folders: dict[str, str], engines: dict[str, Local]) -> None:
+    check_mix_of_predictions(engines[family], folders[family], ("blue", "dark"))
 
 
 @pytest.mark.parametrize("family", FAMILIES)

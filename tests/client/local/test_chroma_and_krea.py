@@ -17,7 +17,7 @@ from remix.client.local.models import open_model
 from remix.plan import Keyframe, Model, Recipe, plan
 from remix.prompt import Reading
 from tests.client.local import tiny_chat
-from tests.client.local.films import TOLERANCE, largest_difference, pictures, travel
+from tests.client.local.films import TOLERANCE, check_mix_of_predictions, largest_difference, pictures, travel
 
 FAMILIES = ("chroma", "krea2", "krea2_distilled")
 pytestmark = pytest.mark.filterwarnings("ignore:.*FluxPosEmbed:FutureWarning")  # in diffusers itself
@@ -102,3 +102,8 @@ def test_frames_do_not_depend_on_their_batch_nor_on_longer_prompts(family: str, 
     defaults = Local(device="cpu").defaults(recipe)
     assert (defaults["width"], defaults["scheduler"]) == (1024, "simple")
     assert Local(device="cpu").check(plan(recipe)) == []
+
+
+@pytest.mark.parametrize("family", FAMILIES[:2])
+def test_predictions_are_mixed(family: str, folders: dict[str, str]) -> None:
+    check_mix_of_predictions(Local(device="cpu"), folders[family], ("blue", "dark"))

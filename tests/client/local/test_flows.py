@@ -25,7 +25,14 @@ from remix.errors import Unsupported
 from remix.plan import Keyframe, Model, Recipe, plan
 from remix.prompt import Reading
 from tests.client.local import tiny
-from tests.client.local.films import INPUTS, TOLERANCE, largest_difference, pictures, travel
+from tests.client.local.films import (
+    INPUTS,
+    TOLERANCE,
+    check_mix_of_predictions,
+    largest_difference,
+    pictures,
+    travel,
+)
 
 T5_ROWS = {"sd3": 77, "flux": 256, "schnell": 256}
 PIPELINES = {"sd3": "StableDiffusion3Pipeline", "flux": "FluxPipeline", "schnell": "FluxPipeline"}
@@ -110,6 +117,11 @@ def test_frame_i_of_a_batch_is_frame_i_alone(family: str, sampler: str, folders:
     alone = pictures(recipe, batch=1)
     assert largest_difference(alone, pictures(recipe, batch=4)) <= TOLERANCE
     assert largest_difference(alone[:-1], alone[1:]) > 4
+
+
+@pytest.mark.parametrize(("family", "negatives"), [("sd3", ("blue", "dark")), ("flux", ("", ""))])
+def test_predictions_are_mixed(family: str, negatives: tuple[str, str], folders: dict[str, str]) -> None:
+    check_mix_of_predictions(Local(device="cpu"), folders[family], negatives)
 
 
 @pytest.mark.parametrize("family", sorted(PIPELINES))

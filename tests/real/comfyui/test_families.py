@@ -211,9 +211,10 @@ def test_a_film_of_a_family(host: Host, family: str) -> None:
 READ_IDS = tuple(name for name, row in RUN.items() if set(FAMILIES[row].keys) & set(TOKEN_IDS))
 
 
-@pytest.mark.parametrize("family", READ_IDS)
-def test_predictions_are_mixed_where_ids_of_words_cannot_be(host: Host, family: str) -> None:
-    """Keyframes are the host's own runs, bit for bit. The frame between them is half way."""
+# The first and the last case run in CI.
+@pytest.mark.parametrize("family", [READ_IDS[0], *(name for name in RUN if name not in READ_IDS), *READ_IDS[1:]])
+def test_predictions_are_mixed(host: Host, family: str) -> None:
+    """Keyframes are the host's own runs, bit for bit. Between them is the host's sum of two predictions, half way."""
     prompts, cfg = [prompt for _, prompt, _ in ENDS], 90.0  # guidance so strong that prompts show in a random model
     builder = Builder()
     model, clip, vae = builder.add("TestFamily", 3, family=family)
@@ -225,20 +226,23 @@ def test_predictions_are_mixed_where_ids_of_words_cannot_be(host: Host, family: 
         builder.add("RemixRender", **wires, filename_prefix=prefix, batch_size=size)
     negative = builder.add("CLIPTextEncode", text="", clip=clip)[0]
     latent = builder.add("EmptyLatentImage", width=64, height=64, batch_size=1)[0]
-    for number, prompt in enumerate(prompts):
-        positive = builder.add("CLIPTextEncode", text=prompt, clip=clip)[0]
+    first, last = (builder.add("CLIPTextEncode", text=prompt, clip=clip)[0] for prompt in prompts)
+    halves = [builder.add("ConditioningSetAreaStrength", conditioning=each, strength=0.5)[0] for each in (first, last)]
+    both = builder.add("ConditioningCombine", conditioning_1=halves[0], conditioning_2=halves[1])[0]
+    for number, positive in enumerate((first, both, last)):
         sampled = builder.sampled(model, positive, negative, latent, seed=1, steps=1, cfg=cfg)
         image = builder.add("VAEDecode", samples=sampled, vae=vae)[0]
         builder.add("SaveImage", images=image, filename_prefix=f"{family}_prompt{number}")
     host.run(builder.graph)
-    first, last = (load_picture(next(host.output.glob(f"{family}_prompt{number}*"))).astype(int) for number in (0, 1))
+    own = [load_picture(next(host.output.glob(f"{family}_prompt{number}*"))).astype(int) for number in range(3)]
     alone, together = (pictures(folder(host, prefix)).astype(int) for prefix in prefixes.values())
-    assert np.array_equal(alone[0], first)
-    assert np.array_equal(alone[-1], last)
+    assert np.array_equal(alone, own)
     assert np.abs(alone - together).max() <= 1
-    way = np.abs(first - last).mean()
+    way = np.abs(own[0] - own[2]).mean()
     assert way > 0.1
-    assert [np.abs(one - other).mean() / way for one, other in pairwise(alone)] == pytest.approx([1 / 2] * 2, rel=0.15)
+    # Shades of the other families reach black and white, so that half way in latents is not half way in pictures.
+    near = 0.15 if family in READ_IDS else 0.6
+    assert [np.abs(one - other).mean() / way for one, other in pairwise(alone)] == pytest.approx([1 / 2] * 2, rel=near)
 
 
 def test_ids_of_words_are_refused_by_name(host: Host) -> None:
