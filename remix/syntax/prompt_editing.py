@@ -67,6 +67,8 @@ def _read(source: Source, options: Options, *, control: bool) -> Parts:
     rules: dict[str, Any] = {}
     if control:
         (prompt, negative), rules = _rules([_as_a1111(source, box) for box in (prompt, negative)])
+        if _AND.search(negative.text):
+            source.note("AND in the negative prompt is a word here, as in A1111; prompt-control sums its parts")
     tracks = {"prompt": [Stop(0, _mix(source, prompt, options, control=control))]}
     if negative.text.strip():
         tracks["negative"] = [Stop(0, prompt_of(source, negative))]

@@ -419,6 +419,14 @@ def test_what_means_the_same_in_prompt_control_is_read(text: str, prompt: Any) -
     assert (found.emphasis, found.chunks) == (None, None)
 
 
+def test_AND_in_a_negative_prompt_of_prompt_control_is_a_word_with_a_note() -> None:
+    found = read("[SEQ:a:0.5] AND b\nNegative prompt: dark AND blurry", "prompt-control")
+    assert found.keyframes[0].negative == Mix.one("dark AND blurry")
+    assert [note for note in found.notes if "AND in the negative prompt is a word here" in note]
+    for other in ("[SEQ:a:0.5] AND b\nNegative prompt: dark", "[SEQ:a:0.5]\nNegative prompt: SAND AND_b"):
+        assert not [note for note in read(other, "prompt-control").notes if "in the negative" in note], other
+
+
 def test_a_style_of_prompt_control_is_a_rule_of_emphasis_if_both_mean_the_same() -> None:
     found = read("STYLE(A1111) a (cat:1.2) [SEQ:(old:1.1):0.5]\nNegative prompt: STYLE(A1111) (dark:1.3)")
     assert (found.emphasis, found.chunks) == ("a1111", "comfy")
