@@ -11,7 +11,7 @@ from remix.client.a1111.calls import Request
 from remix.client.a1111.models import ResolvedModels
 from remix.client.a1111.server import API
 from remix.engine import Capabilities, Picture
-from remix.engine.prompts import COMPOSED
+from remix.engine.prompts import COMPOSED, unreported_embeddings
 from remix.hosts.a1111.settings import EMPTY, READINGS
 from remix.motion.pictures import png_bytes
 from remix.plan import Frame, Lora, Recipe, Schedule
@@ -55,9 +55,9 @@ CAPABILITIES = Capabilities(
 
 def remarks(schedule: Schedule) -> list[str]:
     """Returns remarks about frames that the server's own API renders."""
-    if any(frame.image is not None for frame in schedule):
-        return ["image: the server adds a little noise of its own to init pictures, if the model's VAE does"]
-    return []
+    noise = "image: the server adds a little noise of its own to init pictures, if the model's VAE does"
+    starts = any(frame.image is not None for frame in schedule)
+    return [*([noise] if starts else []), *unreported_embeddings(schedule)]
 
 
 def _prompt(frame: Frame, schedule: Schedule) -> str:

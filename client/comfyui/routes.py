@@ -16,7 +16,7 @@ from remix.engine.blocks import covering, frames_at_once, per_request, requests
 from remix.engine.pack import COMPOSITION, EMPHASIS, ENCODERS, FRACTIONAL_DENOISE, LATER_FIELDS, Pack
 from remix.engine.parts import part_of, plain_part
 from remix.engine.passes import OF_CONDITIONINGS
-from remix.engine.prompts import COMPOSED, EVERY
+from remix.engine.prompts import COMPOSED, EVERY, unreported_embeddings
 from remix.errors import Unsupported
 from remix.hosts.comfyui.graph import Graph, Link
 from remix.plan import Mix, Recipe, Schedule
@@ -231,7 +231,10 @@ class StockNodes(ModelRoute):
         mixes = [mix for frame in self.schedule for mix in (frame.prompt, frame.negative) if len(mix.values) > 1]
         for mix in mixes:
             self._check_average(mix)
-        return ["mixes of two prompts go through ConditioningAverage: right for SD 1, 2 and XL"] if mixes else []
+        averaged = (
+            f"prompt: ConditioningAverage mixes them, which is right for SD 1, 2 and XL; for another model, {INSTALL}"
+        )
+        return [*([averaged] if mixes else []), *unreported_embeddings(self.schedule)]
 
     def _check_average(self, mix: Mix[str]) -> None:
         if self.schedule.recipe.mix != "lerp":

@@ -10,6 +10,7 @@ from remix.plan.fields import show
 from remix.prompt import Reading
 from remix.prompt.composition import is_composed
 from remix.prompt.editing import is_edited
+from remix.prompt.embeddings import unknown
 from remix.prompt.encoders import EncoderTexts
 from remix.syntax.text.over_steps import FUNCTIONS, LORA_SCHEDULE, constructs, over_steps
 
@@ -84,3 +85,14 @@ def reading_for(schedule: Schedule, known: Iterable[Reading]) -> Reading | None:
     """Returns the first of the `known` readings that reads all prompts as the recipe does, None if none does."""
     wanted, texts = schedule.recipe.reading, texts_of(schedule)
     return next((one for one in known if not any(wanted.differs(one, text) for text in texts)), None)
+
+
+def unreported_embeddings(schedule: Schedule) -> list[str]:
+    """Returns a remark if prompts name embeddings, for a server that does not report their files."""
+    names = [name for text in schedule.texts for name in unknown(text, ())]
+    if not names:
+        return []
+    return [
+        f"prompt: the server does not report the file of the embedding {names[0]!r}, so this job keeps its frames if "
+        "that is replaced; then render into another folder"
+    ]

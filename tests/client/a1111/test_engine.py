@@ -514,6 +514,20 @@ def test_without_the_script_comfyuis_emphasis_is_refused_with_what_to_do(serve: 
     engine(serve(script=True)).check(plan(asked))
 
 
+def test_without_the_script_a_remark_says_that_files_of_embeddings_are_not_reported(serve: Serve) -> None:
+    for prompt, negative, script, expected in (
+        ("a embedding:ink", "", False, "'ink'"),
+        ("a", "(embedding:fog:1)", False, "'fog'"),
+        ("an embedding: ink", "", False, ""),
+        ("a embedding:ink", "", True, ""),
+    ):
+        keyframes = [{"prompt": prompt, "negative": negative}]
+        found = engine(serve(script=script)).check(plan(recipe(frames=1, keyframes=keyframes, emphasis="a1111")))
+        about = [remark for remark in found if "does not report the file of the embedding" in remark]
+        assert len(about) == bool(expected), prompt
+        assert expected in "".join(about), prompt
+
+
 def test_a_trial_is_of_a_sampler_that_can_do_one_step(serve: Serve, tmp_path: Path) -> None:
     """A1111's DPM++ 2M SDE cannot."""
     server = serve(script=True)

@@ -83,6 +83,14 @@ def test_another_file_of_an_embedding_belongs_to_another_film(tmp_path: Path) ->
             run(server.url, tmp_path, asked)
 
 
+def test_without_the_remix_nodes_a_remark_says_that_files_of_embeddings_are_not_reported() -> None:
+    asked = recipe(keyframes=(Keyframe(prompt="a boat in embedding:ink", seed=1),), frames=1)
+    for pack, expected in ((False, 1), (True, 0)):
+        with ComfyServer(pack=pack).started() as server:
+            found = ComfyUI(server.url, timeouts=QUICK).check(plan(asked))
+        assert sum("does not report the file of the embedding 'ink'" in remark for remark in found) == expected
+
+
 def test_frame_by_frame_no_frame_depends_on_other_prompts(tmp_path: Path) -> None:
     edited = plain(keyframes=(*plain().keyframes[:1], Keyframe(at="100%", prompt="c")))
     with ComfyServer(pack=False).started() as server:
