@@ -52,7 +52,7 @@ def mix_of_and(source: Source, written: Span) -> Mix[str]:
         return prompt_of(source, written)
     if len(parts) > check.MAX_PARTS:
         raise source.error(written.start, f"{len(parts)} parts of a mix are too many; keep to {check.MAX_PARTS}")
-    source.note('AND with weights is read as a mix of conditionings; set mix = "output" to mix predictions, as in A1111')
+    source.note('AND with weights is read as a mix of conditionings; set mix = "output" to mix predictions instead')
     with source.errors_at(written):
         texts = [verbatim(check.text(text, "", check.MAX_PROMPT)) for text, _ in parts]
         return Mix(tuple(zip(texts, shares, strict=True)))
