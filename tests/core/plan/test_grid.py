@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 import pytest
 
+from remix.engine.capabilities import PLANNED
 from remix.errors import RecipeError
 from remix.plan import Keyframe, Lora, Mix, Model, Recipe, plan
 from remix.plan.axes import MAX_VALUES, Axis, read_axis
@@ -229,3 +230,27 @@ def test_fields_of_a_payload_are_axes() -> None:
     films = films_of(cells_of(Grid(recipe, input_axis("width=64,128"), input_axis("cfg_scale=5,7"))))
     assert [film.recipe.payload.fields["width"] for film in films if film.recipe.payload] == [64, 128]
     assert [dict(frame.inputs)["cfg_scale"] for frame in plan(films[0].recipe)] == [5, 7]
+
+
+def test_films_of_cells_keep_every_setting_that_changes_pictures() -> None:
+    settings = {
+        "width": 128,
+        "height": 64,
+        "sampler": "heun",
+        "scheduler": "karras",
+        "steps": 5,
+        "mix": "slerp",
+        "lengths": "zero",
+        "emphasis": "a1111",
+        "chunks": "a1111",
+        "restore": True,
+        "invert": True,
+        "variety": 0.5,
+    }
+    elsewhere = {"cfg", "workflow", "payload"}  # cfg is in the keyframes; the other two exclude most of these settings
+    assert settings.keys() == {field.name for field in fields(Recipe)} - PLANNED - elsewhere
+    default = Recipe(1, [Keyframe()])
+    assert [name for name, value in settings.items() if getattr(default, name) == value] == []
+    (film,) = films_of(cells_of(Grid(RECIPE.replace(**settings), read_axis("seed=1"))))
+    assert {name: getattr(film.recipe, name) for name in settings} == settings
+    assert settings.keys() <= plan(film.recipe).settings().keys()
