@@ -170,7 +170,9 @@ def test_the_report_says_where_in_betweens_may_be_wrong(tmp_path: Path) -> None:
     assert report.cost.pictures == FRAMES - measured.frames
     assert dict(report.settings)["rendered"] == ", ".join(map(str, recipe_of(tmp_path).rendered or ()))
     assert dict(report.settings)["size"] == "64 x 32"
-    assert "). Raise the budget" in outcome.report.read_text(encoding="utf-8").replace("\n", " ")
+    page = outcome.report.read_text(encoding="utf-8")
+    assert "Raise the budget" in page
+    assert f"<td>{gap[2]:.3f}</td>" in page
 
 
 @pytest.mark.parametrize(
