@@ -148,7 +148,9 @@ def _folder_of_inputs(path: Path) -> Path:
 def _has_schedule(made: Made) -> bool:
     """Returns whether the metadata holds prompts or values over frames, in a node or in another tool's syntax."""
     if made.comfyui is not None:
-        return not NODES.keys().isdisjoint(made.comfyui.nodes)
+        found = NODES.keys() & made.comfyui.nodes.keys()
+        # Most Wan prompts are a single one; between | they change over the film.
+        return any(NODES[kind].syntax != "wan" or any("|" in text for text in made.comfyui.prompts) for kind in found)
     if made.a1111 is None:
         return False
     return "AnimateDiff" in made.a1111.settings or detect(made.texts["parameters"]) != "a1111"

@@ -21,6 +21,10 @@ UPLOADS = ("image_upload", "video_upload", "audio_upload", "animated_image_uploa
 PLAIN = {"INT", "FLOAT", "STRING", "BOOLEAN", "COMBO", "COLOR", "CURVE"}
 CHOICE = "COMFY_DYNAMICCOMBO_V3"
 
+COMPARISON = "IMAGECOMPARE"
+COMPARED = ["", ""]
+"""The type of a widget that shows two pictures, and its value before a run."""
+
 CUSTOM_COMBO = "CustomCombo"
 """A node to which the front end adds a widget for each option that the user writes."""
 
@@ -71,7 +75,7 @@ class Definitions:
         known = self.widgets.get(kind)
         if known is None:
             known = tuple(_listed(node))
-            if not known:
+            if values and not known:
                 note(f"{kind}: its inputs are not known, so {len(values)} values of its widgets are left out")
         yield from _assigned(known, list(values))
 
@@ -145,7 +149,7 @@ def _widget(name: str, declared: Any) -> Widget | None:
     kind, options = declared[0], declared[1] if len(declared) > 1 and isinstance(declared[1], Mapping) else {}
     if options.get("forceInput"):
         return None
-    default = options.get("default")
+    default = options.get("default", COMPARED if kind == COMPARISON else None)
     if kind == CHOICE:
         rows = [row for row in options.get("options") or () if isinstance(row, Mapping) and "key" in row]
         inner = {str(row["key"]): tuple(_widgets(row.get("inputs") or {}, f"{name}.")) for row in rows}

@@ -257,13 +257,11 @@ class _Conversion:
 
     def _widgets(self, node: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
         """Yields the names and values of a node's widgets."""
-        values = node.get("widgets_values")
+        values = node.get("widgets_values") or []
         if isinstance(values, Mapping):
             yield from values.items()
-            return
-        if not isinstance(values, list) or not values:
-            return
-        yield from self._definitions.named(node, values, self._note)
+        elif isinstance(values, list):
+            yield from self._definitions.named(node, values, self._note)
 
     def _note(self, sentence: str) -> None:
         self._notes[sentence] = None

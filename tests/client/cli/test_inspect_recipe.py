@@ -134,3 +134,21 @@ def test_a_picture_is_no_recipe(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert run("render", picture, "-o", tmp_path / "out") == 2
     error = capsys.readouterr().err
     assert error == f"remix: {picture}: is a picture, not a recipe. To see what made it: remix inspect {picture}\n"
+
+
+@pytest.mark.parametrize(("prompt", "frames", "checkpoint"), [("a cat", 1, "wan"), ("a cat | a dog", 81, None)])
+def test_a_wan_prompt_is_a_schedule_only_if_it_changes(
+    prompt: str, frames: int, checkpoint: str | None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kinds = {
+        "1": ("WanVideoModelLoader", {"model": "wan"}),
+        "2": ("WanVideoTextEncode", {"positive_prompt": prompt, "negative_prompt": "bad"}),
+        "3": ("WanVideoSampler", {"model": ["1", 0], "text_embeds": ["2", 0], "seed": 5, "steps": 20, "cfg": 6.0}),
+    }
+    graph = {number: {"class_type": kind, "inputs": inputs} for number, (kind, inputs) in kinds.items()}
+    save_picture(tmp_path / "a.png", np.zeros((8, 8, 3), np.uint8), {"prompt": json.dumps(graph)})
+    length = [] if checkpoint else ["--frames", "81"]
+    assert run("import", tmp_path / "a.png", *length) == 0
+    recipe = Recipe.from_toml(capsys.readouterr().out)
+    assert (recipe.frames, recipe.steps, recipe.keyframes[0].seed) == (frames, 20, Mix.one(5))
+    assert recipe.model == (Model(checkpoint) if checkpoint else Model())

@@ -175,6 +175,16 @@ def test_what_only_the_page_has_takes_no_place_of_a_value() -> None:
     assert found["4"] == {"image": "a.png"}
 
 
+def test_widgets_without_saved_values_have_their_defaults() -> None:
+    found = to_prompt(workflow([node(1, "ImageCompare", []), node(2, "EmptyLatentImage"), node(3, "Odd", [])], []))
+    assert {number: each["inputs"] for number, each in found.nodes.items()} == {
+        "1": {"compare_view": {"__value__": ["", ""]}},
+        "2": {"width": 512, "height": 512, "batch_size": 1},
+        "3": {},
+    }
+    assert found.notes == ()
+
+
 def test_a_node_of_an_unknown_pack_is_read_by_its_own_list_of_inputs_or_named_in_a_note() -> None:
     slots = [("seed", "INT", None, "widget"), ("words", TEXT, None, "widget")]
     listed, bare = node(1, "Odd", [5, "randomize", "x"], slots), node(2, "Other", ["x", "y"])

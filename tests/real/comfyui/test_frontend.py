@@ -28,10 +28,6 @@ FRAMES = {"1": 4, "2": 4, "3": 4, "4": 4, "5": 3, "6": 4, "7": 4}
 """How many frames of each workflow are tried, by the number in its name."""
 
 
-SHOWN = {"ImageCompare"}
-"""Nodes of the host with a value that only the page has."""
-
-
 ODD = ("flux1_dev_uso_reference", "image_newbieimage")
 """Templates of which the front end also sends the inside of bypassed subgraphs, or gives nodes new numbers."""
 
@@ -91,7 +87,7 @@ def test_workflows_convert_to_what_the_front_end_sends(host: Host, browser: Brow
     for path in templates[:: 1 if os.environ.get("REMIX_REAL") == "all" else len(templates) // 12]:
         sent = browser.prompt_of(path)
         converted = to_prompt(json.loads(path.read_text(encoding="utf-8")), definitions).nodes
-        known = {key: node for key, node in sent.items() if node["class_type"] in definitions.widgets.keys() - SHOWN}
+        known = {key: node for key, node in sent.items() if node["class_type"] in definitions.widgets}
         wrong = [key for key, node in known.items() if _plain(node) != _plain(converted.get(key))]
         different += [f"{path.name} {key}: {known[key]}, converted {converted.get(key)}" for key in wrong]
     browser.wrong.clear()  # templates name models that are not there
