@@ -10,12 +10,13 @@ import json
 import logging
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from typing import Any, TypeVar
 
 from remix.client.address import Endpoint, parse_address
 from remix.client.auth import Auth, Credentials, read_auth, read_headers
-from remix.client.masking import each_text, one_line, shielded
+from remix.client.masking import each_text, one_line, presentable_errors, shielded
 from remix.client.pictures import decode_picture
 from remix.client.statuses import explain, may_pass, retry_after, seconds_to_wait
 from remix.client.transport import Reply, Transport, trusted_certificates
@@ -214,6 +215,17 @@ class Http:
             return each_text(_parsed(body), self.credentials.mask)
         except (ValueError, RecursionError):
             return self.credentials.mask(_text(body))
+
+
+@contextmanager
+def connected(url: str, **options: Any) -> Iterator[Http]:
+    """Yields a client of the server at `url`, and closes it. Errors that leave the block contain no credentials.
+
+    `options` are those of `Http`.
+    """
+    http = Http(url, **options)
+    with closing(http), presentable_errors(http.credentials.mask):
+        yield http
 
 
 class _TooMany(ValueError):

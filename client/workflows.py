@@ -22,7 +22,7 @@ from remix.client.comfyui.routes import PromptJob
 from remix.client.comfyui.run import Run
 from remix.client.comfyui.server import SavedFile, Server
 from remix.client.comfyui.workflow_files import MOST_PROBLEMS, described, prompt_of, read_workflow, workflow_json
-from remix.client.http import Http
+from remix.client.http import connected
 from remix.client.timeouts import Timeouts
 from remix.engine import Listener
 from remix.errors import BadInput, Unsupported
@@ -38,13 +38,13 @@ __all__ = ["model_files", "object_info", "prompt_of", "read_workflow", "run_work
 
 def object_info(data: Any, url: str = URL, **options: Any) -> dict[str, Any]:
     """Returns the descriptions of the classes in a workflow's JSON by the server at `url`. `options` are of `Http`."""
-    with closing(Http(url, **options)) as http:
+    with connected(url, **options) as http:
         return described(Server(http, "remix workflow"), data)
 
 
 def model_files(url: str = URL, **options: Any) -> dict[str, list[str]]:
     """Returns the model files of the server at `url` by kind: checkpoint, vae, lora. `options` are of `Http`."""
-    with closing(Http(url, **options)) as http:
+    with connected(url, **options) as http:
         server = Server(http, "remix workflow")
         return {kind: server.choices(node, slot) for kind, (node, slot, _) in LOADERS.items()}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -156,10 +156,10 @@ def _method(model: str | None, step: Fraction, url: str, server: Mapping[str, An
         return
     from remix.client.comfyui.interpolation import Interpolation, parts_of
     from remix.client.comfyui.server import Server
-    from remix.client.http import Http
+    from remix.client.http import connected
 
     parts = parts_of(step)
-    with closing(Http(url, **{name: value for name, value in server.items() if value is not None})) as http:
+    with connected(url, **{name: value for name, value in server.items() if value is not None}) as http:
         yield Interpolation(Server(http, "remix video"), model, parts)
 
 

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
+from typing import TypeVar
 
+from remix.client.comfyui.run import MOST_RETRIES
 from remix.client.comfyui.server import DONE, FAILED, LOST, SavedFile, Server
-from remix.client.statuses import may_pass, seconds_to_wait
-from remix.errors import BadInput, EngineError, HostError, JobLost, Unsupported
+from remix.client.statuses import SERVER_ERROR, may_pass, seconds_to_wait
+from remix.errors import BadInput, BadReply, EngineError, HostError, JobLost, Unsupported
 from remix.hosts.comfyui.editing import spelled
-from remix.hosts.comfyui.graph import Graph
+from remix.hosts.comfyui.graph import Graph, Nodes
 from remix.motion import Picture
 from remix.plan.wording import cut, nearest
+
+X = TypeVar("X")
 
 LOADER, NODE = "FrameInterpolationModelLoader", "FrameInterpolate"
 LOADED = "model_name"
@@ -23,7 +29,7 @@ MOST = 16
 """The largest `multiplier` of the node: parts into which it divides the time between two pictures."""
 
 MOST_FAILURES = 60
-"""Questions in a row that may fail, for about a minute, as a proxy does while its server restarts."""
+"""Times that a request may fail in a row, for about a minute, as at a proxy whose server restarts."""
 
 POLL, LONGEST_POLL, LONGEST_WORDS = 0.05, 1.0, 500
 """The first and the longest pause between two questions, in seconds; the largest length of a node's error message."""
@@ -68,12 +74,13 @@ class Interpolation:
     def made(self, first: Picture, second: Picture) -> list[Picture]:
         """Returns the in-betweens of two pictures."""
         graph = Graph()
-        one, two = (graph.one("LoadImage", image=self.server.upload(picture)) for picture in (first, second))
+        names = [self._retried(partial(self.server.upload, picture)) for picture in (first, second)]
+        one, two = (graph.one("LoadImage", image=name) for name in names)
         images = graph.one("ImageBatch", image1=one, image2=two)
         model = graph.one(LOADER, **{LOADED: self._name})
         film = graph.one(NODE, interp_model=model, images=images, multiplier=self.parts)
         shown = graph.one("PreviewImage", images=film)
-        prompt = self.server.submit(str(uuid.uuid4()), graph.nodes, {})
+        prompt = self._submitted(graph.nodes)
         try:
             files = self._done(prompt).get(shown.node, ())
         except KeyboardInterrupt:
@@ -82,21 +89,40 @@ class Interpolation:
         if len(files) != self.parts + 1:
             raise EngineError(f"{NODE}: the server made {len(files)} pictures where {self.parts + 1} were expected")
         size = first.shape[1], first.shape[0]
-        return [self.server.view(file, size) for file in files[1:-1]]
+        return [self._retried(partial(self.server.view, file, size)) for file in files[1:-1]]
 
-    def _done(self, prompt: str) -> Mapping[str, Sequence[SavedFile]]:
-        pause, failures = POLL, 0
-        while True:
+    def _submitted(self, nodes: Nodes) -> str:
+        """Queues a prompt and returns its id. If the answer is lost, sends it again only if it did not arrive."""
+        prompt, attempts = str(uuid.uuid4()), itertools.count()
+
+        def attempt() -> str:
+            if next(attempts) and self.server.status(prompt).state != LOST:
+                return prompt
+            return self.server.submit(prompt, nodes, {})
+
+        return self._retried(attempt)
+
+    def _retried(self, call: Callable[[], X]) -> X:
+        """Returns the result of a call. Retries while a proxy or the server does not answer.
+
+        An error in the server's code, or a reply that cannot be read, is tried less often.
+        """
+        pause, bad = POLL, 0
+        for _ in range(MOST_FAILURES):
             try:
-                status = self.server.status(prompt)
+                return call()
             except HostError as error:
-                failures += 1
-                if not may_pass(error) or failures > MOST_FAILURES:
+                bad += isinstance(error, BadReply) or getattr(error, "status", 0) == SERVER_ERROR
+                if not may_pass(error) or bad >= MOST_RETRIES:
                     raise
                 self.pause(seconds_to_wait(error, pause))
                 pause = min(2 * pause, LONGEST_POLL)
-                continue
-            failures = 0
+        return call()
+
+    def _done(self, prompt: str) -> Mapping[str, Sequence[SavedFile]]:
+        pause = POLL
+        while True:
+            status = self._retried(partial(self.server.status, prompt))
             if status.state == DONE:
                 return status.files
             if status.state == FAILED:

@@ -120,6 +120,35 @@ def test_a_proxy_that_fails_for_a_moment_costs_no_in_betweens(server: type[Mixin
     assert film(tmp_path, "--between", 1, "--method", "comfyui:rife.pth") == 1
 
 
+@pytest.mark.parametrize("arrives", [True, False])
+def test_a_proxy_may_fail_at_any_request_and_nothing_is_done_twice(
+    server: type[Mixing], monkeypatch: pytest.MonkeyPatch, arrives: bool
+) -> None:
+    def fail_once(name: str, *, after: bool) -> None:
+        answer, failures = getattr(server, name), [502]
+
+        def failing(self: Mixing, *given: Any) -> Any:
+            made = answer(self, *given) if after or not failures else None
+            if failures:
+                raise HostRefused("the proxy gets no answer", failures.pop(), "")
+            return made
+
+        monkeypatch.setattr(server, name, failing)
+
+    known = server.status
+    monkeypatch.setattr(server, "status", lambda self, id: known(self, id) if self.prompts else PromptStatus(LOST))
+    fail_once("upload", after=False)
+    fail_once("submit", after=arrives)
+    fail_once("view", after=False)
+    pauses: list[float] = []
+    running = server()
+    method = Interpolation(running, "rife.pth", 2, pause=pauses.append)  # type: ignore[arg-type]
+    (between,) = method(gray(0), gray(60)).at([0.5])
+    assert int(between[8, 12, 0]) == 30
+    assert len(running.prompts) == 1
+    assert len(pauses) >= 3
+
+
 def test_a_model_is_found_with_either_slash(server: type[Mixing], tmp_path: Path) -> None:
     server.models = ("vfi\\rife.pth",)
     assert film(tmp_path, "--between", 1, "--method", "comfyui:vfi/rife.pth") == 0
