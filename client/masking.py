@@ -91,7 +91,9 @@ def presentable_errors(mask: Mask) -> Iterator[None]:
         yield
     except Exception as error:
         each: BaseException | None = error
-        while each is not None:
+        done = set[int]()
+        while each is not None and id(each) not in done:  # causes may form a circle
+            done.add(id(each))
             each.args = tuple(cut(mask(part), LONGEST_MESSAGE) if isinstance(part, str) else part for part in each.args)
             each = each.__cause__ or each.__context__
         raise

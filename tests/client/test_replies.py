@@ -432,6 +432,17 @@ def test_an_error_is_masked_with_all_that_caused_it() -> None:
     assert "pw" not in str(raised.value.__cause__)
 
 
+def test_errors_that_cause_each_other_are_masked_once() -> None:
+    first, second = ValueError("a pw"), KeyError("b pw")
+    first.__cause__, second.__cause__ = second, first
+    with (
+        pytest.raises(ValueError, match=r"^a \*\*\*$"),
+        presentable_errors(lambda text: text.replace("pw", "***")),
+    ):
+        raise first
+    assert second.args == ("b ***",)
+
+
 def test_a_list_of_names_is_cut() -> None:
     assert listed(["a", "b"]) == "a, b"
     assert listed([]) == ""
