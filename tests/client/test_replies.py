@@ -280,6 +280,10 @@ def failing_node() -> FaultyServer:
     return ComfyServer(token=SECRET, script=Script([Trouble("ValueError", "no")]))
 
 
+def rejecting() -> FaultyServer:
+    return ComfyServer(token=SECRET, script=Script(rejections=["rejected_inputs"]))
+
+
 def doctor_server() -> FaultyServer:
     server = A1111Server(auth=f"me:{SECRET}")
     server.sysinfo = {"Version": "v1.10.1"}
@@ -294,7 +298,7 @@ SCENES = [
     Scene("nodes", lambda: ComfyServer(token=SECRET), on_comfyui),
     Scene("own nodes", lambda: ComfyServer(token=SECRET, pack=False), on_comfyui),
     Scene("a node fails", failing_node, on_comfyui, fails=True),
-    Scene("a prompt is rejected", lambda: ComfyServer(token=SECRET, script=Script([], ["no"])), on_comfyui),
+    Scene("a prompt is rejected", rejecting, on_comfyui, ["/prompt"], fails=True),
     Scene("doctor on ComfyUI", lambda: ComfyServer(token=SECRET), lambda url, _: shown(diagnose(url, Auth(SECRET)))),
     Scene("a workflow is run", lambda: Films(token=SECRET), workflow_run, ["/history"]),
     Scene("in-betweens", lambda: InBetweens(token=SECRET), in_betweens, ["/history", "/object_info/Frame", "/upload"]),
