@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import socket
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,15 @@ from tests.client.local import tiny
 
 @pytest.fixture(autouse=True)
 def no_network(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Any try to reach a hub is an error, and nothing was fetched before."""
+    """Any try to reach a hub is an error, and nothing was fetched before.
+
+    A thread that an earlier test left, which asks a server that is gone, is refused as that server would.
+    """
+    earlier = {thread.ident for thread in threading.enumerate()} - {threading.get_ident()}
 
     def refuse(*args: Any, **kwargs: Any) -> None:
+        if threading.get_ident() in earlier:
+            raise ConnectionRefusedError
         raise AssertionError("the network was asked")
 
     monkeypatch.setattr(socket.socket, "connect", refuse)
