@@ -19,10 +19,10 @@ def no_network(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
     A thread that an earlier test left, which asks a server that is gone, is refused as that server would.
     """
-    earlier = {thread.ident for thread in threading.enumerate()} - {threading.get_ident()}
+    earlier = set(threading.enumerate()) - {threading.current_thread()}
 
     def refuse(*args: Any, **kwargs: Any) -> None:
-        if threading.get_ident() in earlier:
+        if threading.current_thread() in earlier:
             raise ConnectionRefusedError
         raise AssertionError("the network was asked")
 
