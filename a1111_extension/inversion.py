@@ -33,7 +33,7 @@ def noise_of_pictures(
             return None
         found[name] = known[name, tags] = inversion
     first = float(p.sampler.get_sigmas(p, p.steps)[0])  # set to the level of the frames' denoise
-    return inverted_noise(found, mixes, [first] * len(mixes))
+    return inverted_noise(found.__getitem__, mixes, [first] * len(mixes))
 
 
 def _inversion(p: Any, latent: Tensor, image_conditioning: Tensor) -> Inversion | None:

@@ -29,10 +29,12 @@ class InitPictures:
     def noise(self, frames: Sequence[Frame], sigma: float) -> torch.Tensor:
         """Returns the noise with which frames start at a level."""
         mixes = [image for frame in frames if (image := frame.image) is not None]
-        for name in {name: None for mix in mixes for name in mix.values}:
-            if name not in self._found:
-                self._found[name] = self._inverted(self.latents[name])
-        return inverted_noise(self._found, mixes, [sigma] * len(mixes))
+        return inverted_noise(self._inversion, mixes, [sigma] * len(mixes))
+
+    def _inversion(self, name: str) -> Inversion:
+        if name not in self._found:
+            self._found[name] = self._inverted(self.latents[name])
+        return self._found[name]
 
     def _inverted(self, latent: torch.Tensor) -> Inversion:
         """Returns the noise in a latent. The host runs the inversion as one of its samplers."""

@@ -43,10 +43,8 @@ class InitPictures:
         if not self._recipe.invert or not rows:
             return of_seeds
         mixes = [image for frame in frames if (image := frame.image) is not None]
-        names = sorted({name for mix in mixes for name in mix.values})
-        inversions = {name: self._inversion(name, empty) for name in names}
         noise = of_seeds.clone()
-        noise[rows] = inverted_noise(inversions, mixes, sigmas[rows].tolist())
+        noise[rows] = inverted_noise(lambda name: self._inversion(name, empty), mixes, sigmas[rows].tolist())
         return noise
 
     def _inversion(self, name: str, empty: Callable[[], Conditioning]) -> Inversion:

@@ -7,7 +7,7 @@ of a rectified flow (Liu et al. 2023). Each step is implicit, so that the way ba
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -67,14 +67,14 @@ def inverted(
     return Inversion(rising[1:].cpu(), torch.cat(noise).cpu())
 
 
-def inverted_noise(inversions: Mapping[str, Inversion], mixes: Sequence[Any], sigmas: Sequence[float]) -> Tensor:
+def inverted_noise(inversion: Callable[[str], Inversion], mixes: Sequence[Any], sigmas: Sequence[float]) -> Tensor:
     """Returns the noise with which each frame starts, [F, c, ...] float32 on the CPU.
 
-    `inversions` has that of each picture by name, `mixes` the pictures of each frame with weights, and `sigmas` the
+    `inversion` returns that of a picture by name, `mixes` has the pictures of each frame with weights, and `sigmas` the
     noise level at which it starts. Each channel of a mix has the mean and deviation between those of its pictures.
     """
     rows = []
     for mix, sigma in zip(mixes, sigmas, strict=True):
         names, weights = weights_of([mix])
-        rows.append(mix_latents([inversions[name].at(sigma) for name in names], weights, adain=True))
+        rows.append(mix_latents([inversion(name).at(sigma) for name in names], weights, adain=True))
     return torch.cat(rows)

@@ -71,7 +71,7 @@ def test_noise_between_two_levels_and_of_a_mix() -> None:
     assert torch.equal(first.at(0.001), first.at(0.5))
     torch.testing.assert_close(first.at(4), (first.at(2) + first.at(8)) / 2)
     films = {"a": first, "b": second}
-    noise = inverted_noise(films, [[("a", 1.0)], [("a", 0.5), ("b", 0.5)]], [2, 2])
+    noise = inverted_noise(films.__getitem__, [[("a", 1.0)], [("a", 0.5), ("b", 0.5)]], [2, 2])
     assert torch.equal(noise[:1], first.at(2))
     between = (first.at(2).std((2, 3)) + second.at(2).std((2, 3))) / 2
     torch.testing.assert_close(noise[1:].std((2, 3)), between)  # a plain mean of the two would be dull
