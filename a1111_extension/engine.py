@@ -18,7 +18,7 @@ from remix.engine.memory import halving
 from remix.engine.pack import has_unet
 from remix.engine.passes import OUTPUT, texts_of
 from remix.engine.pictures import verified
-from remix.engine.prompts import COMPOSED
+from remix.engine.prompts import EVERY
 from remix.errors import EngineError, Unsupported
 from remix.hosts.a1111.settings import wildcard_seed
 from remix.job import prompts_that_meet
@@ -76,7 +76,7 @@ class HostEngine(Engine):
             recipe="width height sampler scheduler steps cfg mix lengths emphasis chunks restore invert variety",
             model="checkpoint vae loras clip_skip",
             keyframe="prompt negative seed cfg denoise image mask loras",
-            prompts=COMPOSED,
+            prompts=EVERY,
         )
 
     def _check(self, schedule: Schedule) -> list[str]:

@@ -214,7 +214,10 @@ class Travelling:
             super().setup_conds()  # type: ignore[misc]
             return
         prompts, negatives = self._padding(self.remix_prompts), self._as_written(self.remix_negatives)
-        with _swapped(self, prompts=prompts, negative_prompts=negatives), reading_by(self.remix_batch.reading):
+        with (
+            _swapped(self, prompts=prompts, negative_prompts=negatives),
+            reading_by(self.remix_batch.reading, [*prompts, *negatives]),
+        ):
             super().setup_conds()  # type: ignore[misc]
         self.c, self.uc = self._mixed(self.c, self.uc, True, True, self.cfg_scale)
 
@@ -224,7 +227,7 @@ class Travelling:
             return
         prompts, negatives = self._padding(self.remix_hr_prompts), self._as_written(self.remix_hr_negatives)
         swapped = _swapped(self, hr_prompts=prompts, hr_negative_prompts=negatives)
-        with swapped, reading_by(self.remix_batch.reading):
+        with swapped, reading_by(self.remix_batch.reading, [*prompts, *negatives]):
             super().calculate_hr_conds()  # type: ignore[misc]
         cfg = getattr(self, "hr_cfg", self.cfg_scale)  # Forge has one of its own
         self.hr_c, self.hr_uc = self._mixed(self.hr_c, self.hr_uc, *self.remix_hires, cfg)

@@ -23,6 +23,8 @@ def text_encoder() -> Any:
     from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
     class TextEncoder(TextConditionalModel):
+        embedding_key = "clip_l"  # as in Forge
+
         def __init__(self) -> None:
             super().__init__()
             self.chunk_length = TOKENS - 2

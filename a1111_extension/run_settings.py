@@ -15,6 +15,7 @@ from remix.hosts.a1111.labels import a1111_labels, names_of_labels
 from remix.hosts.a1111.settings import READINGS, RULES, a1111_settings, reading_settings
 from remix.plan import Model, Recipe, Schedule
 from remix.prompt import Reading, may_be_cut
+from remix.prompt.encoders import EncoderTexts
 
 from . import host
 from .identity import shown_settings
@@ -90,10 +91,17 @@ class RunSettings:
     def reading(self, schedule: Schedule) -> Reading | None:
         """Returns how the run reads prompts if the host's own settings do not read them so, None if they do."""
         recipe = schedule.recipe
+        own = any(EncoderTexts.of(text).own for text in schedule.texts)
         if self._is_left_to_host(recipe):
-            return None
+            return self._host_reading() if own else None
         cut = host.FORGE and recipe.reading.chunks != "a1111" and any(map(may_be_cut, texts_of(schedule)))
-        return recipe.reading if cut or reading_for(schedule, READINGS[:1]) is None else None
+        return recipe.reading if own or cut or reading_for(schedule, READINGS[:1]) is None else None
+
+    def _host_reading(self) -> Reading:
+        """Returns how prompts are read by the rule of emphasis that is set in the host."""
+        shown = {**shown_settings(self._p), **self._p.override_settings}
+        label = shown.get("emphasis", host.option("emphasis", RULES["a1111"]))
+        return Reading(next((rule for rule, name in RULES.items() if name == label), "a1111"), "a1111")
 
     def _of_prompts(self, schedule: Schedule) -> dict[str, Any]:
         """Returns the settings of the host for how a run reads prompts, {} if those of the user apply."""

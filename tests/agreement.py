@@ -152,6 +152,7 @@ def of_family(family: str) -> list[Extra]:
         Extra("", "euler_ancestral", "normal"),
         Extra("long", "euler", "normal", LENGTHY),
         Extra("image", "euler", "normal", [{**BEGUN[0], "denoise": 8 / 13}, *BEGUN[1:]]),  # of 13 whole steps
+        *([ENCODERS] if family == "sdxl" else []),
         *EMPHASIS,
         *PASSES,
     ]

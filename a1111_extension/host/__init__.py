@@ -6,6 +6,7 @@ from .api import on_api
 from .encoders import (
     embedding_at,
     embedding_files,
+    encoder_name,
     has_chunks,
     put_fixes,
     reload_embeddings,
@@ -95,6 +96,7 @@ __all__ = [
     "embedding_at",
     "embedding_files",
     "empty_prompts",
+    "encoder_name",
     "euler",
     "finished_size",
     "fitted",

@@ -17,12 +17,31 @@ SUFFIXES = (".safetensors", ".pt", ".bin")
 """The files of embeddings, apart from pictures with one inside."""
 
 
+NAMES = {
+    "FrozenCLIPEmbedderWithCustomWords": "l",
+    "FrozenOpenCLIPEmbedderWithCustomWords": "h",
+    "FrozenOpenCLIPEmbedder2WithCustomWords": "g",
+    "T5TextProcessingEngine": "t5xxl",
+}
+"""A class of the host -> ComfyUI's name of that text encoder."""
+
+
 def text_encoders() -> list[Any]:
     """Returns the text encoders of the loaded model; [] if it has one that applies weights in another way."""
     model = shared.sd_model
     parts = vars(model).values() if FORGE else model.modules()
     encoders = [part for part in parts if hasattr(part, "tokenize_line")]
     return encoders if all(hasattr(part, "process_tokens") for part in encoders) else []
+
+
+def encoder_name(encoder: Any) -> str:
+    """Returns ComfyUI's name of a text encoder, such as l, g or t5xxl; "" for one that has none.
+
+    Forge's text encoders for CLIP tell their own name. SD3 in A1111 has one for both CLIPs, which has none.
+    """
+    if key := getattr(encoder, "embedding_key", ""):
+        return str(key).removeprefix("clip_")
+    return next((NAMES[kind.__name__] for kind in type(encoder).__mro__ if kind.__name__ in NAMES), "")
 
 
 def has_chunks(encoder: Any) -> bool:

@@ -14,10 +14,10 @@ from remix.client.a1111.plain import host_fields, in_base64, seconds
 from remix.digest import sha256
 from remix.engine import Capabilities, Picture
 from remix.engine.blocks import covering, frames_at_once
-from remix.engine.pack import COMPOSITION, EMPHASIS, FRACTIONAL_DENOISE, LATER_FIELDS, Pack
+from remix.engine.pack import COMPOSITION, EMPHASIS, ENCODERS, FRACTIONAL_DENOISE, LATER_FIELDS, Pack
 from remix.engine.parts import part_of, plain_part
 from remix.engine.passes import OF_CONDITIONINGS
-from remix.engine.prompts import COMPOSED
+from remix.engine.prompts import COMPOSED, EVERY
 from remix.hosts.a1111.settings import READINGS
 from remix.plan import Recipe, Schedule
 
@@ -46,7 +46,7 @@ def capabilities(pack: Pack) -> Capabilities:
         model="checkpoint vae loras clip_skip",
         keyframe="prompt negative seed cfg denoise image mask loras",
         fractional_denoise=FRACTIONAL_DENOISE in pack.supports,
-        prompts=COMPOSED,
+        prompts=EVERY if ENCODERS in pack.supports else COMPOSED,
         mixings=None if COMPOSITION in pack.supports else OF_CONDITIONINGS,
         readings=None if EMPHASIS in pack.supports else READINGS,
         reasons={"denoise": MAY_ROUND, **dict.fromkeys(LATER_FIELDS, MAY_NOT)},

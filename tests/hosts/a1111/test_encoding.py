@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 import torch
@@ -17,10 +17,10 @@ from tests.hosts.a1111.conftest import Runner
 START, END, COMMA, SIZE, WIDTH = 90, 91, 9, 10, 4
 
 
-class Clip:
+class Encoder:
     """A text encoder of the host: a token is the length of a word, and a row is made of its token and its place."""
 
-    chunk_length, comma_token, id_start, id_end, id_pad = SIZE, COMMA, START, END, END
+    comma_token, id_end = COMMA, END
 
     def __init__(self) -> None:
         self.hijack = SimpleNamespace(embedding_db=self, fixes=None)
@@ -52,6 +52,18 @@ class Clip:
             self.hijack.fixes = [chunk.fixes]
             rows.append(self.process_tokens([chunk.tokens], [chunk.multipliers]))
         return torch.hstack(rows)
+
+
+class Clip(Encoder):
+    """One that reads prompts in chunks."""
+
+    chunk_length, id_start, id_pad = SIZE, START, END
+
+
+class T5(Encoder):
+    """One that reads prompts of any length."""
+
+    min_length, id_pad = 1, 0
 
 
 @pytest.fixture
@@ -127,6 +139,73 @@ def test_a_model_without_known_encoders_keeps_the_hosts_rules_alone(
     with reading_by(Reading("a1111")):
         assert vars(lone) == {"tokenize_line": None}
     with pytest.raises(Unsupported, match="not by 'comfy'"), reading_by(Reading("comfy")):
+        pass
+
+
+class Encoders(NamedTuple):
+    """Several text encoders of one model."""
+
+    first: Encoder
+    second: Encoder
+    t5: Encoder
+
+
+@pytest.fixture
+def encoders(ui: Runner, monkeypatch: pytest.MonkeyPatch) -> Encoders:
+    """A model with three text encoders: classes of A1111 tell two apart, and Forge's attribute the third."""
+
+    def named(kind: type[Encoder], name: str) -> Encoder:
+        return type(name, (kind,), {})()
+
+    found = Encoders(
+        named(Clip, "FrozenCLIPEmbedderForSDXLWithCustomWords"),
+        named(Clip, "FrozenOpenCLIPEmbedder2WithCustomWords"),
+        named(T5, "T5TextProcessingEngine"),
+    )
+    found.first.embedding_key = "clip_l"  # type: ignore[attr-defined]
+    monkeypatch.setattr(ui.host.shared, "sd_model", SimpleNamespace(modules=lambda: list(found)))
+    return found
+
+
+@pytest.mark.parametrize("rule", ["comfy", "a1111"])
+def test_a_text_encoder_reads_a_text_of_its_own(encoders: Encoders, rule: str) -> None:
+    from a1111_extension.encoding import reading_by
+
+    with reading_by(Reading(rule)):
+        own = [encoder.encoded_as_host("a bb TE(g=(ccc:1.2) dddd) TE(t5xxl=eeeee)") for encoder in encoders]
+        alone = [
+            encoder.encoded_as_host(text)
+            for encoder, text in zip(encoders, ("a bb", "(ccc:1.2) dddd", "eeeee"), strict=True)
+        ]
+    assert all(map(torch.equal, own, alone))
+
+
+def test_a_shorter_text_gets_empty_chunks_until_the_chunks_meet(encoders: Encoders) -> None:
+    from a1111_extension.encoding import reading_by
+
+    with reading_by(Reading("a1111", "a1111")):
+        rows = [encoder.encoded_as_host("a TE(g=bb BREAK ccc) TE(t5xxl=dddd)") for encoder in encoders]
+        assert [each.shape[1] for each in rows] == [24, 24, 2]
+        assert torch.equal(rows[0], torch.hstack([encoders.first.encoded_as_host(text) for text in ("a", "")]))
+
+
+def test_a_text_for_a_text_encoder_that_is_not_there_is_refused(encoders: Encoders) -> None:
+    from a1111_extension.encoding import reading_by
+
+    prompts = ["a cat", "a dog TE(h=fog)"]
+    refused = pytest.raises(Unsupported, match="no text encoder 'h', which TE names; it has l, g, t5xxl")
+    with refused, reading_by(Reading("comfy"), prompts):
+        pass
+
+
+def test_a_text_of_its_own_is_never_read_as_words_by_a_model_that_is_not_known(
+    ui: Runner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from a1111_extension.encoding import reading_by
+
+    monkeypatch.setattr(ui.host.shared, "sd_model", SimpleNamespace(modules=lambda: [object()]))
+    refused = pytest.raises(Unsupported, match="its text encoder takes no text of its own")
+    with refused, reading_by(Reading("a1111"), ["TE(l=fog)"]):
         pass
 
 

@@ -105,6 +105,19 @@ def test_models_of_other_families_travel(host: Host, made: Any, family: str) -> 
         assert off(frame, host.plain(**plain(prompt, seed))) <= ROUNDING
 
 
+def test_each_text_encoder_of_sdxl_reads_its_own_text(host: Host, made: Any) -> None:
+    name = made("small-sdxl", models.sdxl)
+    assert host.post("options", sd_model_checkpoint=name).status == 200
+    travel = recipe({"prompt": f"fog TE(l={A}) TE(g={A})"}, {"prompt": f"{B} TE(l={A})"}, frames=2)
+    frames = rendered(host, travel)
+    assert off(frames[0], host.plain(**plain(A, 1))) <= ROUNDING
+    for both in (A, B):
+        assert off(frames[-1], host.plain(**plain(both, 2))) > 5
+    refused = host.remix({"recipe": recipe({"prompt": "a TE(t5xxl=b)"}, {"prompt": B}, frames=2), "film": ""})
+    assert refused.status != 200
+    assert "no text encoder 't5xxl', which TE names; it has l, g" in str(refused.body)
+
+
 def test_no_negative_is_an_empty_prompt_on_sdxl_too(host: Host, made: Any) -> None:
     """Then guidance from one empty prompt to another changes nothing. Left to itself the host takes zeros."""
     name = made("small-sdxl", models.sdxl)

@@ -47,6 +47,13 @@ def test_prompts_of_unlike_length_meet_by_the_empty_one(host: Host, model: dict[
     assert off(frames[-1], host.plain(**plain(LONG, 2, **model))) <= ROUNDING
 
 
+def test_each_text_encoder_reads_its_own_text(host: Host, model: dict[str, Any]) -> None:
+    own = f"fog TE(l={A}) TE(t5xxl={A})"
+    frames = rendered(host, recipe({"prompt": own}, {"prompt": f"{B} TE(t5xxl={A})"}), host_fields=model)
+    assert off(frames[0], host.plain(**plain(A, 1, **model))) <= ROUNDING
+    assert off(frames[-1], host.plain(**plain(B, 2, **model))) > ROUNDING
+
+
 @pytest.mark.parametrize("cfg", [1, 3])
 def test_the_ends_are_the_hosts_own_with_its_guidance(host: Host, model: dict[str, Any], cfg: float) -> None:
     fields = {**model, "cfg_scale": cfg}
