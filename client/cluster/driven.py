@@ -72,13 +72,17 @@ class Driven:
     """Drives an engine in a process of its own. Ray calls its methods, `cancel` while another one runs.
 
     Every call brings the `Worker`, since a process that Ray has started again knows nothing. Errors are returned, since
-    Ray would wrap them.
+    Ray would wrap them. `name` is what Ray's dashboard and logs call it.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, name: str = "") -> None:
+        self._name = name
         self._engine: Engine | None = None
         self._schedule: tuple[str, Schedule] | None = None
         self._turn = threading.Lock()
+
+    def __repr__(self) -> str:
+        return f"Driven({self._name})"
 
     def about(self) -> dict[str, Any]:
         """Returns the process and its version of the toolkit."""

@@ -145,8 +145,8 @@ class Cluster:
         """Returns the number of workers that the cluster has room for: one for each GPU, or else for each machine."""
         return self.gpus() or sum(node["Alive"] for node in self.ray.nodes())
 
-    def actor(self, worker: Worker) -> Any:
-        """Returns a new process for a worker. Ray starts it again if it ends.
+    def actor(self, worker: Worker, name: str) -> Any:
+        """Returns a new process for a worker, which Ray's dashboard shows by its name. Ray starts it again if it ends.
 
         One for a server runs on this machine, so that secrets stay here; one that renders gets a GPU if there are any.
         """
@@ -168,7 +168,7 @@ class Cluster:
         elif not self.is_local:
             options["num_cpus"] = 1
             options["scheduling_strategy"] = "SPREAD"
-        return self.ray.remote(Driven).options(**options).remote()
+        return self.ray.remote(Driven).options(**options).remote(name)
 
     def schedule(self, schedule: Schedule) -> tuple[str, list[Any]]:
         """Returns a key for a schedule, and its reference in Ray's store, where it is put once."""
@@ -258,7 +258,7 @@ class RayMember(Member):
         with self._turn:
             self._closed.clear()
             if self._actor is None:
-                self._actor = self._cluster.actor(self._worker)
+                self._actor = self._cluster.actor(self._worker, self.name)
             return self._actor
 
     def _call(self, method: str, *arguments: Any) -> Any:

@@ -158,6 +158,40 @@ def test_a_node_that_goes_costs_no_frame_and_one_that_comes_renders(cluster: Any
     assert len(frames) == 40
 
 
+def test_each_worker_has_a_gpu_of_its_own(cluster: Any, tmp_path: Path) -> None:
+    """The GPUs are those that a node declares, so the frames are rendered on the CPU."""
+    keyframes = (Keyframe(prompt="a red house", seed=1), Keyframe(prompt="a blue boat", seed=2))
+    asked = Recipe(frames=12, keyframes=keyframes, width=64, height=64, steps=2)
+    cluster.add_node(num_cpus=2, num_gpus=2, node_ip_address="127.0.0.2")
+    with Local("cpu", batch=2) as engine:
+        render(asked, engine, tmp_path / "alone", film=None, report=False)
+    here = ray_member.Cluster(cluster.address)
+    try:
+        assert here.places() == 2
+        actors = [here.actor(Worker("local"), name) for name in ("one", "two")]
+        seen = [actor.__ray_call__.remote(lambda self: os.environ["CUDA_VISIBLE_DEVICES"]) for actor in actors]
+        assert set(here.ray.get(seen)) == {"0", "1"}
+    finally:
+        here.close()
+    with Pool([Worker("local", batch=2)] * 2, address=cluster.address) as pool:
+        render(asked, pool, tmp_path / "pool", film=None, report=False)
+    frames = {path.name: path.read_bytes() for path in (tmp_path / "alone" / "frames").iterdir()}
+    assert {path.name: path.read_bytes() for path in (tmp_path / "pool" / "frames").iterdir()} == frames
+
+
+def test_more_workers_than_gpus_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ray_member.Cluster, "gpus", lambda self: 2)
+    here = ray_member.Cluster()
+    try:
+        for name in ("one", "two"):
+            here.actor(Worker("local"), name)
+        here.actor(Worker("local", device="cpu"), "three")
+        with pytest.raises(BadInput, match="workers: 3 are more than the 2 GPUs of this machine"):
+            here.actor(Worker("local"), "four")
+    finally:
+        here.close()
+
+
 def test_an_address_without_a_cluster_is_refused_in_bounded_time(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.create_server(("127.0.0.2", 0)) as silent:
         address = f"127.0.0.2:{silent.getsockname()[1]}"
