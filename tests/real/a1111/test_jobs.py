@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from remix.job import read_metadata
-from tests.real.a1111.host import ROOT, Answer, Host
+from tests.real.a1111.host import EXTENSIONS, ROOT, Answer, Host
 from tests.real.a1111.running import frames_of, in_background, job, until
 
 STEPS = 4
@@ -51,6 +51,26 @@ def test_a_killed_server_goes_on_where_it_stopped_to_the_same_bytes(host: Host) 
     folder.rename(folder.with_name("aside"))
     assert job(host, host.remix(fields)) == folder
     assert {**frames_of(folder), "film": (folder / "film.gif").read_bytes()} == resumed
+
+
+def test_a_host_with_renamed_and_new_extensions_fields_and_settings_keeps_the_frames(host: Host) -> None:
+    """All of them at their defaults, which reach no picture."""
+    fields = {**FIELDS, "name": "newer"}
+    folder = job(host, host.remix(fields))
+    before = {path: path.stat().st_mtime_ns for path in (folder / "frames").glob("0*.png")}
+    assert len(before) == 6
+    places = host.base / "extensions"
+    host.stop()
+    (places / "hints").rename(places / "a-renamed-one")
+    (places / "newer").symlink_to(EXTENSIONS / "newer")
+    try:
+        host.start()
+    finally:  # for the next start
+        (places / "a-renamed-one").rename(places / "hints")
+        (places / "newer").unlink()
+    assert host.get("/sdapi/v1/options")["later"] is True
+    assert job(host, host.remix(fields)) == folder
+    assert {path: path.stat().st_mtime_ns for path in before} == before
 
 
 def test_another_embedding_in_the_same_file_is_another_job(host: Host) -> None:
