@@ -113,7 +113,7 @@ _NO_SOUND = ("matches no streams", "Format not on whitelist")
 
 def probe_sound(path: str | os.PathLike[str]) -> Sound:
     """Returns the first sound in a film or sound file, measured by reading all packets. Raises PictureError."""
-    open_file(path).close()
+    open_file(path, remedy="give a sound file, or a film with sound").close()
     target = Path(os.path.abspath(path))
     with Ffmpeg([*LISTEN_STRICTLY, "-i", str(target), "-map", "0:a:0", *_PACKETS], level="info") as process:
         table = _table(process, target)

@@ -101,7 +101,8 @@ def _frame(source: Source, key: Key, options: Options) -> int:
 
 
 def looks_comfyroll(shape: Shape) -> bool:
-    found = [_COMFYROLL.match(line.text) for line in shape.prompt_lines]
+    # The comma of "0,5s: a" is that of a decimal.
+    found = [None if MOMENT.match(line.text) else _COMFYROLL.match(line.text) for line in shape.prompt_lines]
     frames = [int(key[1]) for key in found if key]
     return len(found) == len(frames) > 1 and frames[0] == 0 and all(a < b for a, b in pairwise(frames))
 

@@ -27,10 +27,10 @@ The colon may be the wide one of a Chinese or Japanese keyboard.
 MOMENT = re.compile(
     r"(?!(?:1[0-9]|20)[0-9]0s\b)"  # not the 1980s
     r"(?:(?:key\s?)?frame\s{0,3}#?\s{0,3}(?P<frame>[0-9]{1,12})"
-    r"|(?P<number>[0-9]{1,12}(?:\.[0-9]{0,12})?|\.[0-9]{1,12})\s{0,3}(?P<unit>ms|s|secs?|seconds?|%))\s{0,9}[:\uff1a]\s{0,9}",
+    r"|(?P<number>[0-9]{1,12}(?:\.[0-9]{0,12}|,[0-9]{1,12})?|\.[0-9]{1,12})\s{0,3}(?P<unit>ms|s|secs?|seconds?|%))\s{0,9}[:\uff1a]\s{0,9}",
     re.ASCII | re.IGNORECASE,
 )
-"""A named frame, a time or a share before a prompt: ``Frame 12: a``, ``1.5s: a``, ``50%: a``."""
+"""A named frame, a time or a share before a prompt: ``Frame 12: a``, ``1.5s: a``, ``1,5s: a``, ``50%: a``."""
 
 _GAP = r"\s{0,9}"
 _SPAN = r"[0-9]{1,9}(?:\.[0-9]{0,9})?\s?(?:ms|s|secs?|seconds?|%)"
@@ -59,7 +59,7 @@ _ALWAYS = re.compile(
             r"(?:[0-9]{0,9}\.[0-9]{1,9}|-[0-9]{1,9})\s{0,9}:(?![0-9])",  # 1.5: a, -1: a
             r"max_f\b[^:\n]{0,40}:",
             r"(?:key\s?)?frames?\s{0,3}[#=:]?\s{0,3}[0-9]{1,9}(?:$|[\s\-\u2013\u2014:.,|>)\]=])",  # frame 0 - a
-            rf"[{_QUOTES}]{_GAP}{_ANY}{_GAP}[{_QUOTES}]{_GAP}[:=\uff1a]",  # "0" = a
+            rf"[{_QUOTES}]{_GAP}{_ANY}{_GAP}[{_QUOTES}]{_GAP}(?:[:=\uff1a]|[,;\t]{_GAP}[{_QUOTES}])",  # "0" = a, "0","
             r"[\uff10-\uff19]{1,9}\s{0,9}[:\uff1a]",  # full-width digits
             rf"{_ANY}\s?\uff05",  # full-width percent sign
             r"\*{1,2}[0-9]{1,9}(?:\*{1,2}\s?[:\uff1a]|\s?[:\uff1a]\*{1,2})",  # **0**: a
@@ -104,8 +104,11 @@ _UNIT = re.compile(r"\u7b2c?(?P<number>[0-9]{1,9})\s{0,9}(?P<unit>[^\W\d_]{1,12}
 _COUNTED = re.compile(rf"(?!00s){_NUMBER}\s?(?P<unit>ms|s|secs?|seconds?|%)?(?=\s)", re.ASCII)
 """A number before words: a key only among keys, or where the first line has 0."""
 
-SECOND = re.compile(r"[,|;]\s{0,9}([0-9]{1,12}\s{0,9}:)(?=\s|$|[^\d\s(\"'])", re.ASCII)
+SECOND = re.compile(r"[,|;\x0b\x0c\x85\u2028\u2029]\s{0,9}([0-9]{1,12}\s{0,9}:)(?=\s|$|[^\d\s(\"'])", re.ASCII)
 """A second key on a line."""
+
+_TITLE = re.compile(r"(?:animation[_ ]?)?(?:prompts?|key\s?frames|frames|schedule)\s{0,9}[:=\uff1a]$", re.IGNORECASE)
+"""A name of the keys below it, ``prompts:`` as in YAML, which no prompt begins with."""
 
 WRITE = 'write "12: " (a frame), "1.5s: " (a time) or "50%: " (a share) before each prompt'
 
@@ -128,7 +131,7 @@ def key_of(line: Span) -> Key | None:
     if found["frame"]:
         return Key(int(found["frame"]), line, line[found.end() :])
     unit = found["unit"].lower()
-    return Key(found["number"] + (unit if unit in ("ms", "%") else "s"), line, line[found.end() :])
+    return Key(found["number"].replace(",", ".") + (unit if unit in ("ms", "%") else "s"), line, line[found.end() :])
 
 
 def split_keys(
@@ -204,6 +207,13 @@ def _refuse_strays(source: Source, head: Sequence[Span], keys: Sequence[Key], ta
     A number before words may be part of a prompt ("2 girls"). It counts as a key if it continues the order: smaller
     than the first key and above it, or greater than the last key and below it.
     """
+    for line in head:
+        if _TITLE.match(line.text):
+            raise source.error(
+                line.start,
+                f"{show(line.text)} would be part of every prompt; remove the line, or write the words that every "
+                "prompt begins with in its place",
+            )
     first, last = _size(keys[0].at), _size(keys[-1].at)
     near: list[tuple[Sequence[Span], Callable[[float], bool]]] = [
         (head, lambda number: number < first),

@@ -14,7 +14,7 @@ from remix.syntax.text.source import Source, Span, quoted
 
 MAX_DEPTH = 50
 
-_GAP = re.compile(r"(?:\s+|\#[^\n]*|//[^\n]*)*")
+_GAP = re.compile(r"(?:\s+|\#[^\n]*|//[^\n]*|/\*(?:[^*]|\*(?!/))*\*/)*")
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?(?![\w.])", re.ASCII)
 WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _WORDS = {"true": True, "false": False, "null": None, "True": True, "False": False, "None": None}

@@ -200,7 +200,7 @@ def test_a_film_without_sound_and_a_folder_are_no_sound(tmp_path: Path) -> None:
     for name in ("silent.mp4", "sun.png", "words.txt"):
         with pytest.raises(PictureError, match=rf"{name}: holds no sound; give a WAV, [^\n]*$"):
             write_video(nothing(), tmp_path / "film.mp4", 12, audio=tmp_path / name)
-    with pytest.raises(PictureError, match="not a regular file"):
+    with pytest.raises(PictureError, match=r"is a folder, not a regular file; give a sound file, or a film with"):
         write_video(nothing(), tmp_path / "film.mp4", 12, audio=tmp_path)
 
 

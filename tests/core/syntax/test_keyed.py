@@ -163,6 +163,10 @@ REFUSED = [
     ("\u7b2c0\u5e27\uff1aa cat\n\u7b2c12\u5e27\uff1aa dog", 1),
     ("a cat\nStart: a dog\nEnd: a bird", 2),
     ("First: a cat\nThen: a dog\nFinally: a bird", 1),
+    ('"frame","prompt"\n"0","a cat, black"\n"16","a dog"', 2),
+    ('frame;prompt\n"0";"a cat"\n"16";"a dog"', 2),
+    ('"0","a cat"', 1),
+    ("\u201c0\u201d, \u201ca cat\u201d\n\u201c16\u201d, \u201ca dog\u201d", 1),
     ("Opening shot: a cat\nClosing shot: a dog", 1),
 ]
 """What looks keyed and is in no syntax, with the line that is named."""
@@ -207,6 +211,10 @@ STRAYS = [
     ("Frame 0: a\nFrame 16: b\n32 c", 3),
     ("0: a\n48: b\nNegative prompt: bad\n24: worse", 4),
     ("0s: a\n4s: b\nNegative prompt: 0s: bad\n2s: worse", 3),
+    ("prompts:\n0: a\n16: b", 1),
+    ("Keyframes =\n0s: a\n2s: b", 1),
+    ("animation_prompts:\n0: a\n16: b", 1),
+    ("0: a\u202816: b\n32: c", 1),
 ]
 
 
@@ -255,6 +263,8 @@ def prompts_at(text: str, **given: Any) -> dict[int, str]:
         ("0s:a\n2s:b", {0: "a", 24: "b"}),
         ("0 s: a\n1.5s: b\n3 sec: c", {0: "a", 18: "b", 36: "c"}),
         ("0ms: a\n500ms: b\n1 second: c\n2 Seconds: d", {0: "a", 6: "b", 12: "c", 24: "d"}),
+        ("0,0s: a\n1,5s: b\n2,25 s: c", {0: "a", 18: "b", 27: "c"}),
+        ("0,0%: a\n12,5%: b", {0: "a", 6: "b"}),
         ("0%: a\n50%: b\n100%: c", {0: "a", 24: "b", 47: "c"}),
         ("50%: b\n0%: a", {0: "a", 24: "b"}),
         ("Frame 0: a\nFrame 16: b", {0: "a", 16: "b"}),
@@ -314,6 +324,25 @@ def test_moments_that_cannot_be_are_refused_with_their_line(text: str, line: int
 )
 def test_curly_quotes_are_quotes_where_they_stand_around_keys_and_prompts(text: str, found: dict[int, str]) -> None:
     assert prompts_at(text) == found
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '/* first */ {"0": "a /* b */", // then\n "16": "c"}',
+        '{"0": "a /* b */", /* two\nlines **/ "16": "c", # end\n}',
+        '"0": "a /* b */", /**/ "16": "c"',
+    ],
+)
+def test_comments_between_pairs_are_left_out(text: str) -> None:
+    assert [(key.at, key.prompt and key.prompt.values[0]) for key in read(text, frames=48).keyframes] == [
+        (0, "a /* b */"),
+        (16, "c"),
+    ]
+
+
+def test_a_number_after_a_comma_without_a_colon_begins_a_prompt() -> None:
+    assert detect("0, 50% grey\n16, 2s later") == "comfyroll"
 
 
 def test_curly_quotes_within_straight_ones_stay() -> None:
