@@ -21,9 +21,13 @@ _LIGHT, _CONTRAST = 0.01**2, 0.03**2
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """A picture prepared for comparison: at each scale its channels, and their means and variances in windows."""
+    """A picture prepared for comparison.
 
-    scales: tuple[tuple[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any]], ...]
+    Each scale has its channels, their means in windows, and this picture's terms of the two sums by which SSIM divides:
+    the squared means and the variances, each plus half of SSIM's constant.
+    """
+
+    scales: tuple[tuple[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any]], ...]
 
 
 def look(picture: npt.NDArray[Any]) -> Look:
@@ -40,7 +44,9 @@ def look(picture: npt.NDArray[Any]) -> Look:
     scales = []
     for _ in range(SCALES):
         mean = _windows(plane)
-        scales.append((plane, mean, _windows(plane * plane) - mean * mean))
+        square = mean * mean
+        variance = _windows(plane * plane) - square
+        scales.append((plane, mean, square + _LIGHT / 2, variance + _CONTRAST / 2))
         if min(plane.shape[1:]) < 2 * WINDOW:
             break
         plane = _halved(plane)
@@ -59,11 +65,18 @@ def distance(a: Look, b: Look) -> float:
 
 
 def _dissimilarity(a: tuple[npt.NDArray[Any], ...], b: tuple[npt.NDArray[Any], ...]) -> float:
-    (x, mean_x, var_x), (y, mean_y, var_y) = a, b
-    both = mean_x * mean_y
-    shared = _windows(x * y) - both
-    light = (2 * both + _LIGHT) / (mean_x * mean_x + mean_y * mean_y + _LIGHT)
-    return 1 - float((light * (2 * shared + _CONTRAST) / (var_x + var_y + _CONTRAST)).mean())
+    (x, mean_x, light_x, contrast_x), (y, mean_y, light_y, contrast_y) = a, b
+    # In place: most of the time of arrays this small is that of their memory.
+    light = mean_x * mean_y
+    contrast = _windows(x * y)
+    contrast -= light
+    contrast += _CONTRAST / 2
+    light += _LIGHT / 2
+    light *= contrast
+    below = light_x + light_y
+    below *= contrast_x + contrast_y
+    light /= below
+    return 1 - 4 * float(light.mean())
 
 
 def _windows(plane: npt.NDArray[Any]) -> npt.NDArray[Any]:
