@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,10 @@ SERVER_HELP = (
     "A server that renders too, such as comfyui=http://127.0.0.1:8188; repeatable. Credentials follow in the same "
     f"argument: {EXAMPLE}; header=NAME=SOURCE adds a header."
 )
+
+
+MOST, MOST_PER_CORE = 10_000, 16
+"""Maximum number of workers, and that for each core without a cluster. Most wait for a GPU, not for a core."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +61,8 @@ class Crew:
                 "server instead"
             )
         count = Cluster(self.cluster).places() if self.workers is None else self.workers
+        if self.cluster is None and count > (most := MOST_PER_CORE * (os.cpu_count() or 1)):
+            raise BadInput(f"--workers: {count} are more than this machine can run; use at most {most}")
         known = ENGINES["local"].options
         return [Worker("local", **{name: given[name] for name in known if name in given}) for _ in range(count)]
 
@@ -97,7 +104,7 @@ def crew_options(command: Callable[..., None]) -> Callable[..., None]:
         (
             click.option(
                 "--workers",
-                type=click.IntRange(min=1),
+                type=click.IntRange(1, MOST),
                 metavar="N",
                 help="Spread the frames over N processes, one for each GPU, or CPU workers.",
             ),

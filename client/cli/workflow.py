@@ -150,7 +150,8 @@ def check(file: Path, url: str, **server: Any) -> None:
 
     data = workflow_json(file)
     info = _object_info(url, server, data)
-    found = list(problems(prompt_of(file, data, info).nodes, info))
+    nodes = prompt_of(file, data, info).nodes
+    found = list(problems(nodes, info)) if nodes else ["no node of it would run; add one that saves or shows a result"]
     for line in found:
         click.echo(printable(line))
     if found:

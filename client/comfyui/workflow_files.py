@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -44,6 +44,7 @@ def _prompt_of(path: str | os.PathLike[str], data: Any, info: Mapping[str, Any] 
     data = without_envelope(data)
     try:
         if is_workflow(data):
+            _refuse_damaged_nodes(path, data["nodes"])
             return to_prompt(data, None if info is None else Definitions.read(info))
     except NotAWorkflow as error:
         raise BadInput(f"{os.fspath(path)}: {error}") from None
@@ -53,6 +54,16 @@ def _prompt_of(path: str | os.PathLike[str], data: Any, info: Mapping[str, Any] 
     raise BadInput(
         f"{os.fspath(path)}: is not a workflow of ComfyUI; give a file that it saved or exported, or its picture"
     )
+
+
+def _refuse_damaged_nodes(path: str | os.PathLike[str], nodes: Sequence[Any]) -> None:
+    for place, node in enumerate(nodes, 1):
+        held = node if isinstance(node, dict) else {}
+        if not isinstance(held.get("type"), str) or not isinstance(held.get("id"), int | str):
+            raise BadInput(
+                f"{os.fspath(path)}: node {place} of its list has no type or no number; "
+                "save the workflow again in ComfyUI"
+            )
 
 
 def workflow_json(path: str | os.PathLike[str]) -> Any:

@@ -90,6 +90,8 @@ def test_local_workers_get_the_options_of_the_local_engine(
         (["--server", "local=http://a"], "begin it with comfyui= or a1111="),
         (["--server", "http://a"], "begin it with comfyui= or a1111="),
         (["--server", "comfyui=http://a key=1"], "'key' is unknown"),
+        (["--workers", str(16 * (os.cpu_count() or 1) + 1)], "more than this machine can run; use at most"),
+        (["--workers", "10001", "--cluster", "auto"], "10001 is not in the range 1<=x<=10000"),
         (["--workers", "2", "--preview"], "--preview: shows the steps of one engine"),
     ],
 )

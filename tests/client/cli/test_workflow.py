@@ -173,6 +173,23 @@ def test_what_is_no_workflow_is_refused(tmp_path: Path, text: str, capsys: pytes
     assert "there is no such file" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("node", [{"id": 1, "type": None}, {"type": "KSampler"}, {"id": 1e400, "type": "KSampler"}, []])
+def test_a_node_that_cannot_be_read_is_never_left_out(
+    tmp_path: Path, node: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "a.json").write_text(json.dumps({**WORKFLOW, "nodes": [*WORKFLOW["nodes"], node]}))
+    for verb in ("show", "convert"):
+        assert run(verb, tmp_path / "a.json") == 2
+        assert f"node {len(WORKFLOW['nodes']) + 1} of its list has no type or no number" in capsys.readouterr().err
+
+
+def test_a_workflow_without_nodes_cannot_be_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "a.json").write_text('{"nodes": [], "links": []}')
+    with ComfyServer().started() as server:
+        assert run("check", tmp_path / "a.json", "--url", server.url) == 1
+    assert capsys.readouterr().out == "no node of it would run; add one that saves or shows a result\n"
+
+
 def test_check_names_what_a_server_lacks(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     nodes = {**PROMPT, "5": {"class_type": "NoSuchNode", "inputs": {}}}
     file.write_text(json.dumps(nodes))
