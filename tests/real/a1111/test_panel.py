@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from remix.client.cli import main
 from remix.motion import probe, read_video, save_picture
 from tests.real.a1111.films import SIDE, painted
 from tests.real.a1111.host import Host
@@ -186,7 +187,7 @@ def test_frames_are_in_the_gallery_and_the_film_is_below_it(page: Page, host: Ho
     video.evaluate("video => video.readyState >= 2 || new Promise(go => video.addEventListener('loadeddata', go))")
     assert video.evaluate("video => [video.videoWidth, video.duration]") == [64, pytest.approx(0.5, abs=0.01)]
     with page.page.expect_download() as note:
-        film.locator("a[download]").click()
+        film.locator("a[download$='.mp4']").click()
     name = note.value.suggested_filename
     assert re.fullmatch(r"film_[0-9a-f]{10}\.mp4", name)
     job = host.jobs / Path(name).stem
@@ -197,6 +198,37 @@ def test_frames_are_in_the_gallery_and_the_film_is_below_it(page: Page, host: Ho
     assert abs(pictures[0].astype(int) - pictures[3].astype(int)).mean() > 1
     assert host.get("/sdapi/v1/options") == options
     assert page.ours() == []
+
+
+def test_the_report_below_the_film_is_downloaded_and_opens_without_the_host(
+    page: Page, host: Host, tmp_path: Path
+) -> None:
+    film = page.page.locator("#txt2img_remix_film").first
+    job = host.jobs / str(film.locator("a[download$='.mp4']").get_attribute("download")).removesuffix(".mp4")
+    assert main(["report", str(job)]) == 0  # as the host may lack the packages for it
+    page.generate()
+    link = film.locator("a[download$='.html']")
+    link.wait_for(state="visible", timeout=PATIENCE)
+    with page.page.expect_download() as note:
+        link.click()
+    saved = tmp_path / "report.html"
+    note.value.save_as(saved)
+    assert note.value.suggested_filename == f"{job.name}.html"
+    assert hashed(saved) == hashed(job / "report.html")
+    opened = page.page.context.browser.new_page()
+    try:
+        asked: list[str] = []
+        wrong: list[str] = []
+        opened.on("request", lambda request: asked.append(request.url))
+        opened.on("pageerror", lambda error: wrong.append(str(error)))
+        opened.goto(saved.as_uri())
+        video = opened.locator("video").first
+        video.evaluate("video => video.readyState >= 2 || new Promise(go => video.addEventListener('loadeddata', go))")
+        assert video.evaluate("video => video.videoWidth") == 64
+        assert "6 frames" in opened.locator("body").inner_text()
+        assert [url for url in asked if url.startswith("http")] == wrong == []
+    finally:
+        opened.close()
 
 
 def hashed(path: Path) -> str:
@@ -342,5 +374,5 @@ def test_img2img_begins_with_the_picture_that_was_put_there(page: Page, tmp_path
     film = page.page.locator("#img2img_remix_film").first
     film.locator("video").wait_for(state="visible", timeout=PATIENCE)
     assert page.page.locator("#img2img_gallery .thumbnails .thumbnail-item").count() == 6
-    assert re.fullmatch(r"film_[0-9a-f]{10}\.mp4", film.locator("a[download]").get_attribute("download"))
+    assert re.fullmatch(r"film_[0-9a-f]{10}\.mp4", film.locator("a[download$='.mp4']").get_attribute("download"))
     assert page.ours() == []
