@@ -150,11 +150,16 @@ class _Conversion:
         return scope
 
     def _running(self, scope: _Scope, above: tuple[str, ...]) -> Iterator[tuple[_Scope, Mapping[str, Any]]]:
-        """Yields the nodes that the server gets, with those of subgraphs in place of their instances."""
+        """Yields the nodes that the server gets, with those of subgraphs in place of their instances.
+
+        The front end heeds the mode of a subgraph only outside of other subgraphs. Within them it also sends the inside
+        of a muted or bypassed one, although nothing is connected to it.
+        """
         for node in scope.nodes.values():
-            if node.get("mode", 0) in (MUTED, BYPASSED):
-                continue
             kind = node["type"]
+            nested = scope.outer is not None and kind in self._subgraphs
+            if node.get("mode", 0) in (MUTED, BYPASSED) and not nested:
+                continue
             if kind in self._subgraphs:
                 if kind in above:
                     raise NotAWorkflow("a subgraph of the workflow contains itself")

@@ -118,6 +118,20 @@ OUTER = {
 }
 
 
+@pytest.mark.parametrize("mode", [2, 4])
+def test_the_inside_of_a_subgraph_without_effect_is_sent_within_another_only(mode: int) -> None:
+    off = {**OUTER, "nodes": [{**OUTER["nodes"][0], "mode": mode}]}
+    load = node(1, "CLIPLoader", ["a", "sd3", "default"], outputs=["CLIP"])
+    outer = node(2, "outer", [], [("clip", "CLIP", 11)], ["CONDITIONING"])
+    after = node(3, "ConditioningZeroOut", [], [("conditioning", "CONDITIONING", 12)])
+    links = [[11, 1, 0, 2, 0, "CLIP"], [12, 2, 0, 3, 0, "CONDITIONING"]]
+    plain = inputs(workflow([load, outer, after], links, INNER, off))
+    assert set(plain) == {"1", "2:4:7", "2:4:8", "3"}
+    assert plain["2:4:7"]["clip"] == ["1", 0]
+    assert plain["3"] == {}
+    assert set(inputs(workflow([load, {**outer, "mode": mode}, after], links, INNER, OUTER))) == {"1", "3"}
+
+
 @pytest.mark.parametrize(("values", "text"), [([], "inside"), (["outside"], "outside")])
 def test_subgraphs_are_laid_flat_with_the_widgets_that_they_show(values: list[Any], text: str) -> None:
     found = workflow(

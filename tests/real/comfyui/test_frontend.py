@@ -28,8 +28,8 @@ FRAMES = {"1": 4, "2": 4, "3": 4, "4": 4, "5": 3, "6": 4, "7": 4}
 """How many frames of each workflow are tried, by the number in its name."""
 
 
-ODD = ("flux1_dev_uso_reference", "image_newbieimage")
-"""Templates of which the front end also sends the inside of bypassed subgraphs, or gives nodes new numbers."""
+ODD = ("image_newbieimage",)
+"""Templates of which the front end gives nodes new numbers."""
 
 
 class Browser:
