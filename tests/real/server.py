@@ -30,7 +30,7 @@ class Server:
     patience = 300.0
 
     def __init__(self, program: Path, base: Path) -> None:
-        self._program, self.base = program, base
+        self.program, self.base = program, base
         self._process: subprocess.Popen[bytes] | None = None
         self.port = 0
 
@@ -64,7 +64,7 @@ class Server:
             start = log.tell()
             self._process = subprocess.Popen(
                 self.command(),
-                cwd=self._program,
+                cwd=self.program,
                 stdout=log,
                 stderr=log,
                 env={**os.environ, **THREADS, **self.environment()},

@@ -7,7 +7,7 @@ import io
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,19 +25,23 @@ EXTENSIONS = Path(__file__).with_name("extensions")
 
 OPTIONS = {"show_progress_type": "Approx cheap", "randn_source": "CPU", "samples_save": False}
 FLAGS = (
-    *("--skip-prepare-environment", "--skip-torch-cuda-test", "--no-download-sd-model", "--do-not-download-clip"),
+    *("--skip-prepare-environment", "--skip-torch-cuda-test"),
     *("--no-hashing", "--server-name", "127.0.0.1", "--api"),
 )
+NO_DOWNLOADS = ("--no-download-sd-model", "--do-not-download-clip")
 
 
 @dataclass(frozen=True)
 class Kind:
-    """A web UI: what variable says where it is, where it is at home without it, and how it runs on a processor."""
+    """A web UI: what variable says where it is, where it is at home without it, how it runs on a processor, and
+    the settings that it needs.
+    """
 
     name: str
     variable: str
     home: str | None
     flags: tuple[str, ...]
+    options: Mapping[str, Any] = field(default_factory=dict)
 
     def installed(self) -> Path | None:
         """Returns the folder of one to test with; None where there is none."""
@@ -56,13 +60,21 @@ A1111 = Kind(
     "A1111",
     "WEBUI_DIR",
     "stable-diffusion-webui",
-    ("--use-cpu", "all", "--no-half", "--precision", "full", "--disable-nan-check"),
+    ("--use-cpu", "all", "--no-half", "--precision", "full", "--disable-nan-check", *NO_DOWNLOADS),
 )
 FORGE = Kind(
     "Forge",
     "FORGE_DIR",
     None,  # these tests take a minute and more: they run where they are asked for
-    ("--always-cpu", "--disable-xformers", "--attention-pytorch"),
+    ("--always-cpu", "--disable-xformers", "--attention-pytorch", *NO_DOWNLOADS),
+)
+FORGE_NEO = Kind(
+    "Forge Neo",
+    "FORGE_NEO_DIR",
+    None,
+    ("--cpu", "--use-pytorch-cross-attention", "--skip-python-version-check", "--skip-version-check"),
+    # Without its version, the start waits for a key; it has no flag for a checkpoint.
+    {"VERSION_UID": "PY313", "sd_model_checkpoint": "tiny-sd15.safetensors"},
 )
 
 
@@ -114,7 +126,7 @@ class Host(Server):
         for name in extensions:
             (base / "extensions" / name).symlink_to(EXTENSIONS / name)
         (base / "extensions" / "pack-of-tests").symlink_to(Path(__file__).parent / "pack")
-        (base / "config.json").write_text(json.dumps(OPTIONS), encoding="utf-8")
+        (base / "config.json").write_text(json.dumps(OPTIONS | kind.options), encoding="utf-8")
 
     @property
     def jobs(self) -> Path:
@@ -127,8 +139,8 @@ class Host(Server):
 
     def command(self) -> Sequence[str | Path]:
         return [
-            *(self._kind.python(self._program), "launch.py", *self._kind.flags, *FLAGS, "--port", str(self.port)),
-            *("--gradio-allowed-path", self._program),  # Forge's page has its scripts there
+            *(self._kind.python(self.program), "launch.py", *self._kind.flags, *FLAGS, "--port", str(self.port)),
+            *("--gradio-allowed-path", self.program),  # Forge's page has its scripts there
             *("--data-dir", self.base, "--ckpt-dir", self.checkpoint.parent, "--ckpt", self.checkpoint),
         ]
 

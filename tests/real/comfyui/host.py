@@ -81,7 +81,7 @@ class Host(Server):
 
     def command(self) -> Sequence[str | Path]:
         return [
-            *(python_of(self._program), "main.py", "--cpu", "--listen", "127.0.0.1", "--port", str(self.port)),
+            *(python_of(self.program), "main.py", "--cpu", "--listen", "127.0.0.1", "--port", str(self.port)),
             *("--base-directory", self.base, "--disable-api-nodes", "--database-url", "sqlite:///:memory:"),
             *("--preview-method", "latent2rgb"),
         ]

@@ -11,6 +11,8 @@ from tests.real.a1111.host import FORGE, Host
 
 
 @pytest.fixture(scope="session")
-def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
-    """A started host."""
-    yield from started_host(tmp_path_factory, FORGE, "tiny-sd15.safetensors", ("small-flux",))
+def host(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
+    """A started host: Forge, unless a test asks for another kind."""
+    yield from started_host(
+        tmp_path_factory, getattr(request, "param", FORGE), "tiny-sd15.safetensors", ("small-flux",)
+    )

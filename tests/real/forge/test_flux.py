@@ -13,7 +13,7 @@ from remix.errors import OtherRecipe
 from remix.motion import load_picture
 from remix.plan import Keyframe, Model, Recipe
 from tests.real.a1111.films import ROUNDING, A, B, off, painted, plain, recipe, rendered
-from tests.real.a1111.host import FORGE, Host, encoded
+from tests.real.a1111.host import Host, encoded
 from tests.real.forge.models import flux
 
 LONG = ", ".join(["a quiet lake at dawn with tall reeds and a small wooden boat"] * 20)
@@ -34,9 +34,7 @@ def film(last: str, checkpoint: str) -> Recipe:
 def model(host: Host) -> dict[str, Any]:
     """The fields of requests that are for a Flux, after another model was in use."""
     host.plain(**plain(A, 1))
-    forge = FORGE.installed()
-    assert forge is not None
-    name = flux(forge, host.base / "models")
+    name = flux(host.program, host.base / "models")
     host.post("refresh-checkpoints")
     settings = {"sd_model_checkpoint": name, "forge_additional_modules": []}
     return {"override_settings": settings, "distilled_cfg_scale": GUIDANCE, "cfg_scale": 1, "scheduler": "Simple"}

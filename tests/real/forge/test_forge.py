@@ -1,4 +1,4 @@
-"""The same script in a real Forge: frames equal themselves alone, and the ends the host's own pictures."""
+"""The same script in a real Forge and Forge Neo: frames equal themselves alone, the ends the host's own pictures."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ from remix.job import frame_path, read_metadata
 from remix.motion import load_picture
 from remix.plan import Recipe
 from tests.real.a1111.films import ROUNDING, SIDE, A, B, off, painted, plain, recipe, rendered
-from tests.real.a1111.host import Host, encoded
+from tests.real.a1111.host import FORGE, FORGE_NEO, Host, encoded
+
+BOTH = {"ids": ["forge", "neo"], "indirect": True, "scope": "session"}
+pytestmark = pytest.mark.parametrize("host", [FORGE, FORGE_NEO], **BOTH)
 
 
 @pytest.mark.parametrize(
@@ -27,6 +30,8 @@ from tests.real.a1111.host import Host, encoded
     ids=["ancestral", "AND", "hires", "cfg 1"],
 )
 def test_the_ends_are_the_hosts_own(host: Host, first: str, last: str, fields: dict[str, Any]) -> None:
+    if "enable_hr" in fields and host.name == FORGE_NEO.name:
+        pytest.skip("Forge Neo has no upscaler with the name Latent")
     extra = {"hr_additional_modules": ["Use same choices"]} if "enable_hr" in fields else {}
     own = {name: value for name, value in plain(A, 1, **fields, **extra).items() if name not in ("prompt", "seed")}
     travel = recipe({"prompt": first}, {"prompt": last})
@@ -59,6 +64,8 @@ def test_a_mask_of_the_recipe_keeps_all_where_it_is_black_and_nothing_where_it_i
 
 
 def test_a_mask_of_the_hosts_holds_for_all_frames(host: Host) -> None:
+    if host.name == FORGE_NEO.name:
+        pytest.xfail("the script refuses Forge Neo's own mask, which has five axes")
     mask = np.zeros((SIDE, SIDE, 3), np.uint8)
     mask[:, SIDE // 2 :] = 255
     fields = {"init_images": [encoded(painted(1))], "mask": encoded(mask), "mask_blur": 2, "inpainting_fill": 1}
