@@ -318,7 +318,10 @@ class Travelling:
 
         if not batch.masks:
             blend = host.blend_of_mask(self)
-            return None if blend is None else Kept(self.init_latent, self.nmask[None, :1], noise, blend)
+            if blend is None:
+                return None
+            mask = self.nmask.flatten(end_dim=-3)[None, :1]  # [4, h, w], in Forge Neo [1, 4, h, w]
+            return Kept(self.init_latent, mask, noise, blend)
         if getattr(self, "is_using_inpainting_conditioning", False):
             raise Unsupported(
                 "mask: the checkpoint is one for inpainting, which the host tells its own mask alone; use that, or "
