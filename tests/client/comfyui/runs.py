@@ -43,8 +43,8 @@ def run(url: str, folder: Path, asked: Recipe | None = None, **options: Any) -> 
 
 
 def frames(folder: Path) -> np.ndarray:
-    """The pictures of a job."""
-    return np.stack([load_picture(path) for path in sorted((folder / "frames").iterdir())])
+    """The pictures of a job. One that was being written when its process ended is none."""
+    return np.stack([load_picture(path) for path in sorted((folder / "frames").glob("[!.]*"))])
 
 
 def right(asked: Recipe | None = None) -> np.ndarray:
