@@ -15,7 +15,7 @@ from remix.hosts.a1111.labels import a1111_labels, names_of_labels
 from remix.hosts.a1111.settings import READINGS, RULES, a1111_settings, reading_settings
 from remix.plan import Model, Recipe, Schedule
 from remix.prompt import Reading, may_be_cut
-from remix.prompt.encoders import EncoderTexts
+from remix.prompt.encoders import have_own_texts
 
 from . import host
 from .identity import shown_settings
@@ -91,7 +91,7 @@ class RunSettings:
     def reading(self, schedule: Schedule) -> Reading | None:
         """Returns how the run reads prompts if the host's own settings do not read them so, None if they do."""
         recipe = schedule.recipe
-        own = any(EncoderTexts.of(text).own for text in schedule.texts)
+        own = have_own_texts(schedule.texts)
         if self._is_left_to_host(recipe):
             return self._host_reading() if own else None
         cut = host.FORGE and recipe.reading.chunks != "a1111" and any(map(may_be_cut, texts_of(schedule)))

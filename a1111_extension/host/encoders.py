@@ -16,7 +16,6 @@ from .settings import FORGE
 SUFFIXES = (".safetensors", ".pt", ".bin")
 """The files of embeddings, apart from pictures with one inside."""
 
-
 NAMES = {
     "FrozenCLIPEmbedderWithCustomWords": "l",
     "FrozenOpenCLIPEmbedderWithCustomWords": "h",

@@ -12,7 +12,15 @@ from remix.client.comfyui.server import Server
 from remix.errors import BadInput
 from remix.hosts.comfyui.definitions import Definitions
 from remix.hosts.comfyui.editing import with_server_names
-from remix.hosts.comfyui.workflow import NotAWorkflow, Prompt, classes_in, is_workflow, to_prompt, without_envelope
+from remix.hosts.comfyui.workflow import (
+    NotAWorkflow,
+    Prompt,
+    classes_in,
+    is_node,
+    is_workflow,
+    to_prompt,
+    without_envelope,
+)
 from remix.hosts.record import json_of
 from remix.job import read_metadata
 from remix.job.inputs import MAX_WORKFLOW
@@ -58,8 +66,7 @@ def _prompt_of(path: str | os.PathLike[str], data: Any, info: Mapping[str, Any] 
 
 def _refuse_damaged_nodes(path: str | os.PathLike[str], nodes: Sequence[Any]) -> None:
     for place, node in enumerate(nodes, 1):
-        held = node if isinstance(node, dict) else {}
-        if not isinstance(held.get("type"), str) or not isinstance(held.get("id"), int | str):
+        if not is_node(node):
             raise BadInput(
                 f"{os.fspath(path)}: node {place} of its list has no type or no number; "
                 "save the workflow again in ComfyUI"

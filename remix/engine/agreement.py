@@ -21,7 +21,7 @@ from remix.motion.pictures import Difference
 from remix.plan import Recipe, Schedule
 from remix.prompt.composition import is_composed
 from remix.prompt.editing import is_edited
-from remix.prompt.encoders import EncoderTexts
+from remix.prompt.encoders import have_own_texts
 
 ENGINES = ("comfyui", "a1111", "local")
 """The engines that were measured. Nothing is known about others."""
@@ -160,7 +160,7 @@ def _rules(schedule: Schedule) -> Iterator[str]:
         yield "AND"
     if any(map(is_edited, schedule.texts)):
         yield "editing"
-    if any(EncoderTexts.of(text).own for text in schedule.texts):
+    if have_own_texts(schedule.texts):
         yield "TE"
     rule = reading.emphasis.removeprefix("a1111-")
     if rule in ("comfy", "a1111", "no-norm") and any(map(reading.is_weighted, texts_of(schedule))):

@@ -7,7 +7,7 @@ Within double quotes, ``TE(`` is text.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -45,6 +45,11 @@ class EncoderTexts:
             if name not in known:
                 has = f"it has {', '.join(known)}" if known else "its text encoder takes no text of its own"
                 raise Unsupported(f"prompt: this model has no text encoder {name!r}, which TE names; {has}")
+
+
+def have_own_texts(prompts: Iterable[str]) -> bool:
+    """Returns whether a prompt has a text for a single text encoder."""
+    return any(EncoderTexts.of(prompt).own for prompt in prompts)
 
 
 @lru_cache(256)

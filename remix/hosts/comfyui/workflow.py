@@ -77,6 +77,11 @@ def is_workflow(data: Any) -> bool:
     return isinstance(data, dict) and isinstance(data.get("nodes"), list) and "links" in data
 
 
+def is_node(data: Any) -> bool:
+    """Returns whether a value is a node of a workflow: it has a type and a number."""
+    return isinstance(data, dict) and isinstance(data.get("type"), str) and isinstance(data.get("id"), int | str)
+
+
 def without_envelope(data: Any) -> Any:
     """Returns the prompt in the body of a request to /prompt; any other value unchanged."""
     inner = data.get("prompt") if isinstance(data, dict) else None
@@ -290,9 +295,7 @@ def _order_of_widgets(instance: Mapping[str, Any]) -> list[Any]:
 
 
 def _nodes_of(graph: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    for node in graph.get("nodes") or ():
-        if isinstance(node, dict) and isinstance(node.get("type"), str) and isinstance(node.get("id"), int | str):
-            yield node
+    return filter(is_node, graph.get("nodes") or ())
 
 
 def _links_of(graph: Mapping[str, Any]) -> Iterator[tuple[Any, Any, Any, Any, Any]]:
